@@ -1,0 +1,169 @@
+//! Names of backups.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Version, codes};
+
+/// The name of a backup: `backup_<UTC time>_v<version>`, or `appbackup_<app>_<UTC time>_v<version>` for one
+/// app alone. The time is `YYYY-MM-DDTHH-MM-SSZ`, so ids of one kind sort by age as text, and an id is a
+/// valid file name everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BackupId {
+    text: String,
+    time: Timestamp,
+    version: Version,
+    app: Option<String>,
+}
+
+impl BackupId {
+    /// The id of a backup of the whole machine made at that time, to the second.
+    pub fn new(time: SystemTime, version: &Version) -> Self {
+        let time = whole_second(time);
+        let text = format!("backup_{}_v{version}", stamp(time));
+        Self { text, time, version: version.clone(), app: None }
+    }
+
+    /// The id as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// When the backup was begun.
+    pub fn time(&self) -> SystemTime {
+        let second = u64::try_from(self.time.as_second()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(second)
+    }
+
+    /// The version of the program that made it.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The app, for a backup of one app alone.
+    pub fn app(&self) -> Option<&str> {
+        self.app.as_deref()
+    }
+}
+
+fn whole_second(time: SystemTime) -> Timestamp {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    Timestamp::from_second(time.as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H-%M-%SZ").to_string()
+}
+
+impl Ord for BackupId {
+    /// By time, then by text.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, &self.text).cmp(&(other.time, &other.text))
+    }
+}
+
+impl PartialOrd for BackupId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for BackupId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::new(&codes::BACKUP_ID_INVALID, format!("{text:?} is not a backup id"));
+        if text.len() > 200 {
+            return Err(Error::new(&codes::BACKUP_ID_INVALID, "the backup id is too long"));
+        }
+        let (rest, version) = text.rsplit_once("_v").ok_or_else(invalid)?;
+        let version: Version = version.parse().map_err(|_| invalid())?;
+        let (head, time) = rest.rsplit_once('_').ok_or_else(invalid)?;
+        let parsed = jiff::civil::DateTime::strptime("%Y-%m-%dT%H-%M-%SZ", time).map_err(|_| invalid())?;
+        let parsed = jiff::tz::Offset::UTC.to_timestamp(parsed).map_err(|_| invalid())?;
+        let app = match head {
+            "backup" => None,
+            _ => Some(head.strip_prefix("appbackup_").ok_or_else(invalid)?.to_owned()),
+        };
+        let app_ok = |app: &String| {
+            !app.is_empty() && app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        };
+        // Only the one way of writing it is accepted, so that equal ids are equal texts.
+        if !app.as_ref().is_none_or(app_ok) || stamp(parsed) != time {
+            return Err(invalid());
+        }
+        Ok(Self { text: text.to_owned(), time: parsed, version, app })
+    }
+}
+
+impl Serialize for BackupId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for BackupId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_tells_its_time_and_version() {
+        let id = BackupId::new(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400), &Version::current());
+        assert_eq!(id.as_str(), format!("backup_1970-01-02T00-00-00Z_v{}", Version::current()));
+        assert_eq!(id.as_str().parse::<BackupId>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_apps_own_backup_names_the_app() {
+        let id: BackupId = "appbackup_blog.1_2026-01-02T03-04-05Z_v1.2.3".parse().unwrap();
+        assert_eq!(id.app(), Some("blog.1"));
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_refused() {
+        for text in [
+            "",
+            "latest",
+            "backup_",
+            "backup_2026-13-02T03-04-05Z_v1.2.3",
+            "backup_2026-01-02T03-04-05Z_v1",
+            "backup_../../etc/passwd_v1.0.0",
+            "appbackup_a/b_2026-01-02T03-04-05Z_v1.2.3",
+            "appbackup__2026-01-02T03-04-05Z_v1.2.3",
+        ] {
+            assert!(text.parse::<BackupId>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_second_makes_an_id_that_reads_back(second in 0u64..4_000_000_000) {
+            let id = BackupId::new(SystemTime::UNIX_EPOCH + Duration::from_secs(second), &Version::current());
+            prop_assert_eq!(id.as_str().parse::<BackupId>().unwrap(), id);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*") {
+            let _ = text.parse::<BackupId>();
+        }
+    }
+}

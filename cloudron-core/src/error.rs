@@ -1,0 +1,200 @@
+//! The error shape that every crate uses.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::code::{Code, ErrorKind};
+use crate::codes;
+
+/// The result of anything in the cloudron crates that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was being done, what went wrong, and what to do next.
+///
+/// It displays as `<what was being done>: <what went wrong>` on one line; the hint and the code are asked
+/// for apart, so that a program can lay them out. A secret must never be part of any of its texts.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    code: &'static Code,
+    message: String,
+    doing: Vec<String>,
+    hint: Option<String>,
+    retryable: bool,
+    request_id: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with a stable code and a message that says what went wrong and names the thing acted on.
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            doing: Vec::new(),
+            hint: None,
+            retryable: matches!(code.kind, ErrorKind::Unavailable),
+            request_id: None,
+            source: None,
+        }))
+    }
+
+    /// A file operation that failed, with the code that fits: no space, no permission, no such file, or I/O.
+    pub fn io(path: impl AsRef<std::path::Path>, error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let code = match error.kind() {
+            Io::NotFound => &codes::FILE_MISSING,
+            Io::PermissionDenied => &codes::PERMISSION,
+            Io::StorageFull | Io::QuotaExceeded => &codes::NO_SPACE,
+            _ => &codes::IO,
+        };
+        Self::new(code, format!("{}: {error}", path.as_ref().display())).with_source(error)
+    }
+
+    /// The same error with what was being done put in front of its message. May be said at several levels;
+    /// the outermost comes first.
+    pub fn while_doing(mut self, doing: impl Into<String>) -> Self {
+        self.0.doing.insert(0, doing.into());
+        self
+    }
+
+    /// The same error with what the user should do next: a sentence, or a command to run.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with its cause, which [`source`](StdError::source) then gives.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same error, said to be worth retrying or not. By default only `Unavailable` is.
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    /// The same error with the id that the remote service gave the failed request.
+    pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
+        self.0.request_id = Some(id.into());
+        self
+    }
+
+    /// The class of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.code.kind
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static Code {
+        self.0.code
+    }
+
+    /// Whether this is the error with that code.
+    pub fn is(&self, code: &Code) -> bool {
+        self.0.code == code
+    }
+
+    /// Whether the same call may succeed when repeated later.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// The remote service's id of the failed request, if it gave one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// What went wrong, without what was being done.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What was being done, outermost first.
+    pub fn doing(&self) -> &[String] {
+        &self.0.doing
+    }
+
+    /// What to do next, if something is known to help.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for doing in &self.0.doing {
+            write!(f, "{doing}: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {self}", self.0.code.name)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, " (hint: {hint})")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|s| s as _)
+    }
+}
+
+/// Says what was being done where an error passes through.
+pub trait ResultExt<T> {
+    /// Puts what was being done in front of the error. The text is built only on failure.
+    ///
+    /// # Errors
+    /// The same error, with the text added.
+    fn doing(self, text: impl FnOnce() -> String) -> Result<T>;
+    /// Adds what to do next, unless the error already says.
+    ///
+    /// # Errors
+    /// The same error, with the hint added.
+    fn hint(self, text: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> ResultExt<T> for Result<T> {
+    fn doing(self, text: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| e.while_doing(text()))
+    }
+
+    fn hint(self, text: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| if e.hint().is_some() { e } else { e.with_hint(text()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_was_being_done_outermost_first() {
+        let inner: Result<()> = Err(Error::new(&codes::FAILED, "the lamp is off"));
+        let error = inner.doing(|| "reading".into()).doing(|| "learning".into()).unwrap_err();
+        assert_eq!(error.to_string(), "learning: reading: the lamp is off");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_missing_file_have_their_own_codes() {
+        let full = Error::io("/x", std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(full.is(&codes::NO_SPACE));
+        let missing = Error::io("/x", std::io::Error::from(std::io::ErrorKind::NotFound));
+        assert_eq!(missing.kind().exit_code(), 3);
+        assert!(missing.source().is_some());
+    }
+
+    #[test]
+    fn a_hint_that_exists_is_kept() {
+        let error: Result<()> = Err(Error::new(&codes::FAILED, "x").with_hint("first"));
+        assert_eq!(error.hint(|| "second".into()).unwrap_err().hint(), Some("first"));
+    }
+}

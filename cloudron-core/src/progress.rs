@@ -1,0 +1,210 @@
+//! Typed progress events. Libraries report them; only programs render them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// Identifies a task among the events of one [`Progress`].
+pub type TaskId = u64;
+
+/// What a task counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Files, chunks, servers: things without a size.
+    Items,
+    /// Nothing: the task is only under way or over.
+    None,
+}
+
+/// Something that happened during long work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A task began.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// What it does, in the form "Uploading the program".
+        label: String,
+        /// What it counts.
+        unit: Unit,
+        /// How much there is to do, where that is known.
+        total: Option<u64>,
+    },
+    /// A task went on.
+    Advanced {
+        /// The task.
+        task: TaskId,
+        /// How much is done so far.
+        done: u64,
+        /// How much there is to do, where that is known by now.
+        total: Option<u64>,
+    },
+    /// A task ended.
+    Finished {
+        /// The task.
+        task: TaskId,
+        /// How much was done.
+        done: u64,
+        /// Whether it succeeded. A task that was dropped did not.
+        ok: bool,
+    },
+    /// A fact worth telling the user, which needs nothing done.
+    Note {
+        /// The text, a sentence.
+        text: String,
+    },
+    /// Something that went wrong and did not stop the work.
+    Warning {
+        /// The text, a sentence.
+        text: String,
+    },
+}
+
+type Listener = dyn Fn(&Event) + Send + Sync;
+
+/// Where events go. Cheap to clone; the default one goes nowhere.
+#[derive(Clone, Default)]
+pub struct Progress {
+    listener: Option<Arc<Listener>>,
+    next: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("listening", &self.listener.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Progress {
+    /// Events go nowhere.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Events go to a callback, on whatever thread they happen. It must not block.
+    pub fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self { listener: Some(Arc::new(listener)), next: Arc::default() }
+    }
+
+    /// Reports an event as it is, such as one that came from another process.
+    pub fn emit(&self, event: &Event) {
+        if let Some(listener) = &self.listener {
+            listener(event);
+        }
+    }
+
+    /// Tells the user a fact.
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(&Event::Note { text: text.into() });
+    }
+
+    /// Tells the user of something that went wrong and did not stop the work.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emit(&Event::Warning { text: text.into() });
+    }
+
+    /// A number for a task that no other task of this progress has.
+    pub fn fresh_id(&self) -> TaskId {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Begins a task. It ends with [`Task::finish`], or as failed when dropped.
+    pub fn task(&self, label: impl Into<String>, unit: Unit, total: Option<u64>) -> Task {
+        let id = self.fresh_id();
+        self.emit(&Event::Started { task: id, label: label.into(), unit, total });
+        Task {
+            progress: self.clone(),
+            id,
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(total.unwrap_or(u64::MAX)),
+            over: AtomicBool::new(false),
+        }
+    }
+}
+
+/// A task under way.
+#[derive(Debug)]
+pub struct Task {
+    progress: Progress,
+    id: TaskId,
+    done: AtomicU64,
+    total: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Task {
+    /// `amount` more is done.
+    pub fn advance(&self, amount: u64) {
+        let done = self.done.fetch_add(amount, Ordering::Relaxed) + amount;
+        self.progress.emit(&Event::Advanced { task: self.id, done, total: self.total() });
+    }
+
+    /// There is that much to do, as has become known.
+    pub fn set_total(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        let done = self.done.load(Ordering::Relaxed);
+        self.progress.emit(&Event::Advanced { task: self.id, done, total: Some(total) });
+    }
+
+    /// The task succeeded.
+    pub fn finish(self) {
+        self.end(true);
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|t| *t != u64::MAX)
+    }
+
+    fn end(&self, ok: bool) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            let done = self.done.load(Ordering::Relaxed);
+            self.progress.emit(&Event::Finished { task: self.id, done, ok });
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn recorded(work: impl FnOnce(&Progress)) -> Vec<Event> {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        work(&Progress::to(move |e| sink.lock().unwrap().push(e.clone())));
+        seen.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_task_reports_its_start_its_advance_and_its_end() {
+        let events = recorded(|p| {
+            let task = p.task("Reading", Unit::Bytes, Some(10));
+            task.advance(4);
+            task.finish();
+        });
+        assert_eq!(events.len(), 3);
+        assert_eq!(events[1], Event::Advanced { task: 0, done: 4, total: Some(10) });
+        assert_eq!(events[2], Event::Finished { task: 0, done: 4, ok: true });
+    }
+
+    #[test]
+    fn a_dropped_task_counts_as_failed() {
+        let events = recorded(|p| drop(p.task("Reading", Unit::None, None)));
+        assert_eq!(events[1], Event::Finished { task: 0, done: 0, ok: false });
+    }
+}

@@ -1,0 +1,161 @@
+//! Repeating a remote call that failed for a passing reason.
+
+use std::time::Duration;
+
+use crate::{Clock, Result, random};
+
+/// How often and how long a call is repeated.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// The wait before the first repetition; it doubles with each one.
+    pub base: Duration,
+    /// The longest single wait.
+    pub cap: Duration,
+    /// How many calls are made at the most, the first one included.
+    pub attempts: u32,
+    /// No repetition starts later than this after the first call.
+    pub deadline: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(400),
+            cap: Duration::from_secs(20),
+            attempts: 6,
+            deadline: Duration::from_secs(120),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The default policy with another number of calls.
+    pub fn attempts(attempts: u32) -> Self {
+        Self { attempts, ..Self::default() }
+    }
+
+    /// The same policy with another deadline.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The same policy with other waits.
+    pub fn waits(self, base: Duration, cap: Duration) -> Self {
+        Self { base, cap, ..self }
+    }
+
+    /// The wait before repetition number `n` (from 0), for a random number between 0 and 1: anywhere from
+    /// nothing to the doubled base ("full jitter", which spreads callers best).
+    pub fn wait(&self, n: u32, random: f64) -> Duration {
+        let ceiling = self.base.saturating_mul(1u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.cap);
+        ceiling.mul_f64(random.clamp(0.0, 1.0))
+    }
+
+    /// Calls `operation` until it succeeds, fails for good, or the policy is used up.
+    ///
+    /// # Errors
+    /// The last error of `operation`.
+    pub async fn run<T, F>(&self, clock: &dyn Clock, mut operation: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let start = clock.monotonic();
+        let mut n = 0;
+        loop {
+            let error = match operation().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = self.wait(n, random::unit());
+            n += 1;
+            let late = clock.monotonic().saturating_sub(start) + wait > self.deadline;
+            if !error.is_retryable() || n >= self.attempts || late {
+                return Err(error);
+            }
+            clock.sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::{Error, codes};
+
+    #[derive(Default)]
+    struct Still(Mutex<Vec<Duration>>);
+
+    #[async_trait::async_trait]
+    impl Clock for Still {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH
+        }
+        fn monotonic(&self) -> Duration {
+            self.0.lock().unwrap().iter().sum()
+        }
+        async fn sleep(&self, time: Duration) {
+            self.0.lock().unwrap().push(time);
+        }
+    }
+
+    fn failing(retryable: bool) -> Error {
+        Error::new(&codes::FAILED, "no").retryable(retryable)
+    }
+
+    #[tokio::test]
+    async fn a_passing_failure_is_repeated_until_it_succeeds() {
+        let clock = Still::default();
+        let mut calls = 0;
+        let answer = RetryPolicy::default()
+            .run(&clock, || {
+                calls += 1;
+                let result = if calls < 4 { Err(failing(true)) } else { Ok(calls) };
+                async move { result }
+            })
+            .await;
+        assert_eq!(answer.unwrap(), 4);
+        assert_eq!(clock.0.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_lasting_failure_is_not_repeated() {
+        let mut calls = 0;
+        let answer: Result<()> = RetryPolicy::default()
+            .run(&Still::default(), || {
+                calls += 1;
+                async { Err(failing(false)) }
+            })
+            .await;
+        assert!(answer.is_err());
+        assert_eq!(calls, 1);
+    }
+
+    #[tokio::test]
+    async fn attempts_and_deadline_bound_the_work() {
+        let mut calls = 0;
+        let _: Result<()> = RetryPolicy::attempts(3)
+            .run(&Still::default(), || {
+                calls += 1;
+                async { Err(failing(true)) }
+            })
+            .await;
+        assert_eq!(calls, 3);
+        let clock = Still::default();
+        let policy = RetryPolicy::attempts(1000).within(Duration::from_secs(5));
+        let _: Result<()> = policy.run(&clock, || async { Err(failing(true)) }).await;
+        assert!(clock.monotonic() <= Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_wait_grows_to_its_cap() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.wait(0, 1.0), Duration::from_millis(400));
+        assert_eq!(policy.wait(1, 1.0), Duration::from_millis(800));
+        assert_eq!(policy.wait(40, 1.0), policy.cap);
+        assert_eq!(policy.wait(3, 0.0), Duration::ZERO);
+    }
+}

@@ -1,0 +1,132 @@
+//! Where a secret comes from: `file:PATH`, `env:NAME`, `cmd:PROGRAM`, `-` or a literal.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::{Error, Result, Secret, codes};
+
+/// A reference to a secret, as a user writes it on a command line.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum SecretRef {
+    /// `file:PATH`: the content of a file, without its final newline.
+    File(PathBuf),
+    /// `env:NAME`: an environment variable.
+    Env(String),
+    /// `cmd:PROGRAM ARGS`: the first line that a program prints. It is run by `sh -c`.
+    Command(String),
+    /// `-`: one line of standard input.
+    Stdin,
+    /// The secret itself, which other users can see in the process list.
+    Literal(Secret),
+}
+
+impl SecretRef {
+    /// Reads a reference. Anything without one of the prefixes is a literal.
+    pub fn parse(text: &str) -> Self {
+        if text == "-" {
+            Self::Stdin
+        } else if let Some(path) = text.strip_prefix("file:") {
+            Self::File(PathBuf::from(path))
+        } else if let Some(name) = text.strip_prefix("env:") {
+            Self::Env(name.to_owned())
+        } else if let Some(command) = text.strip_prefix("cmd:") {
+            Self::Command(command.to_owned())
+        } else {
+            Self::Literal(Secret::new(text))
+        }
+    }
+
+    /// Whether the secret stands in the argument list itself, which deserves a warning.
+    pub fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+
+    /// Obtains the secret. Reads a file, runs a program or reads `stdin`, so it may block. One final newline
+    /// is not part of the secret.
+    ///
+    /// # Errors
+    /// `file-missing`, `permission` or `io` for a file; `secret-ref` for an unset variable or an empty
+    /// secret; `secret-command` for a program that failed. None of them quotes the secret.
+    pub fn resolve(&self, stdin: &mut dyn BufRead) -> Result<Secret> {
+        let (text, from) = match self {
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+                (text, format!("the file {}", path.display()))
+            }
+            Self::Env(name) => {
+                let text = std::env::var(name).map_err(|_| {
+                    Error::new(&codes::SECRET_REF, format!("the environment variable {name} is not set"))
+                })?;
+                (text, format!("the environment variable {name}"))
+            }
+            Self::Command(command) => (run(command)?, "the program given as cmd:".to_owned()),
+            Self::Stdin => {
+                let mut line = String::new();
+                stdin.read_line(&mut line).map_err(|e| Error::io("standard input", e))?;
+                (line, "standard input".to_owned())
+            }
+            Self::Literal(secret) => (secret.expose().to_owned(), "the option".to_owned()),
+        };
+        let text = Zeroizing::new(text);
+        let trimmed = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
+        if trimmed.is_empty() {
+            return Err(Error::new(&codes::SECRET_REF, format!("the secret from {from} is empty")));
+        }
+        Ok(Secret::new(trimmed))
+    }
+}
+
+fn run(command: &str) -> Result<String> {
+    // The program's text is not quoted in errors: it may hold a secret of its own.
+    let failed = |what: String| Error::new(&codes::SECRET_COMMAND, what);
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| failed(format!("the program given as cmd: could not be started: {e}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("the program given as cmd: ended with {}", output.status)));
+    }
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| failed("the program given as cmd: printed something that is not text".into()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str, stdin: &str) -> Result<String> {
+        SecretRef::parse(text).resolve(&mut stdin.as_bytes()).map(|s| s.expose().to_owned())
+    }
+
+    #[test]
+    fn every_form_of_reference_gives_its_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "from file\n").unwrap();
+        assert_eq!(resolve(&format!("file:{}", file.display()), "").unwrap(), "from file");
+        assert_eq!(resolve("cmd:echo one; echo two", "").unwrap(), "one");
+        assert_eq!(resolve("-", "line\nrest").unwrap(), "line");
+        assert_eq!(resolve("it's literal", "").unwrap(), "it's literal");
+        assert!(resolve("env:PATH", "").is_ok());
+    }
+
+    #[test]
+    fn only_one_final_newline_is_dropped() {
+        assert_eq!(resolve("-", "spaces  \r\n").unwrap(), "spaces  ");
+    }
+
+    #[test]
+    fn an_empty_or_missing_secret_is_refused() {
+        assert!(resolve("-", "\n").unwrap_err().is(&codes::SECRET_REF));
+        assert!(resolve("env:CLOUDRON_SURELY_UNSET", "").unwrap_err().is(&codes::SECRET_REF));
+        assert!(resolve("file:/nowhere/key", "").unwrap_err().is(&codes::FILE_MISSING));
+        assert!(resolve("cmd:exit 3", "").unwrap_err().is(&codes::SECRET_COMMAND));
+    }
+}

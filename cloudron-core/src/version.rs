@@ -1,0 +1,55 @@
+//! Version numbers of the server.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, codes};
+
+/// A version by the rules of semver.org 2.0.0: ordered, pre-releases before their release.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(semver::Version);
+
+impl Version {
+    /// The version of this program.
+    pub fn current() -> Self {
+        env!("CARGO_PKG_VERSION").parse().expect("cargo only builds packages with a valid version")
+    }
+
+    /// Whether it is a pre-release such as `1.0.0-rc.1`.
+    pub fn is_prerelease(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        semver::Version::parse(text)
+            .map(Self)
+            .map_err(|e| Error::new(&codes::VERSION_INVALID, format!("{text:?} is not a version: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number_and_prerelease() {
+        let v = |t: &str| t.parse::<Version>().unwrap();
+        assert!(v("0.9.0") < v("0.10.0"));
+        assert!(v("1.0.0-rc.1") < v("1.0.0"));
+        assert!(v("1.0.0-rc.1").is_prerelease());
+        assert!("1.0".parse::<Version>().unwrap_err().is(&codes::VERSION_INVALID));
+    }
+}
