@@ -1,1 +1,22 @@
-//! x
+//! What the tests of several cloudron crates share. Never published, never a normal dependency.
+//!
+//! ```
+//! use cloudron_testkit::{require, tree};
+//!
+//! let home = tempfile::tempdir().unwrap();
+//! tree::generate(home.path(), 7, 64 * 1024).unwrap();
+//! let before = tree::digest(home.path()).unwrap();
+//! assert_eq!(tree::compare(&before, &before), Vec::<String>::new());
+//!
+//! // A test that needs a tool the machine lacks says so and stops; in CI it fails instead.
+//! let Some(_sh) = require::tool("sh") else { return };
+//! ```
+//!
+//! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
+//! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
+//!
+//! Everything here reports failures of the test's own making by panicking or with `std::io::Error`;
+//! the product's error type is for the product.
+
+pub mod require;
+pub mod tree;

@@ -1,0 +1,190 @@
+//! A tree's description: everything a restore must bring back, in a form that compares.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::generate::at;
+
+/// What kind of entry a path is, with what only that kind has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File {
+        /// Length in bytes, holes included.
+        size: u64,
+        /// SHA-256 of the content, in hexadecimal.
+        sha256: String,
+        /// The smallest path, relative to the top, that is the same file; `None` without a second name there.
+        hard_link: Option<PathBuf>,
+        /// Whether at least 64 KiB of the length take no room on disk.
+        sparse: bool,
+    },
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink {
+        /// Where it points, as written.
+        target: PathBuf,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A block or character device.
+    Device {
+        /// The kernel's number for it.
+        number: u64,
+        /// Block rather than character.
+        block: bool,
+    },
+}
+
+/// One path of a tree, with all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits with set-id and sticky bits; 0 for symbolic links, where the system fixes them.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of last modification, in nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// Extended attributes, by name. Names outside `user.`, `trusted.` and `security.capability` are the
+    /// system's business and left out.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::File { size, sha256, hard_link, sparse } => {
+                write!(f, "file {size} bytes sha256:{sha256}")?;
+                if let Some(first) = hard_link {
+                    write!(f, " linked-with:{first:?}")?;
+                }
+                if *sparse {
+                    f.write_str(" sparse")?;
+                }
+            }
+            Kind::Folder => f.write_str("folder")?,
+            Kind::Symlink { target } => write!(f, "symlink to {target:?}")?,
+            Kind::Fifo => f.write_str("fifo")?,
+            Kind::Socket => f.write_str("socket")?,
+            Kind::Device { number, block } => {
+                write!(f, "{} device {number}", if *block { "block" } else { "character" })?
+            }
+        }
+        write!(f, " mode:{:04o} owner:{}:{} mtime:{}", self.mode, self.uid, self.gid, self.mtime_ns)?;
+        for (name, value) in &self.xattrs {
+            write!(f, " {}={}", String::from_utf8_lossy(name), hex::encode(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// Describes everything below `dir`, by path relative to it; the top folder itself is the path `""`.
+///
+/// # Errors
+///
+/// Those of the file system, with the path in the message: an unreadable file is an error, not a gap.
+pub fn digest(dir: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
+    let mut found = BTreeMap::new();
+    let mut inodes: HashMap<(u64, u64), Vec<PathBuf>> = HashMap::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(relative) = pending.pop() {
+        // `join("")` would add a slash, which follows a symbolic link at the top; that is wanted there.
+        let path = dir.join(&relative);
+        let meta = fs::symlink_metadata(&path).map_err(|e| at(&path, e))?;
+        if meta.is_dir() {
+            for child in fs::read_dir(&path).map_err(|e| at(&path, e))? {
+                pending.push(relative.join(child.map_err(|e| at(&path, e))?.file_name()));
+            }
+        } else if meta.nlink() > 1 {
+            inodes.entry((meta.dev(), meta.ino())).or_default().push(relative.clone());
+        }
+        found.insert(relative, describe(&path, &meta)?);
+    }
+    for paths in inodes.into_values().filter(|paths| paths.len() > 1) {
+        let first = paths.iter().min().cloned();
+        for path in &paths {
+            if let Some(Entry { kind: Kind::File { hard_link, .. }, .. }) = found.get_mut(path) {
+                hard_link.clone_from(&first);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// SHA-256 of a file's content, in hexadecimal.
+///
+/// # Errors
+///
+/// Those of opening and reading `path`.
+pub fn sha256_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path).map_err(|e| at(path, e))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(|e| at(path, e))? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            length => hash.update(&buffer[..length]),
+        }
+    }
+}
+
+fn describe(path: &Path, meta: &fs::Metadata) -> io::Result<Entry> {
+    let file_type = meta.file_type();
+    let kind = if file_type.is_file() {
+        Kind::File {
+            size: meta.len(),
+            sha256: sha256_file(path)?,
+            hard_link: None,
+            sparse: meta.blocks() * 512 + 64 * 1024 <= meta.len(),
+        }
+    } else if file_type.is_dir() {
+        Kind::Folder
+    } else if file_type.is_symlink() {
+        Kind::Symlink { target: fs::read_link(path).map_err(|e| at(path, e))? }
+    } else if file_type.is_fifo() {
+        Kind::Fifo
+    } else if file_type.is_socket() {
+        Kind::Socket
+    } else {
+        Kind::Device { number: meta.rdev(), block: file_type.is_block_device() }
+    };
+    Ok(Entry {
+        mode: if file_type.is_symlink() { 0 } else { meta.mode() & 0o7777 },
+        uid: meta.uid(),
+        gid: meta.gid(),
+        mtime_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        xattrs: xattrs(path)?,
+        kind,
+    })
+}
+
+fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let names = match xattr::list(path) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(BTreeMap::new()),
+        Err(error) => return Err(at(path, error)),
+    };
+    let mut found = BTreeMap::new();
+    for name in names {
+        let shown = name.to_string_lossy();
+        if shown.starts_with("user.") || shown.starts_with("trusted.") || shown == "security.capability" {
+            let value = xattr::get(path, &name).map_err(|e| at(path, e))?.unwrap_or_default();
+            found.insert(name.into_vec(), value);
+        }
+    }
+    Ok(found)
+}
