@@ -1,1 +1,28 @@
-//! x
+//! The cloudron server, as a library.
+//!
+//! A place becomes a server with [`install`](install::install), is put under way with
+//! [`start`](service::start), and the process that then runs is [`serve`]. The owner administers it on the
+//! machine with [`admin`]; everybody else uses the interface, whose messages are in [`api`].
+//!
+//! ```
+//! use cloudron_box::Layout;
+//!
+//! let layout = Layout::rooted("/home/me/.local/state/cloudron/demo.localhost");
+//! assert!(layout.database().ends_with("demo.localhost/cloudron.db"));
+//! assert_eq!(Layout::system().data(), std::path::Path::new("/var/lib/cloudron/data"));
+//! ```
+
+pub mod admin;
+pub mod api;
+pub mod codes;
+pub mod include;
+pub mod install;
+pub mod layout;
+pub mod restore;
+pub mod serve;
+pub mod service;
+
+pub use cloudron_core::{Error, Result};
+pub use include::Include;
+pub use layout::Layout;
+pub use serve::serve;

@@ -1,0 +1,141 @@
+//! The error codes of this crate.
+
+cloudron_core::codes! {
+    /// Another machine lives in this place already.
+    MACHINE_EXISTS = ("machine-exists", Conflict,
+        "This place already holds a machine for another domain, or one that another run made. Two machines \
+         cannot share a place. Destroy the old one first, or choose another place.");
+    /// No machine lives in this place.
+    MACHINE_MISSING = ("machine-missing", NotFound,
+        "No server is installed in this place. `cloudron machine list` shows the machines that are known; \
+         `cloudron machine create` makes one.");
+    /// The configuration cannot be read.
+    CONFIG_CORRUPT = ("config-corrupt", Corrupt,
+        "The server's configuration file is not what the program wrote. Restore it from a copy, or install \
+         the machine again and restore a backup.");
+    /// The installation request is wrong.
+    INSTALL_REQUEST = ("install-request", Usage,
+        "The request to install a server is malformed or contradicts itself. The message names the part.");
+    /// The machine lacks something that the server needs.
+    INSTALL_UNSUPPORTED = ("install-unsupported", Failed,
+        "The machine lacks something that installing the server needs, such as systemd or useradd, or the \
+         installer does not run as root. The message names it.");
+    /// A program that is part of installing failed.
+    INSTALL_COMMAND = ("install-command", Failed,
+        "A system program that installing or running the server relies on failed. The message holds what it \
+         printed.");
+    /// The port is taken.
+    PORT_IN_USE = ("port-in-use", Conflict,
+        "Another program listens on the address that the server should use. Stop that program \
+         (`ss -ltnp` shows it) or choose another port.");
+    /// The server runs already.
+    ALREADY_RUNNING = ("already-running", Conflict,
+        "A server with the same state folder runs already. There can only be one: it holds the database.");
+    /// The server does not run.
+    NOT_RUNNING = ("not-running", Unavailable,
+        "The server of this machine does not run. `cloudron machine status` says more; its log is in the \
+         folder `logs` of its state.");
+    /// The server did not start.
+    START_FAILED = ("start-failed", Failed,
+        "The server process ended before it answered. The message holds the end of its log.");
+    /// The server did not answer in time.
+    START_TIMEOUT = ("start-timeout", TimedOut,
+        "The server process runs but did not answer within the time limit. Its log says what it waits for.");
+    /// The database is damaged.
+    DATABASE_CORRUPT = ("database-corrupt", Corrupt,
+        "The server's database is damaged, so that nothing is read from it or written to it. Move the file \
+         away and restore the newest backup: `cloudron machine restore`.");
+    /// The database was written by a newer version.
+    DATABASE_NEWER = ("database-newer", Conflict,
+        "The database was written by a newer version of the server than this one. Install that version or a \
+         later one: going back is not possible without the backup that was made before the update.");
+    /// The database failed.
+    DATABASE = ("database", Failed,
+        "The server's database refused an operation. The message holds SQLite's reason. A full disk and \
+         missing permission are the usual ones.");
+    /// A certificate or key cannot be used.
+    CERTIFICATE = ("certificate", Corrupt,
+        "A certificate or private key of the server could not be read or made. Removing the file makes the \
+         server create a new one at its next start; clients must then be told the new authority.");
+    /// No valid token was sent.
+    TOKEN_INVALID = ("token-invalid", Denied,
+        "The request carries no access token, or one that is unknown or has expired. `cloudron login DOMAIN` \
+         obtains a new one.");
+    /// User name or password is wrong.
+    LOGIN_FAILED = ("login-failed", Denied,
+        "The user name or the password is wrong. After several failures the server answers more slowly.");
+    /// Too many tries.
+    TOO_MANY_TRIES = ("too-many-tries", Denied,
+        "There were too many failed tries in a short time. Wait as long as the answer says and try again.");
+    /// The setup token is wrong.
+    SETUP_TOKEN_INVALID = ("setup-token-invalid", Denied,
+        "The one-time setup token is wrong, was used or is older than a day. `cloudron machine setup-link \
+         DOMAIN` makes a new one.");
+    /// The machine has an owner already.
+    ALREADY_ACTIVATED = ("already-activated", Conflict,
+        "The first-time setup of this server was done already. Log in with the account that it created.");
+    /// The machine has no owner yet.
+    NOT_ACTIVATED = ("not-activated", Denied,
+        "The first-time setup of this server was not done yet. Open the setup link, or run \
+         `cloudron machine setup-link DOMAIN` for a new one.");
+    /// Input of the interface is wrong.
+    BAD_REQUEST = ("bad-request", Usage,
+        "The request to the server's interface is malformed. The message names the field and the rule.");
+    /// No such route or object.
+    NO_SUCH_OBJECT = ("no-such-object", NotFound,
+        "The server knows nothing at this address.");
+    /// The route has no such method.
+    METHOD_NOT_ALLOWED = ("method-not-allowed", Usage,
+        "The address exists, but not with this HTTP method. `docs/server-interface.md` lists the routes.");
+    /// The body is too large.
+    BODY_TOO_LARGE = ("body-too-large", Usage,
+        "The body of the request is larger than the server accepts (1 MiB).");
+    /// The request took too long.
+    REQUEST_TIMEOUT = ("request-timeout", TimedOut,
+        "The server did not finish the request within its time limit, or the request arrived too slowly.");
+    /// A job runs already.
+    JOB_BUSY = ("job-busy", Conflict,
+        "The server runs one job at a time, and one runs now. `cloudron machine status` shows it. Try again \
+         when it is done.");
+    /// A job was cut off.
+    JOB_INTERRUPTED = ("job-interrupted", Failed,
+        "The job was interrupted by a restart of the server. What it had stored is used by the next one.");
+    /// The backup lacks some of the folders.
+    BACKUP_INCOMPLETE = ("backup-incomplete", Failed,
+        "The backup was made, but something was left out or not consistent: the message names the folders \
+         whose hook command failed or which could not be read. The other folders are in it. The server's log \
+         holds the output of the commands.");
+    /// The store has no such backup.
+    BACKUP_NOT_FOUND = ("backup-not-found", NotFound,
+        "The store holds no backup with this id. `cloudron machine backup list DOMAIN` prints those that exist.");
+    /// The machine is retired.
+    MACHINE_RETIRED = ("machine-retired", Conflict,
+        "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
+         accepts no changes.");
+    /// No update exists.
+    NO_UPDATE = ("no-update", Conflict,
+        "There is no update to apply: the server knows of no version newer than its own.");
+    /// An include is wrong.
+    INCLUDE_INVALID = ("include-invalid", Usage,
+        "The folder cannot be included in the backup: it must be an absolute path without `..`, must not lie \
+         in another included folder, and must not hold the server's own state or store.");
+    /// No such include.
+    INCLUDE_MISSING = ("include-missing", NotFound,
+        "The folder is not among the included ones. `cloudron machine include list DOMAIN` prints them.");
+    /// A hook command failed.
+    HOOK_FAILED = ("hook-failed", Failed,
+        "The command that runs before or after a folder's backup failed or took too long. The folder is in the \
+         backup as it was found, but its content may be old or inconsistent, so the job counts as failed. The \
+         server's log holds the command's output.");
+    /// The restored trees differ.
+    RESTORE_UNVERIFIED = ("restore-unverified", Unverified,
+        "Everything was restored, but reading it back showed differences to the backup. The message names \
+         some. The server was not put into service with the restored state.");
+    /// The backup holds no state of a server.
+    RESTORE_NO_STATE = ("restore-no-state", Corrupt,
+        "The backup does not hold the state of a server: it may be of some folders only, made by \
+         `cloudron backup create`. Restore it with `cloudron backup restore`.");
+    /// The server runs while it should be restored.
+    RESTORE_RUNNING = ("restore-running", Conflict,
+        "A restore replaces the server's database, so the server must not run. Stop it first.");
+}
