@@ -1,1 +1,56 @@
-//! x
+//! Encrypted, deduplicating backups of folders into a store, readable with stock `age` and `zstd`.
+//!
+//! ```
+//! use cloudron_backup::{BackupRequest, InitOptions, Repository, RestoreRequest, Source, open_store};
+//! use cloudron_core::{BackupId, Cancel, Progress, Secret, Version};
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let folder = dir.path().join("folder");
+//! # std::fs::create_dir(&folder).unwrap();
+//! # std::fs::write(folder.join("note"), "remember").unwrap();
+//! # let (store_url, target) = (dir.path().join("store"), dir.path().join("back"));
+//! # let store_url = store_url.to_str().unwrap();
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let store = open_store(store_url)?;
+//! let backup_key = Secret::new("correct horse battery staple");
+//! # let options = InitOptions { work_factor: Some(2), ..InitOptions::default() };
+//! let (repository, identity) = Repository::init(store, &backup_key, options).await?;
+//!
+//! let id = BackupId::new(std::time::SystemTime::now(), &Version::current());
+//! let request = BackupRequest::new(id.clone(), vec![Source::new("folder", &folder)]);
+//! let keys = identity.writer_keys(); // all that a server needs, and it cannot read backups with them
+//! let summary = repository.backup(&keys, request, &Progress::none(), &Cancel::new()).await?;
+//! assert_eq!(summary.files, 1);
+//!
+//! let request = RestoreRequest::under(&target);
+//! let report = repository.restore(&identity, &id, &request, &Progress::none(), &Cancel::new()).await?;
+//! assert!(report.is_complete());
+//! # Ok::<(), cloudron_core::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them, [`conformance`] checks any.
+//! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
+//! - [`repository`]: the layout, and everything that is done with it.
+//!
+//! The format on disk is described in `docs/backup-format.md`.
+
+pub mod codes;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod encrypt;
+pub mod fs;
+pub mod keys;
+pub mod memory;
+pub mod repository;
+pub mod store;
+
+pub use cloudron_core::{Error, Result};
+pub use fs::FsStore;
+pub use keys::{Identity, WriterKeys, generate_backup_key};
+pub use memory::MemoryStore;
+pub use repository::{
+    BackupRequest, CompareReport, CopyReport, InitOptions, Repository, RestoreReport, RestoreRequest,
+    RestoreTo, Source, Summary, VerifyDepth, VerifyReport,
+};
+pub use store::{BackupStore, ObjectMeta, open_store};

@@ -1,0 +1,92 @@
+//! Error codes of backups.
+
+cloudron_core::codes! {
+    /// A store address that means nothing here.
+    STORE_URL = ("store-url", Usage,
+        "The address of the backup store is not understood. Write a folder as a path or as file:///folder; \
+         s3://bucket/prefix needs a build with S3 support.");
+    /// A key that no store accepts.
+    STORE_KEY = ("store-key", Usage,
+        "The name of an object in the backup store is not allowed. Names are made of letters, digits, dots, \
+         dashes, underscores and plus signs, in parts separated by slashes; no part starts with a dot.");
+    /// An object that is not there.
+    OBJECT_MISSING = ("object-missing", NotFound,
+        "An object is not in the backup store. Either it was deleted by something other than this program, or \
+         the store is not the one the backup was made to. `backup verify` lists all that is missing.");
+    /// An object whose content is not what it must be.
+    OBJECT_CORRUPT = ("object-corrupt", Corrupt,
+        "An object in the backup store does not have the content that was written: its hash or its encryption \
+         does not check. The rest of the repository is not affected; `backup verify` names what depends on it.");
+    /// No repository there.
+    REPOSITORY_MISSING = ("repository-missing", NotFound,
+        "There is no backup repository at this address. Check the address, or create one with `backup init`.");
+    /// A repository is there already.
+    REPOSITORY_EXISTS = ("repository-exists", Conflict,
+        "There is a backup repository at this address already. Use it, or choose another address.");
+    /// The description of the repository cannot be read.
+    REPOSITORY_CORRUPT = ("repository-corrupt", Corrupt,
+        "The file cloudron-backup.json, which describes the repository, is damaged or does not belong to the rest \
+         of it. It holds no secrets: it can be taken from any copy of the repository.");
+    /// Written by a later program.
+    REPOSITORY_NEWER = ("repository-newer", Usage,
+        "The repository was written by a newer version of this program, in a format this one does not know. \
+         Update this program.");
+    /// The keys that were given are those of another repository.
+    REPOSITORY_OTHER = ("repository-other", Denied,
+        "The keys that the writer holds belong to another repository than the one at this address. Check the \
+         address, or set the backup up anew.");
+    /// A backup key that is too easy to guess.
+    BACKUP_KEY_WEAK = ("backup-key-weak", Usage,
+        "A backup key is one line of text of 12 characters at least, without control characters. Leave the option \
+         out to have a good one generated.");
+    /// A backup key that opens nothing.
+    BACKUP_KEY_WRONG = ("backup-key-wrong", Denied,
+        "The backup key does not open this repository. Check for a mistyped key and for the right repository. \
+         Without the key nobody can read the backups.");
+    /// An identity that cannot be read.
+    IDENTITY_INVALID = ("identity-invalid", Usage,
+        "The text is not an age X25519 identity. One starts with AGE-SECRET-KEY-1.");
+    /// A recipient that cannot be read.
+    RECIPIENT_INVALID = ("recipient-invalid", Corrupt,
+        "The text is not an age X25519 recipient. One starts with age1.");
+    /// No such backup.
+    BACKUP_UNKNOWN = ("backup-unknown", NotFound,
+        "There is no backup of that name. `backup list` shows those that exist; `latest` is the newest one.");
+    /// A backup of that name exists.
+    BACKUP_EXISTS = ("backup-exists", Conflict,
+        "There is a backup of that name already, or one is being made. Names carry the time to the second: \
+         try again.");
+    /// The list entry of a backup was not written by the owner of the repository.
+    SNAPSHOT_FORGED = ("snapshot-forged", Corrupt,
+        "The summary of the backup is not signed by a key of this repository: it was changed after it was written, \
+         or written by somebody else. Restore another backup, and find out who can write to the store.");
+    /// The manifest or summary of a backup is damaged.
+    SNAPSHOT_CORRUPT = ("snapshot-corrupt", Corrupt,
+        "The summary or the manifest of the backup is damaged or missing, so it cannot be restored. Other backups \
+         are not affected.");
+    /// Nothing to back up.
+    SOURCE_MISSING = ("source-missing", NotFound,
+        "A folder that is to be backed up does not exist or cannot be read.");
+    /// A source that cannot be used.
+    SOURCE_INVALID = ("source-invalid", Usage,
+        "What is to be backed up is given by absolute paths in UTF-8.");
+    /// Existing files are in the way.
+    RESTORE_CONFLICT = ("restore-conflict", Conflict,
+        "The restore would replace files that exist and differ. Nothing was written. Restore to another folder, \
+         or allow it with --overwrite.");
+    /// A path of the backup that would be written outside of the target.
+    RESTORE_ESCAPE = ("restore-escape", Corrupt,
+        "A path in the backup leads out of the folder that is restored to, by `..` or through a symbolic link. \
+         It was not written.");
+    /// Part of a backup could not be restored.
+    RESTORE_INCOMPLETE = ("restore-incomplete", Corrupt,
+        "Some files could not be restored, because objects of the repository are missing or damaged or because the \
+         target refused them. The others were restored and checked.");
+    /// What was restored is not what was backed up.
+    RESTORE_DIFFERS = ("restore-differs", Unverified,
+        "The restored files were read back and are not what the backup says. They may have been changed since, or \
+         the target file system cannot keep everything, such as owners or extended attributes.");
+    /// Verification found something.
+    VERIFY_FAILED = ("verify-failed", Unverified,
+        "Objects of the repository are missing or damaged. The list says which backups and files they affect.");
+}

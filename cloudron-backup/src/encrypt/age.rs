@@ -1,0 +1,200 @@
+//! The age v1 format, <https://age-encryption.org/v1>: X25519 recipients and scrypt passphrases.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::str::FromStr;
+
+use age::secrecy::SecretString;
+use age::stream::StreamWriter;
+use cloudron_core::{Error, Result, Secret};
+
+use super::{Decryptor, Encryptor, SealingWriter};
+use crate::codes;
+
+impl<W: Write + Send> SealingWriter for StreamWriter<W> {
+    fn finish(self: Box<Self>) -> std::io::Result<()> {
+        (*self).finish()?.flush()
+    }
+}
+
+fn encrypt_failed(error: age::EncryptError) -> Error {
+    Error::new(&cloudron_core::codes::FAILED, format!("age cannot encrypt: {error}"))
+}
+
+fn decrypt_failed(error: &age::DecryptError) -> Error {
+    Error::new(&codes::OBJECT_CORRUPT, format!("it is not an age file for this key: {error}"))
+}
+
+/// Seals to one or several X25519 public keys.
+#[derive(Clone)]
+pub struct AgeRecipients {
+    recipients: Vec<age::x25519::Recipient>,
+}
+
+impl AgeRecipients {
+    /// Recipients from their text form, `age1…`.
+    ///
+    /// # Errors
+    /// `recipient-invalid`, also for none at all.
+    pub fn parse<T: AsRef<str>>(recipients: impl IntoIterator<Item = T>) -> Result<Self> {
+        let parse = |text: T| {
+            age::x25519::Recipient::from_str(text.as_ref()).map_err(|e| {
+                let text = format!("{:?} is not an age recipient: {e}", text.as_ref());
+                Error::new(&codes::RECIPIENT_INVALID, text)
+            })
+        };
+        let recipients = recipients.into_iter().map(parse).collect::<Result<Vec<_>>>()?;
+        if recipients.is_empty() {
+            return Err(Error::new(&codes::RECIPIENT_INVALID, "there is no recipient to encrypt to"));
+        }
+        Ok(Self { recipients })
+    }
+}
+
+impl fmt::Debug for AgeRecipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.recipients.iter().map(ToString::to_string)).finish()
+    }
+}
+
+impl Encryptor for AgeRecipients {
+    fn seal<'a>(&self, output: Box<dyn Write + Send + 'a>) -> Result<Box<dyn SealingWriter + 'a>> {
+        let recipients = self.recipients.iter().map(|r| r as &dyn age::Recipient);
+        let age = age::Encryptor::with_recipients(recipients).map_err(encrypt_failed)?;
+        let writer = age.wrap_output(output).map_err(|e| Error::io("(output)", e))?;
+        Ok(Box::new(writer))
+    }
+}
+
+/// Opens with one or several X25519 secret keys.
+#[derive(Clone)]
+pub struct AgeIdentities {
+    identities: Vec<age::x25519::Identity>,
+}
+
+impl AgeIdentities {
+    /// Identities from their text form, `AGE-SECRET-KEY-1…`.
+    ///
+    /// # Errors
+    /// `identity-invalid`.
+    pub fn parse<'s>(identities: impl IntoIterator<Item = &'s Secret>) -> Result<Self> {
+        let parse = |secret: &Secret| {
+            // The parser's message is left out: it may quote the secret.
+            age::x25519::Identity::from_str(secret.expose().trim())
+                .map_err(|_| Error::new(&codes::IDENTITY_INVALID, "it is not an age X25519 identity"))
+        };
+        Ok(Self { identities: identities.into_iter().map(parse).collect::<Result<_>>()? })
+    }
+}
+
+impl fmt::Debug for AgeIdentities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let public = self.identities.iter().map(|i| i.to_public().to_string());
+        f.debug_list().entries(public).finish()
+    }
+}
+
+impl Decryptor for AgeIdentities {
+    fn open<'a>(&self, input: Box<dyn Read + Send + 'a>) -> Result<Box<dyn Read + Send + 'a>> {
+        let age = age::Decryptor::new(input).map_err(|e| decrypt_failed(&e))?;
+        let identities = self.identities.iter().map(|i| i as &dyn age::Identity);
+        Ok(Box::new(age.decrypt(identities).map_err(|e| decrypt_failed(&e))?))
+    }
+}
+
+/// Seals and opens with a passphrase, stretched by scrypt.
+#[derive(Clone)]
+pub struct AgePassphrase {
+    passphrase: Secret,
+    work_factor: u8,
+}
+
+impl AgePassphrase {
+    /// What age's own program uses: about a second and 256 MiB of memory on a present machine.
+    pub const WORK_FACTOR: u8 = 18;
+    /// More than this is refused on opening: it would take minutes, and only an attacker writes it.
+    const MAX_WORK_FACTOR: u8 = 22;
+
+    /// A passphrase. The work factor is the logarithm of scrypt's N, and counts for sealing only.
+    pub fn new(passphrase: Secret, work_factor: u8) -> Self {
+        Self { passphrase, work_factor }
+    }
+
+    fn secret(&self) -> SecretString {
+        SecretString::from(self.passphrase.expose().to_owned())
+    }
+}
+
+impl fmt::Debug for AgePassphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgePassphrase").field("work_factor", &self.work_factor).finish_non_exhaustive()
+    }
+}
+
+impl Encryptor for AgePassphrase {
+    fn seal<'a>(&self, output: Box<dyn Write + Send + 'a>) -> Result<Box<dyn SealingWriter + 'a>> {
+        let mut recipient = age::scrypt::Recipient::new(self.secret());
+        recipient.set_work_factor(self.work_factor);
+        let age = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
+            .map_err(encrypt_failed)?;
+        let writer = age.wrap_output(output).map_err(|e| Error::io("(output)", e))?;
+        Ok(Box::new(writer))
+    }
+}
+
+impl Decryptor for AgePassphrase {
+    fn open<'a>(&self, input: Box<dyn Read + Send + 'a>) -> Result<Box<dyn Read + Send + 'a>> {
+        let mut identity = age::scrypt::Identity::new(self.secret());
+        identity.set_max_work_factor(Self::MAX_WORK_FACTOR);
+        let age = age::Decryptor::new(input).map_err(|e| decrypt_failed(&e))?;
+        let opened = age.decrypt(std::iter::once(&identity as &dyn age::Identity));
+        match opened {
+            Ok(reader) => Ok(Box::new(reader)),
+            Err(age::DecryptError::DecryptionFailed | age::DecryptError::NoMatchingKeys) => {
+                Err(Error::new(&codes::BACKUP_KEY_WRONG, "the backup key is wrong"))
+            }
+            Err(e) => Err(decrypt_failed(&e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Identity;
+
+    #[test]
+    fn what_is_sealed_to_several_opens_for_each_of_them_and_for_nobody_else() {
+        let (a, b, c) = (Identity::generate(), Identity::generate(), Identity::generate());
+        let sealed =
+            AgeRecipients::parse([a.recipient(), b.recipient()]).unwrap().seal_bytes(b"plain").unwrap();
+        for identity in [&a, &b] {
+            let open = AgeIdentities::parse([&identity.to_secret()]).unwrap();
+            assert_eq!(open.open_bytes(&sealed).unwrap(), b"plain");
+        }
+        let other = AgeIdentities::parse([&c.to_secret()]).unwrap();
+        assert!(other.open_bytes(&sealed).unwrap_err().is(&codes::OBJECT_CORRUPT));
+    }
+
+    #[test]
+    fn any_flipped_or_missing_byte_is_noticed() {
+        let identity = Identity::generate();
+        let sealed = AgeRecipients::parse([identity.recipient()]).unwrap().seal_bytes(&[7; 500]).unwrap();
+        let open = AgeIdentities::parse([&identity.to_secret()]).unwrap();
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[i] ^= 1;
+            assert!(open.open_bytes(&changed).is_err(), "byte {i}");
+            assert!(open.open_bytes(&sealed[..i]).is_err(), "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_said_to_be_wrong() {
+        let seal = |text: &str| AgePassphrase::new(Secret::new(text), 2);
+        let sealed = seal("right passphrase").seal_bytes(b"plain").unwrap();
+        assert_eq!(seal("right passphrase").open_bytes(&sealed).unwrap(), b"plain");
+        let error = seal("wrong passphrase").open_bytes(&sealed).unwrap_err();
+        assert!(error.is(&codes::BACKUP_KEY_WRONG));
+    }
+}

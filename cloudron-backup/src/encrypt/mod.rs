@@ -1,0 +1,64 @@
+//! How objects are sealed and opened.
+
+mod age;
+
+use std::fmt::Debug;
+use std::io::{Read, Write};
+
+use cloudron_core::{Error, Result};
+
+pub use self::age::{AgeIdentities, AgePassphrase, AgeRecipients};
+use crate::codes;
+
+/// A writer that must be finished: what was written is complete only after that.
+pub trait SealingWriter: Write + Send {
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// What the output reports.
+    fn finish(self: Box<Self>) -> std::io::Result<()>;
+}
+
+/// Seals objects.
+pub trait Encryptor: Send + Sync + Debug {
+    /// A writer whose input comes out sealed in `output`.
+    ///
+    /// # Errors
+    /// What the output reports.
+    fn seal<'a>(&self, output: Box<dyn Write + Send + 'a>) -> Result<Box<dyn SealingWriter + 'a>>;
+
+    /// Seals something in memory.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    fn seal_bytes(&self, plain: &[u8]) -> Result<Vec<u8>> {
+        let mut sealed = Vec::with_capacity(plain.len() + plain.len() / 4096 + 1024);
+        let failed = |e: std::io::Error| Error::io("(memory)", e);
+        let mut writer = self.seal(Box::new(&mut sealed))?;
+        writer.write_all(plain).map_err(failed)?;
+        writer.finish().map_err(failed)?;
+        Ok(sealed)
+    }
+}
+
+/// Opens what an [`Encryptor`] sealed.
+pub trait Decryptor: Send + Sync + Debug {
+    /// A reader of the plain content. Reading fails with [`std::io::ErrorKind::InvalidData`] or
+    /// `UnexpectedEof` where the sealed content was changed or cut.
+    ///
+    /// # Errors
+    /// `object-corrupt` for what is not a sealed object of this kind, and for one sealed to others.
+    fn open<'a>(&self, input: Box<dyn Read + Send + 'a>) -> Result<Box<dyn Read + Send + 'a>>;
+
+    /// Opens something in memory.
+    ///
+    /// # Errors
+    /// `object-corrupt` where it was changed, cut, or sealed to others.
+    fn open_bytes(&self, sealed: &[u8]) -> Result<Vec<u8>> {
+        let mut plain = Vec::with_capacity(sealed.len());
+        self.open(Box::new(sealed))?
+            .read_to_end(&mut plain)
+            .map_err(|e| Error::new(&codes::OBJECT_CORRUPT, format!("decryption failed: {e}")))?;
+        Ok(plain)
+    }
+}

@@ -1,0 +1,218 @@
+//! Who can open what: the repository's identity, and what a writer gets of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use age::secrecy::ExposeSecret;
+use bech32::{Bech32, Hrp};
+use cloudron_core::{Error, Result, Secret, random};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::codes;
+
+/// The shortest backup key, in characters.
+pub const MIN_BACKUP_KEY: usize = 12;
+/// The longest backup key, in bytes: what a terminal takes as one line.
+pub const MAX_BACKUP_KEY: usize = 1000;
+
+/// The contexts of `blake3::derive_key` by which the other keys follow from the identity. They are part of
+/// the format.
+mod context {
+    pub(super) const INDEX: &str = "cloudron-backup 2026-11 v1 index identity";
+    pub(super) const CHUNK: &str = "cloudron-backup 2026-11 v1 chunk id key";
+    pub(super) const SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
+}
+
+/// A repository's own X25519 identity. Whoever has it can read every backup.
+#[derive(Clone)]
+pub struct Identity(age::x25519::Identity);
+
+impl Identity {
+    /// A new identity.
+    pub fn generate() -> Self {
+        Self(age::x25519::Identity::generate())
+    }
+
+    /// Reads an identity from its text form, `AGE-SECRET-KEY-1…`.
+    ///
+    /// # Errors
+    /// `identity-invalid`.
+    pub fn parse(text: &Secret) -> Result<Self> {
+        // The parser's message is left out: it may quote the secret.
+        age::x25519::Identity::from_str(text.expose().trim())
+            .map(Self)
+            .map_err(|_| Error::new(&codes::IDENTITY_INVALID, "the text is not an age X25519 identity"))
+    }
+
+    /// The text form, `AGE-SECRET-KEY-1…`, which `age -d -i` takes in a file.
+    pub fn to_secret(&self) -> Secret {
+        Secret::new(self.0.to_string().expose_secret())
+    }
+
+    /// The public key, `age1…`.
+    pub fn recipient(&self) -> String {
+        self.0.to_public().to_string()
+    }
+
+    /// All that a machine needs to make backups. It cannot read them with these.
+    pub fn writer_keys(&self) -> WriterKeys {
+        let own = self.scalar();
+        let derive = |context: &str| Zeroizing::new(blake3::derive_key(context, &own[..]));
+        let hex = |key: Zeroizing<[u8; 32]>| Secret::new(hex::encode(&key[..]));
+        WriterKeys {
+            recipient: self.recipient(),
+            index_identity: identity_text(&derive(context::INDEX)),
+            chunk_key: hex(derive(context::CHUNK)),
+            signing_seed: hex(derive(context::SIGNING)),
+        }
+    }
+
+    /// The 32 bytes of the secret key.
+    fn scalar(&self) -> Zeroizing<[u8; 32]> {
+        let text = self.to_secret();
+        let (_, bytes) = bech32::decode(text.expose()).expect("age writes identities in bech32");
+        let bytes = Zeroizing::new(bytes);
+        Zeroizing::new(bytes[..].try_into().expect("an X25519 key has 32 bytes"))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("recipient", &self.recipient()).finish_non_exhaustive()
+    }
+}
+
+/// The text form of an identity, as age's format prescribes: bech32 in upper case.
+fn identity_text(scalar: &[u8; 32]) -> Secret {
+    let prefix = Hrp::parse("age-secret-key-").expect("the prefix is valid");
+    let text = Zeroizing::new(bech32::encode::<Bech32>(prefix, scalar).expect("32 bytes are not too long"));
+    Secret::new(text.to_uppercase())
+}
+
+/// What a machine holds to make backups into a repository. With it one can add to the repository, and tell
+/// which chunks are there; one cannot read a backup.
+///
+/// It serializes with its secrets in clear: into a file of mode 0600 or an encrypted channel only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriterKeys {
+    /// The repository's public key, `age1…`, to which everything is encrypted.
+    pub recipient: String,
+    /// A second identity, `AGE-SECRET-KEY-1…`, which opens the index objects and nothing else.
+    pub index_identity: Secret,
+    /// The key of chunk ids: 32 bytes in hex.
+    pub chunk_key: Secret,
+    /// The seed of the ed25519 key that signs summaries: 32 bytes in hex.
+    pub signing_seed: Secret,
+}
+
+impl WriterKeys {
+    /// The public key of the index identity, `age1…`.
+    ///
+    /// # Errors
+    /// `identity-invalid` when these are not keys of this program's making.
+    pub fn index_recipient(&self) -> Result<String> {
+        Ok(Identity::parse(&self.index_identity)?.recipient())
+    }
+
+    pub(crate) fn chunk_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        key_bytes(&self.chunk_key)
+    }
+
+    pub(crate) fn signing_key(&self) -> Result<ed25519_dalek::SigningKey> {
+        Ok(ed25519_dalek::SigningKey::from_bytes(&*key_bytes(&self.signing_seed)?))
+    }
+
+    /// The public key that checks the signatures of summaries: 32 bytes in hex.
+    ///
+    /// # Errors
+    /// `identity-invalid` when these are not keys of this program's making.
+    pub fn verifying_key(&self) -> Result<String> {
+        Ok(hex::encode(self.signing_key()?.verifying_key().to_bytes()))
+    }
+}
+
+fn key_bytes(text: &Secret) -> Result<Zeroizing<[u8; 32]>> {
+    let mut key = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.expose(), &mut key[..])
+        .map_err(|_| Error::new(&codes::IDENTITY_INVALID, "a writer's key is not 32 bytes in hex"))?;
+    Ok(key)
+}
+
+/// A backup key that nobody guesses: 40 characters, 200 bits.
+pub fn generate_backup_key() -> Secret {
+    Secret::new(random::token(40))
+}
+
+/// Whether a backup key was made by [`generate_backup_key`], as far as its form tells.
+pub(crate) fn looks_generated(key: &Secret) -> bool {
+    let text = key.expose();
+    text.len() >= 32 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && {
+        let mut seen = [false; 256];
+        text.bytes().for_each(|b| seen[usize::from(b)] = true);
+        seen.iter().filter(|s| **s).count() >= 12
+    }
+}
+
+/// Checks that a text can serve as a backup key.
+///
+/// # Errors
+/// `backup-key-weak`.
+pub fn check_backup_key(key: &Secret) -> Result<()> {
+    let text = key.expose();
+    let weak = |why: &str| Err(Error::new(&codes::BACKUP_KEY_WEAK, format!("the backup key {why}")));
+    if text.chars().any(char::is_control) {
+        return weak("is not one line of text without control characters");
+    }
+    if text.chars().count() < MIN_BACKUP_KEY {
+        return weak(&format!("has less than {MIN_BACKUP_KEY} characters"));
+    }
+    if text.len() > MAX_BACKUP_KEY {
+        return weak(&format!("has more than {MAX_BACKUP_KEY} bytes"));
+    }
+    if text.trim() != text {
+        return weak("starts or ends with a blank, which gets lost too easily");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_keys_follow_from_the_identity_and_never_change() {
+        let text = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0S0EHRLS";
+        let identity = Identity::generate();
+        assert_eq!(identity.writer_keys(), Identity::parse(&identity.to_secret()).unwrap().writer_keys());
+        let scalar: Vec<u8> = (0..32).collect();
+        let fixed = identity_text(&scalar.try_into().unwrap());
+        assert_eq!(fixed.expose().len(), text.len());
+        let keys = Identity::parse(&fixed).unwrap().writer_keys();
+        assert_eq!(keys, Identity::parse(&fixed).unwrap().writer_keys());
+        assert_ne!(keys.index_recipient().unwrap(), keys.recipient);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let identity = Identity::generate();
+        let text = format!("{identity:?} {:?}", identity.writer_keys());
+        assert!(!text.contains("AGE-SECRET-KEY"));
+        assert!(!text.contains(identity.writer_keys().chunk_key.expose()));
+    }
+
+    #[test]
+    fn a_backup_key_is_one_line_of_twelve_characters() {
+        for bad in
+            ["", "elevenchars", "two lines\nof text", "tab\tin the key", " starts blank", "ends blank\n"]
+        {
+            let error = check_backup_key(&Secret::new(bad)).unwrap_err();
+            assert!(error.is(&codes::BACKUP_KEY_WEAK), "{bad:?}");
+            assert!(bad.is_empty() || !error.to_string().contains(bad), "the key is not in the message");
+        }
+        assert!(check_backup_key(&Secret::new("zwölf Zeiche")).is_ok());
+        assert!(check_backup_key(&generate_backup_key()).is_ok());
+        assert!(looks_generated(&generate_backup_key()));
+        assert!(!looks_generated(&Secret::new("correct horse battery staple too long")));
+    }
+}

@@ -1,0 +1,106 @@
+//! What is asked of a repository.
+
+use std::path::{Path, PathBuf};
+
+use cloudron_core::BackupId;
+
+/// How a repository is made.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second, and
+    /// 15 for a key that [`generate_backup_key`](crate::generate_backup_key) made, which nobody can guess.
+    pub work_factor: Option<u8>,
+}
+
+/// A folder that is backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What it is called in lists.
+    pub name: String,
+    /// Where it is: an absolute path in UTF-8 to a folder or a file. A symbolic link here is followed.
+    pub path: PathBuf,
+}
+
+impl Source {
+    /// A source.
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), path: path.into() }
+    }
+}
+
+/// What a backup is made of.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BackupRequest {
+    /// Its name, which must be new.
+    pub id: BackupId,
+    /// The folders.
+    pub sources: Vec<Source>,
+    /// The machine's name, in clear in the list. Empty to leave it out.
+    pub host: String,
+    /// The domain that the machine serves, in clear in the list. Empty to leave it out.
+    pub fqdn: String,
+    /// What is left out: a pattern with `*`, `?` and `**`. One that starts with `/` is matched against the
+    /// whole path, another one against every name on it. What is below an excluded folder is left out too.
+    pub excludes: Vec<String>,
+    /// A folder of the caller's for what makes the next backup fast. It keeps a listing of the files in
+    /// clear, mode 0600. Losing it costs time only.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl BackupRequest {
+    /// A backup of these folders, with nothing left out and no cache.
+    pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
+        let (host, fqdn) = (String::new(), String::new());
+        Self { id, sources, host, fqdn, excludes: Vec::new(), cache_dir: None }
+    }
+
+    /// The same, with the folder for the cache.
+    pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
+        Self { cache_dir: Some(dir.into()), ..self }
+    }
+}
+
+/// Where a restore goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreTo {
+    /// Each folder where it was.
+    Original,
+    /// Everything below this folder, by its full path.
+    Under(PathBuf),
+}
+
+/// What is restored, and where to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RestoreRequest {
+    /// Where it goes.
+    pub to: RestoreTo,
+    /// Folders that go elsewhere than they were: (old path, new path). The first that fits is taken. It
+    /// comes before [`to`](Self::to) is applied.
+    pub relocate: Vec<(PathBuf, PathBuf)>,
+    /// Only these paths of the backup and what is below them. Empty for everything.
+    pub only: Vec<PathBuf>,
+    /// Whether existing files that differ are replaced.
+    pub overwrite: bool,
+    /// Owners by number only. Otherwise by name where the machine knows the name.
+    pub numeric_owner: bool,
+}
+
+impl RestoreRequest {
+    /// Everything to where it was.
+    pub fn original() -> Self {
+        Self {
+            to: RestoreTo::Original,
+            relocate: Vec::new(),
+            only: Vec::new(),
+            overwrite: false,
+            numeric_owner: false,
+        }
+    }
+
+    /// Everything below a folder.
+    pub fn under(dir: impl AsRef<Path>) -> Self {
+        Self { to: RestoreTo::Under(dir.as_ref().to_owned()), ..Self::original() }
+    }
+}

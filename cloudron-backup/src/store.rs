@@ -1,0 +1,173 @@
+//! Where the objects of a repository live.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cloudron_core::{Error, Result};
+
+use crate::codes;
+use crate::fs::FsStore;
+
+/// What a store knows of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// Its key: parts separated by `/`.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written, where the store tells.
+    pub modified: Option<SystemTime>,
+}
+
+/// A flat set of named objects, as an object store or a folder has.
+///
+/// What a repository relies on, and what the `conformance` feature checks: a write is seen whole or not at
+/// all, under any failure; when a write has returned, the object survives a power cut and is seen by every
+/// later read and list; of several [`put_new`](Self::put_new) of one key at the same time, exactly one
+/// returns true.
+#[async_trait]
+pub trait BackupStore: Send + Sync + Debug {
+    /// The address, as [`open_store`] takes it, without secrets.
+    fn url(&self) -> String;
+
+    /// Writes an object, in place of an older one.
+    ///
+    /// # Errors
+    /// `store-key` for a key that is not allowed, `no-space`, and what else the store reports.
+    async fn put(&self, key: &str, content: &Bytes) -> Result<()>;
+
+    /// Writes an object unless there is one of that key. False when there is.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool>;
+
+    /// The same with the content of a file, which may be too large for memory. The default reads it.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), or when the file cannot be read.
+    async fn put_new_file(&self, key: &str, file: &Path) -> Result<bool> {
+        let path = file.to_owned();
+        let content = crate::store::blocking(move || {
+            std::fs::read(&path).map(Bytes::from).map_err(|e| Error::io(&path, e))
+        })
+        .await?;
+        self.put_new(key, &content).await
+    }
+
+    /// The content of an object.
+    ///
+    /// # Errors
+    /// `object-missing` when there is none.
+    async fn get(&self, key: &str) -> Result<Bytes>;
+
+    /// A part of an object, in bytes from its start. A range that ends behind the end gives what there is.
+    ///
+    /// # Errors
+    /// `object-missing` when there is no such object.
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
+
+    /// What the store knows of an object, or nothing when there is none.
+    ///
+    /// # Errors
+    /// What the store reports.
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>>;
+
+    /// All objects whose key starts with the prefix, sorted by key.
+    ///
+    /// # Errors
+    /// What the store reports.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>>;
+
+    /// Deletes an object. It is fine when there is none.
+    ///
+    /// # Errors
+    /// What the store reports.
+    async fn delete(&self, key: &str) -> Result<()>;
+}
+
+/// The store at an address: a path or `file:///path`.
+///
+/// # Errors
+/// `store-url` for an address of another kind.
+pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
+    let path = match url.split_once("://") {
+        None => url.to_owned(),
+        Some(("file", rest)) if rest.starts_with('/') => rest.to_owned(),
+        Some(("file", _)) => {
+            let text = format!("{url}: a file:// address has an absolute path, as in file:///folder");
+            return Err(Error::new(&codes::STORE_URL, text));
+        }
+        Some(("s3", _)) => {
+            return Err(Error::new(&codes::STORE_URL, format!("{url}: this build has no S3 support yet"))
+                .with_hint("use a folder, as in file:///var/backups"));
+        }
+        Some((scheme, _)) => {
+            return Err(Error::new(&codes::STORE_URL, format!("{url}: no store is called {scheme}://"))
+                .with_hint("use a path, file:///folder or s3://bucket/prefix"));
+        }
+    };
+    if path.is_empty() {
+        return Err(Error::new(&codes::STORE_URL, "the address of the store is empty"));
+    }
+    Ok(Arc::new(FsStore::new(path)?))
+}
+
+/// Checks that a key is one that every store can hold and that stays inside of it.
+///
+/// # Errors
+/// `store-key`.
+pub fn check_key(key: &str) -> Result<()> {
+    let part_ok = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+    };
+    if key.len() <= 512 && key.split('/').all(part_ok) {
+        return Ok(());
+    }
+    Err(Error::new(&codes::STORE_KEY, format!("{key:?} is not a name for an object")))
+}
+
+/// The error for an object that is not there.
+pub fn missing(url: &str, key: &str) -> Error {
+    Error::new(&codes::OBJECT_MISSING, format!("{key} is not in {url}"))
+}
+
+/// Runs blocking work away from the runtime's own threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Error::new(&cloudron_core::codes::INTERRUPTED, "the runtime is shutting down")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_leave_the_store_are_refused() {
+        for key in ["", "/", "a//b", "../x", "a/../b", ".hidden", "a/.tmp", "a b", "a\\b", "a/", "ä"] {
+            assert!(check_key(key).unwrap_err().is(&codes::STORE_KEY), "{key}");
+        }
+        assert!(check_key("snapshots/backup_2026-01-02T03-04-05Z_v1.0.0-rc.1+7.json").is_ok());
+    }
+
+    #[test]
+    fn an_address_of_another_kind_says_what_is_possible() {
+        assert!(open_store("s3://bucket/prefix").unwrap_err().to_string().contains("no S3"));
+        assert!(open_store("ftp://x").unwrap_err().is(&codes::STORE_URL));
+        assert!(open_store("").unwrap_err().is(&codes::STORE_URL));
+        assert!(open_store("file://relative").unwrap_err().is(&codes::STORE_URL));
+        assert_eq!(open_store("file:///x/y").unwrap().url(), "file:///x/y");
+    }
+}
