@@ -14,9 +14,15 @@
 //!
 //! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
 //! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
+//! - [`canary`]: looks for secrets in files, output, and the arguments and environment of processes.
+//! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
+//! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
 //!
 //! Everything here reports failures of the test's own making by panicking or with `std::io::Error`;
 //! the product's error type is for the product.
 
+pub mod canary;
+pub mod proxy;
 pub mod require;
+pub mod sshd;
 pub mod tree;
