@@ -1,13 +1,20 @@
 //! Asking long work to stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use crate::{Error, Result, codes};
 
 /// A flag that asks long work to stop at its next safe point. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    raised: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
 
 impl Cancel {
     /// A flag that nobody has raised.
@@ -17,12 +24,14 @@ impl Cancel {
 
     /// Asks the work to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.raised.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.raised.load(Ordering::SeqCst)
     }
 
     /// Returns early from work that was asked to stop.
@@ -34,5 +43,43 @@ impl Cancel {
             return Err(Error::new(&codes::INTERRUPTED, "stopped on request"));
         }
         Ok(())
+    }
+
+    /// Waits until it is asked to stop.
+    pub async fn cancelled(&self) {
+        std::future::poll_fn(|cx| {
+            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            // Looked at under the lock, so that a stop between look and registration is not missed.
+            if self.is_cancelled() {
+                return Poll::Ready(());
+            }
+            if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_stop_is_woken() {
+        let cancel = Cancel::new();
+        assert!(cancel.check().is_ok());
+        let waiting = tokio::spawn({
+            let cancel = cancel.clone();
+            async move { cancel.cancelled().await }
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        cancel.cancel();
+        waiting.await.unwrap();
+        cancel.cancelled().await;
+        assert!(cancel.check().unwrap_err().is(&codes::INTERRUPTED));
     }
 }
