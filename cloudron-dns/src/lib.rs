@@ -1,1 +1,58 @@
-//! x
+//! DNS automation that states what a zone should hold, shows what would change, changes exactly that, and knows
+//! when the world sees it.
+//!
+//! ```
+//! use cloudron_dns::{Intent, Name, Ownership, PlanOptions, RecordSet, RecordType, Snapshot, Ttl, Zone, plan};
+//!
+//! let zone = Zone::new("1", Name::parse("example.com")?);
+//! let my = RecordSet::parse(Name::parse("my.example.com")?, Ttl::DEFAULT, RecordType::A, ["192.0.2.1"])?;
+//! let empty = Snapshot::new(zone, [], true);
+//! let plan = plan(&[Intent::Exactly(my)], &empty, &Ownership::none(), &PlanOptions::default());
+//! assert_eq!(plan.to_string(), "+ my.example.com. 300 IN A 192.0.2.1\n");
+//! # Ok::<(), cloudron_dns::Error>(())
+//! ```
+//!
+//! - What is planned and written is the [record set](RecordSet), never the single record.
+//! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
+//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, [`wildcard`] for every host that has
+//!   no interface. [`apply()`](apply::apply) writes a plan through any of them.
+//! - [`propagation`] asks every authoritative name server (feature `propagation`).
+//! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
+
+pub mod apply;
+pub mod codes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod data;
+pub mod instructions;
+pub mod intent;
+pub mod machine;
+pub mod memory;
+pub mod name;
+pub mod ownership;
+pub mod plan;
+#[cfg(feature = "propagation")]
+pub mod propagation;
+pub mod provider;
+pub mod record_set;
+pub mod record_type;
+pub mod spf;
+#[cfg(feature = "wildcard")]
+pub mod wildcard;
+pub mod zone;
+
+pub use apply::{apply, find_zone, names_to_read, plan_for};
+pub use cloudron_core::{Error, Result};
+pub use data::{RecordData, Text};
+pub use instructions::Instructions;
+pub use intent::Intent;
+pub use machine::{Addresses, Dkim, MailSettings, machine_records};
+pub use name::{Name, OwnerName};
+pub use ownership::Ownership;
+pub use plan::{Adjustment, Adopt, Change, Conflict, Plan, PlanOptions, Reason, plan};
+pub use provider::{
+    Applied, ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Receipt, Scope, SyncStatus,
+};
+pub use record_set::{RecordKey, RecordSet};
+pub use record_type::{RecordType, Ttl};
+pub use zone::{Observed, Snapshot, Visibility, Zone, enclosing_zone};

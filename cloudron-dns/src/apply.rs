@@ -1,0 +1,214 @@
+//! Finding the zone, planning and writing through any provider.
+
+use std::collections::BTreeSet;
+
+use cloudron_core::progress::Unit;
+use cloudron_core::{Error, Progress, Result, ResultExt};
+
+use crate::{
+    Applied, ApplyFailure, Atomicity, Batch, Change, DnsProvider, Intent, Name, OwnerName, Ownership, Plan,
+    PlanOptions, Receipt, RecordKey, Scope, Snapshot, Zone, codes, enclosing_zone, plan,
+};
+
+/// The provider's zone that a name's records go into.
+///
+/// # Errors
+/// As [`DnsProvider::list_zones`] and [`enclosing_zone`].
+pub async fn find_zone(provider: &dyn DnsProvider, name: &Name) -> Result<Zone> {
+    let doing = || format!("looking for the zone of {name} at {}", provider.id());
+    let zones = provider.list_zones(Some(name)).await.doing(doing)?;
+    enclosing_zone(&zones, name).cloned().doing(doing)
+}
+
+/// The names that must be read to plan these wishes: their own, those above that could be delegated away, and with
+/// `prune` those that something of ours is at.
+pub fn names_to_read(
+    zone: &Zone,
+    desired: &[Intent],
+    ownership: &Ownership,
+    options: &PlanOptions,
+) -> Vec<OwnerName> {
+    let wished = desired.iter().map(|intent| intent.key().name);
+    let ours = ownership.keys().filter(|_| options.prune).map(|key| key.name.clone());
+    let mut names = BTreeSet::new();
+    for name in wished.chain(ours) {
+        let mut next = Some(name);
+        while let Some(name) = next.filter(|n| n.is_in(&zone.apex)) {
+            next = name.parent();
+            names.insert(name);
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// Reads what a plan needs and makes it. The snapshot that it is based on is for [`apply`].
+///
+/// # Errors
+/// As [`DnsProvider::read`].
+pub async fn plan_for(
+    provider: &dyn DnsProvider,
+    zone: &Zone,
+    desired: &[Intent],
+    ownership: &Ownership,
+    options: &PlanOptions,
+) -> Result<(Plan, Snapshot)> {
+    let capabilities = provider.capabilities();
+    let names = names_to_read(zone, desired, ownership, options);
+    let scope = Scope::Names(&names);
+    let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
+    let current = provider.read(zone, scope).await.doing(doing)?;
+    let options = PlanOptions { capabilities: Some(capabilities), ..options.clone() };
+    Ok((plan(desired, &current, ownership, &options), current))
+}
+
+/// Writes a plan. Nothing is written when it has conflicts, or when the zone changed since: `basis` is the snapshot
+/// that the plan was made from just now; without it the zone is read again first, unless the provider checks
+/// preconditions itself.
+///
+/// At a provider that cannot write, the receipt says what a person has to do.
+///
+/// # Errors
+/// `dns-conflict`, `dns-spf`, `dns-stale`, and what the provider says, with what was applied nonetheless.
+pub async fn apply(
+    provider: &dyn DnsProvider,
+    plan: &Plan,
+    basis: Option<&Snapshot>,
+    progress: &Progress,
+) -> Result<Receipt, ApplyFailure> {
+    plan.check()?;
+    let mut receipt = Receipt::default();
+    if plan.changes.is_empty() {
+        return Ok(receipt);
+    }
+    let capabilities = provider.capabilities();
+    let fresh;
+    let basis = match basis {
+        Some(basis) => Some(basis),
+        None if capabilities.preconditions || capabilities.atomicity == Atomicity::Manual => None,
+        None => {
+            fresh = read_again(provider, plan).await?;
+            Some(&fresh)
+        }
+    };
+    if let Some(basis) = basis {
+        still_holds(plan, basis)?;
+    }
+    let handle = basis.and_then(|b| b.handle.as_ref());
+    let task = progress.task(
+        format!("Writing {} record sets at {}", plan.changes.len(), provider.id()),
+        Unit::Items,
+        Some(plan.changes.len() as u64),
+    );
+    for changes in batches(&plan.changes, capabilities.max_batch) {
+        let batch = Batch::new(&plan.zone, changes).with_handle(handle);
+        match provider.apply(batch).await {
+            Ok(done) => receipt.extend(done),
+            Err(failure) => return Err(with_earlier(failure, receipt.applied, provider, plan)),
+        }
+        task.advance(changes.len() as u64);
+    }
+    task.finish();
+    Ok(receipt)
+}
+
+async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot> {
+    let names: BTreeSet<OwnerName> = plan.changes.iter().map(|c| c.key().name.clone()).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let doing = || format!("reading the zone {} again at {}", plan.zone.apex, provider.id());
+    provider.read(&plan.zone, Scope::Names(&names)).await.doing(doing)
+}
+
+/// That every precondition of a plan holds in a snapshot.
+fn still_holds(plan: &Plan, current: &Snapshot) -> Result<()> {
+    for change in &plan.changes {
+        let there = current.sets.get(change.key());
+        if there.and_then(|t| t.plain()) != change.old() || there.is_some_and(|t| t.plain().is_none()) {
+            let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+            let message = format!("{} changed since the plan was made: there is {there} now", change.key());
+            return Err(Error::new(&codes::STALE, message).with_hint("run the command again"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs of at most `most` changes, in order. Changes of one name that follow each other stay together where that
+/// fits.
+fn batches(changes: &[Change], most: usize) -> impl Iterator<Item = &[Change]> {
+    let mut rest = changes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = rest.len().min(most.max(1));
+        if let Some(next) = rest.get(end) {
+            let together = rest[..end].iter().rposition(|c| c.key().name != next.key().name);
+            end = together.map_or(end, |at| at + 1);
+        }
+        let (batch, others) = rest.split_at(end);
+        rest = others;
+        Some(batch)
+    })
+}
+
+fn with_earlier(
+    failure: ApplyFailure,
+    mut earlier: Vec<RecordKey>,
+    provider: &dyn DnsProvider,
+    plan: &Plan,
+) -> ApplyFailure {
+    let error =
+        failure.error.while_doing(format!("writing the zone {} at {}", plan.zone.apex, provider.id()));
+    let applied = match failure.applied {
+        Applied::Unknown => Applied::Unknown,
+        Applied::Some(keys) => {
+            earlier.extend(keys);
+            Applied::Some(earlier)
+        }
+        Applied::Nothing if earlier.is_empty() => Applied::Nothing,
+        Applied::Nothing => Applied::Some(earlier),
+    };
+    ApplyFailure { error, applied }
+}
+
+/// The error alone; where part of the batch was applied nonetheless, it says so.
+impl From<ApplyFailure> for Error {
+    fn from(failure: ApplyFailure) -> Self {
+        let ApplyFailure { error, applied } = failure;
+        match applied {
+            Applied::Nothing => error,
+            Applied::Some(keys) => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                let message = format!("{error} (written before that: {})", keys.join(", "));
+                Error::new(&codes::PARTIAL, message)
+                    .with_hint("run the command again: what is right already is left alone")
+                    .with_source(error)
+            }
+            Applied::Unknown => {
+                let hint =
+                    "it is not known whether anything was written; run the command again, it reads first";
+                if error.hint().is_some() { error } else { error.with_hint(hint) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RecordSet, RecordType, Ttl};
+
+    fn change(name: &str) -> Change {
+        let name = Name::parse(name).unwrap();
+        Change::Create(RecordSet::parse(name, Ttl::DEFAULT, RecordType::TXT, ["x"]).unwrap())
+    }
+
+    #[test]
+    fn batches_keep_the_changes_of_a_name_together() {
+        let changes = ["a.x", "b.x", "b.x", "b.x", "c.x"].map(change);
+        let sizes = |most| batches(&changes, most).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(usize::MAX), [5]);
+        assert_eq!(sizes(3), [1, 3, 1]);
+        assert_eq!(sizes(2), [1, 2, 2]);
+        assert_eq!(sizes(0), [1, 1, 1, 1, 1]);
+    }
+}

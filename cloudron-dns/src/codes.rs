@@ -1,0 +1,63 @@
+//! The error codes of this crate.
+
+cloudron_core::codes! {
+    /// Not a DNS name.
+    NAME = ("dns-name", Usage,
+        "What was given is not a DNS name: labels of at most 63 bytes joined by dots, at most 255 bytes in all \
+         (RFC 1035, section 2.3.4), with `*` as the first label only (RFC 4592).");
+    /// Not a TTL.
+    TTL = ("dns-ttl", Usage,
+        "A time to live is a number of seconds from 0 to 2147483647 (RFC 2181, section 8).");
+    /// Not record data.
+    RECORD = ("dns-record", Usage,
+        "A record's type or value is not what its type demands, such as an A record without an IPv4 address, \
+         a CNAME with two targets, or a set with values of two types.");
+    /// No zone for the name.
+    ZONE_NOT_FOUND = ("dns-zone-not-found", NotFound,
+        "The DNS provider has no zone that encloses the name. Check that the domain is hosted at this provider, \
+         that the credentials belong to the account that holds it, and that its zone was created there.");
+    /// Several zones for the name.
+    ZONE_AMBIGUOUS = ("dns-zone-ambiguous", Conflict,
+        "The DNS provider has several zones of the same name, and nothing says which of them the world asks. \
+         Name the zone by its id, or delete the zone that is not in use.");
+    /// The plan meets records that are not ours.
+    CONFLICT = ("dns-conflict", Conflict,
+        "The zone holds records that this program did not create where it wants to write its own. They are never \
+         overwritten: the message shows both sides. Remove them by hand, or run the command again with --adopt to \
+         replace them.");
+    /// The zone changed since it was read.
+    STALE = ("dns-stale", Conflict,
+        "The zone changed between reading it and writing to it, so that nothing was written. Run the command \
+         again: it reads the zone anew.");
+    /// The provider cannot do that.
+    UNSUPPORTED = ("dns-unsupported", Failed,
+        "The DNS provider cannot express what was asked, such as a record type or a value that is too long for it. \
+         The message names the record.");
+    /// Part of the changes were written.
+    PARTIAL = ("dns-partial", Partial,
+        "Some of the changes were written and others not, because the provider takes them one at a time and one \
+         failed. Run the command again: what is right already is left alone.");
+    /// An unusable SPF record.
+    SPF = ("dns-spf", Conflict,
+        "The SPF record cannot be merged: it has a syntax error, there are two of them, or the result would need \
+         more than 10 look-ups. Receivers then treat the whole domain as broken (RFC 7208, sections 3.2 and \
+         4.6.4). Correct the record that the message shows, then run the command again.");
+    /// No name server answers.
+    NO_ANSWER = ("dns-no-answer", Unavailable,
+        "No name server answered in time. Check that this machine reaches the network and that port 53 is not \
+         blocked, over UDP and TCP.");
+    /// The zone has no usable delegation.
+    NO_DELEGATION = ("dns-no-delegation", NotFound,
+        "The name servers of the domain could not be found by walking down from the root: the domain is not \
+         registered, not delegated, or delegated to names that do not resolve. Check the name servers at the \
+         registrar.");
+    /// Waited in vain for the records to be seen.
+    NOT_PROPAGATED = ("dns-not-propagated", TimedOut,
+        "Not every authoritative name server answered with the wanted records before the time limit. The message \
+         says which server answers what. Check that the records were set in the zone that the domain is delegated \
+         to, then wait some minutes: secondary servers take a while.");
+    /// Something did not look like DNS.
+    PROTOCOL = ("dns-protocol", Unavailable,
+        "A name server sent an answer that cannot be understood. Try again; if it stays, something between this \
+         machine and the name server changes DNS packets.");
+}

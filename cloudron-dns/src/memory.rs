@@ -1,0 +1,158 @@
+//! A provider that keeps its zones in memory, as strict as a real one: for tests, and to try a plan out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+
+use crate::{
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Zone, codes,
+};
+
+type Sets = BTreeMap<RecordKey, Observed>;
+
+/// A provider that keeps its zones in memory. Batches are atomic and preconditions are checked.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// use cloudron_dns::memory::MemoryProvider;
+/// use cloudron_dns::{Name, Zone, find_zone};
+///
+/// let provider = MemoryProvider::new().with_zone(Zone::new("1", Name::parse("example.com")?), []);
+/// assert_eq!(find_zone(&provider, &Name::parse("my.example.com")?).await?.id, "1");
+/// # Ok::<(), cloudron_dns::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct MemoryProvider {
+    zones: Mutex<Vec<(Zone, Sets)>>,
+    capabilities: Capabilities,
+    batches: AtomicU64,
+}
+
+impl Default for MemoryProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryProvider {
+    /// A provider without zones.
+    pub fn new() -> Self {
+        let mut capabilities = Capabilities::new(Atomicity::Batch);
+        (capabilities.preconditions, capabilities.sync_status) = (true, true);
+        Self { zones: Mutex::default(), capabilities, batches: AtomicU64::new(0) }
+    }
+
+    /// The same provider with one more zone.
+    pub fn with_zone(self, zone: Zone, sets: impl IntoIterator<Item = Observed>) -> Self {
+        let sets = sets.into_iter().map(|s| (s.key().clone(), s)).collect();
+        self.lock().push((zone, sets));
+        self
+    }
+
+    /// The same provider with other limits. It stays atomic and checks preconditions whatever they say.
+    pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
+        Self { capabilities, ..self }
+    }
+
+    /// Puts a set into a zone as somebody else would. An unknown zone is left alone.
+    pub fn put(&self, zone_id: &str, set: Observed) {
+        if let Some((_, sets)) = self.lock().iter_mut().find(|(zone, _)| zone.id == zone_id) {
+            sets.insert(set.key().clone(), set);
+        }
+    }
+
+    /// How many batches were written.
+    pub fn batches_written(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Zone, Sets)>> {
+        self.zones.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl DnsProvider for MemoryProvider {
+    fn id(&self) -> &str {
+        "memory"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    async fn list_zones(&self, _near: Option<&Name>) -> Result<Vec<Zone>> {
+        Ok(self.lock().iter().map(|(zone, _)| zone.clone()).collect())
+    }
+
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let zones = self.lock();
+        let (zone, sets) = zones.iter().find(|(z, _)| z.id == zone.id).ok_or_else(|| no_zone(zone))?;
+        let read = sets.values().filter(|s| scope.includes(&s.key().name)).cloned();
+        Ok(Snapshot::new(zone.clone(), read, matches!(scope, Scope::Zone)))
+    }
+
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        if batch.changes.len() > self.capabilities.max_batch {
+            let message = format!("a batch of {} changes is too large", batch.changes.len());
+            return Err(Error::new(&codes::UNSUPPORTED, message).into());
+        }
+        let mut zones = self.lock();
+        let (zone, sets) =
+            zones.iter_mut().find(|(z, _)| z.id == batch.zone.id).ok_or_else(|| no_zone(batch.zone))?;
+        let mut after = sets.clone();
+        for change in batch.changes {
+            write(zone, &mut after, change)?;
+        }
+        alone(&after, batch.changes)?;
+        *sets = after;
+        let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let applied = batch.changes.iter().map(|c| c.key().clone());
+        Ok(Receipt::new(applied).with_id(number.to_string()))
+    }
+
+    async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
+        Ok(SyncStatus::InSync)
+    }
+}
+
+fn no_zone(zone: &Zone) -> Error {
+    Error::new(&codes::ZONE_NOT_FOUND, format!("there is no zone with the id {}", zone.id))
+}
+
+fn write(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
+    let key = change.key();
+    let apex_only = key.rtype == RecordType::SOA || (key.rtype == RecordType::NS && key.name == zone.apex);
+    let apex_cname = key.rtype == RecordType::CNAME && key.name == zone.apex;
+    if apex_only || apex_cname || !key.name.is_in(&zone.apex) {
+        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {}", zone.apex)));
+    }
+    let there = sets.get(key);
+    let plain = there.and_then(Observed::plain);
+    if plain != change.old() || there.is_some_and(|t| t.plain().is_none()) {
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
+    }
+    match change.new() {
+        Some(new) => sets.insert(key.clone(), Observed::Plain(new.clone())),
+        None => sets.remove(key),
+    };
+    Ok(())
+}
+
+/// That no written name has a CNAME and something else.
+fn alone(sets: &Sets, changes: &[Change]) -> Result<()> {
+    for name in changes.iter().filter_map(Change::new).map(RecordSet::name) {
+        let types: Vec<_> = sets.keys().filter(|key| key.name == *name).map(|key| key.rtype).collect();
+        if types.len() > 1 && types.contains(&RecordType::CNAME) {
+            let message = format!("{name}: a CNAME cannot stand beside other records");
+            return Err(Error::new(&codes::CONFLICT, message));
+        }
+    }
+    Ok(())
+}

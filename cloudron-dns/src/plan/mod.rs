@@ -1,0 +1,239 @@
+//! Plans: what would change, as data.
+
+mod build;
+mod display;
+mod draft;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::plan;
+
+use crate::{
+    Atomicity, Capabilities, Error, Name, Observed, Ownership, RecordKey, RecordSet, Result, Zone, codes,
+};
+
+/// One change of one record set. The old state is its precondition: if the zone holds something else by then, the
+/// change must not be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// There is no such set yet.
+    Create(RecordSet),
+    /// The set is replaced in one step.
+    Replace {
+        /// What is there.
+        old: RecordSet,
+        /// What will be.
+        new: RecordSet,
+    },
+    /// The set goes.
+    Delete(RecordSet),
+}
+
+impl Change {
+    /// The set that changes.
+    pub fn key(&self) -> &RecordKey {
+        match self {
+            Self::Create(set) | Self::Delete(set) | Self::Replace { new: set, .. } => set.key(),
+        }
+    }
+
+    /// What must be there before.
+    pub fn old(&self) -> Option<&RecordSet> {
+        match self {
+            Self::Create(_) => None,
+            Self::Replace { old, .. } | Self::Delete(old) => Some(old),
+        }
+    }
+
+    /// What will be there afterwards.
+    pub fn new(&self) -> Option<&RecordSet> {
+        match self {
+            Self::Create(new) | Self::Replace { new, .. } => Some(new),
+            Self::Delete(_) => None,
+        }
+    }
+}
+
+/// What would change in a zone, and what stands against it. Made by [`plan()`], written by
+/// [`apply`](crate::apply::apply), shown by `Display` as a diff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The zone.
+    pub zone: Zone,
+    /// The changes, in the order in which a provider that takes them one at a time must make them.
+    pub changes: Vec<Change>,
+    /// The wanted sets that are right already.
+    pub unchanged: Vec<RecordKey>,
+    /// What stands against it. A plan with conflicts is not applied.
+    pub conflicts: Vec<Conflict>,
+    /// What was wanted and is done a little differently.
+    pub adjusted: Vec<Adjustment>,
+    /// Names that have no answer for a moment, at a provider that takes changes one at a time: a CNAME cannot stand
+    /// beside the set that takes its place.
+    pub gaps: Vec<RecordKey>,
+    /// How much of the plan is applied when something fails midway.
+    pub atomicity: Atomicity,
+    /// What is ours once the plan is applied.
+    pub ownership: Ownership,
+}
+
+impl Plan {
+    /// Whether there is nothing to write and nothing against it.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// Nothing unless something stands against the plan.
+    ///
+    /// # Errors
+    /// `dns-conflict` with both sides of every conflict; `dns-spf` when an SPF record is all that stands against it.
+    pub fn check(&self) -> Result<()> {
+        let Some(first) = self.conflicts.first() else { return Ok(()) };
+        let all: Vec<String> = self.conflicts.iter().map(ToString::to_string).collect();
+        let only_spf = self.conflicts.iter().all(|c| matches!(c.reason, Reason::Spf(_)));
+        let code = if only_spf { &codes::SPF } else { &codes::CONFLICT };
+        let error = Error::new(code, format!("the zone {}: {}", self.zone.apex, all.join("; ")));
+        let adoptable = self.conflicts.iter().all(|c| c.reason.is_adoptable());
+        Err(error.with_hint(if adoptable {
+            "remove these records at your DNS host, or add --adopt to replace them".to_owned()
+        } else {
+            first.reason.hint().to_owned()
+        }))
+    }
+}
+
+/// Something in the zone that stands against what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Conflict {
+    /// The set that was to change.
+    pub key: RecordKey,
+    /// Why it may not.
+    pub reason: Reason,
+    /// What the zone holds.
+    pub existing: Vec<Observed>,
+    /// What is wanted instead; nothing if the set was to go.
+    pub wanted: Option<RecordSet>,
+}
+
+/// Why a change is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The values are somebody else's.
+    Foreign,
+    /// A CNAME cannot stand beside other records of its name (RFC 1034, section 3.6.2).
+    CnameAndOther,
+    /// What is there cannot be expressed as a plain record set.
+    Opaque,
+    /// The start of authority and the zone's own name servers are never touched, and its top is no CNAME.
+    Protected,
+    /// The name is not in the zone.
+    NotInZone,
+    /// The name lies in a zone of its own.
+    Delegated(Name),
+    /// The provider cannot write it.
+    Unsupported(String),
+    /// The SPF records cannot be merged.
+    Spf(String),
+    /// Two wishes contradict each other.
+    Contradiction,
+    /// Too large a share of the zone would be deleted.
+    MassDeletion(String),
+}
+
+impl Reason {
+    /// Whether [`PlanOptions::adopt`] resolves it.
+    pub fn is_adoptable(&self) -> bool {
+        matches!(self, Self::Foreign | Self::CnameAndOther)
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Foreign | Self::CnameAndOther => {
+                "remove the records at your DNS host, or add --adopt to replace them"
+            }
+            Self::Opaque => "remove the alias or routing rule in your DNS provider's own console first",
+            Self::Protected => "change the zone's SOA and name servers at your DNS provider or registrar",
+            Self::NotInZone => "put the record into the zone that encloses its name",
+            Self::Delegated(_) => "put the record into the delegated zone",
+            Self::Unsupported(_) => "leave this record out, or use another DNS provider",
+            Self::Spf(_) => "correct the SPF record at your DNS host, then run the command again",
+            Self::Contradiction => "state each record set once",
+            Self::MassDeletion(_) => "check that the right zone and the right wishes were given",
+        }
+    }
+}
+
+/// Something that was wanted and is done a little differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Adjustment {
+    /// The set.
+    pub key: RecordKey,
+    /// What is done instead, a sentence.
+    pub what: String,
+}
+
+/// Which records of others may be taken over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Adopt {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those of these sets.
+    Keys(Vec<RecordKey>),
+    /// All that stand in the way.
+    All,
+}
+
+impl Adopt {
+    fn allows(&self, key: &RecordKey) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Keys(keys) => keys.contains(key),
+            Self::All => true,
+        }
+    }
+}
+
+/// What a plan may do, and for whom it is made.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PlanOptions {
+    /// Which records of others may be taken over.
+    pub adopt: Adopt,
+    /// Whether values that are ours and no longer wanted are deleted.
+    pub prune: bool,
+    /// Whether more than 30 % of a zone of at least 10 sets may be deleted.
+    pub allow_mass_deletion: bool,
+    /// What the provider can do; without it, nothing is adjusted.
+    pub capabilities: Option<Capabilities>,
+}
+
+impl PlanOptions {
+    /// The defaults for a provider that can do this.
+    pub fn with_capabilities(capabilities: Capabilities) -> Self {
+        Self { capabilities: Some(capabilities), ..Self::default() }
+    }
+
+    /// The same options with records that may be taken over.
+    pub fn adopt(self, adopt: Adopt) -> Self {
+        Self { adopt, ..self }
+    }
+
+    /// The same options, with or without deleting what is ours and no longer wanted.
+    pub fn prune(self, prune: bool) -> Self {
+        Self { prune, ..self }
+    }
+
+    /// The same options, with or without the brake on deleting a large share of the zone.
+    pub fn allow_mass_deletion(self, allow: bool) -> Self {
+        Self { allow_mass_deletion: allow, ..self }
+    }
+}

@@ -1,0 +1,254 @@
+//! Record sets: what is planned, compared and written.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, OwnerName, RecordData, RecordType, Result, Ttl, codes};
+
+/// What identifies a record set in a zone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "KeyForm", into = "KeyForm")]
+#[non_exhaustive]
+pub struct RecordKey {
+    /// The owner name.
+    pub name: OwnerName,
+    /// The type.
+    pub rtype: RecordType,
+    /// What tells several sets of one name and type apart, at providers that answer by weight, latency or place.
+    pub variant: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyForm {
+    name: OwnerName,
+    #[serde(rename = "type")]
+    rtype: RecordType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+}
+
+impl From<KeyForm> for RecordKey {
+    fn from(form: KeyForm) -> Self {
+        Self { name: form.name, rtype: form.rtype, variant: form.variant }
+    }
+}
+
+impl From<RecordKey> for KeyForm {
+    fn from(key: RecordKey) -> Self {
+        Self { name: key.name, rtype: key.rtype, variant: key.variant }
+    }
+}
+
+impl RecordKey {
+    /// The key of a plain set.
+    pub fn new(name: OwnerName, rtype: RecordType) -> Self {
+        Self { name, rtype, variant: None }
+    }
+
+    /// The same key for one of several sets of this name and type.
+    pub fn with_variant(self, variant: impl Into<String>) -> Self {
+        Self { variant: Some(variant.into()), ..self }
+    }
+}
+
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.rtype)?;
+        match &self.variant {
+            Some(variant) => write!(f, " [{variant}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A record set (RFC 2181, section 5): an owner name, a type, a time to live, and at least one value. All values
+/// are of the set's type and no two are equal; their order has no meaning. A CNAME has exactly one (RFC 2181,
+/// section 10.1).
+///
+/// ```
+/// use cloudron_dns::{Name, RecordSet, RecordType, Ttl};
+/// let set = RecordSet::parse(Name::parse("my.example.com")?, Ttl::DEFAULT, RecordType::A, ["192.0.2.1"])?;
+/// assert_eq!(set.to_string(), "my.example.com. 300 IN A 192.0.2.1");
+/// # Ok::<(), cloudron_dns::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SetForm", into = "SetForm")]
+pub struct RecordSet {
+    key: RecordKey,
+    ttl: Ttl,
+    values: Vec<RecordData>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SetForm {
+    name: OwnerName,
+    #[serde(rename = "type")]
+    rtype: RecordType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+    ttl: Ttl,
+    values: Vec<String>,
+}
+
+impl RecordSet {
+    /// A record set; its type is that of the values.
+    ///
+    /// # Errors
+    /// `dns-record` for no value, values of two types, or a CNAME with two values.
+    pub fn new(name: OwnerName, ttl: Ttl, values: impl IntoIterator<Item = RecordData>) -> Result<Self> {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort();
+        values.dedup();
+        let wrong = |why: String| Err(Error::new(&codes::RECORD, format!("{name}: {why}")));
+        let Some(first) = values.first() else { return wrong("a record set has at least one value".into()) };
+        let rtype = first.record_type();
+        if let Some(other) = values.iter().find(|v| v.record_type() != rtype) {
+            return wrong(format!("one record set holds {rtype} and {} values", other.record_type()));
+        }
+        if rtype == RecordType::CNAME && values.len() > 1 {
+            return wrong(format!("a CNAME has one target, not {}", values.len()));
+        }
+        Ok(Self { key: RecordKey::new(name, rtype), ttl, values })
+    }
+
+    /// A record set from values in presentation form.
+    ///
+    /// # Errors
+    /// As [`RecordSet::new`] and [`RecordData::parse`].
+    pub fn parse<'a>(
+        name: OwnerName,
+        ttl: Ttl,
+        rtype: RecordType,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let values: Vec<_> =
+            values.into_iter().map(|v| RecordData::parse(rtype, v)).collect::<Result<_>>()?;
+        Self::new(name, ttl, values)
+    }
+
+    /// The same set as one of several of its name and type.
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
+        self.key.variant = Some(variant.into());
+        self
+    }
+
+    /// The same set with another time to live.
+    pub fn with_ttl(self, ttl: Ttl) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// The same set with other values, or `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`RecordSet::new`], and `dns-record` when their type is another one.
+    pub fn with_values(&self, values: impl IntoIterator<Item = RecordData>) -> Result<Option<Self>> {
+        let values: Vec<_> = values.into_iter().collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let mut set = Self::new(self.key.name.clone(), self.ttl, values)?;
+        if set.key.rtype != self.key.rtype {
+            return Err(Error::new(
+                &codes::RECORD,
+                format!("{}: {} values do not fit", self.key, set.key.rtype),
+            ));
+        }
+        set.key.variant.clone_from(&self.key.variant);
+        Ok(Some(set))
+    }
+
+    /// What identifies the set.
+    pub fn key(&self) -> &RecordKey {
+        &self.key
+    }
+
+    /// The owner name.
+    pub fn name(&self) -> &OwnerName {
+        &self.key.name
+    }
+
+    /// The type.
+    pub fn rtype(&self) -> RecordType {
+        self.key.rtype
+    }
+
+    /// How long a resolver may keep it.
+    pub fn ttl(&self) -> Ttl {
+        self.ttl
+    }
+
+    /// The values, sorted, no two equal, at least one.
+    pub fn values(&self) -> &[RecordData] {
+        &self.values
+    }
+
+    /// Whether the values are the same, whatever the time to live.
+    pub fn same_values(&self, other: &Self) -> bool {
+        self.key == other.key && self.values == other.values
+    }
+}
+
+/// One line of a zone file per value, without a line break at the end.
+impl fmt::Display for RecordSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, value) in self.values.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "\n" })?;
+            write!(f, "{} {} IN {} {value}", self.key.name, self.ttl, self.key.rtype)?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<SetForm> for RecordSet {
+    type Error = Error;
+
+    fn try_from(form: SetForm) -> Result<Self> {
+        let mut set = Self::parse(form.name, form.ttl, form.rtype, form.values.iter().map(String::as_str))?;
+        set.key.variant = form.variant;
+        Ok(set)
+    }
+}
+
+impl From<RecordSet> for SetForm {
+    fn from(set: RecordSet) -> Self {
+        let values = set.values.iter().map(ToString::to_string).collect();
+        Self { name: set.key.name, rtype: set.key.rtype, variant: set.key.variant, ttl: set.ttl, values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> OwnerName {
+        "example.com".parse().unwrap()
+    }
+
+    #[test]
+    fn values_are_a_set() {
+        let one =
+            RecordSet::parse(name(), Ttl::DEFAULT, RecordType::A, ["192.0.2.2", "192.0.2.1", "192.0.2.2"]);
+        let two = RecordSet::parse(name(), Ttl::DEFAULT, RecordType::A, ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(one.unwrap(), two.unwrap());
+    }
+
+    #[test]
+    fn what_is_no_record_set_cannot_be_made() {
+        let a = RecordData::parse(RecordType::A, "192.0.2.1").unwrap();
+        for values in [vec![], vec![a, RecordData::txt("x")]] {
+            assert!(RecordSet::new(name(), Ttl::DEFAULT, values).unwrap_err().is(&codes::RECORD));
+        }
+        let two = RecordSet::parse(name(), Ttl::DEFAULT, RecordType::CNAME, ["a.example", "b.example"]);
+        assert!(two.unwrap_err().is(&codes::RECORD));
+    }
+
+    #[test]
+    fn a_set_is_readable_json_and_survives_it() {
+        let set = RecordSet::parse(name(), Ttl::DEFAULT, RecordType::MX, ["10 my.example.com"]).unwrap();
+        let json = serde_json::to_string(&set).unwrap();
+        assert_eq!(json, r#"{"name":"example.com.","type":"MX","ttl":300,"values":["10 my.example.com."]}"#);
+        assert_eq!(serde_json::from_str::<RecordSet>(&json).unwrap(), set);
+        assert!(serde_json::from_str::<RecordSet>(&json.replace("10 my", "my")).is_err());
+    }
+}
