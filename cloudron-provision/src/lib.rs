@@ -1,1 +1,38 @@
-//! x
+//! Machines by resumable steps.
+//!
+//! ```
+//! use cloudron_provision::{Command, Remote, local::LocalRemote};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let machine = LocalRemote::new();
+//! let output = machine.exec(Command::new(["uname", "-s"])).await?;
+//! assert_eq!(output.text(), "Linux");
+//! # Ok::<(), cloudron_provision::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`remote`] | a machine on which commands run: [`Remote`], [`Command`], [`Output`] |
+//! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | what is built on that |
+//! | [`provider`] | where machines come from: [`CloudProvider`] |
+//! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
+//! | `ssh` | SSH sessions, host keys, keys, moving the port (feature `ssh`) |
+//! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
+
+pub mod answer;
+pub mod codes;
+pub mod elf;
+pub mod facts;
+pub mod local;
+pub mod provider;
+mod pump;
+pub mod quote;
+pub mod remote;
+pub mod steps;
+pub mod upload;
+
+pub use cloudron_core::{Error, Result};
+pub use provider::CloudProvider;
+pub use remote::{Command, Output, Remote, Stdin, Stream};
+pub use steps::{Context, Runner, Spec, Step};

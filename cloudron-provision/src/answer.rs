@@ -1,0 +1,192 @@
+//! Turning how a command ended into a value or an error.
+
+use cloudron_core::{Code, Error, ErrorKind, Event, Progress, Result};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+
+use crate::{Command, Output, Remote, codes};
+
+/// The shape of an error that the server's program prints.
+#[derive(Debug, Deserialize)]
+struct Told {
+    code: String,
+    message: String,
+    #[serde(default)]
+    hint: Option<String>,
+}
+
+/// Runs a command that must succeed.
+///
+/// # Errors
+/// As [`Remote::exec`]; the error that the command printed as `{"error":{…}}`; `remote-command` when it ended
+/// with another status than 0.
+pub async fn run(remote: &dyn Remote, command: Command) -> Result<Output> {
+    let name = command.name();
+    let output = remote.exec(command).await?;
+    check(&name, output)
+}
+
+/// An ended command's output, or the error that it told. `name` names the command in the message.
+///
+/// # Errors
+/// The error that the command printed as `{"error":{…}}`; `remote-command` when it ended with another status
+/// than 0; `no-space` when it says so.
+pub fn check(name: &str, output: Output) -> Result<Output> {
+    checked(name, output, &known_codes())
+}
+
+/// Runs a command that prints one JSON value.
+///
+/// # Errors
+/// As [`run`]; `remote-answer` when it printed something else.
+pub async fn json(remote: &dyn Remote, command: Command) -> Result<Value> {
+    let name = command.name();
+    let output = run(remote, command).await?;
+    let line = last_line(&output.stdout);
+    serde_json::from_str(line)
+        .map_err(|e| Error::new(&codes::REMOTE_ANSWER, format!("`{name}` did not answer with JSON: {e}")))
+}
+
+/// Runs a command that prints progress events as JSON lines and then `{"result":…}` or `{"error":…}`. The
+/// events are reported to `progress`, under task numbers of its own.
+///
+/// # Errors
+/// As [`run`]; `remote-answer` when there was no result line.
+pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) -> Result<Value> {
+    let name = command.name();
+    let last = Arc::new(Mutex::new(None));
+    let sink = last.clone();
+    let mut relay = Relay::new(progress.clone());
+    let command = command.each_line(move |line| {
+        if !relay.line(line) && line.starts_with('{') {
+            *sink.lock().expect("nothing panics while holding this lock") = Some(line.to_string());
+        }
+    });
+    let mut output = remote.exec(command).await?;
+    let last = last.lock().expect("nothing panics while holding this lock").take();
+    output.stdout = last.unwrap_or_default().into_bytes();
+    let output = check(&name, output)?;
+    let missing = || Error::new(&codes::REMOTE_ANSWER, format!("`{name}` ended without saying its result"));
+    let mut value: Value = serde_json::from_slice(&output.stdout).map_err(|_| missing())?;
+    value.get_mut("result").map(Value::take).ok_or_else(missing)
+}
+
+/// Passes on events of another process, whose task numbers mean nothing here.
+struct Relay {
+    progress: Progress,
+    tasks: std::collections::HashMap<u64, u64>,
+}
+
+impl Relay {
+    fn new(progress: Progress) -> Self {
+        Self { progress, tasks: Default::default() }
+    }
+
+    /// Whether the line was an event.
+    fn line(&mut self, line: &str) -> bool {
+        let Ok(mut event) = serde_json::from_str::<Event>(line) else { return false };
+        if let Event::Started { task, .. } | Event::Advanced { task, .. } | Event::Finished { task, .. } =
+            &mut event
+        {
+            let progress = &self.progress;
+            *task = *self.tasks.entry(*task).or_insert_with(|| progress.fresh_id());
+        }
+        self.progress.emit(&event);
+        true
+    }
+}
+
+static MORE_CODES: Mutex<Vec<&'static Code>> = Mutex::new(Vec::new());
+
+/// Makes errors with these codes recognised in what programs on a machine answer, so that they keep their kind
+/// and exit code. Those of this crate and of `cloudron-core` are known; a program says once which others it has.
+pub fn know(codes: &[&'static Code]) {
+    MORE_CODES.lock().expect("nothing panics while holding this lock").extend(codes);
+}
+
+fn known_codes() -> Vec<&'static Code> {
+    let more = MORE_CODES.lock().expect("nothing panics while holding this lock");
+    cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more.iter()).copied().collect()
+}
+
+fn last_line(bytes: &[u8]) -> &str {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default()
+}
+
+/// The output of a command that succeeded, or the error it told.
+fn checked(name: &str, output: Output, known: &[&'static Code]) -> Result<Output> {
+    for stream in [&output.stdout, &output.stderr] {
+        if let Some(error) = told(last_line(stream), known) {
+            return Err(error);
+        }
+    }
+    if output.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let tail: Vec<&str> = said.lines().rev().filter(|l| !l.trim().is_empty()).take(3).collect();
+    let tail = tail.into_iter().rev().collect::<Vec<_>>().join("; ");
+    let ending = if tail.is_empty() { String::new() } else { format!(": {tail}") };
+    let code = if tail.contains("No space left on device") {
+        &cloudron_core::codes::NO_SPACE
+    } else {
+        &codes::REMOTE_COMMAND
+    };
+    Err(Error::new(code, format!("`{name}` ended with status {}{ending}", output.status)))
+}
+
+/// The error in a line `{"error":{code,message,hint}}`. A code that this program does not know keeps its name
+/// in the message.
+fn told(line: &str, known: &[&'static Code]) -> Option<Error> {
+    let mut value: Value = serde_json::from_str(line).ok()?;
+    let told: Told = serde_json::from_value(value.get_mut("error")?.take()).ok()?;
+    let error = match known.iter().find(|c| c.name == told.code) {
+        Some(code) => Error::new(code, told.message).retryable(code.kind == ErrorKind::Unavailable),
+        None => Error::new(&codes::REMOTE_COMMAND, format!("{} [{}]", told.message, told.code)),
+    };
+    Some(match told.hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_told_in_json_keeps_its_code_message_and_hint() {
+        let line = br#"{"error":{"code":"no-space","message":"full","hint":"delete"}}"#.to_vec();
+        let error = checked("x", Output::new(1, line, ""), &known_codes()).unwrap_err();
+        assert!(error.is(&cloudron_core::codes::NO_SPACE));
+        assert_eq!((error.message(), error.hint()), ("full", Some("delete")));
+    }
+
+    #[test]
+    fn an_unknown_code_is_named_in_the_message() {
+        let line = br#"{"error":{"code":"lamp-off","message":"dark"}}"#.to_vec();
+        let error = checked("x", Output::new(1, line, ""), &known_codes()).unwrap_err();
+        assert_eq!(error.message(), "dark [lamp-off]");
+    }
+
+    #[test]
+    fn a_bad_status_says_the_last_lines_of_standard_error() {
+        let error = checked("df /", Output::new(3, "", "a\nb\nc\nd\n"), &known_codes()).unwrap_err();
+        assert_eq!(error.message(), "`df /` ended with status 3: b; c; d");
+    }
+
+    #[test]
+    fn events_of_another_process_get_task_numbers_of_their_own() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        let progress = Progress::to(move |e| sink.lock().unwrap().push(e.clone()));
+        let _taken = progress.fresh_id();
+        let mut relay = Relay::new(progress);
+        assert!(relay.line(r#"{"event":"started","task":0,"label":"x","unit":"none","total":null}"#));
+        assert!(relay.line(r#"{"event":"finished","task":0,"done":0,"ok":true}"#));
+        assert!(!relay.line(r#"{"result":{}}"#));
+        assert!(matches!(seen.lock().unwrap()[1], Event::Finished { task: 1, .. }));
+    }
+}

@@ -1,0 +1,167 @@
+//! The error codes of this crate.
+
+cloudron_core::codes! {
+    /// A command on the machine failed.
+    REMOTE_COMMAND = ("remote-command", Failed,
+        "A command that was run on the machine ended with an error. The message has its exit status and the last \
+         lines it printed. What was done before stays; run the same command again with `--resume` once the cause is gone.");
+    /// A command on the machine gave an answer that could not be understood.
+    REMOTE_ANSWER = ("remote-answer", Failed,
+        "The program on the machine answered with something else than the JSON that was expected. Its version may \
+         differ from this program's: update both.");
+    /// A program to run does not exist on this machine.
+    PROGRAM_MISSING = ("program-missing", NotFound,
+        "A program that has to be run does not exist, or its folder is not in the search path.");
+    /// No key file for a name.
+    SSH_KEY_MISSING = ("ssh-key-missing", NotFound,
+        "No SSH key was found under the name given. A name K is looked up as a path, then as `~/.ssh/K`, \
+         `~/.ssh/id_rsa_K` and `~/.ssh/id_ed25519_K`. `ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519_K` makes one.");
+    /// A key file that others may read.
+    SSH_KEY_MODE = ("ssh-key-mode", Denied,
+        "The SSH key can be read by other users of this computer, so it must be treated as known to them. \
+         Run `chmod 600` on the file; if others may have read it, replace the key.");
+    /// A key file that is no key.
+    SSH_KEY_FORMAT = ("ssh-key-format", Corrupt,
+        "The file given as SSH key is no private key in OpenSSH or PEM format, or is damaged. A file that ends in \
+         `.pub` is the public half: give the one without the ending. PuTTY keys are converted with `puttygen -O private-openssh`.");
+    /// An encrypted key and nobody to ask for the passphrase.
+    SSH_KEY_ENCRYPTED = ("ssh-key-encrypted", Denied,
+        "The SSH key is encrypted and no passphrase was given. Run the command on a terminal to be asked for it, \
+         or load the key into ssh-agent with `ssh-add` first.");
+    /// A wrong passphrase.
+    SSH_KEY_PASSPHRASE = ("ssh-key-passphrase", Denied,
+        "The passphrase does not decrypt the SSH key. Check it with `ssh-keygen -y -f KEY`.");
+    /// The server did not let us in.
+    SSH_AUTH = ("ssh-auth", Denied,
+        "The server refused the login: it does not know the key, or does not let that user in. The public key has to \
+         be a line of `~/.ssh/authorized_keys` of that user on the server.");
+    /// No running ssh-agent that helps.
+    SSH_AGENT = ("ssh-agent", Denied,
+        "The SSH agent could not be reached or holds no key. `ssh-add -l` lists what it holds.");
+    /// Nothing answers at that address.
+    SSH_UNREACHABLE = ("ssh-unreachable", Unavailable,
+        "No connection to the server's SSH port could be made. Check the address, the port and the firewall in \
+         between, and that the server is running.");
+    /// The connection was refused.
+    SSH_REFUSED = ("ssh-refused", Unavailable,
+        "The server answers at that address, but nothing listens on the SSH port. It may still be starting, or \
+         listen on another port (`--ssh-port`; a finished machine uses 202).");
+    /// No answer in time.
+    SSH_TIMEOUT = ("ssh-timeout", TimedOut,
+        "The server did not answer on its SSH port within the time limit. A wrong address and a firewall that drops \
+         packets both look like this.");
+    /// The connection broke.
+    SSH_LOST = ("ssh-lost", Unavailable,
+        "The SSH connection broke while it was in use. Nothing is lost: the same command with `--resume` goes on.");
+    /// The two sides have no algorithm in common, or the other side speaks no SSH.
+    SSH_PROTOCOL = ("ssh-protocol", Failed,
+        "What listens on that port does not speak SSH as expected, or offers only algorithms that are not safe any more.");
+    /// A host key that nobody vouched for.
+    HOST_KEY_UNKNOWN = ("host-key-unknown", Denied,
+        "The server's host key is not known, and nobody could be asked whether it is right. Compare the fingerprint with \
+         what the server's console shows (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then give it as `--host-key SHA256:…`.");
+    /// A host key that differs from the recorded one.
+    HOST_KEY_CHANGED = ("host-key-changed", Denied,
+        "The server shows another host key than the one recorded for it. Either the server was installed anew, or somebody \
+         is in between. Nothing was sent to it. Only when you know why it changed, remove the old record.");
+    /// A host key that differs from the given fingerprint.
+    HOST_KEY_MISMATCH = ("host-key-mismatch", Denied,
+        "The server's host key does not have the fingerprint that was given, so this is another server, or somebody is in \
+         between. Nothing was sent to it.");
+    /// A host key that the user marked as revoked.
+    HOST_KEY_REVOKED = ("host-key-revoked", Denied,
+        "The server's host key is marked `@revoked` in your known_hosts file. Nothing was sent to it.");
+    /// Not a host key or fingerprint.
+    HOST_KEY_INVALID = ("host-key-invalid", Usage,
+        "What was given is no host key or fingerprint. A fingerprint looks like `SHA256:` and 43 characters, as \
+         `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the server.");
+    /// The user said no.
+    HOST_KEY_REFUSED = ("host-key-refused", Denied,
+        "You answered that the host key is not the right one. Nothing was sent to the server.");
+    /// The program is built for another processor.
+    ARCHITECTURE = ("wrong-architecture", Usage,
+        "The program that would be copied to the machine is built for another processor than the machine has. Give one \
+         built for it with `--server-binary PATH`.");
+    /// Not a program that Linux runs.
+    NOT_A_PROGRAM = ("not-a-program", Corrupt,
+        "The file that would be copied to the machine is no Linux program (ELF). Give one with `--server-binary PATH`.");
+    /// The machine does not run Linux.
+    NOT_LINUX = ("machine-not-linux", Usage,
+        "The machine does not run Linux. Servers are installed on Linux with systemd, such as Debian 12 or Ubuntu 24.04.");
+    /// The machine has no systemd.
+    NO_SYSTEMD = ("machine-no-systemd", Usage,
+        "systemd does not run as process 1 of the machine. The server is a systemd service; use a distribution that has it, \
+         such as Debian 12 or Ubuntu 24.04, on a whole machine rather than in a plain container.");
+    /// Root rights are missing.
+    NO_ROOT = ("machine-no-root", Denied,
+        "The user that logs in is not root and may not use `sudo` without a password. Log in as root, or allow it in sudoers.");
+    /// Too little disk space on the machine.
+    MACHINE_DISK = ("machine-disk", Failed,
+        "The machine has too little free disk space for the server. The message says how much is free and how much is needed.");
+    /// The machine carries another server.
+    MACHINE_TAKEN = ("machine-taken", Conflict,
+        "The machine already carries a server of another name. Nothing on it was changed. Use another machine, or \
+         remove that server first with `cloudron machine destroy`.");
+    /// The machine carries this server already.
+    MACHINE_EXISTS = ("machine-exists", Conflict,
+        "The machine already carries a server of this name, made by another run. `cloudron machine status` shows it; \
+         `cloudron machine destroy` removes it.");
+    /// cloud-init failed or took too long.
+    CLOUD_INIT = ("cloud-init", TimedOut,
+        "The machine's first-boot program (cloud-init) did not finish in time. `cloud-init status --long` on the machine says \
+         what it is doing. Run the same command with `--resume` when it is done.");
+    /// The uploaded file differs.
+    UPLOAD_MISMATCH = ("upload-mismatch", Failed,
+        "The file that arrived on the machine does not have the hash of the one that was sent. It was removed again; \
+         the machine's disk or memory may be faulty.");
+    /// A journal that cannot be read.
+    JOURNAL_CORRUPT = ("journal-corrupt", Corrupt,
+        "The journal of an unfinished run has a line that is no valid record, so what was done cannot be told for certain. \
+         Nothing was changed. Look at the file that the message names; `cloudron machine destroy` cleans up.");
+    /// A journal from a newer version.
+    JOURNAL_VERSION = ("journal-version", Corrupt,
+        "The journal was written by a newer version of this program. Use that version to go on.");
+    /// No such run.
+    RUN_MISSING = ("run-missing", NotFound,
+        "There is no unfinished run with that id or for that name on this computer.");
+    /// The same name is being worked on.
+    RUN_BUSY = ("run-busy", Conflict,
+        "Another process on this computer is working on the machine of the same name. Wait for it to end.");
+    /// An earlier run of the same name is unfinished.
+    RUN_EXISTS = ("run-exists", Conflict,
+        "An earlier run for the machine of that name did not end. `--resume` goes on with it; `cloudron machine destroy` \
+         removes what it made.");
+    /// A run that can be resumed.
+    RUN_UNFINISHED = ("run-unfinished", Partial,
+        "The work is partly done and recorded. The same command with `--resume` goes on where it stopped, and \
+         `cloudron machine destroy` removes what exists.");
+    /// The steps of the resumed run differ.
+    RUN_PLAN_CHANGED = ("run-plan-changed", Usage,
+        "The unfinished run was begun with other options, so its steps differ from those of this command. Resume with the \
+         options it was begun with, or remove what exists with `cloudron machine destroy`.");
+    /// A run that had failed was taken back.
+    RUN_ROLLED_BACK = ("run-rolled-back", Failed,
+        "The unfinished run had failed and was being undone. It is undone now; run the command again without `--resume`.");
+    /// Undoing failed in part.
+    UNDO_FAILED = ("undo-failed", Partial,
+        "Something that this run had made could not be removed again. The message lists what is left; \
+         `cloudron machine destroy` tries again.");
+    /// Something of the same name exists and is not ours.
+    STEP_FOREIGN = ("step-foreign", Conflict,
+        "Something with the name that is needed exists already and was not made by this program. It was left as it is.");
+    /// A step failed without saying why.
+    STEP_PANICKED = ("step-panicked", Failed,
+        "A step of the run broke off because of a fault in the program. What it did is recorded as uncertain, and is looked \
+         at again with `--resume`.");
+    /// The server does not become healthy.
+    UNHEALTHY = ("unhealthy", TimedOut,
+        "The server was installed and started and does not answer as it should within the time limit. \
+         `journalctl -u cloudron-box` on the machine, or `cloudron machine logs`, says why.");
+    /// The new SSH port does not work.
+    SSH_PORT = ("ssh-port", Failed,
+        "The server's SSH could not be moved to another port. The port it had before still works and the settings were put \
+         back. The message says what failed.");
+    /// A port on this machine is taken.
+    PORT_TAKEN = ("port-taken", Conflict,
+        "The port is in use by another program. Choose another with `--port`, or leave the option out to get a free one.");
+}

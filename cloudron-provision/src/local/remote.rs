@@ -1,0 +1,156 @@
+//! Commands as child processes of this one, without a shell in between.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Cancel, Error, Progress, Result, Unit};
+use tokio::net::TcpStream;
+
+use crate::remote::{Command, Output, Remote, Stream};
+use crate::{codes, pump, upload};
+
+/// This machine, as the user that runs this program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalRemote;
+
+impl LocalRemote {
+    /// This machine.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// How long output is read after a command ended: a process that it left behind may hold its pipes open.
+const GRACE: Duration = Duration::from_millis(500);
+
+#[async_trait]
+impl Remote for LocalRemote {
+    fn describe(&self) -> String {
+        "this machine".into()
+    }
+
+    async fn exec(&self, command: Command) -> Result<Output> {
+        let name = command.name();
+        let (limit, cancel) = (command.limit, command.cancel.clone());
+        pump::bounded(&name, limit, cancel, run(command)).await
+    }
+
+    async fn upload(
+        &self,
+        local: &Path,
+        remote: &str,
+        mode: u32,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let (from, to, cancel) = (local.to_path_buf(), PathBuf::from(remote), cancel.clone());
+        let name = local.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let task = progress.task(format!("Copying {name}"), Unit::None, None);
+        let copying = tokio::task::spawn_blocking(move || copy(&from, &to, mode, &cancel));
+        copying.await.map_err(|e| Error::io(local, io::Error::other(e)))??;
+        task.finish();
+        Ok(())
+    }
+
+    async fn forward(&self, port: u16) -> Result<Box<dyn Stream>> {
+        match TcpStream::connect(("127.0.0.1", port)).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(e) => Err(Error::new(
+                &codes::SSH_REFUSED,
+                format!("nothing listens on port {port} of this machine"),
+            )
+            .with_source(e)),
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<Output> {
+    let (program, arguments) =
+        command.argv.split_first().ok_or_else(|| Error::new(&codes::PROGRAM_MISSING, "an empty command"))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| not_started(program, e))?;
+    let (Some(stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(Error::new(&cloudron_core::codes::FAILED, format!("no pipes to `{program}`")));
+    };
+    let feeding = pump::feed(command.stdin, stdin);
+    let outputs = async { tokio::try_join!(pump::collect(stdout, command.on_stdout), pump::tail(stderr)) };
+    tokio::pin!(feeding, outputs);
+    let mut fed = false;
+    let mut read = None;
+    let status = loop {
+        tokio::select! {
+            outcome = &mut feeding, if !fed => { outcome?; fed = true; }
+            outcome = &mut outputs, if read.is_none() => read = Some(outcome?),
+            status = child.wait() => break status.map_err(|e| Error::io(program, e))?,
+        }
+    };
+    let (stdout, stderr) = match read {
+        Some(read) => read,
+        None => match tokio::time::timeout(GRACE, &mut outputs).await {
+            Ok(read) => read?,
+            Err(_) => return Err(held_open(program)),
+        },
+    };
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(Output::new(code, stdout, stderr))
+}
+
+fn held_open(program: &str) -> Error {
+    let message = format!("`{program}` ended, and a process that it left behind holds its output open");
+    Error::new(&codes::REMOTE_ANSWER, message)
+}
+
+fn not_started(program: &str, e: io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::NotFound => {
+            Error::new(&codes::PROGRAM_MISSING, format!("there is no program `{program}`")).with_source(e)
+        }
+        _ => Error::io(program, e),
+    }
+}
+
+/// Copies a file so that the target is whole or not there, and syncs it.
+fn copy(from: &PathBuf, to: &Path, mode: u32, cancel: &Cancel) -> Result<()> {
+    let (hash, _) = upload::hash_file(from)?;
+    if to.is_file() && upload::hash_file(&to.to_path_buf())?.0 == hash {
+        return std::fs::set_permissions(to, PermissionsExt::from_mode(mode)).map_err(|e| Error::io(to, e));
+    }
+    cancel.check()?;
+    let folder = to.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let part = folder.join(format!(".{hash}.part"));
+    let outcome =
+        write_part(from, &part, mode).and_then(|()| std::fs::rename(&part, to).map_err(|e| Error::io(to, e)));
+    if outcome.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    outcome
+}
+
+fn write_part(from: &Path, part: &Path, mode: u32) -> Result<()> {
+    let mut source = File::open(from).map_err(|e| Error::io(from, e))?;
+    let mut target = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(part)
+        .map_err(|e| Error::io(part, e))?;
+    io::copy(&mut source, &mut target).map_err(|e| Error::io(part, e))?;
+    target.set_permissions(PermissionsExt::from_mode(mode)).map_err(|e| Error::io(part, e))?;
+    target.sync_all().map_err(|e| Error::io(part, e))
+}

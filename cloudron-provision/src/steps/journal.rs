@@ -1,0 +1,192 @@
+//! The journal's file: one JSON record a line, each written by one call and synced before anything else happens.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{Error, Result, ResultExt};
+
+use super::lock::Lock;
+use super::{Record, RunState, Spec};
+use crate::codes;
+
+/// A run's journal, open for writing and locked against other processes.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    state: RunState,
+    broken: bool,
+    _lock: Lock,
+}
+
+impl Journal {
+    /// Begins a run: makes the folder (mode 0700) and the file (mode 0600), and writes the first record.
+    ///
+    /// # Errors
+    /// `run-busy` when another process works on the same name, `io` and its like.
+    pub fn begin(folder: &Path, spec: Spec, plan: Vec<String>) -> Result<Self> {
+        make_folder(folder)?;
+        let lock = Lock::take(folder, &spec.fqdn)?;
+        let run = ulid::Ulid::generate().to_string().to_lowercase();
+        let path = file_of(folder, &run);
+        let file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| Error::io(&path, e))?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
+        let version = env!("CARGO_PKG_VERSION").to_string();
+        let first = Record::Begin { schema: super::state::SCHEMA, run, version, plan, spec };
+        let state = RunState::fold(std::slice::from_ref(&first)).expect("a `begin` alone is a valid journal");
+        let mut journal = Self { path, file, length: 0, state, broken: false, _lock: lock };
+        journal.append(&first)?;
+        Ok(journal)
+    }
+
+    /// Opens a run's journal to go on with it. A torn last line, left by a death while writing, is cut off.
+    ///
+    /// # Errors
+    /// `run-missing`, `run-busy`, `journal-corrupt`, `journal-version`.
+    pub fn open(folder: &Path, run: &str) -> Result<Self> {
+        let fqdn = Self::read(folder, run)?.spec().fqdn.clone();
+        let lock = Lock::take(folder, &fqdn)?;
+        let path = file_of(folder, run);
+        let (state, length) = load(&path)?;
+        let mut file = OpenOptions::new().write(true).open(&path).map_err(|e| Error::io(&path, e))?;
+        let cut =
+            file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).and_then(|_| file.sync_all());
+        cut.map_err(|e| Error::io(&path, e))?;
+        Ok(Self { path, file, length, state, broken: false, _lock: lock })
+    }
+
+    /// The state of a run, without locking it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), without `run-busy`.
+    pub fn read(folder: &Path, run: &str) -> Result<RunState> {
+        let valid = ulid::Ulid::from_string(run).is_ok();
+        let path = file_of(folder, run);
+        if !valid || !path.exists() {
+            let message = format!("there is no run {run} in {}", folder.display());
+            return Err(Error::new(&codes::RUN_MISSING, message));
+        }
+        load(&path).map(|(state, _)| state)
+    }
+
+    /// The states of all runs in a folder, newest first. A journal that was torn in its first line is left
+    /// out: nothing was done in that run.
+    ///
+    /// # Errors
+    /// `journal-corrupt` when one of them cannot be read.
+    pub fn list(folder: &Path) -> Result<Vec<RunState>> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io(folder, e)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| Error::io(folder, e))?.path();
+            if path.extension().is_some_and(|e| e == "jsonl") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let mut states = Vec::new();
+        for path in paths.iter().rev() {
+            match load(path) {
+                Ok((state, _)) => states.push(state),
+                Err(e) if e.is(&codes::RUN_MISSING) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(states)
+    }
+
+    /// Writes a record and syncs it. When that fails nothing of the record stays, and the caller must not do
+    /// what it announced.
+    ///
+    /// # Errors
+    /// `no-space`, `io`: the file could not be written.
+    ///
+    /// # Panics
+    /// When the record cannot follow those before it: a fault in the caller.
+    pub fn write(&mut self, record: &Record) -> Result<()> {
+        let mut next = self.state.clone();
+        if let Err(problem) = next.apply(record) {
+            panic!("{problem}: {record:?}");
+        }
+        self.append(record)?;
+        self.state = next;
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> Result<()> {
+        if self.broken {
+            let message = format!("{} could not be written before", self.path.display());
+            return Err(Error::new(&cloudron_core::codes::IO, message));
+        }
+        let mut line = serde_json::to_vec(record).expect("a record is plain JSON");
+        line.push(b'\n');
+        if let Err(e) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+            let back = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
+            self.broken = back.is_err();
+            return Err(Error::io(&self.path, e)).doing(|| "writing the journal".into());
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// What is known of the run.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn file_of(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{}.jsonl", run.to_lowercase()))
+}
+
+/// Makes the journals' folder, which only its owner may look into.
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))
+}
+
+/// Reads a journal: its state, and the length of its whole lines.
+fn load(path: &Path) -> Result<(RunState, u64)> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+    let mut records = Vec::new();
+    for (n, line) in bytes[..length].split_inclusive(|b| *b == b'\n').enumerate() {
+        records.push(parse(line).map_err(|problem| corrupt(path, n, &problem))?);
+    }
+    if records.is_empty() {
+        let message = format!("{} ends in its first line: nothing was done in that run", path.display());
+        return Err(Error::new(&codes::RUN_MISSING, message));
+    }
+    if let Record::Begin { schema, .. } = &records[0]
+        && *schema > super::state::SCHEMA
+    {
+        let message = format!("{} has the format {schema}, which a newer version wrote", path.display());
+        return Err(Error::new(&codes::JOURNAL_VERSION, message));
+    }
+    let state = RunState::fold(&records).map_err(|(n, problem)| corrupt(path, n, &problem))?;
+    Ok((state, length as u64))
+}
+
+fn parse(line: &[u8]) -> Result<Record, String> {
+    serde_json::from_slice(line).map_err(|e| e.to_string())
+}
+
+fn corrupt(path: &Path, line: usize, problem: &str) -> Error {
+    Error::new(&codes::JOURNAL_CORRUPT, format!("{}, line {}: {problem}", path.display(), line + 1))
+}

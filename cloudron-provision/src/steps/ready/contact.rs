@@ -1,0 +1,76 @@
+//! `first-contact`: the machine answers, is what it must be, and its first boot is over.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::facts::{self, Facts, Requirements};
+use crate::steps::{Check, Context, Step, Undo};
+
+/// Connects for the first time, asks the machine what it is and waits for its first boot to end.
+///
+/// Output: `{"host_key": …, "port": …, "facts": {…}}`, the first two for machines reached by SSH.
+pub struct FirstContact {
+    /// The machine, for messages.
+    pub machine: String,
+    /// What the machine must be.
+    pub requirements: Requirements,
+    /// How long cloud-init may take.
+    pub first_boot: Duration,
+}
+
+impl FirstContact {
+    /// For a machine that must be like that, with five minutes for its first boot.
+    pub fn new(machine: impl Into<String>, requirements: Requirements) -> Self {
+        Self { machine: machine.into(), requirements, first_boot: Duration::from_secs(300) }
+    }
+}
+
+#[async_trait]
+impl Step for FirstContact {
+    fn id(&self) -> &'static str {
+        "first-contact"
+    }
+
+    fn plan(&self) -> String {
+        format!("Connect to {} and look what it is", self.machine)
+    }
+
+    async fn check(&self, context: &Context) -> Result<Check> {
+        let Some(previous) = context.previous(self.id()) else { return Ok(Check::Absent) };
+        // Connecting now proves that the machine of before is still the one that answers.
+        context.remote().await?;
+        Ok(Check::Done(previous))
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let remote = context.remote().await?;
+        let facts = Facts::ask(&*remote).await?;
+        facts.check(&self.requirements, context.fqdn(), &context.run())?;
+        if facts.cloud_init {
+            facts::wait_for_cloud_init(&*remote, self.first_boot, &context.progress).await?;
+        }
+        warn_of_clock(&facts, context);
+        let mut output = remote.identity().unwrap_or_else(|| json!({}));
+        output["facts"] = serde_json::to_value(&facts).map_err(|e| {
+            Error::new(&cloudron_core::codes::FAILED, "what the machine says cannot be recorded")
+                .with_source(e)
+        })?;
+        Ok(output)
+    }
+
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
+    }
+}
+
+/// Certificates and tokens need a clock that is about right.
+fn warn_of_clock(facts: &Facts, context: &Context) {
+    let here = context.clock.now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let off = here.abs_diff(facts.clock);
+    if off > 120 {
+        context.progress.warn(format!("The machine's clock differs from this one's by {off} s."));
+    }
+}

@@ -1,0 +1,71 @@
+//! `program`: this program, or another build of it, is on the machine.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use cloudron_core::Result;
+use serde_json::{Value, json};
+
+use crate::steps::{Check, Context, Step, Undo};
+use crate::{Command, answer};
+
+/// Copies the program to the machine and points a link at it.
+///
+/// Output: `{"path": …}`.
+pub struct PlaceProgram {
+    local: PathBuf,
+    remote: String,
+    link: Option<String>,
+}
+
+impl PlaceProgram {
+    /// Copies `local` to the absolute path `remote` on the machine, mode 0755.
+    pub fn new(local: impl Into<PathBuf>, remote: impl Into<String>) -> Self {
+        Self { local: local.into(), remote: remote.into(), link: None }
+    }
+
+    /// Also makes a symbolic link to it, replacing one that is there: such as `/usr/local/bin/cloudron` to a
+    /// file named by its version.
+    pub fn linked_from(mut self, link: impl Into<String>) -> Self {
+        self.link = Some(link.into());
+        self
+    }
+}
+
+#[async_trait]
+impl Step for PlaceProgram {
+    fn id(&self) -> &'static str {
+        "program"
+    }
+
+    fn plan(&self) -> String {
+        format!("Copy the program to {}", self.remote)
+    }
+
+    async fn check(&self, context: &Context) -> Result<Check> {
+        Ok(context.previous(self.id()).map_or(Check::Absent, Check::Done))
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let remote = context.remote().await?;
+        remote.upload(&self.local, &self.remote, 0o755, &context.progress, &context.cancel).await?;
+        if let Some(link) = &self.link {
+            // A new link renamed over the old one, so that there is always one.
+            const SCRIPT: &str = r#"set -eu; ln -sfn "$1" "$2.new"; mv -fT "$2.new" "$2""#;
+            answer::run(&*remote, Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
+        }
+        Ok(json!({ "path": self.remote }))
+    }
+
+    async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
+        const SCRIPT: &str = r#"set -eu
+rm -f "$1"
+for part in "$(dirname "$1")"/.*.part; do if [ -f "$part" ]; then rm -f "$part"; fi; done
+if [ -n "$2" ] && [ "$(readlink "$2" || true)" = "$1" ]; then rm -f "$2"; fi
+rmdir "$(dirname "$1")" 2>/dev/null || true"#;
+        let remote = context.remote().await?;
+        let link = self.link.as_deref().unwrap_or_default();
+        answer::run(&*remote, Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
+        Ok(Undo::Undone)
+    }
+}

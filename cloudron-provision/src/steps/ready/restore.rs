@@ -1,0 +1,65 @@
+//! `restore`: the data of a backup is on the machine.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Result, Secret};
+use serde_json::Value;
+
+use crate::steps::{Check, Context, Step, Undo};
+use crate::{Command, answer};
+
+/// Runs the program's restore on the machine and passes its progress on. Its result is the output, and must
+/// hold nothing secret.
+pub struct Restore {
+    command: Vec<String>,
+    stdin: Secret,
+    limit: Duration,
+}
+
+impl Restore {
+    /// Runs that command with that text on its standard input; it prints events as JSON lines, then
+    /// `{"result":…}` or `{"error":…}`.
+    pub fn new<S: Into<String>>(command: impl IntoIterator<Item = S>, stdin: Secret) -> Self {
+        Self {
+            command: command.into_iter().map(Into::into).collect(),
+            stdin,
+            limit: Duration::from_secs(24 * 3600),
+        }
+    }
+
+    /// How long it may take: a day, if not said.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+#[async_trait]
+impl Step for Restore {
+    fn id(&self) -> &'static str {
+        "restore"
+    }
+
+    fn plan(&self) -> String {
+        "Restore the backup".into()
+    }
+
+    async fn check(&self, context: &Context) -> Result<Check> {
+        Ok(context.previous(self.id()).map_or(Check::Absent, Check::Done))
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let remote = context.remote().await?;
+        let command = Command::new(self.command.clone())
+            .as_root()
+            .within(self.limit)
+            .stdin_secret(&self.stdin)
+            .cancelled_by(&context.cancel);
+        answer::events(&*remote, command, &context.progress).await
+    }
+
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
+    }
+}

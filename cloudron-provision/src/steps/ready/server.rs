@@ -1,0 +1,98 @@
+//! `server`: the server is installed on the machine.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Result, Secret};
+use serde_json::{Map, Value};
+
+use crate::steps::{Check, Context, Step, Undo};
+use crate::{Command, answer};
+
+/// Runs the program's installer on the machine.
+///
+/// What the installer answers may hold secrets, such as the first setup token. Only the fields named by
+/// [`record`](Self::record) go into the journal and the step's output; the whole of it is
+/// [`answer`](Self::answer)'s.
+pub struct InstallServer {
+    install: Vec<String>,
+    stdin: Secret,
+    uninstall: Option<Vec<String>>,
+    record: Vec<String>,
+    limit: Duration,
+    answer: Arc<Mutex<Option<Value>>>,
+}
+
+impl InstallServer {
+    /// Runs that command with that text on its standard input; it answers with one JSON object.
+    pub fn new<S: Into<String>>(install: impl IntoIterator<Item = S>, stdin: Secret) -> Self {
+        Self {
+            install: install.into_iter().map(Into::into).collect(),
+            stdin,
+            uninstall: None,
+            record: Vec::new(),
+            limit: Duration::from_secs(300),
+            answer: Arc::default(),
+        }
+    }
+
+    /// The command that takes it back; without one the server is left when the run is undone.
+    pub fn uninstall<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
+        self.uninstall = Some(command.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The fields of the answer that are recorded. They must not be secret.
+    pub fn record<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.record = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long the installer may take: five minutes, if not said.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Where the whole answer is after the step was applied. Empty when a resumed run found it done.
+    pub fn answer(&self) -> Arc<Mutex<Option<Value>>> {
+        self.answer.clone()
+    }
+}
+
+#[async_trait]
+impl Step for InstallServer {
+    fn id(&self) -> &'static str {
+        "server"
+    }
+
+    fn plan(&self) -> String {
+        "Install the server".into()
+    }
+
+    async fn check(&self, context: &Context) -> Result<Check> {
+        // The installer may be run again, and only it knows what is missing.
+        Ok(context.previous(self.id()).map_or(Check::Absent, Check::Done))
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let remote = context.remote().await?;
+        let command =
+            Command::new(self.install.clone()).as_root().within(self.limit).stdin_secret(&self.stdin);
+        let value = answer::json(&*remote, command).await?;
+        let kept: Map<String, Value> =
+            self.record.iter().filter_map(|f| Some((f.clone(), value.get(f)?.clone()))).collect();
+        *self.answer.lock().expect("nothing panics while holding this lock") = Some(value);
+        Ok(Value::Object(kept))
+    }
+
+    async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
+        let Some(uninstall) = &self.uninstall else {
+            return Ok(Undo::Kept("the server stays installed".into()));
+        };
+        let remote = context.remote().await?;
+        answer::run(&*remote, Command::new(uninstall.clone()).as_root().within(self.limit)).await?;
+        Ok(Undo::Undone)
+    }
+}

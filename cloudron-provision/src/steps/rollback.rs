@@ -1,0 +1,73 @@
+//! Undoing.
+
+use std::sync::Arc;
+
+use cloudron_core::{Error, ErrorKind, Result, Unit};
+
+use super::runner::{Shared, cancelled, with};
+use super::{Context, Ending, Record, Runner, Step, StepState, Undo};
+use crate::codes;
+
+impl Runner {
+    /// Undoes the steps that this run may have done, last first. One that cannot be undone does not stop the
+    /// others; the run then stays unfinished.
+    pub(super) async fn back(
+        &self,
+        journal: &Shared,
+        steps: &[Arc<dyn Step>],
+        context: &Context,
+    ) -> Result<()> {
+        let mut left = Vec::new();
+        for step in steps.iter().rev() {
+            if context.cancel.is_cancelled() {
+                return Err(cancelled(journal, step.id()));
+            }
+            if !to_undo(journal, step.id()) {
+                continue;
+            }
+            if let Err(error) = self.undo(step, journal, context).await {
+                if error.kind() == ErrorKind::Interrupted {
+                    return Err(cancelled(journal, step.id()));
+                }
+                left.push(format!("{}: {error}", step.id()));
+            }
+        }
+        if left.is_empty() {
+            return with(journal, |j| j.write(&Record::End { ending: Ending::RolledBack }));
+        }
+        Err(Error::new(
+            &codes::UNDO_FAILED,
+            format!("not everything could be removed again: {}", left.join("; ")),
+        )
+        .with_hint("`cloudron machine destroy` tries again"))
+    }
+
+    async fn undo(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<()> {
+        let id = step.id();
+        let task = context.progress.task(format!("Undo: {}", step.plan()), Unit::None, None);
+        with(journal, |j| j.write(&Record::UndoIntent { step: id.into() }))?;
+        let output = context.output(id);
+        let outcome = self.retry.run(&*context.clock, || step.undo(context, output.as_ref())).await;
+        match outcome {
+            Ok(Undo::Undone) => with(journal, |j| j.write(&Record::Undone { step: id.into(), kept: None }))?,
+            Ok(Undo::Kept(reason)) => {
+                context.progress.warn(format!("Left as it is: {reason}"));
+                with(journal, |j| j.write(&Record::Undone { step: id.into(), kept: Some(reason) }))?;
+            }
+            Err(error) => {
+                let code = error.code().name.to_string();
+                with(journal, |j| j.write(&Record::UndoFailed { step: id.into(), code }))?;
+                return Err(error);
+            }
+        }
+        task.finish();
+        Ok(())
+    }
+}
+
+/// Whether a step may have left something that this run made.
+fn to_undo(journal: &Shared, id: &str) -> bool {
+    let journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let touched = !matches!(journal.state().step_state(id), StepState::Pending | StepState::Undone);
+    touched && journal.state().created(id)
+}

@@ -1,0 +1,292 @@
+//! Running and resuming.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit, random};
+use serde_json::Value;
+
+use super::{
+    Check, Context, Ending, Journal, Outputs, Phase, Record, RunState, RunSummary, Spec, Step, StepState,
+};
+use crate::codes;
+
+pub(super) type Shared = Arc<Mutex<Journal>>;
+
+/// Runs lists of steps with a journal each, all in one folder.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    pub(super) folder: PathBuf,
+    pub(super) retry: RetryPolicy,
+    keep: bool,
+    leave_unfinished: bool,
+}
+
+/// Why a run stopped going forward.
+struct Stop {
+    step: &'static str,
+    error: Error,
+}
+
+impl Runner {
+    /// A runner whose journals are in that folder, which is made when needed.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let retry = RetryPolicy::attempts(3).waits(Duration::from_secs(1), Duration::from_secs(10));
+        Self { folder: folder.into(), retry, keep: false, leave_unfinished: false }
+    }
+
+    /// How often a step that failed for a passing reason is tried.
+    pub fn retries(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Whether a run that failed is left as it is rather than undone.
+    pub fn keep(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Whether a run that failed for a passing reason, such as a lost connection, is left to be resumed rather
+    /// than undone. It then ends with `run-unfinished`.
+    pub fn leave_unfinished(mut self, leave: bool) -> Self {
+        self.leave_unfinished = leave;
+        self
+    }
+
+    /// Does the steps in order and gives their outputs.
+    ///
+    /// # Errors
+    /// The error of the step that failed, after what this run made was undone; `run-exists` when an earlier run
+    /// of that name is unfinished; `run-unfinished` when it can be resumed; `undo-failed` when something is left;
+    /// `interrupted`; `run-busy`; `io` and its like when the journal cannot be written.
+    pub async fn run(&self, spec: Spec, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
+        if let Some(old) = self.unfinished(Some(&spec.fqdn))?.first() {
+            let message = format!("an earlier run to {} {} is unfinished", old.spec.op, spec.fqdn);
+            return Err(Error::new(&codes::RUN_EXISTS, message)
+                .with_hint("run the same command with `--resume`, or `cloudron machine destroy` first"));
+        }
+        let plan = steps.iter().map(|s| s.id().to_string()).collect();
+        let journal = Journal::begin(&self.folder, spec, plan)?;
+        self.forward(journal, steps, context).await
+    }
+
+    /// Goes on with a run. Steps that are done are looked at and skipped; one that was under way is looked at
+    /// and done again if it has to be. A run that was being undone is undone to its end.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); `run-missing`, `journal-corrupt`; `run-plan-changed` when the steps differ;
+    /// `run-rolled-back` when it was being undone.
+    pub async fn resume(&self, run: &str, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
+        let journal = self.reopen(run, steps)?;
+        match journal.state().phase() {
+            Phase::Forward => self.forward(journal, steps, context).await,
+            Phase::Ended(Ending::Committed) => Ok(journal.state().outputs()),
+            Phase::Ended(_) => Err(over(run)),
+            Phase::Back => {
+                context.begin(run, journal.state().outputs());
+                self.back(&Arc::new(Mutex::new(journal)), steps, context).await?;
+                Err(over(run))
+            }
+        }
+    }
+
+    /// Undoes what a run made, in reverse order.
+    ///
+    /// # Errors
+    /// `undo-failed` when something is left; `interrupted`; as [`resume`](Self::resume).
+    pub async fn rollback(&self, run: &str, steps: &[Arc<dyn Step>], context: &Context) -> Result<()> {
+        let journal = self.reopen(run, steps)?;
+        if let Phase::Ended(_) = journal.state().phase() {
+            return Ok(());
+        }
+        context.begin(run, journal.state().outputs());
+        self.back(&Arc::new(Mutex::new(journal)), steps, context).await
+    }
+
+    /// Ends a run without undoing it, such as after its machine was removed in another way.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn abandon(&self, run: &str) -> Result<()> {
+        let mut journal = Journal::open(&self.folder, run)?;
+        if let Phase::Ended(_) = journal.state().phase() {
+            return Ok(());
+        }
+        journal.write(&Record::End { ending: Ending::Abandoned })
+    }
+
+    /// The runs that have not ended, of one name or of all, newest first.
+    ///
+    /// # Errors
+    /// `journal-corrupt` when one of the journals cannot be read.
+    pub fn unfinished(&self, fqdn: Option<&str>) -> Result<Vec<RunSummary>> {
+        let open = |s: &RunState| !matches!(s.phase(), Phase::Ended(_));
+        let named = |s: &RunState| fqdn.is_none_or(|f| f == s.spec().fqdn);
+        let states = Journal::list(&self.folder)?;
+        Ok(states.iter().filter(|s| open(s) && named(s)).map(RunState::summary).collect())
+    }
+
+    fn reopen(&self, run: &str, steps: &[Arc<dyn Step>]) -> Result<Journal> {
+        let journal = Journal::open(&self.folder, run)?;
+        let plan: Vec<&str> = steps.iter().map(|s| s.id()).collect();
+        if journal.state().plan() != plan {
+            let message = format!(
+                "the run has the steps {}, not {}",
+                journal.state().plan().join(", "),
+                plan.join(", ")
+            );
+            return Err(Error::new(&codes::RUN_PLAN_CHANGED, message));
+        }
+        Ok(journal)
+    }
+
+    async fn forward(&self, journal: Journal, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
+        context.begin(journal.state().run(), journal.state().outputs());
+        let journal = Arc::new(Mutex::new(journal));
+        let stop = match self.all(&journal, steps, context).await {
+            Ok(()) => {
+                with(&journal, |j| j.write(&Record::End { ending: Ending::Committed }))?;
+                return Ok(context.outputs());
+            }
+            Err(stop) => stop,
+        };
+        self.stopped(stop, &journal, steps, context).await
+    }
+
+    async fn all(&self, journal: &Shared, steps: &[Arc<dyn Step>], context: &Context) -> Result<(), Stop> {
+        for step in steps {
+            let stop = |error| Stop { step: step.id(), error };
+            context.cancel.check().map_err(stop)?;
+            let task = context.progress.task(step.plan(), Unit::None, None);
+            let output = self.until_done(step, journal, context).await.map_err(stop)?;
+            context.record(step.id(), output);
+            task.finish();
+        }
+        Ok(())
+    }
+
+    /// One step, tried again after passing failures, each time with a look first.
+    async fn until_done(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
+        let start = context.clock.monotonic();
+        let mut failures = 0;
+        loop {
+            let error = match self.once(step, journal, context).await {
+                Ok(output) => return Ok(output),
+                Err(error) => error,
+            };
+            let wait = self.retry.wait(failures, random::unit());
+            failures += 1;
+            let late = context.clock.monotonic().saturating_sub(start) + wait > self.retry.deadline;
+            if !error.is_retryable() || failures >= self.retry.attempts || late {
+                return Err(error);
+            }
+            context.progress.note(format!("{error}. Trying again."));
+            context.clock.sleep(wait).await;
+            context.cancel.check()?;
+        }
+    }
+
+    async fn once(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
+        match step.check(context).await? {
+            Check::Done(output) => {
+                adopt(journal, step.id(), &output)?;
+                Ok(output)
+            }
+            Check::Foreign(what) => Err(Error::new(&codes::STEP_FOREIGN, what)),
+            Check::Absent => {
+                context.cancel.check()?;
+                apply(step.clone(), journal.clone(), context.clone()).await
+            }
+        }
+    }
+
+    /// Decides what becomes of a run that stopped.
+    async fn stopped(
+        &self,
+        stop: Stop,
+        journal: &Shared,
+        steps: &[Arc<dyn Step>],
+        context: &Context,
+    ) -> Result<Outputs> {
+        let Stop { step, error } = stop;
+        if error.kind() == ErrorKind::Interrupted || context.cancel.is_cancelled() {
+            return Err(cancelled(journal, step));
+        }
+        if self.keep {
+            return Err(error.with_hint(
+                "what was made is kept: go on with `--resume`, or remove it with `cloudron machine destroy`",
+            ));
+        }
+        let passing = error.is_retryable() || error.kind() == ErrorKind::Partial;
+        if (passing && self.leave_unfinished) || past_return(journal, steps) {
+            return Err(unfinished(step, error));
+        }
+        self.back(journal, steps, context).await.map_err(|undo| undo.with_source(error_box(&error)))?;
+        Err(error)
+    }
+}
+
+/// Applies a step on a task of its own, so that dropping the run's future cannot lose the outcome.
+async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result<Value> {
+    let id = step.id();
+    let attempt = with(&journal, |j| Ok(j.state().attempts(id)))? + 1;
+    with(&journal, |j| j.write(&Record::Intent { step: id.into(), attempt }))?;
+    let work = tokio::spawn(async move {
+        let outcome = step.apply(&context).await;
+        let record = match &outcome {
+            Ok(output) => Record::Done { step: id.into(), output: output.clone() },
+            // Stopped by the user: how far it came is not known.
+            Err(e) if e.kind() == ErrorKind::Interrupted => return outcome,
+            Err(e) => {
+                Record::Failed { step: id.into(), code: e.code().name.into(), retryable: e.is_retryable() }
+            }
+        };
+        with(&journal, |j| j.write(&record))?;
+        outcome
+    });
+    work.await.unwrap_or_else(|e| {
+        Err(Error::new(&codes::STEP_PANICKED, format!("step `{id}` broke off")).with_source(e))
+    })
+}
+
+fn adopt(journal: &Shared, id: &str, output: &Value) -> Result<()> {
+    with(journal, |j| {
+        let state = j.state();
+        if state.step_state(id) == StepState::Done && state.output(id) == Some(output) {
+            return Ok(());
+        }
+        j.write(&Record::Adopted { step: id.into(), output: output.clone() })
+    })
+}
+
+fn past_return(journal: &Shared, steps: &[Arc<dyn Step>]) -> bool {
+    let journal = journal.lock().expect("nothing panics while holding this lock");
+    steps.iter().any(|s| s.point_of_no_return() && journal.state().step_state(s.id()) == StepState::Done)
+}
+
+pub(super) fn with<T>(journal: &Shared, work: impl FnOnce(&mut Journal) -> Result<T>) -> Result<T> {
+    work(&mut journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// Records that the user stopped the run. That the record cannot be written changes nothing: its intents stand.
+pub(super) fn cancelled(journal: &Shared, step: &str) -> Error {
+    let _ = with(journal, |j| j.write(&Record::Cancel));
+    Error::new(&cloudron_core::codes::INTERRUPTED, format!("stopped on request at step `{step}`"))
+        .with_hint("go on with `--resume`, or remove what exists with `cloudron machine destroy`")
+}
+
+fn unfinished(step: &str, error: Error) -> Error {
+    Error::new(&codes::RUN_UNFINISHED, format!("step `{step}` is not done: {error}"))
+        .with_hint("run the same command with `--resume`")
+        .with_source(error)
+}
+
+fn over(run: &str) -> Error {
+    Error::new(&codes::RUN_ROLLED_BACK, format!("run {run} had failed and is undone"))
+}
+
+fn error_box(error: &Error) -> Box<dyn std::error::Error + Send + Sync> {
+    error.to_string().into()
+}

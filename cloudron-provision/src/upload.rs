@@ -1,0 +1,189 @@
+//! Putting a file on a machine by way of commands there: resumed by size, checked by hash, renamed into place.
+//!
+//! SFTP is not used: libssh2 keeps at most 30 kB of it in flight, while a command's input streams.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cloudron_core::{Cancel, Error, Progress, Result, ResultExt, RetryPolicy, SystemClock, Task, Unit};
+use sha2::{Digest, Sha256};
+
+use crate::{Command, Remote, Stdin, answer, codes};
+
+/// `$1` target, `$2` part, `$3` hash, `$4` mode, `$5` size: says `same` or how much of the part is there.
+const LOOK: &str = r#"set -eu
+if [ -f "$1" ] && [ ! -L "$1" ] && [ "$(wc -c <"$1")" -eq "$5" ] && [ "$(sha256sum <"$1" | cut -c1-64)" = "$3" ]; then
+  chmod "$4" "$1"; rm -f "$2"; echo same; exit 0
+fi
+mkdir -p "$(dirname "$1")"
+if [ -f "$2" ]; then wc -c <"$2"; else echo 0; fi"#;
+
+/// `$1` part, `$2` its size: appends what is read. Refuses when an earlier transfer still writes.
+const APPEND: &str = r#"set -eu
+umask 077
+if [ "$2" -eq 0 ]; then : >"$1"; fi
+[ "$(wc -c <"$1")" -eq "$2" ] || exit 75
+exec cat >>"$1""#;
+
+/// `$1` target, `$2` part, `$3` hash, `$4` mode: checks and renames. Exit status 65 says another hash.
+const FINISH: &str = r#"set -eu
+if [ "$(sha256sum <"$2" | cut -c1-64)" != "$3" ]; then rm -f "$2"; exit 65; fi
+chmod "$4" "$2"
+sync -d "$2" 2>/dev/null || sync
+mv -f "$2" "$1""#;
+
+struct Transfer<'a> {
+    local: &'a Path,
+    target: &'a str,
+    part: String,
+    hash: String,
+    mode: String,
+    size: u64,
+    cancel: &'a Cancel,
+    task: Arc<Task>,
+    /// How far progress was reported, so that sending a piece again does not count twice.
+    reported: Arc<AtomicU64>,
+}
+
+/// Uploads by way of [`Remote::exec`]: the default of [`Remote::upload`]. A connection that breaks is made
+/// anew by the remote, and the rest is sent.
+///
+/// # Errors
+/// As [`Remote::upload`].
+pub async fn by_exec<R: Remote + ?Sized>(
+    remote: &R,
+    local: &Path,
+    target: &str,
+    mode: u32,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<()> {
+    let path = local.to_path_buf();
+    let hashing = tokio::task::spawn_blocking(move || hash_file(&path));
+    let (hash, size) = hashing.await.map_err(|e| Error::io(local, io::Error::other(e)))??;
+    let name = local.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let task = Arc::new(progress.task(format!("Uploading {name}"), Unit::Bytes, Some(size)));
+    let transfer = Transfer {
+        local,
+        target,
+        part: part_of(target, &hash),
+        hash,
+        mode: format!("{mode:o}"),
+        size,
+        cancel,
+        task: task.clone(),
+        reported: Arc::default(),
+    };
+    let policy = RetryPolicy::attempts(8).within(Duration::from_secs(300));
+    let doing = || format!("uploading {name} to {}", remote.describe());
+    policy.run(&SystemClock, || transfer.attempt(remote)).await.doing(doing)?;
+    transfer.report(size);
+    drop(transfer);
+    if let Some(task) = Arc::into_inner(task) {
+        task.finish();
+    }
+    Ok(())
+}
+
+/// The partial file's path: beside the target, so that the rename is atomic, and named by the content, so
+/// that the rest of another file is never appended.
+fn part_of(target: &str, hash: &str) -> String {
+    let folder = target.rsplit_once('/').map_or(".", |(folder, _)| folder);
+    format!("{folder}/.{hash}.part")
+}
+
+impl Transfer<'_> {
+    async fn attempt<R: Remote + ?Sized>(&self, remote: &R) -> Result<()> {
+        let name = "upload";
+        let look =
+            Command::sh(LOOK, [self.target, &self.part, &self.hash, &self.mode, &self.size.to_string()]);
+        let found = answer::check(name, remote.exec(look.as_root().cancelled_by(self.cancel)).await?)?.text();
+        if found == "same" {
+            return Ok(());
+        }
+        let there: u64 = found.parse().map_err(|_| {
+            Error::new(&codes::REMOTE_ANSWER, format!("the size of {} is not a number: {found:?}", self.part))
+        })?;
+        let offset = if there > self.size { 0 } else { there };
+        if offset < self.size || self.size == 0 {
+            self.send(remote, offset).await?;
+        }
+        let finish = Command::sh(FINISH, [self.target, &self.part, &self.hash, &self.mode]);
+        let finish = finish.as_root().within(Duration::from_secs(300)).cancelled_by(self.cancel);
+        let output = remote.exec(finish).await?;
+        if output.status == 65 {
+            let message = format!("{} arrived with another hash", self.target);
+            // Once more is worth it only when an earlier part was gone on with: that one may have been bad.
+            return Err(Error::new(&codes::UPLOAD_MISMATCH, message).retryable(offset > 0));
+        }
+        answer::check(name, output)?;
+        Ok(())
+    }
+
+    async fn send<R: Remote + ?Sized>(&self, remote: &R, offset: u64) -> Result<()> {
+        let source = Source::open(self.local, offset, self)?;
+        // No slower than 16 kB/s; a connection that is dead is noticed much earlier.
+        let limit = Duration::from_secs(600 + (self.size - offset) / 16_000);
+        let append = Command::sh(APPEND, [self.part.as_str(), &offset.to_string()])
+            .as_root()
+            .within(limit)
+            .stdin(Stdin::Reader(Box::new(source)))
+            .cancelled_by(self.cancel);
+        let output = remote.exec(append).await?;
+        if output.status == 75 {
+            let message = format!("an earlier transfer is still writing {}", self.part);
+            return Err(Error::new(&codes::SSH_LOST, message).retryable(true));
+        }
+        answer::check("cat", output)?;
+        Ok(())
+    }
+
+    fn report(&self, position: u64) {
+        report(&self.task, &self.reported, position);
+    }
+}
+
+fn report(task: &Task, reported: &AtomicU64, position: u64) {
+    let before = reported.fetch_max(position, Ordering::Relaxed);
+    if position > before {
+        task.advance(position - before);
+    }
+}
+
+/// The file from an offset on, telling how far it was read.
+struct Source {
+    file: File,
+    position: u64,
+    task: Arc<Task>,
+    reported: Arc<AtomicU64>,
+}
+
+impl Source {
+    fn open(path: &Path, offset: u64, transfer: &Transfer<'_>) -> Result<Self> {
+        let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+        file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io(path, e))?;
+        transfer.report(offset);
+        Ok(Self { file, position: offset, task: transfer.task.clone(), reported: transfer.reported.clone() })
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.position += n as u64;
+        report(&self.task, &self.reported, self.position);
+        Ok(n)
+    }
+}
+
+/// A file's SHA-256 in hexadecimal digits, and its size.
+pub(crate) fn hash_file(path: &PathBuf) -> Result<(String, u64)> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut hash = Sha256::new();
+    let size = io::copy(&mut file, &mut hash).map_err(|e| Error::io(path, e))?;
+    Ok((hex::encode(hash.finalize()), size))
+}
