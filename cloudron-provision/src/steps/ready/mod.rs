@@ -7,7 +7,6 @@ mod program;
 mod restore;
 mod server;
 mod start;
-mod store;
 
 pub use contact::FirstContact;
 pub use health::{Health, Probe};
@@ -15,4 +14,3 @@ pub use program::PlaceProgram;
 pub use restore::Restore;
 pub use server::InstallServer;
 pub use start::StartServer;
-pub use store::{OpenSource, StoreUpload};

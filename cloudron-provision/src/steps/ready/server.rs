@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use crate::steps::{Check, Context, Step, Undo};
 use crate::{Command, answer};
 
+/// Makes the text that the installer reads, once the run is known. It may hold secrets.
+type Request = Box<dyn Fn(&Context) -> Result<Secret> + Send + Sync>;
+
 /// Runs the program's installer on the machine.
 ///
 /// What the installer answers may hold secrets, such as the first setup token. Only the fields named by
@@ -17,7 +20,7 @@ use crate::{Command, answer};
 /// [`answer`](Self::answer)'s.
 pub struct InstallServer {
     install: Vec<String>,
-    stdin: Secret,
+    request: Request,
     uninstall: Option<Vec<String>>,
     record: Vec<String>,
     limit: Duration,
@@ -25,11 +28,15 @@ pub struct InstallServer {
 }
 
 impl InstallServer {
-    /// Runs that command with that text on its standard input; it answers with one JSON object.
-    pub fn new<S: Into<String>>(install: impl IntoIterator<Item = S>, stdin: Secret) -> Self {
+    /// Runs that command with the text that `request` makes on its standard input; it answers with one JSON
+    /// object.
+    pub fn new<S: Into<String>>(
+        install: impl IntoIterator<Item = S>,
+        request: impl Fn(&Context) -> Result<Secret> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             install: install.into_iter().map(Into::into).collect(),
-            stdin,
+            request: Box::new(request),
             uninstall: None,
             record: Vec::new(),
             limit: Duration::from_secs(300),
@@ -78,8 +85,8 @@ impl Step for InstallServer {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
-        let command =
-            Command::new(self.install.clone()).as_root().within(self.limit).stdin_secret(&self.stdin);
+        let request = (self.request)(context)?;
+        let command = Command::new(self.install.clone()).as_root().within(self.limit).stdin_secret(&request);
         let value = answer::json(&*remote, command).await?;
         let kept: Map<String, Value> =
             self.record.iter().filter_map(|f| Some((f.clone(), value.get(f)?.clone()))).collect();
