@@ -122,7 +122,7 @@ async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot>
 fn still_holds(plan: &Plan, current: &Snapshot) -> Result<()> {
     for change in &plan.changes {
         let there = current.sets.get(change.key());
-        if there.and_then(|t| t.plain()) != change.old() || there.is_some_and(|t| t.plain().is_none()) {
+        if there.and_then(|t| t.plain()) != change.before() || there.is_some_and(|t| t.plain().is_none()) {
             let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
             let message = format!("{} changed since the plan was made: there is {there} now", change.key());
             return Err(Error::new(&codes::STALE, message).with_hint("run the command again"));

@@ -26,11 +26,11 @@ impl Instructions {
     pub fn for_changes(zone: &Name, changes: &[Change]) -> Self {
         let mut out = Self { zone: zone.clone(), set: Vec::new(), remove: Vec::new() };
         for change in changes {
-            if let Some(new) = change.new() {
+            if let Some(new) = change.after() {
                 out.set.push(new.clone());
             }
-            let gone = change.old().and_then(|old| {
-                let kept = change.new().map_or(&[][..], RecordSet::values);
+            let gone = change.before().and_then(|old| {
+                let kept = change.after().map_or(&[][..], RecordSet::values);
                 let gone = old.values().iter().filter(|v| !kept.contains(v)).cloned();
                 old.with_values(gone).expect("values of the set itself")
             });

@@ -134,11 +134,11 @@ fn write(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
     }
     let there = sets.get(key);
     let plain = there.and_then(Observed::plain);
-    if plain != change.old() || there.is_some_and(|t| t.plain().is_none()) {
+    if plain != change.before() || there.is_some_and(|t| t.plain().is_none()) {
         let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
         return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
     }
-    match change.new() {
+    match change.after() {
         Some(new) => sets.insert(key.clone(), Observed::Plain(new.clone())),
         None => sets.remove(key),
     };
@@ -147,7 +147,7 @@ fn write(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
 
 /// That no written name has a CNAME and something else.
 fn alone(sets: &Sets, changes: &[Change]) -> Result<()> {
-    for name in changes.iter().filter_map(Change::new).map(RecordSet::name) {
+    for name in changes.iter().filter_map(Change::after).map(RecordSet::name) {
         let types: Vec<_> = sets.keys().filter(|key| key.name == *name).map(|key| key.rtype).collect();
         if types.len() > 1 && types.contains(&RecordType::CNAME) {
             let message = format!("{name}: a CNAME cannot stand beside other records");

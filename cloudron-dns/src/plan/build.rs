@@ -144,8 +144,8 @@ impl<'a> Planner<'a> {
     /// Records whose values a change makes ours.
     fn own(&mut self, change: &Change, shared: &BTreeSet<RecordData>, adopted: bool) {
         let key = change.key();
-        let old = change.old().map_or(&[][..], RecordSet::values);
-        let new = change.new().map_or(&[][..], RecordSet::values);
+        let old = change.before().map_or(&[][..], RecordSet::values);
+        let new = change.after().map_or(&[][..], RecordSet::values);
         let all_ours = old.iter().all(|v| self.before.owns(key, v));
         let ours = new.iter().filter(|v| adopted || !old.contains(v));
         let ours: Vec<_> = ours.filter(|v| adopted || all_ours || !shared.contains(v)).collect();
@@ -167,14 +167,18 @@ impl<'a> Planner<'a> {
     /// Sees to it that no CNAME ends up beside other records of its name.
     fn separate_cnames(&mut self) {
         let names: BTreeSet<Name> =
-            self.changes.iter().filter(|c| c.new().is_some()).map(|c| c.key().name.clone()).collect();
+            self.changes.iter().filter(|c| c.after().is_some()).map(|c| c.key().name.clone()).collect();
         for name in names {
             let (cnames, others) = self.final_types(&name);
             if cnames.is_empty() || others.is_empty() {
                 continue;
             }
-            let wanted: Vec<Change> =
-                self.changes.iter().filter(|c| c.key().name == name && c.new().is_some()).cloned().collect();
+            let wanted: Vec<Change> = self
+                .changes
+                .iter()
+                .filter(|c| c.key().name == name && c.after().is_some())
+                .cloned()
+                .collect();
             let stays = |key: &RecordKey| !wanted.iter().any(|c| c.key() == key);
             let mut in_the_way: Vec<Observed> = Vec::new();
             for key in cnames.iter().chain(&others).filter(|k| stays(k)) {
@@ -200,7 +204,7 @@ impl<'a> Planner<'a> {
                     key: change.key().clone(),
                     reason: reason.clone(),
                     existing: in_the_way.clone(),
-                    wanted: change.new().cloned(),
+                    wanted: change.after().cloned(),
                 };
                 self.plan.conflicts.push(conflict);
                 self.changes.retain(|c| *c != change);
@@ -213,7 +217,7 @@ impl<'a> Planner<'a> {
         let changed = |key: &RecordKey| self.changes.iter().any(|c| c.key() == key);
         let kept = self.current.at(name).map(Observed::key).filter(|key| !changed(key));
         let made =
-            self.changes.iter().filter(|c| c.new().is_some() && c.key().name == *name).map(Change::key);
+            self.changes.iter().filter(|c| c.after().is_some() && c.key().name == *name).map(Change::key);
         // A signed name has signatures beside its CNAME (RFC 4035, section 2.5).
         let (cnames, others): (Vec<_>, Vec<_>) =
             kept.chain(made).cloned().partition(|key| key.rtype == RecordType::CNAME);
@@ -225,7 +229,7 @@ impl<'a> Planner<'a> {
 
     /// Refuses to delete a large share of a zone by accident.
     fn brake(&mut self) {
-        let deletions = self.changes.iter().filter(|c| c.new().is_none()).count();
+        let deletions = self.changes.iter().filter(|c| c.after().is_none()).count();
         let all = self.current.sets.len();
         if self.options.allow_mass_deletion || !self.current.complete || all < 10 || deletions * 10 <= all * 3
         {
@@ -261,7 +265,7 @@ impl<'a> Planner<'a> {
         let Change::Delete(set) = change else { return None };
         let is_cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
         let needed = self.changes.iter().any(|other| {
-            let same_name = other.key().name == *set.name() && other.new().is_some();
+            let same_name = other.key().name == *set.name() && other.after().is_some();
             same_name && is_cname(other.key()) != is_cname(set.key())
         });
         needed.then(|| set.key().clone())

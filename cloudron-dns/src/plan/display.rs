@@ -32,7 +32,7 @@ impl fmt::Display for Plan {
 /// The lines that go and those that come, without a line break at the end.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (old, new) = (self.old(), self.new());
+        let (old, new) = (self.before(), self.after());
         let ttl_changes = old.map(RecordSet::ttl) != new.map(RecordSet::ttl);
         let lines = |set: Option<&RecordSet>, other: Option<&RecordSet>, sign: char| {
             let differs = |v: &&RecordData| ttl_changes || other.is_none_or(|o| !o.values().contains(v));

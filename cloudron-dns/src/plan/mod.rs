@@ -39,7 +39,7 @@ impl Change {
     }
 
     /// What must be there before.
-    pub fn old(&self) -> Option<&RecordSet> {
+    pub fn before(&self) -> Option<&RecordSet> {
         match self {
             Self::Create(_) => None,
             Self::Replace { old, .. } | Self::Delete(old) => Some(old),
@@ -47,7 +47,7 @@ impl Change {
     }
 
     /// What will be there afterwards.
-    pub fn new(&self) -> Option<&RecordSet> {
+    pub fn after(&self) -> Option<&RecordSet> {
         match self {
             Self::Create(new) | Self::Replace { new, .. } => Some(new),
             Self::Delete(_) => None,

@@ -1,0 +1,100 @@
+//! Asking one server one question: UDP, and TCP when the answer does not fit. Always within a time limit.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout_at};
+
+use super::wire::{Question, Reply};
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// None came in time.
+    TimedOut(Duration),
+    /// This machine has no route to the address, as when it has no IPv6 at all.
+    NoRoute,
+    /// The address answers that nobody is there, or the connection broke.
+    Broken(String),
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut(limit) => write!(f, "no answer within {:.1} s", limit.as_secs_f32()),
+            Self::NoRoute => f.write_str("this machine has no route to it"),
+            Self::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<io::Error> for Silence {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// Asks a question, waiting no longer than `limit` and not beyond `deadline`.
+pub(super) async fn ask(
+    server: SocketAddr,
+    question: &Question,
+    limit: Duration,
+    deadline: Instant,
+) -> Result<Reply, Silence> {
+    let until = deadline.min(Instant::now() + limit);
+    let waited = until.saturating_duration_since(Instant::now());
+    let late = |_| Silence::TimedOut(waited);
+    let reply = timeout_at(until, by_udp(server, question, waited / 3)).await.map_err(late)??;
+    if !reply.truncated {
+        return Ok(reply);
+    }
+    timeout_at(until, by_tcp(server, question)).await.map_err(late)?
+}
+
+/// Sends the question, and again when nothing came for `resend_after`: packets get lost.
+async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration) -> Result<Reply, Silence> {
+    let local: SocketAddr = match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(local).await?;
+    // A connected socket receives from that address only, and learns that nobody listens there.
+    socket.connect(server).await?;
+    let (id, message) = question.message().ok_or_else(unsendable)?;
+    let mut buffer = vec![0; 65_535];
+    loop {
+        socket.send(&message).await?;
+        let resend = Instant::now() + resend_after.max(Duration::from_millis(50));
+        while let Ok(received) = timeout_at(resend, socket.recv(&mut buffer)).await {
+            // What does not answer this question is somebody's guess; the answer may still come.
+            if let Some(reply) = question.reply(id, &buffer[..received?]) {
+                return Ok(reply);
+            }
+        }
+    }
+}
+
+async fn by_tcp(server: SocketAddr, question: &Question) -> Result<Reply, Silence> {
+    let mut stream = TcpStream::connect(server).await?;
+    let (id, message) = question.message().ok_or_else(unsendable)?;
+    let length = u16::try_from(message.len()).map_err(|_| unsendable())?;
+    stream.write_all(&[&length.to_be_bytes(), &message[..]].concat()).await?;
+    let length = stream.read_u16().await?;
+    let mut buffer = vec![0; usize::from(length)];
+    stream.read_exact(&mut buffer).await?;
+    let reply = question.reply(id, &buffer).filter(|reply| !reply.truncated);
+    reply.ok_or_else(|| Silence::Broken("the answer over TCP is none to the question".into()))
+}
+
+fn unsendable() -> Silence {
+    Silence::Broken("the question cannot be written as a DNS message".into())
+}

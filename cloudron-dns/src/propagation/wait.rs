@@ -1,0 +1,130 @@
+//! Waiting until all authoritative servers agree.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cloudron_core::Progress;
+use cloudron_core::progress::Unit;
+use tokio::time::Instant;
+
+use super::check::check_until;
+use super::{Authority, Lookup, Report};
+use crate::{Error, Intent, Name, Result, codes};
+
+/// The waits between rounds, in seconds; the last one repeats.
+const WAITS: [u64; 8] = [1, 2, 3, 5, 8, 13, 20, 30];
+
+/// How long to wait, and who hears of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WaitOptions {
+    /// The whole time, all questions and waits included.
+    pub limit: Duration,
+    /// The waits between rounds; the last one repeats.
+    pub waits: Vec<Duration>,
+    /// Hears when a server agrees.
+    pub progress: Progress,
+}
+
+impl Default for WaitOptions {
+    /// Ten minutes.
+    fn default() -> Self {
+        Self {
+            limit: Duration::from_secs(600),
+            waits: WAITS.map(Duration::from_secs).to_vec(),
+            progress: Progress::none(),
+        }
+    }
+}
+
+impl WaitOptions {
+    /// The same options with another limit.
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The same options with other waits between rounds; the last one repeats.
+    pub fn with_waits(self, waits: impl IntoIterator<Item = Duration>) -> Self {
+        Self { waits: waits.into_iter().collect(), ..self }
+    }
+
+    /// The same options with somebody who hears when a server agrees.
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+}
+
+/// Asks all authoritative servers of a zone, again and again, until all have what is desired.
+///
+/// # Errors
+/// `dns-not-propagated` when the time is over, with what each server answers; before the servers are even found,
+/// the error of [`Lookup::authority`].
+pub async fn wait(lookup: &Lookup, zone: &Name, desired: &[Intent], options: &WaitOptions) -> Result<Report> {
+    let deadline = Instant::now() + options.limit;
+    let mut waits = Waits { options, round: 0, deadline };
+    let authority = find(lookup, zone, &mut waits).await?;
+    let addresses: usize = authority.servers.iter().map(|s| s.addresses.len().max(1)).sum();
+    let label = format!("Asking the name servers of {zone}");
+    let task = options.progress.task(label, Unit::Items, Some(addresses as u64));
+    let mut agreed = BTreeSet::new();
+    loop {
+        let report = check_until(lookup, &authority, desired, deadline).await;
+        for (at, server) in report.servers.iter().enumerate().filter(|(_, s)| s.agrees()) {
+            if agreed.insert(at) {
+                task.advance(1);
+                let address = server.address.map(|a| format!(" at {a}")).unwrap_or_default();
+                options.progress.note(format!("{}{address} has the records", server.server));
+            }
+        }
+        if report.agrees() {
+            task.finish();
+            return Ok(report);
+        }
+        if !waits.next().await {
+            return Err(not_propagated(&report, options.limit));
+        }
+    }
+}
+
+async fn find(lookup: &Lookup, zone: &Name, waits: &mut Waits<'_>) -> Result<Authority> {
+    loop {
+        match lookup.zone_until(zone, waits.deadline).await {
+            Err(error) if error.is_retryable() && waits.next().await => {}
+            done => return done,
+        }
+    }
+}
+
+struct Waits<'a> {
+    options: &'a WaitOptions,
+    round: usize,
+    deadline: Instant,
+}
+
+impl Waits<'_> {
+    /// Waits before the next round; `false` when it would begin after the deadline.
+    async fn next(&mut self) -> bool {
+        let waits = &self.options.waits;
+        let wait = waits.get(self.round).or(waits.last()).copied().unwrap_or(Duration::from_secs(1));
+        self.round += 1;
+        let next = Instant::now() + wait;
+        if next >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep_until(next).await;
+        true
+    }
+}
+
+fn not_propagated(report: &Report, limit: Duration) -> Error {
+    let problems = report.to_string().trim_end().replace('\n', "; ");
+    let message = format!(
+        "after {} s, {} of {} name server addresses of {} have the records: {problems}",
+        limit.as_secs(),
+        report.agreeing(),
+        report.servers.len(),
+        report.zone
+    );
+    Error::new(&codes::NOT_PROPAGATED, message)
+        .with_hint("set the records at your DNS host as shown, then run the command again")
+}
