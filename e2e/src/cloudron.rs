@@ -1,0 +1,290 @@
+//! The program as a person runs it: with a home of its own, and a record of all it ever said.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cloudron_testkit::canary::{Canary, Leak};
+
+/// After this long a command has hung and is killed.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A laptop: the program, a home folder, and files with secrets outside of that home.
+#[derive(Debug)]
+pub struct Cloudron {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    log: Mutex<Vec<u8>>,
+}
+
+/// How a command went.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The arguments, for messages.
+    pub arguments: String,
+    /// The exit code; -1 after a signal.
+    pub code: i32,
+    /// The data it printed.
+    pub stdout: String,
+    /// Progress, questions and errors.
+    pub stderr: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A command that still runs; killed when dropped.
+#[derive(Debug)]
+pub struct Running<'a> {
+    laptop: &'a Cloudron,
+    child: Child,
+    arguments: String,
+    /// Both streams go to files: nobody reads pipes meanwhile, and a full one would stop the program.
+    output: PathBuf,
+    errors: PathBuf,
+    started: Instant,
+}
+
+impl Cloudron {
+    /// A laptop that has never seen a server.
+    ///
+    /// # Panics
+    ///
+    /// When the program has not been built: `cargo build -p cloudron-cli`, or name it in `CLOUDRON_BIN`.
+    #[must_use]
+    pub fn new() -> Self {
+        let program = program();
+        assert!(program.is_file(), "{} is missing: build it, or name it in CLOUDRON_BIN", program.display());
+        let folder = tempfile::Builder::new().prefix("e2e-laptop-").tempdir().expect("a temporary folder");
+        for name in ["home", "secrets", "output"] {
+            fs::DirBuilder::new().mode(0o700).create(folder.path().join(name)).expect("the folder is new");
+        }
+        Self { program, folder, log: Mutex::default() }
+    }
+
+    /// The home folder, with the XDG folders in it.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// A path for something the person keeps, outside of the home folder. Nothing is there yet.
+    #[must_use]
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a secret to a file with mode 0600 outside of the home folder; the reference `file:PATH` to it.
+    ///
+    /// # Panics
+    ///
+    /// When `name` was used before.
+    #[must_use]
+    pub fn secret(&self, name: &str, value: &str) -> String {
+        let path = self.folder.path().join("secrets").join(name);
+        let mut file =
+            File::options().write(true).create_new(true).mode(0o600).open(&path).expect("a new file");
+        writeln!(file, "{value}").expect("the folder is ours");
+        format!("file:{}", path.display())
+    }
+
+    /// Runs a command to its end, without a terminal.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than ten minutes.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.spawn(arguments).wait()
+    }
+
+    /// As [`Self::run`], and it must succeed.
+    ///
+    /// # Panics
+    ///
+    /// When it fails, with all it said.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> Run {
+        let run = self.run(arguments);
+        assert_eq!(run.code, 0, "{run}");
+        run
+    }
+
+    /// As [`Self::run`], and it must fail with this exit code.
+    ///
+    /// # Panics
+    ///
+    /// When it ends with another code, with all it said.
+    #[track_caller]
+    pub fn fails(&self, code: i32, arguments: &[&str]) -> Run {
+        let run = self.run(arguments);
+        assert_eq!(run.code, code, "{run}");
+        run
+    }
+
+    /// Runs a command with `--output json` and reads what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When it fails or prints anything but JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let run = self.ok(&[arguments, &["--output", "json"]].concat());
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error} in {run}"))
+    }
+
+    /// The ids that `machine backup list` shows, as it orders them.
+    ///
+    /// # Panics
+    ///
+    /// When the list cannot be had.
+    #[track_caller]
+    pub fn backups(&self, domain: &str) -> Vec<String> {
+        let list = self.json(&["machine", "backup", "list", domain]);
+        let backups = list["backups"].as_array().expect("a list of backups");
+        backups.iter().map(|backup| backup["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// Starts a command.
+    ///
+    /// # Panics
+    ///
+    /// When the program cannot be run.
+    #[must_use]
+    pub fn spawn(&self, arguments: &[&str]) -> Running<'_> {
+        let unique = format!("{:?}", Instant::now()).replace(|c: char| !c.is_ascii_digit(), "");
+        let outputs = self.folder.path().join("output");
+        let (output, errors) = (outputs.join(format!("{unique}.out")), outputs.join(format!("{unique}.err")));
+        let home = self.home();
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env_clear().env("HOME", &home).env("NO_COLOR", "1").env("LANG", "C.UTF-8");
+        for (name, folder) in [
+            ("XDG_STATE_HOME", ".local/state"),
+            ("XDG_DATA_HOME", ".local/share"),
+            ("XDG_CONFIG_HOME", ".config"),
+            ("XDG_CACHE_HOME", ".cache"),
+        ] {
+            command.env(name, home.join(folder));
+        }
+        command.envs(
+            ["PATH", "RUST_BACKTRACE", "DEBUG"]
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        );
+        command.stdin(Stdio::null());
+        command.stdout(File::create_new(&output).expect("a new file"));
+        command.stderr(File::create_new(&errors).expect("a new file"));
+        let child = command.spawn().expect("the program runs");
+        Running {
+            laptop: self,
+            child,
+            arguments: arguments.join(" "),
+            output,
+            errors,
+            started: Instant::now(),
+        }
+    }
+
+    /// Arguments, output and errors of every command so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<u8> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where the program wrote or said a secret: in its home folder, or in anything it printed.
+    ///
+    /// # Panics
+    ///
+    /// When the home folder cannot be read.
+    #[must_use]
+    pub fn leaks(&self, canary: &Canary) -> Vec<Leak> {
+        let mut leaks = canary.in_bytes("what the program printed", &self.log());
+        leaks.extend(canary.in_tree(&self.home()).expect("the home folder is ours"));
+        leaks
+    }
+
+    fn note(&self, run: &Run) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend(run.to_string().into_bytes());
+    }
+}
+
+impl Default for Cloudron {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Running<'_> {
+    /// Waits for the end.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than ten minutes.
+    pub fn wait(mut self) -> Run {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            if self.started.elapsed() > LIMIT {
+                let _ = self.child.kill();
+                let stderr = read(&self.errors);
+                panic!("`cloudron {}` has hung for {LIMIT:?}:\n{stderr}", self.arguments);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let run = Run {
+            arguments: std::mem::take(&mut self.arguments),
+            code: status.code().unwrap_or(-1),
+            stdout: read(&self.output),
+            stderr: read(&self.errors),
+            took: self.started.elapsed(),
+        };
+        self.laptop.note(&run);
+        run
+    }
+
+    /// Ends it with SIGKILL, as a crash does, and gives what it had said.
+    pub fn kill(mut self) -> Run {
+        let _ = self.child.kill();
+        self.wait()
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    ///
+    /// Never: the child is ours.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = (self.child.kill(), self.child.wait());
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { arguments, code, stdout, stderr, took } = self;
+        writeln!(f, "$ cloudron {arguments}\nexit code {code} after {took:.1?}\n{stdout}\nstderr:\n{stderr}")
+    }
+}
+
+/// The program under test: `CLOUDRON_BIN`, or the one beside this test in the target folder.
+fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os("CLOUDRON_BIN") {
+        return named.into();
+    }
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let profile = test.parent().and_then(Path::parent).expect("tests are in target/PROFILE/deps");
+    profile.join("cloudron")
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,337 @@
+//! A Debian server that a test owns: a container with systemd as process 1.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use cloudron_testkit::{require, sshd};
+
+use crate::wait::until;
+
+/// What systemd, OpenSSH and a server's units need. Not `--privileged`: that asks for capabilities which a
+/// machine that is itself a guest may not have (`SYS_RESOURCE` most of all), and fails.
+const CAPABILITIES: [&str; 22] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "KILL",
+    "LEASE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_NICE",
+    "SYS_PTRACE",
+];
+
+/// How long a server may take to boot; it takes about one second.
+const BOOT: Duration = Duration::from_secs(60);
+
+/// Whether this machine can run servers; says that the test is skipped when not.
+///
+/// # Panics
+///
+/// When it cannot and `CLOUDRON_TEST_STRICT` is `1`.
+#[must_use]
+#[track_caller]
+pub fn available() -> bool {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    require::that(root, "servers in containers need root")
+        && require::tools(["docker", "dockerd", "debootstrap", "ssh-keygen"]).is_some()
+}
+
+/// The result of a command on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// What it printed, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+    /// Its exit code; 128 and more after a signal.
+    pub code: i32,
+}
+
+/// A running server; dropping it removes it with everything on it.
+#[derive(Debug)]
+pub struct Server {
+    container: String,
+    /// systemd's process id as this machine sees it; another one after [`Self::reboot`].
+    pid: AtomicU32,
+    keys: tempfile::TempDir,
+}
+
+impl Server {
+    /// Boots a new server that lets in root with [`Self::key_path`], on port 22 of an address of its own.
+    /// `name` is its host name and helps to find it in `docker ps`.
+    ///
+    /// # Panics
+    ///
+    /// When the image cannot be made or the server does not come up within a minute; see [`available`].
+    #[must_use]
+    pub fn boot(name: &str) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let container = format!("cloudron-e2e-{name}-{}-{number}", std::process::id());
+        let keys = tempfile::Builder::new().prefix("e2e-keys-").tempdir().expect("a temporary folder");
+        sshd::keygen(&keys.path().join("id_ed25519"), "", "e2e");
+        docker(&run_arguments(&container, name, image()));
+        let server = Self { container, pid: AtomicU32::new(0), keys };
+        server.booted();
+        let public = std::fs::read(server.key_path().with_extension("pub")).expect("ssh-keygen wrote it");
+        server.exec_ok("install -d -m 700 /root/.ssh");
+        server.exec_with("umask 077; cat >/root/.ssh/authorized_keys", &public);
+        server
+    }
+
+    /// The address, reachable from this machine.
+    #[must_use]
+    pub fn ip(&self) -> String {
+        self.inspect("{{.NetworkSettings.IPAddress}}")
+    }
+
+    /// The address with a port.
+    ///
+    /// # Panics
+    ///
+    /// When Docker gave the server no address.
+    #[must_use]
+    pub fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.ip().parse().expect("Docker gives an address"), port)
+    }
+
+    /// The private key (ed25519, no passphrase, mode 0600) that root may log in with.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.keys.path().join("id_ed25519")
+    }
+
+    /// Makes another key that root may log in with, locked with `passphrase`; the path of its private half.
+    #[must_use]
+    pub fn add_key(&self, name: &str, passphrase: &str) -> PathBuf {
+        let path = self.keys.path().join(name);
+        sshd::keygen(&path, passphrase, name);
+        let public = std::fs::read(path.with_extension("pub")).expect("ssh-keygen wrote it");
+        self.exec_with("cat >>/root/.ssh/authorized_keys", &public);
+        path
+    }
+
+    /// The fingerprint of the ed25519 host key: `SHA256:` and 43 characters.
+    #[must_use]
+    pub fn host_key_fingerprint(&self) -> String {
+        sshd::fingerprint(&self.exec_ok("cat /etc/ssh/ssh_host_ed25519_key.pub"))
+    }
+
+    /// Runs a line of shell as root on the server, without SSH.
+    #[must_use]
+    pub fn exec(&self, line: &str) -> Output {
+        self.exec_with(line, b"")
+    }
+
+    /// As [`Self::exec`], giving what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When it fails, with all that it said.
+    #[track_caller]
+    pub fn exec_ok(&self, line: &str) -> String {
+        let output = self.exec(line);
+        assert_eq!(output.code, 0, "`{line}` on {}: {output:#?}", self.container);
+        output.stdout
+    }
+
+    /// As [`Self::exec`], with `input` on its standard input.
+    ///
+    /// # Panics
+    ///
+    /// When `docker` cannot be run.
+    pub fn exec_with(&self, line: &str, input: &[u8]) -> Output {
+        let mut command = Command::new("docker");
+        command.args(["exec", "-i", &self.container, "/bin/sh", "-c", line]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("docker runs");
+        // A command that does not read all of it is no error; few test inputs fill a pipe anyhow.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        let output = child.wait_with_output().expect("docker ends");
+        Output {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// Where this machine sees the server's `path` (which is absolute), mounts inside the server included.
+    /// Absolute symbolic links on the way would lead out of the server: give the path without them.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid.load(Ordering::Relaxed)));
+        root.join(path.trim_start_matches('/'))
+    }
+
+    /// Copies a file or folder of this machine to `inside` (which must not exist), keeping everything.
+    ///
+    /// # Panics
+    ///
+    /// When the copy fails.
+    pub fn copy_in(&self, outside: &Path, inside: &str) {
+        copy(outside, &self.path(inside));
+    }
+
+    /// Copies a file or folder of the server to `outside` (which must not exist), keeping everything.
+    ///
+    /// # Panics
+    ///
+    /// When the copy fails.
+    pub fn copy_out(&self, inside: &str, outside: &Path) {
+        copy(&self.path(inside), outside);
+    }
+
+    /// Mounts an empty file system of `megabytes` at the folder `inside`, made when missing, so that it can
+    /// become full. Called again it changes the size and keeps the files.
+    pub fn limit(&self, inside: &str, megabytes: u64) {
+        let mounted = self.exec(&format!("mountpoint -q {inside}")).code == 0;
+        if mounted {
+            self.exec_ok(&format!("mount -o remount,size={megabytes}m {inside}"));
+        } else {
+            self.exec_ok(&format!(
+                "mkdir -p {inside} && mount -t tmpfs -o mode=755,size={megabytes}m e2e {inside}"
+            ));
+        }
+    }
+
+    /// Whether something accepts connections on this port of the server's address.
+    #[must_use]
+    pub fn listens(&self, port: u16) -> bool {
+        TcpStream::connect_timeout(&self.address(port), Duration::from_secs(2)).is_ok()
+    }
+
+    /// Whether an SSH server greets on this port.
+    #[must_use]
+    pub fn greets(&self, port: u16) -> bool {
+        let limit = Duration::from_secs(2);
+        let Ok(mut stream) = TcpStream::connect_timeout(&self.address(port), limit) else { return false };
+        let mut greeting = [0; 4];
+        stream.set_read_timeout(Some(limit)).is_ok()
+            && stream.read_exact(&mut greeting).is_ok()
+            && &greeting == b"SSH-"
+    }
+
+    /// Switches the server off and on again. Memory file systems, [`Self::limit`]'s included, are gone.
+    pub fn reboot(&self) {
+        docker(&["restart".into(), "--time".into(), "20".into(), self.container.clone()]);
+        self.booted();
+    }
+
+    /// The system's journal, for a test that failed.
+    #[must_use]
+    pub fn journal(&self) -> String {
+        self.exec("journalctl --no-pager -n 200").stdout
+    }
+
+    /// Takes the server away without a goodbye, as a fire does.
+    pub fn destroy(self) {
+        drop(self);
+    }
+
+    /// Waits for systemd and notes its process id.
+    fn booted(&self) {
+        let state = until("systemd has started everything", BOOT, || {
+            let state = self.exec("systemctl is-system-running").stdout;
+            matches!(state.trim(), "running" | "degraded").then_some(state)
+        });
+        if state.trim() == "degraded" {
+            // Not ours to judge: the host may lack what a unit of Debian wants. But a reader will want to know.
+            say(&format!(
+                "{}: {}",
+                self.container,
+                self.exec("systemctl --failed --plain --no-legend").stdout
+            ));
+        }
+        self.pid.store(self.inspect("{{.State.Pid}}").parse().expect("a process id"), Ordering::Relaxed);
+        until("an SSH server greets", BOOT, || (self.greets(22) || self.greets(202)).then_some(()));
+    }
+
+    fn inspect(&self, format: &str) -> String {
+        docker(&["inspect".into(), "--format".into(), format.into(), self.container.clone()])
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            say(&format!("journal of {}:\n{}", self.container, self.journal()));
+        }
+        let _ = Command::new("docker").args(["rm", "--force", "--volumes", &self.container]).output();
+    }
+}
+
+fn run_arguments(container: &str, hostname: &str, image: &str) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["run", "--detach", "--name", container, "--hostname", hostname].map(Into::into).into();
+    arguments.extend(["--label", "cloudron-e2e", "--cap-drop", "ALL"].map(Into::into));
+    for capability in CAPABILITIES {
+        arguments.extend(["--cap-add".into(), capability.into()]);
+    }
+    // systemd confines its units with seccomp and mounts itself; a server's /tmp lets programs run.
+    arguments.extend(
+        ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"].map(Into::into),
+    );
+    arguments.extend(["--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777"].map(Into::into));
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        arguments
+            .extend(["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"].map(Into::into));
+    } else {
+        arguments.extend(["--volume", "/sys/fs/cgroup/systemd:/sys/fs/cgroup/systemd"].map(Into::into));
+    }
+    // Otherwise systemd takes the machine id from the firmware, which all servers here share.
+    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random UUIDs");
+    arguments.extend(["--env".into(), format!("container_uuid={}", uuid.trim())]);
+    arguments.extend(
+        ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image, "/sbin/init"].map(Into::into),
+    );
+    arguments
+}
+
+/// The image's name; made once in each run of tests when it does not exist yet.
+fn image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/image.sh");
+        let output = Command::new("sh").arg(script).stderr(Stdio::inherit()).output().expect("sh runs");
+        assert!(output.status.success(), "{script} failed, see above");
+        String::from_utf8(output.stdout).expect("an image's name is text").trim().to_owned()
+    })
+}
+
+/// Copies with modes, owners, times, links, attributes and holes.
+fn copy(from: &Path, to: &Path) {
+    let mut command = Command::new("cp");
+    command.args(["-a", "--sparse=always", "-T"]).arg(from).arg(to);
+    let output = command.output().expect("cp runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[track_caller]
+fn docker(arguments: &[String]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("docker runs");
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
