@@ -24,11 +24,15 @@ pub mod answer;
 pub mod codes;
 pub mod elf;
 pub mod facts;
+#[cfg(feature = "ssh")]
+pub mod generic;
 pub mod local;
 pub mod provider;
 mod pump;
 pub mod quote;
 pub mod remote;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod steps;
 pub mod upload;
 

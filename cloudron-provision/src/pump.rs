@@ -144,6 +144,22 @@ impl Lines {
     }
 }
 
+/// Feeds a command while it runs. When it is over it is over, whether it read all of its input or not.
+pub(crate) async fn while_feeding<T>(
+    feeding: impl Future<Output = Result<()>>,
+    running: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::pin!(running);
+    tokio::select! {
+        biased;
+        outcome = &mut running => outcome,
+        fed = feeding => {
+            fed?;
+            running.await
+        }
+    }
+}
+
 /// Runs work until it ends, its time is over or it is cancelled.
 pub(crate) async fn bounded<T>(
     name: &str,
@@ -154,13 +170,9 @@ pub(crate) async fn bounded<T>(
     let cancelled = async {
         match cancel {
             None => std::future::pending().await,
-            Some(cancel) => loop {
-                if let Err(error) = cancel.check() {
-                    return error;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            },
+            Some(cancel) => cancel.cancelled().await,
         }
+        Error::new(&cloudron_core::codes::INTERRUPTED, "stopped on request")
     };
     tokio::select! {
         biased;

@@ -86,25 +86,23 @@ async fn run(command: Command) -> Result<Output> {
     else {
         return Err(Error::new(&cloudron_core::codes::FAILED, format!("no pipes to `{program}`")));
     };
-    let feeding = pump::feed(command.stdin, stdin);
     let outputs = async { tokio::try_join!(pump::collect(stdout, command.on_stdout), pump::tail(stderr)) };
-    tokio::pin!(feeding, outputs);
-    let mut fed = false;
-    let mut read = None;
-    let status = loop {
-        tokio::select! {
-            outcome = &mut feeding, if !fed => { outcome?; fed = true; }
-            outcome = &mut outputs, if read.is_none() => read = Some(outcome?),
-            status = child.wait() => break status.map_err(|e| Error::io(program, e))?,
+    let running = async {
+        tokio::pin!(outputs);
+        let status = tokio::select! {
+            read = &mut outputs => {
+                let read = read?;
+                let status = child.wait().await.map_err(|e| Error::io(program, e))?;
+                return Ok((read, status));
+            }
+            status = child.wait() => status.map_err(|e| Error::io(program, e))?,
+        };
+        match tokio::time::timeout(GRACE, outputs).await {
+            Ok(read) => Ok((read?, status)),
+            Err(_) => Err(held_open(program)),
         }
     };
-    let (stdout, stderr) = match read {
-        Some(read) => read,
-        None => match tokio::time::timeout(GRACE, &mut outputs).await {
-            Ok(read) => read?,
-            Err(_) => return Err(held_open(program)),
-        },
-    };
+    let ((stdout, stderr), status) = pump::while_feeding(pump::feed(command.stdin, stdin), running).await?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(Output::new(code, stdout, stderr))
 }

@@ -1,0 +1,238 @@
+//! Who logs in, and proving it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cloudron_core::{Error, Result, Secret};
+use ssh2::Session;
+
+use super::error;
+use super::keys::{self, KeyFile};
+use crate::codes;
+
+/// Asks the user for the passphrase of a key file; `None` gives up. Called on a thread that may block, at
+/// most three times.
+pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<Secret> + Send + Sync>;
+
+/// How to prove who logs in: a key file, or what ssh-agent holds.
+#[derive(Clone)]
+pub struct Auth {
+    key: Option<String>,
+    agent: bool,
+    ask: Option<AskPassphrase>,
+    home: Option<PathBuf>,
+}
+
+impl Default for Auth {
+    /// What ssh-agent holds, then the usual files in `~/.ssh`.
+    fn default() -> Self {
+        let agent = std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty());
+        Self { key: None, agent, ask: None, home: keys::home() }
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("key", &self.key).field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    /// That key, found as [`keys::find`] says; when it is encrypted and ssh-agent holds it, by way of the agent.
+    pub fn key(name: impl Into<String>) -> Self {
+        Self { key: Some(name.into()), ..Self::default() }
+    }
+
+    /// The same, asking for the passphrase of an encrypted key.
+    pub fn ask_passphrase(mut self, ask: AskPassphrase) -> Self {
+        self.ask = Some(ask);
+        self
+    }
+
+    /// The same without ssh-agent.
+    pub fn without_agent(mut self) -> Self {
+        self.agent = false;
+        self
+    }
+
+    /// The same with another home folder.
+    pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
+        self.home = Some(home.into());
+        self
+    }
+
+    /// Reads the key files, so that what is wrong with them is said before anything is connected.
+    pub(super) fn load(&self) -> Result<Credentials> {
+        let mut keys = Vec::new();
+        match (&self.key, &self.home) {
+            (Some(name), home) => {
+                let key = KeyFile::read(&keys::find(name, home.as_deref())?)?;
+                if key.encrypted() && self.ask.is_none() && !self.agent {
+                    return Err(locked(key.path()));
+                }
+                keys.push(key);
+            }
+            (None, Some(home)) => {
+                for name in ["id_ed25519", "id_ecdsa", "id_rsa"] {
+                    let path = home.join(".ssh").join(name);
+                    if path.is_file() {
+                        keys.push(KeyFile::read(&path)?);
+                    }
+                }
+            }
+            (None, None) => {}
+        }
+        if keys.is_empty() && !self.agent {
+            let message =
+                "there is no SSH key: no agent runs, and ~/.ssh has no id_ed25519, id_ecdsa or id_rsa";
+            return Err(Error::new(&codes::SSH_KEY_MISSING, message)
+                .with_hint("give one with `--ssh-key`, or make one with `ssh-keygen -t ed25519`"));
+        }
+        let named = self.key.is_some();
+        Ok(Credentials {
+            keys,
+            named,
+            agent: self.agent,
+            ask: self.ask.clone(),
+            passphrases: Mutex::default(),
+        })
+    }
+}
+
+fn locked(path: &Path) -> Error {
+    Error::new(
+        &codes::SSH_KEY_ENCRYPTED,
+        format!("the SSH key {} is encrypted, and there is nobody to ask for its passphrase", path.display()),
+    )
+    .with_hint(format!("run the command on a terminal, or load the key first: ssh-add {}", path.display()))
+}
+
+/// Keys that were read, and the passphrases given so far: connecting anew asks nobody again.
+pub(super) struct Credentials {
+    keys: Vec<KeyFile>,
+    named: bool,
+    agent: bool,
+    ask: Option<AskPassphrase>,
+    passphrases: Mutex<Vec<(PathBuf, Secret)>>,
+}
+
+impl Credentials {
+    /// Logs in.
+    pub(super) fn authenticate(&self, session: &Session, user: &str) -> Result<()> {
+        match session.auth_methods(user) {
+            Ok(methods) if methods.split(',').any(|m| m == "publickey") => {}
+            Ok(methods) => {
+                let message = format!("the server lets {user} in by {methods} only, not by key");
+                return Err(Error::new(&codes::SSH_AUTH, message));
+            }
+            // No list: the server let us in without anything.
+            Err(_) if session.authenticated() => return Ok(()),
+            Err(e) => return Err(error::of(&e, "asking how to log in")),
+        }
+        let mut tried = Vec::new();
+        if self.agent && self.by_agent(session, user, &mut tried)? {
+            return Ok(());
+        }
+        for key in &self.keys {
+            if self.by_file(session, user, key)? {
+                return Ok(());
+            }
+            tried.push(key.path().display().to_string());
+        }
+        let tried = if tried.is_empty() { "no key".to_string() } else { tried.join(", ") };
+        let message = format!("the server refused to let {user} in with {tried}");
+        let hint = format!(
+            "add the public key to ~/.ssh/authorized_keys of {user} on the server, or give another with `--ssh-key`"
+        );
+        Err(Error::new(&codes::SSH_AUTH, message).with_hint(hint))
+    }
+
+    /// Tries what the agent holds: the named key only, when one is named. No agent is no error.
+    fn by_agent(&self, session: &Session, user: &str, tried: &mut Vec<String>) -> Result<bool> {
+        let Ok(mut agent) = session.agent() else { return Ok(false) };
+        if agent.connect().is_err() || agent.list_identities().is_err() {
+            return Ok(false);
+        }
+        let wanted = |blob: &[u8]| !self.named || self.keys.iter().any(|k| k.public_blob() == Some(blob));
+        // A server gives up after a few keys, six by default.
+        let identities = agent.identities().unwrap_or_default();
+        for identity in identities.iter().filter(|i| wanted(i.blob())).take(5) {
+            match agent.userauth(user, identity) {
+                Ok(()) => return Ok(true),
+                Err(e) if error::is_lost(&e) => return Err(error::of(&e, "logging in")),
+                Err(_) => tried.push(format!("the agent's key {}", identity.comment())),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Tries one key file; whether the server took it.
+    fn by_file(&self, session: &Session, user: &str, key: &KeyFile) -> Result<bool> {
+        if !key.encrypted() {
+            return self.offer(session, user, key, None).map(|o| o == Offer::Taken);
+        }
+        if let Some(known) = self.remembered(key.path()) {
+            return self.offer(session, user, key, Some(&known)).map(|o| o == Offer::Taken);
+        }
+        let Some(ask) = &self.ask else { return Err(locked(key.path())) };
+        for _ in 0..3 {
+            let Some(passphrase) = ask(key.path()) else { return Err(locked(key.path())) };
+            match self.offer(session, user, key, Some(&passphrase))? {
+                Offer::Taken => {
+                    self.remember(key.path(), passphrase);
+                    return Ok(true);
+                }
+                Offer::Refused => return Ok(false),
+                Offer::Locked => {}
+            }
+        }
+        Err(Error::new(
+            &codes::SSH_KEY_PASSPHRASE,
+            format!("the passphrase does not open {}", key.path().display()),
+        ))
+    }
+
+    fn offer(
+        &self,
+        session: &Session,
+        user: &str,
+        key: &KeyFile,
+        passphrase: Option<&Secret>,
+    ) -> Result<Offer> {
+        let passphrase = passphrase.map(Secret::expose);
+        match session.userauth_pubkey_memory(user, None, key.text(), passphrase) {
+            Ok(()) => Ok(Offer::Taken),
+            Err(e) if error::is_lost(&e) => Err(error::of(&e, "logging in")),
+            Err(e) if error::is_unreadable_key(&e) && key.encrypted() => Ok(Offer::Locked),
+            Err(e) if error::is_unreadable_key(&e) => {
+                let message = format!(
+                    "{} could not be read as an SSH private key: {}",
+                    key.path().display(),
+                    e.message()
+                );
+                Err(Error::new(&codes::SSH_KEY_FORMAT, message))
+            }
+            Err(_) => Ok(Offer::Refused),
+        }
+    }
+
+    fn remembered(&self, path: &Path) -> Option<Secret> {
+        let known = self.passphrases.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.iter().find(|(p, _)| p == path).map(|(_, s)| s.clone())
+    }
+
+    fn remember(&self, path: &Path, passphrase: Secret) {
+        let mut known = self.passphrases.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.push((path.into(), passphrase));
+    }
+}
+
+/// What became of a key that was offered.
+#[derive(Debug, PartialEq, Eq)]
+enum Offer {
+    Taken,
+    Refused,
+    /// It could not be decrypted.
+    Locked,
+}

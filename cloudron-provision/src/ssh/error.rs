@@ -1,0 +1,53 @@
+//! libssh2's errors in this crate's terms.
+
+use cloudron_core::Error;
+use ssh2::ErrorCode;
+
+use crate::codes;
+
+fn number(error: &ssh2::Error) -> i32 {
+    match error.code() {
+        ErrorCode::Session(n) | ErrorCode::SFTP(n) => n,
+    }
+}
+
+/// Whether a non-blocking call has to be made again later.
+pub(super) fn is_again(error: &ssh2::Error) -> bool {
+    number(error) == libssh2_sys::LIBSSH2_ERROR_EAGAIN
+}
+
+/// Whether the connection is gone.
+pub(super) fn is_lost(error: &ssh2::Error) -> bool {
+    matches!(
+        number(error),
+        libssh2_sys::LIBSSH2_ERROR_SOCKET_SEND
+            | libssh2_sys::LIBSSH2_ERROR_SOCKET_RECV
+            | libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT
+            | libssh2_sys::LIBSSH2_ERROR_TIMEOUT
+    )
+}
+
+/// Whether a private key could not be read or decrypted, so that nothing was sent.
+pub(super) fn is_unreadable_key(error: &ssh2::Error) -> bool {
+    matches!(number(error), libssh2_sys::LIBSSH2_ERROR_FILE | libssh2_sys::LIBSSH2_ERROR_KEYFILE_AUTH_FAILED)
+        || error.message().contains("Unable to extract public key")
+}
+
+/// Whether two sides found no algorithm in common.
+pub(super) fn is_no_method(error: &ssh2::Error) -> bool {
+    matches!(number(error), libssh2_sys::LIBSSH2_ERROR_KEX_FAILURE | libssh2_sys::LIBSSH2_ERROR_METHOD_NONE)
+}
+
+/// The error of a session that was in use.
+pub(super) fn of(error: &ssh2::Error, doing: &str) -> Error {
+    if is_lost(error) {
+        return lost(error.message());
+    }
+    Error::new(&codes::SSH_PROTOCOL, format!("{doing}: {}", error.message()))
+}
+
+/// The connection broke.
+pub(super) fn lost(why: &str) -> Error {
+    Error::new(&codes::SSH_LOST, format!("the SSH connection broke ({why})"))
+        .with_hint("run the same command with `--resume`")
+}

@@ -1,0 +1,244 @@
+//! From an address to an authenticated session. Blocking: runs on the session's own thread.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use cloudron_core::{Error, Result};
+use ssh2::{MethodType, Session};
+
+use super::auth::Credentials;
+use super::known_hosts::{self, Known};
+use super::{HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget, error};
+use crate::codes;
+
+/// No ChaCha20-Poly1305 (CVE-2026-55200 lies there) and no CBC.
+const CIPHERS: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
+const MACS: &str = "hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-256";
+/// Host key algorithms by preference, as families: the first is what this program makes itself.
+const FAMILIES: [&str; 3] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
+    "rsa-sha2-512,rsa-sha2-256",
+];
+/// How long a server waits for a login at the least; after thinking longer than that, connect anew.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// An authenticated, blocking session and what to poll.
+pub(super) struct Ready {
+    pub(super) session: Session,
+    pub(super) socket: TcpStream,
+    pub(super) key: HostKey,
+}
+
+/// Connects, checks the host key, and only then logs in.
+pub(super) fn establish(
+    target: &SshTarget,
+    credentials: &Credentials,
+    policy: &HostKeyPolicy,
+    limit: Duration,
+) -> Result<Ready> {
+    let asked = Instant::now();
+    let (mut session, mut socket, key) = trusted(target, policy, limit)?;
+    if asked.elapsed() > PATIENCE + limit {
+        (session, socket, _) = trusted(target, &HostKeyPolicy::Pinned(vec![key.clone()]), limit)?;
+    }
+    session.set_timeout(millis(limit));
+    credentials.authenticate(&session, &target.user)?;
+    Ok(Ready { session, socket, key })
+}
+
+/// A session with a server whose host key is trusted.
+fn trusted(
+    target: &SshTarget,
+    policy: &HostKeyPolicy,
+    limit: Duration,
+) -> Result<(Session, TcpStream, HostKey)> {
+    match policy {
+        HostKeyPolicy::Pinned(pins) => {
+            let (session, socket, key) = shake(target, &preference(pins), limit)?;
+            if pins.contains(&key) {
+                return Ok((session, socket, key));
+            }
+            Err(changed(target, &key, pins, "the one recorded at the first contact"))
+        }
+        HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, limit),
+        HostKeyPolicy::KnownHostsThenAsk(ask) => {
+            let known = read_known_hosts(target);
+            let keys: Vec<HostKey> = known
+                .iter()
+                .filter_map(|k| match k {
+                    Known::Key(key) => Some(key.clone()),
+                    Known::Revoked(_) => None,
+                })
+                .collect();
+            let (session, socket, key) = shake(target, &preference(&keys), limit)?;
+            if known.contains(&Known::Revoked(key.clone())) {
+                let message =
+                    format!("the host key {} of {} is marked as revoked", key.fingerprint(), target.host);
+                return Err(Error::new(&codes::HOST_KEY_REVOKED, message));
+            }
+            if keys.contains(&key) {
+                return Ok((session, socket, key));
+            }
+            if !keys.is_empty() {
+                return Err(changed(target, &key, &keys, "the one in known_hosts"));
+            }
+            let Some(ask) = ask else { return Err(unknown(target, &key)) };
+            let question = HostKeyQuestion { host: target.host.clone(), port: target.port, key: key.clone() };
+            if !ask(&question) {
+                let message = format!("the host key {} was not confirmed", key.fingerprint());
+                return Err(Error::new(&codes::HOST_KEY_REFUSED, message));
+            }
+            Ok((session, socket, key))
+        }
+    }
+}
+
+/// The fingerprint may be of any of the server's keys, so each algorithm is looked at before it is refused.
+fn by_fingerprint(
+    target: &SshTarget,
+    fingerprint: &str,
+    limit: Duration,
+) -> Result<(Session, TcpStream, HostKey)> {
+    let mut shown = Vec::new();
+    let mut failure = None;
+    for family in FAMILIES {
+        match shake(target, family, limit) {
+            Ok((session, socket, key)) if key.fingerprint() == fingerprint => {
+                return Ok((session, socket, key));
+            }
+            Ok((_, _, key)) => shown.push(format!("{} ({})", key.fingerprint(), key.algorithm())),
+            Err(e) if e.is(&codes::SSH_PROTOCOL) => failure = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    match failure {
+        Some(failure) if shown.is_empty() => Err(failure),
+        _ => {
+            let message =
+                format!("{} shows the host key {}, not {fingerprint}", target.host, shown.join(", "));
+            Err(Error::new(&codes::HOST_KEY_MISMATCH, message)
+                .with_hint("check the address, and compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console"))
+        }
+    }
+}
+
+fn read_known_hosts(target: &SshTarget) -> Vec<Known> {
+    let texts = target.known_hosts.iter().filter_map(|p| std::fs::read_to_string(p).ok());
+    texts.flat_map(|t| known_hosts::lookup(&t, &target.host, target.port)).collect()
+}
+
+/// The algorithms to ask for, those of the keys known for the server first.
+fn preference(known: &[HostKey]) -> String {
+    let algorithms = known.iter().map(|k| match k.algorithm() {
+        "ssh-rsa" => "rsa-sha2-512,rsa-sha2-256".to_string(),
+        other => other.to_string(),
+    });
+    algorithms.chain(FAMILIES.map(String::from)).collect::<Vec<_>>().join(",")
+}
+
+fn changed(target: &SshTarget, shown: &HostKey, known: &[HostKey], record: &str) -> Error {
+    let known = known.iter().map(HostKey::fingerprint).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{} shows the host key {}, which differs from {record} ({known})",
+        target.host,
+        shown.fingerprint()
+    );
+    Error::new(&codes::HOST_KEY_CHANGED, message)
+        .with_hint("find out why it changed; only if the server was installed anew, remove the old record and give the new one with `--host-key`")
+}
+
+fn unknown(target: &SshTarget, shown: &HostKey) -> Error {
+    let message = format!("the host key {} of {} is not known", shown.fingerprint(), target.host);
+    Error::new(&codes::HOST_KEY_UNKNOWN, message)
+        .with_hint(format!("compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console, then give `--host-key {}`", shown.fingerprint()))
+}
+
+/// Connects and exchanges keys. Nothing of the user's was sent when it returns.
+fn shake(target: &SshTarget, host_keys: &str, limit: Duration) -> Result<(Session, TcpStream, HostKey)> {
+    let start = Instant::now();
+    let socket = dial(target, limit)?;
+    let polled = socket.try_clone().map_err(|e| Error::io("a socket", e))?;
+    let fault = |e: ssh2::Error| refused(&e, target, limit);
+    let mut session = Session::new().map_err(fault)?;
+    for (kind, methods) in [
+        (MethodType::HostKey, host_keys),
+        (MethodType::CryptCs, CIPHERS),
+        (MethodType::CryptSc, CIPHERS),
+        (MethodType::MacCs, MACS),
+        (MethodType::MacSc, MACS),
+    ] {
+        session.method_pref(kind, methods).map_err(fault)?;
+    }
+    session.set_timeout(millis(limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1))));
+    session.set_tcp_stream(socket);
+    session.handshake().map_err(fault)?;
+    let blob = session.host_key().map(|(blob, _)| blob.to_vec()).unwrap_or_default();
+    let key = HostKey::from_blob(&blob)?;
+    Ok((session, polled, key))
+}
+
+fn refused(e: &ssh2::Error, target: &SshTarget, limit: Duration) -> Error {
+    let place = format!("{}, port {}", target.host, target.port);
+    if e.code() == ssh2::ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_TIMEOUT) {
+        return timed_out(&place, limit);
+    }
+    if error::is_no_method(e) {
+        let message = format!("{place} has no safe algorithm in common with this program: {}", e.message());
+        return Error::new(&codes::SSH_PROTOCOL, message);
+    }
+    if error::is_lost(e) {
+        let message = format!("{place} ended the connection before it was set up ({})", e.message());
+        return Error::new(&codes::SSH_UNREACHABLE, message);
+    }
+    Error::new(&codes::SSH_PROTOCOL, format!("{place} does not answer as an SSH server: {}", e.message()))
+}
+
+fn timed_out(place: &str, limit: Duration) -> Error {
+    Error::new(&codes::SSH_TIMEOUT, format!("{place} did not answer within {} s", limit.as_secs()))
+        .with_hint("check the address and the firewall, and that the server is running")
+        .retryable(true)
+}
+
+/// A TCP connection to the first of the server's addresses that takes one.
+fn dial(target: &SshTarget, limit: Duration) -> Result<TcpStream> {
+    let place = format!("{}, port {}", target.host, target.port);
+    let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|e| {
+        Error::new(&codes::SSH_UNREACHABLE, format!("the name {} has no address: {e}", target.host))
+    })?;
+    let start = Instant::now();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            last = io::ErrorKind::TimedOut.into();
+            break;
+        }
+        match connect(&address, left) {
+            Ok(socket) => return Ok(socket),
+            Err(e) => last = e,
+        }
+    }
+    Err(match last.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timed_out(&place, limit),
+        io::ErrorKind::ConnectionRefused => {
+            Error::new(&codes::SSH_REFUSED, format!("{place} refused the connection: nothing listens there"))
+                .with_hint("check the port (`--ssh-port`), and that the SSH server is running")
+        }
+        _ => Error::new(&codes::SSH_UNREACHABLE, format!("{place} cannot be reached: {last}")),
+    })
+}
+
+fn connect(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect_timeout(address, limit)?;
+    socket.set_nodelay(true)?;
+    // With the keepalives of the session this notices a dead network within about half a minute.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, 30_000)?;
+    Ok(socket)
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1)
+}

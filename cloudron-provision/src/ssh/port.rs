@@ -1,0 +1,1 @@
+//! Moving the SSH server to another port.

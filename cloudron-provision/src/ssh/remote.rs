@@ -1,0 +1,224 @@
+//! A machine reached by SSH.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Error, Result};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::sync::oneshot;
+
+use super::auth::Credentials;
+use super::channel::{Kind, Opening};
+use super::session::{Handle, Nudge};
+use super::{Auth, HostKey, HostKeyPolicy, SshTarget, error};
+use crate::codes;
+use crate::remote::{Command, Output, Remote, Stream};
+use crate::{pump, quote};
+
+/// How much of a channel's data is held in memory on its way, in bytes.
+const PIPE: usize = 256 << 10;
+
+/// A server with an SSH session to it. When the connection broke, the next command connects anew, trusting
+/// only the host key of the first time.
+pub struct SshRemote {
+    target: SshTarget,
+    credentials: Arc<Credentials>,
+    key: HostKey,
+    limit: Duration,
+    session: tokio::sync::Mutex<Arc<Handle>>,
+}
+
+/// Connects, checks the host key, and logs in. The time limit is for connecting and for each exchange with the
+/// server after that; thinking time of the user does not count.
+///
+/// # Errors
+/// `ssh-key-missing`, `ssh-key-mode`, `ssh-key-format`, `ssh-key-encrypted`, `ssh-key-passphrase`;
+/// `ssh-refused`, `ssh-unreachable`, `ssh-timeout` (all retryable); `ssh-protocol`; `host-key-unknown`,
+/// `host-key-changed`, `host-key-mismatch`, `host-key-revoked`, `host-key-refused`; `ssh-auth`.
+pub async fn connect(
+    target: SshTarget,
+    auth: &Auth,
+    policy: HostKeyPolicy,
+    limit: Duration,
+) -> Result<SshRemote> {
+    let auth = auth.clone();
+    let loading = tokio::task::spawn_blocking(move || auth.load());
+    let credentials = Arc::new(loading.await.map_err(|_| error::lost("reading the key broke off"))??);
+    SshRemote::with(target, credentials, policy, limit).await
+}
+
+impl SshRemote {
+    async fn with(
+        target: SshTarget,
+        credentials: Arc<Credentials>,
+        policy: HostKeyPolicy,
+        limit: Duration,
+    ) -> Result<Self> {
+        let handle = Handle::connect(target.clone(), credentials.clone(), policy, limit).await?;
+        let key = handle.key().clone();
+        Ok(Self { target, credentials, key, limit, session: tokio::sync::Mutex::new(Arc::new(handle)) })
+    }
+
+    /// The server's host key, to be recorded and given as [`HostKeyPolicy::Pinned`] from then on.
+    pub fn host_key(&self) -> &HostKey {
+        &self.key
+    }
+
+    /// Where the server is.
+    pub fn target(&self) -> &SshTarget {
+        &self.target
+    }
+
+    /// A new session to the same server on another port, with the same credentials, trusting only the same
+    /// host key.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn connect_on(&self, port: u16) -> Result<Self> {
+        let pinned = HostKeyPolicy::Pinned(vec![self.key.clone()]);
+        Self::with(self.target.clone().on_port(port), self.credentials.clone(), pinned, self.limit).await
+    }
+
+    /// The session, made anew when it is known to be gone.
+    async fn session(&self) -> Result<Arc<Handle>> {
+        let mut session = self.session.lock().await;
+        if !session.alive() {
+            let pinned = HostKeyPolicy::Pinned(vec![self.key.clone()]);
+            *session = Arc::new(
+                Handle::connect(self.target.clone(), self.credentials.clone(), pinned, self.limit).await?,
+            );
+        }
+        Ok(session.clone())
+    }
+
+    /// Opens a channel. A session that turns out to be gone before the channel was open is replaced once:
+    /// nothing was done on it.
+    async fn open(&self, kind: impl Fn() -> Kind) -> Result<Opened> {
+        let first = self.open_on(self.session().await?, kind()).await;
+        match first {
+            Err(e) if e.is(&codes::SSH_LOST) => self.open_on(self.session().await?, kind()).await,
+            other => other,
+        }
+    }
+
+    async fn open_on(&self, session: Arc<Handle>, kind: Kind) -> Result<Opened> {
+        let separate_errors = matches!(kind, Kind::Exec(_));
+        let (input, theirs_in) = tokio::io::duplex(PIPE);
+        let (output, theirs_out) = tokio::io::duplex(PIPE);
+        let (errors, theirs_err) = tokio::io::duplex(PIPE);
+        let (started, opened) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
+        let opening = Opening {
+            kind,
+            input: Box::new(theirs_in),
+            output: Box::new(theirs_out),
+            errors: separate_errors.then(|| Box::new(theirs_err) as Box<dyn AsyncWrite + Send + Unpin>),
+            started,
+            ended,
+        };
+        session.open(opening)?;
+        let nudge = session.nudge();
+        opened.await.map_err(|_| error::lost("its thread ended"))??;
+        Ok(Opened { input, output, errors, end, _nudge: nudge, _session: session })
+    }
+
+    fn shell_command(&self, command: &Command) -> String {
+        let quoted = quote::command(&command.argv);
+        if command.root && self.target.user != "root" {
+            return format!("sudo -n -- {quoted}");
+        }
+        quoted
+    }
+}
+
+/// An open channel's ends. Dropping it closes the channel.
+struct Opened {
+    input: DuplexStream,
+    output: DuplexStream,
+    errors: DuplexStream,
+    end: oneshot::Receiver<Result<i32>>,
+    // Dropped after `end`, so that the thread wakes up and sees that nobody waits.
+    _nudge: Nudge,
+    _session: Arc<Handle>,
+}
+
+#[async_trait]
+impl Remote for SshRemote {
+    fn describe(&self) -> String {
+        self.target.describe()
+    }
+
+    fn identity(&self) -> Option<serde_json::Value> {
+        Some(
+            serde_json::json!({ "host": self.target.host, "port": self.target.port, "user": self.target.user, "host_key": self.key }),
+        )
+    }
+
+    async fn exec(&self, command: Command) -> Result<Output> {
+        if command.argv.iter().any(|a| a.contains('\0')) {
+            return Err(Error::new(
+                &cloudron_core::codes::USAGE,
+                "an argument of a command holds a zero byte",
+            ));
+        }
+        let name = command.name();
+        let (limit, cancel) = (command.limit, command.cancel.clone());
+        let line = self.shell_command(&command);
+        let work = async {
+            let opened = self.open(|| Kind::Exec(line.clone())).await?;
+            let Opened { input, output, errors, mut end, _nudge, _session } = opened;
+            let running = async {
+                let ended =
+                    async { (&mut end).await.unwrap_or_else(|_| Err(error::lost("its thread ended"))) };
+                tokio::try_join!(ended, pump::collect(output, command.on_stdout), pump::tail(errors))
+            };
+            let (status, stdout, stderr) =
+                pump::while_feeding(pump::feed(command.stdin, input), running).await?;
+            Ok(Output::new(status, stdout, stderr))
+        };
+        pump::bounded(&name, limit, cancel, work).await
+    }
+
+    async fn forward(&self, port: u16) -> Result<Box<dyn Stream>> {
+        let opened = self.open(|| Kind::Port(port)).await?;
+        Ok(Box::new(Forwarded(opened)))
+    }
+}
+
+/// A forwarded connection.
+struct Forwarded(Opened);
+
+impl AsyncRead for Forwarded {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0.output).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Forwarded {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::pin::Pin::new(&mut self.0.input).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0.input).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0.input).poll_shutdown(cx)
+    }
+}
