@@ -68,7 +68,17 @@ impl Proxy {
     ///
     /// When no port can be opened.
     pub fn start(target: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), target)
+    }
+
+    /// As [`Self::start`], at an address of choice: a server with several ports needs a proxy for each of them
+    /// at one address, such as 127.7.0.1.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub fn start_at(address: SocketAddr, target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             target,

@@ -49,14 +49,23 @@ pub struct Running<'a> {
 }
 
 impl Cloudron {
-    /// A laptop that has never seen a server.
+    /// A laptop that has never seen a server, with the program that was built with this test.
     ///
     /// # Panics
     ///
     /// When the program has not been built: `cargo build -p cloudron-cli`, or name it in `CLOUDRON_BIN`.
     #[must_use]
     pub fn new() -> Self {
-        let program = program();
+        Self::with_program(program())
+    }
+
+    /// As [`Self::new`], with another program, such as an older version.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such file.
+    #[must_use]
+    pub fn with_program(program: PathBuf) -> Self {
         assert!(program.is_file(), "{} is missing: build it, or name it in CLOUDRON_BIN", program.display());
         let folder = tempfile::Builder::new().prefix("e2e-laptop-").tempdir().expect("a temporary folder");
         for name in ["home", "secrets", "output"] {
@@ -147,6 +156,34 @@ impl Cloudron {
         backups.iter().map(|backup| backup["id"].as_str().expect("an id").to_owned()).collect()
     }
 
+    /// Runs a command on a terminal of its own and types `answer` each time that it prints `question`, as a
+    /// person does who is asked for a passphrase. A terminal has one stream: all it prints is in `stdout`.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than ten minutes, or `script` (Debian: bsdutils) is missing.
+    pub fn run_on_terminal(&self, question: &str, answer: &str, arguments: &[&str]) -> Run {
+        let line: Vec<String> = std::iter::once(self.program.to_str().expect("the path is text"))
+            .chain(arguments.iter().copied())
+            .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
+            .collect();
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--echo", "never", "--command", &line.join(" "), "/dev/null"]);
+        script.stdin(Stdio::piped());
+        let mut running = self.start(script, arguments);
+        let mut keyboard = running.child.stdin.take().expect("it is piped");
+        let mut answered = 0;
+        while running.runs() && running.started.elapsed() < LIMIT {
+            let asked = read(&running.output).matches(question).count();
+            for _ in answered..asked {
+                let _ = writeln!(keyboard, "{answer}");
+            }
+            answered = asked;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running.wait()
+    }
+
     /// Starts a command.
     ///
     /// # Panics
@@ -154,12 +191,18 @@ impl Cloudron {
     /// When the program cannot be run.
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Running<'_> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).stdin(Stdio::null());
+        self.start(command, arguments)
+    }
+
+    /// Starts a prepared command in this laptop's environment.
+    fn start(&self, mut command: Command, arguments: &[&str]) -> Running<'_> {
         let unique = format!("{:?}", Instant::now()).replace(|c: char| !c.is_ascii_digit(), "");
         let outputs = self.folder.path().join("output");
         let (output, errors) = (outputs.join(format!("{unique}.out")), outputs.join(format!("{unique}.err")));
         let home = self.home();
-        let mut command = Command::new(&self.program);
-        command.args(arguments).env_clear().env("HOME", &home).env("NO_COLOR", "1").env("LANG", "C.UTF-8");
+        command.env_clear().env("HOME", &home).env("NO_COLOR", "1").env("LANG", "C.UTF-8");
         for (name, folder) in [
             ("XDG_STATE_HOME", ".local/state"),
             ("XDG_DATA_HOME", ".local/share"),
@@ -173,7 +216,6 @@ impl Cloudron {
                 .iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         );
-        command.stdin(Stdio::null());
         command.stdout(File::create_new(&output).expect("a new file"));
         command.stderr(File::create_new(&errors).expect("a new file"));
         let child = command.spawn().expect("the program runs");
@@ -287,4 +329,54 @@ fn program() -> PathBuf {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell() -> Cloudron {
+        Cloudron::with_program("/bin/sh".into())
+    }
+
+    #[test]
+    fn what_a_command_says_and_its_exit_code_are_kept_apart_and_logged() {
+        let laptop = shell();
+        let run = laptop.fails(3, &["-c", "echo data; echo trouble >&2; exit 3"]);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("data\n", "trouble\n"));
+        let log = String::from_utf8(laptop.log()).unwrap();
+        assert!(log.contains("data") && log.contains("trouble") && log.contains("exit code 3"));
+    }
+
+    #[test]
+    fn a_command_sees_its_own_home_and_nothing_else_of_this_process() {
+        let laptop = shell();
+        let environment = laptop.ok(&["-c", "env"]).stdout;
+        assert!(environment.contains(&format!("HOME={}\n", laptop.home().display())), "{environment}");
+        assert!(!environment.contains("CARGO"), "{environment}");
+    }
+
+    #[test]
+    fn a_question_on_a_terminal_is_answered_each_time_without_an_echo() {
+        if cloudron_testkit::require::tool("script").is_none() {
+            return;
+        }
+        let ask = "printf 'Passphrase: ' >/dev/tty; stty -echo; read one </dev/tty; stty echo; ";
+        let line = format!("{ask}{ask}test \"$one\" = 'kanari vogel' || exit 9; echo thanks; exit 4");
+        let run = shell().run_on_terminal("assphrase", "kanari vogel", &["-c", &line]);
+        assert_eq!(run.code, 4, "{run}");
+        assert!(run.stdout.contains("thanks") && !run.stdout.contains("kanari"), "{run}");
+    }
+
+    #[test]
+    fn a_killed_command_is_gone_and_what_it_said_is_kept() {
+        let laptop = shell();
+        let mut running = laptop.spawn(&["-c", "echo begun; sleep 60"]);
+        crate::until("it has begun", Duration::from_secs(5), || {
+            read(&running.output).contains("begun").then_some(())
+        });
+        assert!(running.runs());
+        let run = running.kill();
+        assert_eq!((run.code, run.stdout.as_str()), (-1, "begun\n"));
+    }
 }

@@ -1,0 +1,7 @@
+//! A server made over SSH on a bare Debian machine: what it does, and what it survives.
+
+mod canary;
+mod create;
+mod faults;
+mod lost;
+mod scene;
