@@ -105,9 +105,6 @@ cloudron_core::codes! {
         "The backup was made, but something was left out or not consistent: the message names the folders \
          whose hook command failed or which could not be read. The other folders are in it. The server's log \
          holds the output of the commands.");
-    /// The store has no such backup.
-    BACKUP_NOT_FOUND = ("backup-not-found", NotFound,
-        "The store holds no backup with this id. `cloudron machine backup list DOMAIN` prints those that exist.");
     /// The machine is retired.
     MACHINE_RETIRED = ("machine-retired", Conflict,
         "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
@@ -127,10 +124,6 @@ cloudron_core::codes! {
         "The command that runs before or after a folder's backup failed or took too long. The folder is in the \
          backup as it was found, but its content may be old or inconsistent, so the job counts as failed. The \
          server's log holds the command's output.");
-    /// The restored trees differ.
-    RESTORE_UNVERIFIED = ("restore-unverified", Unverified,
-        "Everything was restored, but reading it back showed differences to the backup. The message names \
-         some. The server was not put into service with the restored state.");
     /// The backup holds no state of a server.
     RESTORE_NO_STATE = ("restore-no-state", Corrupt,
         "The backup does not hold the state of a server: it may be of some folders only, made by \

@@ -15,12 +15,19 @@
 pub mod admin;
 pub mod api;
 pub mod codes;
+mod db;
+mod files;
 pub mod include;
 pub mod install;
+mod jobs;
 pub mod layout;
+pub mod log;
+mod machine;
 pub mod restore;
 pub mod serve;
 pub mod service;
+mod time;
+mod tls;
 
 pub use cloudron_core::{Error, Result};
 pub use include::Include;

@@ -21,7 +21,7 @@ pub struct EventSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventEntry {
-    /// Its id. Ids sort by age.
+    /// Its id: a number that rises with every entry, as text.
     pub id: String,
     /// What happened, such as `backup.finish`.
     pub action: String,

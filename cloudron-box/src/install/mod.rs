@@ -1,10 +1,31 @@
 //! Making a place into a server, and removing it again.
 
+mod account;
+mod check;
+mod program;
+mod remove;
 mod request;
+mod store;
 
+pub use remove::uninstall;
 pub use request::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 
-use crate::{Error, Layout, Result, codes};
+pub(crate) use account::{Owner, give_tree};
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, SystemTime};
+
+use cloudron_core::{Secret, Version, random};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::db::{Db, events, includes, tokens, users};
+use crate::machine::{Machine, Settings};
+use crate::time::{later, millis, timestamp};
+use crate::{Error, Layout, Result, codes, files, service, tls};
+
+/// How long a token for the first-time setup is valid.
+const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Makes a place into a server: user, folders, database, certificate authority, settings, systemd unit. It
 /// does not start it. The same run may do it again, and then gets a new setup token.
@@ -13,16 +34,124 @@ use crate::{Error, Layout, Result, codes};
 /// `machine-exists` for another domain or run, `install-request`, `install-unsupported`, `install-command`,
 /// `port-in-use`, and those of file operations.
 pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswer> {
-    let _ = (layout, request);
-    Err(Error::new(&codes::INSTALL_UNSUPPORTED, "this build cannot install"))
+    let existing = Settings::load(layout)?;
+    check::request(layout, request)?;
+    if let Some(existing) = &existing {
+        check::same_machine(existing, request)?;
+    }
+    let now = SystemTime::now();
+    let owner = account::prepare(layout)?;
+    program::place(layout)?;
+    for folder in [
+        layout.state().to_owned(),
+        layout.secrets(),
+        layout.data(),
+        layout.logs(),
+        layout.cache(),
+        layout.run(),
+    ] {
+        files::private_folder(&folder)?;
+    }
+    let settings = settings(layout, request, existing.as_ref())?;
+    store::prepare(&settings, request, owner)?;
+    files::write_private(&layout.writer_keys(), request.writer_keys.expose().as_bytes())?;
+    tls::ensure(layout, request.fqdn.as_str(), now)?;
+    let setup = fill_database(layout, request, existing.is_none(), millis(now))?;
+    let version = Version::current();
+    let machine = Machine { fqdn: request.fqdn.clone(), run: request.run.clone(), version: version.clone() };
+    files::write_json(&layout.machine(), &machine)?;
+    // The settings come last: a place that has them is a machine.
+    files::write_json(&layout.config(), &settings)?;
+    if let Some(owner) = owner {
+        account::give_state(layout, owner)?;
+        service::reload_and_enable(layout, &settings)?;
+    }
+    let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
+    let (setup_token, setup_expires_at) = setup.unzip();
+    Ok(InstallAnswer {
+        ca_fingerprint: tls::fingerprint(&ca_pem)?,
+        ca_pem,
+        port: settings.port(),
+        setup_token,
+        setup_expires_at,
+        version,
+    })
 }
 
-/// Stops the server and removes everything that [`install`] made, and the state. The backup store is only
-/// removed when `keep_store` is not set and it is a folder of this machine.
-///
-/// # Errors
-/// `install-command`, and those of file operations. What is gone already is no error.
-pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
-    let _ = (layout, keep_store);
-    Err(Error::new(&codes::INSTALL_UNSUPPORTED, "this build cannot uninstall"))
+fn settings(layout: &Layout, request: &InstallRequest, existing: Option<&Settings>) -> Result<Settings> {
+    let before = existing.map(Settings::port);
+    let running = existing.is_some() && service::status(layout).is_ok_and(|s| s.running);
+    let hour = request.backup_hour.or(existing.map(|e| e.backup_hour));
+    Ok(Settings {
+        fqdn: request.fqdn.clone(),
+        provider: request.provider.clone(),
+        run: request.run.clone(),
+        supervisor: request.supervisor,
+        listen: request.listen.iter().map(|a| listen_address(*a, before, running)).collect::<Result<_>>()?,
+        store: request.store.clone(),
+        // Between one and five in the morning, and not every machine at the same time.
+        backup_hour: hour.unwrap_or_else(|| 1 + random::bytes::<1>()[0] % 4),
+    })
+}
+
+/// The address with a port: a free one for port 0, but the one from before when there was one.
+fn listen_address(wanted: SocketAddr, before: Option<u16>, running: bool) -> Result<SocketAddr> {
+    let address = match (wanted.port(), before) {
+        (0, Some(port)) => SocketAddr::new(wanted.ip(), port),
+        _ => wanted,
+    };
+    if running && before == Some(address.port()) {
+        return Ok(address);
+    }
+    // Port 0 would otherwise be free on one address and taken on another.
+    let probe =
+        if address.port() == 0 { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0) } else { address };
+    let listener = TcpListener::bind(probe).map_err(|e| port_error(address, &e))?;
+    let port = listener.local_addr().map_err(|e| port_error(address, &e))?.port();
+    Ok(SocketAddr::new(address.ip(), port))
+}
+
+/// Why an address cannot be listened on.
+pub(crate) fn port_error(address: SocketAddr, error: &std::io::Error) -> Error {
+    let code = match error.kind() {
+        std::io::ErrorKind::AddrInUse => &codes::PORT_IN_USE,
+        std::io::ErrorKind::PermissionDenied => &cloudron_core::codes::PERMISSION,
+        _ => &cloudron_core::codes::IO,
+    };
+    let error = Error::new(code, format!("the server cannot listen on {address}: {error}"));
+    if code == &codes::PORT_IN_USE {
+        return error.with_hint(format!(
+            "`ss -ltnp 'sport = :{}'` shows which program listens there",
+            address.port()
+        ));
+    }
+    error
+}
+
+fn fill_database(
+    layout: &Layout,
+    request: &InstallRequest,
+    first: bool,
+    now: i64,
+) -> Result<Option<(Secret, Timestamp)>> {
+    let db = Db::open(&layout.database())?;
+    db.transaction(|c| {
+        for include in &request.includes {
+            includes::put(c, &include.clone().checked(layout, None)?)?;
+        }
+        if first {
+            let data =
+                json!({"version": Version::current(), "provider": request.provider, "fqdn": request.fqdn});
+            events::add(c, now, "cloudron.install", &events::system("installer"), &data)?;
+        }
+        if users::any(c)? { Ok(None) } else { fresh_setup_token(c, now).map(Some) }
+    })
+}
+
+/// Makes a token for the first-time setup; the one before is worthless from then on.
+pub(crate) fn fresh_setup_token(c: &rusqlite::Connection, now: i64) -> Result<(Secret, Timestamp)> {
+    let (token, expires) = (Secret::new(random::token(32)), later(now, SETUP_LIFE));
+    tokens::clear_setup(c)?;
+    tokens::add(c, &token, tokens::Kind::Setup, ("setup", None), (now, expires))?;
+    Ok((token, timestamp(expires)))
 }

@@ -1,13 +1,166 @@
 //! The running server.
 
-use crate::{Error, Layout, Result, codes};
+mod accept;
+mod app;
+mod auth;
+mod downloads;
+mod health;
+mod listen;
+mod page;
+mod password;
+mod query;
+mod reply;
+mod reserve;
+mod routes;
+mod throttle;
+
+pub(crate) use app::{App, Tuning};
+pub(crate) use reply::api_error;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_core::Version;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::db::{blocking, events};
+use crate::machine::Settings;
+use crate::service::{Listening, RunFiles, RunLock};
+use crate::tls::Certificate;
+use crate::{Layout, Result, codes, files, jobs, log, tls};
+
+/// How often the certificate is looked at.
+const RENEWAL: Duration = Duration::from_secs(3600);
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
-/// is stopped and marked as failed.
+/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O.
 ///
 /// # Errors
 /// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
 pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let _ = (layout, shutdown);
-    Err(Error::new(&codes::MACHINE_MISSING, "this build cannot serve"))
+    let server = match Server::start(layout, Tuning::default()).await {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::error!(code = error.code().name, %error, "The server cannot start");
+            // The server that runs already must not be taken for one that failed.
+            if !error.is(&codes::ALREADY_RUNNING) {
+                RunFiles::of(layout).record_failure(&error);
+            }
+            return Err(error);
+        }
+    };
+    shutdown.await;
+    server.stop().await;
+    Ok(())
+}
+
+/// A server that answers.
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+    run: RunFiles,
+    _lock: RunLock,
+}
+
+impl Server {
+    /// Starts a server and returns when it answers.
+    pub(crate) async fn start(layout: &Layout, tuning: Tuning) -> Result<Self> {
+        let (run, layout) = (RunFiles::of(layout), layout.clone());
+        let (app, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
+        let app = Arc::new(app);
+        let listeners = listen::all(&app.settings.listen)?;
+        let addresses: Vec<_> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let data = json!({"version": Version::current()});
+        app.try_event("cloudron.start", events::system("boot"), data).await;
+        let mut tasks = JoinSet::new();
+        let config = certificate.server_config()?;
+        let connections = accept::Connections::new(routes::router(app.clone()), config, app.stopping.clone());
+        for listener in listeners {
+            tasks.spawn(connections.clone().accept(listener));
+        }
+        let background =
+            [tokio::spawn(jobs::schedule(app.clone())), tokio::spawn(renew(app.clone(), certificate))];
+        let stopping = app.stopping.clone();
+        tasks.spawn(async move {
+            stopping.cancelled().await;
+            background.iter().for_each(tokio::task::JoinHandle::abort);
+        });
+        if let Some(address) = addresses.first() {
+            tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
+            if let Err(error) = run.remember(Listening { port: address.port() }) {
+                tracing::warn!(%error, "Where the server listens could not be written down");
+            }
+        }
+        Ok(Self { app, addresses, tasks, run, _lock: lock })
+    }
+
+    /// Stops: new connections are refused, open requests finish within some seconds, a running job is
+    /// stopped and marked as failed.
+    pub(crate) async fn stop(mut self) {
+        tracing::info!("The server stops");
+        self.app.stopping.cancel();
+        self.app.jobs.stop().await;
+        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        self.run.forget();
+    }
+}
+
+/// Everything that blocks and comes before the first connection.
+fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certificate>)> {
+    let settings = Settings::require(&layout)?;
+    let lock = RunFiles::of(&layout).lock()?;
+    for folder in [layout.logs(), layout.cache(), layout.data()] {
+        if !folder.exists() {
+            files::private_folder(&folder)?;
+        }
+    }
+    let sink = log::open(&layout.log())?;
+    let db = reserve::open_database(&layout)?;
+    let now = tuning.clock.now();
+    let millis = crate::time::millis(now);
+    match db.transaction(|c| jobs::close_orphans(c, millis)) {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "A job was interrupted when the server last stopped"),
+        // On a full disk the server starts all the same: the next job closes them.
+        Err(error) => tracing::error!(%error, "Interrupted jobs could not be marked"),
+    }
+    tls::ensure(&layout, settings.fqdn.as_str(), now)?;
+    let certificate = Certificate::load(&layout)?;
+    let app = App::new(layout, settings, db, sink, tuning)?;
+    Ok((app, lock, certificate))
+}
+
+/// Renews the certificate before it ends, or when the clock was set, for as long as the server runs.
+async fn renew(app: Arc<App>, certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        let (task, certificate) = (app.clone(), certificate.clone());
+        let renewed = blocking(move || {
+            let now = task.tuning.clock.now();
+            if tls::leaf_is_current(&task.layout, now) {
+                return Ok(false);
+            }
+            tls::renew_leaf(&task.layout, task.settings.fqdn.as_str(), now)?;
+            certificate.reload(&task.layout)?;
+            Ok(true)
+        })
+        .await;
+        match renewed {
+            Ok(false) => {}
+            Ok(true) => {
+                let data = json!({"domain": app.settings.fqdn.admin_fqdn()});
+                app.try_event("certificate.renew", events::system("cron"), data).await;
+            }
+            Err(error) => {
+                let data =
+                    json!({"domain": app.settings.fqdn.admin_fqdn(), "errorMessage": error.to_string()});
+                app.try_event("certificate.renew", events::system("cron"), data).await;
+            }
+        }
+    }
 }

@@ -1,30 +1,99 @@
 //! Starting, stopping and watching the server.
 
+mod detached;
+mod pid_file;
+mod probe;
 mod status;
+mod systemd;
 
 pub use status::ServiceStatus;
+pub use systemd::unit_text;
 
-use std::time::Duration;
+pub(crate) use pid_file::{Listening, RunFiles, RunLock};
+pub(crate) use systemd::{command, disable, reload_and_enable};
 
+use std::time::{Duration, Instant};
+
+use crate::install::Supervisor;
+use crate::machine::Settings;
 use crate::{Error, Layout, Result, codes};
 
-/// Starts the server and waits until it answers. One that runs already is left alone.
+/// How often a server that starts or stops is looked at.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Starts the server and waits up to `limit` until it answers. One that runs already is only waited for.
 ///
 /// # Errors
 /// `machine-missing`, `start-failed`, `start-timeout`, and the reason that the server itself gives, such as
 /// `port-in-use` or `database-corrupt`.
 pub fn start(layout: &Layout, limit: Duration) -> Result<ServiceStatus> {
-    let _ = (layout, limit);
-    Err(Error::new(&codes::START_FAILED, "this build cannot start"))
+    let program = std::env::current_exe().map_err(|e| Error::io("/proc/self/exe", e))?;
+    start_program(layout, &program, limit)
+}
+
+/// The same with the program to run, which only a detached server takes: systemd runs what its unit says.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration) -> Result<ServiceStatus> {
+    let settings = Settings::require(layout)?;
+    let files = RunFiles::of(layout);
+    let found = status_of(layout, &settings, &files)?;
+    if found.answer.is_some() {
+        return Ok(found);
+    }
+    files.forget_failure()?;
+    let mut child = None;
+    match settings.supervisor {
+        Supervisor::Systemd => systemd::start()?,
+        Supervisor::Detached if found.running => {}
+        Supervisor::Detached => child = Some(detached::spawn(layout, program)?),
+    }
+    let begun = Instant::now();
+    loop {
+        let now = status_of(layout, &settings, &files)?;
+        if now.answer.is_some() {
+            return Ok(now);
+        }
+        if let Some(failure) = files.failure() {
+            return Err(failure.while_doing("starting the server"));
+        }
+        if child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_)))) {
+            if files.is_locked() {
+                // Another start was faster: its server is the one to wait for.
+                child = None;
+                continue;
+            }
+            // The reason may have been written between the two looks.
+            let failure = files.failure().unwrap_or_else(|| ended(layout));
+            return Err(failure.while_doing("starting the server"));
+        }
+        if begun.elapsed() > limit {
+            let why = now.problem.unwrap_or_default();
+            let text = format!("the server did not answer within {} s: {why}", limit.as_secs());
+            return Err(Error::new(&codes::START_TIMEOUT, text));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn ended(layout: &Layout) -> Error {
+    let log = std::fs::read_to_string(detached::output_file(layout)).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().rev().take(5).collect();
+    let end = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
+    Error::new(&codes::START_FAILED, format!("the server ended before it answered: {end}"))
 }
 
 /// Stops the server and waits until it is gone. One that does not run is no error.
 ///
 /// # Errors
-/// `install-command`, or `permission` when the process belongs to somebody else.
+/// `install-command`, `timed-out`, or `permission` when the process belongs to somebody else.
 pub fn stop(layout: &Layout) -> Result<()> {
-    let _ = layout;
-    Err(Error::new(&codes::START_FAILED, "this build cannot stop"))
+    match Settings::load(layout)?.map(|s| s.supervisor) {
+        None => Ok(()),
+        Some(Supervisor::Systemd) => systemd::stop(),
+        Some(Supervisor::Detached) => detached::stop(&RunFiles::of(layout)),
+    }
 }
 
 /// Whether the server runs and answers.
@@ -32,6 +101,22 @@ pub fn stop(layout: &Layout) -> Result<()> {
 /// # Errors
 /// `machine-missing`, and those of file operations.
 pub fn status(layout: &Layout) -> Result<ServiceStatus> {
-    let _ = layout;
-    Err(Error::new(&codes::NOT_RUNNING, "this build cannot tell"))
+    status_of(layout, &Settings::require(layout)?, &RunFiles::of(layout))
+}
+
+fn status_of(layout: &Layout, settings: &Settings, files: &RunFiles) -> Result<ServiceStatus> {
+    let pid = match settings.supervisor {
+        Supervisor::Systemd => systemd::main_pid(),
+        Supervisor::Detached => files.running()?,
+    };
+    let listening = files.listening();
+    let port = listening.map_or(settings.port(), |l| l.port);
+    let (answer, problem) = match pid {
+        None => (None, Some("its process does not run".to_owned())),
+        Some(_) => match probe::ask(layout, settings, port) {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error.to_string())),
+        },
+    };
+    Ok(ServiceStatus { running: pid.is_some(), pid, port, answer, problem })
 }

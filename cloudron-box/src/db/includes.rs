@@ -1,0 +1,38 @@
+//! The included folders.
+
+use rusqlite::Connection;
+
+use super::Sql;
+use crate::{Error, Include, Result, codes};
+
+/// All of them, by path.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
+    let mut query =
+        connection.prepare("SELECT path, before_hook, after_hook FROM includes ORDER BY path").sql()?;
+    let rows = query.query_map([], |row| {
+        Ok(Include { path: row.get::<_, String>(0)?.into(), before: row.get(1)?, after: row.get(2)? })
+    });
+    rows.sql()?.collect::<rusqlite::Result<_>>().sql()
+}
+
+/// Adds one that was checked, or replaces the one with the same path. Says whether it was new.
+pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
+    let existing = list(connection)?;
+    let same = existing.iter().any(|e| e.path == include.path);
+    if let Some(other) = existing.iter().find(|e| e.path != include.path && e.overlaps(include)) {
+        let text = format!("{} overlaps {}, which is included", include.path.display(), other.path.display());
+        return Err(Error::new(&codes::INCLUDE_INVALID, text));
+    }
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO includes (path, before_hook, after_hook) VALUES (?1, ?2, ?3)",
+            (include.path.to_string_lossy(), &include.before, &include.after),
+        )
+        .sql()?;
+    Ok(!same)
+}
+
+/// Removes one. Says whether it was there.
+pub(crate) fn remove(connection: &Connection, path: &str) -> Result<bool> {
+    Ok(connection.execute("DELETE FROM includes WHERE path = ?1", [path]).sql()? > 0)
+}

@@ -1,0 +1,114 @@
+//! The server's database: one SQLite connection behind a lock, off the runtime.
+
+pub(crate) mod events;
+pub(crate) mod includes;
+pub(crate) mod jobs;
+mod open;
+mod schema;
+pub(crate) mod settings;
+pub(crate) mod tokens;
+pub(crate) mod users;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::{Error, Result, codes};
+
+/// The database. Clones share the connection.
+#[derive(Clone)]
+pub(crate) struct Db(Arc<Mutex<Connection>>);
+
+impl Db {
+    /// Opens the database, makes it when it is missing, and brings its tables up to date.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let connection = open::open(path).map_err(|e| e.while_doing("opening the database"))?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    /// Uses the connection in one transaction, on this thread: an error undoes all of it.
+    pub(crate) fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        // A panic while holding the lock rolled its transaction back, so the connection is still good.
+        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).sql()?;
+        let value = work(&transaction)?;
+        transaction.commit().sql()?;
+        Ok(value)
+    }
+
+    /// Reads with the connection, on this thread.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// [`transaction`](Self::transaction) on a thread that may block.
+    pub(crate) async fn write_async<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let db = self.clone();
+        blocking(move || db.transaction(work)).await
+    }
+
+    /// [`read`](Self::read) on a thread that may block.
+    pub(crate) async fn read_async<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let db = self.clone();
+        blocking(move || db.read(work)).await
+    }
+
+    /// Makes a last change, and leaves one file behind that needs no log beside it. Nobody else may use the
+    /// database.
+    pub(crate) fn close_as_single_file(self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        self.transaction(work)?;
+        self.read(|c| {
+            let _: String = c.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).sql()?;
+            Ok(())
+        })
+    }
+
+    /// Writes a consistent copy to another file, whatever is being written meanwhile.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<()> {
+        self.read(|c| c.backup(rusqlite::MAIN_DB, path, None::<fn(rusqlite::backup::Progress)>).sql())
+    }
+}
+
+/// Runs work that blocks on a thread for it.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(Error::new(&codes::DATABASE, format!("the work was cut off: {e}"))))
+}
+
+/// SQLite's errors in our shape.
+pub(crate) trait Sql<T> {
+    /// The same result with the code that fits the error.
+    fn sql(self) -> Result<T>;
+}
+
+impl<T> Sql<T> for rusqlite::Result<T> {
+    fn sql(self) -> Result<T> {
+        self.map_err(|error| {
+            let code = match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => &codes::DATABASE_CORRUPT,
+                Some(ErrorCode::DiskFull) => &cloudron_core::codes::NO_SPACE,
+                Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => &cloudron_core::codes::PERMISSION,
+                _ => &codes::DATABASE,
+            };
+            Error::new(code, format!("the database: {error}")).with_source(error)
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn for_test() -> (tempfile::TempDir, Db) {
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let db = Db::open(&home.path().join("cloudron.db")).expect("a new database opens");
+    (home, db)
+}

@@ -1,0 +1,44 @@
+//! Opening the database file.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{Sql, schema};
+use crate::{Error, Result, codes};
+
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    // SQLite gives its -wal and -shm files the mode of the database, so it is made with ours.
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map_err(|e| Error::io(path, e))?;
+    let mut connection = Connection::open(path).sql()?;
+    connection.busy_timeout(Duration::from_secs(10)).sql()?;
+    let sound = prepare(&connection).and_then(|()| check(&connection));
+    sound.map_err(|e| if e.is(&codes::DATABASE_CORRUPT) { damaged(path, &e) } else { e })?;
+    schema::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL").sql()?;
+    connection.pragma_update(None, "synchronous", "FULL").sql()?;
+    connection.pragma_update(None, "foreign_keys", true).sql()?;
+    connection.pragma_update(None, "secure_delete", true).sql()?;
+    connection.pragma_update(None, "trusted_schema", false).sql()
+}
+
+fn check(connection: &Connection) -> Result<()> {
+    let answer: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).sql()?;
+    match answer.as_str() {
+        "ok" => Ok(()),
+        found => Err(Error::new(&codes::DATABASE_CORRUPT, found.to_owned())),
+    }
+}
+
+fn damaged(path: &Path, found: &Error) -> Error {
+    Error::new(&codes::DATABASE_CORRUPT, format!("{} is damaged: {}", path.display(), found.message()))
+        .with_hint("move the file away and restore the newest backup with `cloudron machine restore`")
+}

@@ -1,0 +1,71 @@
+//! Removing a server from a place.
+
+use super::{account, program};
+use crate::machine::Settings;
+use crate::{Error, Layout, Result, codes, files, service};
+
+/// Stops the server and removes everything that [`install`](super::install) made, and the state. The backup
+/// store is only removed when `keep_store` is not set and it is a folder of this machine. Included folders
+/// stay.
+///
+/// # Errors
+/// `install-command`, `machine-missing` for a folder that holds something and no machine, and those of file
+/// operations. What is gone already is no error.
+pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
+    let settings = Settings::load(layout)?;
+    if settings.is_none() && !looks_like_ours(layout)? {
+        let text = format!("{} does not hold a machine", layout.state().display());
+        return Err(Error::new(&codes::MACHINE_MISSING, text));
+    }
+    if layout.is_system() {
+        service::disable(layout)?;
+    } else {
+        service::stop(layout)?;
+    }
+    let store = settings.as_ref().and_then(Settings::store_folder);
+    if let (Some(folder), false) = (&store, keep_store) {
+        // Only what a repository is made of: the folder may be somebody's disk.
+        if folder.join("cloudron-backup.json").exists() {
+            files::remove_folder(folder)?;
+        }
+    }
+    remove_state(layout, store.as_deref().filter(|_| keep_store))?;
+    if layout.is_system() {
+        program::remove(layout)?;
+        account::remove()?;
+    }
+    Ok(())
+}
+
+/// Removes the state folder. A store inside of it that is kept stays, and so do the folders above it. The
+/// settings go last, so that an interrupted removal can be repeated.
+fn remove_state(layout: &Layout, kept: Option<&std::path::Path>) -> Result<()> {
+    let state = layout.state();
+    let entries = match std::fs::read_dir(state) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| Error::io(state, e))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io(state, e))?;
+        let path = entry.path();
+        if path == layout.config() || kept.is_some_and(|k| k.starts_with(&path)) {
+            continue;
+        }
+        let folder = entry.file_type().map_err(|e| Error::io(&path, e))?.is_dir();
+        if folder { files::remove_folder(&path)? } else { files::remove_file(&path)? }
+    }
+    files::remove_file(&layout.config())?;
+    if kept.is_none_or(|k| !k.starts_with(state)) {
+        files::remove_folder(state)?;
+    }
+    Ok(())
+}
+
+/// Whether the folder is missing, empty, or was made by an installation that did not finish.
+fn looks_like_ours(layout: &Layout) -> Result<bool> {
+    match std::fs::read_dir(layout.state()) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(Error::io(layout.state(), e)),
+        Ok(mut entries) => Ok(entries.next().is_none() || layout.secrets().is_dir()),
+    }
+}

@@ -1,0 +1,156 @@
+//! From tracing events to lines.
+
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::rotate::Rotating;
+use crate::Result;
+use crate::api::LogLine;
+use crate::time::{millis, timestamp};
+
+/// The size at which the log file is rotated.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The files that lines go to: one for each server of this process, which is one outside of tests.
+static SINKS: Mutex<Vec<Arc<Mutex<Rotating>>>> = Mutex::new(Vec::new());
+
+/// The log file of a running server. Lines go to it until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    path: PathBuf,
+    file: Arc<Mutex<Rotating>>,
+}
+
+impl Sink {
+    /// Where the lines are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        SINKS.lock().unwrap_or_else(PoisonError::into_inner).retain(|f| !Arc::ptr_eq(f, &self.file));
+    }
+}
+
+/// Has lines written to a file.
+pub(crate) fn open(path: &Path) -> Result<Sink> {
+    let file = Arc::new(Mutex::new(Rotating::open(path, LIMIT)?));
+    SINKS.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
+    Ok(Sink { path: path.to_owned(), file })
+}
+
+/// Has this process log what the server does: text to stderr, which systemd's journal keeps, and JSON lines
+/// to the file of the server that runs. `filter` is one of `tracing_subscriber`, such as `debug` or
+/// `cloudron_box=trace`; by default `info`. Without effect when the process logs already.
+pub fn init(filter: Option<&str>) {
+    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new("info"));
+    let text =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer()).with(text);
+    // An error means that there is one already, which then stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// The part that writes the server's log file, for a program with a subscriber of its own.
+pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
+    Lines
+}
+
+struct Lines;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut values = Values::default();
+        event.record(&mut values);
+        let line = LogLine {
+            time: now(),
+            level: event.metadata().level().to_string(),
+            target: event.metadata().target().to_owned(),
+            message: values.message,
+            fields: values.fields,
+        };
+        let Ok(mut text) = serde_json::to_vec(&line) else { return };
+        text.push(b'\n');
+        let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for sink in sinks {
+            sink.lock().unwrap_or_else(PoisonError::into_inner).write(&text);
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    timestamp(millis(SystemTime::now()))
+}
+
+#[derive(Default)]
+struct Values {
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl Values {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.fields.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Values {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        } else {
+            self.put(field, format!("{value:?}").into());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            _ => self.put(field, value.into()),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_becomes_a_line_that_reads_back() {
+        let home = tempfile::tempdir().unwrap();
+        let sink = open(&home.path().join("box.log")).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(files = 3_u64, id = "backup_x", "A backup was made\nin two lines");
+        });
+        let text = std::fs::read_to_string(sink.path()).unwrap();
+        let line = text.lines().find(|l| l.contains("backup_x")).unwrap();
+        let line: LogLine = serde_json::from_str(line).unwrap();
+        assert_eq!((line.level.as_str(), line.message.as_str()), ("INFO", "A backup was made\nin two lines"));
+        assert_eq!(line.fields["files"], 3);
+    }
+}

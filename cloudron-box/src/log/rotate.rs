@@ -1,0 +1,84 @@
+//! A log file that never grows beyond a size.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// How many older files are kept beside the current one: `box.log.1` is the newest of them.
+const KEPT: u32 = 3;
+
+/// A log file that is renamed when it reaches a size, and begun anew.
+#[derive(Debug)]
+pub(super) struct Rotating {
+    path: PathBuf,
+    limit: u64,
+    file: File,
+    size: u64,
+}
+
+impl Rotating {
+    pub(super) fn open(path: &Path, limit: u64) -> Result<Self> {
+        let (file, size) = append(path).map_err(|e| Error::io(path, e))?;
+        Ok(Self { path: path.to_owned(), limit, file, size })
+    }
+
+    /// Writes one line. A log that cannot be written, on a full disk above all, must not stop the server, so
+    /// what fails is dropped.
+    pub(super) fn write(&mut self, line: &[u8]) {
+        if self.size > 0 && self.size + line.len() as u64 > self.limit {
+            let _ = self.rotate();
+        }
+        // One call, so that lines of several writers to one file do not mix.
+        if self.file.write_all(line).is_ok() {
+            self.size += line.len() as u64;
+        }
+    }
+
+    fn rotate(&mut self) -> std::io::Result<()> {
+        for n in (1..KEPT).rev() {
+            let (from, to) = (older(&self.path, n), older(&self.path, n + 1));
+            if from.exists() {
+                fs::rename(from, to)?;
+            }
+        }
+        fs::rename(&self.path, older(&self.path, 1))?;
+        (self.file, self.size) = append(&self.path)?;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> std::io::Result<(File, u64)> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+/// The name of the `n`-th older file.
+pub(super) fn older(path: &Path, n: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{n}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_keeps_three_older_files_and_no_more_than_its_size() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("box.log");
+        let mut log = Rotating::open(&path, 100).unwrap();
+        for n in 0..100 {
+            log.write(format!("line {n:02} ........................\n").as_bytes());
+        }
+        let names: Vec<_> = fs::read_dir(home.path()).unwrap().collect();
+        assert_eq!(names.len(), 4);
+        assert!(fs::metadata(&path).unwrap().len() <= 100);
+        assert!(fs::read_to_string(&path).unwrap().contains("line 99"));
+        assert!(!older(&path, 4).exists());
+    }
+}

@@ -1,0 +1,49 @@
+//! A file that holds some space, to be given back when the disk is full: so that the server can still open
+//! its database and say what is wrong.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use super::health::space;
+use crate::db::Db;
+use crate::{Layout, Result, codes, files};
+
+/// How much it holds.
+const SIZE: u64 = 4 * 1024 * 1024;
+
+/// How much must be free for it to be made.
+const ROOM: u64 = 64 * 1024 * 1024;
+
+/// Opens the database. On a full disk, the reserve is given back and it is tried again.
+pub(super) fn open_database(layout: &Layout) -> Result<Db> {
+    let lasting = |e: &crate::Error| e.is(&codes::DATABASE_CORRUPT) || e.is(&codes::DATABASE_NEWER);
+    let db = match Db::open(&layout.database()) {
+        Err(error) if !lasting(&error) && file(layout).exists() => {
+            tracing::error!(%error, "The database cannot be opened; it is tried again with the reserved space");
+            files::remove_file(&file(layout))?;
+            Db::open(&layout.database())
+        }
+        opened => opened,
+    }?;
+    if let Err(error) = keep(layout) {
+        tracing::warn!(%error, "No space could be reserved");
+    }
+    Ok(db)
+}
+
+/// Makes the reserve when there is room for it.
+fn keep(layout: &Layout) -> Result<()> {
+    let path = file(layout);
+    if path.exists() || space(layout.state())?.0 < ROOM {
+        return Ok(());
+    }
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let failed = |e| crate::Error::io(&path, e);
+    let made = made.map_err(failed)?;
+    rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, SIZE).map_err(|e| failed(e.into()))
+}
+
+fn file(layout: &Layout) -> PathBuf {
+    layout.cache().join("reserve")
+}

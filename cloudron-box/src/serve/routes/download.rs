@@ -1,0 +1,116 @@
+//! Reading the objects of the store with a one-time token. They are encrypted; whoever has the backup key
+//! decrypts them at home.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use cloudron_backup::BackupStore;
+use cloudron_backup::store::check_key;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use crate::api::StoreObject;
+use crate::serve::App;
+use crate::serve::query::Asked;
+use crate::serve::reply::{Answer, Failure};
+use crate::{Error, Result, codes};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listing {
+    #[serde(default)]
+    list: String,
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Path(token): Path<String>,
+    Asked(listing): Asked<Listing>,
+) -> Answer<Json<Vec<StoreObject>>> {
+    let store = store(&app, &token)?;
+    // A prefix is what a key begins with; what lies outside of the store cannot be one.
+    let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
+    if !checkable.is_empty() {
+        check_key(checkable)?;
+    } else if !listing.list.is_empty() {
+        return Err(Error::new(&codes::BAD_REQUEST, "nothing in the store begins like this").into());
+    }
+    let objects = store.list(&listing.list).await?;
+    Ok(Json(objects.into_iter().map(|o| StoreObject { key: o.key, size: o.size }).collect()))
+}
+
+pub(crate) async fn object(
+    State(app): State<Arc<App>>,
+    Path((token, key)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let store = store(&app, &token)?;
+    check_key(&key)?;
+    let Some(range) = headers.get(header::RANGE) else {
+        return Ok(bytes(StatusCode::OK, store.get(&key).await?, None));
+    };
+    let missing = || Error::new(&codes::NO_SUCH_OBJECT, format!("{key} is not in the store"));
+    let size = store.head(&key).await?.ok_or_else(missing)?.size;
+    match range.to_str().ok().and_then(|text| requested(text, size)) {
+        Some(range) => {
+            let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            let content = store.get_range(&key, range).await?;
+            Ok(bytes(StatusCode::PARTIAL_CONTENT, content, Some(shown)))
+        }
+        None => Ok(bytes(StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{size}")))),
+    }
+}
+
+fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
+    let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
+    Ok(app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?)
+}
+
+fn bytes(status: StatusCode, content: Bytes, range: Option<String>) -> Response {
+    let mut response = (status, content).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(range) = range.and_then(|r| HeaderValue::from_str(&r).ok()) {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
+    response
+}
+
+/// The one range that a header asks for (RFC 9110, section 14.1.2), within an object of that size.
+fn requested(text: &str, size: u64) -> Option<Range<u64>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (first.trim(), last.trim()) {
+        ("", count) => size.saturating_sub(count.parse().ok()?)..size,
+        (first, "") => first.parse().ok()?..size,
+        (first, last) => first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?.min(size),
+    };
+    (range.start < range.end).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_the_rfc_says() {
+        for (text, range) in [
+            ("bytes=0-0", Some(0..1)),
+            ("bytes=2-", Some(2..10)),
+            ("bytes=-3", Some(7..10)),
+            ("bytes=-30", Some(0..10)),
+            ("bytes=5-99", Some(5..10)),
+            ("bytes=10-", None),
+            ("bytes=5-4", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-0", None),
+            ("bytes=0-18446744073709551615", None),
+            ("lines=1-2", None),
+        ] {
+            assert_eq!(requested(text, 10), range, "{text}");
+        }
+    }
+}

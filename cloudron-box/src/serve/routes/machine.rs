@@ -1,0 +1,76 @@
+//! The machine itself: status, settings, progress, update, retirement.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use cloudron_core::Version;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::{BackupSettings, Config, ProgressReport, Status};
+use crate::db::{events, settings};
+use crate::jobs;
+use crate::serve::App;
+use crate::serve::auth::Caller;
+use crate::serve::health;
+use crate::serve::reply::Answer;
+use crate::{Error, codes};
+
+pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
+    Json(Status {
+        version: Version::current(),
+        activated: app.is_activated(),
+        provider: app.settings.provider.clone(),
+        fqdn: app.settings.fqdn.to_string(),
+        admin_fqdn: app.settings.fqdn.admin_fqdn(),
+    })
+}
+
+pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Json<Config>> {
+    Ok(Json(Config {
+        version: Version::current(),
+        fqdn: app.settings.fqdn.to_string(),
+        admin_fqdn: app.settings.fqdn.admin_fqdn(),
+        provider: app.settings.provider.clone(),
+        update: None,
+        health: health::check(&app).await,
+        retired: app.is_retired(),
+        backup: BackupSettings {
+            store: health::store_name(&app),
+            hour: app.settings.backup_hour,
+            last: app.db.read_async(jobs::last_backup).await?,
+        },
+    }))
+}
+
+pub(crate) async fn progress(_: Caller, State(app): State<Arc<App>>) -> Json<ProgressReport> {
+    Json(app.jobs.report())
+}
+
+pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> Answer<StatusCode> {
+    if app.is_retired() {
+        return Err(Error::new(&codes::MACHINE_RETIRED, "this server was retired").into());
+    }
+    let text = format!("version {} is the newest that this server knows of", Version::current());
+    Err(Error::new(&codes::NO_UPDATE, text).into())
+}
+
+pub(crate) async fn retire(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Value>)> {
+    let now = app.now();
+    let first = !app.is_retired();
+    if first {
+        app.db
+            .write_async(move |c| {
+                settings::set(c, settings::RETIRED, &now.to_string())?;
+                events::add(c, now, "cloudron.retire", &caller.0, &json!({}))
+            })
+            .await?;
+        app.set_retired();
+        tracing::warn!("This server was retired");
+    }
+    // The answer does not wait for a job to end; the caller sees in the progress when it has.
+    let stopping = app.clone();
+    tokio::spawn(async move { stopping.jobs.stop().await });
+    Ok((StatusCode::ACCEPTED, Json(json!({}))))
+}

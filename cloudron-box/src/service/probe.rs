@@ -1,0 +1,53 @@
+//! Asking the server on this machine how it is, with its own authority pinned.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rustls::{ClientConnection, StreamOwned};
+use rustls_pki_types::ServerName;
+
+use crate::machine::Settings;
+use crate::{Error, Layout, Result, api, codes, tls};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// `GET /api/v1/cloudron/status` at the given port of this machine.
+pub(super) fn ask(layout: &Layout, settings: &Settings, port: u16) -> Result<api::Status> {
+    let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
+    let address = SocketAddr::new(reachable(settings), port);
+    let unreachable =
+        |what: String| Error::new(&codes::NOT_RUNNING, format!("{address} does not answer: {what}"));
+    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|e| unreachable(e.to_string()))?;
+    for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
+        set(&stream, Some(LIMIT)).map_err(|e| unreachable(e.to_string()))?;
+    }
+    let name = settings.fqdn.admin_fqdn();
+    let server = ServerName::try_from(name.clone()).map_err(|e| unreachable(e.to_string()))?;
+    let connection = ClientConnection::new(tls::client_config(&ca_pem)?, server)
+        .map_err(|e| unreachable(e.to_string()))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    let request =
+        format!("GET /api/v1/cloudron/status HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let read =
+        stream.write_all(request.as_bytes()).and_then(|()| stream.take(64 * 1024).read_to_end(&mut answer));
+    read.map_err(|e| unreachable(e.to_string()))?;
+    parse(&answer).ok_or_else(|| unreachable("the answer is not that of a cloudron server".to_owned()))
+}
+
+fn parse(answer: &[u8]) -> Option<api::Status> {
+    let text = std::str::from_utf8(answer).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(body).ok())?
+}
+
+/// The address at which a server that listens as the settings say is reached from this machine.
+fn reachable(settings: &Settings) -> IpAddr {
+    match settings.listen.first().map(SocketAddr::ip) {
+        None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(IpAddr::V4(ip)) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(IpAddr::V6(ip)) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        Some(ip) => ip,
+    }
+}
