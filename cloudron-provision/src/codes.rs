@@ -53,6 +53,10 @@ cloudron_core::codes! {
     /// The connection broke.
     SSH_LOST = ("ssh-lost", Unavailable,
         "The SSH connection broke while it was in use. Nothing is lost: the same command with `--resume` goes on.");
+    /// The server opens no more sessions.
+    SSH_SESSIONS = ("ssh-sessions", Unavailable,
+        "The server refused to run one more command over the same SSH connection: `MaxSessions` in its sshd_config is \
+         reached, or its process limit. Commands that were given up count until they end.");
     /// The two sides have no algorithm in common, or the other side speaks no SSH.
     SSH_PROTOCOL = ("ssh-protocol", Failed,
         "What listens on that port does not speak SSH as expected, or offers only algorithms that are not safe any more.");

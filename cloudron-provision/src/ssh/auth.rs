@@ -19,7 +19,7 @@ pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<Secret> + Send + Sync>;
 #[derive(Clone)]
 pub struct Auth {
     key: Option<String>,
-    agent: bool,
+    agent: Option<PathBuf>,
     ask: Option<AskPassphrase>,
     home: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub struct Auth {
 impl Default for Auth {
     /// What ssh-agent holds, then the usual files in `~/.ssh`.
     fn default() -> Self {
-        let agent = std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty());
+        let agent = std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(PathBuf::from);
         Self { key: None, agent, ask: None, home: keys::home() }
     }
 }
@@ -52,7 +52,13 @@ impl Auth {
 
     /// The same without ssh-agent.
     pub fn without_agent(mut self) -> Self {
-        self.agent = false;
+        self.agent = None;
+        self
+    }
+
+    /// The same with the ssh-agent at that socket, rather than the one that `SSH_AUTH_SOCK` names.
+    pub fn agent_at(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.agent = Some(socket.into());
         self
     }
 
@@ -68,7 +74,7 @@ impl Auth {
         match (&self.key, &self.home) {
             (Some(name), home) => {
                 let key = KeyFile::read(&keys::find(name, home.as_deref())?)?;
-                if key.encrypted() && self.ask.is_none() && !self.agent {
+                if key.encrypted() && self.ask.is_none() && self.agent.is_none() {
                     return Err(locked(key.path()));
                 }
                 keys.push(key);
@@ -83,7 +89,7 @@ impl Auth {
             }
             (None, None) => {}
         }
-        if keys.is_empty() && !self.agent {
+        if keys.is_empty() && self.agent.is_none() {
             let message =
                 "there is no SSH key: no agent runs, and ~/.ssh has no id_ed25519, id_ecdsa or id_rsa";
             return Err(Error::new(&codes::SSH_KEY_MISSING, message)
@@ -93,7 +99,7 @@ impl Auth {
         Ok(Credentials {
             keys,
             named,
-            agent: self.agent,
+            agent: self.agent.clone(),
             ask: self.ask.clone(),
             passphrases: Mutex::default(),
         })
@@ -112,7 +118,7 @@ fn locked(path: &Path) -> Error {
 pub(super) struct Credentials {
     keys: Vec<KeyFile>,
     named: bool,
-    agent: bool,
+    agent: Option<PathBuf>,
     ask: Option<AskPassphrase>,
     passphrases: Mutex<Vec<(PathBuf, Secret)>>,
 }
@@ -131,7 +137,9 @@ impl Credentials {
             Err(e) => return Err(error::of(&e, "asking how to log in")),
         }
         let mut tried = Vec::new();
-        if self.agent && self.by_agent(session, user, &mut tried)? {
+        if let Some(socket) = &self.agent
+            && self.by_agent(session, socket, user, &mut tried)?
+        {
             return Ok(());
         }
         for key in &self.keys {
@@ -149,9 +157,18 @@ impl Credentials {
     }
 
     /// Tries what the agent holds: the named key only, when one is named. No agent is no error.
-    fn by_agent(&self, session: &Session, user: &str, tried: &mut Vec<String>) -> Result<bool> {
+    fn by_agent(
+        &self,
+        session: &Session,
+        socket: &Path,
+        user: &str,
+        tried: &mut Vec<String>,
+    ) -> Result<bool> {
         let Ok(mut agent) = session.agent() else { return Ok(false) };
-        if agent.connect().is_err() || agent.list_identities().is_err() {
+        if agent.set_identity_path(socket).is_err()
+            || agent.connect().is_err()
+            || agent.list_identities().is_err()
+        {
             return Ok(false);
         }
         let wanted = |blob: &[u8]| !self.named || self.keys.iter().any(|k| k.public_blob() == Some(blob));

@@ -272,6 +272,10 @@ impl Channel {
                 &codes::SSH_REFUSED,
                 format!("the server could not be reached on its port {port}: {}", e.message()),
             ),
+            Kind::Exec(_) if self.raw.is_none() => Error::new(
+                &codes::SSH_SESSIONS,
+                format!("the server runs no further command for now: {}", e.message()),
+            ),
             Kind::Exec(_) => Error::new(
                 &codes::SSH_PROTOCOL,
                 format!("the server refused to run a command: {}", e.message()),

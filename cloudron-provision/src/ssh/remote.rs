@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, SystemClock};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::oneshot;
 
@@ -92,14 +92,22 @@ impl SshRemote {
         Ok(session.clone())
     }
 
-    /// Opens a channel. A session that turns out to be gone before the channel was open is replaced once:
-    /// nothing was done on it.
+    /// Opens a channel. A session that turns out to be gone before the channel was open is replaced once, and
+    /// a server that has no session free is asked again for a while: nothing was done yet.
     async fn open(&self, kind: impl Fn() -> Kind) -> Result<Opened> {
-        let first = self.open_on(self.session().await?, kind()).await;
-        match first {
-            Err(e) if e.is(&codes::SSH_LOST) => self.open_on(self.session().await?, kind()).await,
-            other => other,
-        }
+        let policy = RetryPolicy::attempts(12).waits(Duration::from_millis(50), Duration::from_secs(1));
+        let attempt = || async {
+            match self.open_on(self.session().await?, kind()).await {
+                Err(e) if e.is(&codes::SSH_LOST) => self.open_on(self.session().await?, kind()).await,
+                other => other,
+            }
+            .map_err(|e| if e.is(&codes::SSH_SESSIONS) { e } else { e.retryable(false) })
+        };
+        let outcome = policy.within(Duration::from_secs(10)).run(&SystemClock, attempt).await;
+        outcome.map_err(|e| {
+            let passing = e.kind() == ErrorKind::Unavailable || e.is(&codes::SSH_TIMEOUT);
+            e.retryable(passing)
+        })
     }
 
     async fn open_on(&self, session: Arc<Handle>, kind: Kind) -> Result<Opened> {
@@ -167,7 +175,8 @@ impl Remote for SshRemote {
         let line = self.shell_command(&command);
         let work = async {
             let opened = self.open(|| Kind::Exec(line.clone())).await?;
-            let Opened { input, output, errors, mut end, _nudge, _session } = opened;
+            // Dropped in reverse order, so that the thread is woken after nobody waits for the end any more.
+            let Opened { _nudge, _session, input, output, errors, mut end } = opened;
             let running = async {
                 let ended =
                     async { (&mut end).await.unwrap_or_else(|_| Err(error::lost("its thread ended"))) };
