@@ -14,9 +14,10 @@
 //!
 //! - What is planned and written is the [record set](RecordSet), never the single record.
 //! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
-//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, [`wildcard`] for every host that has
-//!   no interface. [`apply()`](apply::apply) writes a plan through any of them.
-//! - [`propagation`] asks every authoritative name server (feature `propagation`).
+//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `wildcard` (feature `wildcard`) for
+//!   every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
+//! - `propagation` (feature `propagation`) asks every authoritative name server.
+//! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
 
 pub mod apply;

@@ -1,8 +1,8 @@
 //! From wishes to changes. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{Draft, drafts};
+use super::draft::{Draft, drafts, is_spf};
 use super::{Adjustment, Change, Conflict, Plan, PlanOptions, Reason};
 use crate::{
     Atomicity, Capabilities, Intent, Name, Observed, Ownership, RecordData, RecordKey, RecordSet, RecordType,
@@ -21,6 +21,7 @@ pub fn plan(desired: &[Intent], current: &Snapshot, ownership: &Ownership, optio
         before: ownership,
         options,
         changes: Vec::new(),
+        titles: BTreeMap::new(),
         plan: Plan {
             zone: current.zone.clone(),
             changes: Vec::new(),
@@ -32,17 +33,18 @@ pub fn plan(desired: &[Intent], current: &Snapshot, ownership: &Ownership, optio
             ownership: ownership.clone(),
         },
     };
-    let drafts = drafts(desired, current, ownership, &options.adopt);
+    let drafts = drafts(desired, current, ownership);
     let wished: BTreeSet<RecordKey> = drafts.keys().cloned().collect();
     for (key, draft) in drafts {
         match draft {
-            Ok(draft) => planner.decide(&key, draft),
+            Ok(draft) => planner.decide(&key, draft, options.adopt.allows(&key)),
             Err(reason) => planner.refuse(&key, reason, None),
         }
     }
     if options.prune {
         planner.prune(&wished);
     }
+    planner.refuse_delegated();
     planner.separate_cnames();
     planner.brake();
     planner.finish()
@@ -53,13 +55,24 @@ struct Planner<'a> {
     before: &'a Ownership,
     options: &'a PlanOptions,
     changes: Vec<Change>,
+    /// Of each changed set, what its draft says of whose the values are.
+    titles: BTreeMap<RecordKey, Title>,
     plan: Plan,
 }
 
+/// Whose the values of a changed set are.
+#[derive(Default)]
+struct Title {
+    /// Values that hold something of somebody else, and so do not become ours.
+    shared: BTreeSet<RecordData>,
+    /// Whether the values that stay become ours too.
+    adopted: bool,
+}
+
 impl<'a> Planner<'a> {
-    /// What happens to one set.
-    fn decide(&mut self, key: &RecordKey, mut draft: Draft<'a>) {
-        let adopted = self.options.adopt.allows(key);
+    /// What happens to one set. When it is adopted, values of others may go; those that stay become ours only if
+    /// the whole set was wished for.
+    fn decide(&mut self, key: &RecordKey, mut draft: Draft<'a>, adopted: bool) {
         let foreign = |value: &RecordData| !adopted && !self.before.owns(key, value);
         let old = draft.old;
         let keeps_foreign =
@@ -75,7 +88,7 @@ impl<'a> Planner<'a> {
         let (change, removed): (_, Vec<&RecordData>) = match (old, &new) {
             (None, None) => return,
             (Some(old), Some(new)) if old == new => {
-                if adopted {
+                if adopted && draft.exact {
                     self.plan.ownership.add(key, new.values());
                 }
                 return self.plan.unchanged.push(key.clone());
@@ -87,13 +100,14 @@ impl<'a> Planner<'a> {
             }
             (Some(old), None) => (Change::Delete(old.clone()), old.values().iter().collect()),
         };
-        if let Some(reason) = self.forbidden(key, new.as_ref()) {
+        if let Some(reason) = self.forbidden(key) {
             return self.refuse(key, reason, new);
         }
         if removed.iter().any(|v| foreign(v) && !draft.released.contains(*v)) {
             return self.refuse(key, Reason::Foreign, new);
         }
-        self.own(&change, &draft.shared, adopted);
+        let adopted = adopted && draft.exact;
+        self.titles.insert(key.clone(), Title { shared: draft.shared, adopted });
         self.changes.push(change);
     }
 
@@ -108,6 +122,10 @@ impl<'a> Planner<'a> {
         if let Some(variant) = &key.variant {
             set = set.with_variant(variant.clone());
         }
+        let spf = set.values().iter().filter(|v| is_spf(v)).count();
+        if spf > 1 && draft.old.is_none_or(|old| !old.same_values(&set)) {
+            return Err(Reason::Spf(format!("there would be {spf} SPF records, where one is allowed")));
+        }
         let Some(capabilities) = &self.options.capabilities else { return Ok(Some(set)) };
         supported(capabilities, &set)?;
         if set.ttl() < capabilities.min_ttl && draft.old.is_none_or(|old| old.ttl() != set.ttl()) {
@@ -119,7 +137,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Why a set may never be written, whoever made it.
-    fn forbidden(&self, key: &RecordKey, new: Option<&RecordSet>) -> Option<Reason> {
+    fn forbidden(&self, key: &RecordKey) -> Option<Reason> {
         let apex = &self.current.zone.apex;
         if !key.name.is_in(apex) {
             return Some(Reason::NotInZone);
@@ -128,12 +146,12 @@ impl<'a> Planner<'a> {
         if key.rtype == RecordType::SOA || at_top {
             return Some(Reason::Protected);
         }
-        let opaque = self.current.all_of(&key.name, key.rtype).any(|set| set.plain().is_none());
-        if opaque {
+        // A plain set beside weighted ones, or the other way round, would change who is answered what.
+        let routed = |set: &Observed| set.key().variant.is_some() != key.variant.is_some();
+        if self.current.all_of(&key.name, key.rtype).any(|set| set.plain().is_none() || routed(set)) {
             return Some(Reason::Opaque);
         }
-        let delegation = delegation_above(self.current, key);
-        delegation.filter(|_| new.is_some()).map(Reason::Delegated)
+        None
     }
 
     fn refuse(&mut self, key: &RecordKey, reason: Reason, wanted: Option<RecordSet>) {
@@ -141,14 +159,16 @@ impl<'a> Planner<'a> {
         self.plan.conflicts.push(Conflict { key: key.clone(), reason, existing, wanted });
     }
 
-    /// Records whose values a change makes ours.
-    fn own(&mut self, change: &Change, shared: &BTreeSet<RecordData>, adopted: bool) {
+    /// Records what a change makes ours.
+    fn own(&mut self, change: &Change) {
         let key = change.key();
+        let title = self.titles.remove(key).unwrap_or_default();
         let old = change.before().map_or(&[][..], RecordSet::values);
         let new = change.after().map_or(&[][..], RecordSet::values);
         let all_ours = old.iter().all(|v| self.before.owns(key, v));
-        let ours = new.iter().filter(|v| adopted || !old.contains(v));
-        let ours: Vec<_> = ours.filter(|v| adopted || all_ours || !shared.contains(v)).collect();
+        let ours = new
+            .iter()
+            .filter(|v| title.adopted || (!old.contains(v) && (all_ours || !title.shared.contains(v))));
         self.plan.ownership.add(key, ours);
         self.plan.ownership.remove(key, old.iter().filter(|v| !new.contains(v)));
     }
@@ -160,14 +180,43 @@ impl<'a> Planner<'a> {
             let Some(old) = self.current.get(key) else { continue };
             let mut draft = Draft::of(Some(old));
             draft.values.retain(|value| !self.before.owns(key, value));
-            self.decide(key, draft);
+            self.decide(key, draft, false);
+        }
+    }
+
+    /// Refuses to write what would lie in a zone that is delegated away, by then.
+    fn refuse_delegated(&mut self) {
+        let is_cut =
+            |key: &RecordKey| key.rtype == RecordType::NS && key.name.is_below(&self.current.zone.apex);
+        let deleted = |key: &RecordKey| self.changes.iter().any(|c| c.key() == key && c.after().is_none());
+        let there = self.current.sets.keys().filter(|key| is_cut(key) && !deleted(key));
+        let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
+        let cuts = there.chain(made.filter(|key| is_cut(key)));
+        let cuts: BTreeSet<Name> = cuts.map(|key| key.name.clone()).collect();
+        let behind = |key: &RecordKey| {
+            // The name servers and keys of a cut are on this side of it.
+            let on_this_side = matches!(key.rtype, RecordType::NS | RecordType::DS);
+            cuts.iter().find(|cut| key.name.is_below(cut) || (key.name == **cut && !on_this_side)).cloned()
+        };
+        let refused = |change: &Change| change.after().is_some() && behind(change.key()).is_some();
+        let (refused, kept) = std::mem::take(&mut self.changes).into_iter().partition(refused);
+        self.changes = kept;
+        let refused: Vec<Change> = refused;
+        for change in refused {
+            if let Some(cut) = behind(change.key()) {
+                self.refuse(change.key(), Reason::Delegated(cut), change.after().cloned());
+            }
         }
     }
 
     /// Sees to it that no CNAME ends up beside other records of its name.
     fn separate_cnames(&mut self) {
-        let names: BTreeSet<Name> =
-            self.changes.iter().filter(|c| c.after().is_some()).map(|c| c.key().name.clone()).collect();
+        let involved = |c: &Change| {
+            let cname = RecordKey::new(c.key().name.clone(), RecordType::CNAME);
+            c.key().rtype == RecordType::CNAME || self.current.sets.contains_key(&cname)
+        };
+        let written = self.changes.iter().filter(|c| c.after().is_some() && involved(c));
+        let names: BTreeSet<Name> = written.map(|c| c.key().name.clone()).collect();
         for name in names {
             let (cnames, others) = self.final_types(&name);
             if cnames.is_empty() || others.is_empty() {
@@ -188,13 +237,11 @@ impl<'a> Planner<'a> {
             let removable = |o: &Observed| {
                 o.plain().is_some_and(|set| self.before.owns_all(set) || self.options.adopt.allows(set.key()))
                     && !self.plan.unchanged.contains(o.key())
-                    && self.forbidden(o.key(), None).is_none()
+                    && self.forbidden(o.key()).is_none()
             };
             if !both_wished && in_the_way.iter().all(removable) {
                 for set in in_the_way.iter().filter_map(Observed::plain) {
-                    let change = Change::Delete(set.clone());
-                    self.own(&change, &BTreeSet::new(), true);
-                    self.changes.push(change);
+                    self.changes.push(Change::Delete(set.clone()));
                 }
                 continue;
             }
@@ -241,7 +288,7 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self) -> Plan {
-        let freed: BTreeSet<RecordKey> = self.changes.iter().filter_map(|c| self.frees_name(c)).collect();
+        let freed = self.freed();
         // What stands in the way goes first; then changes in place and additions, so that nothing is missing at any
         // moment; deletions come last.
         let phase = |change: &Change| match change {
@@ -256,19 +303,20 @@ impl<'a> Planner<'a> {
         }
         self.plan.conflicts.sort_by(|a, b| a.key.cmp(&b.key));
         self.plan.unchanged.sort();
-        self.plan.changes = self.changes;
+        self.plan.changes = std::mem::take(&mut self.changes);
+        for change in &self.plan.changes.clone() {
+            self.own(change);
+        }
         self.plan
     }
 
-    /// The key of a deletion without which another change of the same name cannot be made.
-    fn frees_name(&self, change: &Change) -> Option<RecordKey> {
-        let Change::Delete(set) = change else { return None };
+    /// The deletions without which another change of the same name cannot be made.
+    fn freed(&self) -> BTreeSet<RecordKey> {
         let is_cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
-        let needed = self.changes.iter().any(|other| {
-            let same_name = other.key().name == *set.name() && other.after().is_some();
-            same_name && is_cname(other.key()) != is_cname(set.key())
-        });
-        needed.then(|| set.key().clone())
+        let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
+        let made: BTreeSet<(&Name, bool)> = made.map(|key| (&key.name, is_cname(key))).collect();
+        let deleted = self.changes.iter().filter(|c| c.after().is_none()).map(Change::key);
+        deleted.filter(|key| made.contains(&(&key.name, !is_cname(key)))).cloned().collect()
     }
 }
 
@@ -287,18 +335,4 @@ fn supported(capabilities: &Capabilities, set: &RecordSet) -> Result<(), Reason>
         ))),
         _ => Ok(()),
     }
-}
-
-/// The zone cut that a record lies behind: a name server set between it and the top of the zone. The name servers
-/// and keys of the cut itself are on this side of it.
-fn delegation_above(current: &Snapshot, key: &RecordKey) -> Option<Name> {
-    let on_this_side = matches!(key.rtype, RecordType::NS | RecordType::DS);
-    let mut name = if on_this_side { key.name.parent() } else { Some(key.name.clone()) };
-    while let Some(at) = name.filter(|n| n.is_below(&current.zone.apex)) {
-        if current.all_of(&at, RecordType::NS).next().is_some() {
-            return Some(at);
-        }
-        name = at.parent();
-    }
-    None
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Adopt, Reason};
+use super::Reason;
 use crate::{Intent, Ownership, RecordData, RecordKey, RecordSet, Snapshot, Ttl, spf};
 
 /// One record set, from what it is to what it should be.
@@ -14,39 +14,55 @@ pub(super) struct Draft<'a> {
     pub(super) released: BTreeSet<RecordData>,
     /// Values that hold something of somebody else, and so do not become ours.
     pub(super) shared: BTreeSet<RecordData>,
-    said: Said,
-}
-
-/// How much has been said about a set so far.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Said {
-    Nothing,
-    /// Some values are wanted or not; others stay as they are.
-    Part,
-    All,
+    /// Whether all of the set was wished for, so that none of it is left to others.
+    pub(super) exact: bool,
 }
 
 /// The sets that anything is wanted of, and the wishes that cannot be combined.
 pub(super) type Drafts<'a> = BTreeMap<RecordKey, Result<Draft<'a>, Reason>>;
 
-pub(super) fn drafts<'a>(
-    desired: &[Intent],
-    current: &'a Snapshot,
-    ownership: &Ownership,
-    adopt: &Adopt,
-) -> Drafts<'a> {
-    let mut drafts = Drafts::new();
+pub(super) fn drafts<'a>(desired: &[Intent], current: &'a Snapshot, ownership: &Ownership) -> Drafts<'a> {
+    let mut wishes: BTreeMap<RecordKey, Vec<&Intent>> = BTreeMap::new();
     for intent in desired {
-        let key = intent.key();
-        let slot = drafts.entry(key.clone()).or_insert_with(|| Ok(Draft::of(current.get(&key))));
-        if let Ok(draft) = slot {
-            let ours = draft.old.is_none_or(|old| ownership.owns_all(old)) || adopt.allows(&key);
-            if let Err(reason) = draft.combine(intent, ours) {
-                *slot = Err(reason);
-            }
-        }
+        wishes.entry(intent.key()).or_default().push(intent);
     }
-    drafts
+    let drafts = wishes.into_iter().map(|(key, mut wishes)| {
+        wishes.dedup();
+        if contradict(&wishes) {
+            return (key, Err(Reason::Contradiction));
+        }
+        let mut draft = Draft::of(current.get(&key));
+        let ours = draft.old.is_none_or(|old| ownership.owns_all(old));
+        let combined = wishes.into_iter().try_for_each(|intent| draft.follow(intent, ours));
+        (key, combined.map(|()| draft))
+    });
+    drafts.collect()
+}
+
+/// Whether wishes about one set exclude each other: one about the whole set stands alone, and what one puts in no
+/// other takes out.
+fn contradict(wishes: &[&Intent]) -> bool {
+    let whole = |i: &&Intent| matches!(i, Intent::Exactly(_) | Intent::Default(_) | Intent::Absent(_));
+    if wishes.iter().any(whole) {
+        return wishes.len() > 1;
+    }
+    let included: Vec<&RecordData> = wishes.iter().flat_map(|i| values(i, true)).collect();
+    let taken_out = wishes.iter().flat_map(|i| values(i, false)).any(|value| included.contains(&value));
+    let merges = wishes.iter().any(|i| matches!(i, Intent::Spf { .. } | Intent::SpfWithout { .. }));
+    taken_out || (merges && included.iter().any(|value| is_spf(value)))
+}
+
+fn values(intent: &Intent, wanted: bool) -> &[RecordData] {
+    match intent {
+        Intent::Include(set) if wanted => set.values(),
+        Intent::Exclude(set) if !wanted => set.values(),
+        _ => &[],
+    }
+}
+
+/// Whether a value is an SPF record.
+pub(super) fn is_spf(value: &RecordData) -> bool {
+    matches!(value, RecordData::Txt(text) if spf::Record::is_spf(&text.joined()))
 }
 
 impl<'a> Draft<'a> {
@@ -58,56 +74,34 @@ impl<'a> Draft<'a> {
             values: old.map(|o| o.values().iter().cloned().collect()).unwrap_or_default(),
             released: BTreeSet::new(),
             shared: BTreeSet::new(),
-            said: Said::Nothing,
+            exact: false,
         }
     }
 
-    fn combine(&mut self, intent: &Intent, ours: bool) -> Result<(), Reason> {
+    fn follow(&mut self, intent: &Intent, ours: bool) -> Result<(), Reason> {
         match intent {
-            Intent::Exactly(set) => self.become_exactly(set.ttl(), set.values()),
-            Intent::Default(_) if !ours => Ok(()),
-            Intent::Default(set) => self.become_exactly(set.ttl(), set.values()),
-            Intent::Absent(_) => self.become_exactly(self.ttl, &[]),
+            Intent::Default(_) if !ours => {}
+            Intent::Exactly(set) | Intent::Default(set) => {
+                (self.ttl, self.exact) = (set.ttl(), true);
+                self.values = set.values().iter().cloned().collect();
+            }
+            Intent::Absent(_) => {
+                self.values.clear();
+                self.exact = true;
+            }
             Intent::Include(set) => {
                 self.set_ttl(set.ttl());
                 self.values.extend(set.values().iter().cloned());
-                self.say_part()
             }
-            Intent::Exclude(set) => {
-                set.values().iter().for_each(|value| {
-                    self.values.remove(value);
-                });
-                self.say_part()
-            }
+            Intent::Exclude(set) => self.values.retain(|value| !set.values().contains(value)),
             Intent::Spf { ttl, mechanisms, .. } => {
                 self.set_ttl(*ttl);
-                let merged = spf::merge(&self.texts(), mechanisms).map_err(spf_reason)?;
-                self.put_spf(merged);
-                self.say_part()
+                self.put_spf(spf::merge(&self.texts(), mechanisms).map_err(spf_reason)?);
             }
             Intent::SpfWithout { mechanisms, .. } => {
-                let rest = spf::remove(&self.texts(), mechanisms).map_err(spf_reason)?;
-                self.put_spf(rest);
-                self.say_part()
+                self.put_spf(spf::remove(&self.texts(), mechanisms).map_err(spf_reason)?);
             }
         }
-    }
-
-    fn become_exactly(&mut self, ttl: Ttl, values: &[RecordData]) -> Result<(), Reason> {
-        let values: BTreeSet<_> = values.iter().cloned().collect();
-        let repeated = self.said == Said::All && self.values == values && self.ttl == ttl;
-        if self.said != Said::Nothing && !repeated {
-            return Err(Reason::Contradiction);
-        }
-        (self.ttl, self.values, self.said) = (ttl, values, Said::All);
-        Ok(())
-    }
-
-    fn say_part(&mut self) -> Result<(), Reason> {
-        if self.said == Said::All {
-            return Err(Reason::Contradiction);
-        }
-        self.said = Said::Part;
         Ok(())
     }
 

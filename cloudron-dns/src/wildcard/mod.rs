@@ -53,7 +53,7 @@ impl WildcardProvider {
     /// Asks every authoritative name server once whether it has what is desired.
     ///
     /// # Errors
-    /// As [`check`](crate::propagation::check).
+    /// As [`check`].
     pub async fn check(&self, zone: &Zone, desired: &[Intent]) -> Result<Report> {
         check(&self.lookup, &zone.apex, desired, self.limit).await
     }
@@ -61,7 +61,7 @@ impl WildcardProvider {
     /// Asks every authoritative name server until all have what is desired.
     ///
     /// # Errors
-    /// As [`wait`](crate::propagation::wait).
+    /// As [`wait`].
     pub async fn wait(&self, zone: &Zone, desired: &[Intent], options: &WaitOptions) -> Result<Report> {
         wait(&self.lookup, &zone.apex, desired, options).await
     }
