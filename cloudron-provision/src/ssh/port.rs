@@ -1,1 +1,280 @@
-//! Moving the SSH server to another port.
+//! Moving the SSH server to another port, without locking anybody out.
+//!
+//! 1. Ask systemd which unit listens: a service (`ssh.service`, `sshd.service`), or `ssh.socket`, under which
+//!    `Port` in sshd_config is ignored (Ubuntu 22.10 to 24.04).
+//! 2. Start a timer on the server that takes everything back in a few minutes, whatever happens here.
+//! 3. Let both ports listen, after `sshd -t` agreed.
+//! 4. Prove a login of its own on the new port, with the recorded host key.
+//! 5. Only then let the old port go, prove the new one once more, and stop the timer.
+//!
+//! Everything is in two files of our own, so that taking it back is removing them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_core::{Error, Result, ResultExt, RetryPolicy, SystemClock};
+
+use crate::remote::Remote;
+use crate::steps::Context;
+use crate::{Command, answer, codes};
+
+/// Our part of sshd's configuration.
+const CONFIG: &str = "/etc/ssh/sshd_config.d/10-cloudron-port.conf";
+/// Our part of the socket unit, where there is one.
+const SOCKET: &str = "/etc/systemd/system/ssh.socket.d/zz-cloudron-port.conf";
+/// The timer that takes it all back.
+const TIMER: &str = "cloudron-ssh-revert";
+
+/// Common to all scripts: which unit listens, and making it take in its settings. A reload keeps the sessions
+/// that stand; a socket has to be started anew, which does not touch them either.
+const UNIT: &str = r#"set -eu
+config=/etc/ssh/sshd_config.d/10-cloudron-port.conf
+socket=/etc/systemd/system/ssh.socket.d/zz-cloudron-port.conf
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+if systemctl is-active -q ssh.socket; then unit=ssh.socket
+elif systemctl is-active -q ssh.service; then unit=ssh.service
+elif systemctl is-active -q sshd.service; then unit=sshd.service
+else echo "no unit of systemd listens for SSH" >&2; exit 70; fi
+apply() {
+  mkdir -p /run/sshd
+  "$sshd" -t
+  if [ "$unit" = ssh.socket ]; then systemctl daemon-reload; systemctl restart ssh.socket
+  else systemctl reload "$unit"; fi
+}
+"#;
+
+/// Prints the unit and the ports that listen.
+const LOOK: &str = r#"
+echo "$unit"
+if [ "$unit" = ssh.socket ]; then
+  systemctl show -p Listen ssh.socket | sed -n 's/^.*[:=]\([0-9][0-9]*\) (Stream)$/\1/p' | sort -un
+else
+  mkdir -p /run/sshd
+  "$sshd" -T | sed -n 's/^listenaddress .*:\([0-9][0-9]*\)$/\1/p' | sort -un
+fi"#;
+
+/// `$1`…: the ports to listen on, and no others. Files that are right already are left.
+const LISTEN: &str = r#"
+if [ "$unit" = ssh.socket ]; then
+  file=$socket
+  # The empty value forgets the ports of the unit itself.
+  text='[Socket]
+BindIPv6Only=both
+ListenStream='
+  for port in "$@"; do text="$text
+ListenStream=$port"; done
+else
+  file=$config
+  text='# Written by cloudron: the ports of the SSH server.'
+  for port in "$@"; do text="$text
+Port $port"; done
+  if ! grep -Eiq '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config\.d/\*\.conf' /etc/ssh/sshd_config; then
+    sed -i '1i Include /etc/ssh/sshd_config.d/*.conf # cloudron' /etc/ssh/sshd_config
+  fi
+  # Ports named there would stay open beside ours.
+  sed -i -E 's/^[[:space:]]*(Port[[:space:]]|ListenAddress[[:space:]]+([^][:[:space:]]+|\[[^]]*\]):[0-9])/#cloudron# \1/I' /etc/ssh/sshd_config
+fi
+mkdir -p "$(dirname "$file")"
+if [ "$(cat "$file" 2>/dev/null || true)" != "$text" ]; then
+  printf '%s\n' "$text" >"$file.new"
+  chmod 644 "$file.new"
+  mv -f "$file.new" "$file"
+fi
+apply"#;
+
+/// Takes everything back.
+const REVERT: &str = r#"
+rm -f "$config" "$socket"
+rmdir "$(dirname "$socket")" 2>/dev/null || true
+sed -i -e '/# cloudron$/d' -e 's/^#cloudron# //' /etc/ssh/sshd_config
+apply"#;
+
+/// `$1`: seconds, `$2`: the script. The timer survives this session and this computer.
+const ARM: &str = r#"set -eu
+systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true
+systemctl reset-failed cloudron-ssh-revert.service 2>/dev/null || true
+systemd-run -q --collect --unit=cloudron-ssh-revert --on-active="$1" --timer-property=AccuracySec=1s /bin/sh -c "$2""#;
+
+const DISARM: &str = "systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true";
+
+/// What a move is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Move {
+    /// The port to move to.
+    pub to: u16,
+    /// Whether the ports that listen before go on listening, such as where something outside depends on the one
+    /// of the first contact.
+    pub keep_old: bool,
+    /// After this long the server takes everything back by itself, unless the move was finished.
+    pub revert_after: Duration,
+}
+
+impl Move {
+    /// To that port, giving up those before, taken back after five minutes.
+    pub fn to(port: u16) -> Self {
+        Self { to: port, keep_old: false, revert_after: Duration::from_secs(300) }
+    }
+
+    /// The same, with the ports before listening on as well.
+    pub fn keep_old(mut self, keep: bool) -> Self {
+        self.keep_old = keep;
+        self
+    }
+
+    /// The same, taken back by the server after another time.
+    pub fn revert_after(mut self, time: Duration) -> Self {
+        self.revert_after = time;
+        self
+    }
+
+    /// The ports that listen while the new one is being proven, and those in the end.
+    fn stages(&self, before: &[u16]) -> (Vec<u16>, Vec<u16>) {
+        let during: Vec<u16> =
+            std::iter::once(self.to).chain(before.iter().copied().filter(|p| *p != self.to)).collect();
+        let after = if self.keep_old { during.clone() } else { vec![self.to] };
+        (during, after)
+    }
+}
+
+/// What a move came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Moved {
+    /// The unit that listens.
+    pub unit: String,
+    /// The ports that listen.
+    pub ports: Vec<u16>,
+}
+
+/// Which unit listens on which ports of the server itself. Seen from outside they may be others, behind a
+/// router that maps ports.
+///
+/// # Errors
+/// `remote-command` when no unit of systemd listens for SSH; as [`Remote::exec`].
+pub async fn look(remote: &dyn Remote) -> Result<Moved> {
+    let text = answer::run(remote, Command::sh(format!("{UNIT}{LOOK}"), [""; 0]).as_root()).await?.text();
+    let mut lines = text.lines();
+    let unit = lines.next().unwrap_or_default().to_string();
+    Ok(Moved { unit, ports: lines.filter_map(|l| l.trim().parse().ok()).collect() })
+}
+
+/// Moves the SSH server of the machine that `remote` is a session with, and makes the context use the new port.
+/// Doing it again changes nothing.
+///
+/// # Errors
+/// `ssh-port` when the new port does not work; everything is as it was then, or will be when the timer on the
+/// server runs out. As [`Remote::exec`].
+pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Result<Moved> {
+    let before = look(remote).await.doing(|| "looking where SSH listens".into())?;
+    let (during, after) = wanted.stages(&before.ports);
+    let arm = [wanted.revert_after.as_secs().to_string(), format!("{UNIT}{REVERT}")];
+    let arm = answer::run(remote, Command::sh(ARM, arm).as_root()).await;
+    arm.doing(|| "starting the timer that takes it back".into())?;
+    let error = match prove(remote, wanted.to, &during, &after, context).await {
+        Ok(fresh) => {
+            context.set_remote(fresh).await;
+            return Ok(Moved { unit: before.unit, ports: after });
+        }
+        Err(error) if error.is(&cloudron_core::codes::INTERRUPTED) => return Err(error),
+        Err(error) => error,
+    };
+    // The session that stands still works, whatever listens now.
+    let state = match take_back(remote).await {
+        Ok(()) => "the settings were put back".to_string(),
+        Err(_) => format!("the server puts the settings back within {} s", wanted.revert_after.as_secs()),
+    };
+    let message = format!("SSH could not be moved to port {}: {error}; {state}", wanted.to);
+    Err(Error::new(&codes::SSH_PORT, message).with_source(error))
+}
+
+/// Opens the new port, logs in there, and only from there closes the old ones and stops the timer.
+async fn prove(
+    remote: &dyn Remote,
+    to: u16,
+    during: &[u16],
+    after: &[u16],
+    context: &Context,
+) -> Result<Arc<dyn Remote>> {
+    listen(remote, during).await?;
+    let mut fresh = login(to, context).await?;
+    context.cancel.check()?;
+    if during != after {
+        listen(&*fresh, after).await?;
+        fresh = login(to, context).await?;
+    }
+    answer::run(&*fresh, Command::sh(DISARM, [""; 0]).as_root()).await?;
+    let now = look(&*fresh).await?.ports;
+    for port in now.iter().filter(|p| !after.contains(p)) {
+        context.progress.warn(format!(
+            "SSH still listens on port {port}: another file in /etc/ssh/sshd_config.d says so."
+        ));
+    }
+    Ok(fresh)
+}
+
+/// Makes exactly these ports listen.
+async fn listen(remote: &dyn Remote, ports: &[u16]) -> Result<()> {
+    let script = format!("{UNIT}{LISTEN}");
+    answer::run(remote, Command::sh(script, ports.iter().map(u16::to_string)).as_root()).await.map(|_| ())
+}
+
+/// A login of its own on a port, tried for a few seconds: a reload takes a moment.
+async fn login(port: u16, context: &Context) -> Result<Arc<dyn Remote>> {
+    let policy = RetryPolicy::attempts(10)
+        .waits(Duration::from_millis(100), Duration::from_secs(1))
+        .within(Duration::from_secs(20));
+    let outputs = context.outputs();
+    let attempt = || async {
+        let fresh = context.provider().connect_on(port, &outputs).await?;
+        answer::run(&*fresh, Command::new(["true"]).as_root()).await?;
+        Ok(fresh)
+    };
+    policy.run(&SystemClock, attempt).await.doing(|| format!("logging in on port {port}"))
+}
+
+/// Puts the settings back as they were before any move, and stops the timer.
+///
+/// # Errors
+/// As [`Remote::exec`]; `remote-command` when the server cannot be made to listen as before.
+pub async fn take_back(remote: &dyn Remote) -> Result<()> {
+    answer::run(remote, Command::sh(format!("{UNIT}{REVERT}"), [""; 0]).as_root()).await?;
+    answer::run(remote, Command::sh(DISARM, [""; 0]).as_root()).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_ports_listen_until_the_new_one_is_proven() {
+        assert_eq!(Move::to(202).stages(&[22]), (vec![202, 22], vec![202]));
+    }
+
+    #[test]
+    fn the_ports_before_stay_when_asked_for() {
+        assert_eq!(
+            Move::to(202).keep_old(true).stages(&[22, 2222]),
+            (vec![202, 22, 2222], vec![202, 22, 2222])
+        );
+    }
+
+    #[test]
+    fn a_machine_that_moved_already_stays() {
+        assert_eq!(Move::to(202).stages(&[202]), (vec![202], vec![202]));
+    }
+
+    #[test]
+    fn the_files_in_the_scripts_are_those_named_here() {
+        assert!(UNIT.contains(CONFIG) && UNIT.contains(SOCKET));
+        assert!(ARM.contains(TIMER) && DISARM.contains(TIMER));
+    }
+
+    #[test]
+    fn the_scripts_are_valid_shell() {
+        for script in [LOOK, LISTEN, REVERT].map(|s| format!("{UNIT}{s}")).iter().chain([&ARM.to_string()]) {
+            let output = std::process::Command::new("sh").args(["-n", "-c", script]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}

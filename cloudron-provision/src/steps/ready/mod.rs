@@ -6,6 +6,8 @@ mod health;
 mod program;
 mod restore;
 mod server;
+#[cfg(feature = "ssh")]
+mod ssh_port;
 mod start;
 
 pub use contact::FirstContact;
@@ -13,4 +15,6 @@ pub use health::{Health, Probe};
 pub use program::PlaceProgram;
 pub use restore::Restore;
 pub use server::InstallServer;
+#[cfg(feature = "ssh")]
+pub use ssh_port::MoveSsh;
 pub use start::StartServer;
