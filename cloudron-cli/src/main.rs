@@ -1,1 +1,36 @@
-fn main(){}
+//! The cloudron command line: parses, composes the libraries, renders.
+
+mod cli;
+mod client;
+mod codes;
+mod commands;
+mod connect;
+mod output;
+mod query;
+mod records;
+mod runtime;
+mod secrets;
+mod ssh;
+mod state;
+mod target;
+mod tracing_setup;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_setup::start(cli.global.verbose);
+    let out = Output::new(cli.global.output, cli.global.yes);
+    match cli.run(&out) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}

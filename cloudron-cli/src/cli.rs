@@ -1,0 +1,74 @@
+//! The commands, their options and their help.
+
+use clap::{Args, Parser, Subcommand};
+use cloudron_core::Result;
+
+use crate::commands;
+use crate::output::{Format, Output};
+
+/// Turn a domain name into a running, self-maintained server, and keep it for years
+#[derive(Debug, Parser)]
+#[command(name = "cloudron", version, propagate_version = false, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
+#[command(after_help = "Examples:
+  cloudron machine create local --fqdn demo.localhost
+  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
+  cloudron machine backup create example.com
+  cloudron machine backup list example.com --output json
+
+A secret is given as file:PATH, env:NAME, cmd:PROGRAM or - for one line of standard input.
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict or busy, 6 corrupt,
+7 unavailable, 8 timed out, 9 partially done (--resume), 10 verification failed, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+    /// Say more on stderr; twice for everything. DEBUG=* in the environment does the same
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create, back up, restore and look after servers
+    #[command(subcommand, arg_required_else_help = true)]
+    Machine(commands::machine::Command),
+    /// Check the DNS records of a domain
+    #[command(subcommand, arg_required_else_help = true)]
+    Dns(commands::dns::Command),
+    /// Describe an error code, or list all of them
+    Explain(commands::explain::Options),
+    /// Print the completions of a shell
+    Completions(commands::completions::Options),
+    /// Print the version
+    Version,
+    /// The server's side: run on the machine itself
+    #[command(subcommand, name = "box", hide = true, arg_required_else_help = true)]
+    Box(commands::server::Command),
+}
+
+impl Cli {
+    /// Runs the command and gives the exit code that a command which ran a program passes on.
+    pub(crate) fn run(self, out: &Output) -> Result<u8> {
+        match self.command {
+            Command::Machine(command) => command.run(out),
+            Command::Dns(command) => command.run(out).map(|()| 0),
+            Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
+            Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),
+            Command::Version => commands::version::run(out).map(|()| 0),
+            Command::Box(command) => command.run(out).map(|()| 0),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The error codes of the command line itself.
+
+cloudron_core::codes! {
+    /// A question that nobody can answer.
+    NEEDS_ANSWER = ("needs-answer", Usage,
+        "The command needs an answer or a secret, and its input is not a terminal where somebody could be asked. \
+         Give the answer as an option: --yes for questions; file:PATH, env:NAME, cmd:PROGRAM or - for secrets.");
+    /// No machine of that name is known here.
+    MACHINE_UNKNOWN = ("machine-unknown", NotFound,
+        "This computer knows no machine of that name. `cloudron machine list` shows those it knows. A machine \
+         that was created on another computer is known there; its record can be copied from that computer's \
+         state folder.");
+    /// A machine of that name exists.
+    MACHINE_KNOWN = ("machine-known", Conflict,
+        "A machine of that name exists already. Work with it, remove it with `cloudron machine destroy`, or \
+         choose another domain.");
+    /// The record of a machine cannot be read.
+    MACHINE_RECORD = ("machine-record", Corrupt,
+        "The file in which this computer remembers the machine is damaged. Restore it from a copy, or remove it \
+         and create or adopt the machine again.");
+    /// The server does not answer.
+    SERVER_DEAD = ("server-dead", Unavailable,
+        "The server of that machine does not answer. It may be stopped, restarting or unreachable. \
+         `cloudron machine status` says what is known; `cloudron machine logs` or `ssh` help to find out why. \
+         A local machine that was stopped starts again with `cloudron machine start`.");
+    /// The server answered with an error.
+    SERVER_REFUSED = ("server-refused", Failed,
+        "The server understood the request and did not carry it out. The message is the server's own.");
+    /// The server says that it is busy.
+    SERVER_BUSY = ("server-busy", Conflict,
+        "The server does one job at a time, and one is running now. `cloudron machine status` shows it; try \
+         again when it is over.");
+    /// The server does not know the caller.
+    SERVER_DENIED = ("server-denied", Denied,
+        "The server did not accept the token that this computer presented.");
+    /// A job on the server failed.
+    JOB_FAILED = ("job-failed", Failed,
+        "A job that was started on the server failed there. The message is the server's own; \
+         `cloudron machine logs` shows what led to it.");
+    /// A repository exists and no key was given.
+    STORE_IN_USE = ("store-in-use", Conflict,
+        "The place for backups already holds a repository, and the command would have made a new key for it. \
+         Give the key of that repository, restore from it with `--backup latest`, or choose another place \
+         with `--store`.");
+    /// An output file exists.
+    OUTPUT_EXISTS = ("output-exists", Conflict,
+        "The file or folder that the command should write exists already and would be overwritten. Choose \
+         another name or remove it.");
+    /// Records are not set as they must be.
+    DNS_DIFFERS = ("dns-differs", Unverified,
+        "At least one authoritative name server does not give the records that the machine needs. The list \
+         above says which record differs on which server; a server that did not answer counts as not verified.");
+    /// The machine answers and something is wrong.
+    UNHEALTHY = ("unhealthy", Failed,
+        "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
+         age of the newest backup. `cloudron machine status` shows each check with what was found.");
+    /// Nothing is known of the code.
+    CODE_UNKNOWN = ("code-unknown", NotFound,
+        "No error code has that name. `cloudron explain` without a name lists all of them.");
+}

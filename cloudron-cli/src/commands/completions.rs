@@ -1,0 +1,21 @@
+//! `cloudron completions`
+
+use clap::CommandFactory;
+use cloudron_core::Result;
+
+use crate::output::Output;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron completions bash > ~/.local/share/bash-completion/completions/cloudron
+  cloudron completions fish > ~/.config/fish/completions/cloudron.fish")]
+pub(crate) struct Options {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut crate::cli::Cli::command(), "cloudron", &mut script);
+    out.raw(&script)
+}

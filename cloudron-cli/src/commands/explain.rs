@@ -1,0 +1,80 @@
+//! `cloudron explain`
+
+use cloudron_core::{Code, Error, Result};
+use serde_json::json;
+
+use crate::codes;
+use crate::output::{Output, Table};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron explain domain-sublevel
+  cloudron explain --output json")]
+pub(crate) struct Options {
+    /// The code that an error message ends with; all of them when left out
+    code: Option<String>,
+}
+
+/// Every code of every crate, by name.
+fn all() -> Vec<&'static Code> {
+    let lists = [
+        cloudron_core::codes::ALL,
+        cloudron_backup::codes::ALL,
+        cloudron_box::codes::ALL,
+        cloudron_dns::codes::ALL,
+        cloudron_provision::codes::ALL,
+        codes::ALL,
+    ];
+    let mut all: Vec<&'static Code> = lists.into_iter().flatten().copied().collect();
+    all.sort_by_key(|c| c.name);
+    all
+}
+
+/// The code of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Code> {
+    all().into_iter().find(|c| c.name == name)
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let Some(name) = &options.code else { return list(out) };
+    let code = find(name).ok_or_else(|| {
+        Error::new(&codes::CODE_UNKNOWN, format!("there is no error code {name:?}"))
+            .with_hint("`cloudron explain` lists all of them")
+    })?;
+    out.data("code", &describe(code), || {
+        format!("{} (exit code {})\n\n{}\n", code.name, code.kind.exit_code(), code.explanation)
+    })
+}
+
+fn list(out: &Output) -> Result<()> {
+    let codes = all();
+    let data: Vec<_> = codes.iter().map(|c| describe(c)).collect();
+    out.data("codes", &data, || {
+        let mut table = Table::new(["Code", "Exit"]);
+        for code in &codes {
+            table.row([code.name.to_owned(), code.kind.exit_code().to_string()]);
+        }
+        table.render()
+    })
+}
+
+fn describe(code: &Code) -> serde_json::Value {
+    json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": code.explanation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_an_explanation() {
+        let codes = all();
+        for pair in codes.windows(2) {
+            assert_ne!(pair[0].name, pair[1].name, "two codes have the same name");
+        }
+        for code in codes {
+            assert!(code.explanation.len() > 40, "{} explains too little", code.name);
+            assert!(code.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit()));
+        }
+    }
+}

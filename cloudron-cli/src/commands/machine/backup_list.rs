@@ -1,0 +1,124 @@
+//! `cloudron machine backup list`
+
+use std::time::SystemTime;
+
+use cloudron_backup::{Repository, open_store};
+use cloudron_box::api::BackupPage;
+use cloudron_core::Result;
+use serde::Serialize;
+
+use super::Which;
+use crate::connect::Session;
+use crate::output::{Output, Table, ago, bytes};
+use crate::query::Query;
+use crate::runtime::block_on;
+use crate::state::{Dirs, Machines, Reach};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine backup list example.com
+  cloudron machine backup list example.com --store /mnt/disk/backups --output json
+  cloudron machine backup list demo.localhost --store
+
+With --store no server is asked and no backup key is needed.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// Read the list from this store; without a value, from the one a local machine uses
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    store: Option<String>,
+}
+
+/// A backup, from wherever the list came.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    id: String,
+    creation_time: jiff::Timestamp,
+    version: String,
+    files: u64,
+    bytes: u64,
+    added: u64,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let rows = match &options.store {
+        Some(store) => block_on(|_| from_store(options, store, out))?,
+        None => block_on(|_| from_server(options, out))?,
+    };
+    out.data("backups", &rows, || {
+        if rows.is_empty() {
+            return "No backups have been made.".into();
+        }
+        let now = SystemTime::now();
+        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added"]);
+        for row in &rows {
+            let made = SystemTime::try_from(row.creation_time).map(|t| ago(t, now));
+            table.row([
+                row.id.clone(),
+                made.unwrap_or_else(|_| "-".into()),
+                row.version.clone(),
+                row.files.to_string(),
+                bytes(row.bytes),
+                bytes(row.added),
+            ]);
+        }
+        table.render()
+    })
+}
+
+/// All pages of the server's list, newest first.
+async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
+    let machine = options.which.machine()?;
+    let session = Session::open(&machine, out).await?;
+    let mut rows = Vec::new();
+    for page in 1u32.. {
+        let query =
+            Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(100)).build();
+        let answer: BackupPage = session.client.get(&query).await?;
+        let last = answer.backups.is_empty() || u64::from(page) * 100 >= answer.total;
+        rows.extend(answer.backups.into_iter().map(|b| Row {
+            id: b.id.to_string(),
+            creation_time: b.creation_time,
+            version: b.version.to_string(),
+            files: b.files,
+            bytes: b.bytes,
+            added: b.added,
+        }));
+        if last {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// The list that the store itself gives, newest first.
+async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<Row>> {
+    let url = if store.is_empty() { own_store(options)? } else { store.to_owned() };
+    let repository = Repository::open(open_store(&url)?).await?;
+    let listing = repository.snapshots().await?;
+    for (key, problem) in &listing.unreadable {
+        out.warn(&format!("{key}: {problem}"));
+    }
+    let rows = listing.summaries.iter().rev().map(|s| Row {
+        id: s.id.to_string(),
+        creation_time: s.time,
+        version: s.id.version().to_string(),
+        files: s.files,
+        bytes: s.bytes,
+        added: s.added_bytes,
+    });
+    Ok(rows.collect())
+}
+
+/// Where a local machine keeps its backups, also when the machine is gone.
+fn own_store(options: &Options) -> Result<String> {
+    let dirs = Dirs::from_env()?;
+    let domain = options.which.domain()?;
+    if let Some(machine) = Machines::at(dirs.machines()).find(&domain)? {
+        if matches!(machine.reach, Reach::Local { .. }) {
+            return Ok(machine.store);
+        }
+    }
+    Ok(dirs.local_store(&domain).to_string_lossy().into_owned())
+}

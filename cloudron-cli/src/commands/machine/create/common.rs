@@ -1,0 +1,96 @@
+//! What every way of creating a machine takes.
+
+use std::path::PathBuf;
+
+use cloudron_box::Include;
+use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
+
+use crate::codes;
+use crate::output::Output;
+use crate::secrets;
+use crate::state::{Dirs, Machines};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The domain that the server is for
+    #[arg(long, value_name = "DOMAIN")]
+    pub fqdn: String,
+    /// Accept a name below a registered domain, such as cloudron.example.com
+    #[arg(long)]
+    pub allow_subdomain: bool,
+    /// The key that encrypts all backups: one line, 12 characters at least. Without it one is made and shown once
+    #[arg(long, value_name = "SECRET")]
+    pub backup_key: Option<String>,
+    /// Put this backup back: its id, or latest
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
+    /// With --backup, replace existing files that differ
+    #[arg(long, requires = "backup")]
+    pub overwrite: bool,
+    /// Back this folder of the machine up as well (repeatable)
+    #[arg(long = "include", value_name = "PATH")]
+    pub includes: Vec<PathBuf>,
+    /// The hour of the daily backup, UTC; without it, one at random
+    #[arg(long, value_name = "HOUR", value_parser = clap::value_parser!(u8).range(0..24))]
+    pub backup_hour: Option<u8>,
+    /// Do the first-time setup with this e-mail address
+    #[arg(long, value_name = "EMAIL", requires = "admin_password")]
+    pub admin_email: Option<String>,
+    /// The password for it: 10 characters at least
+    #[arg(long, value_name = "SECRET", requires = "admin_email")]
+    pub admin_password: Option<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on with a run that was cut off, with the same options
+    #[arg(long)]
+    pub resume: bool,
+    /// Leave what a failed run made, rather than remove it
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// The owner of a new server.
+pub(super) struct Owner {
+    pub email: String,
+    pub password: Secret,
+}
+
+impl Common {
+    /// The domain, refused when it is below a registered one, unless allowed.
+    pub(super) fn domain(&self) -> Result<Domain> {
+        if self.allow_subdomain { Domain::parse_any(&self.fqdn) } else { Domain::parse(&self.fqdn) }
+    }
+
+    /// Refuses a name that is taken on this computer.
+    pub(super) fn refuse_known(&self, domain: &Domain, dirs: &Dirs) -> Result<()> {
+        if Machines::at(dirs.machines()).find(domain)?.is_some() {
+            return Err(Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already")).with_hint(
+                format!("`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The folders to include, which must be absolute paths on the machine.
+    pub(super) fn includes(&self) -> Result<Vec<Include>> {
+        if let Some(path) = self.includes.iter().find(|p| !p.is_absolute()) {
+            return Err(Error::new(
+                &core_codes::USAGE,
+                format!("--include {} is not an absolute path", path.display()),
+            )
+            .with_hint("give the folder's full path on the machine"));
+        }
+        Ok(self.includes.iter().map(Include::new).collect())
+    }
+
+    /// Who does the first-time setup, if that was asked for.
+    pub(super) fn owner(&self, out: &Output) -> Result<Option<Owner>> {
+        let (Some(email), Some(password)) = (&self.admin_email, &self.admin_password) else {
+            return Ok(None);
+        };
+        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
+        let password = secrets::resolve(password, "--admin-password", out)?;
+        Ok(Some(Owner { email: email.clone(), password }))
+    }
+}

@@ -1,0 +1,184 @@
+//! `cloudron machine create generic`
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_box::install::Supervisor;
+use cloudron_box::{Layout, layout};
+use cloudron_core::{Domain, Error, Result, Version, codes as core_codes};
+use cloudron_provision::elf;
+use cloudron_provision::facts::Requirements;
+use cloudron_provision::generic::Generic;
+use cloudron_provision::ssh::SshTarget;
+use cloudron_provision::ssh::port::Move;
+use cloudron_provision::steps::ready::{MoveSsh, PlaceProgram};
+use cloudron_provision::steps::{Outputs, Step};
+
+use super::common::Common;
+use super::dns::CheckRecords;
+use super::repository::{self, prepare};
+use super::run::{Job, run_job, this_program};
+use crate::output::Output;
+use crate::records::name_server;
+use crate::runtime::block_on;
+use crate::ssh;
+use crate::state::{Dirs, Reach};
+use crate::target::Place;
+
+/// Where SSH listens on a machine of ours.
+const SSH_PORT: u16 = 202;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
+  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key ~/.ssh/k \\
+      --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s --backup-key file:key --yes
+  cloudron machine create generic --fqdn example.com --ip 203.0.113.9 --ssh-key ~/.ssh/k \\
+      --backup latest --store /mnt/disk/example.com --backup-key file:key
+
+The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. After it, SSH answers on
+port 202 instead of the one it was on; that is done only once a login on 202 has worked.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    common: Common,
+    /// The machine's address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: IpAddr,
+    /// The private key: a file, or the K of ~/.ssh/K, ~/.ssh/id_rsa_K or ~/.ssh/id_ed25519_K; without it, the
+    /// agent and the usual keys
+    #[arg(long, value_name = "KEY")]
+    ssh_key: Option<String>,
+    /// The port that SSH listens on now
+    #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: u16,
+    /// The user to log in as; another one than root needs sudo without a password
+    #[arg(long, value_name = "USER", default_value = "root")]
+    ssh_user: String,
+    /// The fingerprint of the machine's host key; without it, known_hosts and a question
+    #[arg(long, value_name = "SHA256:…")]
+    host_key: Option<String>,
+    /// How long to wait for the machine to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = ssh::LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    connect_timeout: u64,
+    /// The program to install, when the machine is of another kind than this computer
+    #[arg(long, value_name = "FILE")]
+    server_binary: Option<PathBuf>,
+    /// With --backup, the repository to restore from; it is copied to the machine
+    #[arg(long, value_name = "URL", requires = "backup")]
+    store: Option<String>,
+    /// Who sets the DNS records: you at any host, then they are checked; or nobody
+    #[arg(long, value_enum, default_value = "wildcard", value_name = "HOW")]
+    dns: Dns,
+    /// Ask this name server rather than find the authoritative ones (repeatable)
+    #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
+    name_server: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Dns {
+    Wildcard,
+    None,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let dirs = Dirs::from_env()?;
+    let common = &options.common;
+    let domain = common.domain()?;
+    common.refuse_known(&domain, &dirs)?;
+    if common.backup.is_some() && options.store.is_none() {
+        return Err(Error::new(
+            &core_codes::USAGE,
+            "--backup needs --store: where the backups of the old machine are",
+        )
+        .with_hint("`cloudron machine backup download DOMAIN --repository DIR` makes a copy of them here"));
+    }
+    let place = store(options, &dirs, &domain);
+    let job = job(options, &dirs, domain, out)?;
+    if common.dry_run {
+        return job.dry_run(&place, out);
+    }
+    block_on(|cancel| async move {
+        // Whether the machine can be reached at all comes before a key is made and shown.
+        job.provider.preflight(job.domain.as_str()).await?;
+        let prepared = prepare(&place, common, out).await?;
+        run_job(job, &place, prepared, out, &cancel).await
+    })
+}
+
+fn store(options: &Options, dirs: &Dirs, domain: &Domain) -> repository::Place {
+    match &options.store {
+        Some(url) => repository::Place { url: url.clone(), own: None },
+        None => {
+            let folder = dirs.seed(domain);
+            repository::Place { url: folder.to_string_lossy().into_owned(), own: Some(folder) }
+        }
+    }
+}
+
+fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -> Result<Job<'a>> {
+    let common = &options.common;
+    let layout = Layout::system();
+    let program = options.server_binary.clone().map_or_else(this_program, Ok)?;
+    let (installed, link) = program_paths(&layout)?;
+    let key = ssh::key_file(options.ssh_key.as_deref())?;
+    let target = SshTarget::new(options.ip.to_string()).on_port(options.ssh_port).as_user(&options.ssh_user);
+    let mut requirements = Requirements::default();
+    requirements.architecture = Some(elf::architecture(&program)?);
+    let auth = ssh::auth(key.as_deref(), out, true);
+    let provider = Generic::new(target, auth, ssh::first_contact(options.host_key.as_deref(), out)?)
+        .requirements(requirements)
+        .within(Duration::from_secs(options.connect_timeout))
+        .may_move_to(SSH_PORT);
+    let mut last: Vec<Arc<dyn Step>> = Vec::new();
+    if options.dns == Dns::Wildcard {
+        let name_servers = options.name_server.clone();
+        last.push(Arc::new(CheckRecords { domain: domain.clone(), address: options.ip, name_servers }));
+    }
+    let (host, user) = (options.ip.to_string(), options.ssh_user.clone());
+    Ok(Job {
+        includes: common.includes()?,
+        owner: common.owner(out)?,
+        provider: Arc::new(provider),
+        program: PlaceProgram::new(program, installed).linked_from(link),
+        reach: Arc::new(move |outputs| reach(&host, &user, key.clone(), outputs)),
+        supervisor: Supervisor::Systemd,
+        listen: vec![
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)),
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)),
+        ],
+        machine_store: format!("file://{}", layout.default_store().display()),
+        push_store: true,
+        after_start: vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))],
+        last,
+        common,
+        domain,
+        place: Place::system(),
+        dirs,
+    })
+}
+
+fn program_paths(layout: &Layout) -> Result<(String, String)> {
+    let version = Version::current();
+    let text = |path: Option<PathBuf>| path.map(|p| p.to_string_lossy().into_owned());
+    text(layout.program(&version)).zip(text(layout.program_link())).ok_or_else(|| {
+        Error::new(&core_codes::FAILED, format!("{} has no place for the program", layout::USER))
+    })
+}
+
+/// How the machine is reached from now on: its host key and port as the steps have recorded them.
+fn reach(host: &str, user: &str, key: Option<PathBuf>, outputs: &Outputs) -> Result<Reach> {
+    let missing = || Error::new(&core_codes::FAILED, "the run did not record the machine's host key");
+    let contact = outputs.get("first-contact").ok_or_else(missing)?;
+    let host_key = contact["host_key"].as_str().ok_or_else(missing)?;
+    let moved = outputs.get("ssh-port").and_then(|o| o["port"].as_u64());
+    let port = moved.or_else(|| contact["port"].as_u64()).and_then(|p| u16::try_from(p).ok()).unwrap_or(22);
+    Ok(Reach::Generic {
+        host: host.to_owned(),
+        ssh_port: port,
+        ssh_user: user.to_owned(),
+        ssh_key: key,
+        host_keys: vec![host_key.to_owned()],
+    })
+}

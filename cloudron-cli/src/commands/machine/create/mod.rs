@@ -1,0 +1,33 @@
+//! `cloudron machine create`
+
+mod common;
+mod dns;
+mod generic;
+mod key;
+mod local;
+mod report;
+mod repository;
+mod run;
+mod steps;
+
+use clap::Subcommand;
+use cloudron_core::Result;
+
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// A server on this computer: no cloud, no root, no Docker
+    Local(Box<local::Options>),
+    /// A server on any Linux machine with systemd that answers SSH
+    Generic(Box<generic::Options>),
+}
+
+impl Command {
+    pub(crate) fn run(self, out: &Output) -> Result<()> {
+        match self {
+            Self::Local(options) => local::run(&options, out),
+            Self::Generic(options) => generic::run(&options, out),
+        }
+    }
+}

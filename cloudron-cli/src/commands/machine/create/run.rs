@@ -1,0 +1,221 @@
+//! The run that makes a machine, whatever the provider.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cloudron_box::install::{InstallRequest, Supervisor};
+use cloudron_box::{Include, restore::RestoreAnswer};
+use cloudron_core::{Cancel, Domain, Error, Result, Secret, codes as core_codes};
+use cloudron_provision::steps::ready::{Health, InstallServer, PlaceProgram, Restore, StartServer};
+use cloudron_provision::steps::{Outputs, Runner, Step};
+use cloudron_provision::{CloudProvider, Context, Spec};
+use serde_json::json;
+
+use super::common::{Common, Owner};
+use super::repository::{self, Prepared};
+use super::{report, steps};
+use crate::output::Output;
+use crate::state::{Dirs, Machine, Machines, Reach};
+use crate::target::Place;
+
+/// How the record of the machine follows from the outputs of the steps.
+pub(super) type ReachOf = Arc<dyn Fn(&Outputs) -> Result<Reach> + Send + Sync>;
+
+/// What is made.
+pub(super) struct Job<'a> {
+    pub common: &'a Common,
+    pub domain: Domain,
+    pub dirs: &'a Dirs,
+    pub provider: Arc<dyn CloudProvider>,
+    pub program: PlaceProgram,
+    pub place: Place,
+    pub reach: ReachOf,
+    pub supervisor: Supervisor,
+    pub listen: Vec<SocketAddr>,
+    /// The store's address as the machine sees it.
+    pub machine_store: String,
+    /// Whether the machine cannot see the repository, which must then be sent to it.
+    pub push_store: bool,
+    /// Steps of the provider's own between the start and the look at its health.
+    pub after_start: Vec<Arc<dyn Step>>,
+    /// Steps at the end.
+    pub last: Vec<Arc<dyn Step>>,
+    pub includes: Vec<Include>,
+    pub owner: Option<Owner>,
+}
+
+/// Makes the machine, or goes on making it, and says what it is.
+pub(super) async fn run_job(
+    job: Job<'_>,
+    place: &repository::Place,
+    prepared: Prepared,
+    out: &Output,
+    cancel: &Cancel,
+) -> Result<()> {
+    let (common, dirs, domain) = (job.common, job.dirs, job.domain.clone());
+    let (provider, target_place, seeded) = (job.provider.clone(), job.place.clone(), job.push_store);
+    let new = prepared.new;
+    let context =
+        Context::new(domain.as_str(), provider.clone()).progress(&out.progress()).cancelled_by(cancel);
+    let spec = Spec {
+        op: "create".into(),
+        fqdn: domain.to_string(),
+        provider: provider.name().into(),
+        inputs: json!({ "store": place.url, "backup": common.backup }),
+    };
+    provider.preflight(domain.as_str()).await?;
+    let steps = job.steps(prepared).await?;
+    let runner = Runner::new(dirs.runs()).keep(common.keep).leave_unfinished(true);
+    let ended = if common.resume {
+        let open = runner.unfinished(Some(domain.as_str()))?;
+        let run = open.first().ok_or_else(|| {
+            Error::new(
+                &core_codes::FILE_MISSING,
+                format!("no unfinished run of {domain} is known on this computer"),
+            )
+            .with_hint("leave --resume out to begin one")
+        })?;
+        runner.resume(&run.run, &steps, &context).await
+    } else {
+        runner.run(spec, &steps, &context).await
+    };
+    let outputs = match ended {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            let undone = runner.unfinished(Some(domain.as_str()))?.is_empty();
+            if let (true, true, Some(folder)) = (undone, new, &place.own) {
+                repository::remove(folder)?;
+            }
+            return Err(error);
+        }
+    };
+    if let (true, Some(folder)) = (seeded, &place.own) {
+        repository::remove(folder)?;
+    }
+    let machine = Machines::at(dirs.machines()).get(&domain)?;
+    let restored: Option<RestoreAnswer> =
+        outputs.get("restore").cloned().and_then(|answer| serde_json::from_value(answer).ok());
+    let remote = context.remote().await?;
+    report::done(&machine, &target_place, remote, restored.as_ref(), out).await
+}
+
+impl Job<'_> {
+    /// Says what would be done.
+    pub(super) fn dry_run(&self, place: &repository::Place, out: &Output) -> Result<()> {
+        let mut plan: Vec<String> =
+            self.provider.steps(self.domain.as_str()).iter().map(|s| s.plan()).collect();
+        plan.push(self.program.plan());
+        plan.push(format!(
+            "Install the server for {} with its backups in {}",
+            self.domain, self.machine_store
+        ));
+        if self.push_store && self.common.backup.is_some() {
+            plan.push(format!("Copy the backups of {} to the machine", place.url));
+        }
+        if let Some(id) = &self.common.backup {
+            plan.push(format!("Restore the backup {id} from {}", place.url));
+        }
+        plan.push("Start the server".into());
+        plan.extend(self.after_start.iter().map(|s| s.plan()));
+        plan.push("Wait until the server is healthy".into());
+        if let Some(owner) = &self.owner {
+            plan.push(format!("Do the first-time setup for {}", owner.email));
+        }
+        plan.extend(self.last.iter().map(|s| s.plan()));
+        out.data("steps", &plan, || plan.join("\n"))
+    }
+
+    async fn steps(self, prepared: Prepared) -> Result<Vec<Arc<dyn Step>>> {
+        let mut steps = self.provider.steps(self.domain.as_str());
+        let install = self.install(&prepared).await?;
+        steps.push(Arc::new(self.program));
+        steps.push(Arc::new(install));
+        if self.push_store && prepared.restore.is_some() {
+            let store = prepared.repository.store().clone();
+            steps.push(Arc::new(steps::PushStore { store, place: self.place.clone() }));
+        }
+        if let Some(summary) = &prepared.restore {
+            let request = json!({
+                "backup": summary.id, "identity": prepared.identity.to_secret(), "overwrite": self.common.overwrite,
+            });
+            let argv = self.place.argv(&["restore", "--from-stdin"]);
+            steps.push(Arc::new(Restore::new(argv, Secret::new(request.to_string()))));
+        }
+        steps.push(Arc::new(StartServer::new(self.place.argv(&["start"]), self.place.argv(&["stop"]))));
+        steps.extend(self.after_start);
+        let probe = Arc::new(steps::Answers { place: self.place.clone(), domain: self.domain.clone() });
+        steps.push(Arc::new(Health::new(probe, std::time::Duration::from_secs(60))));
+        if let Some(owner) = self.owner {
+            steps.push(Arc::new(steps::Activate {
+                owner,
+                place: self.place.clone(),
+                domain: self.domain.clone(),
+            }));
+        }
+        steps.extend(self.last);
+        steps.push(Arc::new(steps::Remember {
+            machines: Machines::at(self.dirs.machines()),
+            domain: self.domain,
+            reach: self.reach,
+            store: self.machine_store,
+        }));
+        Ok(steps)
+    }
+
+    async fn install(&self, prepared: &Prepared) -> Result<InstallServer> {
+        let writer_keys = serde_json::to_string(&prepared.identity.writer_keys())
+            .map_err(|e| Error::new(&core_codes::FAILED, format!("the writer keys are not JSON: {e}")))?;
+        let repository =
+            if self.push_store { repository::objects(&prepared.repository).await? } else { Vec::new() };
+        let request = InstallRequest {
+            fqdn: self.domain.clone(),
+            provider: self.provider.name().into(),
+            run: String::new(),
+            supervisor: self.supervisor,
+            listen: self.listen.clone(),
+            store: self.machine_store.clone(),
+            writer_keys: Secret::new(writer_keys),
+            repository,
+            includes: self.includes.clone(),
+            backup_hour: self.common.backup_hour,
+        };
+        let fill = move |context: &Context| {
+            let request = InstallRequest { run: context.run(), ..request.clone() };
+            let text = serde_json::to_string(&request)
+                .map_err(|e| Error::new(&core_codes::FAILED, format!("the request is not JSON: {e}")))?;
+            Ok(Secret::new(text))
+        };
+        Ok(InstallServer::new(self.place.argv(&["install", "--from-stdin"]), fill)
+            .uninstall(self.place.argv(&["uninstall", "--keep-backups"]))
+            .record(["caPem", "port", "version"]))
+    }
+}
+
+/// The record of a machine whose steps are done.
+pub(super) fn record(
+    domain: &Domain,
+    reach: Reach,
+    store: &str,
+    run: String,
+    outputs: &Outputs,
+) -> Result<Machine> {
+    let server = outputs.get("server").cloned().unwrap_or_default();
+    let missing = || Error::new(&core_codes::FAILED, "the run did not record what the installer answered");
+    Ok(Machine {
+        schema: 1,
+        fqdn: domain.clone(),
+        run,
+        created: SystemTime::now(),
+        reach,
+        ca_pem: server["caPem"].as_str().ok_or_else(missing)?.to_owned(),
+        port: server["port"].as_u64().and_then(|p| u16::try_from(p).ok()).ok_or_else(missing)?,
+        store: store.to_owned(),
+    })
+}
+
+/// The path of this computer's own program.
+pub(super) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|e| Error::io("this program", e))
+}

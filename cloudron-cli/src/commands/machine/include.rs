@@ -1,0 +1,79 @@
+//! `cloudron machine include`
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use cloudron_box::Include;
+use cloudron_core::Result;
+
+use super::Which;
+use crate::connect;
+use crate::output::{Output, Table};
+use crate::runtime::block_on;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Back a folder of the machine up from now on
+    #[command(after_help = "Examples:
+  cloudron machine include add example.com /srv/files
+  cloudron machine include add example.com /srv/db --before 'sqlite3 /srv/app.db \".backup /srv/db/app.db\"'")]
+    Add {
+        #[command(flatten)]
+        which: Which,
+        /// The folder, an absolute path on the machine
+        path: PathBuf,
+        /// A shell command that runs before the folder is read, such as one that dumps a database into it
+        #[arg(long, value_name = "COMMAND")]
+        before: Option<String>,
+        /// A shell command that runs after the backup, whatever became of it
+        #[arg(long, value_name = "COMMAND")]
+        after: Option<String>,
+    },
+    /// Leave a folder out of future backups
+    #[command(after_help = "Examples:
+  cloudron machine include remove example.com /srv/files")]
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// The folder
+        path: PathBuf,
+    },
+    /// List the folders that are backed up besides the server's own
+    #[command(after_help = "Examples:
+  cloudron machine include list example.com")]
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+impl Command {
+    pub(crate) fn run(self, out: &Output) -> Result<()> {
+        let (which, verb, include) = match self {
+            Self::Add { which, path, before, after } => (which, "add", Some(Include { path, before, after })),
+            Self::Remove { which, path } => (which, "remove", Some(Include::new(path))),
+            Self::List { which } => (which, "list", None),
+        };
+        let machine = which.machine()?;
+        let includes: Vec<Include> = block_on(|_| async {
+            let target = connect::target(&machine, out, connect::ASK).await?;
+            match include {
+                Some(include) => target.call_with(&["include", verb, "--from-stdin"], &include).await,
+                None => target.call(&["include", verb]).await,
+            }
+        })?;
+        out.data("includes", &includes, || render(&includes))
+    }
+}
+
+fn render(includes: &[Include]) -> String {
+    if includes.is_empty() {
+        return "No folders besides the server's own.".into();
+    }
+    let mut table = Table::new(["Folder", "Before", "After"]);
+    for include in includes {
+        let hook = |hook: &Option<String>| hook.clone().unwrap_or_else(|| "-".into());
+        table.row([include.path.display().to_string(), hook(&include.before), hook(&include.after)]);
+    }
+    table.render()
+}

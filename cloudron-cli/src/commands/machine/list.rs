@@ -1,0 +1,102 @@
+//! `cloudron machine list`
+
+use cloudron_core::Result;
+use cloudron_provision::Runner;
+use serde::Serialize;
+
+use crate::connect::{NO_QUESTIONS, Session};
+use crate::output::{Output, Table};
+use crate::runtime::block_on;
+use crate::state::{Dirs, Machine, Machines};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine list
+  cloudron machine list --offline --output json")]
+pub(crate) struct Options {
+    /// Do not ask the machines whether they live
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    fqdn: String,
+    provider: String,
+    place: String,
+    state: String,
+    version: Option<String>,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let dirs = Dirs::from_env()?;
+    let (machines, broken) = Machines::at(dirs.machines()).all()?;
+    for error in &broken {
+        out.error(error);
+    }
+    let mut rows = block_on(|_| async {
+        let asked = machines.iter().map(|machine| state(machine, options.offline, out));
+        let mut rows = Vec::new();
+        for row in asked {
+            rows.push(row.await);
+        }
+        Ok(rows)
+    })?;
+    rows.extend(unfinished(&dirs, &machines)?);
+    out.data("machines", &rows, || {
+        if rows.is_empty() {
+            return "No machines. `cloudron machine create local --fqdn demo.localhost` makes one.".into();
+        }
+        let mut table = Table::new(["Domain", "Provider", "Place", "State", "Version"]);
+        for row in &rows {
+            table.row([
+                row.fqdn.clone(),
+                row.provider.clone(),
+                row.place.clone(),
+                row.state.clone(),
+                row.version.clone().unwrap_or_else(|| "-".into()),
+            ]);
+        }
+        table.render()
+    })
+}
+
+async fn state(machine: &Machine, offline: bool, out: &Output) -> Row {
+    let mut row = Row {
+        fqdn: machine.fqdn.to_string(),
+        provider: machine.reach.provider().into(),
+        place: machine.reach.place(),
+        state: "unknown".into(),
+        version: None,
+    };
+    if offline {
+        return row;
+    }
+    let status = async { Session::open_with(machine, out, NO_QUESTIONS).await?.client.status().await };
+    match status.await {
+        Ok(status) => {
+            row.state = if status.activated { "running" } else { "running, not set up" }.into();
+            row.version = Some(status.version.to_string());
+        }
+        Err(error) => row.state = format!("dead: {}", error.message()),
+    }
+    row
+}
+
+/// Runs that died before the machine was finished.
+fn unfinished(dirs: &Dirs, machines: &[Machine]) -> Result<Vec<Row>> {
+    let runs = Runner::new(dirs.runs()).unfinished(None)?;
+    let known = |fqdn: &str| machines.iter().any(|m| m.fqdn.as_str() == fqdn);
+    Ok(runs
+        .into_iter()
+        .filter(|run| !known(&run.spec.fqdn))
+        .map(|run| Row {
+            place: "-".into(),
+            state: "unfinished: create it again with --resume, or destroy it".into(),
+            version: None,
+            fqdn: run.spec.fqdn,
+            provider: run.spec.provider,
+        })
+        .collect())
+}

@@ -1,0 +1,104 @@
+//! `cloudron machine`
+
+mod backup_create;
+mod backup_download;
+mod backup_list;
+mod backup_verify;
+mod create;
+mod destroy;
+mod eventlog;
+mod include;
+mod list;
+mod logs;
+mod setup_link;
+mod ssh;
+mod start;
+mod status;
+
+use clap::{Args, Subcommand};
+use cloudron_core::{Domain, Result};
+
+use crate::output::Output;
+use crate::state::{Dirs, Machine, Machines};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a server, new or from a backup
+    #[command(subcommand, arg_required_else_help = true)]
+    Create(create::Command),
+    /// List the machines that this computer knows, and whether they live
+    List(list::Options),
+    /// Show how a machine is
+    Status(status::Options),
+    /// Start the server of a machine that is not running
+    Start(start::Options),
+    /// Make, list, fetch and check backups
+    #[command(subcommand, arg_required_else_help = true)]
+    Backup(BackupCommand),
+    /// Say which folders are backed up besides the server's own
+    #[command(subcommand, arg_required_else_help = true)]
+    Include(include::Command),
+    /// Show what changed on a machine, when and by whom
+    Eventlog(eventlog::Options),
+    /// Show or follow the server's log
+    Logs(logs::Options),
+    /// Open a shell on a machine, or run a command there
+    Ssh(ssh::Options),
+    /// Print a new link for the first-time setup
+    SetupLink(setup_link::Options),
+    /// Remove a machine; its backups stay unless told otherwise
+    Destroy(destroy::Options),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Make a backup now
+    Create(backup_create::Options),
+    /// List backups, from the server or from the store alone
+    List(backup_list::Options),
+    /// Fetch a backup as a plain tar, or the repository as it is
+    Download(backup_download::Options),
+    /// Check that backups are whole
+    Verify(backup_verify::Options),
+}
+
+impl Command {
+    pub(crate) fn run(self, out: &Output) -> Result<u8> {
+        match self {
+            Self::Ssh(options) => return ssh::run(&options, out),
+            Self::Create(command) => command.run(out),
+            Self::List(options) => list::run(&options, out),
+            Self::Status(options) => status::run(&options, out),
+            Self::Start(options) => start::run(&options, out),
+            Self::Backup(BackupCommand::Create(options)) => backup_create::run(&options, out),
+            Self::Backup(BackupCommand::List(options)) => backup_list::run(&options, out),
+            Self::Backup(BackupCommand::Download(options)) => backup_download::run(options, out),
+            Self::Backup(BackupCommand::Verify(options)) => backup_verify::run(&options, out),
+            Self::Include(command) => command.run(out),
+            Self::Eventlog(options) => eventlog::run(&options, out),
+            Self::Logs(options) => logs::run(&options, out),
+            Self::SetupLink(options) => setup_link::run(&options, out),
+            Self::Destroy(options) => destroy::run(&options, out),
+        }
+        .map(|()| 0)
+    }
+}
+
+/// The machine that a command acts on.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The machine's domain: example.com, my.example.com or the URL
+    #[arg(value_name = "DOMAIN")]
+    domain: String,
+}
+
+impl Which {
+    pub(crate) fn domain(&self) -> Result<Domain> {
+        Domain::parse_any(&self.domain)
+    }
+
+    /// The record of the machine.
+    pub(crate) fn machine(&self) -> Result<Machine> {
+        Machines::at(Dirs::from_env()?.machines()).get(&self.domain()?)
+    }
+}

@@ -1,0 +1,38 @@
+//! `cloudron machine setup-link`
+
+use cloudron_box::admin::SetupToken;
+use cloudron_core::Result;
+use serde_json::json;
+
+use super::Which;
+use crate::connect;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine setup-link example.com
+
+The link works once and for a day; the one before stops working. Its token stands in the part of the
+address that browsers send to nobody.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    let setup: SetupToken = block_on(|_| async {
+        connect::target(&machine, out, connect::ASK).await?.call(&["setup-link"]).await
+    })?;
+    let link = link(&setup);
+    if out.is_json() {
+        return out.json_object(json!({ "setupLink": link, "expiresAt": setup.expires_at }));
+    }
+    out.text(&link)
+}
+
+/// The address to open for the first-time setup.
+pub(super) fn link(setup: &SetupToken) -> String {
+    format!("{}#setup={}", setup.page, setup.token.expose())
+}

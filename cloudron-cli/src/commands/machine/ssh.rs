@@ -1,0 +1,67 @@
+//! `cloudron machine ssh`
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use cloudron_core::{Error, Result, codes};
+
+use super::Which;
+use crate::output::Output;
+use crate::state::{Dirs, Machine, Reach, private_dir};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine ssh example.com
+  cloudron machine ssh example.com -- systemctl status cloudron-box
+
+The system's ssh is used, with the machine's pinned host key. Its exit code is passed on.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// A command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
+    let machine = options.which.machine()?;
+    let mut ssh = command(&machine)?;
+    ssh.args(&options.command);
+    let status = ssh.status().map_err(|e| {
+        Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
+    })?;
+    let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
+    Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address.
+fn command(machine: &Machine) -> Result<Command> {
+    let Reach::Generic { host, ssh_port, ssh_user, ssh_key, host_keys } = &machine.reach else {
+        return Err(Error::new(
+            &codes::USAGE,
+            format!("{} runs on this computer: there is nothing to connect to", machine.fqdn),
+        )
+        .with_hint(format!("its files are in {}", machine.reach.place())));
+    };
+    let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
+    let folder = Dirs::from_env()?.machines();
+    private_dir(&folder)?;
+    let known = folder.join(format!("{}.known_hosts", machine.fqdn));
+    let lines: String = host_keys.iter().map(|key| format!("{alias} {key}\n")).collect();
+    std::fs::write(&known, lines).map_err(|e| Error::io(&known, e))?;
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);
+    ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=15"]);
+    ssh.args(["-o", &format!("HostKeyAlias={alias}")]);
+    ssh.args([
+        "-o",
+        &format!("UserKnownHostsFile={}", known.display()),
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+    ]);
+    if let Some(key) = ssh_key {
+        ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
+    }
+    ssh.arg(host);
+    Ok(ssh)
+}

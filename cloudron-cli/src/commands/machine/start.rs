@@ -1,0 +1,28 @@
+//! `cloudron machine start`
+
+use cloudron_box::service::ServiceStatus;
+use cloudron_core::Result;
+
+use super::Which;
+use crate::connect;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine start demo.localhost
+
+A machine of its own starts its server by itself; a local one must be started after this computer was.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    let status: ServiceStatus = block_on(|_| async {
+        let target = connect::target(&machine, out, connect::ASK).await?;
+        target.call(&["start"]).await
+    })?;
+    out.data("server", &status, || format!("{} is running", machine.fqdn))
+}

@@ -1,0 +1,8 @@
+//! One file per command: parse, call a library, render.
+
+pub(crate) mod completions;
+pub(crate) mod dns;
+pub(crate) mod explain;
+pub(crate) mod machine;
+pub(crate) mod server;
+pub(crate) mod version;

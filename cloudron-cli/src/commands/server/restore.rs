@@ -1,0 +1,24 @@
+//! `cloudron box restore`
+
+use cloudron_box::restore::{RestoreRequest, restore};
+use cloudron_core::{Progress, Result};
+use serde_json::{Value, json};
+
+use super::{Request, value};
+use crate::output::Output;
+use crate::runtime::block_on;
+
+/// Prints its events as JSON lines while it works, and then `{"result": …}`.
+pub(super) fn run(request: &Request, out: &Output) -> Result<Value> {
+    let layout = request.place.layout();
+    let request: RestoreRequest = request.read()?;
+    let sink = out.clone();
+    let progress = Progress::to(move |event| {
+        if let Ok(line) = serde_json::to_string(event) {
+            // Nobody reading the progress is no reason to stop a restore.
+            let _ = sink.text(&line);
+        }
+    });
+    let answer = block_on(|cancel| async move { restore(&layout, request, &progress, &cancel).await })?;
+    Ok(json!({ "result": value(answer)? }))
+}

@@ -1,0 +1,52 @@
+//! `cloudron box store-list` and `store-receive`: how a repository gets onto a machine.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use cloudron_backup::open_store;
+use cloudron_box::admin;
+use cloudron_core::{Error, Result, codes};
+use serde_json::{Value, json};
+
+use super::{Place, value};
+use crate::runtime::block_on;
+
+pub(super) fn list(place: &Place) -> Result<Value> {
+    let store = open_store(&admin::store_url(&place.layout())?)?;
+    let objects = block_on(|_| async move { store.list("").await })?;
+    let keys: Vec<String> = objects.into_iter().map(|o| o.key).collect();
+    value(json!({ "keys": keys }))
+}
+
+/// Every entry of the tar becomes an object, whole or not at all, in the order of the tar. One that exists is
+/// left as it is.
+pub(super) fn receive(place: &Place) -> Result<Value> {
+    let store = open_store(&admin::store_url(&place.layout())?)?;
+    let mut archive = tar::Archive::new(std::io::stdin().lock());
+    let (stored, present) = block_on(|cancel| async move {
+        let (mut stored, mut present) = (0u64, 0u64);
+        for entry in archive.entries().map_err(bad_tar)? {
+            cancel.check()?;
+            let (key, content) = object(entry.map_err(bad_tar)?)?;
+            let new = store.put_new(&key, &content).await?;
+            *(if new { &mut stored } else { &mut present }) += 1;
+        }
+        Ok((stored, present))
+    })?;
+    Ok(json!({ "stored": stored, "present": present }))
+}
+
+fn object(mut entry: tar::Entry<'_, impl Read>) -> Result<(String, Bytes)> {
+    let key = String::from_utf8(entry.path_bytes().into_owned())
+        .map_err(|_| Error::new(&codes::USAGE, "an object's name in the tar is not text"))?;
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content).map_err(bad_tar)?;
+    if content.len() as u64 != entry.size() {
+        return Err(Error::new(&codes::IO, format!("the tar ends within {key}")));
+    }
+    Ok((key, content.into()))
+}
+
+fn bad_tar(error: std::io::Error) -> Error {
+    Error::io("the tar on standard input", error)
+}

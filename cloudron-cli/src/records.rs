@@ -1,0 +1,64 @@
+//! The DNS records of a machine at a host without an interface: what to set, and whether it is set.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use cloudron_core::{Domain, Result};
+use cloudron_dns::propagation::{Lookup, Report};
+use cloudron_dns::wildcard::WildcardProvider;
+use cloudron_dns::{Addresses, Instructions, Intent, MailSettings, Name, find_zone, machine_records};
+
+/// The records that a machine needs, and who is asked for them.
+pub(crate) struct Records {
+    domain: Domain,
+    desired: Vec<Intent>,
+    provider: WildcardProvider,
+}
+
+impl Records {
+    /// For a machine with those addresses. Without name servers, the authoritative ones are found.
+    pub(crate) fn new(
+        domain: &Domain,
+        addresses: &[IpAddr],
+        mail: bool,
+        name_servers: &[SocketAddr],
+        limit: Duration,
+    ) -> Result<Self> {
+        let mut all = Addresses::default();
+        for address in addresses {
+            match address {
+                IpAddr::V4(v4) => all.v4.push(*v4),
+                IpAddr::V6(v6) => all.v6.push(*v6),
+            }
+        }
+        let mail = if mail { MailSettings::on() } else { MailSettings::off() };
+        let lookup = if name_servers.is_empty() {
+            Lookup::system()?
+        } else {
+            Lookup::at(name_servers.iter().copied())
+        };
+        Ok(Self {
+            domain: domain.clone(),
+            desired: machine_records(domain, &all, &mail)?,
+            provider: WildcardProvider::new(lookup).within(limit),
+        })
+    }
+
+    /// What a person has to set.
+    pub(crate) fn instructions(&self) -> Result<Instructions> {
+        Ok(WildcardProvider::instructions(&Name::parse(self.domain.zone())?, &self.desired))
+    }
+
+    /// What every authoritative name server says.
+    pub(crate) async fn check(&self) -> Result<Report> {
+        let zone = find_zone(&self.provider, &Name::parse(self.domain.as_str())?).await?;
+        self.provider.check(&zone, &self.desired).await
+    }
+}
+
+/// A name server as users write it: an address, with or without a port.
+pub(crate) fn name_server(text: &str) -> std::result::Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| "an IP address is expected, with or without a port".to_owned())
+}

@@ -1,0 +1,40 @@
+//! The asynchronous runtime, started only by commands that need it, and what Ctrl-C does.
+
+use cloudron_core::{Cancel, Error, Result, codes};
+
+/// Runs a command's work. The first Ctrl-C (or SIGTERM, SIGHUP) asks it to stop at its next safe point, the
+/// second ends the program at once: what is journalled is enough to go on.
+pub(crate) fn block_on<T, F: Future<Output = Result<T>>>(work: impl FnOnce(Cancel) -> F) -> Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
+            Error::new(&codes::FAILED, format!("no asynchronous runtime can be started: {e}"))
+        })?;
+    let cancel = Cancel::new();
+    let result = runtime.block_on(async {
+        tokio::spawn(watch_signals(cancel.clone()));
+        work(cancel).await
+    });
+    runtime.shutdown_background();
+    result
+}
+
+async fn watch_signals(cancel: Cancel) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let Ok(mut signals) = kinds.into_iter().map(signal).collect::<std::io::Result<Vec<_>>>() else { return };
+    for count in 0.. {
+        let mut any: Vec<_> = signals.iter_mut().map(|s| Box::pin(s.recv())).collect();
+        std::future::poll_fn(|cx| {
+            if any.iter_mut().any(|s| s.as_mut().poll(cx).is_ready()) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+        if count > 0 {
+            std::process::exit(130);
+        }
+        cancel.cancel();
+    }
+}

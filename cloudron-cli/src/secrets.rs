@@ -1,0 +1,47 @@
+//! Secrets that commands take.
+
+use cloudron_core::{Error, Result, Secret, SecretRef, codes};
+
+use crate::output::Output;
+
+/// Obtains the secret that an option names, with a warning when it stands in the argument list.
+pub(crate) fn resolve(reference: &str, option: &str, out: &Output) -> Result<Secret> {
+    let reference = SecretRef::parse(reference);
+    if reference.is_literal() {
+        out.warn(&format!(
+            "the secret given with {option} is visible in the process list; file:PATH, env:NAME, cmd:PROGRAM or - are not"
+        ));
+    }
+    reference.resolve(&mut std::io::stdin().lock()).map_err(|e| e.while_doing(format!("reading {option}")))
+}
+
+/// The backup key that was given: by option, or by `CLOUDRON_BACKUP_KEY_FILE` or `CLOUDRON_BACKUP_KEY`.
+pub(crate) fn given_backup_key(option: Option<&str>, out: &Output) -> Result<Option<Secret>> {
+    if let Some(reference) = option {
+        return resolve(reference, "--backup-key", out).map(Some);
+    }
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let reference = match set("CLOUDRON_BACKUP_KEY_FILE") {
+        Some(path) => format!("file:{path}"),
+        None if set("CLOUDRON_BACKUP_KEY").is_some() => "env:CLOUDRON_BACKUP_KEY".to_owned(),
+        None => return Ok(None),
+    };
+    resolve(&reference, "the environment's backup key", out).map(Some)
+}
+
+/// The backup key, asked for when it was not given.
+pub(crate) fn backup_key(option: Option<&str>, out: &Output) -> Result<Secret> {
+    match given_backup_key(option, out)? {
+        Some(key) => Ok(key),
+        None => out.ask_secret("The backup key", "--backup-key"),
+    }
+}
+
+/// Refuses two options that both read standard input: the second would find nothing.
+pub(crate) fn one_stdin(references: &[Option<&String>]) -> Result<()> {
+    if references.iter().flatten().filter(|r| r.as_str() == "-").count() > 1 {
+        return Err(Error::new(&codes::USAGE, "only one secret can be read from standard input")
+            .with_hint("give the others as file:PATH, env:NAME or cmd:PROGRAM"));
+    }
+    Ok(())
+}

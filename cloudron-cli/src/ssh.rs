@@ -1,0 +1,68 @@
+//! How this program logs in to machines: keys, passphrases, and whom to trust.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_core::{Result, Secret};
+use cloudron_provision::Remote;
+use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget};
+
+use crate::output::Output;
+use crate::state::{Machine, Reach};
+
+/// The time limit of reaching a machine.
+pub(crate) const LIMIT: Duration = ssh::CONNECT_LIMIT;
+
+/// Connects to a machine that is known, trusting exactly its pinned host keys.
+pub(crate) async fn connect(machine: &Machine, out: &Output, ask: bool) -> Result<Arc<dyn Remote>> {
+    let Reach::Generic { host, ssh_port, ssh_user, ssh_key, host_keys } = &machine.reach else {
+        return Ok(Arc::new(cloudron_provision::local::LocalRemote::new()));
+    };
+    let target = SshTarget::new(host).on_port(*ssh_port).as_user(ssh_user);
+    let keys: Vec<HostKey> = host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
+    let auth = auth(ssh_key.as_deref(), out, ask);
+    Ok(Arc::new(ssh::connect(target, &auth, HostKeyPolicy::Pinned(keys), LIMIT).await?))
+}
+
+/// The key to log in with; its passphrase is asked for when somebody can answer.
+pub(crate) fn auth(key: Option<&Path>, out: &Output, ask: bool) -> Auth {
+    let auth = key.map_or_else(Auth::default, |k| Auth::key(k.to_string_lossy()));
+    if !ask || !Output::can_ask() {
+        return auth;
+    }
+    let out = out.clone();
+    auth.ask_passphrase(Arc::new(move |path: &Path| -> Option<Secret> {
+        out.ask_secret(&format!("The passphrase of {}", path.display()), "ssh-add").ok()
+    }))
+}
+
+/// Whom to trust at the first contact: the fingerprint that was given, or known_hosts, or what the user says.
+pub(crate) fn first_contact(fingerprint: Option<&str>, out: &Output) -> Result<HostKeyPolicy> {
+    if let Some(fingerprint) = fingerprint {
+        return HostKeyPolicy::fingerprint(fingerprint);
+    }
+    if !Output::can_ask() {
+        return Ok(HostKeyPolicy::KnownHostsThenAsk(None));
+    }
+    let out = out.clone();
+    Ok(HostKeyPolicy::KnownHostsThenAsk(Some(Arc::new(move |question: &HostKeyQuestion| {
+        out.say(&format!(
+            "{} port {} shows the {} host key\n  {}\nCompare it with what `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` \
+             prints on the server's console.",
+            question.host,
+            question.port,
+            question.key.algorithm(),
+            question.key.fingerprint()
+        ));
+        // Never answered by --yes: whom to trust is not a formality.
+        out.confirm_in_person("Is it the right one?").unwrap_or(false)
+    }))))
+}
+
+/// The file of a key, as the record remembers it; `None` when the agent is to be asked.
+pub(crate) fn key_file(name: Option<&str>) -> Result<Option<PathBuf>> {
+    let Some(name) = name else { return Ok(None) };
+    let path = ssh::keys::find(name, std::env::home_dir().as_deref())?;
+    std::path::absolute(&path).map(Some).map_err(|e| cloudron_core::Error::io(&path, e))
+}

@@ -1,0 +1,211 @@
+//! The records of machines: one JSON file each, mode 0600, with nothing secret in it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cloudron_core::{Domain, Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::dirs::private_dir;
+use crate::codes;
+
+/// What this computer remembers of a machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Machine {
+    pub schema: u32,
+    pub fqdn: Domain,
+    pub run: String,
+    pub created: SystemTime,
+    pub reach: Reach,
+    /// The certificate authority of the machine's own interface, as PEM.
+    pub ca_pem: String,
+    /// The port of the interface on the machine's loopback.
+    pub port: u16,
+    /// Where the machine keeps its backups, as the machine sees it.
+    pub store: String,
+}
+
+/// How to reach a machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub(crate) enum Reach {
+    /// A child process on this computer.
+    Local { root: PathBuf },
+    /// Over SSH.
+    #[serde(rename_all = "camelCase")]
+    Generic {
+        host: String,
+        ssh_port: u16,
+        ssh_user: String,
+        /// The private key file; the agent is asked when there is none.
+        ssh_key: Option<PathBuf>,
+        /// The machine's pinned public host keys, as `TYPE BASE64`.
+        host_keys: Vec<String>,
+    },
+}
+
+impl Reach {
+    pub(crate) fn provider(&self) -> &'static str {
+        match self {
+            Self::Local { .. } => "local",
+            Self::Generic { .. } => "generic",
+        }
+    }
+
+    /// Where the machine is, for people.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Local { root } => root.display().to_string(),
+            Self::Generic { host, .. } => host.clone(),
+        }
+    }
+}
+
+/// All records, in one folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Machines(PathBuf);
+
+impl Machines {
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    fn path(&self, domain: &Domain) -> PathBuf {
+        self.0.join(format!("{domain}.json"))
+    }
+
+    /// The record of a machine, if there is one.
+    pub(crate) fn find(&self, domain: &Domain) -> Result<Option<Machine>> {
+        let path = self.path(domain);
+        match std::fs::read(&path) {
+            Ok(bytes) => read(&path, &bytes).map(Some),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(&path, e)),
+        }
+    }
+
+    /// The record of a machine.
+    ///
+    /// # Errors
+    /// `machine-unknown` when there is none.
+    pub(crate) fn get(&self, domain: &Domain) -> Result<Machine> {
+        self.find(domain)?.ok_or_else(|| {
+            Error::new(
+                &codes::MACHINE_UNKNOWN,
+                format!("no machine named {domain} is known on this computer"),
+            )
+            .with_hint("`cloudron machine list` shows the machines that are")
+        })
+    }
+
+    /// All records by name, and what is wrong with those that cannot be read.
+    pub(crate) fn all(&self) -> Result<(Vec<Machine>, Vec<Error>)> {
+        let entries = match std::fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(e) => return Err(Error::io(&self.0, e)),
+        };
+        let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+        paths.sort();
+        let (mut machines, mut broken) = (Vec::new(), Vec::new());
+        for path in paths {
+            match std::fs::read(&path).map_err(|e| Error::io(&path, e)).and_then(|b| read(&path, &b)) {
+                Ok(machine) => machines.push(machine),
+                Err(error) => broken.push(error),
+            }
+        }
+        Ok((machines, broken))
+    }
+
+    /// Writes a record: whole or not at all.
+    pub(crate) fn put(&self, machine: &Machine) -> Result<()> {
+        private_dir(&self.0)?;
+        let path = self.path(&machine.fqdn);
+        let text = serde_json::to_vec_pretty(machine)
+            .map_err(|e| Error::new(&codes::MACHINE_RECORD, format!("{}: {e}", path.display())))?;
+        replace(&path, &text).map_err(|e| Error::io(&path, e))
+    }
+
+    /// Forgets a machine.
+    pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
+        let path = self.path(domain);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read(path: &Path, bytes: &[u8]) -> Result<Machine> {
+    let broken = |why: String| {
+        Error::new(&codes::MACHINE_RECORD, format!("{} is not a machine record: {why}", path.display()))
+    };
+    let machine: Machine = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
+    if machine.schema != 1 {
+        return Err(broken(format!("it has schema {}, this program knows 1", machine.schema)));
+    }
+    Ok(machine)
+}
+
+/// Writes a file of mode 0600 through a temporary one, so that a reader sees the old or the new content.
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| std::fs::rename(&temporary, path));
+    if moved.is_err() {
+        // The temporary file is of no use to anybody; the first error is what matters.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    moved?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn machine(name: &str) -> Machine {
+        Machine {
+            schema: 1,
+            fqdn: Domain::parse(name).unwrap(),
+            run: "run".into(),
+            created: SystemTime::UNIX_EPOCH,
+            reach: Reach::Local { root: "/x".into() },
+            ca_pem: String::new(),
+            port: 1,
+            store: "/y".into(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_private_and_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::at(dir.path().join("machines"));
+        machines.put(&machine("example.com")).unwrap();
+        let domain = Domain::parse("example.com").unwrap();
+        assert_eq!(machines.get(&domain).unwrap().run, "run");
+        let mode = std::fs::metadata(machines.path(&domain)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        machines.remove(&domain).unwrap();
+        assert!(machines.get(&domain).unwrap_err().is(&codes::MACHINE_UNKNOWN));
+    }
+
+    #[test]
+    fn a_damaged_record_is_reported_and_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::at(dir.path().to_owned());
+        machines.put(&machine("example.com")).unwrap();
+        std::fs::write(dir.path().join("broken.org.json"), "{").unwrap();
+        let (good, broken) = machines.all().unwrap();
+        assert_eq!(good.len(), 1);
+        assert!(broken[0].is(&codes::MACHINE_RECORD));
+    }
+}

@@ -1,0 +1,98 @@
+//! The cloudron program on a machine, called through the machine's own connection.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_core::{Error, Result, Secret};
+use cloudron_provision::{Command, Remote, answer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The program on a machine, and how it is reached.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub remote: Arc<dyn Remote>,
+    place: Place,
+}
+
+/// Where the program is on its machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    program: String,
+    root: Option<PathBuf>,
+}
+
+impl Place {
+    /// A machine of its own.
+    pub(crate) fn system() -> Self {
+        Self { program: "/usr/local/bin/cloudron".into(), root: None }
+    }
+
+    /// A folder on this computer.
+    pub(crate) fn rooted(root: PathBuf) -> Self {
+        let program = root.join("bin").join("cloudron");
+        Self { program: program.to_string_lossy().into_owned(), root: Some(root) }
+    }
+
+    /// The program's path on its machine.
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// `<program> box <words> [--root DIR]`.
+    pub(crate) fn argv(&self, words: &[&str]) -> Vec<String> {
+        let mut argv = vec![self.program.clone(), "box".into()];
+        argv.extend(words.iter().map(|w| (*w).to_owned()));
+        if let Some(root) = &self.root {
+            argv.extend(["--root".into(), root.to_string_lossy().into_owned()]);
+        }
+        argv
+    }
+}
+
+impl Target {
+    pub(crate) fn new(remote: Arc<dyn Remote>, place: Place) -> Self {
+        Self { remote, place }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        Command::new(self.place.argv(words)).within(Duration::from_secs(120)).as_root()
+    }
+
+    /// Calls a command that answers with one JSON value.
+    pub(crate) async fn call<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
+        self.read(words, answer::json(&*self.remote, self.command(words)).await?)
+    }
+
+    /// Calls a command that reads a JSON request and answers with one JSON value.
+    pub(crate) async fn call_with<T: DeserializeOwned>(
+        &self,
+        words: &[&str],
+        request: &impl Serialize,
+    ) -> Result<T> {
+        let command = self.command(words).stdin_json(request);
+        self.read(words, answer::json(&*self.remote, command).await?)
+    }
+
+    /// A token for the machine's interface that is valid for some minutes.
+    pub(crate) async fn mint_token(&self) -> Result<Secret> {
+        let token: TokenLine = self.call(&["token"]).await?;
+        Ok(token.token)
+    }
+
+    fn read<T: DeserializeOwned>(&self, words: &[&str], value: serde_json::Value) -> Result<T> {
+        serde_json::from_value(value).map_err(|e| {
+            Error::new(
+                &cloudron_provision::codes::REMOTE_ANSWER,
+                format!("`box {}` answered with something else than expected: {e}", words.join(" ")),
+            )
+        })
+    }
+}
+
+/// What `box token` prints.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(crate) struct TokenLine {
+    pub token: Secret,
+}

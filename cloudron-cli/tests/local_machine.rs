@@ -1,0 +1,212 @@
+//! The main job on `local`: a machine created, backed up, lost and restored.
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cloudron_testkit::{canary, tree};
+use common::{BACKUP_KEY, Home};
+
+const DEMO: &str = "demo.localhost";
+
+#[track_caller]
+fn created(run: &common::Run) {
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_machine_that_is_lost_comes_back_byte_for_byte() {
+    let home = Home::new();
+    let files = home.path("files");
+    tree::generate(&files, 7, 3_000_000);
+    let password = "canary password 9";
+    std::fs::write(home.path("password"), password).unwrap();
+    created(&home.create(
+        DEMO,
+        &[
+            "--include",
+            files.to_str().unwrap(),
+            "--admin-email",
+            "me@example.com",
+            "--admin-password",
+            "file:password",
+        ],
+    ));
+    let data = home.root(DEMO).join("data");
+    tree::generate(&data.join("app"), 8, 1_000_000);
+    let before = [tree::digest(&files), tree::digest(&data)];
+
+    let id = home.ok(&["machine", "backup", "create", DEMO]).trim().to_owned();
+    let server = home.json(&["machine", "backup", "list", DEMO]);
+    let store = home.json(&["machine", "backup", "list", DEMO, "--store"]);
+    assert_eq!(server["backups"][0]["id"], id.as_str());
+    assert_eq!(server["backups"], store["backups"]);
+
+    home.ok(&["machine", "destroy", DEMO, "--yes"]);
+    assert!(!home.root(DEMO).exists());
+    assert_eq!(home.json(&["machine", "backup", "list", DEMO, "--store"])["backups"][0]["id"], id.as_str());
+    std::fs::remove_dir_all(&files).unwrap();
+
+    let run = home.create(DEMO, &["--backup", "latest"]);
+    created(&run);
+    assert!(run.stdout.contains("found equal"), "{}", run.stdout);
+    assert!(!run.stdout.contains("#setup="), "a restored machine has its owner already");
+    assert_eq!(before, [tree::digest(&files), tree::digest(&data)]);
+
+    let events = home.json(&["machine", "eventlog", DEMO, "--per-page", "100"]).to_string();
+    for action in ["cloudron.activate", "backup.finish", "cloudron.restore"] {
+        assert!(events.contains(action), "{action} is not in {events}");
+    }
+    assert_eq!(home.json(&["machine", "status", DEMO])["machines"][0]["status"]["activated"], true);
+    no_secret_is_anywhere(&home, &[BACKUP_KEY, password]);
+}
+
+/// Looks through everything that the program wrote, except the two files that the test itself made.
+fn no_secret_is_anywhere(home: &Home, secrets: &[&str]) {
+    for folder in [".local/state", ".local/share"] {
+        let found = canary::scan_tree(&home.path(folder), secrets);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn the_wrong_key_restores_nothing_and_makes_nothing() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    home.ok(&["machine", "backup", "create", DEMO]);
+    home.ok(&["machine", "destroy", DEMO, "--yes"]);
+    std::fs::write(home.path("wrong"), "another key altogether\n").unwrap();
+    let base = ["machine", "create", "local", "--fqdn", DEMO];
+    let wrong = ["--backup", "latest", "--backup-key", "file:wrong"];
+    home.run(&[&base[..], &wrong].concat()).failed(4, "backup-key-wrong", "");
+    assert!(!home.root(DEMO).exists());
+    home.create(DEMO, &["--backup", "backup_2001-01-01T00-00-00Z_v0.1.0"]).failed(3, "backup-unknown", "");
+    home.run(&base).failed(5, "store-in-use", "--backup latest");
+    assert!(!home.root(DEMO).exists());
+}
+
+#[test]
+fn a_file_that_changed_since_is_not_overwritten_unless_told() {
+    let home = Home::new();
+    let files = home.path("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("a"), "old").unwrap();
+    created(&home.create(DEMO, &["--include", files.to_str().unwrap()]));
+    home.ok(&["machine", "backup", "create", DEMO]);
+    home.ok(&["machine", "destroy", DEMO, "--yes"]);
+    std::fs::write(files.join("a"), "newer").unwrap();
+    home.create(DEMO, &["--backup", "latest"]).failed(5, "restore-conflict", "overwrite");
+    assert_eq!(std::fs::read(files.join("a")).unwrap(), b"newer");
+    assert!(!home.root(DEMO).exists(), "the failed run is undone");
+    created(&home.create(DEMO, &["--backup", "latest", "--overwrite"]));
+    assert_eq!(std::fs::read(files.join("a")).unwrap(), b"old");
+}
+
+#[test]
+fn machines_live_side_by_side_and_a_dead_one_is_seen() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    created(&home.create("other.localhost", &[]));
+    home.create(DEMO, &[]).failed(5, "machine-known", "machine destroy");
+    let pid = home.json(&["box", "status", "--root", home.root(DEMO).to_str().unwrap()]);
+    let _ = pid;
+    kill(&home, DEMO);
+    let list = home.json(&["machine", "list"]);
+    let state = |name: &str| {
+        let rows = list["machines"].as_array().unwrap();
+        rows.iter().find(|r| r["fqdn"] == name).unwrap()["state"].as_str().unwrap().to_owned()
+    };
+    assert!(state(DEMO).starts_with("dead"), "{}", state(DEMO));
+    assert!(state("other.localhost").starts_with("running"));
+    home.run(&["machine", "status", DEMO]).failed(7, "server-dead", "");
+    home.ok(&["machine", "start", DEMO]);
+    home.ok(&["machine", "status", DEMO]);
+}
+
+/// Kills the server of a local machine, whose process id it wrote itself.
+fn kill(home: &Home, fqdn: &str) {
+    let out = home.ok(&["box", "status", "--root", home.root(fqdn).to_str().unwrap()]);
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let pid = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let start = Instant::now();
+    while Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists()
+        && start.elapsed() < Duration::from_secs(5)
+    {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_backup_downloads_as_a_plain_tar_or_as_a_repository_to_restore_from() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    let data = home.root(DEMO).join("data");
+    std::fs::write(data.join("hello.txt"), "hello").unwrap();
+    home.ok(&["machine", "backup", "create", DEMO]);
+    let key = ["--backup-key", "file:key"];
+    home.ok(
+        &[&["machine", "backup", "download", DEMO, "latest", "--decrypt", "-o", "x.tar"], &key[..]].concat()
+    );
+    let mut archive = tar::Archive::new(std::fs::File::open(home.path("x.tar")).unwrap());
+    let names: Vec<_> = archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().into_owned()).collect();
+    assert!(names.iter().any(|n| n.ends_with("data/hello.txt")), "{names:?}");
+    let again =
+        home.run(&[&["machine", "backup", "download", DEMO, "--decrypt", "-o", "x.tar"], &key[..]].concat());
+    again.failed(5, "output-exists", "-o");
+
+    home.ok(&["machine", "backup", "download", DEMO, "--repository", "copy"]);
+    home.ok(&["machine", "backup", "verify", DEMO, "--store", "copy"]);
+    home.ok(&[&["machine", "backup", "verify", DEMO, "--store", "copy", "--full"], &key[..]].concat());
+    home.ok(&["machine", "destroy", DEMO, "--delete-backups", "--yes"]);
+    assert!(!home.store(DEMO).exists());
+    created(&home.create(DEMO, &["--backup", "latest", "--store", "copy"]));
+    assert_eq!(std::fs::read(data.join("hello.txt")).unwrap(), b"hello");
+}
+
+#[test]
+fn includes_are_listed_added_and_removed_with_their_hooks() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    let folder = home.path("db");
+    std::fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    home.ok(&[
+        "machine",
+        "include",
+        "add",
+        DEMO,
+        folder,
+        "--before",
+        &format!("echo dumped > {folder}/dump"),
+    ]);
+    let id = home.ok(&["machine", "backup", "create", DEMO]);
+    assert_eq!(std::fs::read_to_string(home.path("db/dump")).unwrap(), "dumped\n");
+    assert!(id.starts_with("backup_"));
+    assert_eq!(home.json(&["machine", "include", "list", DEMO])["includes"][0]["path"], folder);
+    home.ok(&["machine", "include", "remove", DEMO, folder]);
+    assert_eq!(home.json(&["machine", "include", "list", DEMO])["includes"].as_array().unwrap().len(), 0);
+    home.run(&["machine", "include", "remove", DEMO, folder]).failed(3, "include-missing", folder);
+}
+
+#[test]
+fn a_dry_run_makes_nothing_and_says_what_it_would() {
+    let home = Home::new();
+    let run = home.create(DEMO, &["--dry-run"]);
+    created(&run);
+    assert!(run.stdout.contains("Install the server for demo.localhost"), "{}", run.stdout);
+    assert!(!home.path(".local").exists());
+}
+
+#[test]
+fn the_setup_link_works_once() {
+    let home = Home::new();
+    let run = home.create(DEMO, &[]);
+    created(&run);
+    assert!(run.stdout.contains("https://my.demo.localhost:") && run.stdout.contains("/#setup="));
+    let link = home.ok(&["machine", "setup-link", DEMO]);
+    assert!(link.contains("/#setup="));
+    assert!(!run.stdout.contains(link.trim()), "a new link has a new token");
+}
