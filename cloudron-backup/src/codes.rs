@@ -52,6 +52,9 @@ cloudron_core::codes! {
     /// No such backup.
     BACKUP_UNKNOWN = ("backup-unknown", NotFound,
         "There is no backup of that name. `backup list` shows those that exist; `latest` is the newest one.");
+    /// A path that is in no backup.
+    PATH_UNKNOWN = ("backup-path-unknown", NotFound,
+        "A path that is to be restored is not in the backup. Paths are absolute, as they were on the machine.");
     /// A backup of that name exists.
     BACKUP_EXISTS = ("backup-exists", Conflict,
         "There is a backup of that name already, or one is being made. Names carry the time to the second: \

@@ -35,15 +35,26 @@
 //!
 //! The format on disk is described in `docs/backup-format.md`.
 
+mod backup;
+mod bridge;
+mod chunk;
 pub mod codes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod copy;
 pub mod encrypt;
+mod files;
 pub mod fs;
+mod index;
 pub mod keys;
+mod layout;
+mod manifest;
 pub mod memory;
+mod pack;
 pub mod repository;
+mod restore;
 pub mod store;
+mod verify;
 
 pub use cloudron_core::{Error, Result};
 pub use fs::FsStore;

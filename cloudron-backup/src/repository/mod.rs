@@ -1,36 +1,38 @@
 //! The repository: its layout, and what is done with it.
 
+pub(crate) mod config;
+mod create;
 mod report;
 mod request;
-mod summary;
+mod sign;
+pub(crate) mod summary;
 
 use std::io::Write;
 use std::sync::Arc;
 
-use cloudron_core::{BackupId, Cancel, Error, Progress, Result, Secret};
+use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
 
+use config::Config;
 pub use report::{
     CompareReport, CopyReport, Difference, Failure, Problem, RestoreReport, VerifyDepth, VerifyReport,
 };
 pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source};
 pub use summary::{ManifestRef, SnapshotList, SourceRef, Summary};
 
-use crate::codes;
+use crate::bridge::on_thread;
 use crate::keys::{Identity, WriterKeys};
 use crate::store::BackupStore;
+use crate::{codes, layout};
 
 /// A repository of backups in a store.
 #[derive(Debug, Clone)]
 pub struct Repository {
     store: Arc<dyn BackupStore>,
-}
-
-fn later<T>() -> Result<T> {
-    Err(Error::new(&cloudron_core::codes::FAILED, "not there yet"))
+    config: Arc<Config>,
 }
 
 impl Repository {
-    /// Makes a repository in an empty store and wraps its identity with the backup key.
+    /// Makes a repository in a store and wraps its identity with the backup key.
     ///
     /// # Errors
     /// `repository-exists` when there is one; `backup-key-weak`; what the store reports.
@@ -39,9 +41,10 @@ impl Repository {
         backup_key: &Secret,
         options: InitOptions,
     ) -> Result<(Self, Identity)> {
-        crate::keys::check_backup_key(backup_key)?;
-        let _ = (store, options);
-        later()
+        let (config, identity) = create::init(&store, backup_key, &options)
+            .await
+            .doing(|| format!("making a backup repository in {}", store.url()))?;
+        Ok((Self { store, config: Arc::new(config) }, identity))
     }
 
     /// Opens a repository without any key: enough to list, to make backups and to check objects.
@@ -49,7 +52,16 @@ impl Repository {
     /// # Errors
     /// `repository-missing`, `repository-corrupt`, `repository-newer`; what the store reports.
     pub async fn open(store: Arc<dyn BackupStore>) -> Result<Self> {
-        Ok(Self { store })
+        let content = match store.get(layout::CONFIG).await {
+            Ok(content) => content,
+            Err(e) if e.is(&codes::OBJECT_MISSING) => {
+                let text = format!("there is no backup repository in {}", store.url());
+                return Err(Error::new(&codes::REPOSITORY_MISSING, text));
+            }
+            Err(e) => return Err(e),
+        };
+        let config = Config::parse(&content).doing(|| format!("opening {}", store.url()))?;
+        Ok(Self { store, config: Arc::new(config) })
     }
 
     /// The store.
@@ -59,7 +71,7 @@ impl Repository {
 
     /// The repository's own id: 32 hex digits.
     pub fn id(&self) -> &str {
-        ""
+        &self.config.id
     }
 
     /// The identity, unwrapped with the backup key. Takes a second of computing on purpose.
@@ -67,8 +79,9 @@ impl Repository {
     /// # Errors
     /// `backup-key-wrong`; `repository-corrupt` when the key objects are gone or damaged.
     pub async fn unlock(&self, backup_key: &Secret) -> Result<Identity> {
-        let _ = backup_key;
-        later()
+        create::unlock(&self.store, &self.config, backup_key)
+            .await
+            .doing(|| format!("opening {}", self.store.url()))
     }
 
     /// The backups, oldest first, from their clear summaries. Needs no key, and checks no signature.
@@ -76,7 +89,27 @@ impl Repository {
     /// # Errors
     /// What the store reports. A summary that cannot be read is listed as unreadable instead.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
-        later()
+        let mut list = SnapshotList::default();
+        for object in self.store.list(layout::SNAPSHOTS).await? {
+            let Some(name) = summary_name(&object.key) else { continue };
+            match self.read_summary(&object.key, name).await {
+                Ok(summary) => list.summaries.push(summary),
+                // It was deleted since it was listed.
+                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
+                    list.unreadable.push((object.key, e));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        list.summaries.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(list)
+    }
+
+    async fn read_summary(&self, key: &str, name: &str) -> Result<Summary> {
+        let summary = Summary::parse(&self.store.get(key).await?).doing(|| format!("reading {key}"))?;
+        summary.check_place(name, &self.config.id)?;
+        Ok(summary)
     }
 
     /// One backup by its id, or the newest one for `latest`.
@@ -84,13 +117,26 @@ impl Repository {
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
     pub async fn find(&self, id: &str) -> Result<Summary> {
-        Err(Error::new(&codes::BACKUP_UNKNOWN, format!("there is no backup {id}")))
+        let unknown = |text: String| {
+            Error::new(&codes::BACKUP_UNKNOWN, text)
+                .with_hint("list the backups that exist with `cloudron machine backup list`")
+        };
+        if id == "latest" {
+            let newest = self.snapshots().await?.summaries.pop();
+            return newest.ok_or_else(|| unknown(format!("there is no backup in {}", self.store.url())));
+        }
+        let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
+        let parsed: BackupId = id.parse().map_err(|_| missing())?;
+        match self.read_summary(&layout::summary(&parsed), id).await {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => Err(missing()),
+            other => other,
+        }
     }
 
     /// Makes a backup. It is listed only once everything it needs is stored.
     ///
     /// Files that cannot be read, or that change while being read, are warned of and counted in
-    /// [`Summary::errors`]; they do not stop it.
+    /// [`Summary::errors`] and [`Summary::warnings`]; they do not stop it.
     ///
     /// # Errors
     /// `source-missing` when no source exists, `source-invalid`, `backup-exists`, `repository-other`, what the
@@ -102,8 +148,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Summary> {
-        let _ = (keys, request, progress, cancel);
-        later()
+        let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
+        let doing = format!("making the backup {}", request.id);
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::backup::run(store, &config, &keys, &request, &progress, stop)
+        })
+        .await
+        .doing(|| doing)
     }
 
     /// Restores a backup, checking every hash. What fails is in the report, which the caller must look at.
@@ -119,8 +170,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RestoreReport> {
-        let _ = (identity, id, request, progress, cancel);
-        later()
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let (backup, request) = (id.clone(), request.clone());
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::restore::run(store, &config, &identity, &backup, &request, &progress, stop)
+        })
+        .await
+        .doing(|| format!("restoring the backup {id}"))
     }
 
     /// Reads back what a restore with this request wrote, and compares it with the backup.
@@ -135,8 +191,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CompareReport> {
-        let _ = (identity, id, request, progress, cancel);
-        later()
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let (backup, request) = (id.clone(), request.clone());
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::restore::compare::run(store, &config, &identity, &backup, &request, &progress, stop)
+        })
+        .await
+        .doing(|| format!("comparing with the backup {id}"))
     }
 
     /// Checks the repository. Without the identity, that every object is there and has the bytes that were
@@ -151,8 +212,12 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<VerifyReport> {
-        let _ = (depth, identity, progress, cancel);
-        later()
+        let (config, identity, progress) = (self.config.clone(), identity.cloned(), progress.clone());
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::verify::run(store, &config, depth, identity.as_ref(), &progress, stop)
+        })
+        .await
+        .doing(|| format!("verifying {}", self.store.url()))
     }
 
     /// Writes a backup as one plain tar (POSIX pax), as a stream. Gives the output back.
@@ -167,8 +232,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<W> {
-        let _ = (identity, id, output, progress, cancel);
-        later()
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let backup = id.clone();
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::restore::export::run(store, &config, &identity, &backup, output, &progress, stop)
+        })
+        .await
+        .doing(|| format!("exporting the backup {id}"))
     }
 
     /// Copies what another store lacks of this repository, without any key, in the order in which a copy
@@ -183,7 +253,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
-        let _ = (target, progress, cancel);
-        later()
+        crate::copy::run(&self.store, &target, &self.config.id, progress, cancel)
+            .await
+            .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
     }
+}
+
+/// The backup's id in the key of a summary.
+pub(crate) fn summary_name(key: &str) -> Option<&str> {
+    key.strip_prefix(layout::SNAPSHOTS)?.strip_suffix(".json")
 }

@@ -2,8 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use cloudron_core::{BackupId, Error};
+use cloudron_core::{BackupId, Error, Result};
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::sign;
+use crate::codes;
+
+/// The version of the summary's format.
+pub(crate) const SCHEMA: u32 = 1;
+/// What the signed text starts with, so that the signature counts for nothing else.
+const SIGNED: &[u8] = b"cloudron-backup summary v1\n";
 
 /// The manifest that a summary stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +75,53 @@ pub struct Summary {
     pub manifest: ManifestRef,
 }
 
+impl Summary {
+    /// Reads the object `snapshots/<id>.json`.
+    ///
+    /// # Errors
+    /// `snapshot-corrupt`, `repository-newer`.
+    pub(crate) fn parse(content: &[u8]) -> Result<Self> {
+        let corrupt = |e: serde_json::Error| {
+            Error::new(&codes::SNAPSHOT_CORRUPT, format!("the summary cannot be read: {e}"))
+        };
+        let value: Value = serde_json::from_slice(content).map_err(corrupt)?;
+        match value.get("schema").and_then(Value::as_u64) {
+            Some(n) if n > u64::from(SCHEMA) => {
+                let text = format!("the summary has format {n}, which this program does not know");
+                Err(Error::new(&codes::REPOSITORY_NEWER, text))
+            }
+            _ => serde_json::from_value(value).map_err(corrupt),
+        }
+    }
+
+    /// Checks that the summary is where it belongs, and was not put in the place of another one.
+    pub(crate) fn check_place(&self, name: &str, repository: &str) -> Result<()> {
+        if self.id.as_str() == name && self.repository == repository {
+            return Ok(());
+        }
+        let text = format!("the summary of {name} is that of {} in repository {}", self.id, self.repository);
+        Err(Error::new(&codes::SNAPSHOT_CORRUPT, text))
+    }
+
+    /// The object, signed.
+    pub(crate) fn sign(&self, key: &SigningKey) -> Vec<u8> {
+        sign::signed_json(self, SIGNED, key)
+    }
+}
+
+/// Checks the signature of a summary, over all that is in it, what this program does not know included.
+///
+/// # Errors
+/// `snapshot-forged`; `snapshot-corrupt` for what is not JSON.
+pub(crate) fn check_signature(content: &[u8], key: &VerifyingKey) -> Result<()> {
+    let value: Value = serde_json::from_slice(content)
+        .map_err(|e| Error::new(&codes::SNAPSHOT_CORRUPT, format!("the summary cannot be read: {e}")))?;
+    if sign::is_signed(&value, SIGNED, key) {
+        return Ok(());
+    }
+    Err(Error::new(&codes::SNAPSHOT_FORGED, "the summary is not signed by a key of this repository"))
+}
+
 /// The backups of a repository.
 #[derive(Debug, Default)]
 pub struct SnapshotList {
@@ -72,4 +129,57 @@ pub struct SnapshotList {
     pub summaries: Vec<Summary>,
     /// The summaries that could not, by object key.
     pub unreadable: Vec<(String, Error)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Summary {
+        Summary {
+            schema: SCHEMA,
+            id: "backup_2026-01-02T03-04-05Z_v1.0.0".parse().unwrap(),
+            repository: "ab".into(),
+            sequence: 1,
+            time: jiff::Timestamp::UNIX_EPOCH,
+            version: "1.0.0".into(),
+            host: "höst \"x\"".into(),
+            fqdn: String::new(),
+            sources: vec![SourceRef { name: "n".into(), path: "/p".into() }],
+            entries: BTreeMap::from([("file".into(), 1)]),
+            files: 1,
+            bytes: 2,
+            added_bytes: 3,
+            errors: 0,
+            warnings: 0,
+            duration_ms: 4,
+            manifest: ManifestRef { size: 5, sha256: "00".into() },
+        }
+    }
+
+    #[test]
+    fn a_summary_that_was_changed_anywhere_is_forged() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let object = example().sign(&key);
+        check_signature(&object, &key.verifying_key()).unwrap();
+        assert_eq!(Summary::parse(&object).unwrap(), example());
+        let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
+        assert!(check_signature(&object, &other).unwrap_err().is(&codes::SNAPSHOT_FORGED));
+        let text = String::from_utf8(object).unwrap();
+        for (from, to) in
+            [("\"bytes\": 2", "\"bytes\": 9"), ("/p", "/q"), ("\"files\"", "\"extra\": 1, \"files\"")]
+        {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text);
+            let error = check_signature(changed.as_bytes(), &key.verifying_key()).unwrap_err();
+            assert!(error.is(&codes::SNAPSHOT_FORGED), "{to}");
+        }
+    }
+
+    #[test]
+    fn the_layout_of_the_json_does_not_matter_to_the_signature() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let value: Value = serde_json::from_slice(&example().sign(&key)).unwrap();
+        check_signature(value.to_string().as_bytes(), &key.verifying_key()).unwrap();
+    }
 }

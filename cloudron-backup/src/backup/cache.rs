@@ -1,0 +1,134 @@
+//! The listing of files as they were at the last backup, so that what did not change is not read again.
+//!
+//! It is written and read in the order of the walk, so that a million files take no memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::walk::in_order;
+use crate::files::meta::Meta;
+use crate::manifest::Entry;
+
+const VERSION: u32 = 1;
+const NAME: &str = "files";
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Head {
+    cache: u32,
+    repository: String,
+}
+
+/// A file as it was: what tells that it changed, and its line in the manifest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CachedFile {
+    #[serde(rename = "c")]
+    ctime: (i64, u32),
+    #[serde(rename = "i")]
+    ino: u64,
+    #[serde(rename = "e")]
+    pub(super) entry: Entry,
+}
+
+impl CachedFile {
+    /// Whether the file is as it was then. A change of anything in a file, or of its attributes, moves ctime.
+    pub(super) fn is_current(&self, meta: &Meta) -> bool {
+        (self.ctime, self.ino, self.entry.mtime, self.entry.size)
+            == (meta.ctime, meta.ino, meta.mtime, meta.size)
+    }
+}
+
+/// Reads the listing alongside the walk.
+pub(super) struct CacheReader {
+    lines: BufReader<File>,
+    head: Option<CachedFile>,
+}
+
+impl CacheReader {
+    /// The listing of that repository in a folder, if there is one that can be used.
+    pub(super) fn open(dir: &Path, repository: &str) -> Option<Self> {
+        let mut lines = BufReader::with_capacity(256 << 10, File::open(dir.join(NAME)).ok()?);
+        let mut line = Vec::new();
+        lines.read_until(b'\n', &mut line).ok()?;
+        let head: Head = serde_json::from_slice(&line).ok()?;
+        let expected = Head { cache: VERSION, repository: repository.to_owned() };
+        let mut this = (head == expected).then_some(Self { lines, head: None })?;
+        this.advance();
+        Some(this)
+    }
+
+    fn advance(&mut self) {
+        let mut line = Vec::new();
+        // A damaged line ends the use of the listing: the files behind it are read.
+        self.head = match self.lines.read_until(b'\n', &mut line) {
+            Ok(n) if n > 0 => serde_json::from_slice(&line).ok(),
+            _ => None,
+        };
+    }
+
+    /// The file of that path. Paths must be asked for in the order of the walk.
+    pub(super) fn find(&mut self, path: &[u8]) -> Option<CachedFile> {
+        loop {
+            match in_order(&self.head.as_ref()?.entry.path_bytes(), path) {
+                std::cmp::Ordering::Less => self.advance(),
+                std::cmp::Ordering::Greater => return None,
+                std::cmp::Ordering::Equal => {
+                    let found = self.head.take();
+                    self.advance();
+                    return found;
+                }
+            }
+        }
+    }
+}
+
+/// Writes the listing for the next backup.
+pub(super) struct CacheWriter {
+    file: BufWriter<NamedTempFile>,
+    target: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    c: (i64, u32),
+    i: u64,
+    e: &'a Entry,
+}
+
+impl CacheWriter {
+    pub(super) fn new(dir: &Path, repository: &str) -> Result<Self> {
+        // Temporary files are made with mode 0600, and the listing keeps it.
+        let file =
+            tempfile::Builder::new().prefix(".tmp-files-").tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
+        let mut this = Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(NAME) };
+        this.line(&Head { cache: VERSION, repository: repository.to_owned() })?;
+        Ok(this)
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<()> {
+        let written = serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from);
+        written.and_then(|()| self.file.write_all(b"\n")).map_err(|e| Error::io(&self.target, e))
+    }
+
+    pub(super) fn add(&mut self, stamp: Stamp, entry: &Entry) -> Result<()> {
+        self.line(&Line { c: stamp.ctime, i: stamp.ino, e: entry })
+    }
+
+    /// Puts it in the place of the old one.
+    pub(super) fn publish(self) -> Result<()> {
+        let file = self.file.into_inner().map_err(|e| Error::io(&self.target, e.into_error()))?;
+        file.persist(&self.target).map_err(|e| Error::io(&self.target, e.error))?;
+        Ok(())
+    }
+}
+
+/// What the listing keeps of a file beside its line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stamp {
+    pub(super) ctime: (i64, u32),
+    pub(super) ino: u64,
+}

@@ -1,0 +1,185 @@
+//! Reading one file: all of it, or to chunks.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom};
+
+use cloudron_core::Result;
+use rustix::fs::{FileType, fstat};
+use sha2::{Digest, Sha256};
+
+use super::entries::Writer;
+use crate::chunk::ChunkId;
+use crate::chunk::cut::Cutter;
+use crate::files::meta::Meta;
+use crate::files::sparse::{SparseReader, Step, Stretch};
+use crate::manifest::Extent;
+
+/// A file that changes is read so often at most; a large one less often.
+const ATTEMPTS: u32 = 3;
+const LARGE: u64 = 256 << 20;
+
+/// What became of a file's content.
+pub(super) enum Stored {
+    /// It is small: here it is.
+    Small { content: Vec<u8>, sha256: ChunkId },
+    /// It is on its way to the store.
+    Large { size: u64, sha256: ChunkId, extents: Vec<Extent> },
+}
+
+/// A file that was read.
+pub(super) struct Read {
+    pub(super) meta: Meta,
+    pub(super) stored: Stored,
+    /// Whether it was the same before and after.
+    pub(super) steady: bool,
+}
+
+impl Writer<'_> {
+    /// Reads a file, again when it changed meanwhile. The inner error is the file's, the outer one is fatal.
+    pub(super) fn read(&mut self, file: &File) -> Result<std::io::Result<Read>> {
+        let stat = || fstat(file).map(Meta::from).map_err(std::io::Error::from);
+        let mut attempt = 1;
+        loop {
+            let before = match stat() {
+                Ok(meta) if meta.kind == FileType::RegularFile => meta,
+                Ok(_) => return Ok(Err(std::io::Error::other("it became something other than a file"))),
+                Err(e) => return Ok(Err(e)),
+            };
+            let read = match self.read_once(file, &before)? {
+                Ok(stored) => stat().map(|after| (stored, before.same_content(&after))),
+                Err(e) => Err(e),
+            };
+            let (stored, steady) = match read {
+                Ok(read) => read,
+                Err(e) => return Ok(Err(e)),
+            };
+            if steady || attempt >= ATTEMPTS || before.size > LARGE * u64::from(ATTEMPTS - attempt) {
+                return Ok(Ok(Read { meta: before, stored, steady }));
+            }
+            attempt += 1;
+        }
+    }
+
+    fn read_once(&mut self, file: &File, meta: &Meta) -> Result<std::io::Result<Stored>> {
+        let mut position = file;
+        if let Err(e) = position.seek(SeekFrom::Start(0)) {
+            return Ok(Err(e));
+        }
+        if meta.size >= u64::from(self.chunking.small_file) {
+            return self.read_large(file, meta);
+        }
+        let mut content = Vec::with_capacity(usize::try_from(meta.size).unwrap_or(0));
+        if let Err(e) = file.take(meta.size).read_to_end(&mut content) {
+            return Ok(Err(e));
+        }
+        self.task.advance(content.len() as u64);
+        let sha256 = ChunkId(Sha256::digest(&content).into());
+        Ok(Ok(Stored::Small { content, sha256 }))
+    }
+
+    fn read_large(&mut self, file: &File, meta: &Meta) -> Result<std::io::Result<Stored>> {
+        let mut reader = SparseReader::new(file, meta.size, meta.sparse);
+        let mut cutter = Cutter::new(self.chunking);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (mut hash, mut size, mut chunks, mut stretches) = (Sha256::new(), 0, VecDeque::new(), Vec::new());
+        let result = loop {
+            self.stop.check()?;
+            let step = match reader.next(&mut buffer) {
+                Ok(step) => step,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => break Err(e),
+            };
+            match step {
+                Step::End => break Ok(()),
+                Step::Hole(length) => {
+                    hash_zeros(&mut hash, length);
+                    size += length;
+                    stretches.push(Stretch::Hole(length));
+                    self.task.advance(length);
+                }
+                Step::Data(length) => {
+                    hash.update(&buffer[..length]);
+                    size += length as u64;
+                    lengthen(&mut stretches, length as u64);
+                    cutter.push(&buffer[..length], |chunk| self.keep(chunk, &mut chunks))?;
+                    self.task.advance(length as u64);
+                }
+            }
+        };
+        self.buffer = buffer;
+        if let Err(e) = result {
+            return Ok(Err(e));
+        }
+        cutter.finish(|chunk| self.keep(chunk, &mut chunks))?;
+        let sha256 = ChunkId(hash.finalize().into());
+        Ok(Ok(Stored::Large { size, sha256, extents: extents(&stretches, chunks) }))
+    }
+
+    fn keep(&mut self, chunk: &[u8], chunks: &mut VecDeque<(ChunkId, u32)>) -> Result<()> {
+        let length = u32::try_from(chunk.len()).expect("a chunk is shorter than 4 GiB");
+        let id = self.store(chunk.to_vec())?;
+        chunks.push_back((id, length));
+        Ok(())
+    }
+}
+
+fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
+    match stretches.last_mut() {
+        Some(Stretch::Data(data)) => *data += length,
+        _ => stretches.push(Stretch::Data(length)),
+    }
+}
+
+pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64) {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    while length > 0 {
+        let part = length.min(ZEROS.len() as u64);
+        hash.update(&ZEROS[..part as usize]);
+        length -= part;
+    }
+}
+
+/// Lays the chunks, which were cut from all data of a file in one stream, into its stretches of data.
+fn extents(stretches: &[Stretch], mut chunks: VecDeque<(ChunkId, u32)>) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    let mut used = 0;
+    for stretch in stretches {
+        let mut left = match stretch {
+            Stretch::Hole(length) => {
+                extents.push(Extent::Hole(*length));
+                continue;
+            }
+            Stretch::Data(length) => *length,
+        };
+        while left > 0 {
+            let Some((chunk, whole)) = chunks.front().copied() else { return extents };
+            let length = u32::try_from(left).unwrap_or(u32::MAX).min(whole - used);
+            extents.push(Extent::Data { chunk, length, offset: used });
+            left -= u64::from(length);
+            used += length;
+            if used == whole {
+                chunks.pop_front();
+                used = 0;
+            }
+        }
+    }
+    extents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_laid_across_holes() {
+        let (a, b) = (ChunkId([1; 32]), ChunkId([2; 32]));
+        let stretches =
+            [Stretch::Data(3), Stretch::Hole(9), Stretch::Data(4), Stretch::Hole(1), Stretch::Data(3)];
+        let found = extents(&stretches, VecDeque::from([(a, 5), (b, 5)]));
+        let data = |chunk, length, offset| Extent::Data { chunk, length, offset };
+        let expected =
+            [data(a, 3, 0), Extent::Hole(9), data(a, 2, 3), data(b, 2, 0), Extent::Hole(1), data(b, 3, 2)];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,331 @@
+//! Turning what the walk finds into lines of the manifest, and small files into runs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, SystemTime};
+
+use cloudron_core::{Progress, Result, Task};
+use rustix::fs::{FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use super::cache::{CacheReader, CacheWriter, CachedFile, Stamp};
+use super::content::{Read, Stored};
+use super::pipeline::Uploads;
+use crate::bridge::Stop;
+use crate::chunk::cut::Chunking;
+use crate::chunk::{ChunkId, ChunkNamer};
+use crate::files::meta::Meta;
+use crate::files::owners::Owners;
+use crate::files::xattrs;
+use crate::index::Index;
+use crate::manifest::{Entry, Extent, Kind, ManifestWriter};
+
+/// So many entries wait for a run at most.
+const MAX_WAITING: usize = 4096;
+/// A file that was changed later than this before it was looked at may change again without a trace: clocks of
+/// file systems are coarse.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What a backup came to so far.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) kinds: BTreeMap<Kind, u64>,
+    pub(super) bytes: u64,
+    pub(super) errors: u64,
+    pub(super) warnings: u64,
+}
+
+impl Counts {
+    /// That many things are missing from the backup, and were warned of.
+    pub(super) fn failed(&mut self, n: u64) {
+        self.errors += n;
+        self.warnings += n;
+    }
+}
+
+/// Small files on the way into one chunk, and the entries behind the first of them, which keep their order.
+#[derive(Default)]
+pub(super) struct Run {
+    content: Vec<u8>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    entry: Entry,
+    stamp: Option<Stamp>,
+    /// Where the content is in the run.
+    place: Option<(u32, u32)>,
+}
+
+/// Takes what the walk finds.
+pub(super) struct Writer<'a> {
+    pub(super) chunking: Chunking,
+    pub(super) namer: ChunkNamer,
+    pub(super) index: &'a Index,
+    pub(super) uploads: &'a Uploads<'a>,
+    pub(super) manifest: ManifestWriter,
+    pub(super) old: Option<CacheReader>,
+    pub(super) new: Option<CacheWriter>,
+    pub(super) owners: Owners,
+    pub(super) run: Run,
+    /// The first path of each file that has several.
+    pub(super) links: HashMap<(u64, u64), Vec<u8>>,
+    pub(super) sent: HashSet<ChunkId>,
+    pub(super) counts: Counts,
+    pub(super) stop: &'a Stop,
+    pub(super) progress: &'a Progress,
+    pub(super) task: &'a Task,
+    pub(super) buffer: Vec<u8>,
+}
+
+/// What is left when everything was taken.
+pub(super) struct Written {
+    pub(super) manifest: ManifestWriter,
+    pub(super) counts: Counts,
+    pub(super) cache: Option<CacheWriter>,
+}
+
+fn show(path: &[u8]) -> std::path::Display<'_> {
+    std::path::Path::new(OsStr::from_bytes(path)).display()
+}
+
+impl Writer<'_> {
+    fn warn(&mut self, text: String) {
+        self.counts.warnings += 1;
+        self.progress.warn(text);
+    }
+
+    /// Something that the walk could not read. What has just vanished is no failure.
+    pub(super) fn unreadable(&mut self, path: &[u8], error: std::io::Error) -> Result<()> {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            self.warn(format!("{} vanished while the backup was made", show(path)));
+        } else {
+            self.counts.errors += 1;
+            self.warn(format!("{} is not in the backup: {error}", show(path)));
+        }
+        Ok(())
+    }
+
+    fn entry(&self, kind: Kind, path: &[u8], meta: &Meta) -> Entry {
+        let mut entry = Entry::new(kind, path);
+        entry.mode = meta.mode;
+        (entry.uid, entry.gid) = (meta.uid, meta.gid);
+        entry.user = self.owners.user(meta.uid).map(str::to_owned);
+        entry.group = self.owners.group(meta.gid).map(str::to_owned);
+        entry.mtime = meta.mtime;
+        entry
+    }
+
+    pub(super) fn folder(&mut self, path: &[u8], folder: &File, meta: &Meta) -> Result<()> {
+        let mut entry = self.entry(Kind::Dir, path, meta);
+        self.keep_xattrs(&mut entry, path, xattrs::of_file(folder));
+        self.put(entry, None, None)
+    }
+
+    fn keep_xattrs(&mut self, entry: &mut Entry, path: &[u8], found: std::io::Result<xattrs::Xattrs>) {
+        match found {
+            Ok(found) => entry.set_xattrs(&found),
+            Err(e) => {
+                self.warn(format!("{}: its extended attributes are not in the backup: {e}", show(path)))
+            }
+        }
+    }
+
+    /// The entry of a further name of a file, or nothing for the first one.
+    fn further_name(&self, path: &[u8], meta: &Meta) -> Option<Entry> {
+        let first = self.links.get(&(meta.dev, meta.ino)).filter(|_| meta.nlink > 1)?;
+        let mut entry = Entry::new(Kind::Hardlink, path);
+        entry.set_target(first);
+        Some(entry)
+    }
+
+    fn remember_name(&mut self, path: &[u8], meta: &Meta) {
+        if meta.nlink > 1 {
+            self.links.insert((meta.dev, meta.ino), path.to_vec());
+        }
+    }
+
+    /// What is neither a folder nor a regular file.
+    pub(super) fn special(
+        &mut self,
+        path: &[u8],
+        folder: BorrowedFd<'_>,
+        name: &CStr,
+        meta: &Meta,
+    ) -> Result<()> {
+        if let Some(entry) = self.further_name(path, meta) {
+            return self.put(entry, None, None);
+        }
+        let kind = match meta.kind {
+            FileType::Symlink => Kind::Symlink,
+            FileType::Fifo => Kind::Fifo,
+            FileType::BlockDevice => Kind::Block,
+            FileType::CharacterDevice => Kind::Char,
+            _ => {
+                self.progress.note(format!("{} is a socket and is left out", show(path)));
+                return Ok(());
+            }
+        };
+        let mut entry = self.entry(kind, path, meta);
+        match kind {
+            Kind::Symlink => match rustix::fs::readlinkat(folder, name, Vec::new()) {
+                Ok(target) => entry.set_target(target.to_bytes()),
+                Err(e) => return self.unreadable(path, e.into()),
+            },
+            Kind::Block | Kind::Char => entry.rdev = meta.rdev,
+            _ => {}
+        }
+        let found = xattrs::of_name(folder, OsStr::from_bytes(name.to_bytes()));
+        self.keep_xattrs(&mut entry, path, found);
+        self.remember_name(path, meta);
+        self.put(entry, None, None)
+    }
+
+    /// A regular file.
+    pub(super) fn file(
+        &mut self,
+        path: &[u8],
+        folder: BorrowedFd<'_>,
+        name: &CStr,
+        meta: Meta,
+    ) -> Result<()> {
+        if let Some(entry) = self.further_name(path, &meta) {
+            return self.put(entry, None, None);
+        }
+        let known = self.old.as_mut().and_then(|old| old.find(path));
+        if let Some(known) = known.filter(|k| self.is_unchanged(k, &meta)) {
+            let mut entry = self.entry(Kind::File, path, &meta);
+            entry.size = meta.size;
+            entry.sha256 = known.entry.sha256;
+            entry.take_xattrs_of(&known.entry);
+            entry.extents = known.entry.extents;
+            self.task.advance(meta.size);
+            self.remember_name(path, &meta);
+            return self.put(entry, Some(Stamp { ctime: meta.ctime, ino: meta.ino }), None);
+        }
+        match open(folder, name) {
+            Ok(file) => self.opened(path, &file),
+            Err(e) => self.unreadable(path, e),
+        }
+    }
+
+    fn is_unchanged(&self, known: &CachedFile, meta: &Meta) -> bool {
+        let stored = |extent: &Extent| match extent {
+            Extent::Data { chunk, .. } => self.index.contains(chunk),
+            Extent::Hole(_) => true,
+        };
+        known.is_current(meta) && known.entry.sha256.is_some() && known.entry.extents.iter().all(stored)
+    }
+
+    fn opened(&mut self, path: &[u8], file: &File) -> Result<()> {
+        let looked = SystemTime::now();
+        let Read { meta, stored, steady } = match self.read(file)? {
+            Ok(read) => read,
+            Err(e) => return self.unreadable(path, e),
+        };
+        if !steady {
+            let text =
+                format!("{} changed while it was read; it is in the backup as it was seen", show(path));
+            self.warn(text);
+        }
+        let mut entry = self.entry(Kind::File, path, &meta);
+        self.keep_xattrs(&mut entry, path, xattrs::of_file(file));
+        let stamp =
+            (steady && is_settled(meta.ctime, looked)).then_some(Stamp { ctime: meta.ctime, ino: meta.ino });
+        self.remember_name(path, &meta);
+        match stored {
+            Stored::Small { content, sha256 } => {
+                entry.size = content.len() as u64;
+                entry.sha256 = Some(sha256);
+                self.put_small(entry, stamp, &content)
+            }
+            Stored::Large { size, sha256, extents } => {
+                entry.size = size;
+                entry.sha256 = Some(sha256);
+                entry.extents = extents;
+                self.put(entry, stamp, None)
+            }
+        }
+    }
+
+    /// Adds a small file to the run, and closes the run where its content says so, so that runs of the same
+    /// files are cut in the same places the next time.
+    fn put_small(&mut self, entry: Entry, stamp: Option<Stamp>, content: &[u8]) -> Result<()> {
+        if content.is_empty() {
+            return self.put(entry, stamp, None);
+        }
+        let place = (self.run.content.len() as u32, content.len() as u32);
+        let cut_here = entry.sha256.is_some_and(|s| s.0[0] < 8);
+        self.run.content.extend_from_slice(content);
+        self.put(entry, stamp, Some(place))?;
+        let length = self.run.content.len();
+        if length >= self.chunking.run as usize || (cut_here && length >= self.chunking.run as usize / 2) {
+            self.close_run()?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, entry: Entry, stamp: Option<Stamp>, place: Option<(u32, u32)>) -> Result<()> {
+        *self.counts.kinds.entry(entry.kind).or_default() += 1;
+        self.counts.bytes += entry.size;
+        self.run.waiting.push(Waiting { entry, stamp, place });
+        if self.run.content.is_empty() || self.run.waiting.len() >= MAX_WAITING {
+            self.close_run()?;
+        }
+        Ok(())
+    }
+
+    /// Stores the run as a chunk and writes the lines that waited for it.
+    fn close_run(&mut self) -> Result<()> {
+        let content = std::mem::take(&mut self.run.content);
+        let mut waiting = std::mem::take(&mut self.run.waiting);
+        let chunk = (!content.is_empty()).then(|| self.store(content)).transpose()?;
+        for Waiting { mut entry, stamp, place } in waiting.drain(..) {
+            if let (Some(chunk), Some((offset, length))) = (chunk, place) {
+                entry.extents = vec![Extent::Data { chunk, length, offset }];
+            }
+            self.manifest.entry(&mut entry)?;
+            if let (Some(new), Some(stamp)) = (&mut self.new, stamp) {
+                new.add(stamp, &entry)?;
+            }
+        }
+        self.run.waiting = waiting;
+        Ok(())
+    }
+
+    /// Stores a chunk unless it is there.
+    pub(super) fn store(&mut self, content: Vec<u8>) -> Result<ChunkId> {
+        let id = self.namer.name(&content);
+        if !self.index.contains(&id) && self.sent.insert(id) {
+            self.uploads.store(id, content)?;
+        }
+        Ok(id)
+    }
+
+    /// Writes what still waits.
+    pub(super) fn finish(mut self) -> Result<Written> {
+        self.close_run()?;
+        Ok(Written { manifest: self.manifest, counts: self.counts, cache: self.new })
+    }
+}
+
+/// Opens a file for reading without following a link, waiting for a fifo, or marking it as read.
+fn open(folder: BorrowedFd<'_>, name: &CStr) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = match openat(folder, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // Only the owner may ask for that.
+        Err(Errno::PERM) => openat(folder, name, flags, Mode::empty()),
+        other => other,
+    };
+    Ok(File::from(opened?))
+}
+
+/// Whether a change after `looked` would surely leave another ctime.
+fn is_settled(ctime: (i64, u32), looked: SystemTime) -> bool {
+    let now = looked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let limit = i64::try_from(now.saturating_sub(SETTLED).as_secs()).unwrap_or(0);
+    ctime.0 < limit
+}

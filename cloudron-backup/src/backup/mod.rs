@@ -1,0 +1,257 @@
+//! Making a backup.
+
+mod cache;
+mod content;
+pub(crate) use content::hash_zeros;
+mod entries;
+mod pipeline;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cloudron_core::{Error, Progress, Result, Unit};
+use sha2::{Digest, Sha256};
+
+use crate::bridge::{Blocking, Stop};
+use crate::chunk::ChunkNamer;
+use crate::encrypt::{AgeIdentities, AgeRecipients};
+use crate::files::exclude::Excludes;
+use crate::index::{Index, Packs};
+use crate::keys::WriterKeys;
+use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
+use crate::repository::config::{Config, whole_second};
+use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, summary};
+use crate::{codes, layout};
+use entries::Writer;
+
+/// What a run needs of everything around it.
+struct Context<'a> {
+    store: &'a Blocking,
+    config: &'a Config,
+    keys: &'a WriterKeys,
+    request: &'a BackupRequest,
+    progress: &'a Progress,
+    stop: &'a Stop,
+}
+
+/// Makes a backup, from the first look at the store to the summary.
+pub(crate) fn run(
+    store: &Blocking,
+    config: &Config,
+    keys: &WriterKeys,
+    request: &BackupRequest,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Summary> {
+    let begun = Instant::now();
+    let context = Context { store, config, keys, request, progress, stop };
+    config.check_writer(keys)?;
+    if store.head(&layout::summary(&request.id))?.is_some() {
+        return Err(exists(request));
+    }
+    let sources = sources(request, progress)?;
+    let cache_dir = request.cache_dir.as_ref().map(|dir| dir.join(&config.id));
+    if let Some(dir) = &cache_dir {
+        crate::files::private_folder(dir)?;
+    }
+    let index = known_chunks(&context, cache_dir.as_deref())?;
+    let done = write_all(&context, &sources, &index, cache_dir.as_deref())?;
+    publish(&context, sources, done, begun)
+}
+
+fn exists(request: &BackupRequest) -> Error {
+    Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {} already", request.id))
+}
+
+/// The sources, each with its type, those inside of another one left out, in the order of the walk.
+fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSource>> {
+    let mut found: Vec<HeaderSource> = Vec::new();
+    let mut first_failure = None;
+    for source in &request.sources {
+        let invalid = |why: &str| {
+            let text = format!("{} {why}", source.path.display());
+            Error::new(&codes::SOURCE_INVALID, text)
+        };
+        if !source.path.is_absolute()
+            || source.path.components().any(|c| c == std::path::Component::ParentDir)
+        {
+            return Err(invalid("is not an absolute path"));
+        }
+        // Writes it in one way: no final slash, no doubled ones.
+        let path: PathBuf = source.path.components().collect();
+        if path.to_str().is_none() {
+            return Err(invalid("is not UTF-8"));
+        }
+        let kind = match std::fs::metadata(&path) {
+            Ok(m) if m.is_dir() => Kind::Dir,
+            Ok(m) if m.is_file() => Kind::File,
+            Ok(_) => return Err(invalid("is neither a folder nor a file")),
+            Err(e) => {
+                progress.warn(format!("{} is left out: {e}", path.display()));
+                first_failure.get_or_insert((path, e));
+                continue;
+            }
+        };
+        found.push(HeaderSource { name: source.name.clone(), path, kind });
+    }
+    if let (true, Some((path, e))) = (found.is_empty(), first_failure) {
+        return Err(Error::new(&codes::SOURCE_MISSING, format!("{}: {e}", path.display())));
+    }
+    if found.is_empty() {
+        return Err(Error::new(&codes::SOURCE_INVALID, "there is nothing to back up: no folder was given"));
+    }
+    found.sort_by(|a, b| walk::in_order(path_bytes(&a.path), path_bytes(&b.path)));
+    Ok(found)
+}
+
+pub(crate) fn path_bytes(path: &Path) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
+}
+
+/// The chunks that are in the store. A pack that is gone or has another size does not count, so that what
+/// was in it is stored again.
+fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
+    let packs = Packs::list(context.store, false)?;
+    let key = AgeIdentities::parse([&context.keys.index_identity])?;
+    let index = Index::load(context.store, &key, cache, &packs, context.stop)?;
+    for (object, error) in &index.unusable {
+        let text = format!("{object} cannot be used, what it lists is stored again where needed: {error}");
+        context.progress.warn(text);
+    }
+    Ok(index)
+}
+
+/// What the writing of files, packs and index came to.
+struct Done {
+    manifest: tempfile::NamedTempFile,
+    counts: entries::Counts,
+    added: u64,
+    cache: Option<cache::CacheWriter>,
+}
+
+fn write_all(
+    context: &Context<'_>,
+    sources: &[HeaderSource],
+    index: &Index,
+    cache_dir: Option<&Path>,
+) -> Result<Done> {
+    let data = AgeRecipients::parse(&context.config.recipients.data)?;
+    let for_index = context.config.recipients.data.iter().chain(&context.config.recipients.index);
+    let for_index = AgeRecipients::parse(for_index)?;
+    let header = Header {
+        manifest: crate::manifest::VERSION,
+        id: context.request.id.to_string(),
+        repository: context.config.id.clone(),
+        sources: sources.to_vec(),
+    };
+    let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+    let manifest = ManifestWriter::new(&scratch, &data, &header)?;
+    let old = cache_dir.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
+    let new = cache_dir.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
+    let namer = ChunkNamer::new(context.keys.chunk_key()?);
+    let task = context.progress.task("Backing up", Unit::Bytes, None);
+
+    let (written, added) = pipeline::with(context.store, &data, &for_index, |uploads| {
+        let mut writer = Writer {
+            chunking: context.config.chunker,
+            namer,
+            index,
+            uploads,
+            manifest,
+            old,
+            new,
+            owners: crate::files::owners::Owners::of_this_machine(),
+            run: entries::Run::default(),
+            links: std::collections::HashMap::new(),
+            sent: std::collections::HashSet::new(),
+            counts: entries::Counts::default(),
+            stop: context.stop,
+            progress: context.progress,
+            task: &task,
+            buffer: vec![0; 256 << 10],
+        };
+        writer.counts.failed(context.request.sources.len().saturating_sub(sources.len()) as u64);
+        let excludes = Excludes::new(&context.request.excludes);
+        let ours = own_folders(context);
+        walk::walk(sources, &excludes, &ours, &mut writer)?;
+        writer.finish()
+    })?;
+    task.finish();
+    let manifest = written.manifest.finish()?;
+    Ok(Done { manifest, counts: written.counts, added, cache: written.cache })
+}
+
+/// Folders of this program's own that must not be in the backup: the repository, the cache.
+fn own_folders(context: &Context<'_>) -> Vec<PathBuf> {
+    let store = context.store.url().strip_prefix("file://").map(PathBuf::from);
+    let folders = [store, context.request.cache_dir.clone()];
+    folders.into_iter().flatten().filter_map(|f| f.canonicalize().ok()).collect()
+}
+
+/// Stores the manifest and, last of all, the summary that makes the backup listed.
+fn publish(context: &Context<'_>, sources: Vec<HeaderSource>, done: Done, begun: Instant) -> Result<Summary> {
+    let (request, store) = (context.request, context.store);
+    context.stop.check()?;
+    let manifest = describe(done.manifest.path())?;
+    if !store.put_new_file(&layout::manifest(&request.id), done.manifest.path())? {
+        return Err(exists(request));
+    }
+    let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let named = |s: HeaderSource| SourceRef { name: s.name, path: s.path.display().to_string() };
+    let counts = done.counts;
+    let summary = Summary {
+        schema: summary::SCHEMA,
+        id: request.id.clone(),
+        repository: context.config.id.clone(),
+        sequence: next_sequence(store)?,
+        time: whole_second(time),
+        version: request.id.version().to_string(),
+        host: request.host.clone(),
+        fqdn: request.fqdn.clone(),
+        sources: sources.into_iter().map(named).collect(),
+        entries: counts.kinds.iter().map(|(k, n)| (k.name().to_owned(), *n)).collect::<BTreeMap<_, _>>(),
+        files: counts.kinds.get(&Kind::File).copied().unwrap_or(0),
+        bytes: counts.bytes,
+        added_bytes: done.added + manifest.size,
+        errors: counts.errors,
+        warnings: counts.warnings,
+        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        manifest,
+    };
+    context.stop.check()?;
+    let object = summary.sign(&context.keys.signing_key()?).into();
+    if !store.put_new(&layout::summary(&request.id), &object)? {
+        return Err(exists(request));
+    }
+    if let Some(cache) = done.cache {
+        // The backup is made; losing the cache costs time only.
+        if let Err(e) = cache.publish() {
+            context.progress.warn(format!("the next backup will be slower: {e}"));
+        }
+    }
+    Ok(summary)
+}
+
+fn describe(manifest: &Path) -> Result<ManifestRef> {
+    let failed = |e| Error::io(manifest, e);
+    let mut file = std::fs::File::open(manifest).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let size = std::io::copy(&mut file, &mut hash).map_err(failed)?;
+    Ok(ManifestRef { size, sha256: hex::encode(hash.finalize()) })
+}
+
+/// One more than the highest sequence number in the repository.
+fn next_sequence(store: &Blocking) -> Result<u64> {
+    let mut highest = 0;
+    for object in store.list(layout::SNAPSHOTS)? {
+        if !object.key.ends_with(".json") {
+            continue;
+        }
+        // One that cannot be read is reported by `list` and `verify`, and must not stop the next backup.
+        let summary = store.get(&object.key).and_then(|c| Summary::parse(&c));
+        highest = highest.max(summary.map_or(0, |s| s.sequence));
+    }
+    Ok(highest + 1)
+}

@@ -1,0 +1,174 @@
+//! Going through folders, by open folders and never by path, so that nobody can lead it elsewhere meanwhile.
+
+use std::cmp::Ordering;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use cloudron_core::Result;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::entries::Writer;
+use super::path_bytes;
+use crate::files::exclude::Excludes;
+use crate::files::meta::Meta;
+use crate::manifest::{HeaderSource, Kind};
+
+/// The order of the walk: a folder before what is in it, names by their bytes.
+pub(super) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
+    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    a.iter().map(key).cmp(b.iter().map(key))
+}
+
+/// Gives everything in the sources to the writer.
+pub(super) fn walk(
+    sources: &[HeaderSource],
+    excludes: &Excludes,
+    ours: &[PathBuf],
+    writer: &mut Writer<'_>,
+) -> Result<()> {
+    let stat = |p: &PathBuf| rustix::fs::stat(p).ok().map(Meta::from).map(|m| (m.dev, m.ino));
+    let mut walker = Walker { excludes, ours: ours.iter().filter_map(stat).collect(), writer };
+    let mut outer: Option<&HeaderSource> = None;
+    for source in sources {
+        if outer.is_some_and(|o| source.path.starts_with(&o.path)) {
+            continue;
+        }
+        outer = Some(source);
+        walker.source(source)?;
+    }
+    Ok(())
+}
+
+struct Walker<'a, 'w> {
+    excludes: &'a Excludes,
+    /// Device and inode of folders that are left out.
+    ours: Vec<(u64, u64)>,
+    writer: &'a mut Writer<'w>,
+}
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+
+impl Walker<'_, '_> {
+    /// A source itself may be reached through a symbolic link: its path was given by the user.
+    fn source(&mut self, source: &HeaderSource) -> Result<()> {
+        let mut path = path_bytes(&source.path).to_vec();
+        if source.kind == Kind::Dir {
+            return match openat(CWD, &source.path, FOLDER, Mode::empty()) {
+                Ok(folder) => self.folder(folder, &mut path, None),
+                Err(e) => self.writer.unreadable(&path, e.into()),
+            };
+        }
+        let opened = source.path.canonicalize().and_then(|real| {
+            let folder = openat(CWD, real.parent().unwrap_or(&real), FOLDER, Mode::empty())?;
+            let name = CString::new(path_bytes(real.file_name().unwrap_or_default().as_ref()))?;
+            let meta = Meta::from(statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)?);
+            Ok((folder, name, meta))
+        });
+        match opened {
+            Ok((folder, name, meta)) => self.writer.file(&path, folder.as_fd(), &name, meta),
+            Err(e) => self.writer.unreadable(&path, e),
+        }
+    }
+
+    fn folder(&mut self, folder: OwnedFd, path: &mut Vec<u8>, parent: Option<u64>) -> Result<()> {
+        let meta = match fstat(&folder) {
+            Ok(stat) => Meta::from(stat),
+            Err(e) => return self.writer.unreadable(path, e.into()),
+        };
+        if self.ours.contains(&(meta.dev, meta.ino)) {
+            return Ok(());
+        }
+        let folder = File::from(folder);
+        self.writer.folder(path, &folder, &meta)?;
+        if parent.is_some_and(|dev| dev != meta.dev) && is_made_up(&folder) {
+            return Ok(());
+        }
+        let names = match names(folder.as_fd()) {
+            Ok(names) => names,
+            Err(e) => return self.writer.unreadable(path, e.into()),
+        };
+        let length = path.len();
+        for name in names {
+            self.writer.stop.check()?;
+            if path.last() != Some(&b'/') {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.to_bytes());
+            if !self.excludes.matches(path) {
+                self.child(folder.as_fd(), &name, path, meta.dev)?;
+            }
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &mut Vec<u8>, dev: u64) -> Result<()> {
+        let meta = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Meta::from(stat),
+            Err(e) => return self.writer.unreadable(path, e.into()),
+        };
+        match meta.kind {
+            FileType::Directory => match openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(child) => self.folder(child, path, Some(dev)),
+                Err(e) => self.writer.unreadable(path, e.into()),
+            },
+            FileType::RegularFile => self.writer.file(path, folder, name, meta),
+            _ => self.writer.special(path, folder, name, &meta),
+        }
+    }
+}
+
+/// The names in a folder, sorted.
+fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Whether a mounted file system holds nothing but what the kernel makes up.
+fn is_made_up(folder: &File) -> bool {
+    const MADE_UP: [u64; 18] = [
+        0x9fa0,      // proc
+        0x6265_6572, // sysfs
+        0x1cd1,      // devpts
+        0x0027_e0eb, // cgroup
+        0x6367_7270, // cgroup2
+        0x6462_6720, // debugfs
+        0x7472_6163, // tracefs
+        0x7363_6673, // securityfs
+        0x6165_676c, // pstore
+        0xcafe_4a11, // bpf
+        0x1980_0202, // mqueue
+        0x9584_58f6, // hugetlbfs
+        0x6265_6570, // configfs
+        0xde5e_81e4, // efivarfs
+        0x0187,      // autofs
+        0x4249_4e4d, // binfmt_misc
+        0x6573_5543, // fusectl
+        0xf97c_ff8c, // selinuxfs
+    ];
+    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
+    rustix::fs::fstatfs(folder).is_ok_and(|s| MADE_UP.contains(&(s.f_type as u64 & 0xffff_ffff)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_folder_comes_right_behind_it() {
+        let mut paths = ["/a.b", "/a/x", "/a", "/a b", "/a/x/y", "/ab", "/a/x.z"].map(str::as_bytes);
+        paths.sort_by(|a, b| in_order(a, b));
+        assert_eq!(paths, ["/a", "/a/x", "/a/x/y", "/a/x.z", "/a b", "/a.b", "/ab"].map(str::as_bytes));
+    }
+}

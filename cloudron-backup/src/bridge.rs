@@ -1,0 +1,97 @@
+//! A store as seen from a thread that may block.
+
+use std::future::Future;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use cloudron_core::{Cancel, Error, Result};
+use tokio::runtime::Handle;
+
+use crate::store::{BackupStore, ObjectMeta, blocking};
+
+/// A store whose calls block. Never used on the runtime's own threads.
+#[derive(Debug, Clone)]
+pub(crate) struct Blocking {
+    store: Arc<dyn BackupStore>,
+    runtime: Handle,
+}
+
+impl Blocking {
+    fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.runtime.block_on(call)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.store.url()
+    }
+
+    pub(crate) fn put(&self, key: &str, content: &Bytes) -> Result<()> {
+        self.run(self.store.put(key, content))
+    }
+
+    pub(crate) fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
+        self.run(self.store.put_new(key, content))
+    }
+
+    pub(crate) fn put_new_file(&self, key: &str, file: &Path) -> Result<bool> {
+        self.run(self.store.put_new_file(key, file))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Bytes> {
+        self.run(self.store.get(key))
+    }
+
+    pub(crate) fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        self.run(self.store.get_range(key, range))
+    }
+
+    pub(crate) fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
+        self.run(self.store.head(key))
+    }
+
+    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
+        self.run(self.store.list(prefix))
+    }
+}
+
+/// Whether work should go on: it was not cancelled, and somebody still waits for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop {
+    cancel: Cancel,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Stop {
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nobody waits for it any more"));
+        }
+        self.cancel.check()
+    }
+}
+
+/// Tells the work that its future was dropped.
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs work with a blocking view of the store on a thread of its own. Dropping the future stops the work at
+/// its next safe point.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    store: &Arc<dyn BackupStore>,
+    cancel: &Cancel,
+    work: impl FnOnce(&Blocking, &Stop) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let store = Blocking { store: store.clone(), runtime: Handle::current() };
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let stop = Stop { cancel: cancel.clone(), abandoned: abandoned.clone() };
+    let _guard = OnDrop(abandoned);
+    blocking(move || work(&store, &stop)).await
+}

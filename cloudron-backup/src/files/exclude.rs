@@ -1,0 +1,65 @@
+//! Patterns of what is left out.
+
+/// Patterns with `*` (anything in a name), `**` (anything) and `?` (one byte of a name).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Excludes(Vec<Vec<u8>>);
+
+impl Excludes {
+    pub(crate) fn new(patterns: &[String]) -> Self {
+        let clean = |p: &String| p.trim_end_matches('/').as_bytes().to_vec();
+        Self(patterns.iter().map(clean).filter(|p| !p.is_empty()).collect())
+    }
+
+    /// Whether an entry is left out. Its folder was asked before.
+    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+        let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+        self.0.iter().any(|pattern| match pattern.first() {
+            Some(b'/') => glob(pattern, path),
+            _ => glob(pattern, name),
+        })
+    }
+}
+
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    if let Some(rest) = pattern.strip_prefix(b"**") {
+        return (0..=text.len()).any(|i| glob(rest, &text[i..]));
+    }
+    match (pattern.first(), text.first()) {
+        (None, None) => true,
+        (Some(b'*'), _) => {
+            let name = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
+            (0..=name).any(|i| glob(&pattern[1..], &text[i..]))
+        }
+        (Some(b'?'), Some(c)) if *c != b'/' => glob(&pattern[1..], &text[1..]),
+        (Some(a), Some(b)) if a == b => glob(&pattern[1..], &text[1..]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        Excludes::new(&[pattern.to_owned()]).matches(path.as_bytes())
+    }
+
+    #[test]
+    fn a_pattern_without_a_slash_in_front_fits_names() {
+        assert!(matches("*.tmp", "/srv/a/b.tmp"));
+        assert!(matches("node_modules/", "/srv/node_modules"));
+        assert!(matches("a?c", "/x/abc"));
+        assert!(!matches("*.tmp", "/srv/a.tmp/b"));
+        assert!(!matches("a", "/srv/ab"));
+    }
+
+    #[test]
+    fn a_pattern_with_a_slash_in_front_fits_whole_paths() {
+        assert!(matches("/srv/*/cache", "/srv/app/cache"));
+        assert!(!matches("/srv/*/cache", "/srv/app/one/cache"));
+        assert!(matches("/srv/**/cache", "/srv/app/one/cache"));
+        assert!(matches("/srv/**", "/srv/x/y"));
+        assert!(!matches("/srv", "/srv2"));
+        assert!(!matches("/srv/?", "/srv//"));
+    }
+}

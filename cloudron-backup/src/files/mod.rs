@@ -1,0 +1,35 @@
+//! Files and folders of the machine: what they are, and how they are read without being tricked.
+
+pub(crate) mod exclude;
+pub(crate) mod meta;
+pub(crate) mod owners;
+pub(crate) mod sparse;
+pub(crate) mod xattrs;
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use cloudron_core::{Error, Result, random};
+
+/// Makes a folder of mode 0700, and its parents.
+pub(crate) fn private_folder(folder: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))
+}
+
+/// Writes a file of mode 0600 by way of a temporary one, and makes its folder.
+pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    private_folder(folder)?;
+    let temporary = folder.join(format!(".tmp-{}", random::token(16)));
+    let mut options = OpenOptions::new();
+    let written = options.write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut f| {
+        f.write_all(content)?;
+        std::fs::rename(&temporary, file)
+    });
+    written.map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        Error::io(file, e)
+    })
+}

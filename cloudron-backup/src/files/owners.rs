@@ -1,0 +1,53 @@
+//! Names of users and groups.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The names that the machine's own files know. Directories such as LDAP are not asked: a restore at first
+/// boot cannot reach them either.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+    uids: HashMap<String, u32>,
+    gids: HashMap<String, u32>,
+}
+
+impl Owners {
+    pub(crate) fn of_this_machine() -> Self {
+        let (users, uids) = read(Path::new("/etc/passwd"));
+        let (groups, gids) = read(Path::new("/etc/group"));
+        Self { users, groups, uids, gids }
+    }
+
+    pub(crate) fn user(&self, uid: u32) -> Option<&str> {
+        self.users.get(&uid).map(String::as_str)
+    }
+
+    pub(crate) fn group(&self, gid: u32) -> Option<&str> {
+        self.groups.get(&gid).map(String::as_str)
+    }
+
+    /// The number that a user has here: by name, else as it was.
+    pub(crate) fn uid(&self, name: Option<&str>, number: u32) -> u32 {
+        name.and_then(|n| self.uids.get(n)).copied().unwrap_or(number)
+    }
+
+    /// The same for a group.
+    pub(crate) fn gid(&self, name: Option<&str>, number: u32) -> u32 {
+        name.and_then(|n| self.gids.get(n)).copied().unwrap_or(number)
+    }
+}
+
+/// Reads `name:password:number:…` lines. Of several, the first counts, as for the system.
+fn read(file: &Path) -> (HashMap<u32, String>, HashMap<String, u32>) {
+    let (mut names, mut numbers) = (HashMap::new(), HashMap::new());
+    for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+        let mut fields = line.split(':');
+        let (Some(name), Some(number)) = (fields.next(), fields.nth(1)) else { continue };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        names.entry(number).or_insert_with(|| name.to_owned());
+        numbers.entry(name.to_owned()).or_insert(number);
+    }
+    (names, numbers)
+}

@@ -1,0 +1,93 @@
+//! Extended attributes, access control lists among them.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+
+use xattr::FileExt;
+
+/// Names and values.
+pub(crate) type Xattrs = Vec<(String, Vec<u8>)>;
+
+/// Whether an attribute is the user's. Labels of security modules are made anew by the machine.
+fn is_kept(name: &str) -> bool {
+    name.starts_with("user.")
+        || name.starts_with("trusted.")
+        || name == "security.capability"
+        || name == "system.posix_acl_access"
+        || name == "system.posix_acl_default"
+}
+
+fn collect(
+    names: std::io::Result<xattr::XAttrs>,
+    get: impl Fn(&OsStr) -> std::io::Result<Option<Vec<u8>>>,
+) -> std::io::Result<Xattrs> {
+    let names = match names {
+        Ok(names) => names,
+        // The file system has none.
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut found = Vec::new();
+    for name in names {
+        let Some(text) = name.to_str().filter(|n| is_kept(n)) else { continue };
+        if let Some(value) = get(&name)? {
+            found.push((text.to_owned(), value));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The attributes of an open file or folder.
+pub(crate) fn of_file(file: &File) -> std::io::Result<Xattrs> {
+    collect(file.list_xattr(), |name| file.get_xattr(name))
+}
+
+/// The attributes of something that is not opened, such as a symbolic link, in an open folder.
+pub(crate) fn of_name(folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<Xattrs> {
+    let path = by_folder(folder, name);
+    collect(xattr::list(&path), |attribute| xattr::get(&path, attribute))
+}
+
+/// Makes the attributes of an open file or folder these.
+pub(crate) fn set_on_file(file: &File, wanted: &[(String, Vec<u8>)]) -> std::io::Result<()> {
+    let present = of_file(file)?;
+    for (name, _) in present.iter().filter(|(name, _)| !wanted.iter().any(|(w, _)| w == name)) {
+        file.remove_xattr(name)?;
+    }
+    each(wanted.iter().filter(|w| !present.contains(w)), |name, value| file.set_xattr(name, value))
+}
+
+/// Sets attributes of something that is not opened.
+pub(crate) fn set_on_name(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    wanted: &[(String, Vec<u8>)],
+) -> std::io::Result<()> {
+    let path = by_folder(folder, name);
+    each(wanted.iter(), |attribute, value| xattr::set(&path, attribute, value))
+}
+
+/// Tries all of them, and gives the first failure.
+fn each<'a>(
+    wanted: impl Iterator<Item = &'a (String, Vec<u8>)>,
+    set: impl Fn(&str, &[u8]) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut result = Ok(());
+    for (name, value) in wanted {
+        if let Err(e) = set(name, value) {
+            let named = std::io::Error::new(e.kind(), format!("{name}: {e}"));
+            result = result.and(Err(named));
+        }
+    }
+    result
+}
+
+/// A path that goes through the open folder, whatever its own path leads to by now.
+fn by_folder(folder: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    path.push(name);
+    path
+}

@@ -1,0 +1,133 @@
+//! Reading a manifest as a stream.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+
+use cloudron_core::{BackupId, Error, Result};
+use sha2::{Digest, Sha256};
+
+use super::{Entry, Header, Kind, MoreExtents, VERSION};
+use crate::bridge::{Blocking, Stop};
+use crate::encrypt::Decryptor;
+use crate::repository::ManifestRef;
+use crate::{codes, layout};
+
+/// No line that is written is longer, in bytes.
+const MAX_LINE: u64 = 64 << 20;
+/// How much of the object is fetched at once.
+const PART: u64 = 4 << 20;
+
+fn corrupt(text: impl Into<String>) -> Error {
+    Error::new(&codes::SNAPSHOT_CORRUPT, text)
+}
+
+/// Fetches a manifest into a temporary file, as it is stored, and checks it against its summary.
+pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, stop: &Stop) -> Result<File> {
+    let key = layout::manifest(id);
+    let failed = |e| Error::io(std::env::temp_dir(), e);
+    let head = store.head(&key)?.ok_or_else(|| corrupt(format!("{key} is missing")))?;
+    if head.size != expected.size {
+        let text = format!("{key} has {} bytes instead of {}", head.size, expected.size);
+        return Err(corrupt(text));
+    }
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    let (mut hash, mut at) = (Sha256::new(), 0);
+    while at < head.size {
+        stop.check()?;
+        let part = store.get_range(&key, at..(at + PART).min(head.size))?;
+        if part.is_empty() {
+            return Err(corrupt(format!("{key} is cut at {at} bytes")));
+        }
+        hash.update(&part);
+        file.write_all(&part).map_err(failed)?;
+        at += part.len() as u64;
+    }
+    if hex::encode(hash.finalize()) != expected.sha256 {
+        return Err(corrupt(format!("{key} does not have the hash that its summary says")));
+    }
+    Ok(file)
+}
+
+/// Reads the lines of a manifest.
+pub(crate) struct ManifestReader<'a> {
+    lines: BufReader<zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>>,
+    header: Header,
+    entries: u64,
+    line: Vec<u8>,
+    ended: bool,
+}
+
+impl<'a> ManifestReader<'a> {
+    /// Reads from the start of a file that [`fetch`] gave.
+    pub(crate) fn new(file: &'a File, key: &dyn Decryptor) -> Result<Self> {
+        let mut file = file;
+        file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("(manifest)", e))?;
+        let input = BufReader::with_capacity(256 << 10, file);
+        let opened = key.open(Box::new(input)).map_err(|e| corrupt(format!("the manifest: {e}")))?;
+        let lines = zstd::stream::read::Decoder::new(opened)
+            .map_err(|e| corrupt(format!("the manifest does not decompress: {e}")))?;
+        let header =
+            Header { manifest: 0, id: String::new(), repository: String::new(), sources: Vec::new() };
+        let mut this = Self {
+            lines: BufReader::with_capacity(256 << 10, lines),
+            header,
+            entries: 0,
+            line: Vec::new(),
+            ended: false,
+        };
+        this.next_line()?;
+        this.header = this.parse()?;
+        if this.header.manifest != VERSION {
+            let text =
+                format!("the manifest has format {}, which this program does not know", this.header.manifest);
+            return Err(Error::new(&codes::REPOSITORY_NEWER, text));
+        }
+        Ok(this)
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn next_line(&mut self) -> Result<()> {
+        self.line.clear();
+        let read = (&mut self.lines).take(MAX_LINE).read_until(b'\n', &mut self.line);
+        read.map_err(|e| corrupt(format!("the manifest is damaged: {e}")))?;
+        match self.line.pop() {
+            Some(b'\n') => Ok(()),
+            _ => Err(corrupt("the manifest is cut")),
+        }
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.line)
+            .map_err(|e| corrupt(format!("a line of the manifest is damaged: {e}")))
+    }
+
+    /// The next entry, with all its extents, or nothing at the proper end.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.next_line()?;
+        let mut entry: Entry = self.parse()?;
+        if entry.kind == Kind::End {
+            self.ended = true;
+            if entry.entries != self.entries {
+                return Err(corrupt("the manifest does not have as many entries as it says"));
+            }
+            return Ok(None);
+        }
+        self.entries += 1;
+        for _ in 0..std::mem::take(&mut entry.more) {
+            self.next_line()?;
+            entry.extents.extend(self.parse::<MoreExtents>()?.extents);
+        }
+        let length: u64 = entry.extents.iter().map(super::Extent::length).fold(0, u64::saturating_add);
+        let empty = entry.extents.iter().any(|e| e.length() == 0);
+        if entry.kind == Kind::File && (length != entry.size || entry.sha256.is_none() || empty) {
+            return Err(corrupt(format!("the entry of {} does not add up", entry.path().display())));
+        }
+        Ok(Some(entry))
+    }
+}

@@ -1,0 +1,192 @@
+//! Packs: about 16 MiB of chunks in one object.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use cloudron_core::{Error, Result};
+use sha2::{Digest, Sha256};
+
+use crate::bridge::Blocking;
+use crate::chunk::frame::unframe;
+use crate::chunk::{ChunkId, ChunkNamer};
+use crate::encrypt::{Decryptor, Encryptor, SealingWriter};
+use crate::index::{Index, PackEntry, PackedChunk};
+use crate::{codes, layout};
+
+/// A pack is closed once its plaintext has this length, in bytes.
+pub(crate) const TARGET: u32 = 16 << 20;
+
+/// Where the sealing writer writes to, so that the buffer can be taken back from behind it.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, content: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(content);
+        Ok(content.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A pack being written. Frames are sealed as they come, so that there is only one copy of it in memory.
+pub(crate) struct PackWriter {
+    sealed: Shared,
+    writer: Box<dyn SealingWriter>,
+    chunks: Vec<PackedChunk>,
+    length: u32,
+}
+
+impl PackWriter {
+    pub(crate) fn new(key: &dyn Encryptor) -> Result<Self> {
+        let sealed = Shared(Arc::new(Mutex::new(Vec::with_capacity(TARGET as usize + (1 << 20)))));
+        let writer = key.seal(Box::new(sealed.clone()))?;
+        Ok(Self { sealed, writer, chunks: Vec::new(), length: 0 })
+    }
+
+    pub(crate) fn add(&mut self, id: ChunkId, frame: &[u8], raw: u32) -> Result<()> {
+        let length = u32::try_from(frame.len()).expect("a frame is shorter than 4 GiB");
+        self.writer.write_all(frame).map_err(|e| Error::io("(memory)", e))?;
+        self.chunks.push(PackedChunk(id, self.length, length, raw));
+        self.length += length;
+        Ok(())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.length >= TARGET
+    }
+
+    /// The object and its line for the index.
+    pub(crate) fn finish(self) -> Result<(Bytes, PackEntry)> {
+        self.writer.finish().map_err(|e| Error::io("(memory)", e))?;
+        let sealed = std::mem::take(&mut *self.sealed.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let pack = ChunkId(Sha256::digest(&sealed).into());
+        let size = sealed.len() as u64;
+        Ok((sealed.into(), PackEntry { pack, size, chunks: self.chunks }))
+    }
+}
+
+/// Opens a pack object after checking that it has the hash it is named by.
+pub(crate) fn open(content: &[u8], id: &ChunkId, key: &dyn Decryptor) -> Result<Vec<u8>> {
+    check(content, id)?;
+    open_checked(content, key)
+}
+
+/// Opens a pack object whose hash was checked.
+pub(crate) fn open_checked(content: &[u8], key: &dyn Decryptor) -> Result<Vec<u8>> {
+    key.open_bytes(content)
+}
+
+/// Checks that an object has the hash it is named by.
+pub(crate) fn check(content: &[u8], id: &ChunkId) -> Result<()> {
+    if Sha256::digest(content)[..] == id.0 {
+        return Ok(());
+    }
+    let text = format!("{} does not have the hash that it is named by", layout::pack(id));
+    Err(Error::new(&codes::OBJECT_CORRUPT, text))
+}
+
+/// The last few things used, newest last.
+struct Recent<K, V> {
+    items: Vec<(K, Arc<V>)>,
+    capacity: usize,
+}
+
+impl<K: PartialEq, V> Recent<K, V> {
+    fn get(&mut self, key: &K) -> Option<Arc<V>> {
+        let at = self.items.iter().position(|(k, _)| k == key)?;
+        let item = self.items.remove(at);
+        let value = item.1.clone();
+        self.items.push(item);
+        Some(value)
+    }
+
+    fn put(&mut self, key: K, value: Arc<V>) {
+        if self.items.len() >= self.capacity {
+            self.items.remove(0);
+        }
+        self.items.push((key, value));
+    }
+}
+
+/// Gives chunks by their id, checked. Several threads may ask.
+pub(crate) struct ChunkReader<'a> {
+    store: &'a Blocking,
+    index: &'a Index,
+    key: &'a dyn Decryptor,
+    namer: ChunkNamer,
+    packs: Mutex<Recent<u32, Result<Vec<u8>>>>,
+    chunks: Mutex<Recent<ChunkId, Vec<u8>>>,
+}
+
+impl<'a> ChunkReader<'a> {
+    pub(crate) fn new(
+        store: &'a Blocking,
+        index: &'a Index,
+        key: &'a dyn Decryptor,
+        namer: ChunkNamer,
+    ) -> Self {
+        Self {
+            store,
+            index,
+            key,
+            namer,
+            packs: Mutex::new(Recent { items: Vec::new(), capacity: 2 }),
+            chunks: Mutex::new(Recent { items: Vec::new(), capacity: 4 }),
+        }
+    }
+
+    /// The content of a chunk.
+    ///
+    /// # Errors
+    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    pub(crate) fn chunk(&self, id: &ChunkId) -> Result<Arc<Vec<u8>>> {
+        if let Some(chunk) = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+            return Ok(chunk);
+        }
+        let location = self.index.get(id).ok_or_else(|| {
+            Error::new(&codes::OBJECT_MISSING, format!("chunk {id:?} is in no pack that the index knows"))
+        })?;
+        let pack = self.pack(location.pack)?;
+        let pack = pack.as_ref().as_ref().map_err(same)?;
+        let end = location.offset.saturating_add(location.length) as usize;
+        let damaged = |what: &str| {
+            let name = layout::pack(&self.index.packs[location.pack as usize].0);
+            Error::new(&codes::OBJECT_CORRUPT, format!("chunk {id:?} in {name} {what}"))
+        };
+        let frame = pack.get(location.offset as usize..end).ok_or_else(|| damaged("lies behind its end"))?;
+        let content = unframe(frame, location.raw).map_err(|e| damaged(&format!("is damaged: {e}")))?;
+        if self.namer.name(&content) != *id {
+            return Err(damaged("has another hash than its name"));
+        }
+        let content = Arc::new(content);
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).put(*id, content.clone());
+        Ok(content)
+    }
+
+    /// A pack's plaintext. A failure is remembered too, so that a damaged pack is fetched once for all that
+    /// depends on it.
+    fn pack(&self, pack: u32) -> Result<Arc<Result<Vec<u8>>>> {
+        // The lock is held while fetching: several threads mostly want the same pack.
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pack) = packs.get(&pack) {
+            return Ok(pack);
+        }
+        let id = &self.index.packs[pack as usize].0;
+        let opened = self.store.get(&layout::pack(id)).and_then(|c| open(&c, id, self.key));
+        let passing = opened.as_ref().err().is_some_and(|e| e.is_retryable());
+        let opened = Arc::new(opened);
+        if !passing {
+            packs.put(pack, opened.clone());
+        }
+        Ok(opened)
+    }
+}
+
+/// The error once more, for each of those that meet it.
+pub(crate) fn same(error: &Error) -> Error {
+    Error::new(error.code(), error.to_string())
+}

@@ -1,0 +1,144 @@
+//! The object `cloudron-backup.json`, which describes the repository.
+
+use std::collections::BTreeMap;
+
+use cloudron_core::{Error, Result, random};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+use super::sign;
+use crate::chunk::cut::Chunking;
+use crate::codes;
+use crate::keys::{Identity, WriterKeys};
+use crate::layout;
+
+/// The version of the layout that this program reads and writes.
+pub(crate) const VERSION: u32 = 1;
+/// What tells the object from other JSON.
+const FORMAT: &str = "cloudron-backup";
+/// What the signed text starts with.
+const SIGNED: &[u8] = b"cloudron-backup config v1\n";
+
+/// To whom objects are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recipients {
+    /// Everything: the repository's identity first, then any others.
+    pub(crate) data: Vec<String>,
+    /// The index objects, on top of those.
+    pub(crate) index: Vec<String>,
+}
+
+/// The description of a repository. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    format: String,
+    version: u32,
+    pub(crate) id: String,
+    pub(crate) created: jiff::Timestamp,
+    pub(crate) recipients: Recipients,
+    /// The public keys that sign summaries, in hex.
+    pub(crate) signing_keys: Vec<String>,
+    pub(crate) chunker: Chunking,
+    /// The SHA-256 of the files that say how to restore without this program, in hex, by name.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// A new repository of that identity.
+    pub(crate) fn new(keys: &WriterKeys, files: &[(&str, &[u8])]) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            id: hex::encode(random::bytes::<16>()),
+            created: whole_second(jiff::Timestamp::now()),
+            recipients: Recipients {
+                data: vec![keys.recipient.clone()],
+                index: vec![keys.index_recipient()?],
+            },
+            signing_keys: vec![keys.verifying_key()?],
+            chunker: Chunking::default(),
+            files: files.iter().map(|(n, c)| (n.to_string(), layout::object_id(c))).collect(),
+        })
+    }
+
+    /// Reads the object.
+    pub(crate) fn parse(content: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let corrupt = |text: String| Error::new(&codes::REPOSITORY_CORRUPT, text);
+        let unreadable = |e: serde_json::Error| corrupt(format!("cloudron-backup.json cannot be read: {e}"));
+        let head: Head = serde_json::from_slice(content).map_err(unreadable)?;
+        if head.format != FORMAT {
+            return Err(corrupt(format!("cloudron-backup.json describes a {:?}", head.format)));
+        }
+        if head.version != VERSION {
+            let text = format!("the repository has format {}, this program knows {VERSION}", head.version);
+            return Err(Error::new(&codes::REPOSITORY_NEWER, text).with_hint("update cloudron"));
+        }
+        let config: Self = serde_json::from_slice(content).map_err(unreadable)?;
+        let id_ok = config.id.len() == 32 && config.id.bytes().all(|b| b.is_ascii_hexdigit());
+        if !id_ok || config.recipients.data.is_empty() || !config.chunker.is_sane() {
+            return Err(corrupt("cloudron-backup.json holds values that make no sense".to_owned()));
+        }
+        Ok(config)
+    }
+
+    /// The object, signed.
+    pub(crate) fn sign(&self, key: &SigningKey) -> Vec<u8> {
+        sign::signed_json(self, SIGNED, key)
+    }
+
+    /// Checks the signature of the object. Without the owner's key, only by the key that it names itself,
+    /// which notices damage but no forgery.
+    pub(crate) fn check_signature(content: &[u8], owner: Option<&VerifyingKey>) -> Result<()> {
+        let config = Self::parse(content)?;
+        let named = config.signing_keys.iter().filter_map(|k| verifying_key(k)).next();
+        let value = serde_json::from_slice(content).unwrap_or_default();
+        if owner.or(named.as_ref()).is_some_and(|key| sign::is_signed(&value, SIGNED, key)) {
+            return Ok(());
+        }
+        let text = "cloudron-backup.json was changed: its signature does not check";
+        Err(Error::new(&codes::REPOSITORY_CORRUPT, text))
+    }
+
+    /// The public keys that sign summaries.
+    pub(crate) fn verifying_keys(&self) -> Vec<VerifyingKey> {
+        self.signing_keys.iter().filter_map(|k| verifying_key(k)).collect()
+    }
+
+    /// Checks that a writer's keys are those of this repository. A store that somebody else can write to
+    /// must not talk a writer into encrypting to another key.
+    pub(crate) fn check_writer(&self, keys: &WriterKeys) -> Result<()> {
+        let ours = self.recipients.data.first() == Some(&keys.recipient)
+            && self.recipients.index.contains(&keys.index_recipient()?)
+            && self.signing_keys.contains(&keys.verifying_key()?);
+        if ours {
+            return Ok(());
+        }
+        let text = format!("the keys that this machine holds are not those of the repository {}", self.id);
+        Err(Error::new(&codes::REPOSITORY_OTHER, text))
+    }
+
+    /// Checks that an identity is that of this repository.
+    pub(crate) fn check_identity(&self, identity: &Identity) -> Result<()> {
+        if self.recipients.data.first() == Some(&identity.recipient()) {
+            return Ok(());
+        }
+        let text = format!("the identity is not that of the repository {}", self.id);
+        Err(Error::new(&codes::REPOSITORY_OTHER, text))
+    }
+}
+
+fn verifying_key(hex: &str) -> Option<VerifyingKey> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex, &mut bytes).ok()?;
+    VerifyingKey::from_bytes(&bytes).ok()
+}
+
+pub(crate) fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
+}

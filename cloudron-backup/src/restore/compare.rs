@@ -1,0 +1,167 @@
+//! Comparing what is on disk with a backup: how a restore proves itself.
+
+use std::path::Path;
+
+use cloudron_core::{BackupId, Progress, Result, Unit};
+use rustix::fs::FileType;
+
+use super::Backup;
+use super::conflicts::{Substitutes, link_target, substitutes};
+use super::file::{digest, file_type};
+use super::place::Places;
+use super::tree::{Spot, Tree};
+use crate::bridge::{Blocking, Stop};
+use crate::files::meta::Meta;
+use crate::files::owners::Owners;
+use crate::files::xattrs::{self, Xattrs};
+use crate::keys::Identity;
+use crate::manifest::{Entry, Kind};
+use crate::repository::config::Config;
+use crate::repository::{CompareReport, Difference, RestoreRequest};
+
+/// So many differences are kept.
+const KEPT: usize = 100;
+
+/// Compares a backup with where it was restored to.
+pub(crate) fn run(
+    store: &Blocking,
+    config: &Config,
+    identity: &Identity,
+    id: &BackupId,
+    request: &RestoreRequest,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<CompareReport> {
+    let backup = Backup::open(store, config, identity, id, stop)?;
+    let places = Places::new(request, &backup.entries()?.header().sources)?;
+    let substitutes = substitutes(&backup, &places, stop)?;
+    let owners = (rustix::process::geteuid().is_root()).then(|| match request.numeric_owner {
+        true => Owners::default(),
+        false => Owners::of_this_machine(),
+    });
+    let task = progress.task("Comparing", Unit::Bytes, Some(backup.summary.bytes));
+    let mut compared = Compared { report: CompareReport::default(), owners };
+    let (mut tree, mut targets) = (Tree::new(&places, false), Tree::new(&places, false));
+    let mut entries = backup.entries()?;
+    while let Some(entry) = entries.next()? {
+        stop.check()?;
+        let Some(path) = wanted(&entry, &places, &substitutes) else { continue };
+        compared.report.entries += 1;
+        let place = places.of(&path)?;
+        let spot = tree.spot(&place)?;
+        let meta = spot.as_ref().map(Spot::meta).transpose()?.flatten();
+        let (Some(spot), Some(meta)) = (spot, meta) else {
+            compared.add(&places.show(&place), "missing", entry.kind.name(), "nothing");
+            continue;
+        };
+        if entry.kind == Kind::Hardlink {
+            let target = entry.target_path();
+            let target = substitutes.get(&target).unwrap_or(&target);
+            if *target != path {
+                let first = targets.spot(&places.of(target)?)?.map(|s| s.meta()).transpose()?.flatten();
+                compared.link(&spot, &meta, first.as_ref(), target);
+            }
+        } else {
+            compared.entry(&spot, &meta, &entry);
+            task.advance(entry.size);
+        }
+    }
+    task.finish();
+    Ok(compared.report)
+}
+
+/// The path under which an entry was restored, if it was asked for.
+fn wanted(entry: &Entry, places: &Places, substitutes: &Substitutes) -> Option<std::path::PathBuf> {
+    let path = entry.path();
+    if places.wants(&path) { Some(path) } else { substitutes.get(&path).cloned() }
+}
+
+struct Compared {
+    report: CompareReport,
+    /// Who owns what, when the owner could be kept at all.
+    owners: Option<Owners>,
+}
+
+impl Compared {
+    fn add(&mut self, path: &Path, what: &str, expected: impl ToString, found: impl ToString) {
+        self.report.difference_count += 1;
+        if self.report.differences.len() < KEPT {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            let difference = Difference { path: path.to_owned(), what: what.to_owned(), expected, found };
+            self.report.differences.push(difference);
+        }
+    }
+
+    fn check<T: PartialEq + std::fmt::Debug>(&mut self, path: &Path, what: &str, expected: &T, found: &T) {
+        if expected != found {
+            self.add(path, what, format!("{expected:?}"), format!("{found:?}"));
+        }
+    }
+
+    fn link(&mut self, spot: &Spot<'_>, meta: &Meta, first: Option<&Meta>, target: &Path) {
+        if first.is_none_or(|f| (f.dev, f.ino) != (meta.dev, meta.ino)) {
+            let expected = format!("the same file as {}", target.display());
+            self.add(&spot.path, "hardlink", expected, "another file");
+        }
+    }
+
+    fn entry(&mut self, spot: &Spot<'_>, meta: &Meta, entry: &Entry) {
+        let kind = match entry.kind {
+            Kind::File => FileType::RegularFile,
+            Kind::Dir => FileType::Directory,
+            Kind::Symlink => FileType::Symlink,
+            other => file_type(other).unwrap_or(FileType::Unknown),
+        };
+        if meta.kind != kind {
+            return self.add(&spot.path, "type", entry.kind.name(), format!("{:?}", meta.kind));
+        }
+        if entry.kind != Kind::Symlink {
+            let octal = |mode: u32| format!("{mode:o}");
+            self.check(&spot.path, "mode", &octal(entry.mode), &octal(meta.mode));
+        }
+        if let Some(owners) = &self.owners {
+            let uid = owners.uid(entry.user.as_deref(), entry.uid);
+            let gid = owners.gid(entry.group.as_deref(), entry.gid);
+            self.check(&spot.path, "owner", &(uid, gid), &(meta.uid, meta.gid));
+        }
+        self.check(&spot.path, "mtime", &entry.mtime, &meta.mtime);
+        match entry.kind {
+            Kind::File => self.file(spot, meta, entry),
+            Kind::Dir => {
+                let found = spot.open().and_then(|f| xattrs::of_file(&f).map_err(|e| spot.error(e)));
+                self.xattrs(spot, entry, found);
+            }
+            Kind::Symlink => match link_target(spot) {
+                Ok(target) => self.check(&spot.path, "target", &entry.target(), &target),
+                Err(e) => self.add(&spot.path, "unreadable", "a link", e),
+            },
+            Kind::Block | Kind::Char => self.check(&spot.path, "device", &entry.rdev, &meta.rdev),
+            Kind::Fifo | Kind::Hardlink | Kind::End => {}
+        }
+    }
+
+    fn file(&mut self, spot: &Spot<'_>, meta: &Meta, entry: &Entry) {
+        if meta.size != entry.size {
+            return self.add(&spot.path, "size", entry.size, meta.size);
+        }
+        let file = match spot.open() {
+            Ok(file) => file,
+            Err(e) => return self.add(&spot.path, "unreadable", "a file", e),
+        };
+        match digest(&file) {
+            Ok(found) => {
+                self.report.bytes += meta.size;
+                self.check(&spot.path, "content", &entry.sha256, &Some(found));
+            }
+            Err(e) => self.add(&spot.path, "unreadable", "a file", e),
+        }
+        self.xattrs(spot, entry, xattrs::of_file(&file).map_err(|e| spot.error(e)));
+    }
+
+    fn xattrs(&mut self, spot: &Spot<'_>, entry: &Entry, found: Result<Xattrs>) {
+        match found {
+            Ok(found) => self.check(&spot.path, "xattrs", &entry.xattrs(), &found),
+            Err(e) => self.add(&spot.path, "unreadable", "extended attributes", e),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a restore would overwrite: looked at before anything is written.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{Error, Progress, Result, Unit};
+use rustix::fs::FileType;
+
+use super::Backup;
+use super::file::{digest, file_type};
+use super::place::Places;
+use super::tree::{Spot, Tree};
+use crate::bridge::Stop;
+use crate::codes;
+use crate::files::meta::Meta;
+use crate::manifest::{Entry, Kind};
+use crate::repository::RestoreRequest;
+
+/// So many conflicts are named.
+const NAMED: usize = 5;
+
+/// Where the content of a file goes whose own path was not asked for, but a further name of it was: from the
+/// file's path to that name.
+pub(super) type Substitutes = HashMap<PathBuf, PathBuf>;
+
+/// Finds the substitutes, and checks that everything that was asked for exists in the backup.
+pub(super) fn substitutes(backup: &Backup, places: &Places, stop: &Stop) -> Result<Substitutes> {
+    let mut found = Substitutes::new();
+    if places.only().is_empty() {
+        return Ok(found);
+    }
+    let mut met = vec![false; places.only().len()];
+    let mut entries = backup.entries()?;
+    while let Some(entry) = entries.next()? {
+        stop.check()?;
+        let path = entry.path();
+        for (only, met) in places.only().iter().zip(&mut met) {
+            *met |= path.starts_with(only);
+        }
+        let target = || entry.target_path();
+        if entry.kind == Kind::Hardlink && places.wants(&path) && !places.wants(&target()) {
+            found.entry(target()).or_insert(path);
+        }
+    }
+    match places.only().iter().zip(met).find(|(_, met)| !met) {
+        None => Ok(found),
+        Some((path, _)) => {
+            let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
+            Err(Error::new(&codes::PATH_UNKNOWN, text))
+        }
+    }
+}
+
+/// Checks that nothing that exists and differs would be replaced without leave.
+pub(super) fn check(
+    backup: &Backup,
+    places: &Places,
+    request: &RestoreRequest,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<()> {
+    let task =
+        progress.task("Looking at what is there", Unit::Items, Some(backup.summary.entries.values().sum()));
+    let (mut tree, mut targets) = (Tree::new(places, false), Tree::new(places, false));
+    let (mut named, mut count) = (Vec::new(), 0u64);
+    let mut entries = backup.entries()?;
+    while let Some(entry) = entries.next()? {
+        stop.check()?;
+        task.advance(1);
+        let path = entry.path();
+        // A path that leads out of the target, or through a link, is refused where it would be written.
+        let Some(place) = Some(&path).filter(|p| places.wants(p)).and_then(|p| places.of(p).ok()) else {
+            continue;
+        };
+        let Ok(Some(spot)) = tree.spot(&place) else { continue };
+        let Some(meta) = spot.meta()? else { continue };
+        if let Some(why) = conflict(&entry, &spot, &meta, request.overwrite, places, &mut targets)? {
+            count += 1;
+            if named.len() < NAMED {
+                named.push(format!("{} ({why})", spot.path.display()));
+            }
+        }
+    }
+    task.finish();
+    if count == 0 {
+        return Ok(());
+    }
+    let more =
+        if count > NAMED as u64 { format!(" and {} more", count - NAMED as u64) } else { String::new() };
+    let text = format!("existing files differ from the backup: {}{more}", named.join(", "));
+    let hint = "restore to another folder, or add --overwrite to replace them";
+    Err(Error::new(&codes::RESTORE_CONFLICT, text).with_hint(hint))
+}
+
+/// Why an entry cannot be put where something is, if so.
+fn conflict(
+    entry: &Entry,
+    spot: &Spot<'_>,
+    meta: &Meta,
+    overwrite: bool,
+    places: &Places,
+    targets: &mut Tree<'_>,
+) -> Result<Option<&'static str>> {
+    let is_folder = meta.kind == FileType::Directory;
+    if is_folder != (entry.kind == Kind::Dir) {
+        // A whole folder is never removed for a file.
+        return Ok((is_folder || !overwrite).then_some(if is_folder { "a folder" } else { "not a folder" }));
+    }
+    if is_folder || overwrite {
+        return Ok(None);
+    }
+    let same = match entry.kind {
+        Kind::File => is_same_file(entry, spot, meta)?,
+        Kind::Symlink => meta.kind == FileType::Symlink && link_target(spot)? == entry.target(),
+        Kind::Hardlink => is_same_as_target(&entry.target_path(), spot, meta, places, targets)?,
+        Kind::Fifo => meta.kind == FileType::Fifo,
+        Kind::Block | Kind::Char => Some(meta.kind) == file_type(entry.kind) && meta.rdev == entry.rdev,
+        Kind::Dir | Kind::End => true,
+    };
+    Ok((!same).then_some("differs"))
+}
+
+/// Whether a file has the content of its entry.
+pub(super) fn is_same_file(entry: &Entry, spot: &Spot<'_>, meta: &Meta) -> Result<bool> {
+    if meta.kind != FileType::RegularFile || meta.size != entry.size {
+        return Ok(false);
+    }
+    Ok(Some(digest(&spot.open()?).map_err(|e| spot.error(e))?) == entry.sha256)
+}
+
+pub(super) fn link_target(spot: &Spot<'_>) -> Result<Vec<u8>> {
+    let target = rustix::fs::readlinkat(spot.folder, &spot.name, Vec::new()).map_err(|e| spot.error(e))?;
+    Ok(target.into_bytes())
+}
+
+/// Whether what is at a further name has the content of what is at the first one. That one is checked itself.
+fn is_same_as_target(
+    target: &Path,
+    spot: &Spot<'_>,
+    meta: &Meta,
+    places: &Places,
+    targets: &mut Tree<'_>,
+) -> Result<bool> {
+    let Ok(place) = places.of(target) else { return Ok(false) };
+    let Ok(Some(other)) = targets.spot(&place) else { return Ok(false) };
+    let Some(first) = other.meta()? else { return Ok(false) };
+    if (first.dev, first.ino) == (meta.dev, meta.ino) {
+        return Ok(true);
+    }
+    if (first.kind, first.size) != (meta.kind, meta.size) || meta.kind != FileType::RegularFile {
+        return Ok(false);
+    }
+    let hash = |spot: &Spot<'_>| digest(&spot.open()?).map_err(|e| spot.error(e));
+    Ok(hash(spot)? == hash(&other)?)
+}

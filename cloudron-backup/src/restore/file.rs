@@ -1,0 +1,314 @@
+//! Putting one entry in its place.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+
+use cloudron_core::{Error, Result, random};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat,
+    chownat, fchmod, fchown, futimens, linkat, makedev, mkdirat, mknodat, openat, renameat, renameat_with,
+    symlinkat, unlinkat, utimensat,
+};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+use super::conflicts::{is_same_file, link_target};
+use super::place::escape;
+use super::tree::Spot;
+use crate::backup::hash_zeros;
+use crate::chunk::ChunkId;
+use crate::codes;
+use crate::files::owners::Owners;
+use crate::files::xattrs;
+use crate::manifest::{Entry, Extent, Kind};
+use crate::pack::ChunkReader;
+
+/// What putting an entry in its place needs, the same for all.
+pub(super) struct Placing<'a> {
+    pub(super) chunks: &'a ChunkReader<'a>,
+    pub(super) owners: Owners,
+    pub(super) numeric_owner: bool,
+    pub(super) is_root: bool,
+    pub(super) overwrite: bool,
+}
+
+/// How it went.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    /// It was there already.
+    pub(super) unchanged: bool,
+    /// Metadata that could not be set.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The SHA-256 of what is left of a file.
+pub(super) fn digest(file: &File) -> std::io::Result<ChunkId> {
+    let (mut file, mut hash, mut buffer) = (file, Sha256::new(), vec![0; 256 << 10]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(ChunkId(hash.finalize().into())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// The system's type for an entry that is neither file nor folder nor link.
+pub(super) fn file_type(kind: Kind) -> Option<FileType> {
+    match kind {
+        Kind::Fifo => Some(FileType::Fifo),
+        Kind::Block => Some(FileType::BlockDevice),
+        Kind::Char => Some(FileType::CharacterDevice),
+        _ => None,
+    }
+}
+
+/// A name beside the target that goes away again unless it is renamed to it.
+struct Temporary<'s> {
+    spot: &'s Spot<'s>,
+    name: String,
+    done: bool,
+}
+
+impl<'s> Temporary<'s> {
+    fn beside(spot: &'s Spot<'s>) -> Self {
+        Self { spot, name: format!(".cloudron-restore-{}", random::token(16)), done: false }
+    }
+
+    /// Puts it in its place.
+    fn publish(mut self, overwrite: bool) -> Result<()> {
+        let (folder, name) = (self.spot.folder, &self.spot.name);
+        let renamed = if overwrite {
+            renameat(folder, &self.name, folder, name)
+        } else {
+            match renameat_with(folder, &self.name, folder, name, RenameFlags::NOREPLACE) {
+                // The file system cannot: what is there was looked at just before.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                    renameat(folder, &self.name, folder, name)
+                }
+                other => other,
+            }
+        };
+        match renamed {
+            Ok(()) => {
+                self.done = true;
+                Ok(())
+            }
+            Err(Errno::EXIST) => Err(in_the_way(self.spot)),
+            Err(e) => Err(self.spot.error(e)),
+        }
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // It may not exist yet; there is nothing else to do about it.
+            let _ = unlinkat(self.spot.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+fn in_the_way(spot: &Spot<'_>) -> Error {
+    Error::new(&codes::RESTORE_CONFLICT, format!("{} exists and differs", spot.path.display()))
+}
+
+impl Placing<'_> {
+    /// Makes a folder. Its metadata comes when everything in it is there.
+    pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
+        match spot.meta()? {
+            Some(meta) if meta.kind == FileType::Directory => return Ok(()),
+            Some(_) if self.overwrite => {
+                unlinkat(spot.folder, &spot.name, AtFlags::empty()).map_err(|e| spot.error(e))?;
+            }
+            Some(_) => return Err(in_the_way(spot)),
+            None => {}
+        }
+        mkdirat(spot.folder, &spot.name, Mode::RWXU).map_err(|e| spot.error(e))
+    }
+
+    /// Sets what a folder has besides its content.
+    pub(super) fn folder_metadata(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = match openat(spot.folder, &spot.name, flags, Mode::empty()) {
+            Ok(folder) => File::from(folder),
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(escape(&spot.path)),
+            Err(e) => return Err(spot.error(e)),
+        };
+        let mut placed = Placed::default();
+        self.metadata(&folder, entry, spot, &mut placed.warnings);
+        Ok(placed)
+    }
+
+    /// Whether something is in the way, after what may be replaced.
+    fn look(
+        &self,
+        spot: &Spot<'_>,
+        is_same: impl FnOnce(&crate::files::meta::Meta) -> Result<bool>,
+    ) -> Result<bool> {
+        match spot.meta()? {
+            None => Ok(false),
+            Some(meta) if is_same(&meta)? => Ok(true),
+            Some(meta) if self.overwrite && meta.kind != FileType::Directory => Ok(false),
+            Some(_) => Err(in_the_way(spot)),
+        }
+    }
+
+    /// A regular file: content under a temporary name, checked, then metadata, then renamed.
+    pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+        let mut placed = Placed::default();
+        if self.look(spot, |meta| is_same_file(entry, spot, meta))? {
+            self.metadata(&spot.open()?, entry, spot, &mut placed.warnings);
+            placed.unchanged = true;
+            return Ok(placed);
+        }
+        let temporary = Temporary::beside(spot);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(spot.folder, &temporary.name, flags, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(opened.map_err(|e| spot.error(e))?);
+        self.content(&mut file, entry, spot)?;
+        self.metadata(&file, entry, spot, &mut placed.warnings);
+        temporary.publish(self.overwrite)?;
+        Ok(placed)
+    }
+
+    fn content(&self, file: &mut File, entry: &Entry, spot: &Spot<'_>) -> Result<()> {
+        let mut hash = Sha256::new();
+        let mut has_holes = false;
+        for extent in &entry.extents {
+            match extent {
+                Extent::Hole(length) => {
+                    hash_zeros(&mut hash, *length);
+                    let skip = i64::try_from(*length).map_err(|_| spot.error(Errno::FBIG))?;
+                    file.seek(SeekFrom::Current(skip)).map_err(|e| spot.error(e))?;
+                    has_holes = true;
+                }
+                Extent::Data { chunk, length, offset } => {
+                    let content = self.chunks.chunk(chunk)?;
+                    let part = slice(&content, *offset, *length)?;
+                    hash.update(part);
+                    file.write_all(part).map_err(|e| spot.error(e))?;
+                }
+            }
+        }
+        if has_holes {
+            file.set_len(entry.size).map_err(|e| spot.error(e))?;
+        }
+        if Some(ChunkId(hash.finalize().into())) == entry.sha256 {
+            return Ok(());
+        }
+        let text =
+            format!("the content of {} does not have the hash that the backup says", entry.path().display());
+        Err(Error::new(&codes::OBJECT_CORRUPT, text))
+    }
+
+    /// Owner, then attributes (which a change of owner may clear), then mode, then times.
+    fn metadata(&self, file: &File, entry: &Entry, spot: &Spot<'_>, warnings: &mut Vec<String>) {
+        let mut tried = |what: &str, result: std::io::Result<()>| {
+            if let Err(e) = result {
+                warnings.push(format!("{}: {what}: {e}", spot.path.display()));
+            }
+        };
+        if self.is_root {
+            let (uid, gid) = self.owner(entry);
+            tried("owner", fchown(file, Some(uid), Some(gid)).map_err(Into::into));
+        }
+        tried("extended attributes", xattrs::set_on_file(file, &entry.xattrs()));
+        tried("mode", fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(Into::into));
+        tried("time", futimens(file, &times(entry)).map_err(Into::into));
+    }
+
+    pub(super) fn owner(&self, entry: &Entry) -> (Uid, Gid) {
+        let (mut uid, mut gid) = (entry.uid, entry.gid);
+        if !self.numeric_owner {
+            uid = self.owners.uid(entry.user.as_deref(), uid);
+            gid = self.owners.gid(entry.group.as_deref(), gid);
+        }
+        (Uid::from_raw(uid), Gid::from_raw(gid))
+    }
+
+    /// A symbolic link, a fifo or a device.
+    pub(super) fn special(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+        let mut placed = Placed::default();
+        let is_link = entry.kind == Kind::Symlink;
+        let there = self.look(spot, |meta| match file_type(entry.kind) {
+            None => Ok(meta.kind == FileType::Symlink && link_target(spot)? == entry.target()),
+            Some(kind) => Ok(meta.kind == kind && (kind == FileType::Fifo || meta.rdev == entry.rdev)),
+        })?;
+        if there {
+            self.metadata_by_name(spot, spot.name.as_ref(), entry, &mut placed.warnings);
+            placed.unchanged = true;
+            return Ok(placed);
+        }
+        let temporary = Temporary::beside(spot);
+        let made = if is_link {
+            symlinkat(entry.target().as_slice(), spot.folder, &temporary.name)
+        } else {
+            let kind = file_type(entry.kind).unwrap_or(FileType::Fifo);
+            let device = makedev(entry.rdev.0, entry.rdev.1);
+            mknodat(spot.folder, &temporary.name, kind, Mode::RUSR | Mode::WUSR, device)
+        };
+        made.map_err(|e| spot.error(e))?;
+        self.metadata_by_name(spot, temporary.name.as_ref(), entry, &mut placed.warnings);
+        temporary.publish(self.overwrite)?;
+        Ok(placed)
+    }
+
+    fn metadata_by_name(
+        &self,
+        spot: &Spot<'_>,
+        name: &std::ffi::OsStr,
+        entry: &Entry,
+        warnings: &mut Vec<String>,
+    ) {
+        let mut tried = |what: &str, result: std::io::Result<()>| {
+            if let Err(e) = result {
+                warnings.push(format!("{}: {what}: {e}", spot.path.display()));
+            }
+        };
+        let nofollow = AtFlags::SYMLINK_NOFOLLOW;
+        if self.is_root {
+            let (uid, gid) = self.owner(entry);
+            tried("owner", chownat(spot.folder, name, Some(uid), Some(gid), nofollow).map_err(Into::into));
+        }
+        let wanted = entry.xattrs();
+        tried("extended attributes", xattrs::set_on_name(spot.folder.as_fd(), name, &wanted));
+        if entry.kind != Kind::Symlink {
+            let mode = Mode::from_raw_mode(entry.mode);
+            tried("mode", chmodat(spot.folder, name, mode, AtFlags::empty()).map_err(Into::into));
+        }
+        tried("time", utimensat(spot.folder, name, &times(entry), nofollow).map_err(Into::into));
+    }
+
+    /// A further name of a file that is in its place.
+    pub(super) fn hardlink(&self, spot: &Spot<'_>, target: &Spot<'_>) -> Result<Placed> {
+        let of = target.meta()?.ok_or_else(|| target.error(Errno::NOENT))?;
+        let mut placed = Placed::default();
+        let here = spot.meta()?;
+        if here.is_some_and(|m| (m.dev, m.ino) == (of.dev, of.ino)) {
+            placed.unchanged = true;
+            return Ok(placed);
+        }
+        // What is here was found to have the same content before anything was written, or may be replaced.
+        let temporary = Temporary::beside(spot);
+        linkat(target.folder, &target.name, spot.folder, &temporary.name, AtFlags::empty())
+            .map_err(|e| spot.error(e))?;
+        temporary.publish(self.overwrite || here.is_some())?;
+        Ok(placed)
+    }
+}
+
+/// A part of a chunk.
+pub(super) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
+    let end = offset as usize + length as usize;
+    content.get(offset as usize..end).ok_or_else(|| {
+        Error::new(&codes::SNAPSHOT_CORRUPT, "the manifest names a part of a chunk that lies behind its end")
+    })
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: entry.mtime.0, tv_nsec: entry.mtime.1.into() },
+    }
+}

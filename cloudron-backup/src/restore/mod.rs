@@ -1,0 +1,113 @@
+//! Restoring a backup.
+
+pub(crate) mod compare;
+mod conflicts;
+pub(crate) mod export;
+mod file;
+mod place;
+mod tree;
+mod write;
+
+use std::fs::File;
+
+use cloudron_core::{BackupId, Error, Progress, Result};
+
+use crate::bridge::{Blocking, Stop};
+use crate::chunk::ChunkNamer;
+use crate::encrypt::AgeIdentities;
+use crate::index::{Index, Packs};
+use crate::keys::Identity;
+use crate::manifest::{ManifestReader, fetch};
+use crate::pack::ChunkReader;
+use crate::repository::config::Config;
+use crate::repository::{RestoreReport, RestoreRequest, Summary, summary};
+use crate::{codes, layout};
+
+/// A backup that was checked and can be read.
+pub(crate) struct Backup {
+    pub(crate) summary: Summary,
+    manifest: File,
+    key: AgeIdentities,
+}
+
+impl Backup {
+    /// Checks the signature of the summary and the hash of the manifest.
+    pub(crate) fn open(
+        store: &Blocking,
+        config: &Config,
+        identity: &Identity,
+        id: &BackupId,
+        stop: &Stop,
+    ) -> Result<Self> {
+        config.check_identity(identity)?;
+        let content = match store.get(&layout::summary(id)) {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => {
+                let text = format!("there is no backup {id} in {}", store.url());
+                return Err(Error::new(&codes::BACKUP_UNKNOWN, text)
+                    .with_hint("list the backups that exist with `cloudron machine backup list`"));
+            }
+            other => other?,
+        };
+        summary::check_signature(&content, &identity.writer_keys().signing_key()?.verifying_key())?;
+        let summary = Summary::parse(&content)?;
+        summary.check_place(id.as_str(), &config.id)?;
+        let manifest = fetch(store, id, &summary.manifest, stop)?;
+        let key = AgeIdentities::parse([&identity.to_secret()])?;
+        let backup = Self { summary, manifest, key };
+        let reader = backup.entries()?;
+        let header = reader.header();
+        if header.id != id.as_str() || header.repository != config.id {
+            let text = format!("the manifest of {id} is that of {}", header.id);
+            return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
+        }
+        drop(reader);
+        Ok(backup)
+    }
+
+    /// The entries from the first one on.
+    pub(crate) fn entries(&self) -> Result<ManifestReader<'_>> {
+        ManifestReader::new(&self.manifest, &self.key)
+    }
+
+    pub(crate) fn key(&self) -> &AgeIdentities {
+        &self.key
+    }
+}
+
+/// The index as the owner of the repository reads it. What cannot be used is warned of.
+pub(crate) fn load_index(
+    store: &Blocking,
+    identity: &Identity,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Index> {
+    let key = AgeIdentities::parse([&identity.to_secret()])?;
+    let index = Index::load(store, &key, None, &Packs::list(store, true)?, stop)?;
+    for (object, error) in &index.unusable {
+        progress.warn(format!("{object} cannot be used: {error}"));
+    }
+    Ok(index)
+}
+
+/// Names chunks as the writers of this repository do.
+pub(crate) fn namer(identity: &Identity) -> Result<ChunkNamer> {
+    Ok(ChunkNamer::new(identity.writer_keys().chunk_key()?))
+}
+
+/// Restores a backup.
+pub(crate) fn run(
+    store: &Blocking,
+    config: &Config,
+    identity: &Identity,
+    id: &BackupId,
+    request: &RestoreRequest,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<RestoreReport> {
+    let backup = Backup::open(store, config, identity, id, stop)?;
+    let places = place::Places::new(request, &backup.entries()?.header().sources)?;
+    conflicts::check(&backup, &places, request, progress, stop)?;
+    let index = load_index(store, identity, progress, stop)?;
+    let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
+    write::all(&backup, &places, request, &chunks, progress, stop)
+}

@@ -1,0 +1,128 @@
+//! The target on disk, entered by open folders and never through a symbolic link in it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{Error, Result};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat};
+use rustix::io::Errno;
+
+use super::place::{Place, Places, escape};
+use crate::files::meta::Meta;
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+
+/// The folder that something is or goes in, and its name there.
+pub(super) struct Spot<'t> {
+    pub(super) folder: &'t File,
+    /// `.` for the folder itself.
+    pub(super) name: OsString,
+    /// The full path, for messages.
+    pub(super) path: PathBuf,
+}
+
+impl Spot<'_> {
+    /// What is there, if anything. A link is not followed.
+    pub(super) fn meta(&self) -> Result<Option<Meta>> {
+        match statat(self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(self.error(e)),
+        }
+    }
+
+    /// Opens what is there for reading.
+    pub(super) fn open(&self) -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(self.folder, &self.name, flags, Mode::empty());
+        opened.map(File::from).map_err(|e| self.error(e))
+    }
+
+    pub(super) fn error(&self, error: impl Into<std::io::Error>) -> Error {
+        Error::io(&self.path, error.into())
+    }
+}
+
+/// Opens folders of the target. Remembers the last one: entries come folder by folder.
+pub(super) struct Tree<'a> {
+    places: &'a Places,
+    make: bool,
+    anchors: Vec<Option<File>>,
+    last: Option<(usize, PathBuf, File)>,
+}
+
+impl<'a> Tree<'a> {
+    /// With `make`, folders that are missing on the way are made.
+    pub(super) fn new(places: &'a Places, make: bool) -> Self {
+        Self { places, make, anchors: places.anchors.iter().map(|_| None).collect(), last: None }
+    }
+
+    /// The spot of a place. Nothing when a folder on the way is missing.
+    ///
+    /// # Errors
+    /// `restore-escape` when a symbolic link is on the way.
+    pub(super) fn spot(&mut self, place: &Place) -> Result<Option<Spot<'_>>> {
+        let path = self.places.show(place);
+        let (parent, name) = match (place.below.parent(), place.below.file_name()) {
+            (Some(parent), Some(name)) => (parent, name.to_owned()),
+            _ => (Path::new(""), OsStr::new(".").to_owned()),
+        };
+        let Some(folder) = self.folder(place.anchor, parent)? else { return Ok(None) };
+        Ok(Some(Spot { folder, name, path }))
+    }
+
+    fn folder(&mut self, anchor: usize, below: &Path) -> Result<Option<&File>> {
+        let hit = self.last.as_ref().is_some_and(|(a, p, _)| *a == anchor && p == below);
+        if !hit {
+            let Some(start) = self.anchor(anchor)? else { return Ok(None) };
+            let Some(folder) = self.descend(start, anchor, below)? else { return Ok(None) };
+            self.last = Some((anchor, below.to_owned(), folder));
+        }
+        Ok(self.last.as_ref().map(|(_, _, folder)| folder))
+    }
+
+    fn anchor(&mut self, anchor: usize) -> Result<Option<File>> {
+        let path = &self.places.anchors[anchor];
+        let slot = &mut self.anchors[anchor];
+        if slot.is_none() {
+            if self.make {
+                let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+                made.map_err(|e| Error::io(path, e))?;
+            }
+            match openat(CWD, path, FOLDER, Mode::empty()) {
+                Ok(folder) => *slot = Some(folder.into()),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(Error::io(path, e.into())),
+            }
+        }
+        let folder = slot.as_ref().map(File::try_clone).transpose();
+        folder.map_err(|e| Error::io(path, e))
+    }
+
+    fn descend(&self, start: File, anchor: usize, below: &Path) -> Result<Option<File>> {
+        let mut folder = start;
+        let mut path = self.places.anchors[anchor].clone();
+        for name in below {
+            path.push(name);
+            let flags = FOLDER | OFlags::NOFOLLOW;
+            let mut next = openat(&folder, name, flags, Mode::empty());
+            if self.make && matches!(next, Err(Errno::NOENT)) {
+                match mkdirat(&folder, name, Mode::RWXU) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(e) => return Err(Error::io(&path, e.into())),
+                }
+                next = openat(&folder, name, flags, Mode::empty());
+            }
+            folder = match next {
+                Ok(next) => next.into(),
+                Err(Errno::NOENT) => return Ok(None),
+                // A link, or something that is no folder, is on the way.
+                Err(Errno::LOOP | Errno::NOTDIR) => return Err(escape(&path)),
+                Err(e) => return Err(Error::io(&path, e.into())),
+            };
+        }
+        Ok(Some(folder))
+    }
+}

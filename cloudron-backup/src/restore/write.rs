@@ -1,0 +1,255 @@
+//! Writing everything: folders and files, then further names of files, then what folders have besides.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use cloudron_core::{Error, ErrorKind, Progress, Result, Task, Unit};
+
+use super::Backup;
+use super::conflicts::{Substitutes, substitutes};
+use super::file::{Placed, Placing};
+use super::place::Places;
+use super::tree::Tree;
+use crate::bridge::Stop;
+use crate::files::owners::Owners;
+use crate::manifest::{Entry, Kind};
+use crate::pack::ChunkReader;
+use crate::repository::{Failure, RestoreReport, RestoreRequest};
+
+/// So many texts are kept in a report.
+const KEPT: usize = 100;
+
+struct Work<'a> {
+    backup: &'a Backup,
+    places: &'a Places,
+    placing: Placing<'a>,
+    substitutes: Substitutes,
+    report: Mutex<RestoreReport>,
+    fatal: Mutex<Option<Error>>,
+    progress: &'a Progress,
+    task: Task,
+    stop: &'a Stop,
+}
+
+/// Restores everything that was asked for.
+pub(super) fn all(
+    backup: &Backup,
+    places: &Places,
+    request: &RestoreRequest,
+    chunks: &ChunkReader<'_>,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<RestoreReport> {
+    let placing = Placing {
+        chunks,
+        owners: Owners::of_this_machine(),
+        numeric_owner: request.numeric_owner,
+        is_root: rustix::process::geteuid().is_root(),
+        overwrite: request.overwrite,
+    };
+    let work = Work {
+        backup,
+        places,
+        placing,
+        substitutes: substitutes(backup, places, stop)?,
+        report: Mutex::default(),
+        fatal: Mutex::default(),
+        progress,
+        task: progress.task("Restoring", Unit::Bytes, Some(backup.summary.bytes)),
+        stop,
+    };
+    let has_links = work.contents()?;
+    if has_links {
+        work.further_names()?;
+    }
+    work.folders()?;
+    work.sync();
+    work.task.finish();
+    Ok(work.report.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Work<'_> {
+    /// Folders on this thread, in order; everything else on others.
+    fn contents(&self) -> Result<bool> {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
+        let has_links = std::thread::scope(|scope| {
+            let (queue, entries) = sync_channel::<(PathBuf, Entry)>(64);
+            let entries = std::sync::Arc::new(Mutex::new(entries));
+            for _ in 0..threads {
+                let entries = entries.clone();
+                scope.spawn(move || self.place_all(&entries));
+            }
+            drop(entries);
+            self.distribute(&queue)
+        });
+        match self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => has_links,
+        }
+    }
+
+    fn distribute(&self, queue: &SyncSender<(PathBuf, Entry)>) -> Result<bool> {
+        let mut tree = Tree::new(self.places, true);
+        let mut has_links = false;
+        let mut entries = self.backup.entries()?;
+        while let Some(entry) = entries.next()? {
+            self.stop.check()?;
+            let mut path = entry.path();
+            if !self.places.wants(&path) {
+                let Some(link) = self.substitutes.get(&path) else { continue };
+                path.clone_from(link);
+            }
+            match entry.kind {
+                Kind::Hardlink => has_links = true,
+                Kind::Dir => {
+                    let made = self.places.of(&path).and_then(|place| {
+                        tree.spot(&place)?.map_or(Ok(()), |spot| self.placing.folder(&spot))
+                    });
+                    self.note(&path, made.map(|()| Placed::default()))?;
+                }
+                // The workers stopped, and have said why.
+                _ if queue.send((path, entry)).is_err() => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(has_links)
+    }
+
+    fn place_all(&self, entries: &Mutex<Receiver<(PathBuf, Entry)>>) {
+        let mut tree = Tree::new(self.places, true);
+        loop {
+            let next = entries.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((path, entry)) = next else { return };
+            let placed = self.stop.check().and_then(|()| self.place_one(&mut tree, &path, &entry));
+            if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
+                self.count(&entry, placed);
+            }
+            if let Err(e) = self.note(&path, placed) {
+                self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+                return;
+            }
+        }
+    }
+
+    fn place_one(&self, tree: &mut Tree<'_>, path: &std::path::Path, entry: &Entry) -> Result<Placed> {
+        let place = self.places.of(path)?;
+        // Nothing is missing on the way when folders are made.
+        let Some(spot) = tree.spot(&place)? else { return Ok(Placed::default()) };
+        match entry.kind {
+            Kind::File => self.placing.file(&spot, entry),
+            _ => self.placing.special(&spot, entry),
+        }
+    }
+
+    fn count(&self, entry: &Entry, placed: &Placed) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.files += 1;
+        report.bytes += entry.size;
+        report.unchanged += u64::from(placed.unchanged);
+        drop(report);
+        self.task.advance(entry.size);
+    }
+
+    /// Keeps how an entry went. What concerns all of them is given back.
+    fn note(&self, path: &std::path::Path, placed: Result<Placed>) -> Result<()> {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        match placed {
+            Ok(placed) => {
+                for text in placed.warnings {
+                    report.warning_count += 1;
+                    if report.warnings.len() < KEPT {
+                        report.warnings.push(text.clone());
+                    }
+                    self.progress.warn(text);
+                }
+            }
+            Err(e) if is_fatal(&e) => return Err(e),
+            Err(e) => {
+                report.failed_count += 1;
+                self.progress.warn(format!("{} is not restored: {e}", path.display()));
+                if report.failed.len() < KEPT {
+                    report.failed.push(Failure { path: path.to_owned(), reason: e.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn further_names(&self) -> Result<()> {
+        let (mut tree, mut targets) = (Tree::new(self.places, true), Tree::new(self.places, false));
+        let mut entries = self.backup.entries()?;
+        while let Some(entry) = entries.next()? {
+            self.stop.check()?;
+            let path = entry.path();
+            if entry.kind != Kind::Hardlink || !self.places.wants(&path) {
+                continue;
+            }
+            let target = entry.target_path();
+            let target = self.substitutes.get(&target).unwrap_or(&target);
+            if *target == path {
+                continue;
+            }
+            let linked = self.link(&mut tree, &mut targets, &path, target);
+            self.note(&path, linked)?;
+        }
+        Ok(())
+    }
+
+    fn link(
+        &self,
+        tree: &mut Tree<'_>,
+        targets: &mut Tree<'_>,
+        path: &std::path::Path,
+        target: &std::path::Path,
+    ) -> Result<Placed> {
+        let (place, target_place) = (self.places.of(path)?, self.places.of(target)?);
+        let (Some(spot), Some(target_spot)) = (tree.spot(&place)?, targets.spot(&target_place)?) else {
+            let text = format!("the first name of the file, {}, was not restored", target.display());
+            return Err(Error::new(&crate::codes::OBJECT_MISSING, text));
+        };
+        self.placing.hardlink(&spot, &target_spot)
+    }
+
+    /// What folders have besides their content, from the inside out: a folder that may not be entered, or
+    /// written to, becomes so last, and nothing moves its time any more.
+    fn folders(&self) -> Result<()> {
+        let mut tree = Tree::new(self.places, false);
+        let mut open: Vec<(PathBuf, Entry)> = Vec::new();
+        let mut entries = self.backup.entries()?;
+        loop {
+            self.stop.check()?;
+            let entry = entries.next()?;
+            let path = entry.as_ref().map(Entry::path);
+            while open.last().is_some_and(|(last, _)| path.as_ref().is_none_or(|p| !p.starts_with(last))) {
+                let Some((path, entry)) = open.pop() else { break };
+                let done = self.places.of(&path).and_then(|place| match tree.spot(&place)? {
+                    Some(spot) => self.placing.folder_metadata(&spot, &entry),
+                    None => Ok(Placed::default()),
+                });
+                self.note(&path, done)?;
+            }
+            let (Some(entry), Some(path)) = (entry, path) else { return Ok(()) };
+            if entry.kind == Kind::Dir && self.places.wants(&path) {
+                open.push((path, entry));
+            }
+        }
+    }
+
+    /// Makes what was written survive a power cut.
+    fn sync(&self) {
+        for anchor in &self.places.anchors {
+            // An anchor below which nothing went does not exist.
+            if let Ok(folder) = std::fs::File::open(anchor)
+                && let Err(e) = rustix::fs::syncfs(&folder)
+            {
+                self.progress.warn(format!("{}: {e}", anchor.display()));
+            }
+        }
+    }
+}
+
+/// Whether an error stops the whole restore: it would meet every file, or somebody asked for it.
+fn is_fatal(error: &Error) -> bool {
+    error.kind() == ErrorKind::Interrupted || error.is(&cloudron_core::codes::NO_SPACE)
+}

@@ -1,0 +1,74 @@
+//! Checking a repository.
+
+mod objects;
+mod references;
+
+use std::collections::BTreeSet;
+
+use cloudron_core::{Progress, Result};
+
+use crate::bridge::{Blocking, Stop};
+use crate::keys::Identity;
+use crate::repository::config::Config;
+use crate::repository::{Problem, VerifyDepth, VerifyReport};
+
+/// A check under way.
+struct Check<'a> {
+    store: &'a Blocking,
+    config: &'a Config,
+    depth: VerifyDepth,
+    identity: Option<&'a Identity>,
+    progress: &'a Progress,
+    stop: &'a Stop,
+    report: VerifyReport,
+    /// The backups that cannot be restored whole.
+    damaged: BTreeSet<String>,
+}
+
+impl Check<'_> {
+    /// Notes something wrong with an object. Gives its place in the report.
+    fn problem(&mut self, object: &str, text: impl ToString) -> usize {
+        let problems = &mut self.report.problems;
+        problems.iter().position(|p| p.object == object).unwrap_or_else(|| {
+            let (backups, files) = (Vec::new(), Vec::new());
+            problems.push(Problem { object: object.to_owned(), text: text.to_string(), backups, files });
+            problems.len() - 1
+        })
+    }
+
+    /// Notes that a backup is affected by a problem.
+    fn affects(&mut self, problem: usize, backup: &str) {
+        let backups = &mut self.report.problems[problem].backups;
+        if !backups.iter().any(|b| b == backup) {
+            backups.push(backup.to_owned());
+        }
+        self.damaged.insert(backup.to_owned());
+    }
+}
+
+/// Checks a repository.
+pub(crate) fn run(
+    store: &Blocking,
+    config: &Config,
+    depth: VerifyDepth,
+    identity: Option<&Identity>,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<VerifyReport> {
+    if let Some(identity) = identity {
+        config.check_identity(identity)?;
+    }
+    let report = VerifyReport::default();
+    let mut check =
+        Check { store, config, depth, identity, progress, stop, report, damaged: BTreeSet::new() };
+    check.description()?;
+    check.keys()?;
+    let index = check.index()?;
+    let packs = check.packs(index.as_ref())?;
+    check.snapshots(index.as_ref(), &packs)?;
+    let mut report = check.report;
+    report.references_checked = identity.is_some();
+    report.good.retain(|b| !check.damaged.contains(b));
+    report.damaged = check.damaged.into_iter().collect();
+    Ok(report)
+}

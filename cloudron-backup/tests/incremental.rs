@@ -1,0 +1,116 @@
+//! A backup adds only what changed.
+
+mod common;
+
+use std::time::{Duration, SystemTime};
+
+use common::{Fixture, noise};
+
+#[tokio::test]
+async fn an_unchanged_run_stores_no_pack_and_no_index() {
+    let f = Fixture::new().await;
+    cloudron_testkit::tree::generate(&f.source(), 5, 8 << 20).unwrap();
+    f.backup().await;
+    let packs = f.keys_under("packs/").await;
+    let index = f.keys_under("index/").await;
+    let second = f.backup().await;
+    assert_eq!((f.keys_under("packs/").await, f.keys_under("index/").await), (packs, index));
+    assert!(second.added_bytes < 1 << 20);
+    assert_eq!(second.sequence, 2);
+    f.assert_restores(&second.id, "out").await;
+}
+
+#[tokio::test]
+async fn losing_the_cache_costs_no_space() {
+    let f = Fixture::new().await;
+    cloudron_testkit::tree::generate(&f.source(), 5, 8 << 20).unwrap();
+    f.backup().await;
+    let packs = f.keys_under("packs/").await;
+    std::fs::remove_dir_all(f.dir.path().join("cache")).unwrap();
+    let second = f.backup().await;
+    assert_eq!(f.keys_under("packs/").await, packs);
+    f.assert_restores(&second.id, "out").await;
+}
+
+#[tokio::test]
+async fn a_change_adds_about_as_much_as_changed() {
+    let f = Fixture::new().await;
+    let mut large = noise(20 << 20, 1);
+    f.write("large", &large);
+    for i in 0..200 {
+        f.write(&format!("small/{i}"), noise(5000, i as u8));
+    }
+    f.backup().await;
+    large.splice(9_000_000..9_000_000, *b"an insertion");
+    f.write("large", &large);
+    f.write("small/7", "changed");
+    let second = f.backup().await;
+    assert!(second.added_bytes < 9 << 20, "{}", second.added_bytes);
+    f.assert_restores(&second.id, "out").await;
+}
+
+#[tokio::test]
+async fn unchanged_files_are_not_read_again() {
+    let f = Fixture::new().await;
+    f.write("old", noise(300_000, 1));
+    // A file counts as settled two seconds after its last change.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    f.backup().await;
+    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
+    let listing = std::fs::read_to_string(&cache).unwrap();
+    assert_eq!(listing.lines().count(), 2, "{listing}");
+    // The listing is believed: a line for other content shows up in the next manifest.
+    let second = f.backup().await;
+    assert!(second.added_bytes < 10_000);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o600);
+    f.assert_restores(&second.id, "out").await;
+}
+
+#[tokio::test]
+async fn a_change_that_keeps_size_and_time_is_seen() {
+    let f = Fixture::new().await;
+    f.write("file", "first content");
+    let time = SystemTime::now() - Duration::from_secs(3600);
+    common::set_mtime(&f.source().join("file"), time);
+    f.backup().await;
+    f.write("file", "other content");
+    common::set_mtime(&f.source().join("file"), time);
+    let second = f.backup().await;
+    f.assert_restores(&second.id, "out").await;
+}
+
+#[tokio::test]
+async fn a_damaged_cache_is_not_believed_and_does_not_stop_a_backup() {
+    let f = Fixture::new().await;
+    f.write("file", "content");
+    f.backup().await;
+    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
+    for damage in ["", "{}\n", "not json\n"] {
+        std::fs::write(&cache, damage).unwrap();
+        f.backup().await;
+    }
+}
+
+#[tokio::test]
+async fn unreadable_and_vanishing_sources_are_counted_and_told() {
+    let f = Fixture::new().await;
+    f.write("file", "content");
+    let mut request = f.request();
+    request.sources.push(cloudron_backup::Source::new("gone", f.dir.path().join("gone")));
+    let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = warnings.clone();
+    let progress = cloudron_core::Progress::to(move |e| {
+        if let cloudron_core::Event::Warning { text } = e {
+            sink.lock().unwrap().push(text.clone());
+        }
+    });
+    let summary = f.repo.backup(&f.keys, request, &progress, &cloudron_core::Cancel::new()).await.unwrap();
+    assert_eq!((summary.errors, summary.files), (1, 1));
+    assert!(warnings.lock().unwrap()[0].contains("gone"));
+    let mut request = f.request();
+    request.sources.remove(0);
+    request.sources.push(cloudron_backup::Source::new("gone", f.dir.path().join("gone")));
+    let error = f.repo.backup(&f.keys, request, &progress, &cloudron_core::Cancel::new()).await.unwrap_err();
+    assert!(error.is(&cloudron_backup::codes::SOURCE_MISSING));
+}
