@@ -69,7 +69,8 @@ fn sensible(sets: Vec<RecordSet>) -> Vec<RecordSet> {
             let either = cname || k.rtype() == RecordType::CNAME;
             k.key() == set.key() || (k.name() == set.name() && either)
         });
-        if !clashes && !(cname && *set.name() == zone().apex) {
+        let at_top = cname && *set.name() == zone().apex;
+        if !clashes && !at_top {
             kept.push(set);
         }
     }
