@@ -18,13 +18,6 @@ use crate::remote::Remote;
 use crate::steps::Context;
 use crate::{Command, answer, codes};
 
-/// Our part of sshd's configuration.
-const CONFIG: &str = "/etc/ssh/sshd_config.d/10-cloudron-port.conf";
-/// Our part of the socket unit, where there is one.
-const SOCKET: &str = "/etc/systemd/system/ssh.socket.d/zz-cloudron-port.conf";
-/// The timer that takes it all back.
-const TIMER: &str = "cloudron-ssh-revert";
-
 /// Common to all scripts: which unit listens, and making it take in its settings. A reload keeps the sessions
 /// that stand; a socket has to be started anew, which does not touch them either.
 const UNIT: &str = r#"set -eu
@@ -262,12 +255,6 @@ mod tests {
     #[test]
     fn a_machine_that_moved_already_stays() {
         assert_eq!(Move::to(202).stages(&[202]), (vec![202], vec![202]));
-    }
-
-    #[test]
-    fn the_files_in_the_scripts_are_those_named_here() {
-        assert!(UNIT.contains(CONFIG) && UNIT.contains(SOCKET));
-        assert!(ARM.contains(TIMER) && DISARM.contains(TIMER));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Handle {
             session.set_blocking(false);
             if ready.send(Ok(key)).is_ok() {
                 let waker = Waker::from(thread_bell);
-                Loop::new(session, socket, inbox, heard, waker).run();
+                Loop::new(session, socket, inbox, heard, waker, thread_alive.clone()).run();
             }
             thread_alive.store(false, Ordering::SeqCst);
         };
@@ -145,6 +145,7 @@ struct Loop {
     inbox: mpsc::Receiver<Box<Opening>>,
     heard: UnixStream,
     waker: Waker,
+    alive: Arc<AtomicBool>,
     channels: Vec<Channel>,
     /// The operation that stopped in the middle of sending a packet, as (channel, operation).
     stalled: Option<(u64, u8)>,
@@ -161,6 +162,7 @@ impl Loop {
         inbox: mpsc::Receiver<Box<Opening>>,
         heard: UnixStream,
         waker: Waker,
+        alive: Arc<AtomicBool>,
     ) -> Self {
         Self {
             session,
@@ -168,6 +170,7 @@ impl Loop {
             inbox,
             heard,
             waker,
+            alive,
             channels: Vec::new(),
             stalled: None,
             next: 0,
@@ -296,6 +299,8 @@ impl Loop {
     }
 
     fn give_up(mut self, why: &str) {
+        // Said before anybody is told, so that whoever tries again connects anew.
+        self.alive.store(false, Ordering::SeqCst);
         for channel in &mut self.channels {
             channel.fail(error::lost(why));
         }

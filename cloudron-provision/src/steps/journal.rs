@@ -190,3 +190,30 @@ fn parse(line: &[u8]) -> Result<Record, String> {
 fn corrupt(path: &Path, line: usize, problem: &str) -> Error {
     Error::new(&codes::JOURNAL_CORRUPT, format!("{}, line {}: {problem}", path.display(), line + 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::steps::StepState;
+
+    #[test]
+    fn a_record_that_cannot_be_written_did_not_happen_and_nothing_follows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec =
+            Spec { op: "create".into(), fqdn: "a.org".into(), provider: "x".into(), inputs: json!({}) };
+        let mut journal = Journal::begin(folder.path(), spec, vec!["one".into()]).unwrap();
+        let real = journal.file.try_clone().unwrap();
+        journal.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let intent = Record::Intent { step: "one".into(), attempt: 1 };
+        let error = journal.write(&intent).unwrap_err();
+        assert!(error.is(&cloudron_core::codes::NO_SPACE), "{error:?}");
+        assert_eq!(journal.state().step_state("one"), StepState::Pending);
+        // It could not be cut back either, so what would follow might not be readable.
+        journal.file = real;
+        journal.write(&intent).unwrap_err();
+        let run = journal.state().run().to_string();
+        assert_eq!(Journal::read(folder.path(), &run).unwrap().step_state("one"), StepState::Pending);
+    }
+}
