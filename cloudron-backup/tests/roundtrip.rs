@@ -107,7 +107,7 @@ async fn a_sparse_file_stays_sparse() {
     drop(file);
     let summary = f.backup().await;
     assert!(summary.added_bytes < 2 << 20, "{}", summary.added_bytes);
-    f.restore(&summary.id, "out").await.unwrap().complete().unwrap();
+    assert!(f.restore(&summary.id, "out").await.unwrap().is_complete());
     let out = f.restored("out").join("sparse");
     let (was, is) = (std::fs::metadata(&path).unwrap(), std::fs::metadata(&out).unwrap());
     assert_eq!(was.len(), is.len());
@@ -133,7 +133,12 @@ async fn a_tar_of_a_backup_holds_the_same_tree() {
         .status()
         .unwrap();
     assert!(status.success());
-    cloudron_testkit::tree::assert_same(&f.source(), &f.restored("untarred"));
+    let digest = |path| cloudron_testkit::tree::digest(path).unwrap();
+    let mut differences =
+        cloudron_testkit::tree::compare(&digest(&f.source()), &digest(&f.restored("untarred")));
+    // A plain tar holds holes as zeros.
+    differences.retain(|d| !d.contains("sparse false"));
+    assert_eq!(differences, Vec::<String>::new());
 }
 
 #[tokio::test]

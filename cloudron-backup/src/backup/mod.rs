@@ -249,9 +249,13 @@ fn next_sequence(store: &Blocking) -> Result<u64> {
         if !object.key.ends_with(".json") {
             continue;
         }
-        // One that cannot be read is reported by `list` and `verify`, and must not stop the next backup.
-        let summary = store.get(&object.key).and_then(|c| Summary::parse(&c));
-        highest = highest.max(summary.map_or(0, |s| s.sequence));
+        let content = match store.get(&object.key) {
+            // It was deleted since it was listed.
+            Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            other => other?,
+        };
+        // A damaged one is reported by `list` and `verify`, and must not stop the next backup.
+        highest = highest.max(Summary::parse(&content).map_or(0, |s| s.sequence));
     }
     Ok(highest + 1)
 }

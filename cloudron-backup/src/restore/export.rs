@@ -106,8 +106,11 @@ fn pax(entry: &Entry) -> Vec<(String, Vec<u8>)> {
         return records;
     }
     let (seconds, nanos) = entry.mtime;
-    if nanos != 0 && seconds >= 0 {
-        records.push(("mtime".to_owned(), format!("{seconds}.{nanos:09}").into_bytes()));
+    if nanos != 0 || seconds < 0 {
+        let time = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let (sign, time) = (if time < 0 { "-" } else { "" }, time.unsigned_abs());
+        let text = format!("{sign}{}.{:09}", time / 1_000_000_000, time % 1_000_000_000);
+        records.push(("mtime".to_owned(), text.into_bytes()));
     }
     for (name, value) in entry.xattrs() {
         records.push((format!("SCHILY.xattr.{name}"), value));

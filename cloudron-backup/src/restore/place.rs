@@ -1,5 +1,6 @@
 //! Where an entry of a backup goes.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use cloudron_core::{Error, Result};
@@ -101,6 +102,12 @@ impl Places {
         let rule = self.rules.iter().find(|r| path.starts_with(&r.from));
         let rule = rule.ok_or_else(|| escape(path))?;
         let rest = path.strip_prefix(&rule.from).unwrap_or(path);
+        // Paths compare by their names: what those skip, such as a `.`, no entry that is written has.
+        let odd = |name: &[u8]| name.is_empty() || name == b"." || name == b"..";
+        let bytes = path.as_os_str().as_bytes();
+        if bytes != b"/" && bytes.split(|b| *b == b'/').skip(1).any(odd) {
+            return Err(escape(path));
+        }
         Ok(Place { anchor: rule.anchor, below: join(&rule.prefix, &names_only(rest, path)?) })
     }
 
@@ -117,9 +124,7 @@ fn join(a: &Path, b: &Path) -> PathBuf {
 
 fn names_only(below: &Path, whole: &Path) -> Result<PathBuf> {
     let plain = below.components().all(|c| matches!(c, Component::Normal(_)));
-    // `components` drops a `.` in the middle and doubled slashes, which no entry that is written has.
-    let same = below.components().collect::<PathBuf>().as_os_str() == below.as_os_str();
-    if plain && same { Ok(below.to_owned()) } else { Err(escape(whole)) }
+    if plain { Ok(below.to_owned()) } else { Err(escape(whole)) }
 }
 
 pub(crate) fn escape(path: &Path) -> Error {

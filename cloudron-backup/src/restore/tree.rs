@@ -59,6 +59,11 @@ impl<'a> Tree<'a> {
         Self { places, make, anchors: places.anchors.iter().map(|_| None).collect(), last: None }
     }
 
+    /// Makes and opens all folders that the user named, so that one that cannot be is found out first.
+    pub(super) fn open_anchors(&mut self) -> Result<()> {
+        (0..self.anchors.len()).try_for_each(|anchor| self.anchor(anchor).map(drop))
+    }
+
     /// The spot of a place. Nothing when a folder on the way is missing.
     ///
     /// # Errors

@@ -59,6 +59,9 @@ pub(super) fn all(
         task: progress.task("Restoring", Unit::Bytes, Some(backup.summary.bytes)),
         stop,
     };
+    if places.only().is_empty() {
+        Tree::new(places, true).open_anchors()?;
+    }
     let has_links = work.contents()?;
     if has_links {
         work.further_names()?;

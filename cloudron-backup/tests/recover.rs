@@ -1,0 +1,102 @@
+//! A repository can be read without this program: stock age, zstd and Python are enough.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use cloudron_testkit::require;
+use common::{Fixture, KEY, noise};
+
+fn tools() -> Option<[PathBuf; 3]> {
+    require::tools(["age", "zstd", "python3"])
+}
+
+async fn repository() -> (Fixture, tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let f = Fixture::on(cloudron_backup::open_store(path.to_str().unwrap()).unwrap()).await;
+    std::fs::write(dir.path().join("key"), format!("{KEY}\n")).unwrap();
+    (f, dir, path)
+}
+
+fn recover(python: &Path, store: &Path, key: &Path, id: &str, target: &Path) -> Output {
+    Command::new(python)
+        .arg("recover.py")
+        .args([id.as_ref(), target.as_os_str()])
+        .env("CLOUDRON_BACKUP_KEY_FILE", key)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(store)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn recover_py_restores_the_same_tree() {
+    let Some([_, _, python]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    cloudron_testkit::tree::generate(&f.source(), 11, 12 << 20).unwrap();
+    f.write("media", noise(9 << 20, 3));
+    let first = f.backup().await.id;
+    f.write("media", noise(9 << 20, 4));
+    f.backup().await;
+    let out = recover(&python, &store, &dir.path().join("key"), "latest", &f.target("out"));
+    assert!(out.status.success(), "{}", said(&out));
+    cloudron_testkit::tree::assert_same(&f.source(), &f.restored("out"));
+    assert!(f.repo.find("latest").await.unwrap().id != first);
+    let out = recover(&python, &store, &dir.path().join("key"), first.as_str(), &f.target("first"));
+    assert!(out.status.success(), "{}", said(&out));
+    assert_eq!(std::fs::read(f.restored("first").join("media")).unwrap(), noise(9 << 20, 3));
+    assert!(!said(&out).contains(KEY));
+}
+
+#[tokio::test]
+async fn recover_py_names_what_is_damaged_and_restores_the_rest() {
+    let Some([_, _, python]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    for i in 0..4 {
+        f.write(&format!("large{i}"), noise(9 << 20, i));
+    }
+    let id = f.backup().await.id;
+    let key = dir.path().join("key");
+    let pack = store.join(f.keys_under("packs/").await.remove(0));
+    let content = std::fs::read(&pack).unwrap();
+    let mut changed = content.clone();
+    changed[1000] ^= 1;
+    std::fs::write(&pack, changed).unwrap();
+    let out = recover(&python, &store, &key, "latest", &f.target("out"));
+    assert!(!out.status.success());
+    assert!(said(&out).contains("FAILED") && said(&out).contains("large"), "{}", said(&out));
+    let restored = std::fs::read_dir(f.restored("out")).unwrap().count();
+    assert!((1..4).contains(&restored), "{restored}");
+    std::fs::write(&pack, content).unwrap();
+
+    let out = recover(&python, &store, &key, "backup_2026-01-02T03-04-05Z_v1.0.0", &f.target("none"));
+    assert!(!out.status.success() && said(&out).contains(id.as_str()), "{}", said(&out));
+    std::fs::write(&key, "a wrong backup key\n").unwrap();
+    let out = recover(&python, &store, &key, "latest", &f.target("wrong"));
+    assert!(!out.status.success() && said(&out).contains("does not open"), "{}", said(&out));
+    assert!(!f.target("wrong").exists());
+}
+
+#[tokio::test]
+async fn stock_age_and_zstd_read_a_pack() {
+    let Some([age, zstd, _]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    f.write("file", "what the pack holds, once and for all");
+    f.backup().await;
+    let identity = dir.path().join("identity");
+    std::fs::write(&identity, f.identity.to_secret().expose()).unwrap();
+    let pack = store.join(f.keys_under("packs/").await.remove(0));
+    let plain = Command::new(age).args(["-d", "-i"]).args([&identity, &pack]).output().unwrap();
+    assert!(plain.status.success(), "{}", said(&plain));
+    std::fs::write(dir.path().join("frames"), plain.stdout).unwrap();
+    let chunks = Command::new(zstd).args(["-dcq"]).arg(dir.path().join("frames")).output();
+    let chunks = chunks.unwrap();
+    // zstd takes a file without the usual suffix from standard output mode only as a stream of frames.
+    assert!(said(&chunks).contains("what the pack holds, once and for all"), "{}", said(&chunks));
+}
