@@ -65,7 +65,7 @@ Port $port"; done
     sed -i '1i Include /etc/ssh/sshd_config.d/*.conf # cloudron' /etc/ssh/sshd_config
   fi
   # Ports named there would stay open beside ours.
-  sed -i -E 's/^[[:space:]]*(Port[[:space:]]|ListenAddress[[:space:]]+([^][:[:space:]]+|\[[^]]*\]):[0-9])/#cloudron# \1/I' /etc/ssh/sshd_config
+  sed -i -E 's/^[[:space:]]*(Port[[:space:]].*|ListenAddress[[:space:]]+([^[:space:]:]+|\[[^]]*\]):[0-9]+([[:space:]].*)?)$/#cloudron# \1/I' /etc/ssh/sshd_config
 fi
 mkdir -p "$(dirname "$file")"
 if [ "$(cat "$file" 2>/dev/null || true)" != "$text" ]; then
@@ -255,6 +255,27 @@ mod tests {
     #[test]
     fn a_machine_that_moved_already_stays() {
         assert_eq!(Move::to(202).stages(&[202]), (vec![202], vec![202]));
+    }
+
+    #[test]
+    fn only_lines_that_name_a_port_are_taken_out_of_sshd_config() {
+        let expression =
+            LISTEN.lines().find(|l| l.contains("#cloudron#")).unwrap().split('\'').nth(1).unwrap();
+        let before = "Port 22\n  port 23 # x\n#Port 24\nListenAddress 0.0.0.0:22\nListenAddress [::]:22\n\
+                      ListenAddress 0.0.0.0\nListenAddress ::1\nListenAddress fe80:1::2\nPermitRootLogin yes\n";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sshd_config");
+        std::fs::write(&file, before).unwrap();
+        let sed = |arguments: &[&str]| {
+            let output =
+                std::process::Command::new("sed").arg("-i").args(arguments).arg(&file).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            std::fs::read_to_string(&file).unwrap()
+        };
+        let after = sed(&["-E", expression]);
+        let taken: Vec<&str> = after.lines().filter_map(|l| l.strip_prefix("#cloudron# ")).collect();
+        assert_eq!(taken, ["Port 22", "port 23 # x", "ListenAddress 0.0.0.0:22", "ListenAddress [::]:22"]);
+        assert_eq!(sed(&["-e", "s/^#cloudron# //"]), before.replace("  port", "port"));
     }
 
     #[test]
