@@ -26,6 +26,8 @@ mod machine;
 pub mod restore;
 pub mod serve;
 pub mod service;
+#[cfg(test)]
+mod tests;
 mod time;
 mod tls;
 

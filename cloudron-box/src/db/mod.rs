@@ -71,6 +71,11 @@ impl Db {
         })
     }
 
+    /// Brings everything into the one file, as far as readers let it.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.read(|c| c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).sql())
+    }
+
     /// Writes a consistent copy to another file, whatever is being written meanwhile.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<()> {
         self.read(|c| c.backup(rusqlite::MAIN_DB, path, None::<fn(rusqlite::backup::Progress)>).sql())

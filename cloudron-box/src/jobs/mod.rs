@@ -5,6 +5,8 @@ mod hooks;
 mod meter;
 mod schedule;
 
+pub(crate) use backup::{DATA, STATE};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use crate::{Error, Result, codes};
 const LAST_BACKUP: &str = "last-backup";
 
 /// When the machine was installed, as this server saw it first.
-const FIRST_START: &str = "first-start";
+pub(crate) const FIRST_START: &str = "first-start";
 
 /// How often the state of a running job is written down.
 const WRITE_DOWN: Duration = Duration::from_secs(2);

@@ -51,16 +51,23 @@ pub(crate) fn open(path: &Path) -> Result<Sink> {
     Ok(Sink { path: path.to_owned(), file })
 }
 
-/// Has this process log what the server does: text to stderr, which systemd's journal keeps, and JSON lines
-/// to the file of the server that runs. `filter` is one of `tracing_subscriber`, such as `debug` or
-/// `cloudron_box=trace`; by default `info`. Without effect when the process logs already.
+/// Has this process log what the server does: JSON lines to the file of the server that runs, and text to
+/// stderr, which systemd's journal keeps, unless stderr is a file that nobody would rotate. `filter` is one of
+/// `tracing_subscriber`, such as `debug` or `cloudron_box=trace`; by default `info`. Without effect when the
+/// process logs already.
 pub fn init(filter: Option<&str>) {
     let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new("info"));
     let text =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let text = (!stderr_is_a_file()).then_some(text);
     let subscriber = tracing_subscriber::registry().with(filter).with(layer()).with(text);
     // An error means that there is one already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn stderr_is_a_file() -> bool {
+    use rustix::fs::{FileType, fstat};
+    fstat(std::io::stderr()).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::RegularFile)
 }
 
 /// The part that writes the server's log file, for a program with a subscriber of its own.

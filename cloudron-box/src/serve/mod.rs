@@ -35,11 +35,13 @@ use crate::{Layout, Result, codes, files, jobs, log, tls};
 const RENEWAL: Duration = Duration::from_secs(3600);
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
-/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O.
+/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Has the process log with
+/// [`log::init`], unless it logs already.
 ///
 /// # Errors
 /// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
 pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    log::init(None);
     let server = match Server::start(layout, Tuning::default()).await {
         Ok(server) => server,
         Err(error) => {
@@ -61,7 +63,8 @@ pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     /// Where it listens.
     pub(crate) addresses: Vec<SocketAddr>,
-    tasks: JoinSet<()>,
+    listening: JoinSet<()>,
+    background: JoinSet<()>,
     run: RunFiles,
     _lock: RunLock,
 }
@@ -76,26 +79,21 @@ impl Server {
         let addresses: Vec<_> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let data = json!({"version": Version::current()});
         app.try_event("cloudron.start", events::system("boot"), data).await;
-        let mut tasks = JoinSet::new();
+        let mut listening = JoinSet::new();
         let config = certificate.server_config()?;
         let connections = accept::Connections::new(routes::router(app.clone()), config, app.stopping.clone());
         for listener in listeners {
-            tasks.spawn(connections.clone().accept(listener));
+            listening.spawn(connections.clone().accept(listener));
         }
         let background =
             [tokio::spawn(jobs::schedule(app.clone())), tokio::spawn(renew(app.clone(), certificate))];
-        let stopping = app.stopping.clone();
-        tasks.spawn(async move {
-            stopping.cancelled().await;
-            background.iter().for_each(tokio::task::JoinHandle::abort);
-        });
         if let Some(address) = addresses.first() {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
             if let Err(error) = run.remember(Listening { port: address.port() }) {
                 tracing::warn!(%error, "Where the server listens could not be written down");
             }
         }
-        Ok(Self { app, addresses, tasks, run, _lock: lock })
+        Ok(Self { app, addresses, listening, background, run, _lock: lock })
     }
 
     /// Stops: new connections are refused, open requests finish within some seconds, a running job is
@@ -103,9 +101,14 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         tracing::info!("The server stops");
         self.app.stopping.cancel();
+        self.background.shutdown().await;
         self.app.jobs.stop().await;
-        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        let rest = async { while self.listening.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        let db = self.app.db.clone();
+        if let Err(error) = blocking(move || db.checkpoint()).await {
+            tracing::warn!(%error, "The database could not be tidied up");
+        }
         self.run.forget();
     }
 }

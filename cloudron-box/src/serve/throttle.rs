@@ -63,7 +63,8 @@ impl Throttle {
         let known = tries.get(name).copied().filter(|t| t.last + self.memory > now);
         let mut entry = known.unwrap_or(Tries { failures: 0, last: now, until: Duration::ZERO });
         if entry.until > now {
-            return Err(Duration::from_secs((entry.until - now).as_secs() + 1));
+            let wait = (entry.until - now).as_millis().div_ceil(1000);
+            return Err(Duration::from_secs(u64::try_from(wait).unwrap_or(u64::MAX)));
         }
         entry.failures = entry.failures.saturating_add(1);
         entry.last = now;
@@ -99,16 +100,16 @@ mod tests {
     fn waits_begin_after_some_failures_and_double_up_to_the_cap() {
         let throttle = Throttle::for_account();
         let (mut now, mut waits) = (s(100), Vec::new());
-        for _ in 0..10 {
+        for _ in 0..4 {
             throttle.attempt("a", now).unwrap();
-            if let Err(wait) = throttle.attempt("a", now) {
-                waits.push(wait.as_secs());
-                now += wait;
-            }
         }
-        // Two tries a round as long as there is no wait; afterwards one.
-        assert_eq!(waits[..4], [2, 3, 5, 9]);
-        assert_eq!(*waits.last().unwrap(), 31);
+        for _ in 0..7 {
+            let wait = throttle.attempt("a", now).unwrap_err();
+            waits.push(wait.as_secs());
+            now += wait;
+            throttle.attempt("a", now).unwrap();
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
         throttle.attempt("b", now).unwrap();
     }
 
@@ -118,7 +119,7 @@ mod tests {
         for _ in 0..5 {
             throttle.attempt("", s(1)).unwrap();
         }
-        assert_eq!(throttle.attempt("", s(2)).unwrap_err(), s(60));
+        assert_eq!(throttle.attempt("", s(2)).unwrap_err(), s(59));
         throttle.attempt("", s(3700)).unwrap();
         for _ in 0..3 {
             throttle.attempt("", s(3700)).unwrap();

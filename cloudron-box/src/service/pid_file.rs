@@ -70,6 +70,7 @@ impl RunFiles {
 
     /// Remembers this process and where it listens.
     pub(crate) fn remember(&self, listening: Listening) -> Result<()> {
+        files::private_folder(&self.folder)?;
         self.forget_failure()?;
         files::write_json(&self.folder.join("listen.json"), &listening)?;
         self.remember_process(std::process::id())
@@ -177,7 +178,7 @@ mod tests {
         files.remember_process(child.id()).unwrap();
         assert_eq!(files.running().unwrap(), Some(child.id()));
         child.kill().unwrap();
-        while std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") S ") {
+        while !std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") Z ") {
             std::thread::yield_now();
         }
         assert_eq!(files.running().unwrap(), None);

@@ -1,0 +1,110 @@
+//! Putting a backup back on a machine that was just installed.
+
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use cloudron_backup::{Identity, Repository, Summary, open_store};
+use cloudron_core::{BackupId, Cancel, Progress, Secret};
+use serde::{Deserialize, Serialize};
+
+use crate::db::blocking;
+use crate::jobs::{DATA, STATE};
+use crate::machine::Settings;
+use crate::service::RunFiles;
+use crate::{Error, Layout, Result, codes, files};
+
+/// Which backup is put back, and how. It holds a secret, so it travels through standard input.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreRequest {
+    /// A backup's id, or `latest`.
+    pub backup: String,
+    /// The repository's secret key, in the text form of `cloudron_backup::Identity`. It is only held in memory.
+    pub identity: Secret,
+    /// Whether files that exist and differ are overwritten.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// What was put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreAnswer {
+    /// The backup.
+    pub backup: BackupId,
+    /// How many files it held.
+    pub files: u64,
+    /// How many bytes those files have.
+    pub bytes: u64,
+    /// How many files, folders and links were read back and found equal to the backup.
+    pub compared: u64,
+}
+
+/// Puts a backup back: the state's database with its users, event log and included folders, the data folder,
+/// and the included folders to where they were. This machine's own settings stay. The server must not run.
+/// Ends by reading everything back and comparing it with the backup, before the database is put in place.
+///
+/// A restore that was interrupted can be repeated: what is there already and right is left as it is.
+///
+/// # Errors
+/// `restore-running`, `machine-missing`, `restore-no-state`; of the repository `backup-unknown`,
+/// `restore-conflict` before anything is written, `restore-incomplete`, and `restore-differs` when the
+/// comparison finds a difference; and those of the store.
+pub async fn restore(
+    layout: &Layout,
+    request: RestoreRequest,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<RestoreAnswer> {
+    let settings = Settings::require(layout)?;
+    let _lock = RunFiles::of(layout).lock().map_err(|e| match e.is(&codes::ALREADY_RUNNING) {
+        true => Error::new(&codes::RESTORE_RUNNING, "the server runs, and a restore replaces its database"),
+        false => e,
+    })?;
+    let identity = Identity::parse(&request.identity)?;
+    let repository = Repository::open(open_store(&settings.store)?).await?;
+    let summary = repository.find(&request.backup).await?;
+    let staged = layout.cache().join("restore");
+    files::remove_folder(&staged)?;
+    files::private_folder(&staged)?;
+    let asked = plan(layout, &summary, &staged, request.overwrite)?;
+    let done = repository.restore(&identity, &summary.id, &asked, progress, cancel).await?.complete()?;
+    for warning in &done.warnings {
+        progress.warn(warning);
+    }
+    let compared = repository.compare(&identity, &summary.id, &asked, progress, cancel).await?.identical()?;
+    let answer = RestoreAnswer {
+        backup: summary.id.clone(),
+        files: done.files,
+        bytes: done.bytes,
+        compared: compared.entries,
+    };
+    let (layout, told) = (layout.clone(), answer.clone());
+    blocking(move || {
+        state::put_in_place(&layout, &staged.join("cloudron.db"), &summary, &told)?;
+        files::remove_folder(&staged)
+    })
+    .await?;
+    Ok(answer)
+}
+
+/// Where everything goes: state and data to where this machine has them, the rest to where it was.
+fn plan(
+    layout: &Layout,
+    summary: &Summary,
+    staged: &Path,
+    overwrite: bool,
+) -> Result<cloudron_backup::RestoreRequest> {
+    let source = |name: &str| {
+        let found = summary.sources.iter().find(|s| s.name == name).map(|s| PathBuf::from(&s.path));
+        found.ok_or_else(|| {
+            let text = format!("{} does not hold the {name} of a server", summary.id);
+            Error::new(&codes::RESTORE_NO_STATE, text)
+        })
+    };
+    let mut request = cloudron_backup::RestoreRequest::original();
+    request.relocate = vec![(source(STATE)?, staged.to_owned()), (source(DATA)?, layout.data())];
+    request.overwrite = overwrite;
+    Ok(request)
+}

@@ -1,0 +1,69 @@
+//! The database of a backup, made into that of this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cloudron_backup::Summary;
+use serde_json::json;
+
+use super::RestoreAnswer;
+use crate::db::{Db, Sql, events, includes, settings, tokens};
+use crate::install::{Owner, give_tree};
+use crate::jobs::close_orphans;
+use crate::time::millis;
+use crate::{Error, Layout, Result, codes};
+
+/// Takes over what this machine knows by itself, drops what was only true on the old one, and puts the file
+/// in the place of the database. Users, event log and included folders with their commands stay.
+pub(super) fn put_in_place(
+    layout: &Layout,
+    restored: &Path,
+    summary: &Summary,
+    answer: &RestoreAnswer,
+) -> Result<()> {
+    if !restored.is_file() {
+        return Err(Error::new(&codes::RESTORE_NO_STATE, format!("{} holds no database", summary.id)));
+    }
+    let own = Db::open(&layout.database())?;
+    let asked_for = own.read(includes::list)?;
+    let now = millis(SystemTime::now());
+    let data = json!({
+        "id": answer.backup, "files": answer.files, "bytes": answer.bytes, "compared": answer.compared,
+        "fqdn": summary.fqdn, "version": summary.version,
+    });
+    Db::open(restored)?.close_as_single_file(|c| {
+        tokens::clear(c)?;
+        close_orphans(c, now)?;
+        // The old machine may have been retired, and what it says of times is true of it alone.
+        for key in [settings::RETIRED, crate::jobs::FIRST_START] {
+            c.execute("DELETE FROM settings WHERE key = ?1", [key]).sql()?;
+        }
+        for include in &asked_for {
+            // A folder that was asked for anew counts, unless it overlaps one of the backup.
+            if !includes::list(c)?.iter().any(|i| i.path != include.path && i.overlaps(include)) {
+                includes::put(c, include)?;
+            }
+        }
+        events::add(c, now, "cloudron.restore", &events::system("installer"), &data)
+    })?;
+    // Closing the last connection removes the log files of the old database, which would not fit the new one.
+    own.close_as_single_file(|_| Ok(()))?;
+    let owner = Owner::of(layout.state())?;
+    give_tree(restored, owner)?;
+    let database = layout.database();
+    for beside in ["-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", database.display()))) {
+        crate::files::remove_file(&beside)?;
+    }
+    let synced = fs::File::open(restored).and_then(|f| f.sync_all());
+    synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;
+    let synced = fs::File::open(layout.state()).and_then(|f| f.sync_all());
+    synced.map_err(|e| Error::io(layout.state(), e))?;
+    // Run as root, this left files of root's in the folders that the server writes to.
+    for folder in [layout.cache(), layout.run(), layout.logs()] {
+        if folder.exists() {
+            give_tree(&folder, owner)?;
+        }
+    }
+    Ok(())
+}

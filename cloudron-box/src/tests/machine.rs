@@ -1,0 +1,176 @@
+//! A machine to test with: installed into a temporary folder, with a clock of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use cloudron_backup::{Identity, InitOptions, Repository, open_store};
+use cloudron_core::{Clock, Secret};
+use serde_json::json;
+
+use super::client::Client;
+use crate::api::{Job, TokenAnswer};
+use crate::install::{InstallAnswer, InstallRequest, Supervisor, install};
+use crate::serve::{Server, Tuning};
+use crate::{Include, Layout, admin};
+
+pub(super) const EMAIL: &str = "owner@example.com";
+pub(super) const PASSWORD: &str = "canary-password-4711";
+
+/// A clock that is set by hand. Both times move together.
+#[derive(Debug)]
+pub(super) struct Clockwork(AtomicU64);
+
+impl Clockwork {
+    fn new() -> Arc<Self> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Arc::new(Self(AtomicU64::new(u64::try_from(now.as_millis()).unwrap())))
+    }
+
+    pub(super) fn forward(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Clock for Clockwork {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.forward(time);
+    }
+}
+
+pub(super) struct Machine {
+    pub(super) home: tempfile::TempDir,
+    pub(super) layout: Layout,
+    pub(super) installed: InstallAnswer,
+    pub(super) identity: Identity,
+    pub(super) clock: Arc<Clockwork>,
+    pub(super) server: Option<Server>,
+    pub(super) hook_limit: Duration,
+}
+
+pub(super) fn request(store: &Path, identity: &Identity) -> InstallRequest {
+    InstallRequest {
+        fqdn: cloudron_core::Domain::parse_any("demo.localhost").unwrap(),
+        provider: "local".into(),
+        run: "run-1".into(),
+        supervisor: Supervisor::Detached,
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        store: format!("file://{}", store.display()),
+        writer_keys: Secret::new(serde_json::to_string(&identity.writer_keys()).unwrap()),
+        repository: Vec::new(),
+        includes: Vec::new(),
+        backup_hour: Some(3),
+    }
+}
+
+/// What logs go to is one for the whole process.
+pub(super) fn logging() {
+    crate::log::init(Some("debug"));
+}
+
+impl Machine {
+    /// A machine whose server runs and answers, without an owner and without a repository.
+    pub(super) async fn new() -> Self {
+        Self::made(false, Vec::new()).await
+    }
+
+    /// The same with a repository to back up into, and included folders below its home.
+    pub(super) async fn with_repository(includes: Vec<Include>) -> Self {
+        Self::made(true, includes).await
+    }
+
+    async fn made(repository: bool, includes: Vec<Include>) -> Self {
+        logging();
+        let home = tempfile::tempdir().unwrap();
+        let store = home.path().join("store");
+        let identity = match repository {
+            true => {
+                let store = open_store(store.to_str().unwrap()).unwrap();
+                let options = InitOptions { work_factor: Some(2) };
+                Repository::init(store, &Secret::new("canary backup key"), options).await.unwrap().1
+            }
+            false => Identity::generate(),
+        };
+        let layout = Layout::rooted(home.path().join("machine"));
+        let mut request = request(&store, &identity);
+        request.includes = includes
+            .into_iter()
+            .map(|i| Include { path: home.path().join(&i.path), ..i })
+            .inspect(|i| std::fs::create_dir_all(&i.path).unwrap())
+            .collect();
+        let installed = install(&layout, &request).unwrap();
+        let (clock, hook_limit) = (Clockwork::new(), Duration::from_secs(20));
+        let mut machine = Self { home, layout, installed, identity, clock, server: None, hook_limit };
+        machine.start().await;
+        machine
+    }
+
+    pub(super) async fn start(&mut self) {
+        let tuning = Tuning {
+            clock: self.clock.clone(),
+            hook_limit: self.hook_limit,
+            request_limit: Duration::from_secs(20),
+        };
+        self.server = Some(Server::start(&self.layout, tuning).await.unwrap());
+    }
+
+    pub(super) async fn stop(&mut self) {
+        self.server.take().unwrap().stop().await;
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Somebody without a token.
+    pub(super) fn stranger(&self) -> Client {
+        let address = self.server.as_ref().unwrap().addresses[0];
+        Client { address, ca_pem: self.installed.ca_pem.clone(), token: None }
+    }
+
+    /// The owner of the machine, with a token that was made on it.
+    pub(super) fn admin(&self) -> Client {
+        let token = admin::mint_token(&self.layout, "cli", Duration::from_secs(3600)).unwrap();
+        self.stranger().with(&token)
+    }
+
+    /// Does the first-time setup, and gives the new owner.
+    pub(super) async fn activate(&self) -> Client {
+        let setup = self.installed.setup_token.clone().unwrap();
+        let body = json!({"email": EMAIL, "password": PASSWORD});
+        let answer = self.stranger().with(&setup).post("/api/v1/cloudron/activate", body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        self.stranger().with(&answer.json::<TokenAnswer>().token)
+    }
+}
+
+/// Asks for a backup and waits until its job is over.
+pub(super) async fn back_up(client: &Client) -> Job {
+    let answer = client.post("/api/v1/backups", json!({})).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    over(client, &answer.json::<Job>().id).await
+}
+
+/// The job once it is over.
+pub(super) async fn over(client: &Client, id: &str) -> Job {
+    for _ in 0..1500 {
+        let answer = client.get(&format!("/api/v1/jobs/{id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let job: Job = answer.json();
+        if job.state.is_over() {
+            return job;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the job did not end")
+}

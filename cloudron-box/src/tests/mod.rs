@@ -1,0 +1,14 @@
+//! The server as a whole, over TLS on loopback.
+
+mod account;
+mod backups;
+mod canary;
+mod client;
+mod download;
+mod events;
+mod install;
+mod interface;
+mod logs;
+mod machine;
+mod restore;
+mod robust;
