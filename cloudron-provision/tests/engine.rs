@@ -496,6 +496,49 @@ async fn a_run_is_resumed_only_with_the_steps_it_was_begun_with() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_dropped_while_a_call_is_under_way_still_records_how_it_ended() {
+    struct Slow;
+    #[async_trait]
+    impl Step for Slow {
+        fn id(&self) -> &'static str {
+            "slow"
+        }
+        fn plan(&self) -> String {
+            "Take a while".into()
+        }
+        async fn check(&self, _: &Context) -> Result<Check> {
+            Ok(Check::Absent)
+        }
+        async fn apply(&self, _: &Context) -> Result<Value> {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(json!("the answer"))
+        }
+        async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+            Ok(Undo::Undone)
+        }
+    }
+    let bench = Bench::new();
+    let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Slow)];
+    let (runner, context, runs) =
+        (bench.runner(), bench.context(&bench.cancel), bench.folder.path().join("runs"));
+    let state = || Journal::list(&runs).ok().and_then(|mut s| s.pop());
+    let begun = async {
+        while state().is_none_or(|s| s.step_state("slow") != StepState::InDoubt) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        _ = runner.run(spec(), &steps, &context) => panic!("it was to be dropped"),
+        () = begun => {}
+    }
+    let run = state().unwrap().run().to_string();
+    // Nobody else may begin while the call is under way.
+    assert!(runner.resume(&run, &steps, &context).await.unwrap_err().is(&codes::RUN_BUSY));
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!(state().unwrap().output("slow"), Some(&json!("the answer")));
+}
+
+#[tokio::test]
 async fn a_panic_in_a_step_is_an_error_and_leaves_the_step_in_doubt() {
     struct Panics;
     #[async_trait]

@@ -113,8 +113,8 @@ impl RunState {
             Record::Begin { .. } => return Err("`begin` appears twice".into()),
             Record::Intent { step, attempt } => {
                 let log = self.step(step, Phase::Forward)?;
-                *log =
-                    StepLog { state: InDoubt, attempts: *attempt, created: true, output: log.output.take() };
+                // An output of before says nothing of what is being done now.
+                *log = StepLog { state: InDoubt, attempts: *attempt, created: true, output: None };
             }
             Record::Done { step, output } => {
                 let log = self.step(step, Phase::Forward)?;
