@@ -85,8 +85,9 @@ impl Server {
         for listener in listeners {
             listening.spawn(connections.clone().accept(listener));
         }
-        let background =
-            [tokio::spawn(jobs::schedule(app.clone())), tokio::spawn(renew(app.clone(), certificate))];
+        let mut background = JoinSet::new();
+        background.spawn(jobs::schedule(app.clone()));
+        background.spawn(renew(app.clone(), certificate));
         if let Some(address) = addresses.first() {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
             if let Err(error) = run.remember(Listening { port: address.port() }) {
