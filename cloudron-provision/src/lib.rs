@@ -40,3 +40,10 @@ pub use cloudron_core::{Error, Result};
 pub use provider::CloudProvider;
 pub use remote::{Command, Output, Remote, Stdin, Stream};
 pub use steps::{Context, Runner, Spec, Step};
+
+/// The guide's example is compiled with the documentation's tests.
+#[cfg(all(doctest, feature = "ssh"))]
+mod guide {
+    #[doc = include_str!("../../docs/provisioning.md")]
+    struct _Provisioning;
+}

@@ -70,7 +70,8 @@ fn a_journal_cut_at_any_byte_is_read_up_to_its_last_whole_line_and_goes_on() {
         let mut journal = Journal::open(folder.path(), &run).unwrap_or_else(|e| panic!("{length}: {e:?}"));
         let ended = matches!(journal.state().phase(), Phase::Ended(_));
         assert_eq!(ended, lines == 12);
-        if !ended {
+        // Going on from there is tried at every fifth byte: each try syncs the disk.
+        if !ended && length % 5 == 0 {
             journal.write(&Record::Cancel).unwrap();
             drop(journal);
             Journal::read(folder.path(), &run).unwrap();
