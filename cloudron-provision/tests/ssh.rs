@@ -225,6 +225,35 @@ async fn an_upload_goes_on_in_a_later_session_and_a_bad_part_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_noticed_and_the_upload_goes_on_over_a_new_connection() {
+    let Some(server) = Sshd::start() else { return };
+    let proxy = Proxy::start(server.address()).unwrap();
+    let auth = Auth::key(server.key_path().to_str().unwrap()).without_agent();
+    let policy = HostKeyPolicy::Pinned(vec![pin(&server)]);
+    let limit = Duration::from_secs(3);
+    let remote = connect(target(&server).on_port(proxy.port()), &auth, policy, limit).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (local, there) = (folder.path().join("program"), folder.path().join("there"));
+    let content = common::noise(8 << 20);
+    std::fs::write(&local, &content).unwrap();
+    // Nothing is closed: the connection only carries nothing any more.
+    proxy.set(Faults { cut_up_after: Some(5 << 20), stall: true, ..Faults::default() });
+    let begun = Instant::now();
+    remote.upload(&local, there.to_str().unwrap(), 0o755, &Progress::none(), &Cancel::new()).await.unwrap();
+    assert!(std::fs::read(&there).unwrap() == content);
+    assert!(begun.elapsed() > limit * 3 && proxy.cuts() >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_silent_command_is_not_taken_for_a_dead_server() {
+    let Some(server) = Sshd::start() else { return };
+    let auth = Auth::key(server.key_path().to_str().unwrap()).without_agent();
+    let policy = HostKeyPolicy::Pinned(vec![pin(&server)]);
+    let remote = connect(target(&server), &auth, policy, Duration::from_secs(2)).await.unwrap();
+    assert!(remote.exec(Command::new(["sleep", "10"])).await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_host_key_is_refused_before_any_login() {
     let Some(mut server) = Sshd::start() else { return };
     let known = pin(&server);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use cloudron_core::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use ssh2::{BlockDirections, Session};
+use ssh2::Session;
 use tokio::sync::oneshot;
 
 use super::auth::Credentials;
@@ -24,7 +24,7 @@ use super::channel::{Channel, Opening, Turn};
 use super::handshake::{self, Ready};
 use super::{HostKey, HostKeyPolicy, SshTarget, error};
 
-/// A keepalive goes out after this long without any other traffic.
+/// A keepalive goes out after this long without any other traffic, at the latest.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// The longest sleep while several channels are open. Reading for one of them may take in a packet that
 /// completes another's open or request, which `poll` cannot see.
@@ -67,7 +67,8 @@ impl Handle {
             session.set_blocking(false);
             if ready.send(Ok(key)).is_ok() {
                 let waker = Waker::from(thread_bell);
-                Loop::new(session, socket, inbox, heard, waker, thread_alive.clone()).run();
+                let alive = thread_alive.clone();
+                Loop::new(session, socket, inbox, heard, waker, alive, limit * 4).run();
             }
             thread_alive.store(false, Ordering::SeqCst);
         };
@@ -153,6 +154,10 @@ struct Loop {
     closing: bool,
     /// Something waits in the socket of an idle session.
     waiting: bool,
+    /// When something last came from the server while a channel was open.
+    last_heard: Instant,
+    /// A server that says nothing for this long, not even to keepalives, is given up.
+    silence: Duration,
 }
 
 impl Loop {
@@ -163,6 +168,7 @@ impl Loop {
         heard: UnixStream,
         waker: Waker,
         alive: Arc<AtomicBool>,
+        silence: Duration,
     ) -> Self {
         Self {
             session,
@@ -176,6 +182,8 @@ impl Loop {
             next: 0,
             closing: false,
             waiting: false,
+            last_heard: Instant::now(),
+            silence,
         }
     }
 
@@ -192,7 +200,13 @@ impl Loop {
                 let _ = self.session.disconnect(None, "done", None);
                 return;
             }
-            if quiet_since.elapsed() >= KEEPALIVE {
+            if self.channels.is_empty() {
+                self.last_heard = Instant::now();
+            } else if self.last_heard.elapsed() > self.silence {
+                let why = format!("the server said nothing for {} s", self.silence.as_secs());
+                return self.give_up(&why);
+            }
+            if quiet_since.elapsed() >= self.keepalive_after() {
                 quiet_since = Instant::now();
                 if let Err(why) = self.keepalive() {
                     return self.give_up(&why);
@@ -246,6 +260,10 @@ impl Loop {
         }
     }
 
+    fn keepalive_after(&self) -> Duration {
+        KEEPALIVE.min(self.silence / 4)
+    }
+
     /// A keepalive is sent only when it fits into the socket's buffer, since it cannot be sent in two parts.
     fn keepalive(&mut self) -> Result<(), String> {
         let mut socket = [PollFd::new(&self.socket, PollFlags::OUT)];
@@ -266,16 +284,14 @@ impl Loop {
             return Ok(());
         }
         let idle = self.channels.is_empty();
-        let outbound =
-            matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
         let mut events = PollFlags::empty();
         if !(idle && self.waiting) {
             events |= PollFlags::IN;
         }
-        if self.stalled.is_some() || (outbound && !idle) {
+        if self.stalled.is_some() {
             events |= PollFlags::OUT;
         }
-        let nap = if self.channels.len() > 1 { SHARED_NAP } else { KEEPALIVE };
+        let nap = if self.channels.len() > 1 { SHARED_NAP } else { self.keepalive_after() };
         let nap = Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) };
         let mut watched =
             [PollFd::new(&self.socket, events), PollFd::from_borrowed_fd(self.heard.as_fd(), PollFlags::IN)];
@@ -283,7 +299,14 @@ impl Loop {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.to_string()),
         }
-        let stirred = !watched[0].revents().is_empty();
+        let happened = watched[0].revents();
+        if happened.contains(PollFlags::IN) {
+            self.last_heard = Instant::now();
+        }
+        if idle && happened.intersects(PollFlags::HUP | PollFlags::ERR) {
+            return Err("the server closed it".into());
+        }
+        let stirred = !happened.is_empty();
         self.waiting = idle && (self.waiting || stirred);
         if idle && stirred { self.look() } else { Ok(()) }
     }
