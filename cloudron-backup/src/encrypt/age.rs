@@ -17,12 +17,27 @@ impl<W: Write + Send> SealingWriter for StreamWriter<W> {
     }
 }
 
+// The crate's own texts are left out: a debug build looks them up in its source folder when they are shown,
+// which another machine does not have.
+
 fn encrypt_failed(error: age::EncryptError) -> Error {
-    Error::new(&cloudron_core::codes::FAILED, format!("age cannot encrypt: {error}"))
+    match error {
+        age::EncryptError::Io(e) => Error::io("(output)", e),
+        _ => Error::new(&cloudron_core::codes::FAILED, "age cannot encrypt to these recipients"),
+    }
 }
 
 fn decrypt_failed(error: &age::DecryptError) -> Error {
-    Error::new(&codes::OBJECT_CORRUPT, format!("it is not an age file for this key: {error}"))
+    use age::DecryptError as Age;
+    let why = match error {
+        Age::NoMatchingKeys => "it is encrypted to other keys".to_owned(),
+        Age::InvalidHeader | Age::InvalidMac => "its header is damaged".to_owned(),
+        Age::ExcessiveWork { required, .. } => format!("it asks for a work factor of {required}"),
+        Age::UnknownFormat => "it is not an age file".to_owned(),
+        Age::Io(e) => e.to_string(),
+        _ => "it is damaged".to_owned(),
+    };
+    Error::new(&codes::OBJECT_CORRUPT, format!("it cannot be decrypted: {why}"))
 }
 
 /// Seals to one or several X25519 public keys.
