@@ -5,8 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloudron_core::{Cancel, Error, Progress, Result, ResultExt, RetryPolicy, SystemClock, Task, Unit};
@@ -44,9 +43,33 @@ struct Transfer<'a> {
     mode: String,
     size: u64,
     cancel: &'a Cancel,
-    task: Arc<Task>,
-    /// How far progress was reported, so that sending a piece again does not count twice.
-    reported: Arc<AtomicU64>,
+    meter: Meter,
+}
+
+/// How far a transfer came, told once for each byte however often it is sent. Clones share it.
+#[derive(Clone)]
+struct Meter(Arc<Mutex<Option<(Task, u64)>>>);
+
+impl Meter {
+    fn new(task: Task) -> Self {
+        Self(Arc::new(Mutex::new(Some((task, 0)))))
+    }
+
+    fn at(&self, position: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((task, told)) = inner.as_mut().filter(|(_, told)| position > *told) {
+            task.advance(position - *told);
+            *told = position;
+        }
+    }
+
+    /// The transfer succeeded. A reader that is still at work counts no further.
+    fn finish(&self) {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((task, _)) = inner {
+            task.finish();
+        }
+    }
 }
 
 /// Uploads by way of [`Remote::exec`]: the default of [`Remote::upload`]. A connection that breaks is made
@@ -66,7 +89,7 @@ pub async fn by_exec<R: Remote + ?Sized>(
     let hashing = tokio::task::spawn_blocking(move || hash_file(&path));
     let (hash, size) = hashing.await.map_err(|e| Error::io(local, io::Error::other(e)))??;
     let name = local.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let task = Arc::new(progress.task(format!("Uploading {name}"), Unit::Bytes, Some(size)));
+    let meter = Meter::new(progress.task(format!("Uploading {name}"), Unit::Bytes, Some(size)));
     let transfer = Transfer {
         local,
         target,
@@ -75,17 +98,13 @@ pub async fn by_exec<R: Remote + ?Sized>(
         mode: format!("{mode:o}"),
         size,
         cancel,
-        task: task.clone(),
-        reported: Arc::default(),
+        meter,
     };
     let policy = RetryPolicy::attempts(8).within(Duration::from_secs(300));
     let doing = || format!("uploading {name} to {}", remote.describe());
     policy.run(&SystemClock, || transfer.attempt(remote)).await.doing(doing)?;
-    transfer.report(size);
-    drop(transfer);
-    if let Some(task) = Arc::into_inner(task) {
-        task.finish();
-    }
+    transfer.meter.at(size);
+    transfer.meter.finish();
     Ok(())
 }
 
@@ -141,33 +160,21 @@ impl Transfer<'_> {
         answer::check("cat", output)?;
         Ok(())
     }
-
-    fn report(&self, position: u64) {
-        report(&self.task, &self.reported, position);
-    }
-}
-
-fn report(task: &Task, reported: &AtomicU64, position: u64) {
-    let before = reported.fetch_max(position, Ordering::Relaxed);
-    if position > before {
-        task.advance(position - before);
-    }
 }
 
 /// The file from an offset on, telling how far it was read.
 struct Source {
     file: File,
     position: u64,
-    task: Arc<Task>,
-    reported: Arc<AtomicU64>,
+    meter: Meter,
 }
 
 impl Source {
     fn open(path: &Path, offset: u64, transfer: &Transfer<'_>) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io(path, e))?;
-        transfer.report(offset);
-        Ok(Self { file, position: offset, task: transfer.task.clone(), reported: transfer.reported.clone() })
+        transfer.meter.at(offset);
+        Ok(Self { file, position: offset, meter: transfer.meter.clone() })
     }
 }
 
@@ -175,7 +182,7 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buffer)?;
         self.position += n as u64;
-        report(&self.task, &self.reported, self.position);
+        self.meter.at(self.position);
         Ok(n)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cloudron_core::{Cancel, Progress, Secret};
+use cloudron_core::{Cancel, Event, Progress, Secret};
 use cloudron_provision::ssh::{Auth, HostKeyPolicy, SshTarget, connect};
 use cloudron_provision::{Command, Remote, Stdin, codes};
 use cloudron_testkit::proxy::{Faults, Proxy};
@@ -184,8 +184,13 @@ async fn an_upload_that_is_cut_goes_on_where_it_stopped() {
     std::fs::write(&local, &content).unwrap();
     proxy.set(Faults { cut_up_after: Some(20 << 20), ..Faults::default() });
     let before = proxy.bytes_up();
-    remote.upload(&local, there.to_str().unwrap(), 0o755, &Progress::none(), &Cancel::new()).await.unwrap();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = events.clone();
+    let progress = Progress::to(move |e| sink.lock().unwrap().push(e.clone()));
+    remote.upload(&local, there.to_str().unwrap(), 0o755, &progress, &Cancel::new()).await.unwrap();
     assert!(std::fs::read(&there).unwrap() == content);
+    let last = events.lock().unwrap().pop();
+    assert_eq!(last, Some(Event::Finished { task: 0, done: 30 << 20, ok: true }));
     assert_eq!(std::fs::metadata(&there).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(proxy.cuts(), 1);
     let sent = proxy.bytes_up() - before;

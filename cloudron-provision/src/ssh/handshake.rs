@@ -205,7 +205,7 @@ fn timed_out(place: &str, limit: Duration) -> Error {
 fn dial(target: &SshTarget, limit: Duration) -> Result<TcpStream> {
     let place = format!("{}, port {}", target.host, target.port);
     let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|e| {
-        Error::new(&codes::SSH_UNREACHABLE, format!("the name {} has no address: {e}", target.host))
+        Error::new(&codes::SSH_UNREACHABLE, format!("the name {:?} has no address: {e}", target.host))
     })?;
     let start = Instant::now();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);

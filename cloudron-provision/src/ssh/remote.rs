@@ -130,14 +130,12 @@ impl SshRemote {
         opened.await.map_err(|_| error::lost("its thread ended"))??;
         Ok(Opened { input, output, errors, end, _nudge: nudge, _session: session })
     }
+}
 
-    fn shell_command(&self, command: &Command) -> String {
-        let quoted = quote::command(&command.argv);
-        if command.root && self.target.user != "root" {
-            return format!("sudo -n -- {quoted}");
-        }
-        quoted
-    }
+/// What the user's shell on the server is given.
+fn shell_command(argv: &[String], root: bool, user: &str) -> String {
+    let quoted = quote::command(argv);
+    if root && user != "root" { format!("sudo -n -- {quoted}") } else { quoted }
 }
 
 /// An open channel's ends. Dropping it closes the channel.
@@ -172,7 +170,7 @@ impl Remote for SshRemote {
         }
         let name = command.name();
         let (limit, cancel) = (command.limit, command.cancel.clone());
-        let line = self.shell_command(&command);
+        let line = shell_command(&command.argv, command.root && self.target.sudo, &self.target.user);
         let work = async {
             let opened = self.open(|| Kind::Exec(line.clone())).await?;
             // Dropped in reverse order, so that the thread is woken after nobody waits for the end any more.
@@ -229,5 +227,18 @@ impl AsyncWrite for Forwarded {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<std::io::Result<()>> {
         std::pin::Pin::new(&mut self.0.input).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_login_that_is_not_root_uses_sudo_and_only_where_root_is_needed() {
+        let argv = ["cat".to_string(), "a b".to_string()];
+        assert_eq!(shell_command(&argv, true, "root"), "cat 'a b'");
+        assert_eq!(shell_command(&argv, true, "debian"), "sudo -n -- cat 'a b'");
+        assert_eq!(shell_command(&argv, false, "debian"), "cat 'a b'");
     }
 }

@@ -12,6 +12,8 @@ pub struct SshTarget {
     pub port: u16,
     /// The user to log in as.
     pub user: String,
+    /// Whether a user other than root becomes root by `sudo -n` for what needs it.
+    pub sudo: bool,
     /// The known_hosts files that are consulted.
     pub known_hosts: Vec<PathBuf>,
 }
@@ -21,7 +23,7 @@ impl SshTarget {
     pub fn new(host: impl Into<String>) -> Self {
         let mine = super::keys::home().map(|h| h.join(".ssh/known_hosts"));
         let known_hosts = mine.into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]).collect();
-        Self { host: host.into(), port: 22, user: "root".into(), known_hosts }
+        Self { host: host.into(), port: 22, user: "root".into(), sudo: true, known_hosts }
     }
 
     /// The same server on another port.

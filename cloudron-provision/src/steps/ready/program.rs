@@ -60,7 +60,10 @@ impl Step for PlaceProgram {
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         const SCRIPT: &str = r#"set -eu
 rm -f "$1"
-for part in "$(dirname "$1")"/.*.part; do if [ -f "$part" ]; then rm -f "$part"; fi; done
+for part in "$(dirname "$1")"/.*.part; do
+  name=${part##*/}
+  if [ ${#name} -eq 70 ] && [ -f "$part" ]; then rm -f "$part"; fi
+done
 if [ -n "$2" ] && [ "$(readlink "$2" || true)" = "$1" ]; then rm -f "$2"; fi
 rmdir "$(dirname "$1")" 2>/dev/null || true"#;
         let remote = context.remote().await?;
