@@ -1,7 +1,7 @@
 //! The cloudron server, as a library.
 //!
 //! A place becomes a server with [`install`](install::install), is put under way with
-//! [`start`](service::start), and the process that then runs is [`serve`]. The owner administers it on the
+//! [`start`](service::start), and the process that then runs is [`serve()`]. The owner administers it on the
 //! machine with [`admin`]; everybody else uses the interface, whose messages are in [`api`].
 //!
 //! ```

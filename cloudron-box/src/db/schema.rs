@@ -34,18 +34,26 @@ const STEPS: &[&str] = &["
 "];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    // Looked at first without a transaction: opening a database that is up to date must write nothing, so that
+    // it works on a full disk.
+    if version(connection)? == STEPS.len() {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).sql()?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).sql()?;
-    let newest = STEPS.len();
-    let from = usize::try_from(found).ok().filter(|v| *v <= newest).ok_or_else(|| {
-        let text = format!("its tables have version {found}, this program knows up to {newest}");
-        Error::new(&codes::DATABASE_NEWER, text)
-    })?;
-    for step in &STEPS[from..] {
+    for step in &STEPS[version(&transaction)?..] {
         transaction.execute_batch(step).sql()?;
     }
-    transaction.pragma_update(None, "user_version", newest as i64).sql()?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64).sql()?;
     transaction.commit().sql()
+}
+
+/// The version of the tables as they are.
+fn version(connection: &Connection) -> Result<usize> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).sql()?;
+    usize::try_from(found).ok().filter(|v| *v <= STEPS.len()).ok_or_else(|| {
+        let text = format!("its tables have version {found}, this program knows up to {}", STEPS.len());
+        Error::new(&codes::DATABASE_NEWER, text)
+    })
 }
 
 #[cfg(test)]

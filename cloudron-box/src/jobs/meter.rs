@@ -39,7 +39,8 @@ impl Meter {
             _ => {}
         }
         // Bytes say best how long it will take.
-        let counts = |unit| self.tasks.values().filter(move |t| t.unit == unit).filter_map(Task::part).last();
+        let counts =
+            |unit| self.tasks.values().filter(move |t| t.unit == unit).filter_map(Task::part).next_back();
         if let Some(part) = counts(Unit::Bytes).or_else(|| counts(Unit::Items)) {
             self.percent = self.percent.max(part);
         }

@@ -57,7 +57,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         let token = bearer(&parts.headers).ok_or_else(invalid)?.to_owned();
         let now = app.now();
         let found = app.db.read_async(move |c| tokens::find(c, &token, now)).await;
-        let token = found.map_err(|e| Failure::from(e).to_stranger())?.ok_or_else(invalid)?;
+        let token = found.map_err(|e| Failure::from(e).for_stranger())?.ok_or_else(invalid)?;
         if !app.is_activated() && !token.admin {
             return Err(Error::new(&codes::NOT_ACTIVATED, "the first-time setup was not done yet").into());
         }

@@ -17,7 +17,6 @@ mod throttle;
 pub(crate) use app::{App, Tuning};
 pub(crate) use reply::api_error;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +60,6 @@ pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 
 /// A server that answers.
 pub(crate) struct Server {
     pub(crate) app: Arc<App>,
-    /// Where it listens.
-    pub(crate) addresses: Vec<SocketAddr>,
     listening: JoinSet<()>,
     background: JoinSet<()>,
     run: RunFiles,
@@ -76,7 +73,7 @@ impl Server {
         let (app, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
         let app = Arc::new(app);
         let listeners = listen::all(&app.settings.listen)?;
-        let addresses: Vec<_> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let address = listeners.first().and_then(|l| l.local_addr().ok());
         let data = json!({"version": Version::current()});
         app.try_event("cloudron.start", events::system("boot"), data).await;
         let mut listening = JoinSet::new();
@@ -88,13 +85,13 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(jobs::schedule(app.clone()));
         background.spawn(renew(app.clone(), certificate));
-        if let Some(address) = addresses.first() {
+        if let Some(address) = address {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
             if let Err(error) = run.remember(Listening { port: address.port() }) {
                 tracing::warn!(%error, "Where the server listens could not be written down");
             }
         }
-        Ok(Self { app, addresses, listening, background, run, _lock: lock })
+        Ok(Self { app, listening, background, run, _lock: lock })
     }
 
     /// Stops: new connections are refused, open requests finish within some seconds, a running job is

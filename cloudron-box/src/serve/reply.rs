@@ -31,7 +31,7 @@ impl Failure {
     }
 
     /// The same for a stranger: what went wrong inside stays inside.
-    pub(crate) fn to_stranger(self) -> Self {
+    pub(crate) fn for_stranger(self) -> Self {
         Self { hidden: true, ..self }
     }
 }

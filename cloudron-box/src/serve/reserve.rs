@@ -15,8 +15,15 @@ const SIZE: u64 = 4 * 1024 * 1024;
 /// How much must be free for it to be made.
 const ROOM: u64 = 64 * 1024 * 1024;
 
-/// Opens the database. On a full disk, the reserve is given back and it is tried again.
+/// How little is free on a disk that counts as full.
+const FULL: u64 = 1024 * 1024;
+
+/// Opens the database. On a full disk, the reserve is given back before or after.
 pub(super) fn open_database(layout: &Layout) -> Result<Db> {
+    if file(layout).exists() && space(layout.state())?.0 < FULL {
+        tracing::error!("The disk is full; what was reserved is given back");
+        files::remove_file(&file(layout))?;
+    }
     let lasting = |e: &crate::Error| e.is(&codes::DATABASE_CORRUPT) || e.is(&codes::DATABASE_NEWER);
     let db = match Db::open(&layout.database()) {
         Err(error) if !lasting(&error) && file(layout).exists() => {

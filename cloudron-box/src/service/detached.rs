@@ -39,7 +39,8 @@ pub(super) fn spawn(layout: &Layout, program: &Path) -> Result<Child> {
         command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
     }
     let child = command.spawn().map_err(|e| Error::io(program, e).while_doing("starting the server"))?;
-    RunFiles::of(layout).remember_process(child.id())?;
+    // On a full disk this may fail. The server writes it again, after it has given its reserve back.
+    let _ = RunFiles::of(layout).remember_process(child.id());
     Ok(child)
 }
 

@@ -72,16 +72,22 @@ impl RunFiles {
     pub(crate) fn remember(&self, listening: Listening) -> Result<()> {
         files::private_folder(&self.folder)?;
         self.forget_failure()?;
-        files::write_json(&self.folder.join("listen.json"), &listening)?;
+        self.write("listen.json", &listening)?;
         self.remember_process(std::process::id())
     }
 
     pub(super) fn remember_process(&self, pid: u32) -> Result<()> {
         files::private_folder(&self.folder)?;
-        files::write_json(
-            &self.folder.join("box.pid"),
-            &Process { pid, began: began(pid).unwrap_or_default() },
-        )
+        self.write("box.pid", &Process { pid, began: began(pid).unwrap_or_default() })
+    }
+
+    /// Writes a file anew. On a full disk that has no room for another one, over the one that is there.
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.folder.join(name);
+        match files::write_json(&path, value) {
+            Err(e) if e.is(&cloudron_core::codes::NO_SPACE) && path.exists() => overwrite(&path, value),
+            written => written,
+        }
     }
 
     /// Forgets this process.
@@ -118,6 +124,17 @@ impl RunFiles {
         let code = known.copied().find(|c| c.name == failure.code).unwrap_or(&codes::START_FAILED);
         Some(Error::new(code, failure.message))
     }
+}
+
+/// Writes over what a file holds without asking for space: what is left behind is blank, which JSON allows.
+fn overwrite(path: &std::path::Path, value: &impl Serialize) -> Result<()> {
+    use std::os::unix::fs::FileExt;
+    let failed = |e| Error::io(path, e);
+    let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut text = serde_json::to_vec(value).expect("our types serialize to JSON");
+    text.resize(text.len().max(usize::try_from(size).unwrap_or(0)), b' ');
+    file.write_all_at(&text, 0).map_err(failed)
 }
 
 /// When a process began: the boot, and field 22 of `/proc/<pid>/stat` (proc(5)).
@@ -184,6 +201,16 @@ mod tests {
         assert_eq!(files.running().unwrap(), None);
         child.wait().unwrap();
         assert_eq!(files.running().unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_is_written_over_without_growing() {
+        let (home, _) = run_files();
+        let path = home.path().join("x");
+        std::fs::write(&path, "{\"pid\": 12345678, \"began\": \"long ago\"}\n").unwrap();
+        let process = Process { pid: 7, began: "now".into() };
+        overwrite(&path, &process).unwrap();
+        assert_eq!(files::read_json::<Process>(&path).unwrap(), Some(process));
     }
 
     #[test]

@@ -23,7 +23,6 @@ pub fn unit_text(layout: &Layout, store_folder: Option<&std::path::Path>) -> Str
     format!(
         "[Unit]
 Description=Cloudron server
-Documentation=man:cloudron(1)
 Wants=network-online.target
 After=network-online.target local-fs.target time-sync.target
 StartLimitIntervalSec=0

@@ -134,7 +134,7 @@ impl Machine {
 
     /// Somebody without a token.
     pub(super) fn stranger(&self) -> Client {
-        let address = self.server.as_ref().unwrap().addresses[0];
+        let address = self.server.as_ref().unwrap().app.settings.listen[0];
         Client { address, ca_pem: self.installed.ca_pem.clone(), token: None }
     }
 

@@ -105,7 +105,7 @@ async fn a_place_without_a_machine_has_no_server() {
 async fn a_client_that_sends_nothing_or_garbage_holds_nobody_else_up() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let machine = Machine::new().await;
-    let address = machine.server.as_ref().unwrap().addresses[0];
+    let address = machine.server.as_ref().unwrap().app.settings.listen[0];
     let mut idle = Vec::new();
     for _ in 0..50 {
         idle.push(tokio::net::TcpStream::connect(address).await.unwrap());

@@ -59,7 +59,7 @@ pub(crate) async fn activate(
             session(c, &user, now)
         })
         .await
-        .map_err(|e| Failure::from(e).to_stranger())?;
+        .map_err(|e| Failure::from(e).for_stranger())?;
     app.setups.success("");
     app.set_activated();
     tracing::info!("The first-time setup was done");
@@ -83,7 +83,7 @@ pub(crate) async fn login(
     app.addresses.attempt(&network, monotonic).map_err(wait)?;
     app.accounts.attempt(&account, monotonic).map_err(wait)?;
     let user = app.db.read_async(move |c| users::find(c, &name)).await;
-    let user = user.map_err(|e| Failure::from(e).to_stranger())?;
+    let user = user.map_err(|e| Failure::from(e).for_stranger())?;
     let Some(user) = verified(&app, user, request.password).await? else {
         tracing::warn!(address = address.text(), "A login failed");
         let data = json!({"reason": "wrong user name or password"});
@@ -101,7 +101,7 @@ pub(crate) async fn login(
             session(c, &user, now)
         })
         .await;
-    Ok(Json(answer.map_err(|e| Failure::from(e).to_stranger())?))
+    Ok(Json(answer.map_err(|e| Failure::from(e).for_stranger())?))
 }
 
 fn already() -> Error {
