@@ -105,6 +105,10 @@ cloudron_core::codes! {
         "The backup was made, but something was left out or not consistent: the message names the folders \
          whose hook command failed or which could not be read. The other folders are in it. The server's log \
          holds the output of the commands.");
+    /// The newest backup is too old.
+    BACKUP_LATE = ("backup-late", Failed,
+        "The newest backup is older than two days, or the machine is that old and has none. The event log says \
+         why the daily backups failed: `cloudron machine eventlog DOMAIN`.");
     /// The machine is retired.
     MACHINE_RETIRED = ("machine-retired", Conflict,
         "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
@@ -131,4 +135,21 @@ cloudron_core::codes! {
     /// The server runs while it should be restored.
     RESTORE_RUNNING = ("restore-running", Conflict,
         "A restore replaces the server's database, so the server must not run. Stop it first.");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    #[test]
+    fn every_code_is_explained_and_means_one_thing_in_all_crates() {
+        let others = cloudron_core::codes::ALL.iter().chain(cloudron_backup::codes::ALL);
+        let mut seen: BTreeSet<&str> = others.map(|c| c.name).collect();
+        for code in ALL {
+            assert!(seen.insert(code.name), "{}", code.name);
+            assert!(code.explanation.ends_with(['.', ')']) && code.explanation.len() > 40, "{}", code.name);
+        }
+    }
 }

@@ -273,21 +273,27 @@ async fn facts(app: &App, minute: u8) -> Result<schedule::Facts> {
     let (hour, now) = (app.settings.backup_hour, app.now());
     app.db
         .write_async(move |c| {
-            let time = |key| -> Result<Option<Timestamp>> {
-                Ok(settings::get(c, key)?.and_then(|t| t.parse().ok()).map(timestamp))
-            };
-            let installed = time(FIRST_START)?;
+            let installed = first_start(c)?;
             if installed.is_none() {
                 settings::set(c, FIRST_START, &now.to_string())?;
             }
             let failed = jobs::last_over(c, JobKind::Backup)?.filter(|j| j.state == JobState::Failed);
             let failed = failed.map(|j| j.created_at);
-            Ok(schedule::Facts { last: time(LAST_BACKUP)?, installed, failed, hour, minute })
+            Ok(schedule::Facts { last: last_backup(c)?, installed, failed, hour, minute })
         })
         .await
 }
 
 /// When the newest backup was made.
 pub(crate) fn last_backup(c: &rusqlite::Connection) -> Result<Option<Timestamp>> {
-    Ok(settings::get(c, LAST_BACKUP)?.and_then(|t| t.parse().ok()).map(timestamp))
+    stored_time(c, LAST_BACKUP)
+}
+
+/// When this machine's server first ran.
+pub(crate) fn first_start(c: &rusqlite::Connection) -> Result<Option<Timestamp>> {
+    stored_time(c, FIRST_START)
+}
+
+fn stored_time(c: &rusqlite::Connection, key: &str) -> Result<Option<Timestamp>> {
+    Ok(settings::get(c, key)?.and_then(|t| t.parse().ok()).map(timestamp))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use crate::install::Owner;
 use crate::{Error, Layout, Result, codes, files};
 
 /// A process, told apart from a later one that got the same number.
@@ -53,6 +54,12 @@ impl RunFiles {
         let path = self.folder.join("box.lock");
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
         let file = file.map_err(|e| Error::io(&path, e))?;
+        if rustix::process::geteuid().is_root() {
+            // A restore runs as root, and must not leave a lock behind that the server cannot open.
+            let owner = Owner::of(&self.folder)?;
+            std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid))
+                .map_err(|e| Error::io(&path, e))?;
+        }
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(RunLock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
