@@ -22,9 +22,9 @@ struct Told {
 /// As [`Remote::exec`]; the error that the command printed as `{"error":{…}}`; `remote-command` when it ended
 /// with another status than 0.
 pub async fn run(remote: &dyn Remote, command: Command) -> Result<Output> {
-    let name = command.name();
+    let (name, more) = (command.name(), command.codes.clone());
     let output = remote.exec(command).await?;
-    check(&name, output)
+    checked(&name, output, &more)
 }
 
 /// An ended command's output, or the error that it told. `name` names the command in the message.
@@ -33,7 +33,7 @@ pub async fn run(remote: &dyn Remote, command: Command) -> Result<Output> {
 /// The error that the command printed as `{"error":{…}}`; `remote-command` when it ended with another status
 /// than 0; `no-space` when it says so.
 pub fn check(name: &str, output: Output) -> Result<Output> {
-    checked(name, output, &known_codes())
+    checked(name, output, &[])
 }
 
 /// Runs a command that prints one JSON value.
@@ -54,7 +54,7 @@ pub async fn json(remote: &dyn Remote, command: Command) -> Result<Value> {
 /// # Errors
 /// As [`run`]; `remote-answer` when there was no result line.
 pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) -> Result<Value> {
-    let name = command.name();
+    let (name, more) = (command.name(), command.codes.clone());
     let last = Arc::new(Mutex::new(None));
     let sink = last.clone();
     let mut relay = Relay::new(progress.clone());
@@ -97,28 +97,17 @@ impl Relay {
     }
 }
 
-static MORE_CODES: Mutex<Vec<&'static Code>> = Mutex::new(Vec::new());
-
-/// Makes errors with these codes recognised in what programs on a machine answer, so that they keep their kind
-/// and exit code. Those of this crate and of `cloudron-core` are known; a program says once which others it has.
-pub fn know(codes: &[&'static Code]) {
-    MORE_CODES.lock().expect("nothing panics while holding this lock").extend(codes);
-}
-
-fn known_codes() -> Vec<&'static Code> {
-    let more = MORE_CODES.lock().expect("nothing panics while holding this lock");
-    cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more.iter()).copied().collect()
-}
-
 fn last_line(bytes: &[u8]) -> &str {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default()
 }
 
 /// The output of a command that succeeded, or the error it told.
-fn checked(name: &str, output: Output, known: &[&'static Code]) -> Result<Output> {
+fn checked(name: &str, output: Output, more: &[&'static Code]) -> Result<Output> {
+    let known: Vec<&'static Code> =
+        cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more).copied().collect();
     for stream in [&output.stdout, &output.stderr] {
-        if let Some(error) = told(last_line(stream), known) {
+        if let Some(error) = told(last_line(stream), &known) {
             return Err(error);
         }
     }
@@ -159,7 +148,7 @@ mod tests {
     #[test]
     fn an_error_told_in_json_keeps_its_code_message_and_hint() {
         let line = br#"{"error":{"code":"no-space","message":"full","hint":"delete"}}"#.to_vec();
-        let error = checked("x", Output::new(1, line, ""), &known_codes()).unwrap_err();
+        let error = checked("x", Output::new(1, line, ""), &[]).unwrap_err();
         assert!(error.is(&cloudron_core::codes::NO_SPACE));
         assert_eq!((error.message(), error.hint()), ("full", Some("delete")));
     }
@@ -167,13 +156,13 @@ mod tests {
     #[test]
     fn an_unknown_code_is_named_in_the_message() {
         let line = br#"{"error":{"code":"lamp-off","message":"dark"}}"#.to_vec();
-        let error = checked("x", Output::new(1, line, ""), &known_codes()).unwrap_err();
+        let error = checked("x", Output::new(1, line, ""), &[]).unwrap_err();
         assert_eq!(error.message(), "dark [lamp-off]");
     }
 
     #[test]
     fn a_bad_status_says_the_last_lines_of_standard_error() {
-        let error = checked("df /", Output::new(3, "", "a\nb\nc\nd\n"), &known_codes()).unwrap_err();
+        let error = checked("df /", Output::new(3, "", "a\nb\nc\nd\n"), &[]).unwrap_err();
         assert_eq!(error.message(), "`df /` ended with status 3: b; c; d");
     }
 

@@ -107,7 +107,7 @@ cloudron_core::codes! {
         "The machine already carries a server of another name. Nothing on it was changed. Use another machine, or \
          remove that server first with `cloudron machine destroy`.");
     /// The machine carries this server already.
-    MACHINE_EXISTS = ("machine-exists", Conflict,
+    MACHINE_CARRIES_SERVER = ("machine-carries-server", Conflict,
         "The machine already carries a server of this name, made by another run. `cloudron machine status` shows it; \
          `cloudron machine destroy` removes it.");
     /// cloud-init failed or took too long.

@@ -130,7 +130,7 @@ impl Facts {
     ///
     /// # Errors
     /// `wrong-architecture`, `machine-no-systemd`, `machine-no-root`, `machine-disk`, `machine-taken`,
-    /// `machine-exists`.
+    /// `machine-carries-server`.
     pub fn check(&self, wanted: &Requirements, fqdn: &str, run: &str) -> Result<()> {
         if let Some(program) = &wanted.architecture
             && !elf::runs_on(program, &self.machine)
@@ -177,8 +177,11 @@ impl Facts {
         if existing || server.run.as_deref().is_some_and(|r| r.eq_ignore_ascii_case(run)) {
             return Ok(());
         }
-        Err(Error::new(&codes::MACHINE_EXISTS, format!("the machine carries the server {fqdn} already"))
-            .with_hint(format!("`cloudron machine status {fqdn}` shows it")))
+        Err(Error::new(
+            &codes::MACHINE_CARRIES_SERVER,
+            format!("the machine carries the server {fqdn} already"),
+        )
+        .with_hint(format!("`cloudron machine status {fqdn}` shows it")))
     }
 }
 
@@ -245,7 +248,7 @@ mod tests {
         let with = |server: &str| format!("{DEBIAN}server={server}\n");
         assert_eq!(refused(&with(r#"{"fqdn":"other.org","run":"r1"}"#), &any), "machine-taken");
         assert_eq!(refused(&with("broken"), &any), "machine-taken");
-        assert_eq!(refused(&with(r#"{"fqdn":"example.com","run":"r0"}"#), &any), "machine-exists");
+        assert_eq!(refused(&with(r#"{"fqdn":"example.com","run":"r0"}"#), &any), "machine-carries-server");
         let same = Facts::parse(&with(r#"{"fqdn":"example.com","run":"R1"}"#)).unwrap();
         same.check(&any, "example.com", "r1").unwrap();
     }

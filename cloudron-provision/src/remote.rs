@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Cancel, Progress, Result, Secret};
+use cloudron_core::{Cancel, Code, Progress, Result, Secret};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
@@ -113,6 +113,9 @@ pub struct Command {
     pub root: bool,
     /// Asks it to be given up early.
     pub cancel: Option<Cancel>,
+    /// The error codes that it may tell of, besides those of this crate and of `cloudron-core`. One that is
+    /// not known keeps its name in the message only.
+    pub codes: Vec<&'static Code>,
 }
 
 impl fmt::Debug for Command {
@@ -139,6 +142,7 @@ impl Command {
             limit: Self::DEFAULT_LIMIT,
             root: false,
             cancel: None,
+            codes: Vec::new(),
         }
     }
 
@@ -183,6 +187,12 @@ impl Command {
     /// Runs it as root.
     pub fn as_root(mut self) -> Self {
         self.root = true;
+        self
+    }
+
+    /// Says which error codes it may tell of.
+    pub fn knowing(mut self, codes: &[&'static Code]) -> Self {
+        self.codes.extend_from_slice(codes);
         self
     }
 

@@ -110,7 +110,7 @@ async fn a_machine_that_will_not_do_is_refused_after_one_question() {
         (DEBIAN.replace("systemd=yes\n", ""), "machine-no-systemd"),
         (DEBIAN.replace("free_root=9", "free_root=0"), "machine-disk"),
         (format!("{DEBIAN}server={{\"fqdn\":\"other.org\"}}\n"), "machine-taken"),
-        (format!("{DEBIAN}server={{\"fqdn\":\"example.com\",\"run\":\"old\"}}\n"), "machine-exists"),
+        (format!("{DEBIAN}server={{\"fqdn\":\"example.com\",\"run\":\"old\"}}\n"), "machine-carries-server"),
     ] {
         let facts = facts.replace("free_root=0000000", "free_root=1000");
         let fake = Fake::saying(&facts);

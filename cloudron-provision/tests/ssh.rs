@@ -139,7 +139,7 @@ async fn a_command_is_given_up_after_its_limit_and_when_cancelled() {
     });
     let error = remote.exec(Command::new(["sleep", "30"]).cancelled_by(&cancel)).await.unwrap_err();
     assert_eq!(error.kind().exit_code(), 130);
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(8));
     // Channels that were given up are closed: more of them than a server allows at once (MaxSessions, 10).
     for _ in 0..20 {
         let _ = remote

@@ -113,12 +113,13 @@ fn held_open(program: &str) -> Error {
 }
 
 fn not_started(program: &str, e: io::Error) -> Error {
-    match e.kind() {
-        io::ErrorKind::NotFound => {
-            Error::new(&codes::PROGRAM_MISSING, format!("there is no program `{program}`")).with_source(e)
-        }
-        _ => Error::io(program, e),
+    // A folder of the search path that this user may not look into turns "not found" into "permission denied".
+    let searched = !program.contains('/') && e.kind() == io::ErrorKind::PermissionDenied;
+    if searched || e.kind() == io::ErrorKind::NotFound {
+        return Error::new(&codes::PROGRAM_MISSING, format!("there is no program `{program}`"))
+            .with_source(e);
     }
+    Error::io(program, e)
 }
 
 /// Copies a file so that the target is whole or not there, and syncs it.

@@ -187,6 +187,12 @@ impl Channel {
         self.stage == Stage::Over
     }
 
+    /// Whether it was closed from here and nobody waits for it: only the server's word is missing, which comes
+    /// when the command there ends.
+    pub(super) fn abandoned(&self) -> bool {
+        self.stage == Stage::Closing && self.ended.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
     /// Whether libssh2 holds something for this channel that its user has room for, or its end.
     pub(super) fn has_unread(&self) -> bool {
         let Some(raw) = self.raw.as_ref().filter(|_| self.stage == Stage::Running) else { return false };

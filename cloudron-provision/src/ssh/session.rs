@@ -196,7 +196,7 @@ impl Loop {
                 Ok(false) => {}
                 Err(why) => return self.give_up(&why),
             }
-            if self.closing && self.channels.is_empty() {
+            if self.closing && self.channels.iter().all(Channel::abandoned) {
                 let _ = self.session.disconnect(None, "done", None);
                 return;
             }
@@ -291,7 +291,8 @@ impl Loop {
         if self.stalled.is_some() {
             events |= PollFlags::OUT;
         }
-        let nap = if self.channels.len() > 1 { SHARED_NAP } else { self.keepalive_after() };
+        let used = self.channels.iter().filter(|c| !c.abandoned()).count();
+        let nap = if used > 1 { SHARED_NAP } else { self.keepalive_after() };
         let nap = Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) };
         let mut watched =
             [PollFd::new(&self.socket, events), PollFd::from_borrowed_fd(self.heard.as_fd(), PollFlags::IN)];

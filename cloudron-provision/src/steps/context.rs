@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use cloudron_core::{Cancel, Clock, Progress, Result, SystemClock};
+use cloudron_core::{Cancel, Clock, Code, Progress, Result, SystemClock};
 use serde_json::Value;
 
 use crate::provider::CloudProvider;
-use crate::remote::Remote;
+use crate::remote::{Command, Remote};
 
 /// The outputs of the steps done so far, by step id.
 pub type Outputs = BTreeMap<String, Value>;
@@ -23,6 +23,7 @@ pub struct Context {
     pub cancel: Cancel,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    codes: Arc<[&'static Code]>,
 }
 
 struct Inner {
@@ -47,6 +48,7 @@ impl Context {
             progress: Progress::none(),
             cancel: Cancel::new(),
             clock: Arc::new(SystemClock),
+            codes: Arc::new([]),
         }
     }
 
@@ -60,6 +62,17 @@ impl Context {
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
+    }
+
+    /// The same context, whose machine's program may tell of these error codes.
+    pub fn knowing(mut self, codes: impl IntoIterator<Item = &'static Code>) -> Self {
+        self.codes = codes.into_iter().collect();
+        self
+    }
+
+    /// The machine's own program with these arguments, as root.
+    pub fn program(&self, argv: &[String]) -> Command {
+        Command::new(argv).as_root().knowing(&self.codes)
     }
 
     /// The same context with another clock.

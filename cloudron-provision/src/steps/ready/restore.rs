@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use cloudron_core::{Result, Secret};
 use serde_json::Value;
 
+use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
-use crate::{Command, answer};
 
 /// Runs the program's restore on the machine and passes its progress on. Its result is the output, and must
 /// hold nothing secret.
@@ -51,8 +51,8 @@ impl Step for Restore {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
-        let command = Command::new(self.command.clone())
-            .as_root()
+        let command = context
+            .program(&self.command)
             .within(self.limit)
             .stdin_secret(&self.stdin)
             .cancelled_by(&context.cancel);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use cloudron_core::{Result, Secret};
 use serde_json::{Map, Value};
 
+use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
-use crate::{Command, answer};
 
 /// Makes the text that the installer reads, once the run is known. It may hold secrets.
 type Request = Box<dyn Fn(&Context) -> Result<Secret> + Send + Sync>;
@@ -86,7 +86,7 @@ impl Step for InstallServer {
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
         let request = (self.request)(context)?;
-        let command = Command::new(self.install.clone()).as_root().within(self.limit).stdin_secret(&request);
+        let command = context.program(&self.install).within(self.limit).stdin_secret(&request);
         let value = answer::json(&*remote, command).await?;
         let kept: Map<String, Value> =
             self.record.iter().filter_map(|f| Some((f.clone(), value.get(f)?.clone()))).collect();
@@ -99,7 +99,7 @@ impl Step for InstallServer {
             return Ok(Undo::Kept("the server stays installed".into()));
         };
         let remote = context.remote().await?;
-        answer::run(&*remote, Command::new(uninstall.clone()).as_root().within(self.limit)).await?;
+        answer::run(&*remote, context.program(uninstall).within(self.limit)).await?;
         Ok(Undo::Undone)
     }
 }

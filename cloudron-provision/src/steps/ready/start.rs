@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use cloudron_core::Result;
 use serde_json::{Value, json};
 
+use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
-use crate::{Command, answer};
 
 /// Starts the server, and stops it when undone.
 pub struct StartServer {
@@ -44,13 +44,13 @@ impl Step for StartServer {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
-        answer::run(&*remote, Command::new(self.start.clone()).as_root()).await?;
+        answer::run(&*remote, context.program(&self.start)).await?;
         Ok(json!({}))
     }
 
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         let remote = context.remote().await?;
-        let stop = Command::new(self.stop.clone()).as_root().within(Duration::from_secs(120));
+        let stop = context.program(&self.stop).within(Duration::from_secs(120));
         answer::run(&*remote, stop).await?;
         Ok(Undo::Undone)
     }
