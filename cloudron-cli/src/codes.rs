@@ -51,7 +51,7 @@ cloudron_core::codes! {
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
     /// The machine answers and something is wrong.
-    UNHEALTHY = ("unhealthy", Failed,
+    UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
          age of the newest backup. `cloudron machine status` shows each check with what was found.");
     /// Nothing is known of the code.

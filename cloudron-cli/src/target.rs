@@ -9,6 +9,8 @@ use cloudron_provision::{Command, Remote, answer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::commands::explain;
+
 /// The program on a machine, and how it is reached.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -57,7 +59,10 @@ impl Target {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        Command::new(self.place.argv(words)).within(Duration::from_secs(120)).as_root()
+        Command::new(self.place.argv(words))
+            .within(Duration::from_secs(120))
+            .as_root()
+            .knowing(&explain::all())
     }
 
     /// Calls a command that answers with one JSON value.

@@ -10,7 +10,7 @@ use cloudron_testkit::require;
 use common::Home;
 
 fn create_local(home: &Home, fqdn: &str) -> common::Run {
-    home.run(&["machine", "create", "local", "--fqdn", fqdn])
+    home.run(&["machine", "create", "local", &format!("--fqdn={fqdn}")])
 }
 
 fn nothing_was_made(home: &Home) {

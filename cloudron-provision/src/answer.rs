@@ -66,7 +66,7 @@ pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) 
     let mut output = remote.exec(command).await?;
     let last = last.lock().expect("nothing panics while holding this lock").take();
     output.stdout = last.unwrap_or_default().into_bytes();
-    let output = check(&name, output)?;
+    let output = checked(&name, output, &more)?;
     let missing = || Error::new(&codes::REMOTE_ANSWER, format!("`{name}` ended without saying its result"));
     let mut value: Value = serde_json::from_slice(&output.stdout).map_err(|_| missing())?;
     value.get_mut("result").map(Value::take).ok_or_else(missing)

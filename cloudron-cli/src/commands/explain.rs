@@ -16,7 +16,7 @@ pub(crate) struct Options {
 }
 
 /// Every code of every crate, by name.
-fn all() -> Vec<&'static Code> {
+pub(crate) fn all() -> Vec<&'static Code> {
     let lists = [
         cloudron_core::codes::ALL,
         cloudron_backup::codes::ALL,

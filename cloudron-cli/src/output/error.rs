@@ -8,6 +8,7 @@ use super::{BOLD, RED, paint};
 /// For people: what went wrong, why, what next, and the code to look up.
 pub(super) fn text(error: &Error) -> String {
     let mut lines = vec![format!("{} {error}", paint("error:", RED))];
+    lines.extend(causes(error).iter().map(|cause| format!("  because: {cause}")));
     if let Some(id) = error.request_id() {
         lines.push(format!("  the service's request id: {id}"));
     }
@@ -18,6 +19,22 @@ pub(super) fn text(error: &Error) -> String {
     lines.join("\n")
 }
 
+/// What lies behind an error and is not said by its message already.
+fn causes(error: &Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.push_str(&text);
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes
+}
+
 /// For programs.
 pub(super) fn json(error: &Error) -> Value {
     json!({
@@ -26,6 +43,7 @@ pub(super) fn json(error: &Error) -> Value {
             "code": error.code().name,
             "exitCode": error.kind().exit_code(),
             "message": error.to_string(),
+            "causes": causes(error),
             "hint": error.hint(),
             "requestId": error.request_id(),
         }
@@ -47,5 +65,15 @@ mod tests {
             "error: reading: the lamp is off\n  next: switch it on\n  code: failed (`cloudron explain failed`)"
         );
         assert_eq!(json(&error)["error"]["exitCode"], 1);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let first = Error::new(&codes::FAILED, "no current");
+        let error = Error::new(&codes::FAILED, "the lamp is off").with_source(first);
+        assert_eq!(causes(&error), ["no current"]);
+        let said = Error::new(&codes::FAILED, "off: no current")
+            .with_source(Error::new(&codes::FAILED, "no current"));
+        assert!(causes(&said).is_empty());
     }
 }

@@ -24,7 +24,10 @@ pub(crate) struct Uninstall {
 
 impl Uninstall {
     pub(super) fn run(&self) -> Result<Value> {
-        uninstall(&self.place.layout(), self.keep_backups)?;
-        Ok(json!({ "uninstalled": true }))
+        match uninstall(&self.place.layout(), self.keep_backups) {
+            // What is gone already, or never came to be, is removed.
+            Err(e) if e.is(&cloudron_box::codes::MACHINE_MISSING) => Ok(json!({ "uninstalled": false })),
+            other => other.map(|()| json!({ "uninstalled": true })),
+        }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 fn store(options: &Options, dirs: &Dirs) -> Result<repository::Place> {
     Ok(match &options.store {
-        Some(url) => repository::Place { url: url.clone(), own: None },
+        Some(url) => repository::Place { url: repository::absolute(url)?, own: None },
         None => {
             let folder = dirs.local_store(&options.common.domain()?);
             repository::Place { url: text(folder.clone()), own: Some(folder) }

@@ -45,7 +45,7 @@ pub(super) async fn done(
     ];
     if let Some(r) = restored {
         lines.push(format!(
-            "  Restored:  {}: {} files, {}; {} entries read back and found equal to the backup",
+            "  Restored:  {}: {} files, {}; verified: {} entries read back and equal to the backup",
             r.backup,
             r.files,
             bytes(r.bytes),

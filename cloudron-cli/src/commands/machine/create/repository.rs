@@ -35,6 +35,15 @@ pub(super) struct Place {
     pub own: Option<PathBuf>,
 }
 
+/// The same address, with a relative path made absolute: the machine remembers it.
+pub(super) fn absolute(url: &str) -> Result<String> {
+    if url.is_empty() || url.contains("://") {
+        return Ok(url.to_owned());
+    }
+    let path = std::path::absolute(url).map_err(|e| Error::io(url, e))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
 /// Opens the repository, or makes it.
 pub(super) async fn prepare(place: &Place, common: &Common, out: &Output) -> Result<Prepared> {
     let given = secrets::given_backup_key(common.backup_key.as_deref(), out)?;

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::common::{Common, Owner};
 use super::repository::{self, Prepared};
 use super::{report, steps};
+use crate::commands::explain;
 use crate::output::Output;
 use crate::state::{Dirs, Machine, Machines, Reach};
 use crate::target::Place;
@@ -57,8 +58,10 @@ pub(super) async fn run_job(
     let (common, dirs, domain) = (job.common, job.dirs, job.domain.clone());
     let (provider, target_place, seeded) = (job.provider.clone(), job.place.clone(), job.push_store);
     let new = prepared.new;
-    let context =
-        Context::new(domain.as_str(), provider.clone()).progress(&out.progress()).cancelled_by(cancel);
+    let context = Context::new(domain.as_str(), provider.clone())
+        .progress(&out.progress())
+        .cancelled_by(cancel)
+        .knowing(explain::all());
     let spec = Spec {
         op: "create".into(),
         fqdn: domain.to_string(),

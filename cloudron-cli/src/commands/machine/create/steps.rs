@@ -10,7 +10,7 @@ use cloudron_box::api::{ActivateRequest, TokenAnswer};
 use cloudron_core::{Domain, Error, Result, Unit, codes as core_codes};
 use cloudron_provision::steps::ready::Probe;
 use cloudron_provision::steps::{Check, Context, Step, Undo};
-use cloudron_provision::{Command, Stdin, answer};
+use cloudron_provision::{Stdin, answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -57,8 +57,8 @@ impl Step for PushStore {
         let total = objects.iter().map(|o| o.size).sum();
         let task = context.progress.task("Copying the backups", Unit::Bytes, Some(total));
         let (reader, mut writer) = std::io::pipe().map_err(|e| Error::io("a pipe", e))?;
-        let command = Command::new(self.place.argv(&["store-receive"]))
-            .as_root()
+        let command = context
+            .program(&self.place.argv(&["store-receive"]))
             .within(std::time::Duration::from_secs(24 * 3600))
             .stdin(Stdin::Reader(Box::new(reader)))
             .cancelled_by(&context.cancel);
