@@ -145,6 +145,31 @@ async fn an_error_of_the_program_keeps_its_code_and_everything_is_taken_back() {
     assert!(std::fs::symlink_metadata(bench.folder.path().join("bin/program")).is_err());
 }
 
+cloudron_core::codes! {
+    /// A code that only the caller knows.
+    LAMP_OFF = ("lamp-off", Corrupt, "The lamp is off.");
+}
+
+#[tokio::test]
+async fn an_error_code_of_the_callers_keeps_its_kind() {
+    let bench = Bench::new();
+    let told = Command::sh(r#"echo '{"error":{"code":"lamp-off","message":"dark"}}'; exit 1"#, [""; 0]);
+    let error = answer::events(&LocalRemote::new(), told.knowing(ALL), &Progress::none()).await.unwrap_err();
+    assert_eq!((error.code().name, error.kind().exit_code()), ("lamp-off", 6));
+    let script = bench.folder.path().join("script");
+    std::fs::write(
+        &script,
+        "cat >/dev/null\necho '{\"error\":{\"code\":\"lamp-off\",\"message\":\"dark\"}}'\nexit 1\n",
+    )
+    .unwrap();
+    let command = ["sh", script.to_str().unwrap()];
+    let restore: Arc<dyn Step> = Arc::new(Restore::new(command, Secret::new("")));
+    let install: Arc<dyn Step> = Arc::new(InstallServer::new(command, |_: &Context| Ok(Secret::new(""))));
+    for step in [restore, install] {
+        assert!(step.apply(&bench.context().knowing(ALL.iter().copied())).await.unwrap_err().is(&LAMP_OFF));
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_become_healthy_is_said_after_the_deadline() {
     let bench = Bench::new();
