@@ -29,7 +29,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them, [`conformance`] checks any.
+//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature
+//!   `conformance`, the module of that name checks any.
 //! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
 //! - [`repository`]: the layout, and everything that is done with it.
 //!

@@ -104,10 +104,15 @@ impl<K: PartialEq, V> Recent<K, V> {
         Some(value)
     }
 
-    fn put(&mut self, key: K, value: Arc<V>) {
+    /// Lets go of the oldest, so that there is memory for another one.
+    fn make_room(&mut self) {
         if self.items.len() >= self.capacity {
             self.items.remove(0);
         }
+    }
+
+    fn put(&mut self, key: K, value: Arc<V>) {
+        self.make_room();
         self.items.push((key, value));
     }
 }
@@ -175,6 +180,7 @@ impl<'a> ChunkReader<'a> {
         if let Some(pack) = packs.get(&pack) {
             return Ok(pack);
         }
+        packs.make_room();
         let id = &self.index.packs[pack as usize].0;
         let opened = self.store.get(&layout::pack(id)).and_then(|c| open(&c, id, self.key));
         let passing = opened.as_ref().err().is_some_and(|e| e.is_retryable());
