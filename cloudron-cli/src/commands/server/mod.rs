@@ -51,6 +51,9 @@ pub(crate) enum Command {
     StoreReceive(Place),
 }
 
+/// How long a server may take to answer: less than a caller waits for this command, so that it hears why.
+const START_LIMIT: Duration = Duration::from_secs(45);
+
 /// Where the server is.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
@@ -98,7 +101,7 @@ impl Command {
             Self::Serve(place) => return serve::run(&place.layout()),
             Self::Install(request) => install::run(&request),
             Self::Uninstall(options) => options.run(),
-            Self::Start(place) => service::start(&place.layout(), Duration::from_secs(60)).and_then(value),
+            Self::Start(place) => service::start(&place.layout(), START_LIMIT).and_then(value),
             Self::Stop(place) => service::stop(&place.layout()).and_then(value),
             Self::Status(place) => service::status(&place.layout()).and_then(value),
             Self::Restore(request) => restore::run(&request, out),

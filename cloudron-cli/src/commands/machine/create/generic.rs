@@ -145,8 +145,8 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
         reach: Arc::new(move |outputs| reach(&host, &user, key.clone(), outputs)),
         supervisor: Supervisor::Systemd,
         listen: vec![
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)),
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)),
         ],
         machine_store: format!("file://{}", layout.default_store().display()),
         push_store: true,
