@@ -76,9 +76,9 @@ async fn the_next_run_uses_what_one_that_was_cut_off_stored() {
 
 #[tokio::test]
 async fn a_full_store_is_an_error_and_never_a_backup() {
-    let f = Fixture::new().await;
-    fill(&f);
     for writes in 0..5 {
+        let f = Fixture::new().await;
+        fill(&f);
         let full = Failing::writes_after(&f.store, writes, &cloudron_core::codes::NO_SPACE);
         let full = Repository::open(full).await.unwrap();
         let error = f.try_backup(&full).await.unwrap_err();
