@@ -207,3 +207,31 @@ fn the_setup_link_works_once() {
     assert!(link.contains("/#setup="));
     assert!(!run.stdout.contains(link.trim()), "a new link has a new token");
 }
+
+#[test]
+fn a_run_that_died_is_listed_goes_on_with_resume_or_is_destroyed() {
+    let home = Home::new();
+    // A store in the way of the data folder makes the run fail after it has begun, and --keep leaves it there.
+    let blocked = home.root(DEMO).join("cloudron.db");
+    std::fs::create_dir_all(&blocked).unwrap();
+    let run = home.create(DEMO, &["--keep"]);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains("--resume"), "{}", run.stderr);
+    let state = home.json(&["machine", "list"])["machines"][0]["state"].to_string();
+    assert!(state.contains("unfinished"), "{state}");
+    home.create(DEMO, &[]).failed(5, "run-exists", "--resume");
+
+    std::fs::remove_dir(&blocked).unwrap();
+    created(&home.create(DEMO, &["--resume"]));
+    home.ok(&["machine", "status", DEMO]);
+    home.ok(&["machine", "destroy", DEMO, "--delete-backups", "--yes"]);
+
+    std::fs::create_dir_all(&blocked).unwrap();
+    assert_ne!(home.create(DEMO, &["--keep"]).code, 0);
+    std::fs::remove_dir(&blocked).unwrap();
+    let gone = home.ok(&["machine", "destroy", DEMO, "--yes"]);
+    assert!(gone.contains("unfinished run"), "{gone}");
+    assert_eq!(home.json(&["machine", "list"])["machines"].as_array().unwrap().len(), 0);
+    assert!(!home.root(DEMO).exists());
+    created(&home.create(DEMO, &[]));
+}

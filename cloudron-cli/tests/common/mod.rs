@@ -1,5 +1,5 @@
 //! A home of its own for the program under test.
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

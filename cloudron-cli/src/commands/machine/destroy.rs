@@ -1,9 +1,11 @@
 //! `cloudron machine destroy`
 
-use cloudron_core::{Error, Result, codes};
+use cloudron_core::{Error, Result, ResultExt, codes};
+use cloudron_provision::Runner;
 use serde_json::json;
 
 use super::Which;
+use super::create::take_back;
 use crate::connect::{self, ASK};
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -28,26 +30,48 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let machine = options.which.machine()?;
+    let dirs = Dirs::from_env()?;
+    let domain = options.which.domain()?;
+    let unfinished = Runner::new(dirs.runs()).unfinished(Some(domain.as_str()))?;
+    let machine = Machines::at(dirs.machines()).find(&domain)?;
+    if machine.is_none() && unfinished.is_empty() {
+        return options.which.machine().map(drop);
+    }
     let what = if options.delete_backups { "and ALL ITS BACKUPS" } else { "(its backups stay)" };
-    if !out.confirm(&format!("Remove {} {what}?", machine.fqdn))? {
+    if !out.confirm(&format!("Remove {domain} {what}?"))? {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
     }
-    let dirs = Dirs::from_env()?;
-    let removed = block_on(|_| remove(options, &machine, out));
-    match removed {
-        Err(error) if options.forget => out.warn(&format!("the machine was not reached: {error}")),
-        Err(error) => return Err(error.with_hint("--forget removes only what this computer knows of it")),
-        Ok(()) => {}
+    let dirs = &dirs;
+    for run in &unfinished {
+        let undone = block_on(|cancel| async move { take_back(run, dirs, out, &cancel).await });
+        forgiven(undone, options, out)?;
+        if options.forget {
+            Runner::new(dirs.runs()).abandon(&run.run)?;
+        }
     }
-    Machines::at(dirs.machines()).remove(&machine.fqdn)?;
-    let kept = (!options.delete_backups).then(|| machine.store.clone());
-    out.data("machines", &json!([{ "fqdn": machine.fqdn, "destroyed": true, "backups": kept }]), || {
-        match &kept {
-            Some(store) => format!("{} is gone. Its backups stay in {store}", machine.fqdn),
-            None => format!("{} is gone, and its backups", machine.fqdn),
+    if let Some(machine) = &machine {
+        forgiven(block_on(|_| remove(options, machine, out)), options, out)?;
+        Machines::at(dirs.machines()).remove(&domain)?;
+    }
+    let kept = machine.as_ref().filter(|_| !options.delete_backups).map(|m| m.store.clone());
+    out.data("machines", &json!([{ "fqdn": domain, "destroyed": true, "backups": kept }]), || {
+        match (&machine, &kept) {
+            (None, _) => format!("What the unfinished run of {domain} made is gone"),
+            (_, Some(store)) => format!("{domain} is gone. Its backups stay in {store}"),
+            (_, None) => format!("{domain} is gone, and its backups"),
         }
     })
+}
+
+/// With `--forget`, a machine that cannot be reached is no reason to stop.
+fn forgiven(removed: Result<()>, options: &Options, out: &Output) -> Result<()> {
+    match removed {
+        Err(error) if options.forget => {
+            out.warn(&format!("the machine was not cleaned up: {error}"));
+            Ok(())
+        }
+        other => other.hint(|| "--forget removes only what this computer knows of it".into()),
+    }
 }
 
 async fn remove(options: &Options, machine: &Machine, out: &Output) -> Result<()> {

@@ -28,7 +28,7 @@ use crate::state::{Dirs, Reach};
 use crate::target::Place;
 
 /// Where SSH listens on a machine of ours.
-const SSH_PORT: u16 = 202;
+pub(super) const SSH_PORT: u16 = 202;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -100,8 +100,11 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         return job.dry_run(&place, out);
     }
     block_on(|cancel| async move {
-        // Whether the machine can be reached at all comes before a key is made and shown.
-        job.provider.preflight(job.domain.as_str()).await?;
+        if common.backup.is_none() {
+            // Whether the machine can be reached at all comes before a key is made and shown. What is restored
+            // has its key, which is tried before the machine is touched.
+            job.provider.preflight(job.domain.as_str()).await?;
+        }
         let prepared = prepare(&place, common, out).await?;
         run_job(job, &place, prepared, out, &cancel).await
     })
@@ -136,13 +139,21 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
         let name_servers = options.name_server.clone();
         last.push(Arc::new(CheckRecords { domain: domain.clone(), address: options.ip, name_servers }));
     }
-    let (host, user) = (options.ip.to_string(), options.ssh_user.clone());
+    let origin = Reach::Generic {
+        host: options.ip.to_string(),
+        ssh_port: options.ssh_port,
+        ssh_user: options.ssh_user.clone(),
+        ssh_key: key,
+        host_keys: Vec::new(),
+    };
+    let before = origin.clone();
     Ok(Job {
         includes: common.includes()?,
         owner: common.owner(out)?,
         provider: Arc::new(provider),
         program: PlaceProgram::new(program, installed).linked_from(link),
-        reach: Arc::new(move |outputs| reach(&host, &user, key.clone(), outputs)),
+        origin,
+        reach: Arc::new(move |outputs| reach(&before, outputs)),
         supervisor: Supervisor::Systemd,
         listen: vec![
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)),
@@ -159,7 +170,7 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
     })
 }
 
-fn program_paths(layout: &Layout) -> Result<(String, String)> {
+pub(super) fn program_paths(layout: &Layout) -> Result<(String, String)> {
     let version = Version::current();
     let text = |path: Option<PathBuf>| path.map(|p| p.to_string_lossy().into_owned());
     text(layout.program(&version)).zip(text(layout.program_link())).ok_or_else(|| {
@@ -168,17 +179,14 @@ fn program_paths(layout: &Layout) -> Result<(String, String)> {
 }
 
 /// How the machine is reached from now on: its host key and port as the steps have recorded them.
-fn reach(host: &str, user: &str, key: Option<PathBuf>, outputs: &Outputs) -> Result<Reach> {
+fn reach(origin: &Reach, outputs: &Outputs) -> Result<Reach> {
     let missing = || Error::new(&core_codes::FAILED, "the run did not record the machine's host key");
-    let contact = outputs.get("first-contact").ok_or_else(missing)?;
-    let host_key = contact["host_key"].as_str().ok_or_else(missing)?;
-    let moved = outputs.get("ssh-port").and_then(|o| o["port"].as_u64());
-    let port = moved.or_else(|| contact["port"].as_u64()).and_then(|p| u16::try_from(p).ok()).unwrap_or(22);
-    Ok(Reach::Generic {
-        host: host.to_owned(),
-        ssh_port: port,
-        ssh_user: user.to_owned(),
-        ssh_key: key,
-        host_keys: vec![host_key.to_owned()],
-    })
+    let host_key = outputs.get("first-contact").and_then(|o| o["host_key"].as_str()).ok_or_else(missing)?;
+    let moved = outputs.get("ssh-port").and_then(|o| o["port"].as_u64()).and_then(|p| u16::try_from(p).ok());
+    let mut reach = origin.clone();
+    if let Reach::Generic { ssh_port, host_keys, .. } = &mut reach {
+        *ssh_port = moved.unwrap_or(*ssh_port);
+        *host_keys = vec![host_key.to_owned()];
+    }
+    Ok(reach)
 }

@@ -1,7 +1,7 @@
 //! `cloudron machine create local`
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudron_box::install::Supervisor;
@@ -45,12 +45,12 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let store = store(options, &dirs)?;
     let program = this_program()?;
     let place = Place::rooted(root.clone());
-    let copy = root.join("bin").join(format!("cloudron-{}", Version::current()));
     let job = Job {
         includes: common.includes()?,
         owner: common.owner(out)?,
         provider: Arc::new(Local::new(&root)),
-        program: PlaceProgram::new(program, text(copy)).linked_from(place.program()),
+        program: PlaceProgram::new(program, program_copy(&root)).linked_from(place.program()),
+        origin: Reach::Local { root: root.clone() },
         reach: Arc::new(move |_| Ok(Reach::Local { root: root.clone() })),
         supervisor: Supervisor::Detached,
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, options.port.unwrap_or(0)))],
@@ -80,6 +80,11 @@ fn store(options: &Options, dirs: &Dirs) -> Result<repository::Place> {
             repository::Place { url: text(folder.clone()), own: Some(folder) }
         }
     })
+}
+
+/// Where a local machine has its copy of the program.
+pub(super) fn program_copy(root: &Path) -> String {
+    text(root.join("bin").join(format!("cloudron-{}", Version::current())))
 }
 
 fn text(path: PathBuf) -> String {

@@ -9,11 +9,14 @@ mod report;
 mod repository;
 mod run;
 mod steps;
+mod undo;
 
 use clap::Subcommand;
 use cloudron_core::Result;
 
 use crate::output::Output;
+
+pub(super) use undo::take_back;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -33,6 +33,8 @@ pub(super) struct Job<'a> {
     pub program: PlaceProgram,
     pub place: Place,
     pub reach: ReachOf,
+    /// How the machine is reached before the run has recorded more.
+    pub origin: Reach,
     pub supervisor: Supervisor,
     pub listen: Vec<SocketAddr>,
     /// The store's address as the machine sees it.
@@ -66,7 +68,8 @@ pub(super) async fn run_job(
         op: "create".into(),
         fqdn: domain.to_string(),
         provider: provider.name().into(),
-        inputs: json!({ "store": place.url, "backup": common.backup }),
+        inputs: serde_json::to_value(&job.origin)
+            .map_err(|e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}")))?,
     };
     provider.preflight(domain.as_str()).await?;
     let steps = job.steps(prepared).await?;

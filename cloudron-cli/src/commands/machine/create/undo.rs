@@ -1,0 +1,136 @@
+//! Taking back a run that was cut off, without what its creation needed: keys, backups, options.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cloudron_box::Layout;
+use cloudron_core::{Cancel, Domain, Error, Result, Secret, Version, codes as core_codes};
+use cloudron_provision::generic::Generic;
+use cloudron_provision::local::Local;
+use cloudron_provision::ssh::HostKeyPolicy;
+use cloudron_provision::ssh::port::Move;
+use cloudron_provision::steps::ready::{InstallServer, MoveSsh, PlaceProgram, StartServer};
+use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo};
+use cloudron_provision::{CloudProvider, Runner};
+use serde_json::Value;
+
+use super::generic::{SSH_PORT, program_paths};
+use super::local::program_copy;
+use super::repository;
+use super::run::this_program;
+use crate::commands::explain;
+use crate::output::Output;
+use crate::ssh;
+use crate::state::{Dirs, Reach};
+use crate::target::Place;
+
+/// Undoes what the unfinished run made, in reverse order, and forgets the run.
+pub(in crate::commands::machine) async fn take_back(
+    run: &RunSummary,
+    dirs: &Dirs,
+    out: &Output,
+    cancel: &Cancel,
+) -> Result<()> {
+    let domain = Domain::parse_any(&run.spec.fqdn)?;
+    let reach: Reach = serde_json::from_value(run.spec.inputs.clone()).map_err(|e| {
+        Error::new(&core_codes::FAILED, format!("the run {} does not say where its machine is: {e}", run.run))
+    })?;
+    let state = Journal::read(&dirs.runs(), &run.run)?;
+    let runner = Runner::new(dirs.runs());
+    if state.outputs().is_empty() && matches!(reach, Reach::Generic { .. }) {
+        // The machine was never reached, so nothing is on it.
+        runner.abandon(&run.run)?;
+    } else {
+        let (provider, place, program) = parts(&reach, out)?;
+        let steps: Vec<Arc<dyn Step>> = state
+            .plan()
+            .iter()
+            .map(|id| step(id, &place, &program, &provider, &domain))
+            .collect::<Result<_>>()?;
+        let context = Context::new(domain.as_str(), provider)
+            .progress(&out.progress())
+            .cancelled_by(cancel)
+            .knowing(explain::all());
+        runner.rollback(&run.run, &steps, &context).await?;
+    }
+    repository::remove(&dirs.seed(&domain))
+}
+
+/// Where the program is and where its link.
+type ProgramPaths = (String, String);
+
+fn parts(reach: &Reach, out: &Output) -> Result<(Arc<dyn CloudProvider>, Place, ProgramPaths)> {
+    Ok(match reach {
+        Reach::Local { root } => {
+            let place = Place::rooted(root.clone());
+            let paths = (program_copy(root), place.program().to_owned());
+            (Arc::new(Local::new(root)), place, paths)
+        }
+        Reach::Generic { ssh_key, .. } => {
+            let auth = ssh::auth(ssh_key.as_deref(), out, true);
+            // The run has recorded the host key, and nothing else is trusted.
+            let provider = Generic::new(ssh::target(reach), auth, HostKeyPolicy::Pinned(Vec::new()));
+            (Arc::new(provider.may_move_to(SSH_PORT)), Place::system(), program_paths(&Layout::system())?)
+        }
+    })
+}
+
+/// The step of that name as far as undoing it goes.
+fn step(
+    id: &str,
+    place: &Place,
+    (program, link): &ProgramPaths,
+    provider: &Arc<dyn CloudProvider>,
+    domain: &Domain,
+) -> Result<Arc<dyn Step>> {
+    let nothing_to_ask = |_: &Context| Ok(Secret::new("{}"));
+    Ok(match id {
+        "program" => Arc::new(PlaceProgram::new(this_program()?, program).linked_from(link)),
+        "server" => Arc::new(
+            InstallServer::new(place.argv(&["install", "--from-stdin"]), nothing_to_ask)
+                .uninstall(place.argv(&["uninstall", "--keep-backups"])),
+        ),
+        "start" => Arc::new(StartServer::new(place.argv(&["start"]), place.argv(&["stop"]))),
+        "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
+        _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {
+            Some(step) => step,
+            None => Arc::new(Nothing(known(id)?)),
+        },
+    })
+}
+
+/// The names of the steps that leave nothing behind which the others do not remove.
+fn known(id: &str) -> Result<&'static str> {
+    let names = ["store", "restore", "health", "setup", "dns", "record"];
+    names.into_iter().find(|name| *name == id).ok_or_else(|| {
+        let text =
+            format!("the run has a step {id:?} that this version {} does not know", Version::current());
+        Error::new(&core_codes::FAILED, text).with_hint("use the version of the program that began the run")
+    })
+}
+
+/// A step that leaves nothing to undo.
+struct Nothing(&'static str);
+
+#[async_trait]
+impl Step for Nothing {
+    fn id(&self) -> &'static str {
+        self.0
+    }
+
+    fn plan(&self) -> String {
+        format!("The step {}", self.0)
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, _: &Context) -> Result<Value> {
+        Err(Error::new(&core_codes::FAILED, "a run that is taken back does not go forward"))
+    }
+
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
+    }
+}
