@@ -29,14 +29,15 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// How data is printed
+    /// How data is printed: text, or json for one object with a `schema` number
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(hide_possible_values = true, help_heading = "Everywhere")]
     pub output: Format,
     /// Say more on stderr; twice for everything. DEBUG=* in the environment does the same
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
     /// Answer every question with yes
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
     pub yes: bool,
 }
 

@@ -68,8 +68,8 @@ pub(crate) struct Options {
     /// With --backup, the repository to restore from; it is copied to the machine
     #[arg(long, value_name = "URL", requires = "backup")]
     store: Option<String>,
-    /// Who sets the DNS records: you at any host, then they are checked; or nobody
-    #[arg(long, value_enum, default_value = "wildcard", value_name = "HOW")]
+    /// wildcard: you set the DNS records at any host, and they are checked; none: they are not looked at
+    #[arg(long, value_enum, default_value = "wildcard", value_name = "HOW", hide_possible_values = true)]
     dns: Dns,
     /// Ask this name server rather than find the authoritative ones (repeatable)
     #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
