@@ -42,7 +42,7 @@ fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
         })?;
         let path = folder.join(&object.key);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+            files::private_folder(parent)?;
         }
         files::write_private(&path, &content)?;
     }
