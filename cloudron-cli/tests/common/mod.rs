@@ -85,11 +85,8 @@ impl Drop for Home {
     fn drop(&mut self) {
         let machines = std::fs::read_dir(self.path(".local/state/cloudron/local"));
         for machine in machines.into_iter().flatten().flatten() {
-            let name = machine.file_name().to_string_lossy().into_owned();
-            let stopped = self.command().args(["box", "stop", "--root"]).arg(machine.path()).output();
-            if !stopped.is_ok_and(|o| o.status.success()) {
-                eprintln!("the server of {name} could not be stopped");
-            }
+            // What cannot be stopped here is of a test that failed, and says enough itself.
+            let _ = self.command().args(["box", "stop", "--root"]).arg(machine.path()).output();
         }
     }
 }

@@ -115,10 +115,9 @@ async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<
 fn own_store(options: &Options) -> Result<String> {
     let dirs = Dirs::from_env()?;
     let domain = options.which.domain()?;
-    if let Some(machine) = Machines::at(dirs.machines()).find(&domain)? {
-        if matches!(machine.reach, Reach::Local { .. }) {
-            return Ok(machine.store);
-        }
+    let known = Machines::at(dirs.machines()).find(&domain)?;
+    if let Some(machine) = known.filter(|m| matches!(m.reach, Reach::Local { .. })) {
+        return Ok(machine.store);
     }
     Ok(dirs.local_store(&domain).to_string_lossy().into_owned())
 }
