@@ -10,6 +10,7 @@ pub(crate) use backup::{DATA, STATE};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cloudron_backup::Summary;
 use cloudron_core::{Cancel, random};
 use jiff::Timestamp;
 use serde_json::json;
@@ -250,6 +251,29 @@ pub(crate) fn close_orphans(c: &rusqlite::Connection, now: i64) -> Result<usize>
         events::add(c, now, action, &events::system("boot"), &data)?;
     }
     Ok(orphans.len())
+}
+
+/// Ends the job that a backup holds of itself: in the copy of the database it still runs, but what is being
+/// restored was made by it, so it ended well.
+pub(crate) fn close_restored(c: &rusqlite::Connection, now: i64, summary: &Summary) -> Result<()> {
+    for job in jobs::active(c)?.into_iter().filter(|j| j.kind == JobKind::Backup) {
+        let data = json!({
+            "jobId": job.id, "id": summary.id, "files": summary.files, "bytes": summary.bytes,
+            "added": summary.added_bytes, "unreadable": summary.errors, "errorMessage": null,
+        });
+        let ended = Job {
+            state: JobState::Done,
+            percent: 100,
+            message: format!("{} files in {}", summary.files, summary.id),
+            backup_id: Some(summary.id.clone()),
+            finished_at: Some(timestamp(now)),
+            ..job
+        };
+        jobs::put(c, &ended)?;
+        events::add(c, now, "backup.finish", &events::system("installer"), &data)?;
+    }
+    settings::set(c, LAST_BACKUP, &summary.time.as_millisecond().to_string())?;
+    close_orphans(c, now).map(drop)
 }
 
 /// Makes the daily backup, for as long as the server runs.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::RestoreAnswer;
 use crate::db::{Db, Sql, events, includes, settings, tokens};
 use crate::install::{Owner, give_tree};
-use crate::jobs::close_orphans;
+use crate::jobs::close_restored;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
 
@@ -34,7 +34,7 @@ pub(super) fn put_in_place(
     });
     Db::open(restored)?.close_as_single_file(|c| {
         tokens::clear(c)?;
-        close_orphans(c, now)?;
+        close_restored(c, now, summary)?;
         // The old machine may have been retired, and what it says of times is true of it alone.
         for key in [settings::RETIRED, crate::jobs::FIRST_START] {
             c.execute("DELETE FROM settings WHERE key = ?1", [key]).sql()?;

@@ -75,6 +75,9 @@ async fn a_restored_machine_has_the_users_events_data_and_folders_of_the_lost_on
         "cloudron.start",
         "user.login",
     ];
+    let finish = events.eventlogs.iter().find(|e| e.action == "backup.finish").unwrap();
+    assert_eq!(finish.data["id"], serde_json::json!(answer.backup), "the backup knows that it was made");
+    assert_eq!(finish.data["errorMessage"], serde_json::Value::Null);
     let kept: Vec<&str> = expected.iter().copied().filter(|a| actions.contains(a)).collect();
     assert_eq!(kept, expected[..4].iter().chain(&expected[4..]).copied().collect::<Vec<_>>(), "{actions:?}");
     let job = back_up(&machine.admin()).await;
