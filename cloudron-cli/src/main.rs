@@ -24,7 +24,10 @@ use crate::output::Output;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_setup::start(cli.global.verbose);
+    // The server has a log of its own, which a second listener would keep from being written.
+    if !matches!(cli.command, cli::Command::Box(_)) {
+        tracing_setup::start(cli.global.verbose);
+    }
     let out = Output::new(cli.global.output, cli.global.yes);
     match cli.run(&out) {
         Ok(code) => ExitCode::from(code),
