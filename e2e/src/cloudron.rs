@@ -74,6 +74,12 @@ impl Cloudron {
         Self { program, folder, log: Mutex::default() }
     }
 
+    /// The program under test.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The home folder, with the XDG folders in it.
     #[must_use]
     pub fn home(&self) -> PathBuf {
@@ -247,7 +253,10 @@ impl Cloudron {
         leaks
     }
 
+    /// Records a command, and shows it with the test's output when that fails.
+    #[expect(clippy::print_stderr, reason = "a test harness talks to the person who reads a failure")]
     fn note(&self, run: &Run) {
+        eprintln!("{run}");
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.extend(run.to_string().into_bytes());
     }

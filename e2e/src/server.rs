@@ -84,12 +84,26 @@ impl Server {
     /// When the image cannot be made or the server does not come up within a minute; see [`available`].
     #[must_use]
     pub fn boot(name: &str) -> Self {
+        Self::boot_with(name, true)
+    }
+
+    /// As [`Self::boot`], on a machine where IPv6 is switched off, `::1` included.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::boot`].
+    #[must_use]
+    pub fn boot_without_ipv6(name: &str) -> Self {
+        Self::boot_with(name, false)
+    }
+
+    fn boot_with(name: &str, ipv6: bool) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let container = format!("cloudron-e2e-{name}-{}-{number}", std::process::id());
         let keys = tempfile::Builder::new().prefix("e2e-keys-").tempdir().expect("a temporary folder");
         sshd::keygen(&keys.path().join("id_ed25519"), "", "e2e");
-        docker(&run_arguments(&container, name, image()));
+        docker(&run_arguments(&container, name, ipv6));
         let server = Self { container, pid: AtomicU32::new(0), keys };
         server.booted();
         let public = std::fs::read(server.key_path().with_extension("pub")).expect("ssh-keygen wrote it");
@@ -239,7 +253,7 @@ impl Server {
     /// The system's journal, for a test that failed.
     #[must_use]
     pub fn journal(&self) -> String {
-        self.exec("journalctl --no-pager -n 200").stdout
+        self.exec("journalctl --no-pager -n 80").stdout
     }
 
     /// Takes the server away without a goodbye, as a fire does.
@@ -279,7 +293,7 @@ impl Drop for Server {
     }
 }
 
-fn run_arguments(container: &str, hostname: &str, image: &str) -> Vec<String> {
+fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["run", "--detach", "--name", container, "--hostname", hostname].map(Into::into).into();
     arguments.extend(["--label", "cloudron-e2e", "--cap-drop", "ALL"].map(Into::into));
@@ -297,11 +311,13 @@ fn run_arguments(container: &str, hostname: &str, image: &str) -> Vec<String> {
     } else {
         arguments.extend(["--volume", "/sys/fs/cgroup/systemd:/sys/fs/cgroup/systemd"].map(Into::into));
     }
+    // Docker switches it off by default; Debian does not.
+    arguments.extend(["--sysctl".into(), format!("net.ipv6.conf.all.disable_ipv6={}", u8::from(!ipv6))]);
     // Otherwise systemd takes the machine id from the firmware, which all servers here share.
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random UUIDs");
     arguments.extend(["--env".into(), format!("container_uuid={}", uuid.trim())]);
     arguments.extend(
-        ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image, "/sbin/init"].map(Into::into),
+        ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image(), "/sbin/init"].map(Into::into),
     );
     arguments
 }
@@ -332,6 +348,8 @@ fn docker(arguments: &[String]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// To the test's own output, which is shown with the test when it fails.
+#[expect(clippy::print_stderr, reason = "a test harness talks to the person who reads a failure")]
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    eprintln!("{line}");
 }

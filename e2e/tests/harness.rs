@@ -77,6 +77,16 @@ fn a_hardened_unit_runs_as_its_user_with_just_its_capabilities() {
 }
 
 #[test]
+fn ipv6_is_there_unless_it_is_switched_off() {
+    if !available() {
+        return;
+    }
+    let loopback = "ip -6 -brief address show dev lo";
+    assert!(Server::boot("ipv6").exec_ok(loopback).contains("::1/128"));
+    assert_eq!(Server::boot_without_ipv6("ipv4").exec_ok(loopback), "");
+}
+
+#[test]
 fn a_transient_timer_fires() {
     if !available() {
         return;

@@ -17,17 +17,18 @@ fn no_secret_is_in_any_file_log_argument_environment_or_output() {
         .secret("backup key", BACKUP_KEY)
         .secret("admin password", PASSWORD)
         .secret("SSH passphrase", PASSPHRASE);
-    let (scene, leaks) = canary.while_watching_processes(whole_life);
+    let scene = Scene::bare("canary");
+    // Made before anybody watches: ssh-keygen takes the passphrase as an argument.
+    let ssh_key = scene.server.add_key("locked", PASSPHRASE).display().to_string();
+    let ((), leaks) = canary.while_watching_processes(|| whole_life(&scene, &ssh_key));
     assert_none(&leaks);
     assert_none(&scene.laptop.leaks(&canary));
     on_server(&scene.server, &canary);
 }
 
-/// Creates, logs in, backs up, downloads and restores, with every secret in play.
-fn whole_life() -> Scene {
-    let first = Scene::bare("canary");
+/// Creates, sets up, backs up, downloads and verifies, with every secret in play.
+fn whole_life(first: &Scene, ssh_key: &str) {
     let password = first.laptop.secret("password", PASSWORD);
-    let ssh_key = first.server.add_key("locked", PASSPHRASE).display().to_string();
     first.fill(1_000_000);
     let extra = [
         "--include",
@@ -37,7 +38,7 @@ fn whole_life() -> Scene {
         "--admin-password",
         &password,
         "--ssh-key",
-        &ssh_key,
+        ssh_key,
     ];
     let arguments = first.create_arguments(&extra);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -62,7 +63,6 @@ fn whole_life() -> Scene {
     on_terminal(&["machine", "logs", DOMAIN]);
     on_terminal(&["machine", "eventlog", DOMAIN]);
     on_terminal(&["machine", "backup", "verify", DOMAIN, "--full", "--backup-key", &first.backup_key]);
-    first
 }
 
 /// Looks through the whole disk of the server, its memory file systems and its journal.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use cloudron_e2e::{Cloudron, Server, available};
-use cloudron_testkit::tree;
+use cloudron_testkit::tree::{self, Kind};
 
 use super::scene::{BACKUP_KEY, DOMAIN, FILES, Scene};
 
@@ -57,7 +57,7 @@ fn one_backup_becomes_a_plain_tar_that_the_systems_tar_reads() {
         return;
     }
     let scene = Scene::with_files("tar", 2_000_000);
-    let before = tree::digest(&scene.server.path(FILES)).unwrap();
+    let mut before = tree::digest(&scene.server.path(FILES)).unwrap();
     let backup = scene.back_up();
     let tar = scene.laptop.place("x.tar");
     let target = tar.display().to_string();
@@ -79,6 +79,12 @@ fn one_backup_becomes_a_plain_tar_that_the_systems_tar_reads() {
     extract.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]).arg(&tar).arg("-C").arg(&out);
     let output = extract.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // A plain tar has no holes; the zeros are there.
+    for entry in before.values_mut() {
+        if let Kind::File { sparse, .. } = &mut entry.kind {
+            *sparse = false;
+        }
+    }
     let after = tree::digest(&out.join(FILES.trim_start_matches('/'))).unwrap();
     assert_eq!(tree::compare(&before, &after), Vec::<String>::new());
 }
