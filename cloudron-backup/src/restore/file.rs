@@ -124,7 +124,11 @@ impl Placing<'_> {
             Some(_) => return Err(in_the_way(spot)),
             None => {}
         }
-        mkdirat(spot.folder, &spot.name, Mode::RWXU).map_err(|e| spot.error(e))
+        match mkdirat(spot.folder, &spot.name, Mode::RWXU) {
+            // Another thread was faster, on its way to a file below.
+            Err(Errno::EXIST) if spot.meta()?.is_some_and(|m| m.kind == FileType::Directory) => Ok(()),
+            made => made.map_err(|e| spot.error(e)),
+        }
     }
 
     /// Sets what a folder has besides its content.
