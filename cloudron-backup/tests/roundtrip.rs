@@ -61,6 +61,15 @@ async fn a_part_of_a_backup_restores_alone_even_a_further_name_of_a_file() {
 }
 
 #[tokio::test]
+async fn a_hole_in_a_small_file_stays_a_hole() {
+    let f = Fixture::new().await;
+    f.write("small", "");
+    std::fs::File::options().write(true).open(f.source().join("small")).unwrap().set_len(100_000).unwrap();
+    let id = f.backup().await.id;
+    f.assert_restores(&id, "out").await;
+}
+
+#[tokio::test]
 async fn a_comparison_names_every_kind_of_difference() {
     let f = Fixture::new().await;
     for name in ["content", "size", "mode", "mtime", "missing", "type"] {

@@ -12,7 +12,7 @@ use super::entries::Writer;
 use crate::chunk::ChunkId;
 use crate::chunk::cut::Cutter;
 use crate::files::meta::Meta;
-use crate::files::sparse::{SparseReader, Step, Stretch};
+use crate::files::sparse::{MIN_HOLE, SparseReader, Step, Stretch};
 use crate::manifest::Extent;
 
 /// A file that changes is read so often at most; a large one less often.
@@ -66,7 +66,8 @@ impl Writer<'_> {
         if let Err(e) = position.seek(SeekFrom::Start(0)) {
             return Ok(Err(e));
         }
-        if meta.size >= u64::from(self.chunking.small_file) {
+        let has_holes = meta.sparse && meta.size >= MIN_HOLE;
+        if meta.size >= u64::from(self.chunking.small_file) || has_holes {
             return self.read_large(file, meta);
         }
         let mut content = Vec::with_capacity(usize::try_from(meta.size).unwrap_or(0));

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use rustix::io::Errno;
 
 /// A shorter hole is read as zeros, in bytes: it would cost more than it saves.
-const MIN_HOLE: u64 = 64 << 10;
+pub(crate) const MIN_HOLE: u64 = 64 << 10;
 
 /// A stretch of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,9 +42,11 @@ fn parse(answer: &[u8]) -> Option<api::Status> {
     head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(body).ok())?
 }
 
-/// The address at which a server that listens as the settings say is reached from this machine.
+/// The address at which a server that listens as the settings say is reached from this machine: an IPv4 one
+/// where there is one, since a machine may be set to listen on IPv6 and have none.
 fn reachable(settings: &Settings) -> IpAddr {
-    match settings.listen.first().map(SocketAddr::ip) {
+    let v4 = settings.listen.iter().find(|a| a.is_ipv4());
+    match v4.or(settings.listen.first()).map(SocketAddr::ip) {
         None => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Some(IpAddr::V4(ip)) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Some(IpAddr::V6(ip)) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
