@@ -1,11 +1,9 @@
-//! What only a whole server with systemd shows. It is changed: give one that may be lost.
-//!
-//! `CLOUDRON_TEST_SERVER=192.0.2.7 CLOUDRON_TEST_SERVER_KEY=~/.ssh/k cargo test … --test server -- --ignored`
-#![cfg(feature = "ssh")]
+//! Moving SSH to another port: it comes back when the run is undone, and by itself when nobody finishes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloudron_e2e::{Server, available};
 use cloudron_provision::facts::{Facts, Requirements};
 use cloudron_provision::generic::Generic;
 use cloudron_provision::ssh::port::{self, Move};
@@ -13,13 +11,12 @@ use cloudron_provision::ssh::{Auth, HostKeyPolicy, SshTarget};
 use cloudron_provision::steps::ready::MoveSsh;
 use cloudron_provision::{CloudProvider, Command, Context, Runner, Spec, Step, codes};
 
-fn provider() -> Option<Arc<Generic>> {
-    let host = std::env::var("CLOUDRON_TEST_SERVER").ok()?;
-    let key = std::env::var("CLOUDRON_TEST_SERVER_KEY").ok()?;
-    let mut target = SshTarget::new(host);
+fn provider(server: &Server) -> Arc<Generic> {
+    let mut target = SshTarget::new(server.ip());
     target.known_hosts.clear();
-    let policy = HostKeyPolicy::KnownHostsThenAsk(Some(Arc::new(|_| true)));
-    Some(Arc::new(Generic::new(target, Auth::key(key).without_agent(), policy).may_move_to(202)))
+    let policy = HostKeyPolicy::fingerprint(&server.host_key_fingerprint()).unwrap();
+    let auth = Auth::key(server.key_path().display().to_string()).without_agent();
+    Arc::new(Generic::new(target, auth, policy).may_move_to(202))
 }
 
 fn steps(provider: &Generic, last: Vec<Arc<dyn Step>>) -> Vec<Arc<dyn Step>> {
@@ -42,15 +39,19 @@ impl Step for Fails {
     fn id(&self) -> &'static str {
         "fails"
     }
+
     fn plan(&self) -> String {
         "Fail".into()
     }
+
     async fn check(&self, _: &Context) -> cloudron_core::Result<cloudron_provision::steps::Check> {
         Ok(cloudron_provision::steps::Check::Absent)
     }
+
     async fn apply(&self, _: &Context) -> cloudron_core::Result<serde_json::Value> {
         Err(cloudron_core::Error::new(&codes::UNHEALTHY, "on purpose"))
     }
+
     async fn undo(
         &self,
         _: &Context,
@@ -61,9 +62,12 @@ impl Step for Fails {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "changes a server: CLOUDRON_TEST_SERVER and CLOUDRON_TEST_SERVER_KEY name one"]
 async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
-    let provider = provider().expect("CLOUDRON_TEST_SERVER and CLOUDRON_TEST_SERVER_KEY");
+    if !available() {
+        return;
+    }
+    let server = Server::boot("ssh-port");
+    let provider = provider(&server);
     let folder = tempfile::tempdir().unwrap();
     let runner = Runner::new(folder.path());
     provider.preflight("example.com").await.unwrap();
@@ -100,7 +104,7 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     assert_eq!(remote.exec(timers).await.unwrap().text(), "0");
     assert!(provider.connect_on(22, &outputs).await.err().unwrap().is(&codes::SSH_REFUSED));
     // A new process finds it there.
-    let again = self::provider().unwrap().connect(&outputs).await.unwrap();
+    let again = self::provider(&server).connect(&outputs).await.unwrap();
     assert!(again.describe().ends_with("(port 202)"));
     // Doing it again changes nothing.
     port::shift(&*again, &Move::to(202), &context).await.unwrap();
