@@ -100,7 +100,8 @@ fn to_ascii(host: &str, given: &str) -> Result<String> {
         return Err(invalid("it is empty"));
     }
     if host.parse::<IpAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-        return Err(invalid("it is an IP address").with_hint("give the address with --ip, and the domain with --fqdn"));
+        return Err(invalid("it is an IP address")
+            .with_hint("give the address with --ip, and the domain with --fqdn"));
     }
     if let Some(bad) = host.chars().find(|c| c.is_whitespace() || c.is_control()) {
         return Err(invalid(&format!("it contains {bad:?}")));
@@ -209,9 +210,18 @@ mod tests {
     fn what_is_no_domain_is_refused() {
         let long = format!("{}.com", "a".repeat(64));
         let longer = vec!["abcdefghi"; 30].join(".");
-        for text in
-            ["", "exa mple.com", "1.2.3.4", "[::1]", "2001:db8::1", "-a.com", "a..com", "a_b.com", &long, &longer]
-        {
+        for text in [
+            "",
+            "exa mple.com",
+            "1.2.3.4",
+            "[::1]",
+            "2001:db8::1",
+            "-a.com",
+            "a..com",
+            "a_b.com",
+            &long,
+            &longer,
+        ] {
             assert_eq!(code(text), "domain-invalid", "{text}");
         }
     }
