@@ -470,32 +470,3 @@ async fn what_cannot_be_reached_is_said_within_the_limit() {
             .unwrap();
     assert!(matches!(error.code().name, "ssh-protocol" | "ssh-unreachable" | "ssh-timeout"), "{error:?}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: run it by name, with --nocapture"]
-async fn upload_throughput() {
-    let Some(server) = Sshd::start() else { return };
-    let remote = login(&server).await;
-    let folder = tempfile::tempdir().unwrap();
-    let (local, there) = (folder.path().join("program"), folder.path().join("there"));
-    std::fs::write(&local, common::noise(256 << 20)).unwrap();
-    let begun = Instant::now();
-    remote.upload(&local, there.to_str().unwrap(), 0o755, &Progress::none(), &Cancel::new()).await.unwrap();
-    let whole = begun.elapsed();
-    let begun = Instant::now();
-    let sink =
-        Command::sh("cat >/dev/null", [""; 0]).stdin(Stdin::File(local, 0)).within(Duration::from_secs(120));
-    remote.exec(sink).await.unwrap();
-    let stream = begun.elapsed();
-    let begun = Instant::now();
-    for _ in 0..20 {
-        remote.exec(Command::new(["true"])).await.unwrap();
-    }
-    let report = format!(
-        "upload with hashes {:.0} MiB/s, stream {:.0} MiB/s, exec {:?}\n",
-        256.0 / whole.as_secs_f64(),
-        256.0 / stream.as_secs_f64(),
-        begun.elapsed() / 20
-    );
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes());
-}

@@ -3,12 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::install::Owner;
 use crate::{Error, Layout, Result, codes, files};
+
+/// How long the lock is tried for.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A process, told apart from a later one that got the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +52,21 @@ impl RunFiles {
         Self { folder: layout.run() }
     }
 
-    /// Takes the lock that only one server can have.
+    /// Takes the lock that only one server can have. A process that is just being started by another one, or a
+    /// look at the lock, may hold it for a moment, so it is tried for a little while.
     pub(crate) fn lock(&self) -> Result<RunLock> {
+        let begun = Instant::now();
+        loop {
+            match self.try_lock() {
+                Err(e) if e.is(&codes::ALREADY_RUNNING) && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 20);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_lock(&self) -> Result<RunLock> {
         files::private_folder(&self.folder)?;
         let path = self.folder.join("box.lock");
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
@@ -72,7 +89,7 @@ impl RunFiles {
 
     /// Whether some server holds the lock.
     pub(super) fn is_locked(&self) -> bool {
-        self.lock().is_err_and(|e| e.is(&codes::ALREADY_RUNNING))
+        self.try_lock().is_err_and(|e| e.is(&codes::ALREADY_RUNNING))
     }
 
     /// Remembers this process and where it listens.
