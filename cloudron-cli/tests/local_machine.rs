@@ -235,3 +235,34 @@ fn a_run_that_died_is_listed_goes_on_with_resume_or_is_destroyed() {
     assert!(!home.root(DEMO).exists());
     created(&home.create(DEMO, &[]));
 }
+
+#[test]
+fn work_that_outlives_its_token_gets_another_one() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    let folder = home.path("slow");
+    std::fs::create_dir(&folder).unwrap();
+    home.ok(&[
+        "machine",
+        "include",
+        "add",
+        DEMO,
+        folder.to_str().unwrap(),
+        "--before",
+        "touch begun; sleep 2",
+    ]);
+    let mut backup = home.command();
+    backup.args(["machine", "backup", "create", DEMO]).stdout(std::process::Stdio::piped());
+    let backup = backup.spawn().unwrap();
+    let start = Instant::now();
+    while !folder.join("begun").exists() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // As if their time were over.
+    let database = rusqlite::Connection::open(home.root(DEMO).join("cloudron.db")).unwrap();
+    database.busy_timeout(Duration::from_secs(5)).unwrap();
+    assert!(database.execute("DELETE FROM tokens", []).unwrap() > 0);
+    let run = common::Run::of(backup.wait_with_output().unwrap());
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.starts_with("backup_"));
+}

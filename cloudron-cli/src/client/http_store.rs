@@ -3,20 +3,26 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_backup::{BackupStore, ObjectMeta};
-use cloudron_box::api::StoreObject;
+use cloudron_box::api::{DownloadUrl, StoreObject};
 use cloudron_core::{Error, ErrorKind, Result, Secret};
+use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::Client;
 
-/// A read-only store behind an address that is good for some minutes.
+/// A read-only store behind an address that is good for some minutes, and is asked for anew before it ends.
 pub(crate) struct HttpStore {
     client: Arc<Client>,
-    base: Secret,
+    address: Mutex<Option<(Secret, Instant)>>,
 }
+
+/// How long an address is used: half of what servers give at least.
+const FRESH: Duration = Duration::from_secs(10 * 60);
 
 impl fmt::Debug for HttpStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,17 +31,33 @@ impl fmt::Debug for HttpStore {
 }
 
 impl HttpStore {
-    /// The store at the address that the server gave.
-    pub(crate) fn new(client: Arc<Client>, base: Secret) -> Self {
-        Self { client, base }
+    /// The store of the machine that the client talks to.
+    pub(crate) fn new(client: Arc<Client>) -> Self {
+        Self { client, address: Mutex::default() }
     }
 
-    fn path(&self, key: &str) -> String {
-        format!("{}{key}", self.base.expose())
+    /// Where the store is read now.
+    async fn address(&self) -> Result<Secret> {
+        let mut slot = self.address.lock().await;
+        if let Some((address, since)) = slot.as_ref()
+            && since.elapsed() < FRESH
+        {
+            return Ok(address.clone());
+        }
+        let download: DownloadUrl =
+            self.client.post("/api/v1/backups/latest/download_url", &json!({})).await?;
+        *slot = Some((download.url.clone(), Instant::now()));
+        Ok(download.url)
+    }
+
+    /// Fetches what is at the end of the address.
+    async fn fetch(&self, end: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        let address = self.address().await?;
+        self.client.object(&format!("{}{end}", address.expose()), range).await
     }
 
     async fn object(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
-        self.client.object(&self.path(key), range).await.map_err(|error| match error.kind() {
+        self.fetch(key, range).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound => cloudron_backup::store::missing(&self.url(), key),
             _ => error,
         })
@@ -73,7 +95,7 @@ impl BackupStore for HttpStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
-        let body = self.client.object(&self.path(&format!("?list={prefix}")), None).await?;
+        let body = self.fetch(&format!("?list={prefix}"), None).await?;
         let objects: Vec<StoreObject> = super::decode(&body)?;
         Ok(objects.into_iter().map(|o| ObjectMeta { key: o.key, size: o.size, modified: None }).collect())
     }

@@ -63,15 +63,13 @@ impl Client {
 
     /// Asks for a value.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let token = self.token().await?;
-        let response = self.send(Method::GET, path, Some(&token), Bytes::new()).await?;
-        decode(&collect(response).await?)
+        decode(&collect(self.known(Method::GET, path, Bytes::new()).await?).await?)
     }
 
     /// Asks the server to do something.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        let token = self.token().await?;
-        self.post_as(path, &token, body).await
+        let body = encode(body)?;
+        decode(&collect(self.known(Method::POST, path, body).await?).await?)
     }
 
     /// The same with a token of the caller's.
@@ -81,15 +79,13 @@ impl Client {
         token: &Secret,
         body: &impl Serialize,
     ) -> Result<T> {
-        let body = serde_json::to_vec(body).map_err(|e| broken(&format!("the request is not JSON: {e}")))?;
-        let response = self.send(Method::POST, path, Some(token), body.into()).await?;
+        let response = self.send(Method::POST, path, Some(token), encode(body)?).await?;
         decode(&collect(response).await?)
     }
 
     /// Asks for a stream of lines and passes each on until it ends.
     pub(crate) async fn lines(&self, path: &str, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        let token = self.token().await?;
-        let mut body = self.send(Method::GET, path, Some(&token), Bytes::new()).await?.into_body();
+        let mut body = self.known(Method::GET, path, Bytes::new()).await?.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| lost(&self.host, &e))?;
@@ -106,6 +102,20 @@ impl Client {
     pub(crate) async fn object(&self, path: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let range = range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1)));
         collect(self.request(Method::GET, path, None, Bytes::new(), range.as_deref()).await?).await
+    }
+
+    /// Sends a request as somebody whom the server knows. A token lives for some minutes only, and work may take
+    /// longer, so one that is not accepted any more is replaced once.
+    async fn known(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+        let token = self.token().await?;
+        match self.send(method.clone(), path, Some(&token), body.clone()).await {
+            Err(e) if e.is(&cloudron_box::codes::TOKEN_INVALID) => {
+                *self.token.lock().await = None;
+                let token = self.token().await?;
+                self.send(method, path, Some(&token), body).await
+            }
+            other => other,
+        }
     }
 
     async fn token(&self) -> Result<Secret> {
@@ -186,6 +196,11 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes> {
     let body = tokio::time::timeout(LIMIT * 5, response.into_body().collect()).await;
     let body = body.map_err(|_| late("the server"))?;
     Ok(body.map_err(|e| lost("the server", &e))?.to_bytes())
+}
+
+fn encode(body: &impl Serialize) -> Result<Bytes> {
+    let body = serde_json::to_vec(body).map_err(|e| broken(&format!("the request is not JSON: {e}")))?;
+    Ok(body.into())
 }
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -130,13 +130,27 @@ impl Machines {
         replace(&path, &text).map_err(|e| Error::io(&path, e))
     }
 
+    /// Writes the file that tells the system's ssh whom to trust, and says where it is.
+    pub(crate) fn put_known_hosts(&self, domain: &Domain, lines: &str) -> Result<PathBuf> {
+        private_dir(&self.0)?;
+        let path = self.known_hosts(domain);
+        replace(&path, lines.as_bytes()).map_err(|e| Error::io(&path, e))?;
+        Ok(path)
+    }
+
+    fn known_hosts(&self, domain: &Domain) -> PathBuf {
+        self.0.join(format!("{domain}.known_hosts"))
+    }
+
     /// Forgets a machine.
     pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
-        let path = self.path(domain);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, e)),
-            _ => Ok(()),
+        for path in [self.known_hosts(domain), self.path(domain)] {
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&path, e)),
+                _ => {}
+            }
         }
+        Ok(())
     }
 }
 

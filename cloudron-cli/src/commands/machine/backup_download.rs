@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudron_backup::{BackupStore, Repository, open_store};
-use cloudron_box::api::DownloadUrl;
 use cloudron_core::{Cancel, Error, Result, codes as core_codes};
 use serde_json::json;
 
@@ -66,9 +65,7 @@ pub(super) async fn open(
         return Ok((None, Repository::open(open_store(url)?).await?));
     }
     let session = Session::open(&which.machine()?, out).await?;
-    let path = "/api/v1/backups/latest/download_url";
-    let download: DownloadUrl = session.client.post(path, &json!({})).await?;
-    let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(session.client.clone(), download.url));
+    let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(session.client.clone()));
     let repository = Repository::open(store).await?;
     Ok((Some(session), repository))
 }

@@ -1,6 +1,6 @@
 //! `cloudron machine list`
 
-use cloudron_core::Result;
+use cloudron_core::{Error, Result, codes};
 use cloudron_provision::Runner;
 use serde::Serialize;
 
@@ -35,11 +35,20 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     for error in &broken {
         out.error(error);
     }
+    let offline = options.offline;
     let mut rows = block_on(|_| async {
-        let asked = machines.iter().map(|machine| state(machine, options.offline, out));
+        // All at once: one that does not answer must not hold up the others.
+        let asked: Vec<_> = machines
+            .iter()
+            .cloned()
+            .map(|machine| tokio::spawn(state(machine, offline, out.clone())))
+            .collect();
         let mut rows = Vec::new();
         for row in asked {
-            rows.push(row.await);
+            rows.push(
+                row.await
+                    .map_err(|e| Error::new(&codes::FAILED, format!("asking a machine broke off: {e}")))?,
+            );
         }
         Ok(rows)
     })?;
@@ -62,7 +71,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
-async fn state(machine: &Machine, offline: bool, out: &Output) -> Row {
+async fn state(machine: Machine, offline: bool, out: Output) -> Row {
     let mut row = Row {
         fqdn: machine.fqdn.to_string(),
         provider: machine.reach.provider().into(),
@@ -73,7 +82,7 @@ async fn state(machine: &Machine, offline: bool, out: &Output) -> Row {
     if offline {
         return row;
     }
-    let status = async { Session::open_with(machine, out, NO_QUESTIONS).await?.client.status().await };
+    let status = async { Session::open_with(&machine, &out, NO_QUESTIONS).await?.client.status().await };
     match status.await {
         Ok(status) => {
             row.state = if status.activated { "running" } else { "running, not set up" }.into();

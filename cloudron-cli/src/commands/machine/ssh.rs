@@ -7,7 +7,7 @@ use cloudron_core::{Error, Result, codes};
 
 use super::Which;
 use crate::output::Output;
-use crate::state::{Dirs, Machine, Reach, private_dir};
+use crate::state::{Dirs, Machine, Machines, Reach};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -26,12 +26,22 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
     let machine = options.which.machine()?;
     let mut ssh = command(&machine)?;
-    ssh.args(&options.command);
+    ssh.args(remote_command(&options.command));
     let status = ssh.status().map_err(|e| {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;
     let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
+/// is a command line.
+fn remote_command(words: &[String]) -> Option<String> {
+    match words {
+        [] => None,
+        [line] => Some(line.clone()),
+        words => Some(cloudron_provision::quote::command(words)),
+    }
 }
 
 /// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address.
@@ -44,11 +54,8 @@ fn command(machine: &Machine) -> Result<Command> {
         .with_hint(format!("its files are in {}", machine.reach.place())));
     };
     let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
-    let folder = Dirs::from_env()?.machines();
-    private_dir(&folder)?;
-    let known = folder.join(format!("{}.known_hosts", machine.fqdn));
     let lines: String = host_keys.iter().map(|key| format!("{alias} {key}\n")).collect();
-    std::fs::write(&known, lines).map_err(|e| Error::io(&known, e))?;
+    let known = Machines::at(Dirs::from_env()?.machines()).put_known_hosts(&machine.fqdn, &lines)?;
     let mut ssh = Command::new("ssh");
     ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);
     ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=15"]);
@@ -64,4 +71,17 @@ fn command(machine: &Machine) -> Result<Command> {
     }
     ssh.arg(host);
     Ok(ssh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_arrive_as_given_and_a_line_is_a_line() {
+        let words = |w: &[&str]| remote_command(&w.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        assert_eq!(words(&[]), None);
+        assert_eq!(words(&["ls | wc -l"]).unwrap(), "ls | wc -l");
+        assert_eq!(words(&["cat", "my file"]).unwrap(), "cat 'my file'");
+    }
 }
