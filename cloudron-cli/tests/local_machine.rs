@@ -121,12 +121,16 @@ fn machines_live_side_by_side_and_a_dead_one_is_seen() {
     home.ok(&["machine", "status", DEMO]);
 }
 
-/// Kills the server of a local machine, whose process id it wrote itself.
-fn kill(home: &Home, fqdn: &str) {
+/// The process of the server of a local machine.
+fn pid(home: &Home, fqdn: &str) -> i32 {
     let out = home.ok(&["box", "status", "--root", home.root(fqdn).to_str().unwrap()]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let pid = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    i32::try_from(status["pid"].as_i64().unwrap()).unwrap()
+}
+
+/// Kills the server of a local machine.
+fn kill(home: &Home, fqdn: &str) {
+    let pid = rustix::process::Pid::from_raw(pid(home, fqdn)).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let start = Instant::now();
     while Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists()
@@ -265,4 +269,16 @@ fn work_that_outlives_its_token_gets_another_one() {
     let run = common::Run::of(backup.wait_with_output().unwrap());
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.starts_with("backup_"));
+}
+
+#[test]
+fn the_server_knows_nothing_of_its_makers_environment() {
+    let home = Home::new();
+    let mut create = home.command();
+    create.args(["machine", "create", "local", "--fqdn", DEMO]).env("CLOUDRON_BACKUP_KEY", BACKUP_KEY);
+    created(&common::Run::of(create.output().unwrap()));
+    let environment = std::fs::read(format!("/proc/{}/environ", pid(&home, DEMO))).unwrap();
+    let canary = Canary::new().secret("backup key", BACKUP_KEY);
+    assert!(!environment.is_empty());
+    assert_none(&canary.in_bytes("the server's environment", &environment));
 }

@@ -29,6 +29,9 @@ impl LocalRemote {
 /// How long output is read after a command ended: a process that it left behind may hold its pipes open.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// What a command sees of this process's environment: nothing that may hold a secret, as over SSH.
+const ENVIRONMENT: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+
 #[async_trait]
 impl Remote for LocalRemote {
     fn describe(&self) -> String {
@@ -75,6 +78,8 @@ async fn run(command: Command) -> Result<Output> {
         command.argv.split_first().ok_or_else(|| Error::new(&codes::PROGRAM_MISSING, "an empty command"))?;
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -57,6 +57,7 @@ fn command(machine: &Machine) -> Result<Command> {
     let lines: String = host_keys.iter().map(|key| format!("{alias} {key}\n")).collect();
     let known = Machines::at(Dirs::from_env()?.machines()).put_known_hosts(&machine.fqdn, &lines)?;
     let mut ssh = Command::new("ssh");
+    ssh.env_remove("CLOUDRON_BACKUP_KEY");
     ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);
     ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=15"]);
     ssh.args(["-o", &format!("HostKeyAlias={alias}")]);
