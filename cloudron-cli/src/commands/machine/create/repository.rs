@@ -123,7 +123,14 @@ pub(super) async fn objects(repository: &Repository) -> Result<Vec<RepositoryObj
     Ok(objects)
 }
 
-/// Removes a repository that a failed run made and nothing was stored in.
+/// Removes the repository that a failed run made, unless there is a backup in it by now.
+pub(super) async fn discard(place: &Place) -> Result<()> {
+    let Some(folder) = &place.own else { return Ok(()) };
+    let list = Repository::open(open_store(&place.url)?).await?.snapshots().await?;
+    if list.summaries.is_empty() && list.unreadable.is_empty() { remove(folder) } else { Ok(()) }
+}
+
+/// Removes a folder that this program made for a repository.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, e)),

@@ -57,57 +57,58 @@ pub(super) async fn run_job(
     out: &Output,
     cancel: &Cancel,
 ) -> Result<()> {
-    let (common, dirs, domain) = (job.common, job.dirs, job.domain.clone());
-    let (provider, target_place, seeded) = (job.provider.clone(), job.place.clone(), job.push_store);
-    let new = prepared.new;
-    let context = Context::new(domain.as_str(), provider.clone())
+    let (domain, machine_place, seeded) = (job.domain.clone(), job.place.clone(), job.push_store);
+    let (resume, machines, new) = (job.common.resume, Machines::at(job.dirs.machines()), prepared.new);
+    let context = Context::new(domain.as_str(), job.provider.clone())
         .progress(&out.progress())
         .cancelled_by(cancel)
         .knowing(explain::all());
-    let spec = Spec {
-        op: "create".into(),
-        fqdn: domain.to_string(),
-        provider: provider.name().into(),
-        inputs: serde_json::to_value(&job.origin)
-            .map_err(|e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}")))?,
-    };
-    provider.preflight(domain.as_str()).await?;
+    let runner = Runner::new(job.dirs.runs()).keep(job.common.keep).leave_unfinished(true);
+    let spec = job.spec()?;
+    job.provider.preflight(domain.as_str()).await?;
     let steps = job.steps(prepared).await?;
-    let runner = Runner::new(dirs.runs()).keep(common.keep).leave_unfinished(true);
-    let ended = if common.resume {
-        let open = runner.unfinished(Some(domain.as_str()))?;
-        let run = open.first().ok_or_else(|| {
-            Error::new(
-                &core_codes::FILE_MISSING,
-                format!("no unfinished run of {domain} is known on this computer"),
-            )
-            .with_hint("leave --resume out to begin one")
-        })?;
-        runner.resume(&run.run, &steps, &context).await
-    } else {
-        runner.run(spec, &steps, &context).await
-    };
-    let outputs = match ended {
-        Ok(outputs) => outputs,
-        Err(error) => {
-            let undone = runner.unfinished(Some(domain.as_str()))?.is_empty();
-            if let (true, true, Some(folder)) = (undone, new, &place.own) {
-                repository::remove(folder)?;
-            }
-            return Err(error);
-        }
-    };
-    if let (true, Some(folder)) = (seeded, &place.own) {
-        repository::remove(folder)?;
+    let ended = forward(&runner, spec, resume, &steps, &context).await;
+    let undone = ended.is_err() && runner.unfinished(Some(domain.as_str()))?.is_empty();
+    if undone && new {
+        repository::discard(place).await?;
     }
-    let machine = Machines::at(dirs.machines()).get(&domain)?;
+    let outputs = ended?;
+    if seeded {
+        place.own.as_deref().map_or(Ok(()), repository::remove)?;
+    }
+    let machine = machines.get(&domain)?;
     let restored: Option<RestoreAnswer> =
         outputs.get("restore").cloned().and_then(|answer| serde_json::from_value(answer).ok());
-    let remote = context.remote().await?;
-    report::done(&machine, &target_place, remote, restored.as_ref(), out).await
+    report::done(&machine, &machine_place, context.remote().await?, restored.as_ref(), out).await
+}
+
+/// Begins a run, or goes on with the one that was cut off.
+async fn forward(
+    runner: &Runner,
+    spec: Spec,
+    resume: bool,
+    steps: &[Arc<dyn Step>],
+    context: &Context,
+) -> Result<Outputs> {
+    if !resume {
+        return runner.run(spec, steps, context).await;
+    }
+    let open = runner.unfinished(Some(&spec.fqdn))?;
+    let run = open.first().ok_or_else(|| {
+        let text = format!("no unfinished run of {} is known on this computer", spec.fqdn);
+        Error::new(&core_codes::FILE_MISSING, text).with_hint("leave --resume out to begin one")
+    })?;
+    runner.resume(&run.run, steps, context).await
 }
 
 impl Job<'_> {
+    fn spec(&self) -> Result<Spec> {
+        let inputs = serde_json::to_value(&self.origin)
+            .map_err(|e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}")))?;
+        let (fqdn, provider) = (self.domain.to_string(), self.provider.name().to_owned());
+        Ok(Spec { op: "create".into(), fqdn, provider, inputs })
+    }
+
     /// Says what would be done.
     pub(super) fn dry_run(&self, place: &repository::Place, out: &Output) -> Result<()> {
         let mut plan: Vec<String> =
