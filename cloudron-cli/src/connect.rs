@@ -27,9 +27,7 @@ pub(crate) async fn target(machine: &Machine, out: &Output, ask: Ask) -> Result<
             let remote: Arc<dyn Remote> = Arc::new(LocalRemote::new());
             Target::new(remote, Place::rooted(root.clone()))
         }
-        Reach::Generic { .. } => {
-            Target::new(crate::ssh::connect(machine, out, ask.0).await?, Place::system())
-        }
+        Reach::Generic(reach) => Target::new(crate::ssh::connect(reach, out, ask.0).await?, Place::system()),
     })
 }
 

@@ -9,30 +9,21 @@ use cloudron_provision::Remote;
 use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget};
 
 use crate::output::Output;
-use crate::state::{Machine, Reach};
+use crate::state::SshReach;
 
 /// The time limit of reaching a machine.
 pub(crate) const LIMIT: Duration = ssh::CONNECT_LIMIT;
 
 /// Connects to a machine that is known, trusting exactly its pinned host keys.
-pub(crate) async fn connect(machine: &Machine, out: &Output, ask: bool) -> Result<Arc<dyn Remote>> {
-    let Reach::Generic { ssh_key, host_keys, .. } = &machine.reach else {
-        return Ok(Arc::new(cloudron_provision::local::LocalRemote::new()));
-    };
-    let target = target(&machine.reach);
-    let keys: Vec<HostKey> = host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
-    let auth = auth(ssh_key.as_deref(), out, ask);
-    Ok(Arc::new(ssh::connect(target, &auth, HostKeyPolicy::Pinned(keys), LIMIT).await?))
+pub(crate) async fn connect(reach: &SshReach, out: &Output, ask: bool) -> Result<Arc<dyn Remote>> {
+    let keys: Vec<HostKey> = reach.host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
+    let auth = auth(reach.ssh_key.as_deref(), out, ask);
+    Ok(Arc::new(ssh::connect(target(reach), &auth, HostKeyPolicy::Pinned(keys), LIMIT).await?))
 }
 
-/// The server and the user to log in as. A machine on this computer is none, and gets its loopback address.
-pub(crate) fn target(reach: &Reach) -> SshTarget {
-    match reach {
-        Reach::Generic { host, ssh_port, ssh_user, .. } => {
-            SshTarget::new(host).on_port(*ssh_port).as_user(ssh_user)
-        }
-        Reach::Local { .. } => SshTarget::new("127.0.0.1"),
-    }
+/// The server and the user to log in as.
+pub(crate) fn target(reach: &SshReach) -> SshTarget {
+    SshTarget::new(&reach.host).on_port(reach.ssh_port).as_user(&reach.ssh_user)
 }
 
 /// The key to log in with; its passphrase is asked for when somebody can answer.

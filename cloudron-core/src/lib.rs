@@ -17,6 +17,7 @@ pub mod clock;
 pub mod code;
 pub mod codes;
 pub mod domain;
+pub mod environment;
 pub mod error;
 pub mod http;
 pub mod progress;

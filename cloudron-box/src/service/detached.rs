@@ -29,11 +29,10 @@ pub(super) fn spawn(layout: &Layout, program: &Path) -> Result<Child> {
     let errors = output.try_clone().map_err(|e| Error::io(&path, e))?;
     let mut command = Command::new(program);
     // The starter's environment may hold secrets, and the server's can be read for as long as it runs.
-    let kept = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
     command
         .args(layout.serve_arguments())
         .env_clear()
-        .envs(kept.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(cloudron_core::environment::harmless())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(output)

@@ -35,23 +35,27 @@ pub(crate) enum Reach {
     /// A child process on this computer.
     Local { root: PathBuf },
     /// Over SSH.
-    #[serde(rename_all = "camelCase")]
-    Generic {
-        host: String,
-        ssh_port: u16,
-        ssh_user: String,
-        /// The private key file; the agent is asked when there is none.
-        ssh_key: Option<PathBuf>,
-        /// The machine's pinned public host keys, as `TYPE BASE64`.
-        host_keys: Vec<String>,
-    },
+    Generic(SshReach),
+}
+
+/// How to reach a machine over SSH.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SshReach {
+    pub host: String,
+    pub ssh_port: u16,
+    pub ssh_user: String,
+    /// The private key file; the agent is asked when there is none.
+    pub ssh_key: Option<PathBuf>,
+    /// The machine's pinned public host keys, as `TYPE BASE64`.
+    pub host_keys: Vec<String>,
 }
 
 impl Reach {
     pub(crate) fn provider(&self) -> &'static str {
         match self {
             Self::Local { .. } => "local",
-            Self::Generic { .. } => "generic",
+            Self::Generic(_) => "generic",
         }
     }
 
@@ -59,7 +63,7 @@ impl Reach {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Local { root } => root.display().to_string(),
-            Self::Generic { host, .. } => host.clone(),
+            Self::Generic(ssh) => ssh.host.clone(),
         }
     }
 }

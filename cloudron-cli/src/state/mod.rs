@@ -4,4 +4,4 @@ mod dirs;
 mod machines;
 
 pub(crate) use dirs::{Dirs, private_dir};
-pub(crate) use machines::{Machine, Machines, Reach};
+pub(crate) use machines::{Machine, Machines, Reach, SshReach};

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Cancel, Error, Progress, Result, Unit};
+use cloudron_core::{Cancel, Error, Progress, Result, Unit, environment};
 use tokio::net::TcpStream;
 
 use crate::remote::{Command, Output, Remote, Stream};
@@ -28,9 +28,6 @@ impl LocalRemote {
 
 /// How long output is read after a command ended: a process that it left behind may hold its pipes open.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// What a command sees of this process's environment: nothing that may hold a secret, as over SSH.
-const ENVIRONMENT: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
 #[async_trait]
 impl Remote for LocalRemote {
@@ -79,7 +76,7 @@ async fn run(command: Command) -> Result<Output> {
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .env_clear()
-        .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(environment::harmless())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -77,7 +77,7 @@ fn forgiven(removed: Result<()>, options: &Options, out: &Output) -> Result<()> 
 async fn remove(options: &Options, machine: &Machine, out: &Output) -> Result<()> {
     let target = connect::target(machine, out, ASK).await?;
     let keep = if options.delete_backups { "--delete-backups" } else { "--keep-backups" };
-    if matches!(machine.reach, Reach::Generic { .. }) {
+    if matches!(machine.reach, Reach::Generic(_)) {
         cloudron_provision::ssh::port::take_back(&*target.remote).await?;
     }
     let _: serde_json::Value = target.call(&["uninstall", keep]).await?;

@@ -7,7 +7,7 @@ use cloudron_core::{Error, Result, codes};
 
 use super::Which;
 use crate::output::Output;
-use crate::state::{Dirs, Machine, Machines, Reach};
+use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -46,7 +46,7 @@ fn remote_command(words: &[String]) -> Option<String> {
 
 /// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address.
 fn command(machine: &Machine) -> Result<Command> {
-    let Reach::Generic { host, ssh_port, ssh_user, ssh_key, host_keys } = &machine.reach else {
+    let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, host_keys }) = &machine.reach else {
         return Err(Error::new(
             &codes::USAGE,
             format!("{} runs on this computer: there is nothing to connect to", machine.fqdn),

@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::records::name_server;
 use crate::runtime::block_on;
 use crate::ssh;
-use crate::state::{Dirs, Reach};
+use crate::state::{Dirs, Reach, SshReach};
 use crate::target::Place;
 
 /// Where SSH listens on a machine of ours.
@@ -139,7 +139,7 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
         let name_servers = options.name_server.clone();
         last.push(Arc::new(CheckRecords { domain: domain.clone(), address: options.ip, name_servers }));
     }
-    let origin = Reach::Generic {
+    let origin = SshReach {
         host: options.ip.to_string(),
         ssh_port: options.ssh_port,
         ssh_user: options.ssh_user.clone(),
@@ -152,7 +152,7 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
         owner: common.owner(out)?,
         provider: Arc::new(provider),
         program: PlaceProgram::new(program, installed).linked_from(link),
-        origin,
+        origin: Reach::Generic(origin),
         reach: Arc::new(move |outputs| reach(&before, outputs)),
         supervisor: Supervisor::Systemd,
         listen: vec![
@@ -179,14 +179,12 @@ pub(super) fn program_paths(layout: &Layout) -> Result<(String, String)> {
 }
 
 /// How the machine is reached from now on: its host key and port as the steps have recorded them.
-fn reach(origin: &Reach, outputs: &Outputs) -> Result<Reach> {
+fn reach(origin: &SshReach, outputs: &Outputs) -> Result<Reach> {
     let missing = || Error::new(&core_codes::FAILED, "the run did not record the machine's host key");
     let host_key = outputs.get("first-contact").and_then(|o| o["host_key"].as_str()).ok_or_else(missing)?;
     let moved = outputs.get("ssh-port").and_then(|o| o["port"].as_u64()).and_then(|p| u16::try_from(p).ok());
     let mut reach = origin.clone();
-    if let Reach::Generic { ssh_port, host_keys, .. } = &mut reach {
-        *ssh_port = moved.unwrap_or(*ssh_port);
-        *host_keys = vec![host_key.to_owned()];
-    }
-    Ok(reach)
+    reach.ssh_port = moved.unwrap_or(reach.ssh_port);
+    reach.host_keys = vec![host_key.to_owned()];
+    Ok(Reach::Generic(reach))
 }

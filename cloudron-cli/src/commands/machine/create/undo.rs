@@ -37,7 +37,7 @@ pub(in crate::commands::machine) async fn take_back(
     })?;
     let state = Journal::read(&dirs.runs(), &run.run)?;
     let runner = Runner::new(dirs.runs());
-    if state.outputs().is_empty() && matches!(reach, Reach::Generic { .. }) {
+    if state.outputs().is_empty() && matches!(reach, Reach::Generic(_)) {
         // The machine was never reached, so nothing is on it.
         runner.abandon(&run.run)?;
     } else {
@@ -66,8 +66,8 @@ fn parts(reach: &Reach, out: &Output) -> Result<(Arc<dyn CloudProvider>, Place, 
             let paths = (program_copy(root), place.program().to_owned());
             (Arc::new(Local::new(root)), place, paths)
         }
-        Reach::Generic { ssh_key, .. } => {
-            let auth = ssh::auth(ssh_key.as_deref(), out, true);
+        Reach::Generic(reach) => {
+            let auth = ssh::auth(reach.ssh_key.as_deref(), out, true);
             // The run has recorded the host key, and nothing else is trusted.
             let provider = Generic::new(ssh::target(reach), auth, HostKeyPolicy::Pinned(Vec::new()));
             (Arc::new(provider.may_move_to(SSH_PORT)), Place::system(), program_paths(&Layout::system())?)
