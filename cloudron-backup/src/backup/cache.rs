@@ -102,8 +102,7 @@ struct Line<'a> {
 impl CacheWriter {
     pub(super) fn new(dir: &Path, repository: &str) -> Result<Self> {
         // Temporary files are made with mode 0600, and the listing keeps it.
-        let file =
-            tempfile::Builder::new().prefix(".tmp-files-").tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
+        let file = crate::files::temporary::named(dir).map_err(|e| Error::io(dir, e))?;
         let mut this = Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(NAME) };
         this.line(&Head { cache: VERSION, repository: repository.to_owned() })?;
         Ok(this)

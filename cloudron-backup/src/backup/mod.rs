@@ -147,6 +147,8 @@ fn write_all(
         sources: sources.to_vec(),
     };
     let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+    crate::files::temporary::sweep(&scratch);
+    crate::files::temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &data, &header)?;
     let old = cache_dir.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
     let new = cache_dir.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;

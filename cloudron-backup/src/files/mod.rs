@@ -4,14 +4,15 @@ pub(crate) mod exclude;
 pub(crate) mod meta;
 pub(crate) mod owners;
 pub(crate) mod sparse;
+pub(crate) mod temporary;
 pub(crate) mod xattrs;
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cloudron_core::{Error, Result, random};
+use cloudron_core::{Error, Result};
 
 /// Makes a folder of mode 0700, and its parents.
 pub(crate) fn private_folder(folder: &Path) -> Result<()> {
@@ -22,12 +23,8 @@ pub(crate) fn private_folder(folder: &Path) -> Result<()> {
 pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     private_folder(folder)?;
-    let temporary = folder.join(format!(".tmp-{}", random::token(16)));
-    let mut options = OpenOptions::new();
-    let written = options.write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut f| {
-        f.write_all(content)?;
-        std::fs::rename(&temporary, file)
-    });
+    let (temporary, mut out) = temporary::create(folder).map_err(|e| Error::io(folder, e))?;
+    let written = out.write_all(content).and_then(|()| std::fs::rename(&temporary, file));
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
         Error::io(file, e)

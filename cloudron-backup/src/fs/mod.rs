@@ -5,17 +5,14 @@ mod write;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 
+use crate::files::temporary;
 use crate::store::{BackupStore, ObjectMeta, blocking, check_key, missing};
 use write::{Existing, Payload};
-
-/// A temporary file this old was left by a run that died.
-const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// A store in a folder: an object is a file, its key the path below the folder. Files have mode 0600 and
 /// folders 0700. The folder is made by the first write.
@@ -155,8 +152,8 @@ fn collect(root: &Path, folder: &str, prefix: &str, found: &mut Vec<ObjectMeta>)
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(Error::io(entry.path(), e)),
         };
-        if name.starts_with(write::TEMPORARY) {
-            remove_stale(&entry.path(), meta.modified().ok());
+        if temporary::is_temporary(&name) {
+            temporary::remove_dead(&entry.path(), meta.modified().ok());
             continue;
         }
         let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
@@ -170,14 +167,6 @@ fn collect(root: &Path, folder: &str, prefix: &str, found: &mut Vec<ObjectMeta>)
         }
     }
     Ok(())
-}
-
-fn remove_stale(file: &Path, modified: Option<SystemTime>) {
-    let age = modified.and_then(|m| SystemTime::now().duration_since(m).ok());
-    if age.is_some_and(|a| a > STALE) {
-        // Another process may have removed it, and a read-only store may refuse: it stays ignored.
-        let _ = std::fs::remove_file(file);
-    }
 }
 
 #[cfg(test)]
@@ -203,16 +192,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leftovers_of_dead_runs_are_not_listed_and_go_when_old() {
+    async fn leftovers_of_dead_runs_are_not_listed_and_go() {
         let dir = tempfile::tempdir().unwrap();
         let store = FsStore::new(dir.path()).unwrap();
-        let (old, new) = (dir.path().join(".tmp-old"), dir.path().join(".tmp-new"));
-        for file in [&old, &new] {
-            std::fs::write(file, "x").unwrap();
-        }
-        let past = SystemTime::now() - 2 * STALE;
-        std::fs::File::options().write(true).open(&old).unwrap().set_modified(past).unwrap();
+        let (dead, file) = temporary::create(dir.path()).unwrap();
+        drop(file);
+        let (live, _file) = temporary::create(dir.path()).unwrap();
         assert!(store.list("").await.unwrap().is_empty());
-        assert!(!old.exists() && new.exists());
+        assert!(!dead.exists() && live.exists());
     }
 }

@@ -1,16 +1,15 @@
 //! Atomic and durable writes: a temporary file in the same folder, synced, renamed, the folder synced.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cloudron_core::{Error, Result, random};
+use cloudron_core::{Error, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-/// What the names of temporary files start with. No key has a part that starts with a dot.
-pub(super) const TEMPORARY: &str = ".tmp-";
+use crate::files::temporary;
 
 /// What is written.
 pub(super) enum Payload {
@@ -32,8 +31,8 @@ pub(super) fn write(root: &Path, file: &Path, payload: &Payload, existing: Exist
     }
     let folder = file.parent().unwrap_or(root);
     make_folder(folder)?;
-    let temporary = folder.join(format!("{TEMPORARY}{}", random::token(16)));
-    let written = fill(&temporary, payload).and_then(|()| publish(&temporary, file, existing));
+    let (temporary, out) = temporary::create(folder).map_err(|e| Error::io(folder, e))?;
+    let written = fill(&temporary, &out, payload).and_then(|()| publish(&temporary, file, existing));
     match written {
         Ok(true) => sync_parent(file).map(|()| true),
         other => {
@@ -43,10 +42,8 @@ pub(super) fn write(root: &Path, file: &Path, payload: &Payload, existing: Exist
     }
 }
 
-fn fill(temporary: &Path, payload: &Payload) -> Result<()> {
+fn fill(temporary: &Path, mut out: &File, payload: &Payload) -> Result<()> {
     let named = |e| Error::io(temporary, e);
-    let mut out =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary).map_err(named)?;
     match payload {
         Payload::Memory(content) => out.write_all(content).map_err(named)?,
         Payload::File(source) => {

@@ -22,7 +22,7 @@ impl ManifestWriter {
     /// Begins a manifest in a temporary file in `folder`.
     pub(crate) fn new(folder: &Path, key: &dyn Encryptor, header: &Header) -> Result<Self> {
         let named = |e| Error::io(folder, e);
-        let file = tempfile::Builder::new().prefix(".tmp-manifest-").tempfile_in(folder).map_err(named)?;
+        let file = crate::files::temporary::named(folder).map_err(named)?;
         let output: File = file.as_file().try_clone().map_err(named)?;
         let sealed = key.seal(Box::new(BufWriter::with_capacity(256 << 10, output)))?;
         let lines = zstd::stream::write::Encoder::new(sealed, 3).map_err(named)?;

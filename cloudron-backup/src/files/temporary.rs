@@ -1,0 +1,136 @@
+//! Temporary files that tell whether their writer is alive: it holds a lock on them, and the system lets go of
+//! it when a process ends in whatever way.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use cloudron_core::random;
+
+/// What the names start with. No key of a store has a part that starts with a dot.
+const PREFIX: &str = ".tmp-";
+/// Where a lock says nothing, a file this old was left by a process that died.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+/// So often a file is made when others take it away before it is locked.
+const ATTEMPTS: u32 = 8;
+
+/// Whether a name is that of a temporary file.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// What marks the files whose locks this process can see: those made since this machine was started. On a
+/// folder that several machines share, locks may not reach from one to the other.
+fn own_prefix() -> &'static str {
+    static OWN: OnceLock<String> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        // Without one, a random mark: then only the age of a file counts.
+        let boot = Some(boot.trim().replace('-', "")).filter(|b| !b.is_empty());
+        format!("{PREFIX}{}-", boot.unwrap_or_else(|| random::token(32)))
+    })
+}
+
+/// A new file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is open.
+pub(crate) fn create(folder: &Path) -> std::io::Result<(PathBuf, File)> {
+    for _ in 0..ATTEMPTS {
+        let path = folder.join(format!("{}{}", own_prefix(), random::token(16)));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        if hold(&file) {
+            return Ok((path, file));
+        }
+    }
+    Err(std::io::Error::other("temporary files are taken away as soon as they are made"))
+}
+
+/// The same as a file that is removed when it is dropped.
+pub(crate) fn named(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let (path, file) = create(folder)?;
+    Ok(tempfile::NamedTempFile::from_parts(file, tempfile::TempPath::try_from_path(path)?))
+}
+
+/// Locks a new file. False when somebody found it without a lock before, and takes it away.
+fn hold(file: &File) -> bool {
+    match file.try_lock() {
+        Ok(()) => file.metadata().is_ok_and(|m| m.nlink() > 0),
+        Err(TryLockError::WouldBlock) => false,
+        // There are no locks here, and nobody is misled by one.
+        Err(TryLockError::Error(_)) => true,
+    }
+}
+
+/// Removes a temporary file whose writer is dead. A failure leaves it to the next one who looks.
+pub(crate) fn remove_dead(path: &Path, modified: Option<SystemTime>) {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    if name.starts_with(own_prefix())
+        && let Ok(file) = File::open(path)
+    {
+        match file.try_lock() {
+            // Removed while locked: whoever made it just now sees that it is gone.
+            Ok(()) => return drop(std::fs::remove_file(path)),
+            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::Error(_)) => {}
+        }
+    }
+    let age = modified.and_then(|m| SystemTime::now().duration_since(m).ok());
+    if age.is_some_and(|a| a > STALE) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Removes what dead processes left in a folder.
+pub(crate) fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(is_temporary) {
+            remove_dead(&entry.path(), entry.metadata().and_then(|m| m.modified()).ok());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_removed_once_its_writer_is_gone_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, file) = create(dir.path()).unwrap();
+        sweep(dir.path());
+        assert!(path.exists());
+        drop(file);
+        sweep(dir.path());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn where_no_lock_tells_the_age_of_a_file_decides() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join(".tmp-old"), dir.path().join(".tmp-new"));
+        for file in [&old, &new] {
+            std::fs::write(file, "x").unwrap();
+        }
+        let past = SystemTime::now() - 2 * STALE;
+        File::options().write(true).open(&old).unwrap().set_modified(past).unwrap();
+        sweep(dir.path());
+        assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn two_who_make_and_sweep_at_once_take_nothing_from_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let (path, _file) = create(dir.path()).unwrap();
+                        sweep(dir.path());
+                        assert!(path.exists());
+                    }
+                });
+            }
+        });
+    }
+}
