@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// Create, back up, restore and look after servers
     #[command(subcommand, arg_required_else_help = true)]
     Machine(commands::machine::Command),
+    /// Back up and restore any folder, with no server
+    #[command(subcommand, arg_required_else_help = true)]
+    Backup(commands::backup::Command),
     /// Check the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
@@ -65,6 +68,7 @@ impl Cli {
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self.command {
             Command::Machine(command) => command.run(out),
+            Command::Backup(command) => command.run(out).map(|()| 0),
             Command::Dns(command) => command.run(out).map(|()| 0),
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),

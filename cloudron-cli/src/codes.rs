@@ -46,6 +46,15 @@ cloudron_core::codes! {
     OUTPUT_EXISTS = ("output-exists", Conflict,
         "The file or folder that the command should write exists already and would be overwritten. Choose \
          another name or remove it.");
+    /// A backup was made, and something is missing from it.
+    BACKUP_INCOMPLETE = ("backup-incomplete", Partial,
+        "The backup was made and can be restored, and some files or folders are not in it because they could not \
+         be read. The warnings name them: give the program the right to read them, or leave them out with \
+         --exclude.");
+    /// Writer's keys that cannot be read.
+    WRITER_KEYS = ("writer-keys", Usage,
+        "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
+         backup key.");
     /// Records are not set as they must be.
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \

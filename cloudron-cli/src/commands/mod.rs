@@ -1,5 +1,6 @@
 //! One file per command: parse, call a library, render.
 
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod dns;
 pub(crate) mod explain;

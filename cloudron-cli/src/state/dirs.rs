@@ -9,10 +9,11 @@ use cloudron_core::{Domain, Error, Result, codes};
 pub(crate) struct Dirs {
     state: PathBuf,
     data: PathBuf,
+    cache: PathBuf,
 }
 
 impl Dirs {
-    /// From `XDG_STATE_HOME` and `XDG_DATA_HOME`, or their defaults below `HOME`.
+    /// From `XDG_STATE_HOME`, `XDG_DATA_HOME` and `XDG_CACHE_HOME`, or their defaults below `HOME`.
     pub(crate) fn from_env() -> Result<Self> {
         let home = || {
             std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from).ok_or_else(|| {
@@ -27,12 +28,23 @@ impl Dirs {
         Ok(Self {
             state: base("XDG_STATE_HOME", ".local/state")?,
             data: base("XDG_DATA_HOME", ".local/share")?,
+            cache: base("XDG_CACHE_HOME", ".cache")?,
         })
     }
 
     /// The records of machines.
     pub(crate) fn machines(&self) -> PathBuf {
         self.state.join("machines")
+    }
+
+    /// The keys for writing into repositories.
+    pub(crate) fn writers(&self) -> PathBuf {
+        self.state.join("writers")
+    }
+
+    /// What makes the next backup fast, and may be lost.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.cache.join("backup")
     }
 
     /// Journals of runs.

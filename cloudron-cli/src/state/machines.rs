@@ -1,7 +1,5 @@
 //! The records of machines: one JSON file each, mode 0600, with nothing secret in it.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,6 +7,7 @@ use cloudron_core::{Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
+use super::files::replace;
 use crate::codes;
 
 /// What this computer remembers of a machine.
@@ -167,21 +166,6 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Machine> {
         return Err(broken(format!("it has schema {}, this program knows 1", machine.schema)));
     }
     Ok(machine)
-}
-
-/// Writes a file of mode 0600 through a temporary one, so that a reader sees the old or the new content.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    let moved = written.and_then(|()| std::fs::rename(&temporary, path));
-    if moved.is_err() {
-        // The temporary file is of no use to anybody; the first error is what matters.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    moved?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! What this computer remembers: where its files are, and one record a machine.
 
 mod dirs;
+mod files;
 mod machines;
+mod writers;
 
 pub(crate) use dirs::{Dirs, private_dir};
+pub(crate) use files::private_file;
 pub(crate) use machines::{Machine, Machines, Reach, SshReach};
+pub(crate) use writers::Writers;

@@ -108,4 +108,11 @@ impl Run {
         assert!(self.stderr.contains(&format!("code: {code} ")), "not {code}: {said}");
         assert!(self.stderr.contains(text), "no {text:?} in: {said}");
     }
+
+    /// The run failed for the way it was called, and says so with that text.
+    #[track_caller]
+    pub fn failed_usage(&self, text: &str) {
+        assert_eq!(self.code, 2, "{}\n{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(text) && self.stdout.is_empty(), "{}", self.stderr);
+    }
 }

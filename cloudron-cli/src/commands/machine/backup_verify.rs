@@ -1,11 +1,12 @@
 //! `cloudron machine backup verify`
 
-use cloudron_backup::{VerifyDepth, VerifyReport};
+use cloudron_backup::VerifyDepth;
 use cloudron_core::Result;
 
 use super::Which;
 use super::backup_download::{Source, open};
-use crate::output::{Output, bytes};
+use crate::commands::backup::render_check;
+use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
 
@@ -41,15 +42,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let depth = if options.full { VerifyDepth::Full } else { VerifyDepth::Quick };
         repository.verify(depth, identity.as_ref(), &out.progress(), &cancel).await
     })?;
-    out.data("report", &report, || render(&report))?;
+    out.data("report", &report, || render_check(&report))?;
     report.good().map(drop)
-}
-
-fn render(report: &VerifyReport) -> String {
-    let problems: String =
-        report.problems.iter().map(|p| format!("DAMAGED {}: {}\n", p.object, p.text)).collect();
-    let damaged: String = report.damaged.iter().map(|id| format!("does not restore whole: {id}\n")).collect();
-    let checked =
-        format!("{} backups, {} objects, {} read", report.backups, report.objects, bytes(report.bytes));
-    format!("{problems}{damaged}{checked}")
 }

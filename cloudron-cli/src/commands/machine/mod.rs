@@ -17,6 +17,7 @@ mod status;
 
 use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Result};
+pub(crate) use create::generate_backup_key;
 
 use crate::output::Output;
 use crate::state::{Dirs, Machine, Machines};

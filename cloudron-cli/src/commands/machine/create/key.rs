@@ -6,7 +6,7 @@ use cloudron_core::Secret;
 use crate::output::Output;
 
 /// Makes a key and shows it, once: it is written nowhere.
-pub(super) fn generate(out: &Output) -> Secret {
+pub(crate) fn generate(out: &Output) -> Secret {
     let key = generate_backup_key();
     out.say(&format!(
         "\nNo backup key specified.\nGenerated backup key:  {}\nRemember to keep the backup key in a safe \

@@ -4,6 +4,7 @@ mod common;
 mod dns;
 mod generic;
 mod key;
+pub(crate) use key::generate as generate_backup_key;
 mod local;
 mod report;
 mod repository;

@@ -1,0 +1,64 @@
+//! `cloudron backup init`
+
+use std::sync::Arc;
+
+use cloudron_backup::{BackupStore, InitOptions, Repository, codes};
+use cloudron_core::{Error, Result};
+use serde_json::json;
+
+use super::place::{Key, Place};
+use crate::commands::machine::generate_backup_key;
+use crate::output::Output;
+use crate::runtime::block_on;
+use crate::secrets;
+use crate::state::{Dirs, Writers};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup init --store /mnt/disk/backups
+  cloudron backup init --store s3://bucket/home --backup-key cmd:'pass show backup'
+
+Without a key one is generated and shown once. What `backup create` needs is kept on this computer, readable
+only to you; backups cannot be read with it.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    /// Keep nothing on this computer; `backup create` then needs --backup-key or --writer-keys
+    #[arg(long)]
+    forget: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let given = secrets::given_backup_key(options.key.backup_key.as_deref(), out)?;
+    if let Some(key) = &given {
+        cloudron_backup::keys::check_backup_key(key)?;
+    }
+    let repository = block_on(|_| async {
+        let store = options.place.open_store()?;
+        absent(&store).await?;
+        let key = given.unwrap_or_else(|| generate_backup_key(out));
+        let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
+        if !options.forget {
+            Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
+        }
+        Ok(repository)
+    })?;
+    let url = repository.store().url();
+    out.data("repository", &json!({ "id": repository.id(), "store": url }), || {
+        format!("Made the repository {} in {url}.", repository.id())
+    })
+}
+
+/// Refuses before a key is shown that would open nothing.
+async fn absent(store: &Arc<dyn BackupStore>) -> Result<()> {
+    match Repository::open(store.clone()).await {
+        Err(e) if e.is(&codes::REPOSITORY_MISSING) => Ok(()),
+        Err(e) => Err(e),
+        Ok(_) => {
+            let text = format!("there is a backup repository in {} already", store.url());
+            Err(Error::new(&codes::REPOSITORY_EXISTS, text))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `cloudron backup list`
+
+use std::time::SystemTime;
+
+use cloudron_backup::Summary;
+use cloudron_core::Result;
+
+use super::Place;
+use crate::output::{Output, Table, ago, bytes};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup list --store /mnt/disk/backups
+  cloudron backup list --store s3://bucket/home --output json
+
+The newest comes first. No key is needed, and what the list says is proved by a restore or a check with the key.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let mut list = block_on(|_| async { options.place.open().await?.snapshots().await })?;
+    for (key, problem) in &list.unreadable {
+        out.warn(&format!("{key}: {problem}"));
+    }
+    list.summaries.reverse();
+    out.data("backups", &list.summaries, || render(&list.summaries))
+}
+
+fn render(backups: &[Summary]) -> String {
+    if backups.is_empty() {
+        return "No backups have been made.".into();
+    }
+    let now = SystemTime::now();
+    let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Folders"]);
+    for backup in backups {
+        let folders: Vec<&str> = backup.sources.iter().map(|s| s.path.as_str()).collect();
+        table.row([
+            backup.id.to_string(),
+            SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
+            backup.host.clone(),
+            backup.files.to_string(),
+            bytes(backup.bytes),
+            bytes(backup.added_bytes),
+            folders.join(" "),
+        ]);
+    }
+    table.render()
+}

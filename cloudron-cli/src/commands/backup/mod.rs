@@ -1,0 +1,51 @@
+//! `cloudron backup`: the backup library for any folder, with no machine.
+
+mod copy;
+mod create;
+mod init;
+mod key;
+mod list;
+mod place;
+mod restore;
+mod verify;
+
+use clap::Subcommand;
+use cloudron_core::Result;
+
+use crate::output::Output;
+
+pub(crate) use place::Place;
+pub(crate) use verify::render as render_check;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a repository for backups
+    Init(init::Options),
+    /// Back up folders and files
+    Create(create::Options),
+    /// List the backups; needs no key
+    List(list::Options),
+    /// Bring files back
+    Restore(restore::Options),
+    /// Check that backups are whole
+    Verify(verify::Options),
+    /// Copy a repository as it is, encrypted
+    Copy(copy::Options),
+    /// The keys of a repository, and what a machine needs to make backups
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(key::Command),
+}
+
+impl Command {
+    pub(crate) fn run(self, out: &Output) -> Result<()> {
+        match self {
+            Self::Init(options) => init::run(&options, out),
+            Self::Create(options) => create::run(&options, out),
+            Self::List(options) => list::run(&options, out),
+            Self::Restore(options) => restore::run(&options, out),
+            Self::Verify(options) => verify::run(&options, out),
+            Self::Copy(options) => copy::run(&options, out),
+            Self::Key(command) => command.run(out),
+        }
+    }
+}

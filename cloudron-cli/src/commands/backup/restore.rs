@@ -1,0 +1,95 @@
+//! `cloudron backup restore`
+
+use std::path::{Path, PathBuf};
+
+use cloudron_backup::{RestoreReport, RestoreRequest};
+use cloudron_core::{Cancel, Error, Result, codes};
+
+use super::place::{Key, Place};
+use crate::output::{Output, bytes};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup restore latest --store /mnt/disk/backups --target /tmp/back
+  cloudron backup restore latest /home/me/thesis --store /mnt/disk/backups --target /tmp/back
+  cloudron backup restore backup_2026-11-24T03-00-00Z_v0.1.0 --store s3://bucket/home --original --overwrite
+
+Every hash is checked. Under --target everything gets its full path. Nothing that exists is replaced without
+--overwrite, and nothing is written when something is in the way. Exit code 6 when something could not be restored.")]
+pub(crate) struct Options {
+    /// The backup's id, or latest
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Only these paths, as they were, and what is below them
+    #[arg(value_name = "PATH")]
+    only: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    /// The folder to restore into
+    #[arg(long, value_name = "DIR", required_unless_present = "original", conflicts_with = "original")]
+    target: Option<PathBuf>,
+    /// Restore everything to where it was
+    #[arg(long)]
+    original: bool,
+    /// Replace existing files that differ
+    #[arg(long)]
+    overwrite: bool,
+    /// Owners by number rather than by name
+    #[arg(long)]
+    numeric_owner: bool,
+    /// Afterwards read everything back and compare it with the backup
+    #[arg(long)]
+    compare: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let report = block_on(|cancel| restore(options, out, cancel))?;
+    for warning in &report.warnings {
+        out.warn(warning);
+    }
+    out.data("restore", &report, || render(&report))?;
+    report.complete().map(drop)
+}
+
+async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
+    let request = request(options)?;
+    let (repository, identity) = options.key.unlock(&options.place, out).await?;
+    let id = repository.find(&options.id).await?.id;
+    let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
+    if options.compare && report.is_complete() {
+        repository
+            .compare(&identity, &id, &request, &out.progress(), &cancel)
+            .await?
+            .identical()
+            .map(drop)?;
+    }
+    Ok(report)
+}
+
+fn request(options: &Options) -> Result<RestoreRequest> {
+    let mut request = match &options.target {
+        Some(target) => RestoreRequest::under(std::path::absolute(target).map_err(|e| Error::io(target, e))?),
+        None => RestoreRequest::original(),
+    };
+    if let Some(relative) = options.only.iter().find(|p| !Path::new(p).is_absolute()) {
+        let text = format!("{} is not an absolute path", relative.display());
+        return Err(Error::new(&codes::USAGE, text).with_hint("`backup ls` shows the paths in a backup"));
+    }
+    request.only.clone_from(&options.only);
+    request.overwrite = options.overwrite;
+    request.numeric_owner = options.numeric_owner;
+    Ok(request)
+}
+
+fn render(report: &RestoreReport) -> String {
+    let failed: String =
+        report.failed.iter().map(|f| format!("NOT RESTORED {}: {}\n", f.path.display(), f.reason)).collect();
+    let there = match report.unchanged {
+        0 => String::new(),
+        n => format!(", {n} of them were there already"),
+    };
+    format!("{failed}{} files, {}{there}", report.files, bytes(report.bytes))
+}

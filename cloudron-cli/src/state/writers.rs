@@ -1,0 +1,47 @@
+//! The keys with which this computer makes backups: one file of mode 0600 for each repository.
+
+use std::path::PathBuf;
+
+use cloudron_backup::WriterKeys;
+use cloudron_core::{Error, Result};
+
+use super::dirs::private_dir;
+use super::files::replace;
+use crate::codes;
+
+/// All of them, in one folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Writers(PathBuf);
+
+impl Writers {
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    fn path(&self, repository: &str) -> PathBuf {
+        self.0.join(format!("{repository}.json"))
+    }
+
+    /// The keys for a repository, if they are kept here.
+    pub(crate) fn find(&self, repository: &str) -> Result<Option<WriterKeys>> {
+        let path = self.path(repository);
+        match std::fs::read(&path) {
+            // The parser's message could quote a secret.
+            Ok(content) => serde_json::from_slice(&content).map(Some).map_err(|_| {
+                Error::new(&codes::WRITER_KEYS, format!("{} is damaged", path.display()))
+                    .with_hint("remove it, and give --backup-key or --writer-keys")
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(&path, e)),
+        }
+    }
+
+    /// Keeps the keys for a repository.
+    pub(crate) fn put(&self, repository: &str, keys: &WriterKeys) -> Result<()> {
+        private_dir(&self.0)?;
+        let path = self.path(repository);
+        let text = serde_json::to_vec(keys)
+            .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
+        replace(&path, &text).map_err(|e| Error::io(&path, e))
+    }
+}
