@@ -9,6 +9,55 @@ cloudron_core::codes! {
     STORE_KEY = ("store-key", Usage,
         "The name of an object in the backup store is not allowed. Names are made of letters, digits, dots, \
          dashes, underscores and plus signs, in parts separated by slashes; no part starts with a dot.");
+    /// An option of a store that makes no sense.
+    STORE_OPTION = ("store-option", Usage,
+        "An option of the backup store is missing, is not understood, or means nothing to a store of this kind. \
+         The message names it.");
+    /// A bucket whose rules delete by age.
+    STORE_EXPIRES = ("store-expires", Conflict,
+        "A lifecycle rule of the bucket deletes objects by their age. A repository stores every content once, so an \
+         old object may be part of the newest backup, and the rule would break it. Remove the rule; \
+         `backup prune` deletes old backups, and `cloudron policy lifecycle` prints rules that are safe.");
+    /// Rules that cannot be read, so cannot be added to.
+    STORE_RULES_UNKNOWN = ("store-rules-unknown", Denied,
+        "The lifecycle rules of the bucket cannot be read with these credentials. Writing new ones would replace \
+         those that are there. Use credentials that may read them (s3:GetLifecycleConfiguration).");
+    /// The store said no.
+    STORE_DENIED = ("store-denied", Denied,
+        "The backup store did not accept the credentials, or they do not permit what was asked. The message says \
+         what the store answered; docs/stores.md lists the permissions that are needed.");
+    /// There is no such bucket.
+    STORE_MISSING = ("store-missing", NotFound,
+        "The bucket of the backup store does not exist. Buckets are not made by this program: check the name, the \
+         region and the endpoint, or make the bucket.");
+    /// The bucket is elsewhere.
+    STORE_REGION = ("store-region", Usage,
+        "The bucket is in another region than the one that was asked, or at another endpoint. Give the region \
+         that the message names.");
+    /// The clocks differ.
+    STORE_CLOCK = ("store-clock", Denied,
+        "The store refuses requests because the clock of this machine differs from its own by more than it allows, \
+         usually 15 minutes. Set the clock, for instance with systemd-timesyncd.");
+    /// The store has no room.
+    STORE_FULL = ("store-full", Failed,
+        "The backup store has no room left, or the account has reached its limit. Nothing that was complete before \
+         is lost. Raise the limit, or delete old backups with `backup prune`, and run it again.");
+    /// The store does not answer, or not as it should.
+    STORE_UNAVAILABLE = ("store-unavailable", Unavailable,
+        "The backup store could not be reached, broke the connection, or answered that it cannot serve now, and did \
+         so again when asked again. Nothing that was complete before is lost; run it again later.");
+    /// The store failed in another way.
+    STORE_FAILED = ("store-failed", Failed,
+        "The backup store refused a request for the reason that the message gives.");
+    /// The store cannot write an object only if there is none.
+    STORE_CONDITIONAL = ("store-conditional", Usage,
+        "The store cannot write an object only if there is none of its name (If-None-Match), by which several \
+         machines share a repository safely. With the option to look first instead, one machine at a time \
+         may use it.");
+    /// An object is in an archive.
+    OBJECT_ARCHIVED = ("object-archived", Partial,
+        "Objects of the repository are in an archive class of the store and cannot be read at once. A restore asks \
+         for those that it needs, which takes minutes to two days: run it again then, or let it wait.");
     /// An object that is not there.
     OBJECT_MISSING = ("object-missing", NotFound,
         "An object is not in the backup store. Either it was deleted by something other than this program, or \

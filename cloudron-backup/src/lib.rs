@@ -29,8 +29,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature
-//!   `conformance`, the module of that name checks any.
+//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature `conformance`, the module of that name checks any.
+//! - [`lifecycle`]: which rules of a bucket a repository can live with.
 //! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
 //! - [`repository`]: the layout, and everything that is done with it.
 //!
@@ -49,6 +49,7 @@ pub mod fs;
 mod index;
 pub mod keys;
 mod layout;
+pub mod lifecycle;
 mod manifest;
 pub mod memory;
 mod pack;
@@ -65,4 +66,4 @@ pub use repository::{
     BackupRequest, CompareReport, CopyReport, InitOptions, Repository, RestoreReport, RestoreRequest,
     RestoreTo, Source, Summary, VerifyDepth, VerifyReport,
 };
-pub use store::{BackupStore, ObjectMeta, open_store};
+pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};

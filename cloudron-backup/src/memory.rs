@@ -86,7 +86,7 @@ impl BackupStore for MemoryStore {
 }
 
 fn meta(key: &str, content: &Bytes, time: SystemTime) -> ObjectMeta {
-    ObjectMeta { key: key.to_owned(), size: content.len() as u64, modified: Some(time) }
+    ObjectMeta::new(key, content.len() as u64).modified(time)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Where the objects of a repository live.
 
+mod options;
+pub(crate) mod rules;
+
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
@@ -10,8 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 
+pub use options::{ConditionalWrites, ServerSideEncryption, StoreOptions};
+pub use rules::{Known, ObjectLock, StoreRules, Thaw};
+
 use crate::codes;
 use crate::fs::FsStore;
+use crate::lifecycle::Lifecycle;
 
 /// What a store knows of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +29,20 @@ pub struct ObjectMeta {
     pub size: u64,
     /// When it was last written, where the store tells.
     pub modified: Option<SystemTime>,
+    /// Whether it is in an archive, and cannot be read before [`BackupStore::thaw`] was asked for it.
+    pub archived: bool,
+}
+
+impl ObjectMeta {
+    /// An object that can be read, of which the store does not tell when it was written.
+    pub fn new(key: impl Into<String>, size: u64) -> Self {
+        Self { key: key.into(), size, modified: None, archived: false }
+    }
+
+    /// The same, written at this time.
+    pub fn modified(self, modified: impl Into<Option<SystemTime>>) -> Self {
+        Self { modified: modified.into(), ..self }
+    }
 }
 
 /// A flat set of named objects, as an object store or a folder has.
@@ -89,13 +110,66 @@ pub trait BackupStore: Send + Sync + Debug {
     /// # Errors
     /// What the store reports.
     async fn delete(&self, key: &str) -> Result<()>;
+
+    /// What stands before every key where the store's own rules name keys: empty, or ending in `/`.
+    fn key_prefix(&self) -> String {
+        String::new()
+    }
+
+    /// How the store protects objects and what it does with them by itself. By default, nothing.
+    ///
+    /// # Errors
+    /// What the store reports. What it does not tell is unknown, not an error.
+    async fn rules(&self) -> Result<StoreRules> {
+        Ok(StoreRules::default())
+    }
+
+    /// Only the part of [`rules`](Self::rules) that says what is deleted or moved by age. By default, nothing.
+    ///
+    /// # Errors
+    /// As [`rules`](Self::rules).
+    async fn lifecycle(&self) -> Result<Known<Lifecycle>> {
+        Ok(Known::Is(Lifecycle::default()))
+    }
+
+    /// Replaces all rules about age. By default, there are none to be set.
+    ///
+    /// # Errors
+    /// `store-option` for a store that has no such rules; what the store reports.
+    async fn set_lifecycle(&self, lifecycle: &Lifecycle) -> Result<()> {
+        let _ = lifecycle;
+        rules::no_lifecycle(&self.url())
+    }
+
+    /// Asks for an archived object, so that it can be read for so many days. May be asked again to see whether
+    /// it is there. By default, every object can be read.
+    ///
+    /// # Errors
+    /// `object-missing` when there is no such object; what the store reports.
+    async fn thaw(&self, key: &str, days: u32) -> Result<Thaw> {
+        let _ = (key, days);
+        Ok(Thaw::Ready)
+    }
 }
 
-/// The store at an address: a path or `file:///path`.
+/// The store at an address: a path, `file:///path` or, in a build with S3 support, `s3://bucket/prefix` with the
+/// options of [`StoreOptions::from_env`].
 ///
 /// # Errors
-/// `store-url` for an address of another kind.
+/// As [`open_store_with`] and [`StoreOptions::from_env`].
 pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
+    let options = match url.starts_with("s3://") {
+        true => StoreOptions::from_env()?,
+        false => StoreOptions::default(),
+    };
+    open_store_with(url, &options)
+}
+
+/// The store at an address, with what it takes besides. Nothing is asked of the store yet.
+///
+/// # Errors
+/// `store-url` for an address of another kind, `store-option` for options that cannot be used.
+pub fn open_store_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
     let path = match url.split_once("://") {
         None => url.to_owned(),
         Some(("file", rest)) if rest.starts_with('/') => rest.to_owned(),
@@ -103,10 +177,7 @@ pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
             let text = format!("{url}: a file:// address has an absolute path, as in file:///folder");
             return Err(Error::new(&codes::STORE_URL, text));
         }
-        Some(("s3", _)) => {
-            return Err(Error::new(&codes::STORE_URL, format!("{url}: this build has no S3 support yet"))
-                .with_hint("use a folder, as in file:///var/backups"));
-        }
+        Some(("s3", _)) => return open_s3(url, options),
         Some((scheme, _)) => {
             return Err(Error::new(&codes::STORE_URL, format!("{url}: no store is called {scheme}://"))
                 .with_hint("use a path, file:///folder or s3://bucket/prefix"));
@@ -116,6 +187,11 @@ pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
         return Err(Error::new(&codes::STORE_URL, "the address of the store is empty"));
     }
     Ok(Arc::new(FsStore::new(path)?))
+}
+
+fn open_s3(url: &str, _: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
+    Err(Error::new(&codes::STORE_URL, format!("{url}: this build has no S3 support"))
+        .with_hint("use a folder, as in file:///var/backups, or a build with the feature `s3`"))
 }
 
 /// Checks that a key is one that every store can hold and that stays inside of it.

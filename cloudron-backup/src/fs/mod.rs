@@ -94,7 +94,7 @@ impl BackupStore for FsStore {
     async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
         let (file, key) = (self.file(key)?, key.to_owned());
         blocking(move || match std::fs::metadata(&file) {
-            Ok(m) if m.is_file() => Ok(Some(ObjectMeta { key, size: m.len(), modified: m.modified().ok() })),
+            Ok(m) if m.is_file() => Ok(Some(ObjectMeta::new(key, m.len()).modified(m.modified().ok()))),
             Ok(_) => Ok(None),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io(&file, e)),
@@ -163,7 +163,7 @@ fn collect(root: &Path, folder: &str, prefix: &str, found: &mut Vec<ObjectMeta>)
         if meta.is_dir() && (key.starts_with(prefix) || prefix.starts_with(&format!("{key}/"))) {
             collect(root, &key, prefix, found)?;
         } else if meta.is_file() && key.starts_with(prefix) {
-            found.push(ObjectMeta { key, size: meta.len(), modified: meta.modified().ok() });
+            found.push(ObjectMeta::new(key, meta.len()).modified(meta.modified().ok()));
         }
     }
     Ok(())
