@@ -33,6 +33,7 @@
 //! - [`lifecycle`]: which rules of a bucket a repository can live with.
 //! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
 //! - [`repository`]: the layout, and everything that is done with it.
+//! - [`prune`]: which backups are kept, and removing the others.
 //!
 //! The format on disk is described in `docs/backup-format.md`.
 
@@ -53,6 +54,7 @@ pub mod lifecycle;
 mod manifest;
 pub mod memory;
 mod pack;
+pub mod prune;
 pub mod repository;
 mod restore;
 pub mod store;
@@ -62,6 +64,7 @@ pub use cloudron_core::{Error, Result};
 pub use fs::FsStore;
 pub use keys::{Identity, WriterKeys, generate_backup_key};
 pub use memory::MemoryStore;
+pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
     BackupRequest, CompareReport, CopyReport, InitOptions, Repository, RestoreReport, RestoreRequest,
     RestoreTo, Source, Summary, VerifyDepth, VerifyReport,

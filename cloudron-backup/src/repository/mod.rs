@@ -6,6 +6,7 @@ mod report;
 mod request;
 mod sign;
 pub(crate) mod summary;
+mod upkeep;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::{codes, layout};
 pub struct Repository {
     store: Arc<dyn BackupStore>,
     config: Arc<Config>,
+    /// Where it is remembered which backups were seen.
+    cache_dir: Option<std::path::PathBuf>,
 }
 
 impl Repository {
@@ -44,7 +47,7 @@ impl Repository {
         let (config, identity) = create::init(&store, backup_key, &options)
             .await
             .doing(|| format!("making a backup repository in {}", store.url()))?;
-        Ok((Self { store, config: Arc::new(config) }, identity))
+        Ok((Self { store, config: Arc::new(config), cache_dir: None }, identity))
     }
 
     /// Opens a repository without any key: enough to list, to make backups and to check objects.
@@ -61,7 +64,7 @@ impl Repository {
             Err(e) => return Err(e),
         };
         let config = Config::parse(&content).doing(|| format!("opening {}", store.url()))?;
-        Ok(Self { store, config: Arc::new(config) })
+        Ok(Self { store, config: Arc::new(config), cache_dir: None })
     }
 
     /// The store.

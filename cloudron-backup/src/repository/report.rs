@@ -115,6 +115,9 @@ impl CompareReport {
 pub enum VerifyDepth {
     /// That the objects are there, and what small ones say of each other.
     Quick,
+    /// As [`Quick`](Self::Quick), and every byte of so many percent of the packs. Which ones changes from day
+    /// to day (UTC): with 5 percent each day, all of them are read once in 20 days.
+    Sample(u8),
     /// Every byte.
     Full,
 }

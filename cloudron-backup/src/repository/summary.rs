@@ -131,31 +131,33 @@ pub struct SnapshotList {
     pub unreadable: Vec<(String, Error)>,
 }
 
+/// A summary for tests.
+#[cfg(test)]
+pub(crate) fn example() -> Summary {
+    Summary {
+        schema: SCHEMA,
+        id: "backup_2026-01-02T03-04-05Z_v1.0.0".parse().unwrap(),
+        repository: "ab".into(),
+        sequence: 1,
+        time: jiff::Timestamp::UNIX_EPOCH,
+        version: "1.0.0".into(),
+        host: "höst \"x\"".into(),
+        fqdn: String::new(),
+        sources: vec![SourceRef { name: "n".into(), path: "/p".into() }],
+        entries: BTreeMap::from([("file".into(), 1)]),
+        files: 1,
+        bytes: 2,
+        added_bytes: 3,
+        errors: 0,
+        warnings: 0,
+        duration_ms: 4,
+        manifest: ManifestRef { size: 5, sha256: "00".into() },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn example() -> Summary {
-        Summary {
-            schema: SCHEMA,
-            id: "backup_2026-01-02T03-04-05Z_v1.0.0".parse().unwrap(),
-            repository: "ab".into(),
-            sequence: 1,
-            time: jiff::Timestamp::UNIX_EPOCH,
-            version: "1.0.0".into(),
-            host: "höst \"x\"".into(),
-            fqdn: String::new(),
-            sources: vec![SourceRef { name: "n".into(), path: "/p".into() }],
-            entries: BTreeMap::from([("file".into(), 1)]),
-            files: 1,
-            bytes: 2,
-            added_bytes: 3,
-            errors: 0,
-            warnings: 0,
-            duration_ms: 4,
-            manifest: ManifestRef { size: 5, sha256: "00".into() },
-        }
-    }
 
     #[test]
     fn a_summary_that_was_changed_anywhere_is_forged() {

@@ -1,0 +1,246 @@
+//! Which backups are kept: a function of the policy and the list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cloudron_core::BackupId;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::repository::Summary;
+
+/// How many backups of each kind are kept. Periods are those of the calendar in UTC, weeks begin on Monday.
+///
+/// A backup is kept if any rule keeps it. Without any rule, all are kept. Backups are judged in groups of
+/// those of the same machine (host and domain) with the same set of source paths, so that a machine that
+/// makes many backups does not push out those of another; the newest of each group is always kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrunePolicy {
+    /// The newest so many.
+    pub last: Option<u32>,
+    /// The newest of each of the last so many hours that have one.
+    pub hourly: Option<u32>,
+    /// The newest of each of the last so many days that have one.
+    pub daily: Option<u32>,
+    /// The newest of each of the last so many weeks that have one.
+    pub weekly: Option<u32>,
+    /// The newest of each of the last so many months that have one.
+    pub monthly: Option<u32>,
+    /// The newest of each of the last so many years that have one.
+    pub yearly: Option<u32>,
+    /// All that are at most this much older than the newest of their group. It does not count from the
+    /// present, so that backups do not vanish because no new ones are made.
+    pub within: Option<Duration>,
+}
+
+impl PrunePolicy {
+    /// Whether there is no rule, which keeps everything.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a backup is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KeepReason {
+    /// The policy has no rule.
+    NoPolicy,
+    /// It is the newest of its group.
+    Newest,
+    /// [`PrunePolicy::last`].
+    Last,
+    /// [`PrunePolicy::within`].
+    Within,
+    /// [`PrunePolicy::hourly`].
+    Hourly,
+    /// [`PrunePolicy::daily`].
+    Daily,
+    /// [`PrunePolicy::weekly`].
+    Weekly,
+    /// [`PrunePolicy::monthly`].
+    Monthly,
+    /// [`PrunePolicy::yearly`].
+    Yearly,
+}
+
+/// What the policy says of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// The backup.
+    pub id: BackupId,
+    /// Why it is kept. Empty for one that is not.
+    pub reasons: Vec<KeepReason>,
+}
+
+impl Decision {
+    /// Whether it is kept.
+    pub fn is_kept(&self) -> bool {
+        !self.reasons.is_empty()
+    }
+}
+
+/// What the policy says of each backup, in the order of their ids.
+pub fn keep(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Decision> {
+    let mut groups: BTreeMap<_, Vec<&Summary>> = BTreeMap::new();
+    for summary in summaries {
+        let sources: BTreeSet<&str> = summary.sources.iter().map(|s| s.path.as_str()).collect();
+        groups.entry((&summary.host, &summary.fqdn, sources)).or_default().push(summary);
+    }
+    let mut decisions: Vec<Decision> = groups.into_values().flat_map(|g| judge(policy, g)).collect();
+    decisions.sort_by(|a, b| a.id.cmp(&b.id));
+    decisions
+}
+
+/// Judges a group.
+fn judge(policy: &PrunePolicy, mut group: Vec<&Summary>) -> Vec<Decision> {
+    group.sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
+    let Some(newest) = group.first().map(|s| s.time) else { return Vec::new() };
+    let mut periods = periods(policy);
+    let judged = group.iter().enumerate().map(|(n, summary)| {
+        let mut reasons = Vec::new();
+        if policy.is_empty() {
+            reasons.push(KeepReason::NoPolicy);
+        } else if n == 0 {
+            reasons.push(KeepReason::Newest);
+        }
+        if policy.last.is_some_and(|last| n < last as usize) {
+            reasons.push(KeepReason::Last);
+        }
+        let age = newest.duration_since(summary.time).unsigned_abs();
+        if policy.within.is_some_and(|within| age <= within) {
+            reasons.push(KeepReason::Within);
+        }
+        reasons.extend(periods.iter_mut().filter_map(|period| period.takes(summary.time)));
+        Decision { id: summary.id.clone(), reasons }
+    });
+    judged.collect()
+}
+
+/// A rule that keeps one backup of each period.
+struct Period {
+    reason: KeepReason,
+    left: u32,
+    last: Option<(i16, i32)>,
+}
+
+fn periods(policy: &PrunePolicy) -> [Period; 5] {
+    let rule = |reason, left: Option<u32>| Period { reason, left: left.unwrap_or(0), last: None };
+    [
+        rule(KeepReason::Hourly, policy.hourly),
+        rule(KeepReason::Daily, policy.daily),
+        rule(KeepReason::Weekly, policy.weekly),
+        rule(KeepReason::Monthly, policy.monthly),
+        rule(KeepReason::Yearly, policy.yearly),
+    ]
+}
+
+impl Period {
+    /// Whether the rule keeps a backup of that time. They are asked for from the newest one on.
+    fn takes(&mut self, time: jiff::Timestamp) -> Option<KeepReason> {
+        let period = Some(self.period(time));
+        if self.left == 0 || self.last == period {
+            return None;
+        }
+        self.last = period;
+        self.left -= 1;
+        Some(self.reason)
+    }
+
+    /// The period that a time is in: a year, and a number in it.
+    fn period(&self, time: jiff::Timestamp) -> (i16, i32) {
+        let time = TimeZone::UTC.to_datetime(time);
+        let day = i32::from(time.day_of_year());
+        match self.reason {
+            KeepReason::Hourly => (time.year(), day * 24 + i32::from(time.hour())),
+            KeepReason::Daily => (time.year(), day),
+            KeepReason::Weekly => {
+                let week = time.date().iso_week_date();
+                (week.year(), i32::from(week.week()))
+            }
+            KeepReason::Monthly => (time.year(), i32::from(time.month())),
+            _ => (time.year(), 0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::summary::example;
+
+    /// Backups of one machine at these times.
+    fn at(host: &str, times: &[&str]) -> Vec<Summary> {
+        let one = |time: &&str| {
+            let time: jiff::Timestamp = time.parse().unwrap();
+            let mut summary = example();
+            summary.id = BackupId::new(time.try_into().unwrap(), &"1.0.0".parse().unwrap());
+            (summary.time, summary.host) = (time, host.to_owned());
+            summary
+        };
+        times.iter().map(one).collect()
+    }
+
+    fn kept(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<String> {
+        let kept = keep(policy, summaries).into_iter().filter(Decision::is_kept);
+        kept.map(|d| d.id.as_str()[7..20].to_owned()).collect()
+    }
+
+    const DAYS: [&str; 7] = [
+        "2025-12-28T03:00:00Z", // a Sunday
+        "2025-12-29T03:00:00Z", // the Monday of the first ISO week of 2026
+        "2025-12-31T03:00:00Z",
+        "2026-01-01T03:00:00Z",
+        "2026-01-04T03:00:00Z", // the Sunday of that week
+        "2026-01-05T03:00:00Z",
+        "2026-01-05T23:00:00Z",
+    ];
+
+    #[test]
+    fn a_period_keeps_its_newest_backup_and_counts_only_where_there_is_one() {
+        let all = at("", &DAYS);
+        let policy = |f: fn(&mut PrunePolicy)| {
+            let mut policy = PrunePolicy::default();
+            f(&mut policy);
+            policy
+        };
+        let daily = kept(&policy(|p| p.daily = Some(3)), &all);
+        assert_eq!(daily, ["2026-01-01T03", "2026-01-04T03", "2026-01-05T23"]);
+        let weekly = kept(&policy(|p| p.weekly = Some(3)), &all);
+        assert_eq!(weekly, ["2025-12-28T03", "2026-01-04T03", "2026-01-05T23"]);
+        assert_eq!(kept(&policy(|p| p.monthly = Some(9)), &all), ["2025-12-31T03", "2026-01-05T23"]);
+        assert_eq!(kept(&policy(|p| p.yearly = Some(9)), &all), ["2025-12-31T03", "2026-01-05T23"]);
+        assert_eq!(kept(&policy(|p| p.hourly = Some(2)), &all), ["2026-01-05T03", "2026-01-05T23"]);
+        assert_eq!(kept(&policy(|p| p.last = Some(2)), &all), ["2026-01-05T03", "2026-01-05T23"]);
+        let within = policy(|p| p.within = Some(Duration::from_secs(44 * 3600)));
+        assert_eq!(kept(&within, &all), ["2026-01-04T03", "2026-01-05T03", "2026-01-05T23"]);
+    }
+
+    #[test]
+    fn without_a_rule_everything_is_kept() {
+        let all = at("", &DAYS);
+        assert!(keep(&PrunePolicy::default(), &all).iter().all(|d| d.reasons == [KeepReason::NoPolicy]));
+    }
+
+    #[test]
+    fn each_machine_keeps_its_own_newest_backup() {
+        let mut all = at("a", &DAYS[3..]);
+        all.extend(at("b", &DAYS[..2]));
+        let nothing = PrunePolicy { last: Some(0), ..PrunePolicy::default() };
+        assert_eq!(kept(&nothing, &all), ["2025-12-29T03", "2026-01-05T23"]);
+        let mut other = at("a", &DAYS[2..3]);
+        other[0].sources[0].path = "/other".into();
+        all.extend(other);
+        assert_eq!(kept(&nothing, &all), ["2025-12-29T03", "2025-12-31T03", "2026-01-05T23"]);
+    }
+
+    #[test]
+    fn every_reason_is_named() {
+        let all = at("", &DAYS);
+        let policy = PrunePolicy { last: Some(1), daily: Some(1), yearly: Some(1), ..Default::default() };
+        let newest = keep(&policy, &all).pop().unwrap();
+        use KeepReason::{Daily, Last, Newest, Yearly};
+        assert_eq!(newest.reasons, [Newest, Last, Daily, Yearly]);
+    }
+}

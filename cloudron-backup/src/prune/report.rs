@@ -1,0 +1,119 @@
+//! What is asked of a prune, and what came of it.
+
+use std::time::Duration;
+
+use cloudron_core::BackupId;
+use serde::Serialize;
+
+use super::policy::{Decision, PrunePolicy};
+
+/// What a prune does.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PruneRequest {
+    /// Which backups are kept.
+    pub policy: PrunePolicy,
+    /// Backups that are removed whatever the policy says, the newest and unreadable ones too.
+    pub remove: Vec<BackupId>,
+    /// Whether only to say what would be done. Nothing is written then.
+    pub dry_run: bool,
+    /// How long packs that nothing needs any more are kept before a later prune deletes them, and how long
+    /// leftovers of runs that died are left alone. By default 24 hours. Restores and checks under way may
+    /// fail, and be repeated, when this is shorter than they take. It must be longer than the time by which
+    /// the lists of the store are late.
+    pub grace: Duration,
+    /// How many bytes of packs are at most written anew to get rid of the waste in them. By default as many
+    /// as are worth it.
+    pub max_repack: Option<u64>,
+}
+
+impl PruneRequest {
+    /// The grace of a prune that does not say otherwise.
+    pub const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+    /// A prune by that policy.
+    pub fn new(policy: PrunePolicy) -> Self {
+        Self { policy, remove: Vec::new(), dry_run: false, grace: Self::GRACE, max_repack: None }
+    }
+}
+
+impl Default for PruneRequest {
+    /// Removes no backup: cleans up only.
+    fn default() -> Self {
+        Self::new(PrunePolicy::default())
+    }
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, Default, Serialize)]
+#[must_use = "what prevented the deletion, and which backups are damaged, is in the report only"]
+pub struct PruneReport {
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// The backups that are kept, and why.
+    pub kept: Vec<Decision>,
+    /// The backups that were removed.
+    pub removed: Vec<BackupId>,
+    /// How many packs were found that nothing needs; a later prune deletes them.
+    pub packs_condemned: u64,
+    /// How many packs were written anew because most of them was waste. They are among the condemned.
+    pub packs_repacked: u64,
+    /// How many packs were deleted, having been condemned for longer than the grace.
+    pub packs_deleted: u64,
+    /// How many bytes that freed.
+    pub bytes_freed: u64,
+    /// How many bytes of packs are condemned and wait for a later prune.
+    pub bytes_freed_later: u64,
+    /// How many bytes of packs and index objects were written.
+    pub bytes_written: u64,
+    /// How many index objects there were, and how many there are.
+    pub index_objects: (u64, u64),
+    /// How many packs and manifests of runs that died were found without anything that names them.
+    pub orphans: u64,
+    /// The backups that run, or may, and for which packs were not deleted.
+    pub running: Vec<String>,
+    /// The backups that had not been heard of for too long and were declared dead; each fails if it wakes up.
+    pub fenced: Vec<String>,
+    /// The kept backups that lack chunks. `repair` and `verify` say more.
+    pub damaged: Vec<String>,
+}
+
+/// How a repair is done.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RepairRequest {
+    /// Whether only to say what is wrong. Nothing is written then.
+    pub dry_run: bool,
+}
+
+/// What a repair found and did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[must_use = "what could not be repaired is in the report only"]
+pub struct RepairReport {
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// How many packs were read.
+    pub packs: u64,
+    /// How many of them were in no usable index.
+    pub packs_added: u64,
+    /// The packs that are damaged or gone: object and reason. Those that are damaged stay where they are, and
+    /// the next backup stores anew what it needs of them.
+    pub packs_damaged: Vec<(String, String)>,
+    /// How many chunks were saved out of damaged packs.
+    pub chunks_saved: u64,
+    /// The index objects that were unusable: object and reason.
+    pub index_unusable: Vec<(String, String)>,
+    /// How many index objects there were, and how many there are.
+    pub index_objects: (u64, u64),
+    /// How many backups have all that they need.
+    pub whole: u64,
+    /// The backups that still lack something, or cannot be read, and why. Nothing of them was deleted.
+    pub damaged: Vec<(String, String)>,
+}
+
+impl RepairReport {
+    /// Whether every backup has all that it needs.
+    pub fn is_whole(&self) -> bool {
+        self.damaged.is_empty()
+    }
+}

@@ -1,0 +1,56 @@
+//! What the owner of a repository does with it now and then.
+
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{Cancel, Error, Progress, Result};
+
+use super::Repository;
+use crate::keys::Identity;
+use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
+
+impl Repository {
+    /// The same repository, remembering in a folder of the caller's which backups it has seen. A check then
+    /// notices when the store shows an older list than before. Losing the folder loses that only.
+    pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
+        Self { cache_dir: Some(dir.into()), ..self }
+    }
+
+    /// The folder that [`with_cache_dir`](Self::with_cache_dir) named.
+    pub fn cache_dir(&self) -> Option<&Path> {
+        self.cache_dir.as_deref()
+    }
+
+    /// Removes the backups that the policy does not keep, and what only they needed, in two phases: what
+    /// nothing needs any more is condemned, and a prune after the grace deletes it.
+    ///
+    /// # Errors
+    /// `prune-busy` while another prune or a repair runs; `prune-unsafe` when a summary or a manifest that is
+    /// kept cannot be read: nothing is deleted then; `backup-unknown` for one to be removed that does not
+    /// exist; what the store reports; `interrupted`.
+    pub async fn prune(
+        &self,
+        identity: &Identity,
+        request: &PruneRequest,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<PruneReport> {
+        let _ = (identity, request, progress, cancel);
+        Err(Error::new(&cloudron_core::codes::FAILED, "prune is not in this build yet"))
+    }
+
+    /// Makes the index anew from the packs, each of which is read, and says which backups lack something.
+    /// Deletes nothing but index objects that the new ones replace.
+    ///
+    /// # Errors
+    /// `prune-busy` while a prune or another repair runs; what the store reports; `interrupted`.
+    pub async fn repair(
+        &self,
+        identity: &Identity,
+        request: &RepairRequest,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<RepairReport> {
+        let _ = (identity, request, progress, cancel);
+        Err(Error::new(&cloudron_core::codes::FAILED, "repair is not in this build yet"))
+    }
+}
