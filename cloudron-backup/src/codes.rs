@@ -92,6 +92,17 @@ cloudron_core::codes! {
     BACKUP_KEY_WRONG = ("backup-key-wrong", Denied,
         "The backup key does not open this repository. Check for a mistyped key and for the right repository. \
          Without the key nobody can read the backups.");
+    /// A key of that name cannot be made.
+    BACKUP_KEY_NAME = ("backup-key-name", Usage,
+        "A key of a repository has a name of its own, of at most 32 small letters, digits and dashes. Choose another \
+         one, or remove the key that has it.");
+    /// No key of that name.
+    BACKUP_KEY_UNKNOWN = ("backup-key-unknown", NotFound,
+        "There is no key of that name in the repository. `backup key list` shows those that exist.");
+    /// A key that cannot be spared.
+    BACKUP_KEY_LAST = ("backup-key-last", Conflict,
+        "The last key of a repository is never removed, nor one whose removal would lock out whoever asks for it: \
+         without a key nobody can read the backups. Add another key first.");
     /// An identity that cannot be read.
     IDENTITY_INVALID = ("identity-invalid", Usage,
         "The text is not an age X25519 identity. One starts with AGE-SECRET-KEY-1.");
@@ -116,6 +127,10 @@ cloudron_core::codes! {
     SNAPSHOT_CORRUPT = ("snapshot-corrupt", Corrupt,
         "The summary or the manifest of the backup is damaged or missing, so it cannot be restored. Other backups \
          are not affected.");
+    /// A text that cannot be a tag.
+    TAG_INVALID = ("backup-tag-invalid", Usage,
+        "A backup has at most 32 tags. A tag is a text of 1 to 64 printable characters without a comma, which does \
+         not start or end with a blank.");
     /// Nothing to back up.
     SOURCE_MISSING = ("source-missing", NotFound,
         "A folder that is to be backed up does not exist or cannot be read.");

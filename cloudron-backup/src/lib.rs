@@ -55,6 +55,7 @@ mod manifest;
 pub mod memory;
 mod pack;
 pub mod prune;
+mod reading;
 pub mod repository;
 mod restore;
 pub mod store;
@@ -62,11 +63,12 @@ mod verify;
 
 pub use cloudron_core::{Error, Result};
 pub use fs::FsStore;
-pub use keys::{Identity, WriterKeys, generate_backup_key};
+pub use keys::{Identity, Unlock, WriterKeys, generate_backup_key};
 pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
-    BackupRequest, CompareReport, CopyReport, InitOptions, Repository, RestoreReport, RestoreRequest,
-    RestoreTo, Source, Summary, VerifyDepth, VerifyReport,
+    BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry, FileKind,
+    FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, Repository, RestoreReport,
+    RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, VerifyDepth, VerifyReport,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};

@@ -6,6 +6,7 @@ pub(crate) use content::hash_zeros;
 mod entries;
 mod pipeline;
 mod walk;
+pub(crate) use walk::in_order;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::index::{Index, Packs};
 use crate::keys::WriterKeys;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
 use crate::repository::config::{Config, whole_second};
-use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, summary};
+use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
 use crate::{codes, layout};
 use entries::Writer;
 
@@ -48,6 +49,7 @@ pub(crate) fn run(
     let begun = Instant::now();
     let context = Context { store, config, keys, request, progress, stop };
     config.check_writer(keys)?;
+    filter::check_tags(&request.tags)?;
     if store.head(&layout::summary(&request.id))?.is_some() {
         return Err(exists(request));
     }
@@ -212,6 +214,7 @@ fn publish(context: &Context<'_>, sources: Vec<HeaderSource>, done: Done, begun:
         version: request.id.version().to_string(),
         host: request.host.clone(),
         fqdn: request.fqdn.clone(),
+        tags: filter::check_tags(&request.tags)?,
         sources: sources.into_iter().map(named).collect(),
         entries: counts.kinds.iter().map(|(k, n)| (k.name().to_owned(), *n)).collect::<BTreeMap<_, _>>(),
         files: counts.kinds.get(&Kind::File).copied().unwrap_or(0),

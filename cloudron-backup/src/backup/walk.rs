@@ -17,7 +17,7 @@ use crate::files::meta::Meta;
 use crate::manifest::{HeaderSource, Kind};
 
 /// The order of the walk: a folder before what is in it, names by their bytes.
-pub(super) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
+pub(crate) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
     a.iter().map(key).cmp(b.iter().map(key))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cloudron_core::{Error, Result, random};
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use super::sign;
@@ -42,12 +42,15 @@ pub(crate) struct Config {
     /// The SHA-256 of the files that say how to restore without this program, in hex, by name.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
+    /// The object as it is stored, of which the signature is checked.
+    #[serde(skip)]
+    object: Vec<u8>,
 }
 
 impl Config {
     /// A new repository of that identity.
     pub(crate) fn new(keys: &WriterKeys, files: &[(&str, &[u8])]) -> Result<Self> {
-        Ok(Self {
+        let mut config = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             id: hex::encode(random::bytes::<16>()),
@@ -59,7 +62,10 @@ impl Config {
             signing_keys: vec![keys.verifying_key()?],
             chunker: Chunking::default(),
             files: files.iter().map(|(n, c)| (n.to_string(), layout::object_id(c))).collect(),
-        })
+            object: Vec::new(),
+        };
+        config.object = sign::signed_json(&config, SIGNED, &keys.signing_key()?);
+        Ok(config)
     }
 
     /// Reads the object.
@@ -79,7 +85,8 @@ impl Config {
             let text = format!("the repository has format {}, this program knows {VERSION}", head.version);
             return Err(Error::new(&codes::REPOSITORY_NEWER, text).with_hint("update cloudron"));
         }
-        let config: Self = serde_json::from_slice(content).map_err(unreadable)?;
+        let mut config: Self = serde_json::from_slice(content).map_err(unreadable)?;
+        config.object = content.to_vec();
         let id_ok = config.id.len() == 32 && config.id.bytes().all(|b| b.is_ascii_hexdigit());
         if !id_ok || config.recipients.data.is_empty() || !config.chunker.is_sane() {
             return Err(corrupt("cloudron-backup.json holds values that make no sense".to_owned()));
@@ -88,8 +95,8 @@ impl Config {
     }
 
     /// The object, signed.
-    pub(crate) fn sign(&self, key: &SigningKey) -> Vec<u8> {
-        sign::signed_json(self, SIGNED, key)
+    pub(crate) fn object(&self) -> &[u8] {
+        &self.object
     }
 
     /// Checks the signature of the object. Without the owner's key, only by the key that it names itself,
@@ -110,26 +117,32 @@ impl Config {
         self.signing_keys.iter().filter_map(|k| verifying_key(k)).collect()
     }
 
-    /// Checks that a writer's keys are those of this repository. A store that somebody else can write to
-    /// must not talk a writer into encrypting to another key.
+    /// Checks that a writer's keys are those of this repository, and that the description was signed with
+    /// them. A store that somebody else can write to must not talk a writer into encrypting to another key.
     pub(crate) fn check_writer(&self, keys: &WriterKeys) -> Result<()> {
         let ours = self.recipients.data.first() == Some(&keys.recipient)
             && self.recipients.index.contains(&keys.index_recipient()?)
             && self.signing_keys.contains(&keys.verifying_key()?);
-        if ours {
-            return Ok(());
+        if !ours {
+            let text =
+                format!("the keys that this machine holds are not those of the repository {}", self.id);
+            return Err(Error::new(&codes::REPOSITORY_OTHER, text));
         }
-        let text = format!("the keys that this machine holds are not those of the repository {}", self.id);
-        Err(Error::new(&codes::REPOSITORY_OTHER, text))
+        Self::check_signature(&self.object, Some(&keys.signing_key()?.verifying_key()))
     }
 
-    /// Checks that an identity is that of this repository.
+    /// Whether an identity is that of this repository.
+    pub(crate) fn is_of(&self, identity: &Identity) -> bool {
+        self.recipients.data.first() == Some(&identity.recipient())
+    }
+
+    /// Checks that an identity is that of this repository, and that the description was signed with it.
     pub(crate) fn check_identity(&self, identity: &Identity) -> Result<()> {
-        if self.recipients.data.first() == Some(&identity.recipient()) {
-            return Ok(());
+        if !self.is_of(identity) {
+            let text = format!("the identity is not that of the repository {}", self.id);
+            return Err(Error::new(&codes::REPOSITORY_OTHER, text));
         }
-        let text = format!("the identity is not that of the repository {}", self.id);
-        Err(Error::new(&codes::REPOSITORY_OTHER, text))
+        Self::check_signature(&self.object, Some(&identity.writer_keys().signing_key()?.verifying_key()))
     }
 }
 

@@ -2,6 +2,10 @@
 
 pub(crate) mod config;
 mod create;
+mod entry;
+pub(crate) mod filter;
+mod keys;
+mod read;
 mod report;
 mod request;
 mod sign;
@@ -14,6 +18,10 @@ use std::sync::Arc;
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
 
 use config::Config;
+pub use entry::{FileEntry, FileKind};
+pub use filter::SnapshotFilter;
+pub use keys::{KeyInfo, KeyKind, PaperKey};
+pub use read::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport, Skipped};
 pub use report::{
     CompareReport, CopyReport, Difference, Failure, Problem, RestoreReport, VerifyDepth, VerifyReport,
 };
@@ -75,16 +83,6 @@ impl Repository {
     /// The repository's own id: 32 hex digits.
     pub fn id(&self) -> &str {
         &self.config.id
-    }
-
-    /// The identity, unwrapped with the backup key. Takes a second of computing on purpose.
-    ///
-    /// # Errors
-    /// `backup-key-wrong`; `repository-corrupt` when the key objects are gone or damaged.
-    pub async fn unlock(&self, backup_key: &Secret) -> Result<Identity> {
-        create::unlock(&self.store, &self.config, backup_key)
-            .await
-            .doing(|| format!("opening {}", self.store.url()))
     }
 
     /// The backups, oldest first, from their clear summaries. Needs no key, and checks no signature.

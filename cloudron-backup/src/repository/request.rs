@@ -40,6 +40,9 @@ pub struct BackupRequest {
     pub host: String,
     /// The domain that the machine serves, in clear in the list. Empty to leave it out.
     pub fqdn: String,
+    /// Marks to find it by, in clear in the list: at most 32, each of at most 64 printable characters
+    /// without a comma.
+    pub tags: Vec<String>,
     /// What is left out: a pattern with `*`, `?` and `**`. One that starts with `/` is matched against the
     /// whole path, another one against every name on it. What is below an excluded folder is left out too.
     pub excludes: Vec<String>,
@@ -52,7 +55,7 @@ impl BackupRequest {
     /// A backup of these folders, with nothing left out and no cache.
     pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
         let (host, fqdn) = (String::new(), String::new());
-        Self { id, sources, host, fqdn, excludes: Vec::new(), cache_dir: None }
+        Self { id, sources, host, fqdn, tags: Vec::new(), excludes: Vec::new(), cache_dir: None }
     }
 
     /// The same, with the folder for the cache.

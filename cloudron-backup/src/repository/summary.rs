@@ -55,6 +55,9 @@ pub struct Summary {
     /// The domain that the machine served, or empty.
     #[serde(default)]
     pub fqdn: String,
+    /// What its maker marked it with, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The folders in it.
     pub sources: Vec<SourceRef>,
     /// How many of each type it holds: `file`, `dir`, `symlink`, `hardlink`, `fifo`, `block`, `char`.
@@ -143,6 +146,7 @@ pub(crate) fn example() -> Summary {
         version: "1.0.0".into(),
         host: "höst \"x\"".into(),
         fqdn: String::new(),
+        tags: vec!["t".into()],
         sources: vec![SourceRef { name: "n".into(), path: "/p".into() }],
         entries: BTreeMap::from([("file".into(), 1)]),
         files: 1,

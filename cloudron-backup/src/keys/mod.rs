@@ -1,5 +1,8 @@
 //! Who can open what: the repository's identity, and what a writer gets of it.
 
+pub(crate) mod object;
+mod unlock;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +12,7 @@ use cloudron_core::{Error, Result, Secret, random};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::unlock::Unlock;
 use crate::codes;
 
 /// The shortest backup key, in characters.
@@ -169,6 +173,9 @@ pub fn check_backup_key(key: &Secret) -> Result<()> {
     }
     if text.len() > MAX_BACKUP_KEY {
         return weak(&format!("has more than {MAX_BACKUP_KEY} bytes"));
+    }
+    if matches!(Unlock::new(key), Unlock::Paper(_)) {
+        return weak("is an age identity: that is what a paper key is for");
     }
     if text.trim() != text {
         return weak("starts or ends with a blank, which gets lost too easily");

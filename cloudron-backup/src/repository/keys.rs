@@ -1,0 +1,303 @@
+//! What opens a repository: unwrapping its identity, and adding, changing and removing the ways to do so.
+
+use bytes::Bytes;
+use cloudron_core::{Error, Result, ResultExt, Secret};
+use serde::Serialize;
+
+use super::Repository;
+use super::config::whole_second;
+use crate::keys::object::{self, Lock};
+use crate::keys::{Identity, Unlock, check_backup_key};
+use crate::store::{ObjectMeta, blocking};
+use crate::{codes, layout};
+
+/// How a key opens the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// A backup key, typed or in a file.
+    BackupKey,
+    /// An age X25519 identity that is kept offline.
+    Paper,
+    /// The object cannot be used: it is damaged, or of a kind that this program does not know.
+    Unusable,
+}
+
+/// What is known of a key without any secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyInfo {
+    /// What it is called.
+    pub name: String,
+    /// The key of its object in the store.
+    pub object: String,
+    /// How it opens the repository.
+    pub kind: KeyKind,
+    /// The logarithm of scrypt's N by which a backup key is stretched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_factor: Option<u8>,
+    /// When its object was written, where the store tells. A copy of a repository has other times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<jiff::Timestamp>,
+}
+
+/// A key that was made, and its secret where this program made that too.
+#[derive(Debug, Clone)]
+#[must_use = "the secret is shown now or never"]
+pub struct PaperKey {
+    /// The key.
+    pub info: KeyInfo,
+    /// Its identity, `AGE-SECRET-KEY-1…`, unless only the public half was given. It is kept nowhere.
+    pub secret: Option<Secret>,
+}
+
+impl KeyInfo {
+    fn new(object: &ObjectMeta, content: &[u8]) -> Self {
+        let sound = layout::is_key_sound(&object.key, content);
+        let (kind, work_factor) = match object::lock_of(content).filter(|_| sound) {
+            Some(Lock::Passphrase(factor)) => (KeyKind::BackupKey, Some(factor)),
+            Some(Lock::Paper) => (KeyKind::Paper, None),
+            None => (KeyKind::Unusable, None),
+        };
+        let plain = || layout::id_of(&object.key).unwrap_or(&object.key);
+        let created = object.modified.and_then(|t| jiff::Timestamp::try_from(t).ok());
+        Self {
+            name: object::name_of(&object.key).unwrap_or_else(plain).to_owned(),
+            object: object.key.clone(),
+            kind,
+            work_factor,
+            created: created.map(whole_second),
+        }
+    }
+}
+
+impl Repository {
+    /// The identity, unwrapped with the backup key or with the identity of a paper key. Takes a second of
+    /// computing on purpose. As [`unlock_with`](Self::unlock_with).
+    ///
+    /// # Errors
+    /// `backup-key-wrong`; `repository-corrupt` when the key objects are gone or damaged.
+    pub async fn unlock(&self, secret: &Secret) -> Result<Identity> {
+        self.unlock_with(&Unlock::new(secret)).await
+    }
+
+    /// The identity, unwrapped with what opens it.
+    ///
+    /// # Errors
+    /// `backup-key-wrong`; `identity-invalid` for a mistyped paper key; `repository-corrupt` when the key
+    /// objects are gone or damaged, or the description of the repository was forged.
+    pub async fn unlock_with(&self, unlock: &Unlock) -> Result<Identity> {
+        let opened = self.open_key(unlock, |_| true).await;
+        opened.map(|(identity, _)| identity).doing(|| format!("opening {}", self.store.url()))
+    }
+
+    /// Opens one of the key objects that are meant. Gives its object too, except for the repository's own
+    /// identity, which needs none.
+    async fn open_key(
+        &self,
+        unlock: &Unlock,
+        meant: impl Fn(&str) -> bool,
+    ) -> Result<(Identity, Option<String>)> {
+        if let Unlock::Paper(secret) = unlock {
+            let identity = Identity::parse(secret)?;
+            if self.config.is_of(&identity) {
+                self.config.check_identity(&identity)?;
+                return Ok((identity, None));
+            }
+        }
+        let mut failure = None;
+        for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| meant(&o.key)) {
+            let content = self.store.get(&object.key).await?;
+            let with = unlock.clone();
+            match blocking(move || object::open(&content, &with)).await {
+                Ok(identity) if self.config.is_of(&identity) => {
+                    self.config.check_identity(&identity)?;
+                    return Ok((identity, Some(object.key)));
+                }
+                Ok(_) => {
+                    let text = format!("{} belongs to another repository", object.key);
+                    failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, text));
+                }
+                // A wrong key says less than a damaged object.
+                Err(e) if e.is(&codes::BACKUP_KEY_WRONG) => failure = failure.or(Some(e)),
+                // A paper key is tried on the objects of other paper keys, which are sealed to those.
+                Err(e) if matches!(unlock, Unlock::Paper(_)) => {
+                    let text = format!("the paper key opens none of the keys; {}: {e}", object.key);
+                    failure = failure.or(Some(Error::new(&codes::BACKUP_KEY_WRONG, text)));
+                }
+                Err(e) => {
+                    failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, format!("{}: {e}", object.key)))
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Error::new(&codes::REPOSITORY_CORRUPT, format!("there is no key in {}", self.store.url()))
+        }))
+    }
+
+    /// The keys that open the repository, by name. Needs no secret.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub async fn keys(&self) -> Result<Vec<KeyInfo>> {
+        let mut keys = Vec::new();
+        for object in self.store.list(layout::KEYS).await? {
+            match self.store.get(&object.key).await {
+                Ok(content) => keys.push(KeyInfo::new(&object, &content)),
+                // It was removed since it was listed.
+                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Adds a further backup key.
+    ///
+    /// # Errors
+    /// `backup-key-weak`; `backup-key-name`, also for a name that exists; what the store reports.
+    pub async fn add_backup_key(
+        &self,
+        identity: &Identity,
+        name: &str,
+        backup_key: &Secret,
+        work_factor: Option<u8>,
+    ) -> Result<KeyInfo> {
+        check_backup_key(backup_key)?;
+        self.check_new_key(identity, name).await?;
+        let content = self.wrapped(identity, backup_key, work_factor).await?;
+        self.put_key(name, &content, &Unlock::BackupKey(backup_key.clone())).await
+    }
+
+    /// Adds a paper key: an age identity kept offline, that opens the repository when the backup key is lost.
+    /// Without the public half of one that exists, `age1…`, a new one is made. With it nobody can check here
+    /// that the secret half exists.
+    ///
+    /// # Errors
+    /// `recipient-invalid`; `backup-key-name`, also for a name that exists; what the store reports.
+    pub async fn add_paper_key(
+        &self,
+        identity: &Identity,
+        name: &str,
+        recipient: Option<&str>,
+    ) -> Result<PaperKey> {
+        self.check_new_key(identity, name).await?;
+        let secret = recipient.is_none().then(Identity::generate);
+        let recipient = secret.as_ref().map(Identity::recipient).or_else(|| recipient.map(str::to_owned));
+        let recipient = recipient.unwrap_or_default();
+        let content = object::wrap_for(identity, &recipient, whole_second(jiff::Timestamp::now()))?.into();
+        let secret = secret.map(|s| s.to_secret());
+        let info = match &secret {
+            Some(secret) => self.put_key(name, &content, &Unlock::Paper(secret.clone())).await?,
+            None => self.put_object(name, &content).await?,
+        };
+        Ok(PaperKey { info, secret })
+    }
+
+    /// Removes all keys of that name. What `keeping` holds must open another one: so nobody locks themselves
+    /// out.
+    ///
+    /// Somebody who kept a copy of the key's object can still open that copy with the old secret, and then
+    /// read every backup of the repository, later ones too.
+    ///
+    /// # Errors
+    /// `backup-key-unknown`; `backup-key-last` when `keeping` opens no other key; what the store reports.
+    pub async fn remove_key(&self, name: &str, keeping: &Unlock) -> Result<()> {
+        let named: Vec<String> =
+            self.keys().await?.into_iter().filter(|k| k.name == name).map(|k| k.object).collect();
+        if named.is_empty() {
+            let text = format!("there is no key {name} in {}", self.store.url());
+            return Err(Error::new(&codes::BACKUP_KEY_UNKNOWN, text));
+        }
+        match self.open_key(keeping, |object| !named.iter().any(|n| n == object)).await {
+            Ok((_, Some(_))) => {}
+            // The repository's own identity needs no key, but others may hold nothing but that key.
+            Ok((_, None))
+                if self.keys().await?.iter().any(|k| k.name != name && k.kind != KeyKind::Unusable) => {}
+            Ok((_, None)) | Err(_) => {
+                let text =
+                    format!("{name} is the only key that this secret opens, or none is left without it");
+                return Err(Error::new(&codes::BACKUP_KEY_LAST, text)
+                    .with_hint("add another key first, and give its secret"));
+            }
+        }
+        for object in named {
+            self.store.delete(&object).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes a backup key. The new object is stored and read back before the old one is deleted: whenever it
+    /// is cut off, the old key opens the repository, or the new one, or both; doing it again finishes it.
+    ///
+    /// The data is not touched. Somebody who kept a copy of the old object can open that copy with the old
+    /// key, and then read every backup of the repository, later ones too.
+    ///
+    /// # Errors
+    /// `backup-key-wrong`, `backup-key-weak`; what the store reports. When only the deletion fails, both keys
+    /// open the repository.
+    pub async fn change_backup_key(
+        &self,
+        old: &Secret,
+        new: &Secret,
+        work_factor: Option<u8>,
+    ) -> Result<KeyInfo> {
+        check_backup_key(new)?;
+        let unlock = Unlock::BackupKey(old.clone());
+        let (identity, object) = self.open_key(&unlock, |_| true).await?;
+        let object = object.unwrap_or_default();
+        let name = object::name_of(&object).unwrap_or("main");
+        let content = self.wrapped(&identity, new, work_factor).await?;
+        let info = self.put_key(name, &content, &Unlock::BackupKey(new.clone())).await?;
+        // Those that a change left behind that was cut off go too.
+        let others = self.store.list(layout::KEYS).await?.into_iter().map(|o| o.key);
+        for other in others.filter(|o| *o != info.object && object::name_of(o) == object::name_of(&object)) {
+            self.store
+                .delete(&other)
+                .await
+                .doing(|| format!("deleting the old key {other}; the new one opens already"))?;
+        }
+        Ok(info)
+    }
+
+    async fn check_new_key(&self, identity: &Identity, name: &str) -> Result<()> {
+        self.config.check_identity(identity)?;
+        object::check_name(name)?;
+        if self.keys().await?.iter().any(|k| k.name == name) {
+            return Err(Error::new(&codes::BACKUP_KEY_NAME, format!("there is a key {name} already")));
+        }
+        Ok(())
+    }
+
+    async fn wrapped(&self, identity: &Identity, key: &Secret, work_factor: Option<u8>) -> Result<Bytes> {
+        let (identity, key, factor) = (identity.clone(), key.clone(), object::work_factor(key, work_factor));
+        let now = whole_second(jiff::Timestamp::now());
+        blocking(move || object::wrap(&identity, key, factor, now).map(Bytes::from)).await
+    }
+
+    async fn put_object(&self, name: &str, content: &Bytes) -> Result<KeyInfo> {
+        let key = layout::key(name, content);
+        self.store.put(&key, content).await?;
+        let stored = self.store.get(&key).await?;
+        let meta = self.store.head(&key).await?;
+        let meta = meta.unwrap_or_else(|| ObjectMeta::new(key, stored.len() as u64));
+        if stored == content {
+            return Ok(KeyInfo::new(&meta, &stored));
+        }
+        let text = format!("{} was stored, and came back different", meta.key);
+        Err(Error::new(&codes::OBJECT_CORRUPT, text))
+    }
+
+    /// Stores a key object and proves that what the store gives back opens.
+    async fn put_key(&self, name: &str, content: &Bytes, unlock: &Unlock) -> Result<KeyInfo> {
+        let info = self.put_object(name, content).await?;
+        let stored = self.store.get(&info.object).await?;
+        let unlock = unlock.clone();
+        let opened = blocking(move || object::open(&stored, &unlock)).await?;
+        if self.config.is_of(&opened) {
+            return Ok(info);
+        }
+        Err(Error::new(&codes::OBJECT_CORRUPT, format!("{} does not open the repository", info.object)))
+    }
+}
