@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Check the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
+    /// What to allow and to set at a cloud
+    #[command(subcommand, arg_required_else_help = true)]
+    Policy(commands::policy::Command),
     /// Describe an error code, or list all of them
     Explain(commands::explain::Options),
     /// Print the completions of a shell
@@ -70,6 +73,7 @@ impl Cli {
             Command::Machine(command) => command.run(out),
             Command::Backup(command) => command.run(out).map(|()| 0),
             Command::Dns(command) => command.run(out).map(|()| 0),
+            Command::Policy(command) => command.run(out).map(|()| 0),
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),
             Command::Version => commands::version::run(out).map(|()| 0),

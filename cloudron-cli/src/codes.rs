@@ -55,6 +55,11 @@ cloudron_core::codes! {
     WRITER_KEYS = ("writer-keys", Usage,
         "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
          backup key.");
+    /// The bucket deletes or hides what backups need.
+    LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
+        "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
+         Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
+         them all. Use `cloudron backup prune` to remove old backups.");
     /// Records are not set as they must be.
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \

@@ -133,4 +133,7 @@ pub struct StoreObject {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
+    /// When it was written, by the clock of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
 }

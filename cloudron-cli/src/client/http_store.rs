@@ -68,6 +68,11 @@ impl HttpStore {
     }
 }
 
+fn meta(object: StoreObject) -> ObjectMeta {
+    let modified = object.modified.and_then(|time| std::time::SystemTime::try_from(time).ok());
+    ObjectMeta::new(object.key, object.size).modified(modified)
+}
+
 #[async_trait]
 impl BackupStore for HttpStore {
     fn url(&self) -> String {
@@ -97,7 +102,7 @@ impl BackupStore for HttpStore {
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
         let body = self.fetch(&format!("?list={prefix}"), None).await?;
         let objects: Vec<StoreObject> = super::decode(&body)?;
-        Ok(objects.into_iter().map(|o| ObjectMeta { key: o.key, size: o.size, modified: None }).collect())
+        Ok(objects.into_iter().map(meta).collect())
     }
 
     async fn delete(&self, _key: &str) -> Result<()> {

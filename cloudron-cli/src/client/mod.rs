@@ -1,6 +1,7 @@
 //! A client of the server's interface, over a stream to the machine's loopback address.
 
 mod http_store;
+mod owner_store;
 mod tls;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 pub(crate) use http_store::HttpStore;
+pub(crate) use owner_store::{OwnerStore, StoreChange, StoreChanged};
 
 use crate::codes;
 use crate::state::Machine;
@@ -48,6 +50,11 @@ impl Client {
     pub(crate) fn to(target: Target, ca_pem: &str, host: String, port: u16) -> Result<Arc<Self>> {
         let tls = tls::Pinned::new(ca_pem, &host)?;
         Ok(Arc::new(Self { target, tls, host, port, token: Mutex::default(), connection: Mutex::default() }))
+    }
+
+    /// The program on the machine.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// What the server says to anybody.

@@ -5,5 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod dns;
 pub(crate) mod explain;
 pub(crate) mod machine;
+pub(crate) mod policy;
 pub(crate) mod server;
 pub(crate) mod version;

@@ -8,8 +8,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cloudron_backup::BackupStore;
 use cloudron_backup::store::check_key;
+use cloudron_backup::{BackupStore, ObjectMeta};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
@@ -39,7 +39,11 @@ pub(crate) async fn list(
         return Err(Error::new(&codes::BAD_REQUEST, "nothing in the store begins like this").into());
     }
     let objects = store.list(&listing.list).await?;
-    Ok(Json(objects.into_iter().map(|o| StoreObject { key: o.key, size: o.size }).collect()))
+    let shown = |o: ObjectMeta| {
+        let modified = o.modified.and_then(|time| time.try_into().ok());
+        StoreObject { key: o.key, size: o.size, modified }
+    };
+    Ok(Json(objects.into_iter().map(shown).collect()))
 }
 
 pub(crate) async fn object(

@@ -1,6 +1,5 @@
 //! `cloudron backup copy`
 
-use cloudron_backup::open_store;
 use cloudron_core::Result;
 
 use super::Place;
@@ -23,7 +22,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.place.open().await?;
-        repository.copy_to(open_store(&options.to)?, &out.progress(), &cancel).await
+        repository.copy_to(options.place.service.open(&options.to)?, &out.progress(), &cancel).await
     })?;
     out.data("copy", &report, || {
         format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)

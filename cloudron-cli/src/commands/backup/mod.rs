@@ -6,8 +6,10 @@ mod init;
 mod key;
 mod list;
 mod place;
+pub(crate) mod prune;
+mod repair;
 mod restore;
-mod verify;
+pub(crate) mod verify;
 
 use clap::Subcommand;
 use cloudron_core::Result;
@@ -15,7 +17,6 @@ use cloudron_core::Result;
 use crate::output::Output;
 
 pub(crate) use place::Place;
-pub(crate) use verify::render as render_check;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -29,6 +30,10 @@ pub(crate) enum Command {
     Restore(restore::Options),
     /// Check that backups are whole
     Verify(verify::Options),
+    /// Remove old backups, and what only they needed
+    Prune(prune::Options),
+    /// Make the index of a damaged repository anew
+    Repair(repair::Options),
     /// Copy a repository as it is, encrypted
     Copy(copy::Options),
     /// The keys of a repository, and what a machine needs to make backups
@@ -44,6 +49,8 @@ impl Command {
             Self::List(options) => list::run(&options, out),
             Self::Restore(options) => restore::run(&options, out),
             Self::Verify(options) => verify::run(&options, out),
+            Self::Prune(options) => prune::run(&options, out),
+            Self::Repair(options) => repair::run(&options, out),
             Self::Copy(options) => copy::run(&options, out),
             Self::Key(command) => command.run(out),
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use clap::Args;
-use cloudron_backup::{BackupStore, Identity, Repository, open_store};
+use cloudron_backup::store::{ConditionalWrites, StoreOptions};
+use cloudron_backup::{BackupStore, Identity, Repository, open_store_with};
 use cloudron_core::{Result, Secret};
 
 use crate::output::Output;
@@ -15,12 +16,66 @@ pub(crate) struct Place {
     /// The store: a folder, file:///folder or s3://bucket/prefix
     #[arg(long, value_name = "URL", env = "CLOUDRON_BACKUP_STORE")]
     pub store: String,
+    #[command(flatten)]
+    pub service: Service,
+}
+
+/// How an object store is spoken to. Its credentials come from the variables and the file that Amazon's own
+/// tools read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Object stores")]
+pub(crate) struct Service {
+    /// The address of a service other than Amazon's
+    #[arg(long, value_name = "[s3=]URL")]
+    endpoint: Option<String>,
+    /// The region of the bucket; otherwise AWS_REGION, or us-east-1
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The class that packs are stored in, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS")]
+    storage_class: Option<String>,
+    /// Encryption by the service on top of the repository's own: AES256, aws:kms or aws:kms:KEY
+    #[arg(long, value_name = "HOW")]
+    server_side_encryption: Option<String>,
+    /// For a service without conditional writes: look before writing. Only one computer may use the store then
+    #[arg(long)]
+    no_conditional_writes: bool,
+}
+
+impl Service {
+    /// The store at an address.
+    pub(crate) fn open(&self, url: &str) -> Result<Arc<dyn BackupStore>> {
+        open_store_with(url, &self.options(url)?)
+    }
+
+    fn options(&self, url: &str) -> Result<StoreOptions> {
+        let mut options = match url.starts_with("s3://") {
+            true => StoreOptions::from_env()?,
+            false => StoreOptions::default(),
+        };
+        if let Some(endpoint) = &self.endpoint {
+            options.endpoint = Some(endpoint.strip_prefix("s3=").unwrap_or(endpoint).to_owned());
+        }
+        if let Some(region) = &self.region {
+            options.region = Some(region.clone());
+        }
+        if let Some(class) = &self.storage_class {
+            options.storage_class = Some(class.clone());
+        }
+        if let Some(how) = &self.server_side_encryption {
+            options.server_side_encryption = Some(how.parse()?);
+        }
+        if self.no_conditional_writes {
+            options.conditional_writes = ConditionalWrites::LookFirst;
+        }
+        Ok(options)
+    }
 }
 
 impl Place {
     /// The store, whether or not a repository is in it.
     pub(crate) fn open_store(&self) -> Result<Arc<dyn BackupStore>> {
-        open_store(&self.store)
+        self.service.open(&self.store)
     }
 
     /// The repository in the store.

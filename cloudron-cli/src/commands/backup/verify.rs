@@ -1,42 +1,69 @@
 //! `cloudron backup verify`
 
 use cloudron_backup::{VerifyDepth, VerifyReport};
-use cloudron_core::Result;
+use cloudron_core::{Result, Secret};
 
 use super::place::{Key, Place};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
+use crate::secrets;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron backup verify --store /mnt/disk/backups
   cloudron backup verify --store s3://bucket/home --full --backup-key file:key
+  cloudron backup verify --store s3://bucket/home --sample 5
 
 The quick check looks at structure and existence and needs no key; with the key it also checks that every file of
-every backup has all it needs. --full reads every byte. Exit code 10 when something is damaged.")]
+every backup has all it needs. --full reads every byte, --sample a part of them that differs each day. Exit code 10 when something is damaged.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    depth: Depth,
+}
+
+/// How much is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Depth {
     /// Read and decrypt every byte
     #[arg(long)]
     full: bool,
+    /// Read and decrypt so many percent of the packs, others each day
+    #[arg(long, value_name = "PERCENT", conflicts_with = "full")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+    sample: Option<u8>,
+}
+
+impl Depth {
+    pub(crate) fn get(&self) -> VerifyDepth {
+        match (self.full, self.sample) {
+            (true, _) => VerifyDepth::Full,
+            (false, Some(percent)) => VerifyDepth::Sample(percent),
+            (false, None) => VerifyDepth::Quick,
+        }
+    }
+
+    /// The backup key, which reading bytes needs; the quick check goes further with it.
+    pub(crate) fn key(&self, option: Option<&str>, out: &Output) -> Result<Option<Secret>> {
+        match self.get() {
+            VerifyDepth::Quick => secrets::given_backup_key(option, out),
+            _ => secrets::backup_key(option, out).map(Some),
+        }
+    }
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.place.open().await?;
-        let key = match options.full {
-            true => Some(options.key.read(out)?),
-            false => crate::secrets::given_backup_key(options.key.backup_key.as_deref(), out)?,
-        };
+        let key = options.depth.key(options.key.backup_key.as_deref(), out)?;
         let identity = match &key {
             Some(key) => Some(repository.unlock(key).await?),
             None => None,
         };
-        let depth = if options.full { VerifyDepth::Full } else { VerifyDepth::Quick };
-        repository.verify(depth, identity.as_ref(), &out.progress(), &cancel).await
+        repository.verify(options.depth.get(), identity.as_ref(), &out.progress(), &cancel).await
     })?;
     out.data("report", &report, || render(&report))?;
     report.good().map(drop)

@@ -1,14 +1,12 @@
 //! `cloudron machine backup verify`
 
-use cloudron_backup::VerifyDepth;
 use cloudron_core::Result;
 
 use super::Which;
 use super::backup_download::{Source, open};
-use crate::commands::backup::render_check;
+use crate::commands::backup::verify::{Depth, render};
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::secrets;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -23,25 +21,23 @@ pub(crate) struct Options {
     which: Which,
     #[command(flatten)]
     source: Source,
-    /// Read and decrypt every byte
-    #[arg(long)]
-    full: bool,
-    /// The backup key, needed for --full
+    #[command(flatten)]
+    depth: Depth,
+    /// The backup key, needed for --full and --sample
     #[arg(long, value_name = "SECRET")]
     backup_key: Option<String>,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let key = options.full.then(|| secrets::backup_key(options.backup_key.as_deref(), out)).transpose()?;
+    let key = options.depth.key(options.backup_key.as_deref(), out)?;
     let report = block_on(|cancel| async move {
         let (_session, repository) = open(&options.which, &options.source, out).await?;
         let identity = match &key {
             Some(key) => Some(repository.unlock(key).await?),
             None => None,
         };
-        let depth = if options.full { VerifyDepth::Full } else { VerifyDepth::Quick };
-        repository.verify(depth, identity.as_ref(), &out.progress(), &cancel).await
+        repository.verify(options.depth.get(), identity.as_ref(), &out.progress(), &cancel).await
     })?;
-    out.data("report", &report, || render_check(&report))?;
+    out.data("report", &report, || render(&report))?;
     report.good().map(drop)
 }

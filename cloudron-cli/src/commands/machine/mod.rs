@@ -3,6 +3,7 @@
 mod backup_create;
 mod backup_download;
 mod backup_list;
+mod backup_prune;
 mod backup_verify;
 mod create;
 mod destroy;
@@ -61,6 +62,8 @@ pub(crate) enum BackupCommand {
     Download(backup_download::Options),
     /// Check that backups are whole
     Verify(backup_verify::Options),
+    /// Remove old backups, and what only they needed
+    Prune(backup_prune::Options),
 }
 
 impl Command {
@@ -75,6 +78,7 @@ impl Command {
             Self::Backup(BackupCommand::List(options)) => backup_list::run(&options, out),
             Self::Backup(BackupCommand::Download(options)) => backup_download::run(options, out),
             Self::Backup(BackupCommand::Verify(options)) => backup_verify::run(&options, out),
+            Self::Backup(BackupCommand::Prune(options)) => backup_prune::run(&options, out),
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
             Self::Logs(options) => logs::run(&options, out),

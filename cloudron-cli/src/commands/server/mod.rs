@@ -49,6 +49,8 @@ pub(crate) enum Command {
     StoreList(Place),
     /// Put the objects of the tar on standard input into the backup store
     StoreReceive(Place),
+    /// Write or delete an object of the backup store, as the request on standard input says
+    StoreChange(Request),
 }
 
 /// How long a server may take to answer: less than a caller waits for this command, so that it hears why.
@@ -110,6 +112,7 @@ impl Command {
             Self::Include(command) => command.run(),
             Self::StoreList(place) => store::list(&place),
             Self::StoreReceive(place) => store::receive(&place),
+            Self::StoreChange(request) => store::change(&request),
         };
         match answer {
             Ok(answer) => out.text(&answer.to_string()),

@@ -1,14 +1,18 @@
-//! `cloudron box store-list` and `store-receive`: how a repository gets onto a machine.
+//! `cloudron box store-list`, `store-receive` and `store-change`: how a repository gets onto a machine, and how
+//! its owner changes it there.
 
 use std::io::Read;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloudron_backup::open_store;
 use cloudron_box::admin;
 use cloudron_core::{Error, Result, codes};
 use serde_json::{Value, json};
 
-use super::{Place, value};
+use super::{Place, Request, value};
+use crate::client::{StoreChange, StoreChanged};
 use crate::runtime::block_on;
 
 pub(super) fn list(place: &Place) -> Result<Value> {
@@ -34,6 +38,26 @@ pub(super) fn receive(place: &Place) -> Result<Value> {
         Ok((stored, present))
     })?;
     Ok(json!({ "stored": stored, "present": present }))
+}
+
+/// Writes or deletes one object, with the rights of the store's owner.
+pub(super) fn change(request: &Request) -> Result<Value> {
+    let change: StoreChange = request.read()?;
+    let store = open_store(&admin::store_url(&request.place.layout())?)?;
+    let changed = block_on(|_| async move {
+        let content = |text: String| {
+            STANDARD
+                .decode(text)
+                .map(Bytes::from)
+                .map_err(|_| Error::new(&codes::USAGE, "an object in the request is not base64"))
+        };
+        match change {
+            StoreChange::Put { key, base64 } => store.put(&key, &content(base64)?).await.map(|()| true),
+            StoreChange::PutNew { key, base64 } => store.put_new(&key, &content(base64)?).await,
+            StoreChange::Delete { key } => store.delete(&key).await.map(|()| true),
+        }
+    })?;
+    value(StoreChanged { changed })
 }
 
 fn object(mut entry: tar::Entry<'_, impl Read>) -> Result<(String, Bytes)> {

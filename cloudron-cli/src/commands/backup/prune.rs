@@ -1,0 +1,164 @@
+//! `cloudron backup prune`
+
+use std::time::Duration;
+
+use cloudron_backup::{PrunePolicy, PruneReport, PruneRequest};
+use cloudron_core::{Error, Result, codes};
+
+use super::place::{Key, Place};
+use crate::output::{Output, bytes};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup prune --store /mnt/disk/backups --keep-daily 7 --keep-weekly 4 --keep-monthly 12
+  cloudron backup prune --store /mnt/disk/backups --keep-within 30d --dry-run
+  cloudron backup prune --store /mnt/disk/backups
+
+A backup is kept when any --keep option says so, and the newest of each computer always is. What no backup needs any
+more is set aside at first, and deleted by a prune after the grace, so that a backup which runs meanwhile loses
+nothing. Without a --keep option no backup is removed: only leftovers are.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    #[command(flatten)]
+    policy: Policy,
+}
+
+/// Which backups are kept, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Policy {
+    /// Keep the newest so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_last: Option<u32>,
+    /// Keep the newest of each of the last so many hours
+    #[arg(long, value_name = "N")]
+    keep_hourly: Option<u32>,
+    /// Keep the newest of each of the last so many days
+    #[arg(long, value_name = "N")]
+    keep_daily: Option<u32>,
+    /// Keep the newest of each of the last so many weeks
+    #[arg(long, value_name = "N")]
+    keep_weekly: Option<u32>,
+    /// Keep the newest of each of the last so many months
+    #[arg(long, value_name = "N")]
+    keep_monthly: Option<u32>,
+    /// Keep the newest of each of the last so many years
+    #[arg(long, value_name = "N")]
+    keep_yearly: Option<u32>,
+    /// Keep all that are at most this much older than the newest, as in 36h, 30d or 8w
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    keep_within: Option<Duration>,
+    /// Remove this backup whatever the rest says (repeatable)
+    #[arg(long, value_name = "ID")]
+    remove: Vec<String>,
+    /// How long what is set aside is kept before it is deleted
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    grace: Duration,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A time as people write it: a number and a unit.
+fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        "w" => 7 * 24 * 3600,
+        _ if text == "0" => 1,
+        _ => return Err("a time is a number and s, m, h, d or w, as in 30d".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a time begins with a number, as in 30d".to_owned())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "the time is too long".into())
+}
+
+impl Policy {
+    /// Asks before backups are removed for good.
+    pub(crate) fn request(&self, out: &Output) -> Result<PruneRequest> {
+        let policy = PrunePolicy {
+            last: self.keep_last,
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            within: self.keep_within,
+        };
+        let mut request = PruneRequest::new(policy);
+        request.remove = self.remove.iter().map(|id| id.parse()).collect::<Result<_>>()?;
+        request.grace = self.grace;
+        request.dry_run = self.dry_run;
+        if !request.remove.is_empty() && !self.dry_run {
+            let question = format!("Remove {} for good?", self.remove.join(", "));
+            if !out.confirm(&question)? {
+                return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
+            }
+        }
+        Ok(request)
+    }
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let request = options.policy.request(out)?;
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        repository.prune(&identity, &request, &out.progress(), &cancel).await
+    })?;
+    show(&report, out)
+}
+
+/// Prints what was done, and warns of what is left to do.
+pub(crate) fn show(report: &PruneReport, out: &Output) -> Result<()> {
+    for id in &report.damaged {
+        out.warn(&format!("{id} lacks content: `backup repair` and `backup verify` say more"));
+    }
+    for id in &report.fenced {
+        out.warn(&format!("{id} was not heard of for too long and was declared dead"));
+    }
+    out.data("prune", report, || render(report))
+}
+
+fn render(report: &PruneReport) -> String {
+    let would = if report.dry_run { "would be " } else { "" };
+    let mut lines = Vec::new();
+    for decision in &report.kept {
+        let reasons: Vec<String> = decision
+            .reasons
+            .iter()
+            .filter_map(|r| serde_json::to_value(r).ok()?.as_str().map(str::to_owned))
+            .collect();
+        lines.push(format!("keep    {}  {}", decision.id, reasons.join(", ")));
+    }
+    lines.extend(report.removed.iter().map(|id| format!("remove  {id}")));
+    lines.push(format!("{} {would}kept, {} {would}removed", report.kept.len(), report.removed.len()));
+    lines.push(format!(
+        "{} {would}deleted now, {} {would}deleted by a prune after the grace",
+        bytes(report.bytes_freed),
+        bytes(report.bytes_freed_later)
+    ));
+    if !report.running.is_empty() {
+        lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_number_and_a_unit() {
+        assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(time("0"), Ok(Duration::ZERO));
+        assert_eq!(time("2w"), Ok(Duration::from_secs(14 * 86_400)));
+        for bad in ["", "d", "30", "-1d", "1.5h", "99999999999999999999d", "18446744073709551615w", "3 d"] {
+            assert!(time(bad).is_err(), "{bad:?}");
+        }
+    }
+}

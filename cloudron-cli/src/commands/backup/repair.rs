@@ -1,0 +1,50 @@
+//! `cloudron backup repair`
+
+use cloudron_backup::{RepairReport, RepairRequest};
+use cloudron_core::{Error, Result};
+
+use super::place::{Key, Place};
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup repair --store /mnt/disk/backups --dry-run
+  cloudron backup repair --store /mnt/disk/backups
+
+Reads every pack and makes the index anew. Nothing that could still help is deleted. Exit code 10 when a backup
+still lacks something: make a new backup where the files still are, which stores anew what was lost.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    /// Only say what is wrong
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let mut request = RepairRequest::default();
+        request.dry_run = options.dry_run;
+        repository.repair(&identity, &request, &out.progress(), &cancel).await
+    })?;
+    out.data("repair", &report, || render(&report))?;
+    let Some((id, why)) = report.damaged.first() else { return Ok(()) };
+    let text = format!("{} backups still lack something, among them {id}: {why}", report.damaged.len());
+    Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
+}
+
+fn render(report: &RepairReport) -> String {
+    let mut lines = Vec::new();
+    let damaged = report.packs_damaged.iter().chain(&report.index_unusable).chain(&report.damaged);
+    lines.extend(damaged.map(|(object, why)| format!("DAMAGED {object}: {why}")));
+    lines.push(format!(
+        "{} packs read, {} of them were in no index, {} pieces of content saved from damaged ones",
+        report.packs, report.packs_added, report.chunks_saved
+    ));
+    lines.push(format!("{} backups are whole, {} are not", report.whole, report.damaged.len()));
+    lines.join("\n")
+}

@@ -1,0 +1,45 @@
+//! `cloudron machine backup prune`
+
+use std::sync::Arc;
+
+use cloudron_backup::{BackupStore, Repository};
+use cloudron_core::Result;
+
+use super::Which;
+use crate::client::OwnerStore;
+use crate::commands::backup::prune::{Policy, show};
+use crate::connect::Session;
+use crate::output::Output;
+use crate::runtime::block_on;
+use crate::secrets;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine backup prune example.com --keep-daily 7 --keep-weekly 4 --keep-monthly 12
+  cloudron machine backup prune example.com --keep-within 30d --dry-run
+
+Runs on this computer, which has the backup key; the server can neither read its backups nor is it asked to remove
+them. What no backup needs any more is set aside at first, and deleted by a prune after the grace.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    policy: Policy,
+    /// The backup key
+    #[arg(long, value_name = "SECRET")]
+    backup_key: Option<String>,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let request = options.policy.request(out)?;
+    let machine = options.which.machine()?;
+    let key = secrets::backup_key(options.backup_key.as_deref(), out)?;
+    let report = block_on(|cancel| async move {
+        let session = Session::open(&machine, out).await?;
+        let store: Arc<dyn BackupStore> = Arc::new(OwnerStore::new(session.client.clone()));
+        let repository = Repository::open(store).await?;
+        let identity = repository.unlock(&key).await?;
+        repository.prune(&identity, &request, &out.progress(), &cancel).await
+    })?;
+    show(&report, out)
+}

@@ -1,0 +1,80 @@
+//! `cloudron policy`: what to allow and to set at a cloud.
+
+use clap::Subcommand;
+use cloudron_backup::lifecycle::{self, Harm, Review, SafeDays};
+use cloudron_backup::store::Known;
+use cloudron_core::{Error, Result};
+
+use crate::codes;
+use crate::commands::backup::Place;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The lifecycle rules that are good for a bucket with backups, and those that would destroy them
+    Lifecycle(Lifecycle),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron policy lifecycle --store s3://bucket/home
+  cloudron policy lifecycle --store s3://bucket/home --apply
+
+A rule that deletes by age destroys a deduplicating repository: what the first backup stored is part of the newest.
+`backup prune` takes its place. The rules printed here remove unfinished uploads and earlier versions of deleted
+objects only. --apply adds them and keeps all others. Exit code 5 when a rule would harm the backups.")]
+pub(crate) struct Lifecycle {
+    #[command(flatten)]
+    place: Place,
+    /// Put the rules into the bucket
+    #[arg(long)]
+    apply: bool,
+    /// Remove unfinished uploads after so many days
+    #[arg(long, value_name = "DAYS", default_value_t = SafeDays::default().unfinished_uploads)]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    unfinished_uploads: i32,
+    /// Delete earlier versions after so many days: so long a deletion can be undone in a bucket with versioning
+    #[arg(long, value_name = "DAYS", default_value_t = SafeDays::default().earlier_versions)]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    earlier_versions: i32,
+}
+
+impl Command {
+    pub(crate) fn run(self, out: &Output) -> Result<()> {
+        let Self::Lifecycle(options) = self;
+        let mut days = SafeDays::default();
+        days.unfinished_uploads = options.unfinished_uploads;
+        days.earlier_versions = options.earlier_versions;
+        let review = block_on(|_| async {
+            let store = options.place.open_store()?;
+            match options.apply {
+                true => lifecycle::apply(&*store, days).await,
+                false => lifecycle::review(&*store, days).await,
+            }
+        })?;
+        if let Known::Unknown(why) = &review.current {
+            out.warn(&format!("the rules of the bucket cannot be read: {why}"));
+        }
+        out.data("lifecycle", &review, || render(&review, options.apply))?;
+        for danger in &review.dangers {
+            out.warn(&danger.to_string());
+        }
+        // Packs in an archive can be asked for; the rest is needed at once or for ever.
+        let harm = review.dangers.iter().find(|d| !matches!(d.harm, Harm::ArchivesPacks(_)));
+        let Some(danger) = harm else { return Ok(()) };
+        Err(Error::new(&codes::LIFECYCLE_HARMS, danger.to_string())
+            .with_hint("remove the rule or narrow its prefix, and use `cloudron backup prune` instead"))
+    }
+}
+
+/// The rules as Amazon's own tool takes them.
+fn render(review: &Review, applied: bool) -> String {
+    let json = serde_json::to_string_pretty(&review.wanted).unwrap_or_default();
+    let said = match (review.is_applied, applied) {
+        (true, _) => "The bucket has these rules.",
+        (false, true) => "The bucket has these rules now.",
+        (false, false) => "The bucket does not have these rules. Put them there with --apply.",
+    };
+    format!("{json}\n{said}")
+}
