@@ -38,10 +38,6 @@ cloudron_core::codes! {
     STORE_CLOCK = ("store-clock", Denied,
         "The store refuses requests because the clock of this machine differs from its own by more than it allows, \
          usually 15 minutes. Set the clock, for instance with systemd-timesyncd.");
-    /// The store has no room.
-    STORE_FULL = ("store-full", Failed,
-        "The backup store has no room left, or the account has reached its limit. Nothing that was complete before \
-         is lost. Raise the limit, or delete old backups with `backup prune`, and run it again.");
     /// The store does not answer, or not as it should.
     STORE_UNAVAILABLE = ("store-unavailable", Unavailable,
         "The backup store could not be reached, broke the connection, or answered that it cannot serve now, and did \

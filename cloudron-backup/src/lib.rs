@@ -58,6 +58,8 @@ pub mod prune;
 mod reading;
 pub mod repository;
 mod restore;
+#[cfg(feature = "s3")]
+mod s3;
 pub mod store;
 mod verify;
 

@@ -8,6 +8,8 @@
 mod judge;
 mod rule;
 
+#[cfg(feature = "s3")]
+pub(crate) use judge::ARCHIVES;
 pub use judge::{Danger, Harm, dangers, merge, refuse, safe_rules};
 pub use rule::{
     AbortUploads, And, Expiration, Filter, Lifecycle, NoncurrentExpiration, NoncurrentTransition, Rule, Tag,

@@ -1,0 +1,7 @@
+//! The S3 store against moto, which is much of S3, and against a fake that does what moto does not.
+#![cfg(all(feature = "s3", feature = "conformance"))]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod moto;
+mod on_moto;
