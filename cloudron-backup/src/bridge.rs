@@ -52,6 +52,10 @@ impl Blocking {
         self.run(self.store.head(key))
     }
 
+    pub(crate) fn delete(&self, key: &str) -> Result<()> {
+        self.run(self.store.delete(key))
+    }
+
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
         self.run(self.store.list(prefix))
     }

@@ -4,6 +4,7 @@ mod cache;
 mod content;
 pub(crate) use content::hash_zeros;
 mod entries;
+mod pending;
 mod pipeline;
 mod walk;
 pub(crate) use walk::in_order;
@@ -57,10 +58,11 @@ pub(crate) fn run(
     let cache_dir = request.cache_dir.as_ref().map(|dir| dir.join(&config.id));
     if let Some(dir) = &cache_dir {
         crate::files::private_folder(dir)?;
+        pending::settle(store, dir);
     }
     let index = known_chunks(&context, cache_dir.as_deref())?;
     let done = write_all(&context, &sources, &index, cache_dir.as_deref())?;
-    publish(&context, sources, done, begun)
+    publish(&context, sources, done, cache_dir.as_deref(), begun)
 }
 
 fn exists(request: &BackupRequest) -> Error {
@@ -195,10 +197,17 @@ fn own_folders(context: &Context<'_>) -> Vec<PathBuf> {
 }
 
 /// Stores the manifest and, last of all, the summary that makes the backup listed.
-fn publish(context: &Context<'_>, sources: Vec<HeaderSource>, done: Done, begun: Instant) -> Result<Summary> {
+fn publish(
+    context: &Context<'_>,
+    sources: Vec<HeaderSource>,
+    done: Done,
+    cache_dir: Option<&Path>,
+    begun: Instant,
+) -> Result<Summary> {
     let (request, store) = (context.request, context.store);
     context.stop.check()?;
     let manifest = describe(done.manifest.path())?;
+    let pending = cache_dir.and_then(|dir| pending::Pending::note(dir, &request.id));
     if !store.put_new_file(&layout::manifest(&request.id), done.manifest.path())? {
         return Err(exists(request));
     }
@@ -227,6 +236,7 @@ fn publish(context: &Context<'_>, sources: Vec<HeaderSource>, done: Done, begun:
     };
     context.stop.check()?;
     let object = summary.sign(&context.keys.signing_key()?).into();
+    pending.into_iter().for_each(pending::Pending::take_back);
     if !store.put_new(&layout::summary(&request.id), &object)? {
         return Err(exists(request));
     }

@@ -23,20 +23,25 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 
 /// What marks the files whose locks this process can see: those made since this machine was started. On a
 /// folder that several machines share, locks may not reach from one to the other.
-fn own_prefix() -> &'static str {
-    static OWN: OnceLock<String> = OnceLock::new();
-    OWN.get_or_init(|| {
+pub(crate) fn mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         // Without one, a random mark: then only the age of a file counts.
         let boot = Some(boot.trim().replace('-', "")).filter(|b| !b.is_empty());
-        format!("{PREFIX}{}-", boot.unwrap_or_else(|| random::token(32)))
+        boot.unwrap_or_else(|| random::token(32))
     })
+}
+
+/// A name for a temporary file.
+pub(crate) fn name() -> String {
+    format!("{PREFIX}{}-{}", mark(), random::token(16))
 }
 
 /// A new file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is open.
 pub(crate) fn create(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     for _ in 0..ATTEMPTS {
-        let path = folder.join(format!("{}{}", own_prefix(), random::token(16)));
+        let path = folder.join(name());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         if hold(&file) {
             return Ok((path, file));
@@ -52,7 +57,7 @@ pub(crate) fn named(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 /// Locks a new file. False when somebody found it without a lock before, and takes it away.
-fn hold(file: &File) -> bool {
+pub(crate) fn hold(file: &File) -> bool {
     match file.try_lock() {
         Ok(()) => file.metadata().is_ok_and(|m| m.nlink() > 0),
         Err(TryLockError::WouldBlock) => false,
@@ -64,9 +69,8 @@ fn hold(file: &File) -> bool {
 /// Removes a temporary file whose writer is dead. A failure leaves it to the next one who looks.
 pub(crate) fn remove_dead(path: &Path, modified: Option<SystemTime>) {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    if name.starts_with(own_prefix())
-        && let Ok(file) = File::open(path)
-    {
+    let made_here = name.strip_prefix(PREFIX).is_some_and(|n| n.starts_with(mark()));
+    if made_here && let Ok(file) = open(path) {
         match file.try_lock() {
             // Removed while locked: whoever made it just now sees that it is gone.
             Ok(()) => return drop(std::fs::remove_file(path)),
@@ -78,6 +82,19 @@ pub(crate) fn remove_dead(path: &Path, modified: Option<SystemTime>) {
     if age.is_some_and(|a| a > STALE) {
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Whether nobody holds a file that was made with a lock.
+pub(crate) fn is_abandoned(path: &Path) -> bool {
+    open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+/// Opens a file. Something else of that name, such as a pipe, is no reason to wait.
+fn open(path: &Path) -> std::io::Result<File> {
+    if !path.symlink_metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    File::open(path)
 }
 
 /// Removes what dead processes left in a folder.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 
-use cloudron_core::{Error, Result, random};
+use cloudron_core::{Error, Result};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat,
     chownat, fchmod, fchown, futimens, linkat, makedev, mkdirat, mknodat, openat, renameat, renameat_with,
@@ -20,7 +20,7 @@ use crate::backup::hash_zeros;
 use crate::chunk::ChunkId;
 use crate::codes;
 use crate::files::owners::Owners;
-use crate::files::xattrs;
+use crate::files::{temporary, xattrs};
 use crate::manifest::{Entry, Extent, Kind};
 use crate::pack::ChunkReader;
 
@@ -72,7 +72,7 @@ struct Temporary<'s> {
 
 impl<'s> Temporary<'s> {
     fn beside(spot: &'s Spot<'s>) -> Self {
-        Self { spot, name: format!(".cloudron-restore-{}", random::token(16)), done: false }
+        Self { spot, name: temporary::name(), done: false }
     }
 
     /// Puts it in its place.
@@ -117,7 +117,11 @@ impl Placing<'_> {
     /// Makes a folder. Its metadata comes when everything in it is there.
     pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
         match spot.meta()? {
-            Some(meta) if meta.kind == FileType::Directory => return Ok(()),
+            Some(meta) if meta.kind == FileType::Directory => {
+                // A restore that was killed may have been here.
+                temporary::sweep(&spot.by_folder());
+                return Ok(());
+            }
             Some(_) if self.overwrite => {
                 unlinkat(spot.folder, &spot.name, AtFlags::empty()).map_err(|e| spot.error(e))?;
             }
@@ -170,6 +174,9 @@ impl Placing<'_> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(spot.folder, &temporary.name, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(opened.map_err(|e| spot.error(e))?);
+        if !temporary::hold(&file) {
+            return Err(spot.error(Errno::BUSY));
+        }
         self.content(&mut file, entry, spot)?;
         self.metadata(&file, entry, spot, &mut placed.warnings);
         temporary.publish(self.overwrite)?;

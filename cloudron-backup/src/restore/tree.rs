@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,11 @@ impl Spot<'_> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = openat(self.folder, &self.name, flags, Mode::empty());
         opened.map(File::from).map_err(|e| self.error(e))
+    }
+
+    /// A path to it through the open folder, whatever its own path leads to by now.
+    pub(super) fn by_folder(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.folder.as_raw_fd().to_string()).join(&self.name)
     }
 
     pub(super) fn error(&self, error: impl Into<std::io::Error>) -> Error {

@@ -67,7 +67,7 @@ pub(super) fn all(
         work.further_names()?;
     }
     work.folders()?;
-    work.sync();
+    work.sync()?;
     work.task.finish();
     Ok(work.report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -240,15 +240,14 @@ impl Work<'_> {
     }
 
     /// Makes what was written survive a power cut.
-    fn sync(&self) {
+    fn sync(&self) -> Result<()> {
         for anchor in &self.places.anchors {
             // An anchor below which nothing went does not exist.
-            if let Ok(folder) = std::fs::File::open(anchor)
-                && let Err(e) = rustix::fs::syncfs(&folder)
-            {
-                self.progress.warn(format!("{}: {e}", anchor.display()));
+            if let Ok(folder) = std::fs::File::open(anchor) {
+                rustix::fs::syncfs(&folder).map_err(|e| Error::io(anchor, e.into()))?;
             }
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,54 @@
+//! Manifests whose summary is not there yet, noted on this machine, so that the next run removes one that a run
+//! left behind when it died.
+
+use std::path::{Path, PathBuf};
+
+use cloudron_core::BackupId;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::bridge::Blocking;
+use crate::files::temporary;
+use crate::layout;
+
+const PREFIX: &str = "pending-";
+
+/// A note that a manifest is being stored. Its run is alive as long as the note is open.
+pub(super) struct Pending {
+    note: PathBuf,
+    _open: std::fs::File,
+}
+
+impl Pending {
+    /// Makes a note. Without one, a manifest that is left behind stays until a prune.
+    pub(super) fn note(dir: &Path, id: &BackupId) -> Option<Self> {
+        // Renamed once it is locked: under its name it is never without a lock while its run lives.
+        let (temporary, file) = temporary::create(dir).ok()?;
+        let note = dir.join(format!("{PREFIX}{}-{id}", temporary::mark()));
+        match renameat_with(CWD, &temporary, CWD, &note, RenameFlags::NOREPLACE) {
+            Ok(()) => Some(Self { note, _open: file }),
+            Err(_) => {
+                let _ = std::fs::remove_file(&temporary);
+                None
+            }
+        }
+    }
+
+    /// Takes it back, right before the summary is stored: from then on the manifest may be needed.
+    pub(super) fn take_back(self) {
+        let _ = std::fs::remove_file(&self.note);
+    }
+}
+
+/// Removes the manifests of runs that died before they stored a summary. A store that refuses keeps them.
+pub(super) fn settle(store: &Blocking, dir: &Path) {
+    let own = format!("{PREFIX}{}-", temporary::mark());
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|n| n.strip_prefix(&own)).and_then(|id| id.parse::<BackupId>().ok());
+        let Some(id) = id.filter(|_| temporary::is_abandoned(&entry.path())) else { continue };
+        if let Ok(None) = store.head(&layout::summary(&id)) {
+            let _ = store.delete(&layout::manifest(&id));
+        }
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
