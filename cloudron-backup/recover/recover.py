@@ -415,6 +415,8 @@ def main():
         config = json.load(file)
     if config.get("format") != "cloudron-backup" or config.get("version") != 1:
         stop("cloudron-backup.json has a format that this program does not know")
+    if "encryption" in config:
+        stop(f"this repository is encrypted by {config['encryption']!r}, and opens with the program that made it only")
     backup = find(sys.argv[1])
     with open(os.path.join(REPO, "snapshots", backup + ".json")) as file:
         summary = json.load(file)

@@ -80,6 +80,10 @@ cloudron_core::codes! {
     REPOSITORY_OTHER = ("repository-other", Denied,
         "The keys that the writer holds belong to another repository than the one at this address. Check the \
          address, or set the backup up anew.");
+    /// The objects of the repository are not plain age files, or not of that kind.
+    REPOSITORY_LAYER = ("repository-layer", Usage,
+        "The repository was made by a program that encrypts it in its own way, on top of age or instead of it, and \
+         only that program opens it. The message names the layer that its description asks for.");
     /// A backup key that is too easy to guess.
     BACKUP_KEY_WEAK = ("backup-key-weak", Usage,
         "A backup key is one line of text of 12 characters at least, without control characters. Leave the option \

@@ -18,7 +18,6 @@ use sha2::{Digest, Sha256};
 
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkNamer;
-use crate::encrypt::{AgeIdentities, AgeRecipients};
 use crate::files::exclude::Excludes;
 use crate::index::{Index, Packs};
 use crate::keys::WriterKeys;
@@ -118,8 +117,8 @@ pub(crate) fn path_bytes(path: &Path) -> &[u8] {
 /// was in it is stored again.
 fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
     let packs = Packs::list(context.store, false)?;
-    let key = AgeIdentities::parse([&context.keys.index_identity])?;
-    let index = Index::load(context.store, &key, cache, &packs, context.stop)?;
+    let key = context.config.index_decryptor(&context.keys.index_identity)?;
+    let index = Index::load(context.store, &*key, cache, &packs, context.stop)?;
     for (object, error) in &index.unusable {
         let text = format!("{object} cannot be used, what it lists is stored again where needed: {error}");
         context.progress.warn(text);
@@ -141,9 +140,7 @@ fn write_all(
     index: &Index,
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
-    let data = AgeRecipients::parse(&context.config.recipients.data)?;
-    let for_index = context.config.recipients.data.iter().chain(&context.config.recipients.index);
-    let for_index = AgeRecipients::parse(for_index)?;
+    let (data, for_index) = (context.config.data_encryptor()?, context.config.index_encryptor()?);
     let header = Header {
         manifest: crate::manifest::VERSION,
         id: context.request.id.to_string(),
@@ -153,13 +150,13 @@ fn write_all(
     let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
     crate::files::temporary::sweep(&scratch);
     crate::files::temporary::sweep(&scratch.join("index"));
-    let manifest = ManifestWriter::new(&scratch, &data, &header)?;
+    let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
     let old = cache_dir.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
     let new = cache_dir.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
     let namer = ChunkNamer::new(context.keys.chunk_key()?);
     let task = context.progress.task("Backing up", Unit::Bytes, None);
 
-    let (written, added) = pipeline::with(context.store, &data, &for_index, |uploads| {
+    let (written, added) = pipeline::with(context.store, &*data, &*for_index, |uploads| {
         let mut writer = Writer {
             chunking: context.config.chunker,
             namer,

@@ -1,6 +1,7 @@
 //! How objects are sealed and opened.
 
 mod age;
+mod layer;
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
@@ -8,6 +9,7 @@ use std::io::{Read, Write};
 use cloudron_core::{Error, Result};
 
 pub use self::age::{AgeIdentities, AgePassphrase, AgeRecipients};
+pub use self::layer::EncryptionLayer;
 use crate::codes;
 
 /// A writer that must be finished: what was written is complete only after that.

@@ -1,6 +1,7 @@
 //! The object `cloudron-backup.json`, which describes the repository.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cloudron_core::{Error, Result, random};
 use ed25519_dalek::VerifyingKey;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::sign;
 use crate::chunk::cut::Chunking;
 use crate::codes;
+use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
 use crate::layout;
 
@@ -29,7 +31,7 @@ pub(crate) struct Recipients {
 }
 
 /// The description of a repository. It holds no secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Config {
     format: String,
     version: u32,
@@ -42,6 +44,11 @@ pub(crate) struct Config {
     /// The SHA-256 of the files that say how to restore without this program, in hex, by name.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
+    /// The name of the layer that seals objects in another way than as plain age files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<String>,
+    #[serde(skip)]
+    pub(crate) layer: Option<Arc<dyn EncryptionLayer>>,
     /// The object as it is stored, of which the signature is checked.
     #[serde(skip)]
     object: Vec<u8>,
@@ -49,7 +56,11 @@ pub(crate) struct Config {
 
 impl Config {
     /// A new repository of that identity.
-    pub(crate) fn new(keys: &WriterKeys, files: &[(&str, &[u8])]) -> Result<Self> {
+    pub(crate) fn new(
+        keys: &WriterKeys,
+        files: &[(&str, &[u8])],
+        layer: Option<Arc<dyn EncryptionLayer>>,
+    ) -> Result<Self> {
         let mut config = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -62,6 +73,8 @@ impl Config {
             signing_keys: vec![keys.verifying_key()?],
             chunker: Chunking::default(),
             files: files.iter().map(|(n, c)| (n.to_string(), layout::object_id(c))).collect(),
+            encryption: layer.as_ref().map(|l| l.name().to_owned()),
+            layer,
             object: Vec::new(),
         };
         config.object = sign::signed_json(&config, SIGNED, &keys.signing_key()?);

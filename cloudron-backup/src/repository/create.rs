@@ -7,6 +7,7 @@ use cloudron_core::{Error, Result, Secret};
 
 use super::InitOptions;
 use super::config::Config;
+use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, check_backup_key, object};
 use crate::store::{BackupStore, blocking};
 use crate::{codes, layout};
@@ -18,6 +19,7 @@ pub(super) async fn init(
     store: &Arc<dyn BackupStore>,
     backup_key: &Secret,
     options: &InitOptions,
+    layer: Option<Arc<dyn EncryptionLayer>>,
 ) -> Result<(Config, Identity)> {
     check_backup_key(backup_key)?;
     if store.head(layout::CONFIG).await?.is_some() {
@@ -26,7 +28,7 @@ pub(super) async fn init(
     let identity = Identity::generate();
     let keys = identity.writer_keys();
     let recover = [(layout::RECOVER_MD, RECOVER_MD.as_bytes()), (layout::RECOVER_PY, RECOVER_PY.as_bytes())];
-    let config = Config::new(&keys, &recover)?;
+    let config = Config::new(&keys, &recover, layer)?;
     let work_factor = object::work_factor(backup_key, options.work_factor);
     let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
     let wrapped =

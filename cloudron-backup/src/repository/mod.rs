@@ -8,6 +8,7 @@ mod keys;
 mod read;
 mod report;
 mod request;
+mod sealing;
 mod sign;
 pub(crate) mod summary;
 mod upkeep;
@@ -29,6 +30,7 @@ pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source}
 pub use summary::{ManifestRef, SnapshotList, SourceRef, Summary};
 
 use crate::bridge::on_thread;
+use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
 use crate::store::BackupStore;
 use crate::{codes, layout};
@@ -52,7 +54,29 @@ impl Repository {
         backup_key: &Secret,
         options: InitOptions,
     ) -> Result<(Self, Identity)> {
-        let (config, identity) = create::init(&store, backup_key, &options)
+        Self::create(store, backup_key, options, None).await
+    }
+
+    /// The same with another encryption than plain age: see [`EncryptionLayer`].
+    ///
+    /// # Errors
+    /// As [`init`](Self::init).
+    pub async fn init_with_layer(
+        store: Arc<dyn BackupStore>,
+        backup_key: &Secret,
+        options: InitOptions,
+        layer: Arc<dyn EncryptionLayer>,
+    ) -> Result<(Self, Identity)> {
+        Self::create(store, backup_key, options, Some(layer)).await
+    }
+
+    async fn create(
+        store: Arc<dyn BackupStore>,
+        backup_key: &Secret,
+        options: InitOptions,
+        layer: Option<Arc<dyn EncryptionLayer>>,
+    ) -> Result<(Self, Identity)> {
+        let (config, identity) = create::init(&store, backup_key, &options, layer)
             .await
             .doing(|| format!("making a backup repository in {}", store.url()))?;
         Ok((Self { store, config: Arc::new(config), cache_dir: None }, identity))
@@ -61,8 +85,24 @@ impl Repository {
     /// Opens a repository without any key: enough to list, to make backups and to check objects.
     ///
     /// # Errors
-    /// `repository-missing`, `repository-corrupt`, `repository-newer`; what the store reports.
+    /// `repository-missing`, `repository-corrupt`, `repository-newer`; `repository-layer` for one that is not
+    /// plain age; what the store reports.
     pub async fn open(store: Arc<dyn BackupStore>) -> Result<Self> {
+        Self::load(store, None).await
+    }
+
+    /// Opens a repository of which the objects are sealed in another way: see [`EncryptionLayer`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `repository-layer` when it was made with another layer.
+    pub async fn open_with_layer(
+        store: Arc<dyn BackupStore>,
+        layer: Arc<dyn EncryptionLayer>,
+    ) -> Result<Self> {
+        Self::load(store, Some(layer)).await
+    }
+
+    async fn load(store: Arc<dyn BackupStore>, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
         let content = match store.get(layout::CONFIG).await {
             Ok(content) => content,
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
@@ -71,7 +111,8 @@ impl Repository {
             }
             Err(e) => return Err(e),
         };
-        let config = Config::parse(&content).doing(|| format!("opening {}", store.url()))?;
+        let config = Config::parse(&content).and_then(|c| c.with_layer(layer));
+        let config = config.doing(|| format!("opening {}", store.url()))?;
         Ok(Self { store, config: Arc::new(config), cache_dir: None })
     }
 

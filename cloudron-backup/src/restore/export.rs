@@ -27,7 +27,7 @@ pub(crate) fn run<W: Write>(
     stop: &Stop,
 ) -> Result<W> {
     let backup = Backup::open(store, config, identity, id, stop)?;
-    let index = load_index(store, identity, progress, stop)?;
+    let index = load_index(store, config, identity, progress, stop)?;
     let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
     let task = progress.task("Exporting", Unit::Bytes, Some(backup.summary.bytes));
     let mut tar = Builder::new(output);

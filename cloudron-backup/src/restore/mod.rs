@@ -9,12 +9,13 @@ mod tree;
 mod write;
 
 use std::fs::File;
+use std::sync::Arc;
 
 use cloudron_core::{BackupId, Error, Progress, Result};
 
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkNamer;
-use crate::encrypt::AgeIdentities;
+use crate::encrypt::Decryptor;
 use crate::index::{Index, Packs};
 use crate::keys::Identity;
 use crate::manifest::{ManifestReader, fetch};
@@ -27,7 +28,7 @@ use crate::{codes, layout};
 pub(crate) struct Backup {
     pub(crate) summary: Summary,
     manifest: File,
-    key: AgeIdentities,
+    key: Arc<dyn Decryptor>,
 }
 
 impl Backup {
@@ -52,7 +53,7 @@ impl Backup {
         let summary = Summary::parse(&content)?;
         summary.check_place(id.as_str(), &config.id)?;
         let manifest = fetch(store, id, &summary.manifest, stop)?;
-        let key = AgeIdentities::parse([&identity.to_secret()])?;
+        let key = config.owner_decryptor(identity)?;
         let backup = Self { summary, manifest, key };
         let reader = backup.entries()?;
         let header = reader.header();
@@ -66,23 +67,24 @@ impl Backup {
 
     /// The entries from the first one on.
     pub(crate) fn entries(&self) -> Result<ManifestReader<'_>> {
-        ManifestReader::new(&self.manifest, &self.key)
+        ManifestReader::new(&self.manifest, &*self.key)
     }
 
-    pub(crate) fn key(&self) -> &AgeIdentities {
-        &self.key
+    pub(crate) fn key(&self) -> &dyn Decryptor {
+        &*self.key
     }
 }
 
 /// The index as the owner of the repository reads it. What cannot be used is warned of.
 pub(crate) fn load_index(
     store: &Blocking,
+    config: &Config,
     identity: &Identity,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Index> {
-    let key = AgeIdentities::parse([&identity.to_secret()])?;
-    let index = Index::load(store, &key, None, &Packs::list(store, true)?, stop)?;
+    let key = config.owner_decryptor(identity)?;
+    let index = Index::load(store, &*key, None, &Packs::list(store, true)?, stop)?;
     for (object, error) in &index.unusable {
         progress.warn(format!("{object} cannot be used: {error}"));
     }
@@ -107,7 +109,7 @@ pub(crate) fn run(
     let backup = Backup::open(store, config, identity, id, stop)?;
     let places = place::Places::new(request, &backup.entries()?.header().sources)?;
     conflicts::check(&backup, &places, request, progress, stop)?;
-    let index = load_index(store, identity, progress, stop)?;
+    let index = load_index(store, config, identity, progress, stop)?;
     let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
     write::all(&backup, &places, request, &chunks, progress, stop)
 }

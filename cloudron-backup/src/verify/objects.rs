@@ -7,7 +7,6 @@ use cloudron_core::{Error, Result, Unit};
 use super::Check;
 use crate::chunk::ChunkId;
 use crate::chunk::frame::unframe;
-use crate::encrypt::AgeIdentities;
 use crate::index::{Index, Location, Packs};
 use crate::repository::VerifyDepth;
 use crate::repository::config::Config;
@@ -95,9 +94,9 @@ impl Check<'_> {
     /// The index, if there is the identity to read it.
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
-            let key = AgeIdentities::parse([&identity.to_secret()])?;
+            let key = self.config.owner_decryptor(identity)?;
             let packs = Packs::list(self.store, true)?;
-            let index = Index::load(self.store, &key, None, &packs, self.stop)?;
+            let index = Index::load(self.store, &*key, None, &packs, self.stop)?;
             self.report.objects += self.store.list(layout::INDEX)?.len() as u64;
             for (object, error) in &index.unusable {
                 self.problem(object, error);
@@ -186,9 +185,9 @@ impl Check<'_> {
         bad: &mut BadPacks,
     ) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
-        let age = AgeIdentities::parse([&identity.to_secret()])?;
+        let opener = self.config.owner_decryptor(identity)?;
         let namer = crate::restore::namer(identity)?;
-        let plain = match pack::open_checked(content, &age) {
+        let plain = match pack::open_checked(content, &*opener) {
             Ok(plain) => plain,
             Err(e) => {
                 let problem = self.problem(key, e);

@@ -1,0 +1,58 @@
+//! With what the objects of a repository are sealed and opened.
+
+use std::sync::Arc;
+
+use cloudron_core::{Error, Result, Secret};
+
+use super::config::Config;
+use crate::codes;
+use crate::encrypt::{AgeIdentities, AgeRecipients, Decryptor, EncryptionLayer, Encryptor};
+use crate::keys::Identity;
+
+impl Config {
+    fn encryptor(&self, age: AgeRecipients) -> Arc<dyn Encryptor> {
+        let age = Arc::new(age);
+        self.layer.as_ref().map_or(age.clone(), |layer| layer.encryptor(age))
+    }
+
+    fn decryptor(&self, key: &Secret) -> Result<Arc<dyn Decryptor>> {
+        let age = Arc::new(AgeIdentities::parse([key])?);
+        Ok(self.layer.as_ref().map_or(age.clone(), |layer| layer.decryptor(age)))
+    }
+
+    /// Seals packs and manifests.
+    pub(crate) fn data_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
+        Ok(self.encryptor(AgeRecipients::parse(&self.recipients.data)?))
+    }
+
+    /// Seals index objects.
+    pub(crate) fn index_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
+        let all = self.recipients.data.iter().chain(&self.recipients.index);
+        Ok(self.encryptor(AgeRecipients::parse(all)?))
+    }
+
+    /// Opens everything.
+    pub(crate) fn owner_decryptor(&self, identity: &Identity) -> Result<Arc<dyn Decryptor>> {
+        self.decryptor(&identity.to_secret())
+    }
+
+    /// Opens index objects, with the writer's index identity.
+    pub(crate) fn index_decryptor(&self, index_identity: &Secret) -> Result<Arc<dyn Decryptor>> {
+        self.decryptor(index_identity)
+    }
+
+    /// Takes the layer that the repository was made with.
+    ///
+    /// # Errors
+    /// `repository-layer` for another one, for none where one is needed, and for one where none is.
+    pub(crate) fn with_layer(mut self, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
+        let (needed, given) = (self.encryption.as_deref(), layer.as_ref().map(|l| l.name()));
+        if needed == given {
+            self.layer = layer;
+            return Ok(self);
+        }
+        let name = |layer: Option<&str>| layer.map_or("plain age".to_owned(), |l| format!("{l:?}"));
+        let text = format!("the repository is encrypted with {}, not with {}", name(needed), name(given));
+        Err(Error::new(&codes::REPOSITORY_LAYER, text))
+    }
+}
