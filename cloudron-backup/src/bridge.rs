@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cloudron_core::{Cancel, Error, Result};
 use tokio::runtime::Handle;
 
-use crate::store::{BackupStore, ObjectMeta, blocking};
+use crate::store::{BackupStore, ObjectMeta, Thaw, blocking};
 
 /// A store whose calls block. Never used on the runtime's own threads.
 #[derive(Debug, Clone)]
@@ -54,6 +54,10 @@ impl Blocking {
 
     pub(crate) fn delete(&self, key: &str) -> Result<()> {
         self.run(self.store.delete(key))
+    }
+
+    pub(crate) fn thaw(&self, key: &str, days: u32) -> Result<Thaw> {
+        self.run(self.store.thaw(key, days))
     }
 
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {

@@ -1,6 +1,6 @@
 //! The index: which chunk is in which pack, and where.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
@@ -44,6 +44,8 @@ pub(crate) struct Location {
 #[derive(Debug, Default)]
 pub(crate) struct Packs {
     sizes: HashMap<String, u64>,
+    /// The keys of those that are in an archive.
+    archived: HashSet<String>,
     keep_lost: bool,
 }
 
@@ -52,8 +54,10 @@ impl Packs {
     /// name the pack; without it they count as unknown, and a writer stores them again.
     pub(crate) fn list(store: &Blocking, keep_lost: bool) -> Result<Self> {
         let named = |o: crate::store::ObjectMeta| Some((layout::id_of(&o.key)?.to_owned(), o.size));
-        let sizes = store.list(layout::PACKS)?.into_iter().filter_map(named).collect();
-        Ok(Self { sizes, keep_lost })
+        let listed = store.list(layout::PACKS)?;
+        let archived = listed.iter().filter(|o| o.archived).map(|o| o.key.clone()).collect();
+        let sizes = listed.into_iter().filter_map(named).collect();
+        Ok(Self { sizes, archived, keep_lost })
     }
 
     /// Whether a pack is there with the size that it must have.
@@ -72,6 +76,8 @@ pub(crate) struct Index {
     /// The packs: id and size of the object.
     pub(crate) packs: Vec<(ChunkId, u64)>,
     chunks: HashMap<ChunkId, Location>,
+    /// The keys of packs that are in an archive.
+    pub(crate) archived: HashSet<String>,
     /// The objects that could not be used: key and reason.
     pub(crate) unusable: Vec<(String, Error)>,
 }
@@ -110,7 +116,7 @@ impl Index {
         packs: &Packs,
         stop: &Stop,
     ) -> Result<Self> {
-        let mut index = Self::default();
+        let mut index = Self { archived: packs.archived.clone(), ..Self::default() };
         let mut lost = Vec::new();
         for object in store.list(layout::INDEX)? {
             stop.check()?;

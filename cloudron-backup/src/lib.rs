@@ -47,6 +47,7 @@ mod copy;
 pub mod encrypt;
 mod files;
 pub mod fs;
+mod guard;
 mod index;
 pub mod keys;
 mod layout;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cloudron_core::{Error, Result, Secret};
+use cloudron_core::{Error, Progress, Result, Secret};
 
 use super::InitOptions;
 use super::config::Config;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, check_backup_key, object};
 use crate::store::{BackupStore, blocking};
-use crate::{codes, layout};
+use crate::{codes, guard, layout};
 
 const RECOVER_MD: &str = include_str!("../../recover/RECOVER.md");
 const RECOVER_PY: &str = include_str!("../../recover/recover.py");
@@ -25,6 +25,7 @@ pub(super) async fn init(
     if store.head(layout::CONFIG).await?.is_some() {
         return Err(exists(store));
     }
+    guard::check_rules(&**store, &Progress::none()).await?;
     let identity = Identity::generate();
     let keys = identity.writer_keys();
     let recover = [(layout::RECOVER_MD, RECOVER_MD.as_bytes()), (layout::RECOVER_PY, RECOVER_PY.as_bytes())];
@@ -39,9 +40,15 @@ pub(super) async fn init(
         store.put(name, &Bytes::from_static(content)).await?;
     }
     // The repository exists once this object does, and whoever writes it has made it.
-    if !store.put_new(layout::CONFIG, &Bytes::copy_from_slice(config.object())).await? {
+    let description = Bytes::copy_from_slice(config.object());
+    if !store.put_new(layout::CONFIG, &description).await? {
         store.delete(&key).await?;
         return Err(exists(store));
+    }
+    if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
+        store.delete(layout::CONFIG).await?;
+        store.delete(&key).await?;
+        return Err(e);
     }
     // What runs that died before this point left behind opens nothing.
     for other in store.list(layout::KEYS).await?.into_iter().filter(|o| o.key != key) {

@@ -192,6 +192,7 @@ impl Repository {
     ) -> Result<Summary> {
         let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
         let doing = format!("making the backup {}", request.id);
+        crate::guard::check_rules(&*self.store, &progress).await.doing(|| doing.clone())?;
         on_thread(&self.store, cancel, move |store, stop| {
             crate::backup::run(store, &config, &keys, &request, &progress, stop)
         })

@@ -1,6 +1,7 @@
 //! What is asked of a repository.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cloudron_core::BackupId;
 
@@ -88,6 +89,11 @@ pub struct RestoreRequest {
     pub overwrite: bool,
     /// Owners by number only. Otherwise by name where the machine knows the name.
     pub numeric_owner: bool,
+    /// For how many days objects that are in an archive can be read once they were asked for.
+    pub thaw_days: u32,
+    /// How long to wait for such objects. With none, the restore ends with `object-archived` once it asked for
+    /// all that it needs, and goes on when it is run again.
+    pub thaw_wait: Option<Duration>,
 }
 
 impl RestoreRequest {
@@ -99,6 +105,8 @@ impl RestoreRequest {
             only: Vec::new(),
             overwrite: false,
             numeric_owner: false,
+            thaw_days: 7,
+            thaw_wait: None,
         }
     }
 

@@ -5,6 +5,7 @@ mod conflicts;
 pub(crate) mod export;
 mod file;
 mod place;
+mod thaw;
 mod tree;
 mod write;
 
@@ -106,10 +107,24 @@ pub(crate) fn run(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<RestoreReport> {
-    let backup = Backup::open(store, config, identity, id, stop)?;
+    let ask = thaw::Ask { store, request, progress, stop };
+    let backup = match Backup::open(store, config, identity, id, stop) {
+        Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
+            thaw::first_objects(id, &ask)?;
+            Backup::open(store, config, identity, id, stop)?
+        }
+        opened => opened?,
+    };
     let places = place::Places::new(request, &backup.entries()?.header().sources)?;
     conflicts::check(&backup, &places, request, progress, stop)?;
-    let index = load_index(store, config, identity, progress, stop)?;
+    let index = match load_index(store, config, identity, progress, stop) {
+        Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
+            thaw::first_objects(id, &ask)?;
+            load_index(store, config, identity, progress, stop)?
+        }
+        loaded => loaded?,
+    };
+    thaw::packs(&backup, &places, &index, &ask)?;
     let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
     write::all(&backup, &places, request, &chunks, progress, stop)
 }

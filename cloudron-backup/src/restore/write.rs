@@ -253,5 +253,6 @@ impl Work<'_> {
 
 /// Whether an error stops the whole restore: it would meet every file, or somebody asked for it.
 fn is_fatal(error: &Error) -> bool {
-    error.kind() == ErrorKind::Interrupted || error.is(&cloudron_core::codes::NO_SPACE)
+    let everywhere = [ErrorKind::Interrupted, ErrorKind::Unavailable, ErrorKind::Partial];
+    everywhere.contains(&error.kind()) || error.is(&cloudron_core::codes::NO_SPACE)
 }

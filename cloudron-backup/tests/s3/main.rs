@@ -3,5 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod failing;
+mod fake;
+mod keeping;
 mod moto;
 mod on_moto;

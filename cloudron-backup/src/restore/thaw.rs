@@ -1,0 +1,122 @@
+//! Getting objects out of an archive before a restore reads them.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use cloudron_core::{BackupId, Error, Progress, Result, Unit};
+
+use super::Backup;
+use super::place::Places;
+use crate::bridge::{Blocking, Stop};
+use crate::index::Index;
+use crate::manifest::Extent;
+use crate::repository::RestoreRequest;
+use crate::store::Thaw;
+use crate::{codes, layout};
+
+/// Asks for the archived packs that hold what is restored, so that nothing is written before all can be read.
+pub(super) fn packs(backup: &Backup, places: &Places, index: &Index, ask: &Ask<'_>) -> Result<()> {
+    if index.archived.is_empty() {
+        return Ok(());
+    }
+    let mut needed = BTreeSet::new();
+    let mut entries = backup.entries()?;
+    while let Some(entry) = entries.next()? {
+        ask.stop.check()?;
+        if !places.wants(&entry.path()) {
+            continue;
+        }
+        for extent in &entry.extents {
+            if let Extent::Data { chunk, .. } = extent
+                && let Some(location) = index.get(chunk)
+            {
+                needed.insert(location.pack);
+            }
+        }
+    }
+    let packs = needed.into_iter().filter_map(|n| index.packs.get(n as usize));
+    let archived = packs.map(|(pack, _)| layout::pack(pack)).filter(|key| index.archived.contains(key));
+    ask.for_all(archived.collect())
+}
+
+/// Asks for what must be read before it is known which packs are needed: the manifest and the index.
+pub(super) fn first_objects(id: &BackupId, ask: &Ask<'_>) -> Result<()> {
+    let mut keys = vec![layout::summary(id), layout::manifest(id)];
+    let index = ask.store.list(layout::INDEX)?;
+    keys.extend(index.into_iter().filter(|o| o.archived).map(|o| o.key));
+    ask.for_all(keys)
+}
+
+/// How archived objects are asked for.
+pub(super) struct Ask<'a> {
+    pub(super) store: &'a Blocking,
+    pub(super) request: &'a RestoreRequest,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a Stop,
+}
+
+impl Ask<'_> {
+    /// Asks for all of them, and waits as long as the request says.
+    ///
+    /// # Errors
+    /// `object-archived` when some cannot be read yet.
+    fn for_all(&self, keys: Vec<String>) -> Result<()> {
+        let count = keys.len();
+        let mut left = self.still_archived(keys)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (start, longest) = (Instant::now(), self.request.thaw_wait.unwrap_or_default());
+        let task = self.progress.task("Waiting for the archive", Unit::Items, Some(count as u64));
+        task.advance((count - left.len()) as u64);
+        let pause = (longest / 100).clamp(Duration::from_millis(20), Duration::from_secs(300));
+        while !left.is_empty() && start.elapsed() < longest {
+            self.pause(pause)?;
+            let before = left.len();
+            left = self.still_archived(left)?;
+            task.advance((before - left.len()) as u64);
+        }
+        task.finish();
+        match left.len() {
+            0 => Ok(()),
+            waiting => Err(self.come_back(waiting)),
+        }
+    }
+
+    fn still_archived(&self, keys: Vec<String>) -> Result<Vec<String>> {
+        let mut left = Vec::new();
+        for key in keys {
+            self.stop.check()?;
+            match self.store.thaw(&key, self.request.thaw_days) {
+                Ok(Thaw::Ready) => {}
+                Ok(Thaw::Underway) => left.push(key),
+                // The restore says what lacks because of it.
+                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(left)
+    }
+
+    fn pause(&self, length: Duration) -> Result<()> {
+        let end = Instant::now() + length;
+        while Instant::now() < end {
+            self.stop.check()?;
+            std::thread::sleep(Duration::from_millis(200).min(length));
+        }
+        Ok(())
+    }
+
+    fn come_back(&self, waiting: usize) -> Error {
+        let text = format!(
+            "{waiting} objects that the backup needs are in an archive of {} and were asked for; nothing is \
+             written yet",
+            self.store.url()
+        );
+        Error::new(&codes::OBJECT_ARCHIVED, text).retryable(true).with_hint(format!(
+            "run the same restore again in some hours (the cheapest way takes two days); what was asked for can \
+             be read for {} days",
+            self.request.thaw_days
+        ))
+    }
+}
