@@ -110,7 +110,7 @@ pub(crate) async fn main() -> Result<()> {
     let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
     let layer = Arc::new(Masked { secret: Secret::new("a secret of one's own") });
     // Work factor 2 is for an example: leave it out for a backup key that is worth something.
-    let options = InitOptions { work_factor: Some(2), ..InitOptions::default() };
+    let options = InitOptions { work_factor: Some(2) };
     let backup_key = Secret::new("correct horse battery staple");
     Repository::init_with_layer(store.clone(), &backup_key, options, layer.clone()).await?;
 

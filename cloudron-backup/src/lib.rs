@@ -55,6 +55,7 @@ pub mod lifecycle;
 mod manifest;
 pub mod memory;
 mod pack;
+mod plan;
 pub mod prune;
 mod reading;
 pub mod repository;
@@ -70,8 +71,9 @@ pub use keys::{Identity, Unlock, WriterKeys, generate_backup_key};
 pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
-    BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry, FileKind,
-    FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, Repository, RestoreReport,
-    RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, VerifyDepth, VerifyReport,
+    BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
+    FileKind, FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, PlannedFile,
+    Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, VerifyDepth,
+    VerifyReport,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};

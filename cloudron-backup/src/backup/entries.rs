@@ -22,6 +22,7 @@ use crate::files::owners::Owners;
 use crate::files::xattrs;
 use crate::index::Index;
 use crate::manifest::{Entry, Extent, Kind, ManifestWriter};
+use crate::repository::ReadHook;
 
 /// So many entries wait for a run at most.
 const MAX_WAITING: usize = 4096;
@@ -79,6 +80,7 @@ pub(super) struct Writer<'a> {
     pub(super) progress: &'a Progress,
     pub(super) task: &'a Task,
     pub(super) buffer: Vec<u8>,
+    pub(super) on_read: Option<&'a ReadHook>,
 }
 
 /// What is left when everything was taken.
@@ -226,6 +228,9 @@ impl Writer<'_> {
             Ok(read) => read,
             Err(e) => return self.unreadable(path, e),
         };
+        if let Some(hook) = self.on_read {
+            hook.read(std::path::Path::new(OsStr::from_bytes(path)), meta.size);
+        }
         if !steady {
             let text =
                 format!("{} changed while it was read; it is in the backup as it was seen", show(path));

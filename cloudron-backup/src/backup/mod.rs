@@ -174,6 +174,7 @@ fn write_all(
             progress: context.progress,
             task: &task,
             buffer: vec![0; 256 << 10],
+            on_read: context.request.on_read.as_ref(),
         };
         writer.counts.failed(context.request.sources.len().saturating_sub(sources.len()) as u64);
         let excludes = Excludes::new(&context.request.excludes);
@@ -189,8 +190,8 @@ fn write_all(
 /// Folders of this program's own that must not be in the backup: the repository, the cache.
 fn own_folders(context: &Context<'_>) -> Vec<PathBuf> {
     let store = context.store.url().strip_prefix("file://").map(PathBuf::from);
-    let folders = [store, context.request.cache_dir.clone()];
-    folders.into_iter().flatten().filter_map(|f| f.canonicalize().ok()).collect()
+    let folders = [store, context.request.cache_dir.clone()].into_iter().flatten();
+    folders.chain(context.request.also_skip.iter().cloned()).filter_map(|f| f.canonicalize().ok()).collect()
 }
 
 /// Stores the manifest and, last of all, the summary that makes the backup listed.

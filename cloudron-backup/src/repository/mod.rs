@@ -5,6 +5,7 @@ mod create;
 mod entry;
 pub(crate) mod filter;
 mod keys;
+mod plan;
 mod read;
 mod report;
 mod request;
@@ -22,6 +23,8 @@ use config::Config;
 pub use entry::{FileEntry, FileKind};
 pub use filter::SnapshotFilter;
 pub use keys::{KeyInfo, KeyKind, PaperKey};
+pub(crate) use plan::ReadHook;
+pub use plan::{BackupPlan, PlannedFile};
 pub use read::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport, Skipped};
 pub use report::{
     CompareReport, CopyReport, Difference, Failure, Problem, RestoreReport, VerifyDepth, VerifyReport,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use cloudron_core::BackupId;
 
+use super::plan::ReadHook;
+
 /// How a repository is made.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
@@ -50,13 +52,18 @@ pub struct BackupRequest {
     /// A folder of the caller's for what makes the next backup fast. It keeps a listing of the files in
     /// clear, mode 0600. Losing it costs time only.
     pub cache_dir: Option<PathBuf>,
+    /// Further folders of the program's own, that must not be in the backup.
+    pub(crate) also_skip: Vec<PathBuf>,
+    /// Told of every file that is read.
+    pub(crate) on_read: Option<ReadHook>,
 }
 
 impl BackupRequest {
     /// A backup of these folders, with nothing left out and no cache.
     pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
         let (host, fqdn) = (String::new(), String::new());
-        Self { id, sources, host, fqdn, tags: Vec::new(), excludes: Vec::new(), cache_dir: None }
+        let (tags, excludes, also_skip) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, sources, host, fqdn, tags, excludes, cache_dir: None, also_skip, on_read: None }
     }
 
     /// The same, with the folder for the cache.
