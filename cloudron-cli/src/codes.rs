@@ -47,7 +47,7 @@ cloudron_core::codes! {
         "The file or folder that the command should write exists already and would be overwritten. Choose \
          another name or remove it.");
     /// A backup was made, and something is missing from it.
-    BACKUP_INCOMPLETE = ("backup-incomplete", Partial,
+    FILES_LEFT_OUT = ("files-left-out", Partial,
         "The backup was made and can be restored, and some files or folders are not in it because they could not \
          be read. The warnings name them: give the program the right to read them, or leave them out with \
          --exclude.");

@@ -120,7 +120,7 @@ fn a_backup_that_lacks_files_says_so_and_can_be_restored() {
     let missing = home.run(&["backup", "create", "nowhere", "--store", "store"]);
     missing.failed(3, "source-missing", "nowhere");
     let partly = home.run(&["backup", "create", "files", "nowhere", "--store", "store"]);
-    partly.failed(9, "backup-incomplete", "nowhere");
+    partly.failed(9, "files-left-out", "nowhere");
     assert!(partly.stdout.starts_with("backup_"), "{}", partly.stdout);
     home.ok(&[
         "backup",

@@ -3,6 +3,7 @@
 mod error;
 mod progress;
 mod prompt;
+mod stream;
 mod table;
 
 use std::io::{IsTerminal, Write};
@@ -12,6 +13,7 @@ use cloudron_core::{Error, Progress, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use stream::printable;
 pub(crate) use table::{Table, ago, bytes};
 
 /// How the user wants data printed.

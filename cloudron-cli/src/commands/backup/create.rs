@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// The name of this computer in the list
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// A word by which to find the backup (repeatable)
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
 }
 
 /// So often a name that is taken is tried again: names carry the time to the second.
@@ -53,7 +56,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         return Ok(());
     }
     let text = format!("{} files or folders could not be read and are not in {}", summary.errors, summary.id);
-    Err(Error::new(&codes::BACKUP_INCOMPLETE, text).with_hint("the warnings above name them"))
+    Err(Error::new(&codes::FILES_LEFT_OUT, text).with_hint("the warnings above name them"))
 }
 
 async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {
@@ -65,6 +68,7 @@ async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary
         let id = BackupId::new(SystemTime::now(), &Version::current());
         let mut request = BackupRequest::new(id, sources.clone()).with_cache_dir(Dirs::from_env()?.cache());
         request.excludes.clone_from(&excludes);
+        request.tags.clone_from(&options.tag);
         request.host = options.host.clone().unwrap_or_else(host_name);
         match repository.backup(&keys, request, &out.progress(), &cancel).await {
             Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) && attempt < NAMES => {

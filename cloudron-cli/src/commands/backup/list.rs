@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use cloudron_backup::Summary;
 use cloudron_core::Result;
 
-use super::Place;
+use super::place::{Pick, Place};
 use crate::output::{Output, Table, ago, bytes};
 use crate::runtime::block_on;
 
@@ -18,10 +18,13 @@ The newest comes first. No key is needed, and what the list says is proved by a 
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    pick: Pick,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let mut list = block_on(|_| async { options.place.open().await?.snapshots().await })?;
+    let mut list =
+        block_on(|_| async { options.place.open().await?.snapshots_matching(&options.pick.filter()).await })?;
     for (key, problem) in &list.unreadable {
         out.warn(&format!("{key}: {problem}"));
     }
@@ -34,7 +37,7 @@ fn render(backups: &[Summary]) -> String {
         return "No backups have been made.".into();
     }
     let now = SystemTime::now();
-    let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Folders"]);
+    let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Tags", "Folders"]);
     for backup in backups {
         let folders: Vec<&str> = backup.sources.iter().map(|s| s.path.as_str()).collect();
         table.row([
@@ -44,6 +47,7 @@ fn render(backups: &[Summary]) -> String {
             backup.files.to_string(),
             bytes(backup.bytes),
             bytes(backup.added_bytes),
+            backup.tags.join(","),
             folders.join(" "),
         ]);
     }

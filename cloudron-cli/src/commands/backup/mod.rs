@@ -2,13 +2,17 @@
 
 mod copy;
 mod create;
+mod diff;
+mod find;
 mod init;
 mod key;
 mod list;
+mod ls;
 mod place;
 pub(crate) mod prune;
 mod repair;
 mod restore;
+mod show;
 pub(crate) mod verify;
 
 use clap::Subcommand;
@@ -26,6 +30,12 @@ pub(crate) enum Command {
     Create(create::Options),
     /// List the backups; needs no key
     List(list::Options),
+    /// Show the files in a backup
+    Ls(ls::Options),
+    /// Say which backups hold a file
+    Find(find::Options),
+    /// Say what changed between two backups
+    Diff(diff::Options),
     /// Bring files back
     Restore(restore::Options),
     /// Check that backups are whole
@@ -36,7 +46,7 @@ pub(crate) enum Command {
     Repair(repair::Options),
     /// Copy a repository as it is, encrypted
     Copy(copy::Options),
-    /// The keys of a repository, and what a machine needs to make backups
+    /// List, add, change and remove the keys of a repository
     #[command(subcommand, arg_required_else_help = true)]
     Key(key::Command),
 }
@@ -47,6 +57,9 @@ impl Command {
             Self::Init(options) => init::run(&options, out),
             Self::Create(options) => create::run(&options, out),
             Self::List(options) => list::run(&options, out),
+            Self::Ls(options) => ls::run(&options, out),
+            Self::Find(options) => find::run(&options, out),
+            Self::Diff(options) => diff::run(&options, out),
             Self::Restore(options) => restore::run(&options, out),
             Self::Verify(options) => verify::run(&options, out),
             Self::Prune(options) => prune::run(&options, out),

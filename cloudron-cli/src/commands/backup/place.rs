@@ -1,10 +1,11 @@
 //! Where a repository is, and what opens it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
-use cloudron_backup::{BackupStore, Identity, Repository, open_store_with};
+use cloudron_backup::{BackupStore, Identity, Repository, SnapshotFilter, open_store_with};
 use cloudron_core::{Result, Secret};
 
 use crate::output::Output;
@@ -84,10 +85,39 @@ impl Place {
     }
 }
 
+/// Which of the backups of several computers are meant.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which backups")]
+pub(crate) struct Pick {
+    /// Those of this computer
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Those of the server of this domain
+    #[arg(long, value_name = "DOMAIN")]
+    fqdn: Option<String>,
+    /// Those with this tag (repeatable: with all of them)
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Those that this path was backed up for
+    #[arg(long, value_name = "PATH")]
+    path: Option<PathBuf>,
+}
+
+impl Pick {
+    pub(crate) fn filter(&self) -> SnapshotFilter {
+        let mut filter = SnapshotFilter::all();
+        filter.host.clone_from(&self.host);
+        filter.fqdn.clone_from(&self.fqdn);
+        filter.tags.clone_from(&self.tag);
+        filter.path.clone_from(&self.path);
+        filter
+    }
+}
+
 /// The backup key, for commands that read backups.
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// The backup key; otherwise CLOUDRON_BACKUP_KEY_FILE, CLOUDRON_BACKUP_KEY, or a question
+    /// The backup key or a paper key; otherwise CLOUDRON_BACKUP_KEY_FILE, CLOUDRON_BACKUP_KEY, or a question
     #[arg(long, value_name = "SECRET")]
     pub backup_key: Option<String>,
 }

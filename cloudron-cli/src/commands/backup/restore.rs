@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cloudron_backup::{RestoreReport, RestoreRequest};
 use cloudron_core::{Cancel, Error, Result, codes};
 
-use super::place::{Key, Place};
+use super::place::{Key, Pick, Place};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     place: Place,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    pick: Pick,
     /// The folder to restore into
     #[arg(long, value_name = "DIR", required_unless_present = "original", conflicts_with = "original")]
     target: Option<PathBuf>,
@@ -57,7 +59,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
     let request = request(options)?;
     let (repository, identity) = options.key.unlock(&options.place, out).await?;
-    let id = repository.find(&options.id).await?.id;
+    let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
     let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
     if options.compare && report.is_complete() {
         repository

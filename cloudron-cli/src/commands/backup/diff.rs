@@ -1,0 +1,70 @@
+//! `cloudron backup diff`
+
+use std::path::PathBuf;
+
+use cloudron_backup::{Change, ChangeKind, DiffReport};
+use cloudron_core::Result;
+
+use super::place::{Key, Place};
+use crate::output::{Output, bytes, printable};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup diff backup_2026-11-23T03-00-00Z_v0.1.0 latest --store /mnt/disk/backups
+  cloudron backup diff ID1 ID2 /etc --store /mnt/disk/backups --output json
+
++ is new, - is gone, M has another content, m another mode, owner or time, T is of another type.")]
+pub(crate) struct Options {
+    /// The earlier backup
+    #[arg(value_name = "ID")]
+    before: String,
+    /// The later backup, or latest
+    #[arg(value_name = "ID2")]
+    after: String,
+    /// Only these paths and what is below them
+    #[arg(value_name = "PATH")]
+    only: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let stream = out.stream("changes");
+    let items = stream.clone();
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let before = repository.find(&options.before).await?.id;
+        let after = repository.find(&options.after).await?.id;
+        let each = move |change| items.item(&change, || line(&change));
+        repository.diff(&identity, (&before, &after), &options.only, each, &out.progress(), &cancel).await
+    })?;
+    stream.finish(&report, || render(&report))
+}
+
+fn line(change: &Change) -> String {
+    let mark = match change.kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Removed => '-',
+        ChangeKind::Content => 'M',
+        ChangeKind::Metadata => 'm',
+        ChangeKind::Type => 'T',
+    };
+    let entry = change.after.as_ref().or(change.before.as_ref());
+    format!("{mark} {}", entry.map(|e| printable(&e.path)).unwrap_or_default())
+}
+
+fn render(report: &DiffReport) -> String {
+    format!(
+        "{} added, {} removed, {} with another content, {} with other metadata, {} of another type; {} became {}\n",
+        report.added,
+        report.removed,
+        report.content,
+        report.metadata,
+        report.types,
+        bytes(report.bytes_before),
+        bytes(report.bytes_after)
+    )
+}

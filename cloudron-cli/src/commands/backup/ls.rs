@@ -1,0 +1,41 @@
+//! `cloudron backup ls`
+
+use std::path::PathBuf;
+
+use cloudron_core::Result;
+
+use super::place::{Key, Pick, Place};
+use super::show;
+use crate::output::{Output, bytes};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup ls latest --store /mnt/disk/backups
+  cloudron backup ls latest /home/me/thesis --store /mnt/disk/backups --output json")]
+pub(crate) struct Options {
+    /// The backup's id, or latest
+    #[arg(value_name = "ID", default_value = "latest")]
+    id: String,
+    /// Only these paths and what is below them
+    #[arg(value_name = "PATH")]
+    only: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    #[command(flatten)]
+    pick: Pick,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let stream = out.stream("entries");
+    let items = stream.clone();
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
+        let each = move |entry| items.item(&entry, || show::line(&entry));
+        repository.entries(&identity, &id, &options.only, each, &out.progress(), &cancel).await
+    })?;
+    stream.finish(&report, || format!("{} entries, {}\n", report.entries, bytes(report.bytes)))
+}
