@@ -156,4 +156,32 @@ cloudron_core::codes! {
     /// Verification found something.
     VERIFY_FAILED = ("verify-failed", Unverified,
         "Objects of the repository are missing or damaged. The list says which backups and files they affect.");
+    /// The producer of a stream failed.
+    STREAM_FAILED = ("stream-failed", Failed,
+        "The stream that was to be backed up ended with an error: the program or the file behind it failed before \
+         its end. No backup was made of it.");
+    /// The name of an old backup says nothing.
+    OLD_BACKUP_NAME = ("old-backup-name", Usage,
+        "The file is not named as the original Cloudron names its backups, as in \
+         backup_2016-12-01T03:00:00.000Z-v0.94.0.tar.gz, so its time and version are not known. Rename it, or give \
+         the name under which it is to be listed.");
+    /// An old backup that the key does not open.
+    OLD_BACKUP_KEY = ("old-backup-key", Denied,
+        "The old backup is encrypted, and the key that was given does not open it, or none was given. It is the \
+         backup key of the server that made it, as its settings showed it then.");
+    /// An old backup that is damaged.
+    OLD_BACKUP_CORRUPT = ("old-backup-corrupt", Corrupt,
+        "The file is not a backup of the original Cloudron, or it is damaged or cut: its encryption, compression or \
+         archive does not check. Nothing was imported; get the file again, or import another one.");
+    /// The file of an export exists.
+    EXPORT_EXISTS = ("export-exists", Conflict,
+        "There is a file of that name already, and an export never replaces one. Choose another name, or move the \
+         file away.");
+    /// Another export writes to the same file.
+    EXPORT_BUSY = ("export-busy", Conflict,
+        "Another export is writing to this file. Wait until it is done, or choose another name.");
+    /// The kept part of an export was damaged.
+    EXPORT_PART = ("export-part-corrupt", Partial,
+        "The part of the file that an earlier export had left was damaged on disk. It was cut back to the last file \
+         in it that checks: run the same export again, and it goes on from there.");
 }

@@ -32,7 +32,8 @@
 //! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature `conformance`, the module of that name checks any.
 //! - [`lifecycle`]: which rules of a bucket a repository can live with.
 //! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
-//! - [`repository`]: the layout, and everything that is done with it.
+//! - [`repository`]: the layout, and everything that is done with it; [`import`]: backups of the original
+//!   Cloudron; [`export`]: a backup as one file.
 //! - [`prune`]: which backups are kept, and removing the others.
 //!
 //! The format on disk is described in `docs/backup-format.md`.
@@ -45,9 +46,11 @@ pub mod codes;
 pub mod conformance;
 mod copy;
 pub mod encrypt;
+pub mod export;
 mod files;
 pub mod fs;
 mod guard;
+pub mod import;
 mod index;
 pub mod keys;
 mod layout;
@@ -63,10 +66,13 @@ mod restore;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod store;
+mod untar;
 mod verify;
 
 pub use cloudron_core::{Error, Result};
+pub use export::{ExportFormat, ExportReport, SealTo};
 pub use fs::FsStore;
+pub use import::{ImportRequest, OldBackup};
 pub use keys::{Identity, Unlock, WriterKeys, generate_backup_key};
 pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};

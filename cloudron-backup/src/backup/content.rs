@@ -125,7 +125,7 @@ impl Writer<'_> {
     }
 }
 
-fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
+pub(super) fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
     match stretches.last_mut() {
         Some(Stretch::Data(data)) => *data += length,
         _ => stretches.push(Stretch::Data(length)),
@@ -142,7 +142,7 @@ pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64) {
 }
 
 /// Lays the chunks, which were cut from all data of a file in one stream, into its stretches of data.
-fn extents(stretches: &[Stretch], mut chunks: VecDeque<(ChunkId, u32)>) -> Vec<Extent> {
+pub(super) fn extents(stretches: &[Stretch], mut chunks: VecDeque<(ChunkId, u32)>) -> Vec<Extent> {
     let mut extents = Vec::new();
     let mut used = 0;
     for stretch in stretches {

@@ -62,7 +62,7 @@ struct Waiting {
 }
 
 /// Takes what the walk finds.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     pub(super) chunking: Chunking,
     pub(super) namer: ChunkNamer,
     pub(super) index: &'a Index,
@@ -95,7 +95,7 @@ fn show(path: &[u8]) -> std::path::Display<'_> {
 }
 
 impl Writer<'_> {
-    fn warn(&mut self, text: String) {
+    pub(super) fn warn(&mut self, text: String) {
         self.counts.warnings += 1;
         self.progress.warn(text);
     }
@@ -273,7 +273,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn put(&mut self, entry: Entry, stamp: Option<Stamp>, place: Option<(u32, u32)>) -> Result<()> {
+    pub(super) fn put(
+        &mut self,
+        entry: Entry,
+        stamp: Option<Stamp>,
+        place: Option<(u32, u32)>,
+    ) -> Result<()> {
         *self.counts.kinds.entry(entry.kind).or_default() += 1;
         self.counts.bytes += entry.size;
         self.run.waiting.push(Waiting { entry, stamp, place });

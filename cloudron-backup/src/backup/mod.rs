@@ -4,6 +4,7 @@ mod cache;
 mod content;
 pub(crate) use content::hash_zeros;
 mod entries;
+pub(crate) mod feed;
 mod pending;
 mod pipeline;
 mod walk;
@@ -46,22 +47,46 @@ pub(crate) fn run(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Summary> {
+    run_with(&Context { store, config, keys, request, progress, stop }, None)
+}
+
+/// Makes a backup of what a feed gives, which takes the place of the folders of the request.
+pub(crate) fn run_fed(
+    store: &Blocking,
+    config: &Config,
+    keys: &WriterKeys,
+    request: &BackupRequest,
+    feed: Box<dyn feed::Feed>,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Summary> {
+    if !request.sources.is_empty() {
+        let text = "the backup of a stream has no folders beside it";
+        return Err(Error::new(&codes::SOURCE_INVALID, text));
+    }
+    run_with(&Context { store, config, keys, request, progress, stop }, Some(feed))
+}
+
+fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<Summary> {
     let begun = Instant::now();
-    let context = Context { store, config, keys, request, progress, stop };
+    let Context { store, config, keys, request, progress, .. } = *context;
     config.check_writer(keys)?;
     filter::check_tags(&request.tags)?;
     if store.head(&layout::summary(&request.id))?.is_some() {
         return Err(exists(request));
     }
-    let sources = sources(request, progress)?;
+    let sources = match &feed {
+        Some(feed) => feed.sources(),
+        None => sources(request, progress)?,
+    };
     let cache_dir = request.cache_dir.as_ref().map(|dir| dir.join(&config.id));
     if let Some(dir) = &cache_dir {
         crate::files::private_folder(dir)?;
         pending::settle(store, dir);
     }
-    let index = known_chunks(&context, cache_dir.as_deref())?;
-    let done = write_all(&context, &sources, &index, cache_dir.as_deref())?;
-    publish(&context, sources, done, cache_dir.as_deref(), begun)
+    let index = known_chunks(context, cache_dir.as_deref())?;
+    let done = write_all(context, &sources, feed, &index, cache_dir.as_deref())?;
+    publish(context, sources, done, cache_dir.as_deref(), begun)
 }
 
 fn exists(request: &BackupRequest) -> Error {
@@ -137,6 +162,7 @@ struct Done {
 fn write_all(
     context: &Context<'_>,
     sources: &[HeaderSource],
+    feed: Option<Box<dyn feed::Feed>>,
     index: &Index,
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
@@ -151,8 +177,10 @@ fn write_all(
     crate::files::temporary::sweep(&scratch);
     crate::files::temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
-    let old = cache_dir.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
-    let new = cache_dir.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
+    // What a feed gives has no files here whose listing could be kept.
+    let listing = cache_dir.filter(|_| feed.is_none());
+    let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
+    let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
     let namer = ChunkNamer::new(context.keys.chunk_key()?);
     let task = context.progress.task("Backing up", Unit::Bytes, None);
 
@@ -176,6 +204,10 @@ fn write_all(
             buffer: vec![0; 256 << 10],
             on_read: context.request.on_read.as_ref(),
         };
+        if let Some(feed) = feed {
+            feed.give(&mut writer)?;
+            return writer.finish();
+        }
         writer.counts.failed(context.request.sources.len().saturating_sub(sources.len()) as u64);
         let excludes = Excludes::new(&context.request.excludes);
         let ours = own_folders(context);

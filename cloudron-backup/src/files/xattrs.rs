@@ -11,7 +11,7 @@ use xattr::FileExt;
 pub(crate) type Xattrs = Vec<(String, Vec<u8>)>;
 
 /// Whether an attribute is the user's. Labels of security modules are made anew by the machine.
-fn is_kept(name: &str) -> bool {
+pub(crate) fn is_kept(name: &str) -> bool {
     name.starts_with("user.")
         || name.starts_with("trusted.")
         || name == "security.capability"

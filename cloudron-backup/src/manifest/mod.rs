@@ -168,6 +168,10 @@ impl Entry {
         OsStr::from_bytes(&self.path_bytes()).into()
     }
 
+    pub(crate) fn set_path(&mut self, path: &[u8]) {
+        (self.path, self.path64) = encode(path);
+    }
+
     /// Where a symbolic link points, or the absolute path of the entry that a hard link is the same as.
     pub(crate) fn target(&self) -> Vec<u8> {
         decode(self.target.as_deref(), self.target64.as_deref()).into_owned()

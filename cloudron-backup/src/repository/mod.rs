@@ -11,10 +11,10 @@ mod report;
 mod request;
 mod sealing;
 mod sign;
+mod streams;
 pub(crate) mod summary;
 mod upkeep;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
@@ -264,27 +264,6 @@ impl Repository {
         })
         .await
         .doing(|| format!("verifying {}", self.store.url()))
-    }
-
-    /// Writes a backup as one plain tar (POSIX pax), as a stream. Gives the output back.
-    ///
-    /// # Errors
-    /// As [`restore`](Self::restore), and what the output reports. The tar is not complete then.
-    pub async fn export_tar<W: Write + Send + 'static>(
-        &self,
-        identity: &Identity,
-        id: &BackupId,
-        output: W,
-        progress: &Progress,
-        cancel: &Cancel,
-    ) -> Result<W> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        let backup = id.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::restore::export::run(store, &config, &identity, &backup, output, &progress, stop)
-        })
-        .await
-        .doing(|| format!("exporting the backup {id}"))
     }
 
     /// Copies what another store lacks of this repository, without any key, in the order in which a copy

@@ -310,7 +310,7 @@ impl Placing<'_> {
 }
 
 /// A part of a chunk.
-pub(super) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
+pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
     let end = offset as usize + length as usize;
     content.get(offset as usize..end).ok_or_else(|| {
         Error::new(&codes::SNAPSHOT_CORRUPT, "the manifest names a part of a chunk that lies behind its end")

@@ -2,7 +2,6 @@
 
 pub(crate) mod compare;
 mod conflicts;
-pub(crate) mod export;
 mod file;
 mod place;
 mod thaw;
@@ -11,6 +10,8 @@ mod write;
 
 use std::fs::File;
 use std::sync::Arc;
+
+pub(crate) use file::slice;
 
 use cloudron_core::{BackupId, Error, Progress, Result};
 

@@ -1,0 +1,273 @@
+//! An export to a file: to a part beside it, which gets the file's name when it is whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{BackupId, Error, Progress, Result};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::resume::{Kept, check};
+use super::sink::{Sink, read_back};
+use super::{ExportFormat, ExportReport, Source, output_failed, write};
+use crate::bridge::{Blocking, Stop};
+use crate::codes;
+use crate::keys::Identity;
+use crate::repository::config::Config;
+use crate::restore::Backup;
+
+/// What every age file starts with.
+const AGE: &[u8] = b"age-encryption.org/v1\n";
+
+/// Exports a backup to a file, or goes on with it.
+#[allow(clippy::too_many_arguments, reason = "what every operation gets, the format and the file")]
+pub(crate) fn to_file(
+    store: &Blocking,
+    config: &Config,
+    identity: &Identity,
+    id: &BackupId,
+    format: &ExportFormat,
+    path: &Path,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<ExportReport> {
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    let backup = Backup::open(store, config, identity, id, stop)?;
+    let source = Source { store, config, identity, backup: &backup, progress, stop };
+    let mut part = Part::open(path)?;
+    let (resumed_bytes, tar_bytes) = match fill(&source, format, &mut part) {
+        Ok(lengths) => lengths,
+        Err(e) => return Err(part.left(e)),
+    };
+    let bytes = part.publish(path)?;
+    Ok(ExportReport { id: id.to_string(), path: path.to_owned(), bytes, tar_bytes, resumed_bytes })
+}
+
+/// Makes the part whole. Gives the length of what was kept of the tar, and of all of it.
+fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(u64, u64)> {
+    let kept = look(source, format, part)?;
+    let length = kept.bytes();
+    if matches!(format, ExportFormat::Tar) || length == 0 {
+        // A sealed file with nothing in it is begun anew: nothing can be put behind its header.
+        part.file.set_len(length).map_err(|e| output_failed(&part.path, e))?;
+        (&part.file).seek(SeekFrom::Start(length)).map_err(|e| output_failed(&part.path, e))?;
+        let mut sink = Sink::new(Box::new(&part.file), format, source.identity, part.path.clone())?;
+        let whole = write(source, kept, &mut sink)?;
+        sink.finish()?;
+        return Ok((length, whole));
+    }
+    // Nothing may be sealed twice by the same key, so what is there goes into a new file.
+    let new = part.beside()?;
+    let output = new.try_clone().map_err(|e| output_failed(&part.path, e))?;
+    let mut sink = Sink::new(Box::new(output), format, source.identity, part.path.clone())?;
+    copy(source, format, part, length, &mut sink)?;
+    sink.flush()?;
+    part.replace_by(new)?;
+    let whole = write(source, kept, &mut sink)?;
+    sink.finish()?;
+    Ok((length, whole))
+}
+
+/// Finds out what of the part can be kept.
+fn look(source: &Source<'_>, format: &ExportFormat, part: &Part) -> Result<Kept> {
+    let file = &part.file;
+    if file.metadata().map_err(|e| output_failed(&part.path, e))?.len() == 0 {
+        return Ok(Kept::default());
+    }
+    if !matches!(format, ExportFormat::Tar) && !starts_like_age(part)? {
+        return Err(part.foreign());
+    }
+    let Ok(mut tar) = part.tar(format, source.identity) else {
+        // Cut off inside of the header, or sealed to others: nobody here can tell what is in it.
+        return Ok(Kept::default());
+    };
+    let (kept, damaged) = check(source.backup, &mut tar, source.progress, source.stop)?;
+    match damaged {
+        Some(_) if kept.bytes() == 0 => Err(part.foreign()),
+        Some(entry) => {
+            let text = format!(
+                "{} is not what this export writes from {entry} on: that is fetched again",
+                part.path.display()
+            );
+            source.progress.warn(text);
+            Ok(kept)
+        }
+        None => Ok(kept),
+    }
+}
+
+fn starts_like_age(part: &Part) -> Result<bool> {
+    let mut start = Vec::new();
+    let mut file = &part.file;
+    file.seek(SeekFrom::Start(0)).map_err(|e| output_failed(&part.path, e))?;
+    file.take(AGE.len() as u64).read_to_end(&mut start).map_err(|e| output_failed(&part.path, e))?;
+    Ok(AGE.starts_with(&start))
+}
+
+/// Copies the start of the tar in the part, which was checked before.
+fn copy(
+    source: &Source<'_>,
+    format: &ExportFormat,
+    part: &Part,
+    length: u64,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let mut tar = part.tar(format, source.identity)?.take(length);
+    let (mut buffer, mut copied) = (vec![0; 256 << 10], 0);
+    loop {
+        source.stop.check()?;
+        let read = tar.read(&mut buffer).map_err(|e| output_failed(&part.path, e))?;
+        if read == 0 {
+            break;
+        }
+        sink.write(&buffer[..read])?;
+        copied += read as u64;
+    }
+    if copied == length {
+        return Ok(());
+    }
+    let text = format!("{} was changed while it was read", part.path.display());
+    Err(Error::new(&codes::EXPORT_PART, text))
+}
+
+fn exists(path: &Path) -> Error {
+    Error::new(&codes::EXPORT_EXISTS, format!("{} exists already", path.display()))
+        .with_hint("choose another name, or move the file away")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The file that is written to, locked. It stays when the export fails.
+struct Part {
+    path: PathBuf,
+    file: File,
+}
+
+impl Part {
+    fn open(target: &Path) -> Result<Self> {
+        let path = with_ending(target, ".part");
+        let file = open_private(&path, false)?;
+        lock(&path, &file)?;
+        let (meta, named) = (file.metadata(), path.symlink_metadata());
+        let meta = meta.map_err(|e| output_failed(&path, e))?;
+        if !meta.is_file() {
+            return Err(exists(&path));
+        }
+        // Whoever held the lock before may have given the file its name meanwhile.
+        if !named.is_ok_and(|n| (n.dev(), n.ino()) == (meta.dev(), meta.ino())) {
+            return Err(busy(&path));
+        }
+        Ok(Self { path, file })
+    }
+
+    /// The tar in it, from the start.
+    fn tar<'a>(&'a self, format: &ExportFormat, identity: &Identity) -> Result<Box<dyn Read + 'a>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(|e| output_failed(&self.path, e))?;
+        read_back(Box::new(BufReader::with_capacity(256 << 10, file)), format, identity)
+    }
+
+    /// A new file that is to take its place.
+    fn beside(&self) -> Result<File> {
+        let path = with_ending(&self.path, ".new");
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(output_failed(&path, e)),
+            _ => {}
+        }
+        let file = open_private(&path, true)?;
+        lock(&path, &file)?;
+        Ok(file)
+    }
+
+    /// Puts the new file in its place.
+    fn replace_by(&mut self, new: File) -> Result<()> {
+        std::fs::rename(with_ending(&self.path, ".new"), &self.path)
+            .map_err(|e| output_failed(&self.path, e))?;
+        self.file = new;
+        Ok(())
+    }
+
+    /// The error for a file in this place that no export of this backup has left.
+    fn foreign(&self) -> Error {
+        let text =
+            format!("{} exists, and is not what an export of this backup has left", self.path.display());
+        Error::new(&codes::EXPORT_EXISTS, text).with_hint("choose another name, or move the file away")
+    }
+
+    /// The error that ended the export, with what can be done about it.
+    fn left(&self, error: Error) -> Error {
+        let length = self.file.metadata().map_or(0, |m| m.len());
+        if length == 0 {
+            // Nothing to go on with.
+            let _ = std::fs::remove_file(&self.path);
+            return error;
+        }
+        if error.is(&codes::EXPORT_EXISTS) {
+            return error;
+        }
+        let resume =
+            format!("what was written is kept in {}: the same export goes on there", self.path.display());
+        let hint = match error.hint() {
+            Some(hint) => format!("{hint}; {resume}"),
+            None => resume,
+        };
+        error.with_hint(hint)
+    }
+
+    /// Makes it durable and gives it its name. Gives its size.
+    fn publish(self, target: &Path) -> Result<u64> {
+        let failed = |e: std::io::Error| output_failed(target, e);
+        self.file.sync_all().map_err(failed)?;
+        let size = self.file.metadata().map_err(failed)?.len();
+        match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(self.left(exists(target))),
+            // The file system cannot. A link never replaces a file either.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                match std::fs::hard_link(&self.path, target) {
+                    Ok(()) => std::fs::remove_file(&self.path).map_err(failed)?,
+                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(target)),
+                    // Nor that. It was looked at before.
+                    Err(_) if target.symlink_metadata().is_err() => {
+                        std::fs::rename(&self.path, target).map_err(failed)?;
+                    }
+                    Err(_) => return Err(exists(target)),
+                }
+            }
+            Err(e) => return Err(failed(e.into())),
+        }
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Not every file system can sync a folder; the file itself is on the disk.
+        let _ = File::open(folder).and_then(|f| f.sync_all());
+        Ok(size)
+    }
+}
+
+fn open_private(path: &Path, new: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).create_new(new).truncate(false).mode(0o600);
+    // A fifo would block for ever, a link would lead to another file.
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    options.open(path).map_err(|e| output_failed(path, e))
+}
+
+fn lock(path: &Path, file: &File) -> Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        // Some network file systems have no locks; then nobody else has one.
+        Ok(()) | Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(busy(path)),
+        Err(e) => Err(output_failed(path, e.into())),
+    }
+}
+
+fn busy(path: &Path) -> Error {
+    Error::new(&codes::EXPORT_BUSY, format!("another export writes to {}", path.display()))
+}

@@ -1,0 +1,150 @@
+//! What stands in front of the content of a file in a tar: the ustar header, and the pax records (IEEE Std 1003.1)
+//! that it has no room for. The same entry always gives the same bytes: an export that was cut off relies on it.
+
+use tar::{EntryType, Header};
+
+use crate::manifest::{Entry, Kind};
+
+/// Everything in a tar is a multiple of this long, in bytes.
+pub(super) const BLOCK: usize = 512;
+/// What ends a tar.
+pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+/// The longest name that the header has room for, in bytes.
+const NAME: usize = 100;
+
+/// The blocks in front of the content. Names are relative to the root, as tar programs expect.
+pub(super) fn head(entry: &Entry) -> Vec<u8> {
+    let path = entry.path_bytes();
+    let path = relative(&path);
+    let target = entry.target();
+    let target = match entry.kind {
+        Kind::Hardlink => relative(&target),
+        Kind::Symlink => &target[..],
+        _ => b"",
+    };
+    let mut header = header(entry);
+    put_name(&mut header, path, target);
+    header.set_cksum();
+    let records = records(entry, path, target);
+    let mut head = Vec::new();
+    if !records.is_empty() {
+        head.extend_from_slice(extension(records.len()).as_bytes());
+        head.extend_from_slice(&records);
+        head.resize(head.len().next_multiple_of(BLOCK), 0);
+    }
+    head.extend_from_slice(header.as_bytes());
+    head
+}
+
+fn relative(path: &[u8]) -> &[u8] {
+    match path.strip_prefix(b"/").unwrap_or(path) {
+        b"" => b".",
+        path => path,
+    }
+}
+
+fn put_name(header: &mut Header, path: &[u8], target: &[u8]) {
+    let fit = |field: &mut [u8; NAME], name: &[u8]| {
+        let length = name.len().min(NAME);
+        field[..length].copy_from_slice(&name[..length]);
+    };
+    if let Some(header) = header.as_ustar_mut() {
+        fit(&mut header.name, path);
+        fit(&mut header.linkname, target);
+    }
+}
+
+/// The header of the records themselves.
+fn extension(length: usize) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::XHeader);
+    header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(length as u64);
+    put_name(&mut header, b"././@PaxHeader", b"");
+    header.set_cksum();
+    header
+}
+
+fn header(entry: &Entry) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(match entry.kind {
+        Kind::Dir => EntryType::Directory,
+        Kind::Symlink => EntryType::Symlink,
+        Kind::Hardlink => EntryType::Link,
+        Kind::Fifo => EntryType::Fifo,
+        Kind::Block => EntryType::Block,
+        Kind::Char => EntryType::Char,
+        Kind::File | Kind::End => EntryType::Regular,
+    });
+    header.set_mode(entry.mode);
+    header.set_uid(entry.uid.into());
+    header.set_gid(entry.gid.into());
+    header.set_mtime(u64::try_from(entry.mtime.0).unwrap_or(0));
+    header.set_size(super::content_size(entry));
+    // A name that does not fit stays out: the number counts.
+    let _ = header.set_username(entry.user.as_deref().unwrap_or_default());
+    let _ = header.set_groupname(entry.group.as_deref().unwrap_or_default());
+    if matches!(entry.kind, Kind::Block | Kind::Char) {
+        let _ = header.set_device_major(entry.rdev.0).and_then(|()| header.set_device_minor(entry.rdev.1));
+    }
+    header
+}
+
+/// Long names, times to the nanosecond, extended attributes.
+fn records(entry: &Entry, path: &[u8], target: &[u8]) -> Vec<u8> {
+    let mut records = Vec::new();
+    if path.len() > NAME {
+        record(&mut records, "path", path);
+    }
+    if target.len() > NAME {
+        record(&mut records, "linkpath", target);
+    }
+    if entry.kind == Kind::Hardlink {
+        return records;
+    }
+    let (seconds, nanos) = entry.mtime;
+    if nanos != 0 || seconds < 0 {
+        let time = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let (sign, time) = (if time < 0 { "-" } else { "" }, time.unsigned_abs());
+        let text = format!("{sign}{}.{:09}", time / 1_000_000_000, time % 1_000_000_000);
+        record(&mut records, "mtime", text.as_bytes());
+    }
+    for (name, value) in entry.xattrs() {
+        record(&mut records, &format!("SCHILY.xattr.{name}"), &value);
+    }
+    records
+}
+
+/// `<length> <name>=<value>\n`, where the length counts itself too.
+fn record(records: &mut Vec<u8>, name: &str, value: &[u8]) {
+    let rest = name.len() + value.len() + 3;
+    let mut length = rest + 1;
+    while length != rest + digits(length) {
+        length = rest + digits(length);
+    }
+    records.extend_from_slice(format!("{length} {name}=").as_bytes());
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
+
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_record_counts_itself() {
+        for length in (0..3000).chain([9_990, 99_990, 99_991, 99_992, 99_993]) {
+            let mut records = Vec::new();
+            record(&mut records, "x", &vec![b'v'; length]);
+            let text = String::from_utf8(records).unwrap();
+            assert_eq!(text.split_once(' ').unwrap().0, text.len().to_string());
+        }
+    }
+}

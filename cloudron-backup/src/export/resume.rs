@@ -1,0 +1,138 @@
+//! What an export that was cut off has left: how much of it is what this export would write.
+
+use std::io::{ErrorKind, Read};
+
+use cloudron_core::{Progress, Result, Unit};
+use sha2::{Digest, Sha256};
+
+use super::head::{BLOCK, head};
+use super::{content_size, padding};
+use crate::bridge::Stop;
+use crate::chunk::ChunkId;
+use crate::manifest::{Entry, Kind};
+use crate::restore::Backup;
+
+/// The content of a file, as far as it is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Partial {
+    /// In bytes.
+    pub(super) length: u64,
+    pub(super) hash: Sha256,
+}
+
+/// The start of a tar that need not be written again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    /// So many entries are whole, and checked.
+    pub(super) entries: u64,
+    /// Where they end, in bytes from the start of the tar.
+    pub(super) at: u64,
+    /// The next one, when its head is there: its content is checked when the rest of it is.
+    pub(super) partial: Option<Partial>,
+    /// The length of that head, in bytes.
+    head: u64,
+}
+
+impl Kept {
+    /// How long it is, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.at + self.partial.as_ref().map_or(0, |p| self.head + p.length)
+    }
+}
+
+/// How an entry was found.
+enum Found {
+    /// As it must be.
+    Whole,
+    /// The head, and that much of the content.
+    Partial(Partial),
+    /// Nothing, or not all of the head.
+    Cut,
+    /// Something else.
+    Other,
+}
+
+/// Reads what is there alongside the manifest. Gives what can be kept, and the path of the entry behind it when
+/// that one is there and is not what it must be.
+pub(super) fn check(
+    backup: &Backup,
+    part: &mut dyn Read,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<(Kept, Option<String>)> {
+    let task = progress.task("Checking what is there", Unit::Bytes, Some(backup.summary.bytes));
+    let mut kept = Kept::default();
+    let mut entries = backup.entries()?;
+    let mut buffer = vec![0; 256 << 10];
+    while let Some(entry) = entries.next()? {
+        let head = head(&entry);
+        match find(&entry, &head, part, &mut buffer, stop)? {
+            Found::Whole => {
+                let size = content_size(&entry);
+                kept.entries += 1;
+                kept.at += (head.len() + padding(size)) as u64 + size;
+                task.advance(entry.size);
+            }
+            Found::Partial(partial) => {
+                (kept.partial, kept.head) = (Some(partial), head.len() as u64);
+                break;
+            }
+            Found::Cut => break,
+            Found::Other => return Ok((kept, Some(entry.path().display().to_string()))),
+        }
+    }
+    task.finish();
+    Ok((kept, None))
+}
+
+fn find(entry: &Entry, head: &[u8], part: &mut dyn Read, buffer: &mut Vec<u8>, stop: &Stop) -> Result<Found> {
+    if buffer.len() < head.len() {
+        buffer.resize(head.len(), 0);
+    }
+    let found = &mut buffer[..head.len()];
+    let length = fill(part, found);
+    if found[..length] != head[..length] {
+        return Ok(Found::Other);
+    }
+    if length < head.len() {
+        return Ok(Found::Cut);
+    }
+    let size = content_size(entry);
+    let mut partial = Partial::default();
+    while partial.length < size {
+        stop.check()?;
+        let most = usize::try_from(size - partial.length).unwrap_or(usize::MAX).min(buffer.len());
+        let length = fill(part, &mut buffer[..most]);
+        partial.hash.update(&buffer[..length]);
+        partial.length += length as u64;
+        if length < most {
+            return Ok(Found::Partial(partial));
+        }
+    }
+    if entry.kind == Kind::File && Some(ChunkId(partial.hash.clone().finalize().into())) != entry.sha256 {
+        return Ok(Found::Other);
+    }
+    let mut filler = [0; BLOCK];
+    let filler = &mut filler[..padding(size)];
+    let length = fill(part, filler);
+    Ok(match (filler.iter().all(|b| *b == 0), length == filler.len()) {
+        (false, _) => Found::Other,
+        (true, true) => Found::Whole,
+        (true, false) => Found::Partial(partial),
+    })
+}
+
+/// Reads until the buffer is full or nothing more can be read. Where the end of a sealed file was cut off, reading
+/// fails: for us this is the end.
+fn fill(part: &mut dyn Read, buffer: &mut [u8]) -> usize {
+    let mut length = 0;
+    while length < buffer.len() {
+        match part.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    length
+}
