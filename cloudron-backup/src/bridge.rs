@@ -20,6 +20,11 @@ pub(crate) struct Blocking {
 }
 
 impl Blocking {
+    /// Another store, seen from the same thread.
+    pub(crate) fn beside(&self, store: Arc<dyn BackupStore>) -> Self {
+        Self { store, runtime: self.runtime.clone() }
+    }
+
     fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         self.runtime.block_on(call)
     }

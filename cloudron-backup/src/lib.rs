@@ -66,6 +66,7 @@ mod restore;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod store;
+mod transfer;
 mod untar;
 mod verify;
 
@@ -79,7 +80,7 @@ pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequ
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
     FileKind, FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, PlannedFile,
-    Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, VerifyDepth,
-    VerifyReport,
+    Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, TransferReport,
+    VerifyDepth, VerifyReport,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};

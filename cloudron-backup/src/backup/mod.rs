@@ -6,7 +6,7 @@ pub(crate) use content::hash_zeros;
 mod entries;
 pub(crate) mod feed;
 mod pending;
-mod pipeline;
+pub(crate) mod pipeline;
 mod walk;
 pub(crate) use walk::in_order;
 
@@ -279,7 +279,7 @@ fn publish(
     Ok(summary)
 }
 
-fn describe(manifest: &Path) -> Result<ManifestRef> {
+pub(crate) fn describe(manifest: &Path) -> Result<ManifestRef> {
     let failed = |e| Error::io(manifest, e);
     let mut file = std::fs::File::open(manifest).map_err(failed)?;
     let mut hash = Sha256::new();
@@ -288,7 +288,7 @@ fn describe(manifest: &Path) -> Result<ManifestRef> {
 }
 
 /// One more than the highest sequence number in the repository.
-fn next_sequence(store: &Blocking) -> Result<u64> {
+pub(crate) fn next_sequence(store: &Blocking) -> Result<u64> {
     let mut highest = 0;
     for object in store.list(layout::SNAPSHOTS)? {
         if !object.key.ends_with(".json") {

@@ -32,7 +32,7 @@ struct Framed {
 }
 
 /// Takes chunks to be stored.
-pub(super) struct Uploads<'a> {
+pub(crate) struct Uploads<'a> {
     queue: SyncSender<Chunk>,
     state: &'a State,
 }
@@ -58,7 +58,7 @@ impl Uploads<'_> {
     ///
     /// # Errors
     /// What a thread behind it met. Nothing can be stored any more then.
-    pub(super) fn store(&self, id: ChunkId, content: Vec<u8>) -> Result<()> {
+    pub(crate) fn store(&self, id: ChunkId, content: Vec<u8>) -> Result<()> {
         let sent = self.queue.send(Chunk { id, content });
         sent.map_err(|_| {
             self.state
@@ -70,7 +70,7 @@ impl Uploads<'_> {
 
 /// Runs `work` with threads behind it that store its chunks. Returns once everything is stored and indexed:
 /// the result, and the bytes that were added to the store.
-pub(super) fn with<T: Send>(
+pub(crate) fn with<T: Send>(
     store: &Blocking,
     data: &dyn Encryptor,
     for_index: &dyn Encryptor,

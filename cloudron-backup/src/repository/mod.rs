@@ -13,6 +13,7 @@ mod sealing;
 mod sign;
 mod streams;
 pub(crate) mod summary;
+mod transfer;
 mod upkeep;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use report::{
 };
 pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source};
 pub use summary::{ManifestRef, SnapshotList, SourceRef, Summary};
+pub use transfer::TransferReport;
 
 use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;

@@ -53,7 +53,9 @@ pub struct BackupPlan {
 
 /// Told of every file that a backup reads.
 #[derive(Clone)]
-pub(crate) struct ReadHook(Arc<dyn Fn(&Path, u64) + Send + Sync>);
+pub(crate) struct ReadHook(Arc<OnRead>);
+
+type OnRead = dyn Fn(&Path, u64) + Send + Sync;
 
 impl ReadHook {
     pub(crate) fn new(hook: impl Fn(&Path, u64) + Send + Sync + 'static) -> Self {

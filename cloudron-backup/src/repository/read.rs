@@ -142,7 +142,7 @@ impl Repository {
     }
 
     /// Reads with the owner's identity on a thread that may block.
-    async fn reading<T: Send + 'static>(
+    pub(super) async fn reading<T: Send + 'static>(
         &self,
         identity: &Identity,
         progress: &Progress,

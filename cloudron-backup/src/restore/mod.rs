@@ -8,6 +8,8 @@ mod thaw;
 mod tree;
 mod write;
 
+pub(crate) use file::slice;
+
 use std::fs::File;
 use std::sync::Arc;
 
