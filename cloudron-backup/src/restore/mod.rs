@@ -8,8 +8,6 @@ mod thaw;
 mod tree;
 mod write;
 
-pub(crate) use file::slice;
-
 use std::fs::File;
 use std::sync::Arc;
 
