@@ -1,11 +1,12 @@
 //! The checks that a store must pass to hold a repository. An implementation's own tests call [`check`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::codes;
-use crate::store::BackupStore;
+use crate::store::{BackupStore, Thaw};
 
 /// Runs every check on an empty store and leaves it empty.
 ///
@@ -20,6 +21,7 @@ pub async fn check(store: Arc<dyn BackupStore>) {
     round_trip(&*store).await;
     put_new(store.clone()).await;
     put_new_file(&*store).await;
+    replacing(store.clone()).await;
     listing(&*store).await;
     keys(&*store).await;
     assert!(store.list("").await.expect("listing works").is_empty(), "deleted objects are not listed");
@@ -78,6 +80,82 @@ async fn put_new_file(store: &dyn BackupStore) {
     store.delete("f/one").await.expect("delete works");
 }
 
+/// Checks that lists are whole however long they are: makes so many objects, lists and deletes them. Stores that
+/// list in pages, mostly of 1,000, should be checked with more than that.
+///
+/// # Panics
+/// As [`check`].
+pub async fn check_long_list(store: Arc<dyn BackupStore>, objects: usize) {
+    let keys: Vec<String> = (0..objects).map(|i| format!("many/{:02x}/{i:06}", i % 256)).collect();
+    let at_once = keys.len().div_ceil(16).max(1);
+    let each = |work: fn(Arc<dyn BackupStore>, String) -> Done| {
+        let tasks = keys.chunks(at_once).map(<[String]>::to_vec).map(|keys| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for key in keys {
+                    work(store.clone(), key).await;
+                }
+            })
+        });
+        tasks.collect::<Vec<_>>()
+    };
+    for task in
+        each(|store, key| Box::pin(async move { store.put(&key, &Bytes::new()).await.expect("put works") }))
+    {
+        task.await.expect("no panic");
+    }
+    let mut expected = keys.clone();
+    expected.sort_unstable();
+    let found = store.list("many/").await.expect("list works");
+    let found: Vec<&str> = found.iter().map(|m| m.key.as_str()).collect();
+    assert_eq!(found, expected, "a long list has every key once, sorted");
+    for task in each(|store, key| Box::pin(async move { store.delete(&key).await.expect("delete works") })) {
+        task.await.expect("no panic");
+    }
+    assert!(store.list("").await.expect("list works").is_empty(), "deleted objects are not listed");
+}
+
+type Done = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// While an object is replaced over and over, a reader sees one of the contents, whole.
+async fn replacing(store: Arc<dyn BackupStore>) {
+    let contents = [Bytes::from(vec![1u8; 200_000]), Bytes::from(vec![2u8; 100_000])];
+    store.put("r/one", &contents[0]).await.expect("put works");
+    let writer = {
+        let (store, contents) = (store.clone(), contents.clone());
+        tokio::spawn(async move {
+            for i in 0..10 {
+                store.put("r/one", &contents[(i + 1) % 2]).await.expect("put works");
+            }
+        })
+    };
+    for _ in 0..10 {
+        let read = store.get("r/one").await.expect("an object that is replaced can be read");
+        assert!(contents.contains(&read), "a reader sees the old or the new content, whole");
+        let size = store.head("r/one").await.expect("head works").expect("it is there").size;
+        assert!(contents.iter().any(|c| c.len() as u64 == size), "and so does head");
+    }
+    writer.await.expect("no panic");
+    let listed = store.list("r/").await.expect("list works");
+    assert_eq!(listed.len(), 1, "an object that was replaced is listed once");
+    assert_eq!(listed[0].size, contents[0].len() as u64, "with the size of what was written last");
+    assert!(!listed[0].archived, "what was just written can be read");
+    assert_eq!(store.thaw("r/one", 1).await.expect("thaw works"), Thaw::Ready);
+    if let Some(modified) = listed[0].modified {
+        let age = modified.elapsed().unwrap_or_default();
+        assert!(
+            age < Duration::from_secs(3600),
+            "the time of the last write is about now, by the store's clock"
+        );
+    }
+    store.delete("r/one").await.expect("delete works");
+    assert!(
+        store.put_new("r/one", &contents[1]).await.expect("put_new works"),
+        "after a delete a key is free"
+    );
+    store.delete("r/one").await.expect("delete works");
+}
+
 async fn listing(store: &dyn BackupStore) {
     let keys = ["l/a", "l/a-b", "l/b/c", "la/x", "m"];
     for key in keys {
@@ -100,5 +178,7 @@ async fn keys(store: &dyn BackupStore) {
         let refused = store.put(key, &Bytes::new()).await.expect_err("the key is refused");
         assert!(refused.is(&codes::STORE_KEY), "{key:?}");
         assert!(store.put_new(key, &Bytes::new()).await.is_err(), "{key:?}");
+        assert!(store.get(key).await.is_err(), "{key:?}");
+        assert!(store.delete(key).await.is_err(), "{key:?}");
     }
 }

@@ -80,6 +80,7 @@ impl BackupStore for MemoryStore {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
+        check_key(key)?;
         self.objects().remove(key);
         Ok(())
     }
@@ -96,5 +97,6 @@ mod tests {
     #[tokio::test]
     async fn it_conforms() {
         crate::conformance::check(std::sync::Arc::new(MemoryStore::new())).await;
+        crate::conformance::check_long_list(std::sync::Arc::new(MemoryStore::new()), 3_000).await;
     }
 }

@@ -125,7 +125,16 @@ pub(crate) fn run(
         }
         loaded => loaded?,
     };
-    thaw::packs(&backup, &places, &index, &ask)?;
+    // Before anything is written, where the store tells.
+    thaw::packs(&backup, &places, &index, thaw::Which::Listed, &ask)?;
     let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
-    write::all(&backup, &places, request, &chunks, progress, stop)
+    match write::all(&backup, &places, request, &chunks, progress, stop) {
+        Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
+            thaw::packs(&backup, &places, &index, thaw::Which::Needed, &ask)?;
+            // Another one, since a reader remembers what failed.
+            let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
+            write::all(&backup, &places, request, &chunks, progress, stop)
+        }
+        done => done,
+    }
 }

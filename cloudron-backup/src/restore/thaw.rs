@@ -14,9 +14,24 @@ use crate::repository::RestoreRequest;
 use crate::store::Thaw;
 use crate::{codes, layout};
 
-/// Asks for the archived packs that hold what is restored, so that nothing is written before all can be read.
-pub(super) fn packs(backup: &Backup, places: &Places, index: &Index, ask: &Ask<'_>) -> Result<()> {
-    if index.archived.is_empty() {
+/// Which packs are asked for.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Which {
+    /// Those of which the list says that they are in an archive.
+    Listed,
+    /// All that are needed. Some classes archive objects without the list saying so.
+    Needed,
+}
+
+/// Asks for packs that hold what is restored.
+pub(super) fn packs(
+    backup: &Backup,
+    places: &Places,
+    index: &Index,
+    which: Which,
+    ask: &Ask<'_>,
+) -> Result<()> {
+    if which == Which::Listed && index.archived.is_empty() {
         return Ok(());
     }
     let mut needed = BTreeSet::new();
@@ -35,8 +50,8 @@ pub(super) fn packs(backup: &Backup, places: &Places, index: &Index, ask: &Ask<'
         }
     }
     let packs = needed.into_iter().filter_map(|n| index.packs.get(n as usize));
-    let archived = packs.map(|(pack, _)| layout::pack(pack)).filter(|key| index.archived.contains(key));
-    ask.for_all(archived.collect())
+    let keys = packs.map(|(pack, _)| layout::pack(pack));
+    ask.for_all(keys.filter(|key| which == Which::Needed || index.archived.contains(key)).collect())
 }
 
 /// Asks for what must be read before it is known which packs are needed: the manifest and the index.
@@ -109,8 +124,7 @@ impl Ask<'_> {
 
     fn come_back(&self, waiting: usize) -> Error {
         let text = format!(
-            "{waiting} objects that the backup needs are in an archive of {} and were asked for; nothing is \
-             written yet",
+            "{waiting} objects that the backup needs are in an archive of {} and were asked for",
             self.store.url()
         );
         Error::new(&codes::OBJECT_ARCHIVED, text).retryable(true).with_hint(format!(

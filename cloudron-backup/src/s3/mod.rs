@@ -100,6 +100,7 @@ impl BackupStore for S3Store {
     }
 
     async fn get(&self, key: &str) -> Result<Bytes> {
+        check_key(key)?;
         self.read(key, None).await
     }
 

@@ -39,8 +39,13 @@ impl Object {
         self.headers.get("x-amz-storage-class").map_or("STANDARD", String::as_str)
     }
 
+    fn is_archived(&self) -> bool {
+        matches!(self.class(), "GLACIER" | "DEEP_ARCHIVE")
+            || self.headers.contains_key("x-amz-archive-status")
+    }
+
     fn is_readable(&self) -> bool {
-        !matches!(self.class(), "GLACIER" | "DEEP_ARCHIVE") || self.thaw == Some(0)
+        !self.is_archived() || self.thaw == Some(0)
     }
 }
 
@@ -112,9 +117,13 @@ impl Fake {
 
     /// Puts all objects whose key has this in it into an archive.
     pub(crate) fn archive(&self, part: &str) -> usize {
+        self.add_header(part, "x-amz-storage-class", "DEEP_ARCHIVE")
+    }
+
+    pub(crate) fn add_header(&self, part: &str, name: &str, value: &str) -> usize {
         let mut state = self.state.lock().unwrap();
         let found = state.objects.iter_mut().filter(|(key, _)| key.contains(part));
-        found.map(|(_, o)| o.headers.insert("x-amz-storage-class".into(), "DEEP_ARCHIVE".into())).count()
+        found.map(|(_, o)| o.headers.insert(name.to_owned(), value.to_owned())).count()
     }
 }
 
@@ -264,7 +273,7 @@ impl State {
                 let (size, class) = (o.content.len(), o.class());
                 format!(
                     "<Contents><Key>{key}</Key><Size>{size}</Size><StorageClass>{class}</StorageClass>\
-                     <LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+                     <LastModified>2099-01-01T00:00:00.000Z</LastModified></Contents>"
                 )
             })
             .collect();
@@ -283,6 +292,9 @@ impl State {
         }
         if request.method == "HEAD" {
             object.thaw = object.thaw.map(|left| left.saturating_sub(1));
+            if object.thaw == Some(0) {
+                object.headers.remove("x-amz-archive-status");
+            }
             if let Some(left) = object.thaw {
                 headers.push_str(&format!("x-amz-restore: ongoing-request=\"{}\"\r\n", left > 0));
             }
@@ -340,8 +352,8 @@ impl State {
 
     fn restore(&mut self, key: &str) -> Answer {
         let Some(object) = self.objects.get_mut(key) else { return Answer::error(404, "NoSuchKey") };
-        match (object.class(), object.thaw) {
-            ("STANDARD", _) => Answer::error(403, "InvalidObjectState"),
+        match (object.is_archived(), object.thaw) {
+            (false, _) => Answer::error(403, "InvalidObjectState"),
             (_, Some(left)) if left > 0 => Answer::error(409, "RestoreAlreadyInProgress"),
             _ => {
                 object.thaw = Some(3);

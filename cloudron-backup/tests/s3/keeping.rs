@@ -88,6 +88,22 @@ async fn a_restore_asks_for_what_is_archived_and_goes_on_when_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_the_list_does_not_show_is_found_by_reading() {
+    let fake = Fake::start();
+    let f = Fixture::on(fake.store()).await;
+    f.write("a", noise(1_000_000, 1));
+    let id = f.backup().await.id;
+    fake.add_header("/packs/", "x-amz-storage-class", "INTELLIGENT_TIERING");
+    fake.add_header("/packs/", "x-amz-archive-status", "ARCHIVE_ACCESS");
+    let error = f.restore(&id, "out").await.unwrap_err();
+    assert!(error.is(&codes::OBJECT_ARCHIVED) && error.is_retryable(), "{error:?}");
+    let mut request = RestoreRequest::under(f.target("out"));
+    request.thaw_wait = Some(Duration::from_secs(20));
+    assert!(f.restore_with(&id, &request).await.unwrap().is_complete());
+    cloudron_testkit::tree::assert_same(&f.source(), &f.restored("out"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_may_wait_for_an_archive_even_of_the_index() {
     let fake = Fake::start();
     let f = Fixture::on(fake.store()).await;

@@ -13,6 +13,7 @@ async fn it_conforms() {
     let Some(moto) = Moto::start() else { return };
     conformance::check(moto.store("s3://bucket/some/prefix")).await;
     conformance::check(moto.store("s3://bucket")).await;
+    conformance::check_long_list(moto.store("s3://bucket"), 1_050).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
