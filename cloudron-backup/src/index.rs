@@ -1,7 +1,7 @@
 //! The index: which chunk is in which pack, and where.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -14,6 +14,9 @@ use crate::chunk::frame::MAX_CHUNK;
 use crate::codes;
 use crate::encrypt::{Decryptor, Encryptor};
 use crate::layout;
+
+/// An index unpacks to so many times its size at most: two thirds of it are ids, which do not compress.
+const MOST_UNPACKED: usize = 16;
 
 /// A chunk inside of a pack: its id, the offset of its frame in the pack's plaintext, the length of the
 /// frame, and the length of the chunk.
@@ -169,14 +172,23 @@ fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result<Bytes> {
     Ok(content)
 }
 
-/// The lines of an index object.
+/// The lines of an index object. Anybody can seal one to the keys of a repository: it may not unpack to much
+/// more than it takes in the store.
 pub(crate) fn decode(content: &[u8], key: &dyn Decryptor) -> Result<Vec<PackEntry>> {
     let corrupt = |text: String| Error::new(&codes::OBJECT_CORRUPT, text);
     let reader = zstd::stream::read::Decoder::new(key.open(Box::new(content))?)
         .map_err(|e| corrupt(format!("the index does not decompress: {e}")))?;
-    let mut entries = Vec::new();
-    for line in BufReader::new(reader).split(b'\n') {
-        let line = line.map_err(|e| corrupt(format!("the index is cut or changed: {e}")))?;
+    let mut left = content.len().saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
+    let mut reader = BufReader::new(reader.take(left as u64 + 1));
+    let (mut entries, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line);
+        let length = length.map_err(|e| corrupt(format!("the index is cut or changed: {e}")))?;
+        if length == 0 {
+            return Ok(entries);
+        }
+        left = left.checked_sub(length).ok_or_else(|| corrupt("the index unpacks to too much".to_owned()))?;
         let entry: PackEntry = serde_json::from_slice(&line)
             .map_err(|e| corrupt(format!("a line of the index is damaged: {e}")))?;
         if entry.chunks.iter().any(|c| c.3 > MAX_CHUNK) {
@@ -184,7 +196,6 @@ pub(crate) fn decode(content: &[u8], key: &dyn Decryptor) -> Result<Vec<PackEntr
         }
         entries.push(entry);
     }
-    Ok(entries)
 }
 
 /// An index object of these lines.

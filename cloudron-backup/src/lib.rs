@@ -49,6 +49,8 @@ pub mod encrypt;
 pub mod export;
 mod files;
 pub mod fs;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod guard;
 pub mod import;
 mod index;

@@ -28,6 +28,14 @@ use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, 
 use crate::{codes, layout};
 use entries::Writer;
 
+/// Looks paths up in a listing of unchanged files.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_listing(dir: &Path, repository: &str, paths: &[&[u8]]) {
+    if let Some(mut listing) = cache::CacheReader::open(dir, repository) {
+        paths.iter().for_each(|path| drop(listing.find(path)));
+    }
+}
+
 /// What a run needs of everything around it.
 struct Context<'a> {
     store: &'a Blocking,

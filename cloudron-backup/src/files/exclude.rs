@@ -20,19 +20,42 @@ impl Excludes {
     }
 }
 
+/// Whether a pattern fits all of a text. Of the stars met so far only the last of each kind is tried again, so
+/// that no pattern takes long.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    if let Some(rest) = pattern.strip_prefix(b"**") {
-        return (0..=text.len()).any(|i| glob(rest, &text[i..]));
-    }
-    match (pattern.first(), text.first()) {
-        (None, None) => true,
-        (Some(b'*'), _) => {
-            let name = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
-            (0..=name).any(|i| glob(&pattern[1..], &text[i..]))
+    let (mut p, mut t) = (0, 0);
+    // Where to go on behind a star, and with which byte of the text.
+    let (mut name, mut any): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    loop {
+        if pattern[p..].starts_with(b"**") {
+            p += 2;
+            (name, any) = (None, Some((p, t)));
+            continue;
         }
-        (Some(b'?'), Some(c)) if *c != b'/' => glob(&pattern[1..], &text[1..]),
-        (Some(a), Some(b)) if a == b => glob(&pattern[1..], &text[1..]),
-        _ => false,
+        match (pattern.get(p), text.get(t)) {
+            (None, None) => return true,
+            (Some(b'*'), _) => {
+                p += 1;
+                name = Some((p, t));
+                continue;
+            }
+            (Some(a), Some(b)) if a == b || (*a == b'?' && *b != b'/') => {
+                (p, t) = (p + 1, t + 1);
+                continue;
+            }
+            _ => {}
+        }
+        (p, t) = match (name, any) {
+            (Some((after, at)), _) if text.get(at).is_some_and(|b| *b != b'/') => {
+                name = Some((after, at + 1));
+                (after, at + 1)
+            }
+            (_, Some((after, at))) if at < text.len() => {
+                (name, any) = (None, Some((after, at + 1)));
+                (after, at + 1)
+            }
+            _ => return false,
+        };
     }
 }
 
@@ -61,5 +84,31 @@ mod tests {
         assert!(matches("/srv/**", "/srv/x/y"));
         assert!(!matches("/srv", "/srv2"));
         assert!(!matches("/srv/?", "/srv//"));
+    }
+
+    /// The meaning of a pattern, put as simply as possible.
+    fn fits(pattern: &[u8], text: &[u8]) -> bool {
+        if let Some(rest) = pattern.strip_prefix(b"**") {
+            return (0..=text.len()).any(|i| fits(rest, &text[i..]));
+        }
+        match (pattern.first(), text.first()) {
+            (None, None) => true,
+            (Some(b'*'), _) => {
+                let name = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
+                (0..=name).any(|i| fits(&pattern[1..], &text[i..]))
+            }
+            (Some(b'?'), Some(c)) if *c != b'/' => fits(&pattern[1..], &text[1..]),
+            (Some(a), Some(b)) if a == b => fits(&pattern[1..], &text[1..]),
+            _ => false,
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn a_pattern_means_what_it_says(pattern in "[ab/*?]{0,9}", text in "[ab/]{0,9}") {
+            proptest::prop_assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), fits(pattern.as_bytes(), text.as_bytes()));
+        }
     }
 }

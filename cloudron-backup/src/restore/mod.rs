@@ -98,6 +98,12 @@ pub(crate) fn namer(identity: &Identity) -> Result<ChunkNamer> {
     Ok(ChunkNamer::new(identity.writer_keys().chunk_key()?))
 }
 
+/// Where the entries of a manifest go.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn places(request: &RestoreRequest, header: &crate::manifest::Header) -> Result<place::Places> {
+    place::Places::new(request, &header.sources)
+}
+
 /// Restores a backup.
 pub(crate) fn run(
     store: &Blocking,

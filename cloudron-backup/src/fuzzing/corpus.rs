@@ -1,0 +1,101 @@
+//! Valid inputs to begin with, and some that are made to cost much.
+
+use super::compressed;
+use crate::chunk::ChunkId;
+use crate::index::{PackEntry, PackedChunk};
+use crate::keys::Identity;
+use crate::manifest::{Entry, Extent, Header, HeaderSource, Kind};
+use crate::repository::config::Config;
+
+fn line(object: &impl serde::Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(object).unwrap();
+    text.push(b'\n');
+    text
+}
+
+fn manifest() -> Vec<u8> {
+    let source = HeaderSource { name: "data".into(), path: "/data".into(), kind: Kind::Dir };
+    let header = Header { manifest: 1, id: "id".into(), repository: "ab".into(), sources: vec![source] };
+    let mut file = Entry::new(Kind::File, b"/data/\xff");
+    file.size = 12;
+    file.sha256 = Some(ChunkId([3; 32]));
+    file.extents = vec![Extent::Hole(5), Extent::Data { chunk: ChunkId([7; 32]), length: 7, offset: 1 }];
+    file.set_xattrs(&vec![("user.a".to_owned(), vec![0, 255])]);
+    let mut link = Entry::new(Kind::Symlink, b"/data/link");
+    link.set_target(b"../\xfe");
+    let folder = Entry::new(Kind::Dir, b"/data");
+    [line(&header), line(&folder), line(&file), line(&link), line(&Entry::end(3))].concat()
+}
+
+fn index() -> Vec<u8> {
+    let chunk = |n: u8| PackedChunk(ChunkId([n; 32]), u32::from(n) * 100, 100, 1000);
+    let pack =
+        |n: u8| PackEntry { pack: ChunkId([n; 32]), size: 1 << 24, chunks: (0..5).map(chunk).collect() };
+    [line(&pack(1)), line(&pack(2))].concat()
+}
+
+/// Zeros that unpack to so many megabytes.
+fn bomb(megabytes: usize) -> Vec<u8> {
+    let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    for _ in 0..megabytes {
+        std::io::Write::write_all(&mut writer, &[b' '; 1 << 20]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn listing() -> Vec<u8> {
+    let entry = |path: &[u8]| {
+        let mut entry = Entry::new(Kind::File, path);
+        entry.sha256 = Some(ChunkId([3; 32]));
+        serde_json::json!({"c": [1, 2], "i": 3, "e": entry})
+    };
+    let head = serde_json::json!({"cache": 1, "repository": "ab"});
+    [line(&head), line(&entry(b"/a")), line(&entry(b"/a/b")), line(&entry(b"/x"))].concat()
+}
+
+/// The inputs of a target.
+pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
+    let deep = ["[".repeat(100_000), "{\"a\":".repeat(100_000)].map(String::into_bytes);
+    let identity = Identity::generate();
+    let keys = identity.writer_keys();
+    let mut inputs = match target {
+        "config" => {
+            let config = Config::new(&keys, &[("recover.py", b"x")], None).unwrap();
+            vec![config.object().to_vec()]
+        }
+        "summary" => vec![crate::repository::summary::example().sign(&keys.signing_key().unwrap())],
+        "manifest" => {
+            let header = manifest().split_inclusive(|b| *b == b'\n').next().unwrap().to_vec();
+            let many = "[null,1],".repeat(400_000);
+            let wide = format!("{{\"type\":\"file\",\"path\":\"/data/x\",\"extents\":[{many}[null,1]]}}\n");
+            vec![manifest(), [header, wide.into_bytes()].concat()]
+        }
+        "manifest_stream" => vec![compressed(&manifest()), bomb(300)],
+        "index" => vec![index()],
+        "index_stream" => vec![compressed(&index()), bomb(300), compressed(&index().repeat(50_000))],
+        "frame" => {
+            let frame = |content: &[u8]| {
+                let frame = crate::chunk::frame::Framer::new().unwrap().frame(content).unwrap();
+                [&(content.len() as u32).to_le_bytes()[..], &frame].concat()
+            };
+            let mut long = bomb(64);
+            long.splice(0..0, (16u32 << 20).to_le_bytes());
+            vec![frame(b"content"), frame(&[7; 100_000]), frame(&b"abc".repeat(1000)), long]
+        }
+        "key_object" | "age" => {
+            vec![super::sealed(b"plain"), b"age-encryption.org/v1\n-> scrypt x 18\n".to_vec()]
+        }
+        "listing" => vec![listing()],
+        "exclude" => vec![
+            b"/srv/**/cache\n/srv/app/one/cache".to_vec(),
+            b"*.tmp\n/srv/a/b.tmp".to_vec(),
+            [b"/*a*a*a*a*a*a*a*a*a*b\n/".to_vec(), vec![b'a'; 250]].concat(),
+            [b"/**a**a**a**a**a**a**a**b\n/".to_vec(), b"a/".repeat(2000)].concat(),
+        ],
+        _ => vec![b"snapshots/backup_2026-01-02T03-04-05Z_v1.0.0.json".to_vec(), b"file:///x".to_vec()],
+    };
+    if !matches!(target, "frame" | "age" | "exclude" | "store_key") {
+        inputs.extend(deep);
+    }
+    inputs
+}

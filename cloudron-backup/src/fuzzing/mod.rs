@@ -1,0 +1,164 @@
+//! What reads bytes that somebody else may have written, one function for each kind of them. They give nothing
+//! back: what counts is that none panics, takes long or takes much memory, whatever it is given.
+//!
+//! Sealed formats take the plaintext, and seal it first: nobody gets past the encryption by chance. The targets in
+//! `fuzz/` of the repository and the tests of this module call these.
+
+#[cfg(test)]
+mod allocation;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod run;
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use ed25519_dalek::VerifyingKey;
+
+use crate::encrypt::{AgeIdentities, AgeRecipients, Decryptor, Encryptor};
+use crate::files::exclude::Excludes;
+use crate::keys::Identity;
+use crate::manifest::ManifestReader;
+use crate::repository::config::Config;
+use crate::repository::{RestoreRequest, Summary, summary};
+
+/// A target: its name and what it does with its input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 12] = [
+    ("config", config),
+    ("summary", summary),
+    ("manifest", manifest),
+    ("manifest_stream", manifest_stream),
+    ("index", index),
+    ("index_stream", index_stream),
+    ("frame", frame),
+    ("key_object", key_object),
+    ("age", age),
+    ("listing", listing),
+    ("exclude", exclude),
+    ("store_key", store_key),
+];
+
+struct Keys {
+    seal: AgeRecipients,
+    open: AgeIdentities,
+    verifying: VerifyingKey,
+}
+
+fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let identity = Identity::generate();
+        let signing = identity.writer_keys().signing_key().expect("keys of this program's making");
+        Keys {
+            seal: AgeRecipients::parse([identity.recipient()]).expect("a recipient"),
+            open: AgeIdentities::parse([&identity.to_secret()]).expect("an identity"),
+            verifying: signing.verifying_key(),
+        }
+    })
+}
+
+fn sealed(plain: &[u8]) -> Vec<u8> {
+    keys().seal.seal_bytes(plain).expect("sealing into memory works")
+}
+
+fn compressed(plain: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(plain, 1).expect("compressing into memory works")
+}
+
+/// `cloudron-backup.json`.
+pub fn config(input: &[u8]) {
+    if let Ok(config) = Config::parse(input) {
+        let _ = config.verifying_keys();
+    }
+    let _ = Config::check_signature(input, None);
+    let _ = Config::check_signature(input, Some(&keys().verifying));
+}
+
+/// `snapshots/<backup id>.json`.
+pub fn summary(input: &[u8]) {
+    if let Ok(summary) = Summary::parse(input) {
+        let _ = summary.check_place("backup_2026-01-02T03-04-05Z_v1.0.0", "ab");
+    }
+    let _ = summary::check_signature(input, &keys().verifying);
+}
+
+/// The lines of a manifest.
+pub fn manifest(input: &[u8]) {
+    manifest_stream(&compressed(input));
+}
+
+/// A manifest as it is compressed.
+pub fn manifest_stream(input: &[u8]) {
+    let Ok(mut file) = tempfile::tempfile() else { return };
+    if file.write_all(&sealed(input)).is_err() {
+        return;
+    }
+    let Ok(mut entries) = ManifestReader::new(&file, &keys().open) else { return };
+    let request = RestoreRequest::under("/target");
+    let places = crate::restore::places(&request, entries.header());
+    while let Ok(Some(entry)) = entries.next() {
+        let _ = (entry.target(), entry.xattrs());
+        if let Ok(places) = &places {
+            let _ = places.of(&entry.path());
+        }
+    }
+}
+
+/// The lines of an index object.
+pub fn index(input: &[u8]) {
+    index_stream(&compressed(input));
+}
+
+/// An index object as it is compressed.
+pub fn index_stream(input: &[u8]) {
+    if let Ok(entries) = crate::index::decode(&sealed(input), &keys().open) {
+        let mut index = crate::index::Index::default();
+        entries.iter().for_each(|e| index.add(e));
+    }
+}
+
+/// A frame: four bytes of the length that its chunk should have, and the frame.
+pub fn frame(input: &[u8]) {
+    if let Some((length, frame)) = input.split_first_chunk::<4>() {
+        let _ = crate::chunk::frame::unframe(frame, u32::from_le_bytes(*length));
+    }
+}
+
+/// The clear part of an object under `keys/`. Opening one takes a second of computing on purpose.
+pub fn key_object(input: &[u8]) {
+    let _ = crate::keys::object::lock_of(input);
+    let _ = crate::layout::is_key_sound("keys/main-0011223344556677.age", input);
+}
+
+/// A sealed object as it is stored.
+pub fn age(input: &[u8]) {
+    let _ = keys().open.open_bytes(input);
+}
+
+/// The listing of unchanged files in the cache.
+pub fn listing(input: &[u8]) {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    if std::fs::write(folder.path().join("files"), input).is_ok() {
+        crate::backup::read_listing(folder.path(), "ab", &[b"/a", b"/a/b", b"/z"]);
+    }
+}
+
+/// A pattern of what is left out, a line feed, and a path.
+pub fn exclude(input: &[u8]) {
+    let mut parts = input.splitn(2, |b| *b == b'\n');
+    let pattern = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let _ = Excludes::new(&[pattern]).matches(parts.next().unwrap_or_default());
+}
+
+/// The key of an object in a list.
+pub fn store_key(input: &[u8]) {
+    let key = String::from_utf8_lossy(input);
+    let _ = crate::store::check_key(&key);
+    let _ = crate::layout::id_of(&key);
+    let _ = crate::repository::summary_name(&key).map(str::parse::<cloudron_core::BackupId>);
+    let _ = crate::store::open_store(&key);
+}
