@@ -184,4 +184,22 @@ cloudron_core::codes! {
     EXPORT_PART = ("export-part-corrupt", Partial,
         "The part of the file that an earlier export had left was damaged on disk. It was cut back to the last file \
          in it that checks: run the same export again, and it goes on from there.");
+    /// A backup that was declared dead.
+    BACKUP_ABORTED = ("backup-aborted", Conflict,
+        "The backup had not been heard of for so long that a prune declared it dead, as happens to a machine that \
+         sleeps, and it may rely on packs that are gone. It was not made; make a new one.");
+    /// A prune or a repair is under way.
+    PRUNE_BUSY = ("prune-busy", Conflict,
+        "Another prune or repair of this repository is under way. Wait for it to end. One that died is taken \
+         notice of for half an hour at most.");
+    /// A prune that could lose something.
+    PRUNE_UNSAFE = ("prune-unsafe", Corrupt,
+        "A backup that is to be kept cannot be read, so nobody knows what it needs, and nothing was deleted. \
+         `backup verify` says more. Restore the object that is damaged from a copy of the repository, or remove \
+         that backup by naming it.");
+    /// The list of backups is older than it was.
+    REPOSITORY_ROLLED_BACK = ("repository-rolled-back", Corrupt,
+        "Backups that were in the repository before are not in its list any more, and its owner did not remove \
+         them with a prune. Somebody deleted or withholds them, or an old copy of the repository was put in its \
+         place. Find out who can write to the store.");
 }

@@ -50,6 +50,8 @@ pub(crate) struct Packs {
     /// The keys of those that are in an archive.
     archived: HashSet<String>,
     keep_lost: bool,
+    /// Lines of packs that are condemned. What is nowhere else is read from these.
+    pub(crate) fallback: Vec<PackEntry>,
 }
 
 impl Packs {
@@ -60,7 +62,12 @@ impl Packs {
         let listed = store.list(layout::PACKS)?;
         let archived = listed.iter().filter(|o| o.archived).map(|o| o.key.clone()).collect();
         let sizes = listed.into_iter().filter_map(named).collect();
-        Ok(Self { sizes, archived, keep_lost })
+        Ok(Self { sizes, archived, keep_lost, fallback: Vec::new() })
+    }
+
+    /// Takes a pack out, as if it were not there.
+    pub(crate) fn remove(&mut self, pack: &ChunkId) {
+        self.sizes.remove(&hex::encode(pack.0));
     }
 
     /// Whether a pack is there with the size that it must have.
@@ -83,6 +90,8 @@ pub(crate) struct Index {
     pub(crate) archived: HashSet<String>,
     /// The objects that could not be used: key and reason.
     pub(crate) unusable: Vec<(String, Error)>,
+    /// The keys of the objects that were listed.
+    pub(crate) objects: Vec<String>,
 }
 
 impl Index {
@@ -123,6 +132,7 @@ impl Index {
         let mut lost = Vec::new();
         for object in store.list(layout::INDEX)? {
             stop.check()?;
+            index.objects.push(object.key.clone());
             let content = match fetch(store, &object.key, cache) {
                 Ok(content) => content,
                 Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {
@@ -140,6 +150,7 @@ impl Index {
                 Err(e) => index.unusable.push((object.key, e)),
             }
         }
+        packs.fallback.iter().filter(|e| packs.has(e)).for_each(|e| index.add(e));
         // A chunk that was stored again after its pack got lost is read from the new one.
         if packs.keep_lost {
             lost.iter().for_each(|e| index.add(e));
@@ -149,7 +160,7 @@ impl Index {
 }
 
 /// An index object, from the local cache or the store, with its hash checked against its name.
-fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result<Bytes> {
+pub(crate) fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result<Bytes> {
     let id = layout::id_of(key).unwrap_or_default();
     let cached = cache.map(|dir| dir.join("index").join(id));
     if let Some(file) = &cached

@@ -12,6 +12,9 @@ pub(crate) const KEYS: &str = "keys/";
 pub(crate) const PACKS: &str = "packs/";
 pub(crate) const INDEX: &str = "index/";
 pub(crate) const SNAPSHOTS: &str = "snapshots/";
+pub(crate) const LOCKS: &str = "locks/";
+pub(crate) const CONDEMNED: &str = "condemned/";
+pub(crate) const FORGOTTEN: &str = "forgotten/";
 
 /// A key object: its name ends in the first sixteen digits of its hash, so that damage shows.
 pub(crate) fn key(name: &str, content: &[u8]) -> String {
@@ -30,6 +33,18 @@ pub(crate) fn pack(id: &ChunkId) -> String {
 
 pub(crate) fn index(id: &str) -> String {
     format!("{INDEX}{id}.age")
+}
+
+pub(crate) fn lock(name: &str) -> String {
+    format!("{LOCKS}{name}.json")
+}
+
+pub(crate) fn condemned(id: &str) -> String {
+    format!("{CONDEMNED}{id}.age")
+}
+
+pub(crate) fn forgotten(id: &str) -> String {
+    format!("{FORGOTTEN}{id}.json")
 }
 
 pub(crate) fn summary(id: &BackupId) -> String {

@@ -42,12 +42,14 @@ mod backup;
 mod bridge;
 mod chunk;
 pub mod codes;
+mod condemned;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod copy;
 pub mod encrypt;
 pub mod export;
 mod files;
+mod forgotten;
 pub mod fs;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -57,6 +59,7 @@ mod index;
 pub mod keys;
 mod layout;
 pub mod lifecycle;
+mod lock;
 mod manifest;
 pub mod memory;
 mod pack;

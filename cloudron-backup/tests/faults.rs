@@ -65,9 +65,9 @@ async fn the_next_run_uses_what_one_that_was_cut_off_stored() {
     for i in 0..17u8 {
         f.write(&format!("{i:02}"), noise(17 << 20, i));
     }
-    // head, list packs, list index, sixteen packs, one index object: cut off at the next.
+    // The lock, sixteen packs, one index object: cut off at the next.
     let broken =
-        Repository::open(Failing::writes_after(&f.store, 17, &cloudron_core::codes::IO)).await.unwrap();
+        Repository::open(Failing::writes_after(&f.store, 18, &cloudron_core::codes::IO)).await.unwrap();
     assert!(f.try_backup(&broken).await.is_err());
     let summary = f.backup().await;
     assert!(summary.added_bytes < 60 << 20, "{} were stored again", summary.added_bytes);

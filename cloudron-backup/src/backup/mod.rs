@@ -12,16 +12,18 @@ pub(crate) use walk::in_order;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use cloudron_core::{Error, Progress, Result, Unit};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkNamer;
 use crate::files::exclude::Excludes;
-use crate::index::{Index, Packs};
+use crate::index::Index;
 use crate::keys::WriterKeys;
+use crate::lock::Lock;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
 use crate::repository::config::{Config, whole_second};
 use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
@@ -76,7 +78,7 @@ pub(crate) fn run_fed(
 }
 
 fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<Summary> {
-    let begun = Instant::now();
+    let begun = Begun { watch: Instant::now(), clock: SystemTime::now() };
     let Context { store, config, keys, request, progress, .. } = *context;
     config.check_writer(keys)?;
     filter::check_tags(&request.tags)?;
@@ -92,9 +94,13 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
         crate::files::private_folder(dir)?;
         pending::settle(store, dir);
     }
+    // Before anything is looked at that this backup will rely on.
+    let mut lock = Lock::take(store, request.id.as_str(), &request.host)?.ok_or_else(|| exists(request))?;
     let index = known_chunks(context, cache_dir.as_deref())?;
     let done = write_all(context, &sources, feed, &index, cache_dir.as_deref())?;
-    publish(context, sources, done, cache_dir.as_deref(), begun)
+    let summary = publish(context, sources, done, cache_dir.as_deref(), begun, &mut lock)?;
+    lock.release(&request.id);
+    Ok(summary)
 }
 
 fn exists(request: &BackupRequest) -> Error {
@@ -149,8 +155,8 @@ pub(crate) fn path_bytes(path: &Path) -> &[u8] {
 /// The chunks that are in the store. A pack that is gone or has another size does not count, so that what
 /// was in it is stored again.
 fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
-    let packs = Packs::list(context.store, false)?;
     let key = context.config.index_decryptor(&context.keys.index_identity)?;
+    let packs = crate::condemned::packs_to_rely_on(context.store, &*key, cache, context.stop)?;
     let index = Index::load(context.store, &*key, cache, &packs, context.stop)?;
     for (object, error) in &index.unusable {
         let text = format!("{object} cannot be used, what it lists is stored again where needed: {error}");
@@ -240,7 +246,8 @@ fn publish(
     sources: Vec<HeaderSource>,
     done: Done,
     cache_dir: Option<&Path>,
-    begun: Instant,
+    begun: Begun,
+    lock: &mut Lock,
 ) -> Result<Summary> {
     let (request, store) = (context.request, context.store);
     context.stop.check()?;
@@ -269,14 +276,18 @@ fn publish(
         added_bytes: done.added + manifest.size,
         errors: counts.errors,
         warnings: counts.warnings,
-        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms: u64::try_from(begun.watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         manifest,
     };
     context.stop.check()?;
-    let object = summary.sign(&context.keys.signing_key()?).into();
+    let object: Bytes = summary.sign(&context.keys.signing_key()?).into();
+    begun.check_age()?;
+    // If this fails, the summary may be stored all the same.
+    lock.stay();
     pending.into_iter().for_each(pending::Pending::take_back);
     if !store.put_new(&layout::summary(&request.id), &object)? {
-        return Err(exists(request));
+        lock.may_go();
+        not_published(store, request, &object)?;
     }
     if let Some(cache) = done.cache {
         // The backup is made; losing the cache costs time only.
@@ -285,6 +296,39 @@ fn publish(
         }
     }
     Ok(summary)
+}
+
+/// When a backup began. The watch stands still while the machine sleeps.
+struct Begun {
+    watch: Instant,
+    clock: SystemTime,
+}
+
+impl Begun {
+    /// A backup that took so long gives up. A prune keeps the tombstones of dead backups for much longer.
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    fn check_age(&self) -> Result<()> {
+        let age = self.clock.elapsed().unwrap_or_default().max(self.watch.elapsed());
+        if age < Self::LONGEST {
+            return Ok(());
+        }
+        let text = format!("the backup began {} days ago", age.as_secs() / 86400);
+        Err(Error::new(&codes::BACKUP_ABORTED, text))
+    }
+}
+
+/// Something stands in the place of the summary: a tombstone, another backup, or what we wrote ourselves in a
+/// request whose answer was lost.
+fn not_published(store: &Blocking, request: &BackupRequest, object: &Bytes) -> Result<()> {
+    let found = store.get(&layout::summary(&request.id))?;
+    if found == object {
+        return Ok(());
+    }
+    match Summary::parse(&found) {
+        Err(e) if e.is(&codes::BACKUP_ABORTED) => Err(e),
+        _ => Err(exists(request)),
+    }
 }
 
 pub(crate) fn describe(manifest: &Path) -> Result<ManifestRef> {
@@ -310,5 +354,5 @@ pub(crate) fn next_sequence(store: &Blocking) -> Result<u64> {
         // A damaged one is reported by `list` and `verify`, and must not stop the next backup.
         highest = highest.max(Summary::parse(&content).map_or(0, |s| s.sequence));
     }
-    Ok(highest + 1)
+    Ok(highest.saturating_add(1))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cut;
 pub(crate) mod frame;
+pub(crate) mod scan;
 
 use std::fmt;
 

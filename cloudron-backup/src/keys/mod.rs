@@ -25,6 +25,7 @@ pub const MAX_BACKUP_KEY: usize = 1000;
 mod context {
     pub(super) const INDEX: &str = "cloudron-backup 2026-11 v1 index identity";
     pub(super) const CHUNK: &str = "cloudron-backup 2026-11 v1 chunk id key";
+    pub(super) const OWNER: &str = "cloudron-backup 2026-11 v1 owner signing seed";
     pub(super) const SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
 }
 
@@ -70,6 +71,12 @@ impl Identity {
             chunk_key: hex(derive(context::CHUNK)),
             signing_seed: hex(derive(context::SIGNING)),
         }
+    }
+
+    /// The key that signs what only the owner may say. Writers do not have it.
+    pub(crate) fn owner_key(&self) -> ed25519_dalek::SigningKey {
+        let seed = Zeroizing::new(blake3::derive_key(context::OWNER, &self.scalar()[..]));
+        ed25519_dalek::SigningKey::from_bytes(&seed)
     }
 
     /// The 32 bytes of the secret key.

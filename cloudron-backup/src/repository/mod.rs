@@ -10,7 +10,7 @@ mod read;
 mod report;
 mod request;
 mod sealing;
-mod sign;
+pub(crate) mod sign;
 mod streams;
 pub(crate) mod summary;
 mod transfer;
@@ -141,8 +141,8 @@ impl Repository {
             let Some(name) = summary_name(&object.key) else { continue };
             match self.read_summary(&object.key, name).await {
                 Ok(summary) => list.summaries.push(summary),
-                // It was deleted since it was listed.
-                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                // It was deleted since it was listed, or stands for no backup.
+                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
                 Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
                     list.unreadable.push((object.key, e));
                 }
@@ -175,7 +175,7 @@ impl Repository {
         let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
         let parsed: BackupId = id.parse().map_err(|_| missing())?;
         match self.read_summary(&layout::summary(&parsed), id).await {
-            Err(e) if e.is(&codes::OBJECT_MISSING) => Err(missing()),
+            Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => Err(missing()),
             other => other,
         }
     }

@@ -82,7 +82,7 @@ impl Summary {
     /// Reads the object `snapshots/<id>.json`.
     ///
     /// # Errors
-    /// `snapshot-corrupt`, `repository-newer`.
+    /// `snapshot-corrupt`, `repository-newer`; `backup-aborted` for a [`tombstone`].
     pub(crate) fn parse(content: &[u8]) -> Result<Self> {
         let corrupt = |e: serde_json::Error| {
             Error::new(&codes::SNAPSHOT_CORRUPT, format!("the summary cannot be read: {e}"))
@@ -92,6 +92,9 @@ impl Summary {
             Some(n) if n > u64::from(SCHEMA) => {
                 let text = format!("the summary has format {n}, which this program does not know");
                 Err(Error::new(&codes::REPOSITORY_NEWER, text))
+            }
+            _ if value.get("aborted") == Some(&Value::Bool(true)) => {
+                Err(Error::new(&codes::BACKUP_ABORTED, "the backup was declared dead before it was made"))
             }
             _ => serde_json::from_value(value).map_err(corrupt),
         }
@@ -110,6 +113,18 @@ impl Summary {
     pub(crate) fn sign(&self, key: &SigningKey) -> Vec<u8> {
         sign::signed_json(self, SIGNED, key)
     }
+}
+
+/// What stands in the place of the summary of a backup that was declared dead, so that it can never be made.
+pub(crate) fn tombstone(id: &BackupId, repository: &str, key: &SigningKey) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Tombstone<'a> {
+        schema: u32,
+        id: &'a BackupId,
+        repository: &'a str,
+        aborted: bool,
+    }
+    sign::signed_json(&Tombstone { schema: SCHEMA, id, repository, aborted: true }, SIGNED, key)
 }
 
 /// Checks the signature of a summary, over all that is in it, what this program does not know included.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Cancel, Error, Progress, Result};
+use cloudron_core::{Cancel, Error, Progress, Result, ResultExt};
 
 use super::Repository;
+use crate::bridge::on_thread;
 use crate::keys::Identity;
 use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
 
@@ -34,8 +35,13 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<PruneReport> {
-        let _ = (identity, request, progress, cancel);
-        Err(Error::new(&cloudron_core::codes::FAILED, "prune is not in this build yet"))
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let request = request.clone();
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::prune::run(store, &config, &identity, &request, &progress, stop)
+        })
+        .await
+        .doing(|| format!("pruning {}", self.store.url()))
     }
 
     /// Makes the index anew from the packs, each of which is read, and says which backups lack something.

@@ -18,7 +18,7 @@ use cloudron_core::{BackupId, Error, Progress, Result};
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkNamer;
 use crate::encrypt::Decryptor;
-use crate::index::{Index, Packs};
+use crate::index::Index;
 use crate::keys::Identity;
 use crate::manifest::{ManifestReader, fetch};
 use crate::pack::ChunkReader;
@@ -52,7 +52,12 @@ impl Backup {
             other => other?,
         };
         summary::check_signature(&content, &identity.writer_keys().signing_key()?.verifying_key())?;
-        let summary = Summary::parse(&content)?;
+        let summary = match Summary::parse(&content) {
+            Err(e) if e.is(&codes::BACKUP_ABORTED) => {
+                return Err(Error::new(&codes::BACKUP_UNKNOWN, format!("the backup {id} was never made")));
+            }
+            other => other?,
+        };
         summary.check_place(id.as_str(), &config.id)?;
         let manifest = fetch(store, id, &summary.manifest, stop)?;
         let key = config.owner_decryptor(identity)?;
@@ -86,7 +91,7 @@ pub(crate) fn load_index(
     stop: &Stop,
 ) -> Result<Index> {
     let key = config.owner_decryptor(identity)?;
-    let index = Index::load(store, &*key, None, &Packs::list(store, true)?, stop)?;
+    let index = crate::condemned::index_for_reading(store, &*key, stop)?;
     for (object, error) in &index.unusable {
         progress.warn(format!("{object} cannot be used: {error}"));
     }

@@ -4,6 +4,7 @@ mod objects;
 mod references;
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use cloudron_core::{Progress, Result};
 
@@ -20,6 +21,8 @@ struct Check<'a> {
     identity: Option<&'a Identity>,
     progress: &'a Progress,
     stop: &'a Stop,
+    /// Days since 1970, by which a sample is chosen.
+    day: u64,
     report: VerifyReport,
     /// The backups that cannot be restored whole.
     damaged: BTreeSet<String>,
@@ -59,8 +62,9 @@ pub(crate) fn run(
         config.check_identity(identity)?;
     }
     let report = VerifyReport::default();
+    let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
     let mut check =
-        Check { store, config, depth, identity, progress, stop, report, damaged: BTreeSet::new() };
+        Check { store, config, depth, identity, progress, stop, day, report, damaged: BTreeSet::new() };
     check.description()?;
     check.keys()?;
     let index = check.index()?;

@@ -1,6 +1,6 @@
 //! Object by object: whether it is there and has the bytes that were written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use cloudron_core::{Error, Result, Unit};
 
@@ -17,12 +17,24 @@ use crate::{codes, layout, pack};
 pub(super) struct BadPacks {
     packs: HashMap<u32, usize>,
     chunks: HashMap<ChunkId, usize>,
+    /// Those that are not there, or not with their size. That is a problem only where something needs them: a
+    /// pack that nothing needed may have been pruned under the eyes of whoever indexed it.
+    lost: HashMap<u32, String>,
 }
 
-impl BadPacks {
+impl Check<'_> {
     /// The problem that keeps a chunk from being read.
-    pub(super) fn of(&self, id: &ChunkId, location: &Location) -> Option<usize> {
-        self.packs.get(&location.pack).or_else(|| self.chunks.get(id)).copied()
+    pub(super) fn problem_of(
+        &mut self,
+        bad: &BadPacks,
+        index: &Index,
+        id: &ChunkId,
+        location: &Location,
+    ) -> Option<usize> {
+        if let Some(text) = bad.lost.get(&location.pack) {
+            return Some(self.problem(&layout::pack(&index.packs[location.pack as usize].0), text));
+        }
+        bad.packs.get(&location.pack).or_else(|| bad.chunks.get(id)).copied()
     }
 }
 
@@ -95,15 +107,16 @@ impl Check<'_> {
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
             let key = self.config.owner_decryptor(identity)?;
-            let packs = Packs::list(self.store, true)?;
-            let index = Index::load(self.store, &*key, None, &packs, self.stop)?;
-            self.report.objects += self.store.list(layout::INDEX)?.len() as u64;
+            let index = crate::condemned::index_for_reading(self.store, &*key, self.stop)?;
+            self.report.objects += index.objects.len() as u64;
             for (object, error) in &index.unusable {
                 self.problem(object, error);
             }
             return Ok(Some(index));
         }
-        for object in self.store.list(layout::INDEX)? {
+        let mut objects = self.store.list(layout::INDEX)?;
+        objects.extend(self.store.list(layout::CONDEMNED)?);
+        for object in objects {
             if self.full() {
                 self.hashed(&object.key)?;
             } else {
@@ -127,12 +140,14 @@ impl Check<'_> {
         let listed = self.store.list(layout::PACKS)?;
         let mut bad = BadPacks::default();
         if let Some(index) = index {
-            self.missing_packs(index, &mut bad)?;
+            self.lost_packs(index, &mut bad)?;
         }
-        if !self.full() {
-            self.report.objects += listed.len() as u64;
+        self.report.objects += listed.len() as u64;
+        let listed: Vec<_> = listed.into_iter().filter(|o| self.is_read(&o.key)).collect();
+        if listed.is_empty() {
             return Ok(bad);
         }
+        self.report.objects -= listed.len() as u64;
         let contents = index.map(contents_of_packs).unwrap_or_default();
         let total = listed.iter().map(|o| o.size).sum();
         let task = self.progress.task("Reading packs", Unit::Bytes, Some(total));
@@ -156,23 +171,27 @@ impl Check<'_> {
         Ok(bad)
     }
 
-    fn missing_packs(&mut self, index: &Index, bad: &mut BadPacks) -> Result<()> {
+    fn lost_packs(&self, index: &Index, bad: &mut BadPacks) -> Result<()> {
         let packs = Packs::list(self.store, true)?;
-        let used: HashSet<u32> = index.chunks().map(|(_, l)| l.pack).collect();
         for (number, (id, size)) in index.packs.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let found = packs.size(id);
-            if found == Some(*size) || !used.contains(&number) {
-                continue;
-            }
-            let text = match found {
+            let text = match packs.size(id) {
+                Some(found) if found == *size => continue,
                 None => "it is missing".to_owned(),
                 Some(found) => format!("it has {found} bytes instead of {size}"),
             };
-            let problem = self.problem(&layout::pack(id), text);
-            bad.packs.insert(number, problem);
+            bad.lost.insert(number, text);
         }
         Ok(())
+    }
+
+    /// Whether a pack is read at this depth, today.
+    fn is_read(&self, key: &str) -> bool {
+        match self.depth {
+            VerifyDepth::Quick => false,
+            VerifyDepth::Full => true,
+            VerifyDepth::Sample(percent) => in_sample(layout::id_of(key).unwrap_or(key), percent, self.day),
+        }
     }
 
     /// Opens a pack and checks every chunk of it.
@@ -208,6 +227,14 @@ impl Check<'_> {
     }
 }
 
+/// Whether a pack is among those that are read on a day: every one is on one day of each round.
+fn in_sample(id: &str, percent: u8, day: u64) -> bool {
+    let days = 100_u64.div_ceil(u64::from(percent.clamp(1, 100)));
+    let hash = blake3::hash(id.as_bytes());
+    let number = hash.as_bytes()[..8].iter().fold(0, |n, b| n << 8 | u64::from(*b));
+    number % days == day % days
+}
+
 type Contents = HashMap<String, (u32, Vec<(ChunkId, Location)>)>;
 
 fn contents_of_packs(index: &Index) -> Contents {
@@ -223,4 +250,22 @@ fn contents_of_packs(index: &Index) -> Contents {
         }
     }
     contents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_reads_every_pack_once_in_a_round_of_days() {
+        let packs: Vec<String> = (0..500).map(|n| layout::object_id(&[n as u8, (n >> 8) as u8])).collect();
+        for (percent, days) in [(5, 20), (30, 4), (100, 1), (0, 100), (255, 1)] {
+            for id in &packs {
+                let read = (1000..1000 + days).filter(|day| in_sample(id, percent, *day)).count();
+                assert_eq!(read, 1, "{percent} percent");
+            }
+        }
+        let today = packs.iter().filter(|id| in_sample(id, 5, 20_000)).count();
+        assert!((10..50).contains(&today), "{today} of 500");
+    }
 }

@@ -6,11 +6,12 @@ use cloudron_core::{BackupId, Result, Unit};
 
 use super::Check;
 use super::objects::{BadPacks, is_damage};
+use crate::forgotten::{Forgotten, gaps};
 use crate::index::Index;
-use crate::layout;
 use crate::manifest::{Entry, Extent};
 use crate::repository::{Summary, VerifyDepth, summary, summary_name};
 use crate::restore::Backup;
+use crate::{codes, layout};
 
 /// So many files are named for a problem.
 const NAMED: usize = 20;
@@ -30,6 +31,10 @@ impl Check<'_> {
             self.report.good.push(name.to_owned());
             let Some(content) = self.fetch(&object.key)? else { continue };
             match self.summary(&content, name) {
+                Err(e) if e.is(&codes::BACKUP_ABORTED) => {
+                    self.report.backups -= 1;
+                    self.report.good.pop();
+                }
                 Ok(summary) => {
                     sequences.insert(summary.sequence);
                     self.backup(&summary, index, bad)?;
@@ -44,14 +49,16 @@ impl Check<'_> {
         let manifests = listed.iter().filter_map(|o| {
             o.key.strip_prefix(layout::SNAPSHOTS)?.strip_suffix(".age").filter(|n| !named.contains(n))
         });
-        self.withheld(manifests.map(str::to_owned).collect(), &sequences);
+        self.withheld(manifests.map(str::to_owned).collect(), &sequences)?;
         task.finish();
         Ok(())
     }
 
     fn summary(&self, content: &[u8], name: &str) -> Result<Summary> {
-        let summary = Summary::parse(content)?;
-        summary.check_place(name, &self.config.id)?;
+        let summary = Summary::parse(content);
+        if let Ok(summary) = &summary {
+            summary.check_place(name, &self.config.id)?;
+        }
         let keys = match self.identity {
             Some(identity) => vec![identity.writer_keys().signing_key()?.verifying_key()],
             None => self.config.verifying_keys(),
@@ -60,7 +67,7 @@ impl Check<'_> {
             let text = "it is not signed by a key of this repository";
             return Err(cloudron_core::Error::new(&crate::codes::SNAPSHOT_FORGED, text));
         }
-        Ok(summary)
+        summary
     }
 
     fn backup(&mut self, summary: &Summary, index: Option<&Index>, bad: &BadPacks) -> Result<()> {
@@ -117,7 +124,7 @@ impl Check<'_> {
                     Some(at) if u64::from(*offset) + u64::from(*length) > u64::from(at.raw) => Some(
                         self.problem(&layout::manifest(id), "it names parts of chunks that do not exist"),
                     ),
-                    Some(at) => bad.of(chunk, &at),
+                    Some(at) => self.problem_of(bad, index, chunk, &at),
                 };
                 if let Some(problem) = problem {
                     self.name_file(problem, id, &entry);
@@ -147,16 +154,32 @@ impl Check<'_> {
         }
     }
 
-    /// A manifest without a summary is of a run that was cut off, unless a number is missing among the
-    /// summaries: then somebody took one away.
-    fn withheld(&mut self, manifests: Vec<String>, sequences: &BTreeSet<u64>) {
-        let highest = sequences.last().copied().unwrap_or(0);
-        let gap = (1..highest).any(|n| !sequences.contains(&n));
-        for name in manifests.into_iter().filter(|_| gap) {
+    /// Numbers that are missing among the summaries are those of backups that the owner forgot, or somebody
+    /// took them away. A manifest without a summary is of a run that was cut off, unless a number is missing.
+    fn withheld(&mut self, manifests: Vec<String>, sequences: &BTreeSet<u64>) -> Result<()> {
+        let owner = self.identity.map(|identity| identity.owner_key().verifying_key());
+        let forgotten = Forgotten::load(self.store, &self.config.id, owner.as_ref())?;
+        for (object, text) in &forgotten.unusable {
+            self.problem(object, text);
+        }
+        let gaps = gaps(sequences, &forgotten.sequences);
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        let show = |(first, last): &(u64, u64)| match first == last {
+            true => first.to_string(),
+            false => format!("{first} to {last}"),
+        };
+        let shown: Vec<String> = gaps.iter().take(NAMED).map(show).collect();
+        let text =
+            format!("backups are missing that no prune removed: those with the numbers {}", shown.join(", "));
+        self.problem(layout::SNAPSHOTS, text);
+        for name in manifests {
             let key = format!("{}{name}.json", layout::SNAPSHOTS);
             let problem =
                 self.problem(&key, "it is missing, and the backups' numbers show that there was one");
             self.affects(problem, &name);
         }
+        Ok(())
     }
 }

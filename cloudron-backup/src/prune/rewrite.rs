@@ -1,0 +1,118 @@
+//! Moving chunks from packs to new ones.
+
+use std::collections::HashSet;
+
+use cloudron_core::{Error, Result};
+
+use super::owner::Owner;
+use crate::chunk::ChunkId;
+use crate::chunk::frame::unframe;
+use crate::index::{PackEntry, PackedChunk};
+use crate::pack::{self, PackWriter};
+use crate::{codes, layout};
+
+/// Writes packs, and keeps their lines for the index.
+pub(crate) struct Rewriter<'a> {
+    owner: &'a Owner<'a>,
+    open: Option<PackWriter>,
+    lines: Vec<PackEntry>,
+    bytes: u64,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(crate) struct Rewritten {
+    /// The lines of the new packs, which no index has yet.
+    pub(crate) lines: Vec<PackEntry>,
+    pub(crate) bytes: u64,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(crate) fn new(owner: &'a Owner<'a>) -> Self {
+        Self { owner, open: None, lines: Vec::new(), bytes: 0 }
+    }
+
+    /// Copies these chunks of a pack, all of them or none.
+    ///
+    /// # Errors
+    /// `object-corrupt`, `object-missing` where they cannot be read; what the store reports.
+    pub(crate) fn copy(&mut self, entry: &PackEntry, chunks: &HashSet<ChunkId>) -> Result<()> {
+        self.owner.stop.check()?;
+        let content = self.owner.store.get(&layout::pack(&entry.pack))?;
+        let plain = pack::open(&content, &entry.pack, &*self.owner.open)?;
+        drop(content);
+        let wanted: Vec<&PackedChunk> = entry.chunks.iter().filter(|c| chunks.contains(&c.0)).collect();
+        for chunk in &wanted {
+            self.frame(&plain, chunk)
+                .map_err(|e| Error::new(e.code(), format!("{}: {e}", layout::pack(&entry.pack))))?;
+        }
+        for chunk in wanted {
+            let frame = self.frame(&plain, chunk)?;
+            self.add(chunk.0, frame, chunk.3)?;
+        }
+        Ok(())
+    }
+
+    /// The frame of a chunk, checked.
+    fn frame<'p>(&self, plain: &'p [u8], chunk: &PackedChunk) -> Result<&'p [u8]> {
+        let PackedChunk(id, offset, length, raw) = chunk;
+        let end = *offset as usize + *length as usize;
+        let frame = plain.get(*offset as usize..end).unwrap_or_default();
+        if self.owner.namer.name(&unframe(frame, *raw)?) == *id {
+            return Ok(frame);
+        }
+        Err(Error::new(&codes::OBJECT_CORRUPT, format!("chunk {id:?} has another hash than its name")))
+    }
+
+    /// Adds a frame that was checked.
+    pub(crate) fn add(&mut self, id: ChunkId, frame: &[u8], raw: u32) -> Result<()> {
+        let mut pack = match self.open.take() {
+            Some(pack) => pack,
+            None => PackWriter::new(&*self.owner.data)?,
+        };
+        pack.add(id, frame, raw)?;
+        if pack.is_full() {
+            return self.put(pack);
+        }
+        self.open = Some(pack);
+        Ok(())
+    }
+
+    fn put(&mut self, pack: PackWriter) -> Result<()> {
+        let (content, line) = pack.finish()?;
+        self.owner.store.put(&layout::pack(&line.pack), &content)?;
+        self.bytes += content.len() as u64;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(mut self) -> Result<Rewritten> {
+        if let Some(pack) = self.open.take() {
+            self.put(pack)?;
+        }
+        Ok(Rewritten { lines: self.lines, bytes: self.bytes })
+    }
+}
+
+/// An index object has so many chunks at most, which is about 15 MB.
+const CHUNKS_PER_OBJECT: usize = 300_000;
+
+/// Writes index objects, or records of the condemned, of these lines. Gives how many and how many bytes.
+pub(crate) fn put_lines(owner: &Owner<'_>, lines: &[PackEntry], condemned: bool) -> Result<(u64, u64)> {
+    let (mut objects, mut bytes, mut from, mut chunks) = (0, 0, 0, 0);
+    for at in 0..lines.len() {
+        chunks += lines[at].chunks.len();
+        if chunks >= CHUNKS_PER_OBJECT || at + 1 == lines.len() {
+            bytes += owner.put_lines(&lines[from..=at], condemned)?;
+            objects += 1;
+            (from, chunks) = (at + 1, 0);
+        }
+    }
+    Ok((objects, bytes))
+}
+
+/// Whether an error says that an object is damaged or gone, rather than that the store cannot be reached.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)
+}

@@ -1,0 +1,93 @@
+//! What is stored: packs, index objects, records of the condemned.
+
+use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
+
+use cloudron_core::Result;
+
+use super::owner::Owner;
+use crate::chunk::ChunkId;
+use crate::condemned::Condemned;
+use crate::index::{PackEntry, decode, fetch};
+use crate::{codes, layout};
+
+/// A pack as the store lists it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+/// An index object.
+#[derive(Debug)]
+pub(crate) struct IndexObject {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+    pub(crate) entries: Vec<PackEntry>,
+}
+
+/// What is stored.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) condemned: Condemned,
+    pub(crate) packs: HashMap<ChunkId, Stored>,
+    pub(crate) objects: Vec<IndexObject>,
+    pub(crate) unusable: Vec<(String, cloudron_core::Error)>,
+}
+
+impl State {
+    /// Looks at the store. The order matters: a pack that is seen and in no record is deleted only by a record
+    /// that came later; a pack that is seen and in no index was in none when it was seen.
+    pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
+        let condemned = Condemned::load(owner.store, &*owner.open, None, owner.stop)?;
+        Self::behind(owner, condemned)
+    }
+
+    /// The same with records that were read before.
+    pub(crate) fn behind(owner: &Owner<'_>, condemned: Condemned) -> Result<Self> {
+        let mut state = Self { condemned, ..Self::default() };
+        for object in owner.store.list(layout::PACKS)? {
+            if let Some(pack) = pack_id(&object.key) {
+                state.packs.insert(pack, Stored { size: object.size, modified: object.modified });
+            }
+        }
+        for object in owner.store.list(layout::INDEX)? {
+            owner.stop.check()?;
+            match fetch(owner.store, &object.key, None).and_then(|c| decode(&c, &*owner.open)) {
+                Ok(entries) => {
+                    state.objects.push(IndexObject { key: object.key, size: object.size, entries });
+                }
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {
+                    state.unusable.push((object.key, e));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        state.look_for_unlisted(owner)?;
+        Ok(state)
+    }
+
+    /// A pack that an index names may be newer than the list of packs, or the list be late: it is asked for.
+    fn look_for_unlisted(&mut self, owner: &Owner<'_>) -> Result<()> {
+        let named = self.objects.iter().flat_map(|o| &o.entries).map(|e| e.pack);
+        let unlisted: HashSet<ChunkId> = named.filter(|p| !self.packs.contains_key(p)).collect();
+        for pack in unlisted {
+            if let Some(object) = owner.store.head(&layout::pack(&pack))? {
+                self.packs.insert(pack, Stored { size: object.size, modified: object.modified });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a line stands for a pack that is there with its size.
+    pub(crate) fn is_there(&self, entry: &PackEntry) -> bool {
+        self.packs.get(&entry.pack).is_some_and(|p| p.size == entry.size)
+    }
+}
+
+/// The id in the key of a pack.
+pub(crate) fn pack_id(key: &str) -> Option<ChunkId> {
+    let mut id = [0; 32];
+    hex::decode_to_slice(layout::id_of(key)?, &mut id).ok()?;
+    Some(ChunkId(id))
+}
