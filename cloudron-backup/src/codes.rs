@@ -198,7 +198,7 @@ cloudron_core::codes! {
          `backup verify` says more. Restore the object that is damaged from a copy of the repository, or remove \
          that backup by naming it.");
     /// The list of backups is older than it was.
-    REPOSITORY_ROLLED_BACK = ("repository-rolled-back", Corrupt,
+    REPOSITORY_ROLLED_BACK = ("repository-rolled-back", Unverified,
         "Backups that were in the repository before are not in its list any more, and its owner did not remove \
          them with a prune. Somebody deleted or withholds them, or an old copy of the repository was put in its \
          place. Find out who can write to the store.");

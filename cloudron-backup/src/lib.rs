@@ -70,6 +70,7 @@ pub mod repository;
 mod restore;
 #[cfg(feature = "s3")]
 mod s3;
+mod seen;
 pub mod store;
 mod transfer;
 mod untar;

@@ -14,14 +14,17 @@ use crate::backup::pipeline::{self, Uploads};
 use crate::backup::{describe, hash_zeros, next_sequence};
 use crate::bridge::Blocking;
 use crate::chunk::{ChunkId, ChunkNamer};
-use crate::index::{Index, Packs};
+use crate::condemned::packs_to_rely_on;
+use crate::index::Index;
 use crate::keys::WriterKeys;
+use crate::lock::Lock;
 use crate::manifest::{Entry, Extent, Header, Kind, ManifestWriter};
 use crate::pack::ChunkReader;
 use crate::reading::Reading;
 use crate::repository::config::Config;
 use crate::repository::{Skipped, Summary, TransferReport};
 use crate::restore::{Backup, load_index, namer, slice};
+use crate::seen::Seen;
 use crate::{codes, layout};
 
 /// Where the copies go.
@@ -46,7 +49,7 @@ pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Resu
         to,
         chunks: ChunkReader::new(from.store, &source_index, &*key, namer(from.identity)?),
         namer: ChunkNamer::new(to.keys.chunk_key()?),
-        index: target_index(from, to)?,
+        index: Index::default(),
         names: HashMap::new(),
         sound: HashSet::new(),
     };
@@ -66,13 +69,15 @@ pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Resu
 }
 
 fn concerns_one(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) || error.is(&codes::BACKUP_EXISTS)
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
+        || error.is(&codes::BACKUP_EXISTS)
+        || error.is(&codes::BACKUP_ABORTED)
 }
 
 /// The chunks that are in the target.
 fn target_index(from: &Reading<'_>, to: &Target<'_>) -> Result<Index> {
     let key = to.config.index_decryptor(&to.keys.index_identity)?;
-    let packs = Packs::list(to.store, false)?;
+    let packs = packs_to_rely_on(to.store, &*key, None, from.stop)?;
     let index = Index::load(to.store, &*key, None, &packs, from.stop)?;
     for (object, error) in &index.unusable {
         from.progress.warn(format!("{object} cannot be used, what it lists is stored again: {error}"));
@@ -106,6 +111,11 @@ impl Transfer<'_> {
             report.present.push(id.clone());
             return Ok(());
         }
+        // As for a backup that is made there: the lock comes before what is stored there is looked at.
+        let exists = || Error::new(&codes::BACKUP_EXISTS, format!("the backup {id} is being made there"));
+        let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host)?.ok_or_else(exists)?;
+        self.index = target_index(self.from, self.to)?;
+        self.names.retain(|_, name| self.index.contains(name));
         let (data, for_index) = (self.to.config.data_encryptor()?, self.to.config.index_encryptor()?);
         let header = Header {
             manifest: crate::manifest::VERSION,
@@ -121,7 +131,8 @@ impl Transfer<'_> {
         })?;
         self.names.extend(brought.names);
         let manifest = manifest.finish()?;
-        let made = self.publish(backup.summary, &manifest, added)?;
+        let made = self.publish(backup.summary, &manifest, added, &mut lock)?;
+        lock.release(id);
         task.finish();
         report.copied.push(id.clone());
         report.files += made.files;
@@ -221,20 +232,28 @@ impl Transfer<'_> {
     }
 
     /// Stores the manifest and, last of all, the summary that makes the copy listed.
-    fn publish(&self, summary: Summary, manifest: &NamedTempFile, added: u64) -> Result<Summary> {
+    fn publish(
+        &self,
+        summary: Summary,
+        manifest: &NamedTempFile,
+        added: u64,
+        lock: &mut Lock,
+    ) -> Result<Summary> {
         let store = self.to.store;
         self.from.stop.check()?;
         let described = describe(manifest.path())?;
         self.put_manifest(&summary.id, manifest.path())?;
         let copy = Summary {
             repository: self.to.config.id.clone(),
-            sequence: next_sequence(store)?,
+            sequence: next_sequence(store, self.to.config, &mut Seen::default(), self.from.progress)?,
             added_bytes: added + described.size,
             manifest: described,
             ..summary
         };
         let object = copy.sign(&self.to.keys.signing_key()?).into();
+        lock.stay();
         if !store.put_new(&layout::summary(&copy.id), &object)? {
+            lock.may_go();
             return Err(Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {} already", copy.id)));
         }
         Ok(copy)

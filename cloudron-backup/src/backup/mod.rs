@@ -21,12 +21,14 @@ use sha2::{Digest, Sha256};
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkNamer;
 use crate::files::exclude::Excludes;
+use crate::forgotten::Forgotten;
 use crate::index::Index;
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
 use crate::repository::config::{Config, whole_second};
-use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
+use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary, summary_name};
+use crate::seen::Seen;
 use crate::{codes, layout};
 use entries::Writer;
 
@@ -256,6 +258,7 @@ fn publish(
     if !store.put_new_file(&layout::manifest(&request.id), done.manifest.path())? {
         return Err(exists(request));
     }
+    let mut seen = Seen::load(cache_dir, &context.config.id);
     let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let named = |s: HeaderSource| SourceRef { name: s.name, path: s.path.display().to_string() };
     let counts = done.counts;
@@ -263,7 +266,7 @@ fn publish(
         schema: summary::SCHEMA,
         id: request.id.clone(),
         repository: context.config.id.clone(),
-        sequence: next_sequence(store)?,
+        sequence: next_sequence(store, context.config, &mut seen, context.progress)?,
         time: whole_second(time),
         version: request.id.version().to_string(),
         host: request.host.clone(),
@@ -289,6 +292,8 @@ fn publish(
         lock.may_go();
         not_published(store, request, &object)?;
     }
+    seen.add(&summary);
+    seen.save();
     if let Some(cache) = done.cache {
         // The backup is made; losing the cache costs time only.
         if let Err(e) = cache.publish() {
@@ -339,11 +344,25 @@ pub(crate) fn describe(manifest: &Path) -> Result<ManifestRef> {
     Ok(ManifestRef { size, sha256: hex::encode(hash.finalize()) })
 }
 
-/// One more than the highest sequence number in the repository.
-pub(crate) fn next_sequence(store: &Blocking) -> Result<u64> {
-    let mut highest = 0;
-    for object in store.list(layout::SNAPSHOTS)? {
-        if !object.key.ends_with(".json") {
+/// One more than the highest sequence number that the repository has, or had as far as is known. Backups that
+/// were there before and are gone are warned of.
+pub(crate) fn next_sequence(
+    store: &Blocking,
+    config: &Config,
+    seen: &mut Seen,
+    progress: &Progress,
+) -> Result<u64> {
+    let objects = store.list(layout::SNAPSHOTS)?;
+    // A writer cannot check what the owner signed; it believes what says that a backup was removed.
+    let forgotten = Forgotten::load(store, &config.id, None)?;
+    let missing = seen.missing(store, objects.iter().map(|o| o.key.as_str()), &forgotten)?;
+    if !missing.is_empty() {
+        progress.warn(crate::seen::rolled_back(&missing));
+    }
+    let mut highest = seen.highest().max(forgotten.sequences.last().copied().unwrap_or(0));
+    for object in &objects {
+        let Some(name) = summary_name(&object.key) else { continue };
+        if seen.sequence(name).is_some() {
             continue;
         }
         let content = match store.get(&object.key) {
@@ -352,7 +371,10 @@ pub(crate) fn next_sequence(store: &Blocking) -> Result<u64> {
             other => other?,
         };
         // A damaged one is reported by `list` and `verify`, and must not stop the next backup.
-        highest = highest.max(Summary::parse(&content).map_or(0, |s| s.sequence));
+        if let Ok(summary) = Summary::parse(&content) {
+            highest = highest.max(summary.sequence);
+            seen.add(&summary);
+        }
     }
     Ok(highest.saturating_add(1))
 }

@@ -261,8 +261,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<VerifyReport> {
         let (config, identity, progress) = (self.config.clone(), identity.cloned(), progress.clone());
+        let memory = self.cache_dir.clone();
         on_thread(&self.store, cancel, move |store, stop| {
-            crate::verify::run(store, &config, depth, identity.as_ref(), &progress, stop)
+            crate::verify::run(store, &config, depth, identity.as_ref(), memory.as_deref(), &progress, stop)
         })
         .await
         .doing(|| format!("verifying {}", self.store.url()))

@@ -153,6 +153,9 @@ pub struct VerifyReport {
     pub good: Vec<String>,
     /// The backups that do not.
     pub damaged: Vec<String>,
+    /// The backups that this machine has seen and that are gone, though the owner did not remove them. They
+    /// are among the damaged. Noticed only with [`Repository::with_cache_dir`](crate::Repository::with_cache_dir).
+    pub rolled_back: Vec<String>,
 }
 
 impl VerifyReport {
@@ -164,10 +167,15 @@ impl VerifyReport {
     /// The report, or an error when something is wrong.
     ///
     /// # Errors
-    /// `verify-failed`, naming the first problem.
+    /// `repository-rolled-back` when backups that were seen are gone; else `verify-failed`, naming the first
+    /// problem.
     pub fn good(self) -> Result<Self> {
         let Some(first) = self.problems.first() else { return Ok(self) };
         let text = format!("{} problems, among them {}: {}", self.problems.len(), first.object, first.text);
+        if !self.rolled_back.is_empty() {
+            let text = format!("{text}; gone are {}", self.rolled_back.join(", "));
+            return Err(Error::new(&codes::REPOSITORY_ROLLED_BACK, text));
+        }
         Err(Error::new(&codes::VERIFY_FAILED, text))
     }
 }

@@ -4,6 +4,7 @@ mod objects;
 mod references;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::SystemTime;
 
 use cloudron_core::{Progress, Result};
@@ -12,6 +13,7 @@ use crate::bridge::{Blocking, Stop};
 use crate::keys::Identity;
 use crate::repository::config::Config;
 use crate::repository::{Problem, VerifyDepth, VerifyReport};
+use crate::seen::Seen;
 
 /// A check under way.
 struct Check<'a> {
@@ -21,6 +23,7 @@ struct Check<'a> {
     identity: Option<&'a Identity>,
     progress: &'a Progress,
     stop: &'a Stop,
+    seen: Seen,
     /// Days since 1970, by which a sample is chosen.
     day: u64,
     report: VerifyReport,
@@ -55,6 +58,7 @@ pub(crate) fn run(
     config: &Config,
     depth: VerifyDepth,
     identity: Option<&Identity>,
+    memory: Option<&Path>,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<VerifyReport> {
@@ -62,9 +66,10 @@ pub(crate) fn run(
         config.check_identity(identity)?;
     }
     let report = VerifyReport::default();
+    let seen = Seen::load(memory.map(|dir| dir.join(&config.id)).as_deref(), &config.id);
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
     let mut check =
-        Check { store, config, depth, identity, progress, stop, day, report, damaged: BTreeSet::new() };
+        Check { store, config, depth, identity, progress, stop, seen, day, report, damaged: BTreeSet::new() };
     check.description()?;
     check.keys()?;
     let index = check.index()?;

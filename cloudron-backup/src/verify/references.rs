@@ -37,6 +37,11 @@ impl Check<'_> {
                 }
                 Ok(summary) => {
                     sequences.insert(summary.sequence);
+                    if self.seen.differs(&summary) {
+                        let problem = self.problem(&object.key, "it is another backup than was seen before");
+                        self.affects(problem, name);
+                    }
+                    self.seen.add(&summary);
                     self.backup(&summary, index, bad)?;
                 }
                 Err(e) if is_damage(&e) => {
@@ -49,7 +54,8 @@ impl Check<'_> {
         let manifests = listed.iter().filter_map(|o| {
             o.key.strip_prefix(layout::SNAPSHOTS)?.strip_suffix(".age").filter(|n| !named.contains(n))
         });
-        self.withheld(manifests.map(str::to_owned).collect(), &sequences)?;
+        let manifests = manifests.map(str::to_owned).collect();
+        self.withheld(listed.iter().map(|o| o.key.as_str()), manifests, &sequences)?;
         task.finish();
         Ok(())
     }
@@ -156,12 +162,18 @@ impl Check<'_> {
 
     /// Numbers that are missing among the summaries are those of backups that the owner forgot, or somebody
     /// took them away. A manifest without a summary is of a run that was cut off, unless a number is missing.
-    fn withheld(&mut self, manifests: Vec<String>, sequences: &BTreeSet<u64>) -> Result<()> {
+    fn withheld<'k>(
+        &mut self,
+        listed: impl Iterator<Item = &'k str>,
+        manifests: Vec<String>,
+        sequences: &BTreeSet<u64>,
+    ) -> Result<()> {
         let owner = self.identity.map(|identity| identity.owner_key().verifying_key());
         let forgotten = Forgotten::load(self.store, &self.config.id, owner.as_ref())?;
         for (object, text) in &forgotten.unusable {
             self.problem(object, text);
         }
+        self.rolled_back(listed, &forgotten)?;
         let gaps = gaps(sequences, &forgotten.sequences);
         if gaps.is_empty() {
             return Ok(());
@@ -179,6 +191,22 @@ impl Check<'_> {
             let problem =
                 self.problem(&key, "it is missing, and the backups' numbers show that there was one");
             self.affects(problem, &name);
+        }
+        Ok(())
+    }
+
+    /// Backups that this machine has seen and that are gone.
+    fn rolled_back<'k>(
+        &mut self,
+        listed: impl Iterator<Item = &'k str>,
+        forgotten: &Forgotten,
+    ) -> Result<()> {
+        let missing = self.seen.missing(self.store, listed, forgotten)?;
+        self.seen.save();
+        if !missing.is_empty() {
+            let problem = self.problem(layout::SNAPSHOTS, crate::seen::rolled_back(&missing));
+            missing.iter().for_each(|name| self.affects(problem, name));
+            self.report.rolled_back = missing;
         }
         Ok(())
     }

@@ -1,0 +1,106 @@
+//! Which backups were seen, remembered on this machine: a store that shows an older list than before is noticed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cloudron_core::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::bridge::Blocking;
+use crate::codes;
+use crate::forgotten::Forgotten;
+use crate::layout;
+use crate::repository::{Summary, summary_name};
+
+const NAME: &str = "seen.json";
+
+/// What is remembered of a backup: its number, and the hash of its manifest.
+type Known = (u64, String);
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Content {
+    repository: String,
+    backups: BTreeMap<String, Known>,
+}
+
+/// The backups that were seen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    file: Option<PathBuf>,
+    content: Content,
+}
+
+impl Seen {
+    /// What is remembered in a folder of that repository. Nothing without a folder.
+    pub(crate) fn load(dir: Option<&Path>, repository: &str) -> Self {
+        let file = dir.map(|dir| dir.join(NAME));
+        let read = file.as_ref().and_then(|f| std::fs::read(f).ok());
+        let content = read.and_then(|text| serde_json::from_slice::<Content>(&text).ok());
+        let content = content
+            .filter(|c| c.repository == repository)
+            .unwrap_or_else(|| Content { repository: repository.to_owned(), backups: BTreeMap::new() });
+        Self { file, content }
+    }
+
+    pub(crate) fn sequence(&self, name: &str) -> Option<u64> {
+        self.content.backups.get(name).map(|known| known.0)
+    }
+
+    /// The highest number that was ever seen.
+    pub(crate) fn highest(&self) -> u64 {
+        self.content.backups.values().map(|known| known.0).max().unwrap_or(0)
+    }
+
+    /// Whether a backup is another one than was seen under its name.
+    pub(crate) fn differs(&self, summary: &Summary) -> bool {
+        let known = self.content.backups.get(summary.id.as_str());
+        known.is_some_and(|known| (known.0, &known.1) != (summary.sequence, &summary.manifest.sha256))
+    }
+
+    pub(crate) fn add(&mut self, summary: &Summary) {
+        let known = (summary.sequence, summary.manifest.sha256.clone());
+        self.content.backups.entry(summary.id.to_string()).or_insert(known);
+    }
+
+    /// The backups that were seen, are not in the list of keys and were not removed by the owner. Those that
+    /// were are not remembered any longer.
+    pub(crate) fn missing<'k>(
+        &mut self,
+        store: &Blocking,
+        listed: impl Iterator<Item = &'k str>,
+        forgotten: &Forgotten,
+    ) -> Result<Vec<String>> {
+        self.content.backups.retain(|_, known| !forgotten.sequences.contains(&known.0));
+        let listed: std::collections::BTreeSet<&str> = listed.filter_map(summary_name).collect();
+        let mut missing = Vec::new();
+        for name in self.content.backups.keys().filter(|name| !listed.contains(name.as_str())) {
+            // The list may be late.
+            if store.head(&format!("{}{name}.json", layout::SNAPSHOTS))?.is_none() {
+                missing.push(name.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Remembers. That it fails costs no more than the memory.
+    pub(crate) fn save(&self) {
+        if let Some(file) = &self.file
+            && let Err(e) = serde_json::to_vec(&self.content)
+                .map_err(std::io::Error::from)
+                .map_err(|e| cloudron_core::Error::io(file, e))
+                .and_then(|text| crate::files::private_write(file, &text))
+        {
+            tracing::debug!("{} is not written: {e}", file.display());
+        }
+    }
+}
+
+/// What a user is told of backups that are missing.
+pub(crate) fn rolled_back(missing: &[String]) -> String {
+    format!(
+        "{}: {} backups that were in the repository are gone, and its owner did not remove them: {}",
+        codes::REPOSITORY_ROLLED_BACK.name,
+        missing.len(),
+        missing.join(", ")
+    )
+}

@@ -1,0 +1,274 @@
+//! Removing backups, and what becomes of what they held.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloudron_backup::{
+    PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest, Summary, VerifyDepth, VerifyReport,
+    codes,
+};
+use cloudron_core::{Cancel, Progress, Result};
+use common::{Fixture, noise};
+
+fn keep_last(n: u32, grace: Duration) -> PruneRequest {
+    let mut request = PruneRequest::new(PrunePolicy { last: Some(n), ..PrunePolicy::default() });
+    request.grace = grace;
+    request
+}
+
+async fn try_prune(f: &Fixture, request: &PruneRequest) -> Result<PruneReport> {
+    f.repo.prune(&f.identity, request, &Progress::none(), &Cancel::new()).await
+}
+
+async fn prune(f: &Fixture, request: &PruneRequest) -> PruneReport {
+    try_prune(f, request).await.unwrap()
+}
+
+async fn verify(f: &Fixture) -> VerifyReport {
+    f.repo.verify(VerifyDepth::Full, Some(&f.identity), &Progress::none(), &Cancel::new()).await.unwrap()
+}
+
+#[allow(dead_code)]
+async fn repair(f: &Fixture) -> RepairReport {
+    let request = RepairRequest::default();
+    f.repo.repair(&f.identity, &request, &Progress::none(), &Cancel::new()).await.unwrap()
+}
+
+const DAY: Duration = Duration::from_secs(86400);
+
+/// Three backups: one file stays, one changes each time.
+async fn three(f: &Fixture) -> Vec<Summary> {
+    let mut made = Vec::new();
+    for i in 0..3 {
+        f.write("stays", noise(200_000, 200));
+        f.write("changes", noise(300_000, i));
+        made.push(f.backup().await);
+    }
+    made
+}
+
+#[tokio::test]
+async fn what_only_removed_backups_needed_is_condemned_and_deleted_after_the_grace() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let before: BTreeSet<String> = f.keys_under("packs/").await.into_iter().collect();
+    let report = prune(&f, &keep_last(1, DAY)).await;
+    assert_eq!(report.removed, [made[0].id.clone(), made[1].id.clone()]);
+    assert_eq!((report.packs_deleted, report.bytes_freed), (0, 0));
+    assert!(report.bytes_freed_later > 500_000, "{report:?}");
+    assert!(before.is_subset(&f.keys_under("packs/").await.into_iter().collect()), "nothing is deleted yet");
+    assert_eq!(f.keys_under("condemned/").await.len(), 1);
+    assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
+
+    let again = prune(&f, &keep_last(1, DAY)).await;
+    assert_eq!((again.removed.len(), again.packs_condemned, again.bytes_written), (0, 0, 0), "{again:?}");
+    assert_eq!(again.bytes_freed_later, report.bytes_freed_later);
+
+    let swept = prune(&f, &keep_last(1, Duration::ZERO)).await;
+    assert!(swept.packs_deleted >= 2 && swept.bytes_freed == report.bytes_freed_later, "{swept:?}");
+    assert_eq!(swept.bytes_freed_later, 0);
+    assert_eq!(f.keys_under("condemned/").await, Vec::<String>::new());
+    assert_eq!(f.keys_under("locks/").await, Vec::<String>::new());
+    assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), 1);
+    assert!(verify(&f).await.is_good());
+    f.assert_restores(&made[2].id, "out").await;
+    let size: u64 = f.store.list("packs/").await.unwrap().iter().map(|o| o.size).sum();
+    assert!(size < 550_000, "{size} bytes are left of 500000");
+}
+
+#[tokio::test]
+async fn a_backup_does_not_rely_on_condemned_packs() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let _ = prune(&f, &keep_last(1, DAY)).await;
+    // The content of the first backup again, which is in a condemned pack only.
+    f.write("changes", noise(300_000, 0));
+    let again = f.backup().await;
+    assert!(again.added_bytes > 300_000, "it is stored anew: {}", again.added_bytes);
+    let _ = prune(&f, &keep_last(9, Duration::ZERO)).await;
+    assert!(verify(&f).await.is_good());
+    f.assert_restores(&again.id, "out").await;
+    assert!(f.restore(&made[2].id, "old").await.unwrap().is_complete());
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let before = f.keys_under("").await;
+    let mut request = keep_last(1, DAY);
+    request.dry_run = true;
+    let report = prune(&f, &request).await;
+    assert_eq!(report.removed, [made[0].id.clone(), made[1].id.clone()]);
+    assert_eq!(report.kept.len(), 1);
+    assert!(report.dry_run && report.bytes_freed_later > 500_000, "{report:?}");
+    assert_eq!(f.keys_under("").await, before);
+    request.dry_run = false;
+    let done = prune(&f, &request).await;
+    assert_eq!((done.packs_condemned, done.packs_repacked), (report.packs_condemned, report.packs_repacked));
+}
+
+#[tokio::test]
+async fn named_backups_go_even_the_newest_and_unknown_ones_are_refused() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let mut request = PruneRequest::default();
+    request.remove = vec![f.next_id()];
+    assert!(try_prune(&f, &request).await.unwrap_err().is(&codes::BACKUP_UNKNOWN));
+    request.remove = vec![made[2].id.clone()];
+    let report = prune(&f, &request).await;
+    assert_eq!((report.removed, report.kept.len()), (vec![made[2].id.clone()], 2));
+    assert!(verify(&f).await.is_good());
+    // Its number is not used again.
+    assert_eq!(f.backup().await.sequence, 4);
+    assert!(verify(&f).await.is_good());
+}
+
+#[tokio::test]
+async fn a_removed_backup_is_told_from_one_that_was_taken_away() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let _ = prune(&f, &keep_last(2, DAY)).await;
+    assert!(verify(&f).await.is_good(), "the owner removed it");
+    f.store.delete(&format!("snapshots/{}.json", made[1].id)).await.unwrap();
+    f.store.delete(&format!("snapshots/{}.age", made[1].id)).await.unwrap();
+    let report = verify(&f).await;
+    assert!(report.problems.iter().any(|p| p.text.contains("numbers 2")), "{:?}", report.problems);
+}
+
+#[tokio::test]
+async fn a_writer_cannot_make_a_removal_look_like_the_owners() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let _ = prune(&f, &keep_last(2, DAY)).await;
+    let key = f.keys_under("forgotten/").await.remove(0);
+    let text = String::from_utf8(f.store.get(&key).await.unwrap().to_vec()).unwrap();
+    let forged = text.replacen('1', "2", text.matches('1').count());
+    f.store.put("forgotten/forged.json", &forged.into()).await.unwrap();
+    f.store.delete(&format!("snapshots/{}.json", made[1].id)).await.unwrap();
+    let report = verify(&f).await;
+    assert!(report.problems.iter().any(|p| p.object == "forgotten/forged.json"), "{:?}", report.problems);
+    assert!(report.problems.iter().any(|p| p.text.contains("numbers 2")), "{:?}", report.problems);
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_read_stops_the_prune_before_anything_is_deleted() {
+    for what in ["json", "age"] {
+        let f = Fixture::new().await;
+        let made = three(&f).await;
+        let key = format!("snapshots/{}.{what}", made[2].id);
+        let content = f.store.get(&key).await.unwrap();
+        f.store.put(&key, &content.slice(..content.len() / 2)).await.unwrap();
+        let before = f.keys_under("").await;
+        let error = try_prune(&f, &keep_last(1, Duration::ZERO)).await.unwrap_err();
+        assert!(error.is(&codes::PRUNE_UNSAFE) && error.to_string().contains(&key), "{error}");
+        assert_eq!(f.keys_under("").await, before);
+        // It goes when it is named.
+        let mut request = keep_last(1, Duration::ZERO);
+        request.remove = vec![made[2].id.clone()];
+        let _ = prune(&f, &request).await;
+        assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), 1);
+        assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
+    }
+}
+
+#[tokio::test]
+async fn what_dead_runs_left_behind_goes() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let pack = f.store.get(&f.keys_under("packs/").await[0]).await.unwrap();
+    let orphan = Bytes::from([&pack[..], b"x"].concat());
+    use sha2::Digest;
+    let id = hex::encode(sha2::Sha256::digest(&orphan));
+    f.store.put(&format!("packs/{}/{id}.age", &id[..2]), &orphan).await.unwrap();
+    let lost = f.next_id();
+    f.store.put(&format!("snapshots/{lost}.age"), &pack).await.unwrap();
+    let young = prune(&f, &keep_last(9, DAY)).await;
+    assert_eq!(young.orphans, 0, "what is young stays");
+    let report = prune(&f, &keep_last(9, Duration::ZERO)).await;
+    assert_eq!((report.orphans, report.packs_deleted), (2, 1), "{report:?}");
+    assert!(f.store.head(&format!("snapshots/{lost}.age")).await.unwrap().is_none());
+    assert!(f.repo.find(lost.as_str()).await.unwrap_err().is(&codes::BACKUP_UNKNOWN));
+    assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), made.len());
+    assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
+}
+
+#[tokio::test]
+async fn many_small_packs_and_index_objects_become_few() {
+    let f = Fixture::new().await;
+    for i in 0..20u8 {
+        f.write(&format!("{i}"), noise(5000, i));
+        f.backup().await;
+    }
+    assert_eq!((f.keys_under("packs/").await.len(), f.keys_under("index/").await.len()), (20, 20));
+    let report = prune(&f, &keep_last(99, Duration::ZERO)).await;
+    assert_eq!(report.index_objects, (20, 1));
+    assert_eq!((f.keys_under("packs/").await.len(), f.keys_under("index/").await.len()), (1, 1));
+    assert!(verify(&f).await.is_good());
+    for summary in f.repo.snapshots().await.unwrap().summaries {
+        assert!(f.restore(&summary.id, summary.id.as_str()).await.unwrap().is_complete());
+    }
+}
+
+#[tokio::test]
+async fn an_older_list_than_was_seen_is_noticed_by_backup_and_verify() {
+    use cloudron_core::Event;
+    use std::sync::{Arc, Mutex};
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let repo = f.repo.clone().with_cache_dir(f.dir.path().join("laptop"));
+    let verify = async || {
+        repo.verify(VerifyDepth::Quick, Some(&f.identity), &Progress::none(), &Cancel::new()).await.unwrap()
+    };
+    assert!(verify().await.is_good());
+    // The newest alone leaves no trace in the store.
+    for key in f.keys_under(&format!("snapshots/{}", made[2].id)).await {
+        f.store.delete(&key).await.unwrap();
+    }
+    let report = verify().await;
+    assert_eq!(report.rolled_back, [made[2].id.to_string()]);
+    assert!(report.good().unwrap_err().is(&codes::REPOSITORY_ROLLED_BACK));
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = said.clone();
+    let progress = Progress::to(move |e| {
+        if let Event::Warning { text } = e {
+            sink.lock().unwrap().push(text.clone());
+        }
+    });
+    let next = f.repo.backup(&f.keys, f.request(), &progress, &Cancel::new()).await.unwrap();
+    assert_eq!(next.sequence, 4, "the number of the one that is gone is not used again");
+    assert!(said.lock().unwrap().iter().any(|t| t.contains(made[2].id.as_str())), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_the_owner_removed_is_no_rollback() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let repo = f.repo.clone().with_cache_dir(f.dir.path().join("laptop"));
+    for _ in 0..2 {
+        let (depth, progress) = (VerifyDepth::Quick, Progress::none());
+        let report = repo.verify(depth, Some(&f.identity), &progress, &Cancel::new()).await.unwrap();
+        assert!(report.is_good(), "{:?}", report.problems);
+        let _ = prune(&f, &keep_last(1, DAY)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sample_of_all_packs_finds_what_a_full_check_finds() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let verify = async |depth| {
+        f.repo.verify(depth, Some(&f.identity), &Progress::none(), &Cancel::new()).await.unwrap()
+    };
+    let pack = f.keys_under("packs/").await.remove(0);
+    let mut content = f.store.get(&pack).await.unwrap().to_vec();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    f.store.put(&pack, &content.into()).await.unwrap();
+    assert!(verify(VerifyDepth::Quick).await.is_good());
+    assert!(!verify(VerifyDepth::Sample(100)).await.is_good());
+    assert!(verify(VerifyDepth::Sample(1)).await.bytes < verify(VerifyDepth::Full).await.bytes);
+}
