@@ -112,6 +112,11 @@ pub(crate) fn put_lines(owner: &Owner<'_>, lines: &[PackEntry], condemned: bool)
     Ok((objects, bytes))
 }
 
+/// Whether an object cannot be read at present: it is damaged, gone, or in an archive.
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    is_damage(error) || error.is(&codes::OBJECT_ARCHIVED)
+}
+
 /// Whether an error says that an object is damaged or gone, rather than that the store cannot be reached.
 pub(crate) fn is_damage(error: &Error) -> bool {
     error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)

@@ -11,7 +11,7 @@ use super::owner::{Owner, is_owners};
 use super::plan::{Plan, plan};
 use super::reach::{Listed, Reach};
 use super::report::{PruneReport, PruneRequest};
-use super::rewrite::{Rewriter, is_damage, put_lines};
+use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
 use super::sweep::{is_ripe, sweep};
 use crate::bridge::{Blocking, Stop};
@@ -21,7 +21,7 @@ use crate::index::PackEntry;
 use crate::keys::Identity;
 use crate::lock::{self, Found, MARGIN};
 use crate::repository::config::Config;
-use crate::{layout, pack};
+use crate::{codes, layout, pack};
 
 /// Prunes a repository.
 pub(crate) fn run(
@@ -125,14 +125,15 @@ impl Orphans {
                 continue;
             }
             owner.stop.check()?;
-            orphans.found += 1;
             match read_pack(owner, pack) {
                 Ok(line) => orphans.readable.push(line),
+                Err(e) if e.is(&codes::OBJECT_ARCHIVED) => continue,
                 Err(e) if is_damage(&e) => {
                     orphans.unreadable.push(PackEntry { pack: *pack, size: stored.size, chunks: Vec::new() });
                 }
                 Err(e) => return Err(e),
             }
+            orphans.found += 1;
         }
         Ok(orphans)
     }
@@ -147,7 +148,7 @@ fn read_pack(owner: &Owner<'_>, id: &ChunkId) -> Result<PackEntry> {
     let plain = pack::open(&content, id, &*owner.open)?;
     match chunks_in(&plain, &owner.namer) {
         (chunks, true) => Ok(PackEntry { pack: *id, size: content.len() as u64, chunks }),
-        _ => Err(cloudron_core::Error::new(&crate::codes::OBJECT_CORRUPT, "it holds what is no chunk")),
+        _ => Err(cloudron_core::Error::new(&codes::OBJECT_CORRUPT, "it holds what is no chunk")),
     }
 }
 
@@ -162,7 +163,7 @@ fn carry_out(owner: &Owner<'_>, state: &State, mut plan: Plan, report: &mut Prun
                 report.packs_repacked += 1;
                 plan.dead.push(rewrite.entry.clone());
             }
-            Err(e) if is_damage(&e) => {
+            Err(e) if is_unreadable(&e) => {
                 owner.progress.warn(format!("a pack stays as it is: {e}"));
                 plan.lines.push(rewrite.entry.clone());
             }

@@ -13,7 +13,7 @@ use cloudron_core::{BackupId, Result};
 use super::owner::{Owner, is_owners, unsafe_because};
 use super::reach::{Listed, Reach, read_summary};
 use super::report::PruneReport;
-use super::rewrite::{Rewriter, is_damage, put_lines};
+use super::rewrite::{Rewriter, is_unreadable, put_lines};
 use super::state::State;
 use crate::chunk::ChunkId;
 use crate::condemned::{Condemned, Record};
@@ -185,7 +185,7 @@ fn rescue(
         }
         match rewriter.copy(entry, &wanted) {
             Ok(()) => lacking.retain(|c| !wanted.contains(c)),
-            Err(e) if is_damage(&e) => {
+            Err(e) if is_unreadable(&e) => {
                 owner.progress.warn(format!("a pack that is needed again cannot be read: {e}"));
                 stuck.insert(entry.pack, wanted);
             }
