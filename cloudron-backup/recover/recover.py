@@ -4,7 +4,8 @@
 usage: recover.py ID|latest DIR
 
 Run it in a copy of the repository: the folder that holds cloudron-backup.json. The backup goes below DIR by
-its full paths. The backup key is asked for, or read from the file named by CLOUDRON_BACKUP_KEY_FILE.
+its full paths. The backup key is asked for, or read from the file named by CLOUDRON_BACKUP_KEY_FILE. A paper
+key (AGE-SECRET-KEY-1…) is given in its place.
 
 It checks the hashes of the manifest, of every pack and of every file, restores what can be restored, names
 what cannot, and exits with 0 only when everything was restored. Format: docs/backup-format.md.
@@ -89,19 +90,40 @@ def age_with_passphrase(source, passphrase):
     return plain if ok else None
 
 
+def is_paper(path):
+    """Whether a key opens with an age identity rather than with a passphrase: its header says so, in clear."""
+    with open(path, "rb") as file:
+        return file.read(200).startswith(b"age-encryption.org/v1\n-> X25519 ")
+
+
+def age_with_identity(path, secret):
+    age = Age(secret.decode("ascii", "replace"))
+    try:
+        return age.decrypt(path)
+    except ValueError:
+        return None
+
+
 def unlock(recipient):
     """The repository's identity, as a line AGE-SECRET-KEY-1…"""
     key = read_backup_key()
+    paper = re.fullmatch(rb"\s*(AGE-SECRET-KEY-1\S+)\s*", key, re.I)
     folder = os.path.join(REPO, "keys")
     for name in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
-        if not name.endswith(".age"):
+        path = os.path.join(folder, name)
+        if not name.endswith(".age") or is_paper(path) != bool(paper):
             continue
-        plain = age_with_passphrase(os.path.join(folder, name), key)
+        if paper:
+            plain = age_with_identity(path, paper.group(1).upper())
+        else:
+            plain = age_with_passphrase(path, key)
         text = (plain or b"").decode("ascii", "replace")
         if found := re.search(r"^AGE-SECRET-KEY-1\S+", text, re.M):
             if f"# public key: {recipient}" in text:
                 return found.group()
             print(f"keys/{name} is the key of another repository", file=sys.stderr)
+    if paper:  # It may be the identity of the repository itself; if not, the manifest will not open.
+        return paper.group(1).upper().decode("ascii", "replace")
     stop("the backup key does not open this repository")
 
 
@@ -429,7 +451,10 @@ def main():
     age = Age(unlock(config["recipients"]["data"][0]))
     os.umask(0o077)
     lines = age.lines(manifest)
-    header = next(lines)
+    try:
+        header = next(lines)
+    except (StopIteration, ValueError) as error:
+        stop(f"the key does not open the manifest of {backup}: {error}")
     if header.get("manifest") != 1 or header.get("id") != backup:
         stop(f"the manifest of {backup} is that of another backup or has another format")
     target, links = Target(sys.argv[2]), Target(sys.argv[2])

@@ -36,7 +36,7 @@ pub(crate) async fn run(
     for prefix in [layout::SNAPSHOTS, layout::INDEX, layout::PACKS, layout::KEYS] {
         objects.extend(source.list(prefix).await?);
     }
-    for key in [layout::CONFIG, layout::RECOVER_MD, layout::RECOVER_PY] {
+    for key in [layout::CONFIG, layout::RECOVER_MD, layout::RECOVER_PY, layout::RECOVER_SH] {
         objects.extend(source.head(key).await?);
     }
     objects.sort_by(|a, b| (rank(&a.key), &a.key).cmp(&(rank(&b.key), &b.key)));

@@ -8,6 +8,7 @@ use crate::chunk::ChunkId;
 pub(crate) const CONFIG: &str = "cloudron-backup.json";
 pub(crate) const RECOVER_MD: &str = "RECOVER.md";
 pub(crate) const RECOVER_PY: &str = "recover.py";
+pub(crate) const RECOVER_SH: &str = "recover.sh";
 pub(crate) const KEYS: &str = "keys/";
 pub(crate) const PACKS: &str = "packs/";
 pub(crate) const INDEX: &str = "index/";

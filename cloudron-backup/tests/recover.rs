@@ -100,3 +100,23 @@ async fn stock_age_and_zstd_read_a_pack() {
     // zstd takes a file without the usual suffix from standard output mode only as a stream of frames.
     assert!(said(&chunks).contains("what the pack holds, once and for all"), "{}", said(&chunks));
 }
+
+#[tokio::test]
+async fn recover_py_takes_a_paper_key_or_the_identity_itself() {
+    let Some([_, _, python]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    f.write("file", "kept");
+    let paper = f.repo.add_paper_key(&f.identity, "paper", None).await.unwrap().secret.unwrap();
+    f.backup().await;
+    let stranger = cloudron_backup::Identity::generate().to_secret();
+    for (name, secret, opens) in
+        [("paper", &paper, true), ("own", &f.identity.to_secret(), true), ("stranger", &stranger, false)]
+    {
+        let key = dir.path().join(name);
+        std::fs::write(&key, format!("{}\n", secret.expose())).unwrap();
+        let out = recover(&python, &store, &key, "latest", &f.target(name));
+        assert_eq!(out.status.success(), opens, "{name}: {}", said(&out));
+        assert_eq!(f.restored(name).join("file").exists(), opens);
+        assert!(!said(&out).contains(secret.expose()) && !said(&out).contains("Traceback"), "{}", said(&out));
+    }
+}

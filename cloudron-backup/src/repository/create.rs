@@ -14,6 +14,7 @@ use crate::{codes, guard, layout};
 
 const RECOVER_MD: &str = include_str!("../../recover/RECOVER.md");
 const RECOVER_PY: &str = include_str!("../../recover/recover.py");
+const RECOVER_SH: &str = include_str!("../../recover/recover.sh");
 
 pub(super) async fn init(
     store: &Arc<dyn BackupStore>,
@@ -28,7 +29,11 @@ pub(super) async fn init(
     guard::check_rules(&**store, &Progress::none()).await?;
     let identity = Identity::generate();
     let keys = identity.writer_keys();
-    let recover = [(layout::RECOVER_MD, RECOVER_MD.as_bytes()), (layout::RECOVER_PY, RECOVER_PY.as_bytes())];
+    let recover = [
+        (layout::RECOVER_MD, RECOVER_MD.as_bytes()),
+        (layout::RECOVER_PY, RECOVER_PY.as_bytes()),
+        (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
+    ];
     let config = Config::new(&keys, &recover, layer)?;
     let work_factor = object::work_factor(backup_key, options.work_factor);
     let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
