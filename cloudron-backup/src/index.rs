@@ -14,6 +14,7 @@ use crate::chunk::frame::MAX_CHUNK;
 use crate::codes;
 use crate::encrypt::{Decryptor, Encryptor};
 use crate::layout;
+use crate::store::ObjectMeta;
 
 /// An index unpacks to so many times its size at most: two thirds of it are ids, which do not compress.
 const MOST_UNPACKED: usize = 16;
@@ -130,7 +131,11 @@ impl Index {
     ) -> Result<Self> {
         let mut index = Self { archived: packs.archived.clone(), ..Self::default() };
         let mut lost = Vec::new();
-        for object in store.list(layout::INDEX)? {
+        let objects = store.list(layout::INDEX)?;
+        if let Some(dir) = cache {
+            forget(dir, &objects);
+        }
+        for object in objects {
             stop.check()?;
             index.objects.push(object.key.clone());
             let content = match fetch(store, &object.key, cache) {
@@ -156,6 +161,19 @@ impl Index {
             lost.iter().for_each(|e| index.add(e));
         }
         Ok(index)
+    }
+}
+
+/// Removes what the local cache has of index objects that are not in the store any more.
+fn forget(cache: &Path, objects: &[ObjectMeta]) {
+    let Ok(cached) = std::fs::read_dir(cache.join("index")) else { return };
+    let there: HashSet<&str> = objects.iter().filter_map(|o| layout::id_of(&o.key)).collect();
+    for file in cached.flatten() {
+        let name = file.file_name();
+        // Others are temporary files, of runs that may be under way.
+        if name.to_str().is_some_and(|n| n.len() == 64 && !there.contains(n)) {
+            let _ = std::fs::remove_file(file.path());
+        }
     }
 }
 

@@ -40,6 +40,7 @@
 
 mod backup;
 mod bridge;
+mod buffers;
 mod chunk;
 pub mod codes;
 mod condemned;

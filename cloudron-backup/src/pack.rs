@@ -8,7 +8,7 @@ use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::Blocking;
-use crate::chunk::frame::unframe;
+use crate::chunk::frame::{MAX_CHUNK, unframe};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::{Decryptor, Encryptor, SealingWriter};
 use crate::index::{Index, PackEntry, PackedChunk};
@@ -16,6 +16,9 @@ use crate::{codes, layout};
 
 /// A pack is closed once its plaintext has this length, in bytes.
 pub(crate) const TARGET: u32 = 16 << 20;
+
+/// What a sealed pack may come to, in bytes: its last chunk goes over the target.
+pub(crate) const CAPACITY: usize = (TARGET + MAX_CHUNK / 4 + (1 << 20)) as usize;
 
 /// Where the sealing writer writes to, so that the buffer can be taken back from behind it.
 #[derive(Clone, Default)]
@@ -41,8 +44,14 @@ pub(crate) struct PackWriter {
 }
 
 impl PackWriter {
+    #[allow(dead_code, reason = "a repack, which has no buffers to reuse")]
     pub(crate) fn new(key: &dyn Encryptor) -> Result<Self> {
-        let sealed = Shared(Arc::new(Mutex::new(Vec::with_capacity(TARGET as usize + (1 << 20)))));
+        Self::in_buffer(key, Vec::with_capacity(CAPACITY))
+    }
+
+    /// A pack in an empty buffer.
+    pub(crate) fn in_buffer(key: &dyn Encryptor, buffer: Vec<u8>) -> Result<Self> {
+        let sealed = Shared(Arc::new(Mutex::new(buffer)));
         let writer = key.seal(Box::new(sealed.clone()))?;
         Ok(Self { sealed, writer, chunks: Vec::new(), length: 0 })
     }
@@ -60,12 +69,18 @@ impl PackWriter {
     }
 
     /// The object and its line for the index.
+    #[allow(dead_code, reason = "a repack, which has no buffers to reuse")]
     pub(crate) fn finish(self) -> Result<(Bytes, PackEntry)> {
+        self.seal().map(|(sealed, entry)| (sealed.into(), entry))
+    }
+
+    /// The same with the buffer.
+    pub(crate) fn seal(self) -> Result<(Vec<u8>, PackEntry)> {
         self.writer.finish().map_err(|e| Error::io("(memory)", e))?;
         let sealed = std::mem::take(&mut *self.sealed.0.lock().unwrap_or_else(PoisonError::into_inner));
         let pack = ChunkId(Sha256::digest(&sealed).into());
         let size = sealed.len() as u64;
-        Ok((sealed.into(), PackEntry { pack, size, chunks: self.chunks }))
+        Ok((sealed, PackEntry { pack, size, chunks: self.chunks }))
     }
 }
 

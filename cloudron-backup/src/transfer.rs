@@ -126,9 +126,10 @@ impl Transfer<'_> {
         let manifest = ManifestWriter::new(&std::env::temp_dir(), &*data, &header)?;
         let task = self.from.progress.task(format!("Copying {id}"), Unit::Bytes, Some(backup.summary.bytes));
         let mut brought = Brought::default();
-        let (manifest, added) = pipeline::with(self.to.store, &*data, &*for_index, |uploads| {
-            self.entries(&backup, manifest, uploads, &mut brought, &task)
-        })?;
+        let target =
+            pipeline::Target { store: self.to.store, data: &*data, index: &*for_index, journal: None };
+        let (manifest, added) =
+            pipeline::with(&target, |uploads| self.entries(&backup, manifest, uploads, &mut brought, &task))?;
         self.names.extend(brought.names);
         let manifest = manifest.finish()?;
         let made = self.publish(backup.summary, &manifest, added, &mut lock)?;

@@ -119,7 +119,7 @@ impl Writer<'_> {
 
     fn keep(&mut self, chunk: &[u8], chunks: &mut VecDeque<(ChunkId, u32)>) -> Result<()> {
         let length = u32::try_from(chunk.len()).expect("a chunk is shorter than 4 GiB");
-        let id = self.store(chunk.to_vec())?;
+        let id = self.store(chunk)?;
         chunks.push_back((id, length));
         Ok(())
     }

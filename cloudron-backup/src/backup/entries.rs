@@ -292,7 +292,7 @@ impl Writer<'_> {
     fn close_run(&mut self) -> Result<()> {
         let content = std::mem::take(&mut self.run.content);
         let mut waiting = std::mem::take(&mut self.run.waiting);
-        let chunk = (!content.is_empty()).then(|| self.store(content)).transpose()?;
+        let chunk = if content.is_empty() { None } else { Some(self.store_run(content)?) };
         for Waiting { mut entry, stamp, place } in waiting.drain(..) {
             if let (Some(chunk), Some((offset, length))) = (chunk, place) {
                 entry.extents = vec![Extent::Data { chunk, length, offset }];
@@ -306,13 +306,33 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Stores a chunk unless it is there.
-    pub(super) fn store(&mut self, content: Vec<u8>) -> Result<ChunkId> {
+    /// Stores a run as a chunk unless it is there, and begins the next one.
+    fn store_run(&mut self, content: Vec<u8>) -> Result<ChunkId> {
         let id = self.namer.name(&content);
-        if !self.index.contains(&id) && self.sent.insert(id) {
+        if self.is_new(id) {
+            self.run.content = self.uploads.buffer(content.len());
+            self.uploads.store(id, content)?;
+        } else {
+            self.run.content = content;
+            self.run.content.clear();
+        }
+        Ok(id)
+    }
+
+    /// Stores a chunk unless it is there.
+    pub(super) fn store(&mut self, chunk: &[u8]) -> Result<ChunkId> {
+        let id = self.namer.name(chunk);
+        if self.is_new(id) {
+            let mut content = self.uploads.buffer(chunk.len());
+            content.extend_from_slice(chunk);
             self.uploads.store(id, content)?;
         }
         Ok(id)
+    }
+
+    /// Whether a chunk is neither stored nor on its way.
+    fn is_new(&mut self, id: ChunkId) -> bool {
+        !self.index.contains(&id) && self.sent.insert(id)
     }
 
     /// Writes what still waits.

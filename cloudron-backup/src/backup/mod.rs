@@ -5,12 +5,13 @@ mod content;
 pub(crate) use content::hash_zeros;
 mod entries;
 pub(crate) mod feed;
+pub(crate) mod journal;
 mod pending;
 pub(crate) mod pipeline;
 mod walk;
 pub(crate) use walk::in_order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,10 +20,10 @@ use cloudron_core::{Error, Progress, Result, Unit};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::{Blocking, Stop};
-use crate::chunk::ChunkNamer;
+use crate::chunk::{ChunkId, ChunkNamer};
 use crate::files::exclude::Excludes;
 use crate::forgotten::Forgotten;
-use crate::index::Index;
+use crate::index::{Index, PackEntry, Packs};
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
@@ -157,14 +158,32 @@ pub(crate) fn path_bytes(path: &Path) -> &[u8] {
 /// The chunks that are in the store. A pack that is gone or has another size does not count, so that what
 /// was in it is stored again.
 fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
+    // Before the packs are listed: what these journals name was stored before that, or never will be.
+    let chunk_key = context.keys.chunk_key()?;
+    let left = cache.map(|dir| journal::Left::read(dir, &chunk_key)).unwrap_or_default();
     let key = context.config.index_decryptor(&context.keys.index_identity)?;
     let packs = crate::condemned::packs_to_rely_on(context.store, &*key, cache, context.stop)?;
-    let index = Index::load(context.store, &*key, cache, &packs, context.stop)?;
+    let mut index = Index::load(context.store, &*key, cache, &packs, context.stop)?;
     for (object, error) in &index.unusable {
         let text = format!("{object} cannot be used, what it lists is stored again where needed: {error}");
         context.progress.warn(text);
     }
+    adopt(context, left, &packs, &mut index)?;
     Ok(index)
+}
+
+/// Puts packs into an index that a run stored which was cut off before it could do so.
+fn adopt(context: &Context<'_>, left: journal::Left, packs: &Packs, index: &mut Index) -> Result<()> {
+    let mut known: HashSet<ChunkId> = index.packs.iter().map(|(pack, _)| *pack).collect();
+    let is_new = |e: &&PackEntry| packs.has(e) && known.insert(e.pack);
+    let found: Vec<PackEntry> = left.entries.iter().filter(is_new).cloned().collect();
+    if !found.is_empty() {
+        pipeline::store_index(context.store, &*context.config.index_encryptor()?, &found)?;
+        found.iter().for_each(|entry| index.add(entry));
+        context.progress.note(format!("{} packs of a run that was cut off are used", found.len()));
+    }
+    left.remove();
+    Ok(())
 }
 
 /// What the writing of files, packs and index came to.
@@ -183,6 +202,8 @@ fn write_all(
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
     let (data, for_index) = (context.config.data_encryptor()?, context.config.index_encryptor()?);
+    let chunk_key = context.keys.chunk_key()?;
+    let journal = cache_dir.map(|dir| journal::Journal::new(dir, &chunk_key)).transpose()?;
     let header = Header {
         manifest: crate::manifest::VERSION,
         id: context.request.id.to_string(),
@@ -197,10 +218,16 @@ fn write_all(
     let listing = cache_dir.filter(|_| feed.is_none());
     let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
     let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
-    let namer = ChunkNamer::new(context.keys.chunk_key()?);
+    let namer = ChunkNamer::new(chunk_key);
     let task = context.progress.task("Backing up", Unit::Bytes, None);
 
-    let (written, added) = pipeline::with(context.store, &*data, &*for_index, |uploads| {
+    let target = pipeline::Target {
+        store: context.store,
+        data: &*data,
+        index: &*for_index,
+        journal: journal.as_ref(),
+    };
+    let (written, added) = pipeline::with(&target, |uploads| {
         let mut writer = Writer {
             chunking: context.config.chunker,
             namer,
@@ -231,6 +258,9 @@ fn write_all(
         writer.finish()
     })?;
     task.finish();
+    if let Some(journal) = journal {
+        journal.remove();
+    }
     let manifest = written.manifest.finish()?;
     Ok(Done { manifest, counts: written.counts, added, cache: written.cache })
 }

@@ -1,24 +1,31 @@
-//! From chunks to stored packs: threads for compression and for upload, with bounded queues between.
+//! From chunks to stored packs: threads for compression, sealing and upload. What waits between them is bounded
+//! by its bytes, and buffers are used again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 
+use super::journal::Journal;
 use crate::bridge::Blocking;
+use crate::buffers::{Budget, Pool};
 use crate::chunk::ChunkId;
 use crate::chunk::frame::Framer;
 use crate::encrypt::Encryptor;
 use crate::index::{PackEntry, encode};
 use crate::layout;
-use crate::pack::PackWriter;
+use crate::pack::{self, PackWriter};
 
 /// After so many packs an index object is written, so that a run that is killed loses little.
 const PACKS_PER_INDEX: usize = 16;
-/// Chunks that wait for compression. With their length this bounds memory.
-const WAITING: usize = 4;
+/// So many packs are on their way at a time: a store that is far away answers late.
+const UPLOADS: usize = 3;
+/// So many bytes of chunks wait to be compressed or sealed.
+const WAITING: usize = 12 << 20;
+/// So many chunks wait, however short they are.
+const QUEUE: usize = 256;
 
 struct Chunk {
     id: ChunkId,
@@ -37,15 +44,43 @@ pub(crate) struct Uploads<'a> {
     state: &'a State,
 }
 
-#[derive(Default)]
+/// What the threads share.
 struct State {
     failure: Mutex<Option<Error>>,
+    failed: AtomicBool,
     added: AtomicU64,
+    waiting: Budget,
+    chunks: Pool,
+    packs: Pool,
+    /// Stored, and in no index yet.
+    unindexed: Mutex<Vec<PackEntry>>,
+}
+
+/// Where packs go, and how they are sealed.
+pub(crate) struct Target<'a> {
+    pub(crate) store: &'a Blocking,
+    pub(crate) data: &'a dyn Encryptor,
+    pub(crate) index: &'a dyn Encryptor,
+    pub(crate) journal: Option<&'a Journal>,
 }
 
 impl State {
+    fn new() -> Self {
+        Self {
+            failure: Mutex::default(),
+            failed: AtomicBool::new(false),
+            added: AtomicU64::new(0),
+            waiting: Budget::new(WAITING),
+            chunks: Pool::new(6, 6 << 20),
+            packs: Pool::new(UPLOADS + 1, pack::CAPACITY),
+            unindexed: Mutex::default(),
+        }
+    }
+
     fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failed.store(true, Ordering::Relaxed);
+        self.waiting.close();
     }
 
     fn failure(&self) -> Option<Error> {
@@ -54,43 +89,49 @@ impl State {
 }
 
 impl Uploads<'_> {
+    /// A buffer for a chunk.
+    pub(crate) fn buffer(&self, capacity: usize) -> Vec<u8> {
+        self.state.chunks.take(capacity)
+    }
+
     /// Takes a chunk, and waits while there are enough.
     ///
     /// # Errors
     /// What a thread behind it met. Nothing can be stored any more then.
     pub(crate) fn store(&self, id: ChunkId, content: Vec<u8>) -> Result<()> {
-        let sent = self.queue.send(Chunk { id, content });
-        sent.map_err(|_| {
-            self.state
-                .failure()
-                .unwrap_or_else(|| Error::new(&cloudron_core::codes::FAILED, "the upload stopped"))
-        })
+        if self.state.waiting.take(content.len()) && self.queue.send(Chunk { id, content }).is_ok() {
+            return Ok(());
+        }
+        let stopped = || Error::new(&cloudron_core::codes::FAILED, "the upload stopped");
+        Err(self.state.failure().unwrap_or_else(stopped))
     }
 }
 
 /// Runs `work` with threads behind it that store its chunks. Returns once everything is stored and indexed:
 /// the result, and the bytes that were added to the store.
 pub(crate) fn with<T: Send>(
-    store: &Blocking,
-    data: &dyn Encryptor,
-    for_index: &dyn Encryptor,
+    target: &Target<'_>,
     work: impl FnOnce(&Uploads<'_>) -> Result<T>,
 ) -> Result<(T, u64)> {
-    let state = State::default();
+    let state = State::new();
     let result = std::thread::scope(|scope| {
-        let (chunk_queue, chunks) = sync_channel::<Chunk>(WAITING);
-        let (frame_queue, frames) = sync_channel::<Framed>(WAITING);
-        let (pack_queue, packs) = sync_channel::<(Bytes, PackEntry)>(0);
-        let chunks = std::sync::Arc::new(Mutex::new(chunks));
+        let (chunk_queue, chunks) = sync_channel::<Chunk>(QUEUE);
+        let (frame_queue, frames) = sync_channel::<Framed>(QUEUE);
+        let (pack_queue, packs) = sync_channel::<PackWriter>(0);
+        let (chunks, packs) =
+            (std::sync::Arc::new(Mutex::new(chunks)), std::sync::Arc::new(Mutex::new(packs)));
         let compressors = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
         let state = &state;
         for _ in 0..compressors {
             let (chunks, frame_queue) = (chunks.clone(), frame_queue.clone());
-            scope.spawn(move || guard(state, || compress(&chunks, &frame_queue)));
+            scope.spawn(move || guard(state, || compress(&chunks, &frame_queue, state)));
         }
-        drop((chunks, frame_queue));
-        scope.spawn(move || guard(state, || pack(&frames, &pack_queue, data)));
-        scope.spawn(move || guard(state, || upload(&packs, store, for_index, &state.added)));
+        for _ in 0..UPLOADS {
+            let packs = packs.clone();
+            scope.spawn(move || guard(state, || upload(&packs, target, state)));
+        }
+        drop((chunks, frame_queue, packs));
+        scope.spawn(move || guard(state, || pack(&frames, &pack_queue, target.data, state)));
         // Dropping the queue lets the threads finish, one after another.
         let uploads = Uploads { queue: chunk_queue, state };
         let result = work(&uploads);
@@ -98,10 +139,14 @@ pub(crate) fn with<T: Send>(
         result
     });
     // A failure behind the queue is the cause of one in front of it.
-    match state.failure() {
-        Some(error) => Err(error),
-        None => Ok((result?, state.added.load(Ordering::Relaxed))),
+    if let Some(error) = state.failure() {
+        return Err(error);
     }
+    // Also when the work was stopped: what is stored shortens the next run.
+    let indexed = write_index(target, &state, 1);
+    let result = result?;
+    indexed?;
+    Ok((result, state.added.load(Ordering::Relaxed)))
 }
 
 fn guard(state: &State, work: impl FnOnce() -> Result<()>) {
@@ -110,74 +155,87 @@ fn guard(state: &State, work: impl FnOnce() -> Result<()>) {
     }
 }
 
-fn compress(chunks: &Mutex<Receiver<Chunk>>, frames: &SyncSender<Framed>) -> Result<()> {
+/// The next thing of a queue that several threads take from.
+fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+fn compress(chunks: &Mutex<Receiver<Chunk>>, frames: &SyncSender<Framed>, state: &State) -> Result<()> {
     let mut framer = Framer::new()?;
-    loop {
-        let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Chunk { id, content }) = next else { return Ok(()) };
-        let frame = framer.frame(&content)?;
+    while let Some(Chunk { id, content }) = next(chunks) {
+        let mut frame = state.chunks.take(Framer::longest(content.len()));
+        framer.frame_to(&content, &mut frame)?;
         let raw = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
+        state.chunks.give(content);
         if frames.send(Framed { id, frame, raw }).is_err() {
             // The next stage failed, and has said why.
-            return Ok(());
+            state.waiting.close();
+            break;
         }
     }
+    Ok(())
 }
 
 fn pack(
     frames: &Receiver<Framed>,
-    packs: &SyncSender<(Bytes, PackEntry)>,
+    packs: &SyncSender<PackWriter>,
     key: &dyn Encryptor,
+    state: &State,
 ) -> Result<()> {
     let mut open: Option<PackWriter> = None;
     for Framed { id, frame, raw } in frames {
         let mut pack = match open.take() {
             Some(pack) => pack,
-            None => PackWriter::new(key)?,
+            None => PackWriter::in_buffer(key, state.packs.take(pack::CAPACITY))?,
         };
         pack.add(id, &frame, raw)?;
+        state.chunks.give(frame);
+        state.waiting.give(raw as usize);
         if !pack.is_full() {
             open = Some(pack);
-        } else if packs.send(pack.finish()?).is_err() {
+        } else if packs.send(pack).is_err() {
             return Ok(());
         }
     }
     if let Some(pack) = open {
-        let _ = packs.send(pack.finish()?);
+        let _ = packs.send(pack);
     }
     Ok(())
 }
 
-fn upload(
-    packs: &Receiver<(Bytes, PackEntry)>,
-    store: &Blocking,
-    key: &dyn Encryptor,
-    added: &AtomicU64,
-) -> Result<()> {
-    let mut unindexed = Vec::new();
-    for (content, entry) in packs {
-        store.put(&layout::pack(&entry.pack), &content)?;
-        added.fetch_add(content.len() as u64, Ordering::Relaxed);
-        unindexed.push(entry);
-        if unindexed.len() >= PACKS_PER_INDEX {
-            write_index(&mut unindexed, store, key, added)?;
+fn upload(packs: &Mutex<Receiver<PackWriter>>, target: &Target<'_>, state: &State) -> Result<()> {
+    // What others could not store is in no backup, so nothing more need be stored.
+    while let Some(pack) = next(packs).filter(|_| !state.failed.load(Ordering::Relaxed)) {
+        let (content, entry) = pack.seal()?;
+        let content: Bytes = state.packs.share(content);
+        if let Some(journal) = target.journal {
+            journal.add(&entry)?;
         }
+        target.store.put(&layout::pack(&entry.pack), &content)?;
+        state.added.fetch_add(content.len() as u64, Ordering::Relaxed);
+        state.unindexed.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        write_index(target, state, PACKS_PER_INDEX)?;
     }
-    write_index(&mut unindexed, store, key, added)
+    Ok(())
 }
 
-fn write_index(
-    entries: &mut Vec<PackEntry>,
-    store: &Blocking,
-    key: &dyn Encryptor,
-    added: &AtomicU64,
-) -> Result<()> {
-    if entries.is_empty() {
-        return Ok(());
-    }
+/// Writes an index object of the packs that are stored, when there are enough of them.
+fn write_index(target: &Target<'_>, state: &State, enough: usize) -> Result<()> {
+    let entries = {
+        let mut unindexed = state.unindexed.lock().unwrap_or_else(PoisonError::into_inner);
+        if unindexed.len() < enough {
+            return Ok(());
+        }
+        std::mem::take(&mut *unindexed)
+    };
+    let size = store_index(target.store, target.index, &entries)?;
+    state.added.fetch_add(size, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Stores an index object of these lines. Gives its size.
+pub(crate) fn store_index(store: &Blocking, key: &dyn Encryptor, entries: &[PackEntry]) -> Result<u64> {
     let object = encode(entries, key)?;
     store.put(&layout::index(&layout::object_id(&object)), &object)?;
-    added.fetch_add(object.len() as u64, Ordering::Relaxed);
-    entries.clear();
-    Ok(())
+    Ok(object.len() as u64)
 }

@@ -20,7 +20,7 @@ pub(crate) struct Chunking {
 
 impl Default for Chunking {
     fn default() -> Self {
-        Self { min: 256 << 10, average: 1 << 20, max: 4 << 20, small_file: 128 << 10, run: 1 << 20 }
+        Self { min: 256 << 10, average: 1 << 20, max: 4 << 20, small_file: 128 << 10, run: 4 << 20 }
     }
 }
 

@@ -23,13 +23,31 @@ impl Framer {
         Ok(Self { compressor: new(LEVEL)?, probe: new(1)? })
     }
 
-    /// The frame of a chunk. What does not get smaller is stored as it is, in a frame of raw blocks.
-    pub(crate) fn frame(&mut self, content: &[u8]) -> Result<Vec<u8>> {
-        if self.is_incompressible(content) {
-            return Ok(raw_frame(content));
+    /// How long the frame of a chunk of that length can get on the way, in bytes.
+    pub(crate) fn longest(length: usize) -> usize {
+        zstd::zstd_safe::compress_bound(length) + 64
+    }
+
+    /// Appends the frame of a chunk to an empty buffer. What does not get smaller is stored as it is, in a frame
+    /// of raw blocks.
+    pub(crate) fn frame_to(&mut self, content: &[u8], frame: &mut Vec<u8>) -> Result<()> {
+        if !self.is_incompressible(content) {
+            frame.reserve(Self::longest(content.len()));
+            self.compressor.compress_to_buffer(content, frame).map_err(|e| Error::io("(zstd)", e))?;
+            if frame.len() <= content.len() {
+                return Ok(());
+            }
+            frame.clear();
         }
-        let frame = self.compressor.compress(content).map_err(|e| Error::io("(zstd)", e))?;
-        Ok(if frame.len() > content.len() { raw_frame(content) } else { frame })
+        raw_frame(content, frame);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn frame(&mut self, content: &[u8]) -> Result<Vec<u8>> {
+        let mut frame = Vec::new();
+        self.frame_to(content, &mut frame)?;
+        Ok(frame)
     }
 
     /// Whether samples of a large chunk do not get smaller: pictures, films, archives.
@@ -45,9 +63,9 @@ impl Framer {
 }
 
 /// A frame of raw blocks: RFC 8878 section 3.1.1.
-fn raw_frame(content: &[u8]) -> Vec<u8> {
+fn raw_frame(content: &[u8], frame: &mut Vec<u8>) {
     let length = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
-    let mut frame = Vec::with_capacity(content.len() + 16 + 3 * (content.len() / RAW_BLOCK + 1));
+    frame.reserve(content.len() + 16 + 3 * (content.len() / RAW_BLOCK + 1));
     frame.extend_from_slice(&0xFD2F_B528_u32.to_le_bytes());
     // Frame_Content_Size of four bytes, Single_Segment, no checksum.
     frame.push(0b1010_0000);
@@ -60,7 +78,7 @@ fn raw_frame(content: &[u8]) -> Vec<u8> {
         frame.extend_from_slice(&header.to_le_bytes()[..3]);
         frame.extend_from_slice(block);
         if last == 1 {
-            return frame;
+            return;
         }
         rest = after;
     }
@@ -94,9 +112,11 @@ mod tests {
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         for content in [&b""[..], b"x", &[7; 1 << 20], &noise, &noise[..RAW_BLOCK], &noise[..1000]] {
             let frame = framer.frame(content).unwrap();
+            let mut raw = Vec::new();
+            raw_frame(content, &mut raw);
             assert!(frame.len() <= content.len() + 100);
             assert_eq!(unframe(&frame, content.len() as u32).unwrap(), content);
-            assert_eq!(unframe(&raw_frame(content), content.len() as u32).unwrap(), content);
+            assert_eq!(unframe(&raw, content.len() as u32).unwrap(), content);
         }
         assert!(framer.frame(&[7; 1 << 20]).unwrap().len() < 1000);
     }

@@ -41,7 +41,8 @@ impl SmallFiles {
         if self.content.is_empty() {
             return Ok(());
         }
-        let chunk = writer.store(std::mem::take(&mut self.content))?;
+        let chunk = writer.store(&self.content)?;
+        self.content.clear();
         for (entry, offset, length) in self.places.drain(..) {
             entries[entry].extents = vec![Extent::Data { chunk, length, offset }];
         }

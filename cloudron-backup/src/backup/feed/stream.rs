@@ -76,7 +76,7 @@ fn now() -> (i64, u32) {
 
 fn keep(chunk: &[u8], chunks: &mut VecDeque<(ChunkId, u32)>, writer: &mut Writer<'_>) -> Result<()> {
     let length = u32::try_from(chunk.len()).expect("a chunk is shorter than 4 GiB");
-    chunks.push_back((writer.store(chunk.to_vec())?, length));
+    chunks.push_back((writer.store(chunk)?, length));
     Ok(())
 }
 
