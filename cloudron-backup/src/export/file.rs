@@ -1,8 +1,8 @@
 //! An export to a file: to a part beside it, which gets the file's name when it is whole.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cloudron_core::{BackupId, Error, Progress, Result};
@@ -51,6 +51,8 @@ pub(crate) fn to_file(
 fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(u64, u64)> {
     let kept = look(source, format, part)?;
     let length = kept.bytes();
+    // Somebody may have copied it here.
+    part.file.set_permissions(Permissions::from_mode(0o600)).map_err(|e| output_failed(&part.path, e))?;
     if matches!(format, ExportFormat::Tar) || length == 0 {
         // A sealed file with nothing in it is begun anew: nothing can be put behind its header.
         part.file.set_len(length).map_err(|e| output_failed(&part.path, e))?;

@@ -61,7 +61,6 @@ pub enum SealTo {
 
 /// What an export to a file did.
 #[derive(Debug, Clone, Default, Serialize)]
-#[must_use]
 pub struct ExportReport {
     /// The backup.
     pub id: String,

@@ -13,6 +13,8 @@ use crate::untar::looks_like_tar;
 
 /// As much as tells what a file is: the first block of a tar.
 const HEAD: u64 = 512;
+/// No backup is shorter: marker, salt and a block, or a gzip file with anything in it.
+const SHORTEST: usize = 32;
 /// What `openssl enc` writes in front of the salt.
 const SALTED: &[u8; 8] = b"Salted__";
 
@@ -86,6 +88,10 @@ impl Read for Lazy {
 fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
     let mut head = Vec::new();
     (&mut raw).take(HEAD).read_to_end(&mut head).map_err(of_reader)?;
+    if head.len() < SHORTEST {
+        let text = format!("the file has {} bytes only: it is cut, or something else", head.len());
+        return Err(Error::new(&codes::OLD_BACKUP_CORRUPT, text));
+    }
     if is_gzip(&head) {
         return Ok(gunzip(Cursor::new(head).chain(raw)));
     }
@@ -107,9 +113,7 @@ fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
         let text = "the key does not open it, or it is no backup of the original Cloudron";
         return Err(Error::new(&codes::OLD_BACKUP_KEY, text).with_hint(hint));
     };
-    let Some((salt, sealed)) = rest.split_at_checked(8).filter(|(_, sealed)| sealed.len() >= BLOCK) else {
-        return Err(Error::new(&codes::OLD_BACKUP_CORRUPT, "the file is cut behind its first bytes"));
-    };
+    let (salt, sealed) = rest.split_at(8);
     // A server that had no key encrypted with the empty one.
     for password in [key.map_or("", Secret::expose), ""] {
         for derivation in [Derivation::Md5, Derivation::Sha256] {

@@ -1,6 +1,8 @@
 //! What the tests of this crate share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod trees;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -184,4 +186,57 @@ impl BackupStore for Failing {
 
 pub fn set_mtime(path: &Path, time: SystemTime) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// A store that counts what is read of packs.
+#[derive(Debug)]
+pub struct Counting {
+    inner: Arc<dyn BackupStore>,
+    read: AtomicU64,
+}
+
+impl Counting {
+    pub fn over(inner: &Arc<dyn BackupStore>) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), read: AtomicU64::new(0) })
+    }
+
+    /// Bytes of packs since the last call.
+    pub fn taken(&self) -> u64 {
+        self.read.swap(0, Ordering::SeqCst)
+    }
+
+    fn count(&self, key: &str, content: Bytes) -> Bytes {
+        if key.starts_with("packs/") {
+            self.read.fetch_add(content.len() as u64, Ordering::SeqCst);
+        }
+        content
+    }
+}
+
+#[async_trait]
+impl BackupStore for Counting {
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+    async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
+        self.inner.put(key, content).await
+    }
+    async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
+        self.inner.put_new(key, content).await
+    }
+    async fn get(&self, key: &str) -> Result<Bytes> {
+        Ok(self.count(key, self.inner.get(key).await?))
+    }
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        Ok(self.count(key, self.inner.get_range(key, range).await?))
+    }
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
+        self.inner.head(key).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
+        self.inner.list(prefix).await
+    }
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.inner.delete(key).await
+    }
 }
