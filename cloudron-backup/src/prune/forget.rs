@@ -71,6 +71,8 @@ impl Chosen {
             owner.stop.check()?;
             owner.store.delete(&layout::summary(id))?;
             owner.store.delete(&layout::manifest(id))?;
+            // It was made, and its lock may have stayed all the same.
+            owner.store.delete(&layout::lock(id.as_str()))?;
         }
         Ok(())
     }

@@ -125,8 +125,12 @@ fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkI
     };
     match read() {
         Err(e) if e.is(&codes::BACKUP_UNKNOWN) => Ok(()),
-        Err(e) if is_about_the_object(&e) && is_gone(owner.store, backup)? => Ok(()),
-        Err(e) if is_about_the_object(&e) => Err(unsafe_because(&layout::manifest(backup), &e)),
+        Err(e) if is_about_the_object(&e) || e.is(&codes::OBJECT_MISSING) => {
+            if is_gone(owner.store, backup)? {
+                return Ok(());
+            }
+            Err(unsafe_because(&layout::manifest(backup), &e))
+        }
         other => other,
     }
 }

@@ -58,6 +58,9 @@ pub struct PruneReport {
     pub packs_condemned: u64,
     /// How many packs were written anew because most of them was waste. They are among the condemned.
     pub packs_repacked: u64,
+    /// How many chunks were found to be needed after all and copied out of condemned packs: those of backups
+    /// that were under way when the packs were condemned.
+    pub chunks_rescued: u64,
     /// How many packs were deleted, having been condemned for longer than the grace.
     pub packs_deleted: u64,
     /// How many bytes that freed.

@@ -184,7 +184,10 @@ fn rescue(
             continue;
         }
         match rewriter.copy(entry, &wanted) {
-            Ok(()) => lacking.retain(|c| !wanted.contains(c)),
+            Ok(()) => {
+                report.chunks_rescued += wanted.len() as u64;
+                lacking.retain(|c| !wanted.contains(c));
+            }
             Err(e) if is_unreadable(&e) => {
                 owner.progress.warn(format!("a pack that is needed again cannot be read: {e}"));
                 stuck.insert(entry.pack, wanted);
