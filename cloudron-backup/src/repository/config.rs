@@ -168,3 +168,35 @@ fn verifying_key(hex: &str) -> Option<VerifyingKey> {
 pub(crate) fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_a_server_signed_is_refused_by_whoever_encrypts() {
+        let keys = Identity::generate().writer_keys();
+        let mut config = Config::new(&keys, &[], None).unwrap();
+        config.check_writer(&keys).unwrap();
+        assert!(config.data_encryptor().is_ok() && config.index_encryptor().is_ok());
+        config.recipients.data.push(Identity::generate().recipient());
+        let object = sign::signed_json(&config, SIGNED, &keys.signing_key().unwrap());
+        let forged = Config::parse(&object).unwrap();
+        forged.check_writer(&keys).unwrap();
+        assert!(forged.data_encryptor().unwrap_err().is(&codes::REPOSITORY_CORRUPT));
+        assert!(forged.index_encryptor().unwrap_err().is(&codes::REPOSITORY_CORRUPT));
+    }
+
+    #[test]
+    fn members_that_a_later_program_wrote_are_covered_by_the_signature() {
+        let keys = Identity::generate().writer_keys();
+        let config = Config::new(&keys, &[], None).unwrap();
+        let mut value = serde_json::to_value(&config).unwrap();
+        value["later"] = "unknown here".into();
+        let object = sign::signed_json(&value, SIGNED, &keys.signing_key().unwrap());
+        Config::parse(&object).unwrap().check_writer(&keys).unwrap();
+        let changed = String::from_utf8(object).unwrap().replace("unknown here", "changed");
+        let error = Config::parse(changed.as_bytes()).unwrap().check_writer(&keys).unwrap_err();
+        assert!(error.is(&codes::REPOSITORY_CORRUPT));
+    }
+}

@@ -20,13 +20,27 @@ impl Config {
         Ok(self.layer.as_ref().map_or(age.clone(), |layer| layer.decryptor(age)))
     }
 
+    /// Refuses further readers. The signature of the description is by a key that every server has: one that
+    /// is taken over could name itself a reader of what the others back up.
+    fn check_readers(&self) -> Result<()> {
+        if (self.recipients.data.len(), self.recipients.index.len()) == (1, 1) {
+            return Ok(());
+        }
+        let text = "cloudron-backup.json names readers that this program was not told of";
+        Err(Error::new(&codes::REPOSITORY_CORRUPT, text).with_hint(
+            "find out who can write to the store, and restore the file from a copy of the repository",
+        ))
+    }
+
     /// Seals packs and manifests.
     pub(crate) fn data_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
+        self.check_readers()?;
         Ok(self.encryptor(AgeRecipients::parse(&self.recipients.data)?))
     }
 
     /// Seals index objects.
     pub(crate) fn index_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
+        self.check_readers()?;
         let all = self.recipients.data.iter().chain(&self.recipients.index);
         Ok(self.encryptor(AgeRecipients::parse(all)?))
     }
