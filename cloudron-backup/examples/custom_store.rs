@@ -196,6 +196,7 @@ impl BackupStore for OneFile {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
+        check_key(key)?;
         let key = key.to_owned();
         self.with(move |log| match log.objects.contains_key(&key) {
             true => log.append(&key, None),

@@ -120,6 +120,7 @@ impl BackupStore for DryStore {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
+        check_key(key)?;
         self.written().insert(key.to_owned(), None);
         Ok(())
     }
