@@ -69,6 +69,19 @@ fn what_is_in_a_backup_is_shown_found_and_compared() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_read_and_writes_nothing() {
+    let (home, _) = prepared();
+    let before = home.json(&["backup", "list", "--store", "store"]);
+    let plan = home.json(&["backup", "create", "files", "--store", "store", "--dry-run"]);
+    assert_eq!(plan["report"]["files"], 3, "{plan}");
+    let read = |name: &str| {
+        plan["files"].as_array().unwrap().iter().any(|f| f["path"].as_str().unwrap().ends_with(name))
+    };
+    assert!(read("/edited") && read("[31m"));
+    assert_eq!(before, home.json(&["backup", "list", "--store", "store"]));
+}
+
+#[test]
 fn keys_are_added_changed_and_removed_without_touching_the_backups() {
     let (home, _) = prepared();
     let opens =

@@ -156,7 +156,7 @@ fn a_backup_downloads_as_a_plain_tar_or_as_a_repository_to_restore_from() {
     assert!(names.iter().any(|n| n.ends_with("data/hello.txt")), "{names:?}");
     let again =
         home.run(&[&["machine", "backup", "download", DEMO, "--decrypt", "-o", "x.tar"], &key[..]].concat());
-    again.failed(5, "output-exists", "-o");
+    again.failed(5, "export-exists", "x.tar");
 
     home.ok(&["machine", "backup", "download", DEMO, "--repository", "copy"]);
     home.ok(&["machine", "backup", "verify", DEMO, "--store", "copy"]);
@@ -165,6 +165,23 @@ fn a_backup_downloads_as_a_plain_tar_or_as_a_repository_to_restore_from() {
     assert!(!home.store(DEMO).exists());
     created(&home.create(DEMO, &["--backup", "latest", "--store", "copy"]));
     assert_eq!(std::fs::read(data.join("hello.txt")).unwrap(), b"hello");
+}
+
+#[test]
+fn old_backups_are_pruned_by_the_owner_and_the_server_goes_on() {
+    let home = Home::new();
+    let key = ["--backup-key", "file:key"];
+    created(&home.create(DEMO, &[]));
+    for _ in 0..3 {
+        home.ok(&["machine", "backup", "create", DEMO]);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    let prune = ["machine", "backup", "prune", DEMO, "--keep-last", "1", "--grace", "0"];
+    let report = home.json(&[&prune[..], &key].concat());
+    assert_eq!(report["prune"]["removed"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(home.json(&["machine", "backup", "list", DEMO])["backups"].as_array().unwrap().len(), 1);
+    home.ok(&["machine", "backup", "create", DEMO]);
+    home.ok(&[&["machine", "backup", "verify", DEMO, "--full"][..], &key].concat());
 }
 
 #[test]

@@ -25,7 +25,8 @@ impl Excludes {
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on behind a star, and with which byte of the text.
-    let (mut name, mut any): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let mut name: Option<(usize, usize)> = None;
+    let mut any: Option<(usize, usize)> = None;
     loop {
         if pattern[p..].starts_with(b"**") {
             p += 2;

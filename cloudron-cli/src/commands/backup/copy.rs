@@ -1,25 +1,40 @@
 //! `cloudron backup copy`
 
-use cloudron_core::Result;
+use cloudron_backup::{Repository, TransferReport};
+use cloudron_core::{Cancel, Error, Result};
 
-use super::Place;
+use super::place::{Key, Place, ToWriting};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron backup copy --store s3://bucket/home --to /mnt/disk/home
+  cloudron backup copy latest --store /mnt/disk/home --to /mnt/other --to-backup-key file:other.key
 
-Copies what the other store lacks. The copy opens with the same keys, and copying needs none.")]
+Without an id the whole repository is copied as it is: the copy opens with the same keys, and copying needs none.
+With ids those backups are copied into another repository, with keys of its own; every file is read and checked.
+Doing it again goes on.")]
 pub(crate) struct Options {
+    /// The backups to copy into another repository: ids, or latest
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    key: Key,
     /// The store to copy to
     #[arg(long, value_name = "URL")]
     to: String,
+    #[command(flatten)]
+    writing: ToWriting,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    if options.ids.is_empty() { whole(options, out) } else { chosen(options, out) }
+}
+
+fn whole(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.place.open().await?;
         repository.copy_to(options.place.service.open(&options.to)?, &out.progress(), &cancel).await
@@ -27,4 +42,31 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     out.data("copy", &report, || {
         format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)
     })
+}
+
+fn chosen(options: &Options, out: &Output) -> Result<()> {
+    let report = block_on(|cancel| transfer(options, out, cancel))?;
+    out.data("copy", &report, || render(&report))?;
+    let Some(failed) = report.failed.first() else { return Ok(()) };
+    let text = format!("{} was not copied: {}", failed.backup, failed.reason);
+    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text))
+}
+
+async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<TransferReport> {
+    let (repository, identity) = options.key.unlock(&options.place, out).await?;
+    let target = Repository::open(options.place.service.open(&options.to)?).await?;
+    let keys = options.writing.keys(&target, out).await?;
+    let mut ids = Vec::new();
+    for id in &options.ids {
+        ids.push(repository.find(id).await?.id);
+    }
+    repository.copy_snapshots(&identity, &ids, (&target, &keys), &out.progress(), &cancel).await
+}
+
+fn render(report: &TransferReport) -> String {
+    let copied = report.copied.iter().map(|id| format!("copied  {id}\n"));
+    let present = report.present.iter().map(|id| format!("there   {id}\n"));
+    let failed = report.failed.iter().map(|s| format!("NOT COPIED {}: {}\n", s.backup, s.reason));
+    let lines: String = copied.chain(present).chain(failed).collect();
+    format!("{lines}{} files, {}; {} added", report.files, bytes(report.bytes), bytes(report.added_bytes))
 }

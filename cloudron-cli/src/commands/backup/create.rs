@@ -3,19 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use cloudron_backup::{BackupRequest, Repository, Source, Summary, WriterKeys};
+use cloudron_backup::{BackupRequest, PlannedFile, Repository, Source, Summary, WriterKeys};
 use cloudron_core::{BackupId, Cancel, Error, Result, Version};
+use serde_json::json;
 
-use super::place::{Key, Place};
+use super::place::{Place, Writing};
 use crate::codes;
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, printable};
 use crate::runtime::block_on;
-use crate::secrets;
-use crate::state::{Dirs, Writers};
+use crate::state::Dirs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron backup create ~/Documents /etc --store /mnt/disk/backups --exclude .cache --exclude '*.tmp'
+  pg_dump app | cloudron backup create --stdin app.sql --store /mnt/disk/backups
   cloudron backup create / --store s3://bucket/home --writer-keys file:/root/writer-keys.json
 
 Only what is new is stored. An exclude that starts with / is matched against the whole path, another one against
@@ -23,15 +24,15 @@ every name on it. The keys for writing are those that `backup init` kept here, o
 --backup-key. Exit code 9 when files could not be read and are missing from the backup.")]
 pub(crate) struct Options {
     /// What to back up
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "stdin", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Back up standard input as a file of this name
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "exclude", "exclude_file", "dry_run"])]
+    stdin: Option<String>,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    key: Key,
-    /// The keys for writing, as `backup key writer` prints them
-    #[arg(long, value_name = "SECRET", conflicts_with = "backup_key")]
-    writer_keys: Option<String>,
+    writing: Writing,
     /// Leave out what this pattern fits (repeatable)
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
@@ -44,12 +45,18 @@ pub(crate) struct Options {
     /// A word by which to find the backup (repeatable)
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+    /// Only say which files would be read and how much would be added; takes about as long as the backup
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// So often a name that is taken is tried again: names carry the time to the second.
 const NAMES: u32 = 3;
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    if options.dry_run {
+        return plan(options, out);
+    }
     let summary = block_on(|cancel| make(options, out, cancel))?;
     out.data("backup", &summary, || render(&summary))?;
     if summary.errors == 0 {
@@ -59,25 +66,89 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     Err(Error::new(&codes::FILES_LEFT_OUT, text).with_hint("the warnings above name them"))
 }
 
-async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {
-    let sources = options.paths.iter().map(|p| source(p)).collect::<Result<Vec<_>>>()?;
-    let excludes = excludes(options)?;
-    let repository = options.place.open().await?;
-    let keys = writer_keys(options, &repository, out).await?;
-    for attempt in 1.. {
+/// What is backed up and where to, read once.
+struct Job {
+    repository: Repository,
+    keys: WriterKeys,
+    sources: Vec<Source>,
+    excludes: Vec<String>,
+    cache: PathBuf,
+}
+
+impl Job {
+    async fn new(options: &Options, out: &Output) -> Result<Self> {
+        let sources = options.paths.iter().map(|p| source(p)).collect::<Result<Vec<_>>>()?;
+        let excludes = excludes(options)?;
+        let repository = options.place.open().await?;
+        let keys = options.writing.keys(&repository, out).await?;
+        Ok(Self { repository, keys, sources, excludes, cache: Dirs::from_env()?.cache() })
+    }
+
+    /// A request under a name of this moment.
+    fn request(&self, options: &Options) -> BackupRequest {
         let id = BackupId::new(SystemTime::now(), &Version::current());
-        let mut request = BackupRequest::new(id, sources.clone()).with_cache_dir(Dirs::from_env()?.cache());
-        request.excludes.clone_from(&excludes);
+        let mut request = BackupRequest::new(id, self.sources.clone()).with_cache_dir(&self.cache);
+        request.excludes.clone_from(&self.excludes);
         request.tags.clone_from(&options.tag);
         request.host = options.host.clone().unwrap_or_else(host_name);
-        match repository.backup(&keys, request, &out.progress(), &cancel).await {
-            Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) && attempt < NAMES => {
+        request
+    }
+}
+
+async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {
+    let job = Job::new(options, out).await?;
+    if let Some(name) = &options.stdin {
+        // What was read is gone: a name that is taken cannot be tried again.
+        let (request, stdin, progress) = (job.request(options), std::io::stdin(), out.progress());
+        return job.repository.backup_stream(&job.keys, request, name, stdin, &progress, &cancel).await;
+    }
+    under_a_free_name(async || {
+        job.repository.backup(&job.keys, job.request(options), &out.progress(), &cancel).await
+    })
+    .await
+}
+
+/// Tries again when the name is taken, which is of this second.
+async fn under_a_free_name<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..NAMES {
+        match attempt().await {
+            Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) => {
                 tokio::time::sleep(Duration::from_millis(1100)).await;
             }
             other => return other,
         }
     }
-    unreachable!("the last attempt returns")
+    attempt().await
+}
+
+/// Says what would be done.
+fn plan(options: &Options, out: &Output) -> Result<()> {
+    let stream = out.stream("files");
+    let items = stream.clone();
+    let plan = block_on(|cancel| async move {
+        let job = Job::new(options, out).await?;
+        under_a_free_name(async || {
+            let items = items.clone();
+            let each = move |file: PlannedFile| {
+                let json = json!({ "path": file.path.to_string_lossy(), "size": file.size });
+                // A reader that went away is no reason to stop, and other failures of stdout show at the end.
+                let _ = items.item(&json, || format!("{:>10}  {}", bytes(file.size), printable(&file.path)));
+            };
+            let request = job.request(options);
+            job.repository.plan_backup(&job.keys, &request, each, &out.progress(), &cancel).await
+        })
+        .await
+    })?;
+    stream.finish(&plan, || {
+        format!(
+            "{} files, {}; would read {} files, {}, and add {}\n",
+            plan.files,
+            bytes(plan.bytes),
+            plan.read_files,
+            bytes(plan.read_bytes),
+            bytes(plan.added_bytes)
+        )
+    })
 }
 
 /// A source by the path as it was typed.
@@ -97,30 +168,11 @@ fn excludes(options: &Options) -> Result<Vec<String>> {
     Ok(patterns)
 }
 
-/// The keys for writing: given, or kept here, or from the backup key.
-async fn writer_keys(options: &Options, repository: &Repository, out: &Output) -> Result<WriterKeys> {
-    if let Some(reference) = &options.writer_keys {
-        let text = secrets::resolve(reference, "--writer-keys", out)?;
-        // The parser's message could quote a secret.
-        return serde_json::from_str(text.expose()).map_err(|_| {
-            Error::new(&codes::WRITER_KEYS, "what --writer-keys gives is not what `backup key writer` prints")
-        });
-    }
-    let kept = match options.key.backup_key {
-        Some(_) => None,
-        None => Writers::at(Dirs::from_env()?.writers()).find(repository.id())?,
-    };
-    match kept {
-        Some(keys) => Ok(keys),
-        None => Ok(repository.unlock(&options.key.read(out)?).await?.writer_keys()),
-    }
-}
-
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn render(summary: &Summary) -> String {
+pub(super) fn render(summary: &Summary) -> String {
     format!(
         "{}\n{} files, {}; {} added in {:.1} s",
         summary.id,

@@ -3,7 +3,9 @@
 mod copy;
 mod create;
 mod diff;
+pub(crate) mod export;
 mod find;
+mod import;
 mod init;
 mod key;
 mod list;
@@ -44,7 +46,11 @@ pub(crate) enum Command {
     Prune(prune::Options),
     /// Make the index of a damaged repository anew
     Repair(repair::Options),
-    /// Copy a repository as it is, encrypted
+    /// Write a backup as one file, encrypted or plain
+    Export(export::Options),
+    /// Take in a backup that the original Cloudron made
+    Import(import::Options),
+    /// Copy a repository as it is, or backups into another one
     Copy(copy::Options),
     /// List, add, change and remove the keys of a repository
     #[command(subcommand, arg_required_else_help = true)]
@@ -64,6 +70,8 @@ impl Command {
             Self::Verify(options) => verify::run(&options, out),
             Self::Prune(options) => prune::run(&options, out),
             Self::Repair(options) => repair::run(&options, out),
+            Self::Export(options) => export::run(&options, out),
+            Self::Import(options) => import::run(&options, out),
             Self::Copy(options) => copy::run(&options, out),
             Self::Key(command) => command.run(out),
         }

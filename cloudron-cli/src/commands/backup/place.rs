@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
-use cloudron_backup::{BackupStore, Identity, Repository, SnapshotFilter, open_store_with};
-use cloudron_core::{Result, Secret};
+use cloudron_backup::{BackupStore, Identity, Repository, SnapshotFilter, WriterKeys, open_store_with};
+use cloudron_core::{Error, Result, Secret};
 
+use crate::codes;
 use crate::output::Output;
 use crate::secrets;
+use crate::state::{Dirs, Writers};
 
 /// The store that a command works on.
 #[derive(Debug, Args)]
@@ -134,5 +136,72 @@ impl Key {
         let repository = place.open().await?;
         let identity = repository.unlock(&self.read(out)?).await?;
         Ok((repository, identity))
+    }
+}
+
+/// The keys for making backups: given, or kept on this computer, or following from the backup key.
+#[derive(Debug, Args)]
+pub(crate) struct Writing {
+    #[command(flatten)]
+    key: Key,
+    /// The keys for writing, as `backup key writer` writes them
+    #[arg(long, value_name = "SECRET", conflicts_with = "backup_key")]
+    writer_keys: Option<String>,
+}
+
+impl Writing {
+    /// The keys for a repository.
+    pub(crate) async fn keys(&self, repository: &Repository, out: &Output) -> Result<WriterKeys> {
+        if let Some(reference) = &self.writer_keys {
+            return given_writer_keys(reference, "--writer-keys", out);
+        }
+        let kept = match self.key.backup_key {
+            Some(_) => None,
+            None => Writers::at(Dirs::from_env()?.writers()).find(repository.id())?,
+        };
+        match kept {
+            Some(keys) => Ok(keys),
+            None => Ok(repository.unlock(&self.key.read(out)?).await?.writer_keys()),
+        }
+    }
+}
+
+fn given_writer_keys(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {
+    let text = secrets::resolve(reference, option, out)?;
+    // The parser's message could quote a secret.
+    serde_json::from_str(text.expose()).map_err(|_| {
+        let text = format!("what {option} gives is not what `backup key writer` writes");
+        Error::new(&codes::WRITER_KEYS, text)
+    })
+}
+
+/// The keys for making backups in the repository that a copy goes to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The other repository")]
+pub(crate) struct ToWriting {
+    /// Its backup key
+    #[arg(long, value_name = "SECRET", conflicts_with = "to_writer_keys")]
+    to_backup_key: Option<String>,
+    /// Its keys for writing, as `backup key writer` writes them
+    #[arg(long, value_name = "SECRET")]
+    to_writer_keys: Option<String>,
+}
+
+impl ToWriting {
+    pub(crate) async fn keys(&self, repository: &Repository, out: &Output) -> Result<WriterKeys> {
+        if let Some(reference) = &self.to_writer_keys {
+            return given_writer_keys(reference, "--to-writer-keys", out);
+        }
+        if let Some(reference) = &self.to_backup_key {
+            let key = secrets::resolve(reference, "--to-backup-key", out)?;
+            return Ok(repository.unlock(&key).await?.writer_keys());
+        }
+        match Writers::at(Dirs::from_env()?.writers()).find(repository.id())? {
+            Some(keys) => Ok(keys),
+            None => {
+                let key = out.ask_secret("The backup key of the other repository", "--to-backup-key")?;
+                Ok(repository.unlock(&key).await?.writer_keys())
+            }
+        }
     }
 }

@@ -1,0 +1,94 @@
+//! `cloudron backup export`
+
+use std::path::{Path, PathBuf};
+
+use cloudron_backup::{ExportFormat, ExportReport, Identity, Repository, SealTo};
+use cloudron_core::{BackupId, Cancel, Result};
+
+use super::place::{Key, Pick, Place};
+use crate::output::{Output, bytes};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup export latest --store /mnt/disk/backups
+  cloudron backup export latest --store s3://bucket/home --decrypt -o home.tar
+  cloudron backup export latest --store /mnt/disk/backups --decrypt -o - | tar -tv
+
+The file opens with `age -d -i IDENTITY | zstd -d | tar -x`, or with --decrypt is a plain tar. An export that was cut
+off goes on when the command is typed again.")]
+pub(crate) struct Options {
+    /// The backup's id, or latest
+    #[arg(value_name = "ID", default_value = "latest")]
+    id: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    #[command(flatten)]
+    pick: Pick,
+    #[command(flatten)]
+    to: To,
+}
+
+/// What is written, and where to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct To {
+    /// Write a plain tar, in clear
+    #[arg(long)]
+    decrypt: bool,
+    /// Who can open the file rather than who can open the repository (repeatable)
+    #[arg(long, value_name = "age1…", conflicts_with = "decrypt")]
+    recipient: Vec<String>,
+    /// The file, or - for standard output
+    #[arg(short, long, value_name = "FILE", id = "file")]
+    o: Option<PathBuf>,
+}
+
+impl To {
+    fn format(&self) -> ExportFormat {
+        match (self.decrypt, self.recipient.is_empty()) {
+            (true, _) => ExportFormat::Tar,
+            (false, true) => ExportFormat::TarZstdAge(SealTo::Repository),
+            (false, false) => ExportFormat::TarZstdAge(SealTo::Recipients(self.recipient.clone())),
+        }
+    }
+
+    /// Writes a backup: to standard output, or to a file that gets its name when it is whole.
+    pub(crate) async fn write(
+        &self,
+        (repository, identity): (&Repository, &Identity),
+        id: &BackupId,
+        out: &Output,
+        cancel: &Cancel,
+    ) -> Result<Option<ExportReport>> {
+        let format = self.format();
+        let path = self.o.clone().unwrap_or_else(|| PathBuf::from(format!("{id}.{}", format.extension())));
+        if path == Path::new("-") {
+            let stdout = std::io::stdout();
+            repository.export(identity, id, format, stdout, &out.progress(), cancel).await?;
+            return Ok(None);
+        }
+        repository.export_to_file(identity, id, format, path, &out.progress(), cancel).await.map(Some)
+    }
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
+        options.to.write((&repository, &identity), &id, out, &cancel).await
+    })?;
+    report.map_or(Ok(()), |report| show(&report, out))
+}
+
+/// Says where the file is.
+pub(crate) fn show(report: &ExportReport, out: &Output) -> Result<()> {
+    out.data("download", report, || {
+        let resumed = match report.resumed_bytes {
+            0 => String::new(),
+            n => format!(", {} of it from before", bytes(n)),
+        };
+        format!("{} ({}{resumed})", report.path.display(), bytes(report.bytes))
+    })
+}
