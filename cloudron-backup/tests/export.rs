@@ -185,7 +185,7 @@ async fn a_part_of_any_length_is_used_and_nothing_in_it_is_fetched_again() {
         let whole = std::fs::read(&export.path).unwrap();
         assert!(export.take() == expected);
         let length = whole.len();
-        let few = [0, 1, 100, 511, 512, 513, 1024, 40_000, length / 3, length / 2, length - 2000, length - 1];
+        let few = [0, 1, 511, 513, 40_000, length / 3, length - 2000, length - 1];
         for cut in few.into_iter().chain([length]) {
             std::fs::write(export.part(), &whole[..cut]).unwrap();
             counting.taken();

@@ -53,6 +53,34 @@ fn listing() -> Vec<u8> {
     [line(&head), line(&entry(b"/a")), line(&entry(b"/a/b")), line(&entry(b"/x"))].concat()
 }
 
+/// A file, one with holes, one with a long name and a folder.
+fn tar() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, kind: tar::EntryType, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    add("folder", tar::EntryType::Directory, b"");
+    add("folder/file", tar::EntryType::Regular, b"content");
+    add(&"long name".repeat(20), tar::EntryType::Regular, b"");
+    let records = [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.realsize", b"9999"), ("mtime", b"-1.5")];
+    tar.append_pax_extensions(records).unwrap();
+    let mut header = tar::Header::new_ustar();
+    let mut content = b"1\n100\n412\n".to_vec();
+    content.resize(512 + 412, 0);
+    header.set_size(content.len() as u64);
+    tar.append_data(&mut header, "GNUSparseFile.0/holes", &content[..]).unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, content).unwrap();
+    gzip.finish().unwrap()
+}
+
 /// The inputs of a target.
 pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
     let deep = ["[".repeat(100_000), "{\"a\":".repeat(100_000)].map(String::into_bytes);
@@ -92,9 +120,17 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
             [b"/*a*a*a*a*a*a*a*a*a*b\n/".to_vec(), vec![b'a'; 250]].concat(),
             [b"/**a**a**a**a**a**a**a**b\n/".to_vec(), b"a/".repeat(2000)].concat(),
         ],
+        "tar" => vec![tar()],
+        "old_backup" => vec![
+            b"appbackup_a1_2016-12-01T03:04:05.678Z-v1.2.tar.gz".to_vec(),
+            [&b"Salted__saltsalt"[..], &[7; 64]].concat(),
+            gzip(&tar()),
+            gzip(&vec![0; 8 << 20]),
+            tar(),
+        ],
         _ => vec![b"snapshots/backup_2026-01-02T03-04-05Z_v1.0.0.json".to_vec(), b"file:///x".to_vec()],
     };
-    if !matches!(target, "frame" | "age" | "exclude" | "store_key") {
+    if !matches!(target, "frame" | "age" | "exclude" | "store_key" | "tar" | "old_backup") {
         inputs.extend(deep);
     }
     inputs

@@ -103,6 +103,12 @@ pub(crate) fn prepare(
     Ok((backup, Box::new(feed)))
 }
 
+/// The tar in the file of an old backup.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn unwrapped(file: Box<dyn Read + Send>, key: Option<Secret>) -> Box<dyn Read + Send> {
+    input::Lazy::boxed(file, key)
+}
+
 /// A path with plain names only, which is below the root.
 fn absolute(target: &Path) -> Result<PathBuf> {
     let path: PathBuf = target.components().collect();
