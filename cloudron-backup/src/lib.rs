@@ -64,6 +64,7 @@ mod lock;
 mod manifest;
 pub mod memory;
 mod pack;
+mod parts;
 mod plan;
 pub mod prune;
 mod reading;

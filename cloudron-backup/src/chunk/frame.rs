@@ -89,16 +89,25 @@ fn raw_frame(content: &[u8], frame: &mut Vec<u8>) {
 /// # Errors
 /// `object-corrupt` for what is not a frame, or one of another length.
 pub(crate) fn unframe(frame: &[u8], length: u32) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    unframe_to(frame, length, &mut content)?;
+    Ok(content)
+}
+
+/// The same into an empty buffer.
+pub(crate) fn unframe_to(frame: &[u8], length: u32, content: &mut Vec<u8>) -> Result<()> {
     let corrupt = |text: String| Error::new(&codes::OBJECT_CORRUPT, text);
     if length > MAX_CHUNK {
         return Err(corrupt(format!("a chunk of {length} bytes is longer than any that is written")));
     }
-    let content = zstd::bulk::decompress(frame, length as usize)
+    content.reserve_exact(length as usize);
+    zstd::zstd_safe::decompress(content, frame)
+        .map_err(|code| std::io::Error::other(zstd::zstd_safe::get_error_name(code)))
         .map_err(|e| corrupt(format!("a chunk does not decompress: {e}")))?;
     if content.len() != length as usize {
         return Err(corrupt(format!("a chunk has {} bytes instead of {length}", content.len())));
     }
-    Ok(content)
+    Ok(())
 }
 
 #[cfg(test)]

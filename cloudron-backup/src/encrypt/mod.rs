@@ -4,7 +4,7 @@ mod age;
 mod layer;
 
 use std::fmt::Debug;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 
 use cloudron_core::{Error, Result};
 
@@ -43,6 +43,11 @@ pub trait Encryptor: Send + Sync + Debug {
     }
 }
 
+/// A sealed object that is read in places.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
 /// Opens what an [`Encryptor`] sealed.
 pub trait Decryptor: Send + Sync + Debug {
     /// A reader of the plain content. Reading fails with [`std::io::ErrorKind::InvalidData`] or
@@ -62,5 +67,18 @@ pub trait Decryptor: Send + Sync + Debug {
             .read_to_end(&mut plain)
             .map_err(|e| Error::new(&codes::OBJECT_CORRUPT, format!("decryption failed: {e}")))?;
         Ok(plain)
+    }
+
+    /// Fills a buffer with the plain content from `offset` on, checked, reading as little of the sealed object as
+    /// it can. By default, everything before it is read.
+    ///
+    /// # Errors
+    /// `object-corrupt` where what was read was changed, cut, or sealed to others.
+    fn open_part(&self, sealed: &mut dyn ReadSeek, offset: u64, part: &mut [u8]) -> Result<()> {
+        let corrupt =
+            |e: std::io::Error| Error::new(&codes::OBJECT_CORRUPT, format!("decryption failed: {e}"));
+        let mut plain = self.open(Box::new(sealed))?;
+        std::io::copy(&mut (&mut plain).take(offset), &mut std::io::sink()).map_err(corrupt)?;
+        plain.read_exact(part).map_err(corrupt)
     }
 }

@@ -129,8 +129,10 @@ impl BackupStore for FsStore {
 }
 
 fn read_range(file: &Path, range: Range<u64>) -> std::io::Result<Vec<u8>> {
-    let mut content = Vec::new();
     let mut file = std::fs::File::open(file)?;
+    let there = file.metadata()?.len().min(range.end).saturating_sub(range.start);
+    // Made for all of it at once; one more byte, so that the end is seen without growing.
+    let mut content = Vec::with_capacity(usize::try_from(there).unwrap_or(0) + 1);
     file.seek(SeekFrom::Start(range.start))?;
     file.take(range.end.saturating_sub(range.start)).read_to_end(&mut content)?;
     Ok(content)

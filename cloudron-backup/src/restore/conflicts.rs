@@ -51,6 +51,15 @@ pub(super) fn substitutes(backup: &Backup, places: &Places, stop: &Stop) -> Resu
     }
 }
 
+/// What lies before a restore.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// The sizes of the files that were asked for.
+    pub(super) bytes: u64,
+    /// Whether any of them is there already, in whatever state.
+    pub(super) files_there: bool,
+}
+
 /// Checks that nothing that exists and differs would be replaced without leave.
 pub(super) fn check(
     backup: &Backup,
@@ -58,7 +67,8 @@ pub(super) fn check(
     request: &RestoreRequest,
     progress: &Progress,
     stop: &Stop,
-) -> Result<()> {
+) -> Result<Ahead> {
+    let mut ahead = Ahead::default();
     let task =
         progress.task("Looking at what is there", Unit::Items, Some(backup.summary.entries.values().sum()));
     let (mut tree, mut targets) = (Tree::new(places, false), Tree::new(places, false));
@@ -72,8 +82,10 @@ pub(super) fn check(
         let Some(place) = Some(&path).filter(|p| places.wants(p)).and_then(|p| places.of(p).ok()) else {
             continue;
         };
+        ahead.bytes += entry.size;
         let Ok(Some(spot)) = tree.spot(&place) else { continue };
         let Some(meta) = spot.meta()? else { continue };
+        ahead.files_there |= entry.kind == Kind::File;
         if let Some(why) = conflict(&entry, &spot, &meta, request.overwrite, places, &mut targets)? {
             count += 1;
             if named.len() < NAMED {
@@ -83,7 +95,7 @@ pub(super) fn check(
     }
     task.finish();
     if count == 0 {
-        return Ok(());
+        return Ok(ahead);
     }
     let more =
         if count > NAMED as u64 { format!(" and {} more", count - NAMED as u64) } else { String::new() };

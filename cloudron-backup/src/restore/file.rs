@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::conflicts::{is_same_file, link_target};
 use super::place::escape;
+use super::supply::Feed;
 use super::tree::Spot;
 use crate::backup::hash_zeros;
 use crate::chunk::ChunkId;
@@ -22,11 +23,9 @@ use crate::codes;
 use crate::files::owners::Owners;
 use crate::files::{temporary, xattrs};
 use crate::manifest::{Entry, Extent, Kind};
-use crate::pack::ChunkReader;
 
 /// What putting an entry in its place needs, the same for all.
-pub(super) struct Placing<'a> {
-    pub(super) chunks: &'a ChunkReader<'a>,
+pub(super) struct Placing {
     pub(super) owners: Owners,
     pub(super) numeric_owner: bool,
     pub(super) is_root: bool,
@@ -113,7 +112,7 @@ fn in_the_way(spot: &Spot<'_>) -> Error {
     Error::new(&codes::RESTORE_CONFLICT, format!("{} exists and differs", spot.path.display()))
 }
 
-impl Placing<'_> {
+impl Placing {
     /// Makes a folder. Its metadata comes when everything in it is there.
     pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
         match spot.meta()? {
@@ -163,7 +162,7 @@ impl Placing<'_> {
     }
 
     /// A regular file: content under a temporary name, checked, then metadata, then renamed.
-    pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+    pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry, feed: &mut Feed<'_>) -> Result<Placed> {
         let mut placed = Placed::default();
         if self.look(spot, |meta| is_same_file(entry, spot, meta))? {
             self.metadata(&spot.open()?, entry, spot, &mut placed.warnings);
@@ -177,40 +176,10 @@ impl Placing<'_> {
         if !temporary::hold(&file) {
             return Err(spot.error(Errno::BUSY));
         }
-        self.content(&mut file, entry, spot)?;
+        content(&mut file, entry, spot, feed)?;
         self.metadata(&file, entry, spot, &mut placed.warnings);
         temporary.publish(self.overwrite)?;
         Ok(placed)
-    }
-
-    fn content(&self, file: &mut File, entry: &Entry, spot: &Spot<'_>) -> Result<()> {
-        let mut hash = Sha256::new();
-        let mut has_holes = false;
-        for extent in &entry.extents {
-            match extent {
-                Extent::Hole(length) => {
-                    hash_zeros(&mut hash, *length);
-                    let skip = i64::try_from(*length).map_err(|_| spot.error(Errno::FBIG))?;
-                    file.seek(SeekFrom::Current(skip)).map_err(|e| spot.error(e))?;
-                    has_holes = true;
-                }
-                Extent::Data { chunk, length, offset } => {
-                    let content = self.chunks.chunk(chunk)?;
-                    let part = slice(&content, *offset, *length)?;
-                    hash.update(part);
-                    file.write_all(part).map_err(|e| spot.error(e))?;
-                }
-            }
-        }
-        if has_holes {
-            file.set_len(entry.size).map_err(|e| spot.error(e))?;
-        }
-        if Some(ChunkId(hash.finalize().into())) == entry.sha256 {
-            return Ok(());
-        }
-        let text =
-            format!("the content of {} does not have the hash that the backup says", entry.path().display());
-        Err(Error::new(&codes::OBJECT_CORRUPT, text))
     }
 
     /// Owner, then attributes (which a change of owner may clear), then mode, then times.
@@ -307,6 +276,36 @@ impl Placing<'_> {
         temporary.publish(self.overwrite || here.is_some())?;
         Ok(placed)
     }
+}
+
+/// Writes the content of a file, and checks it.
+fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>) -> Result<()> {
+    let mut hash = Sha256::new();
+    let mut has_holes = false;
+    for extent in &entry.extents {
+        match extent {
+            Extent::Hole(length) => {
+                hash_zeros(&mut hash, *length);
+                let skip = i64::try_from(*length).map_err(|_| spot.error(Errno::FBIG))?;
+                file.seek(SeekFrom::Current(skip)).map_err(|e| spot.error(e))?;
+                has_holes = true;
+            }
+            Extent::Data { chunk, length, offset } => {
+                let part = slice(feed.chunk(chunk)?, *offset, *length)?;
+                hash.update(part);
+                file.write_all(part).map_err(|e| spot.error(e))?;
+            }
+        }
+    }
+    if has_holes {
+        file.set_len(entry.size).map_err(|e| spot.error(e))?;
+    }
+    if Some(ChunkId(hash.finalize().into())) == entry.sha256 {
+        return Ok(());
+    }
+    let text =
+        format!("the content of {} does not have the hash that the backup says", entry.path().display());
+    Err(Error::new(&codes::OBJECT_CORRUPT, text))
 }
 
 /// A part of a chunk.

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 mod conflicts;
 mod file;
 mod place;
+mod supply;
 mod thaw;
 mod tree;
 mod write;
@@ -21,7 +22,7 @@ use crate::encrypt::Decryptor;
 use crate::index::Index;
 use crate::keys::Identity;
 use crate::manifest::{ManifestReader, fetch};
-use crate::pack::ChunkReader;
+use crate::parts::Parts;
 use crate::repository::config::Config;
 use crate::repository::{RestoreReport, RestoreRequest, Summary, summary};
 use crate::{codes, layout};
@@ -128,7 +129,7 @@ pub(crate) fn run(
         opened => opened?,
     };
     let places = place::Places::new(request, &backup.entries()?.header().sources)?;
-    conflicts::check(&backup, &places, request, progress, stop)?;
+    let ahead = conflicts::check(&backup, &places, request, progress, stop)?;
     let index = match load_index(store, config, identity, progress, stop) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
             thaw::first_objects(id, &ask)?;
@@ -138,13 +139,13 @@ pub(crate) fn run(
     };
     // Before anything is written, where the store tells.
     thaw::packs(&backup, &places, &index, thaw::Which::Listed, &ask)?;
-    let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
-    match write::all(&backup, &places, request, &chunks, progress, stop) {
+    let source = || -> Result<_> {
+        Ok(supply::Source::new(&index, Parts::new(store, &index, backup.key()), namer(identity)?))
+    };
+    match write::all(&backup, &places, request, &source()?, &ahead, progress, stop) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
             thaw::packs(&backup, &places, &index, thaw::Which::Needed, &ask)?;
-            // Another one, since a reader remembers what failed.
-            let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
-            write::all(&backup, &places, request, &chunks, progress, stop)
+            write::all(&backup, &places, request, &source()?, &ahead, progress, stop)
         }
         done => done,
     }

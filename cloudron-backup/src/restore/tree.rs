@@ -51,18 +51,32 @@ impl Spot<'_> {
     }
 }
 
-/// Opens folders of the target. Remembers the last one: entries come folder by folder.
+/// So many folders are kept open on the way to the last one, at most.
+const OPEN: usize = 64;
+
+/// Opens folders of the target. Remembers those on the way to the last one: entries come folder by folder.
 pub(super) struct Tree<'a> {
     places: &'a Places,
     make: bool,
     anchors: Vec<Option<File>>,
-    last: Option<(usize, PathBuf, File)>,
+    /// The anchor that `open` is below.
+    at: usize,
+    open: Vec<(OsString, File)>,
+    /// The last one, when it is deeper than what is kept open.
+    deep: Option<File>,
 }
 
 impl<'a> Tree<'a> {
     /// With `make`, folders that are missing on the way are made.
     pub(super) fn new(places: &'a Places, make: bool) -> Self {
-        Self { places, make, anchors: places.anchors.iter().map(|_| None).collect(), last: None }
+        Self {
+            places,
+            make,
+            anchors: places.anchors.iter().map(|_| None).collect(),
+            at: 0,
+            open: Vec::new(),
+            deep: None,
+        }
     }
 
     /// Makes and opens all folders that the user named, so that one that cannot be is found out first.
@@ -85,55 +99,75 @@ impl<'a> Tree<'a> {
     }
 
     fn folder(&mut self, anchor: usize, below: &Path) -> Result<Option<&File>> {
-        let hit = self.last.as_ref().is_some_and(|(a, p, _)| *a == anchor && p == below);
-        if !hit {
-            let Some(start) = self.anchor(anchor)? else { return Ok(None) };
-            let Some(folder) = self.descend(start, anchor, below)? else { return Ok(None) };
-            self.last = Some((anchor, below.to_owned(), folder));
+        if !self.anchor(anchor)? {
+            return Ok(None);
         }
-        Ok(self.last.as_ref().map(|(_, _, folder)| folder))
+        if self.at != anchor {
+            (self.at, self.open) = (anchor, Vec::new());
+        }
+        let same = self.open.iter().zip(below).take_while(|((open, _), name)| open == name).count();
+        self.open.truncate(same);
+        self.deep = None;
+        for (depth, name) in below.iter().enumerate().skip(same) {
+            let Some(parent) = self.last(anchor) else { return Ok(None) };
+            let Some(folder) = self.enter(parent, name, anchor, below, depth)? else { return Ok(None) };
+            match self.open.len() < OPEN {
+                true => self.open.push((name.to_owned(), folder)),
+                false => self.deep = Some(folder),
+            }
+        }
+        Ok(self.last(anchor))
     }
 
-    fn anchor(&mut self, anchor: usize) -> Result<Option<File>> {
+    fn last(&self, anchor: usize) -> Option<&File> {
+        let kept = self.open.last().map(|(_, folder)| folder);
+        self.deep.as_ref().or(kept).or(self.anchors[anchor].as_ref())
+    }
+
+    /// Opens a folder that the user named. False when it does not exist.
+    fn anchor(&mut self, anchor: usize) -> Result<bool> {
         let path = &self.places.anchors[anchor];
         let slot = &mut self.anchors[anchor];
-        if slot.is_none() {
-            if self.make {
-                let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-                made.map_err(|e| Error::io(path, e))?;
-            }
-            match openat(CWD, path, FOLDER, Mode::empty()) {
-                Ok(folder) => *slot = Some(folder.into()),
-                Err(Errno::NOENT) => return Ok(None),
-                Err(e) => return Err(Error::io(path, e.into())),
-            }
+        if slot.is_some() {
+            return Ok(true);
         }
-        let folder = slot.as_ref().map(File::try_clone).transpose();
-        folder.map_err(|e| Error::io(path, e))
+        if self.make {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+            made.map_err(|e| Error::io(path, e))?;
+        }
+        match openat(CWD, path, FOLDER, Mode::empty()) {
+            Ok(folder) => *slot = Some(folder.into()),
+            Err(Errno::NOENT) => return Ok(false),
+            Err(e) => return Err(Error::io(path, e.into())),
+        }
+        Ok(true)
     }
 
-    fn descend(&self, start: File, anchor: usize, below: &Path) -> Result<Option<File>> {
-        let mut folder = start;
-        let mut path = self.places.anchors[anchor].clone();
-        for name in below {
-            path.push(name);
-            let flags = FOLDER | OFlags::NOFOLLOW;
-            let mut next = openat(&folder, name, flags, Mode::empty());
-            if self.make && matches!(next, Err(Errno::NOENT)) {
-                match mkdirat(&folder, name, Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(e) => return Err(Error::io(&path, e.into())),
-                }
-                next = openat(&folder, name, flags, Mode::empty());
+    /// Opens one folder on the way, the `depth`th of `below`.
+    fn enter(
+        &self,
+        parent: &File,
+        name: &OsStr,
+        anchor: usize,
+        below: &Path,
+        depth: usize,
+    ) -> Result<Option<File>> {
+        let path = || self.places.anchors[anchor].join(below.iter().take(depth + 1).collect::<PathBuf>());
+        let flags = FOLDER | OFlags::NOFOLLOW;
+        let mut opened = openat(parent, name, flags, Mode::empty());
+        if self.make && matches!(opened, Err(Errno::NOENT)) {
+            match mkdirat(parent, name, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => return Err(Error::io(path(), e.into())),
             }
-            folder = match next {
-                Ok(next) => next.into(),
-                Err(Errno::NOENT) => return Ok(None),
-                // A link, or something that is no folder, is on the way.
-                Err(Errno::LOOP | Errno::NOTDIR) => return Err(escape(&path)),
-                Err(e) => return Err(Error::io(&path, e.into())),
-            };
+            opened = openat(parent, name, flags, Mode::empty());
         }
-        Ok(Some(folder))
+        match opened {
+            Ok(folder) => Ok(Some(folder.into())),
+            Err(Errno::NOENT) => Ok(None),
+            // A link, or something that is no folder, is on the way.
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(escape(&path())),
+            Err(e) => Err(Error::io(path(), e.into())),
+        }
     }
 }

@@ -2,28 +2,45 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cloudron_core::{Error, ErrorKind, Progress, Result, Task, Unit};
 
 use super::Backup;
-use super::conflicts::{Substitutes, substitutes};
+use super::conflicts::{Ahead, Substitutes, substitutes};
 use super::file::{Placed, Placing};
 use super::place::Places;
+use super::supply::{Feed, Source, Span, Supply};
 use super::tree::Tree;
 use crate::bridge::Stop;
 use crate::files::owners::Owners;
-use crate::manifest::{Entry, Kind};
-use crate::pack::ChunkReader;
+use crate::manifest::{Entry, Extent, Kind};
 use crate::repository::{Failure, RestoreReport, RestoreRequest};
 
 /// So many texts are kept in a report.
 const KEPT: usize = 100;
 
+/// A batch is closed at so many entries, or so many bytes.
+const ENTRIES: usize = 64;
+const BYTES: u64 = 2 << 20;
+/// So many batches wait at most.
+const BATCHES: usize = 2;
+/// So many threads fetch content. A store that is far away answers late.
+const FETCHERS: usize = 3;
+
+/// Entries that follow each other, for one thread to place: they mostly are in the same chunks and folders.
+struct Batch {
+    entries: Vec<(PathBuf, Entry)>,
+    spans: Receiver<Arc<Span>>,
+}
+
 struct Work<'a> {
+    source: &'a Source<'a>,
+    /// Whether content is fetched ahead. It may not be needed where files are there already.
+    ahead: bool,
     backup: &'a Backup,
     places: &'a Places,
-    placing: Placing<'a>,
+    placing: Placing,
     substitutes: Substitutes,
     report: Mutex<RestoreReport>,
     fatal: Mutex<Option<Error>>,
@@ -37,18 +54,20 @@ pub(super) fn all(
     backup: &Backup,
     places: &Places,
     request: &RestoreRequest,
-    chunks: &ChunkReader<'_>,
+    source: &Source<'_>,
+    ahead: &Ahead,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<RestoreReport> {
     let placing = Placing {
-        chunks,
         owners: Owners::of_this_machine(),
         numeric_owner: request.numeric_owner,
         is_root: rustix::process::geteuid().is_root(),
         overwrite: request.overwrite,
     };
     let work = Work {
+        source,
+        ahead: !ahead.files_there,
         backup,
         places,
         placing,
@@ -56,7 +75,7 @@ pub(super) fn all(
         report: Mutex::default(),
         fatal: Mutex::default(),
         progress,
-        task: progress.task("Restoring", Unit::Bytes, Some(backup.summary.bytes)),
+        task: progress.task("Restoring", Unit::Bytes, Some(ahead.bytes)),
         stop,
     };
     if places.only().is_empty() {
@@ -77,14 +96,20 @@ impl Work<'_> {
     fn contents(&self) -> Result<bool> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
         let has_links = std::thread::scope(|scope| {
-            let (queue, entries) = sync_channel::<(PathBuf, Entry)>(64);
-            let entries = std::sync::Arc::new(Mutex::new(entries));
+            let (queue, batches) = sync_channel::<Batch>(BATCHES);
+            let batches = Arc::new(Mutex::new(batches));
             for _ in 0..threads {
-                let entries = entries.clone();
-                scope.spawn(move || self.place_all(&entries));
+                let batches = batches.clone();
+                scope.spawn(move || self.place_all(&batches));
             }
-            drop(entries);
-            self.distribute(&queue)
+            drop(batches);
+            let (mut supply, spans) = self.source.supply();
+            let spans = Arc::new(spans);
+            for _ in 0..FETCHERS {
+                let spans = spans.clone();
+                scope.spawn(move || self.source.fetch_all(&spans));
+            }
+            self.distribute(&queue, &mut supply)
         });
         match self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
@@ -92,7 +117,8 @@ impl Work<'_> {
         }
     }
 
-    fn distribute(&self, queue: &SyncSender<(PathBuf, Entry)>) -> Result<bool> {
+    fn distribute(&self, queue: &SyncSender<Batch>, supply: &mut Supply<'_>) -> Result<bool> {
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
         let mut tree = Tree::new(self.places, true);
         let mut has_links = false;
         let mut entries = self.backup.entries()?;
@@ -111,36 +137,72 @@ impl Work<'_> {
                     });
                     self.note(&path, made.map(|()| Placed::default()))?;
                 }
-                // The workers stopped, and have said why.
-                _ if queue.send((path, entry)).is_err() => return Ok(false),
-                _ => {}
+                _ => {
+                    bytes += entry.size;
+                    waiting.push((path, entry));
+                }
+            }
+            if waiting.len() >= ENTRIES || bytes >= BYTES {
+                bytes = 0;
+                if !self.hand_out(std::mem::take(&mut waiting), queue, supply) {
+                    return Ok(false);
+                }
             }
         }
-        Ok(has_links)
+        Ok(self.hand_out(waiting, queue, supply) && has_links)
     }
 
-    fn place_all(&self, entries: &Mutex<Receiver<(PathBuf, Entry)>>) {
-        let mut tree = Tree::new(self.places, true);
+    /// Gives a batch to a thread, and announces what it needs. False when the threads stopped, and have said why.
+    fn hand_out(
+        &self,
+        entries: Vec<(PathBuf, Entry)>,
+        queue: &SyncSender<Batch>,
+        supply: &mut Supply<'_>,
+    ) -> bool {
+        // The batch goes first: who announces waits for those who read.
+        let needed: Vec<Extent> = match self.ahead {
+            true => entries.iter().flat_map(|(_, entry)| &entry.extents).copied().collect(),
+            false => Vec::new(),
+        };
+        let taken = queue.send(Batch { entries, spans: supply.begin() }).is_ok();
+        supply.announce(&needed);
+        supply.end();
+        taken
+    }
+
+    fn place_all(&self, batches: &Mutex<Receiver<Batch>>) {
+        let (mut tree, mut feed) = (Tree::new(self.places, true), Feed::new(self.source));
         loop {
-            let next = entries.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((path, entry)) = next else { return };
-            let placed = self.stop.check().and_then(|()| self.place_one(&mut tree, &path, &entry));
-            if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
-                self.count(&entry, placed);
+            let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Batch { entries, spans }) = next else { return };
+            feed.begin(spans);
+            for (path, entry) in entries {
+                let placed =
+                    self.stop.check().and_then(|()| self.place_one(&mut tree, &path, &entry, &mut feed));
+                if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
+                    self.count(&entry, placed);
+                }
+                if let Err(e) = self.note(&path, placed) {
+                    self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+                    return;
+                }
             }
-            if let Err(e) = self.note(&path, placed) {
-                self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
-                return;
-            }
+            feed.end();
         }
     }
 
-    fn place_one(&self, tree: &mut Tree<'_>, path: &std::path::Path, entry: &Entry) -> Result<Placed> {
+    fn place_one(
+        &self,
+        tree: &mut Tree<'_>,
+        path: &std::path::Path,
+        entry: &Entry,
+        feed: &mut Feed<'_>,
+    ) -> Result<Placed> {
         let place = self.places.of(path)?;
         // Nothing is missing on the way when folders are made.
         let Some(spot) = tree.spot(&place)? else { return Ok(Placed::default()) };
         match entry.kind {
-            Kind::File => self.placing.file(&spot, entry),
+            Kind::File => self.placing.file(&spot, entry, feed),
             _ => self.placing.special(&spot, entry),
         }
     }
