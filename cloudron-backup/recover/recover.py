@@ -37,6 +37,21 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
+def listdir(name):
+    """The names in a folder of the repository, which may be missing."""
+    folder = os.path.join(REPO, name)
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def is_aborted(name):
+    """Whether the object is no summary, but what a prune put in the place of one whose backup had died."""
+    try:
+        with open(os.path.join(REPO, "snapshots", name)) as file:
+            return json.load(file).get("aborted") is True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def show(path):
     return os.fsdecode(path)
 
@@ -167,13 +182,14 @@ class Chunks:
     def __init__(self, age):
         self.age, self.where, self.packs = age, {}, []
         self.pack, self.plain, self.recent, self.bad = None, b"", collections.OrderedDict(), {}
-        folder = os.path.join(REPO, "index")
-        for name in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
-            path = os.path.join(folder, name)
+        # Packs that are on their way out, in condemned/, are used for what no other pack has.
+        names = [f"{kind}/{name}" for kind in ("index", "condemned") for name in sorted(listdir(kind))]
+        for name in names:
+            path = os.path.join(REPO, name)
             if not name.endswith(".age"):
                 continue
-            if sha256_of(path) != name[:-4]:
-                print(f"index/{name} is damaged and not used", file=sys.stderr)
+            if sha256_of(path) != os.path.basename(name)[:-4]:
+                print(f"{name} is damaged and not used", file=sys.stderr)
                 continue
             for line in age.lines(path):
                 number = len(self.packs)
@@ -416,8 +432,7 @@ def finish_folders(lines, target):
 
 
 def find(wanted):
-    folder = os.path.join(REPO, "snapshots")
-    ids = [name[:-5] for name in os.listdir(folder) if name.endswith(".json")] if os.path.isdir(folder) else []
+    ids = [name[:-5] for name in listdir("snapshots") if name.endswith(".json") and not is_aborted(name)]
     if wanted != "latest":
         if wanted not in ids:
             stop(f"there is no backup {wanted}; there are: {' '.join(sorted(ids)) or 'none'}")

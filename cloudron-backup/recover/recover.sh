@@ -176,14 +176,10 @@ if [ -s "$work/wanted" ]; then
     for object in "$repo"/index/*.age "$repo"/condemned/*.age; do
         [ -f "$object" ] || continue
         name=${object##*/}
-        case $object in
-        */index/*)
-            if [ "$(hash_of "$object").age" != "$name" ]; then
-                printf 'index/%s is damaged and not used\n' "$name" >&2
-                continue
-            fi
-            ;;
-        esac
+        if [ "$(hash_of "$object").age" != "$name" ]; then
+            printf '%s is damaged and not used\n' "$name" >&2
+            continue
+        fi
         lines "$object" | tr '[' '\n' | awk '
             FNR == NR { wanted[$1] = 1; next }
             match($0, /^\{"pack":"[0-9a-f]+/) { pack = substr($0, 10, RLENGTH - 9); next }

@@ -120,3 +120,18 @@ async fn recover_py_takes_a_paper_key_or_the_identity_itself() {
         assert!(!said(&out).contains(secret.expose()) && !said(&out).contains("Traceback"), "{}", said(&out));
     }
 }
+
+#[tokio::test]
+async fn recover_py_passes_over_tombstones_and_reads_packs_that_are_on_their_way_out() {
+    let Some([_, _, python]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    f.write("file", "kept");
+    let made = f.backup().await;
+    std::fs::rename(store.join("index"), store.join("condemned")).unwrap();
+    let id = "backup_2099-01-02T03-04-05Z_v1.0.0";
+    let tombstone = format!("{{\n  \"aborted\": true,\n  \"id\": \"{id}\"\n}}\n");
+    std::fs::write(store.join(format!("snapshots/{id}.json")), tombstone).unwrap();
+    let out = recover(&python, &store, &dir.path().join("key"), "latest", &f.target("out"));
+    assert!(out.status.success() && said(&out).contains(made.id.as_str()), "{}", said(&out));
+    assert_eq!(std::fs::read(f.restored("out").join("file")).unwrap(), b"kept");
+}

@@ -285,3 +285,15 @@ async fn a_repository_encrypted_in_another_way_is_refused() {
     std::fs::write(&config, text.replacen("{", "{\n  \"encryption\": \"other\",", 1)).unwrap();
     assert!(r.get("a".as_ref()).unwrap_err().contains("not encrypted with plain age"));
 }
+
+#[tokio::test]
+async fn tombstones_are_passed_over_and_packs_on_their_way_out_are_read() {
+    let Some(r) = Rescue::new().await else { return };
+    r.f.write("a", "kept");
+    r.backup().await;
+    std::fs::rename(r.path("clean/index"), r.path("clean/condemned")).unwrap();
+    let id = "backup_2099-01-02T03-04-05Z_v1.0.0";
+    let tombstone = format!("{{\n  \"aborted\": true,\n  \"id\": \"{id}\"\n}}\n");
+    std::fs::write(r.path(&format!("clean/snapshots/{id}.json")), tombstone).unwrap();
+    assert_eq!(r.get("a".as_ref()).unwrap(), b"kept");
+}

@@ -51,7 +51,9 @@ fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
 
 /// Everything in the folder changes its owner, so it must hold nothing but a repository.
 fn only_a_store(folder: &Path) -> Result<()> {
-    let known = [DESCRIPTION, "RECOVER.md", "recover.py", "recover.sh", "keys", "packs", "index", "snapshots"];
+    let files = [DESCRIPTION, "RECOVER.md", "recover.py", "recover.sh"];
+    let folders = ["keys", "packs", "index", "snapshots", "locks", "condemned", "forgotten"];
+    let known = [&files[..], &folders].concat();
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let name = entry.map_err(|e| Error::io(folder, e))?.file_name();
         let name = name.to_string_lossy();
