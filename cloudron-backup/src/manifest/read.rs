@@ -25,22 +25,25 @@ fn corrupt(text: impl Into<String>) -> Error {
 pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, stop: &Stop) -> Result<File> {
     let key = layout::manifest(id);
     let failed = |e| Error::io(std::env::temp_dir(), e);
-    let head = store.head(&key)?.ok_or_else(|| corrupt(format!("{key} is missing")))?;
-    if head.size != expected.size {
-        let text = format!("{key} has {} bytes instead of {}", head.size, expected.size);
-        return Err(corrupt(text));
-    }
     let mut file = tempfile::tempfile().map_err(failed)?;
     let (mut hash, mut at) = (Sha256::new(), 0);
-    while at < head.size {
+    // One byte more is asked for than there should be, which shows what was added.
+    let end = expected.size.saturating_add(1);
+    while at < expected.size {
         stop.check()?;
-        let part = store.get_range(&key, at..(at + PART).min(head.size))?;
+        let part = match store.get_range(&key, at..at.saturating_add(PART).min(end)) {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => return Err(corrupt(format!("{key} is missing"))),
+            part => part?,
+        };
         if part.is_empty() {
             return Err(corrupt(format!("{key} is cut at {at} bytes")));
         }
         hash.update(&part);
         file.write_all(&part).map_err(failed)?;
         at += part.len() as u64;
+    }
+    if at != expected.size {
+        return Err(corrupt(format!("{key} has more than {} bytes", expected.size)));
     }
     if hex::encode(hash.finalize()) != expected.sha256 {
         return Err(corrupt(format!("{key} does not have the hash that its summary says")));

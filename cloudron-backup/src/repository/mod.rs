@@ -18,7 +18,8 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
+use cloudron_core::{BackupId, Cancel, Error, ErrorKind, Progress, Result, ResultExt, Secret};
+use tokio::task::JoinSet;
 
 use config::Config;
 pub use entry::{FileEntry, FileKind};
@@ -37,8 +38,11 @@ pub use transfer::TransferReport;
 use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
-use crate::store::BackupStore;
+use crate::store::{BackupStore, ObjectMeta};
 use crate::{codes, layout};
+
+/// So many summaries are read at once.
+const AT_ONCE: usize = 16;
 
 /// A repository of backups in a store.
 #[derive(Debug, Clone)]
@@ -137,20 +141,62 @@ impl Repository {
     /// What the store reports. A summary that cannot be read is listed as unreadable instead.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
         let mut list = SnapshotList::default();
-        for object in self.store.list(layout::SNAPSHOTS).await? {
-            let Some(name) = summary_name(&object.key) else { continue };
-            match self.read_summary(&object.key, name).await {
+        for (key, read) in self.read_summaries(self.store.list(layout::SNAPSHOTS).await?).await? {
+            match read {
                 Ok(summary) => list.summaries.push(summary),
                 // It was deleted since it was listed, or stands for no backup.
                 Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
                 Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
-                    list.unreadable.push((object.key, e));
+                    list.unreadable.push((key, e));
                 }
                 Err(e) => return Err(e),
             }
         }
         list.summaries.sort_by(|a, b| a.id.cmp(&b.id));
+        list.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(list)
+    }
+
+    /// The newest backup whose summary can be read. The names tell the order, so that few are read.
+    async fn newest(&self) -> Result<Option<Summary>> {
+        let objects = self.store.list(layout::SNAPSHOTS).await?;
+        let ids = objects.iter().filter_map(|o| summary_name(&o.key)?.parse::<BackupId>().ok());
+        let mut ids: Vec<BackupId> = ids.collect();
+        ids.sort();
+        for id in ids.iter().rev() {
+            match self.read_summary(&layout::summary(id), id.as_str()).await {
+                Ok(summary) => return Ok(Some(summary)),
+                Err(e) if is_passed_over(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Several at once, since each takes a round trip.
+    async fn read_summaries(&self, objects: Vec<ObjectMeta>) -> Result<Vec<(String, Result<Summary>)>> {
+        let mut waiting = objects.into_iter().filter(|o| summary_name(&o.key).is_some());
+        let (mut read, mut running) = (Vec::new(), JoinSet::new());
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(ObjectMeta { key, .. }) = waiting.next()
+            {
+                let this = self.clone();
+                running.spawn(async move {
+                    let summary = this.read_summary(&key, summary_name(&key).unwrap_or_default()).await;
+                    (key, summary)
+                });
+            }
+            match running.join_next().await {
+                None => return Ok(read),
+                Some(Ok(done)) => read.push(done),
+                Some(Err(e)) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+                Some(Err(_)) => {
+                    let text = "the runtime is shutting down";
+                    return Err(Error::new(&cloudron_core::codes::INTERRUPTED, text));
+                }
+            }
+        }
     }
 
     async fn read_summary(&self, key: &str, name: &str) -> Result<Summary> {
@@ -169,7 +215,7 @@ impl Repository {
                 .with_hint("list the backups that exist with `cloudron machine backup list`")
         };
         if id == "latest" {
-            let newest = self.snapshots().await?.summaries.pop();
+            let newest = self.newest().await?;
             return newest.ok_or_else(|| unknown(format!("there is no backup in {}", self.store.url())));
         }
         let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
@@ -285,6 +331,11 @@ impl Repository {
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
     }
+}
+
+/// Whether a summary does not count for what is listed: it is gone, cannot be read, or stands for no backup.
+fn is_passed_over(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Conflict)
 }
 
 /// The backup's id in the key of a summary.

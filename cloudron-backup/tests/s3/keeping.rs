@@ -124,3 +124,19 @@ async fn a_restore_may_wait_for_an_archive_even_of_the_index() {
         .unwrap();
     assert!(report.is_good(), "{report:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_backup_is_found_without_reading_all() {
+    let fake = Fake::start();
+    let f = Fixture::on(fake.store()).await;
+    f.write("a", "x");
+    for _ in 0..3 {
+        f.backup().await;
+    }
+    fake.log();
+    let newest = f.repo.find("latest").await.unwrap();
+    assert_eq!(newest.sequence, 3);
+    assert_eq!(fake.log().len(), 2, "one list and one summary");
+    let all = f.repo.snapshots().await.unwrap();
+    assert_eq!(all.summaries.iter().map(|s| s.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+}
