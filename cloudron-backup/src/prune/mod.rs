@@ -6,6 +6,7 @@ mod owner;
 mod plan;
 mod policy;
 mod reach;
+mod repair;
 mod report;
 mod rewrite;
 mod run;
@@ -13,5 +14,6 @@ mod state;
 mod sweep;
 
 pub use policy::{Decision, KeepReason, PrunePolicy, keep};
+pub(crate) use repair::repair;
 pub use report::{PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub(crate) use run::run;

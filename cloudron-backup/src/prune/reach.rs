@@ -109,7 +109,7 @@ impl Reach {
 }
 
 /// Goes through the chunks of a backup. One that is gone by now needs nothing.
-fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
+pub(super) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
         let opened = Backup::open(owner.store, owner.config, owner.identity, backup, owner.stop)?;
         let mut entries = opened.entries()?;

@@ -143,7 +143,7 @@ impl Orphans {
 ///
 /// # Errors
 /// `object-corrupt`, `object-missing`; what the store reports.
-fn read_pack(owner: &Owner<'_>, id: &ChunkId) -> Result<PackEntry> {
+pub(super) fn read_pack(owner: &Owner<'_>, id: &ChunkId) -> Result<PackEntry> {
     let content = owner.store.get(&layout::pack(id))?;
     let plain = pack::open(&content, id, &*owner.open)?;
     match chunks_in(&plain, &owner.namer) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Cancel, Error, Progress, Result, ResultExt};
+use cloudron_core::{Cancel, Progress, Result, ResultExt};
 
 use super::Repository;
 use crate::bridge::on_thread;
@@ -56,7 +56,12 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RepairReport> {
-        let _ = (identity, request, progress, cancel);
-        Err(Error::new(&cloudron_core::codes::FAILED, "repair is not in this build yet"))
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let request = request.clone();
+        on_thread(&self.store, cancel, move |store, stop| {
+            crate::prune::repair(store, &config, &identity, &request, &progress, stop)
+        })
+        .await
+        .doing(|| format!("repairing {}", self.store.url()))
     }
 }

@@ -21,7 +21,10 @@ fn rounds(kind: Kind, default: u64) -> Stats {
             (0..number("CLOUDRON_TEST_ROUNDS").unwrap_or(default)).for_each(|s| round(kind, s, &mut stats))
         }
     }
-    println!("{kind:?}: {stats:?}");
+    #[expect(clippy::print_stdout, reason = "what the rounds came to is for whoever runs more of them")]
+    {
+        println!("{kind:?}: {stats:?}");
+    }
     stats
 }
 

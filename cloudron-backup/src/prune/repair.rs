@@ -1,0 +1,205 @@
+//! Making the index anew from the packs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Read;
+
+use cloudron_core::{Error, Progress, Result, Unit};
+
+use super::owner::Owner;
+use super::reach::{Listed, each_chunk};
+use super::report::{RepairReport, RepairRequest};
+use super::rewrite::{Rewriter, is_damage, put_lines};
+use super::run::read_pack;
+use super::state::State;
+use crate::bridge::{Blocking, Stop};
+use crate::chunk::ChunkId;
+use crate::chunk::scan::chunks_in;
+use crate::index::PackEntry;
+use crate::keys::Identity;
+use crate::repository::config::Config;
+use crate::{codes, layout};
+
+/// Repairs a repository.
+pub(crate) fn repair(
+    store: &Blocking,
+    config: &Config,
+    identity: &Identity,
+    request: &RepairRequest,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<RepairReport> {
+    let owner = Owner::new(store, config, identity, progress, stop)?;
+    let _lock = if request.dry_run { None } else { Some(owner.lock("repair")?) };
+    let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
+    let state = State::load(&owner)?;
+    let unusable = state.unusable.iter().chain(&state.condemned.unusable);
+    report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
+    let mut found = Found::read(&owner, &state, &mut report)?;
+    if !request.dry_run {
+        save_chunks(&owner, &mut found, &mut report)?;
+    }
+    found.mourn(&state);
+    let before = (state.objects.len() + state.unusable.len()) as u64;
+    report.index_objects = (before, before);
+    if !request.dry_run && found.differs(&state) {
+        report.index_objects.1 = replace(&owner, &state, &found)?;
+    }
+    check_backups(&owner, &state, &found, &mut report)?;
+    Ok(report)
+}
+
+/// What the packs hold.
+#[derive(Default)]
+struct Found {
+    /// The lines of the new index.
+    lines: Vec<PackEntry>,
+    /// The chunks that can be read.
+    chunks: HashSet<ChunkId>,
+    /// The packs that are damaged.
+    damaged: Vec<ChunkId>,
+}
+
+impl Found {
+    /// Reads every pack that is not condemned.
+    fn read(owner: &Owner<'_>, state: &State, report: &mut RepairReport) -> Result<Self> {
+        let condemned = state.condemned.packs();
+        let known: HashMap<ChunkId, &PackEntry> =
+            state.objects.iter().flat_map(|o| &o.entries).map(|e| (e.pack, e)).collect();
+        let mut packs: Vec<ChunkId> =
+            state.packs.keys().filter(|p| !condemned.contains(*p)).copied().collect();
+        packs.sort();
+        let total = packs.iter().filter_map(|p| state.packs.get(p)).map(|p| p.size).sum();
+        let task = owner.progress.task("Reading packs", Unit::Bytes, Some(total));
+        let mut found = Self::default();
+        for pack in packs {
+            owner.stop.check()?;
+            report.packs += 1;
+            match read_pack(owner, &pack) {
+                Ok(line) => {
+                    report.packs_added += u64::from(!known.contains_key(&pack));
+                    found.add(line);
+                }
+                // What it holds is known from the index only, and believed.
+                Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
+                    if let Some(line) = known.get(&pack) {
+                        found.add((*line).clone());
+                    }
+                }
+                Err(e) if is_damage(&e) => {
+                    report.packs_damaged.push((layout::pack(&pack), e.to_string()));
+                    found.damaged.push(pack);
+                }
+                Err(e) => return Err(e),
+            }
+            task.advance(state.packs.get(&pack).map_or(0, |p| p.size));
+        }
+        task.finish();
+        Ok(found)
+    }
+
+    fn add(&mut self, line: PackEntry) {
+        self.chunks.extend(line.chunks.iter().map(|c| c.0));
+        self.lines.push(line);
+    }
+
+    /// Keeps the lines of packs that are gone and held what is nowhere else: the pack may come back from a
+    /// copy. A line of a pack that is there and damaged would keep writers from storing its chunks anew.
+    fn mourn(&mut self, state: &State) {
+        let mut seen: HashSet<ChunkId> = HashSet::new();
+        for line in state.objects.iter().flat_map(|o| &o.entries) {
+            let alone = || line.chunks.iter().any(|c| !self.chunks.contains(&c.0));
+            if !state.is_there(line) && alone() && seen.insert(line.pack) {
+                self.lines.push(line.clone());
+            }
+        }
+    }
+
+    /// Whether the index is another one than is stored.
+    fn differs(&self, state: &State) -> bool {
+        let map = |lines: &mut dyn Iterator<Item = &PackEntry>| -> BTreeMap<ChunkId, Vec<(ChunkId, u32, u32, u32)>> {
+            lines.map(|l| (l.pack, l.chunks.iter().map(|c| (c.0, c.1, c.2, c.3)).collect())).collect()
+        };
+        let stored = map(&mut state.objects.iter().flat_map(|o| &o.entries));
+        !state.unusable.is_empty()
+            || !state.condemned.unusable.is_empty()
+            || map(&mut self.lines.iter()) != stored
+    }
+}
+
+/// Copies what can still be read of damaged packs and is nowhere else.
+fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) -> Result<()> {
+    let mut rewriter = Rewriter::new(owner);
+    for pack in &found.damaged {
+        owner.stop.check()?;
+        let content = match owner.store.get(&layout::pack(pack)) {
+            Err(e) if is_damage(&e) => continue,
+            other => other?,
+        };
+        let plain = readable_part(owner, &content);
+        for chunk in chunks_in(&plain, &owner.namer).0 {
+            if found.chunks.insert(chunk.0) {
+                let end = chunk.1 as usize + chunk.2 as usize;
+                rewriter.add(chunk.0, &plain[chunk.1 as usize..end], chunk.3)?;
+                report.chunks_saved += 1;
+            }
+        }
+    }
+    found.lines.extend(rewriter.finish()?.lines);
+    Ok(())
+}
+
+/// The plaintext up to the damage.
+fn readable_part(owner: &Owner<'_>, content: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(content.len());
+    if let Ok(mut reader) = owner.open.open(Box::new(content)) {
+        let mut part = vec![0; 64 << 10];
+        while let Ok(n) = reader.read(&mut part)
+            && n > 0
+        {
+            plain.extend_from_slice(&part[..n]);
+        }
+    }
+    plain
+}
+
+/// Writes the new index and takes away the old one. Gives the number of objects.
+fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
+    let (objects, _) = put_lines(owner, &found.lines, false)?;
+    let old = state.objects.iter().map(|o| &o.key);
+    let unusable = state.unusable.iter().chain(&state.condemned.unusable).map(|(key, _)| key);
+    for key in old.chain(unusable) {
+        owner.store.delete(key)?;
+    }
+    Ok(objects)
+}
+
+/// Says which backups have all they need.
+fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut RepairReport) -> Result<()> {
+    let condemned = state.condemned.entries().filter(|e| state.is_there(e));
+    let behind: HashSet<ChunkId> = condemned.flat_map(|e| &e.chunks).map(|c| c.0).collect();
+    let listed = Listed::load(owner)?;
+    let task = owner.progress.task("Checking backups", Unit::Items, Some(listed.summaries.len() as u64));
+    for summary in &listed.summaries {
+        let mut lacking = HashSet::new();
+        let read = each_chunk(owner, &summary.id, |chunk| {
+            if !found.chunks.contains(&chunk) && !behind.contains(&chunk) {
+                lacking.insert(chunk);
+            }
+        });
+        match read {
+            Ok(()) if lacking.is_empty() => report.whole += 1,
+            Ok(()) => {
+                let text = format!("{} of its chunks are in no pack that can be read", lacking.len());
+                report.damaged.push((summary.id.to_string(), text));
+            }
+            Err(e) if e.is(&codes::PRUNE_UNSAFE) => {
+                report.damaged.push((summary.id.to_string(), Error::message(&e).to_owned()));
+            }
+            Err(e) => return Err(e),
+        }
+        task.advance(1);
+    }
+    task.finish();
+    report.damaged.extend(listed.unreadable);
+    Ok(())
+}
