@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cloudron_core::{Cancel, Error, Progress, Result, Unit};
 
 use crate::repository::CopyReport;
 use crate::repository::config::Config;
 use crate::store::{BackupStore, ObjectMeta};
-use crate::{codes, layout};
+use crate::{codes, layout, lock};
 
 /// In this order a copy that is cut off is valid: what a summary needs is there before it.
 fn rank(key: &str) -> u8 {
@@ -16,9 +17,11 @@ fn rank(key: &str) -> u8 {
         layout::CONFIG => 0,
         _ if key.starts_with(layout::KEYS) => 1,
         _ if key.starts_with(layout::PACKS) => 3,
-        _ if key.starts_with(layout::INDEX) => 4,
-        _ if key.starts_with(layout::SNAPSHOTS) && !key.ends_with(".json") => 5,
-        _ if key.starts_with(layout::SNAPSHOTS) => 6,
+        _ if key.starts_with(layout::CONDEMNED) => 4,
+        _ if key.starts_with(layout::INDEX) => 5,
+        _ if key.starts_with(layout::FORGOTTEN) => 6,
+        _ if key.starts_with(layout::SNAPSHOTS) && !key.ends_with(".json") => 7,
+        _ if key.starts_with(layout::SNAPSHOTS) => 8,
         _ => 2,
     }
 }
@@ -31,9 +34,25 @@ pub(crate) async fn run(
     cancel: &Cancel,
 ) -> Result<CopyReport> {
     check_target(target, id).await?;
-    // Listed from the summaries backwards: a backup made meanwhile is copied whole or not at all.
+    // A prune of the copy must not take for waste what has no summary yet.
+    let mut lock = CopyLock::take(target).await?;
+    let result = copy(source, target, &mut lock, progress, cancel).await;
+    lock.release().await;
+    result
+}
+
+async fn copy(
+    source: &Arc<dyn BackupStore>,
+    target: &Arc<dyn BackupStore>,
+    lock: &mut CopyLock<'_>,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<CopyReport> {
+    // Listed from the summaries backwards: a backup made meanwhile is copied whole or not at all. A pack moves
+    // from the index to the condemned.
     let mut objects: Vec<ObjectMeta> = Vec::new();
-    for prefix in [layout::SNAPSHOTS, layout::INDEX, layout::PACKS, layout::KEYS] {
+    let prefixes = [layout::SNAPSHOTS, layout::FORGOTTEN, layout::INDEX, layout::CONDEMNED, layout::PACKS];
+    for prefix in prefixes.into_iter().chain([layout::KEYS]) {
         objects.extend(source.list(prefix).await?);
     }
     for key in [layout::CONFIG, layout::RECOVER_MD, layout::RECOVER_PY, layout::RECOVER_SH] {
@@ -46,11 +65,13 @@ pub(crate) async fn run(
     let mut report = CopyReport::default();
     for object in objects {
         cancel.check()?;
+        lock.keep().await?;
         if present.get(&object.key) == Some(&object.size) {
             report.present += 1;
         } else {
             let content = source.get(&object.key).await?;
             check(&object.key, &content)?;
+            lock.check_awake()?;
             target.put(&object.key, &content).await?;
             report.copied += 1;
             report.bytes += content.len() as u64;
@@ -59,6 +80,49 @@ pub(crate) async fn run(
     }
     task.finish();
     Ok(report)
+}
+
+/// The lock of a copy, in the store that is copied to.
+struct CopyLock<'a> {
+    target: &'a Arc<dyn BackupStore>,
+    key: String,
+    content: bytes::Bytes,
+    written: SystemTime,
+}
+
+impl<'a> CopyLock<'a> {
+    async fn take(target: &'a Arc<dyn BackupStore>) -> Result<Self> {
+        let name = format!("copy-{}", hex::encode(cloudron_core::random::bytes::<8>()));
+        let (key, content) = lock::object(&name);
+        let written = SystemTime::now();
+        target.put(&key, &content).await?;
+        Ok(Self { target, key, content, written })
+    }
+
+    /// Refreshes it where that is due.
+    async fn keep(&mut self) -> Result<()> {
+        self.check_awake()?;
+        if self.written.elapsed().unwrap_or_default() > lock::REFRESH {
+            let now = SystemTime::now();
+            self.target.put(&self.key, &self.content).await?;
+            self.written = now;
+        }
+        Ok(())
+    }
+
+    /// A copy that slept for longer than its lock counts starts again: what it copied may be gone.
+    fn check_awake(&self) -> Result<()> {
+        if self.written.elapsed().unwrap_or_default() < lock::EXPIRY {
+            return Ok(());
+        }
+        let text = "the copy slept for so long that a prune may have removed what it had copied";
+        Err(Error::new(&cloudron_core::codes::INTERRUPTED, text).with_hint("run it again"))
+    }
+
+    async fn release(self) {
+        // It expires where it cannot be deleted.
+        let _ = self.target.delete(&self.key).await;
+    }
 }
 
 async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
@@ -75,7 +139,7 @@ async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
 
 /// A damaged object is not spread.
 fn check(key: &str, content: &[u8]) -> Result<()> {
-    let hashed = key.starts_with(layout::PACKS) || key.starts_with(layout::INDEX);
+    let hashed = [layout::PACKS, layout::INDEX, layout::CONDEMNED].iter().any(|p| key.starts_with(p));
     if hashed && layout::id_of(key) != Some(&layout::object_id(content)) {
         let text = format!("{key} does not have the hash that it is named by");
         return Err(Error::new(&codes::OBJECT_CORRUPT, text));

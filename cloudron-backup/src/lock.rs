@@ -19,7 +19,7 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(30 * 60);
 /// No lock lives longer than this without being refreshed, whatever is in it.
 const LONGEST_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 /// A lock is refreshed so often while its owner works.
-const REFRESH: Duration = Duration::from_secs(5 * 60);
+pub(crate) const REFRESH: Duration = Duration::from_secs(5 * 60);
 /// Moments that are closer than this are not told apart: clocks of stores are coarse, and their lists late.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10 * 60);
 
@@ -40,11 +40,22 @@ struct Content {
 }
 
 impl Content {
+    fn new(name: &str, host: &str) -> Self {
+        let started = whole_second(jiff::Timestamp::now());
+        let (id, host, expiry) = (name.to_owned(), host.to_owned(), EXPIRY.as_secs());
+        Self { lock: 1, id, host, started, expiry, since: None }
+    }
+
     fn object(&self) -> bytes::Bytes {
         let mut text = serde_json::to_vec_pretty(self).expect("a lock is plain JSON");
         text.push(b'\n');
         text.into()
     }
+}
+
+/// The key and the content of a lock that its owner puts and refreshes itself.
+pub(crate) fn object(name: &str) -> (String, bytes::Bytes) {
+    (layout::lock(name), Content::new(name, "").object())
 }
 
 /// A lock of our own, refreshed by a thread until it is let go of. Dropping it deletes it.
@@ -60,9 +71,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Puts a lock. Nothing when there is one of that name.
     pub(crate) fn take(store: &Blocking, name: &str, host: &str) -> Result<Option<Self>> {
-        let started = whole_second(jiff::Timestamp::now());
-        let (id, host, expiry) = (name.to_owned(), host.to_owned(), EXPIRY.as_secs());
-        let content = Content { lock: 1, id, host, started, expiry, since: None };
+        let content = Content::new(name, host);
         let key = layout::lock(name);
         if !store.put_new(&key, &content.object())? {
             return Ok(None);

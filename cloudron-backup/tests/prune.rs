@@ -344,3 +344,54 @@ async fn a_chunk_that_is_lost_is_reported_and_does_not_stop_the_prune() {
     assert!(!repair(&f).await.is_whole());
     assert!(verify(&f).await.problems.iter().any(|p| p.object == lost));
 }
+
+#[tokio::test]
+async fn a_copy_takes_along_what_only_condemned_packs_hold() {
+    let f = Fixture::new().await;
+    let made = three(&f).await;
+    let _ = prune(&f, &keep_last(1, DAY)).await;
+    let target: std::sync::Arc<dyn cloudron_backup::BackupStore> =
+        std::sync::Arc::new(cloudron_backup::MemoryStore::new());
+    let _ = f.repo.copy_to(target.clone(), &Progress::none(), &Cancel::new()).await.unwrap();
+    for prefix in ["condemned/", "forgotten/", "snapshots/", "index/", "packs/"] {
+        let keys: Vec<String> = target.list(prefix).await.unwrap().into_iter().map(|o| o.key).collect();
+        assert_eq!(keys, f.keys_under(prefix).await);
+    }
+    assert!(target.list("locks/").await.unwrap().is_empty());
+    let copy = cloudron_backup::Repository::open(target).await.unwrap();
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    let report = copy.verify(VerifyDepth::Full, Some(&f.identity), &progress, &cancel).await.unwrap();
+    assert!(report.is_good(), "{:?}", report.problems);
+    let request = cloudron_backup::RestoreRequest::under(f.target("copy"));
+    let id = &made[2].id;
+    assert!(copy.restore(&f.identity, id, &request, &progress, &cancel).await.unwrap().is_complete());
+}
+
+#[tokio::test]
+async fn what_only_a_condemned_pack_holds_restores_with_recover_py_too() {
+    use cloudron_testkit::require;
+    let Some([python, _, _]) = require::tools(["python3", "age", "zstd"]) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let store = cloudron_backup::open_store(dir.path().join("store").to_str().unwrap()).unwrap();
+    let f = Fixture::on(store).await;
+    let made = three(&f).await;
+    // What a prune leaves when a backup that it did not see relies on a pack: its line is in a record only.
+    let (index, condemned) = (dir.path().join("store/index"), dir.path().join("store/condemned"));
+    std::fs::rename(&index, &condemned).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    std::fs::write(
+        dir.path().join("store/snapshots/backup_2030-01-01T00-00-00Z_v1.0.0.json"),
+        r#"{"schema": 1, "id": "backup_2030-01-01T00-00-00Z_v1.0.0", "aborted": true}"#,
+    )
+    .unwrap();
+    assert!(f.restore(&made[2].id, "ours").await.unwrap().is_complete());
+    std::fs::write(dir.path().join("key"), common::KEY).unwrap();
+    let output = std::process::Command::new(python)
+        .arg(dir.path().join("store/recover.py"))
+        .args(["latest".as_ref(), f.target("theirs").as_os_str()])
+        .env("CLOUDRON_BACKUP_KEY_FILE", dir.path().join("key"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    cloudron_testkit::tree::assert_same(&f.source(), &f.restored("theirs"));
+}
