@@ -13,6 +13,7 @@ mod secrets;
 mod ssh;
 mod state;
 mod target;
+mod time;
 mod tracing_setup;
 
 use std::process::ExitCode;

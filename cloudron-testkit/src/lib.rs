@@ -15,6 +15,7 @@
 //! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
 //! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
 //! - [`canary`]: looks for secrets in files, output, and the arguments and environment of processes.
+//! - [`moto`]: Amazon's interfaces in a process of the test's own.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
 //!
@@ -22,6 +23,7 @@
 //! the product's error type is for the product.
 
 pub mod canary;
+pub mod moto;
 pub mod proxy;
 pub mod require;
 pub mod sshd;

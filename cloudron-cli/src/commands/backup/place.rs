@@ -83,7 +83,9 @@ impl Place {
 
     /// The repository in the store.
     pub(crate) async fn open(&self) -> Result<Repository> {
-        Repository::open(self.open_store()?).await
+        let repository = Repository::open(self.open_store()?).await?;
+        // What was seen before is remembered: a store that shows an older list is found out.
+        Ok(repository.with_cache_dir(Dirs::from_env()?.cache()))
     }
 }
 

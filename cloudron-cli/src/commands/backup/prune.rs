@@ -49,33 +49,17 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "N")]
     keep_yearly: Option<u32>,
     /// Keep all that are at most this much older than the newest, as in 36h, 30d or 8w
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
     keep_within: Option<Duration>,
     /// Remove this backup whatever the rest says (repeatable)
     #[arg(long, value_name = "ID")]
     remove: Vec<String>,
     /// How long what is set aside is kept before it is deleted
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::time::parse)]
     grace: Duration,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
-}
-
-/// A time as people write it: a number and a unit.
-fn time(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        "w" => 7 * 24 * 3600,
-        _ if text == "0" => 1,
-        _ => return Err("a time is a number and s, m, h, d or w, as in 30d".into()),
-    };
-    let number: u64 = number.parse().map_err(|_| "a time begins with a number, as in 30d".to_owned())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "the time is too long".into())
 }
 
 impl Policy {
@@ -146,19 +130,4 @@ fn render(report: &PruneReport) -> String {
         lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_a_number_and_a_unit() {
-        assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert_eq!(time("0"), Ok(Duration::ZERO));
-        assert_eq!(time("2w"), Ok(Duration::from_secs(14 * 86_400)));
-        for bad in ["", "d", "30", "-1d", "1.5h", "99999999999999999999d", "18446744073709551615w", "3 d"] {
-            assert!(time(bad).is_err(), "{bad:?}");
-        }
-    }
 }

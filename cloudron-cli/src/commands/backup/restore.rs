@@ -1,6 +1,7 @@
 //! `cloudron backup restore`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cloudron_backup::{RestoreReport, RestoreRequest};
 use cloudron_core::{Cancel, Error, Result, codes};
@@ -42,6 +43,9 @@ pub(crate) struct Options {
     /// Owners by number rather than by name
     #[arg(long)]
     numeric_owner: bool,
+    /// Wait so long for objects that the store keeps in an archive, as in 12h; they are asked for in any case
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
+    wait: Option<Duration>,
     /// Afterwards read everything back and compare it with the backup
     #[arg(long)]
     compare: bool,
@@ -81,6 +85,7 @@ fn request(options: &Options) -> Result<RestoreRequest> {
         return Err(Error::new(&codes::USAGE, text).with_hint("`backup ls` shows the paths in a backup"));
     }
     request.only.clone_from(&options.only);
+    request.thaw_wait = options.wait;
     request.overwrite = options.overwrite;
     request.numeric_owner = options.numeric_owner;
     Ok(request)

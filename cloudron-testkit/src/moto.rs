@@ -1,0 +1,76 @@
+//! A `moto_server`: Amazon's interfaces, kept in memory by a process of the test's own.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::require;
+
+/// A server on a free port of the loopback address. It ends with the test, and all it holds with it.
+pub struct Moto {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Moto {
+    /// Starts one, or gives nothing where moto is not installed.
+    ///
+    /// # Panics
+    /// When it does not listen within a minute.
+    #[track_caller]
+    pub fn start() -> Option<Self> {
+        let program = require::tool("moto_server")?;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback address has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        drop(listener);
+        let process = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("moto_server starts");
+        let moto = Self { process, address: address.to_string() };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(60), "moto_server does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(moto)
+    }
+
+    /// Its address: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Sends a request to a service, such as `s3`, as anybody could. Gives the answer with its head.
+    ///
+    /// # Panics
+    /// When the answer is not a success.
+    #[track_caller]
+    pub fn request(&self, service: &str, method: &str, path: &str, more: &[&str], body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("moto_server listens");
+        let headers: String = more.iter().map(|line| format!("{line}\r\n")).collect();
+        // Moto tells the services apart by this header, and checks nothing of it.
+        let scope = format!("Credential=id/20260101/us-east-1/{service}/aws4_request");
+        let head = format!("Host: localhost\r\nAuthorization: AWS4-HMAC-SHA256 {scope}\r\n{headers}");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("moto_server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("moto_server answers");
+        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
+        answer
+    }
+}
