@@ -14,7 +14,7 @@ use super::walk::in_order;
 use crate::files::meta::Meta;
 use crate::manifest::Entry;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NAME: &str = "files";
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,23 @@ impl CachedFile {
     }
 }
 
+/// So many digits of a hash stand before each line: what the listing says goes into the next manifest, so that
+/// damage to it must show.
+const MARK: usize = 16;
+
+fn mark(text: &[u8]) -> [u8; MARK] {
+    let mut mark = [0; MARK];
+    let hash = blake3::hash(text);
+    hex::encode_to_slice(&hash.as_bytes()[..MARK / 2], &mut mark).expect("two digits for each byte");
+    mark
+}
+
+/// What is behind the mark of a line.
+fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let (found, text) = line.strip_suffix(b"\n")?.split_first_chunk::<MARK>()?;
+    (*found == mark(text)).then(|| serde_json::from_slice(text).ok())?
+}
+
 /// Reads the listing alongside the walk.
 pub(super) struct CacheReader {
     lines: BufReader<File>,
@@ -54,7 +71,7 @@ impl CacheReader {
         let mut lines = BufReader::with_capacity(256 << 10, File::open(dir.join(NAME)).ok()?);
         let mut line = Vec::new();
         lines.read_until(b'\n', &mut line).ok()?;
-        let head: Head = serde_json::from_slice(&line).ok()?;
+        let head: Head = parse(&line)?;
         let expected = Head { cache: VERSION, repository: repository.to_owned() };
         let mut this = (head == expected).then_some(Self { lines, head: None })?;
         this.advance();
@@ -65,7 +82,7 @@ impl CacheReader {
         let mut line = Vec::new();
         // A damaged line ends the use of the listing: the files behind it are read.
         self.head = match self.lines.read_until(b'\n', &mut line) {
-            Ok(n) if n > 0 => serde_json::from_slice(&line).ok(),
+            Ok(n) if n > 0 => parse(&line),
             _ => None,
         };
     }
@@ -109,8 +126,9 @@ impl CacheWriter {
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<()> {
-        let written = serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from);
-        written.and_then(|()| self.file.write_all(b"\n")).map_err(|e| Error::io(&self.target, e))
+        let text = serde_json::to_vec(line).map_err(|e| Error::io(&self.target, e.into()))?;
+        let parts = [&mark(&text)[..], &text, b"\n"];
+        parts.iter().try_for_each(|part| self.file.write_all(part)).map_err(|e| Error::io(&self.target, e))
     }
 
     pub(super) fn add(&mut self, stamp: Stamp, entry: &Entry) -> Result<()> {
@@ -130,4 +148,17 @@ impl CacheWriter {
 pub(super) struct Stamp {
     pub(super) ctime: (i64, u32),
     pub(super) ino: u64,
+}
+
+/// A listing for the tests of its reader.
+#[cfg(test)]
+pub(crate) fn listing(repository: &str, paths: &[&[u8]]) -> Vec<u8> {
+    let line = |text: Vec<u8>| [&mark(&text)[..], &text, b"\n"].concat();
+    let head = Head { cache: VERSION, repository: repository.to_owned() };
+    let mut all = line(serde_json::to_vec(&head).unwrap());
+    for path in paths {
+        let entry = Entry::new(crate::manifest::Kind::File, path);
+        all.extend(line(serde_json::to_vec(&Line { c: (1, 2), i: 3, e: &entry }).unwrap()));
+    }
+    all
 }

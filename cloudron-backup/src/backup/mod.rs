@@ -33,6 +33,9 @@ use crate::seen::Seen;
 use crate::{codes, layout};
 use entries::Writer;
 
+#[cfg(test)]
+pub(crate) use cache::listing;
+
 /// Looks paths up in a listing of unchanged files.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn read_listing(dir: &Path, repository: &str, paths: &[&[u8]]) {
@@ -92,9 +95,8 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
         Some(feed) => feed.sources(),
         None => sources(request, progress)?,
     };
-    let cache_dir = request.cache_dir.as_ref().map(|dir| dir.join(&config.id));
+    let cache_dir = cache_dir(request, config, progress);
     if let Some(dir) = &cache_dir {
-        crate::files::private_folder(dir)?;
         pending::settle(store, dir);
     }
     // Before anything is looked at that this backup will rely on.
@@ -104,6 +106,21 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     let summary = publish(context, sources, done, cache_dir.as_deref(), begun, &mut lock)?;
     lock.release(&request.id);
     Ok(summary)
+}
+
+/// The folder of the cache, if there is one that can be written to: without it a backup is slower, and no worse.
+fn cache_dir(request: &BackupRequest, config: &Config, progress: &Progress) -> Option<PathBuf> {
+    let dir = request.cache_dir.as_ref()?.join(&config.id);
+    let usable = crate::files::private_folder(&dir)
+        .and_then(|()| crate::files::temporary::named(&dir).map(drop).map_err(|e| Error::io(&dir, e)));
+    match usable {
+        Ok(()) => Some(dir),
+        Err(e) => {
+            progress
+                .warn(format!("the backup is slower than it could be, for the cache cannot be used: {e}"));
+            None
+        }
+    }
 }
 
 fn exists(request: &BackupRequest) -> Error {

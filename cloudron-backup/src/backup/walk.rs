@@ -57,7 +57,7 @@ impl Walker<'_, '_> {
         let mut path = path_bytes(&source.path).to_vec();
         if source.kind == Kind::Dir {
             return match openat(CWD, &source.path, FOLDER, Mode::empty()) {
-                Ok(folder) => self.folder(folder, &mut path, None),
+                Ok(folder) => self.tree(folder, &mut path),
                 Err(e) => self.writer.unreadable(&path, e.into()),
             };
         }
@@ -73,52 +73,110 @@ impl Walker<'_, '_> {
         }
     }
 
-    fn folder(&mut self, folder: OwnedFd, path: &mut Vec<u8>, parent: Option<u64>) -> Result<()> {
-        let meta = match fstat(&folder) {
-            Ok(stat) => Meta::from(stat),
-            Err(e) => return self.writer.unreadable(path, e.into()),
-        };
-        if self.ours.contains(&(meta.dev, meta.ino)) {
-            return Ok(());
-        }
-        let folder = File::from(folder);
-        self.writer.folder(path, &folder, &meta)?;
-        if parent.is_some_and(|dev| dev != meta.dev) && is_made_up(&folder) {
-            return Ok(());
-        }
-        let names = match names(folder.as_fd()) {
-            Ok(names) => names,
-            Err(e) => return self.writer.unreadable(path, e.into()),
-        };
-        let length = path.len();
-        for name in names {
+    /// A folder and everything below it. A loop: a tree may be deeper than a stack.
+    fn tree(&mut self, root: OwnedFd, path: &mut Vec<u8>) -> Result<()> {
+        let mut levels: Vec<Level> = self.enter(root, path, None)?.into_iter().collect();
+        while let Some(level) = levels.last_mut() {
+            let next = level.folder.as_ref().and_then(|folder| Some((folder, level.names.next()?)));
+            let Some((folder, name)) = next else {
+                self.leave(&mut levels, path)?;
+                continue;
+            };
             self.writer.stop.check()?;
+            path.truncate(level.length);
             if path.last() != Some(&b'/') {
                 path.push(b'/');
             }
             path.extend_from_slice(name.to_bytes());
-            if !self.excludes.matches(path) {
-                self.child(folder.as_fd(), &name, path, meta.dev)?;
+            if self.excludes.matches(path) {
+                continue;
             }
-            path.truncate(length);
+            let parent = level.dev;
+            if let Some(child) = self.child(folder.as_fd(), &name, path)?
+                && let Some(child) = self.enter(child, path, Some(parent))?
+            {
+                levels.push(child);
+                if let Some(far) = levels.len().checked_sub(OPEN + 1) {
+                    levels[far].folder = None;
+                }
+            }
         }
         Ok(())
     }
 
-    fn child(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &mut Vec<u8>, dev: u64) -> Result<()> {
+    /// Takes a folder in. Nothing when what is in it is left out, or cannot be read.
+    fn enter(&mut self, folder: OwnedFd, path: &[u8], parent: Option<u64>) -> Result<Option<Level>> {
+        let meta = match fstat(&folder) {
+            Ok(stat) => Meta::from(stat),
+            Err(e) => return self.writer.unreadable(path, e.into()).map(|()| None),
+        };
+        if self.ours.contains(&(meta.dev, meta.ino)) {
+            return Ok(None);
+        }
+        let folder = File::from(folder);
+        self.writer.folder(path, &folder, &meta)?;
+        if parent.is_some_and(|dev| dev != meta.dev) && is_made_up(&folder) {
+            return Ok(None);
+        }
+        match names(folder.as_fd()) {
+            Ok(names) => {
+                let (folder, names) = (Some(folder), names.into_iter());
+                Ok(Some(Level { folder, dev: meta.dev, ino: meta.ino, names, length: path.len() }))
+            }
+            Err(e) => self.writer.unreadable(path, e.into()).map(|()| None),
+        }
+    }
+
+    /// Goes back to the folder above, and opens it again if it was closed.
+    fn leave(&mut self, levels: &mut Vec<Level>, path: &mut Vec<u8>) -> Result<()> {
+        let (Some(child), Some(parent)) = (levels.pop(), levels.last_mut()) else { return Ok(()) };
+        path.truncate(parent.length);
+        if parent.folder.is_some() {
+            return Ok(());
+        }
+        let opened = child.folder.ok_or(Errno::NOTDIR).and_then(|folder| {
+            let above = openat(folder, c"..", FOLDER, Mode::empty())?;
+            let meta = Meta::from(fstat(&above)?);
+            if (meta.dev, meta.ino) == (parent.dev, parent.ino) { Ok(above) } else { Err(Errno::STALE) }
+        });
+        match opened {
+            Ok(folder) => parent.folder = Some(folder.into()),
+            // It was moved. What is left of it, and of those above, is not found again.
+            Err(e) => self.writer.unreadable(path, e.into())?,
+        }
+        Ok(())
+    }
+
+    /// Something in a folder. Gives a folder back, opened.
+    fn child(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Option<OwnedFd>> {
         let meta = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Meta::from(stat),
-            Err(e) => return self.writer.unreadable(path, e.into()),
+            Err(e) => return self.writer.unreadable(path, e.into()).map(|()| None),
         };
         match meta.kind {
             FileType::Directory => match openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
-                Ok(child) => self.folder(child, path, Some(dev)),
+                Ok(child) => return Ok(Some(child)),
                 Err(e) => self.writer.unreadable(path, e.into()),
             },
             FileType::RegularFile => self.writer.file(path, folder, name, meta),
             _ => self.writer.special(path, folder, name, &meta),
         }
+        .map(|()| None)
     }
+}
+
+/// So many folders are open at once at most; those further up are opened again on the way back.
+const OPEN: usize = 64;
+
+/// A folder that the walk is in.
+struct Level {
+    folder: Option<File>,
+    dev: u64,
+    ino: u64,
+    /// What is left of it.
+    names: std::vec::IntoIter<CString>,
+    /// How much of the path is its own.
+    length: usize,
 }
 
 /// The names in a folder, sorted.

@@ -43,16 +43,6 @@ fn bomb(megabytes: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-fn listing() -> Vec<u8> {
-    let entry = |path: &[u8]| {
-        let mut entry = Entry::new(Kind::File, path);
-        entry.sha256 = Some(ChunkId([3; 32]));
-        serde_json::json!({"c": [1, 2], "i": 3, "e": entry})
-    };
-    let head = serde_json::json!({"cache": 1, "repository": "ab"});
-    [line(&head), line(&entry(b"/a")), line(&entry(b"/a/b")), line(&entry(b"/x"))].concat()
-}
-
 /// A file, one with holes, one with a long name and a folder.
 fn tar() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
@@ -113,7 +103,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
         "key_object" | "age" => {
             vec![super::sealed(b"plain"), b"age-encryption.org/v1\n-> scrypt x 18\n".to_vec()]
         }
-        "listing" => vec![listing()],
+        "listing" => vec![crate::backup::listing("ab", &[b"/a", b"/a/b", b"/x"])],
         "exclude" => vec![
             b"/srv/**/cache\n/srv/app/one/cache".to_vec(),
             b"*.tmp\n/srv/a/b.tmp".to_vec(),

@@ -173,7 +173,7 @@ async fn is_sound(f: &Fixture) -> bool {
 async fn no_answer_of_a_store_makes_a_backup_count_that_is_not_whole() {
     let mut rng = Rng::new(seed());
     let faults = [Fault::Refused, Fault::AnswerLost, Fault::Short, Fault::Other, Fault::Late, Fault::Ghost];
-    for round in 0..rounds(18) {
+    for round in 0..rounds(6) {
         let f = Fixture::on(Arc::new(MemoryStore::new())).await;
         fill(&f);
         let first = f.backup().await.id;
@@ -231,7 +231,7 @@ async fn no_answer_of_a_store_makes_a_restore_or_a_check_count_that_is_not_whole
     let id = f.backup().await.id;
     let faults = [Fault::Refused, Fault::Short, Fault::Other, Fault::Late];
     let (progress, cancel) = (Progress::none(), Cancel::new());
-    for round in 0..rounds(12) {
+    for round in 0..rounds(4) {
         let fault = faults[(round % faults.len() as u64) as usize];
         let start = 1 + rng.below(9);
         let faulty = Faulty::new(&f.store, fault, start..start + [1, 100][rng.below(2) as usize]);

@@ -51,7 +51,7 @@ async fn a_backup_killed_at_any_system_call_that_writes_harms_none() {
     }
     let mut world = World::new(seed()).await;
     world.backup().await;
-    for round in 0..rounds(8) {
+    for round in 0..rounds(4) {
         let calls = CALLS[(round % CALLS.len() as u64) as usize];
         // Few of most calls, many of some.
         let reach = [4, 12, 60][world.rng.below(3) as usize];
@@ -75,7 +75,7 @@ async fn a_backup_onto_a_full_or_broken_disk_fails_with_the_reason_or_is_whole()
     }
     let mut world = World::new(seed() + 1).await;
     world.backup().await;
-    for round in 0..rounds(16) {
+    for round in 0..rounds(6) {
         let calls = CALLS[(round % CALLS.len() as u64) as usize];
         let (error, codes) = ERRORS[world.rng.below(ERRORS.len() as u64) as usize];
         let reach = [4, 12, 60][world.rng.below(3) as usize];
@@ -140,7 +140,7 @@ async fn a_restore_onto_a_full_or_broken_disk_claims_nothing_false() {
     let id = world.made.keys().next().unwrap().clone();
     let mut spec = world.backup_spec(None);
     spec.id = id.clone();
-    for round in 0..rounds(15) {
+    for round in 0..rounds(6) {
         let target = world.f.target(&format!("target{round}"));
         spec.work = Work::Restore { identity: world.f.identity.to_secret(), target: target.clone() };
         let calls = CALLS[(round % CALLS.len() as u64) as usize];

@@ -10,7 +10,7 @@ const ROUNDS_OF_A_WORLD: u64 = 12;
 
 #[tokio::test]
 async fn a_backup_that_is_killed_harms_none_and_leaves_nothing_behind() {
-    let rounds = rounds(12);
+    let rounds = rounds(6);
     let (mut killed, mut round) = (0, 0);
     while round < rounds {
         let seed = seed() + round;
@@ -85,7 +85,7 @@ async fn a_restore_that_is_killed_leaves_no_half_file_under_its_name_and_can_be_
     let begun = Instant::now();
     assert!(spec.command(&world.folder(), &[]).status().unwrap().success());
     let time = begun.elapsed();
-    for round in 0..rounds(6) {
+    for round in 0..rounds(4) {
         std::fs::remove_dir_all(&target).unwrap();
         let mut process = spec.command(&world.folder(), &[]).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(world.rng.below(time.as_micros() as u64)));
