@@ -253,6 +253,13 @@ impl Part {
     }
 }
 
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Said, because a process that another thread just forked still has the file open, and the lock with it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 fn open_private(path: &Path, new: bool) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).create_new(new).truncate(false).mode(0o600);
