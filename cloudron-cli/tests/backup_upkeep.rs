@@ -178,3 +178,14 @@ fn pruning_keeps_what_the_policy_says_and_gives_back_room() {
     ok(&home, &["backup", "prune", "--remove", &second, "--yes", "--grace", "0"]);
     assert!(home.json(&["backup", "list", "--store", "store"])["backups"].as_array().unwrap().is_empty());
 }
+
+#[test]
+fn a_lost_index_is_made_anew() {
+    let home = prepared();
+    create(&home);
+    std::fs::remove_dir_all(home.path("store/index")).unwrap();
+    with_key(&home, &["backup", "verify"]).failed(10, "verify-failed", "");
+    ok(&home, &["backup", "repair"]);
+    ok(&home, &["backup", "verify", "--full"]);
+    ok(&home, &["backup", "restore", "latest", "--target", "t", "--compare"]);
+}
