@@ -3,7 +3,7 @@
 use cloudron_backup::{Repository, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 
-use super::place::{Key, Place, ToWriting};
+use super::place::{Owned, ToWriting};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -20,9 +20,7 @@ pub(crate) struct Options {
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// The store to copy to
     #[arg(long, value_name = "URL")]
     to: String,
@@ -36,8 +34,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 fn whole(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
-        let repository = options.place.open().await?;
-        repository.copy_to(options.place.service.open(&options.to)?, &out.progress(), &cancel).await
+        let repository = options.owned.place.open().await?;
+        repository.copy_to(options.owned.place.service.open(&options.to)?, &out.progress(), &cancel).await
     })?;
     out.data("copy", &report, || {
         format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)
@@ -53,8 +51,8 @@ fn chosen(options: &Options, out: &Output) -> Result<()> {
 }
 
 async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<TransferReport> {
-    let (repository, identity) = options.key.unlock(&options.place, out).await?;
-    let target = Repository::open(options.place.service.open(&options.to)?).await?;
+    let (repository, identity) = options.owned.unlock(out).await?;
+    let target = Repository::open(options.owned.place.service.open(&options.to)?).await?;
     let keys = options.writing.keys(&target, out).await?;
     let mut ids = Vec::new();
     for id in &options.ids {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cloudron_backup::{Change, ChangeKind, DiffReport};
 use cloudron_core::Result;
 
-use super::place::{Key, Place};
+use super::place::Owned;
 use crate::output::{Output, bytes, printable};
 use crate::runtime::block_on;
 
@@ -26,16 +26,14 @@ pub(crate) struct Options {
     #[arg(value_name = "PATH")]
     only: Vec<PathBuf>,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let stream = out.stream("changes");
     let items = stream.clone();
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let before = repository.find(&options.before).await?.id;
         let after = repository.find(&options.after).await?.id;
         let each = move |change| items.item(&change, || line(&change));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cloudron_backup::{ExportFormat, ExportReport, Identity, Repository, SealTo};
 use cloudron_core::{BackupId, Cancel, Result};
 
-use super::place::{Key, Pick, Place};
+use super::place::{Owned, Pick};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -22,9 +22,7 @@ pub(crate) struct Options {
     #[arg(value_name = "ID", default_value = "latest")]
     id: String,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     #[command(flatten)]
     pick: Pick,
     #[command(flatten)]
@@ -75,7 +73,7 @@ impl To {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
         options.to.write((&repository, &identity), &id, out, &cancel).await
     })?;

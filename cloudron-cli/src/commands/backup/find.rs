@@ -3,7 +3,7 @@
 use cloudron_backup::Found;
 use cloudron_core::{Error, Result};
 
-use super::place::{Key, Pick, Place};
+use super::place::{Owned, Pick};
 use super::show;
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -20,9 +20,7 @@ pub(crate) struct Options {
     #[arg(value_name = "PATTERN", required = true)]
     patterns: Vec<String>,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     #[command(flatten)]
     pick: Pick,
 }
@@ -31,7 +29,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let stream = out.stream("files");
     let items = stream.clone();
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let each = move |found: Found| {
             items.item(&found, || format!("{}  {}", found.backup, show::line(&found.entry)))
         };

@@ -8,7 +8,7 @@ use cloudron_backup::{KeyInfo, KeyKind};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
-use super::place::{Key, Place};
+use super::place::{Owned, Place};
 use crate::codes;
 use crate::commands::machine::generate_backup_key;
 use crate::output::{Output, Table};
@@ -50,9 +50,7 @@ pub(crate) struct Add {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// The new backup key
     #[arg(long, value_name = "SECRET")]
     new_key: Option<String>,
@@ -70,9 +68,7 @@ pub(crate) struct Paper {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// The public half of an age X25519 identity that you have
     #[arg(long, value_name = "age1…")]
     recipient: Option<String>,
@@ -85,9 +81,7 @@ pub(crate) struct Paper {
 Whoever copied the store and knows the old key can still read that copy.")]
 pub(crate) struct Change {
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// The new backup key; without it one is generated and shown once
     #[arg(long, value_name = "SECRET")]
     new_key: Option<String>,
@@ -103,9 +97,7 @@ pub(crate) struct Remove {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,9 +108,7 @@ Backups cannot be read with these keys; whoever has them can add backups, and te
 stored. The file has mode 0600.")]
 pub(crate) struct Writer {
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// The file to write, which must not exist
     #[arg(short, long, value_name = "FILE")]
     out_file: PathBuf,
@@ -158,9 +148,9 @@ fn kind(kind: KeyKind) -> &'static str {
 }
 
 fn add(options: &Add, out: &Output) -> Result<()> {
-    secrets::one_stdin(&[options.key.backup_key.as_ref(), options.new_key.as_ref()])?;
+    secrets::one_stdin(&[options.owned.key.backup_key.as_ref(), options.new_key.as_ref()])?;
     let added = block_on(|_| async {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let new = new_key(options.new_key.as_deref(), out)?;
         repository.add_backup_key(&identity, &options.name, &new, None).await
     })?;
@@ -169,7 +159,7 @@ fn add(options: &Add, out: &Output) -> Result<()> {
 
 fn paper(options: &Paper, out: &Output) -> Result<()> {
     let made = block_on(|_| async {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         repository.add_paper_key(&identity, &options.name, options.recipient.as_deref()).await
     })?;
     let Some(secret) = &made.secret else { return show(&made.info, "opens the repository now", out) };
@@ -178,10 +168,10 @@ fn paper(options: &Paper, out: &Output) -> Result<()> {
 }
 
 fn change(options: &Change, out: &Output) -> Result<()> {
-    secrets::one_stdin(&[options.key.backup_key.as_ref(), options.new_key.as_ref()])?;
+    secrets::one_stdin(&[options.owned.key.backup_key.as_ref(), options.new_key.as_ref()])?;
     let changed = block_on(|_| async {
-        let repository = options.place.open().await?;
-        let old = options.key.read(out)?;
+        let repository = options.owned.place.open().await?;
+        let old = options.owned.key.read(out)?;
         // A wrong key is noticed before a new one is shown.
         repository.unlock(&old).await?;
         let new = new_key(options.new_key.as_deref(), out)?;
@@ -196,8 +186,8 @@ fn remove(options: &Remove, out: &Output) -> Result<()> {
         return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was removed"));
     }
     block_on(|_| async {
-        let repository = options.place.open().await?;
-        repository.remove_key(&options.name, &Unlock::new(&options.key.read(out)?)).await
+        let repository = options.owned.place.open().await?;
+        repository.remove_key(&options.name, &Unlock::new(&options.owned.key.read(out)?)).await
     })?;
     out.data("removed", &options.name, || format!("{} is removed.", options.name))
 }
@@ -214,7 +204,7 @@ fn show(key: &KeyInfo, what: &str, out: &Output) -> Result<()> {
 }
 
 fn writer(options: &Writer, out: &Output) -> Result<()> {
-    let (_, identity) = block_on(|_| options.key.unlock(&options.place, out))?;
+    let (_, identity) = block_on(|_| options.owned.unlock(out))?;
     let text = serde_json::to_vec(&identity.writer_keys())
         .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
     private_file(&options.out_file, &text)?;

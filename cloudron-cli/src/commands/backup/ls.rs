@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cloudron_core::Result;
 
-use super::place::{Key, Pick, Place};
+use super::place::{Owned, Pick};
 use super::show;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
@@ -21,9 +21,7 @@ pub(crate) struct Options {
     #[arg(value_name = "PATH")]
     only: Vec<PathBuf>,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     #[command(flatten)]
     pick: Pick,
 }
@@ -32,7 +30,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let stream = out.stream("entries");
     let items = stream.clone();
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
         let each = move |entry| items.item(&entry, || show::line(&entry));
         repository.entries(&identity, &id, &options.only, each, &out.progress(), &cancel).await

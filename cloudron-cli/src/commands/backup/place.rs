@@ -131,12 +131,23 @@ impl Key {
     pub(crate) fn read(&self, out: &Output) -> Result<Secret> {
         secrets::backup_key(self.backup_key.as_deref(), out)
     }
+}
 
-    /// The repository's identity, and the repository.
-    pub(crate) async fn unlock(&self, place: &Place, out: &Output) -> Result<(Repository, Identity)> {
+/// A repository and what opens it, for commands that read backups.
+#[derive(Debug, Args)]
+pub(crate) struct Owned {
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub key: Key,
+}
+
+impl Owned {
+    /// The repository and its identity.
+    pub(crate) async fn unlock(&self, out: &Output) -> Result<(Repository, Identity)> {
         // The store first: a wrong address is noticed before anybody types a key.
-        let repository = place.open().await?;
-        let identity = repository.unlock(&self.read(out)?).await?;
+        let repository = self.place.open().await?;
+        let identity = repository.unlock(&self.key.read(out)?).await?;
         Ok((repository, identity))
     }
 }

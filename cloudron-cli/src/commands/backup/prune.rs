@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloudron_backup::{PrunePolicy, PruneReport, PruneRequest};
 use cloudron_core::{Error, Result, codes};
 
-use super::place::{Key, Place};
+use super::place::Owned;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -20,9 +20,7 @@ more is set aside at first, and deleted by a prune after the grace, so that a ba
 nothing. Without a --keep option no backup is removed: only leftovers are.")]
 pub(crate) struct Options {
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     #[command(flatten)]
     policy: Policy,
 }
@@ -91,7 +89,7 @@ impl Policy {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let request = options.policy.request(out)?;
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         repository.prune(&identity, &request, &out.progress(), &cancel).await
     })?;
     show(&report, out)

@@ -3,7 +3,7 @@
 use cloudron_backup::{RepairReport, RepairRequest};
 use cloudron_core::{Error, Result};
 
-use super::place::{Key, Place};
+use super::place::Owned;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -16,9 +16,7 @@ Reads every pack and makes the index anew. Nothing that could still help is dele
 still lacks something: make a new backup where the files still are, which stores anew what was lost.")]
 pub(crate) struct Options {
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     /// Only say what is wrong
     #[arg(long)]
     dry_run: bool,
@@ -26,7 +24,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
-        let (repository, identity) = options.key.unlock(&options.place, out).await?;
+        let (repository, identity) = options.owned.unlock(out).await?;
         let mut request = RepairRequest::default();
         request.dry_run = options.dry_run;
         repository.repair(&identity, &request, &out.progress(), &cancel).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloudron_backup::{RestoreReport, RestoreRequest};
 use cloudron_core::{Cancel, Error, Result, codes};
 
-use super::place::{Key, Pick, Place};
+use super::place::{Owned, Pick};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -26,9 +26,7 @@ pub(crate) struct Options {
     #[arg(value_name = "PATH")]
     only: Vec<PathBuf>,
     #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
+    owned: Owned,
     #[command(flatten)]
     pick: Pick,
     /// The folder to restore into
@@ -62,7 +60,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
     let request = request(options)?;
-    let (repository, identity) = options.key.unlock(&options.place, out).await?;
+    let (repository, identity) = options.owned.unlock(out).await?;
     let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
     let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
     if options.compare && report.is_complete() {
