@@ -31,12 +31,14 @@
 //!
 //! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature `conformance`, the module of that name checks any.
 //! - [`lifecycle`]: which rules of a bucket a repository can live with.
-//! - [`encrypt`]: how objects are sealed; [`keys`]: who can open them.
-//! - [`repository`]: the layout, and everything that is done with it; [`import`]: backups of the original
+//! - [`encrypt`]: how objects are sealed, and how to seal them in another way; [`keys`]: who can open them.
+//! - [`repository`]: the layout, and everything that is done with it: what a backup would do and what is in
+//!   one, searching and comparing backups, copies with other keys, changing keys; [`import`]: backups of the original
 //!   Cloudron; [`export`]: a backup as one file.
 //! - [`prune`]: which backups are kept, and removing the others.
 //!
-//! The format on disk is described in `docs/backup-format.md`.
+//! `examples/` has a store and an encryption of one's own. The format on disk is described in
+//! `docs/backup-format.md`, and who can do what with which key in `docs/backup-keys.md`.
 
 mod backup;
 mod bridge;

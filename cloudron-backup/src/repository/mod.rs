@@ -38,6 +38,7 @@ pub use transfer::TransferReport;
 use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
+use crate::reading::Reading;
 use crate::store::{BackupStore, ObjectMeta};
 use crate::{codes, layout};
 
@@ -264,11 +265,15 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RestoreReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
         let (backup, request) = (id.clone(), request.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::restore::run(store, &config, &identity, &backup, &request, &progress, stop)
-        })
+        self.reading(
+            identity,
+            progress,
+            cancel,
+            move |Reading { store, config, identity, progress, stop }| {
+                crate::restore::run(store, config, identity, &backup, &request, progress, stop)
+            },
+        )
         .await
         .doing(|| format!("restoring the backup {id}"))
     }
@@ -285,11 +290,15 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CompareReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
         let (backup, request) = (id.clone(), request.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::restore::compare::run(store, &config, &identity, &backup, &request, &progress, stop)
-        })
+        self.reading(
+            identity,
+            progress,
+            cancel,
+            move |Reading { store, config, identity, progress, stop }| {
+                crate::restore::compare::run(store, config, identity, &backup, &request, progress, stop)
+            },
+        )
         .await
         .doing(|| format!("comparing with the backup {id}"))
     }

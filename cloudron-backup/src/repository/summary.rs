@@ -203,4 +203,16 @@ mod tests {
         let value: Value = serde_json::from_slice(&example().sign(&key)).unwrap();
         check_signature(value.to_string().as_bytes(), &key.verifying_key()).unwrap();
     }
+
+    #[test]
+    fn members_that_a_later_program_wrote_are_ignored_and_covered_by_the_signature() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let mut value = serde_json::to_value(example()).unwrap();
+        value["later"] = serde_json::json!({"unknown": [1, "x"]});
+        let object = sign::signed_json(&value, SIGNED, &key);
+        check_signature(&object, &key.verifying_key()).unwrap();
+        assert_eq!(Summary::parse(&object).unwrap(), example());
+        let changed = String::from_utf8(object).unwrap().replace("unknown", "changed");
+        assert!(check_signature(changed.as_bytes(), &key.verifying_key()).is_err());
+    }
 }
