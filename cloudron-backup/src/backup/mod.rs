@@ -97,7 +97,7 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     };
     let cache_dir = cache_dir(request, config, progress);
     if let Some(dir) = &cache_dir {
-        pending::settle(store, dir);
+        pending::settle(store, dir, config, keys)?;
     }
     // Before anything is looked at that this backup will rely on.
     let mut lock = Lock::take(store, request.id.as_str(), &request.host)?.ok_or_else(|| exists(request))?;
@@ -303,6 +303,7 @@ fn publish(
     let manifest = describe(done.manifest.path())?;
     let pending = cache_dir.and_then(|dir| pending::Pending::note(dir, &request.id));
     if !store.put_new_file(&layout::manifest(&request.id), done.manifest.path())? {
+        pending.into_iter().for_each(pending::Pending::take_back);
         return Err(exists(request));
     }
     let mut seen = Seen::load(cache_dir, &context.config.id);
@@ -334,11 +335,11 @@ fn publish(
     begun.check_age()?;
     // If this fails, the summary may be stored all the same.
     lock.stay();
-    pending.into_iter().for_each(pending::Pending::take_back);
     if !store.put_new(&layout::summary(&request.id), &object)? {
         lock.may_go();
         not_published(store, request, &object)?;
     }
+    pending.into_iter().for_each(pending::Pending::take_back);
     seen.add(&summary);
     seen.save();
     if let Some(cache) = done.cache {

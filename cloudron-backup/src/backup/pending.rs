@@ -1,14 +1,17 @@
-//! Manifests whose summary is not there yet, noted on this machine, so that the next run removes one that a run
-//! left behind when it died.
+//! Manifests whose summary is not known to be stored, noted on this machine, so that the next run removes one that
+//! a run left behind when it died.
 
 use std::path::{Path, PathBuf};
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::bridge::Blocking;
 use crate::files::temporary;
+use crate::keys::WriterKeys;
 use crate::layout;
+use crate::repository::config::Config;
+use crate::repository::summary;
 
 const PREFIX: &str = "pending-";
 
@@ -33,22 +36,27 @@ impl Pending {
         }
     }
 
-    /// Takes it back, right before the summary is stored: from then on the manifest may be needed.
+    /// Takes it back: the summary is stored, or the manifest is somebody else's.
     pub(super) fn take_back(self) {
         let _ = std::fs::remove_file(&self.note);
     }
 }
 
-/// Removes the manifests of runs that died before they stored a summary. A store that refuses keeps them.
-pub(super) fn settle(store: &Blocking, dir: &Path) {
+/// Removes the manifests of runs that died before their summary was stored. A tombstone in its place comes first:
+/// what such a run sent last may still be under way. A store that refuses keeps the manifest until a prune.
+pub(super) fn settle(store: &Blocking, dir: &Path, config: &Config, keys: &WriterKeys) -> Result<()> {
     let own = format!("{PREFIX}{}-", temporary::mark());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let id = name.to_str().and_then(|n| n.strip_prefix(&own)).and_then(|id| id.parse::<BackupId>().ok());
         let Some(id) = id.filter(|_| temporary::is_abandoned(&entry.path())) else { continue };
-        if let Ok(None) = store.head(&layout::summary(&id)) {
-            let _ = store.delete(&layout::manifest(&id));
+        if let Ok(Some(_)) = store.head(&layout::manifest(&id)) {
+            let tombstone = summary::tombstone(&id, &config.id, &keys.signing_key()?);
+            if store.put_new(&layout::summary(&id), &tombstone.into())? {
+                let _ = store.delete(&layout::manifest(&id));
+            }
         }
         let _ = std::fs::remove_file(entry.path());
     }
+    Ok(())
 }

@@ -2,9 +2,11 @@
 
 mod write;
 
+use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +21,8 @@ use write::{Existing, Payload};
 #[derive(Debug, Clone)]
 pub struct FsStore {
     root: PathBuf,
+    /// The folders in which it was looked for what dead runs left.
+    swept: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl FsStore {
@@ -29,7 +33,7 @@ impl FsStore {
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let root = std::path::absolute(&root).map_err(|e| Error::io(&root, e))?;
-        Ok(Self { root })
+        Ok(Self { root, swept: Arc::default() })
     }
 
     /// The folder.
@@ -44,7 +48,15 @@ impl FsStore {
 
     async fn write(&self, key: &str, payload: Payload, existing: Existing) -> Result<bool> {
         let (root, file) = (self.root.clone(), self.file(key)?);
-        blocking(move || write::write(&root, &file, &payload, existing)).await
+        let folder = file.parent().unwrap_or(&root).to_owned();
+        let is_new = self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.clone());
+        blocking(move || {
+            if is_new {
+                temporary::sweep(&folder);
+            }
+            write::write(&root, &file, &payload, existing)
+        })
+        .await
     }
 
     fn not_found(&self, key: &str, file: &Path, error: std::io::Error) -> Error {
@@ -174,7 +186,6 @@ fn collect(root: &Path, folder: &str, prefix: &str, found: &mut Vec<ObjectMeta>)
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::Arc;
 
     use super::*;
 

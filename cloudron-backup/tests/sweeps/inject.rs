@@ -63,7 +63,7 @@ async fn a_backup_killed_at_any_system_call_that_writes_harms_none() {
         world.check(Some(&spec.id), &fault).await;
         world.backup().await;
         world.check(None, &fault).await;
-        assert_eq!(crate::kill::left_behind(&world).await, Vec::<String>::new(), "{fault}");
+        assert_eq!(world.orphans().await, Vec::<String>::new(), "{fault}");
     }
     world.all_restore("at the end").await;
 }

@@ -61,15 +61,8 @@ async fn killed_once(world: &mut World, round: u64, calls: u64, time: Duration) 
     world.change();
     world.backup().await;
     world.check(None, &context).await;
-    assert_eq!(left_behind(world).await, Vec::<String>::new(), "{context}");
+    assert_eq!(world.orphans().await, Vec::<String>::new(), "{context}");
     ended.is_none()
-}
-
-/// What is left after the next run.
-pub async fn left_behind(world: &World) -> Vec<String> {
-    // Packs and manifests are removed by a prune.
-    let temporary = |o: &String| !o.starts_with("snapshots/") && !o.starts_with("packs/");
-    world.orphans().await.into_iter().filter(temporary).collect()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudron_backup::encrypt::{AgeIdentities, Decryptor};
-use cloudron_backup::{FsStore, VerifyDepth};
+use cloudron_backup::{FsStore, Repository, VerifyDepth};
 use cloudron_core::{BackupId, Cancel, Progress};
 use cloudron_testkit::tree::{self, Rng};
 
@@ -92,9 +92,10 @@ impl World {
         Spec { store: self.store(), id: self.f.next_id(), work: Work::Backup { source, cache, keys }, die }
     }
 
-    /// A backup that must succeed.
+    /// A backup that must succeed, by a run that knows nothing of those before it.
     pub async fn backup(&mut self) {
-        let id = self.f.backup().await.id;
+        let repo = Repository::open(Arc::new(FsStore::new(self.store()).unwrap())).await.unwrap();
+        let id = self.f.try_backup(&repo).await.unwrap().id;
         self.made.insert(id, self.source());
     }
 
