@@ -114,3 +114,81 @@ async fn unreadable_and_vanishing_sources_are_counted_and_told() {
     let error = f.repo.backup(&f.keys, request, &progress, &cloudron_core::Cancel::new()).await.unwrap_err();
     assert!(error.is(&cloudron_backup::codes::SOURCE_MISSING));
 }
+
+/// What of a listing says the pieces of large files.
+fn pieces(f: &Fixture) -> usize {
+    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
+    std::fs::read_to_string(cache).unwrap().matches("\"p\":").count()
+}
+
+#[tokio::test]
+async fn a_large_file_that_changes_in_place_adds_little() {
+    let f = Fixture::new().await;
+    let mut content = noise(24 << 20, 1);
+    f.write("database", &content);
+    // A file counts as settled two seconds after its last change.
+    let settle = || tokio::time::sleep(Duration::from_millis(3100));
+    settle().await;
+    let first = f.backup().await;
+    assert_eq!(pieces(&f), 1);
+    for round in 0..2u8 {
+        for i in 0..20usize {
+            let at = i * 1_200_000 + 500_000 * usize::from(round);
+            content[at..at + 100].fill(round);
+        }
+        // It also grows, from the middle of a piece on.
+        content.extend_from_slice(&noise(100_000, 7 + round));
+        f.write("database", &content);
+        settle().await;
+        let made = f.backup().await;
+        assert!(made.added_bytes < 4 << 20, "{} bytes for 20 changes", made.added_bytes);
+        f.assert_restores(&made.id, &format!("out{round}")).await;
+    }
+    // Without the listing the rest is found by its chunks only.
+    std::fs::remove_dir_all(f.dir.path().join("cache")).unwrap();
+    let last = f.backup().await;
+    f.assert_restores(&last.id, "last").await;
+    let old = f.restore(&first.id, "first").await.unwrap();
+    assert!(old.is_complete());
+}
+
+#[tokio::test]
+async fn a_file_that_is_in_too_many_pieces_is_stored_anew() {
+    let f = Fixture::new().await;
+    let mut content = noise(9 << 20, 1);
+    f.write("database", &content);
+    let settle = || tokio::time::sleep(Duration::from_millis(3100));
+    settle().await;
+    f.backup().await;
+    let mut added = Vec::new();
+    for round in 0..3usize {
+        for at in (round * 70_000..content.len() - 10).step_by(300_000) {
+            content[at] ^= 0xff;
+        }
+        f.write("database", &content);
+        settle().await;
+        let made = f.backup().await;
+        added.push(made.added_bytes);
+        f.assert_restores(&made.id, &format!("out{round}")).await;
+    }
+    assert!(added[0] < 4 << 20, "{added:?}");
+    assert!(added.iter().any(|a| *a > 8 << 20), "{added:?}");
+}
+
+#[tokio::test]
+async fn the_bar_of_a_backup_knows_where_it_ends_from_the_last_one() {
+    let f = Fixture::new().await;
+    f.write("a", noise(400_000, 1));
+    let totals = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = totals.clone();
+    let progress = cloudron_core::Progress::to(move |event| match event {
+        cloudron_core::Event::Started { label, total, .. } if label == "Backing up" => {
+            sink.lock().unwrap().push(*total);
+        }
+        _ => {}
+    });
+    for _ in 0..2 {
+        f.repo.backup(&f.keys, f.request(), &progress, &cloudron_core::Cancel::new()).await.unwrap();
+    }
+    assert_eq!(*totals.lock().unwrap(), [None, Some(400_000)]);
+}

@@ -12,10 +12,11 @@ use tempfile::NamedTempFile;
 
 use super::walk::in_order;
 use crate::files::meta::Meta;
-use crate::manifest::Entry;
+use crate::manifest::{Entry, HeaderSource};
 
 const VERSION: u32 = 2;
 const NAME: &str = "files";
+const TOTALS: &str = "totals";
 
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Head {
@@ -32,6 +33,9 @@ pub(super) struct CachedFile {
     ino: u64,
     #[serde(rename = "e")]
     pub(super) entry: Entry,
+    /// The hashes of its pieces, for a large file.
+    #[serde(rename = "p", default)]
+    pub(super) pieces: Option<String>,
 }
 
 impl CachedFile {
@@ -57,6 +61,29 @@ fn mark(text: &[u8]) -> [u8; MARK] {
 fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Option<T> {
     let (found, text) = line.strip_suffix(b"\n")?.split_first_chunk::<MARK>()?;
     (*found == mark(text)).then(|| serde_json::from_slice(text).ok())?
+}
+
+/// How much a backup came to, for the bar of the next one.
+#[derive(Serialize, Deserialize)]
+struct Totals {
+    sources: Vec<PathBuf>,
+    bytes: u64,
+}
+
+fn paths(sources: &[HeaderSource]) -> Vec<PathBuf> {
+    sources.iter().map(|s| s.path.clone()).collect()
+}
+
+/// How many bytes these sources had at the last backup, if that is known.
+pub(super) fn expected(dir: &Path, sources: &[HeaderSource]) -> Option<u64> {
+    let totals: Totals = serde_json::from_slice(&std::fs::read(dir.join(TOTALS)).ok()?).ok()?;
+    (totals.sources == paths(sources)).then_some(totals.bytes)
+}
+
+/// Notes how many bytes they have now. Only a bar depends on it.
+pub(super) fn expect(dir: &Path, sources: &[HeaderSource], bytes: u64) {
+    let totals = Totals { sources: paths(sources), bytes };
+    let _ = serde_json::to_vec(&totals).map(|text| crate::files::private_write(&dir.join(TOTALS), &text));
 }
 
 /// Reads the listing alongside the walk.
@@ -114,6 +141,8 @@ struct Line<'a> {
     c: (i64, u32),
     i: u64,
     e: &'a Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p: &'a Option<String>,
 }
 
 impl CacheWriter {
@@ -131,8 +160,8 @@ impl CacheWriter {
         parts.iter().try_for_each(|part| self.file.write_all(part)).map_err(|e| Error::io(&self.target, e))
     }
 
-    pub(super) fn add(&mut self, stamp: Stamp, entry: &Entry) -> Result<()> {
-        self.line(&Line { c: stamp.ctime, i: stamp.ino, e: entry })
+    pub(super) fn add(&mut self, stamp: &Stamp, entry: &Entry) -> Result<()> {
+        self.line(&Line { c: stamp.ctime, i: stamp.ino, e: entry, p: &stamp.pieces })
     }
 
     /// Puts it in the place of the old one.
@@ -144,10 +173,11 @@ impl CacheWriter {
 }
 
 /// What the listing keeps of a file beside its line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Stamp {
     pub(super) ctime: (i64, u32),
     pub(super) ino: u64,
+    pub(super) pieces: Option<String>,
 }
 
 /// A listing for the tests of its reader.
@@ -158,7 +188,7 @@ pub(crate) fn listing(repository: &str, paths: &[&[u8]]) -> Vec<u8> {
     let mut all = line(serde_json::to_vec(&head).unwrap());
     for path in paths {
         let entry = Entry::new(crate::manifest::Kind::File, path);
-        all.extend(line(serde_json::to_vec(&Line { c: (1, 2), i: 3, e: &entry }).unwrap()));
+        all.extend(line(serde_json::to_vec(&Line { c: (1, 2), i: 3, e: &entry, p: &None }).unwrap()));
     }
     all
 }

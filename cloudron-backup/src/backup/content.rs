@@ -9,6 +9,7 @@ use rustix::fs::{FileType, fstat};
 use sha2::{Digest, Sha256};
 
 use super::entries::Writer;
+use super::pieces::{Before, Changed, Hashes};
 use crate::chunk::ChunkId;
 use crate::chunk::cut::Cutter;
 use crate::files::meta::Meta;
@@ -62,6 +63,7 @@ impl Writer<'_> {
     }
 
     fn read_once(&mut self, file: &File, meta: &Meta) -> Result<std::io::Result<Stored>> {
+        self.pieces = None;
         let mut position = file;
         if let Err(e) = position.seek(SeekFrom::Start(0)) {
             return Ok(Err(e));
@@ -84,6 +86,10 @@ impl Writer<'_> {
         let mut cutter = Cutter::new(self.chunking);
         let mut buffer = std::mem::take(&mut self.buffer);
         let (mut hash, mut size, mut chunks, mut stretches) = (Sha256::new(), 0, VecDeque::new(), Vec::new());
+        let mut pieces = Hashes::new(meta.size, &self.namer).filter(|_| self.new.is_some() && !meta.sparse);
+        let before = self.before.as_ref().filter(|_| pieces.is_some());
+        let before = before.and_then(|(pieces, extents)| Before::new(pieces, extents, self.index));
+        let mut changed = before.map(Changed::new);
         let result = loop {
             self.stop.check()?;
             let step = match reader.next(&mut buffer) {
@@ -103,7 +109,13 @@ impl Writer<'_> {
                     hash.update(&buffer[..length]);
                     size += length as u64;
                     lengthen(&mut stretches, length as u64);
-                    cutter.push(&buffer[..length], |chunk| self.keep(chunk, &mut chunks))?;
+                    if let Some(pieces) = &mut pieces {
+                        pieces.add(&buffer[..length]);
+                    }
+                    cutter.push(&buffer[..length], |chunk| match (&pieces, &mut changed) {
+                        (Some(pieces), Some(changed)) => self.keep_changed(chunk, pieces, changed),
+                        _ => self.keep(chunk, &mut chunks),
+                    })?;
                     self.task.advance(length as u64);
                 }
             }
@@ -112,9 +124,20 @@ impl Writer<'_> {
         if let Err(e) = result {
             return Ok(Err(e));
         }
-        cutter.finish(|chunk| self.keep(chunk, &mut chunks))?;
+        if let Some(pieces) = &mut pieces {
+            pieces.close();
+        }
+        cutter.finish(|chunk| match (&pieces, &mut changed) {
+            (Some(pieces), Some(changed)) => self.keep_changed(chunk, pieces, changed),
+            _ => self.keep(chunk, &mut chunks),
+        })?;
         let sha256 = ChunkId(hash.finalize().into());
-        Ok(Ok(Stored::Large { size, sha256, extents: extents(&stretches, chunks) }))
+        self.pieces = pieces.map(|pieces| pieces.text());
+        let extents = match changed {
+            Some(changed) => self.finish_changed(changed)?,
+            None => extents(&stretches, chunks),
+        };
+        Ok(Ok(Stored::Large { size, sha256, extents }))
     }
 
     fn keep(&mut self, chunk: &[u8], chunks: &mut VecDeque<(ChunkId, u32)>) -> Result<()> {

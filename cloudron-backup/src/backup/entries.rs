@@ -72,6 +72,10 @@ pub(crate) struct Writer<'a> {
     pub(super) new: Option<CacheWriter>,
     pub(super) owners: Owners,
     pub(super) run: Run,
+    /// The file that is being read, as it was at the last backup: hashes of its pieces, and where they are.
+    pub(super) before: Option<(String, Vec<Extent>)>,
+    /// The hashes of the pieces of the file that was read last.
+    pub(super) pieces: Option<String>,
     /// The first path of each file that has several.
     pub(super) links: HashMap<(u64, u64), Vec<u8>>,
     pub(super) sent: HashSet<ChunkId>,
@@ -198,7 +202,12 @@ impl Writer<'_> {
             return self.put(entry, None, None);
         }
         let known = self.old.as_mut().and_then(|old| old.find(path));
-        if let Some(known) = known.filter(|k| self.is_unchanged(k, &meta)) {
+        let (known, changed) = match known {
+            Some(known) if self.is_unchanged(&known, &meta) => (Some(known), None),
+            other => (None, other),
+        };
+        self.before = changed.and_then(|old| Some((old.pieces?, old.entry.extents)));
+        if let Some(known) = known {
             let mut entry = self.entry(Kind::File, path, &meta);
             entry.size = meta.size;
             entry.sha256 = known.entry.sha256;
@@ -206,7 +215,8 @@ impl Writer<'_> {
             entry.extents = known.entry.extents;
             self.task.advance(meta.size);
             self.remember_name(path, &meta);
-            return self.put(entry, Some(Stamp { ctime: meta.ctime, ino: meta.ino }), None);
+            let stamp = Stamp { ctime: meta.ctime, ino: meta.ino, pieces: known.pieces };
+            return self.put(entry, Some(stamp), None);
         }
         match open(folder, name) {
             Ok(file) => self.opened(path, &file),
@@ -238,8 +248,9 @@ impl Writer<'_> {
         }
         let mut entry = self.entry(Kind::File, path, &meta);
         self.keep_xattrs(&mut entry, path, xattrs::of_file(file));
-        let stamp =
-            (steady && is_settled(meta.ctime, looked)).then_some(Stamp { ctime: meta.ctime, ino: meta.ino });
+        let pieces = self.pieces.take();
+        let stamp = Stamp { ctime: meta.ctime, ino: meta.ino, pieces };
+        let stamp = (steady && is_settled(meta.ctime, looked)).then_some(stamp);
         self.remember_name(path, &meta);
         match stored {
             Stored::Small { content, sha256 } => {
@@ -299,7 +310,7 @@ impl Writer<'_> {
             }
             self.manifest.entry(&mut entry)?;
             if let (Some(new), Some(stamp)) = (&mut self.new, stamp) {
-                new.add(stamp, &entry)?;
+                new.add(&stamp, &entry)?;
             }
         }
         self.run.waiting = waiting;

@@ -7,6 +7,7 @@ mod entries;
 pub(crate) mod feed;
 pub(crate) mod journal;
 mod pending;
+mod pieces;
 pub(crate) mod pipeline;
 mod walk;
 pub(crate) use walk::in_order;
@@ -236,7 +237,8 @@ fn write_all(
     let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
     let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
     let namer = ChunkNamer::new(chunk_key);
-    let task = context.progress.task("Backing up", Unit::Bytes, None);
+    let expected = listing.and_then(|dir| cache::expected(dir, sources));
+    let task = context.progress.task("Backing up", Unit::Bytes, expected);
 
     let target = pipeline::Target {
         store: context.store,
@@ -255,6 +257,8 @@ fn write_all(
             new,
             owners: crate::files::owners::Owners::of_this_machine(),
             run: entries::Run::default(),
+            before: None,
+            pieces: None,
             links: std::collections::HashMap::new(),
             sent: std::collections::HashSet::new(),
             counts: entries::Counts::default(),
@@ -274,7 +278,11 @@ fn write_all(
         walk::walk(sources, &excludes, &ours, &mut writer)?;
         writer.finish()
     })?;
+    task.set_total(written.counts.bytes);
     task.finish();
+    if let Some(dir) = listing {
+        cache::expect(dir, sources, written.counts.bytes);
+    }
     if let Some(journal) = journal {
         journal.remove();
     }

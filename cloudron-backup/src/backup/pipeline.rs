@@ -23,7 +23,7 @@ const PACKS_PER_INDEX: usize = 16;
 /// So many packs are on their way at a time: a store that is far away answers late.
 const UPLOADS: usize = 3;
 /// So many bytes of chunks wait to be compressed or sealed.
-const WAITING: usize = 12 << 20;
+const WAITING: usize = 8 << 20;
 /// So many chunks wait, however short they are.
 const QUEUE: usize = 256;
 

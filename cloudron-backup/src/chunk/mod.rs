@@ -23,6 +23,10 @@ impl ChunkNamer {
         Self(key)
     }
 
+    pub(crate) fn hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.0)
+    }
+
     pub(crate) fn name(&self, content: &[u8]) -> ChunkId {
         ChunkId(*blake3::keyed_hash(&self.0, content).as_bytes())
     }

@@ -23,15 +23,15 @@ use crate::parts::Parts;
 use crate::{codes, layout};
 
 /// A span is closed at this length, in bytes.
-const SPAN: u32 = 4 << 20;
+const SPAN: u32 = 3 << 20;
 /// What lies between two chunks and is not needed is fetched along when it is shorter, in bytes.
 const GAP: u32 = 64 << 10;
 /// So many bytes are fetched ahead.
-const AHEAD: usize = 24 << 20;
+const AHEAD: usize = 16 << 20;
 /// So many spans are kept by who reads them.
 const KEPT: usize = 2;
 /// So many bytes of unpacked chunks are kept by who reads them, or one chunk.
-const UNPACKED: usize = 6 << 20;
+const UNPACKED: usize = 4 << 20;
 
 /// A stretch of a pack, fetched once.
 pub(super) struct Span {
