@@ -1,49 +1,25 @@
-//! A `moto_server` of the test's own: a process on a free port, which ends with the test.
+//! Stores on a `moto_server` of the test's own.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
 use cloudron_core::Secret;
+use cloudron_testkit::moto;
 
-pub(crate) struct Moto {
-    process: Child,
-    pub(crate) endpoint: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+pub(crate) struct Moto(moto::Moto);
 
 impl Moto {
     /// A server with a bucket called `bucket`, or nothing where moto is not installed.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
-        let program = cloudron_testkit::require::tool("moto_server")?;
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &free.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moto = Self { process, endpoint: format!("http://127.0.0.1:{free}") };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", free)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(60), "moto_server does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let moto = Self(moto::Moto::start()?);
         moto.request("PUT", "/bucket", "");
         Some(moto)
     }
 
     pub(crate) fn options(&self) -> StoreOptions {
-        options(&self.endpoint)
+        options(&self.0.endpoint())
     }
 
     pub(crate) fn store(&self, url: &str) -> Arc<dyn BackupStore> {
@@ -52,31 +28,16 @@ impl Moto {
 
     /// A bucket with versions, whose new objects are locked for 30 days.
     pub(crate) fn create_locked_bucket(&self, name: &str) {
-        self.send("PUT", &format!("/{name}"), "x-amz-bucket-object-lock-enabled: true\r\n", "");
+        let locked = ["x-amz-bucket-object-lock-enabled: true"];
+        self.0.request("s3", "PUT", &format!("/{name}"), &locked, "");
         let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
             <Mode>GOVERNANCE</Mode><Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
         self.request("PUT", &format!("/{name}?object-lock"), lock);
     }
 
-    /// Sends a request as somebody else would, unsigned. Gives the answer with its head.
+    /// Sends a request as somebody else would. Gives the answer with its head.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> String {
-        self.send(method, path, "", body)
-    }
-
-    fn send(&self, method: &str, path: &str, more: &str, body: &str) -> String {
-        use std::io::{Read, Write};
-        let mut stream = TcpStream::connect(self.endpoint.strip_prefix("http://").unwrap()).unwrap();
-        let head = "Authorization: AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request\r\n";
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{head}{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-        answer
+        self.0.request("s3", method, path, &[], body)
     }
 }
 
