@@ -253,7 +253,9 @@ impl Trial<'_> {
             }
             Ok(done) => {
                 assert!(!own, "{context}: {id} is restored all the same");
-                assert_eq!(done.is_complete(), !affected, "{context}: {id}: {:?}", done.failed);
+                // A restore reads only what it needs of a pack, and may not meet what is wrong with the rest.
+                let spared = affected && done.is_complete() && kind(self.key) == Kind::Pack;
+                assert!(spared || done.is_complete() != affected, "{context}: {id}: {:?}", done.failed);
                 let failed: Vec<&Path> = done.failed.iter().map(|f| f.path.as_path()).collect();
                 let found = tree::digest(&restored).unwrap();
                 self.rest_is_right(expected, &found, &failed, context);
