@@ -60,4 +60,20 @@ cloudron_core::codes! {
     PROTOCOL = ("dns-protocol", Unavailable,
         "A name server sent an answer that cannot be understood. Try again; if it stays, something between this \
          machine and the name server changes DNS packets.");
+    /// The provider does not accept the credentials.
+    CREDENTIALS = ("dns-credentials", Denied,
+        "The DNS provider does not accept the token or key, or it lacks a permission that is needed to read and \
+         write the zone. Check that it was copied whole, has not expired, and belongs to the right account.");
+    /// The provider refused what was sent.
+    REFUSED = ("dns-refused", Failed,
+        "The DNS provider refused a change as it was sent; the message has its own words. Correct the record that \
+         the message names, then run the command again: what is right already is left alone.");
+    /// Too many requests.
+    RATE_LIMITED = ("dns-rate-limited", Unavailable,
+        "The account has made more requests than the DNS provider allows in a time. What was sent was not carried \
+         out. Wait some minutes, then run the command again: what is right already is left alone.");
+    /// The provider cannot serve.
+    PROVIDER_DOWN = ("dns-provider-down", Unavailable,
+        "The DNS provider could not be reached, answered that it cannot serve now, or gave an answer that cannot \
+         be understood. Try again later: the zone is read anew, so that nothing is written twice.");
 }

@@ -14,8 +14,8 @@
 //!
 //! - What is planned and written is the [record set](RecordSet), never the single record.
 //! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
-//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `wildcard` (feature `wildcard`) for
-//!   every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
+//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean` (feature
+//!   `digitalocean`) for that host, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
@@ -25,6 +25,8 @@ pub mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod data;
+#[cfg(feature = "digitalocean")]
+pub mod digitalocean;
 pub mod instructions;
 pub mod intent;
 pub mod machine;
@@ -38,6 +40,8 @@ pub mod provider;
 pub mod record_set;
 pub mod record_type;
 pub mod spf;
+#[cfg(feature = "digitalocean")]
+pub mod transport;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;
 pub mod zone;

@@ -5,13 +5,26 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-#[test]
-fn the_default_features_need_at_most_55_crates() {
+fn crates(features: &str) -> BTreeSet<String> {
     let mut tree = Command::new(env!("CARGO"));
     tree.args(["tree", "-p", "cloudron-dns", "-e", "normal", "--prefix", "none", "--no-dedupe", "--offline"]);
+    tree.args(["--features", features]);
     let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let crates: BTreeSet<&str> = text.lines().filter(|l| !l.is_empty()).collect();
+    text.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_default_features_need_at_most_55_crates() {
+    let crates = crates("default");
     assert!((10..=55).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
+}
+
+#[test]
+fn digitalocean_needs_at_most_85_crates_and_one_tls_stack() {
+    let crates = crates("digitalocean");
+    assert!((10..=85).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
+    let other = |name: &&String| ["openssl ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
+    assert_eq!(crates.iter().find(other), None);
 }

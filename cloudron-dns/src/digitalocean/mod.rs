@@ -1,0 +1,249 @@
+//! DigitalOcean's DNS: <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domains>.
+//!
+//! The interface takes one record at a time and knows no precondition: a plan that fails midway is half applied, and
+//! the next run finishes it. Records are changed in place where that is possible, added before others are deleted,
+//! and a record is never made again before the zone was searched for it.
+
+mod client;
+mod convert;
+mod steps;
+mod types;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::http::HttpTransport;
+use cloudron_core::{Clock, Domain, RetryPolicy, Secret, SystemClock};
+
+use self::client::{Client, Failure};
+use self::convert::Records;
+use self::steps::{Step, steps};
+use self::types::Listed;
+use crate::transport::HyperTransport;
+use crate::{
+    Applied, ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Error, Name, Observed, Receipt,
+    Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
+};
+
+/// How long what was read while looking for a zone is good for reading it.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The zones of a DigitalOcean account.
+///
+/// ```no_run
+/// # async fn f(token: cloudron_core::Secret) -> cloudron_dns::Result<()> {
+/// use cloudron_dns::digitalocean::DigitalOcean;
+/// use cloudron_dns::{Name, find_zone};
+///
+/// let provider = DigitalOcean::new(token)?;
+/// let zone = find_zone(&provider, &Name::parse("my.example.com")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct DigitalOcean {
+    client: Client,
+    /// What the search for a zone has read of it, for the reading that follows.
+    found: Mutex<Option<Found>>,
+}
+
+struct Found {
+    zone: String,
+    at: Duration,
+    records: Vec<Listed>,
+}
+
+/// The state of a zone that changes are made from.
+struct State {
+    zone: String,
+    sets: Vec<Observed>,
+    records: Records,
+    ids: BTreeSet<u64>,
+}
+
+impl DigitalOcean {
+    /// The account that a token is for, over an HTTP client of its own.
+    ///
+    /// # Errors
+    /// As [`HyperTransport::new`].
+    pub fn new(token: Secret) -> Result<Self> {
+        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+    }
+
+    /// The account that a token is for, over any HTTP client.
+    pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
+        let client = Client {
+            transport,
+            clock: Arc::new(SystemClock),
+            policy: RetryPolicy::default(),
+            endpoint: "https://api.digitalocean.com".into(),
+            token,
+        };
+        Self { client, found: Mutex::default() }
+    }
+
+    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    pub fn at(mut self, endpoint: &str) -> Result<Self> {
+        let wrong = |why: &str| {
+            Err(Error::new(&cloudron_core::codes::USAGE, format!("the endpoint of DigitalOcean: {why}")))
+        };
+        let Ok(uri) = endpoint.parse::<http::Uri>() else { return wrong("it is not an address") };
+        let Some(host) = uri.host() else { return wrong("it names no host") };
+        let loopback = |host: &str| host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let local = host == "localhost" || loopback(host.trim_matches(['[', ']']));
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if local => {}
+            _ => return wrong("it begins with https://"),
+        }
+        if uri.query().is_some() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+            return wrong("it has neither a user name nor a query");
+        }
+        self.client.endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(self)
+    }
+
+    /// The same provider with another clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.client.clock = clock;
+        self
+    }
+
+    /// The same provider with another patience for each request.
+    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
+        self.client.policy = policy;
+        self
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, Option<Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The zone of a registered domain, by reading it. No other zone can enclose that name.
+    async fn zone_named(&self, domain: &Name) -> Result<Option<Zone>> {
+        let zone = domain.without_dot();
+        let Some(records) = self.client.records(zone).await? else { return Ok(None) };
+        let at = self.client.clock.monotonic();
+        *self.found() = Some(Found { zone: zone.to_owned(), at, records });
+        Ok(Some(Zone::new(zone, domain.clone())))
+    }
+
+    async fn state(&self, zone: &Zone) -> Result<Arc<State>> {
+        let found = self.found().take().filter(|found| {
+            let age = self.client.clock.monotonic().saturating_sub(found.at);
+            found.zone == zone.id && age < FRESH
+        });
+        let listed = match found {
+            Some(found) => found.records,
+            None => self.client.records(&zone.id).await?.ok_or_else(|| {
+                let message = format!("DigitalOcean has no domain {} in this account", zone.id);
+                Error::new(&codes::ZONE_NOT_FOUND, message)
+            })?,
+        };
+        let (sets, records) = convert::sets(&zone.apex, &listed)?;
+        let ids = listed.iter().map(|record| record.id).collect();
+        Ok(Arc::new(State { zone: zone.id.clone(), sets, records, ids }))
+    }
+
+    async fn make(&self, zone: &Zone, step: &Step, ids: &mut BTreeSet<u64>) -> Result<(), Failure> {
+        match step {
+            Step::Update(id, fields) => match self.client.update(&zone.id, *id, fields).await {
+                Err(failure) if failure.status == Some(http::StatusCode::NOT_FOUND) => {
+                    let message = format!("{} {}: the record is gone", fields.name, fields.rtype);
+                    Err(Error::new(&codes::STALE, message).with_source(failure.error).into())
+                }
+                done => done,
+            },
+            Step::Create(fields) => {
+                let wanted = |listed: &Listed| convert::same(&zone.apex, listed, fields);
+                ids.insert(self.client.create(&zone.id, fields, ids, wanted).await?);
+                Ok(())
+            }
+            Step::Delete(id) => self.client.delete(&zone.id, *id).await,
+        }
+    }
+}
+
+/// Nothing of the token.
+impl fmt::Debug for DigitalOcean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DigitalOcean").field("endpoint", &self.client.endpoint).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl DnsProvider for DigitalOcean {
+    fn id(&self) -> &str {
+        "digitalocean"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new(Atomicity::Record);
+        capabilities.types = Some(convert::TYPES.to_vec());
+        capabilities.min_ttl = Ttl::new(30).unwrap_or_default();
+        capabilities.max_txt = 504;
+        capabilities
+    }
+
+    /// The zones of the account. For a domain as it is registered, that zone alone is asked for, and what is
+    /// answered serves the reading that follows within 5 seconds: one request instead of two.
+    async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
+        let registered = near.filter(|name| {
+            let text = name.without_dot();
+            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
+        });
+        if let Some(domain) = registered
+            && let Some(zone) = self.zone_named(domain).await?
+        {
+            return Ok(vec![zone]);
+        }
+        let domains = self.client.domains().await?;
+        domains.iter().map(|domain| Ok(Zone::new(domain.clone(), Name::parse(domain)?))).collect()
+    }
+
+    /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let state = self.state(zone).await?;
+        let complete = matches!(scope, Scope::Zone);
+        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), complete).with_handle(state))
+    }
+
+    /// Nothing is sent unless every change fits what was read and can be held.
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
+        let state = match given.filter(|state| state.zone == batch.zone.id) {
+            Some(state) => state,
+            None => self.state(batch.zone).await?,
+        };
+        *self.found() = None;
+        let plan = |change| steps(&batch.zone.apex, &state.sets, &state.records, change);
+        let planned: Vec<Vec<Step>> = batch.changes.iter().map(plan).collect::<Result<_>>()?;
+        let (mut ids, mut applied) = (state.ids.clone(), Vec::new());
+        for (change, steps) in batch.changes.iter().zip(&planned) {
+            for (number, step) in steps.iter().enumerate() {
+                if let Err(failure) = self.make(batch.zone, step, &mut ids).await {
+                    let error = failure.error.while_doing(change.key().to_string());
+                    let applied = match (failure.unknown || number > 0, applied.is_empty()) {
+                        // A set may be half written.
+                        (true, _) => Applied::Unknown,
+                        (false, true) => Applied::Nothing,
+                        (false, false) => Applied::Some(applied),
+                    };
+                    return Err(ApplyFailure { error, applied });
+                }
+            }
+            applied.push(change.key().clone());
+        }
+        Ok(Receipt::new(applied))
+    }
+
+    /// DigitalOcean does not say.
+    async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
+        Ok(SyncStatus::NotReported)
+    }
+}

@@ -1,0 +1,136 @@
+//! From a change of a set to requests for its records.
+
+use super::convert::{Known, Records, fields};
+use super::types::Fields;
+use crate::{Change, Error, Name, Observed, RecordData, RecordKey, RecordSet, Result, codes};
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A record becomes another one in place.
+    Update(u64, Fields),
+    /// A new record.
+    Create(Fields),
+    /// A record goes.
+    Delete(u64),
+}
+
+/// The requests that make a change, in an order that leaves a name with an answer at every moment: changes in
+/// place, additions, times to live, deletions. Records that stay are not touched.
+///
+/// # Errors
+/// `dns-stale` when the set is not what the change was made for, `dns-unsupported`.
+pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &Change) -> Result<Vec<Step>> {
+    let key = change.key();
+    let there = sets.iter().find(|set| set.key() == key);
+    let opaque = there.is_some_and(|set| set.plain().is_none());
+    if opaque || there.and_then(Observed::plain) != change.before() {
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
+    }
+    let known = records.get(key).map_or(&[][..], Vec::as_slice);
+    let Some(new) = change.after() else {
+        forbid_protected(apex, key, known)?;
+        return Ok(known.iter().map(|k| Step::Delete(k.id)).collect());
+    };
+    replace(apex, known, new)
+}
+
+/// That what is deleted could have been written here.
+fn forbid_protected(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<()> {
+    let top = key.name == *apex && key.rtype == crate::RecordType::NS;
+    if top || known.is_empty() {
+        let message = format!("{key} at DigitalOcean: it cannot be deleted");
+        return Err(Error::new(&codes::UNSUPPORTED, message));
+    }
+    Ok(())
+}
+
+fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Vec<Step>> {
+    let send = |value: &RecordData| fields(apex, new.key(), value, new.ttl());
+    let ttl = new.ttl().seconds();
+    let mut free: Vec<&Known> = known.iter().collect();
+    let (mut missing, mut slow) = (Vec::new(), Vec::new());
+    for value in new.values() {
+        // Also for a value that stays: its set must be one that can be written.
+        let wanted = send(value)?;
+        match free.iter().position(|k| k.value == *value) {
+            Some(at) => {
+                let kept = free.remove(at);
+                if kept.ttl != ttl {
+                    slow.push(Step::Update(kept.id, wanted));
+                }
+            }
+            None => missing.push(wanted),
+        }
+    }
+    let in_place = free.len().min(missing.len());
+    let surplus = free.split_off(in_place);
+    let added = missing.split_off(in_place);
+    let updates = free.iter().zip(missing).map(|(old, new)| Step::Update(old.id, new));
+    let deletions = surplus.iter().map(|old| Step::Delete(old.id));
+    Ok(updates.chain(added.into_iter().map(Step::Create)).chain(slow).chain(deletions).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RecordType, Ttl};
+
+    fn set(ttl: u32, values: &[&str]) -> RecordSet {
+        let name = Name::parse("my.example.com").unwrap();
+        RecordSet::parse(name, Ttl::new(ttl).unwrap(), RecordType::A, values.iter().copied()).unwrap()
+    }
+
+    /// The steps from records with these ids to a set: `=` in place, `+` new, `-` gone.
+    fn to(ttl: u32, old: &[(u64, &str)], new: Option<RecordSet>) -> Vec<String> {
+        let apex = Name::parse("example.com").unwrap();
+        let texts: Vec<&str> = old.iter().map(|(_, text)| *text).collect();
+        let known = old.iter().map(|(id, text)| Known {
+            id: *id,
+            value: RecordData::parse(RecordType::A, text).unwrap(),
+            ttl,
+        });
+        let before = set(ttl, &texts);
+        let records = Records::from([(before.key().clone(), known.collect())]);
+        let change = match new {
+            Some(new) => Change::Replace { old: before.clone(), new },
+            None => Change::Delete(before.clone()),
+        };
+        let steps = steps(&apex, &[Observed::Plain(before)], &records, &change).unwrap();
+        steps
+            .iter()
+            .map(|step| match step {
+                Step::Update(id, f) => format!("={id} {} {}", f.data, f.ttl),
+                Step::Create(f) => format!("+ {}", f.data),
+                Step::Delete(id) => format!("-{id}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_change_of_address_is_one_update_in_place() {
+        assert_eq!(to(60, &[(7, "192.0.2.1")], Some(set(60, &["192.0.2.2"]))), ["=7 192.0.2.2 60"]);
+    }
+
+    #[test]
+    fn a_set_that_grows_keeps_what_it_has_and_one_that_shrinks_deletes_last() {
+        assert_eq!(to(60, &[(7, "192.0.2.1")], Some(set(60, &["192.0.2.1", "192.0.2.2"]))), ["+ 192.0.2.2"]);
+        let two = [(7, "192.0.2.1"), (8, "192.0.2.2")];
+        assert_eq!(to(60, &two, Some(set(60, &["192.0.2.3"]))), ["=7 192.0.2.3 60", "-8"]);
+    }
+
+    #[test]
+    fn a_time_to_live_is_changed_on_every_record() {
+        let two = [(7, "192.0.2.1"), (8, "192.0.2.2")];
+        let slow = Some(set(3600, &["192.0.2.1", "192.0.2.2"]));
+        assert_eq!(to(60, &two, slow), ["=7 192.0.2.1 3600", "=8 192.0.2.2 3600"]);
+    }
+
+    #[test]
+    fn all_records_of_a_set_are_deleted_equal_ones_too() {
+        assert_eq!(to(60, &[(7, "192.0.2.1"), (8, "192.0.2.1")], None), ["-7", "-8"]);
+        let kept = Some(set(90, &["192.0.2.1"]));
+        assert_eq!(to(60, &[(7, "192.0.2.1"), (8, "192.0.2.1")], kept), ["=7 192.0.2.1 90", "-8"]);
+    }
+}
