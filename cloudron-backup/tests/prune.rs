@@ -493,3 +493,47 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
     let position = |call: &str| in_sweep.iter().rposition(|c| *c == call).unwrap();
     assert!(position("delete packs/") < position("delete condemned/"));
 }
+
+async fn copy_of(store: &Arc<dyn BackupStore>) -> Arc<dyn BackupStore> {
+    let copy = cloudron_backup::MemoryStore::new();
+    for object in store.list("").await.unwrap() {
+        copy.put(&object.key, &store.get(&object.key).await.unwrap()).await.unwrap();
+    }
+    Arc::new(copy)
+}
+
+#[tokio::test]
+async fn a_prune_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_it() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let (request, progress, cancel) = (keep_last(1, Duration::ZERO), Progress::none(), Cancel::new());
+    let mut calls = 0;
+    loop {
+        let store = copy_of(&f.store).await;
+        // One call more opens the repository.
+        let failing = common::Failing::after(&store, calls + 1, &cloudron_core::codes::IO);
+        let broken = Repository::open(failing).await.unwrap();
+        let cut_off = broken.prune(&f.identity, &request, &progress, &cancel).await.is_err();
+        let repo = Repository::open(store.clone()).await.unwrap();
+        let verify = async || {
+            let report = repo.verify(VerifyDepth::Full, Some(&f.identity), &progress, &cancel).await.unwrap();
+            assert!(report.is_good(), "cut off at call {calls}: {:?}", report.problems);
+        };
+        verify().await;
+        if !cut_off {
+            break;
+        }
+        // The lock of the one that died counts for half an hour.
+        for lock in store.list("locks/").await.unwrap() {
+            store.delete(&lock.key).await.unwrap();
+        }
+        let _ = repo.prune(&f.identity, &request, &progress, &cancel).await.unwrap();
+        verify().await;
+        let packs: u64 = store.list("packs/").await.unwrap().iter().map(|o| o.size).sum();
+        assert!(packs < 550_000, "cut off at call {calls}: {packs} bytes are left of 500000");
+        assert_eq!(repo.snapshots().await.unwrap().summaries.len(), 1);
+        calls += 1;
+        assert!(calls < 300, "a prune never came to an end");
+    }
+    assert!(calls > 30, "only {calls} calls were cut off");
+}
