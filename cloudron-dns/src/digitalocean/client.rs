@@ -99,7 +99,7 @@ impl Client {
         key: &impl Fn(&T) -> K,
     ) -> Result<Option<Vec<T>>, Failure> {
         let (mut entries, mut number) = (Vec::new(), 1);
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut before) = (BTreeSet::new(), None);
         loop {
             let url = match number {
                 1 => format!("{path}?per_page={PER_PAGE}"),
@@ -112,10 +112,13 @@ impl Client {
             let found = take(page).ok_or_else(|| garbled(path))?;
             // The address of the next page is not followed: it could name another host, which would get the token.
             let empty = found.is_empty();
+            // One that went from an earlier page draws another one off the next page, which the sum does not show.
+            let shifted = number > 1 && total != before;
+            before = total;
             let doubled = found.iter().any(|entry| !seen.insert(key(entry)));
             entries.extend(found);
             match more {
-                _ if doubled || (more && empty) => return Ok(None),
+                _ if shifted || doubled || (more && empty) => return Ok(None),
                 true => number += 1,
                 false => return Ok(total.is_none_or(|total| total == entries.len()).then_some(entries)),
             }

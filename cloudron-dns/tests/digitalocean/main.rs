@@ -145,6 +145,9 @@ async fn a_zone_that_shrinks_while_its_pages_are_read_is_read_again() {
     model.lock().shifts = 1;
     let snapshot = provider(&model).read(&zone(), Scope::Zone).await.unwrap();
     assert_eq!(snapshot.sets.len(), 299 + 2);
+    let there = |n: usize| snapshot.at(&name(&format!("n{n}.example.com"))).count();
+    assert!(there(0) == 0 && (1..300).all(|n| there(n) == 1));
+    assert_eq!(model.requests().len(), 4);
 }
 
 #[tokio::test]
