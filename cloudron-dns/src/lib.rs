@@ -39,6 +39,8 @@ pub mod propagation;
 pub mod provider;
 pub mod record_set;
 pub mod record_type;
+#[cfg(feature = "route53")]
+pub mod route53;
 pub mod spf;
 #[cfg(feature = "digitalocean")]
 pub mod transport;

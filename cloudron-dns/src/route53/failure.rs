@@ -1,0 +1,160 @@
+//! What an answer other than success means.
+
+use aws_sdk_route53::config::http::HttpResponse;
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::operation::RequestId;
+use cloudron_core::{Code, Error};
+
+use crate::{Applied, ApplyFailure, codes};
+
+/// A request that failed, as seen by what decides what to do about it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failure {
+    /// The service's name for what is wrong, such as `InvalidChangeBatch`. Empty without one.
+    pub(super) code: String,
+    /// The service's own words.
+    pub(super) message: String,
+    request_id: Option<String>,
+    /// Whether it may work when asked again.
+    pub(super) is_passing: bool,
+    /// Whether it is open whether the request was carried out.
+    pub(super) may_be_done: bool,
+}
+
+/// Refusals for the number of requests. All come with status 400, so that only the name tells.
+const THROTTLED: [&str; 4] =
+    ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"];
+
+/// An earlier change of the same zone is still being taken in (ChangeResourceRecordSets, errors).
+const BUSY: &str = "PriorRequestNotComplete";
+
+/// Refusals of the one who asks.
+const DENIED: [&str; 10] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+impl Failure {
+    pub(super) fn new<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+        let mut failure = Self::default();
+        match error {
+            SdkError::ServiceError(e) => {
+                let meta = e.err().meta();
+                failure.code = meta.code().unwrap_or_default().to_owned();
+                failure.message = meta.message().unwrap_or_default().to_owned();
+                failure.request_id = meta.request_id().map(str::to_owned);
+                let server = e.raw().status().as_u16() >= 500;
+                failure.is_passing = server || failure.is_throttled() || failure.code == BUSY;
+                failure.may_be_done = server;
+                let body = e.raw().body().bytes().unwrap_or_default();
+                if failure.code.is_empty() && !failure.read_batch(&String::from_utf8_lossy(body)) {
+                    failure.message = format!("the answer has status {}", e.raw().status().as_u16());
+                }
+            }
+            SdkError::ConstructionFailure(_) => failure.message = "the request could not be made".to_owned(),
+            SdkError::DispatchFailure(e) => {
+                failure.is_passing = !e.is_user();
+                failure.may_be_done = true;
+                failure.message = e.as_connector_error().map_or_else(String::new, |e| chain(e));
+            }
+            SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
+            _ => failure.lost("the answer was cut or makes no sense"),
+        }
+        failure
+    }
+
+    /// Reads the one answer that the SDK does not: a refused batch has its own element (InvalidChangeBatch in the
+    /// API reference) where other errors have `ErrorResponse`. Whether it is one.
+    fn read_batch(&mut self, body: &str) -> bool {
+        if !body.contains("<InvalidChangeBatch") {
+            return false;
+        }
+        let messages = body.split("<Message>").skip(1).filter_map(|rest| rest.split("</Message>").next());
+        let text = messages.collect::<Vec<_>>().join(" ");
+        let text = text.replace("&quot;", "\"").replace("&apos;", "'").replace("&#39;", "'");
+        self.message = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        self.code = "InvalidChangeBatch".to_owned();
+        true
+    }
+
+    fn lost(&mut self, message: &str) {
+        self.message = message.to_owned();
+        (self.is_passing, self.may_be_done) = (true, true);
+    }
+
+    fn is_throttled(&self) -> bool {
+        THROTTLED.contains(&self.code.as_str())
+    }
+
+    /// Whether the one who asks may not.
+    pub(super) fn is_denied(&self) -> bool {
+        DENIED.contains(&self.code.as_str())
+    }
+
+    fn our_code(&self) -> &'static Code {
+        // Of a batch, the words alone tell a zone that changed from a record that is wrong.
+        let says = |text: &str| self.message.contains(text);
+        match self.code.as_str() {
+            "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
+            "InvalidChangeBatch" | "InvalidInput" => {
+                if says("conflicting RRSet") {
+                    &codes::CONFLICT
+                } else if says("already exists") || says("not found") || says("do not match") {
+                    &codes::STALE
+                } else {
+                    &codes::REFUSED
+                }
+            }
+            BUSY => &codes::PROVIDER_DOWN,
+            _ if self.is_throttled() => &codes::RATE_LIMITED,
+            _ if self.is_denied() => &codes::CREDENTIALS,
+            _ if self.is_passing => &codes::PROVIDER_DOWN,
+            _ => &codes::REFUSED,
+        }
+    }
+
+    /// The error that the caller gets. `action` is the permission that the request needs.
+    pub(super) fn error(&self, action: &str) -> Error {
+        let text = match (self.code.as_str(), self.message.as_str()) {
+            ("", message) => format!("{action}: {message}"),
+            (code, "") => format!("{action}: {code}"),
+            (code, message) => format!("{action}: {code}: {message}"),
+        };
+        let mut error = Error::new(self.our_code(), text);
+        if self.is_denied() {
+            error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
+        }
+        match &self.request_id {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
+    }
+
+    /// The failure of a batch, which is applied whole or not at all.
+    pub(super) fn of_batch(&self, action: &str) -> ApplyFailure {
+        let applied = if self.may_be_done { Applied::Unknown } else { Applied::Nothing };
+        ApplyFailure { error: self.error(action), applied }
+    }
+}
+
+/// An error and its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
+}
