@@ -80,8 +80,8 @@ async fn a_backup_onto_a_full_or_broken_disk_fails_with_the_reason_or_is_whole()
         let (error, codes) = ERRORS[world.rng.below(ERRORS.len() as u64) as usize];
         let reach = [4, 12, 60][world.rng.below(3) as usize];
         let first = 1 + world.rng.below(reach);
-        // Once, or from then on.
-        let more = if world.rng.below(3) == 0 { "+" } else { "" };
+        // Once, or from then on; an interrupted call is made again, by the standard library without end.
+        let more = if world.rng.below(3) == 0 && error != "error=EINTR" { "+" } else { "" };
         let fault = format!("{calls}:{error}:when={first}{more}");
         world.change();
         let spec = world.backup_spec(None);
@@ -156,7 +156,10 @@ async fn a_restore_onto_a_full_or_broken_disk_claims_nothing_false() {
             Some(o) if o.is_ok() => {
                 let found = tree::compare(&world.made[&id], &tree::digest(&restored).unwrap());
                 assert_eq!(found, Vec::<String>::new(), "{fault}: a false success");
-                assert!(calls != "syncfs", "{fault}: what may not be on disk is said to be restored");
+                assert!(
+                    (calls, first) != ("syncfs", 1),
+                    "{fault}: what may not be on disk is said to be restored"
+                );
             }
             _ => assert_eq!(differences, Vec::<String>::new(), "{fault}: half a file"),
         }
