@@ -105,6 +105,27 @@ async fn a_whole_restore_reads_every_pack_once_in_few_requests() {
 }
 
 #[tokio::test]
+async fn many_small_files_are_read_once_also_when_some_of_them_changed() {
+    let (f, store) = fixture().await;
+    for i in 0..1500u32 {
+        f.write(&format!("{:02}/{i}", i % 50), noise(9_000, (i % 256) as u8).repeat(1 + i as usize % 2));
+    }
+    // A file counts as settled two seconds after its last change.
+    tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
+    f.backup().await;
+    for i in (0..1500u32).step_by(40) {
+        f.write(&format!("{:02}/{i}", i % 50), noise(9_500, (i % 251) as u8));
+    }
+    let id = f.backup().await.id;
+    let stored: u64 = store.list("packs/").await.unwrap().iter().map(|o| o.size).sum();
+    store.take();
+    f.assert_restores(&id, "out").await;
+    let (requests, bytes) = store.take();
+    assert!(bytes < stored + stored / 4, "{bytes} bytes read of {stored}");
+    assert!(requests < 30, "{requests} requests for {stored} bytes");
+}
+
+#[tokio::test]
 async fn content_that_lies_scattered_over_many_packs_is_read_in_parts() {
     let (f, store) = fixture().await;
     for i in 0..8 {

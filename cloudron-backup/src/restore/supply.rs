@@ -30,6 +30,8 @@ const GAP: u32 = 64 << 10;
 const AHEAD: usize = 16 << 20;
 /// So many spans are kept by who reads them.
 const KEPT: usize = 2;
+/// So many spans are kept for the batches that follow.
+const RECENT: usize = 3;
 /// So many bytes of unpacked chunks are kept by who reads them, or one chunk.
 const UNPACKED: usize = 4 << 20;
 
@@ -89,7 +91,14 @@ impl<'a> Source<'a> {
     /// Who announces what is needed, and the queue from which [`fetch_all`](Self::fetch_all) takes it.
     pub(super) fn supply(&self) -> (Supply<'_>, Mutex<SpanQueue>) {
         let (queue, spans) = channel();
-        let supply = Supply { source: self, queue, output: channel().0, open: None, kept: VecDeque::new() };
+        let supply = Supply {
+            source: self,
+            queue,
+            output: channel().0,
+            open: None,
+            kept: VecDeque::new(),
+            recent: VecDeque::new(),
+        };
         (supply, Mutex::new(spans))
     }
 
@@ -138,6 +147,8 @@ pub(super) struct Supply<'s> {
     open: Option<(u32, Range<u32>)>,
     /// What the reader of this batch has at this point, beside the open one.
     kept: VecDeque<(u32, Range<u32>)>,
+    /// What was announced last, in whatever batch: the next one may need it as well. The newest first.
+    recent: VecDeque<Arc<Span>>,
 }
 
 impl Supply<'_> {
@@ -156,10 +167,14 @@ impl Supply<'_> {
             // What is in no index is found out by who asks for it.
             let Some(at) = self.source.index.get(chunk) else { continue };
             let part = at.offset..at.offset.saturating_add(at.length);
-            if !self.has(at.pack, &part) && !self.extend(at.pack, &part) {
-                self.close();
-                self.kept.truncate(KEPT - 1);
-                self.open = Some((at.pack, part));
+            if self.has(at.pack, &part) || self.extend(at.pack, &part) {
+                continue;
+            }
+            self.close();
+            self.kept.truncate(KEPT - 1);
+            match self.recent.iter().position(|span| span.frame(&at).is_some()) {
+                Some(n) => self.again(n),
+                None => self.open = Some((at.pack, part)),
             }
         }
     }
@@ -195,9 +210,18 @@ impl Supply<'_> {
         let (content, received) = (OnceLock::new(), AtomicBool::new(false));
         let span = Arc::new(Span { pack, part, content, received, room });
         // Who would read it may have stopped. Then it is not fetched either.
-        if self.output.send(span.clone()).is_ok() {
-            let _ = self.queue.send(span);
+        if self.output.send(span.clone()).is_ok() && self.queue.send(span.clone()).is_ok() {
+            self.recent.truncate(RECENT - 1);
+            self.recent.push_front(span);
         }
+    }
+
+    /// Hands out a span that is or was fetched for others.
+    fn again(&mut self, n: usize) {
+        let Some(span) = self.recent.remove(n) else { return };
+        self.kept.push_front((span.pack, span.part.clone()));
+        let _ = self.output.send(span.clone());
+        self.recent.push_front(span);
     }
 }
 

@@ -13,6 +13,7 @@ use super::place::Places;
 use super::supply::{Feed, Source, Span, Supply};
 use super::tree::Tree;
 use crate::bridge::Stop;
+use crate::chunk::ChunkId;
 use crate::files::owners::Owners;
 use crate::manifest::{Entry, Extent, Kind};
 use crate::repository::{Failure, RestoreReport, RestoreRequest};
@@ -20,9 +21,11 @@ use crate::repository::{Failure, RestoreReport, RestoreRequest};
 /// So many texts are kept in a report.
 const KEPT: usize = 100;
 
-/// A batch is closed at so many entries, or so many bytes.
-const ENTRIES: usize = 64;
-const BYTES: u64 = 2 << 20;
+/// From so many bytes on, a batch is closed where the next file is in another chunk.
+const BYTES: u64 = 1 << 20;
+/// At the latest, it is closed at so many bytes, or entries.
+const MOST_BYTES: u64 = 8 << 20;
+const ENTRIES: usize = 1024;
 /// So many batches wait at most.
 const BATCHES: usize = 2;
 /// So many threads fetch content. A store that is far away answers late.
@@ -118,7 +121,7 @@ impl Work<'_> {
     }
 
     fn distribute(&self, queue: &SyncSender<Batch>, supply: &mut Supply<'_>) -> Result<bool> {
-        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, None);
         let mut tree = Tree::new(self.places, true);
         let mut has_links = false;
         let mut entries = self.backup.entries()?;
@@ -138,14 +141,17 @@ impl Work<'_> {
                     self.note(&path, made.map(|()| Placed::default()))?;
                 }
                 _ => {
+                    let goes_on = first_chunk(&entry).is_none_or(|chunk| Some(chunk) == last);
+                    let enough = if goes_on { MOST_BYTES } else { BYTES };
+                    if waiting.len() >= ENTRIES || bytes >= enough {
+                        bytes = 0;
+                        if !self.hand_out(std::mem::take(&mut waiting), queue, supply) {
+                            return Ok(false);
+                        }
+                    }
                     bytes += entry.size;
+                    last = last_chunk(&entry).or(last);
                     waiting.push((path, entry));
-                }
-            }
-            if waiting.len() >= ENTRIES || bytes >= BYTES {
-                bytes = 0;
-                if !self.hand_out(std::mem::take(&mut waiting), queue, supply) {
-                    return Ok(false);
                 }
             }
         }
@@ -311,6 +317,21 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+fn chunk_of(extent: &Extent) -> Option<ChunkId> {
+    match extent {
+        Extent::Data { chunk, .. } => Some(*chunk),
+        Extent::Hole(_) => None,
+    }
+}
+
+fn first_chunk(entry: &Entry) -> Option<ChunkId> {
+    entry.extents.iter().find_map(chunk_of)
+}
+
+fn last_chunk(entry: &Entry) -> Option<ChunkId> {
+    entry.extents.iter().rev().find_map(chunk_of)
 }
 
 /// Whether an error stops the whole restore: it would meet every file, or somebody asked for it.
