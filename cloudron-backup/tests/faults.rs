@@ -51,7 +51,7 @@ async fn cut_off_after(calls: u64) -> bool {
         assert_eq!(listed.len(), 2);
         return false;
     }
-    assert_eq!(listed, [first.clone()], "a backup that failed at call {calls} is not listed");
+    assert_eq!(listed, std::slice::from_ref(&first), "a backup that failed at call {calls} is not listed");
     assert!(verify(&f, VerifyDepth::Full).await.is_good(), "after a failure at call {calls}");
     let last = f.backup().await.id;
     f.assert_restores(&last, "out").await;
