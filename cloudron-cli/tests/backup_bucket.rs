@@ -5,10 +5,8 @@ mod common;
 use std::process::Command;
 
 use cloudron_testkit::moto::Moto;
-use common::{Home, Run};
+use common::{FAST_KEY, Home, Run};
 
-/// Of the form of generated ones, which is fast to use.
-const BACKUP_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
 const SECRET: &str = "canary-secret-access-key";
 
 /// A home, and a service with a bucket called `bucket`.
@@ -16,7 +14,7 @@ fn prepared() -> Option<(Home, Moto)> {
     let moto = Moto::start()?;
     moto.request("s3", "PUT", "/bucket", &[], "");
     let home = Home::new();
-    std::fs::write(home.path("key"), BACKUP_KEY).unwrap();
+    std::fs::write(home.path("key"), FAST_KEY).unwrap();
     std::fs::create_dir(home.path("files")).unwrap();
     std::fs::write(home.path("files/note"), "remember").unwrap();
     Some((home, moto))

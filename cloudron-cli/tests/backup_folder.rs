@@ -5,15 +5,12 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 
 use cloudron_testkit::tree;
-use common::Home;
-
-/// A key of the form of generated ones, which is fast to use. No output may hold it.
-const BACKUP_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
+use common::{FAST_KEY, Home};
 
 /// A home with a folder of files and an empty repository in `store`.
 fn prepared() -> Home {
     let home = Home::new();
-    std::fs::write(home.path("key"), BACKUP_KEY).unwrap();
+    std::fs::write(home.path("key"), FAST_KEY).unwrap();
     tree::generate(&home.path("files"), 1, 200_000).unwrap();
     home.ok(&["backup", "init", "--store", "store", "--backup-key", "file:key"]);
     home
@@ -187,7 +184,7 @@ fn the_backup_key_is_nowhere_on_disk_or_in_what_is_printed() {
     std::fs::write(home.path("files/plain"), "canary of a file 51f0").unwrap();
     let made = home.run(&["-vv", "backup", "create", "files", "--store", "store"]);
     assert_eq!(made.code, 0, "{}", made.stderr);
-    assert!(!made.stderr.contains(BACKUP_KEY));
+    assert!(!made.stderr.contains(FAST_KEY));
     for folder in ["store", ".local", ".cache"] {
         for file in walk(&home.path(folder)) {
             // These explain what such a key looks like.
@@ -195,7 +192,7 @@ fn the_backup_key_is_nowhere_on_disk_or_in_what_is_printed() {
                 continue;
             }
             let content = std::fs::read(&file).unwrap();
-            for canary in [BACKUP_KEY, "canary of a file 51f0", "AGE-SECRET-KEY-1"] {
+            for canary in [FAST_KEY, "canary of a file 51f0", "AGE-SECRET-KEY-1"] {
                 let found = content.windows(canary.len()).any(|w| w == canary.as_bytes());
                 // The keys for writing hold the identity that opens the index, and no other.
                 let expected = canary.starts_with("AGE") && file.parent().unwrap().ends_with("writers");

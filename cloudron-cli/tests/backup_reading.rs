@@ -2,17 +2,15 @@
 
 mod common;
 
-use common::Home;
+use common::{FAST_KEY, Home};
 
-/// Of the form of generated ones, which is fast to use.
-const BACKUP_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
 const SECOND_KEY: &str = "second0key1q2v9x4m7z8w5r3t6y0p2c4b6n8d1f";
 const KEY: [&str; 4] = ["--store", "store", "--backup-key", "file:key"];
 
 /// A home with two backups of a folder, the second with changes.
 fn prepared() -> (Home, String) {
     let home = Home::new();
-    std::fs::write(home.path("key"), BACKUP_KEY).unwrap();
+    std::fs::write(home.path("key"), FAST_KEY).unwrap();
     std::fs::write(home.path("second"), SECOND_KEY).unwrap();
     std::fs::create_dir(home.path("files")).unwrap();
     for (name, content) in [("same", "1"), ("edited", "old"), ("gone", "x")] {

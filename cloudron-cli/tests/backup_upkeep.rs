@@ -6,15 +6,13 @@ use std::io::Write;
 use std::process::Stdio;
 
 use cloudron_testkit::require;
-use common::{Home, Run};
+use common::{FAST_KEY, Home, Run};
 
-/// Of the form of generated ones, which is fast to use.
-const BACKUP_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
 const KEY: [&str; 4] = ["--store", "store", "--backup-key", "file:key"];
 
 fn prepared() -> Home {
     let home = Home::new();
-    std::fs::write(home.path("key"), BACKUP_KEY).unwrap();
+    std::fs::write(home.path("key"), FAST_KEY).unwrap();
     std::fs::create_dir(home.path("files")).unwrap();
     std::fs::write(home.path("files/note"), "remember").unwrap();
     home.ok(&[&["backup", "init"][..], &KEY].concat());

@@ -148,6 +148,21 @@ impl StdError for Error {
     }
 }
 
+/// Another library's error with its causes, on one line: `<error>: <cause>: <its cause>`. One that its error's
+/// text ends with already is not said again.
+pub fn with_causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
 /// Says what was being done where an error passes through.
 pub trait ResultExt<T> {
     /// Puts what was being done in front of the error. The text is built only on failure.
@@ -190,6 +205,28 @@ mod tests {
         let missing = Error::io("/x", std::io::Error::from(std::io::ErrorKind::NotFound));
         assert_eq!(missing.kind().exit_code(), 3);
         assert!(missing.source().is_some());
+    }
+
+    #[test]
+    fn causes_follow_their_error_and_are_said_once() {
+        #[derive(Debug)]
+        struct Layer(&'static str, Option<Box<Layer>>);
+        impl fmt::Display for Layer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl StdError for Layer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                self.1.as_deref().map(|e| e as _)
+            }
+        }
+        let refused = Layer("connection refused", None);
+        let dispatch = Layer("sending: connection refused", Some(Box::new(refused)));
+        assert_eq!(
+            with_causes(&Layer("request", Some(Box::new(dispatch)))),
+            "request: sending: connection refused"
+        );
     }
 
     #[test]

@@ -276,6 +276,7 @@ impl Repository {
         blocking(move || object::wrap(&identity, key, factor, now).map(Bytes::from)).await
     }
 
+    /// Stores a key object, and makes sure that the store gives it back.
     async fn put_object(&self, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
         self.store.put(&key, content).await?;
@@ -292,9 +293,8 @@ impl Repository {
     /// Stores a key object and proves that what the store gives back opens.
     async fn put_key(&self, name: &str, content: &Bytes, unlock: &Unlock) -> Result<KeyInfo> {
         let info = self.put_object(name, content).await?;
-        let stored = self.store.get(&info.object).await?;
-        let unlock = unlock.clone();
-        let opened = blocking(move || object::open(&stored, &unlock)).await?;
+        let (content, unlock) = (content.clone(), unlock.clone());
+        let opened = blocking(move || object::open(&content, &unlock)).await?;
         if self.config.is_of(&opened) {
             return Ok(info);
         }

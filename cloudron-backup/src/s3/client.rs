@@ -52,9 +52,7 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
 }
 
 fn check_endpoint(endpoint: &str) -> Result<()> {
-    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    let plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']);
-    if rest.is_some_and(plain) {
+    if cloudron_core::http::is_endpoint(endpoint) {
         return Ok(());
     }
     // Not quoted: it may hold a password.

@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error, codes as core};
 
 use crate::codes;
@@ -97,7 +98,7 @@ impl Failure {
             }
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| chain(e));
+                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
             }
             // An answer that was cut, or is not what the protocol says.
             SdkError::ResponseError(_) => {
@@ -111,7 +112,7 @@ impl Failure {
 
     /// An answer that stopped before its end.
     pub(super) fn cut(error: &(dyn std::error::Error + 'static)) -> Self {
-        let message = format!("the answer was cut: {}", chain(error));
+        let message = format!("the answer was cut: {}", with_causes(error));
         Self { is_passing: true, message, ..Self::default() }
     }
 
@@ -217,18 +218,4 @@ impl Failure {
             None => error,
         }
     }
-}
-
-/// An error and its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let more = next.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = next.source();
-    }
-    text
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// The key of the machines under test, written to a file of the home. No test output may hold it.
 pub const BACKUP_KEY: &str = "canary backup key 7Q2v!$'\"\\";
 
+/// A key of the form of generated ones, which is fast to use. No test output may hold it.
+pub const FAST_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
+
 /// A home folder, with the program to run in it. Dropping it destroys the machines that were made.
 pub struct Home {
     dir: TempDir,

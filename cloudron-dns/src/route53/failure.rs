@@ -3,6 +3,7 @@
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::RequestId;
+use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error};
 
 use crate::{Applied, ApplyFailure, codes};
@@ -63,7 +64,7 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| chain(e));
+                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
             }
             SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
             _ => failure.lost("the answer was cut or makes no sense"),
@@ -143,18 +144,4 @@ impl Failure {
         let applied = if self.may_be_done { Applied::Unknown } else { Applied::Nothing };
         ApplyFailure { error: self.error(action), applied }
     }
-}
-
-/// An error and its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let more = next.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = next.source();
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! `cloudron backup verify`
 
-use cloudron_backup::{VerifyDepth, VerifyReport};
-use cloudron_core::{Result, Secret};
+use cloudron_backup::{Repository, VerifyDepth, VerifyReport};
+use cloudron_core::{Cancel, Result, Secret};
 
 use super::place::{Key, Place};
 use crate::output::{Output, bytes};
@@ -15,7 +15,8 @@ use crate::secrets;
   cloudron backup verify --store s3://bucket/home --sample 5
 
 The quick check looks at structure and existence and needs no key; with the key it also checks that every file of
-every backup has all it needs. --full reads every byte, --sample a part of them that differs each day. Exit code 10 when something is damaged.")]
+every backup has all it needs. --full reads every byte, --sample a part of them that differs each day.
+Exit code 10 when something is damaged.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
@@ -38,7 +39,7 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
-    pub(crate) fn get(&self) -> VerifyDepth {
+    fn get(&self) -> VerifyDepth {
         match (self.full, self.sample) {
             (true, _) => VerifyDepth::Full,
             (false, Some(percent)) => VerifyDepth::Sample(percent),
@@ -53,23 +54,39 @@ impl Depth {
             _ => secrets::backup_key(option, out).map(Some),
         }
     }
+
+    /// Checks a repository that deep.
+    pub(crate) async fn verify(
+        &self,
+        repository: &Repository,
+        key: Option<&Secret>,
+        out: &Output,
+        cancel: &Cancel,
+    ) -> Result<VerifyReport> {
+        let identity = match key {
+            Some(key) => Some(repository.unlock(key).await?),
+            None => None,
+        };
+        repository.verify(self.get(), identity.as_ref(), &out.progress(), cancel).await
+    }
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.place.open().await?;
         let key = options.depth.key(options.key.backup_key.as_deref(), out)?;
-        let identity = match &key {
-            Some(key) => Some(repository.unlock(key).await?),
-            None => None,
-        };
-        repository.verify(options.depth.get(), identity.as_ref(), &out.progress(), &cancel).await
+        options.depth.verify(&repository, key.as_ref(), out, &cancel).await
     })?;
+    show(report, out)
+}
+
+/// Prints what was found, and fails when something is damaged.
+pub(crate) fn show(report: VerifyReport, out: &Output) -> Result<()> {
     out.data("report", &report, || render(&report))?;
     report.good().map(drop)
 }
 
-pub(crate) fn render(report: &VerifyReport) -> String {
+fn render(report: &VerifyReport) -> String {
     let problems: String =
         report.problems.iter().map(|p| format!("DAMAGED {}: {}\n", p.object, p.text)).collect();
     let damaged: String = report.damaged.iter().map(|id| format!("does not restore whole: {id}\n")).collect();

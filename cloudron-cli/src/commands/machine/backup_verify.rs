@@ -4,7 +4,7 @@ use cloudron_core::Result;
 
 use super::Which;
 use super::backup_download::{Source, open};
-use crate::commands::backup::verify::{Depth, render};
+use crate::commands::backup::verify::{Depth, show};
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -32,12 +32,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let key = options.depth.key(options.backup_key.as_deref(), out)?;
     let report = block_on(|cancel| async move {
         let (_session, repository) = open(&options.which, &options.source, out).await?;
-        let identity = match &key {
-            Some(key) => Some(repository.unlock(key).await?),
-            None => None,
-        };
-        repository.verify(options.depth.get(), identity.as_ref(), &out.progress(), &cancel).await
+        options.depth.verify(&repository, key.as_ref(), out, &cancel).await
     })?;
-    out.data("report", &report, || render(&report))?;
-    report.good().map(drop)
+    show(report, out)
 }
