@@ -39,10 +39,12 @@ pub mod propagation;
 pub mod provider;
 pub mod record_set;
 pub mod record_type;
+#[cfg(feature = "_rest")]
+mod rest;
 #[cfg(feature = "route53")]
 pub mod route53;
 pub mod spf;
-#[cfg(feature = "digitalocean")]
+#[cfg(feature = "_rest")]
 pub mod transport;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;

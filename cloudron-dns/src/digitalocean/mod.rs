@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::http::HttpTransport;
-use cloudron_core::{Clock, Domain, RetryPolicy, Secret, SystemClock};
+use cloudron_core::{Clock, Domain, RetryPolicy, Secret};
 
-use self::client::{Client, Failure};
+use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Step, steps};
 use self::types::Listed;
+use crate::rest::{Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Error, Name, Observed, Receipt,
@@ -74,13 +75,7 @@ impl DigitalOcean {
 
     /// The account that a token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        let client = Client {
-            transport,
-            clock: Arc::new(SystemClock),
-            policy: RetryPolicy::default(),
-            endpoint: "https://api.digitalocean.com".into(),
-            token,
-        };
+        let client = Client { rest: Rest::new(&VENDOR, token, transport) };
         Self { client, found: Mutex::default() }
     }
 
@@ -89,34 +84,19 @@ impl DigitalOcean {
     /// # Errors
     /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
-        let wrong = |why: &str| {
-            Err(Error::new(&cloudron_core::codes::USAGE, format!("the endpoint of DigitalOcean: {why}")))
-        };
-        let Ok(uri) = endpoint.parse::<http::Uri>() else { return wrong("it is not an address") };
-        let Some(host) = uri.host() else { return wrong("it names no host") };
-        let loopback = |host: &str| host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let local = host == "localhost" || loopback(host.trim_matches(['[', ']']));
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if local => {}
-            _ => return wrong("it begins with https://"),
-        }
-        if uri.query().is_some() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-            return wrong("it has neither a user name nor a query");
-        }
-        self.client.endpoint = endpoint.trim_end_matches('/').to_owned();
+        self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
     }
 
     /// The same provider with another clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.client.clock = clock;
+        self.client.rest.clock = clock;
         self
     }
 
     /// The same provider with another patience for each request.
     pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
-        self.client.policy = policy;
+        self.client.rest.policy = policy;
         self
     }
 
@@ -128,14 +108,14 @@ impl DigitalOcean {
     async fn zone_named(&self, domain: &Name) -> Result<Option<Zone>> {
         let zone = domain.without_dot();
         let Some(records) = self.client.records(zone).await? else { return Ok(None) };
-        let at = self.client.clock.monotonic();
+        let at = self.client.rest.clock.monotonic();
         *self.found() = Some(Found { zone: zone.to_owned(), at, records });
         Ok(Some(Zone::new(zone, domain.clone())))
     }
 
     async fn state(&self, zone: &Zone) -> Result<Arc<State>> {
         let found = self.found().take().filter(|found| {
-            let age = self.client.clock.monotonic().saturating_sub(found.at);
+            let age = self.client.rest.clock.monotonic().saturating_sub(found.at);
             found.zone == zone.id && age < FRESH
         });
         let listed = match found {
@@ -172,7 +152,7 @@ impl DigitalOcean {
 /// Nothing of the token.
 impl fmt::Debug for DigitalOcean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DigitalOcean").field("endpoint", &self.client.endpoint).finish_non_exhaustive()
+        f.debug_struct("DigitalOcean").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
     }
 }
 
