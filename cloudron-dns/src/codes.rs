@@ -76,4 +76,29 @@ cloudron_core::codes! {
     PROVIDER_DOWN = ("dns-provider-down", Unavailable,
         "The DNS provider could not be reached, answered that it cannot serve now, or gave an answer that cannot \
          be understood. Try again later: the zone is read anew, so that nothing is written twice.");
+    /// A key for signing cannot be read.
+    TSIG_KEY = ("dns-tsig-key", Usage,
+        "The key for signing messages to a name server cannot be read. It is given as ALGORITHM:NAME:SECRET, or as \
+         the file that tsig-keygen writes; the algorithm is hmac-sha256, -sha384, -sha512 or -sha1, the secret is \
+         base64.");
+    /// The name server does not accept the key.
+    KEY_REFUSED = ("dns-key-refused", Denied,
+        "The name server does not accept the key that the message was signed with (TSIG, RFC 8945). Name, algorithm \
+         and secret must be the same on both sides; the message says which of them differs.");
+    /// Clocks that differ.
+    CLOCK = ("dns-clock", Failed,
+        "The clocks of this machine and of the name server differ by more than five minutes, so that signatures are \
+         not accepted. Set both right, best by NTP, then run the command again.");
+    /// An answer that is not believed.
+    UNSIGNED = ("dns-unsigned", Failed,
+        "The answer of the name server is not signed with the key that the request was signed with, so that it is \
+         not believed. Either the server does not know the key, or somebody in between changes its answers.");
+    /// The name server takes no updates from us.
+    UPDATE_REFUSED = ("dns-update-refused", Denied,
+        "The name server does not let this key or address change the zone, or it is a secondary server. Allow the \
+         key to update the zone in the configuration of the primary server, and name that server.");
+    /// The name server gives no transfer to us.
+    TRANSFER_REFUSED = ("dns-transfer-refused", Denied,
+        "The whole zone was asked for, and the name server does not let this key or address transfer it. Allow that \
+         in the server's configuration; reading single names needs no transfer.");
 }

@@ -16,6 +16,7 @@
 //! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
 //! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean` (feature
 //!   `digitalocean`) for that host, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
+//! - `rfc2136` (feature `rfc2136`) speaks to BIND, Knot, PowerDNS and every other server that takes dynamic updates.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
@@ -41,6 +42,8 @@ pub mod record_set;
 pub mod record_type;
 #[cfg(feature = "_rest")]
 mod rest;
+#[cfg(feature = "rfc2136")]
+pub mod rfc2136;
 #[cfg(feature = "route53")]
 pub mod route53;
 pub mod spf;

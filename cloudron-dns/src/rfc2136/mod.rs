@@ -1,0 +1,262 @@
+//! Any authoritative server that takes dynamic updates (RFC 2136): BIND, Knot, PowerDNS and others.
+//!
+//! One plan is one message: what must hold, what goes and what comes, signed with a shared key (TSIG, RFC 8945), and
+//! made whole or not at all. Zones are read by transfer (AXFR, RFC 5936) where the server allows that, and by a
+//! question for each name and type otherwise. Everything goes over TCP.
+
+mod client;
+mod convert;
+mod failure;
+mod key;
+mod message;
+mod options;
+mod read;
+mod steps;
+mod tsig;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+pub use key::{TsigAlgorithm, TsigKey};
+pub use options::Rfc2136Options;
+
+use self::client::Client;
+use self::convert::State;
+use self::failure::Problem;
+use self::message::{Code, Record, UPDATE};
+use self::read::{Found, Transfer};
+use self::steps::Update;
+use crate::{
+    Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Receipt,
+    RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
+};
+
+/// The zones of an authoritative server.
+///
+/// Preconditions are the server's own: of two writers, the later one gets `dns-stale`. They compare values, not times
+/// to live. A batch is split only beyond 65,535 bytes, and then each message is atomic by itself.
+///
+/// ```no_run
+/// # async fn f() -> cloudron_dns::Result<()> {
+/// use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
+/// use cloudron_dns::{Name, find_zone};
+///
+/// let key = TsigKey::parse("hmac-sha256:laptop:c2VjcmV0IHNlY3JldA==")?;
+/// let options = Rfc2136Options::new(([192, 0, 2, 53], 53).into()).with_key(key);
+/// let provider = Rfc2136Provider::new(options);
+/// let zone = find_zone(&provider, &Name::parse("my.example.com")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Rfc2136Provider {
+    client: Client,
+    options: Rfc2136Options,
+    /// Whether a transfer was refused, so that no further one is tried.
+    no_transfer: AtomicBool,
+}
+
+impl fmt::Debug for Rfc2136Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rfc2136Options { server, key, zone, .. } = &self.options;
+        f.debug_struct("Rfc2136Provider")
+            .field("server", server)
+            .field("key", key)
+            .field("zone", zone)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rfc2136Provider {
+    /// A server. Nothing is sent yet.
+    pub fn new(options: Rfc2136Options) -> Self {
+        let client = Client {
+            server: options.server,
+            key: options.key.clone(),
+            limit: options.timeout,
+            clock: options.clock.clone(),
+        };
+        Self { client, options, no_transfer: AtomicBool::new(false) }
+    }
+
+    /// Repeats a reading that failed for a passing reason.
+    async fn patiently<T, F>(&self, mut reading: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Problem>>,
+    {
+        let server = self.options.server;
+        let once = || {
+            let reading = reading();
+            async move { reading.await.map_err(|problem| problem.error(server)) }
+        };
+        self.options.retry.run(&*self.options.clock, once).await
+    }
+
+    /// The records of a zone: of these names, or all.
+    async fn records(&self, apex: &Name, names: Option<&[Name]>) -> Result<Vec<Record>> {
+        let server = self.options.server;
+        let mut refused = None;
+        if self.options.transfer && !self.no_transfer.load(Ordering::Relaxed) {
+            match self.patiently(|| read::transfer(&self.client, apex)).await? {
+                Transfer::Whole(records) => return Ok(records),
+                Transfer::Refused(code @ (Code::REFUSED | Code::NOTAUTH | Code::NOTIMP)) => {
+                    refused = Some(code)
+                }
+                Transfer::Refused(code) => return Err(failure::reading(server, apex, code)),
+            }
+        }
+        // Also tells whether the zone is there at all.
+        let asked = names.unwrap_or_default();
+        match self.patiently(|| read::names(&self.client, apex, asked)).await? {
+            Err(code) => Err(failure::reading(server, apex, code)),
+            Ok(_) if names.is_none() => {
+                Err(failure::transfer_refused(server, apex, refused.unwrap_or(Code::REFUSED)))
+            }
+            Ok(records) => {
+                self.no_transfer.store(true, Ordering::Relaxed);
+                Ok(records)
+            }
+        }
+    }
+
+    async fn send(&self, zone: &Name, update: &Update) -> Result<Code, Problem> {
+        let mut connection = self.client.connect().await?;
+        let write = |writer: &mut message::Writer| {
+            writer.records(1, &update.prerequisites);
+            writer.records(2, &update.changes);
+        };
+        let mut asked = connection.send(UPDATE, (zone, RecordType::SOA.0), write).await?;
+        Ok(connection.receive(&mut asked).await?.code())
+    }
+
+    async fn write(&self, zone: &Zone, update: &Update, changes: &[Change]) -> Result<(), ApplyFailure> {
+        let server = self.options.server;
+        let code = self.send(&zone.apex, update).await.map_err(|problem| {
+            let applied = if problem.unknown() { Applied::Unknown } else { Applied::Nothing };
+            ApplyFailure { error: problem.error(server), applied }
+        })?;
+        match code {
+            Code::OK => Ok(()),
+            Code::YXDOMAIN | Code::YXRRSET | Code::NXRRSET | Code::NXDOMAIN => {
+                let of_update = |change: &&Change| update.keys.contains(change.key());
+                let changes: Vec<&Change> = changes.iter().filter(of_update).collect();
+                Err(self.late(zone, code, &changes).await.into())
+            }
+            code => Err(failure::writing(server, &zone.apex, code).into()),
+        }
+    }
+
+    /// A precondition does not hold: which one, as far as the server says when asked.
+    async fn late(&self, zone: &Zone, code: Code, changes: &[&Change]) -> Error {
+        let names: BTreeSet<Name> = changes.iter().map(|change| change.key().name.clone()).take(50).collect();
+        let names: Vec<Name> = names.into_iter().collect();
+        let read = match read::names(&self.client, &zone.apex, &names).await {
+            Ok(Ok(records)) => convert::sets(&zone.apex, records, None).ok(),
+            _ => None,
+        };
+        let now = read.map(|(sets, _)| Snapshot::new(zone.clone(), sets, false));
+        let stale = |what: String| Error::new(&codes::STALE, what).with_hint("run the command again");
+        for change in now.iter().flat_map(|_| changes) {
+            let Some(now) = &now else { break };
+            let key = change.key();
+            let there = now.sets.get(key);
+            let values = |set: &crate::RecordSet| set.values().to_vec();
+            if there.and_then(|t| t.plain()).map(values) != change.before().map(values) {
+                let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+                return stale(format!("{key}: there is {there} now"));
+            }
+            let others: Vec<&RecordKey> =
+                now.at(&key.name).map(|set| set.key()).filter(|k| *k != key).collect();
+            let going = |key: &RecordKey| changes.iter().any(|c| c.key() == key && c.after().is_none());
+            let clash = |other: &&&RecordKey| {
+                (other.rtype == RecordType::CNAME) != (key.rtype == RecordType::CNAME) && !going(other)
+            };
+            if let (Some(other), Some(_)) = (others.iter().find(clash), change.after()) {
+                let message =
+                    format!("{key}: a CNAME cannot stand beside other records, and there is {other}");
+                return Error::new(&codes::CONFLICT, message);
+            }
+        }
+        let zone = &zone.apex;
+        if code == Code::YXDOMAIN {
+            return Error::new(
+                &codes::CONFLICT,
+                format!("{zone}: a CNAME cannot stand beside other records ({code})"),
+            );
+        }
+        stale(format!("the zone {zone} changed since it was read ({code})"))
+    }
+}
+
+#[async_trait]
+impl DnsProvider for Rfc2136Provider {
+    fn id(&self) -> &str {
+        "rfc2136"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new(Atomicity::Batch);
+        capabilities.preconditions = true;
+        capabilities.listing = self.options.transfer;
+        // A set must fit into a message together with its old state.
+        capabilities.max_txt = 16_000;
+        capabilities
+    }
+
+    /// The configured zone, or the one that `near` is in at this server: one question as a rule. Without either, a
+    /// server cannot be asked for its zones: `dns-unsupported`.
+    async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
+        let zone =
+            |apex: &Name| Zone::new(apex.to_string(), apex.clone()).with_visibility(Visibility::Unknown);
+        if let Some(apex) = &self.options.zone {
+            return Ok(vec![zone(apex)]);
+        }
+        let Some(near) = near else {
+            let message = format!("{} cannot be asked for a list of its zones", self.options.server);
+            return Err(Error::new(&codes::UNSUPPORTED, message).with_hint("name the zone"));
+        };
+        match self.patiently(|| read::zone_of(&self.client, near)).await? {
+            Found::Zone(apex) => Ok(vec![zone(&apex)]),
+            Found::No(code) => Err(failure::reading(self.options.server, near, code)),
+        }
+    }
+
+    /// By transfer, one exchange; where that is refused, by a question for each name and type, which cannot see types
+    /// that are seldom used, and not whole zones.
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let names = match scope {
+            Scope::Names(names) => Some(names),
+            Scope::Zone => None,
+        };
+        let records = self.records(&zone.apex, names).await?;
+        let wanted = names.map(|names| names.iter().collect::<BTreeSet<_>>());
+        let (sets, known) = convert::sets(&zone.apex, records, wanted.as_ref())?;
+        let state = State { zone: zone.id.clone(), known };
+        Ok(Snapshot::new(zone.clone(), sets, names.is_none()).with_handle(Arc::new(state)))
+    }
+
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        let state = batch.handle.and_then(|handle| handle.downcast_ref::<State>());
+        let state = state.filter(|state| state.zone == batch.zone.id);
+        let mut applied = Vec::new();
+        for update in steps::updates(&batch.zone.apex, state, batch.changes)? {
+            if let Err(failure) = self.write(batch.zone, &update, batch.changes).await {
+                let before = match failure.applied {
+                    Applied::Nothing if !applied.is_empty() => Applied::Some(applied),
+                    other => other,
+                };
+                return Err(ApplyFailure { applied: before, ..failure });
+            }
+            applied.extend(update.keys);
+        }
+        Ok(Receipt::new(applied))
+    }
+
+    /// A server does not say what its secondary servers have; asking them does (`propagation`).
+    async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
+        Ok(SyncStatus::NotReported)
+    }
+}

@@ -1,0 +1,205 @@
+//! Reading zones: by transfer (RFC 5936), or by asking for each name and type.
+
+use std::collections::BTreeSet;
+
+use super::client::{Client, Connection};
+use super::failure::Problem;
+use super::message::{ANY, ANY_TYPE, AXFR, Code, Message, QUERY, Record, UPDATE, name, wire};
+use super::steps::TYPES;
+use crate::{Name, RecordType};
+
+const SOA: u16 = RecordType::SOA.0;
+const CNAME: u16 = RecordType::CNAME.0;
+
+/// What a transfer came to.
+pub(super) enum Transfer {
+    /// Every record of the zone.
+    Whole(Vec<Record>),
+    /// The server does not give it; its word for why.
+    Refused(Code),
+}
+
+/// The whole zone. What does not come to its end is an error, and never a part of it.
+pub(super) async fn transfer(client: &Client, apex: &Name) -> Result<Transfer, Problem> {
+    let mut connection = client.connect().await?;
+    let mut asked = connection.send(QUERY, (apex, AXFR), |_| {}).await?;
+    let (mut records, mut serial): (Vec<Record>, Option<Vec<u8>>) = (Vec::new(), None);
+    loop {
+        let message = connection.receive(&mut asked).await?;
+        match message.code() {
+            Code::OK => {}
+            code if records.is_empty() => return Ok(Transfer::Refused(code)),
+            _ => return Err(Problem::Garbled("the transfer was broken off by the server")),
+        }
+        let mut ended = false;
+        for record in message.answers {
+            if ended {
+                return Err(Problem::Garbled("records follow the end of the transfer"));
+            }
+            let start = record.rtype == SOA && record.owner.to_ascii_lowercase() == wire(apex);
+            match &serial {
+                None if start => serial = Some(record.rdata.clone()),
+                None => return Err(Problem::Garbled("the transfer does not begin with the zone's SOA")),
+                Some(first) if start && *first == record.rdata => {
+                    ended = true;
+                    continue;
+                }
+                Some(_) if start => return Err(Problem::Garbled("the zone changed during the transfer")),
+                Some(_) => {}
+            }
+            records.push(record);
+        }
+        if ended && !asked.settled() {
+            return Err(Problem::Garbled("the end of the transfer is not signed"));
+        }
+        if ended {
+            return Ok(Transfer::Whole(records));
+        }
+        if records.is_empty() {
+            return Err(Problem::Garbled("the transfer is empty"));
+        }
+    }
+}
+
+/// Where the search for a zone has come to.
+pub(super) enum Found {
+    /// The zone with this name at its top holds the name that was asked for.
+    Zone(Name),
+    /// The server gives no authoritative answer; its code.
+    No(Code),
+}
+
+/// The zone that a name is in, at this server (RFC 1035, section 4.3.2). A name that is delegated away is looked for
+/// above its delegation.
+pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Problem> {
+    let mut connection = client.connect().await?;
+    let (mut asked, mut code) = (Some(wanted.clone()), Code::REFUSED);
+    while let Some(question) = asked {
+        let [answer] = &connection.ask(&[(question.clone(), SOA)]).await?[..] else { break };
+        code = answer.code();
+        let soa = answer.answers.iter().chain(&answer.authorities).find(|r| r.rtype == SOA);
+        let enclosing = soa.and_then(|r| name(&r.owner)).filter(|apex| question.is_in(apex));
+        match enclosing.filter(|_| answer.authoritative()) {
+            Some(apex) => return Ok(Found::Zone(apex)),
+            // Who refuses a name has no zone above it either.
+            None if !matches!(code, Code::OK | Code::NXDOMAIN) => break,
+            None => asked = question.parent(),
+        }
+    }
+    Ok(Found::No(code))
+}
+
+/// The records of some names of a zone, or the code by which the server says that it has no such zone. Types beyond
+/// [`TYPES`] are not seen.
+pub(super) async fn names(
+    client: &Client,
+    apex: &Name,
+    names: &[Name],
+) -> Result<Result<Vec<Record>, Code>, Problem> {
+    let mut connection = client.connect().await?;
+    let top = connection.ask(&[(apex.clone(), SOA)]).await?;
+    let top = top.into_iter().next().ok_or(Problem::Garbled("it is missing"))?;
+    let of_apex = |record: &Record| record.rtype == SOA && name(&record.owner).as_ref() == Some(apex);
+    if !top.authoritative() || top.code() != Code::OK || !top.answers.iter().any(of_apex) {
+        let code = if top.code() == Code::OK { Code::NOTAUTH } else { top.code() };
+        return Ok(Err(code));
+    }
+    let mut records: Vec<Record> = top.answers.into_iter().filter(of_apex).collect();
+    let names: BTreeSet<&Name> = names.iter().filter(|name| name.is_in(apex)).collect();
+    let first: Vec<(Name, u16)> = names.iter().map(|name| ((*name).clone(), RecordType::A.0)).collect();
+    let mut further = Vec::new();
+    for ((owner, rtype), answer) in first.iter().zip(connection.ask(&first).await?) {
+        match judge(apex, owner, *rtype, answer)? {
+            Answer::Nothing => {}
+            Answer::Alias(found) => records.extend(found),
+            Answer::Cut(servers) => {
+                let here = servers.into_iter().filter(|r| name(&r.owner).as_ref() == Some(owner));
+                let before = records.len();
+                records.extend(here);
+                if records.len() > before {
+                    further.push((owner.clone(), RecordType::DS.0));
+                }
+            }
+            Answer::Data(found) => {
+                records.extend(found);
+                let others = TYPES.iter().filter(|t| !matches!(**t, CNAME) && **t != RecordType::A.0);
+                further.extend(others.map(|rtype| (owner.clone(), *rtype)));
+            }
+        }
+    }
+    for ((owner, rtype), answer) in further.iter().zip(connection.ask(&further).await?) {
+        if let Answer::Data(found) = judge(apex, owner, *rtype, answer)? {
+            records.extend(found);
+        }
+    }
+    without_synthesized(&mut connection, apex, &mut records).await?;
+    Ok(Ok(records))
+}
+
+enum Answer {
+    /// There is no such name.
+    Nothing,
+    /// There is a name; its records of that type, perhaps none.
+    Data(Vec<Record>),
+    /// There is a CNAME, beside which nothing can be.
+    Alias(Vec<Record>),
+    /// The name is delegated, or lies below a delegation: the name servers.
+    Cut(Vec<Record>),
+}
+
+/// What an answer says of a name. One that says neither yes nor no is an error.
+fn judge(apex: &Name, owner: &Name, rtype: u16, answer: Message) -> Result<Answer, Problem> {
+    let of_owner = |record: &Record, rtype: u16| {
+        record.rtype == rtype
+            && record.class == super::message::IN
+            && name(&record.owner).as_ref() == Some(owner)
+    };
+    let servers: Vec<Record> =
+        answer.authorities.iter().filter(|r| r.rtype == RecordType::NS.0).cloned().collect();
+    let below =
+        |record: &Record| name(&record.owner).is_some_and(|cut| cut.is_below(apex) && owner.is_in(&cut));
+    if answer.code() == Code::OK && !answer.authoritative() && answer.answers.is_empty() {
+        return match servers.iter().all(below) && !servers.is_empty() {
+            true => Ok(Answer::Cut(servers)),
+            false => Err(Problem::Garbled("it is not authoritative")),
+        };
+    }
+    if !answer.authoritative() {
+        return Err(Problem::Garbled("it is not authoritative"));
+    }
+    let cname: Vec<Record> = answer.answers.iter().filter(|r| of_owner(r, CNAME)).cloned().collect();
+    // The code is that of the name where the chain of CNAMEs ends.
+    if !cname.is_empty() {
+        return Ok(Answer::Alias(cname));
+    }
+    match answer.code() {
+        Code::OK => Ok(Answer::Data(answer.answers.into_iter().filter(|r| of_owner(r, rtype)).collect())),
+        Code::NXDOMAIN => Ok(Answer::Nothing),
+        code => Err(Problem::Silent(format!("it cannot answer about {owner} now ({code})"))),
+    }
+}
+
+/// Takes out what a wildcard (RFC 4592) or a DNAME made up: an update that does nothing, but demands that the name
+/// is in use, is answered from what the zone really holds.
+async fn without_synthesized(
+    connection: &mut Connection<'_>,
+    apex: &Name,
+    records: &mut Vec<Record>,
+) -> Result<(), Problem> {
+    let owners: BTreeSet<Name> =
+        records.iter().filter_map(|r| name(&r.owner)).filter(|n| n != apex).collect();
+    for owner in owners {
+        let in_use = Record { owner: wire(&owner), rtype: ANY_TYPE, class: ANY, ttl: 0, rdata: Vec::new() };
+        let mut asked = connection.send(UPDATE, (apex, SOA), |w| w.records(1, [&in_use])).await?;
+        match connection.receive(&mut asked).await?.code() {
+            Code::OK => {}
+            Code::NXDOMAIN => records.retain(|r| name(&r.owner).as_ref() != Some(&owner)),
+            code => {
+                let why =
+                    format!("it does not say whether {owner} is a name of its own or a wildcard's ({code})");
+                return Err(Problem::Undecided(why));
+            }
+        }
+    }
+    Ok(())
+}
