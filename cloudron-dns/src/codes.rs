@@ -12,6 +12,10 @@ cloudron_core::codes! {
     RECORD = ("dns-record", Usage,
         "A record's type or value is not what its type demands, such as an A record without an IPv4 address, \
          a CNAME with two targets, or a set with values of two types.");
+    /// Not a zone file.
+    ZONE_FILE = ("dns-zone-file", Corrupt,
+        "The file with records is neither a zone file in the standard presentation format (RFC 1035, section 5) nor \
+         a JSON list of record sets. The message has the line and what was expected there.");
     /// No zone for the name.
     ZONE_NOT_FOUND = ("dns-zone-not-found", NotFound,
         "The DNS provider has no zone that encloses the name. Check that the domain is hosted at this provider, \

@@ -52,6 +52,7 @@ pub mod transport;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;
 pub mod zone;
+pub mod zone_file;
 
 pub use apply::{apply, find_zone, names_to_read, plan_for};
 pub use cloudron_core::{Error, Result};

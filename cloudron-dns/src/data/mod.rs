@@ -1,5 +1,6 @@
 //! The data of one record.
 
+pub(crate) mod fields;
 mod presentation;
 mod text;
 mod wire;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::data::Text;
+use crate::data::{Text, fields};
 use crate::name::unescape;
+use crate::zone_file::words;
 use crate::{Error, Name, RecordData, RecordType, Result, codes};
 
 impl RecordData {
@@ -45,7 +46,13 @@ impl RecordData {
                 })
             }
             RecordType::CAA => caa(text).ok_or_else(bad),
-            _ => Err(bad().with_hint(r"data of this type is given as bytes, in the form `\# LENGTH HEX`")),
+            _ => {
+                let absolute = |word: &[u8]| {
+                    Name::parse(&String::from_utf8_lossy(word)).map_err(|e| e.message().to_owned())
+                };
+                let read = words(text).and_then(|words| fields::read(rtype, &words, &absolute));
+                read.map_err(|why| Error::new(&codes::RECORD, format!("a record of type {rtype}: {why}")))
+            }
         }
     }
 }
@@ -200,6 +207,7 @@ mod tests {
         }
         assert_eq!(round_trip(RecordType::TXT, "unquoted ; text"), r#""unquoted ; text""#);
         assert_eq!(round_trip(RecordType::A, r"\# 4 c0000201"), "192.0.2.1");
+        assert_eq!(round_trip(RecordType::TLSA, "3 1 1 AB cd"), r"\# 5 030101abcd");
     }
 
     #[test]
@@ -210,7 +218,8 @@ mod tests {
             (RecordType::MX, "70000 my.example.com"),
             (RecordType::TXT, "\"open"),
             (RecordType::CAA, "0 iss-ue \"x\""),
-            (RecordType::TLSA, "3 1 1 abcd"),
+            (RecordType::TLSA, "3 1 1 abc"),
+            (RecordType::HTTPS, "1 . alpn=h2"),
             (RecordType::A, r"\# 3 c00002"),
             (RecordType(1), r"\# 4 c000020é"),
         ] {

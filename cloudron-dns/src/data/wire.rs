@@ -70,6 +70,21 @@ fn put_name(out: &mut Vec<u8>, name: &Name) {
     out.push(0);
 }
 
+/// A name as it travels.
+pub(super) fn name_bytes(name: &Name) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_name(&mut out, name);
+    out
+}
+
+/// Takes a name off the front of data.
+pub(super) fn take_name(rest: &mut &[u8]) -> Option<Name> {
+    let mut input = Input(rest);
+    let name = input.name()?;
+    *rest = input.0;
+    Some(name)
+}
+
 fn mx(input: &mut Input<'_>) -> Option<RecordData> {
     Some(RecordData::Mx { preference: input.number()?, exchange: input.name()? })
 }
