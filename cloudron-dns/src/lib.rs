@@ -22,12 +22,16 @@
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
 
 pub mod apply;
+#[cfg(feature = "cloudflare")]
+pub mod cloudflare;
 pub mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod data;
 #[cfg(feature = "digitalocean")]
 pub mod digitalocean;
+#[cfg(feature = "hetzner")]
+pub mod hetzner;
 pub mod instructions;
 pub mod intent;
 pub mod machine;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use cloudron_core::http::Response;
 use http::{Method, StatusCode};
 
-use super::types::{Created, Fields, Listed, Page, Problem};
-use crate::rest::{Failure, Rest, Said, Vendor, garbled, json, parse, segment};
-use crate::{Error, Result, codes};
+use super::types::{Created, Fields, List, Listed, Problem};
+use crate::Result;
+use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 
 /// The most entries that a page may have.
 const PER_PAGE: usize = 200;
@@ -44,66 +44,20 @@ fn said(answer: &Response) -> Said {
 impl Client {
     /// All zones, over all pages.
     pub(super) async fn domains(&self) -> Result<Vec<String>> {
-        let take = |page: Page| Some(page.domains?.into_iter().map(|d| d.name).collect());
-        self.list("/v2/domains", take, String::clone).await.map_err(|failure| failure.error)
+        let path = format!("/v2/domains?per_page={PER_PAGE}");
+        let take = |page: List| Some(page.domains?.into_iter().map(|d| d.name).collect());
+        let page = |answer: &Response| page(answer, take);
+        self.rest.list(&path, page, String::clone).await.map_err(|failure| failure.error)
     }
 
     /// All records of a zone, over all pages; none when there is no such zone.
     pub(super) async fn records(&self, zone: &str) -> Result<Option<Vec<Listed>>> {
-        match self.list(&records_path(zone), |page| page.domain_records, |r: &Listed| r.id).await {
+        let path = format!("{}?per_page={PER_PAGE}", records_path(zone));
+        let page = |answer: &Response| page(answer, |list| list.domain_records);
+        match self.rest.list(&path, page, |r: &Listed| r.id).await {
             Ok(records) => Ok(Some(records)),
             Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(failure) => Err(failure.error),
-        }
-    }
-
-    /// Every entry of a list. One that changes between its pages is read again from the start, since entries would
-    /// be missed.
-    async fn list<T, K: Ord>(
-        &self,
-        path: &str,
-        take: impl Fn(Page) -> Option<Vec<T>>,
-        key: impl Fn(&T) -> K,
-    ) -> Result<Vec<T>, Failure> {
-        for _ in 0..4 {
-            if let Some(entries) = self.list_once(path, &take, &key).await? {
-                return Ok(entries);
-            }
-        }
-        let message = format!("{path} changed again and again while its pages were read");
-        Err(Error::new(&codes::PROVIDER_DOWN, message).into())
-    }
-
-    async fn list_once<T, K: Ord>(
-        &self,
-        path: &str,
-        take: &impl Fn(Page) -> Option<Vec<T>>,
-        key: &impl Fn(&T) -> K,
-    ) -> Result<Option<Vec<T>>, Failure> {
-        let (mut entries, mut number) = (Vec::new(), 1);
-        let (mut seen, mut before) = (BTreeSet::new(), None);
-        loop {
-            let url = match number {
-                1 => format!("{path}?per_page={PER_PAGE}"),
-                _ => format!("{path}?per_page={PER_PAGE}&page={number}"),
-            };
-            let answer = self.rest.repeat(&Method::GET, &url, None).await?;
-            let page: Page = parse(&answer).ok_or_else(|| garbled(path))?;
-            let more = page.links.pages.as_ref().is_some_and(|pages| pages.next.is_some());
-            let total = page.meta.as_ref().and_then(|meta| meta.total);
-            let found = take(page).ok_or_else(|| garbled(path))?;
-            // The address of the next page is not followed: it could name another host, which would get the token.
-            let empty = found.is_empty();
-            // One that went from an earlier page draws another one off the next page, which the sum does not show.
-            let shifted = number > 1 && total != before;
-            before = total;
-            let doubled = found.iter().any(|entry| !seen.insert(key(entry)));
-            entries.extend(found);
-            match more {
-                _ if shifted || doubled || (more && empty) => return Ok(None),
-                true => number += 1,
-                false => return Ok(total.is_none_or(|total| total == entries.len()).then_some(entries)),
-            }
         }
     }
 
@@ -155,6 +109,13 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+fn page<T>(answer: &Response, take: impl Fn(List) -> Option<Vec<T>>) -> Option<Page<T>> {
+    let list: List = parse(answer)?;
+    let more = list.links.pages.as_ref().is_some_and(|pages| pages.next.is_some());
+    let total = list.meta.as_ref().and_then(|meta| meta.total);
+    Some(Page { entries: take(list)?, more, total })
 }
 
 fn records_path(zone: &str) -> String {

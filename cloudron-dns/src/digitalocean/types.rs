@@ -53,7 +53,7 @@ pub(super) struct Created {
 
 /// One page of a list, of records or of zones.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
+pub(super) struct List {
     #[serde(default)]
     pub(super) domain_records: Option<Vec<Listed>>,
     #[serde(default)]

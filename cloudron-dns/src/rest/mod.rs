@@ -2,6 +2,7 @@
 //! waiting as long as the other side asks for, and saying what went wrong without the credential in it.
 
 mod failure;
+mod pages;
 mod patience;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::failure::{Failure, Said};
+pub(crate) use self::pages::Page;
 pub(crate) use self::patience::Patience;
 use crate::{Error, Result, codes};
 
@@ -167,7 +169,9 @@ pub(crate) fn segment(text: &str) -> String {
     let mut path = String::new();
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => path.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'@' | b'*' => {
+                path.push(char::from(byte));
+            }
             byte => path.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -1,0 +1,217 @@
+//! Between Cloudflare's records and record sets. A time to live of 1 and targets without a dot exist here and
+//! nowhere else.
+
+use std::collections::BTreeMap;
+
+use super::types::{Data, Fields, Listed};
+use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
+
+/// The types that can be written.
+pub(super) const TYPES: [RecordType; 9] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::TXT,
+    RecordType::SRV,
+    RecordType::CAA,
+    RecordType::NS,
+    RecordType::PTR,
+];
+
+/// The time to live by which Cloudflare chooses one itself.
+const AUTOMATIC: u32 = 1;
+/// What it chooses for a record that it does not proxy:
+/// <https://developers.cloudflare.com/dns/manage-dns-records/reference/ttl/>.
+const CHOSEN: u32 = 300;
+const LONGEST_TTL: u32 = 86_400;
+/// The most bytes of a text in zone file form.
+const LONGEST_TEXT: usize = 2048;
+
+/// One record of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) value: RecordData,
+    pub(super) ttl: u32,
+    /// Whether Cloudflare chooses the time to live.
+    pub(super) automatic: bool,
+}
+
+/// The records of a zone by the set that they belong to.
+pub(super) type Records = BTreeMap<RecordKey, Vec<Known>>;
+
+/// The sets that records make, and the records of each. A set that cannot be expressed is opaque.
+pub(super) fn sets(apex: &Name, listed: &[Listed]) -> Result<(Vec<Observed>, Records)> {
+    let mut groups: BTreeMap<RecordKey, Vec<&Listed>> = BTreeMap::new();
+    for record in listed {
+        groups.entry(key(apex, record)?).or_default().push(record);
+    }
+    let (mut observed, mut records) = (Vec::new(), Records::new());
+    for (key, group) in groups {
+        match plain(&key, &group) {
+            Some((set, known)) => {
+                observed.push(Observed::Plain(set));
+                records.insert(key, known);
+            }
+            None => {
+                let what = group.iter().map(|record| shown(record)).collect::<Vec<_>>().join(" and ");
+                observed.push(Observed::Opaque { key, what });
+            }
+        }
+    }
+    Ok((observed, records))
+}
+
+fn shown(record: &Listed) -> String {
+    let content = record.content.as_deref().unwrap_or_default();
+    match (record.proxied, &record.meta) {
+        (Some(true), _) => format!("{} proxied to {content}", record.rtype),
+        (_, Some(meta)) if meta.read_only => format!("{} {content}, kept by Cloudflare itself", record.rtype),
+        _ => format!("{} {content}", record.rtype),
+    }
+}
+
+fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {
+    let name =
+        Name::parse(&record.name).map_err(|e| e.while_doing(format!("reading record {}", record.id)))?;
+    Ok(match record.rtype.parse() {
+        // Flattened: it is answered as addresses, and stands beside other records.
+        Ok(RecordType::CNAME) if name == *apex => {
+            RecordKey::new(name, RecordType::CNAME).with_variant("flattened")
+        }
+        Ok(rtype) => RecordKey::new(name, rtype),
+        // A type that has no number here is kept apart from all others by its own word.
+        Err(_) => RecordKey::new(name, RecordType(0)).with_variant(record.rtype.clone()),
+    })
+}
+
+fn plain(key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, Vec<Known>)> {
+    if key.variant.is_some() {
+        return None;
+    }
+    let mut known = Vec::new();
+    for record in group {
+        let kept = record.meta.as_ref().is_some_and(|meta| meta.read_only);
+        if record.proxied == Some(true) || kept {
+            return None;
+        }
+        let automatic = record.ttl == AUTOMATIC;
+        let ttl = if automatic { CHOSEN } else { record.ttl };
+        known.push(Known { id: record.id.clone(), value: value(key.rtype, record)?, ttl, automatic });
+    }
+    // Resolvers go by the least of different times to live (RFC 2181, section 5.2).
+    let ttl = Ttl::new(known.iter().map(|k| k.ttl).min()?).ok()?;
+    let set = RecordSet::new(key.name.clone(), ttl, known.iter().map(|k| k.value.clone())).ok()?;
+    Some((set, known))
+}
+
+/// The value of a record; none for what is not written by this provider either.
+fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
+    let content = record.content.as_deref().unwrap_or_default();
+    let data = || serde_json::from_value::<Data>(record.data.clone()).ok();
+    let target = |text: &str| match text.trim_end_matches('.') {
+        "" => Some(Name::root()),
+        absolute => Name::parse(absolute).ok(),
+    };
+    Some(match rtype {
+        RecordType::MX => RecordData::Mx { preference: record.priority?, exchange: target(content)? },
+        RecordType::SRV => {
+            let data = data()?;
+            RecordData::Srv {
+                priority: data.priority?,
+                weight: data.weight?,
+                port: data.port?,
+                target: target(&data.target?)?,
+            }
+        }
+        RecordType::CAA => {
+            let data = data()?;
+            let value = data.value?.into_bytes();
+            RecordData::Caa { flags: data.flags?, tag: data.tag?.to_ascii_lowercase(), value }
+        }
+        RecordType::CNAME => RecordData::Cname(target(content)?),
+        RecordType::NS => RecordData::Ns(target(content)?),
+        RecordType::PTR => RecordData::Ptr(target(content)?),
+        // Quoted as in a zone file. Records from the time before that are not.
+        RecordType::A | RecordType::AAAA | RecordType::TXT => RecordData::parse(rtype, content).ok()?,
+        _ => return None,
+    })
+}
+
+/// What is sent for one value of a set.
+///
+/// # Errors
+/// `dns-unsupported` for what Cloudflare cannot hold.
+pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields> {
+    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Cloudflare: {why}")));
+    let top = key.name == *apex;
+    if key.rtype == RecordType::SOA || (top && matches!(key.rtype, RecordType::NS | RecordType::CNAME)) {
+        return refuse("SOA, the name servers of the zone and a CNAME at its top cannot be written");
+    }
+    if !key.name.is_in(apex) {
+        return refuse("the name is not in the zone");
+    }
+    if key.name.without_dot().contains('\\') || key.variant.is_some() {
+        return refuse("the name has characters that it does not take");
+    }
+    if ttl.seconds() > LONGEST_TTL {
+        return refuse("a time to live is at most 86400 seconds");
+    }
+    let mut fields = Fields {
+        id: None,
+        rtype: key.rtype.to_string(),
+        name: key.name.without_dot().to_owned(),
+        ttl: ttl.seconds(),
+        content: None,
+        priority: None,
+        data: None,
+    };
+    let target = |name: &Name| match name.without_dot() {
+        text if text.contains('\\') => refuse("it takes no such target").map(|_| String::new()),
+        _ if name.is_root() => Ok(".".into()),
+        text => Ok(text.to_owned()),
+    };
+    match value {
+        RecordData::A(address) => fields.content = Some(address.to_string()),
+        RecordData::Aaaa(address) => fields.content = Some(address.to_string()),
+        RecordData::Cname(name) | RecordData::Ns(name) | RecordData::Ptr(name) => {
+            fields.content = Some(target(name)?);
+        }
+        RecordData::Mx { preference, exchange } => {
+            fields.priority = Some(*preference);
+            fields.content = Some(target(exchange)?);
+        }
+        RecordData::Txt(text) => {
+            let written = text.to_string();
+            if text.joined().is_empty() || written.len() > LONGEST_TEXT {
+                return refuse(&format!(
+                    "a text has 1 to {LONGEST_TEXT} characters with its quotes; this one has {}",
+                    written.len()
+                ));
+            }
+            fields.content = Some(written);
+        }
+        RecordData::Srv { priority, weight, port, target: name } => {
+            fields.data = Some(Data {
+                priority: Some(*priority),
+                weight: Some(*weight),
+                port: Some(*port),
+                target: Some(target(name)?),
+                ..Data::default()
+            });
+        }
+        RecordData::Caa { flags, tag, value } => {
+            let Ok(text) = String::from_utf8(value.clone()) else { return refuse("the value is not text") };
+            let (tag, value) = (Some(tag.clone()), Some(text));
+            fields.data = Some(Data { flags: Some(*flags), tag, value, ..Data::default() });
+        }
+        _ => return refuse("it has no records of this type"),
+    }
+    Ok(fields)
+}
+
+/// The time to live to send for a record that is there: one that Cloudflare chooses stays so while it is right.
+pub(super) fn kept_ttl(known: &Known, wanted: u32) -> u32 {
+    if known.automatic && wanted == CHOSEN { AUTOMATIC } else { wanted }
+}

@@ -1,0 +1,242 @@
+//! Cloudflare's DNS: <https://developers.cloudflare.com/api/resources/dns/subresources/records/>.
+//!
+//! Changes are written in one request, all or nothing: what it deletes, then what it changes in place, then what it
+//! adds. The interface takes record ids and knows no other precondition: a record that is gone fails the whole
+//! batch, one that somebody else changed a moment ago is not noticed. Servers around the world take the records of a
+//! batch over one by one.
+//!
+//! - Records that Cloudflare proxies or keeps itself, and a CNAME at the top of the zone, which it flattens, are
+//!   opaque: listed and never overwritten.
+//! - A time to live that Cloudflare chooses ("automatic") is read as the 300 seconds that it is, and stays automatic
+//!   while a plan wants 300.
+//! - A batch holds 200 records, as many as every plan of Cloudflare allows. Changes that need more are written in
+//!   several batches, one after the other; see [`Cloudflare::with_batch_size`].
+
+mod client;
+mod convert;
+mod steps;
+mod types;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cloudron_core::http::HttpTransport;
+use cloudron_core::{Clock, Domain, ResultExt, RetryPolicy, Secret};
+
+use self::client::{Client, VENDOR};
+use self::convert::Records;
+use self::steps::{Steps, steps};
+use self::types::{BatchBody, ListedZone};
+use crate::rest::{Failure, Rest};
+use crate::transport::HyperTransport;
+use crate::{
+    Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed,
+    Receipt, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
+};
+
+/// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.
+///
+/// ```no_run
+/// # async fn f(token: cloudron_core::Secret) -> cloudron_dns::Result<()> {
+/// use cloudron_dns::cloudflare::Cloudflare;
+/// use cloudron_dns::{Name, find_zone};
+///
+/// let provider = Cloudflare::new(token)?;
+/// let zone = find_zone(&provider, &Name::parse("my.example.com")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Cloudflare {
+    client: Client,
+    /// The most records in a batch.
+    batch: usize,
+}
+
+/// The state of a zone that changes are made from.
+struct State {
+    zone: String,
+    sets: Vec<Observed>,
+    records: Records,
+}
+
+impl Cloudflare {
+    /// The account that an API token is for, over an HTTP client of its own.
+    ///
+    /// # Errors
+    /// As [`HyperTransport::new`].
+    pub fn new(token: Secret) -> Result<Self> {
+        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+    }
+
+    /// The account that an API token is for, over any HTTP client.
+    pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
+        Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, batch: 200 }
+    }
+
+    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    pub fn at(mut self, endpoint: &str) -> Result<Self> {
+        self.client.rest.set_endpoint(endpoint)?;
+        Ok(self)
+    }
+
+    /// The same provider with another clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.client.rest.clock = clock;
+        self
+    }
+
+    /// The same provider with another patience for each request.
+    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
+        self.client.rest.policy = policy;
+        self
+    }
+
+    /// The same provider with more records in a batch: 3500 for zones of the plans Pro, Business and Enterprise
+    /// (<https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/>).
+    pub fn with_batch_size(self, records: usize) -> Self {
+        Self { batch: records.max(1), ..self }
+    }
+
+    async fn state(&self, zone: &Zone) -> Result<Arc<State>, Failure> {
+        let listed = self.client.records(&zone.id).await?;
+        let (sets, records) = convert::sets(&zone.apex, &listed)?;
+        Ok(Arc::new(State { zone: zone.id.clone(), sets, records }))
+    }
+
+    /// Writes one batch. After an answer that was lost the zone is read before anything is sent again.
+    async fn write(&self, zone: &Zone, body: &BatchBody, changes: &[Change]) -> Result<(), Failure> {
+        let mut patience = self.client.rest.patience();
+        loop {
+            let Err(failure) = self.client.batch(&zone.id, body).await else { return Ok(()) };
+            let go_on = patience.again(&failure).await;
+            if failure.unknown {
+                let Ok(state) = self.state(zone).await else { return Err(failure) };
+                let holds = |change: &Change, wanted: fn(&Change) -> Option<&crate::RecordSet>| {
+                    let there = state.sets.iter().find(|set| set.key() == change.key());
+                    there.and_then(Observed::plain) == wanted(change)
+                };
+                if changes.iter().all(|change| holds(change, Change::after)) {
+                    return Ok(());
+                }
+                if !changes.iter().all(|change| holds(change, Change::before)) {
+                    return Err(failure);
+                }
+            }
+            if !go_on {
+                return Err(Failure { unknown: false, ..failure });
+            }
+        }
+    }
+
+    /// Runs of changes that fit into a batch each.
+    fn batches<'a>(&self, changes: &'a [Change], planned: Vec<Steps>) -> Vec<(&'a [Change], BatchBody)> {
+        let (mut batches, mut start) = (Vec::new(), 0);
+        let (mut body, mut count) = (BatchBody::default(), 0);
+        for (at, steps) in planned.into_iter().enumerate() {
+            if count > 0 && count + steps.count() > self.batch {
+                batches.push((&changes[start..at], std::mem::take(&mut body)));
+                (start, count) = (at, 0);
+            }
+            count += steps.count();
+            steps.join(&mut body);
+        }
+        batches.push((&changes[start..], body));
+        batches
+    }
+}
+
+fn zone(listed: ListedZone) -> Result<Zone> {
+    let apex = Name::parse(&listed.name).doing(|| format!("reading the zone {}", listed.id))?;
+    let servers = listed.name_servers.unwrap_or_default();
+    let servers = servers.iter().filter_map(|server| Name::parse(server).ok());
+    let internal = listed.kind.as_deref() == Some("internal");
+    let visibility = if internal { Visibility::Private } else { Visibility::Public };
+    Ok(Zone::new(listed.id, apex).with_name_servers(servers).with_visibility(visibility))
+}
+
+/// Nothing of the token.
+impl fmt::Debug for Cloudflare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloudflare").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl DnsProvider for Cloudflare {
+    fn id(&self) -> &str {
+        "cloudflare"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new(Atomicity::Batch);
+        capabilities.types = Some(convert::TYPES.to_vec());
+        capabilities.min_ttl = Ttl::new(60).unwrap_or_default();
+        capabilities.max_txt = 2024;
+        capabilities.max_batch = self.batch;
+        capabilities
+    }
+
+    /// The zones that the token sees. For a domain as it is registered, that zone alone is asked for.
+    async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
+        let registered = near.filter(|name| {
+            let text = name.without_dot();
+            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
+        });
+        if let Some(domain) = registered {
+            let found = self.client.zones(Some(domain.without_dot())).await?;
+            if !found.is_empty() {
+                return found.into_iter().map(zone).collect();
+            }
+        }
+        self.client.zones(None).await?.into_iter().map(zone).collect()
+    }
+
+    /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let state = self.state(zone).await.map_err(|failure| failure.error)?;
+        let complete = matches!(scope, Scope::Zone);
+        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), complete).with_handle(state))
+    }
+
+    /// Nothing is sent unless every change fits what was read and can be held. Changes of more than
+    /// [`Cloudflare::with_batch_size`] records are several batches; a later one that fails leaves the earlier ones.
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
+        let state = match given.filter(|state| state.zone == batch.zone.id) {
+            Some(state) => state,
+            None => self.state(batch.zone).await.map_err(|failure| failure.error)?,
+        };
+        let plan = |change| steps(&batch.zone.apex, &state.sets, &state.records, change);
+        let planned: Vec<Steps> = batch.changes.iter().map(plan).collect::<Result<_>>()?;
+        if let Some(at) = planned.iter().position(|steps| steps.count() > self.batch) {
+            let (key, most) = (batch.changes[at].key(), self.batch);
+            let message = format!("{key} at Cloudflare: its change takes more than {most} records");
+            return Err(Error::new(&codes::UNSUPPORTED, message).into());
+        }
+        let mut applied = Vec::new();
+        for (changes, body) in self.batches(batch.changes, planned) {
+            // Nothing to do, such as for a set of equal records.
+            if body != BatchBody::default()
+                && let Err(failure) = self.write(batch.zone, &body, changes).await
+            {
+                let applied = match (failure.unknown, applied.is_empty()) {
+                    (true, _) => Applied::Unknown,
+                    (false, true) => Applied::Nothing,
+                    (false, false) => Applied::Some(applied),
+                };
+                return Err(ApplyFailure { error: failure.error, applied });
+            }
+            applied.extend(changes.iter().map(|change| change.key().clone()));
+        }
+        Ok(Receipt::new(applied))
+    }
+
+    /// Cloudflare does not say.
+    async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
+        Ok(SyncStatus::NotReported)
+    }
+}

@@ -1,0 +1,84 @@
+//! From changes of sets to one batch of records.
+
+use super::convert::{Known, Records, fields, kept_ttl};
+use super::types::{BatchBody, Fields, Id};
+use crate::{Change, Error, Name, Observed, RecordKey, RecordSet, Result, codes};
+
+/// What a change does to records.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Steps {
+    pub(super) deletes: Vec<Id>,
+    pub(super) patches: Vec<Fields>,
+    pub(super) posts: Vec<Fields>,
+}
+
+impl Steps {
+    pub(super) fn count(&self) -> usize {
+        self.deletes.len() + self.patches.len() + self.posts.len()
+    }
+
+    /// Adds these to a batch.
+    pub(super) fn join(self, body: &mut BatchBody) {
+        body.deletes.extend(self.deletes);
+        body.patches.extend(self.patches);
+        body.posts.extend(self.posts);
+    }
+}
+
+/// What makes a change. Records that stay are not touched, and one whose value changes keeps its id, and with it its
+/// comment and tags.
+///
+/// # Errors
+/// `dns-stale` when the set is not what the change was made for, `dns-unsupported`.
+pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &Change) -> Result<Steps> {
+    let key = change.key();
+    let there = sets.iter().find(|set| set.key() == key);
+    let opaque = there.is_some_and(|set| set.plain().is_none());
+    if opaque || there.and_then(Observed::plain) != change.before() {
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
+    }
+    let known = records.get(key).map_or(&[][..], Vec::as_slice);
+    match change.after() {
+        Some(new) => replace(apex, known, new),
+        None => delete(apex, key, known),
+    }
+}
+
+fn delete(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<Steps> {
+    if key.name == *apex && key.rtype == crate::RecordType::NS {
+        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Cloudflare: it cannot be deleted")));
+    }
+    let deletes = known.iter().map(|k| Id { id: k.id.clone() }).collect();
+    Ok(Steps { deletes, ..Steps::default() })
+}
+
+fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Steps> {
+    let ttl = new.ttl().seconds();
+    let mut free: Vec<&Known> = known.iter().collect();
+    let (mut missing, mut steps) = (Vec::new(), Steps::default());
+    let patch = |known: &Known, fields: Fields| Fields {
+        id: Some(known.id.clone()),
+        ttl: kept_ttl(known, ttl),
+        ..fields
+    };
+    for value in new.values() {
+        // Also for a value that stays: its set must be one that can be written.
+        let wanted = fields(apex, new.key(), value, new.ttl())?;
+        match free.iter().position(|k| k.value == *value) {
+            Some(at) => {
+                let kept = free.remove(at);
+                if kept.ttl != ttl {
+                    steps.patches.push(patch(kept, wanted));
+                }
+            }
+            None => missing.push(wanted),
+        }
+    }
+    let surplus = free.split_off(free.len().min(missing.len()));
+    let added = missing.split_off(free.len());
+    steps.patches.extend(free.iter().zip(missing).map(|(old, new)| patch(old, new)));
+    steps.posts = added;
+    steps.deletes = surplus.iter().map(|old| Id { id: old.id.clone() }).collect();
+    Ok(steps)
+}

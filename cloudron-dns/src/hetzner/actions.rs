@@ -1,0 +1,86 @@
+//! Changes that go on after they were answered.
+
+use std::time::Duration;
+
+use super::client::{ACTIONS, Client, meaning};
+use super::types::Action;
+use crate::rest::Failure;
+use crate::{Error, Name, RecordKey, codes};
+
+/// How long an action may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The sets whose actions are under way, and those that are done.
+#[derive(Default)]
+pub(super) struct Progress {
+    running: Vec<(RecordKey, u64)>,
+    pub(super) done: Vec<RecordKey>,
+}
+
+impl Progress {
+    /// A change of a set has been started; without an action it is done.
+    pub(super) fn started(&mut self, key: &RecordKey, action: Option<&Action>) {
+        match action {
+            Some(action) => self.running.push((key.clone(), action.id)),
+            None => self.done.push(key.clone()),
+        }
+    }
+
+    /// Whether something of this name is under way.
+    pub(super) fn concerns(&self, name: &Name) -> bool {
+        self.running.iter().any(|(key, _)| key.name == *name)
+    }
+
+    /// Waits until nothing is under way.
+    ///
+    /// # Errors
+    /// What an action failed with, and `timed-out`.
+    pub(super) async fn settle(&mut self, client: &Client) -> Result<(), Failure> {
+        let running = std::mem::take(&mut self.running);
+        let ids: Vec<u64> = running.iter().map(|(_, id)| *id).collect();
+        // Whatever keeps us from asking: what becomes of them is not known then.
+        wait(client, &ids).await.map_err(|failure| Failure { unknown: true, ..failure })?;
+        self.done.extend(running.into_iter().map(|(key, _)| key));
+        Ok(())
+    }
+}
+
+/// Waits until actions have succeeded.
+pub(super) async fn wait(client: &Client, ids: &[u64]) -> Result<(), Failure> {
+    let clock = &client.rest.clock;
+    let (start, mut pause) = (clock.monotonic(), Duration::from_millis(250));
+    let mut waiting = ids.to_vec();
+    while !waiting.is_empty() {
+        let asked: Vec<u64> = waiting.iter().copied().take(ACTIONS).collect();
+        let actions = client.actions(&asked).await?;
+        for action in &actions {
+            succeeded(action)?;
+        }
+        let done = |id: &u64| actions.iter().any(|a| a.id == *id && a.status == "success");
+        let before = waiting.len();
+        waiting.retain(|id| !done(id));
+        if waiting.len() == before {
+            if clock.monotonic().saturating_sub(start) > LIMIT {
+                let message =
+                    format!("Hetzner had not carried out a change after {} seconds", LIMIT.as_secs());
+                let error = Error::new(&cloudron_core::codes::TIMED_OUT, message);
+                return Err(Failure { unknown: true, ..error.into() });
+            }
+            clock.sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+    Ok(())
+}
+
+/// That an action has not failed.
+fn succeeded(action: &Action) -> Result<(), Failure> {
+    if action.status != "error" {
+        return Ok(());
+    }
+    let complaint = action.error.clone().unwrap_or_default();
+    let code = meaning(&complaint.code).unwrap_or(&codes::REFUSED);
+    let message = format!("action {} failed: {} ({})", action.id, complaint.message, complaint.code);
+    // What it had done by then is not said.
+    Err(Failure { unknown: true, ..Error::new(code, message).into() })
+}

@@ -1,0 +1,202 @@
+//! Between Hetzner's sets and record sets. Names are relative and values are as in a zone file here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use super::types::{Listed, Value};
+use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
+
+/// The types that can be written.
+pub(super) const TYPES: [RecordType; 9] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::TXT,
+    RecordType::SRV,
+    RecordType::CAA,
+    RecordType::NS,
+    RecordType::PTR,
+];
+
+/// What of a set is not in its record set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// The comments of its values.
+    pub(super) comments: BTreeMap<RecordData, String>,
+    /// Whether Hetzner refuses every change of it.
+    pub(super) protected: bool,
+}
+
+/// What is known of the sets of a zone.
+pub(super) type Extras = BTreeMap<RecordKey, Known>;
+
+/// The sets of a zone whose own time to live is `ttl`. One that cannot be expressed is opaque.
+pub(super) fn sets(apex: &Name, ttl: u32, listed: &[Listed]) -> Result<(Vec<Observed>, Extras)> {
+    let (mut observed, mut extras) = (Vec::new(), Extras::new());
+    for set in listed {
+        let key = key(apex, set)?;
+        match plain(apex, ttl, &key, set) {
+            Some((plain, known)) => {
+                observed.push(Observed::Plain(plain));
+                extras.insert(key, known);
+            }
+            None => {
+                let values: Vec<&str> = set.records.iter().map(|r| r.value.as_str()).collect();
+                let what = format!("{} {}", set.rtype, values.join(" and "));
+                observed.push(Observed::Opaque { key, what });
+            }
+        }
+    }
+    Ok((observed, extras))
+}
+
+/// Whether a set has no time to live of its own and could be expressed.
+pub(super) fn needs_zone_ttl(listed: &[Listed]) -> bool {
+    listed.iter().any(|set| set.ttl.is_none() && set.rtype.parse().is_ok_and(|t| TYPES.contains(&t)))
+}
+
+fn key(apex: &Name, set: &Listed) -> Result<RecordKey> {
+    let name =
+        relative(apex, &set.name).map_err(|e| e.while_doing(format!("reading the set {}", set.name)))?;
+    Ok(match set.rtype.parse() {
+        Ok(rtype) => RecordKey::new(name, rtype),
+        // A type that has no number here is kept apart from all others by its own word.
+        Err(_) => RecordKey::new(name, RecordType(0)).with_variant(set.rtype.clone()),
+    })
+}
+
+fn relative(apex: &Name, text: &str) -> Result<Name> {
+    match text {
+        "@" => Ok(apex.clone()),
+        absolute if absolute.ends_with('.') => Name::parse(absolute),
+        relative => apex.below(relative),
+    }
+}
+
+fn plain(apex: &Name, ttl: u32, key: &RecordKey, set: &Listed) -> Option<(RecordSet, Known)> {
+    if !TYPES.contains(&key.rtype) {
+        return None;
+    }
+    let mut known = Known { protected: set.protection.change, ..Known::default() };
+    let mut values = Vec::new();
+    for record in &set.records {
+        let value = value(apex, key.rtype, &record.value)?;
+        known.comments.insert(value.clone(), record.comment.clone());
+        values.push(value);
+    }
+    let ttl = Ttl::new(set.ttl.unwrap_or(ttl)).ok()?;
+    Some((RecordSet::new(key.name.clone(), ttl, values).ok()?, known))
+}
+
+/// A value as in a zone file, where a name without a dot at its end is relative to the zone.
+fn value(apex: &Name, rtype: RecordType, text: &str) -> Option<RecordData> {
+    let ends_in_name = [RecordType::CNAME, RecordType::NS, RecordType::PTR, RecordType::MX, RecordType::SRV]
+        .contains(&rtype);
+    if !ends_in_name || text.ends_with('.') {
+        return RecordData::parse(rtype, text).ok();
+    }
+    let (before, name) = text.rsplit_once(char::is_whitespace).unwrap_or(("", text));
+    RecordData::parse(rtype, &format!("{before} {}", relative(apex, name).ok()?)).ok()
+}
+
+/// A set that was answered, with the time to live that it would have had if it has none of its own.
+pub(super) fn one(apex: &Name, ttl: u32, listed: &Listed) -> Result<Observed> {
+    let (mut sets, _) = sets(apex, ttl, std::slice::from_ref(listed))?;
+    Ok(sets.remove(0))
+}
+
+/// The values to send for a set; those that are there keep their comments.
+///
+/// # Errors
+/// `dns-unsupported` for what Hetzner cannot hold.
+pub(super) fn records(apex: &Name, set: &RecordSet, known: &Known) -> Result<Vec<Value>> {
+    writable(apex, set.key())?;
+    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{} at Hetzner: {why}", set.key())));
+    if set.values().iter().any(|v| matches!(v, RecordData::Txt(text) if text.joined().is_empty())) {
+        return refuse("a text may not be empty");
+    }
+    let comment = |value| known.comments.get(value).cloned().unwrap_or_default();
+    Ok(set.values().iter().map(|v| Value { value: v.to_string(), comment: comment(v) }).collect())
+}
+
+/// That sets of this key can be written.
+///
+/// # Errors
+/// `dns-unsupported`.
+pub(super) fn writable(apex: &Name, key: &RecordKey) -> Result<()> {
+    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Hetzner: {why}")));
+    let top = key.name == *apex;
+    if top && matches!(key.rtype, RecordType::NS | RecordType::CNAME) {
+        return refuse("the name servers of the zone and a CNAME at its top cannot be written");
+    }
+    if !TYPES.contains(&key.rtype) || key.variant.is_some() {
+        return refuse("it has no records of this type, or they cannot be written");
+    }
+    if !key.name.is_in(apex) {
+        return refuse("the name is not in the zone");
+    }
+    if key.name.without_dot().contains('\\') {
+        return refuse("the name has characters that it does not take");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apex() -> Name {
+        Name::parse("example.com").unwrap()
+    }
+
+    fn read(json: &str) -> Observed {
+        one(&apex(), 3600, &serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_and_targets_are_relative_or_absolute_and_a_missing_time_to_live_is_the_zones() {
+        for (json, line) in [
+            (
+                r#"{"name":"www","type":"CNAME","ttl":60,"records":[{"value":"my"}]}"#,
+                "www.example.com. 60 IN CNAME my.example.com.",
+            ),
+            (
+                r#"{"name":"@","type":"MX","ttl":null,"records":[{"value":"10 mail.example.net.","comment":"x"}]}"#,
+                "example.com. 3600 IN MX 10 mail.example.net.",
+            ),
+            (
+                r#"{"name":"@","type":"MX","records":[{"value":"5 @"}]}"#,
+                "example.com. 3600 IN MX 5 example.com.",
+            ),
+            (
+                r#"{"name":"*","type":"TXT","ttl":60,"records":[{"value":"\"a\" \"b \\\"c\\\"\""}]}"#,
+                r#"*.example.com. 60 IN TXT "a" "b \"c\"""#,
+            ),
+        ] {
+            assert_eq!(read(json).to_string(), line);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_expressed_is_opaque() {
+        for json in [
+            r#"{"name":"@","type":"SOA","records":[{"value":"a. b. 1 2 3 4 5"}]}"#,
+            r#"{"name":"a","type":"RP","records":[{"value":"a. b."}]}"#,
+            r#"{"name":"a","type":"A","records":[{"value":"x"}]}"#,
+            r#"{"name":"a","type":"A","records":[]}"#,
+        ] {
+            assert!(read(json).plain().is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_stays_keeps_its_comment() {
+        let listed = r#"{"name":"a","type":"A","records":[{"value":"192.0.2.1","comment":"office"}]}"#;
+        let (_, extras) = sets(&apex(), 60, &[serde_json::from_str(listed).unwrap()]).unwrap();
+        let name = Name::parse("a.example.com").unwrap();
+        let set = RecordSet::parse(name, Ttl::DEFAULT, RecordType::A, ["192.0.2.1", "192.0.2.2"]).unwrap();
+        let sent = records(&apex(), &set, &extras[set.key()]).unwrap();
+        let shown: Vec<_> = sent.iter().map(|v| format!("{} {}", v.value, v.comment)).collect();
+        assert_eq!(shown, ["192.0.2.1 office", "192.0.2.2 "]);
+    }
+}

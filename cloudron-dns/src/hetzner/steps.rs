@@ -1,0 +1,56 @@
+//! From a change of a set to requests for it.
+
+use super::convert::{Extras, records, writable};
+use super::types::{NewSet, Value};
+use crate::{Change, Error, Name, Observed, Result, codes};
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A new set.
+    Create(NewSet),
+    /// Other values for a set.
+    Records { name: String, rtype: String, records: Vec<Value> },
+    /// Another time to live for a set.
+    Ttl { name: String, rtype: String, ttl: u32 },
+    /// A set goes.
+    Delete { name: String, rtype: String },
+}
+
+/// The requests that make a change: the values first, which matter more than how long they are kept.
+///
+/// # Errors
+/// `dns-stale` when the set is not what the change was made for, `dns-refused` when it is protected,
+/// `dns-unsupported`.
+pub(super) fn steps(apex: &Name, sets: &[Observed], extras: &Extras, change: &Change) -> Result<Vec<Step>> {
+    let key = change.key();
+    let there = sets.iter().find(|set| set.key() == key);
+    let opaque = there.is_some_and(|set| set.plain().is_none());
+    if opaque || there.and_then(Observed::plain) != change.before() {
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
+    }
+    let known = extras.get(key).cloned().unwrap_or_default();
+    if known.protected {
+        return Err(Error::new(&codes::REFUSED, format!("{key} is protected against changes at Hetzner"))
+            .with_hint("allow changes of the set in the Hetzner console"));
+    }
+    let (name, rtype) = (key.name.relative_to(apex), key.rtype.to_string());
+    let Some(new) = change.after() else {
+        writable(apex, key)?;
+        return Ok(vec![Step::Delete { name, rtype }]);
+    };
+    let records = records(apex, new, &known)?;
+    let ttl = new.ttl().seconds();
+    let Some(old) = change.before() else {
+        return Ok(vec![Step::Create(NewSet { name, rtype, ttl, records })]);
+    };
+    let mut steps = Vec::new();
+    if !old.same_values(new) {
+        steps.push(Step::Records { name: name.clone(), rtype: rtype.clone(), records });
+    }
+    if old.ttl() != new.ttl() {
+        steps.push(Step::Ttl { name, rtype, ttl });
+    }
+    Ok(steps)
+}
