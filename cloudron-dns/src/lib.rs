@@ -17,6 +17,7 @@
 //! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean` (feature
 //!   `digitalocean`) for that host, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
 //! - `rfc2136` (feature `rfc2136`) speaks to BIND, Knot, PowerDNS and every other server that takes dynamic updates.
+//! - `powerdns` (feature `powerdns`) speaks to PowerDNS by its HTTP interface.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
@@ -39,6 +40,8 @@ pub mod memory;
 pub mod name;
 pub mod ownership;
 pub mod plan;
+#[cfg(feature = "powerdns")]
+pub mod powerdns;
 #[cfg(feature = "propagation")]
 pub mod propagation;
 pub mod provider;

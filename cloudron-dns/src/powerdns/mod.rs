@@ -1,0 +1,209 @@
+//! PowerDNS by its HTTP interface: <https://doc.powerdns.com/authoritative/http-api/index.html>.
+//!
+//! A batch is one request that is made whole or not at all. The interface knows no precondition: what is written must
+//! fit what was read just before, which leaves a small window. Where that matters, `rfc2136` speaks to PowerDNS too.
+
+mod client;
+mod convert;
+mod types;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::http::HttpTransport;
+use cloudron_core::{Clock, Domain, RetryPolicy, Secret};
+
+use self::client::{Client, VENDOR};
+use crate::rest::Rest;
+use crate::transport::HyperTransport;
+use crate::{
+    Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed,
+    Receipt, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
+};
+
+/// How long what was read while looking for a zone is good for reading it.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The zones of a PowerDNS server.
+///
+/// ```no_run
+/// # async fn f(api_key: cloudron_core::Secret) -> cloudron_dns::Result<()> {
+/// use cloudron_dns::powerdns::PowerDns;
+/// use cloudron_dns::{Name, find_zone};
+///
+/// let provider = PowerDns::new("http://127.0.0.1:8081", api_key)?;
+/// let zone = find_zone(&provider, &Name::parse("my.example.com")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct PowerDns {
+    client: Client,
+    /// The zone that the search for one has read, for the reading that follows, and when that was.
+    found: Mutex<Option<(Duration, types::Zone)>>,
+}
+
+/// The zone that changes are made from.
+struct State {
+    zone: String,
+    secondary: bool,
+    sets: BTreeMap<RecordKey, Observed>,
+}
+
+impl PowerDns {
+    /// The server whose interface is at an address, such as `http://127.0.0.1:8081` or `https://ns1.example.com`, over
+    /// an HTTP client of its own; the key is its `api-key`.
+    ///
+    /// # Errors
+    /// `usage` for what is no address, and for `http` to another machine, which would send the key in the clear; and
+    /// as [`HyperTransport::new`].
+    pub fn new(endpoint: &str, api_key: Secret) -> Result<Self> {
+        Self::with_transport(endpoint, api_key, Arc::new(HyperTransport::new()?))
+    }
+
+    /// The same over any HTTP client.
+    ///
+    /// # Errors
+    /// `usage` as for [`new`](Self::new).
+    pub fn with_transport(
+        endpoint: &str,
+        api_key: Secret,
+        transport: Arc<dyn HttpTransport>,
+    ) -> Result<Self> {
+        let mut rest = Rest::new(&VENDOR, api_key, transport);
+        rest.set_endpoint(endpoint)?;
+        Ok(Self { client: Client { rest, server: "localhost".into() }, found: Mutex::default() })
+    }
+
+    /// The same provider for another of the servers behind the interface; `localhost` is the only one as a rule.
+    pub fn with_server(mut self, id: impl Into<String>) -> Self {
+        self.client.server = id.into();
+        self
+    }
+
+    /// The same provider with another clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.client.rest.clock = clock;
+        self
+    }
+
+    /// The same provider with another patience for each request.
+    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
+        self.client.rest.policy = policy;
+        self
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<(Duration, types::Zone)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn state(&self, zone: &Zone) -> Result<Arc<State>> {
+        let now = self.client.rest.clock.monotonic();
+        let found = self.found().take();
+        let found = found.filter(|(at, found)| found.id == zone.id && now.saturating_sub(*at) < FRESH);
+        let found = match found {
+            Some((_, found)) => found,
+            None => self.client.zone(&zone.id).await?.ok_or_else(|| {
+                Error::new(&codes::ZONE_NOT_FOUND, format!("PowerDNS has no zone with the id {}", zone.id))
+            })?,
+        };
+        let secondary = ["Slave", "Secondary", "Consumer"].contains(&found.kind.as_str());
+        Ok(Arc::new(State { zone: zone.id.clone(), secondary, sets: convert::sets(&found.rrsets)? }))
+    }
+}
+
+/// Nothing of the key.
+impl fmt::Debug for PowerDns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PowerDns").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// That a change fits what is there and is ours to make.
+fn fits(apex: &Name, state: &State, change: &Change) -> Result<()> {
+    let key = change.key();
+    let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
+    let known = convert::TYPES.contains(&key.rtype) && key.variant.is_none();
+    if top || !known || !key.name.is_in(apex) {
+        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {apex}")));
+    }
+    let there = state.sets.get(key);
+    if there.and_then(Observed::plain) != change.before() || there.is_some_and(|set| set.plain().is_none()) {
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        return Err(
+            Error::new(&codes::STALE, format!("{key}: there is {there}")).with_hint("run the command again")
+        );
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl DnsProvider for PowerDns {
+    fn id(&self) -> &str {
+        "powerdns"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new(Atomicity::Batch);
+        capabilities.types = Some(convert::TYPES.to_vec());
+        capabilities
+    }
+
+    /// The zones of the server. For a domain as it is registered, that zone alone is asked for, and what is answered
+    /// serves the reading that follows within 5 seconds: one request instead of two.
+    async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
+        let zone = |zone: &types::Zone| -> Result<Zone> {
+            Ok(Zone::new(&zone.id, Name::parse(&zone.name)?).with_visibility(Visibility::Unknown))
+        };
+        let registered = near.filter(|name| {
+            let text = name.without_dot();
+            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
+        });
+        if let Some(domain) = registered
+            && let Some(found) = self.client.zone(&domain.to_string()).await?
+        {
+            let zones = vec![zone(&found)?];
+            *self.found() = Some((self.client.rest.clock.monotonic(), found));
+            return Ok(zones);
+        }
+        self.client.list().await?.iter().map(zone).collect()
+    }
+
+    /// Every record set of the zone, whatever was asked for: it takes one request.
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let state = self.state(zone).await?;
+        let complete = matches!(scope, Scope::Zone);
+        Ok(Snapshot::new(zone.clone(), state.sets.values().cloned(), complete).with_handle(state))
+    }
+
+    /// Nothing is sent unless every change fits what was read.
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
+        let state = match given.filter(|state| state.zone == batch.zone.id) {
+            Some(state) => state,
+            None => self.state(batch.zone).await?,
+        };
+        *self.found() = None;
+        if state.secondary {
+            let message = format!("{} is a secondary zone at this server", batch.zone.apex);
+            let hint = "change it at its primary server";
+            return Err(Error::new(&codes::UPDATE_REFUSED, message).with_hint(hint).into());
+        }
+        for change in batch.changes {
+            fits(&batch.zone.apex, &state, change)?;
+        }
+        let patch = types::Patch { rrsets: convert::changes(batch.changes) };
+        self.client.patch(&batch.zone.id, &patch).await.map_err(|failure| {
+            let applied = if failure.unknown { Applied::Unknown } else { Applied::Nothing };
+            ApplyFailure { error: failure.error, applied }
+        })?;
+        Ok(Receipt::new(batch.changes.iter().map(|change| change.key().clone())))
+    }
+
+    /// PowerDNS does not say what other servers have.
+    async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
+        Ok(SyncStatus::NotReported)
+    }
+}
