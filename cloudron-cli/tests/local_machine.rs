@@ -168,6 +168,23 @@ fn a_backup_downloads_as_a_plain_tar_or_as_a_repository_to_restore_from() {
 }
 
 #[test]
+fn a_newest_backup_that_vanishes_from_the_store_is_noticed() {
+    let home = Home::new();
+    created(&home.create(DEMO, &[]));
+    home.ok(&["machine", "backup", "create", DEMO]);
+    home.ok(&["machine", "backup", "download", DEMO, "--repository", "older"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    home.ok(&["machine", "backup", "create", DEMO]);
+    home.ok(&["machine", "backup", "verify", DEMO]);
+    let summaries = home.store(DEMO).join("snapshots");
+    let newest = std::fs::read_dir(&summaries).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    std::fs::remove_file(newest).unwrap();
+    home.run(&["machine", "backup", "verify", DEMO]).failed(10, "repository-rolled-back", "gone");
+    // An older copy is no fraud.
+    home.ok(&["machine", "backup", "verify", DEMO, "--store", "older"]);
+}
+
+#[test]
 fn old_backups_are_pruned_by_the_owner_and_the_server_goes_on() {
     let home = Home::new();
     let key = ["--backup-key", "file:key"];

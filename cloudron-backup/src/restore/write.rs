@@ -29,7 +29,7 @@ const ENTRIES: usize = 1024;
 /// So many batches wait at most.
 const BATCHES: usize = 2;
 /// So many threads fetch content. A store that is far away answers late.
-const FETCHERS: usize = 3;
+const FETCHERS: usize = 6;
 
 /// Entries that follow each other, for one thread to place: they mostly are in the same chunks and folders.
 struct Batch {

@@ -94,7 +94,11 @@ fn runs_what_it_is_told() {
     let Some(path) = std::env::var_os(SPEC) else { return };
     let spec: Spec = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let panicked = Path::new(&path).with_file_name("panic");
-    std::panic::set_hook(Box::new(move |info| drop(std::fs::write(&panicked, info.to_string()))));
+    // A panic on the way out of another must not hide the first.
+    std::panic::set_hook(Box::new(move |info| {
+        let before = std::fs::read_to_string(&panicked).unwrap_or_default();
+        drop(std::fs::write(&panicked, format!("{before}{info}\n")));
+    }));
     // Without a driver for I/O, which is woken through a `write` to an eventfd: a fault that is put into every
     // `write` hits that too, as no full disk does, and the runtime panics or sleeps for ever.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -22,7 +22,7 @@ use cloudron_core::Result;
 
 use crate::output::Output;
 
-pub(crate) use place::Place;
+pub(crate) use place::{Place, open_repository};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -83,10 +83,13 @@ impl Place {
 
     /// The repository in the store.
     pub(crate) async fn open(&self) -> Result<Repository> {
-        let repository = Repository::open(self.open_store()?).await?;
-        // What was seen before is remembered: a store that shows an older list is found out.
-        Ok(repository.with_cache_dir(Dirs::from_env()?.cache()))
+        open_repository(self.open_store()?).await
     }
+}
+
+/// The repository in a store. What was seen before is remembered: a store that shows an older list is found out.
+pub(crate) async fn open_repository(store: Arc<dyn BackupStore>) -> Result<Repository> {
+    Ok(Repository::open(store).await?.with_cache_dir(Dirs::from_env()?.cache()))
 }
 
 /// Which of the backups of several computers are meant.

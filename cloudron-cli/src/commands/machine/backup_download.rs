@@ -9,6 +9,7 @@ use cloudron_core::{Cancel, Result, Secret};
 use super::Which;
 use crate::client::HttpStore;
 use crate::commands::backup::export::{To, show};
+use crate::commands::backup::open_repository;
 use crate::connect::Session;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
@@ -57,11 +58,12 @@ pub(super) async fn open(
     out: &Output,
 ) -> Result<(Option<Session>, Repository)> {
     if let Some(url) = &source.store {
+        // A copy may be older than what the machine has, and is right nonetheless.
         return Ok((None, Repository::open(open_store(url)?).await?));
     }
     let session = Session::open(&which.machine()?, out).await?;
     let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(session.client.clone()));
-    let repository = Repository::open(store).await?;
+    let repository = open_repository(store).await?;
     Ok((Some(session), repository))
 }
 
