@@ -111,6 +111,70 @@ pub async fn apply(
     Ok(receipt)
 }
 
+/// What [`ensure`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ensured {
+    /// The plan that was applied in the end.
+    pub plan: Plan,
+    /// What was written, by all tries.
+    pub receipt: Receipt,
+    /// How often the zone was read and planned; more than once when somebody else wrote to it meanwhile.
+    pub tries: usize,
+}
+
+/// The most tries of [`ensure`].
+const TRIES: usize = 32;
+
+/// Reads, plans and applies, and does so again when somebody else changed the zone meanwhile, at most 32 times. With
+/// wishes about single values ([`Intent::Include`], [`Intent::Exclude`], [`Intent::Spf`]) several writers of one set
+/// lose nothing of each other's, where the provider checks [preconditions](crate::Capabilities::preconditions).
+///
+/// Afterwards `ownership` says what is ours. On failure it has, besides what was ours, what may have been written:
+/// keep it, so that the next run can finish or take back.
+///
+/// # Errors
+/// As [`plan_for`] and [`apply`]; `dns-stale` after the last try.
+pub async fn ensure(
+    provider: &dyn DnsProvider,
+    zone: &Zone,
+    desired: &[Intent],
+    ownership: &mut Ownership,
+    options: &PlanOptions,
+    progress: &Progress,
+) -> Result<Ensured, ApplyFailure> {
+    let mut earlier = Receipt::default();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let read = plan_for(provider, zone, desired, ownership, options).await;
+        let (plan, basis) = read.map_err(|error| after(error, &earlier.applied))?;
+        match apply(provider, &plan, Some(&basis), progress).await {
+            Ok(done) => {
+                earlier.extend(done);
+                ownership.clone_from(&plan.ownership);
+                return Ok(Ensured { plan, receipt: earlier, tries });
+            }
+            Err(failure) => {
+                if failure.applied != Applied::Nothing {
+                    *ownership = ownership.union(&plan.ownership);
+                }
+                if !failure.error.is(&codes::STALE) || tries == TRIES || !plan.conflicts.is_empty() {
+                    return Err(with_keys(failure, earlier.applied));
+                }
+                if let Applied::Some(keys) = failure.applied {
+                    earlier.applied.extend(keys);
+                }
+            }
+        }
+    }
+}
+
+/// A failure to go on after these sets were written.
+fn after(error: Error, earlier: &[RecordKey]) -> ApplyFailure {
+    with_keys(error.into(), earlier.to_vec())
+}
+
 async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot> {
     let names: BTreeSet<OwnerName> = plan.changes.iter().map(|c| c.key().name.clone()).collect();
     let names: Vec<_> = names.into_iter().collect();
@@ -152,12 +216,16 @@ fn batches(changes: &[Change], most: usize) -> impl Iterator<Item = &[Change]> {
 
 fn with_earlier(
     failure: ApplyFailure,
-    mut earlier: Vec<RecordKey>,
+    earlier: Vec<RecordKey>,
     provider: &dyn DnsProvider,
     plan: &Plan,
 ) -> ApplyFailure {
-    let error =
-        failure.error.while_doing(format!("writing the zone {} at {}", plan.zone.apex, provider.id()));
+    let ApplyFailure { error, applied } = failure;
+    let error = error.while_doing(format!("writing the zone {} at {}", plan.zone.apex, provider.id()));
+    with_keys(ApplyFailure { error, applied }, earlier)
+}
+
+fn with_keys(failure: ApplyFailure, mut earlier: Vec<RecordKey>) -> ApplyFailure {
     let applied = match failure.applied {
         Applied::Unknown => Applied::Unknown,
         Applied::Some(keys) => {
@@ -167,7 +235,7 @@ fn with_earlier(
         Applied::Nothing if earlier.is_empty() => Applied::Nothing,
         Applied::Nothing => Applied::Some(earlier),
     };
-    ApplyFailure { error, applied }
+    ApplyFailure { error: failure.error, applied }
 }
 
 /// The error alone; where part of the batch was applied nonetheless, it says so.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
-    RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Zone, codes,
+    RecordData, RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Zone, codes,
 };
 
 type Sets = BTreeMap<RecordKey, Observed>;
@@ -71,6 +71,17 @@ impl MemoryProvider {
         self.batches.load(Ordering::Relaxed)
     }
 
+    fn can_hold(&self, set: &RecordSet) -> bool {
+        let fits = |value: &RecordData| match value {
+            RecordData::Txt(text) => text.joined().len() <= self.capabilities.max_txt,
+            _ => true,
+        };
+        let types = self.capabilities.types.as_ref();
+        types.is_none_or(|types| types.contains(&set.rtype()))
+            && set.ttl() >= self.capabilities.min_ttl
+            && set.values().iter().all(fits)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(Zone, Sets)>> {
         self.zones.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -100,6 +111,10 @@ impl DnsProvider for MemoryProvider {
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         if batch.changes.len() > self.capabilities.max_batch {
             let message = format!("a batch of {} changes is too large", batch.changes.len());
+            return Err(Error::new(&codes::UNSUPPORTED, message).into());
+        }
+        if let Some(set) = batch.changes.iter().filter_map(Change::after).find(|set| !self.can_hold(set)) {
+            let message = format!("{}: such a record cannot be held", set.key());
             return Err(Error::new(&codes::UNSUPPORTED, message).into());
         }
         let mut zones = self.lock();

@@ -22,16 +22,26 @@
 //! # });
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! That is enough for two thirds of the checks. The rest need what only a fixture can give, each a method of
+//! [`Fixture`] with a default: an independent reader ([`Truth`]), a wire that counts and fails ([`Wire`]), a second
+//! zone. A check that lacks something is [skipped](Outcome::Skipped) with the reason, never passed.
 
-mod records;
-mod rules;
+mod hooks;
+mod levels;
+mod report;
+mod trial;
 
-use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{DnsProvider, Name, Observed, RecordSet, RecordType, Result, Scope, Snapshot, Ttl, Zone};
+pub use hooks::{Calls, Fault, Injection, Truth, Wire};
+pub use report::{Level, Outcome, Report};
+use trial::Trial;
+
+use crate::{DnsProvider, Name, Result, Zone};
 
 /// Gives each check a place to work in.
 #[async_trait]
@@ -41,6 +51,40 @@ pub trait Fixture: Send + Sync {
     /// # Errors
     /// Whatever keeps it from being made; the check then counts as failed.
     async fn fresh(&self) -> Result<Place>;
+
+    /// Makes a place that was used good for the next check. By default another one is made; where that is slow, its
+    /// zone can be emptied instead. Whatever was injected into its wire must be gone.
+    ///
+    /// # Errors
+    /// As [`fresh`](Self::fresh).
+    async fn reset(&self, used: Place) -> Result<Place> {
+        drop(used);
+        self.fresh().await
+    }
+
+    /// An independent reader of this place, which is the one made last.
+    fn truth(&self, _place: &Place) -> Option<Arc<dyn Truth>> {
+        None
+    }
+
+    /// The wire of this place, which is the one made last.
+    fn wire(&self, _place: &Place) -> Option<Arc<dyn Wire>> {
+        None
+    }
+
+    /// Adds an empty zone of that name to the account of this place, which is the one made last; `None` where that
+    /// cannot be done.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made.
+    async fn add_zone(&self, _place: &Place, _apex: &Name) -> Result<Option<Zone>> {
+        Ok(None)
+    }
+
+    /// The checks that are not made, by name, each with the reason.
+    fn skip(&self) -> &[(&str, &str)] {
+        &[]
+    }
 }
 
 /// A provider, and the zone to work in.
@@ -51,75 +95,67 @@ pub struct Place {
     pub zone: Zone,
 }
 
-/// How a check went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The promise holds.
-    Passed,
-    /// It does not.
-    Failed(String),
-    /// The provider says that it cannot do that.
-    Skipped(String),
+/// The promise of every check, and what it is about.
+pub fn checks() -> impl Iterator<Item = (Level, &'static str)> {
+    levels::ALL.iter().flat_map(|(level, cases)| cases.iter().map(|(name, _)| (*level, *name)))
 }
 
-/// How all checks went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// The promise that each check is about, and how it went.
-    pub outcomes: Vec<(&'static str, Outcome)>,
+fn level_of(name: &str) -> Option<Level> {
+    checks().find(|(_, n)| *n == name).map(|(level, _)| level)
 }
 
-impl Report {
-    /// Whether no check failed.
-    pub fn passed(&self) -> bool {
-        self.failures().next().is_none()
-    }
-
-    /// The checks that failed, and why.
-    pub fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.outcomes.iter().filter_map(|(name, outcome)| match outcome {
-            Outcome::Failed(why) => Some((*name, why.as_str())),
-            _ => None,
-        })
-    }
-}
-
-/// One line for each check.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, outcome) in &self.outcomes {
-            match outcome {
-                Outcome::Passed => writeln!(f, "passed   {name}")?,
-                Outcome::Failed(why) => writeln!(f, "FAILED   {name}: {why}")?,
-                Outcome::Skipped(why) => writeln!(f, "skipped  {name}: {why}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Runs all checks, one after the other, each in a fresh place.
+/// Makes all checks, one after the other, each in a fresh place.
 pub async fn run(fixture: &dyn Fixture) -> Report {
-    let mut outcomes = Vec::new();
-    for (name, check) in records::CASES.iter().chain(rules::CASES) {
-        let outcome = match fixture.fresh().await {
-            Ok(place) => check(&place).await.err().unwrap_or(Outcome::Passed),
-            Err(error) => Outcome::Failed(format!("there is no place to work in: {error}")),
-        };
-        outcomes.push((*name, outcome));
+    run_some(fixture, |_, _| true).await
+}
+
+/// Makes the checks that are chosen by what they are about and by name.
+pub async fn run_some(fixture: &dyn Fixture, chosen: impl Fn(Level, &str) -> bool) -> Report {
+    let mut report = Report { provider: String::new(), outcomes: Vec::new() };
+    let mut used = None;
+    for (level, cases) in levels::ALL {
+        for (name, check) in cases.iter().filter(|(name, _)| chosen(*level, name)) {
+            let outcome = match fixture.skip().iter().find(|(n, _)| n == name) {
+                Some((_, why)) => Outcome::Skipped((*why).to_owned()),
+                None => run_one(fixture, check, &mut used, &mut report.provider).await,
+            };
+            report.outcomes.push((name, outcome));
+        }
     }
-    Report { outcomes }
+    report
+}
+
+async fn run_one(
+    fixture: &dyn Fixture,
+    check: &Check,
+    used: &mut Option<Place>,
+    provider: &mut String,
+) -> Outcome {
+    let place = match used.take() {
+        Some(place) => fixture.reset(place).await,
+        None => fixture.fresh().await,
+    };
+    let place = match place {
+        Ok(place) => place,
+        Err(error) => return Outcome::Failed(format!("there is no place to work in: {error}")),
+    };
+    place.provider.id().clone_into(provider);
+    let trial = Trial::new(fixture, &place);
+    let outcome = check(&trial).await.err().unwrap_or(Outcome::Passed);
+    drop(trial);
+    *used = Some(place);
+    outcome
 }
 
 type Done = Result<(), Outcome>;
-type Check = for<'a> fn(&'a Place) -> Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
+type Check = for<'a> fn(&'a Trial<'a>) -> Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
+type Cases = &'static [(&'static str, Check)];
 
 /// Names checks by the functions that make them.
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, super::Check)] = &[$((stringify!($case), |place| Box::pin($case(place)))),*];
+        pub(super) const CASES: $crate::conformance::Cases =
+            &[$((stringify!($case), |trial| Box::pin($case(trial)))),*];
     };
 }
 use cases;
@@ -141,41 +177,6 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> Done {
     if holds { Ok(()) } else { Err(Outcome::Failed(why())) }
 }
 
-impl Place {
-    fn name(&self, relative: &str) -> Result<Name> {
-        if relative == "@" { Ok(self.zone.apex.clone()) } else { self.zone.apex.below(relative) }
-    }
-
-    fn set(&self, relative: &str, rtype: RecordType, values: &[&str]) -> Result<RecordSet> {
-        // Long enough for every provider.
-        let ttl = Ttl::new(3600)?;
-        RecordSet::parse(self.name(relative)?, ttl, rtype, values.iter().copied())
-    }
-
-    fn needs(&self, rtype: RecordType) -> Done {
-        match self.provider.capabilities().types {
-            Some(types) if !types.contains(&rtype) => {
-                Err(Outcome::Skipped(format!("it has no {rtype} records")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn read(&self, names: &[Name]) -> Result<Snapshot> {
-        self.provider.read(&self.zone, Scope::Names(names)).await
-    }
-
-    /// That the zone holds exactly these sets at their names, by the provider's own answer.
-    async fn holds(&self, name: &Name, sets: &[&RecordSet]) -> Done {
-        let read = self.read(std::slice::from_ref(name)).await?;
-        let found: Vec<&RecordSet> = read.at(name).filter_map(Observed::plain).collect();
-        let ours = |set: &&&RecordSet| !(*name == self.zone.apex && set.rtype() == RecordType::NS);
-        let found: Vec<&RecordSet> =
-            found.iter().filter(ours).filter(|s| s.rtype() != RecordType::SOA).copied().collect();
-        let mut wanted = sets.to_vec();
-        wanted.sort_by(|a, b| a.key().cmp(b.key()));
-        let text =
-            |sets: &[&RecordSet]| sets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-        ensure(found == wanted, || format!("it holds [{}] instead of [{}]", text(&found), text(&wanted)))
-    }
+fn skipped(why: impl Into<String>) -> Done {
+    Err(Outcome::Skipped(why.into()))
 }

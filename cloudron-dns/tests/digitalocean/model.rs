@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cloudron_core::http::{HttpTransport, Request, Response};
 use cloudron_core::{Clock, Error, Result};
 use cloudron_dns::codes;
+use cloudron_dns::conformance::{Calls, Injection};
 use serde_json::{Map, Value, json};
 
 pub const TOKEN: &str = "dop_v1_0123456789abcdef";
@@ -67,6 +68,8 @@ pub struct State {
     /// What no client may send.
     pub violations: Vec<String>,
     pub faults: VecDeque<Fault>,
+    pub injection: Option<Injection>,
+    pub calls: Calls,
     /// The most requests in a minute.
     pub limit: Option<usize>,
     pub window: (u64, usize),
@@ -151,7 +154,7 @@ impl Model {
         let (method, path) = (request.method().as_str(), request.uri().path().to_owned());
         state.log.push(format!("{method} {}", request.uri().path_and_query().unwrap()));
         state.check_head(request);
-        let fault = state.faults.pop_front().unwrap_or(Fault::None);
+        let fault = state.next_fault(method != "GET");
         if state.limit.is_some_and(|limit| {
             let minute = seconds / 60;
             let used = if state.window.0 == minute { state.window.1 } else { 0 };
@@ -346,7 +349,7 @@ impl State {
         if let Some(other) = body.keys().find(|k| !known.contains(&&***k) && !needed.contains(&&***k)) {
             self.violations.push(format!("{other} was sent with {rtype}"));
         }
-        if name.ends_with('.') || name.ends_with(zone) || name.is_empty() {
+        if name.ends_with('.') || name.is_empty() {
             self.violations.push(format!("the name {name} is not relative"));
         }
         if number("ttl", u64::from(u32::MAX))? < 30 {
