@@ -20,7 +20,8 @@
 //! - `powerdns` (feature `powerdns`) speaks to PowerDNS by its HTTP interface.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
-//! - [`machine`] knows the records of a server, [`spf`] merges an SPF record.
+//! - [`machine`] knows the records of a server, [`spf`] merges an SPF record and says what receivers
+//!   make of it.
 
 pub mod apply;
 #[cfg(feature = "cloudflare")]
@@ -47,6 +48,7 @@ pub mod propagation;
 pub mod provider;
 pub mod record_set;
 pub mod record_type;
+pub mod resolve;
 #[cfg(feature = "_rest")]
 mod rest;
 #[cfg(feature = "rfc2136")]

@@ -1,4 +1,10 @@
-//! SPF records (RFC 7208): reading, merging, removing.
+//! SPF records (RFC 7208): reading, merging, removing; and what a receiver makes of a sender ([`check_host`]).
+
+mod evaluate;
+mod macros;
+mod term;
+
+pub use evaluate::{Evaluation, MAX_VOID_LOOKUPS, Outcome, Sender, check_host};
 
 use crate::{Error, Result, codes};
 
