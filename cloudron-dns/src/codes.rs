@@ -46,6 +46,10 @@ cloudron_core::codes! {
         "The SPF record cannot be merged: it has a syntax error, there are two of them, or the result would need \
          more than 10 look-ups. Receivers then treat the whole domain as broken (RFC 7208, sections 3.2 and \
          4.6.4). Correct the record that the message shows, then run the command again.");
+    /// An unusable key that signs mail.
+    DKIM = ("dns-dkim", Usage,
+        "What was given or found is no key that signs mail (DKIM): it has a syntax error, too few bits, or is not \
+         an RSA key in PEM (RFC 6376, section 3.6.1; RFC 8301).");
     /// No name server answers.
     NO_ANSWER = ("dns-no-answer", Unavailable,
         "No name server answered in time. Check that this machine reaches the network and that port 53 is not \

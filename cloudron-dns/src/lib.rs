@@ -19,11 +19,14 @@
 //! - `rfc2136` (feature `rfc2136`) speaks to BIND, Knot, PowerDNS and every other server that takes dynamic updates.
 //! - `powerdns` (feature `powerdns`) speaks to PowerDNS by its HTTP interface.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
+//! - `check` (feature `check`) explains what is wrong with a server's records, its mail and its addresses.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record and says what receivers
 //!   make of it.
 
 pub mod apply;
+#[cfg(feature = "check")]
+pub mod check;
 #[cfg(feature = "cloudflare")]
 pub mod cloudflare;
 pub mod codes;

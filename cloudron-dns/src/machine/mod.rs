@@ -1,8 +1,26 @@
-//! The records of a server.
+//! The records of a server: its addresses, its mail, and who may issue its certificates.
+//!
+//! [`machine_records`] is what every server wants; [`Machine`] has the choices.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod dkim;
+#[cfg(feature = "dkim")]
+mod dkim_key;
+mod mail;
+mod mta_sts;
+mod ptr;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cloudron_core::Domain;
+
+#[cfg(feature = "check")]
+pub(crate) use dkim::tags;
+pub use dkim::{Dkim, DkimRecord, MIN_RSA_BITS, dated_selector};
+#[cfg(feature = "dkim")]
+pub use dkim_key::DkimKey;
+pub use mail::{DmarcPolicy, MailSettings};
+pub use mta_sts::{MAX_AGE, MtaSts, MtaStsMode};
+pub use ptr::{Cloud, PtrAdvice, ptr_advice};
 
 use crate::{Intent, Name, RecordData, RecordSet, Result, Ttl};
 
@@ -16,56 +34,130 @@ pub struct Addresses {
 }
 
 /// One address of either family.
-impl From<std::net::IpAddr> for Addresses {
-    fn from(address: std::net::IpAddr) -> Self {
+impl From<IpAddr> for Addresses {
+    fn from(address: IpAddr) -> Self {
         match address {
-            std::net::IpAddr::V4(v4) => Self { v4: vec![v4], v6: Vec::new() },
-            std::net::IpAddr::V6(v6) => Self { v4: Vec::new(), v6: vec![v6] },
+            IpAddr::V4(v4) => Self { v4: vec![v4], v6: Vec::new() },
+            IpAddr::V6(v6) => Self { v4: Vec::new(), v6: vec![v6] },
         }
     }
 }
 
-/// The public half of a key that signs mail (RFC 6376).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dkim {
-    /// The selector, such as `cloudron`.
-    pub selector: String,
-    /// The RSA public key (SubjectPublicKeyInfo, DER) in base 64.
-    pub public_key: String,
+impl Addresses {
+    /// All of them, IPv4 first.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.v4.iter().copied().map(IpAddr::V4).chain(self.v6.iter().copied().map(IpAddr::V6))
+    }
 }
 
-/// What the server does with mail of its domain.
+/// Which names below the domain lead to the server, besides `my`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MailSettings {
-    /// Whether it receives and sends mail of the domain. If not, no mail record is wanted.
-    pub enabled: bool,
-    /// The key that signs what it sends.
-    pub dkim: Option<Dkim>,
-    /// Where receivers send their DMARC reports: a mail address.
-    pub dmarc_reports_to: Option<String>,
+pub enum AppNames {
+    /// Every name that has no records of its own.
+    #[default]
+    Wildcard,
+    /// These, such as `blog`.
+    Each(Vec<String>),
 }
 
-impl MailSettings {
-    /// The server has nothing to do with mail.
-    pub fn off() -> Self {
-        Self::default()
+/// A certification authority that may issue for the domain (RFC 8659).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaaIssuer {
+    /// Its domain, such as `letsencrypt.org`.
+    pub ca: String,
+    /// The only account there that may ask for certificates (RFC 8657).
+    pub account_uri: Option<String>,
+}
+
+impl CaaIssuer {
+    /// The record that lets the authority issue.
+    pub fn record(&self) -> RecordData {
+        let account = self.account_uri.as_ref().map(|uri| format!("; accounturi={uri}")).unwrap_or_default();
+        RecordData::Caa { flags: 0, tag: "issue".into(), value: format!("{}{account}", self.ca).into_bytes() }
+    }
+}
+
+/// A server, and what its zone should hold for it.
+///
+/// ```
+/// use cloudron_dns::machine::{AppNames, Machine};
+/// let domain = cloudron_core::Domain::parse("example.com")?;
+/// let addresses = std::net::IpAddr::from([192, 0, 2, 1]).into();
+/// let machine = Machine::new(&domain, addresses).with_names(AppNames::Each(vec!["blog".into()]));
+/// assert_eq!(machine.intents()?.len(), 2);
+/// # Ok::<(), cloudron_dns::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    domain: Name,
+    addresses: Addresses,
+    names: AppNames,
+    mail: MailSettings,
+    caa: Option<CaaIssuer>,
+}
+
+impl Machine {
+    /// A server of a domain, which all names below lead to, without mail.
+    pub fn new(domain: &Domain, addresses: Addresses) -> Self {
+        let (names, mail) = (AppNames::Wildcard, MailSettings::off());
+        Self { domain: Name::from(domain), addresses, names, mail, caa: None }
     }
 
-    /// The server receives and sends mail of the domain.
-    pub fn on() -> Self {
-        Self { enabled: true, ..Self::default() }
+    /// The same with other names.
+    pub fn with_names(self, names: AppNames) -> Self {
+        Self { names, ..self }
     }
 
-    /// The same settings with a key that signs what is sent.
-    pub fn with_dkim(self, selector: impl Into<String>, public_key: impl Into<String>) -> Self {
-        let dkim = Dkim { selector: selector.into(), public_key: public_key.into() };
-        Self { dkim: Some(dkim), ..self }
+    /// The same with mail.
+    pub fn with_mail(self, mail: MailSettings) -> Self {
+        Self { mail, ..self }
     }
 
-    /// The same settings with a mail address that DMARC reports go to.
-    pub fn with_dmarc_reports_to(self, address: impl Into<String>) -> Self {
-        Self { dmarc_reports_to: Some(address.into()), ..self }
+    /// The same with an authority that may issue certificates. It is added to those that are allowed already; the
+    /// first one locks all others out, so that it is only set when asked for.
+    pub fn with_caa(self, issuer: CaaIssuer) -> Self {
+        Self { caa: Some(issuer), ..self }
+    }
+
+    /// What the zone should hold. The names are absolute: for a domain below a zone they go into the zone that
+    /// encloses it.
+    ///
+    /// # Errors
+    /// `dns-name` for a name that is none, or too long.
+    pub fn intents(&self) -> Result<Vec<Intent>> {
+        let my = self.domain.below("my")?;
+        let mut names = vec![my.clone()];
+        match &self.names {
+            AppNames::Wildcard => names.push(self.domain.below("*")?),
+            AppNames::Each(apps) => {
+                for app in apps {
+                    names.push(self.domain.below(app)?);
+                }
+            }
+        }
+        // The policy is fetched from a name of its own, which the wildcard answers for.
+        if self.mail.enabled && self.mail.mta_sts.is_some() && self.names != AppNames::Wildcard {
+            names.push(self.domain.below("mta-sts")?);
+        }
+        names.sort();
+        names.dedup();
+        let mut intents = Vec::new();
+        for name in names {
+            intents.extend(self.address_intents(&name)?);
+        }
+        intents.extend(self.mail.intents(&self.domain, &my)?);
+        if let Some(issuer) = &self.caa {
+            let set = RecordSet::new(self.domain.clone(), Ttl::DEFAULT, [issuer.record()])?;
+            intents.push(Intent::Include(set));
+        }
+        Ok(intents)
+    }
+
+    fn address_intents(&self, name: &Name) -> Result<Vec<Intent>> {
+        let v4 = self.addresses.v4.iter().copied().map(RecordData::A).collect::<Vec<_>>();
+        let v6 = self.addresses.v6.iter().copied().map(RecordData::Aaaa).collect::<Vec<_>>();
+        let families = [v4, v6].into_iter().filter(|values| !values.is_empty());
+        families.map(|v| Ok(Intent::Exactly(RecordSet::new(name.clone(), Ttl::DEFAULT, v)?))).collect()
     }
 }
 
@@ -78,48 +170,13 @@ impl MailSettings {
 /// # Errors
 /// `dns-name` when the domain is so long that nothing fits in front of it.
 pub fn machine_records(domain: &Domain, addresses: &Addresses, mail: &MailSettings) -> Result<Vec<Intent>> {
-    let domain = Name::from(domain);
-    let my = domain.below("my")?;
-    let mut intents = Vec::new();
-    for name in [&my, &domain.below("*")?] {
-        let v4 = addresses.v4.iter().copied().map(RecordData::A);
-        let v6 = addresses.v6.iter().copied().map(RecordData::Aaaa);
-        for values in [v4.collect::<Vec<_>>(), v6.collect()].into_iter().filter(|v| !v.is_empty()) {
-            intents.push(Intent::Exactly(RecordSet::new(name.clone(), Ttl::DEFAULT, values)?));
-        }
-    }
-    if mail.enabled {
-        intents.extend(mail_records(&domain, &my, mail)?);
-    }
-    Ok(intents)
-}
-
-fn mail_records(domain: &Name, my: &Name, mail: &MailSettings) -> Result<Vec<Intent>> {
-    let set = |name: Name, value: RecordData| RecordSet::new(name, Ttl::DEFAULT, [value]);
-    let mx = RecordData::Mx { preference: 10, exchange: my.clone() };
-    let mut intents = vec![
-        Intent::Exactly(set(domain.clone(), mx)?),
-        Intent::Spf {
-            name: domain.clone(),
-            ttl: Ttl::DEFAULT,
-            mechanisms: vec![format!("a:{}", my.without_dot())],
-        },
-    ];
-    if let Some(dkim) = &mail.dkim {
-        let name = domain.below(&format!("{}._domainkey", dkim.selector))?;
-        let value = format!("v=DKIM1; k=rsa; p={}", dkim.public_key);
-        intents.push(Intent::Exactly(set(name, RecordData::txt(value))?));
-    }
-    let reports = mail.dmarc_reports_to.as_ref().map(|to| format!("; rua=mailto:{to}")).unwrap_or_default();
-    let dmarc = RecordData::txt(format!("v=DMARC1; p=none{reports}"));
-    intents.push(Intent::Default(set(domain.below("_dmarc")?, dmarc)?));
-    Ok(intents)
+    Machine::new(domain, addresses.clone()).with_mail(mail.clone()).intents()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ownership, PlanOptions, Snapshot, Zone, plan};
+    use crate::{Observed, Ownership, PlanOptions, RecordType, Snapshot, Zone, plan};
 
     fn addresses() -> Addresses {
         Addresses { v4: vec!["192.0.2.1".parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] }
@@ -154,5 +211,73 @@ mod tests {
         let diff = diff("cloudron.example.com", &MailSettings::off(), "example.com");
         assert!(diff.contains("+ *.cloudron.example.com. 300 IN A 192.0.2.1\n"), "{diff}");
         assert!(!diff.contains('!') && !diff.contains("MX"), "{diff}");
+    }
+
+    fn full() -> Machine {
+        let my = Name::parse("my.example.com").unwrap();
+        let mail = MailSettings::on()
+            .with_dkim("c202611", "NEW")
+            .with_other_dkim("cloudron", "OLD")
+            .with_retired_dkim("c202501")
+            .with_helo_spf()
+            .with_mta_sts(MtaSts::new(MtaStsMode::Testing, 86_400, [my]).unwrap())
+            .with_tls_reports_to("tls@example.com");
+        Machine::new(&Domain::parse("example.com").unwrap(), addresses())
+            .with_names(AppNames::Each(vec!["blog".into()]))
+            .with_mail(mail)
+            .with_caa(CaaIssuer {
+                ca: "letsencrypt.org".into(),
+                account_uri: Some("https://ca.example/1".into()),
+            })
+    }
+
+    #[test]
+    fn what_is_asked_for_is_added_and_both_keys_are_there_while_one_replaces_the_other() {
+        let zone = Snapshot::new(Zone::new("1", "example.com".parse().unwrap()), [], true);
+        let plan = plan(&full().intents().unwrap(), &zone, &Ownership::none(), &PlanOptions::default());
+        let diff = plan.to_string();
+        for line in [
+            r#"example.com. 300 IN CAA 0 issue "letsencrypt.org; accounturi=https://ca.example/1""#,
+            r#"c202611._domainkey.example.com. 300 IN TXT "v=DKIM1; k=rsa; p=NEW""#,
+            r#"cloudron._domainkey.example.com. 300 IN TXT "v=DKIM1; k=rsa; p=OLD""#,
+            r#"c202501._domainkey.example.com. 300 IN TXT "v=DKIM1; k=rsa; p=""#,
+            r#"my.example.com. 300 IN TXT "v=spf1 a ~all""#,
+            r#"_smtp._tls.example.com. 300 IN TXT "v=TLSRPTv1; rua=mailto:tls@example.com""#,
+            "mta-sts.example.com. 300 IN A 192.0.2.1",
+            "blog.example.com. 300 IN AAAA 2001:db8::1",
+        ] {
+            assert!(diff.contains(&format!("+ {line}\n")), "{line}\n{diff}");
+        }
+        assert!(
+            diff.contains("_mta-sts.example.com. 300 IN TXT \"v=STSv1; id=") && !diff.contains("*."),
+            "{diff}"
+        );
+    }
+
+    #[test]
+    fn foreign_mail_and_policies_are_kept_and_other_authorities_too() {
+        let sets = [
+            ("example.com", RecordType::MX, "1 mx.example.net"),
+            ("_dmarc.example.com", RecordType::TXT, "v=DMARC1; p=reject"),
+            ("example.com", RecordType::CAA, "0 issue \"ca.example\""),
+        ];
+        let sets = sets.map(|(name, rtype, value)| {
+            Observed::Plain(RecordSet::parse(name.parse().unwrap(), Ttl::DEFAULT, rtype, [value]).unwrap())
+        });
+        let zone = Snapshot::new(Zone::new("1", "example.com".parse().unwrap()), sets, true);
+        let plan_of = |machine: &Machine| {
+            plan(&machine.intents().unwrap(), &zone, &Ownership::none(), &PlanOptions::default())
+        };
+        let plan = plan_of(&full());
+        assert_eq!(plan.conflicts.len(), 1, "{plan}");
+        assert!(plan.conflicts[0].to_string().contains("MX"), "{plan}");
+        let diff = plan.to_string();
+        assert!(
+            !diff.contains("_dmarc") && diff.contains("ca.example") && diff.contains("letsencrypt.org"),
+            "{diff}"
+        );
+        let mut strict = full();
+        strict.mail = strict.mail.with_dmarc(DmarcPolicy::Quarantine);
+        assert_eq!(plan_of(&strict).conflicts.len(), 2);
     }
 }

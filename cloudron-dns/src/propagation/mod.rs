@@ -8,10 +8,12 @@ mod ask;
 mod check;
 mod lookup;
 mod report;
+mod resolver;
 mod wait;
 mod wire;
 
 pub use check::{check, check_at, read_names};
 pub use lookup::{Authority, Lookup, Server};
 pub use report::{KeyReport, Report, ServerReport, Stale, StaleReason, Verdict};
+pub use resolver::Resolver;
 pub use wait::{WaitOptions, wait};

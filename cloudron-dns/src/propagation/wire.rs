@@ -29,6 +29,7 @@ pub(super) struct Answered {
 pub(super) struct Reply {
     pub(super) code: ResponseCode,
     pub(super) authoritative: bool,
+    pub(super) recursion_available: bool,
     pub(super) truncated: bool,
     pub(super) answers: Vec<Answered>,
     pub(super) authorities: Vec<Answered>,
@@ -76,6 +77,7 @@ impl Question {
         Some(Reply {
             code: message.metadata.response_code,
             authoritative: message.metadata.authoritative,
+            recursion_available: message.metadata.recursion_available,
             truncated: message.metadata.truncation,
             answers: records(&message.answers),
             authorities: records(&message.authorities),

@@ -1,0 +1,184 @@
+//! The DMARC policy that receivers find for the domain, by the tree walk of RFC 9989.
+
+use super::Expected;
+use super::finding::{Finding, Findings};
+use crate::machine::tags;
+use crate::resolve::{NotKnown, Resolve};
+use crate::{Name, RecordType};
+
+/// Longer names are shortened to so many labels after the first question (RFC 9989, section 4.10).
+const MAX_LABELS: usize = 7;
+
+/// A policy record and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Policy {
+    domain: Name,
+    tags: Vec<(String, String)>,
+}
+
+impl Policy {
+    fn get(&self, tag: &str) -> Option<&str> {
+        self.tags.iter().find(|(name, _)| name == tag).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a name has.
+enum Here {
+    Nothing,
+    One(Policy),
+    /// Receivers discard them all.
+    Several(usize),
+}
+
+pub(super) async fn check(resolver: &dyn Resolve, expected: &Expected) -> Findings {
+    let domain = &expected.domain;
+    let found = match here(resolver, domain).await {
+        Ok(Here::One(policy)) => Some(policy),
+        Ok(Here::Several(count)) => {
+            let evidence = format!("there are {count} DMARC records, and receivers discard them all");
+            return vec![Finding::fail("dmarc", domain, evidence, "keep one of them")];
+        }
+        Ok(Here::Nothing) => match inherited(resolver, domain).await {
+            Ok(found) => found,
+            Err(why) => return vec![Finding::not_known("dmarc", domain, &why)],
+        },
+        Err(why) => return vec![Finding::not_known("dmarc", domain, &why)],
+    };
+    let Some(policy) = found else {
+        let fix = format!("set _dmarc.{domain} TXT \"v=DMARC1; p=none\"");
+        return vec![Finding::warn(
+            "dmarc",
+            domain,
+            "no DMARC policy is found, which large receivers ask for",
+            fix,
+        )];
+    };
+    let mut findings = vec![judged(domain, &policy)];
+    findings.extend(foreign_reports(resolver, &policy).await);
+    findings
+}
+
+async fn here(resolver: &dyn Resolve, domain: &Name) -> Result<Here, NotKnown> {
+    let Ok(name) = domain.below("_dmarc") else { return Ok(Here::Nothing) };
+    let answer = resolver.resolve(&name, RecordType::TXT).await;
+    let texts = answer.texts()?;
+    let mut records: Vec<_> = texts.iter().filter_map(|text| policy_tags(text)).collect();
+    Ok(match records.len() {
+        0 => Here::Nothing,
+        1 => Here::One(Policy { domain: domain.clone(), tags: records.remove(0) }),
+        count => Here::Several(count),
+    })
+}
+
+/// The tags of a record whose first one is the version.
+fn policy_tags(text: &[u8]) -> Option<Vec<(String, String)>> {
+    let tags = tags(std::str::from_utf8(text).ok()?)?;
+    tags.first().is_some_and(|(name, value)| name == "v" && value == "DMARC1").then_some(tags)
+}
+
+/// The policy of the organizational domain, or else of the public suffix above it.
+async fn inherited(resolver: &dyn Resolve, domain: &Name) -> Result<Option<Policy>, NotKnown> {
+    let mut at = shortened(domain);
+    let mut found: Option<Policy> = None;
+    while let Some(name) = at.filter(|name| !name.is_root()) {
+        if let Here::One(policy) = here(resolver, &name).await? {
+            // `psd=n` marks the organizational domain itself; above a public suffix nothing counts.
+            match policy.get("psd") {
+                Some("n") => return Ok(Some(policy)),
+                Some("y") => return Ok(found.or(Some(policy))),
+                _ => found = Some(policy),
+            }
+        }
+        at = name.parent();
+    }
+    Ok(found)
+}
+
+/// The name that the walk goes on with after the first one.
+fn shortened(domain: &Name) -> Option<Name> {
+    let mut name = domain.parent()?;
+    while name.labels().count() > MAX_LABELS {
+        name = name.parent()?;
+    }
+    Some(name)
+}
+
+fn judged(domain: &Name, policy: &Policy) -> Finding {
+    let own = policy.domain == *domain;
+    let from = if own { String::new() } else { format!(", inherited from {}", policy.domain) };
+    let wanted = match own {
+        true => policy.get("p"),
+        false => policy.get("sp").or(policy.get("p")),
+    };
+    let action = match wanted.map(str::to_ascii_lowercase).as_deref() {
+        // Without a usable policy receivers take `none` where reports are asked for.
+        None if policy.get("rua").is_none() => {
+            let fix = "add a policy, such as p=none";
+            return Finding::fail("dmarc", domain, format!("the record has no policy{from}"), fix);
+        }
+        None => "none".to_owned(),
+        Some(known @ ("none" | "quarantine" | "reject")) => known.to_owned(),
+        Some(other) => {
+            let fix = "the policy is none, quarantine or reject";
+            return Finding::fail("dmarc", domain, format!("the policy {other:?} is none{from}"), fix);
+        }
+    };
+    let gone: Vec<_> = ["pct", "rf", "ri"].into_iter().filter(|tag| policy.get(tag).is_some()).collect();
+    if !gone.is_empty() {
+        let evidence =
+            format!("the policy is {action}{from}, with {} which no longer counts", gone.join(", "));
+        return Finding::warn("dmarc", domain, evidence, format!("remove {} (RFC 9989)", gone.join(", ")));
+    }
+    if action == "none" && policy.get("rua").is_none() {
+        let evidence = format!("the policy only watches{from}, and nobody gets the reports");
+        return Finding::warn(
+            "dmarc",
+            domain,
+            evidence,
+            "add rua=mailto: with an address that reads reports",
+        );
+    }
+    Finding::pass("dmarc", domain, format!("the policy is {action}{from}"))
+}
+
+/// Reports go to another domain only if that domain agrees (RFC 9990).
+async fn foreign_reports(resolver: &dyn Resolve, policy: &Policy) -> Findings {
+    let mut findings = Vec::new();
+    for uri in policy.get("rua").unwrap_or_default().split(',') {
+        let address = uri.trim().strip_prefix("mailto:").unwrap_or_default();
+        let Some((_, host)) = address.rsplit_once('@') else { continue };
+        let host = host.split('!').next().unwrap_or_default();
+        let Ok(host) = Name::parse(host) else { continue };
+        if host.is_in(&policy.domain) || policy.domain.is_in(&host) {
+            continue;
+        }
+        let Ok(name) = host.below(&format!("{}._report._dmarc", policy.domain.without_dot())) else {
+            continue;
+        };
+        let answer = resolver.resolve(&name, RecordType::TXT).await;
+        match answer.texts() {
+            Err(why) => findings.push(Finding::not_known("dmarc", &name, &why)),
+            Ok(texts) if texts.iter().any(|text| policy_tags(text).is_some()) => {}
+            Ok(_) => {
+                let evidence = format!("{host} does not agree to get reports about {}", policy.domain);
+                let fix = format!(
+                    "have {name} TXT \"v=DMARC1\" set there, or name an address of the domain itself"
+                );
+                findings.push(Finding::warn("dmarc", &name, evidence, fix));
+            }
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_shortened_to_seven_labels() {
+        let next = |text: &str| shortened(&Name::parse(text).unwrap()).unwrap().to_string();
+        assert_eq!(next("a.b.c.d.e.f.g.h.i.j.mail.example.com"), "g.h.i.j.mail.example.com.");
+        assert_eq!(next("a.example.com"), "example.com.");
+    }
+}

@@ -1,0 +1,103 @@
+//! What a check found.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::resolve::NotKnown;
+
+/// Whether something is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is right.
+    Pass,
+    /// Nobody answered, so that nothing can be said.
+    Unknown,
+    /// It works, and could be better.
+    Warn,
+    /// It is wrong.
+    Fail,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Unknown => "unknown",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The check: `address`, `wildcard`, `caa`, `mx`, `spf`, `spf-helo`, `dkim`, `dmarc`, `mta-sts`, `tls-rpt`,
+    /// `ptr` or `blocklist`.
+    pub id: String,
+    /// What was looked at, such as a name or an address; empty where the check is about everything.
+    pub subject: String,
+    /// Whether it is right.
+    pub status: Status,
+    /// What was found.
+    pub evidence: String,
+    /// What to do; `None` where nothing is.
+    pub fix: Option<String>,
+}
+
+pub(super) type Findings = Vec<Finding>;
+
+impl Finding {
+    fn new(id: &str, subject: impl ToString, status: Status, evidence: impl Into<String>) -> Self {
+        Self { id: id.into(), subject: subject.to_string(), status, evidence: evidence.into(), fix: None }
+    }
+
+    pub(super) fn pass(id: &str, subject: impl ToString, evidence: impl Into<String>) -> Self {
+        Self::new(id, subject, Status::Pass, evidence)
+    }
+
+    pub(super) fn warn(
+        id: &str,
+        subject: impl ToString,
+        evidence: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { fix: Some(fix.into()), ..Self::new(id, subject, Status::Warn, evidence) }
+    }
+
+    pub(super) fn fail(
+        id: &str,
+        subject: impl ToString,
+        evidence: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { fix: Some(fix.into()), ..Self::new(id, subject, Status::Fail, evidence) }
+    }
+
+    pub(super) fn unknown(id: &str, subject: impl ToString, evidence: impl Into<String>) -> Self {
+        Self::new(id, subject, Status::Unknown, evidence)
+    }
+
+    pub(super) fn not_known(id: &str, subject: impl ToString, why: &NotKnown) -> Self {
+        let fix = Some("check the network and the name servers, then try again".to_owned());
+        Self { fix, ..Self::unknown(id, subject, format!("nobody answers: {why}")) }
+    }
+}
+
+/// One line, and one more with what to do.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:7}  {}", self.status, self.id)?;
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        write!(f, ": {}", self.evidence)?;
+        match &self.fix {
+            Some(fix) => write!(f, "\n         {fix}"),
+            None => Ok(()),
+        }
+    }
+}

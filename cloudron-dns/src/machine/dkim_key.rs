@@ -1,0 +1,89 @@
+//! Making a key that signs mail, by OpenSSL.
+
+use cloudron_core::Secret;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use zeroize::Zeroizing;
+
+use super::{Dkim, MIN_RSA_BITS};
+use crate::{Error, Result, codes};
+
+/// What every receiver verifies and fits into a record everywhere (RFC 8301, section 3.2).
+const BITS: u32 = 2048;
+
+/// A key that signs mail: its private half for the server, its public half for the zone.
+#[derive(Debug, Clone)]
+pub struct DkimKey {
+    private: Secret,
+    public: String,
+    bits: usize,
+}
+
+impl DkimKey {
+    /// A new RSA key of 2048 bits. It takes some tenths of a second of computing: off the async runtime's threads.
+    ///
+    /// # Errors
+    /// `dns-dkim` when OpenSSL fails or made another key than it was asked for.
+    pub fn generate() -> Result<Self> {
+        let rsa = Rsa::generate(BITS).map_err(|e| failed("cannot be made", &e))?;
+        let key = Self::of(rsa)?;
+        if key.bits != BITS as usize {
+            return Err(Error::new(&codes::DKIM, format!("a key of {} bits was made", key.bits)));
+        }
+        Ok(key)
+    }
+
+    /// A key that was made before, in PEM (PKCS #1 or PKCS #8, not encrypted).
+    ///
+    /// # Errors
+    /// `dns-dkim` when it is no such key, its parts do not fit each other, or it has fewer than
+    /// [`MIN_RSA_BITS`] bits.
+    pub fn from_pem(pem: &Secret) -> Result<Self> {
+        // A callback that gives no password: nobody is asked for one at a terminal.
+        let key = PKey::private_key_from_pem_callback(pem.expose().as_bytes(), |_| Ok(0));
+        let rsa = key.and_then(|key| key.rsa()).map_err(|e| failed("is no RSA key in PEM", &e))?;
+        if !rsa.check_key().map_err(|e| failed("cannot be checked", &e))? {
+            return Err(Error::new(&codes::DKIM, "the parts of the private key do not fit each other"));
+        }
+        Self::of(rsa)
+    }
+
+    fn of(rsa: Rsa<Private>) -> Result<Self> {
+        let bits = rsa.n().num_bits().unsigned_abs() as usize;
+        if bits < MIN_RSA_BITS {
+            let message = format!("the key has {bits} bits, and receivers accept none below {MIN_RSA_BITS}");
+            return Err(Error::new(&codes::DKIM, message));
+        }
+        let public = rsa.public_key_to_der().map_err(|e| failed("has no public half", &e))?;
+        let key = PKey::from_rsa(rsa).map_err(|e| failed("cannot be written", &e))?;
+        let pem =
+            Zeroizing::new(key.private_key_to_pem_pkcs8().map_err(|e| failed("cannot be written", &e))?);
+        let private = Secret::new(String::from_utf8_lossy(&pem));
+        Ok(Self { private, public: openssl::base64::encode_block(&public), bits })
+    }
+
+    /// The private half, in PEM (PKCS #8).
+    pub fn private_pem(&self) -> &Secret {
+        &self.private
+    }
+
+    /// The public half (SubjectPublicKeyInfo, DER) in base 64, as its record has it.
+    pub fn public_key(&self) -> &str {
+        &self.public
+    }
+
+    /// How many bits it has.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// The public half with the selector that it is looked up by.
+    pub fn dkim(&self, selector: impl Into<String>) -> Dkim {
+        Dkim { selector: selector.into(), public_key: self.public.clone() }
+    }
+}
+
+/// What OpenSSL says; it has no part of a key.
+fn failed(what: &str, error: &openssl::error::ErrorStack) -> Error {
+    Error::new(&codes::DKIM, format!("the private key {what}: {error}"))
+}
