@@ -22,11 +22,14 @@ fn the_default_features_need_at_most_55_crates() {
 }
 
 #[test]
-fn digitalocean_needs_at_most_85_crates_and_one_tls_stack() {
-    let crates = crates("digitalocean");
-    assert!((10..=85).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
-    let other = |name: &&String| ["openssl ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
-    assert_eq!(crates.iter().find(other), None);
+fn each_host_with_a_rest_interface_needs_at_most_85_crates_and_one_tls_stack() {
+    for feature in ["digitalocean", "cloudflare", "hetzner", "digitalocean,cloudflare,hetzner"] {
+        let crates = crates(feature);
+        assert!((10..=85).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
+        let other =
+            |name: &&String| ["openssl ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
+        assert_eq!(crates.iter().find(other), None);
+    }
 }
 
 #[test]

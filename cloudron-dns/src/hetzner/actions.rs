@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::{ACTIONS, Client, meaning};
 use super::types::Action;
 use crate::rest::Failure;
-use crate::{Error, Name, RecordKey, codes};
+use crate::{Error, RecordKey, RecordType, codes};
 
 /// How long an action may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -26,9 +26,10 @@ impl Progress {
         }
     }
 
-    /// Whether something of this name is under way.
-    pub(super) fn concerns(&self, name: &Name) -> bool {
-        self.running.iter().any(|(key, _)| key.name == *name)
+    /// Whether something is under way that must be over before this set changes: a CNAME stands alone.
+    pub(super) fn hinders(&self, key: &RecordKey) -> bool {
+        let cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
+        self.running.iter().any(|(other, _)| other.name == key.name && (cname(other) || cname(key)))
     }
 
     /// Waits until nothing is under way.

@@ -128,7 +128,7 @@ impl Client {
         set: &NewSet,
         done: impl Fn(&Listed) -> bool,
     ) -> Result<Option<Action>, Failure> {
-        let mut patience = self.rest.patience();
+        let (mut patience, mut lost) = (self.rest.patience(), false);
         let (path, body) = (sets_path(zone), json(set));
         loop {
             let failure = match self.rest.once(&Method::POST, &path, Some(&body)).await {
@@ -139,15 +139,17 @@ impl Client {
                 Err(failure) => failure,
             };
             let go_on = patience.again(&failure).await;
-            if failure.unknown {
+            // It may also appear only later.
+            lost |= failure.unknown;
+            if lost {
                 match self.set(zone, &set.name, &set.rtype).await {
                     Ok(Some(there)) if done(&there) => return Ok(None),
                     Ok(None) => {}
-                    _ => return Err(failure),
+                    _ => return Err(Failure { unknown: true, ..failure }),
                 }
             }
             if !go_on {
-                return Err(Failure { unknown: false, ..failure });
+                return Err(Failure { unknown: lost, ..failure });
             }
         }
     }

@@ -205,7 +205,7 @@ impl DnsProvider for Hetzner {
         let mut progress = Progress::default();
         for (change, steps) in batch.changes.iter().zip(&planned) {
             let made = async {
-                if progress.concerns(&change.key().name) {
+                if progress.hinders(change.key()) {
                     progress.settle(&self.client).await?;
                 }
                 self.make(batch.zone, state.ttl, change, steps, &mut progress).await
