@@ -175,7 +175,7 @@ impl DnsProvider for Cloudflare {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.types = Some(convert::TYPES.to_vec());
         capabilities.min_ttl = Ttl::new(60).unwrap_or_default();
-        capabilities.max_txt = 2024;
+        capabilities.max_txt = 2025;
         capabilities.max_batch = self.batch;
         capabilities
     }

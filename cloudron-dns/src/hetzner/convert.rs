@@ -18,6 +18,9 @@ pub(super) const TYPES: [RecordType; 9] = [
     RecordType::PTR,
 ];
 
+/// The most bytes of a text. Hetzner does not say; longer ones are rare enough to be refused here.
+pub(super) const LONGEST_TEXT: usize = 4000;
+
 /// What of a set is not in its record set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
@@ -112,8 +115,12 @@ pub(super) fn one(apex: &Name, ttl: u32, listed: &Listed) -> Result<Observed> {
 pub(super) fn records(apex: &Name, set: &RecordSet, known: &Known) -> Result<Vec<Value>> {
     writable(apex, set.key())?;
     let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{} at Hetzner: {why}", set.key())));
-    if set.values().iter().any(|v| matches!(v, RecordData::Txt(text) if text.joined().is_empty())) {
-        return refuse("a text may not be empty");
+    for value in set.values() {
+        if let RecordData::Txt(text) = value
+            && !(1..=LONGEST_TEXT).contains(&text.joined().len())
+        {
+            return refuse("a text has 1 to 4000 bytes");
+        }
     }
     let comment = |value| known.comments.get(value).cloned().unwrap_or_default();
     Ok(set.values().iter().map(|v| Value { value: v.to_string(), comment: comment(v) }).collect())
@@ -134,6 +141,10 @@ pub(super) fn writable(apex: &Name, key: &RecordKey) -> Result<()> {
     }
     if !key.name.is_in(apex) {
         return refuse("the name is not in the zone");
+    }
+    // As documented; whether only whole labels count is not.
+    if !top && key.name.relative_to(apex).ends_with(apex.without_dot()) {
+        return refuse("a name within the zone must not end with the zone's own");
     }
     if key.name.without_dot().contains('\\') {
         return refuse("the name has characters that it does not take");

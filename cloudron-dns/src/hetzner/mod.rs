@@ -168,6 +168,7 @@ impl DnsProvider for Hetzner {
         let mut capabilities = Capabilities::new(Atomicity::Set);
         capabilities.types = Some(convert::TYPES.to_vec());
         capabilities.min_ttl = Ttl::new(60).unwrap_or_default();
+        capabilities.max_txt = convert::LONGEST_TEXT;
         capabilities
     }
 

@@ -2,18 +2,19 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod kit;
 mod model;
 #[path = "../support/rest.rs"]
 mod rest;
+#[path = "../support/rest_kit.rs"]
+mod rest_kit;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use cloudron_core::{ErrorKind, Progress, Secret};
 use cloudron_dns::cloudflare::Cloudflare;
-use cloudron_dns::conformance::{Fixture, Outcome, Place, run};
 use cloudron_dns::{
-    Applied, DnsProvider, Intent, Ownership, PlanOptions, RecordType, Result, Scope, Ttl, Zone, apply, codes,
+    Applied, DnsProvider, Intent, Ownership, PlanOptions, RecordType, Scope, Ttl, Zone, apply, codes,
     find_zone, plan_for,
 };
 use model::{TOKEN, ZONE};
@@ -37,23 +38,6 @@ fn model() -> Arc<Model> {
 
 fn put(model: &Model, record: serde_json::Value) {
     model.lock().service.put(ZONE, record);
-}
-
-struct Fresh;
-
-#[async_trait]
-impl Fixture for Fresh {
-    async fn fresh(&self) -> Result<Place> {
-        Ok(Place { provider: Box::new(provider(&model())), zone: zone() })
-    }
-}
-
-#[tokio::test]
-async fn it_passes_the_conformance_kit() {
-    let report = run(&Fresh).await;
-    assert!(report.passed(), "{report}");
-    let skipped = report.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_)));
-    assert!(skipped.count() <= 6, "{report}");
 }
 
 #[tokio::test]

@@ -2,20 +2,21 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod kit;
 mod model;
 #[path = "../support/rest.rs"]
 mod rest;
+#[path = "../support/rest_kit.rs"]
+mod rest_kit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use cloudron_core::{ErrorKind, Progress, Secret};
-use cloudron_dns::conformance::{Fixture, Outcome, Place, run};
 use cloudron_dns::hetzner::Hetzner;
 use cloudron_dns::{
-    Applied, DnsProvider, Intent, Ownership, PlanOptions, RecordSet, RecordType, Result, Scope, Ttl, Zone,
-    apply, codes, find_zone, plan_for,
+    Applied, DnsProvider, Intent, Ownership, PlanOptions, RecordSet, RecordType, Scope, Ttl, Zone, apply,
+    codes, find_zone, plan_for,
 };
 use model::{TOKEN, ZONE};
 use proptest::prelude::*;
@@ -44,23 +45,6 @@ fn slow() -> Arc<Model> {
 
 fn ours(sets: &[RecordSet]) -> Ownership {
     Ownership::from(sets.to_vec())
-}
-
-struct Fresh;
-
-#[async_trait]
-impl Fixture for Fresh {
-    async fn fresh(&self) -> Result<Place> {
-        Ok(Place { provider: Box::new(provider(&slow())), zone: zone() })
-    }
-}
-
-#[tokio::test]
-async fn it_passes_the_conformance_kit() {
-    let report = run(&Fresh).await;
-    assert!(report.passed(), "{report}");
-    let skipped = report.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_)));
-    assert!(skipped.count() <= 6, "{report}");
 }
 
 #[tokio::test]

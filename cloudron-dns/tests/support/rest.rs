@@ -95,8 +95,29 @@ pub struct State<S> {
     /// What no client may send.
     pub violations: Vec<String>,
     pub faults: VecDeque<Fault>,
+    /// The requests that ask and those that write, by number.
+    pub calls: (usize, usize),
+    /// Whether writes fail or reads, how many are let through first, how many fail then, and how.
+    pub injected: Option<(bool, usize, usize, Fault)>,
     /// A name and type that must have a record after every request.
     pub watched: Option<String>,
+}
+
+impl<S> State<S> {
+    /// Counts a request, and says what happens to it.
+    fn next_fault(&mut self, writes: bool) -> Fault {
+        let (reads, written) = self.calls;
+        self.calls = (reads + usize::from(!writes), written + usize::from(writes));
+        let Some((_, after, times, fault)) = self.injected.as_mut().filter(|(w, ..)| *w == writes) else {
+            return self.faults.pop_front().unwrap_or(Fault::None);
+        };
+        if *after > 0 || *times == 0 {
+            *after = after.saturating_sub(1);
+            return Fault::None;
+        }
+        *times -= 1;
+        *fault
+    }
 }
 
 pub struct Model<S> {
@@ -107,7 +128,7 @@ pub struct Model<S> {
 impl<S: Service> Model<S> {
     pub fn new(service: S) -> Arc<Self> {
         let (log, violations, faults) = (Vec::new(), Vec::new(), VecDeque::new());
-        let state = State { service, log, violations, faults, watched: None };
+        let state = State { service, log, violations, faults, calls: (0, 0), injected: None, watched: None };
         Arc::new(Self { state: Mutex::new(state), clock: Arc::default() })
     }
 
@@ -138,7 +159,7 @@ impl<S: Service> Model<S> {
         let state = &mut *guard;
         state.log.push(format!("{} {}", request.method(), request.uri().path_and_query().unwrap()));
         state.violations.extend(head_problems::<S>(request));
-        let fault = state.faults.pop_front().unwrap_or(Fault::None);
+        let fault = state.next_fault(request.method() != "GET");
         let complaint = |status, message: &str| Some(response(status, S::complaint(status, message)));
         match fault {
             Fault::RetryAfter(wait) => {
