@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Back up and restore any folder, with no server
     #[command(subcommand, arg_required_else_help = true)]
     Backup(commands::backup::Command),
-    /// Check the DNS records of a domain
+    /// Plan, write, check and export the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
     /// What to allow and to set at a cloud
@@ -72,7 +72,7 @@ impl Cli {
         match self.command {
             Command::Machine(command) => command.run(out),
             Command::Backup(command) => command.run(out).map(|()| 0),
-            Command::Dns(command) => command.run(out).map(|()| 0),
+            Command::Dns(command) => command.run(out),
             Command::Policy(command) => command.run(out).map(|()| 0),
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),

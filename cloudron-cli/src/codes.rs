@@ -64,6 +64,18 @@ cloudron_core::codes! {
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
+    /// Another run writes the zone.
+    DNS_BUSY = ("dns-busy", Conflict,
+        "Another run on this computer is writing the same zone at the same DNS host. Two at once could each miss \
+         what the other one wrote: wait until it is done.");
+    /// What is ours of a zone cannot be read.
+    DNS_STATE = ("dns-state", Corrupt,
+        "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
+         copy, or remove it: nothing in the zone is lost, and changes need --adopt once.");
+    /// Not a saved plan.
+    DNS_PLAN_FILE = ("dns-plan-file", Corrupt,
+        "The file given with --plan is not a plan that `cloudron dns plan --out` wrote, or it is damaged. Make a \
+         new one.");
     /// The machine answers and something is wrong.
     UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \

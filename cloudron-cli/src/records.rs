@@ -24,19 +24,9 @@ impl Records {
         name_servers: &[SocketAddr],
         limit: Duration,
     ) -> Result<Self> {
-        let mut all = Addresses::default();
-        for address in addresses {
-            match address {
-                IpAddr::V4(v4) => all.v4.push(*v4),
-                IpAddr::V6(v6) => all.v6.push(*v6),
-            }
-        }
+        let all = both_families(addresses);
         let mail = if mail { MailSettings::on() } else { MailSettings::off() };
-        let lookup = if name_servers.is_empty() {
-            Lookup::system()?
-        } else {
-            Lookup::at(name_servers.iter().copied())
-        };
+        let lookup = lookup(name_servers)?;
         Ok(Self {
             domain: domain.clone(),
             desired: machine_records(domain, &all, &mail)?,
@@ -54,6 +44,32 @@ impl Records {
         let zone = find_zone(&self.provider, &Name::parse(self.domain.as_str())?).await?;
         self.provider.check(&zone, &self.desired).await
     }
+}
+
+/// Addresses of both families.
+pub(crate) fn both_families(all: &[IpAddr]) -> Addresses {
+    let mut addresses = Addresses::default();
+    for address in all {
+        match address {
+            IpAddr::V4(v4) => addresses.v4.push(*v4),
+            IpAddr::V6(v6) => addresses.v6.push(*v6),
+        }
+    }
+    addresses
+}
+
+/// How authoritative name servers are found: these, or by walking down from the root.
+pub(crate) fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
+    match name_servers {
+        [] => Lookup::system(),
+        given => Ok(Lookup::at(given.iter().copied())),
+    }
+}
+
+/// The zone that a name lies in, as the DNS says.
+pub(crate) async fn zone_of(lookup: &Lookup, name: &Name, limit: Duration) -> Result<Name> {
+    let provider = WildcardProvider::new(lookup.clone()).within(limit);
+    Ok(find_zone(&provider, name).await?.apex)
 }
 
 /// A name server as users write it: an address, with or without a port.

@@ -9,6 +9,11 @@ fn the_help_shows_the_commands_with_examples() {
     let home = Home::new();
     insta::assert_snapshot!("help", home.ok(&["--help"]));
     insta::assert_snapshot!("help_of_machine", home.ok(&["machine", "--help"]));
+    insta::assert_snapshot!("help_of_dns", home.ok(&["dns", "--help"]));
+    insta::assert_snapshot!("help_of_dns_apply", home.ok(&["dns", "apply", "--help"]));
+    for command in ["plan", "apply", "check", "export", "wait"] {
+        assert!(home.ok(&["dns", command, "--help"]).contains("Examples:"), "{command} has no examples");
+    }
     for command in
         ["create local", "create generic", "backup create", "backup list", "backup download", "status"]
     {

@@ -42,6 +42,11 @@ impl Dirs {
         self.state.join("writers")
     }
 
+    /// What this computer wrote in zones.
+    pub(crate) fn dns(&self) -> PathBuf {
+        self.state.join("dns")
+    }
+
     /// What makes the next backup fast, and may be lost.
     pub(crate) fn cache(&self) -> PathBuf {
         self.cache.join("backup")

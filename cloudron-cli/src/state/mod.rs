@@ -3,9 +3,11 @@
 mod dirs;
 mod files;
 mod machines;
+mod ownership;
 mod writers;
 
 pub(crate) use dirs::{Dirs, private_dir};
 pub(crate) use files::private_file;
 pub(crate) use machines::{Machine, Machines, Reach, SshReach};
+pub(crate) use ownership::{Owned, ZoneLock};
 pub(crate) use writers::Writers;

@@ -1,0 +1,232 @@
+//! `cloudron dns apply`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use cloudron_core::{Cancel, Error, Progress, Result, codes};
+use cloudron_dns::{Applied, Atomicity, Intent, Plan, Receipt, RecordKey, Snapshot};
+use serde_json::{Value, json};
+
+use super::plan::stopped;
+use super::render::{PlanFormat, print};
+use super::saved::Saved;
+use super::wait;
+use super::work::{Access, Planned, Work};
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns apply example.com --provider digitalocean --records example.com.zone
+  cloudron dns apply example.com --provider route53 --machine --ip 203.0.113.7 --wait insync --yes
+  cloudron dns apply example.com --provider cloudflare --records new.zone --prune --adopt www/A
+  cloudron dns apply example.com --provider hetzner --plan change.plan
+
+Records that this computer did not write are never changed: they are conflicts (exit code 5) unless
+--adopt takes them over. What it wrote is remembered in its state folder.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    work: Work,
+    /// Write exactly the plan in this file, made by `plan --out`, or nothing
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["records", "machine", "ip", "ipv6", "mail", "prune", "adopt", "allow_deletions"])]
+    plan: Option<PathBuf>,
+    /// How the plan is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "diff")]
+    format: PlanFormat,
+    /// Wait afterwards until all authoritative name servers answer with the records (dns), or until the host says
+    /// that all its servers have them (insync)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "none|dns|insync",
+        default_value = "none",
+        hide_possible_values = true
+    )]
+    wait: Wait,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wait {
+    None,
+    Dns,
+    Insync,
+}
+
+pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
+    let saved = options.plan.as_deref().map(Saved::read).transpose()?;
+    let (work, servers) = (&options.work, &options.work.servers.name_server);
+    let wishes = if saved.is_none() { Some(work.wishes(out)?) } else { None };
+    let provider = work.host.open(servers, out)?;
+    block_on(|cancel| async move {
+        let reading = async {
+            match (saved, wishes) {
+                (Some(saved), _) => restored(work, saved, provider, out),
+                (None, Some(wishes)) => {
+                    work.plan(provider, wishes, Access::Write, out).await.map(|p| (p, true))
+                }
+                (None, None) => Err(stopped()),
+            }
+        };
+        let (planned, fresh) = tokio::select! {
+            planned = reading => planned?,
+            () = cancel.cancelled() => return Err(stopped()),
+        };
+        write(options, planned, fresh, out, &cancel).await
+    })
+}
+
+/// The plan of a file, for the zone that it was made for.
+fn restored(
+    work: &Work,
+    saved: Saved,
+    provider: Box<dyn cloudron_dns::DnsProvider>,
+    out: &Output,
+) -> Result<(Planned, bool)> {
+    if saved.provider != work.host.id() {
+        let message = format!("the plan was made for {}, not for {}", saved.provider, work.host.id());
+        return Err(Error::new(&codes::USAGE, message));
+    }
+    let domain = cloudron_dns::Name::parse(&work.domain)?;
+    let zone = saved.plan.zone.clone();
+    if !domain.is_in(&zone.apex) {
+        let message = format!("the plan is for the zone {}, which does not enclose {domain}", zone.apex);
+        return Err(Error::new(&codes::USAGE, message));
+    }
+    let owned = work.owned(&zone)?;
+    let lock = owned.lock()?;
+    if owned.read()? != saved.ownership {
+        let message = "what this computer wrote in the zone is not what it was when the plan was made";
+        return Err(Error::new(&cloudron_dns::codes::STALE, message).with_hint("make a new plan"));
+    }
+    out.say(&format!("The plan is for the zone {} at {}.", zone.apex, provider.id()));
+    let planned = Planned {
+        provider,
+        desired: Vec::new(),
+        owned,
+        ownership: saved.ownership,
+        basis: Snapshot::new(zone, [], false),
+        plan: saved.plan,
+        _lock: Some(lock),
+    };
+    Ok((planned, false))
+}
+
+async fn write(
+    options: &Options,
+    planned: Planned,
+    fresh: bool,
+    out: &Output,
+    cancel: &Cancel,
+) -> Result<()> {
+    let plan = &planned.plan;
+    let by_hand = plan.atomicity == Atomicity::Manual;
+    if !out.is_json() && options.format != PlanFormat::Json {
+        print(plan, Some(&planned.basis), options.format, json!({}), out)?;
+    }
+    plan.check()?;
+    let number = plan.changes.len();
+    if number > 0 && !by_hand {
+        if out.is_json() {
+            out.say(&plan.to_string());
+        }
+        let sets = if number == 1 { "set" } else { "sets" };
+        let question =
+            format!("Change {number} record {sets} of {} at {}?", plan.zone.apex, planned.provider.id());
+        if !out.confirm(&question)? {
+            return Err(Error::new(&codes::INTERRUPTED, "nothing was written"));
+        }
+    }
+    cancel.check()?;
+    let receipt = send(&planned, fresh, &out.progress()).await?;
+    if let Some(instructions) = receipt.instructions.as_ref().filter(|_| !out.is_json()) {
+        out.say(&instructions.to_string());
+    } else if number > 0 && !out.is_json() {
+        out.say(&format!("Written: {number} changes."));
+    }
+    let waited = waited(options, &planned, &receipt, out, cancel).await;
+    if out.is_json() || options.format == PlanFormat::Json {
+        let report = waited.as_ref().ok().cloned().unwrap_or(Value::Null);
+        print(plan, None, PlanFormat::Json, json!({ "receipt": receipt, "report": report }), out)?;
+    }
+    waited.map(drop)
+}
+
+/// Writes the plan. What may become ours is kept before, so that a run that is killed at any point leaves nothing
+/// behind that the next one would take for somebody else's.
+async fn send(planned: &Planned, fresh: bool, progress: &Progress) -> Result<Receipt> {
+    let Planned { plan, ownership, owned, provider, .. } = planned;
+    if plan.changes.is_empty() {
+        if plan.ownership != *ownership {
+            owned.write(&plan.ownership)?;
+        }
+        return Ok(Receipt::default());
+    }
+    owned.write(&ownership.union(&plan.ownership))?;
+    let basis = fresh.then_some(&planned.basis);
+    match cloudron_dns::apply(&**provider, plan, basis, progress).await {
+        Ok(receipt) => {
+            owned.write(&plan.ownership)?;
+            Ok(receipt)
+        }
+        Err(failure) => {
+            if failure.applied == Applied::Nothing {
+                // What was not written must not be taken for ours when somebody else writes the same.
+                owned.write(ownership)?;
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// Waits as the options say, and gives what is known afterwards.
+async fn waited(
+    options: &Options,
+    planned: &Planned,
+    receipt: &Receipt,
+    out: &Output,
+    cancel: &Cancel,
+) -> Result<Value> {
+    let limit = Duration::from_secs(options.timeout);
+    let waiting = async {
+        match options.wait {
+            Wait::None => Ok(Value::Null),
+            Wait::Insync => {
+                wait::in_sync(&*planned.provider, receipt, limit).await.map(|()| json!({ "inSync": true }))
+            }
+            Wait::Dns => {
+                let desired = wishes(&planned.plan, &planned.desired);
+                if desired.is_empty() {
+                    return Ok(Value::Null);
+                }
+                let lookup = options.work.servers.lookup()?;
+                let report = wait::all_agree(&lookup, &planned.plan.zone.apex, &desired, limit, out).await?;
+                if !out.is_json() {
+                    out.say(report.to_string().trim_end());
+                }
+                Ok(json!(report))
+            }
+        }
+    };
+    tokio::select! {
+        done = waiting => done,
+        () = cancel.cancelled() => Err(Error::new(&codes::INTERRUPTED, "the records were written, and waiting was stopped")),
+    }
+}
+
+/// What the name servers must answer: what was wanted, and that what was deleted is gone.
+fn wishes(plan: &Plan, desired: &[Intent]) -> Vec<Intent> {
+    let wanted = |key: &RecordKey| desired.iter().any(|intent| intent.key() == *key);
+    let mut wishes = desired.to_vec();
+    for change in plan.changes.iter().filter(|change| !wanted(change.key())) {
+        wishes.push(match change.after() {
+            Some(set) => Intent::Exactly(set.clone()),
+            None => Intent::Absent(change.key().clone()),
+        });
+    }
+    wishes
+}

@@ -1,0 +1,66 @@
+//! `cloudron dns check`
+
+use std::time::Duration;
+
+use cloudron_core::{Error, Result};
+use cloudron_dns::propagation::check;
+use cloudron_dns::wildcard::WildcardProvider;
+use serde_json::json;
+
+use super::desired::{Desired, without_apex};
+use super::provider::Servers;
+use crate::codes;
+use crate::output::Output;
+use crate::records::zone_of;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns check example.com --ip 203.0.113.7
+  cloudron dns check example.com --ip 203.0.113.7 --ip 2001:db8::7 --mail
+  cloudron dns check home.test --ip 192.168.1.5 --name-server 192.168.1.1
+  cloudron dns check example.com --records example.com.zone
+
+Exit code 10 when a server has something else, or does not answer.")]
+pub(crate) struct Options {
+    /// The domain
+    domain: String,
+    #[command(flatten)]
+    desired: Desired,
+    #[command(flatten)]
+    servers: Servers,
+    /// How long to ask, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
+    let (name, desired) = options.desired.read(&options.domain, out)?;
+    let lookup = options.servers.lookup()?;
+    let limit = Duration::from_secs(options.timeout);
+    let (instructions, report) = block_on(|_| async move {
+        let zone = zone_of(&lookup, &name, limit).await;
+        // What must be set is worth knowing even when the name servers cannot be found.
+        let apex = zone.as_ref().unwrap_or(&name).clone();
+        let desired = without_apex(desired, &apex, out);
+        let instructions = WildcardProvider::instructions(&apex, &desired);
+        if let Err(error) = zone {
+            out.say(&instructions.to_string());
+            return Err(error);
+        }
+        Ok((instructions, check(&lookup, &apex, &desired, limit).await?))
+    })
+    .map_err(|e| e.while_doing(format!("asking the name servers of {}", options.domain)))?;
+    if out.is_json() {
+        let records = serde_json::to_value(&instructions.set).unwrap_or_default();
+        out.json_object(json!({ "records": records, "servers": report.servers, "agrees": report.agrees() }))?;
+    } else {
+        out.text(&format!("{instructions}\n{report}"))?;
+    }
+    if report.agrees() {
+        return Ok(());
+    }
+    let message = format!("the records of {} are not what they must be on every server", options.domain);
+    Err(Error::new(&codes::DNS_DIFFERS, message)
+        .with_hint("set the records above at your DNS host, and run this again"))
+}

@@ -1,0 +1,97 @@
+//! What a domain should hold: from a file, or what a machine needs.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+
+use clap::Args;
+use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_dns::zone_file::{self, MAX_BYTES, ReadOptions};
+use cloudron_dns::{Intent, MailSettings, Name, RecordType, machine_records};
+
+use crate::output::Output;
+use crate::records::both_families;
+
+/// The records that are wanted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Records")]
+pub(crate) struct Desired {
+    /// The records: a zone file or JSON, - for standard input. Relative names are below DOMAIN
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "ip", "ipv6", "mail"])]
+    records: Option<PathBuf>,
+    /// The records that a machine needs
+    #[arg(long)]
+    machine: bool,
+    /// An address of the machine (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Vec<IpAddr>,
+    /// An IPv6 address of the machine (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    ipv6: Vec<Ipv6Addr>,
+    /// The machine receives and sends mail of the domain
+    #[arg(long)]
+    mail: bool,
+    /// Accept a name below a registered domain for a machine
+    #[arg(long)]
+    allow_subdomain: bool,
+}
+
+impl Desired {
+    /// Whether they come from standard input.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.records.as_deref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
+    /// What is wanted for a domain.
+    ///
+    /// # Errors
+    /// `usage` when nothing was given; `dns-zone-file` and the errors of files.
+    pub(crate) fn read(&self, domain: &str, out: &Output) -> Result<(Name, Vec<Intent>)> {
+        if let Some(path) = &self.records {
+            let name = Name::parse(domain)?;
+            let file =
+                records(path, &name).map_err(|e| e.while_doing(format!("reading {}", path.display())))?;
+            for note in &file.notes {
+                out.warn(&format!("{} line {}: {}", path.display(), note.line, note.what));
+            }
+            return Ok((name, file.sets.into_iter().map(Intent::Exactly).collect()));
+        }
+        if self.ip.is_empty() && self.ipv6.is_empty() {
+            return Err(Error::new(&codes::USAGE, "nothing says which records are wanted")
+                .with_hint("give --records FILE, or --machine --ip ADDRESS"));
+        }
+        let domain = if self.allow_subdomain { Domain::parse_any(domain)? } else { Domain::parse(domain)? };
+        let all: Vec<IpAddr> =
+            self.ip.iter().copied().chain(self.ipv6.iter().copied().map(IpAddr::V6)).collect();
+        let mail = if self.mail { MailSettings::on() } else { MailSettings::off() };
+        let intents = machine_records(&domain, &both_families(&all), &mail)?;
+        Ok((Name::from(&domain), intents))
+    }
+}
+
+fn records(path: &PathBuf, origin: &Name) -> Result<zone_file::ZoneFile> {
+    let mut bytes = Vec::new();
+    // One byte more than is allowed shows that there are too many.
+    let most = MAX_BYTES as u64 + 1;
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|e| Error::io(path, e))?;
+    zone_file::read_any(&bytes, &ReadOptions::new(origin.clone()))
+}
+
+/// Leaves out the zone's SOA and its own name servers, which belong to the DNS host: zone files of another host have
+/// them.
+pub(crate) fn without_apex(mut desired: Vec<Intent>, apex: &Name, out: &Output) -> Vec<Intent> {
+    let before = desired.len();
+    desired.retain(|intent| {
+        let key = intent.key();
+        key.rtype != RecordType::SOA && (key.rtype != RecordType::NS || key.name != *apex)
+    });
+    if desired.len() < before {
+        out.say(&format!("The SOA record and the name servers of {apex} itself are left to the DNS host."));
+    }
+    desired
+}

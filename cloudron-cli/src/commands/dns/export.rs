@@ -1,0 +1,69 @@
+//! `cloudron dns export`
+
+use clap::ValueEnum;
+use cloudron_core::Result;
+use cloudron_dns::{Name, Observed, RecordSet, Scope, Snapshot, zone_file};
+use serde_json::json;
+
+use super::plan::stopped;
+use super::provider::Host;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns export example.com --provider route53 > example.com.zone
+  cloudron dns export example.com --provider digitalocean --format json
+
+What a zone file cannot say, such as an alias, becomes a comment. The file is canonical: two exports
+differ only in what the zone holds.")]
+pub(crate) struct Options {
+    /// The domain
+    domain: String,
+    #[command(flatten)]
+    host: Host,
+    /// How the zone is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "zone")]
+    format: ZoneFormat,
+}
+
+/// How a zone is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ZoneFormat {
+    /// A zone file
+    Zone,
+    /// Record sets as JSON
+    Json,
+}
+
+pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
+    let name = Name::parse(&options.domain)?;
+    let provider = options.host.open(&[], out)?;
+    let snapshot = block_on(|cancel| async move {
+        let reading = async {
+            let zone = options.host.find_zone(&*provider, &name).await?;
+            let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
+            provider.read(&zone, Scope::Zone).await.map_err(|e| e.while_doing(doing()))
+        };
+        tokio::select! {
+            snapshot = reading => snapshot,
+            () = cancel.cancelled() => Err(stopped()),
+        }
+    })?;
+    if out.is_json() || options.format == ZoneFormat::Json {
+        return json_of(&snapshot, out);
+    }
+    out.text(&zone_file::write(&snapshot.zone.apex, snapshot.sets.values()))
+}
+
+fn json_of(snapshot: &Snapshot, out: &Output) -> Result<()> {
+    let records: Vec<&RecordSet> =
+        snapshot.sets.values().filter_map(Observed::plain).filter(|s| s.key().variant.is_none()).collect();
+    let others: Vec<_> = snapshot
+        .sets
+        .values()
+        .filter(|set| set.plain().is_none() || set.key().variant.is_some())
+        .map(|set| json!({ "key": set.key(), "what": set.to_string() }))
+        .collect();
+    out.json_object(json!({ "zone": snapshot.zone, "records": records, "opaque": others }))
+}

@@ -1,0 +1,58 @@
+//! `cloudron dns plan`
+
+use std::path::PathBuf;
+
+use cloudron_core::Result;
+use serde_json::json;
+
+use super::render::{PlanFormat, print};
+use super::saved::Saved;
+use super::work::{Access, Work};
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns plan example.com --provider digitalocean --records example.com.zone
+  cloudron dns plan example.com --provider route53 --machine --ip 203.0.113.7 --mail
+  cloudron dns plan home.test --provider rfc2136 --server 192.168.1.1 --records home.zone --prune
+  cloudron dns plan example.com --provider hetzner --records records.json --out change.plan
+
+In the diff, + is added, - is removed, ! stands against it and = is right already. Exit code 5 when
+something stands against it; with --exit-code, 1 when something would change.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    work: Work,
+    /// How the plan is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "diff")]
+    format: PlanFormat,
+    /// Also write the plan into a new file, for `apply --plan`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 1 when something would change
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(super) fn run(options: &Options, out: &Output) -> Result<u8> {
+    let wishes = options.work.wishes(out)?;
+    let provider = options.work.host.open(&options.work.servers.name_server, out)?;
+    let planned = block_on(|cancel| async move {
+        tokio::select! {
+            planned = options.work.plan(provider, wishes, Access::Read, out) => planned,
+            () = cancel.cancelled() => cancel.check().and(Err(stopped())),
+        }
+    })?;
+    print(&planned.plan, Some(&planned.basis), options.format, json!({}), out)?;
+    planned.plan.check()?;
+    if let Some(path) = &options.out {
+        let changes = !planned.plan.changes.is_empty();
+        Saved::new(options.work.host.id(), planned.plan, planned.ownership).write(path)?;
+        return Ok(u8::from(options.exit_code && changes));
+    }
+    Ok(u8::from(options.exit_code && !planned.plan.changes.is_empty()))
+}
+
+pub(super) fn stopped() -> cloudron_core::Error {
+    cloudron_core::Error::new(&cloudron_core::codes::INTERRUPTED, "stopped")
+}

@@ -1,0 +1,237 @@
+//! Where zones are kept: the one place in which a provider is made from options.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use cloudron_core::{Error, Result, Secret, codes};
+use cloudron_dns::propagation::Lookup;
+use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
+use cloudron_dns::wildcard::WildcardProvider;
+use cloudron_dns::{DnsProvider, Name, Zone, enclosing_zone};
+
+use crate::output::Output;
+use crate::records::{lookup, name_server};
+use crate::secrets;
+
+/// A DNS host that this program speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Amazon Route 53
+    #[cfg(feature = "route53")]
+    Route53,
+    /// DigitalOcean
+    #[value(name = "digitalocean")]
+    DigitalOcean,
+    /// Any server that takes dynamic updates: BIND, Knot, PowerDNS
+    Rfc2136,
+    /// PowerDNS by its HTTP interface
+    #[value(name = "powerdns")]
+    PowerDns,
+    /// Cloudflare
+    Cloudflare,
+    /// Hetzner's cloud
+    Hetzner,
+    /// Any other host: you set the records, this program says which and looks whether they are there
+    Wildcard,
+}
+
+/// Where the zone is kept, and as whom it is spoken to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DNS host")]
+pub(crate) struct Host {
+    /// The DNS host
+    #[arg(long, value_enum, value_name = "HOST")]
+    provider: Kind,
+    /// The zone, when it is not the one that encloses DOMAIN most closely
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    zone: Option<Name>,
+    /// The host's id of the zone, where several have the same name
+    #[arg(long, value_name = "ID")]
+    zone_id: Option<String>,
+    /// The address of another service than the host's own
+    #[arg(long, value_name = "[SERVICE=]URL")]
+    endpoint: Option<String>,
+    /// The host's token; otherwise DIGITALOCEAN_TOKEN, CLOUDFLARE_API_TOKEN, HETZNER_API_TOKEN or PDNS_API_KEY. Route 53
+    /// reads the variables of Amazon's own tools
+    #[arg(long, value_name = "SECRET")]
+    token: Option<String>,
+    /// For rfc2136: the primary server
+    #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
+    server: Option<SocketAddr>,
+    /// For rfc2136: the file with the key that updates are signed with; otherwise CLOUDRON_TSIG_KEY
+    #[arg(long, value_name = "FILE")]
+    tsig_key_file: Option<PathBuf>,
+}
+
+fn name(text: &str) -> std::result::Result<Name, String> {
+    Name::parse(text).map_err(|e| e.message().to_owned())
+}
+
+impl Host {
+    /// Its short name: `route53`.
+    pub(crate) fn id(&self) -> String {
+        self.provider.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// The token's option, for those who read standard input too.
+    pub(crate) fn token(&self) -> Option<&String> {
+        self.token.as_ref()
+    }
+
+    /// The provider. Nothing is sent yet. The name servers are those that `wildcard` asks.
+    pub(crate) fn open(&self, name_servers: &[SocketAddr], out: &Output) -> Result<Box<dyn DnsProvider>> {
+        self.check_options()?;
+        Ok(match self.provider {
+            #[cfg(feature = "route53")]
+            Kind::Route53 => Box::new(self.route53()?),
+            Kind::DigitalOcean => {
+                let provider =
+                    cloudron_dns::digitalocean::DigitalOcean::new(self.secret("DIGITALOCEAN_TOKEN", out)?)?;
+                match self.endpoint("digitalocean") {
+                    Some(endpoint) => Box::new(provider.at(endpoint)?),
+                    None => Box::new(provider),
+                }
+            }
+            Kind::Cloudflare => {
+                let token = self.secret("CLOUDFLARE_API_TOKEN", out)?;
+                let provider = cloudron_dns::cloudflare::Cloudflare::new(token)?;
+                match self.endpoint("cloudflare") {
+                    Some(endpoint) => Box::new(provider.at(endpoint)?),
+                    None => Box::new(provider),
+                }
+            }
+            Kind::Hetzner => {
+                let token = self.secret("HETZNER_API_TOKEN", out)?;
+                let provider = cloudron_dns::hetzner::Hetzner::new(token)?;
+                match self.endpoint("hetzner") {
+                    Some(endpoint) => Box::new(provider.at(endpoint)?),
+                    None => Box::new(provider),
+                }
+            }
+            Kind::PowerDns => {
+                let endpoint = self.endpoint("powerdns").unwrap_or("http://127.0.0.1:8081");
+                let key = self.secret("PDNS_API_KEY", out)?;
+                Box::new(cloudron_dns::powerdns::PowerDns::new(endpoint, key)?)
+            }
+            Kind::Rfc2136 => Box::new(self.rfc2136()?),
+            Kind::Wildcard => {
+                Box::new(WildcardProvider::new(lookup(name_servers)?).within(Duration::from_secs(30)))
+            }
+        })
+    }
+
+    /// Refuses options that the provider would silently leave unread.
+    fn check_options(&self) -> Result<()> {
+        let (mine, id) = (self.provider, self.id());
+        let dynamic = mine == Kind::Rfc2136;
+        let by_hand = mine == Kind::Wildcard;
+        #[cfg(feature = "route53")]
+        let takes_token = !dynamic && !by_hand && mine != Kind::Route53;
+        #[cfg(not(feature = "route53"))]
+        let takes_token = !dynamic && !by_hand;
+        for (given, right, option) in [
+            (self.server.is_some(), dynamic, "--server"),
+            (self.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
+            (self.token.is_some(), takes_token, "--token"),
+            (self.endpoint.is_some(), !dynamic && !by_hand, "--endpoint"),
+        ] {
+            if given && !right {
+                return Err(Error::new(&codes::USAGE, format!("{option} means nothing to {id}")));
+            }
+        }
+        let service = self.endpoint.as_deref().and_then(|e| e.split_once('=')).map(|(service, _)| service);
+        match service {
+            Some(other) if !other.contains(':') && other != id => {
+                Err(Error::new(&codes::USAGE, format!("--endpoint is for {other}, and the DNS host is {id}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn endpoint(&self, service: &str) -> Option<&str> {
+        let endpoint = self.endpoint.as_deref()?;
+        Some(endpoint.strip_prefix(service).and_then(|rest| rest.strip_prefix('=')).unwrap_or(endpoint))
+    }
+
+    /// The token, from its option or the variable.
+    fn secret(&self, variable: &str, out: &Output) -> Result<Secret> {
+        if let Some(reference) = &self.token {
+            return secrets::resolve(reference, "--token", out);
+        }
+        match std::env::var(variable).ok().filter(|v| !v.trim().is_empty()) {
+            Some(text) => Ok(Secret::new(text.trim())),
+            None => Err(Error::new(
+                &cloudron_dns::codes::CREDENTIALS,
+                format!("there is no token for {}", self.id()),
+            )
+            .with_hint(format!("set {variable}, or give --token as file:PATH, env:NAME, cmd:PROGRAM or -"))),
+        }
+    }
+
+    #[cfg(feature = "route53")]
+    fn route53(&self) -> Result<cloudron_dns::route53::Route53Provider> {
+        let mut options = cloudron_dns::route53::Route53Options::from_env();
+        if let Some(endpoint) = self.endpoint("route53") {
+            options.endpoint = Some(endpoint.to_owned());
+        }
+        options.zone_id.clone_from(&self.zone_id);
+        options.zone_name.clone_from(&self.zone);
+        cloudron_dns::route53::Route53Provider::new(options)
+    }
+
+    fn rfc2136(&self) -> Result<Rfc2136Provider> {
+        let server = self.server.ok_or_else(|| {
+            Error::new(&codes::USAGE, "rfc2136 needs --server with the address of the primary name server")
+        })?;
+        let mut options = Rfc2136Options::new(server);
+        let key = match &self.tsig_key_file {
+            Some(path) => Some(Secret::new(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?)),
+            None => std::env::var("CLOUDRON_TSIG_KEY").ok().filter(|v| !v.is_empty()).map(Secret::new),
+        };
+        if let Some(key) = key {
+            options = options.with_key(TsigKey::parse(key.expose())?);
+        }
+        if let Some(zone) = &self.zone {
+            options = options.with_zone(zone.clone());
+        }
+        Ok(Rfc2136Provider::new(options))
+    }
+
+    /// The zone of a name: the one that the options name, or the closest that encloses it.
+    pub(crate) async fn find_zone(&self, provider: &dyn DnsProvider, domain: &Name) -> Result<Zone> {
+        let near = self.zone.as_ref().unwrap_or(domain);
+        let doing = || format!("looking for the zone of {near} at {}", provider.id());
+        let mut zones = provider.list_zones(Some(near)).await.map_err(|e| e.while_doing(doing()))?;
+        let known = zones.len();
+        zones.retain(|zone| {
+            self.zone.as_ref().is_none_or(|name| zone.apex == *name)
+                && self.zone_id.as_ref().is_none_or(|id| zone.id == *id)
+        });
+        if zones.is_empty() && known > 0 {
+            let id = self.zone_id.as_ref().map(|id| format!(" with the id {id}")).unwrap_or_default();
+            let message = format!("there is no zone {near}{id}");
+            return Err(Error::new(&cloudron_dns::codes::ZONE_NOT_FOUND, message).while_doing(doing()));
+        }
+        enclosing_zone(&zones, near).cloned().map_err(|e| {
+            let ambiguous = e.is(&cloudron_dns::codes::ZONE_AMBIGUOUS);
+            let e = e.while_doing(doing());
+            if ambiguous { e.with_hint("say which one with --zone-id") } else { e }
+        })
+    }
+}
+
+/// Which name servers are asked what they answer.
+#[derive(Debug, Args)]
+pub(crate) struct Servers {
+    /// Ask this server rather than find the authoritative ones (repeatable)
+    #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
+    pub name_server: Vec<SocketAddr>,
+}
+
+impl Servers {
+    pub(crate) fn lookup(&self) -> Result<Lookup> {
+        lookup(&self.name_server)
+    }
+}

@@ -1,0 +1,45 @@
+//! How plans are printed.
+
+use clap::ValueEnum;
+use cloudron_core::Result;
+use cloudron_dns::{Observed, Plan, Snapshot, zone_file};
+use serde_json::{Value, json};
+
+use crate::output::Output;
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// What is added, removed and in the way
+    Diff,
+    /// The wanted records as they will be
+    Zone,
+    /// The plan as JSON
+    Json,
+}
+
+/// Prints a plan on stdout, with `more` beside it in JSON.
+pub(super) fn print(
+    plan: &Plan,
+    basis: Option<&Snapshot>,
+    format: PlanFormat,
+    more: Value,
+    out: &Output,
+) -> Result<()> {
+    match format {
+        _ if out.is_json() => json_with(plan, more, out),
+        PlanFormat::Json => json_with(plan, more, out),
+        PlanFormat::Diff => out.text(&plan.to_string()),
+        PlanFormat::Zone => {
+            let unchanged = plan.unchanged.iter().filter_map(|key| basis?.sets.get(key).cloned());
+            let changed = plan.changes.iter().filter_map(|c| c.after().cloned().map(Observed::Plain));
+            let sets: Vec<Observed> = unchanged.chain(changed).collect();
+            out.text(&zone_file::write(&plan.zone.apex, &sets))
+        }
+    }
+}
+
+fn json_with(plan: &Plan, mut more: Value, out: &Output) -> Result<()> {
+    more["plan"] = json!(plan);
+    out.json_object(more)
+}

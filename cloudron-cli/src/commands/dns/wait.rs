@@ -1,0 +1,98 @@
+//! `cloudron dns wait`
+
+use std::time::Duration;
+
+use cloudron_core::{Error, Result};
+use cloudron_dns::propagation::{self, Lookup, Report, WaitOptions};
+use cloudron_dns::{DnsProvider, Intent, Name, Receipt, SyncStatus, codes};
+use serde_json::json;
+
+use super::desired::{Desired, without_apex};
+use super::plan::stopped;
+use super::provider::Servers;
+use crate::output::Output;
+use crate::records::zone_of;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns wait example.com --records example.com.zone
+  cloudron dns wait example.com --machine --ip 203.0.113.7 --timeout 3600
+  cloudron dns wait home.test --records home.zone --name-server 192.168.1.1
+
+Only authoritative name servers are asked: a resolver that is asked too early remembers that there
+was nothing. Exit code 8 when the time is over before all of them have the records.")]
+pub(crate) struct Options {
+    /// The domain
+    domain: String,
+    #[command(flatten)]
+    desired: Desired,
+    #[command(flatten)]
+    servers: Servers,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+}
+
+pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
+    let (name, desired) = options.desired.read(&options.domain, out)?;
+    let lookup = options.servers.lookup()?;
+    let limit = Duration::from_secs(options.timeout);
+    let report = block_on(|cancel| async move {
+        let work = async {
+            let zone = zone_of(&lookup, &name, limit).await?;
+            let desired = without_apex(desired, &zone, out);
+            all_agree(&lookup, &zone, &desired, limit, out).await
+        };
+        tokio::select! {
+            done = work => done,
+            () = cancel.cancelled() => Err(stopped()),
+        }
+    })?;
+    if out.is_json() {
+        return out.json_object(json!({ "servers": report.servers, "agrees": report.agrees() }));
+    }
+    out.text(&report.to_string())
+}
+
+/// Waits until every authoritative name server has what is desired.
+pub(super) async fn all_agree(
+    lookup: &Lookup,
+    zone: &Name,
+    desired: &[Intent],
+    limit: Duration,
+    out: &Output,
+) -> Result<Report> {
+    let options = WaitOptions::default().within(limit).with_progress(out.progress());
+    propagation::wait(lookup, zone, desired, &options).await
+}
+
+/// The pauses before the host is asked whether all its servers have a change, in seconds; the last one repeats.
+const PAUSES: [u64; 4] = [5, 10, 20, 40];
+
+/// Waits until the host says that all its own servers have what was written.
+pub(super) async fn in_sync(provider: &dyn DnsProvider, receipt: &Receipt, limit: Duration) -> Result<()> {
+    if !provider.capabilities().sync_status {
+        let message = format!("{} does not say whether its servers have a change", provider.id());
+        return Err(Error::new(&codes::UNSUPPORTED, message).with_hint("wait with --wait dns instead"));
+    }
+    if receipt.applied.is_empty() && receipt.instructions.is_none() {
+        return Ok(());
+    }
+    let start = tokio::time::Instant::now();
+    let pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[3])).copied().map(Duration::from_secs);
+    for pause in pauses {
+        let left = limit.saturating_sub(start.elapsed());
+        tokio::time::sleep(pause.min(left)).await;
+        if provider.sync_status(receipt).await? == SyncStatus::InSync {
+            return Ok(());
+        }
+        if start.elapsed() >= limit {
+            break;
+        }
+    }
+    let message =
+        format!("after {} s, {} has not sent the change to all its servers", limit.as_secs(), provider.id());
+    Err(Error::new(&codes::NOT_PROPAGATED, message)
+        .with_hint("`cloudron dns wait` asks the servers themselves"))
+}

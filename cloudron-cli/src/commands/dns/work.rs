@@ -1,0 +1,143 @@
+//! What `plan` and `apply` have in common: the wishes, the zone, what is ours, and the plan.
+
+use clap::Args;
+use cloudron_core::{Error, Result, codes};
+use cloudron_dns::{
+    Adopt, DnsProvider, Intent, Name, Ownership, Plan, PlanOptions, RecordKey, Snapshot, Zone, plan_for,
+};
+
+use super::desired::{Desired, without_apex};
+use super::provider::{Host, Servers};
+use crate::output::Output;
+use crate::state::{Dirs, Owned, ZoneLock};
+
+/// What is to be done, where, and what it may do.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// The domain
+    pub domain: String,
+    #[command(flatten)]
+    pub desired: Desired,
+    #[command(flatten)]
+    pub host: Host,
+    #[command(flatten)]
+    pub servers: Servers,
+    /// Also delete what this computer wrote and is no longer wanted
+    #[arg(long, help_heading = "What may happen")]
+    prune: bool,
+    /// Take over records of others that stand in the way: all, or the one set NAME/TYPE (repeatable)
+    #[arg(long, value_name = "all|NAME/TYPE", help_heading = "What may happen")]
+    adopt: Vec<String>,
+    /// Delete even more than 30 % of the zone's record sets
+    #[arg(long, help_heading = "What may happen")]
+    allow_deletions: bool,
+}
+
+/// Whether the zone may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A plan with everything that it was made from.
+pub(super) struct Planned {
+    pub provider: Box<dyn DnsProvider>,
+    pub desired: Vec<Intent>,
+    pub owned: Owned,
+    pub ownership: Ownership,
+    pub plan: Plan,
+    pub basis: Snapshot,
+    pub _lock: Option<ZoneLock>,
+}
+
+impl Work {
+    /// Refuses two options that both read standard input.
+    fn check_stdin(&self) -> Result<()> {
+        let token = self.host.token().is_some_and(|t| t == "-");
+        match token && self.desired.reads_stdin() {
+            true => {
+                Err(Error::new(&codes::USAGE, "only one of --records and --token can read standard input")
+                    .with_hint("give the token as file:PATH, env:NAME or cmd:PROGRAM"))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// What is wanted, read before anything is asked of anybody.
+    pub(super) fn wishes(&self, out: &Output) -> Result<(Name, Vec<Intent>, PlanOptions)> {
+        self.check_stdin()?;
+        let (name, desired) = self.desired.read(&self.domain, out)?;
+        let options = PlanOptions::default()
+            .prune(self.prune)
+            .allow_mass_deletion(self.allow_deletions)
+            .adopt(adopt(&self.adopt, &name)?);
+        Ok((name, desired, options))
+    }
+
+    /// Finds the zone, reads it and makes the plan. With [`Access::Write`], nobody else on this computer writes the
+    /// zone until the result is dropped.
+    pub(super) async fn plan(
+        &self,
+        provider: Box<dyn DnsProvider>,
+        (name, desired, options): (Name, Vec<Intent>, PlanOptions),
+        access: Access,
+        out: &Output,
+    ) -> Result<Planned> {
+        let zone = self.host.find_zone(&*provider, &name).await?;
+        let desired = without_apex(desired, &zone.apex, out);
+        let owned = self.owned(&zone)?;
+        let lock = if access == Access::Write { Some(owned.lock()?) } else { None };
+        let ownership = owned.read()?;
+        let (plan, basis) = plan_for(&*provider, &zone, &desired, &ownership, &options).await?;
+        Ok(Planned { provider, desired, owned, ownership, plan, basis, _lock: lock })
+    }
+
+    /// The file that says what is ours of a zone.
+    pub(super) fn owned(&self, zone: &Zone) -> Result<Owned> {
+        Ok(Owned::at(&Dirs::from_env()?.dns(), &self.host.id(), zone))
+    }
+}
+
+/// What may be taken over. A name is relative to the domain unless it lies in it or ends with a dot.
+fn adopt(wanted: &[String], domain: &Name) -> Result<Adopt> {
+    if wanted.iter().any(|w| w.eq_ignore_ascii_case("all")) {
+        return Ok(Adopt::All);
+    }
+    let mut keys = Vec::new();
+    for text in wanted {
+        let (name, rtype) = text.rsplit_once('/').ok_or_else(|| {
+            Error::new(&codes::USAGE, format!("--adopt {text}: `all` or NAME/TYPE is expected, such as my/A"))
+        })?;
+        let absolute = Name::parse(name)?;
+        let name = match name {
+            "@" => domain.clone(),
+            _ if name.ends_with('.') || absolute.is_in(domain) => absolute,
+            _ => domain.below(name)?,
+        };
+        keys.push(RecordKey::new(name, rtype.parse()?));
+    }
+    Ok(if keys.is_empty() { Adopt::Nothing } else { Adopt::Keys(keys) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_taken_over_is_named_as_in_a_zone_file_or_in_full() {
+        let domain = Name::parse("example.com").unwrap();
+        let keys = |text: &str| match adopt(&[text.to_owned()], &domain).unwrap() {
+            Adopt::Keys(keys) => keys[0].to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(keys("my/A"), "my.example.com. A");
+        assert_eq!(keys("@/mx"), "example.com. MX");
+        assert_eq!(keys("my.example.com/TXT"), "my.example.com. TXT");
+        assert_eq!(keys("example.org./TXT"), "example.org. TXT");
+        assert_eq!(keys("1.0/25/PTR"), "1.0/25.example.com. PTR");
+        assert_eq!(keys("ALL"), "All");
+        assert!(adopt(&["my".to_owned()], &domain).unwrap_err().is(&codes::USAGE));
+        assert!(adopt(&["my/NOTATYPE".to_owned()], &domain).is_err());
+    }
+}
