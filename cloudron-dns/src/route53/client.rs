@@ -1,46 +1,39 @@
 //! The client, from options, and the repetition of refused requests.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::config::retry::RetryConfig;
 use aws_sdk_route53::config::timeout::TimeoutConfig;
-use aws_sdk_route53::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
+use aws_sdk_route53::config::{BehaviorVersion, Builder, Credentials, IdentityCache, Region};
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use cloudron_core::http::HttpTransport;
 use cloudron_core::retry::RetryPolicy;
 use cloudron_core::{Error, Result, random};
 
-use super::Route53Options;
 use super::failure::Failure;
+use super::{Route53Options, connector};
 use crate::codes;
 
-/// How long it may take to be connected.
-const CONNECT: Duration = Duration::from_secs(15);
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(60);
-
-pub(super) fn new(options: &Route53Options) -> Result<Client> {
+pub(super) fn new(options: &Route53Options, transport: Arc<dyn HttpTransport>) -> Result<Client> {
     let endpoint = options.endpoint.as_deref();
     if let Some(endpoint) = endpoint {
         check_endpoint(endpoint)?;
     }
     let (id, secret) = options.key()?;
     let token = options.session_token.as_ref().map(|t| t.expose().to_owned());
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(REQUEST)
-        .operation_attempt_timeout(REQUEST)
-        .build();
+    // Repeating, and the limit of time, are ours.
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(http_client(endpoint))
+        .http_client(connector::client(transport))
         .credentials_provider(Credentials::new(id, secret.expose(), token, None, "cloudron"))
+        .identity_cache(IdentityCache::no_cache())
         .region(Region::new(options.region.clone().unwrap_or_else(|| "us-east-1".to_owned())))
+        .sleep_impl(connector::Pause)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
+        .timeout_config(TimeoutConfig::disabled());
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Ok(Client::from_conf(config.build()))
 }
@@ -51,15 +44,6 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     }
     // Not quoted: it may hold a password.
     Err(Error::new(&codes::CREDENTIALS, "the endpoint is no address such as https://route53.example.com"))
-}
-
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new();
-    match endpoint {
-        // A test server, or one behind a tunnel: no certificates are needed.
-        Some(endpoint) if endpoint.starts_with("http://") => builder.build_http(),
-        _ => builder.tls_provider(Provider::rustls(CryptoMode::Ring)).build_https(),
-    }
 }
 
 /// Which failures a request may be repeated after.

@@ -4,6 +4,7 @@
 //! `ListHostedZonesByName` or `ListHostedZones` (none when id and name are given); to wait, `GetChange`.
 
 mod client;
+mod connector;
 mod failure;
 mod options;
 mod read;
@@ -14,18 +15,24 @@ mod write;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_route53::Client;
 use cloudron_core::Result;
+use cloudron_core::http::HttpTransport;
 
 pub use options::Route53Options;
 pub use wait::SyncWait;
 
+use crate::transport::HyperTransport;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Name, Receipt, RecordKey, RecordType, Scope,
     Snapshot, SyncStatus, Visibility, Zone,
 };
+
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(60);
 
 /// The values of a set as the service wrote them.
 struct Raw {
@@ -65,12 +72,20 @@ impl fmt::Debug for Route53Provider {
 }
 
 impl Route53Provider {
-    /// A provider with these options. Sends nothing yet.
+    /// A provider with these options, over an HTTP client of its own. Sends nothing yet.
+    ///
+    /// # Errors
+    /// `dns-credentials` without a key or with an address that is none; as [`HyperTransport::new`].
+    pub fn new(options: Route53Options) -> Result<Self> {
+        Self::with_transport(options, Arc::new(HyperTransport::new()?.within(REQUEST)))
+    }
+
+    /// A provider with these options, over any HTTP client.
     ///
     /// # Errors
     /// `dns-credentials` without a key or with an address that is none.
-    pub fn new(options: Route53Options) -> Result<Self> {
-        Ok(Self { client: client::new(&options)?, options })
+    pub fn with_transport(options: Route53Options, transport: Arc<dyn HttpTransport>) -> Result<Self> {
+        Ok(Self { client: client::new(&options, transport)?, options })
     }
 }
 
