@@ -123,6 +123,17 @@ async fn guessed_answers_are_not_believed() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_repeat_the_case_of_the_name_is_believed_over_tcp_alone() {
+    let right = DnsServer::start("example.com", wanted()).await;
+    let lower = DnsServer::start("example.com", wanted()).await.mode(Mode::LowerCase);
+    assert!(report(&[&right, &lower], &desired()).await.agrees());
+    // The name of the zone has ten letters: by chance, one question in a thousand is in lower case.
+    assert!(
+        right.tcp_questions.load(Ordering::SeqCst) == 0 && lower.tcp_questions.load(Ordering::SeqCst) >= 2
+    );
+}
+
+#[tokio::test]
 async fn records_are_compared_by_meaning() {
     let long = "k".repeat(400);
     let served = [

@@ -69,14 +69,14 @@ async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration)
     let socket = UdpSocket::bind(local).await?;
     // A connected socket receives from that address only, and learns that nobody listens there.
     socket.connect(server).await?;
-    let (id, message) = question.message().ok_or_else(unsendable)?;
+    let (sent, message) = question.message().ok_or_else(unsendable)?;
     let mut buffer = vec![0; 65_535];
     loop {
         socket.send(&message).await?;
         let resend = Instant::now() + resend_after.max(Duration::from_millis(50));
         while let Ok(received) = timeout_at(resend, socket.recv(&mut buffer)).await {
             // What does not answer this question is somebody's guess; the answer may still come.
-            if let Some(reply) = question.reply(id, &buffer[..received?]) {
+            if let Some(reply) = question.reply(&sent, &buffer[..received?]) {
                 return Ok(reply);
             }
         }
@@ -85,13 +85,13 @@ async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration)
 
 async fn by_tcp(server: SocketAddr, question: &Question) -> Result<Reply, Silence> {
     let mut stream = TcpStream::connect(server).await?;
-    let (id, message) = question.message().ok_or_else(unsendable)?;
+    let (sent, message) = question.message().ok_or_else(unsendable)?;
     let length = u16::try_from(message.len()).map_err(|_| unsendable())?;
     stream.write_all(&[&length.to_be_bytes(), &message[..]].concat()).await?;
     let length = stream.read_u16().await?;
     let mut buffer = vec![0; usize::from(length)];
     stream.read_exact(&mut buffer).await?;
-    let reply = question.reply(id, &buffer).filter(|reply| !reply.truncated);
+    let reply = question.reply(&sent, &buffer).filter(|reply| !reply.cut);
     reply.ok_or_else(|| Silence::Broken("the answer over TCP is none to the question".into()))
 }
 

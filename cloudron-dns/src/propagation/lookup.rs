@@ -219,8 +219,26 @@ impl Walk<'_> {
         // The servers that a walk starts at are known by address only, and answer to their names too.
         let mut all: Vec<Server> =
             delegated.into_iter().filter(|s| s.name.is_some() || new.is_empty()).collect();
-        all.extend(self.addressed(new, &reply.additionals).await);
+        let (inside, outside) = new.into_iter().partition(|name| name.is_in(&zone));
+        for name in inside {
+            let addresses = self.addresses_inside(&servers, &name).await;
+            all.push(Server { name: Some(name), addresses });
+        }
+        all.extend(self.addressed(outside, &reply.additionals).await);
         Ok(Authority { zone, servers: all })
+    }
+
+    /// The addresses of a name server inside of the zone that it serves, from the servers that were found: a walk to
+    /// it would end at this zone again.
+    async fn addresses_inside(&self, servers: &[Server], name: &Name) -> Vec<SocketAddr> {
+        let mut found = Vec::new();
+        for rtype in [RecordType::A, RecordType::AAAA] {
+            match self.any(servers, name, rtype, |r| r.authoritative).await {
+                Ok(reply) if !reply.authoritative => return self.addresses(name).await,
+                reply => found.extend(reply.iter().flat_map(|r| &r.answers).filter_map(address)),
+            }
+        }
+        found.into_iter().map(|address| SocketAddr::new(address, self.lookup.port)).collect()
     }
 
     /// Name servers with their addresses: from the message where it has them (glue), else looked up.

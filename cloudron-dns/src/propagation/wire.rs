@@ -16,6 +16,14 @@ pub(super) struct Question {
     pub(super) recursive: bool,
 }
 
+/// What an answer must repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sent {
+    id: u16,
+    /// The labels, in the case that was sent.
+    name: Vec<Vec<u8>>,
+}
+
 /// One record of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
@@ -30,7 +38,10 @@ pub(super) struct Reply {
     pub(super) code: ResponseCode,
     pub(super) authoritative: bool,
     pub(super) recursion_available: bool,
+    /// Whether it has to be asked for again over TCP.
     pub(super) truncated: bool,
+    /// Whether the server left something out.
+    pub(super) cut: bool,
     pub(super) answers: Vec<Answered>,
     pub(super) authorities: Vec<Answered>,
     pub(super) additionals: Vec<Answered>,
@@ -48,37 +59,46 @@ pub(super) struct Soa {
 }
 
 impl Question {
-    /// The message that asks it, with a random id.
-    pub(super) fn message(&self) -> Option<(u16, Vec<u8>)> {
+    /// The message that asks it, with a random id, and a name in random case: one more thing that who guesses an
+    /// answer does not know.
+    pub(super) fn message(&self) -> Option<(Sent, Vec<u8>)> {
         let id = u16::from_be_bytes(cloudron_core::random::bytes());
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = self.recursive;
-        message.add_query(Query::query(to_wire(&self.name)?, self.rtype.0.into()));
+        let name = random_case(&self.name);
+        message.add_query(Query::query(to_wire(&name)?, self.rtype.0.into()));
         let mut edns = Edns::new();
         // What passes without fragments everywhere (DNS flag day 2020).
         edns.set_max_payload(1232);
         message.set_edns(edns);
-        message.to_vec().ok().map(|bytes| (id, bytes))
+        message.to_vec().ok().map(|bytes| (Sent { id, name }, bytes))
     }
 
     /// Reads the answer to it; `None` for what is no answer to it.
-    pub(super) fn reply(&self, id: u16, bytes: &[u8]) -> Option<Reply> {
+    ///
+    /// An answer that does not repeat the name in the case that was sent is taken as truncated, so that it is asked
+    /// for again over TCP, where nobody guesses: some servers and the boxes before them write names in lower case.
+    pub(super) fn reply(&self, sent: &Sent, bytes: &[u8]) -> Option<Reply> {
         let message = Message::from_vec(bytes).ok()?;
         let answers_this = message.queries.first().is_some_and(|q| {
             from_wire(q.name()).as_ref() == Some(&self.name) && u16::from(q.query_type()) == self.rtype.0
         });
         // A server that cannot read the question may answer without repeating it.
         let unread = message.queries.is_empty() && message.metadata.response_code != ResponseCode::NoError;
-        let response = message.metadata.message_type == MessageType::Response && message.metadata.id == id;
+        let response =
+            message.metadata.message_type == MessageType::Response && message.metadata.id == sent.id;
         if !response || !(answers_this || unread) {
             return None;
         }
+        let repeats =
+            message.queries.first().is_none_or(|q| q.name().iter().eq(sent.name.iter().map(Vec::as_slice)));
         let soa = message.answers.iter().chain(&message.authorities).find_map(soa);
         Some(Reply {
             code: message.metadata.response_code,
             authoritative: message.metadata.authoritative,
             recursion_available: message.metadata.recursion_available,
-            truncated: message.metadata.truncation,
+            truncated: message.metadata.truncation || !repeats,
+            cut: message.metadata.truncation,
             answers: records(&message.answers),
             authorities: records(&message.authorities),
             additionals: records(&message.additionals),
@@ -104,9 +124,20 @@ fn records(records: &[Record]) -> Vec<Answered> {
     read.collect()
 }
 
-fn to_wire(name: &Name) -> Option<WireName> {
-    let labels = name.raw_labels();
+fn to_wire(labels: &[Vec<u8>]) -> Option<WireName> {
     WireName::from_labels(labels.iter().map(Vec::as_slice)).ok()
+}
+
+/// The labels of a name with each letter in upper or lower case.
+fn random_case(name: &Name) -> Vec<Vec<u8>> {
+    let mut labels = name.raw_labels();
+    let random: [u8; 32] = cloudron_core::random::bytes();
+    for (at, byte) in labels.iter_mut().flatten().enumerate() {
+        if random[at / 8 % 32] >> (at % 8) & 1 == 1 {
+            byte.make_ascii_uppercase();
+        }
+    }
+    labels
 }
 
 fn from_wire(name: &WireName) -> Option<Name> {

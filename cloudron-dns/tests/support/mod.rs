@@ -30,6 +30,8 @@ pub enum Mode {
     Spoofed,
     /// Sends bytes that are no message.
     Garbage,
+    /// Repeats the name that was asked in lower case.
+    LowerCase,
 }
 
 /// What a server has.
@@ -113,6 +115,10 @@ impl DnsServer {
                 Mode::Garbage => {
                     let _ = socket.send_to(b"garbage", peer).await;
                     continue;
+                }
+                Mode::LowerCase => {
+                    let name = reply.queries[0].name().to_lowercase();
+                    reply.queries[0].set_name(name);
                 }
                 Mode::Spoofed => {
                     let mut guess = reply.clone();
