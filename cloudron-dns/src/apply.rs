@@ -91,7 +91,7 @@ pub async fn apply(
         }
     };
     if let Some(basis) = basis {
-        still_holds(plan, basis)?;
+        changed_since(&plan.changes, basis)?;
     }
     let handle = basis.and_then(|b| b.handle.as_ref());
     let task = progress.task(
@@ -182,9 +182,9 @@ async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot>
     provider.read(&plan.zone, Scope::Names(&names)).await.doing(doing)
 }
 
-/// That every precondition of a plan holds in a snapshot.
-fn still_holds(plan: &Plan, current: &Snapshot) -> Result<()> {
-    for change in &plan.changes {
+/// `dns-stale` unless the old state of every change is what a snapshot has.
+pub(crate) fn changed_since(changes: &[Change], current: &Snapshot) -> Result<()> {
+    for change in changes {
         let there = current.sets.get(change.key());
         if there.and_then(|t| t.plain()) != change.before() || there.is_some_and(|t| t.plain().is_none()) {
             let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));

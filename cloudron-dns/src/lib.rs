@@ -37,6 +37,7 @@ pub mod data;
 pub mod digitalocean;
 #[cfg(feature = "hetzner")]
 pub mod hetzner;
+pub mod in_turn;
 pub mod instructions;
 pub mod intent;
 pub mod machine;
@@ -66,7 +67,7 @@ pub mod wildcard;
 pub mod zone;
 pub mod zone_file;
 
-pub use apply::{apply, find_zone, names_to_read, plan_for};
+pub use apply::{Ensured, apply, ensure, find_zone, names_to_read, plan_for};
 pub use cloudron_core::{Error, Result};
 pub use data::{RecordData, Text};
 pub use instructions::Instructions;

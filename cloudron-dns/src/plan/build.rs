@@ -193,6 +193,9 @@ impl<'a> Planner<'a> {
         let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
         let cuts = there.chain(made.filter(|key| is_cut(key)));
         let cuts: BTreeSet<Name> = cuts.map(|key| key.name.clone()).collect();
+        if cuts.is_empty() {
+            return;
+        }
         let behind = |key: &RecordKey| {
             // The name servers and keys of a cut are on this side of it.
             let on_this_side = matches!(key.rtype, RecordType::NS | RecordType::DS);
@@ -211,6 +214,10 @@ impl<'a> Planner<'a> {
 
     /// Sees to it that no CNAME ends up beside other records of its name.
     fn separate_cnames(&mut self) {
+        let mut types = self.current.sets.keys().chain(self.changes.iter().map(Change::key));
+        if !types.any(|key| key.rtype == RecordType::CNAME) {
+            return;
+        }
         let involved = |c: &Change| {
             let cname = RecordKey::new(c.key().name.clone(), RecordType::CNAME);
             c.key().rtype == RecordType::CNAME || self.current.sets.contains_key(&cname)
@@ -303,15 +310,17 @@ impl<'a> Planner<'a> {
         }
         self.plan.conflicts.sort_by(|a, b| a.key.cmp(&b.key));
         self.plan.unchanged.sort();
-        self.plan.changes = std::mem::take(&mut self.changes);
-        for change in &self.plan.changes.clone() {
-            self.own(change);
-        }
+        let changes = std::mem::take(&mut self.changes);
+        changes.iter().for_each(|change| self.own(change));
+        self.plan.changes = changes;
         self.plan
     }
 
     /// The deletions without which another change of the same name cannot be made.
     fn freed(&self) -> BTreeSet<RecordKey> {
+        if self.changes.iter().all(|c| c.after().is_some()) {
+            return BTreeSet::new();
+        }
         let is_cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
         let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
         let made: BTreeSet<(&Name, bool)> = made.map(|key| (&key.name, is_cname(key))).collect();

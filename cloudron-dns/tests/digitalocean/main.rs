@@ -6,6 +6,7 @@ mod faults;
 mod kit;
 mod model;
 mod wire;
+mod writers;
 
 use std::sync::Arc;
 

@@ -1,0 +1,145 @@
+//! Writers of one process that take turns, at a provider that checks no preconditions.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use async_trait::async_trait;
+
+use crate::apply::changed_since;
+use crate::zone::Handle;
+use crate::{
+    ApplyFailure, Batch, Capabilities, DnsProvider, Name, Receipt, Result, Scope, Snapshot, SyncStatus, Zone,
+};
+
+/// A provider whose writers in this process take turns: of two plans made from the same reading, the second one to be
+/// applied is checked against the zone as it is by then and fails with `dns-stale` where it no longer fits. Without
+/// a second writer it costs no request.
+///
+/// For providers that check no [preconditions](Capabilities::preconditions). Writers in other processes are still not
+/// noticed between reading and writing. All writers must share it.
+///
+/// ```
+/// # use cloudron_dns::in_turn::InTurn;
+/// # use cloudron_dns::memory::MemoryProvider;
+/// let shared = std::sync::Arc::new(InTurn::new(MemoryProvider::new()));
+/// # drop(shared);
+/// ```
+#[derive(Debug)]
+pub struct InTurn<P> {
+    provider: P,
+    zones: Mutex<BTreeMap<String, Arc<Turn>>>,
+}
+
+impl<P> InTurn<P> {
+    /// Lets the writers of a provider take turns.
+    pub fn new(provider: P) -> Self {
+        Self { provider, zones: Mutex::default() }
+    }
+
+    fn turn(&self, zone: &Zone) -> Arc<Turn> {
+        lock(&self.zones).entry(zone.id.clone()).or_default().clone()
+    }
+}
+
+/// What a snapshot remembers: how many writes were begun and ended before it was read.
+struct Read {
+    writes: AtomicU64,
+    inner: Option<Handle>,
+}
+
+#[async_trait]
+impl<P: DnsProvider> DnsProvider for InTurn<P> {
+    fn id(&self) -> &str {
+        self.provider.id()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.provider.capabilities()
+    }
+
+    async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
+        self.provider.list_zones(near).await
+    }
+
+    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+        let writes = AtomicU64::new(self.turn(zone).writes.load(Ordering::SeqCst));
+        let read = self.provider.read(zone, scope).await?;
+        let handle = Read { writes, inner: read.handle.clone() };
+        Ok(read.with_handle(Arc::new(handle)))
+    }
+
+    async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
+        let turn = self.turn(batch.zone);
+        let _mine = turn.take().await;
+        let read = batch.handle.and_then(|handle| handle.clone().downcast::<Read>().ok());
+        let now = turn.writes.fetch_add(1, Ordering::SeqCst);
+        match read.filter(|read| read.writes.load(Ordering::SeqCst) == now) {
+            Some(read) => {
+                let done = self.provider.apply(batch.with_handle(read.inner.as_ref())).await;
+                // The next batch of the same plan need not be checked against this one.
+                read.writes.store(now + 2, Ordering::SeqCst);
+                done
+            }
+            None => {
+                let names: Vec<Name> = batch.changes.iter().map(|c| c.key().name.clone()).collect();
+                let fresh = self.provider.read(batch.zone, Scope::Names(&names)).await?;
+                changed_since(batch.changes, &fresh)?;
+                self.provider.apply(batch.with_handle(fresh.handle.as_ref())).await
+            }
+        }
+    }
+
+    async fn sync_status(&self, receipt: &Receipt) -> Result<SyncStatus> {
+        self.provider.sync_status(receipt).await
+    }
+}
+
+/// The turn to write to one zone.
+#[derive(Debug, Default)]
+struct Turn {
+    /// How many writes were begun and ended: whoever reads during a write has another number than after it.
+    writes: AtomicU64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    taken: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Turn {
+    async fn take(&self) -> Mine<'_> {
+        std::future::poll_fn(|context| {
+            let mut queue = lock(&self.queue);
+            if queue.taken {
+                queue.waiting.push(context.waker().clone());
+                return Poll::Pending;
+            }
+            queue.taken = true;
+            Poll::Ready(Mine(self))
+        })
+        .await
+    }
+}
+
+/// Ends a write when dropped, also one that was given up, and gives the turn to whoever comes first.
+struct Mine<'a>(&'a Turn);
+
+impl Drop for Mine<'_> {
+    fn drop(&mut self) {
+        self.0.writes.fetch_add(1, Ordering::SeqCst);
+        let mut queue = lock(&self.0.queue);
+        queue.taken = false;
+        // All of them: one that was given up would not take it.
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
