@@ -142,7 +142,7 @@ fn check(snapshot: &Snapshot, round: usize) -> std::result::Result<(), String> {
     for writer in 0..WRITERS {
         wanted.insert(format!("\"writer {writer} round {round}\""));
         let there = spf.contains(&format!(" ip4:192.0.2.{writer} "));
-        if there != (round % 2 == 0) {
+        if there != round.is_multiple_of(2) {
             return Err(format!("round {round}: writer {writer} in {spf}"));
         }
     }
