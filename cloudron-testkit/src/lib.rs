@@ -15,6 +15,7 @@
 //! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
 //! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
 //! - [`canary`]: looks for secrets in files, output, and the arguments and environment of processes.
+//! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
 //! - [`moto`]: Amazon's interfaces in a process of the test's own.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
@@ -23,7 +24,11 @@
 //! the product's error type is for the product.
 
 pub mod canary;
+pub mod daemon;
+pub mod knot;
 pub mod moto;
+pub mod named;
+pub mod pdns;
 pub mod proxy;
 pub mod require;
 pub mod sshd;

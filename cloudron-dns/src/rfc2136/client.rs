@@ -12,18 +12,37 @@ use tokio::time::timeout;
 
 use super::failure::Problem;
 use super::key::TsigKey;
-use super::message::{LONGEST, Message, QUERY, Writer};
-use super::tsig::{Verifier, sign};
-use crate::Name;
+use super::message::{LONGEST, Message, QUERY, Record, UPDATE, Writer};
+use super::tsig::{Distrust, Verifier, sign};
+use crate::{Name, RecordType};
 
-/// How many questions are on their way at a time.
-const PIPELINE: usize = 32;
+/// How many messages are on their way at a time.
+const PIPELINE: usize = 64;
 
 pub(super) struct Client {
     pub(super) server: SocketAddr,
     pub(super) key: Option<TsigKey>,
     pub(super) limit: Duration,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A message to be sent: a kind, the name and type that it is about, and for an update what must hold and what is done.
+pub(super) struct Request {
+    pub(super) kind: u16,
+    pub(super) about: Name,
+    pub(super) rtype: u16,
+    pub(super) prerequisites: Vec<Record>,
+    pub(super) changes: Vec<Record>,
+}
+
+impl Request {
+    pub(super) fn question(about: &Name, rtype: u16) -> Self {
+        Self { kind: QUERY, about: about.clone(), rtype, prerequisites: Vec::new(), changes: Vec::new() }
+    }
+
+    pub(super) fn update(zone: &Name, prerequisites: Vec<Record>, changes: Vec<Record>) -> Self {
+        Self { kind: UPDATE, about: zone.clone(), rtype: RecordType::SOA.0, prerequisites, changes }
+    }
 }
 
 /// A connection to the server.
@@ -51,7 +70,12 @@ impl Asked<'_> {
             return Err(Problem::Garbled("it does not answer what was asked"));
         }
         if let Some(verifier) = &mut self.verifier {
-            verifier.check(bytes, message, now).map_err(|why| Problem::Distrust(why, message.code()))?;
+            match verifier.check(bytes, message, now) {
+                // Servers do not sign that they know nothing of a zone. Who forges that gains no more than silence.
+                Err(Distrust::Answer(_)) if message.signed_at.is_none() && message.code().denies() => {}
+                Err(why) => return Err(Problem::Distrust(why, message.code())),
+                Ok(()) => {}
+            }
         }
         let same = |(name, rtype): &(Vec<u8>, u16)| {
             let asked = [name.to_ascii_lowercase(), rtype.to_be_bytes().to_vec()].concat();
@@ -87,16 +111,19 @@ impl Client {
 }
 
 impl<'a> Connection<'a> {
-    /// Signs and sends a message of a kind about a name and type.
-    pub(super) async fn send(
-        &mut self,
-        kind: u16,
-        (about, rtype): (&Name, u16),
-        write: impl FnOnce(&mut Writer),
-    ) -> Result<Asked<'a>, Problem> {
-        let id = u16::from_be_bytes(random::bytes());
-        let mut writer = Writer::new(id, kind, about, rtype);
-        write(&mut writer);
+    /// Signs and sends a message.
+    pub(super) async fn send(&mut self, request: &Request) -> Result<Asked<'a>, Problem> {
+        let mut out = Vec::new();
+        let asked = self.frame(request, u16::from_be_bytes(random::bytes()), &mut out)?;
+        self.write(&out).await?;
+        Ok(asked)
+    }
+
+    fn frame(&self, request: &Request, id: u16, out: &mut Vec<u8>) -> Result<Asked<'a>, Problem> {
+        let Request { kind, about, rtype, .. } = request;
+        let mut writer = Writer::new(id, *kind, about, *rtype);
+        writer.records(1, &request.prerequisites);
+        writer.records(2, &request.changes);
         let mut bytes = writer.into_bytes();
         let verifier = self.client.key.as_ref().map(|key| sign(&mut bytes, key, self.client.now()));
         let length = u16::try_from(bytes.len()).map_err(|_| {
@@ -105,13 +132,17 @@ impl<'a> Connection<'a> {
                 bytes.len()
             ))
         })?;
-        let framed = [&length.to_be_bytes(), &bytes[..]].concat();
-        match timeout(self.client.limit, self.stream.write_all(&framed)).await {
-            Ok(sent) => sent.map_err(|e| Problem::Silent(e.to_string()))?,
-            Err(_) => return Err(Problem::Silent(self.client.late())),
-        }
+        out.extend(length.to_be_bytes());
+        out.extend(bytes);
         let question = [super::message::wire(about), rtype.to_be_bytes().to_vec()].concat();
-        Ok(Asked { id, kind, question, verifier })
+        Ok(Asked { id, kind: *kind, question, verifier })
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match timeout(self.client.limit, self.stream.write_all(bytes)).await {
+            Ok(sent) => sent.map_err(|e| Problem::Silent(e.to_string())),
+            Err(_) => Err(Problem::Silent(self.client.late())),
+        }
     }
 
     /// The next message of an answer.
@@ -121,18 +152,17 @@ impl<'a> Connection<'a> {
         Ok(message)
     }
 
-    /// The answers to several questions, in the order of the questions. They may come in any order.
-    pub(super) async fn ask(&mut self, questions: &[(Name, u16)]) -> Result<Vec<Message>, Problem> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for questions in questions.chunks(PIPELINE) {
-            let mut waiting = BTreeMap::new();
-            for (at, (name, rtype)) in questions.iter().enumerate() {
-                let asked = self.send(QUERY, (name, *rtype), |_| {}).await?;
-                // Of two equal ids, the first one would wait for ever.
-                if waiting.insert(asked.id, (at, asked)).is_some() {
-                    return Err(Problem::Silent("two questions got the same number".into()));
-                }
+    /// The answers to several messages, in the order of the messages. They may come in any order.
+    pub(super) async fn ask(&mut self, requests: &[Request]) -> Result<Vec<Message>, Problem> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for requests in requests.chunks(PIPELINE) {
+            let (mut out, mut waiting) = (Vec::new(), BTreeMap::new());
+            let first = u16::from_be_bytes(random::bytes());
+            for (at, request) in requests.iter().enumerate() {
+                let asked = self.frame(request, first.wrapping_add(at as u16), &mut out)?;
+                waiting.insert(asked.id, (at, asked));
             }
+            self.write(&out).await?;
             let mut found = BTreeMap::new();
             while !waiting.is_empty() {
                 let (bytes, message) = self.next().await?;

@@ -56,8 +56,9 @@ impl Problem {
 fn key_refused(server: SocketAddr, code: Code) -> Error {
     let (why, hint) = match code {
         Code::BADKEY => (
-            "it does not know the key by this name and algorithm",
-            "check the key's name and algorithm against the server's configuration, letter by letter",
+            "it does not know the key by this name and algorithm, or does not allow it to do this",
+            "check the key's name and algorithm against the server's configuration, letter by letter, and what the \
+             key is allowed to do",
         ),
         Code::BADSIG => {
             ("the secret is another one", "copy the secret from the server's configuration again")
@@ -81,8 +82,9 @@ pub(super) fn reading(server: SocketAddr, zone: &Name, code: Code) -> Error {
     match code {
         Code::REFUSED | Code::NOTAUTH | Code::NXDOMAIN => Error::new(
             &codes::ZONE_NOT_FOUND,
-            format!("{server} does not serve the zone {zone}, or does not answer us about it ({code})"),
-        ),
+            format!("{server} does not serve the zone {zone}, or does not answer this key about it ({code})"),
+        )
+        .with_hint("check the zone's name, and the key's name, algorithm and secret"),
         code => {
             Error::new(&codes::PROVIDER_DOWN, format!("{server} cannot answer about the zone {zone}: {code}"))
         }
@@ -108,8 +110,11 @@ pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
         }
         Code::NOTAUTH => Error::new(
             &codes::ZONE_NOT_FOUND,
-            format!("{server} is not the primary server of a zone {zone} (NOTAUTH)"),
-        ),
+            format!(
+                "{server} is not the primary server of a zone {zone}, or does not accept the key (NOTAUTH)"
+            ),
+        )
+        .with_hint("check the zone's name, and the key's name, algorithm and secret"),
         Code::NOTZONE => {
             Error::new(&codes::UNSUPPORTED, format!("{server}: a name is not in the zone {zone} (NOTZONE)"))
         }

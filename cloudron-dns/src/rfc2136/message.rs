@@ -200,6 +200,13 @@ impl Code {
     pub(super) const BADTRUNC: Self = Self(22);
 }
 
+impl Code {
+    /// Whether the server says that it does not or cannot do what was asked, and nothing of a zone's contents.
+    pub(super) fn denies(self) -> bool {
+        [Self::FORMERR, Self(2), Self::NOTIMP, Self::REFUSED, Self::NOTAUTH].contains(&self)
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const NAMES: [&str; 11] = [

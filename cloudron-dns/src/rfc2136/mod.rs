@@ -24,10 +24,10 @@ use async_trait::async_trait;
 pub use key::{TsigAlgorithm, TsigKey};
 pub use options::Rfc2136Options;
 
-use self::client::Client;
+use self::client::{Client, Request};
 use self::convert::State;
 use self::failure::Problem;
-use self::message::{Code, Record, UPDATE};
+use self::message::{Code, Record};
 use self::read::{Found, Transfer};
 use self::steps::Update;
 use crate::{
@@ -122,26 +122,24 @@ impl Rfc2136Provider {
         }
     }
 
-    async fn send(&self, zone: &Name, update: &Update) -> Result<Code, Problem> {
+    async fn send(&self, request: &Request) -> Result<Code, Problem> {
         let mut connection = self.client.connect().await?;
-        let write = |writer: &mut message::Writer| {
-            writer.records(1, &update.prerequisites);
-            writer.records(2, &update.changes);
-        };
-        let mut asked = connection.send(UPDATE, (zone, RecordType::SOA.0), write).await?;
+        let mut asked = connection.send(request).await?;
         Ok(connection.receive(&mut asked).await?.code())
     }
 
-    async fn write(&self, zone: &Zone, update: &Update, changes: &[Change]) -> Result<(), ApplyFailure> {
+    async fn write(&self, zone: &Zone, update: Update, changes: &[Change]) -> Result<(), ApplyFailure> {
         let server = self.options.server;
-        let code = self.send(&zone.apex, update).await.map_err(|problem| {
+        let request = Request::update(&zone.apex, update.prerequisites, update.changes);
+        let code = self.send(&request).await.map_err(|problem| {
             let applied = if problem.unknown() { Applied::Unknown } else { Applied::Nothing };
             ApplyFailure { error: problem.error(server), applied }
         })?;
         match code {
             Code::OK => Ok(()),
             Code::YXDOMAIN | Code::YXRRSET | Code::NXRRSET | Code::NXDOMAIN => {
-                let of_update = |change: &&Change| update.keys.contains(change.key());
+                let keys: BTreeSet<&RecordKey> = update.keys.iter().collect();
+                let of_update = |change: &&Change| keys.contains(change.key());
                 let changes: Vec<&Change> = changes.iter().filter(of_update).collect();
                 Err(self.late(zone, code, &changes).await.into())
             }
@@ -243,14 +241,15 @@ impl DnsProvider for Rfc2136Provider {
         let state = state.filter(|state| state.zone == batch.zone.id);
         let mut applied = Vec::new();
         for update in steps::updates(&batch.zone.apex, state, batch.changes)? {
-            if let Err(failure) = self.write(batch.zone, &update, batch.changes).await {
+            let keys = update.keys.clone();
+            if let Err(failure) = self.write(batch.zone, update, batch.changes).await {
                 let before = match failure.applied {
                     Applied::Nothing if !applied.is_empty() => Applied::Some(applied),
                     other => other,
                 };
                 return Err(ApplyFailure { applied: before, ..failure });
             }
-            applied.extend(update.keys);
+            applied.extend(keys);
         }
         Ok(Receipt::new(applied))
     }

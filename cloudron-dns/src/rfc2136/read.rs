@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::client::{Client, Connection};
+use super::client::{Client, Connection, Request};
 use super::failure::Problem;
-use super::message::{ANY, ANY_TYPE, AXFR, Code, Message, QUERY, Record, UPDATE, name, wire};
+use super::message::{ANY, ANY_TYPE, AXFR, Code, Message, Record, name, wire};
 use super::steps::TYPES;
+use super::tsig::Distrust;
 use crate::{Name, RecordType};
 
 const SOA: u16 = RecordType::SOA.0;
@@ -22,10 +23,14 @@ pub(super) enum Transfer {
 /// The whole zone. What does not come to its end is an error, and never a part of it.
 pub(super) async fn transfer(client: &Client, apex: &Name) -> Result<Transfer, Problem> {
     let mut connection = client.connect().await?;
-    let mut asked = connection.send(QUERY, (apex, AXFR), |_| {}).await?;
+    let mut asked = connection.send(&Request::question(apex, AXFR)).await?;
     let (mut records, mut serial): (Vec<Record>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
-        let message = connection.receive(&mut asked).await?;
+        let message = match connection.receive(&mut asked).await {
+            // Knot says so of a key that it knows, and does not allow to transfer.
+            Err(Problem::Distrust(Distrust::Key(Code::BADKEY), code)) => return Ok(Transfer::Refused(code)),
+            other => other?,
+        };
         match message.code() {
             Code::OK => {}
             code if records.is_empty() => return Ok(Transfer::Refused(code)),
@@ -75,7 +80,7 @@ pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Pro
     let mut connection = client.connect().await?;
     let (mut asked, mut code) = (Some(wanted.clone()), Code::REFUSED);
     while let Some(question) = asked {
-        let [answer] = &connection.ask(&[(question.clone(), SOA)]).await?[..] else { break };
+        let [answer] = &connection.ask(&[Request::question(&question, SOA)]).await?[..] else { break };
         code = answer.code();
         let soa = answer.answers.iter().chain(&answer.authorities).find(|r| r.rtype == SOA);
         let enclosing = soa.and_then(|r| name(&r.owner)).filter(|apex| question.is_in(apex));
@@ -97,7 +102,7 @@ pub(super) async fn names(
     names: &[Name],
 ) -> Result<Result<Vec<Record>, Code>, Problem> {
     let mut connection = client.connect().await?;
-    let top = connection.ask(&[(apex.clone(), SOA)]).await?;
+    let top = connection.ask(&[Request::question(apex, SOA)]).await?;
     let top = top.into_iter().next().ok_or(Problem::Garbled("it is missing"))?;
     let of_apex = |record: &Record| record.rtype == SOA && name(&record.owner).as_ref() == Some(apex);
     if !top.authoritative() || top.code() != Code::OK || !top.answers.iter().any(of_apex) {
@@ -106,10 +111,11 @@ pub(super) async fn names(
     }
     let mut records: Vec<Record> = top.answers.into_iter().filter(of_apex).collect();
     let names: BTreeSet<&Name> = names.iter().filter(|name| name.is_in(apex)).collect();
-    let first: Vec<(Name, u16)> = names.iter().map(|name| ((*name).clone(), RecordType::A.0)).collect();
+    let first: Vec<Request> = names.iter().map(|name| Request::question(name, RecordType::A.0)).collect();
     let mut further = Vec::new();
-    for ((owner, rtype), answer) in first.iter().zip(connection.ask(&first).await?) {
-        match judge(apex, owner, *rtype, answer)? {
+    for (asked, answer) in first.iter().zip(connection.ask(&first).await?) {
+        let owner = &asked.about;
+        match judge(apex, &asked.about, asked.rtype, answer)? {
             Answer::Nothing => {}
             Answer::Alias(found) => records.extend(found),
             Answer::Cut(servers) => {
@@ -117,18 +123,18 @@ pub(super) async fn names(
                 let before = records.len();
                 records.extend(here);
                 if records.len() > before {
-                    further.push((owner.clone(), RecordType::DS.0));
+                    further.push(Request::question(owner, RecordType::DS.0));
                 }
             }
             Answer::Data(found) => {
                 records.extend(found);
                 let others = TYPES.iter().filter(|t| !matches!(**t, CNAME) && **t != RecordType::A.0);
-                further.extend(others.map(|rtype| (owner.clone(), *rtype)));
+                further.extend(others.map(|rtype| Request::question(owner, *rtype)));
             }
         }
     }
-    for ((owner, rtype), answer) in further.iter().zip(connection.ask(&further).await?) {
-        if let Answer::Data(found) = judge(apex, owner, *rtype, answer)? {
+    for (asked, answer) in further.iter().zip(connection.ask(&further).await?) {
+        if let Answer::Data(found) = judge(apex, &asked.about, asked.rtype, answer)? {
             records.extend(found);
         }
     }
@@ -188,12 +194,16 @@ async fn without_synthesized(
 ) -> Result<(), Problem> {
     let owners: BTreeSet<Name> =
         records.iter().filter_map(|r| name(&r.owner)).filter(|n| n != apex).collect();
-    for owner in owners {
-        let in_use = Record { owner: wire(&owner), rtype: ANY_TYPE, class: ANY, ttl: 0, rdata: Vec::new() };
-        let mut asked = connection.send(UPDATE, (apex, SOA), |w| w.records(1, [&in_use])).await?;
-        match connection.receive(&mut asked).await?.code() {
+    let in_use = |owner: &Name| {
+        let owner = wire(owner);
+        let record = Record { owner, rtype: ANY_TYPE, class: ANY, ttl: 0, rdata: Vec::new() };
+        Request::update(apex, vec![record], Vec::new())
+    };
+    let asked: Vec<Request> = owners.iter().map(in_use).collect();
+    for (owner, answer) in owners.iter().zip(connection.ask(&asked).await?) {
+        match answer.code() {
             Code::OK => {}
-            Code::NXDOMAIN => records.retain(|r| name(&r.owner).as_ref() != Some(&owner)),
+            Code::NXDOMAIN => records.retain(|r| name(&r.owner).as_ref() != Some(owner)),
             code => {
                 let why =
                     format!("it does not say whether {owner} is a name of its own or a wildcard's ({code})");

@@ -1,0 +1,200 @@
+//! The provider `rfc2136` against BIND, Knot and PowerDNS, for real.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod faults;
+mod refusals;
+mod servers;
+mod wire;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use cloudron_core::{Domain, Progress};
+use cloudron_dns::conformance::{Fixture, Outcome, Place, Report, run};
+use cloudron_dns::rfc2136::Rfc2136Provider;
+use cloudron_dns::{
+    Addresses, DnsProvider, Intent, MailSettings, Name, Ownership, PlanOptions, RecordSet, RecordType,
+    Result, Scope, Ttl, apply, find_zone, machine_records, plan_for,
+};
+use servers::{CLOSED, Server, ZONES, bind, key, knot, pdns, zone};
+use wire::Wire;
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
+    RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
+}
+
+/// Gives each check a zone of its own at one server.
+struct Fresh<'a> {
+    server: &'a Server,
+    transfer: bool,
+    used: AtomicUsize,
+}
+
+#[async_trait]
+impl Fixture for Fresh<'_> {
+    async fn fresh(&self) -> Result<Place> {
+        let number = self.used.fetch_add(1, Ordering::Relaxed);
+        assert!(number < ZONES, "there are too few zones");
+        let apex = format!("z{number}.example.com");
+        let options = self.server.options(&apex).with_transfer(self.transfer);
+        Ok(Place { provider: Box::new(Rfc2136Provider::new(options)), zone: zone(&apex) })
+    }
+}
+
+async fn conforms(server: Option<Server>, transfer: bool) -> Option<Report> {
+    let mut server = server?;
+    let report = run(&Fresh { server: &server, transfer, used: AtomicUsize::new(0) }).await;
+    assert!(report.passed(), "{report}\n{}", server.log());
+    Some(report)
+}
+
+fn skipped(report: &Report) -> usize {
+    report.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_))).count()
+}
+
+#[tokio::test]
+async fn bind_passes_the_conformance_kit() {
+    let Some(report) = conforms(bind(), true).await else { return };
+    assert_eq!(skipped(&report), 0, "{report}");
+}
+
+#[tokio::test]
+async fn knot_passes_the_conformance_kit() {
+    let Some(report) = conforms(knot(), true).await else { return };
+    assert_eq!(skipped(&report), 0, "{report}");
+}
+
+#[tokio::test]
+async fn powerdns_passes_the_conformance_kit_by_updates() {
+    let Some(report) = conforms(pdns(), true).await else { return };
+    assert_eq!(skipped(&report), 0, "{report}");
+}
+
+#[tokio::test]
+async fn bind_and_knot_pass_the_conformance_kit_without_transfers() {
+    for server in [bind(), knot()] {
+        let Some(report) = conforms(server, false).await else { return };
+        assert_eq!(skipped(&report), 1, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn every_algorithm_signs_what_every_server_believes() {
+    for server in [bind(), knot(), pdns()] {
+        let Some(server) = server else { return };
+        for algorithm in ["sha1", "sha256", "sha384", "sha512"] {
+            let options = server.options("z0.example.com").with_key(key(algorithm));
+            let provider = Rfc2136Provider::new(options);
+            let read = provider.read(&zone("z0.example.com"), Scope::Zone).await.unwrap();
+            assert_eq!(read.sets.len(), 2, "{algorithm}");
+        }
+    }
+}
+
+fn machine(domain: &str, v4: &str) -> Vec<Intent> {
+    let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
+    let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));
+    let mut desired = machine_records(&Domain::parse(domain).unwrap(), &addresses, &mail).unwrap();
+    // The eight sets of the measured task: one AAAA and a CAA.
+    desired.retain(|i| i.key().rtype != RecordType::AAAA || !i.key().name.is_wildcard());
+    desired.push(Intent::Include(set(domain, RecordType::CAA, &[r#"0 issue "letsencrypt.org""#])));
+    assert_eq!(desired.len(), 8);
+    desired
+}
+
+/// Finds the zone, plans and applies, as one run of a program does; how many messages that took.
+async fn run_once(wire: &Wire, known: bool, desired: &[Intent], ours: &mut Ownership, prune: bool) -> usize {
+    let mut options = cloudron_dns::rfc2136::Rfc2136Options::new(wire.address()).with_key(key("sha256"));
+    if known {
+        options = options.with_zone(name("example.com"));
+    }
+    let provider = Rfc2136Provider::new(options);
+    let before = wire.messages();
+    let zone = find_zone(&provider, &name("example.com")).await.unwrap();
+    let options = PlanOptions::default().prune(prune);
+    let (plan, basis) = plan_for(&provider, &zone, desired, ours, &options).await.unwrap();
+    apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
+    *ours = plan.ownership;
+    wire.messages() - before
+}
+
+#[tokio::test]
+async fn a_machines_records_take_3_messages_then_2_then_3_then_3_and_one_less_when_the_zone_is_known() {
+    for server in [bind(), knot(), pdns()] {
+        let Some(server) = server else { return };
+        let wire = Wire::start(server.address()).await;
+        for (known, counts) in [(false, [3, 2, 3, 3]), (true, [2, 1, 2, 2])] {
+            let (old, new) = (machine("example.com", "192.0.2.1"), machine("example.com", "192.0.2.2"));
+            let mut ours = Ownership::none();
+            let taken = [
+                run_once(&wire, known, &old, &mut ours, false).await,
+                run_once(&wire, known, &old, &mut ours, false).await,
+                run_once(&wire, known, &new, &mut ours, false).await,
+                run_once(&wire, known, &[], &mut ours, true).await,
+            ];
+            assert_eq!(taken, counts);
+            let left = server.provider("example.com").read(&zone("example.com"), Scope::Zone).await.unwrap();
+            assert_eq!(left.sets.len(), 2, "{left:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_zone_of_3000_sets_is_read_in_one_exchange_of_several_signed_messages() {
+    for server in [bind(), knot()] {
+        let Some(server) = server else { return };
+        let (provider, zone) = (server.provider("z0.example.com"), zone("z0.example.com"));
+        let set = |n: usize| {
+            set(&format!("n{n}.z0.example.com"), RecordType::TXT, &["text of some length, to fill it"])
+        };
+        let desired: Vec<Intent> = (0..3_000).map(|n| Intent::Exactly(set(n))).collect();
+        let none = Ownership::none();
+        let (plan, basis) =
+            plan_for(&provider, &zone, &desired, &none, &PlanOptions::default()).await.unwrap();
+        let receipt = apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
+        assert_eq!(receipt.applied.len(), 3_000);
+        let wire = Wire::start(server.address()).await;
+        let mut options = server.options("z0.example.com");
+        options.server = wire.address();
+        let read = Rfc2136Provider::new(options).read(&zone, Scope::Zone).await.unwrap();
+        assert_eq!((read.sets.len(), wire.messages()), (3_002, 1));
+    }
+}
+
+#[tokio::test]
+async fn names_are_read_by_questions_where_transfers_are_refused() {
+    for server in [bind(), knot(), pdns()] {
+        let Some(mut server) = server else { return };
+        let (provider, zone) = (server.provider(CLOSED), zone(CLOSED));
+        let at = |owner: &str| format!("{owner}.{CLOSED}");
+        let sets = [
+            set(CLOSED, RecordType::MX, &["10 mail.example.net"]),
+            set(&at("*"), RecordType::A, &["192.0.2.9"]),
+            set(&at("my"), RecordType::A, &["192.0.2.1"]),
+            set(&at("my"), RecordType::TXT, &["one", "two"]),
+            set(&at("www"), RecordType::CNAME, &["my.example.net"]),
+            set(&at("sub"), RecordType::NS, &["ns1.example.net"]),
+        ];
+        let desired: Vec<Intent> = sets.iter().cloned().map(Intent::Exactly).collect();
+        let none = Ownership::none();
+        let plan = plan_for(&provider, &zone, &desired, &none, &PlanOptions::default()).await;
+        let (plan, basis) = plan.unwrap_or_else(|e| panic!("{e:?}\n{}", server.log()));
+        apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
+        let names: Vec<Name> =
+            ["my", "www", "sub", "*", "none", "deep.sub", "a.b"].map(|o| name(&at(o))).to_vec();
+        let names = [names, vec![name(CLOSED)]].concat();
+        let read = provider.read(&zone, Scope::Names(&names)).await.unwrap();
+        // What the wildcard answers for `none` and `a.b` is not theirs.
+        assert_eq!(read.sets.len(), sets.len() + 2, "{read:#?}");
+        for set in &sets {
+            assert_eq!(read.get(set.key()), Some(set));
+        }
+        let error = provider.read(&zone, Scope::Zone).await.unwrap_err();
+        assert!(error.is(&cloudron_dns::codes::TRANSFER_REFUSED), "{error:?}");
+    }
+}
