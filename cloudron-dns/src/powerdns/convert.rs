@@ -87,7 +87,14 @@ pub(super) fn changes(changes: &[crate::Change]) -> Vec<Change> {
 }
 
 fn record(value: &RecordData) -> Record {
-    Record { content: value.to_string(), disabled: false }
+    let content = match value {
+        // It knows no IPv6 address with an IPv4 address in it.
+        RecordData::Aaaa(address) if address.to_string().contains('.') => {
+            address.segments().map(|segment| format!("{segment:x}")).join(":")
+        }
+        value => value.to_string(),
+    };
+    Record { content, disabled: false }
 }
 
 #[cfg(test)]

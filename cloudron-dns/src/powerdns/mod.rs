@@ -21,11 +21,14 @@ use crate::rest::Rest;
 use crate::transport::HyperTransport;
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed,
-    Receipt, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
+    Receipt, RecordData, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
 };
 
 /// How long what was read while looking for a zone is good for reading it.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// The longest text.
+const LONGEST_TEXT: usize = 4_000;
 
 /// The zones of a PowerDNS server.
 ///
@@ -129,6 +132,12 @@ fn fits(apex: &Name, state: &State, change: &Change) -> Result<()> {
     if top || !known || !key.name.is_in(apex) {
         return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {apex}")));
     }
+    let long =
+        |value: &RecordData| matches!(value, RecordData::Txt(text) if text.joined().len() > LONGEST_TEXT);
+    if change.after().is_some_and(|set| set.values().iter().any(long)) {
+        let message = format!("{key}: a text has more than {LONGEST_TEXT} bytes");
+        return Err(Error::new(&codes::UNSUPPORTED, message));
+    }
     let there = state.sets.get(key);
     if there.and_then(Observed::plain) != change.before() || there.is_some_and(|set| set.plain().is_none()) {
         let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
@@ -148,6 +157,7 @@ impl DnsProvider for PowerDns {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.types = Some(convert::TYPES.to_vec());
+        capabilities.max_txt = LONGEST_TEXT;
         capabilities
     }
 

@@ -105,7 +105,7 @@ pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
             let message = format!("{server} refuses to change the zone {zone} (REFUSED)");
             Error::new(&codes::UPDATE_REFUSED, message).with_hint(
                 "allow the key to update the zone (BIND: update-policy, Knot: an acl with `action: update`), and ask \
-                 the primary server, not a secondary one",
+                 the primary server, not a secondary one; BIND also refuses a mail server in the zone that has no address",
             )
         }
         Code::NOTAUTH => Error::new(
@@ -131,4 +131,12 @@ pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
             Error::new(&codes::PROVIDER_DOWN, format!("{server} cannot change the zone {zone} now ({code})"))
         }
     }
+}
+
+/// BIND does not tell a name that it does not like from a key that may not.
+pub(super) fn no_host_name(server: SocketAddr, name: &Name) -> Error {
+    let message =
+        format!("{server} refuses the change (REFUSED), most likely because {name} is no host name");
+    Error::new(&codes::UNSUPPORTED, message)
+        .with_hint("use letters, digits and hyphens, or turn the check off (BIND: check-names)")
 }

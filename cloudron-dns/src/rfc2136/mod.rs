@@ -135,13 +135,15 @@ impl Rfc2136Provider {
             let applied = if problem.unknown() { Applied::Unknown } else { Applied::Nothing };
             ApplyFailure { error: problem.error(server), applied }
         })?;
+        let keys: BTreeSet<&RecordKey> = update.keys.iter().collect();
+        let changes: Vec<&Change> = changes.iter().filter(|change| keys.contains(change.key())).collect();
         match code {
             Code::OK => Ok(()),
             Code::YXDOMAIN | Code::YXRRSET | Code::NXRRSET | Code::NXDOMAIN => {
-                let keys: BTreeSet<&RecordKey> = update.keys.iter().collect();
-                let of_update = |change: &&Change| keys.contains(change.key());
-                let changes: Vec<&Change> = changes.iter().filter(of_update).collect();
                 Err(self.late(zone, code, &changes).await.into())
+            }
+            Code::REFUSED if let Some(name) = steps::no_host_name(&changes) => {
+                Err(failure::no_host_name(server, &name).into())
             }
             code => Err(failure::writing(server, &zone.apex, code).into()),
         }
@@ -199,8 +201,9 @@ impl DnsProvider for Rfc2136Provider {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.preconditions = true;
         capabilities.listing = self.options.transfer;
-        // A set must fit into a message together with its old state.
-        capabilities.max_txt = 16_000;
+        // Single questions are asked for the types that are known.
+        capabilities.types = (!self.options.transfer).then(|| steps::TYPES.map(RecordType).to_vec());
+        capabilities.max_txt = steps::LONGEST_TEXT;
         capabilities
     }
 

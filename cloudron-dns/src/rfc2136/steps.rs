@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::convert::{State, kept_by_server};
 use super::message::{ANY, ANY_TYPE, IN, LONGEST, NONE, Record, wire};
-use crate::{Change, Error, Name, RecordKey, RecordSet, RecordType, Result, codes};
+use crate::{Change, Error, Name, RecordData, RecordKey, RecordSet, RecordType, Result, codes};
 
 /// Room for the header, the zone and the signature of a message.
 const RESERVED: usize = 12 + 259 + 512;
@@ -16,6 +16,9 @@ const RESERVED: usize = 12 + 259 + 512;
 /// not in use cannot be said then.
 pub(super) const TYPES: [u16; 24] =
     [1, 2, 5, 12, 13, 15, 16, 17, 18, 28, 29, 33, 35, 37, 39, 43, 44, 52, 53, 61, 64, 65, 256, 257];
+
+/// The longest text: a set must fit into a message together with its old state.
+pub(super) const LONGEST_TEXT: usize = 16_000;
 
 /// One message.
 #[derive(Default)]
@@ -47,7 +50,7 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
     let mut names: BTreeMap<&Name, usize> = BTreeMap::new();
     let mut groups: Vec<(&Name, Vec<&Change>)> = Vec::new();
     for change in changes {
-        writable(apex, change.key())?;
+        writable(apex, change)?;
         let name = &change.key().name;
         let at = *names.entry(name).or_insert(groups.len());
         match groups.get_mut(at) {
@@ -76,7 +79,8 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
     Ok(updates)
 }
 
-fn writable(apex: &Name, key: &RecordKey) -> Result<()> {
+fn writable(apex: &Name, change: &Change) -> Result<()> {
+    let key = change.key();
     let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
     // Types that are questions (RFC 6895, section 3.1), and the one for extensions.
     let meta = matches!(key.rtype.0, 0 | 41 | 128..=255);
@@ -84,7 +88,31 @@ fn writable(apex: &Name, key: &RecordKey) -> Result<()> {
     if fixed || key.variant.is_some() || !key.name.is_in(apex) {
         return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {apex}")));
     }
+    let length = |value: &RecordData| match value {
+        RecordData::Txt(text) => text.strings().iter().map(Vec::len).sum(),
+        _ => 0,
+    };
+    let longest = change.after().and_then(|set| set.values().iter().map(length).max());
+    if let Some(length) = longest.filter(|length| *length > LONGEST_TEXT) {
+        return Err(Error::new(
+            &codes::UNSUPPORTED,
+            format!("{key}: a text has {length} bytes, more than {LONGEST_TEXT}"),
+        ));
+    }
     Ok(())
+}
+
+/// A name in an update that is no host name (RFC 952, RFC 1123), where servers may insist on one: as the owner of
+/// addresses and mail servers.
+pub(super) fn no_host_name(changes: &[&Change]) -> Option<Name> {
+    const HOSTS: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::MX];
+    let added = changes.iter().filter_map(|change| change.after()).filter(|set| HOSTS.contains(&set.rtype()));
+    let odd = |name: &&Name| {
+        let labels = name.labels().enumerate().filter(|(at, label)| *at > 0 || *label != "*");
+        let plain = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        labels.into_iter().any(|(_, label)| !plain(label) || label.starts_with('-') || label.ends_with('-'))
+    };
+    added.map(RecordSet::name).find(odd).cloned()
 }
 
 fn of_one_name(name: &Name, state: Option<&State>, changes: &[&Change]) -> Update {
@@ -223,8 +251,13 @@ mod tests {
             .collect();
         let updates = updates(&apex(), None, &changes).unwrap();
         assert_eq!(updates.iter().map(|u| u.keys.len()).collect::<Vec<_>>(), [15, 5]);
-        let long = Change::Create(set("my.example.com", RecordType::TXT, &"k".repeat(65_000)));
+        let long = Change::Create(set("my.example.com", RecordType::TXT, &"k".repeat(LONGEST_TEXT + 1)));
         assert!(super::updates(&apex(), None, &[long]).is_err_and(|e| e.is(&codes::UNSUPPORTED)));
+        let texts = (0..5).map(|n| RecordData::txt(format!("{n}{}", "k".repeat(15_000))));
+        let many = RecordSet::new(apex(), Ttl::DEFAULT, texts).unwrap();
+        assert!(
+            super::updates(&apex(), None, &[Change::Create(many)]).is_err_and(|e| e.is(&codes::UNSUPPORTED))
+        );
     }
 
     #[test]

@@ -1,30 +1,35 @@
-//! A proxy that counts messages, and may lose answers.
+//! A proxy between client and server that counts messages and lets them fail.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use cloudron_dns::conformance::{self, Calls, Fault, Injection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
+#[derive(Clone)]
 pub struct Wire {
     address: SocketAddr,
-    messages: Arc<AtomicUsize>,
-    loses_updates: Arc<AtomicBool>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Calls,
+    injection: Option<Injection>,
+    /// The messages of the kind that fails, since that was said.
+    seen: usize,
+    loses_updates: bool,
 }
 
 impl Wire {
     pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wire = Self {
-            address: listener.local_addr().unwrap(),
-            messages: Arc::default(),
-            loses_updates: Arc::default(),
-        };
-        let (messages, loses) = (wire.messages.clone(), wire.loses_updates.clone());
+        let wire = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
+        let of_task = wire.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, server, messages.clone(), loses.clone()));
+                tokio::spawn(of_task.clone().serve(client, server));
             }
         });
         wire
@@ -34,43 +39,92 @@ impl Wire {
         self.address
     }
 
-    /// How many messages went to the server.
+    /// How many messages were sent.
     pub fn messages(&self) -> usize {
-        self.messages.load(Ordering::SeqCst)
+        let calls = self.state.lock().unwrap().calls;
+        calls.reads + calls.writes
+    }
+
+    /// Forgets all messages and faults.
+    pub fn reset(&self) {
+        *self.state.lock().unwrap() = State::default();
     }
 
     /// From now on the server gets updates, and its answers to them are lost.
     pub fn lose_answers_to_updates(&self, lose: bool) {
-        self.loses_updates.store(lose, Ordering::SeqCst);
+        self.state.lock().unwrap().loses_updates = lose;
+    }
+
+    /// Counts a message, and says what happens to it.
+    fn fate(&self, message: &[u8]) -> Option<Fault> {
+        let mut state = self.state.lock().unwrap();
+        let writes = message[2] >> 3 & 0b1111 == 5;
+        if writes {
+            state.calls.writes += 1
+        } else {
+            state.calls.reads += 1
+        }
+        if writes && state.loses_updates {
+            return Some(Fault::CutAfter);
+        }
+        let injection = state.injection.filter(|injection| injection.writes == writes)?;
+        state.seen += 1;
+        let fails = injection.after < state.seen && state.seen <= injection.after + injection.times;
+        fails.then_some(injection.fault)
+    }
+
+    async fn serve(self, client: TcpStream, server: SocketAddr) -> std::io::Result<()> {
+        let (mut from_client, to_client) = client.into_split();
+        let (from_server, mut to_server) = TcpStream::connect(server).await?.into_split();
+        // Until something passes; from then on all that is answered does.
+        let mut back = Some((from_server, to_client));
+        let mut copying = None;
+        while let Ok(length) = from_client.read_u16().await {
+            let mut message = vec![0; usize::from(length)];
+            from_client.read_exact(&mut message).await?;
+            let framed = [&length.to_be_bytes(), &message[..]].concat();
+            let code = match (self.fate(&message), &mut back) {
+                (None, _) => {
+                    to_server.write_all(&framed).await?;
+                    if let Some((mut from, mut to)) = back.take() {
+                        copying = Some(tokio::spawn(async move { copy(&mut from, &mut to).await }));
+                    }
+                    continue;
+                }
+                (Some(Fault::Refused), Some(_)) => 5,
+                (Some(Fault::Busy), Some(_)) => 2,
+                (Some(Fault::CutAfter), Some((from_server, _))) => {
+                    to_server.write_all(&framed).await?;
+                    // The server has done it once it answers.
+                    from_server.read_u16().await?;
+                    break;
+                }
+                _ => break,
+            };
+            let answer = [message[0], message[1], message[2] | 0x80, code, 0, 0, 0, 0, 0, 0, 0, 0];
+            if let Some((_, to_client)) = &mut back {
+                to_client.write_all(&[&[0, 12], &answer[..]].concat()).await?;
+            }
+        }
+        if let Some(copying) = copying {
+            copying.abort();
+        }
+        Ok(())
     }
 }
 
-async fn serve(
-    client: TcpStream,
-    server: SocketAddr,
-    messages: Arc<AtomicUsize>,
-    loses: Arc<AtomicBool>,
-) -> std::io::Result<()> {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = TcpStream::connect(server).await?.into_split();
-    let mut update = vec![0; 2];
-    from_client.read_exact(&mut update).await?;
-    let mut message = vec![0; usize::from(u16::from_be_bytes([update[0], update[1]]))];
-    from_client.read_exact(&mut message).await?;
-    messages.fetch_add(1, Ordering::SeqCst);
-    to_server.write_all(&[update, message.clone()].concat()).await?;
-    if loses.load(Ordering::SeqCst) && message[2] >> 3 & 0b1111 == 5 {
-        // The server has done it once it answers.
-        from_server.read_u16().await?;
-        return Ok(());
+impl conformance::Wire for Wire {
+    fn calls(&self) -> Calls {
+        self.state.lock().unwrap().calls
     }
-    let answers = tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
-    while let Ok(length) = from_client.read_u16().await {
-        let mut message = vec![0; usize::from(length)];
-        from_client.read_exact(&mut message).await?;
-        messages.fetch_add(1, Ordering::SeqCst);
-        to_server.write_all(&[&length.to_be_bytes(), &message[..]].concat()).await?;
+
+    fn inject(&self, injection: Injection) -> bool {
+        let mut state = self.state.lock().unwrap();
+        (state.injection, state.seen) = (Some(injection), 0);
+        true
     }
-    answers.abort();
-    Ok(())
+
+    fn clear(&self) {
+        self.state.lock().unwrap().injection = None;
+    }
 }
