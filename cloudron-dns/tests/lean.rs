@@ -40,3 +40,17 @@ fn route53_needs_at_most_129_crates_and_one_tls_stack() {
         |name: &&String| ["openssl-sys ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
     assert_eq!(crates.iter().find(other), None);
 }
+
+#[test]
+fn powerdns_needs_at_most_85_crates_and_dynamic_updates_66_without_tls() {
+    let powerdns = crates("powerdns");
+    assert!((10..=85).contains(&powerdns.len()), "{} crates: {powerdns:#?}", powerdns.len());
+    let updates = crates("rfc2136");
+    assert!((10..=66).contains(&updates.len()), "{} crates: {updates:#?}", updates.len());
+    let other = |name: &&String| {
+        ["openssl", "native-tls ", "aws-lc", "rustls ", "ring ", "hickory"]
+            .iter()
+            .any(|p| name.starts_with(p))
+    };
+    assert_eq!(updates.iter().find(other), None);
+}
