@@ -79,3 +79,32 @@ fn a_host_without_an_interface_is_told_to_the_person_and_waited_for() {
     assert!(run.stderr.contains("has all 2 record sets"), "{}", run.stderr);
     lab.home.run(&["dns", "export", "example.com", "--provider", "wildcard"]);
 }
+
+#[test]
+fn check_explains_mail_and_fails_when_receivers_would_not_trust_it() {
+    let lab = Lab::new();
+    let spf = "v=spf1 a:my.example.com ~all";
+    let right = vec![
+        set("my.example.com", RecordType::A, &["192.0.2.1"]),
+        set("*.example.com", RecordType::A, &["192.0.2.1"]),
+        set("example.com", RecordType::MX, &["10 my.example.com"]),
+        set("example.com", RecordType::TXT, &[spf]),
+        set("_dmarc.example.com", RecordType::TXT, &["v=DMARC1; p=none"]),
+    ];
+    lab.server.change(|c| c.sets = right.clone());
+    let base = ["check", "example.com", "--ip", "192.0.2.1", "--mail"];
+    let run = lab.run(&[&base[..], &["--blocklist", "list.example"]].concat());
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    for line in
+        ["pass     spf example.com. from 192.0.2.1", "warn     dmarc", "unknown  ptr", "unknown  blocklist"]
+    {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+    let run = lab.run(&[&base[..], &["--dkim", "c202611=KEY", "--output", "json"]].concat());
+    assert!(run.code == 10 && run.stderr.contains("fails these checks: dkim"), "{}", run.stderr);
+    let value: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let findings = value["findings"].as_array().unwrap();
+    let dkim = findings.iter().find(|f| f["id"] == "dkim").unwrap();
+    assert_eq!((dkim["status"].as_str(), value["agrees"].as_bool()), (Some("fail"), Some(true)));
+    lab.run(&[&base[..], &["--dkim", "KEY"]].concat()).failed(2, "usage", "SELECTOR=KEY");
+}

@@ -8,6 +8,7 @@ use cloudron_dns::wildcard::WildcardProvider;
 use serde_json::json;
 
 use super::desired::{Desired, without_apex};
+use super::diagnosis::{Diagnosis, failed, findings, shown};
 use super::provider::Servers;
 use crate::codes;
 use crate::output::Output;
@@ -21,7 +22,10 @@ use crate::runtime::block_on;
   cloudron dns check home.test --ip 192.168.1.5 --name-server 192.168.1.1
   cloudron dns check example.com --records example.com.zone
 
-Exit code 10 when a server has something else, or does not answer.")]
+With --mail it also explains SPF, DKIM, DMARC, CAA and the name of each address, with --blocklist whether lists have
+the address. What nobody answers is unknown, never fine.
+
+Exit code 10 when a server has something else, or does not answer, or a check fails.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,
@@ -29,6 +33,8 @@ pub(crate) struct Options {
     desired: Desired,
     #[command(flatten)]
     servers: Servers,
+    #[command(flatten)]
+    diagnosis: Diagnosis,
     /// How long to ask, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -38,7 +44,14 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let (name, desired) = options.desired.read(&options.domain, out)?;
     let lookup = options.servers.lookup()?;
     let limit = Duration::from_secs(options.timeout);
-    let (instructions, report) = block_on(|_| async move {
+    let expected = match options.desired.is_machine() {
+        true => {
+            let (domain, addresses, mail) = options.desired.machine(&options.domain)?;
+            options.diagnosis.expected(&domain, &addresses, mail, limit)?
+        }
+        false => None,
+    };
+    let (instructions, report, findings) = block_on(|_| async move {
         let zone = zone_of(&lookup, &name, limit).await;
         // What must be set is worth knowing even when the name servers cannot be found.
         let apex = zone.as_ref().unwrap_or(&name).clone();
@@ -48,14 +61,26 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
             out.say(&instructions.to_string());
             return Err(error);
         }
-        Ok((instructions, check(&lookup, &apex, &desired, limit).await?))
+        let report = check(&lookup, &apex, &desired, limit).await?;
+        Ok((instructions, report, findings(&lookup, expected.as_ref()).await))
     })
     .map_err(|e| e.while_doing(format!("asking the name servers of {}", options.domain)))?;
     if out.is_json() {
         let records = serde_json::to_value(&instructions.set).unwrap_or_default();
-        out.json_object(json!({ "records": records, "servers": report.servers, "agrees": report.agrees() }))?;
+        out.json_object(json!({
+            "records": records,
+            "servers": report.servers,
+            "agrees": report.agrees(),
+            "findings": findings,
+        }))?;
     } else {
-        out.text(&format!("{instructions}\n{report}"))?;
+        let between = if findings.is_empty() { "" } else { "\n" };
+        out.text(&format!("{instructions}\n{report}{between}{}", shown(&findings)))?;
+    }
+    let failed = failed(&findings);
+    if let (true, Some(failed)) = (report.agrees(), &failed) {
+        let message = format!("{} fails these checks: {failed}", options.domain);
+        return Err(Error::new(&codes::DNS_DIFFERS, message).with_hint("do what the findings above say"));
     }
     if report.agrees() {
         return Ok(());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_dns::zone_file::{self, MAX_BYTES, ReadOptions};
-use cloudron_dns::{Intent, MailSettings, Name, RecordType, machine_records};
+use cloudron_dns::{Addresses, Intent, MailSettings, Name, RecordType, machine_records};
 
 use crate::output::Output;
 use crate::records::both_families;
@@ -60,12 +60,26 @@ impl Desired {
             return Err(Error::new(&codes::USAGE, "nothing says which records are wanted")
                 .with_hint("give --records FILE, or --machine --ip ADDRESS"));
         }
+        let (domain, addresses, mail) = self.machine(domain)?;
+        let intents = machine_records(&domain, &addresses, &mail)?;
+        Ok((Name::from(&domain), intents))
+    }
+
+    /// The machine that the options describe; without an address when they describe none.
+    ///
+    /// # Errors
+    /// `domain` for what is no domain of a machine.
+    pub(crate) fn machine(&self, domain: &str) -> Result<(Domain, Addresses, MailSettings)> {
         let domain = if self.allow_subdomain { Domain::parse_any(domain)? } else { Domain::parse(domain)? };
         let all: Vec<IpAddr> =
             self.ip.iter().copied().chain(self.ipv6.iter().copied().map(IpAddr::V6)).collect();
         let mail = if self.mail { MailSettings::on() } else { MailSettings::off() };
-        let intents = machine_records(&domain, &both_families(&all), &mail)?;
-        Ok((Name::from(&domain), intents))
+        Ok((domain, both_families(&all), mail))
+    }
+
+    /// Whether they are those of a machine, rather than of a file.
+    pub(crate) fn is_machine(&self) -> bool {
+        self.records.is_none()
     }
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod desired;
+mod diagnosis;
 mod export;
 mod plan;
 mod provider;

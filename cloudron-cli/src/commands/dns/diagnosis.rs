@@ -1,0 +1,77 @@
+//! What `cloudron dns check` says beyond the records themselves: mail, names of addresses, blocklists.
+
+use std::time::Duration;
+
+use clap::Args;
+use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_dns::check::{Expected, Finding, Status, diagnose};
+use cloudron_dns::propagation::{Lookup, Resolver};
+use cloudron_dns::{Addresses, MailSettings, Name};
+
+/// What is looked at besides the records.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Diagnosis")]
+pub(crate) struct Diagnosis {
+    /// The key that the machine signs mail with: its selector and its public half in base 64
+    #[arg(long, value_name = "SELECTOR=KEY", requires = "mail")]
+    dkim: Option<String>,
+    /// A blocklist to ask for the machine's addresses, such as zen.spamhaus.org (repeatable)
+    #[arg(long, value_name = "ZONE", requires = "ip")]
+    blocklist: Vec<String>,
+    /// The authority that issues the machine's certificates
+    #[arg(long, value_name = "DOMAIN", default_value = "letsencrypt.org")]
+    ca: String,
+}
+
+impl Diagnosis {
+    /// What is expected of a machine; `None` when neither mail nor a blocklist is asked for.
+    ///
+    /// # Errors
+    /// `usage` for a key that is no `SELECTOR=KEY`; `dns-name`.
+    pub(super) fn expected(
+        &self,
+        domain: &Domain,
+        addresses: &Addresses,
+        mail: MailSettings,
+        limit: Duration,
+    ) -> Result<Option<Expected>> {
+        if !mail.enabled && self.blocklist.is_empty() {
+            return Ok(None);
+        }
+        let mail = match &self.dkim {
+            None => mail,
+            Some(dkim) => {
+                let (selector, key) = dkim.split_once('=').ok_or_else(|| {
+                    Error::new(&codes::USAGE, "--dkim takes a selector and a key, as SELECTOR=KEY")
+                })?;
+                mail.with_dkim(selector, key)
+            }
+        };
+        let lists: Vec<Name> = self.blocklist.iter().map(|list| Name::parse(list)).collect::<Result<_>>()?;
+        let expected = Expected::new(domain, addresses, &mail)?;
+        Ok(Some(expected.with_blocklists(lists).with_ca(&self.ca).within(limit)))
+    }
+}
+
+/// Asks the authoritative servers of every name that matters.
+pub(super) async fn findings(lookup: &Lookup, expected: Option<&Expected>) -> Vec<Finding> {
+    match expected {
+        Some(expected) => diagnose(&Resolver::authoritative(lookup.clone()), expected).await,
+        None => Vec::new(),
+    }
+}
+
+/// The findings for people, the worst last.
+pub(super) fn shown(findings: &[Finding]) -> String {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| finding.status);
+    sorted.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+/// What failed, as a list of checks; `None` when nothing did.
+pub(super) fn failed(findings: &[Finding]) -> Option<String> {
+    let mut ids: Vec<&str> =
+        findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id.as_str()).collect();
+    ids.dedup();
+    (!ids.is_empty()).then(|| ids.join(", "))
+}
