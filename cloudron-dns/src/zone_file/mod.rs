@@ -25,7 +25,7 @@ pub(crate) use lexer::{Word, words};
 pub use reader::read;
 pub use writer::write;
 
-use crate::{Name, RecordSet, Result, Ttl};
+use crate::{Name, RecordSet, Ttl};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -80,7 +80,7 @@ pub struct Note {
 /// # Errors
 /// As [`read()`] and [`from_json`].
 #[cfg(feature = "json")]
-pub fn read_any(bytes: &[u8], options: &ReadOptions) -> Result<ZoneFile> {
+pub fn read_any(bytes: &[u8], options: &ReadOptions) -> crate::Result<ZoneFile> {
     let text = without_bom(bytes);
     match text.iter().find(|b| !b.is_ascii_whitespace()) {
         Some(b'[' | b'{') => Ok(ZoneFile { sets: from_json(text)?, notes: Vec::new() }),

@@ -10,7 +10,7 @@ const INSIDE: &str = "CLOUDRON_DNS_LAB";
 /// Runs a test of this program in a new network namespace; skips where a tool is missing or that is not permitted.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str) {
-    let tools = require::tools(["unshare", "ip", "named", "knotd", "knotc", "kill"]);
+    let tools = require::tools(["unshare", "ip", "named", "knotd", "knotc"]);
     let Some([unshare, ..]) = tools else { return };
     let permitted =
         Command::new(&unshare).args(["-Urn", "true"]).status().is_ok_and(|status| status.success());
