@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::response::IntoResponse;
+use cloudron_core::http::HttpTransport;
 use cloudron_testkit::canary::{Canary, assert_none};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -98,14 +99,15 @@ impl State {
     }
 }
 
-async fn serve(model: Arc<Model>, silent_after: Arc<AtomicUsize>) -> String {
+/// An interface behind a socket; its address.
+pub async fn serve(model: Arc<dyn HttpTransport>, silent_after: Arc<AtomicUsize>) -> String {
     let handler = move |request: axum::extract::Request| {
         let (model, silent_after) = (model.clone(), silent_after.clone());
         async move {
             let (head, body) = request.into_parts();
             let writes = head.method != "GET";
             let body = to_bytes(body, 1 << 20).await.unwrap();
-            let answer = model.answer(&http::Request::from_parts(head, body)).expect("an answer");
+            let answer = model.send(http::Request::from_parts(head, body)).await.expect("an answer");
             if writes {
                 let left =
                     silent_after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));

@@ -1,16 +1,26 @@
 //! `cloudron dns` as a user types it, against servers of the tests' own.
 #![allow(unreachable_pub, reason = "the parts of one test program")]
 
+#[path = "../../../cloudron-dns/tests/cloudflare/model.rs"]
+#[allow(dead_code, missing_docs, reason = "the model of the DNS library's own tests")]
+mod cloudflare;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../cloudron-dns/tests/hetzner/model.rs"]
+#[allow(dead_code, missing_docs, reason = "the model of the DNS library's own tests")]
+mod hetzner;
 #[path = "../../../cloudron-dns/tests/digitalocean/model.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the model of the DNS library's own tests")]
 mod model;
 #[path = "../../../cloudron-dns/tests/support/mod.rs"]
 mod name_server;
+#[path = "../../../cloudron-dns/tests/support/rest.rs"]
+#[allow(dead_code, missing_docs, reason = "the models of the DNS library's own tests")]
+mod rest;
 
 mod bad_input;
 mod digitalocean;
 mod host;
+mod others;
 mod propagation;
 mod route53;
