@@ -23,4 +23,5 @@ mod digitalocean;
 mod host;
 mod others;
 mod propagation;
+mod rfc2136;
 mod route53;

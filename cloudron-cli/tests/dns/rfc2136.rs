@@ -1,0 +1,88 @@
+//! Dynamic updates, at BIND.
+
+use cloudron_testkit::canary::{Canary, assert_none};
+use cloudron_testkit::named::Named;
+
+use crate::common::{Home, Run};
+
+const SECRET: &str = "Y2FuYXJ5LXNlY3JldC1vZi10aGUta2V5";
+
+struct Lab {
+    home: Home,
+    server: Named,
+    keys: tempfile::TempDir,
+}
+
+impl Lab {
+    fn start() -> Option<Self> {
+        let key = format!("key laptop {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n");
+        let clauses = "type primary; allow-update { key laptop; }; allow-transfer { key laptop; };";
+        let server = Named::start(&key, &[("example.com".into(), clauses.into())])?;
+        let (home, keys) = (Home::new(), tempfile::tempdir().unwrap());
+        std::fs::write(keys.path().join("key"), key).unwrap();
+        Some(Self { home, server, keys })
+    }
+
+    fn run(&self, arguments: &[&str], with_key: bool) -> Run {
+        let server = self.server.address().to_string();
+        let mut command = self.home.command();
+        command.arg("dns").args(arguments).args(["--provider", "rfc2136", "--server", &server]);
+        if with_key {
+            command.arg("--tsig-key-file").arg(self.keys.path().join("key"));
+        }
+        let run = Run::of(command.output().unwrap());
+        let canary = Canary::new().secret("key", SECRET);
+        assert_none(&canary.in_bytes("output", format!("{}{}", run.stdout, run.stderr).as_bytes()));
+        assert_none(&canary.in_tree(self.home.dir()).unwrap());
+        run
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> String {
+        let run = self.run(arguments, true);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}\n{}", run.stdout, run.stderr);
+        run.stdout
+    }
+}
+
+#[test]
+fn a_zone_at_bind_is_written_waited_for_exported_and_pruned() {
+    let Some(lab) = Lab::start() else { return };
+    let zone = "$TTL 1h\n* A 192.0.2.1\n_443._tcp.my TLSA 3 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n\
+        @ TXT \"v=spf1 -all\" \"\\195\\188\"\n";
+    std::fs::write(lab.home.path("zone"), zone).unwrap();
+    let server = lab.server.address().to_string();
+    let wanted = ["example.com", "--records", "zone"];
+    let wait = ["--yes", "--wait", "dns", "--timeout", "20", "--name-server", &server];
+    let applied = lab.ok(&[&["apply"], &wanted[..], &wait[..]].concat());
+    assert_eq!(applied.lines().count(), 3, "{applied}");
+    assert_eq!(lab.ok(&[&["apply"], &wanted[..]].concat()), "= 3 record sets are right already\n");
+    let exported = lab.ok(&["export", "example.com"]);
+    assert!(exported.lines().nth(1).unwrap().starts_with("@\t"), "{exported}");
+    assert!(exported.contains("\tSOA\t") && exported.contains("*\t3600\tIN\tA\t192.0.2.1\n"), "{exported}");
+    assert!(exported.contains("TLSA\t3 1 1 00010203"), "{exported}");
+    std::fs::write(lab.home.path("exported"), &exported).unwrap();
+    let again = lab.ok(&["plan", "example.com", "--records", "exported", "--exit-code"]);
+    assert_eq!(again, "= 3 record sets are right already\n");
+    std::fs::write(lab.home.path("zone"), "* 1h A 192.0.2.2\n").unwrap();
+    let pruned = lab.ok(&[&["apply"], &wanted[..], &wait[..], &["--prune"]].concat());
+    assert!(
+        pruned.contains("- _443._tcp.my.example.com.")
+            && pruned.contains("+ *.example.com. 3600 IN A 192.0.2.2")
+    );
+    assert!(!lab.ok(&["export", "example.com"]).contains("spf1"));
+}
+
+#[test]
+fn without_the_key_nothing_is_written() {
+    let Some(lab) = Lab::start() else { return };
+    std::fs::write(lab.home.path("zone"), "a 300 A 192.0.2.1\n").unwrap();
+    let apply = ["apply", "example.com", "--records", "zone", "--yes"];
+    let run = lab.run(&apply, false);
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    std::fs::write(lab.keys.path().join("key"), format!("laptop:{SECRET}#")).unwrap();
+    let run = lab.run(&apply, true);
+    assert!(run.code == 2 || run.code == 6, "a key that is none is said to be none: {}", run.stderr);
+    std::fs::remove_file(lab.keys.path().join("key")).unwrap();
+    lab.run(&apply, true).failed(3, "file-missing", "key");
+}
