@@ -32,7 +32,7 @@ use self::read::{Found, Transfer};
 use self::steps::Update;
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Receipt,
-    RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
+    RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
 };
 
 /// The zones of an authoritative server.
@@ -138,7 +138,13 @@ impl Rfc2136Provider {
         let keys: BTreeSet<&RecordKey> = update.keys.iter().collect();
         let changes: Vec<&Change> = changes.iter().filter(|change| keys.contains(change.key())).collect();
         match code {
-            Code::OK => Ok(()),
+            Code::OK => match steps::replacing_cnames(&changes) {
+                cnames if cnames.is_empty() => Ok(()),
+                cnames => {
+                    let done = self.complete(zone, cnames).await;
+                    done.map_err(|error| ApplyFailure { error, applied: Applied::Unknown })
+                }
+            },
             Code::YXDOMAIN | Code::YXRRSET | Code::NXRRSET | Code::NXDOMAIN => {
                 Err(self.late(zone, code, &changes).await.into())
             }
@@ -147,6 +153,43 @@ impl Rfc2136Provider {
             }
             code => Err(failure::writing(server, &zone.apex, code).into()),
         }
+    }
+
+    /// Makes sure that CNAMEs took the place of other sets. In a zone that it signs, Knot deletes those and ignores the
+    /// CNAME of the same message, with a NOERROR; it takes it in a second one.
+    async fn complete(&self, zone: &Zone, cnames: Vec<RecordSet>) -> Result<()> {
+        let server = self.options.server;
+        let missing = self.missing(zone, cnames).await?;
+        let creations: Vec<Change> = missing.iter().cloned().map(Change::Create).collect();
+        for update in steps::updates(&zone.apex, None, &creations)? {
+            let request = Request::update(&zone.apex, update.prerequisites, update.changes);
+            let code = self.send(&request).await.map_err(|problem| problem.error(server))?;
+            if code != Code::OK {
+                return Err(failure::writing(server, &zone.apex, code));
+            }
+        }
+        match &self.missing(zone, missing).await?[..] {
+            [] => Ok(()),
+            [first, ..] => {
+                let message = format!("{server} says that it took {}, and it is not there", first.key());
+                Err(Error::new(&codes::REFUSED, message)
+                    .with_hint("run the command again: it reads the zone first"))
+            }
+        }
+    }
+
+    /// Those of some sets that are not there.
+    async fn missing(&self, zone: &Zone, sets: Vec<RecordSet>) -> Result<Vec<RecordSet>> {
+        if sets.is_empty() {
+            return Ok(sets);
+        }
+        let server = self.options.server;
+        let names: Vec<Name> = sets.iter().map(|set| set.name().clone()).collect();
+        let read = self.patiently(|| read::names(&self.client, &zone.apex, &names)).await?;
+        let records = read.map_err(|code| failure::reading(server, &zone.apex, code))?;
+        let (_, known) = convert::sets(&zone.apex, records, Some(&names.iter().collect()))?;
+        let there = |set: &RecordSet| known.get(set.key()).is_some_and(|known| known.set.same_values(set));
+        Ok(sets.into_iter().filter(|set| !there(set)).collect())
     }
 
     /// A precondition does not hold: which one, as far as the server says when asked.
@@ -163,7 +206,7 @@ impl Rfc2136Provider {
             let Some(now) = &now else { break };
             let key = change.key();
             let there = now.sets.get(key);
-            let values = |set: &crate::RecordSet| set.values().to_vec();
+            let values = |set: &RecordSet| set.values().to_vec();
             if there.and_then(|t| t.plain()).map(values) != change.before().map(values) {
                 let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
                 return stale(format!("{key}: there is {there} now"));

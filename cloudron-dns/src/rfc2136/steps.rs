@@ -102,6 +102,15 @@ fn writable(apex: &Name, change: &Change) -> Result<()> {
     Ok(())
 }
 
+/// The CNAMEs that take the place of other sets of their names.
+pub(super) fn replacing_cnames(changes: &[&Change]) -> Vec<RecordSet> {
+    let gone: BTreeSet<&Name> =
+        changes.iter().filter(|change| change.after().is_none()).map(|change| &change.key().name).collect();
+    let created =
+        changes.iter().filter(|change| change.before().is_none()).filter_map(|change| change.after());
+    created.filter(|set| set.rtype() == RecordType::CNAME && gone.contains(set.name())).cloned().collect()
+}
+
 /// A name in an update that is no host name (RFC 952, RFC 1123), where servers may insist on one: as the owner of
 /// addresses and mail servers.
 pub(super) fn no_host_name(changes: &[&Change]) -> Option<Name> {

@@ -5,6 +5,7 @@
 mod faults;
 mod refusals;
 mod servers;
+mod signed;
 mod wire;
 
 use std::sync::Arc;
