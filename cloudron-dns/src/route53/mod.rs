@@ -94,6 +94,19 @@ fn encloses(zones: &[Zone], name: &Name) -> bool {
     zones.iter().any(|zone| zone.visibility != Visibility::Private && name.is_in(&zone.apex))
 }
 
+/// The types that can be written.
+const TYPES: [RecordType; 9] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CAA,
+    RecordType::CNAME,
+    RecordType::MX,
+    RecordType::NS,
+    RecordType::PTR,
+    RecordType::SRV,
+    RecordType::TXT,
+];
+
 #[async_trait]
 impl DnsProvider for Route53Provider {
     fn id(&self) -> &str {
@@ -102,17 +115,9 @@ impl DnsProvider for Route53Provider {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
-        capabilities.types = Some(vec![
-            RecordType::A,
-            RecordType::AAAA,
-            RecordType::CAA,
-            RecordType::CNAME,
-            RecordType::MX,
-            RecordType::NS,
-            RecordType::PTR,
-            RecordType::SRV,
-            RecordType::TXT,
-        ]);
+        capabilities.types = Some(TYPES.to_vec());
+        // 4000 characters with the quotes of 16 strings.
+        capabilities.max_txt = 3953;
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         capabilities
     }

@@ -11,13 +11,15 @@ use cloudron_core::{Error, Result};
 
 use super::client::{Repeat, send};
 use super::read::{plain_id, raw_of};
-use super::{RawSets, Route53Provider, wire};
-use crate::{Applied, ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, codes};
+use super::{RawSets, Route53Provider, TYPES, wire};
+use crate::{Applied, ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, RecordType, Zone, codes};
 
 /// The most ResourceRecord elements in a request ("Quotas", ChangeResourceRecordSets).
 const RECORDS: usize = 1000;
 /// The most characters in all Value elements of a request.
 const CHARACTERS: usize = 32_000;
+/// The most characters in one Value element ("ResourceRecord").
+const VALUE: usize = 4000;
 
 /// One change as it is sent, and what it counts.
 struct Written {
@@ -31,7 +33,7 @@ impl Route53Provider {
     pub(super) async fn write(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let raw = raw_of(batch.handle);
         let written: Vec<Written> =
-            batch.changes.iter().map(|change| written(change, raw)).collect::<Result<_>>()?;
+            batch.changes.iter().map(|change| written(batch.zone, change, raw)).collect::<Result<_>>()?;
         let mut receipt = Receipt::default();
         for part in parts(written) {
             match self.send_part(&batch.zone.id, &part).await {
@@ -99,7 +101,23 @@ fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
     parts
 }
 
-fn written(change: &Change, raw: Option<&RawSets>) -> Result<Written> {
+/// That the service can hold a change, and that it does not end the zone: its own name servers can be replaced there.
+fn check(zone: &Zone, change: &Change) -> Result<()> {
+    let key = change.key();
+    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key}: {why}")));
+    let top = key.name == zone.apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
+    if top || !TYPES.contains(&key.rtype) {
+        return refuse("such a record set is not written");
+    }
+    let values = change.after().map_or(&[][..], RecordSet::values);
+    if values.iter().any(|value| wire::value(value).chars().count() > VALUE) {
+        return refuse("a value has more than 4000 characters with its quotes");
+    }
+    Ok(())
+}
+
+fn written(zone: &Zone, change: &Change, raw: Option<&RawSets>) -> Result<Written> {
+    check(zone, change)?;
     let key = change.key().clone();
     if key.variant.is_some() {
         return Err(Error::new(&codes::UNSUPPORTED, format!("{key}: routed record sets are not written")));
