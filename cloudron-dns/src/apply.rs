@@ -184,15 +184,7 @@ async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot>
 
 /// `dns-stale` unless the old state of every change is what a snapshot has.
 pub(crate) fn changed_since(changes: &[Change], current: &Snapshot) -> Result<()> {
-    for change in changes {
-        let there = current.sets.get(change.key());
-        if there.and_then(|t| t.plain()) != change.before() || there.is_some_and(|t| t.plain().is_none()) {
-            let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
-            let message = format!("{} changed since the plan was made: there is {there} now", change.key());
-            return Err(Error::new(&codes::STALE, message).with_hint("run the command again"));
-        }
-    }
-    Ok(())
+    changes.iter().try_for_each(|change| change.fits(current.sets.get(change.key())))
 }
 
 /// Runs of at most `most` changes, in order. Changes of one name that follow each other stay together where that

@@ -147,12 +147,7 @@ fn write(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
     if apex_only || apex_cname || !key.name.is_in(&zone.apex) {
         return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {}", zone.apex)));
     }
-    let there = sets.get(key);
-    let plain = there.and_then(Observed::plain);
-    if plain != change.before() || there.is_some_and(|t| t.plain().is_none()) {
-        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
-        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
-    }
+    change.fits(sets.get(key))?;
     match change.after() {
         Some(new) => sets.insert(key.clone(), Observed::Plain(new.clone())),
         None => sets.remove(key),

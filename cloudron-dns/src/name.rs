@@ -33,6 +33,13 @@ pub struct Name {
 }
 
 impl Name {
+    /// Whether it is a domain as it is registered, such as `example.co.uk`. No zone encloses it but its own.
+    #[cfg(feature = "_rest")]
+    pub(crate) fn is_registered(&self) -> bool {
+        let text = self.without_dot();
+        cloudron_core::Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
+    }
+
     /// Reads a name in presentation form (RFC 1035, section 5.1), with or without its final dot: `\X` and `\DDD`
     /// escapes are understood, international labels are converted.
     ///

@@ -44,6 +44,12 @@ types! {
     CAA = 257, "A certification authority that may issue for the name.";
 }
 
+impl RecordType {
+    /// The types whose values [`RecordData`](crate::RecordData) understands, the one for addresses' names last.
+    pub const TYPED: [Self; 9] =
+        [Self::A, Self::AAAA, Self::CNAME, Self::MX, Self::TXT, Self::SRV, Self::CAA, Self::NS, Self::PTR];
+}
+
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match MNEMONICS.iter().find(|(number, _)| *number == self.0) {

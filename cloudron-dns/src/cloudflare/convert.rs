@@ -7,17 +7,7 @@ use super::types::{Data, Fields, Listed};
 use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
 /// The types that can be written.
-pub(super) const TYPES: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::TXT,
-    RecordType::SRV,
-    RecordType::CAA,
-    RecordType::NS,
-    RecordType::PTR,
-];
+pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
 
 /// The time to live by which Cloudflare chooses one itself.
 const AUTOMATIC: u32 = 1;

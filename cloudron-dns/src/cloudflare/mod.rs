@@ -17,12 +17,11 @@ mod convert;
 mod steps;
 mod types;
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cloudron_core::http::HttpTransport;
-use cloudron_core::{Clock, Domain, ResultExt, RetryPolicy, Secret};
+use cloudron_core::{ResultExt, Secret};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
@@ -81,18 +80,6 @@ impl Cloudflare {
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
-    }
-
-    /// The same provider with another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.client.rest.clock = clock;
-        self
-    }
-
-    /// The same provider with another patience for each request.
-    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
-        self.client.rest.policy = policy;
-        self
     }
 
     /// The same provider with more records in a batch: 3500 for zones of the plans Pro, Business and Enterprise
@@ -158,12 +145,7 @@ fn zone(listed: ListedZone) -> Result<Zone> {
     Ok(Zone::new(listed.id, apex).with_name_servers(servers).with_visibility(visibility))
 }
 
-/// Nothing of the token.
-impl fmt::Debug for Cloudflare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cloudflare").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
-    }
-}
+crate::rest::choices!(Cloudflare);
 
 #[async_trait]
 impl DnsProvider for Cloudflare {
@@ -182,10 +164,7 @@ impl DnsProvider for Cloudflare {
 
     /// The zones that the token sees. For a domain as it is registered, that zone alone is asked for.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
-        let registered = near.filter(|name| {
-            let text = name.without_dot();
-            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
-        });
+        let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered {
             let found = self.client.zones(Some(domain.without_dot())).await?;
             if !found.is_empty() {

@@ -32,12 +32,7 @@ impl Steps {
 /// `dns-stale` when the set is not what the change was made for, `dns-unsupported`.
 pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &Change) -> Result<Steps> {
     let key = change.key();
-    let there = sets.iter().find(|set| set.key() == key);
-    let opaque = there.is_some_and(|set| set.plain().is_none());
-    if opaque || there.and_then(Observed::plain) != change.before() {
-        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
-        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
-    }
+    change.fits(sets.iter().find(|set| set.key() == key))?;
     let known = records.get(key).map_or(&[][..], Vec::as_slice);
     match change.after() {
         Some(new) => replace(apex, known, new),

@@ -7,16 +7,7 @@ use super::types::{Fields, Listed};
 use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
 /// The types that can be written.
-pub(super) const TYPES: [RecordType; 8] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::TXT,
-    RecordType::SRV,
-    RecordType::CAA,
-    RecordType::NS,
-];
+pub(super) const TYPES: &[RecordType] = RecordType::TYPED.split_at(8).0;
 
 /// The most bytes of a text in zone file form, quotes included: it is that form whose length is limited to 512.
 const LONGEST_TEXT: usize = 509;

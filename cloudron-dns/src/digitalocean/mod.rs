@@ -10,13 +10,12 @@ mod steps;
 mod types;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cloudron_core::Secret;
 use cloudron_core::http::HttpTransport;
-use cloudron_core::{Clock, Domain, RetryPolicy, Secret};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
@@ -88,18 +87,6 @@ impl DigitalOcean {
         Ok(self)
     }
 
-    /// The same provider with another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.client.rest.clock = clock;
-        self
-    }
-
-    /// The same provider with another patience for each request.
-    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
-        self.client.rest.policy = policy;
-        self
-    }
-
     fn found(&self) -> std::sync::MutexGuard<'_, Option<Found>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,12 +136,7 @@ impl DigitalOcean {
     }
 }
 
-/// Nothing of the token.
-impl fmt::Debug for DigitalOcean {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DigitalOcean").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
-    }
-}
+crate::rest::choices!(DigitalOcean);
 
 #[async_trait]
 impl DnsProvider for DigitalOcean {
@@ -173,10 +155,7 @@ impl DnsProvider for DigitalOcean {
     /// The zones of the account. For a domain as it is registered, that zone alone is asked for, and what is
     /// answered serves the reading that follows within 5 seconds: one request instead of two.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
-        let registered = near.filter(|name| {
-            let text = name.without_dot();
-            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
-        });
+        let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered
             && let Some(zone) = self.zone_named(domain).await?
         {

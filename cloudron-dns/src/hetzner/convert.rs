@@ -6,17 +6,7 @@ use super::types::{Listed, Value};
 use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
 /// The types that can be written.
-pub(super) const TYPES: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::TXT,
-    RecordType::SRV,
-    RecordType::CAA,
-    RecordType::NS,
-    RecordType::PTR,
-];
+pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
 
 /// The most bytes of a text. Hetzner does not say; longer ones are rare enough to be refused here.
 pub(super) const LONGEST_TEXT: usize = 4000;

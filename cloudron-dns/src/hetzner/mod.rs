@@ -16,12 +16,11 @@ mod steps;
 mod types;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cloudron_core::http::HttpTransport;
-use cloudron_core::{Clock, Domain, ResultExt, RetryPolicy, Secret};
+use cloudron_core::{ResultExt, Secret};
 
 use self::actions::{Progress, wait};
 use self::client::{Client, VENDOR};
@@ -84,18 +83,6 @@ impl Hetzner {
         Ok(self)
     }
 
-    /// The same provider with another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.client.rest.clock = clock;
-        self
-    }
-
-    /// The same provider with another patience for each request.
-    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
-        self.client.rest.policy = policy;
-        self
-    }
-
     fn ttls(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
         self.ttls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,12 +138,7 @@ impl Hetzner {
     }
 }
 
-/// Nothing of the token.
-impl fmt::Debug for Hetzner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hetzner").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
-    }
-}
+crate::rest::choices!(Hetzner);
 
 #[async_trait]
 impl DnsProvider for Hetzner {
@@ -174,10 +156,7 @@ impl DnsProvider for Hetzner {
 
     /// The zones of the project. For a domain as it is registered, that zone alone is asked for.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
-        let registered = near.filter(|name| {
-            let text = name.without_dot();
-            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
-        });
+        let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered {
             let found = self.client.zones(Some(domain.without_dot())).await?;
             if !found.is_empty() {

@@ -24,12 +24,7 @@ pub(super) enum Step {
 /// `dns-unsupported`.
 pub(super) fn steps(apex: &Name, sets: &[Observed], extras: &Extras, change: &Change) -> Result<Vec<Step>> {
     let key = change.key();
-    let there = sets.iter().find(|set| set.key() == key);
-    let opaque = there.is_some_and(|set| set.plain().is_none());
-    if opaque || there.and_then(Observed::plain) != change.before() {
-        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
-        return Err(Error::new(&codes::STALE, format!("{key}: there is {there}")));
-    }
+    change.fits(sets.iter().find(|set| set.key() == key))?;
     let known = extras.get(key).cloned().unwrap_or_default();
     if known.protected {
         return Err(Error::new(&codes::REFUSED, format!("{key} is protected against changes at Hetzner"))

@@ -53,6 +53,19 @@ impl Change {
             Self::Delete(_) => None,
         }
     }
+
+    /// That what is there is what the change was made for.
+    ///
+    /// # Errors
+    /// `dns-stale`, naming what is there.
+    pub fn fits(&self, there: Option<&Observed>) -> Result<()> {
+        if there.and_then(Observed::plain) == self.before() && there.is_none_or(|t| t.plain().is_some()) {
+            return Ok(());
+        }
+        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
+        let message = format!("{} changed since the plan was made: there is {there} now", self.key());
+        Err(Error::new(&codes::STALE, message).with_hint("run the command again"))
+    }
 }
 
 /// What would change in a zone, and what stands against it. Made by [`plan()`], written by

@@ -6,17 +6,7 @@ use super::types::{Change, Listed, Record};
 use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
 /// The types that can be written.
-pub(super) const TYPES: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::TXT,
-    RecordType::SRV,
-    RecordType::CAA,
-    RecordType::NS,
-    RecordType::PTR,
-];
+pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
 
 /// What a type without a number is listed as.
 const NAMELESS: RecordType = RecordType(65_535);

@@ -8,13 +8,12 @@ mod convert;
 mod types;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cloudron_core::Secret;
 use cloudron_core::http::HttpTransport;
-use cloudron_core::{Clock, Domain, RetryPolicy, Secret};
 
 use self::client::{Client, VENDOR};
 use crate::rest::Rest;
@@ -86,18 +85,6 @@ impl PowerDns {
         self
     }
 
-    /// The same provider with another clock.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.client.rest.clock = clock;
-        self
-    }
-
-    /// The same provider with another patience for each request.
-    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
-        self.client.rest.policy = policy;
-        self
-    }
-
     fn found(&self) -> MutexGuard<'_, Option<(Duration, types::Zone)>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,12 +104,7 @@ impl PowerDns {
     }
 }
 
-/// Nothing of the key.
-impl fmt::Debug for PowerDns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PowerDns").field("endpoint", &self.client.rest.endpoint).finish_non_exhaustive()
-    }
-}
+crate::rest::choices!(PowerDns);
 
 /// That a change fits what is there and is ours to make.
 fn fits(apex: &Name, state: &State, change: &Change) -> Result<()> {
@@ -138,14 +120,7 @@ fn fits(apex: &Name, state: &State, change: &Change) -> Result<()> {
         let message = format!("{key}: a text has more than {LONGEST_TEXT} bytes");
         return Err(Error::new(&codes::UNSUPPORTED, message));
     }
-    let there = state.sets.get(key);
-    if there.and_then(Observed::plain) != change.before() || there.is_some_and(|set| set.plain().is_none()) {
-        let there = there.map_or("nothing".to_owned(), |t| t.to_string().replace('\n', " and "));
-        return Err(
-            Error::new(&codes::STALE, format!("{key}: there is {there}")).with_hint("run the command again")
-        );
-    }
-    Ok(())
+    change.fits(state.sets.get(key))
 }
 
 #[async_trait]
@@ -167,10 +142,7 @@ impl DnsProvider for PowerDns {
         let zone = |zone: &types::Zone| -> Result<Zone> {
             Ok(Zone::new(&zone.id, Name::parse(&zone.name)?).with_visibility(Visibility::Unknown))
         };
-        let registered = near.filter(|name| {
-            let text = name.without_dot();
-            Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
-        });
+        let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered
             && let Some(found) = self.client.zone(&domain.to_string()).await?
         {

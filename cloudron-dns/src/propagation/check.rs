@@ -183,16 +183,7 @@ fn sets_at(reply: &Reply, name: &Name) -> Vec<Observed> {
 
 /// The types that are asked for when a name's record sets are read over DNS: there is no question for all of them
 /// (RFC 8482).
-const READ: [RecordType; 8] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::TXT,
-    RecordType::SRV,
-    RecordType::CAA,
-    RecordType::NS,
-];
+const READ: &[RecordType] = RecordType::TYPED.split_at(8).0;
 
 /// The record sets of names, of the types that [`RecordData`](crate::RecordData) names, as the first authoritative
 /// server that answers everything has them. What a wildcard answers for a name is read as being at that name.
@@ -230,7 +221,7 @@ impl OneServer {
     async fn read(&self, names: &[OwnerName]) -> Result<Vec<Observed>, Verdict> {
         let mut sets = Vec::new();
         for name in names {
-            for rtype in READ {
+            for &rtype in READ {
                 let question = Question { name: name.clone(), rtype, recursive: false };
                 let reply = ask(self.address, &question, self.limit, self.deadline).await;
                 let reply = reply.map_err(|silence: Silence| Verdict::NoAnswer(silence.to_string()))?;

@@ -1,6 +1,34 @@
 //! What the providers with a REST interface share: sending with a credential, repeating what may be repeated,
 //! waiting as long as the other side asks for, and saying what went wrong without the credential in it.
 
+/// What every provider with a REST interface lets its user choose, and what it shows of itself: nothing of the
+/// credential. Its requests go through `client.rest`.
+macro_rules! choices {
+    ($provider:ident) => {
+        impl $provider {
+            /// The same provider with another clock.
+            pub fn with_clock(mut self, clock: std::sync::Arc<dyn cloudron_core::Clock>) -> Self {
+                self.client.rest.clock = clock;
+                self
+            }
+
+            /// The same provider with another patience for each request.
+            pub fn with_retries(mut self, policy: cloudron_core::RetryPolicy) -> Self {
+                self.client.rest.policy = policy;
+                self
+            }
+        }
+
+        impl std::fmt::Debug for $provider {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let endpoint = &self.client.rest.endpoint;
+                f.debug_struct(stringify!($provider)).field("endpoint", endpoint).finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use choices;
+
 mod failure;
 mod pages;
 mod patience;

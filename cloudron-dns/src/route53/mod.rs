@@ -95,17 +95,7 @@ fn encloses(zones: &[Zone], name: &Name) -> bool {
 }
 
 /// The types that can be written.
-const TYPES: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CAA,
-    RecordType::CNAME,
-    RecordType::MX,
-    RecordType::NS,
-    RecordType::PTR,
-    RecordType::SRV,
-    RecordType::TXT,
-];
+const TYPES: [RecordType; 9] = RecordType::TYPED;
 
 #[async_trait]
 impl DnsProvider for Route53Provider {
