@@ -21,6 +21,7 @@
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
 //! - `check` (feature `check`) explains what is wrong with a server's records, its mail and its addresses.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
+//! - [`zone_file`] reads and writes zone files.
 //! - [`machine`] knows the records of a server, [`spf`] merges an SPF record and says what receivers
 //!   make of it.
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cloudron_core::http::{HttpTransport, Request, Response};
 use cloudron_testkit::canary::{Canary, assert_none};
+use cloudron_testkit::pdns::Pdns;
 use tokio::runtime::Runtime;
 
 use crate::common::{Home, Run};
@@ -29,23 +30,28 @@ impl<S: Service> HttpTransport for Reached<S> {
     }
 }
 
+/// A host, and who speaks to it.
+struct Account<'a> {
+    provider: &'a str,
+    variable: &'a str,
+    token: &'a str,
+    endpoint: String,
+}
+
 /// Plans, writes, writes again, changes and exports a zone, and gives the export.
-fn session<S: Service>(provider: &str, variable: &str, path: &str, model: &Arc<Model<S>>) -> String {
-    let runtime = Runtime::new().unwrap();
-    let transport: Arc<dyn HttpTransport> = Arc::new(Reached(model.clone()));
-    let endpoint = runtime.block_on(host::serve(transport, Arc::default()));
+fn session(account: &Account<'_>) -> String {
     let home = Home::new();
     std::fs::write(home.path("zone"), ZONE).unwrap();
-    let canary = Canary::new().secret("token", S::TOKEN);
+    let canary = Canary::new().secret("token", account.token);
     let run = |arguments: &[&str]| {
         let mut command = home.command();
-        command.env(variable, S::TOKEN).arg("dns").args(arguments).args(["--provider", provider]);
-        let endpoint = format!("{provider}={endpoint}{path}");
+        command.env(account.variable, account.token);
+        command.arg("dns").args(arguments).args(["--provider", account.provider]);
+        let endpoint = format!("{}={}", account.provider, account.endpoint);
         let run = Run::of(command.args(["--endpoint", &endpoint]).output().unwrap());
         assert_eq!(run.code, 0, "{arguments:?}\n{}{}", run.stdout, run.stderr);
         assert_none(&canary.in_bytes("output", format!("{}{}", run.stdout, run.stderr).as_bytes()));
         assert_none(&canary.in_tree(home.dir()).unwrap());
-        model.none_wrong();
         run.stdout
     };
     let wanted = ["example.com", "--records", "zone"];
@@ -55,23 +61,38 @@ fn session<S: Service>(provider: &str, variable: &str, path: &str, model: &Arc<M
     assert_eq!(apply(), plan);
     assert_eq!(apply(), "= 3 record sets are right already\n");
     std::fs::write(home.path("zone"), ZONE.replace("192.0.2.25", "192.0.2.26")).unwrap();
-    assert!(
-        apply()
-            .contains("- mail.example.com. 3600 IN A 192.0.2.25\n+ mail.example.com. 3600 IN A 192.0.2.26\n")
-    );
-    run(&["export", "example.com"])
+    let moved = "- mail.example.com. 3600 IN A 192.0.2.25\n+ mail.example.com. 3600 IN A 192.0.2.26\n";
+    assert!(apply().contains(moved));
+    let exported = run(&["export", "example.com"]);
+    assert!(exported.contains("mail\t3600\tIN\tA\t192.0.2.26\n"), "{exported}");
+    exported
+}
+
+/// The same against a model of the host.
+fn session_at<S: Service>(provider: &str, variable: &str, path: &str, model: &Arc<Model<S>>) {
+    let runtime = Runtime::new().unwrap();
+    let transport: Arc<dyn HttpTransport> = Arc::new(Reached(model.clone()));
+    let endpoint = runtime.block_on(host::serve(transport, Arc::default())) + path;
+    session(&Account { provider, variable, token: S::TOKEN, endpoint });
+    model.none_wrong();
 }
 
 #[test]
 fn cloudflare_takes_the_whole_session() {
     let model = Model::new(cloudflare::Cloudflare::default().with_zone(cloudflare::ZONE, "example.com"));
-    let exported = session("cloudflare", "CLOUDFLARE_API_TOKEN", "/client/v4", &model);
-    assert!(exported.contains("mail\t3600\tIN\tA\t192.0.2.26\n"), "{exported}");
+    session_at("cloudflare", "CLOUDFLARE_API_TOKEN", "/client/v4", &model);
 }
 
 #[test]
 fn hetzner_takes_the_whole_session() {
     let model = Model::new(hetzner::Hetzner::default().with_zone(hetzner::ZONE, "example.com"));
-    let exported = session("hetzner", "HETZNER_API_TOKEN", "/v1", &model);
-    assert!(exported.contains("mail\t3600\tIN\tA\t192.0.2.26\n"), "{exported}");
+    session_at("hetzner", "HETZNER_API_TOKEN", "/v1", &model);
+}
+
+#[test]
+fn powerdns_takes_the_whole_session() {
+    let Some(server) = Pdns::start("", &["example.com".to_owned()], "") else { return };
+    let endpoint = server.endpoint();
+    let account = Account { provider: "powerdns", variable: "PDNS_API_KEY", token: Pdns::API_KEY, endpoint };
+    assert!(session(&account).contains("\tSOA\t"));
 }
