@@ -59,10 +59,15 @@ impl Rest {
         if let Some(id) = said.request_id {
             error = error.with_request_id(id);
         }
-        let limited = status == StatusCode::TOO_MANY_REQUESTS;
-        let wait = if limited { self.wait(answer.headers()) } else { None };
-        if let Some(wait) = wait {
-            error = error.with_hint(format!("run the command again in {} seconds", wait.as_secs()));
+        let mut wait = None;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            wait = self.wait(answer.headers());
+            if let Some(wait) = wait {
+                error = error.with_hint(format!("run the command again in {} seconds", wait.as_secs()));
+            }
+        } else if status == StatusCode::LOCKED {
+            // Something that was begun before is not done yet.
+            wait = Some(Duration::from_secs(1));
         }
         Failure { error, unknown: status.is_server_error(), status: Some(status), wait }
     }
