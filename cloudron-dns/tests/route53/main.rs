@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod kit;
 mod model;
 
 use std::time::Duration;
@@ -41,22 +42,6 @@ fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
 fn model() -> (Model, Zone) {
     let model = Model::start(vec![HostedZone::new("Z1", "example.com.")]);
     (model, Zone::new("Z1", name("example.com")))
-}
-
-struct Strict;
-
-#[async_trait]
-impl Fixture for Strict {
-    async fn fresh(&self) -> Result<Place> {
-        let (model, zone) = model();
-        Ok(Place { provider: Box::new(provider(&model)), zone })
-    }
-}
-
-#[tokio::test]
-async fn the_conformance_kit_passes_on_the_strict_model() {
-    let report = run(&Strict).await;
-    assert!(report.passed(), "{report}");
 }
 
 struct OnMoto(Moto);

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use cloudron_dns::conformance::{self, Calls, Injection};
+
 const NS: &str = r#"xmlns="https://route53.amazonaws.com/doc/2013-04-01/""#;
 
 /// What goes wrong with the next request that writes or reads.
@@ -42,6 +44,8 @@ pub(crate) struct State {
     pub zones: Vec<HostedZone>,
     pub requests: Vec<String>,
     pub faults: VecDeque<Fault>,
+    pub injection: Option<Injection>,
+    pub calls: Calls,
     /// How often a change is still pending when asked.
     pub pending: usize,
     /// The most items in a page, where less than what is asked for.
@@ -173,6 +177,13 @@ fn answer(state: &mut State, method: &str, path: &str, body: &str) -> Option<(u1
         _ => return Some(error(404, "InvalidAction", path)),
     };
     state.requests.push(action.to_owned());
+    let injected = state.count(action == "ChangeResourceRecordSets");
+    match injected {
+        Some(conformance::Fault::Refused) => return Some(error(403, "AccessDenied", "not authorized")),
+        Some(conformance::Fault::Busy) => return Some(error(400, "Throttling", "Rate exceeded")),
+        Some(conformance::Fault::CutBefore) => return None,
+        _ => {}
+    }
     let fault = match state.faults.front() {
         Some(Fault::DeniedByName) if action != "ListHostedZonesByName" => None,
         Some(Fault::CutAfter | Fault::Busy) if action != "ChangeResourceRecordSets" => None,
@@ -201,7 +212,7 @@ fn answer(state: &mut State, method: &str, path: &str, body: &str) -> Option<(u1
             Some(at) => change(state, at, body),
         },
     };
-    (fault != Some(Fault::CutAfter)).then_some(answered)
+    (fault != Some(Fault::CutAfter) && injected.is_none()).then_some(answered)
 }
 
 fn zone_xml(zone: &HostedZone) -> String {
