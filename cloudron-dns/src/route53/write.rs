@@ -184,7 +184,8 @@ mod tests {
             RecordType::A,
             values.iter().map(String::as_str),
         );
-        written(&Change::Create(set.unwrap()), None).unwrap()
+        let zone = Zone::new("Z1", Name::parse("example.com").unwrap());
+        written(&zone, &Change::Create(set.unwrap()), None).unwrap()
     }
 
     #[test]
