@@ -181,6 +181,16 @@ async fn a_mail_server_that_is_an_alias_is_found() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_to_another_address_does_not_confirm_this_one() {
+    let mut sets = right();
+    sets.retain(|s| *s.name() != name("1.2.0.192.in-addr.arpa"));
+    sets.push(set("1.2.0.192.in-addr.arpa", RecordType::PTR, &["mx.example.net"]));
+    sets.push(set("mx.example.net", RecordType::A, &["198.51.100.1"]));
+    let finding = worst(&all(&Table::new(sets)).await, "ptr");
+    assert!(finding.status == Status::Fail && finding.evidence.contains("does not have"), "{finding}");
+}
+
+#[tokio::test]
 async fn a_policy_is_inherited_by_the_tree_walk() {
     let mut deep = expected();
     deep.domain = name("a.b.example.com");

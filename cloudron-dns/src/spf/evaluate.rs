@@ -359,3 +359,57 @@ fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::resolve::Table;
+    use crate::{RecordSet, Ttl};
+
+    /// What a future gives that never waits.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(future).poll(&mut context) {
+            std::task::Poll::Ready(done) => done,
+            std::task::Poll::Pending => panic!("a list answers at once"),
+        }
+    }
+
+    fn evaluated(record: &[u8], address: &str) -> Evaluation {
+        let domain = Name::parse("example.com").unwrap();
+        let text = RecordSet::new(domain.clone(), Ttl::DEFAULT, [RecordData::txt(record)]).unwrap();
+        let a = RecordSet::parse(domain.clone(), Ttl::DEFAULT, RecordType::A, ["192.0.2.1"]).unwrap();
+        let sender = Sender {
+            address: address.parse().unwrap(),
+            mail_from: "a.b-c+d@example.com".into(),
+            helo: "my.example.com".into(),
+        };
+        now(check_host(&Table::new([text, a]), &sender, &domain))
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_makes_a_parser_panic_or_look_up_without_end(
+            terms in prop::collection::vec(
+                prop_oneof![
+                    "[-+~?]?(a|mx|ptr|include|exists|ip4|ip6|all|redirect=|exp=)[:/=]?[a-z0-9.:/%{}+_-]{0,20}",
+                    "[-+~?]?(include|a|mx|exists|ptr):(example.com|x.example.com|%\\{[slodiphv][0-9]{0,2}r?[.+_-]?\\}.com)",
+                    "\\PC{0,12}",
+                ],
+                0..14,
+            ),
+            address in prop::sample::select(vec!["192.0.2.1", "198.51.100.1", "2001:db8::1", "::ffff:192.0.2.1"]),
+        ) {
+            let record = format!("v=spf1 {}", terms.join(" "));
+            let evaluation = evaluated(record.as_bytes(), address);
+            prop_assert!(evaluation.lookups <= MAX_LOOKUPS + 1, "{}", evaluation.lookups);
+        }
+
+        #[test]
+        fn no_bytes_are_more_than_an_outcome(tail in prop::collection::vec(any::<u8>(), 0..60)) {
+            evaluated(&[b"v=spf1 ", &tail[..]].concat(), "192.0.2.1");
+        }
+    }
+}
