@@ -14,8 +14,8 @@
 //!
 //! - What is planned and written is the [record set](RecordSet), never the single record.
 //! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
-//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean` (feature
-//!   `digitalocean`) for that host, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
+//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean`, `cloudflare`
+//!   and `hetzner` (features of these names) for those hosts, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
 //! - `rfc2136` (feature `rfc2136`) speaks to BIND, Knot, PowerDNS and every other server that takes dynamic updates.
 //! - `powerdns` (feature `powerdns`) speaks to PowerDNS by its HTTP interface.
 //! - `propagation` (feature `propagation`) asks every authoritative name server.
