@@ -1,7 +1,10 @@
 //! Dynamic updates, at BIND.
 
+use std::process::Command;
+
 use cloudron_testkit::canary::{Canary, assert_none};
 use cloudron_testkit::named::Named;
+use cloudron_testkit::require;
 
 use crate::common::{Home, Run};
 
@@ -85,4 +88,43 @@ fn without_the_key_nothing_is_written() {
     assert!(run.code == 2 || run.code == 6, "a key that is none is said to be none: {}", run.stderr);
     std::fs::remove_file(lab.keys.path().join("key")).unwrap();
     lab.run(&apply, true).failed(3, "file-missing", "key");
+}
+
+#[test]
+fn a_machine_is_not_begun_where_records_of_others_are_in_the_way() {
+    let Some(lab) = Lab::start() else { return };
+    let Some(keygen) = require::tool("ssh-keygen") else { return };
+    let made =
+        Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(lab.home.path("k")).status();
+    assert!(made.unwrap().success());
+    let create = |more: &[&str]| {
+        let mut command = lab.home.command();
+        // Nobody answers SSH there.
+        command.args(["machine", "create", "generic", "--fqdn", "example.com", "--ip", "127.0.0.1", "--yes"]);
+        command
+            .args([
+                "--ssh-port",
+                "9",
+                "--connect-timeout",
+                "1",
+                "--backup-key",
+                "file:key",
+                "--ssh-key",
+                "./k",
+            ])
+            .args(more);
+        Run::of(command.output().unwrap())
+    };
+    let (server, key) = (lab.server.address().to_string(), lab.keys.path().join("key").display().to_string());
+    let at_bind = ["--dns", "rfc2136", "--server", &server, "--tsig-key-file", &key];
+    create(&at_bind).failed(7, "ssh-refused", "127.0.0.1");
+    assert!(!lab.ok(&["export", "example.com"]).contains("my"), "nothing was written");
+
+    std::fs::write(lab.home.path("zone"), "my 300 A 192.0.2.9\n").unwrap();
+    lab.ok(&["apply", "example.com", "--records", "zone", "--yes"]);
+    std::fs::remove_dir_all(lab.home.dir().join(".local/state/cloudron/dns")).unwrap();
+    create(&at_bind).failed(5, "dns-conflict", "cloudron dns apply example.com --provider rfc2136");
+    create(&["--dns", "none", "--server", &server]).failed(2, "usage", "--dns");
+    let elsewhere = create(&["--dns", "elsewhere"]);
+    assert!(elsewhere.code == 2 && elsewhere.stderr.contains("rfc2136"), "{}", elsewhere.stderr);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use cloudron_e2e::{Server, available};
+use cloudron_testkit::named::Named;
 
 use super::scene::{DOMAIN, Scene};
 
@@ -19,6 +20,36 @@ fn afterwards_ssh_answers_on_202_only_and_the_service_runs() {
     let status = scene.laptop.ok(&["machine", "ssh", DOMAIN, "--", "systemctl", "status", "cloudron-box"]);
     assert!(status.stdout.contains("Active: active (running)"), "{status}");
     scene.laptop.ok(&["machine", "status", DOMAIN]);
+}
+
+#[test]
+fn its_records_are_written_where_the_domain_is_kept() {
+    if !available() {
+        return;
+    }
+    let key = "key laptop { algorithm hmac-sha256; secret \"Y2FuYXJ5LXNlY3JldC1vZi10aGUta2V5\"; };\n";
+    let clauses = "type primary; allow-update { key laptop; }; allow-transfer { key laptop; };";
+    let Some(bind) = Named::start(key, &[(DOMAIN.into(), clauses.into())]) else { return };
+    let scene = Scene::bare("records");
+    let file = scene.laptop.secret("tsig-key", key);
+    let file = file.strip_prefix("file:").unwrap_or(&file);
+    let server = bind.address().to_string();
+    let run = scene.create(&[
+        "--dns",
+        "rfc2136",
+        "--server",
+        &server,
+        "--tsig-key-file",
+        file,
+        "--name-server",
+        &server,
+    ]);
+    assert!(!run.stderr.contains("not on every name server"), "{run}");
+    let at_bind = ["--provider", "rfc2136", "--server", &server, "--tsig-key-file", file];
+    let zone = scene.laptop.ok(&[&["dns", "export", DOMAIN][..], &at_bind].concat()).stdout;
+    for name in ["my", "*"] {
+        assert!(zone.contains(&format!("{name}\t300\tIN\tA\t{}\n", scene.server.ip())), "{zone}");
+    }
 }
 
 #[test]

@@ -48,10 +48,9 @@ impl Scene {
     pub(crate) fn create_arguments(&self, extra: &[&str]) -> Vec<String> {
         let key = self.server.key_path().display().to_string();
         let mut arguments: Vec<String> =
-            ["machine", "create", "generic", "--fqdn", DOMAIN, "--dns", "none", "--yes"]
-                .map(Into::into)
-                .into();
+            ["machine", "create", "generic", "--fqdn", DOMAIN, "--yes"].map(Into::into).into();
         let defaults = [
+            ("--dns", "none".to_owned()),
             ("--ip", self.server.ip()),
             ("--ssh-key", key),
             ("--host-key", self.server.host_key_fingerprint()),

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use cloudron_core::{Cancel, Error, Progress, Result, codes};
-use cloudron_dns::{Applied, Atomicity, Intent, Plan, Receipt, RecordKey, Snapshot};
+use cloudron_core::{Cancel, Error, Result, codes};
+use cloudron_dns::{Atomicity, Intent, Plan, Receipt, RecordKey, Snapshot};
 use serde_json::{Value, json};
 
 use super::plan::stopped;
 use super::render::{PlanFormat, print};
 use super::saved::Saved;
+use super::send::send;
 use super::wait;
 use super::work::{Access, Planned, Work};
 use crate::output::Output;
@@ -142,7 +143,9 @@ async fn write(
         }
     }
     cancel.check()?;
-    let receipt = send(&planned, fresh, &out.progress()).await?;
+    let Planned { provider, owned, ownership, .. } = &planned;
+    let basis = fresh.then_some(&planned.basis);
+    let receipt = send(&**provider, owned, ownership, plan, basis, &out.progress()).await?;
     if let Some(instructions) = receipt.instructions.as_ref().filter(|_| !out.is_json()) {
         out.say(&instructions.to_string());
     } else if number > 0 && !out.is_json() {
@@ -154,33 +157,6 @@ async fn write(
         print(plan, None, PlanFormat::Json, json!({ "receipt": receipt, "report": report }), out)?;
     }
     waited.map(drop)
-}
-
-/// Writes the plan. What may become ours is kept before, so that a run that is killed at any point leaves nothing
-/// behind that the next one would take for somebody else's.
-async fn send(planned: &Planned, fresh: bool, progress: &Progress) -> Result<Receipt> {
-    let Planned { plan, ownership, owned, provider, .. } = planned;
-    if plan.changes.is_empty() {
-        if plan.ownership != *ownership {
-            owned.write(&plan.ownership)?;
-        }
-        return Ok(Receipt::default());
-    }
-    owned.write(&ownership.union(&plan.ownership))?;
-    let basis = fresh.then_some(&planned.basis);
-    match cloudron_dns::apply(&**provider, plan, basis, progress).await {
-        Ok(receipt) => {
-            owned.write(&plan.ownership)?;
-            Ok(receipt)
-        }
-        Err(failure) => {
-            if failure.applied == Applied::Nothing {
-                // What was not written must not be taken for ours when somebody else writes the same.
-                owned.write(ownership)?;
-            }
-            Err(failure.into())
-        }
-    }
 }
 
 /// Waits as the options say, and gives what is known afterwards.

@@ -6,9 +6,10 @@ mod desired;
 mod diagnosis;
 mod export;
 mod plan;
-mod provider;
+pub(crate) mod provider;
 mod render;
 mod saved;
+pub(crate) mod send;
 mod wait;
 mod work;
 

@@ -44,6 +44,14 @@ pub(crate) struct Host {
     /// The DNS host
     #[arg(long, value_enum, value_name = "HOST")]
     provider: Kind,
+    #[command(flatten)]
+    account: Account,
+}
+
+/// Which zone of a DNS host, and as whom it is spoken to.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "DNS host")]
+pub(crate) struct Account {
     /// The zone, when it is not the one that encloses DOMAIN most closely
     #[arg(long, value_name = "NAME", value_parser = name)]
     zone: Option<Name>,
@@ -69,7 +77,21 @@ fn name(text: &str) -> std::result::Result<Name, String> {
     Name::parse(text).map_err(|e| e.message().to_owned())
 }
 
+impl Account {
+    /// Whether any of it is given.
+    pub(crate) fn is_given(&self) -> bool {
+        let Self { zone, zone_id, endpoint, token, server, tsig_key_file } = self;
+        let texts = [zone_id, endpoint, token].into_iter().any(Option::is_some);
+        texts || zone.is_some() || server.is_some() || tsig_key_file.is_some()
+    }
+}
+
 impl Host {
+    /// A host and the account there.
+    pub(crate) fn new(provider: Kind, account: Account) -> Self {
+        Self { provider, account }
+    }
+
     /// Its short name: `route53`.
     pub(crate) fn id(&self) -> String {
         self.provider.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
@@ -77,7 +99,7 @@ impl Host {
 
     /// The token's option, for those who read standard input too.
     pub(crate) fn token(&self) -> Option<&String> {
-        self.token.as_ref()
+        self.account.token.as_ref()
     }
 
     /// The provider. Nothing is sent yet. The name servers are those that `wildcard` asks.
@@ -132,16 +154,17 @@ impl Host {
         #[cfg(not(feature = "route53"))]
         let takes_token = !dynamic && !by_hand;
         for (given, right, option) in [
-            (self.server.is_some(), dynamic, "--server"),
-            (self.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
-            (self.token.is_some(), takes_token, "--token"),
-            (self.endpoint.is_some(), !dynamic && !by_hand, "--endpoint"),
+            (self.account.server.is_some(), dynamic, "--server"),
+            (self.account.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
+            (self.account.token.is_some(), takes_token, "--token"),
+            (self.account.endpoint.is_some(), !dynamic && !by_hand, "--endpoint"),
         ] {
             if given && !right {
                 return Err(Error::new(&codes::USAGE, format!("{option} means nothing to {id}")));
             }
         }
-        let service = self.endpoint.as_deref().and_then(|e| e.split_once('=')).map(|(service, _)| service);
+        let service =
+            self.account.endpoint.as_deref().and_then(|e| e.split_once('=')).map(|(service, _)| service);
         match service {
             Some(other) if !other.contains(':') && other != id => {
                 Err(Error::new(&codes::USAGE, format!("--endpoint is for {other}, and the DNS host is {id}")))
@@ -151,13 +174,13 @@ impl Host {
     }
 
     fn endpoint(&self, service: &str) -> Option<&str> {
-        let endpoint = self.endpoint.as_deref()?;
+        let endpoint = self.account.endpoint.as_deref()?;
         Some(endpoint.strip_prefix(service).and_then(|rest| rest.strip_prefix('=')).unwrap_or(endpoint))
     }
 
     /// The token, from its option or the variable.
     fn secret(&self, variable: &str, out: &Output) -> Result<Secret> {
-        if let Some(reference) = &self.token {
+        if let Some(reference) = &self.account.token {
             return secrets::resolve(reference, "--token", out);
         }
         match std::env::var(variable).ok().filter(|v| !v.trim().is_empty()) {
@@ -176,24 +199,24 @@ impl Host {
         if let Some(endpoint) = self.endpoint("route53") {
             options.endpoint = Some(endpoint.to_owned());
         }
-        options.zone_id.clone_from(&self.zone_id);
-        options.zone_name.clone_from(&self.zone);
+        options.zone_id.clone_from(&self.account.zone_id);
+        options.zone_name.clone_from(&self.account.zone);
         cloudron_dns::route53::Route53Provider::new(options)
     }
 
     fn rfc2136(&self) -> Result<Rfc2136Provider> {
-        let server = self.server.ok_or_else(|| {
+        let server = self.account.server.ok_or_else(|| {
             Error::new(&codes::USAGE, "rfc2136 needs --server with the address of the primary name server")
         })?;
         let mut options = Rfc2136Options::new(server);
-        let key = match &self.tsig_key_file {
+        let key = match &self.account.tsig_key_file {
             Some(path) => Some(Secret::new(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?)),
             None => std::env::var("CLOUDRON_TSIG_KEY").ok().filter(|v| !v.is_empty()).map(Secret::new),
         };
         if let Some(key) = key {
             options = options.with_key(TsigKey::parse(key.expose())?);
         }
-        if let Some(zone) = &self.zone {
+        if let Some(zone) = &self.account.zone {
             options = options.with_zone(zone.clone());
         }
         Ok(Rfc2136Provider::new(options))
@@ -201,16 +224,16 @@ impl Host {
 
     /// The zone of a name: the one that the options name, or the closest that encloses it.
     pub(crate) async fn find_zone(&self, provider: &dyn DnsProvider, domain: &Name) -> Result<Zone> {
-        let near = self.zone.as_ref().unwrap_or(domain);
+        let near = self.account.zone.as_ref().unwrap_or(domain);
         let doing = || format!("looking for the zone of {near} at {}", provider.id());
         let mut zones = provider.list_zones(Some(near)).await.map_err(|e| e.while_doing(doing()))?;
         let known = zones.len();
         zones.retain(|zone| {
-            self.zone.as_ref().is_none_or(|name| zone.apex == *name)
-                && self.zone_id.as_ref().is_none_or(|id| zone.id == *id)
+            self.account.zone.as_ref().is_none_or(|name| zone.apex == *name)
+                && self.account.zone_id.as_ref().is_none_or(|id| zone.id == *id)
         });
         if zones.is_empty() && known > 0 {
-            let id = self.zone_id.as_ref().map(|id| format!(" with the id {id}")).unwrap_or_default();
+            let id = self.account.zone_id.as_ref().map(|id| format!(" with the id {id}")).unwrap_or_default();
             let message = format!("there is no zone {near}{id}");
             return Err(Error::new(&cloudron_dns::codes::ZONE_NOT_FOUND, message).while_doing(doing()));
         }

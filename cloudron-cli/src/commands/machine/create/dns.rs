@@ -1,14 +1,25 @@
-//! The last step of a machine at a DNS host without an interface: say what to set, and look whether it is set.
+//! The last step of a machine: its DNS records. They are written where the host has an interface; where it has none,
+//! it is said what to set, and looked whether it is set.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Domain, Result};
+use cloudron_core::{Domain, Progress, Result};
+use cloudron_dns::propagation::{self, WaitOptions};
+use cloudron_dns::{
+    Addresses, Change, DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordSet, machine_records,
+    plan_for,
+};
 use cloudron_provision::steps::{Check, Context, Step, Undo};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::records::Records;
+use crate::commands::dns::provider::Host;
+use crate::commands::dns::send::send;
+use crate::records::{Records, lookup};
+use crate::state::Owned;
 
 /// Says which records to set and checks them on all authoritative servers. That they are not there yet does not
 /// fail the run: only the person can set them.
@@ -66,5 +77,228 @@ impl Step for CheckRecords {
 
     async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
         Ok(Undo::Undone)
+    }
+}
+
+/// How long the name servers are given to have what was written. The machine is there all the same.
+pub(super) const PROPAGATION: Duration = Duration::from_secs(120);
+
+/// Writes the records at the DNS host, and waits a while until its name servers have them. Records of others are
+/// never changed: they end the run before anything is made.
+pub(super) struct WriteRecords {
+    pub host: Host,
+    pub provider: Box<dyn DnsProvider>,
+    pub domain: Domain,
+    pub address: IpAddr,
+    pub name_servers: Vec<SocketAddr>,
+    /// Where it is kept which records are ours.
+    pub folder: PathBuf,
+    /// How long the name servers are given.
+    pub patience: Duration,
+}
+
+/// What was written, for the journal.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Written {
+    provider: String,
+    zone: String,
+    /// The sets that are there now and were not before.
+    sets: Vec<RecordSet>,
+}
+
+impl WriteRecords {
+    fn wishes(&self) -> Result<Vec<Intent>> {
+        machine_records(&self.domain, &Addresses::from(self.address), &MailSettings::off())
+    }
+
+    /// That the zone is there, and nothing of others in the way.
+    ///
+    /// # Errors
+    /// `dns-conflict`, `dns-zone-not-found`, and what the host says.
+    pub(super) async fn preflight(&self) -> Result<()> {
+        let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
+        let ownership = Owned::at(&self.folder, &self.host.id(), &zone).read()?;
+        let options = PlanOptions::default();
+        let (plan, _) = plan_for(&*self.provider, &zone, &self.wishes()?, &ownership, &options).await?;
+        plan.check().map_err(|e| {
+            e.with_hint(format!(
+                "remove these records, or take them over with `cloudron dns apply {} --provider {} --machine --ip {} \
+                 --adopt all`, and run this again",
+                self.domain,
+                self.host.id(),
+                self.address
+            ))
+        })
+    }
+
+    /// Brings the zone to what is wished; what changed.
+    async fn bring(&self, wishes: &[Intent], progress: &Progress) -> Result<(Name, Vec<Change>)> {
+        let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
+        let owned = Owned::at(&self.folder, &self.host.id(), &zone);
+        let _lock = owned.lock()?;
+        let ownership = owned.read()?;
+        let options = PlanOptions::default();
+        let (plan, basis) = plan_for(&*self.provider, &zone, wishes, &ownership, &options).await?;
+        plan.check()?;
+        send(&*self.provider, &owned, &ownership, &plan, Some(&basis), progress).await?;
+        Ok((zone.apex, plan.changes))
+    }
+
+    /// Waits for the name servers. That they take longer does not fail the run.
+    async fn wait(&self, context: &Context, apex: &Name) -> Result<bool> {
+        let options = WaitOptions::default().within(self.patience).with_progress(context.progress.clone());
+        let wishes = self.wishes()?;
+        let waiting =
+            async { propagation::wait(&lookup(&self.name_servers)?, apex, &wishes, &options).await };
+        let waited = tokio::select! {
+            waited = waiting => waited,
+            () = context.cancel.cancelled() => return context.cancel.check().map(|()| false),
+        };
+        match waited {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                context.progress.warn(format!(
+                    "the DNS records are written, and not on every name server yet: {error}\n\
+                     `cloudron dns check {} --ip {}` looks again",
+                    self.domain, self.address
+                ));
+                Ok(false)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Step for WriteRecords {
+    fn id(&self) -> &'static str {
+        "dns"
+    }
+
+    fn plan(&self) -> String {
+        let (domain, host) = (&self.domain, self.provider.id());
+        format!("Point my.{domain} and *.{domain} at {} at {host}", self.address)
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let (apex, changes) = self.bring(&self.wishes()?, &context.progress).await?;
+        let agrees = self.wait(context, &apex).await?;
+        let written = Written {
+            provider: self.host.id(),
+            zone: apex.to_string(),
+            sets: changes.iter().filter_map(Change::after).cloned().collect(),
+        };
+        Ok(json!({ "agrees": agrees, "written": written }))
+    }
+
+    async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
+        let Some(written) = output.and_then(written) else { return Ok(Undo::Undone) };
+        let wishes: Vec<Intent> = written.sets.into_iter().map(Intent::Exclude).collect();
+        self.bring(&wishes, &context.progress).await?;
+        Ok(Undo::Undone)
+    }
+}
+
+/// The records that a run wrote, taken back without an account at the DNS host: they stay.
+pub(super) struct LeaveRecords {
+    pub domain: Domain,
+}
+
+#[async_trait]
+impl Step for LeaveRecords {
+    fn id(&self) -> &'static str {
+        "dns"
+    }
+
+    fn plan(&self) -> String {
+        "The step dns".to_owned()
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, _: &Context) -> Result<Value> {
+        Ok(Value::Null)
+    }
+
+    async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
+        let Some(written) = output.and_then(written).filter(|written| !written.sets.is_empty()) else {
+            return Ok(Undo::Undone);
+        };
+        Ok(Undo::Kept(format!(
+            "the records of {} in the zone {} at {} stay: remove my and * there",
+            self.domain, written.zone, written.provider
+        )))
+    }
+}
+
+fn written(output: &Value) -> Option<Written> {
+    serde_json::from_value(output.get("written")?.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cloudron_dns::memory::MemoryProvider;
+    use cloudron_dns::{Observed, RecordType, Scope, Ttl, Zone, codes};
+    use cloudron_provision::local::Local;
+
+    use super::*;
+    use crate::commands::dns::provider::{Account, Kind};
+
+    fn set(owner: &str, rtype: RecordType, value: &str) -> RecordSet {
+        RecordSet::parse(Name::parse(owner).unwrap(), Ttl::DEFAULT, rtype, [value]).unwrap()
+    }
+
+    fn step(there: RecordSet, folder: &std::path::Path) -> (WriteRecords, Context) {
+        let zone = Zone::new("1", Name::parse("example.com").unwrap());
+        let step = WriteRecords {
+            host: Host::new(Kind::Rfc2136, Account::default()),
+            provider: Box::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
+            domain: Domain::parse("example.com").unwrap(),
+            address: "192.0.2.1".parse().unwrap(),
+            // Nobody answers there.
+            name_servers: vec!["127.0.0.1:9".parse().unwrap()],
+            folder: folder.join("dns"),
+            patience: Duration::ZERO,
+        };
+        (step, Context::new("example.com", Arc::new(Local::new(folder))))
+    }
+
+    async fn names(step: &WriteRecords) -> Vec<String> {
+        let zone = step.host.find_zone(&*step.provider, &Name::from(&step.domain)).await.unwrap();
+        let all = step.provider.read(&zone, Scope::Zone).await.unwrap();
+        all.sets.keys().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_run_wrote_is_taken_back_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("www.example.com", RecordType::A, "192.0.2.1"), dir.path());
+        step.preflight().await.unwrap();
+        assert_eq!(names(&step).await, ["www.example.com. A"]);
+        let output = step.apply(&context).await.unwrap();
+        assert_eq!(output["agrees"], false);
+        assert_eq!(names(&step).await, ["*.example.com. A", "my.example.com. A", "www.example.com. A"]);
+        let kept = LeaveRecords { domain: step.domain.clone() }.undo(&context, Some(&output)).await.unwrap();
+        assert!(matches!(&kept, Undo::Kept(text) if text.contains("rfc2136")), "{kept:?}");
+        for _ in 0..2 {
+            assert_eq!(step.undo(&context, Some(&output)).await.unwrap(), Undo::Undone);
+            assert_eq!(names(&step).await, ["www.example.com. A"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn records_of_others_end_the_run_before_it_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("my.example.com", RecordType::A, "192.0.2.9"), dir.path());
+        assert!(step.preflight().await.unwrap_err().is(&codes::CONFLICT));
+        assert!(step.apply(&context).await.unwrap_err().is(&codes::CONFLICT));
+        assert_eq!(names(&step).await, ["my.example.com. A"]);
     }
 }

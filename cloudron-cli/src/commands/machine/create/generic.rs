@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use cloudron_box::install::Supervisor;
 use cloudron_box::{Layout, layout};
 use cloudron_core::{Domain, Error, Result, Version, codes as core_codes};
@@ -17,9 +18,10 @@ use cloudron_provision::steps::ready::{MoveSsh, PlaceProgram};
 use cloudron_provision::steps::{Outputs, Step};
 
 use super::common::Common;
-use super::dns::CheckRecords;
+use super::dns::{CheckRecords, PROPAGATION, WriteRecords};
 use super::repository::{self, prepare};
 use super::run::{Job, run_job, this_program};
+use crate::commands::dns::provider::{Account, Host, Kind};
 use crate::output::Output;
 use crate::records::name_server;
 use crate::runtime::block_on;
@@ -37,6 +39,7 @@ pub(super) const SSH_PORT: u16 = 202;
       --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s --backup-key file:key --yes
   cloudron machine create generic --fqdn example.com --ip 203.0.113.9 --ssh-key ~/.ssh/k \\
       --backup latest --store /mnt/disk/example.com --backup-key file:key
+  DIGITALOCEAN_TOKEN=… cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --dns digitalocean
 
 The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. After it, SSH answers on
 port 202 instead of the one it was on; that is done only once a login on 202 has worked.")]
@@ -68,18 +71,33 @@ pub(crate) struct Options {
     /// With --backup, the repository to restore from; it is copied to the machine
     #[arg(long, value_name = "URL", requires = "backup")]
     store: Option<String>,
-    /// wildcard: you set the DNS records at any host, and they are checked; none: they are not looked at
-    #[arg(long, value_enum, default_value = "wildcard", value_name = "HOW", hide_possible_values = true)]
+    /// The DNS host that the records are written to, as for `cloudron dns`; or wildcard: you set them at any host, and
+    /// they are checked; or none: they are not looked at
+    #[arg(long, default_value = "wildcard", value_name = "HOW", value_parser = how)]
     dns: Dns,
     /// Ask this name server rather than find the authoritative ones (repeatable)
     #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
     name_server: Vec<SocketAddr>,
+    #[command(flatten)]
+    account: Account,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// What is done about the DNS records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dns {
-    Wildcard,
     None,
+    At(Kind),
+}
+
+fn how(text: &str) -> std::result::Result<Dns, String> {
+    if text == "none" {
+        return Ok(Dns::None);
+    }
+    let kinds = || Kind::value_variants().iter().filter_map(Kind::to_possible_value);
+    Kind::from_str(text, false).map(Dns::At).map_err(|_| {
+        let names: Vec<String> = kinds().map(|kind| kind.get_name().to_owned()).collect();
+        format!("expected none, {}", names.join(", "))
+    })
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
@@ -95,11 +113,16 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .with_hint("`cloudron machine backup download DOMAIN --repository DIR` makes a copy of them here"));
     }
     let place = store(options, &dirs, &domain);
-    let job = job(options, &dirs, domain, out)?;
+    let records = records(options, &dirs, &domain, out)?;
+    let job = job(options, &dirs, domain, records.clone(), out)?;
     if common.dry_run {
         return job.dry_run(&place, out);
     }
     block_on(|cancel| async move {
+        if let Some(records) = &records {
+            // Records of others in the way, or a wrong token, come before anything is made.
+            records.preflight().await?;
+        }
         if common.backup.is_none() {
             // Whether the machine can be reached at all comes before a key is made and shown. What is restored
             // has its key, which is tried before the machine is touched.
@@ -120,7 +143,38 @@ fn store(options: &Options, dirs: &Dirs, domain: &Domain) -> repository::Place {
     }
 }
 
-fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -> Result<Job<'a>> {
+/// Writing the records, where a host is named that they can be written to.
+fn records(
+    options: &Options,
+    dirs: &Dirs,
+    domain: &Domain,
+    out: &Output,
+) -> Result<Option<Arc<WriteRecords>>> {
+    match options.dns {
+        Dns::At(kind) if kind != Kind::Wildcard => {
+            let host = Host::new(kind, options.account.clone());
+            let provider = host.open(&[], out)?;
+            let (domain, folder) = (domain.clone(), dirs.dns());
+            let (address, name_servers) = (options.ip, options.name_server.clone());
+            let patience = PROPAGATION;
+            let step = WriteRecords { host, provider, domain, address, name_servers, folder, patience };
+            Ok(Some(Arc::new(step)))
+        }
+        _ if options.account.is_given() => Err(Error::new(
+            &core_codes::USAGE,
+            "an account at a DNS host means nothing without --dns and the name of the host",
+        )),
+        _ => Ok(None),
+    }
+}
+
+fn job<'a>(
+    options: &'a Options,
+    dirs: &'a Dirs,
+    domain: Domain,
+    records: Option<Arc<WriteRecords>>,
+    out: &Output,
+) -> Result<Job<'a>> {
     let common = &options.common;
     let layout = Layout::system();
     let program = options.server_binary.clone().map_or_else(this_program, Ok)?;
@@ -135,7 +189,9 @@ fn job<'a>(options: &'a Options, dirs: &'a Dirs, domain: Domain, out: &Output) -
         .within(Duration::from_secs(options.connect_timeout))
         .may_move_to(SSH_PORT);
     let mut last: Vec<Arc<dyn Step>> = Vec::new();
-    if options.dns == Dns::Wildcard {
+    if let Some(records) = records {
+        last.push(records);
+    } else if options.dns == Dns::At(Kind::Wildcard) {
         let name_servers = options.name_server.clone();
         last.push(Arc::new(CheckRecords { domain: domain.clone(), address: options.ip, name_servers }));
     }

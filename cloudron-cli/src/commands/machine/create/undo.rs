@@ -14,6 +14,7 @@ use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo}
 use cloudron_provision::{CloudProvider, Runner};
 use serde_json::Value;
 
+use super::dns::LeaveRecords;
 use super::generic::{SSH_PORT, program_paths};
 use super::local::program_copy;
 use super::repository;
@@ -91,6 +92,7 @@ fn step(
                 .uninstall(place.argv(&["uninstall", "--keep-backups"])),
         ),
         "start" => Arc::new(StartServer::new(place.argv(&["start"]), place.argv(&["stop"]))),
+        "dns" => Arc::new(LeaveRecords { domain: domain.clone() }),
         "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
         _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {
             Some(step) => step,
@@ -101,7 +103,7 @@ fn step(
 
 /// The names of the steps that leave nothing behind which the others do not remove.
 fn known(id: &str) -> Result<&'static str> {
-    let names = ["store", "restore", "health", "setup", "dns", "record"];
+    let names = ["store", "restore", "health", "setup", "record"];
     names.into_iter().find(|name| *name == id).ok_or_else(|| {
         let text =
             format!("the run has a step {id:?} that this version {} does not know", Version::current());
