@@ -77,6 +77,41 @@ fn a_zone_at_bind_is_written_waited_for_exported_and_pruned() {
 }
 
 #[test]
+fn all_records_of_a_machine_with_mail_are_written_when_asked_for() {
+    let Some(lab) = Lab::start() else { return };
+    let machine =
+        ["apply", "example.com", "--yes", "--machine", "--ip", "192.0.2.1", "--ipv6", "2001:db8::1"];
+    let mail = "--mail --dkim c202611=NEW --dkim cloudron=OLD --dkim-retired c202501 --dmarc quarantine \
+        --dmarc-reports postmaster@example.com --helo-spf --mta-sts testing --tls-reports tls@example.com \
+        --caa letsencrypt.org";
+    let all: Vec<&str> = machine.into_iter().chain(mail.split_whitespace()).collect();
+    let run = lab.run(&all, true);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("mode: testing") && run.stderr.contains("mx: my.example.com"),
+        "{}",
+        run.stderr
+    );
+    let zone = lab.ok(&["export", "example.com"]);
+    for line in [
+        "@\t300\tIN\tCAA\t0 issue \"letsencrypt.org\"",
+        "@\t300\tIN\tMX\t10 my.example.com.",
+        "my\t300\tIN\tAAAA\t2001:db8::1",
+        "my\t300\tIN\tTXT\t\"v=spf1 a",
+        "c202611._domainkey\t300\tIN\tTXT\t\"v=DKIM1; k=rsa; p=NEW\"",
+        "cloudron._domainkey\t300\tIN\tTXT\t\"v=DKIM1; k=rsa; p=OLD\"",
+        "c202501._domainkey\t300\tIN\tTXT\t\"v=DKIM1; k=rsa; p=\"",
+        "_dmarc\t300\tIN\tTXT\t\"v=DMARC1; p=quarantine; rua=mailto:postmaster@example.com\"",
+        "_mta-sts\t300\tIN\tTXT\t\"v=STSv1; id=",
+        "_smtp._tls\t300\tIN\tTXT\t\"v=TLSRPTv1; rua=mailto:tls@example.com\"",
+    ] {
+        assert!(zone.contains(line), "{line} is not in\n{zone}");
+    }
+    let again = lab.ok(&all);
+    assert!(again.ends_with("are right already\n") && again.lines().count() == 1, "{again}");
+}
+
+#[test]
 fn without_the_key_nothing_is_written() {
     let Some(lab) = Lab::start() else { return };
     std::fs::write(lab.home.path("zone"), "a 300 A 192.0.2.1\n").unwrap();

@@ -21,6 +21,8 @@ use crate::runtime::block_on;
 #[command(after_help = "Examples:
   cloudron dns apply example.com --provider digitalocean --records example.com.zone
   cloudron dns apply example.com --provider route53 --machine --ip 203.0.113.7 --wait insync --yes
+  cloudron dns apply example.com --provider hetzner --machine --ip 203.0.113.7 --mail \\
+      --dkim c202611=MIIBIjANBg… --dmarc-reports postmaster@example.com --caa letsencrypt.org
   cloudron dns apply example.com --provider cloudflare --records new.zone --prune --adopt www/A
   cloudron dns apply example.com --provider hetzner --plan change.plan
 
@@ -31,7 +33,7 @@ pub(crate) struct Options {
     work: Work,
     /// Write exactly the plan in this file, made by `plan --out`, or nothing
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["records", "machine", "ip", "ipv6", "mail", "prune", "adopt", "allow_deletions"])]
+    #[arg(conflicts_with_all = ["records", "machine", "ip", "ipv6", "mail", "caa", "prune", "adopt", "allow_deletions"])]
     plan: Option<PathBuf>,
     /// How the plan is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "diff")]

@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let expected = match options.desired.is_machine() {
         true => {
             let (domain, addresses, mail) = options.desired.machine(&options.domain)?;
-            options.diagnosis.expected(&domain, &addresses, mail, limit)?
+            options.diagnosis.expected(&domain, &addresses, &mail, limit)?
         }
         false => None,
     };

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_dns::machine::Machine;
 use cloudron_dns::zone_file::{self, MAX_BYTES, ReadOptions};
-use cloudron_dns::{Addresses, Intent, MailSettings, Name, RecordType, machine_records};
+use cloudron_dns::{Addresses, Intent, MailSettings, Name, RecordType};
 
+use super::mail::Mail;
 use crate::output::Output;
 use crate::records::both_families;
 
@@ -17,7 +19,7 @@ use crate::records::both_families;
 #[command(next_help_heading = "Records")]
 pub(crate) struct Desired {
     /// The records: a zone file or JSON, - for standard input. Relative names are below DOMAIN
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "ip", "ipv6", "mail"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["machine", "ip", "ipv6", "mail", "caa"])]
     records: Option<PathBuf>,
     /// The records that a machine needs
     #[arg(long)]
@@ -28,12 +30,11 @@ pub(crate) struct Desired {
     /// An IPv6 address of the machine (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     ipv6: Vec<Ipv6Addr>,
-    /// The machine receives and sends mail of the domain
-    #[arg(long)]
-    mail: bool,
     /// Accept a name below a registered domain for a machine
     #[arg(long)]
     allow_subdomain: bool,
+    #[command(flatten)]
+    mail: Mail,
 }
 
 impl Desired {
@@ -61,19 +62,27 @@ impl Desired {
                 .with_hint("give --records FILE, or --machine --ip ADDRESS"));
         }
         let (domain, addresses, mail) = self.machine(domain)?;
-        let intents = machine_records(&domain, &addresses, &mail)?;
-        Ok((Name::from(&domain), intents))
+        if let Some(policy) = &mail.mta_sts {
+            let text = policy.policy().replace('\r', "");
+            let address = format!("https://mta-sts.{domain}/.well-known/mta-sts.txt");
+            out.say(&format!("Serve this at {address} before the record is set:\n{}", text.trim_end()));
+        }
+        let mut machine = Machine::new(&domain, addresses).with_mail(mail);
+        if let Some(issuer) = self.mail.issuer() {
+            machine = machine.with_caa(issuer);
+        }
+        Ok((Name::from(&domain), machine.intents()?))
     }
 
     /// The machine that the options describe; without an address when they describe none.
     ///
     /// # Errors
-    /// `domain` for what is no domain of a machine.
+    /// `domain` for what is no domain of a machine, `usage` for a key that is none.
     pub(crate) fn machine(&self, domain: &str) -> Result<(Domain, Addresses, MailSettings)> {
         let domain = if self.allow_subdomain { Domain::parse_any(domain)? } else { Domain::parse(domain)? };
         let all: Vec<IpAddr> =
             self.ip.iter().copied().chain(self.ipv6.iter().copied().map(IpAddr::V6)).collect();
-        let mail = if self.mail { MailSettings::on() } else { MailSettings::off() };
+        let mail = self.mail.settings(&Name::from(&domain).below("my")?)?;
         Ok((domain, both_families(&all), mail))
     }
 

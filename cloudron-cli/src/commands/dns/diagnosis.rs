@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_core::{Domain, Result};
 use cloudron_dns::check::{Expected, Finding, Status, diagnose};
 use cloudron_dns::propagation::{Lookup, Resolver};
 use cloudron_dns::{Addresses, MailSettings, Name};
@@ -12,9 +12,6 @@ use cloudron_dns::{Addresses, MailSettings, Name};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Diagnosis")]
 pub(crate) struct Diagnosis {
-    /// The key that the machine signs mail with: its selector and its public half in base 64
-    #[arg(long, value_name = "SELECTOR=KEY", requires = "mail")]
-    dkim: Option<String>,
     /// A blocklist to ask for the machine's addresses, such as zen.spamhaus.org (repeatable)
     #[arg(long, value_name = "ZONE", requires = "ip")]
     blocklist: Vec<String>,
@@ -27,28 +24,19 @@ impl Diagnosis {
     /// What is expected of a machine; `None` when neither mail nor a blocklist is asked for.
     ///
     /// # Errors
-    /// `usage` for a key that is no `SELECTOR=KEY`; `dns-name`.
+    /// `dns-name` for a list that is no name.
     pub(super) fn expected(
         &self,
         domain: &Domain,
         addresses: &Addresses,
-        mail: MailSettings,
+        mail: &MailSettings,
         limit: Duration,
     ) -> Result<Option<Expected>> {
         if !mail.enabled && self.blocklist.is_empty() {
             return Ok(None);
         }
-        let mail = match &self.dkim {
-            None => mail,
-            Some(dkim) => {
-                let (selector, key) = dkim.split_once('=').ok_or_else(|| {
-                    Error::new(&codes::USAGE, "--dkim takes a selector and a key, as SELECTOR=KEY")
-                })?;
-                mail.with_dkim(selector, key)
-            }
-        };
         let lists: Vec<Name> = self.blocklist.iter().map(|list| Name::parse(list)).collect::<Result<_>>()?;
-        let expected = Expected::new(domain, addresses, &mail)?;
+        let expected = Expected::new(domain, addresses, mail)?;
         Ok(Some(expected.with_blocklists(lists).with_ca(&self.ca).within(limit)))
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod desired;
 mod diagnosis;
 mod export;
+mod mail;
 mod plan;
 pub(crate) mod provider;
 mod render;
