@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows a provider or a file layout, and nothing here prints.
 
+pub mod aws;
 pub mod backup_id;
 pub mod cancel;
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod secret;
 pub mod secret_ref;
 pub mod version;
 
+pub use aws::AwsEnvironment;
 pub use backup_id::BackupId;
 pub use cancel::Cancel;
 pub use clock::{Clock, SystemClock};

@@ -53,7 +53,7 @@ type RawSets = BTreeMap<RecordKey, Raw>;
 /// use cloudron_dns::route53::{Route53Options, Route53Provider};
 /// use cloudron_dns::{Name, find_zone};
 ///
-/// let provider = Route53Provider::new(Route53Options::from_env())?;
+/// let provider = Route53Provider::new(Route53Options::from_env()?)?;
 /// let zone = find_zone(&provider, &Name::parse("my.example.com")?).await?;
 /// # Ok::<(), cloudron_dns::Error>(())
 /// # })?;

@@ -1,7 +1,7 @@
 //! Where and as whom Route 53 is spoken to.
 
 use cloudron_core::retry::RetryPolicy;
-use cloudron_core::{Error, Result, Secret};
+use cloudron_core::{AwsEnvironment, Error, Result, Secret};
 
 use crate::{Name, codes};
 
@@ -28,22 +28,21 @@ pub struct Route53Options {
 }
 
 impl Route53Options {
-    /// What the variables that Amazon's own tools read say: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_ROUTE_53` or
-    /// `AWS_ENDPOINT_URL`. What is not set stays empty.
-    pub fn from_env() -> Self {
-        Self::from_variables(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
-    }
-
-    fn from_variables(var: impl Fn(&str) -> Option<String>) -> Self {
-        Self {
-            endpoint: var("AWS_ENDPOINT_URL_ROUTE_53").or_else(|| var("AWS_ENDPOINT_URL")),
-            region: var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")),
-            access_key_id: var("AWS_ACCESS_KEY_ID"),
-            secret_access_key: var("AWS_SECRET_ACCESS_KEY").map(Secret::new),
-            session_token: var("AWS_SESSION_TOKEN").map(Secret::new),
+    /// What Amazon's own tools read: see [`AwsEnvironment::of`], with `AWS_ENDPOINT_URL_ROUTE_53`. What is nowhere stays
+    /// empty.
+    ///
+    /// # Errors
+    /// `aws-profile` when `AWS_PROFILE` names no profile; when the file cannot be read.
+    pub fn from_env() -> Result<Self> {
+        let found = AwsEnvironment::of("ROUTE_53")?;
+        Ok(Self {
+            endpoint: found.endpoint,
+            region: found.region,
+            access_key_id: found.access_key_id,
+            secret_access_key: found.secret_access_key,
+            session_token: found.session_token,
             ..Self::default()
-        }
+        })
     }
 
     /// The key's id and its secret.
@@ -62,20 +61,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_variables_are_read_and_no_secret_is_shown() {
-        let options = Route53Options::from_variables(|name| match name {
-            "AWS_ACCESS_KEY_ID" => Some("id".into()),
-            "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => Some("canary".into()),
-            "AWS_DEFAULT_REGION" => Some("eu-north-1".into()),
-            "AWS_ENDPOINT_URL" => Some("http://all".into()),
-            "AWS_ENDPOINT_URL_ROUTE_53" => Some("http://r53".into()),
-            _ => None,
-        });
-        assert_eq!(options.endpoint.as_deref(), Some("http://r53"));
-        assert_eq!(options.region.as_deref(), Some("eu-north-1"));
+    fn no_secret_is_shown_and_without_a_key_it_says_what_to_set() {
+        let secret = Some(Secret::new("canary"));
+        let options = Route53Options {
+            access_key_id: Some("id".into()),
+            secret_access_key: secret.clone(),
+            session_token: secret,
+            ..Route53Options::default()
+        };
         assert_eq!(options.key().unwrap().0, "id");
         assert!(!format!("{options:?}").contains("canary"), "{options:?}");
-        let none = Route53Options::from_variables(|_| None);
+        let none = Route53Options::default();
         assert!(none.key().unwrap_err().is(&codes::CREDENTIALS));
     }
 }

@@ -195,7 +195,7 @@ impl Host {
 
     #[cfg(feature = "route53")]
     fn route53(&self) -> Result<cloudron_dns::route53::Route53Provider> {
-        let mut options = cloudron_dns::route53::Route53Options::from_env();
+        let mut options = cloudron_dns::route53::Route53Options::from_env()?;
         if let Some(endpoint) = self.endpoint("route53") {
             options.endpoint = Some(endpoint.to_owned());
         }
