@@ -1,6 +1,7 @@
 //! From chunks to stored packs: threads for compression, sealing and upload. What waits between them is bounded
 //! by its bytes, and buffers are used again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -23,16 +24,19 @@ const PACKS_PER_INDEX: usize = 16;
 /// So many packs are on their way at a time: a store that is far away answers late.
 const UPLOADS: usize = 3;
 /// So many bytes of chunks wait to be compressed or sealed.
-const WAITING: usize = 8 << 20;
+const WAITING: usize = 6 << 20;
 /// So many chunks wait, however short they are.
 const QUEUE: usize = 256;
 
+/// Chunks are numbered, so that they get into the packs in the order in which they came: those of a file lie together.
 struct Chunk {
+    number: u64,
     id: ChunkId,
     content: Vec<u8>,
 }
 
 struct Framed {
+    number: u64,
     id: ChunkId,
     frame: Vec<u8>,
     raw: u32,
@@ -49,6 +53,7 @@ struct State {
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
     added: AtomicU64,
+    taken: AtomicU64,
     waiting: Budget,
     chunks: Pool,
     packs: Pool,
@@ -70,6 +75,7 @@ impl State {
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             added: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
             waiting: Budget::new(WAITING),
             chunks: Pool::new(6, 6 << 20),
             packs: Pool::new(UPLOADS + 1, pack::CAPACITY),
@@ -99,8 +105,11 @@ impl Uploads<'_> {
     /// # Errors
     /// What a thread behind it met. Nothing can be stored any more then.
     pub(crate) fn store(&self, id: ChunkId, content: Vec<u8>) -> Result<()> {
-        if self.state.waiting.take(content.len()) && self.queue.send(Chunk { id, content }).is_ok() {
-            return Ok(());
+        if self.state.waiting.take(content.len()) {
+            let number = self.state.taken.fetch_add(1, Ordering::Relaxed);
+            if self.queue.send(Chunk { number, id, content }).is_ok() {
+                return Ok(());
+            }
         }
         let stopped = || Error::new(&cloudron_core::codes::FAILED, "the upload stopped");
         Err(self.state.failure().unwrap_or_else(stopped))
@@ -162,12 +171,12 @@ fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
 
 fn compress(chunks: &Mutex<Receiver<Chunk>>, frames: &SyncSender<Framed>, state: &State) -> Result<()> {
     let mut framer = Framer::new()?;
-    while let Some(Chunk { id, content }) = next(chunks) {
+    while let Some(Chunk { number, id, content }) = next(chunks) {
         let mut frame = state.chunks.take(Framer::longest(content.len()));
         framer.frame_to(&content, &mut frame)?;
         let raw = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
         state.chunks.give(content);
-        if frames.send(Framed { id, frame, raw }).is_err() {
+        if frames.send(Framed { number, id, frame, raw }).is_err() {
             // The next stage failed, and has said why.
             state.waiting.close();
             break;
@@ -183,7 +192,7 @@ fn pack(
     state: &State,
 ) -> Result<()> {
     let mut open: Option<PackWriter> = None;
-    for Framed { id, frame, raw } in frames {
+    for Framed { id, frame, raw, .. } in in_order(frames) {
         let mut pack = match open.take() {
             Some(pack) => pack,
             None => PackWriter::in_buffer(key, state.packs.take(pack::CAPACITY))?,
@@ -201,6 +210,19 @@ fn pack(
         let _ = packs.send(pack);
     }
     Ok(())
+}
+
+/// The frames by their numbers. Those that come too early wait; they count as waiting until they are packed.
+fn in_order(frames: &Receiver<Framed>) -> impl Iterator<Item = Framed> {
+    let (mut early, mut next) = (BTreeMap::new(), 0);
+    std::iter::from_fn(move || {
+        while !early.contains_key(&next) {
+            let frame = frames.recv().ok()?;
+            early.insert(frame.number, frame);
+        }
+        next += 1;
+        early.remove(&(next - 1))
+    })
 }
 
 fn upload(packs: &Mutex<Receiver<PackWriter>>, target: &Target<'_>, state: &State) -> Result<()> {
