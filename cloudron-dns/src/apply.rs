@@ -148,7 +148,7 @@ pub async fn ensure(
     loop {
         tries += 1;
         let read = plan_for(provider, zone, desired, ownership, options).await;
-        let (plan, basis) = read.map_err(|error| after(error, &earlier.applied))?;
+        let (plan, basis) = read.map_err(|error| ApplyFailure::from(error).after(earlier.applied.clone()))?;
         match apply(provider, &plan, Some(&basis), progress).await {
             Ok(done) => {
                 earlier.extend(done);
@@ -160,7 +160,7 @@ pub async fn ensure(
                     *ownership = ownership.union(&plan.ownership);
                 }
                 if !failure.error.is(&codes::STALE) || tries == TRIES || !plan.conflicts.is_empty() {
-                    return Err(with_keys(failure, earlier.applied));
+                    return Err(failure.after(earlier.applied));
                 }
                 if let Applied::Some(keys) = failure.applied {
                     earlier.applied.extend(keys);
@@ -168,11 +168,6 @@ pub async fn ensure(
             }
         }
     }
-}
-
-/// A failure to go on after these sets were written.
-fn after(error: Error, earlier: &[RecordKey]) -> ApplyFailure {
-    with_keys(error.into(), earlier.to_vec())
 }
 
 async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot> {
@@ -214,20 +209,7 @@ fn with_earlier(
 ) -> ApplyFailure {
     let ApplyFailure { error, applied } = failure;
     let error = error.while_doing(format!("writing the zone {} at {}", plan.zone.apex, provider.id()));
-    with_keys(ApplyFailure { error, applied }, earlier)
-}
-
-fn with_keys(failure: ApplyFailure, mut earlier: Vec<RecordKey>) -> ApplyFailure {
-    let applied = match failure.applied {
-        Applied::Unknown => Applied::Unknown,
-        Applied::Some(keys) => {
-            earlier.extend(keys);
-            Applied::Some(earlier)
-        }
-        Applied::Nothing if earlier.is_empty() => Applied::Nothing,
-        Applied::Nothing => Applied::Some(earlier),
-    };
-    ApplyFailure { error: failure.error, applied }
+    ApplyFailure { error, applied }.after(earlier)
 }
 
 /// The error alone; where part of the batch was applied nonetheless, it says so.

@@ -203,6 +203,22 @@ pub enum Applied {
     Unknown,
 }
 
+impl ApplyFailure {
+    /// The same failure where these sets were written before.
+    pub(crate) fn after(self, mut earlier: Vec<RecordKey>) -> Self {
+        let applied = match self.applied {
+            Applied::Unknown => Applied::Unknown,
+            Applied::Some(keys) => {
+                earlier.extend(keys);
+                Applied::Some(earlier)
+            }
+            Applied::Nothing if earlier.is_empty() => Applied::Nothing,
+            Applied::Nothing => Applied::Some(earlier),
+        };
+        Self { error: self.error, applied }
+    }
+}
+
 /// Nothing was applied.
 impl From<Error> for ApplyFailure {
     fn from(error: Error) -> Self {

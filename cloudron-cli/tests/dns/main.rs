@@ -1,6 +1,9 @@
 //! `cloudron dns` as a user types it, against servers of the tests' own.
 #![allow(unreachable_pub, reason = "the parts of one test program")]
 
+#[path = "../../../cloudron-dns/tests/support/clock.rs"]
+#[allow(missing_docs, reason = "of the DNS library's own tests")]
+mod clock;
 #[path = "../../../cloudron-dns/tests/cloudflare/model.rs"]
 #[allow(dead_code, missing_docs, reason = "the model of the DNS library's own tests")]
 mod cloudflare;
@@ -17,6 +20,9 @@ mod name_server;
 #[path = "../../../cloudron-dns/tests/support/rest.rs"]
 #[allow(dead_code, missing_docs, reason = "the models of the DNS library's own tests")]
 mod rest;
+#[path = "../../../cloudron-dns/tests/support/task.rs"]
+#[allow(dead_code, missing_docs, reason = "of the DNS library's own tests")]
+mod task;
 
 mod bad_input;
 mod digitalocean;

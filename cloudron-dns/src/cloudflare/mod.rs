@@ -27,11 +27,11 @@ use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Steps, steps};
 use self::types::{BatchBody, ListedZone};
-use crate::rest::{Failure, Rest};
+use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed,
-    Receipt, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
 };
 
 /// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.
@@ -184,8 +184,7 @@ impl DnsProvider for Cloudflare {
     /// Nothing is sent unless every change fits what was read and can be held. Changes of more than
     /// [`Cloudflare::with_batch_size`] records are several batches; a later one that fails leaves the earlier ones.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
-        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
-        let state = match given.filter(|state| state.zone == batch.zone.id) {
+        let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
             None => self.state(batch.zone).await.map_err(|failure| failure.error)?,
         };
@@ -202,12 +201,7 @@ impl DnsProvider for Cloudflare {
             if body != BatchBody::default()
                 && let Err(failure) = self.write(batch.zone, &body, changes).await
             {
-                let applied = match (failure.unknown, applied.is_empty()) {
-                    (true, _) => Applied::Unknown,
-                    (false, true) => Applied::Nothing,
-                    (false, false) => Applied::Some(applied),
-                };
-                return Err(ApplyFailure { error: failure.error, applied });
+                return Err(ApplyFailure::from(failure).after(applied));
             }
             applied.extend(changes.iter().map(|change| change.key().clone()));
         }

@@ -2,7 +2,8 @@
 
 use super::convert::{Known, Records, fields, kept_ttl};
 use super::types::{BatchBody, Fields, Id};
-use crate::{Change, Error, Name, Observed, RecordKey, RecordSet, Result, codes};
+use crate::rest::{Paired, pair};
+use crate::{Change, Error, Name, Observed, RecordData, RecordKey, RecordSet, Result, codes};
 
 /// What a change does to records.
 #[derive(Debug, Default, PartialEq)]
@@ -49,31 +50,18 @@ fn delete(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<Steps> {
 }
 
 fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Steps> {
+    let send = |value: &RecordData| fields(apex, new.key(), value, new.ttl());
     let ttl = new.ttl().seconds();
-    let mut free: Vec<&Known> = known.iter().collect();
-    let (mut missing, mut steps) = (Vec::new(), Steps::default());
-    let patch = |known: &Known, fields: Fields| Fields {
+    let Paired { kept, changed, added, surplus } = pair(known, new, |k| &k.value, send)?;
+    let patch = |(known, fields): (&Known, Fields)| Fields {
         id: Some(known.id.clone()),
         ttl: kept_ttl(known, ttl),
         ..fields
     };
-    for value in new.values() {
-        // Also for a value that stays: its set must be one that can be written.
-        let wanted = fields(apex, new.key(), value, new.ttl())?;
-        match free.iter().position(|k| k.value == *value) {
-            Some(at) => {
-                let kept = free.remove(at);
-                if kept.ttl != ttl {
-                    steps.patches.push(patch(kept, wanted));
-                }
-            }
-            None => missing.push(wanted),
-        }
-    }
-    let surplus = free.split_off(free.len().min(missing.len()));
-    let added = missing.split_off(free.len());
-    steps.patches.extend(free.iter().zip(missing).map(|(old, new)| patch(old, new)));
-    steps.posts = added;
-    steps.deletes = surplus.iter().map(|old| Id { id: old.id.clone() }).collect();
-    Ok(steps)
+    let slow = kept.into_iter().filter(|(old, _)| old.ttl != ttl);
+    Ok(Steps {
+        deletes: surplus.iter().map(|old| Id { id: old.id.clone() }).collect(),
+        patches: slow.chain(changed).map(patch).collect(),
+        posts: added,
+    })
 }

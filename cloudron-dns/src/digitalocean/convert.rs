@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::types::{Fields, Listed};
+use crate::rest::grouped;
 use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
 /// The types that can be written.
@@ -25,25 +26,8 @@ pub(super) type Records = BTreeMap<RecordKey, Vec<Known>>;
 
 /// The sets that records make, and the records of each. A set that cannot be expressed is opaque.
 pub(super) fn sets(apex: &Name, listed: &[Listed]) -> Result<(Vec<Observed>, Records)> {
-    let mut groups: BTreeMap<RecordKey, Vec<&Listed>> = BTreeMap::new();
-    for record in listed {
-        groups.entry(key(apex, record)?).or_default().push(record);
-    }
-    let (mut observed, mut records) = (Vec::new(), Records::new());
-    for (key, group) in groups {
-        match plain(apex, &key, &group) {
-            Some((set, known)) => {
-                observed.push(Observed::Plain(set));
-                records.insert(key, known);
-            }
-            None => {
-                let shown = |r: &&Listed| format!("{} {}", r.rtype, r.data.as_deref().unwrap_or_default());
-                let what = group.iter().map(shown).collect::<Vec<_>>().join(" and ");
-                observed.push(Observed::Opaque { key, what });
-            }
-        }
-    }
-    Ok((observed, records))
+    let shown = |r: &Listed| format!("{} {}", r.rtype, r.data.as_deref().unwrap_or_default());
+    grouped(listed, |record| key(apex, record), |key, group| plain(apex, key, group), shown)
 }
 
 fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {

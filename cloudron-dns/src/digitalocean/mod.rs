@@ -21,11 +21,11 @@ use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Step, steps};
 use self::types::Listed;
-use crate::rest::{Failure, Rest};
+use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    Applied, ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Error, Name, Observed, Receipt,
-    Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Error, Name, Observed, Receipt, Result, Scope,
+    Snapshot, SyncStatus, Ttl, Zone, codes,
 };
 
 /// How long what was read while looking for a zone is good for reading it.
@@ -174,8 +174,7 @@ impl DnsProvider for DigitalOcean {
 
     /// Nothing is sent unless every change fits what was read and can be held.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
-        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
-        let state = match given.filter(|state| state.zone == batch.zone.id) {
+        let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
             None => self.state(batch.zone).await?,
         };
@@ -185,15 +184,11 @@ impl DnsProvider for DigitalOcean {
         let (mut ids, mut applied) = (state.ids.clone(), Vec::new());
         for (change, steps) in batch.changes.iter().zip(&planned) {
             for (number, step) in steps.iter().enumerate() {
-                if let Err(failure) = self.make(batch.zone, step, &mut ids).await {
-                    let error = failure.error.while_doing(change.key().to_string());
-                    let applied = match (failure.unknown || number > 0, applied.is_empty()) {
-                        // A set may be half written.
-                        (true, _) => Applied::Unknown,
-                        (false, true) => Applied::Nothing,
-                        (false, false) => Applied::Some(applied),
-                    };
-                    return Err(ApplyFailure { error, applied });
+                if let Err(mut failure) = self.make(batch.zone, step, &mut ids).await {
+                    failure.error = failure.error.while_doing(change.key().to_string());
+                    // A set may be half written.
+                    failure.unknown |= number > 0;
+                    return Err(ApplyFailure::from(failure).after(applied));
                 }
             }
             applied.push(change.key().clone());

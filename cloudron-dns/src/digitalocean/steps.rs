@@ -2,6 +2,7 @@
 
 use super::convert::{Known, Records, fields};
 use super::types::Fields;
+use crate::rest::{Paired, pair};
 use crate::{Change, Error, Name, Observed, RecordData, RecordKey, RecordSet, Result, codes};
 
 /// One request.
@@ -44,27 +45,12 @@ fn forbid_protected(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<()>
 fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Vec<Step>> {
     let send = |value: &RecordData| fields(apex, new.key(), value, new.ttl());
     let ttl = new.ttl().seconds();
-    let mut free: Vec<&Known> = known.iter().collect();
-    let (mut missing, mut slow) = (Vec::new(), Vec::new());
-    for value in new.values() {
-        // Also for a value that stays: its set must be one that can be written.
-        let wanted = send(value)?;
-        match free.iter().position(|k| k.value == *value) {
-            Some(at) => {
-                let kept = free.remove(at);
-                if kept.ttl != ttl {
-                    slow.push(Step::Update(kept.id, wanted));
-                }
-            }
-            None => missing.push(wanted),
-        }
-    }
-    let in_place = free.len().min(missing.len());
-    let surplus = free.split_off(in_place);
-    let added = missing.split_off(in_place);
-    let updates = free.iter().zip(missing).map(|(old, new)| Step::Update(old.id, new));
+    let Paired { kept, changed, added, surplus } = pair(known, new, |k| &k.value, send)?;
+    let update = |(old, new): (&Known, Fields)| Step::Update(old.id, new);
+    let slow = kept.into_iter().filter(|(old, _)| old.ttl != ttl).map(update);
     let deletions = surplus.iter().map(|old| Step::Delete(old.id));
-    Ok(updates.chain(added.into_iter().map(Step::Create)).chain(slow).chain(deletions).collect())
+    let (changed, added) = (changed.into_iter().map(update), added.into_iter().map(Step::Create));
+    Ok(changed.chain(added).chain(slow).chain(deletions).collect())
 }
 
 #[cfg(test)]

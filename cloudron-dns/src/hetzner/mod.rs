@@ -27,7 +27,7 @@ use self::client::{Client, VENDOR};
 use self::convert::Extras;
 use self::steps::{Step, steps};
 use self::types::{Listed, ListedZone};
-use crate::rest::{Failure, Rest};
+use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Observed, Receipt,
@@ -175,8 +175,7 @@ impl DnsProvider for Hetzner {
 
     /// Nothing is sent unless every change fits what was read and can be held.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
-        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
-        let state = match given.filter(|state| state.zone == batch.zone.id) {
+        let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
             None => self.state(batch.zone).await?,
         };
@@ -192,13 +191,8 @@ impl DnsProvider for Hetzner {
             };
             if let Err(mut failure) = made.await {
                 failure.error = failure.error.while_doing(change.key().to_string());
-                let settled = progress.settle(&self.client).await.is_ok();
-                let applied = match (failure.unknown || !settled, progress.done.is_empty()) {
-                    (true, _) => Applied::Unknown,
-                    (false, true) => Applied::Nothing,
-                    (false, false) => Applied::Some(progress.done),
-                };
-                return Err(ApplyFailure { error: failure.error, applied });
+                failure.unknown |= progress.settle(&self.client).await.is_err();
+                return Err(ApplyFailure::from(failure).after(progress.done));
             }
         }
         match progress.settle(&self.client).await {

@@ -16,11 +16,11 @@ use cloudron_core::Secret;
 use cloudron_core::http::HttpTransport;
 
 use self::client::{Client, VENDOR};
-use crate::rest::Rest;
+use crate::rest::{self, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed,
-    Receipt, RecordData, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    RecordData, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
 };
 
 /// How long what was read while looking for a zone is good for reading it.
@@ -162,8 +162,7 @@ impl DnsProvider for PowerDns {
 
     /// Nothing is sent unless every change fits what was read.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
-        let given = batch.handle.and_then(|handle| handle.clone().downcast::<State>().ok());
-        let state = match given.filter(|state| state.zone == batch.zone.id) {
+        let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
             None => self.state(batch.zone).await?,
         };
@@ -177,10 +176,7 @@ impl DnsProvider for PowerDns {
             fits(&batch.zone.apex, &state, change)?;
         }
         let patch = types::Patch { rrsets: convert::changes(batch.changes) };
-        self.client.patch(&batch.zone.id, &patch).await.map_err(|failure| {
-            let applied = if failure.unknown { Applied::Unknown } else { Applied::Nothing };
-            ApplyFailure { error: failure.error, applied }
-        })?;
+        self.client.patch(&batch.zone.id, &patch).await?;
         Ok(Receipt::new(batch.changes.iter().map(|change| change.key().clone())))
     }
 

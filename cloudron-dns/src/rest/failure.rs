@@ -7,7 +7,7 @@ use cloudron_core::http::Response;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::Rest;
-use crate::{Error, codes};
+use crate::{Applied, ApplyFailure, Error, codes};
 
 /// A request that did not succeed.
 pub(crate) struct Failure {
@@ -30,6 +30,14 @@ pub(crate) struct Said {
     pub(crate) hint: Option<&'static str>,
     /// By which the vendor's support finds the request.
     pub(crate) request_id: Option<String>,
+}
+
+/// As far as one request goes.
+impl From<Failure> for ApplyFailure {
+    fn from(failure: Failure) -> Self {
+        let applied = if failure.unknown { Applied::Unknown } else { Applied::Nothing };
+        Self { error: failure.error, applied }
+    }
 }
 
 /// Nothing was carried out.

@@ -32,11 +32,13 @@ pub(crate) use choices;
 mod failure;
 mod pages;
 mod patience;
+mod records;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cloudron_core::http::{HttpTransport, Request, Response};
+use cloudron_core::http::{HttpTransport, Request, Response, is_endpoint};
 use cloudron_core::{Clock, ErrorKind, RetryPolicy, Secret, SystemClock};
 use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
@@ -45,7 +47,8 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::failure::{Failure, Said};
 pub(crate) use self::pages::Page;
 pub(crate) use self::patience::Patience;
-use crate::{Error, Result, codes};
+pub(crate) use self::records::{Paired, grouped, pair};
+use crate::{Batch, Error, Result, codes};
 
 /// What is particular to a vendor's interface.
 pub(crate) struct Vendor {
@@ -95,17 +98,15 @@ impl Rest {
             let message = format!("the endpoint of {}: {why}", self.vendor.name);
             Err(Error::new(&cloudron_core::codes::USAGE, message))
         };
+        if !is_endpoint(endpoint) {
+            return wrong("it is https:// and a host, with neither a user name nor a query");
+        }
         let Ok(uri) = endpoint.parse::<http::Uri>() else { return wrong("it is not an address") };
-        let Some(host) = uri.host() else { return wrong("it names no host") };
+        let host = uri.host().unwrap_or_default();
         let loopback = |host: &str| host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         let local = host == "localhost" || loopback(host.trim_matches(['[', ']']));
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if local => {}
-            _ => return wrong("it begins with https://"),
-        }
-        if uri.query().is_some() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-            return wrong("it has neither a user name nor a query");
+        if uri.scheme_str() != Some("https") && !local {
+            return wrong("it begins with https://");
         }
         self.endpoint = endpoint.trim_end_matches('/').to_owned();
         Ok(())
@@ -175,6 +176,12 @@ impl Rest {
             .body(body.cloned().unwrap_or_default())
             .map_err(|e| Error::new(&cloudron_core::codes::USAGE, format!("{}{path}: {e}", self.endpoint)))
     }
+}
+
+/// What a provider kept of the snapshot that a batch is based on, if that was of the batch's zone.
+pub(crate) fn state<S: Any + Send + Sync>(batch: &Batch<'_>, zone: impl Fn(&S) -> &str) -> Option<Arc<S>> {
+    let state = batch.handle?.clone().downcast::<S>().ok()?;
+    (zone(&state) == batch.zone.id).then_some(state)
 }
 
 /// The body of a request. The types that are sent are texts, numbers and lists, which are always JSON.

@@ -289,11 +289,7 @@ impl DnsProvider for Rfc2136Provider {
         for update in steps::updates(&batch.zone.apex, state, batch.changes)? {
             let keys = update.keys.clone();
             if let Err(failure) = self.write(batch.zone, update, batch.changes).await {
-                let before = match failure.applied {
-                    Applied::Nothing if !applied.is_empty() => Applied::Some(applied),
-                    other => other,
-                };
-                return Err(ApplyFailure { applied: before, ..failure });
+                return Err(failure.after(applied));
             }
             applied.extend(keys);
         }

@@ -12,7 +12,7 @@ use cloudron_core::{Error, Result};
 use super::client::{Repeat, send};
 use super::read::{plain_id, raw_of};
 use super::{RawSets, Route53Provider, TYPES, wire};
-use crate::{Applied, ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, RecordType, Zone, codes};
+use crate::{ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, RecordType, Zone, codes};
 
 /// The most ResourceRecord elements in a request ("Quotas", ChangeResourceRecordSets).
 const RECORDS: usize = 1000;
@@ -41,10 +41,7 @@ impl Route53Provider {
                     receipt.applied.extend(part.into_iter().map(|w| w.key));
                     receipt.ids.push(id);
                 }
-                Err(failure) if failure.applied == Applied::Nothing && !receipt.applied.is_empty() => {
-                    return Err(ApplyFailure { applied: Applied::Some(receipt.applied), ..failure });
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(failure.after(receipt.applied)),
             }
         }
         Ok(receipt)

@@ -2,12 +2,16 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "../support/clock.rs"]
+mod clock;
 mod kit;
 mod model;
 #[path = "../support/rest.rs"]
 mod rest;
 #[path = "../support/rest_kit.rs"]
 mod rest_kit;
+#[path = "../support/task.rs"]
+mod task;
 
 use std::sync::Arc;
 
@@ -19,8 +23,9 @@ use cloudron_dns::{
 };
 use model::{TOKEN, ZONE};
 use proptest::prelude::*;
-use rest::{Fault, bring, cases, fault, machine, name, run_once, set, survives, unique, wish, wished};
+use rest::{Fault, bring, cases, fault, name, run_once, set, survives, unique, wish, wished};
 use serde_json::json;
+use task::machine;
 
 type Model = rest::Model<model::Cloudflare>;
 
@@ -46,9 +51,9 @@ async fn a_machines_records_take_3_requests_then_2_then_3_then_3_with_the_search
     let mut ours = Ownership::none();
     let mut counts = Vec::new();
     for (wishes, prune) in [
-        (machine("192.0.2.1"), false),
-        (machine("192.0.2.1"), false),
-        (machine("192.0.2.2"), false),
+        (machine("example.com", "192.0.2.1"), false),
+        (machine("example.com", "192.0.2.1"), false),
+        (machine("example.com", "192.0.2.2"), false),
         (vec![], true),
     ] {
         run_once(&provider(&model), &wishes, &mut ours, prune).await;

@@ -2,32 +2,28 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "../support/clock.rs"]
+mod clock;
 mod faults;
 mod kit;
 mod model;
+#[path = "../support/task.rs"]
+mod task;
 mod wire;
 mod writers;
 
 use std::sync::Arc;
 
-use cloudron_core::{Domain, Progress, Secret};
+use cloudron_core::{Progress, Secret};
 use cloudron_dns::digitalocean::DigitalOcean;
 use cloudron_dns::{
-    Addresses, Intent, MailSettings, Name, Ownership, PlanOptions, RecordSet, RecordType, Scope, Ttl, Zone,
-    apply, codes, find_zone, machine_records, plan_for,
+    Intent, Ownership, PlanOptions, RecordType, Scope, Ttl, Zone, apply, codes, find_zone, plan_for,
 };
 use model::{Model, TOKEN};
-
-pub fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
+pub use task::{machine, name, set};
 
 pub fn zone() -> Zone {
     Zone::new("example.com", name("example.com"))
-}
-
-pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
-    RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
 }
 
 pub fn provider(model: &Arc<Model>) -> DigitalOcean {
@@ -56,26 +52,14 @@ fn none_wrong(model: &Model) {
     assert_eq!(model.lock().violations, Vec::<String>::new());
 }
 
-fn machine(v4: &str) -> Vec<Intent> {
-    let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
-    let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));
-    let mut desired = machine_records(&Domain::parse("example.com").unwrap(), &addresses, &mail).unwrap();
-    // The eight sets of the measured task: one AAAA and a CAA.
-    desired.retain(|i| i.key().rtype != RecordType::AAAA || !i.key().name.is_wildcard());
-    let caa = set("example.com", RecordType::CAA, &[r#"0 issue "letsencrypt.org""#]);
-    desired.push(Intent::Include(caa));
-    assert_eq!(desired.len(), 8);
-    desired
-}
-
 #[tokio::test]
 async fn a_machines_records_take_9_requests_then_1_then_3_then_9_with_the_search_for_the_zone() {
     let model = model();
     let mut ours = Ownership::none();
-    assert_eq!(run_once(&model, &machine("192.0.2.1"), &mut ours, false).await, 9);
-    assert_eq!(run_once(&model, &machine("192.0.2.1"), &mut ours, false).await, 1);
+    assert_eq!(run_once(&model, &machine("example.com", "192.0.2.1"), &mut ours, false).await, 9);
+    assert_eq!(run_once(&model, &machine("example.com", "192.0.2.1"), &mut ours, false).await, 1);
     model.lock().watched = Some(("my".into(), "A".into()));
-    assert_eq!(run_once(&model, &machine("192.0.2.2"), &mut ours, false).await, 3);
+    assert_eq!(run_once(&model, &machine("example.com", "192.0.2.2"), &mut ours, false).await, 3);
     assert_eq!(model.records("example.com").len(), 4 + 8);
     model.lock().watched = None;
     assert_eq!(run_once(&model, &[], &mut ours, true).await, 9);

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +12,8 @@ use cloudron_core::{Clock, Error, Result};
 use cloudron_dns::codes;
 use cloudron_dns::conformance::{Calls, Injection};
 use serde_json::{Map, Value, json};
+
+use crate::clock::FakeClock;
 
 pub const TOKEN: &str = "dop_v1_0123456789abcdef";
 
@@ -82,24 +83,6 @@ pub struct State {
 pub struct Model {
     state: Mutex<State>,
     pub clock: Arc<FakeClock>,
-}
-
-#[derive(Default)]
-pub struct FakeClock(Mutex<Duration>);
-
-#[async_trait]
-impl Clock for FakeClock {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
 }
 
 type Answer = (u16, Value);

@@ -2,12 +2,16 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "../support/clock.rs"]
+mod clock;
 mod kit;
 mod model;
 #[path = "../support/rest.rs"]
 mod rest;
 #[path = "../support/rest_kit.rs"]
 mod rest_kit;
+#[path = "../support/task.rs"]
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +24,8 @@ use cloudron_dns::{
 };
 use model::{TOKEN, ZONE};
 use proptest::prelude::*;
-use rest::{Fault, bring, cases, fault, machine, name, run_once, set, survives, unique, wish, wished};
+use rest::{Fault, bring, cases, fault, name, run_once, set, survives, unique, wish, wished};
+use task::machine;
 
 type Model = rest::Model<model::Hetzner>;
 
@@ -53,13 +58,13 @@ async fn a_machines_records_take_11_requests_then_2_then_5_then_11_with_the_sear
     let mut ours = Ownership::none();
     let mut counts = Vec::new();
     for (wishes, prune) in [
-        (machine("192.0.2.1"), false),
-        (machine("192.0.2.1"), false),
-        (machine("192.0.2.2"), false),
+        (machine("example.com", "192.0.2.1"), false),
+        (machine("example.com", "192.0.2.1"), false),
+        (machine("example.com", "192.0.2.2"), false),
         (vec![], true),
     ] {
         // The two sets of a change of address are never without a value.
-        let moving = wishes == machine("192.0.2.2");
+        let moving = wishes == machine("example.com", "192.0.2.2");
         model.lock().watched = moving.then(|| "my A".into());
         run_once(&provider(&model), &wishes, &mut ours, prune).await;
         model.lock().watched = None;

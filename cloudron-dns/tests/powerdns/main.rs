@@ -2,33 +2,31 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "../support/tap.rs"]
+mod tap;
+#[path = "../support/task.rs"]
+mod task;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::http::{HttpTransport, Request, Response};
-use cloudron_core::{Domain, Progress, RetryPolicy, Secret};
+use cloudron_core::{Progress, RetryPolicy, Secret};
 use cloudron_dns::conformance::{Calls, Fault, Fixture, Injection, Outcome, Place, Truth, Wire, run};
 use cloudron_dns::powerdns::PowerDns;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider};
 use cloudron_dns::transport::HyperTransport;
 use cloudron_dns::{
-    Addresses, Applied, Batch, Change, DnsProvider, Error, Intent, MailSettings, Name, Observed, Ownership,
-    PlanOptions, RecordSet, RecordType, Result, Scope, Ttl, Zone, apply, codes, find_zone, machine_records,
-    plan_for,
+    Applied, Batch, Change, DnsProvider, Error, Intent, Observed, Ownership, PlanOptions, RecordType, Result,
+    Scope, Ttl, Zone, apply, codes, find_zone, plan_for,
 };
 use cloudron_testkit::pdns::Pdns;
+use tap::Tap;
+use task::{machine, name, set};
 
 const ZONES: usize = 200;
-
-fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
-fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
-    RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
-}
 
 fn zone(apex: &str) -> Zone {
     Zone::new(name(apex).to_string(), name(apex))
@@ -42,16 +40,7 @@ fn server(sql: &str) -> Option<Pdns> {
 /// A client that counts its requests, and lets them fail.
 struct Counting {
     client: HyperTransport,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    calls: Calls,
-    injection: Option<Injection>,
-    /// The requests of the kind that fails, since that was said.
-    seen: usize,
-    loses_writes: bool,
+    state: Mutex<Tap>,
 }
 
 impl Counting {
@@ -60,26 +49,7 @@ impl Counting {
     }
 
     fn requests(&self) -> usize {
-        let calls = self.state.lock().unwrap().calls;
-        calls.reads + calls.writes
-    }
-
-    /// Counts a request, and says what happens to it.
-    fn fate(&self, request: &Request) -> Option<Fault> {
-        let mut state = self.state.lock().unwrap();
-        let writes = request.method() != http::Method::GET;
-        if writes {
-            state.calls.writes += 1
-        } else {
-            state.calls.reads += 1
-        }
-        if writes && state.loses_writes {
-            return Some(Fault::CutAfter);
-        }
-        let injection = state.injection.filter(|injection| injection.writes == writes)?;
-        state.seen += 1;
-        let fails = injection.after < state.seen && state.seen <= injection.after + injection.times;
-        fails.then_some(injection.fault)
+        self.state.lock().unwrap().sent()
     }
 }
 
@@ -90,7 +60,8 @@ impl HttpTransport for Counting {
             let body = bytes::Bytes::from_static(br#"{"error": "not today"}"#);
             Ok(http::Response::builder().status(status).body(body).unwrap())
         };
-        match self.fate(&request) {
+        let fate = self.state.lock().unwrap().fate(request.method() != http::Method::GET);
+        match fate {
             None => self.client.send(request).await,
             Some(Fault::Refused) => answer(422),
             Some(Fault::Busy) => answer(503),
@@ -172,18 +143,6 @@ async fn it_passes_the_conformance_kit() {
     assert!(passed >= 161, "{report}");
 }
 
-fn machine(v4: &str) -> Vec<Intent> {
-    let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
-    let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));
-    let mut desired = machine_records(&Domain::parse("example.com").unwrap(), &addresses, &mail).unwrap();
-    // The eight sets of the measured task: one AAAA and a CAA.
-    desired.retain(|i| i.key().rtype != RecordType::AAAA || !i.key().name.is_wildcard());
-    let caa = set("example.com", RecordType::CAA, &[r#"0 issue "letsencrypt.org""#]);
-    desired.push(Intent::Include(caa));
-    assert_eq!(desired.len(), 8);
-    desired
-}
-
 /// Finds the zone, plans and applies, as one run of a program does; how many requests that took.
 async fn run_once(server: &Pdns, desired: &[Intent], ours: &mut Ownership, prune: bool) -> usize {
     let wire = Counting::new();
@@ -201,9 +160,9 @@ async fn run_once(server: &Pdns, desired: &[Intent], ours: &mut Ownership, prune
 async fn a_machines_records_take_2_requests_then_1_then_2_then_2_with_the_search_for_the_zone() {
     let Some(server) = server("") else { return };
     let mut ours = Ownership::none();
-    assert_eq!(run_once(&server, &machine("192.0.2.1"), &mut ours, false).await, 2);
-    assert_eq!(run_once(&server, &machine("192.0.2.1"), &mut ours, false).await, 1);
-    assert_eq!(run_once(&server, &machine("192.0.2.2"), &mut ours, false).await, 2);
+    assert_eq!(run_once(&server, &machine("example.com", "192.0.2.1"), &mut ours, false).await, 2);
+    assert_eq!(run_once(&server, &machine("example.com", "192.0.2.1"), &mut ours, false).await, 1);
+    assert_eq!(run_once(&server, &machine("example.com", "192.0.2.2"), &mut ours, false).await, 2);
     assert_eq!(run_once(&server, &[], &mut ours, true).await, 2);
     let left = provider(&server).read(&zone("example.com"), Scope::Zone).await.unwrap();
     assert_eq!(left.sets.len(), 2);

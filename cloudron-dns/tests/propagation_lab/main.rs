@@ -60,7 +60,6 @@ fn a_secondary_that_lags_or_is_stopped_never_agrees_and_one_that_catches_up_ends
 }
 
 #[tokio::test]
-#[ignore = "runs in a namespace of its own"]
 async fn inside_lagging() {
     if !inside(&[ROOT, COM, NS1, NS2]) {
         return;
@@ -119,7 +118,6 @@ fn wrong_and_missing_glue_are_seen_as_the_world_sees_them() {
 }
 
 #[tokio::test]
-#[ignore = "runs in a namespace of its own"]
 async fn inside_delegation() {
     if !inside(&[ROOT, COM, NS1, NS2]) {
         return;
@@ -158,7 +156,6 @@ fn an_answer_too_large_for_udp_is_read_over_tcp_from_bind_and_knot() {
 }
 
 #[tokio::test]
-#[ignore = "runs in a namespace of its own"]
 async fn inside_large() {
     if !inside(&[ROOT, COM, NS1, NS2]) {
         return;
@@ -181,7 +178,6 @@ fn a_server_with_mail_is_checked_at_real_name_servers_with_a_blocklist_of_the_la
 }
 
 #[tokio::test]
-#[ignore = "runs in a namespace of its own"]
 async fn inside_mail() {
     if !inside(&[ROOT, COM, NS1, NS2]) {
         return;

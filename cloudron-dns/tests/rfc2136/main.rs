@@ -6,6 +6,10 @@ mod faults;
 mod refusals;
 mod servers;
 mod signed;
+#[path = "../support/tap.rs"]
+mod tap;
+#[path = "../support/task.rs"]
+mod task;
 mod wire;
 
 use std::sync::Arc;
@@ -13,25 +17,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Domain, Progress, RetryPolicy, Secret};
+use cloudron_core::{Progress, RetryPolicy, Secret};
 use cloudron_dns::conformance::{self, Fixture, Level, Outcome, Place, Truth, run, run_some};
 use cloudron_dns::powerdns::PowerDns;
 use cloudron_dns::rfc2136::Rfc2136Provider;
 use cloudron_dns::{
-    Addresses, DnsProvider, Intent, MailSettings, Name, Observed, Ownership, PlanOptions, RecordSet,
-    RecordType, Result, Scope, Ttl, Zone, apply, find_zone, machine_records, plan_for,
+    DnsProvider, Intent, Name, Observed, Ownership, PlanOptions, RecordType, Result, Scope, Zone, apply,
+    find_zone, plan_for,
 };
 use cloudron_testkit::pdns::Pdns;
 use servers::{CLOSED, Server, ZONES, bind, key, knot, pdns, zone};
+pub use task::{machine, name, set};
 use wire::Wire;
-
-pub fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
-pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
-    RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
-}
 
 /// Gives each check a zone of its own at one server.
 struct Fresh<'a> {
@@ -149,17 +146,6 @@ async fn every_algorithm_signs_what_every_server_believes() {
             assert_eq!(read.sets.len(), 2, "{algorithm}");
         }
     }
-}
-
-fn machine(domain: &str, v4: &str) -> Vec<Intent> {
-    let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
-    let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));
-    let mut desired = machine_records(&Domain::parse(domain).unwrap(), &addresses, &mail).unwrap();
-    // The eight sets of the measured task: one AAAA and a CAA.
-    desired.retain(|i| i.key().rtype != RecordType::AAAA || !i.key().name.is_wildcard());
-    desired.push(Intent::Include(set(domain, RecordType::CAA, &[r#"0 issue "letsencrypt.org""#])));
-    assert_eq!(desired.len(), 8);
-    desired
 }
 
 /// Finds the zone, plans and applies, as one run of a program does; how many messages that took.

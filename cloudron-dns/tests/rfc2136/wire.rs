@@ -7,19 +7,12 @@ use cloudron_dns::conformance::{self, Calls, Fault, Injection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::tap::Tap;
+
 #[derive(Clone)]
 pub struct Wire {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    calls: Calls,
-    injection: Option<Injection>,
-    /// The messages of the kind that fails, since that was said.
-    seen: usize,
-    loses_updates: bool,
+    state: Arc<Mutex<Tap>>,
 }
 
 impl Wire {
@@ -41,36 +34,22 @@ impl Wire {
 
     /// How many messages were sent.
     pub fn messages(&self) -> usize {
-        let calls = self.state.lock().unwrap().calls;
-        calls.reads + calls.writes
+        self.state.lock().unwrap().sent()
     }
 
     /// Forgets all messages and faults.
     pub fn reset(&self) {
-        *self.state.lock().unwrap() = State::default();
+        *self.state.lock().unwrap() = Tap::default();
     }
 
     /// From now on the server gets updates, and its answers to them are lost.
     pub fn lose_answers_to_updates(&self, lose: bool) {
-        self.state.lock().unwrap().loses_updates = lose;
+        self.state.lock().unwrap().loses_writes = lose;
     }
 
     /// Counts a message, and says what happens to it.
     fn fate(&self, message: &[u8]) -> Option<Fault> {
-        let mut state = self.state.lock().unwrap();
-        let writes = message[2] >> 3 & 0b1111 == 5;
-        if writes {
-            state.calls.writes += 1
-        } else {
-            state.calls.reads += 1
-        }
-        if writes && state.loses_updates {
-            return Some(Fault::CutAfter);
-        }
-        let injection = state.injection.filter(|injection| injection.writes == writes)?;
-        state.seen += 1;
-        let fails = injection.after < state.seen && state.seen <= injection.after + injection.times;
-        fails.then_some(injection.fault)
+        self.state.lock().unwrap().fate(message[2] >> 3 & 0b1111 == 5)
     }
 
     async fn serve(self, client: TcpStream, server: SocketAddr) -> std::io::Result<()> {

@@ -3,18 +3,21 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::http::{HttpTransport, Request, Response};
-use cloudron_core::{Clock, Domain, Error, Progress, Result};
+use cloudron_core::{Clock, Error, Progress, Result};
 use cloudron_dns::{
-    Addresses, DnsProvider, Intent, MailSettings, Name, Ownership, PlanOptions, RecordSet, RecordType, Ttl,
-    Zone, apply, codes, find_zone, machine_records, plan_for,
+    DnsProvider, Intent, Ownership, PlanOptions, RecordSet, RecordType, Ttl, Zone, apply, codes, find_zone,
+    plan_for,
 };
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::clock::FakeClock;
+pub use crate::task::{name, set};
 
 /// What happens to a request instead of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,24 +37,6 @@ pub enum Fault {
     Garbled,
     /// An answer of that status, with the token in its words.
     Status(u16),
-}
-
-#[derive(Default)]
-pub struct FakeClock(Mutex<Duration>);
-
-#[async_trait]
-impl Clock for FakeClock {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
 }
 
 /// The interface of a vendor.
@@ -243,14 +228,6 @@ impl<S: Service> HttpTransport for Model<S> {
     }
 }
 
-pub fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
-pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
-    RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
-}
-
 pub fn wish() -> Vec<Intent> {
     vec![Intent::Exactly(set("my.example.com", RecordType::A, &["192.0.2.1"]))]
 }
@@ -277,17 +254,6 @@ pub async fn bring(
     apply(provider, &plan, Some(&basis), &Progress::none()).await.map_err(Error::from)?;
     *ours = plan.ownership;
     Ok(plan.changes.len())
-}
-
-/// The eight sets of the measured task.
-pub fn machine(v4: &str) -> Vec<Intent> {
-    let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
-    let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));
-    let mut desired = machine_records(&Domain::parse("example.com").unwrap(), &addresses, &mail).unwrap();
-    desired.retain(|i| i.key().rtype != RecordType::AAAA || !i.key().name.is_wildcard());
-    desired.push(Intent::Include(set("example.com", RecordType::CAA, &[r#"0 issue "letsencrypt.org""#])));
-    assert_eq!(desired.len(), 8);
-    desired
 }
 
 pub fn fault() -> impl Strategy<Value = Fault> {

@@ -1,19 +1,20 @@
 //! `cloudron dns apply`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use cloudron_core::{Cancel, Error, Result, codes};
-use cloudron_dns::{Atomicity, Intent, Plan, Receipt, RecordKey, Snapshot};
+use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey, Snapshot};
 use serde_json::{Value, json};
 
 use super::plan::stopped;
+use super::planned::{Access, Planned};
 use super::render::{PlanFormat, print};
 use super::saved::Saved;
-use super::send::send;
 use super::wait;
-use super::work::{Access, Planned, Work};
+use super::work::Work;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -87,7 +88,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
 fn restored(
     work: &Work,
     saved: Saved,
-    provider: Box<dyn cloudron_dns::DnsProvider>,
+    provider: Arc<dyn DnsProvider>,
     out: &Output,
 ) -> Result<(Planned, bool)> {
     if saved.provider != work.host.id() {
@@ -145,9 +146,7 @@ async fn write(
         }
     }
     cancel.check()?;
-    let Planned { provider, owned, ownership, .. } = &planned;
-    let basis = fresh.then_some(&planned.basis);
-    let receipt = send(&**provider, owned, ownership, plan, basis, &out.progress()).await?;
+    let receipt = planned.send(fresh, &out.progress()).await?;
     if let Some(instructions) = receipt.instructions.as_ref().filter(|_| !out.is_json()) {
         out.say(&instructions.to_string());
     } else if number > 0 && !out.is_json() {

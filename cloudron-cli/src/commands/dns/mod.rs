@@ -7,10 +7,10 @@ mod diagnosis;
 mod export;
 mod mail;
 mod plan;
+pub(crate) mod planned;
 pub(crate) mod provider;
 mod render;
 mod saved;
-pub(crate) mod send;
 mod wait;
 mod work;
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use cloudron_core::Result;
 use serde_json::json;
 
+use super::planned::Access;
 use super::render::{PlanFormat, print};
 use super::saved::Saved;
-use super::work::{Access, Work};
+use super::work::Work;
 use crate::output::Output;
 use crate::runtime::block_on;
 

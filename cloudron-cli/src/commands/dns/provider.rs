@@ -2,10 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use cloudron_core::{Error, Result, Secret, codes};
+use cloudron_dns::cloudflare::Cloudflare;
+use cloudron_dns::digitalocean::DigitalOcean;
+use cloudron_dns::hetzner::Hetzner;
+use cloudron_dns::powerdns::PowerDns;
 use cloudron_dns::propagation::Lookup;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
 use cloudron_dns::wildcard::WildcardProvider;
@@ -103,45 +108,39 @@ impl Host {
     }
 
     /// The provider. Nothing is sent yet. The name servers are those that `wildcard` asks.
-    pub(crate) fn open(&self, name_servers: &[SocketAddr], out: &Output) -> Result<Box<dyn DnsProvider>> {
+    pub(crate) fn open(&self, name_servers: &[SocketAddr], out: &Output) -> Result<Arc<dyn DnsProvider>> {
         self.check_options()?;
         Ok(match self.provider {
             #[cfg(feature = "route53")]
-            Kind::Route53 => Box::new(self.route53()?),
+            Kind::Route53 => Arc::new(self.route53()?),
             Kind::DigitalOcean => {
-                let provider =
-                    cloudron_dns::digitalocean::DigitalOcean::new(self.secret("DIGITALOCEAN_TOKEN", out)?)?;
-                match self.endpoint("digitalocean") {
-                    Some(endpoint) => Box::new(provider.at(endpoint)?),
-                    None => Box::new(provider),
-                }
+                self.at(DigitalOcean::new(self.secret("DIGITALOCEAN_TOKEN", out)?)?, DigitalOcean::at)?
             }
             Kind::Cloudflare => {
-                let token = self.secret("CLOUDFLARE_API_TOKEN", out)?;
-                let provider = cloudron_dns::cloudflare::Cloudflare::new(token)?;
-                match self.endpoint("cloudflare") {
-                    Some(endpoint) => Box::new(provider.at(endpoint)?),
-                    None => Box::new(provider),
-                }
+                self.at(Cloudflare::new(self.secret("CLOUDFLARE_API_TOKEN", out)?)?, Cloudflare::at)?
             }
-            Kind::Hetzner => {
-                let token = self.secret("HETZNER_API_TOKEN", out)?;
-                let provider = cloudron_dns::hetzner::Hetzner::new(token)?;
-                match self.endpoint("hetzner") {
-                    Some(endpoint) => Box::new(provider.at(endpoint)?),
-                    None => Box::new(provider),
-                }
-            }
+            Kind::Hetzner => self.at(Hetzner::new(self.secret("HETZNER_API_TOKEN", out)?)?, Hetzner::at)?,
             Kind::PowerDns => {
-                let endpoint = self.endpoint("powerdns").unwrap_or("http://127.0.0.1:8081");
-                let key = self.secret("PDNS_API_KEY", out)?;
-                Box::new(cloudron_dns::powerdns::PowerDns::new(endpoint, key)?)
+                let endpoint = self.endpoint().unwrap_or("http://127.0.0.1:8081");
+                Arc::new(PowerDns::new(endpoint, self.secret("PDNS_API_KEY", out)?)?)
             }
-            Kind::Rfc2136 => Box::new(self.rfc2136()?),
+            Kind::Rfc2136 => Arc::new(self.rfc2136()?),
             Kind::Wildcard => {
-                Box::new(WildcardProvider::new(lookup(name_servers)?).within(Duration::from_secs(30)))
+                Arc::new(WildcardProvider::new(lookup(name_servers)?).within(Duration::from_secs(30)))
             }
         })
+    }
+
+    /// A provider at the address that the options name, if they do.
+    fn at<P: DnsProvider + 'static>(
+        &self,
+        provider: P,
+        at: fn(P, &str) -> Result<P>,
+    ) -> Result<Arc<dyn DnsProvider>> {
+        Ok(Arc::new(match self.endpoint() {
+            Some(endpoint) => at(provider, endpoint)?,
+            None => provider,
+        }))
     }
 
     /// Refuses options that the provider would silently leave unread.
@@ -173,9 +172,10 @@ impl Host {
         }
     }
 
-    fn endpoint(&self, service: &str) -> Option<&str> {
+    /// The address without the name of the service, which is this one's: that was checked.
+    fn endpoint(&self) -> Option<&str> {
         let endpoint = self.account.endpoint.as_deref()?;
-        Some(endpoint.strip_prefix(service).and_then(|rest| rest.strip_prefix('=')).unwrap_or(endpoint))
+        Some(endpoint.strip_prefix(&*self.id()).and_then(|rest| rest.strip_prefix('=')).unwrap_or(endpoint))
     }
 
     /// The token, from its option or the variable.
@@ -196,7 +196,7 @@ impl Host {
     #[cfg(feature = "route53")]
     fn route53(&self) -> Result<cloudron_dns::route53::Route53Provider> {
         let mut options = cloudron_dns::route53::Route53Options::from_env()?;
-        if let Some(endpoint) = self.endpoint("route53") {
+        if let Some(endpoint) = self.endpoint() {
             options.endpoint = Some(endpoint.to_owned());
         }
         options.zone_id.clone_from(&self.account.zone_id);

@@ -1,15 +1,16 @@
 //! What `plan` and `apply` have in common: the wishes, the zone, what is ours, and the plan.
 
+use std::sync::Arc;
+
 use clap::Args;
 use cloudron_core::{Error, Result, codes};
-use cloudron_dns::{
-    Adopt, DnsProvider, Intent, Name, Ownership, Plan, PlanOptions, RecordKey, Snapshot, Zone, plan_for,
-};
+use cloudron_dns::{Adopt, DnsProvider, Intent, Name, PlanOptions, RecordKey, Zone};
 
 use super::desired::{Desired, without_apex};
+use super::planned::{Access, Planned};
 use super::provider::{Host, Servers};
 use crate::output::Output;
-use crate::state::{Dirs, Owned, ZoneLock};
+use crate::state::{Dirs, Owned};
 
 /// What is to be done, where, and what it may do.
 #[derive(Debug, Args)]
@@ -31,24 +32,6 @@ pub(crate) struct Work {
     /// Delete even more than 30 % of the zone's record sets
     #[arg(long, help_heading = "What may happen")]
     allow_deletions: bool,
-}
-
-/// Whether the zone may be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
-
-/// A plan with everything that it was made from.
-pub(super) struct Planned {
-    pub provider: Box<dyn DnsProvider>,
-    pub desired: Vec<Intent>,
-    pub owned: Owned,
-    pub ownership: Ownership,
-    pub plan: Plan,
-    pub basis: Snapshot,
-    pub _lock: Option<ZoneLock>,
 }
 
 impl Work {
@@ -75,11 +58,10 @@ impl Work {
         Ok((name, desired, options))
     }
 
-    /// Finds the zone, reads it and makes the plan. With [`Access::Write`], nobody else on this computer writes the
-    /// zone until the result is dropped.
+    /// Finds the zone and makes the plan.
     pub(super) async fn plan(
         &self,
-        provider: Box<dyn DnsProvider>,
+        provider: Arc<dyn DnsProvider>,
         (name, desired, options): (Name, Vec<Intent>, PlanOptions),
         access: Access,
         out: &Output,
@@ -87,10 +69,7 @@ impl Work {
         let zone = self.host.find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
         let owned = self.owned(&zone)?;
-        let lock = if access == Access::Write { Some(owned.lock()?) } else { None };
-        let ownership = owned.read()?;
-        let (plan, basis) = plan_for(&*provider, &zone, &desired, &ownership, &options).await?;
-        Ok(Planned { provider, desired, owned, ownership, plan, basis, _lock: lock })
+        Planned::make(provider, &zone, owned, desired, &options, access).await
     }
 
     /// The file that says what is ours of a zone.

@@ -3,21 +3,21 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::{Domain, Progress, Result};
 use cloudron_dns::propagation::{self, WaitOptions};
 use cloudron_dns::{
-    Addresses, Change, DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordSet, machine_records,
-    plan_for,
+    Addresses, Change, DnsProvider, Intent, MailSettings, Name, Plan, PlanOptions, RecordSet, machine_records,
 };
 use cloudron_provision::steps::{Check, Context, Step, Undo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::commands::dns::planned::{Access, Planned};
 use crate::commands::dns::provider::Host;
-use crate::commands::dns::send::send;
 use crate::records::{Records, lookup};
 use crate::state::Owned;
 
@@ -87,7 +87,7 @@ pub(super) const PROPAGATION: Duration = Duration::from_secs(120);
 /// never changed: they end the run before anything is made.
 pub(super) struct WriteRecords {
     pub host: Host,
-    pub provider: Box<dyn DnsProvider>,
+    pub provider: Arc<dyn DnsProvider>,
     pub domain: Domain,
     pub address: IpAddr,
     pub name_servers: Vec<SocketAddr>,
@@ -116,11 +116,7 @@ impl WriteRecords {
     /// # Errors
     /// `dns-conflict`, `dns-zone-not-found`, and what the host says.
     pub(super) async fn preflight(&self) -> Result<()> {
-        let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
-        let ownership = Owned::at(&self.folder, &self.host.id(), &zone).read()?;
-        let options = PlanOptions::default();
-        let (plan, _) = plan_for(&*self.provider, &zone, &self.wishes()?, &ownership, &options).await?;
-        plan.check().map_err(|e| {
+        self.plan_for(self.wishes()?, Access::Read).await?.plan.check().map_err(|e| {
             e.with_hint(format!(
                 "remove these records, or take them over with `cloudron dns apply {} --provider {} --machine --ip {} \
                  --adopt all`, and run this again",
@@ -131,17 +127,19 @@ impl WriteRecords {
         })
     }
 
-    /// Brings the zone to what is wished; what changed.
-    async fn bring(&self, wishes: &[Intent], progress: &Progress) -> Result<(Name, Vec<Change>)> {
+    async fn plan_for(&self, wishes: Vec<Intent>, access: Access) -> Result<Planned> {
         let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
         let owned = Owned::at(&self.folder, &self.host.id(), &zone);
-        let _lock = owned.lock()?;
-        let ownership = owned.read()?;
         let options = PlanOptions::default();
-        let (plan, basis) = plan_for(&*self.provider, &zone, wishes, &ownership, &options).await?;
-        plan.check()?;
-        send(&*self.provider, &owned, &ownership, &plan, Some(&basis), progress).await?;
-        Ok((zone.apex, plan.changes))
+        Planned::make(self.provider.clone(), &zone, owned, wishes, &options, access).await
+    }
+
+    /// Brings the zone to what is wished; the plan that did it.
+    async fn bring(&self, wishes: Vec<Intent>, progress: &Progress) -> Result<Plan> {
+        let planned = self.plan_for(wishes, Access::Write).await?;
+        planned.plan.check()?;
+        planned.send(true, progress).await?;
+        Ok(planned.plan)
     }
 
     /// Waits for the name servers. That they take longer does not fail the run.
@@ -184,55 +182,32 @@ impl Step for WriteRecords {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
-        let (apex, changes) = self.bring(&self.wishes()?, &context.progress).await?;
-        let agrees = self.wait(context, &apex).await?;
+        let plan = self.bring(self.wishes()?, &context.progress).await?;
+        let agrees = self.wait(context, &plan.zone.apex).await?;
         let written = Written {
             provider: self.host.id(),
-            zone: apex.to_string(),
-            sets: changes.iter().filter_map(Change::after).cloned().collect(),
+            zone: plan.zone.apex.to_string(),
+            sets: plan.changes.iter().filter_map(Change::after).cloned().collect(),
         };
         Ok(json!({ "agrees": agrees, "written": written }))
     }
 
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
         let Some(written) = output.and_then(written) else { return Ok(Undo::Undone) };
-        let wishes: Vec<Intent> = written.sets.into_iter().map(Intent::Exclude).collect();
-        self.bring(&wishes, &context.progress).await?;
+        let wishes = written.sets.into_iter().map(Intent::Exclude).collect();
+        self.bring(wishes, &context.progress).await?;
         Ok(Undo::Undone)
     }
 }
 
-/// The records that a run wrote, taken back without an account at the DNS host: they stay.
-pub(super) struct LeaveRecords {
-    pub domain: Domain,
-}
-
-#[async_trait]
-impl Step for LeaveRecords {
-    fn id(&self) -> &'static str {
-        "dns"
-    }
-
-    fn plan(&self) -> String {
-        "The step dns".to_owned()
-    }
-
-    async fn check(&self, _: &Context) -> Result<Check> {
-        Ok(Check::Absent)
-    }
-
-    async fn apply(&self, _: &Context) -> Result<Value> {
-        Ok(Value::Null)
-    }
-
-    async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
-        let Some(written) = output.and_then(written).filter(|written| !written.sets.is_empty()) else {
-            return Ok(Undo::Undone);
-        };
-        Ok(Undo::Kept(format!(
-            "the records of {} in the zone {} at {} stay: remove my and * there",
-            self.domain, written.zone, written.provider
-        )))
+/// What happens to the records that a run wrote when it is taken back without an account at the DNS host: they stay.
+pub(super) fn left(output: Option<&Value>) -> Undo {
+    match output.and_then(written).filter(|written| !written.sets.is_empty()) {
+        None => Undo::Undone,
+        Some(Written { provider, zone, sets }) => {
+            let names: Vec<String> = sets.iter().map(|set| set.key().to_string()).collect();
+            Undo::Kept(format!("the records {} in the zone {zone} at {provider} stay", names.join(", ")))
+        }
     }
 }
 
@@ -242,8 +217,6 @@ fn written(output: &Value) -> Option<Written> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use cloudron_dns::memory::MemoryProvider;
     use cloudron_dns::{Observed, RecordType, Scope, Ttl, Zone, codes};
     use cloudron_provision::local::Local;
@@ -259,7 +232,7 @@ mod tests {
         let zone = Zone::new("1", Name::parse("example.com").unwrap());
         let step = WriteRecords {
             host: Host::new(Kind::Rfc2136, Account::default()),
-            provider: Box::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
+            provider: Arc::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
             domain: Domain::parse("example.com").unwrap(),
             address: "192.0.2.1".parse().unwrap(),
             // Nobody answers there.
@@ -285,7 +258,7 @@ mod tests {
         let output = step.apply(&context).await.unwrap();
         assert_eq!(output["agrees"], false);
         assert_eq!(names(&step).await, ["*.example.com. A", "my.example.com. A", "www.example.com. A"]);
-        let kept = LeaveRecords { domain: step.domain.clone() }.undo(&context, Some(&output)).await.unwrap();
+        let kept = left(Some(&output));
         assert!(matches!(&kept, Undo::Kept(text) if text.contains("rfc2136")), "{kept:?}");
         for _ in 0..2 {
             assert_eq!(step.undo(&context, Some(&output)).await.unwrap(), Undo::Undone);

@@ -14,7 +14,7 @@ use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo}
 use cloudron_provision::{CloudProvider, Runner};
 use serde_json::Value;
 
-use super::dns::LeaveRecords;
+use super::dns;
 use super::generic::{SSH_PORT, program_paths};
 use super::local::program_copy;
 use super::repository;
@@ -92,7 +92,6 @@ fn step(
                 .uninstall(place.argv(&["uninstall", "--keep-backups"])),
         ),
         "start" => Arc::new(StartServer::new(place.argv(&["start"]), place.argv(&["stop"]))),
-        "dns" => Arc::new(LeaveRecords { domain: domain.clone() }),
         "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
         _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {
             Some(step) => step,
@@ -101,9 +100,9 @@ fn step(
     })
 }
 
-/// The names of the steps that leave nothing behind which the others do not remove.
+/// The names of the steps that leave nothing on the machine which the others do not remove.
 fn known(id: &str) -> Result<&'static str> {
-    let names = ["store", "restore", "health", "setup", "record"];
+    let names = ["store", "restore", "health", "setup", "dns", "record"];
     names.into_iter().find(|name| *name == id).ok_or_else(|| {
         let text =
             format!("the run has a step {id:?} that this version {} does not know", Version::current());
@@ -111,7 +110,7 @@ fn known(id: &str) -> Result<&'static str> {
     })
 }
 
-/// A step that leaves nothing to undo.
+/// A step that leaves nothing to undo, but for DNS records, which stay.
 struct Nothing(&'static str);
 
 #[async_trait]
@@ -132,7 +131,7 @@ impl Step for Nothing {
         Err(Error::new(&core_codes::FAILED, "a run that is taken back does not go forward"))
     }
 
-    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
-        Ok(Undo::Undone)
+    async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
+        Ok(if self.0 == "dns" { dns::left(output) } else { Undo::Undone })
     }
 }

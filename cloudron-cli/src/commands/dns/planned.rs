@@ -1,0 +1,73 @@
+//! A plan with everything that it was made from, and writing it.
+
+use std::sync::Arc;
+
+use cloudron_core::{Progress, Result};
+use cloudron_dns::{
+    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, Snapshot, Zone, plan_for,
+};
+
+use crate::state::{Owned, ZoneLock};
+
+/// Whether the zone may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// A plan with everything that it was made from.
+pub(crate) struct Planned {
+    pub provider: Arc<dyn DnsProvider>,
+    pub desired: Vec<Intent>,
+    pub owned: Owned,
+    pub ownership: Ownership,
+    pub plan: Plan,
+    pub basis: Snapshot,
+    pub _lock: Option<ZoneLock>,
+}
+
+impl Planned {
+    /// Reads the zone and makes the plan. With [`Access::Write`], nobody else on this computer writes the zone until
+    /// the result is dropped.
+    pub(crate) async fn make(
+        provider: Arc<dyn DnsProvider>,
+        zone: &Zone,
+        owned: Owned,
+        desired: Vec<Intent>,
+        options: &PlanOptions,
+        access: Access,
+    ) -> Result<Self> {
+        let lock = if access == Access::Write { Some(owned.lock()?) } else { None };
+        let ownership = owned.read()?;
+        let (plan, basis) = plan_for(&*provider, zone, &desired, &ownership, options).await?;
+        Ok(Self { provider, desired, owned, ownership, plan, basis, _lock: lock })
+    }
+
+    /// Writes the plan; `fresh` says that its basis was read just now. What may become ours is kept before, so that a
+    /// run that is killed at any point leaves nothing behind that the next one would take for somebody else's.
+    pub(crate) async fn send(&self, fresh: bool, progress: &Progress) -> Result<Receipt> {
+        let Self { plan, ownership, owned, .. } = self;
+        if plan.changes.is_empty() {
+            if plan.ownership != *ownership {
+                owned.write(&plan.ownership)?;
+            }
+            return Ok(Receipt::default());
+        }
+        owned.write(&ownership.union(&plan.ownership))?;
+        let basis = fresh.then_some(&self.basis);
+        match cloudron_dns::apply(&*self.provider, plan, basis, progress).await {
+            Ok(receipt) => {
+                owned.write(&plan.ownership)?;
+                Ok(receipt)
+            }
+            Err(failure) => {
+                if failure.applied == Applied::Nothing {
+                    // What was not written must not be taken for ours when somebody else writes the same.
+                    owned.write(ownership)?;
+                }
+                Err(failure.into())
+            }
+        }
+    }
+}
