@@ -297,10 +297,13 @@ async fn facts(app: &App, minute: u8) -> Result<schedule::Facts> {
     let (hour, now) = (app.settings.backup_hour, app.now());
     app.db
         .write_async(move |c| {
-            let installed = first_start(c)?;
-            if installed.is_none() {
-                settings::set(c, FIRST_START, &now.to_string())?;
-            }
+            let installed = match first_start(c)? {
+                Some(time) => time,
+                None => {
+                    settings::set(c, FIRST_START, &now.to_string())?;
+                    timestamp(now)
+                }
+            };
             let failed = jobs::last_over(c, JobKind::Backup)?.filter(|j| j.state == JobState::Failed);
             let failed = failed.map(|j| j.created_at);
             Ok(schedule::Facts { last: last_backup(c)?, installed, failed, hour, minute })

@@ -1,5 +1,8 @@
 //! When the daily backup is due. Depends on nothing but time: not on the first-time setup, not on anybody
 //! being logged in.
+//!
+//! A machine that is installed during its slot waits for the next one: there is nothing on it yet, and a backup
+//! made then would only put the first one that is worth something off by a day.
 
 use std::time::Duration;
 
@@ -27,7 +30,7 @@ pub(super) struct Facts {
     /// When the newest backup was made.
     pub(super) last: Option<Timestamp>,
     /// When the machine was installed.
-    pub(super) installed: Option<Timestamp>,
+    pub(super) installed: Timestamp,
     /// When a backup was last tried in vain, after the newest one.
     pub(super) failed: Option<Timestamp>,
     /// The hour of the day, UTC, in which the slot begins.
@@ -44,9 +47,9 @@ pub(super) fn is_due(now: Timestamp, facts: &Facts) -> bool {
     }
     let clock = Offset::UTC.to_datetime(now);
     let in_slot = clock.hour() as u8 == facts.hour && clock.minute() as u8 >= facts.minute;
-    let last = facts.last.and_then(age);
-    let due_in_slot = last.is_none_or(|age| age >= SLOT_AGE);
-    let missed = last.or(facts.installed.and_then(age)).is_some_and(|age| age >= CATCH_UP_AGE);
+    let (last, installed) = (facts.last.and_then(age), age(facts.installed));
+    let due_in_slot = last.map_or(installed.is_none_or(|age| age >= HOUR), |age| age >= SLOT_AGE);
+    let missed = last.or(installed).is_some_and(|age| age >= CATCH_UP_AGE);
     (in_slot && due_in_slot) || missed
 }
 
@@ -67,7 +70,7 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             last: Some(at("2026-03-01T03:20:00Z")),
-            installed: Some(at("2026-01-01T12:00:00Z")),
+            installed: at("2026-01-01T12:00:00Z"),
             failed: None,
             hour: 3,
             minute: 10,
@@ -122,10 +125,14 @@ mod tests {
 
     #[test]
     fn a_new_machine_backs_up_in_its_first_slot_and_not_before() {
-        let new = Facts { last: None, installed: Some(at("2026-03-01T12:00:00Z")), ..facts() };
+        let new = Facts { last: None, installed: at("2026-03-01T12:00:00Z"), ..facts() };
         assert!(!is_due(at("2026-03-01T12:01:00Z"), &new));
         assert!(is_due(at("2026-03-02T03:11:00Z"), &new));
-        let unknown = Facts { installed: None, ..new };
+        let in_its_slot = Facts { installed: at("2026-03-01T03:20:00Z"), ..new };
+        assert!(!is_due(at("2026-03-01T03:20:00Z"), &in_its_slot));
+        assert!(!is_due(at("2026-03-01T03:59:00Z"), &in_its_slot));
+        assert!(is_due(at("2026-03-02T03:11:00Z"), &in_its_slot));
+        let unknown = Facts { installed: at("2027-01-01T12:00:00Z"), ..new };
         assert!(
             !is_due(at("2026-03-01T12:01:00Z"), &unknown) && is_due(at("2026-03-02T03:11:00Z"), &unknown)
         );

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use cloudron_core::Clock;
 use serde_json::json;
 
 use super::machine::{Machine, over};
-use crate::api::{EventPage, Job, JobState};
-use crate::db::jobs;
+use crate::api::{EventPage, Job, JobKind, JobState};
+use crate::db::{Sql, jobs};
+use crate::jobs::{FIRST_START, first_start};
 use crate::serve::{Server, Tuning};
 use crate::{Include, codes};
 
@@ -140,7 +142,7 @@ async fn the_daily_backup_needs_neither_setup_nor_login() {
     let db = machine.server.as_ref().unwrap().app.db.clone();
     db.transaction(|c| {
         let then = machine.server.as_ref().unwrap().app.now() - 26 * 3600 * 1000;
-        crate::db::settings::set(c, crate::jobs::FIRST_START, &then.to_string())
+        crate::db::settings::set(c, FIRST_START, &then.to_string())
     })
     .unwrap();
     drop(db);
@@ -157,4 +159,32 @@ async fn the_daily_backup_needs_neither_setup_nor_login() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no backup was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_installed_in_its_slot_does_not_back_up_its_emptiness() {
+    let mut machine = Machine::with_repository(Vec::new()).await;
+    let db = |machine: &Machine| machine.server.as_ref().unwrap().app.db.clone();
+    db(&machine)
+        .transaction(|c| c.execute("DELETE FROM settings WHERE key = ?1", [FIRST_START]).sql())
+        .unwrap();
+    machine.stop().await;
+    machine.clock.forward(until_the_end_of_hour(3, machine.clock.monotonic()));
+    machine.start().await;
+    for _ in 0..500 {
+        if db(&machine).read(first_start).unwrap().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Whether a backup is due was decided then; it would begin at once.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let job = db(&machine).read(|c| Ok((jobs::active(c)?, jobs::last_over(c, JobKind::Backup)?))).unwrap();
+    assert_eq!(job, (Vec::new(), None));
+}
+
+/// How long it is until the last minute of an hour of the day, UTC.
+fn until_the_end_of_hour(hour: u64, since_1970: Duration) -> Duration {
+    let (day, end) = (24 * 3600, hour * 3600 + 59 * 60);
+    Duration::from_secs((day + end - since_1970.as_secs() % day) % day)
 }
