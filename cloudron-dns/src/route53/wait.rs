@@ -47,10 +47,9 @@ impl Route53Provider {
                 let message = format!("Route 53 still takes in the change {}", pending.join(", "));
                 return Err(Error::new(&codes::NOT_PROPAGATED, message));
             }
-            tokio::select! {
-                () = tokio::time::sleep(pause.min(left)) => {}
-                () = cancel.cancelled() => cancel.check()?,
-            }
+            // The time being over is the usual end of the pause.
+            let _ = tokio::time::timeout(pause.min(left), cancel.cancelled()).await;
+            cancel.check()?;
             pause = pause.saturating_mul(2);
             let mut still = Vec::new();
             for id in pending {
