@@ -94,3 +94,8 @@ pub use repository::{
     VerifyDepth, VerifyReport,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
+
+/// The example of the package's page is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -85,3 +85,8 @@ pub use provider::{
 pub use record_set::{RecordKey, RecordSet};
 pub use record_type::{RecordType, Ttl};
 pub use zone::{Observed, Snapshot, Visibility, Zone, enclosing_zone};
+
+/// The example of the package's page is compiled with the documentation's tests.
+#[cfg(all(doctest, feature = "propagation"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -41,7 +41,10 @@ pub use provider::CloudProvider;
 pub use remote::{Command, Output, Remote, Stdin, Stream};
 pub use steps::{Context, Runner, Spec, Step};
 
-/// The guide's example is compiled with the documentation's tests.
+/// The examples of the package's page and of the guide are compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 #[cfg(all(doctest, feature = "ssh"))]
 mod guide {
     #[doc = include_str!("../../docs/provisioning.md")]
