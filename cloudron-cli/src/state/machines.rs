@@ -1,9 +1,11 @@
 //! The records of machines: one JSON file each, mode 0600, with nothing secret in it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloudron_core::{Domain, Error, Result};
+use cloudron_dns::Name;
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
@@ -25,6 +27,24 @@ pub(crate) struct Machine {
     pub port: u16,
     /// Where the machine keeps its backups, as the machine sees it.
     pub store: String,
+    /// The DNS records that its creation wrote, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsRecords>,
+}
+
+/// Where the DNS records of a machine were written, and what they lead to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DnsRecords {
+    /// The DNS host, as `--dns` names it.
+    pub provider: String,
+    pub addresses: Vec<IpAddr>,
+    /// The options that were given, without any secret.
+    pub zone: Option<Name>,
+    pub zone_id: Option<String>,
+    pub endpoint: Option<String>,
+    pub server: Option<SocketAddr>,
+    pub tsig_key_file: Option<PathBuf>,
 }
 
 /// How to reach a machine.
@@ -184,6 +204,7 @@ mod tests {
             ca_pem: String::new(),
             port: 1,
             store: "/y".into(),
+            dns: None,
         }
     }
 

@@ -8,6 +8,6 @@ mod writers;
 
 pub(crate) use dirs::{Dirs, private_dir};
 pub(crate) use files::private_file;
-pub(crate) use machines::{Machine, Machines, Reach, SshReach};
+pub(crate) use machines::{DnsRecords, Machine, Machines, Reach, SshReach};
 pub(crate) use ownership::{Owned, ZoneLock};
 pub(crate) use writers::Writers;

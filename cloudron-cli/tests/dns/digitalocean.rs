@@ -84,6 +84,39 @@ fn an_address_changes_in_place_and_prune_removes_only_what_is_ours() {
 }
 
 #[test]
+fn what_this_computer_wrote_is_taken_back_and_nothing_else() {
+    let host = Host::new();
+    host.foreign("TXT", "@", "v=spf1 mx -all");
+    host.foreign("TXT", "_dmarc", "v=DMARC1; p=reject");
+    let machine = |command: &str, more: &[&str]| {
+        let base =
+            [command, "example.com", "--machine", "--ip", "192.0.2.1", "--mail", "--caa", "ca.example"];
+        host.run(&[&base, more].concat())
+    };
+    assert_eq!(machine("apply", &["--yes"]).code, 0);
+    assert_eq!(host.data("TXT", "@"), ["v=spf1 mx a:my.example.com -all"]);
+    host.foreign("A", "my", "198.51.100.1");
+    let plan = machine("plan", &["--remove"]);
+    assert!(
+        plan.stderr.contains("left as it is: my.example.com. A, _dmarc.example.com. TXT"),
+        "{}",
+        plan.stderr
+    );
+    assert!(plan.stdout.contains("- my.example.com. 300 IN A 192.0.2.1\n"), "{}", plan.stdout);
+    machine("plan", &["--remove", "--prune"]).failed_usage("--prune");
+    assert_eq!(machine("apply", &["--remove", "--yes"]).code, 0);
+    assert_eq!(host.data("TXT", "@"), ["v=spf1 mx -all"]);
+    assert_eq!(host.data("A", "my"), ["198.51.100.1"]);
+    assert_eq!(
+        (host.data("TXT", "_dmarc").len(), host.data("A", "*").len(), host.data("MX", "@").len()),
+        (1, 0, 0)
+    );
+    host.writes();
+    assert_eq!(machine("apply", &["--remove"]).code, 0);
+    assert_eq!(host.writes(), 0, "nothing of ours is left");
+}
+
+#[test]
 fn records_of_others_are_conflicts_until_they_are_adopted() {
     let host = Host::new();
     host.foreign("A", "my", "198.51.100.1");

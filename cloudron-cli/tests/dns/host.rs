@@ -18,7 +18,7 @@ use crate::model::{Fault, Model, State, TOKEN};
 pub struct Host {
     pub home: Home,
     pub model: Arc<Model>,
-    endpoint: String,
+    pub endpoint: String,
     /// Writes after which the host falls silent; 0 means never.
     pub silent_after: Arc<AtomicUsize>,
     _runtime: Runtime,

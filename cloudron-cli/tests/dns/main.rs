@@ -25,6 +25,7 @@ mod rest;
 mod task;
 
 mod bad_input;
+mod destroy;
 mod digitalocean;
 mod host;
 mod others;

@@ -23,32 +23,80 @@ fn afterwards_ssh_answers_on_202_only_and_the_service_runs() {
 }
 
 #[test]
-fn its_records_are_written_where_the_domain_is_kept() {
+fn its_records_are_written_where_the_domain_is_kept_and_go_with_it() {
     if !available() {
         return;
     }
-    let key = "key laptop { algorithm hmac-sha256; secret \"Y2FuYXJ5LXNlY3JldC1vZi10aGUta2V5\"; };\n";
-    let clauses = "type primary; allow-update { key laptop; }; allow-transfer { key laptop; };";
-    let Some(bind) = Named::start(key, &[(DOMAIN.into(), clauses.into())]) else { return };
     let scene = Scene::bare("records");
-    let file = scene.laptop.secret("tsig-key", key);
-    let file = file.strip_prefix("file:").unwrap_or(&file);
-    let server = bind.address().to_string();
-    let run = scene.create(&[
-        "--dns",
-        "rfc2136",
-        "--server",
-        &server,
-        "--tsig-key-file",
-        file,
-        "--name-server",
-        &server,
-    ]);
+    let Some(host) = DnsHost::start(&scene) else { return };
+    let run = scene.create(&host.creating(&host.server));
     assert!(!run.stderr.contains("not on every name server"), "{run}");
-    let at_bind = ["--provider", "rfc2136", "--server", &server, "--tsig-key-file", file];
-    let zone = scene.laptop.ok(&[&["dns", "export", DOMAIN][..], &at_bind].concat()).stdout;
-    for name in ["my", "*"] {
-        assert!(zone.contains(&format!("{name}\t300\tIN\tA\t{}\n", scene.server.ip())), "{zone}");
+    let there = host.zone(&scene);
+    assert!(host.records(&scene).iter().all(|line| there.contains(line)), "{there}");
+    let records = scene.laptop.place("more.zone").display().to_string();
+    fs::write(&records, "www 300 A 192.0.2.80\n").unwrap();
+    let apply = ["dns", "apply", DOMAIN, "--records", &records, "--yes"];
+    scene.laptop.ok(&[&apply[..], &host.options("--provider")].concat());
+    // The record of the machine knows where the server and the key are.
+    let run = scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
+    let left = host.zone(&scene);
+    assert!(!host.records(&scene).iter().any(|line| left.contains(line)), "{run}\n{left}");
+    assert!(left.contains("www\t300\tIN\tA\t192.0.2.80\n"), "{left}");
+}
+
+#[test]
+fn a_run_that_dies_while_it_waits_for_name_servers_is_destroyed_with_its_records() {
+    if !available() {
+        return;
+    }
+    let scene = Scene::bare("records-died");
+    let Some(host) = DnsHost::start(&scene) else { return };
+    // Nobody answers there.
+    let arguments = scene.create_arguments(&host.creating("127.0.0.1:9"));
+    let mut running = scene.laptop.spawn(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    while !host.zone(&scene).contains(&host.records(&scene)[0]) {
+        assert!(running.runs(), "it ended before it wrote the records");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    running.kill();
+    let run = scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
+    let left = host.zone(&scene);
+    assert!(!host.records(&scene).iter().any(|line| left.contains(line)), "{run}\n{left}");
+    assert_eq!(scene.traces(), "/var/backups/cloudron\n");
+}
+
+/// BIND, where the machine's domain is kept.
+struct DnsHost {
+    _bind: Named,
+    server: String,
+    key_file: String,
+}
+
+impl DnsHost {
+    fn start(scene: &Scene) -> Option<Self> {
+        let key = "key laptop { algorithm hmac-sha256; secret \"Y2FuYXJ5LXNlY3JldC1vZi10aGUta2V5\"; };\n";
+        let clauses = "type primary; allow-update { key laptop; }; allow-transfer { key laptop; };";
+        let bind = Named::start(key, &[(DOMAIN.into(), clauses.into())])?;
+        let file = scene.laptop.secret("tsig-key", key);
+        let key_file = file.strip_prefix("file:").unwrap_or(&file).to_owned();
+        Some(Self { server: bind.address().to_string(), _bind: bind, key_file })
+    }
+
+    fn options<'a>(&'a self, host: &'a str) -> [&'a str; 6] {
+        [host, "rfc2136", "--server", &self.server, "--tsig-key-file", &self.key_file]
+    }
+
+    fn creating<'a>(&'a self, name_server: &'a str) -> Vec<&'a str> {
+        [&self.options("--dns")[..], &["--name-server", name_server]].concat()
+    }
+
+    fn zone(&self, scene: &Scene) -> String {
+        scene.laptop.ok(&[&["dns", "export", DOMAIN][..], &self.options("--provider")].concat()).stdout
+    }
+
+    /// The lines of the zone that are the machine's.
+    fn records(&self, scene: &Scene) -> [String; 2] {
+        ["my", "*"].map(|name| format!("{name}\t300\tIN\tA\t{}\n", scene.server.ip()))
     }
 }
 

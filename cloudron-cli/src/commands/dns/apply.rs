@@ -26,6 +26,7 @@ use crate::runtime::block_on;
       --dkim c202611=MIIBIjANBg… --dmarc-reports postmaster@example.com --caa letsencrypt.org
   cloudron dns apply example.com --provider cloudflare --records new.zone --prune --adopt www/A
   cloudron dns apply example.com --provider hetzner --plan change.plan
+  cloudron dns apply example.com --provider digitalocean --machine --ip 203.0.113.7 --remove
 
 Records that this computer did not write are never changed: they are conflicts (exit code 5) unless
 --adopt takes them over. What it wrote is remembered in its state folder.")]
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     work: Work,
     /// Write exactly the plan in this file, made by `plan --out`, or nothing
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["records", "machine", "ip", "ipv6", "mail", "caa", "prune", "adopt", "allow_deletions"])]
+    #[arg(conflicts_with_all = ["records", "machine", "ip", "ipv6", "mail", "caa", "remove", "prune", "adopt", "allow_deletions"])]
     plan: Option<PathBuf>,
     /// How the plan is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "diff")]
@@ -115,6 +116,7 @@ fn restored(
         ownership: saved.ownership,
         basis: Snapshot::new(zone, [], false),
         plan: saved.plan,
+        left: Vec::new(),
         _lock: Some(lock),
     };
     Ok((planned, false))

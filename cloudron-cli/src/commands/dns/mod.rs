@@ -1,5 +1,6 @@
 //! `cloudron dns`: the DNS library for any domain, with no machine.
 
+pub(crate) mod account;
 mod apply;
 mod check;
 mod desired;
@@ -11,8 +12,9 @@ pub(crate) mod planned;
 pub(crate) mod provider;
 mod render;
 mod saved;
+mod taken_back;
 mod wait;
-mod work;
+pub(crate) mod work;
 
 use clap::Subcommand;
 use cloudron_core::Result;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use cloudron_core::{Progress, Result};
+use cloudron_core::{Progress, Result, ResultExt};
 use cloudron_dns::{
-    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, Snapshot, Zone, plan_for,
+    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, RecordKey, Scope, Snapshot, Zone,
+    names_to_read, plan, plan_for,
 };
 
+use super::taken_back::{of_others, taken_back};
 use crate::state::{Owned, ZoneLock};
 
 /// Whether the zone may be written.
@@ -14,6 +16,12 @@ use crate::state::{Owned, ZoneLock};
 pub(crate) enum Access {
     Read,
     Write,
+}
+
+impl Access {
+    fn lock(self, owned: &Owned) -> Result<Option<ZoneLock>> {
+        (self == Self::Write).then(|| owned.lock()).transpose()
+    }
 }
 
 /// A plan with everything that it was made from.
@@ -24,6 +32,8 @@ pub(crate) struct Planned {
     pub ownership: Ownership,
     pub plan: Plan,
     pub basis: Snapshot,
+    /// Of records that were to be taken back, those that are not what was written from here.
+    pub left: Vec<RecordKey>,
     pub _lock: Option<ZoneLock>,
 }
 
@@ -38,10 +48,38 @@ impl Planned {
         options: &PlanOptions,
         access: Access,
     ) -> Result<Self> {
-        let lock = if access == Access::Write { Some(owned.lock()?) } else { None };
+        let lock = access.lock(&owned)?;
         let ownership = owned.read()?;
         let (plan, basis) = plan_for(&*provider, zone, &desired, &ownership, options).await?;
-        Ok(Self { provider, desired, owned, ownership, plan, basis, _lock: lock })
+        Ok(Self { provider, desired, owned, ownership, plan, basis, left: Vec::new(), _lock: lock })
+    }
+
+    /// As [`Self::make`], to take back what is ours of these wishes. What was changed by others since stays, and is
+    /// ours no longer.
+    pub(crate) async fn removal(
+        provider: Arc<dyn DnsProvider>,
+        zone: &Zone,
+        owned: Owned,
+        wishes: &[Intent],
+        options: &PlanOptions,
+        access: Access,
+    ) -> Result<Self> {
+        let lock = access.lock(&owned)?;
+        let ownership = owned.read()?;
+        let desired = taken_back(wishes, &ownership);
+        let names = names_to_read(zone, wishes, &ownership, options);
+        let basis = provider.read(zone, Scope::Names(&names)).await;
+        let basis = basis.doing(|| format!("reading the zone {} at {}", zone.apex, provider.id()))?;
+        let mut options = options.clone();
+        options.capabilities = Some(provider.capabilities());
+        let mut plan = plan(&desired, &basis, &ownership, &options);
+        let left = of_others(wishes, &basis, &ownership);
+        for intent in &desired {
+            if let Intent::Exclude(set) = intent {
+                plan.ownership.remove(set.key(), set.values());
+            }
+        }
+        Ok(Self { provider, desired, owned, ownership, plan, basis, left, _lock: lock })
     }
 
     /// Writes the plan; `fresh` says that its basis was read just now. What may become ours is kept before, so that a

@@ -1,7 +1,6 @@
 //! Where zones are kept: the one place in which a provider is made from options.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,11 @@ use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
 use cloudron_dns::wildcard::WildcardProvider;
 use cloudron_dns::{DnsProvider, Name, Zone, enclosing_zone};
 
+use super::account::{Account, Credentials};
 use crate::output::Output;
 use crate::records::{lookup, name_server};
 use crate::secrets;
+use crate::state::DnsRecords;
 
 /// A DNS host that this program speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,48 +54,34 @@ pub(crate) struct Host {
     account: Account,
 }
 
-/// Which zone of a DNS host, and as whom it is spoken to.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "DNS host")]
-pub(crate) struct Account {
-    /// The zone, when it is not the one that encloses DOMAIN most closely
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    zone: Option<Name>,
-    /// The host's id of the zone, where several have the same name
-    #[arg(long, value_name = "ID")]
-    zone_id: Option<String>,
-    /// The address of another service than the host's own
-    #[arg(long, value_name = "[SERVICE=]URL")]
-    endpoint: Option<String>,
-    /// The host's token; otherwise DIGITALOCEAN_TOKEN, CLOUDFLARE_API_TOKEN, HETZNER_API_TOKEN or PDNS_API_KEY. Route 53
-    /// reads the variables of Amazon's own tools
-    #[arg(long, value_name = "SECRET")]
-    token: Option<String>,
-    /// For rfc2136: the primary server
-    #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
-    server: Option<SocketAddr>,
-    /// For rfc2136: the file with the key that updates are signed with; otherwise CLOUDRON_TSIG_KEY
-    #[arg(long, value_name = "FILE")]
-    tsig_key_file: Option<PathBuf>,
-}
-
-fn name(text: &str) -> std::result::Result<Name, String> {
-    Name::parse(text).map_err(|e| e.message().to_owned())
-}
-
-impl Account {
-    /// Whether any of it is given.
-    pub(crate) fn is_given(&self) -> bool {
-        let Self { zone, zone_id, endpoint, token, server, tsig_key_file } = self;
-        let texts = [zone_id, endpoint, token].into_iter().any(Option::is_some);
-        texts || zone.is_some() || server.is_some() || tsig_key_file.is_some()
-    }
-}
-
 impl Host {
     /// A host and the account there.
     pub(crate) fn new(provider: Kind, account: Account) -> Self {
         Self { provider, account }
+    }
+
+    /// The host that records were written at, with credentials of now.
+    ///
+    /// # Errors
+    /// `usage` when this program does not know the host.
+    pub(crate) fn remembered(records: &DnsRecords, credentials: Credentials) -> Result<Self> {
+        let provider = Kind::from_str(&records.provider, false).map_err(|_| {
+            let message = format!("this program was built without the DNS host {}", records.provider);
+            Error::new(&codes::USAGE, message)
+        })?;
+        Ok(Self::new(provider, Account::remembered(records, credentials)))
+    }
+
+    /// What to remember of it for records that lead to these addresses: nothing secret.
+    pub(crate) fn remember(&self, addresses: Vec<IpAddr>) -> Result<DnsRecords> {
+        self.account.remember(self.id(), addresses)
+    }
+
+    /// The options that name it, to be typed after a command, but for a token.
+    pub(crate) fn options(&self) -> String {
+        let options = self.account.options();
+        let shown = options.iter().map(|(option, value)| format!(" {option} {}", shell_word(value)));
+        format!("--provider {}{}", self.id(), shown.collect::<String>())
     }
 
     /// Its short name: `route53`.
@@ -104,7 +91,7 @@ impl Host {
 
     /// The token's option, for those who read standard input too.
     pub(crate) fn token(&self) -> Option<&String> {
-        self.account.token.as_ref()
+        self.account.credentials.token.as_ref()
     }
 
     /// The provider. Nothing is sent yet. The name servers are those that `wildcard` asks.
@@ -154,8 +141,8 @@ impl Host {
         let takes_token = !dynamic && !by_hand;
         for (given, right, option) in [
             (self.account.server.is_some(), dynamic, "--server"),
-            (self.account.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
-            (self.account.token.is_some(), takes_token, "--token"),
+            (self.account.credentials.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
+            (self.account.credentials.token.is_some(), takes_token, "--token"),
             (self.account.endpoint.is_some(), !dynamic && !by_hand, "--endpoint"),
         ] {
             if given && !right {
@@ -180,7 +167,7 @@ impl Host {
 
     /// The token, from its option or the variable.
     fn secret(&self, variable: &str, out: &Output) -> Result<Secret> {
-        if let Some(reference) = &self.account.token {
+        if let Some(reference) = &self.account.credentials.token {
             return secrets::resolve(reference, "--token", out);
         }
         match std::env::var(variable).ok().filter(|v| !v.trim().is_empty()) {
@@ -209,7 +196,7 @@ impl Host {
             Error::new(&codes::USAGE, "rfc2136 needs --server with the address of the primary name server")
         })?;
         let mut options = Rfc2136Options::new(server);
-        let key = match &self.account.tsig_key_file {
+        let key = match &self.account.credentials.tsig_key_file {
             Some(path) => Some(Secret::new(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?)),
             None => std::env::var("CLOUDRON_TSIG_KEY").ok().filter(|v| !v.is_empty()).map(Secret::new),
         };
@@ -243,6 +230,15 @@ impl Host {
             if ambiguous { e.with_hint("say which one with --zone-id") } else { e }
         })
     }
+}
+
+/// A text as one word of a shell's command.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/=@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Which name servers are asked what they answer.

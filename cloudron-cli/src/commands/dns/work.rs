@@ -23,6 +23,9 @@ pub(crate) struct Work {
     pub host: Host,
     #[command(flatten)]
     pub servers: Servers,
+    /// Take these records away instead, as far as this computer wrote them
+    #[arg(long, help_heading = "What may happen", conflicts_with_all = ["prune", "adopt"])]
+    remove: bool,
     /// Also delete what this computer wrote and is no longer wanted
     #[arg(long, help_heading = "What may happen")]
     prune: bool,
@@ -69,13 +72,26 @@ impl Work {
         let zone = self.host.find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
         let owned = self.owned(&zone)?;
-        Planned::make(provider, &zone, owned, desired, &options, access).await
+        if !self.remove {
+            return Planned::make(provider, &zone, owned, desired, &options, access).await;
+        }
+        let planned = Planned::removal(provider, &zone, owned, &desired, &options, access).await?;
+        if !planned.left.is_empty() {
+            let left = keys(&planned.left);
+            out.say(&format!("Not what this computer wrote, and left as it is: {left}"));
+        }
+        Ok(planned)
     }
 
     /// The file that says what is ours of a zone.
     pub(super) fn owned(&self, zone: &Zone) -> Result<Owned> {
         Ok(Owned::at(&Dirs::from_env()?.dns(), &self.host.id(), zone))
     }
+}
+
+/// Names of record sets as a list for people.
+pub(crate) fn keys(keys: &[RecordKey]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What may be taken over. A name is relative to the domain unless it lies in it or ends with a dot.

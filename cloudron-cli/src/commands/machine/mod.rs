@@ -11,6 +11,7 @@ mod eventlog;
 mod include;
 mod list;
 mod logs;
+mod records;
 mod setup_link;
 mod ssh;
 mod start;
@@ -48,7 +49,7 @@ pub(crate) enum Command {
     Ssh(ssh::Options),
     /// Print a new link for the first-time setup
     SetupLink(setup_link::Options),
-    /// Remove a machine; its backups stay unless told otherwise
+    /// Remove a machine, and the DNS records that were written for it; its backups stay unless told otherwise
     Destroy(destroy::Options),
 }
 

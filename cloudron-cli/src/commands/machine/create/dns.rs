@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Domain, Progress, Result};
+use cloudron_core::{Domain, Result};
 use cloudron_dns::propagation::{self, WaitOptions};
 use cloudron_dns::{
-    Addresses, Change, DnsProvider, Intent, MailSettings, Name, Plan, PlanOptions, RecordSet, machine_records,
+    Addresses, Change, DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordSet, machine_records,
 };
 use cloudron_provision::steps::{Check, Context, Step, Undo};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::commands::dns::planned::{Access, Planned};
 use crate::commands::dns::provider::Host;
+use crate::commands::machine::records::take_back;
 use crate::records::{Records, lookup};
 use crate::state::Owned;
 
@@ -98,10 +99,8 @@ pub(super) struct WriteRecords {
 }
 
 /// What was written, for the journal.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Written {
-    provider: String,
-    zone: String,
     /// The sets that are there now and were not before.
     sets: Vec<RecordSet>,
 }
@@ -118,10 +117,10 @@ impl WriteRecords {
     pub(super) async fn preflight(&self) -> Result<()> {
         self.plan_for(self.wishes()?, Access::Read).await?.plan.check().map_err(|e| {
             e.with_hint(format!(
-                "remove these records, or take them over with `cloudron dns apply {} --provider {} --machine --ip {} \
-                 --adopt all`, and run this again",
+                "remove these records, or take them over with `cloudron dns apply {} {} --machine --ip {} --adopt all`, \
+                 and run this again",
                 self.domain,
-                self.host.id(),
+                self.host.options(),
                 self.address
             ))
         })
@@ -132,14 +131,6 @@ impl WriteRecords {
         let owned = Owned::at(&self.folder, &self.host.id(), &zone);
         let options = PlanOptions::default();
         Planned::make(self.provider.clone(), &zone, owned, wishes, &options, access).await
-    }
-
-    /// Brings the zone to what is wished; the plan that did it.
-    async fn bring(&self, wishes: Vec<Intent>, progress: &Progress) -> Result<Plan> {
-        let planned = self.plan_for(wishes, Access::Write).await?;
-        planned.plan.check()?;
-        planned.send(true, progress).await?;
-        Ok(planned.plan)
     }
 
     /// Waits for the name servers. That they take longer does not fail the run.
@@ -182,32 +173,25 @@ impl Step for WriteRecords {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
-        let plan = self.bring(self.wishes()?, &context.progress).await?;
+        let planned = self.plan_for(self.wishes()?, Access::Write).await?;
+        planned.plan.check()?;
+        planned.send(true, &context.progress).await?;
+        // Others may write the zone while the name servers are waited for.
+        let plan = planned.plan;
         let agrees = self.wait(context, &plan.zone.apex).await?;
-        let written = Written {
-            provider: self.host.id(),
-            zone: plan.zone.apex.to_string(),
-            sets: plan.changes.iter().filter_map(Change::after).cloned().collect(),
-        };
+        let written = Written { sets: plan.changes.iter().filter_map(Change::after).cloned().collect() };
         Ok(json!({ "agrees": agrees, "written": written }))
     }
 
+    /// Without its output, the run was cut off while it wrote or waited: then all that is ours goes.
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
-        let Some(written) = output.and_then(written) else { return Ok(Undo::Undone) };
-        let wishes = written.sets.into_iter().map(Intent::Exclude).collect();
-        self.bring(wishes, &context.progress).await?;
+        let wishes = match output.and_then(written) {
+            Some(written) => written.sets.into_iter().map(Intent::Exactly).collect(),
+            None => self.wishes()?,
+        };
+        take_back(&self.host, self.provider.clone(), &self.domain, &wishes, &self.folder, &context.progress)
+            .await?;
         Ok(Undo::Undone)
-    }
-}
-
-/// What happens to the records that a run wrote when it is taken back without an account at the DNS host: they stay.
-pub(super) fn left(output: Option<&Value>) -> Undo {
-    match output.and_then(written).filter(|written| !written.sets.is_empty()) {
-        None => Undo::Undone,
-        Some(Written { provider, zone, sets }) => {
-            let names: Vec<String> = sets.iter().map(|set| set.key().to_string()).collect();
-            Undo::Kept(format!("the records {} in the zone {zone} at {provider} stay", names.join(", ")))
-        }
     }
 }
 
@@ -222,7 +206,8 @@ mod tests {
     use cloudron_provision::local::Local;
 
     use super::*;
-    use crate::commands::dns::provider::{Account, Kind};
+    use crate::commands::dns::account::Account;
+    use crate::commands::dns::provider::Kind;
 
     fn set(owner: &str, rtype: RecordType, value: &str) -> RecordSet {
         RecordSet::parse(Name::parse(owner).unwrap(), Ttl::DEFAULT, rtype, [value]).unwrap()
@@ -258,12 +243,19 @@ mod tests {
         let output = step.apply(&context).await.unwrap();
         assert_eq!(output["agrees"], false);
         assert_eq!(names(&step).await, ["*.example.com. A", "my.example.com. A", "www.example.com. A"]);
-        let kept = left(Some(&output));
-        assert!(matches!(&kept, Undo::Kept(text) if text.contains("rfc2136")), "{kept:?}");
         for _ in 0..2 {
             assert_eq!(step.undo(&context, Some(&output)).await.unwrap(), Undo::Undone);
             assert_eq!(names(&step).await, ["www.example.com. A"]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_cut_off_while_it_waited_is_taken_back_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("www.example.com", RecordType::A, "192.0.2.1"), dir.path());
+        step.apply(&context).await.unwrap();
+        assert_eq!(step.undo(&context, None).await.unwrap(), Undo::Undone);
+        assert_eq!(names(&step).await, ["www.example.com. A"]);
     }
 
     #[tokio::test]

@@ -21,7 +21,8 @@ use super::common::Common;
 use super::dns::{CheckRecords, PROPAGATION, WriteRecords};
 use super::repository::{self, prepare};
 use super::run::{Job, run_job, this_program};
-use crate::commands::dns::provider::{Account, Host, Kind};
+use crate::commands::dns::account::Account;
+use crate::commands::dns::provider::{Host, Kind};
 use crate::output::Output;
 use crate::records::name_server;
 use crate::runtime::block_on;
@@ -189,6 +190,7 @@ fn job<'a>(
         .within(Duration::from_secs(options.connect_timeout))
         .may_move_to(SSH_PORT);
     let mut last: Vec<Arc<dyn Step>> = Vec::new();
+    let dns = records.as_ref().map(|records| records.host.remember(vec![options.ip])).transpose()?;
     if let Some(records) = records {
         last.push(records);
     } else if options.dns == Dns::At(Kind::Wildcard) {
@@ -219,6 +221,7 @@ fn job<'a>(
         push_store: true,
         after_start: vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))],
         last,
+        dns,
         common,
         domain,
         place: Place::system(),

@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         push_store: false,
         after_start: Vec::new(),
         last: Vec::new(),
+        dns: None,
         common,
         domain,
         place,

@@ -18,7 +18,7 @@ use super::repository::{self, Prepared};
 use super::{report, steps};
 use crate::commands::explain;
 use crate::output::Output;
-use crate::state::{Dirs, Machine, Machines, Reach};
+use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
 use crate::target::Place;
 
 /// How the record of the machine follows from the outputs of the steps.
@@ -45,6 +45,8 @@ pub(super) struct Job<'a> {
     pub after_start: Vec<Arc<dyn Step>>,
     /// Steps at the end.
     pub last: Vec<Arc<dyn Step>>,
+    /// The DNS records that one of these writes.
+    pub dns: Option<DnsRecords>,
     pub includes: Vec<Include>,
     pub owner: Option<Owner>,
 }
@@ -103,8 +105,9 @@ async fn forward(
 
 impl Job<'_> {
     fn spec(&self) -> Result<Spec> {
-        let inputs = serde_json::to_value(&self.origin)
-            .map_err(|e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}")))?;
+        let no_json = |e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}"));
+        let mut inputs = serde_json::to_value(&self.origin).map_err(no_json)?;
+        inputs["dns"] = serde_json::to_value(&self.dns).map_err(no_json)?;
         let (fqdn, provider) = (self.domain.to_string(), self.provider.name().to_owned());
         Ok(Spec { op: "create".into(), fqdn, provider, inputs })
     }
@@ -167,6 +170,7 @@ impl Job<'_> {
             domain: self.domain,
             reach: self.reach,
             store: self.machine_store,
+            dns: self.dns,
         }));
         Ok(steps)
     }
@@ -205,6 +209,7 @@ pub(super) fn record(
     domain: &Domain,
     reach: Reach,
     store: &str,
+    dns: Option<DnsRecords>,
     run: String,
     outputs: &Outputs,
 ) -> Result<Machine> {
@@ -219,6 +224,7 @@ pub(super) fn record(
         ca_pem: server["caPem"].as_str().ok_or_else(missing)?.to_owned(),
         port: server["port"].as_u64().and_then(|p| u16::try_from(p).ok()).ok_or_else(missing)?,
         store: store.to_owned(),
+        dns,
     })
 }
 

@@ -18,7 +18,7 @@ use super::common::Owner;
 use super::run::{ReachOf, record};
 use crate::client::Client;
 use crate::codes;
-use crate::state::Machines;
+use crate::state::{DnsRecords, Machines};
 use crate::target::{Place, Target};
 
 /// Sends the objects of a repository that the machine does not have yet.
@@ -197,6 +197,7 @@ pub(super) struct Remember {
     pub domain: Domain,
     pub reach: ReachOf,
     pub store: String,
+    pub dns: Option<DnsRecords>,
 }
 
 #[async_trait]
@@ -215,7 +216,8 @@ impl Step for Remember {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let outputs = context.outputs();
-        let machine = record(&self.domain, (self.reach)(&outputs)?, &self.store, context.run(), &outputs)?;
+        let (reach, dns) = ((self.reach)(&outputs)?, self.dns.clone());
+        let machine = record(&self.domain, reach, &self.store, dns, context.run(), &outputs)?;
         self.machines.put(&machine)?;
         Ok(json!({}))
     }

@@ -14,12 +14,12 @@ use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo}
 use cloudron_provision::{CloudProvider, Runner};
 use serde_json::Value;
 
-use super::dns;
 use super::generic::{SSH_PORT, program_paths};
 use super::local::program_copy;
 use super::repository;
 use super::run::this_program;
 use crate::commands::explain;
+use crate::commands::machine::records::Records;
 use crate::output::Output;
 use crate::ssh;
 use crate::state::{Dirs, Reach};
@@ -28,6 +28,7 @@ use crate::target::Place;
 /// Undoes what the unfinished run made, in reverse order, and forgets the run.
 pub(in crate::commands::machine) async fn take_back(
     run: &RunSummary,
+    records: Option<Records>,
     dirs: &Dirs,
     out: &Output,
     cancel: &Cancel,
@@ -43,10 +44,14 @@ pub(in crate::commands::machine) async fn take_back(
         runner.abandon(&run.run)?;
     } else {
         let (provider, place, program) = parts(&reach, out)?;
+        let records = records.map(Arc::new);
         let steps: Vec<Arc<dyn Step>> = state
             .plan()
             .iter()
-            .map(|id| step(id, &place, &program, &provider, &domain))
+            .map(|id| match (&**id, &records) {
+                ("dns", Some(records)) => Ok(Arc::new(Dns(records.clone())) as Arc<dyn Step>),
+                _ => step(id, &place, &program, &provider, &domain),
+            })
             .collect::<Result<_>>()?;
         let context = Context::new(domain.as_str(), provider)
             .progress(&out.progress())
@@ -110,7 +115,38 @@ fn known(id: &str) -> Result<&'static str> {
     })
 }
 
-/// A step that leaves nothing to undo, but for DNS records, which stay.
+/// The step that writes DNS records.
+struct Dns(Arc<Records>);
+
+#[async_trait]
+impl Step for Dns {
+    fn id(&self) -> &'static str {
+        "dns"
+    }
+
+    fn plan(&self) -> String {
+        "The DNS records".into()
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, _: &Context) -> Result<Value> {
+        Err(not_forward())
+    }
+
+    async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
+        let outcome = self.0.take_back(&context.progress).await;
+        Ok(outcome.stays().map_or(Undo::Undone, Undo::Kept))
+    }
+}
+
+fn not_forward() -> Error {
+    Error::new(&core_codes::FAILED, "a run that is taken back does not go forward")
+}
+
+/// A step that leaves nothing to undo.
 struct Nothing(&'static str);
 
 #[async_trait]
@@ -128,10 +164,10 @@ impl Step for Nothing {
     }
 
     async fn apply(&self, _: &Context) -> Result<Value> {
-        Err(Error::new(&core_codes::FAILED, "a run that is taken back does not go forward"))
+        Err(not_forward())
     }
 
-    async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
-        Ok(if self.0 == "dns" { dns::left(output) } else { Undo::Undone })
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
     }
 }
