@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cloudron_core::{Cancel, Error, Result};
 use tokio::runtime::Handle;
 
-use crate::store::{BackupStore, ObjectMeta, Thaw, blocking};
+use crate::store::{BackupStore, ObjectMeta, Thaw, blocking, get_all};
 
 /// A store whose calls block. Never used on the runtime's own threads.
 #[derive(Debug, Clone)]
@@ -47,6 +47,11 @@ impl Blocking {
 
     pub(crate) fn get(&self, key: &str) -> Result<Bytes> {
         self.run(self.store.get(key))
+    }
+
+    /// Reads objects, several at once. They come in no order.
+    pub(crate) fn get_all(&self, keys: Vec<String>) -> Result<Vec<(String, Result<Bytes>)>> {
+        self.runtime.block_on(get_all(&self.store, keys, String::as_str))
     }
 
     pub(crate) fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {

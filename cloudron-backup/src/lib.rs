@@ -75,6 +75,7 @@ mod restore;
 #[cfg(feature = "s3")]
 mod s3;
 mod seen;
+mod sequence;
 pub mod store;
 mod transfer;
 mod untar;

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
+use tokio::task::JoinSet;
 
 pub use options::{ConditionalWrites, ServerSideEncryption, StoreOptions};
 pub use rules::{Known, ObjectLock, StoreRules, Thaw};
@@ -221,6 +222,33 @@ pub fn missing(url: &str, key: &str) -> Error {
     Error::new(&codes::OBJECT_MISSING, format!("{key} is not in {url}"))
 }
 
+/// So many objects are read at once, since each takes a round trip.
+const AT_ONCE: usize = 16;
+
+/// Reads objects that are small, several at once. They come in no order.
+pub(crate) async fn get_all<T: Send + 'static>(
+    store: &Arc<dyn BackupStore>,
+    objects: Vec<T>,
+    key: impl Fn(&T) -> &str,
+) -> Result<Vec<(T, Result<Bytes>)>> {
+    let mut waiting = objects.into_iter();
+    let (mut read, mut running) = (Vec::new(), JoinSet::new());
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(object) = waiting.next()
+        {
+            let (store, key) = (store.clone(), key(&object).to_owned());
+            running.spawn(async move { (object, store.get(&key).await) });
+        }
+        match running.join_next().await {
+            None => return Ok(read),
+            Some(Ok(done)) => read.push(done),
+            Some(Err(e)) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Some(Err(_)) => return Err(shutting_down()),
+        }
+    }
+}
+
 /// Runs blocking work away from the runtime's own threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -228,8 +256,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(&cloudron_core::codes::INTERRUPTED, "the runtime is shutting down")),
+        Err(_) => Err(shutting_down()),
     }
+}
+
+fn shutting_down() -> Error {
+    Error::new(&cloudron_core::codes::INTERRUPTED, "the runtime is shutting down")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::backup::pipeline::{self, Uploads};
-use crate::backup::{describe, hash_zeros, next_sequence};
+use crate::backup::{describe, hash_zeros};
 use crate::bridge::Blocking;
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::condemned::packs_to_rely_on;
@@ -32,6 +32,8 @@ pub(crate) struct Target<'a> {
     pub(crate) store: &'a Blocking,
     pub(crate) config: &'a Config,
     pub(crate) keys: &'a WriterKeys,
+    /// Where it is remembered which backups were seen there.
+    pub(crate) memory: Option<&'a Path>,
 }
 
 /// Copies backups, each whole or not at all, in the order that is given.
@@ -52,6 +54,7 @@ pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Resu
         index: Index::default(),
         names: HashMap::new(),
         sound: HashSet::new(),
+        seen: Seen::load(to.memory, &to.config.id),
     };
     let mut report = TransferReport::default();
     for id in ids {
@@ -95,6 +98,8 @@ struct Transfer<'a> {
     names: HashMap<ChunkId, ChunkId>,
     /// Contents whose hash was checked: by the hash and the extents that must have it.
     sound: HashSet<[u8; 32]>,
+    /// The backups of the target, whose numbers tell the next one.
+    seen: Seen,
 }
 
 /// The chunks that one backup brought, which count as stored once all of it is.
@@ -234,7 +239,7 @@ impl Transfer<'_> {
 
     /// Stores the manifest and, last of all, the summary that makes the copy listed.
     fn publish(
-        &self,
+        &mut self,
         summary: Summary,
         manifest: &NamedTempFile,
         added: u64,
@@ -244,9 +249,10 @@ impl Transfer<'_> {
         self.from.stop.check()?;
         let described = describe(manifest.path())?;
         self.put_manifest(&summary.id, manifest.path())?;
+        let warn = |missing| self.from.progress.warn(missing);
         let copy = Summary {
             repository: self.to.config.id.clone(),
-            sequence: next_sequence(store, self.to.config, &mut Seen::default(), self.from.progress)?,
+            sequence: crate::sequence::next(store, self.to.config, self.to.keys, &mut self.seen, warn)?,
             added_bytes: added + described.size,
             manifest: described,
             ..summary
@@ -257,6 +263,8 @@ impl Transfer<'_> {
             lock.may_go();
             return Err(Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {} already", copy.id)));
         }
+        self.seen.add(&copy);
+        self.seen.save();
         Ok(copy)
     }
 

@@ -23,13 +23,12 @@ use sha2::{Digest, Sha256};
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::files::exclude::Excludes;
-use crate::forgotten::Forgotten;
 use crate::index::{Index, PackEntry, Packs};
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
 use crate::repository::config::{Config, whole_second};
-use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary, summary_name};
+use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
 use crate::seen::Seen;
 use crate::{codes, layout};
 use entries::Writer;
@@ -322,7 +321,9 @@ fn publish(
         schema: summary::SCHEMA,
         id: request.id.clone(),
         repository: context.config.id.clone(),
-        sequence: next_sequence(store, context.config, &mut seen, context.progress)?,
+        sequence: crate::sequence::next(store, context.config, context.keys, &mut seen, |missing| {
+            context.progress.warn(missing);
+        })?,
         time: whole_second(time),
         version: request.id.version().to_string(),
         host: request.host.clone(),
@@ -398,39 +399,4 @@ pub(crate) fn describe(manifest: &Path) -> Result<ManifestRef> {
     let mut hash = Sha256::new();
     let size = std::io::copy(&mut file, &mut hash).map_err(failed)?;
     Ok(ManifestRef { size, sha256: hex::encode(hash.finalize()) })
-}
-
-/// One more than the highest sequence number that the repository has, or had as far as is known. Backups that
-/// were there before and are gone are warned of.
-pub(crate) fn next_sequence(
-    store: &Blocking,
-    config: &Config,
-    seen: &mut Seen,
-    progress: &Progress,
-) -> Result<u64> {
-    let objects = store.list(layout::SNAPSHOTS)?;
-    // A writer cannot check what the owner signed; it believes what says that a backup was removed.
-    let forgotten = Forgotten::load(store, &config.id, None)?;
-    let missing = seen.missing(store, objects.iter().map(|o| o.key.as_str()), &forgotten)?;
-    if !missing.is_empty() {
-        progress.warn(crate::seen::rolled_back(&missing));
-    }
-    let mut highest = seen.highest().max(forgotten.sequences.last().copied().unwrap_or(0));
-    for object in &objects {
-        let Some(name) = summary_name(&object.key) else { continue };
-        if seen.sequence(name).is_some() {
-            continue;
-        }
-        let content = match store.get(&object.key) {
-            // It was deleted since it was listed.
-            Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
-            other => other?,
-        };
-        // A damaged one is reported by `list` and `verify`, and must not stop the next backup.
-        if let Ok(summary) = Summary::parse(&content) {
-            highest = highest.max(summary.sequence);
-            seen.add(&summary);
-        }
-    }
-    Ok(highest.saturating_add(1))
 }

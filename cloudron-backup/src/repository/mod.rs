@@ -4,7 +4,9 @@ pub(crate) mod config;
 mod create;
 mod entry;
 pub(crate) mod filter;
+mod kept;
 mod keys;
+mod list;
 mod plan;
 mod read;
 mod report;
@@ -18,8 +20,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use cloudron_core::{BackupId, Cancel, Error, ErrorKind, Progress, Result, ResultExt, Secret};
-use tokio::task::JoinSet;
+use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
 
 use config::Config;
 pub use entry::{FileEntry, FileKind};
@@ -39,18 +40,15 @@ use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
 use crate::reading::Reading;
-use crate::store::{BackupStore, ObjectMeta};
+use crate::store::BackupStore;
 use crate::{codes, layout};
-
-/// So many summaries are read at once.
-const AT_ONCE: usize = 16;
 
 /// A repository of backups in a store.
 #[derive(Debug, Clone)]
 pub struct Repository {
     store: Arc<dyn BackupStore>,
     config: Arc<Config>,
-    /// Where it is remembered which backups were seen.
+    /// Where it is remembered which backups were seen, and what their summaries say.
     cache_dir: Option<std::path::PathBuf>,
 }
 
@@ -134,97 +132,6 @@ impl Repository {
     /// The repository's own id: 32 hex digits.
     pub fn id(&self) -> &str {
         &self.config.id
-    }
-
-    /// The backups, oldest first, from their clear summaries. Needs no key, and checks no signature.
-    ///
-    /// # Errors
-    /// What the store reports. A summary that cannot be read is listed as unreadable instead.
-    pub async fn snapshots(&self) -> Result<SnapshotList> {
-        let mut list = SnapshotList::default();
-        for (key, read) in self.read_summaries(self.store.list(layout::SNAPSHOTS).await?).await? {
-            match read {
-                Ok(summary) => list.summaries.push(summary),
-                // It was deleted since it was listed, or stands for no backup.
-                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
-                Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
-                    list.unreadable.push((key, e));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        list.summaries.sort_by(|a, b| a.id.cmp(&b.id));
-        list.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(list)
-    }
-
-    /// The newest backup whose summary can be read. The names tell the order, so that few are read.
-    async fn newest(&self) -> Result<Option<Summary>> {
-        let objects = self.store.list(layout::SNAPSHOTS).await?;
-        let ids = objects.iter().filter_map(|o| summary_name(&o.key)?.parse::<BackupId>().ok());
-        let mut ids: Vec<BackupId> = ids.collect();
-        ids.sort();
-        for id in ids.iter().rev() {
-            match self.read_summary(&layout::summary(id), id.as_str()).await {
-                Ok(summary) => return Ok(Some(summary)),
-                Err(e) if is_passed_over(&e) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Several at once, since each takes a round trip.
-    async fn read_summaries(&self, objects: Vec<ObjectMeta>) -> Result<Vec<(String, Result<Summary>)>> {
-        let mut waiting = objects.into_iter().filter(|o| summary_name(&o.key).is_some());
-        let (mut read, mut running) = (Vec::new(), JoinSet::new());
-        loop {
-            while running.len() < AT_ONCE
-                && let Some(ObjectMeta { key, .. }) = waiting.next()
-            {
-                let this = self.clone();
-                running.spawn(async move {
-                    let summary = this.read_summary(&key, summary_name(&key).unwrap_or_default()).await;
-                    (key, summary)
-                });
-            }
-            match running.join_next().await {
-                None => return Ok(read),
-                Some(Ok(done)) => read.push(done),
-                Some(Err(e)) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-                Some(Err(_)) => {
-                    let text = "the runtime is shutting down";
-                    return Err(Error::new(&cloudron_core::codes::INTERRUPTED, text));
-                }
-            }
-        }
-    }
-
-    async fn read_summary(&self, key: &str, name: &str) -> Result<Summary> {
-        let summary = Summary::parse(&self.store.get(key).await?).doing(|| format!("reading {key}"))?;
-        summary.check_place(name, &self.config.id)?;
-        Ok(summary)
-    }
-
-    /// One backup by its id, or the newest one for `latest`.
-    ///
-    /// # Errors
-    /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
-    pub async fn find(&self, id: &str) -> Result<Summary> {
-        let unknown = |text: String| {
-            Error::new(&codes::BACKUP_UNKNOWN, text)
-                .with_hint("list the backups that exist with `cloudron machine backup list`")
-        };
-        if id == "latest" {
-            let newest = self.newest().await?;
-            return newest.ok_or_else(|| unknown(format!("there is no backup in {}", self.store.url())));
-        }
-        let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
-        let parsed: BackupId = id.parse().map_err(|_| missing())?;
-        match self.read_summary(&layout::summary(&parsed), id).await {
-            Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => Err(missing()),
-            other => other,
-        }
     }
 
     /// Makes a backup. It is listed only once everything it needs is stored.
@@ -340,11 +247,6 @@ impl Repository {
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
     }
-}
-
-/// Whether a summary does not count for what is listed: it is gone, cannot be read, or stands for no backup.
-fn is_passed_over(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Conflict)
 }
 
 /// The backup's id in the key of a summary.

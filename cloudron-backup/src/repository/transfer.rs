@@ -55,7 +55,9 @@ impl Repository {
         let (other, keys, ids) = (target.clone(), keys.clone(), ids.to_vec());
         self.reading(identity, progress, cancel, move |reading| {
             let store = reading.store.beside(other.store.clone());
-            run(reading, &Target { store: &store, config: &other.config, keys: &keys }, &ids)
+            let memory = other.cache_dir.as_ref().map(|dir| dir.join(&other.config.id));
+            let (config, memory) = (&other.config, memory.as_deref());
+            run(reading, &Target { store: &store, config, keys: &keys, memory }, &ids)
         })
         .await
         .doing(|| format!("copying backups from {} to {}", self.store.url(), target.store.url()))

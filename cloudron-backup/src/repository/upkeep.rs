@@ -11,7 +11,8 @@ use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
 
 impl Repository {
     /// The same repository, remembering in a folder of the caller's which backups it has seen. A check then
-    /// notices when the store shows an older list than before. Losing the folder loses that only.
+    /// notices when the store shows an older list than before, and a list of backups reads new summaries only.
+    /// Losing the folder loses that only.
     pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
         Self { cache_dir: Some(dir.into()), ..self }
     }

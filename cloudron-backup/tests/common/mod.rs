@@ -188,21 +188,32 @@ pub fn set_mtime(path: &Path, time: SystemTime) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// A store that counts what is read of packs.
+/// A store that counts requests, and what is read of packs.
 #[derive(Debug)]
 pub struct Counting {
     inner: Arc<dyn BackupStore>,
     read: AtomicU64,
+    requests: AtomicU64,
 }
 
 impl Counting {
     pub fn over(inner: &Arc<dyn BackupStore>) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), read: AtomicU64::new(0) })
+        Arc::new(Self { inner: inner.clone(), read: AtomicU64::new(0), requests: AtomicU64::new(0) })
     }
 
     /// Bytes of packs since the last call.
     pub fn taken(&self) -> u64 {
         self.read.swap(0, Ordering::SeqCst)
+    }
+
+    /// Requests since the last call.
+    pub fn requests(&self) -> u64 {
+        self.requests.swap(0, Ordering::SeqCst)
+    }
+
+    fn inner(&self) -> &dyn BackupStore {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        &*self.inner
     }
 
     fn count(&self, key: &str, content: Bytes) -> Bytes {
@@ -219,24 +230,24 @@ impl BackupStore for Counting {
         self.inner.url()
     }
     async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
-        self.inner.put(key, content).await
+        self.inner().put(key, content).await
     }
     async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
-        self.inner.put_new(key, content).await
+        self.inner().put_new(key, content).await
     }
     async fn get(&self, key: &str) -> Result<Bytes> {
-        Ok(self.count(key, self.inner.get(key).await?))
+        Ok(self.count(key, self.inner().get(key).await?))
     }
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        Ok(self.count(key, self.inner.get_range(key, range).await?))
+        Ok(self.count(key, self.inner().get_range(key, range).await?))
     }
     async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
-        self.inner.head(key).await
+        self.inner().head(key).await
     }
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
-        self.inner.list(prefix).await
+        self.inner().list(prefix).await
     }
     async fn delete(&self, key: &str) -> Result<()> {
-        self.inner.delete(key).await
+        self.inner().delete(key).await
     }
 }

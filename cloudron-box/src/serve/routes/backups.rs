@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use cloudron_backup::{Repository, Summary, open_store};
+use cloudron_backup::{BackupStore, Repository, Summary, open_store};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) async fn list(
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<BackupPage>> {
     let (page, per_page) = paging.checked()?;
-    let repository = Repository::open(open_store(&app.settings.store)?).await?;
+    let repository = open(&app, open_store(&app.settings.store)?).await?;
     let snapshots = repository.snapshots().await?;
     for (key, error) in &snapshots.unreadable {
         tracing::warn!(key, %error, "The summary of a backup cannot be read");
@@ -34,6 +34,11 @@ pub(crate) async fn list(
     let before = (page as usize - 1).saturating_mul(per_page as usize);
     let newest = snapshots.summaries.into_iter().rev().skip(before).take(per_page as usize);
     Ok(Json(BackupPage { backups: newest.map(entry).collect(), page, per_page, total }))
+}
+
+/// The repository, which remembers the summaries that it read.
+async fn open(app: &App, store: Arc<dyn BackupStore>) -> Result<Repository> {
+    Ok(Repository::open(store).await?.with_cache_dir(app.layout.cache().join("backup")))
 }
 
 fn entry(summary: Summary) -> BackupEntry {
@@ -65,7 +70,7 @@ pub(crate) async fn download_url(
 ) -> Answer<Json<DownloadUrl>> {
     let id = wanted(&id)?;
     let store = open_store(&app.settings.store)?;
-    let repository = Repository::open(store.clone()).await?;
+    let repository = open(&app, store.clone()).await?;
     let summary = repository.find(id.as_deref().unwrap_or("latest")).await?;
     let token = app.downloads.allow(store, app.tuning.clock.monotonic());
     app.event("backup.download", caller.0, json!({"id": summary.id})).await?;

@@ -1,0 +1,109 @@
+//! The backups of a repository, as their clear summaries tell.
+
+use cloudron_core::{BackupId, Error, ErrorKind, Result, ResultExt};
+
+use super::kept::Kept;
+use super::{Repository, SnapshotList, Summary, summary_name};
+use crate::store::{blocking, get_all};
+use crate::{codes, layout};
+
+impl Repository {
+    /// The backups, oldest first, from their clear summaries. Needs no key, and checks no signature. With a
+    /// [cache folder](Self::with_cache_dir), only summaries that are new are read from the store.
+    ///
+    /// # Errors
+    /// What the store reports. A summary that cannot be read is listed as unreadable instead.
+    pub async fn snapshots(&self) -> Result<SnapshotList> {
+        let mut list = SnapshotList::default();
+        for (key, read) in self.read_summaries().await? {
+            match read {
+                Ok(summary) => list.summaries.push(summary),
+                // It was deleted since it was listed, or stands for no backup.
+                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
+                Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
+                    list.unreadable.push((key, e));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        list.summaries.sort_by(|a, b| a.id.cmp(&b.id));
+        list.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(list)
+    }
+
+    /// One backup by its id, or the newest one for `latest`.
+    ///
+    /// # Errors
+    /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
+    pub async fn find(&self, id: &str) -> Result<Summary> {
+        let unknown = |text: String| {
+            Error::new(&codes::BACKUP_UNKNOWN, text)
+                .with_hint("list the backups that exist with `cloudron machine backup list`")
+        };
+        if id == "latest" {
+            let newest = self.newest().await?;
+            return newest.ok_or_else(|| unknown(format!("there is no backup in {}", self.store.url())));
+        }
+        let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
+        let parsed: BackupId = id.parse().map_err(|_| missing())?;
+        match self.read_summary(&layout::summary(&parsed)).await {
+            Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => Err(missing()),
+            other => other,
+        }
+    }
+
+    /// The newest backup whose summary can be read. The names tell the order, so that few are read.
+    async fn newest(&self) -> Result<Option<Summary>> {
+        let objects = self.store.list(layout::SNAPSHOTS).await?;
+        let ids = objects.iter().filter_map(|o| summary_name(&o.key)?.parse::<BackupId>().ok());
+        let mut ids: Vec<BackupId> = ids.collect();
+        ids.sort();
+        for id in ids.iter().rev() {
+            match self.read_summary(&layout::summary(id)).await {
+                Ok(summary) => return Ok(Some(summary)),
+                Err(e) if is_passed_over(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the store has for summaries, by key. What was read before comes from the cache.
+    async fn read_summaries(&self) -> Result<Vec<(String, Result<Summary>)>> {
+        let mut objects = self.store.list(layout::SNAPSHOTS).await?;
+        objects.retain(|o| summary_name(&o.key).is_some());
+        let (dir, id) =
+            (self.cache_dir.as_ref().map(|dir| dir.join(&self.config.id)), self.config.id.clone());
+        let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
+        let known = kept.contents().map(|(key, content)| (key.to_owned(), self.parse_summary(key, content)));
+        let mut read: Vec<_> = known.collect();
+        for (object, content) in get_all(&self.store, new, |o| &o.key).await? {
+            let summary = content.and_then(|content| {
+                kept.add(&object, &content);
+                self.parse_summary(&object.key, &content)
+            });
+            read.push((object.key, summary));
+        }
+        blocking(move || {
+            kept.save();
+            Ok(())
+        })
+        .await?;
+        Ok(read)
+    }
+
+    async fn read_summary(&self, key: &str) -> Result<Summary> {
+        self.parse_summary(key, &self.store.get(key).await?)
+    }
+
+    fn parse_summary(&self, key: &str, content: &[u8]) -> Result<Summary> {
+        let summary = Summary::parse(content).doing(|| format!("reading {key}"))?;
+        summary.check_place(summary_name(key).unwrap_or_default(), &self.config.id)?;
+        Ok(summary)
+    }
+}
+
+/// Whether a summary does not count for what is listed: it is gone, cannot be read, or stands for no backup.
+fn is_passed_over(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Conflict)
+}
