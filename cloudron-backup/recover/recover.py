@@ -437,9 +437,25 @@ def find(wanted):
         if wanted not in ids:
             stop(f"there is no backup {wanted}; there are: {' '.join(sorted(ids)) or 'none'}")
         return wanted
-    times = [(re.search(r"\d{4}-\d\d-\d\dT[\d-]+Z", name), name) for name in ids]
-    times = sorted((time.group(), name) for time, name in times if time)
-    return times[-1][1] if times else stop("there is no backup here")
+    return latest(ids) or stop("there is no backup here")
+
+
+def latest(ids):
+    """Of the backups of each origin the one with the highest number, and of these the one with the latest time."""
+    of_origin = {}
+    for name in ids:
+        time = re.search(r"\d{4}-\d\d-\d\dT[\d-]+Z", name)
+        try:
+            with open(os.path.join(REPO, "snapshots", name + ".json")) as file:
+                summary = json.load(file)
+            origin = summary.get("origin") or summary
+            repository, number = str(origin["repository"]), int(origin["sequence"])
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
+            continue
+        if time:
+            rank = (number, time.group(), name)
+            of_origin[repository] = max(rank, of_origin.get(repository, rank))
+    return max(((time, name) for _, time, name in of_origin.values()), default=("", ""))[1]
 
 
 def main():

@@ -57,8 +57,17 @@ backups() {
     done
 }
 
+# Of the backups of each origin the one with the highest number, and of these the one with the latest time.
 newest() {
-    backups | sed -n 's/^.*_\([0-9-]*T[0-9-]*Z\)_.*$/\1 &/p' | sort | tail -n 1 | sed 's/^[^ ]* //'
+    backups | while read -r name; do
+        time=$(printf '%s\n' "$name" | sed -n 's/^.*_\([0-9-]*T[0-9-]*Z\)_.*$/\1/p')
+        made=$(sed -n '/^ *"origin": *{/,/}/p' "$repo/snapshots/$name.json")
+        [ -n "$made" ] || made=$(cat "$repo/snapshots/$name.json")
+        of=$(printf '%s\n' "$made" | sed -n 's/^ *"repository": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)
+        number=$(printf '%s\n' "$made" | sed -n 's/^ *"sequence": *\([0-9][0-9]*\).*/\1/p' | head -n 1)
+        [ -z "$time" ] || [ -z "$number" ] || printf '%s %s %s %s\n' "${of:-import}" "$number" "$time" "$name"
+    done | sort -k 1,1 -k 2,2n -k 3 | awk '{ last[$1] = $3 " " $4 } END { for (of in last) print last[of] }' |
+        sort | tail -n 1 | sed 's/^[^ ]* //'
 }
 
 id=$1

@@ -111,7 +111,7 @@ cloudron_core::codes! {
         "The text is not an age X25519 recipient. One starts with age1.");
     /// No such backup.
     BACKUP_UNKNOWN = ("backup-unknown", NotFound,
-        "There is no backup of that name. `backup list` shows those that exist; `latest` is the newest one.");
+        "There is no backup of that name. `backup list` shows those that exist; `latest` is the one that was made last.");
     /// A path that is in no backup.
     PATH_UNKNOWN = ("backup-path-unknown", NotFound,
         "A path that is to be restored is not in the backup. Paths are absolute, as they were on the machine.");

@@ -22,7 +22,7 @@ use crate::manifest::{Entry, Extent, Header, Kind, ManifestWriter};
 use crate::pack::ChunkReader;
 use crate::reading::Reading;
 use crate::repository::config::Config;
-use crate::repository::{Skipped, Summary, TransferReport};
+use crate::repository::{Origin, Skipped, Summary, TransferReport};
 use crate::restore::{Backup, load_index, namer, slice};
 use crate::seen::Seen;
 use crate::{codes, layout};
@@ -250,7 +250,9 @@ impl Transfer<'_> {
         let described = describe(manifest.path())?;
         self.put_manifest(&summary.id, manifest.path())?;
         let warn = |missing| self.from.progress.warn(missing);
+        let made = Origin { repository: summary.repository.clone(), sequence: summary.sequence };
         let copy = Summary {
+            origin: Some(summary.origin.clone().unwrap_or(made)),
             repository: self.to.config.id.clone(),
             sequence: crate::sequence::next(store, self.to.config, self.to.keys, &mut self.seen, warn)?,
             added_bytes: added + described.size,

@@ -122,6 +122,8 @@ async fn a_backup_of_2016_comes_back_with_its_time_its_version_and_its_owners() 
     assert_eq!(summary.version, "0.94.0");
     assert_eq!(summary.sources[0].path, "/imported/backup_2016-12-01T03:00:00.123Z-v0.94.0");
     assert_eq!((summary.files, summary.errors, summary.warnings), (2, 0, 0));
+    let origin = summary.origin.as_ref().unwrap();
+    assert_eq!((origin.repository.as_str(), origin.sequence), ("", 0));
     let out = restored(&f, &summary, "out").await;
     assert_eq!(std::fs::read(out.join("box/box.mysqldump")).unwrap(), b"INSERT INTO users;\n");
     assert_eq!(std::fs::read_link(out.join("box/latest")).unwrap(), Path::new("box.mysqldump"));

@@ -178,6 +178,25 @@ async fn a_diff_names_what_was_added_removed_and_changed_in_what_way() {
 }
 
 #[tokio::test]
+async fn the_latest_backup_is_the_one_that_was_made_last_whatever_a_clock_said() {
+    let f = Fixture::new().await;
+    let cached = f.repo.clone().with_cache_dir(f.dir.path().join("cache"));
+    f.write("a", "1");
+    f.backup_as("backup_2099-01-02T03-04-05Z_v1.0.0").await;
+    let made = f.backup().await.id;
+    f.bring("backup_2020-01-02T03-04-05Z_v1.0.0").await;
+    let newest = f.backup().await.id;
+    f.bring("backup_2021-01-02T03-04-05Z_v1.0.0").await;
+    for repo in [&f.repo, &cached, &cached] {
+        assert_eq!(repo.find("latest").await.unwrap().id, newest);
+        let of_it = SnapshotFilter::all().of_path(f.source());
+        assert_eq!(repo.find_matching("latest", &of_it).await.unwrap().id, newest);
+    }
+    f.store.delete(&format!("snapshots/{newest}.json")).await.unwrap();
+    assert_eq!(cached.find("latest").await.unwrap().id, made);
+}
+
+#[tokio::test]
 async fn tags_and_machines_choose_among_backups() {
     let f = Fixture::new().await;
     f.write("a", "1");

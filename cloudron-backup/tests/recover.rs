@@ -55,6 +55,21 @@ async fn recover_py_restores_the_same_tree() {
 }
 
 #[tokio::test]
+async fn recover_py_takes_for_the_latest_backup_the_one_that_was_made_last() {
+    let Some([_, _, python]) = tools() else { return };
+    let (f, dir, store) = repository().await;
+    f.write("file", "early");
+    f.backup_as("backup_2099-01-02T03-04-05Z_v1.0.0").await;
+    f.write("file", "newest");
+    f.backup().await;
+    f.bring("backup_2020-01-02T03-04-05Z_v1.0.0").await;
+    std::fs::write(store.join("snapshots/backup_2098-01-02T03-04-05Z_v1.0.0.json"), "cut").unwrap();
+    let out = recover(&python, &store, &dir.path().join("key"), "latest", &f.target("out"));
+    assert!(out.status.success(), "{}", said(&out));
+    assert_eq!(std::fs::read(f.restored("out").join("file")).unwrap(), b"newest");
+}
+
+#[tokio::test]
 async fn recover_py_names_what_is_damaged_and_restores_the_rest() {
     let Some([_, _, python]) = tools() else { return };
     let (f, dir, store) = repository().await;

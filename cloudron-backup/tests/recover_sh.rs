@@ -146,6 +146,19 @@ async fn files_of_any_name_come_out() {
 }
 
 #[tokio::test]
+async fn the_latest_backup_is_the_one_that_was_made_last() {
+    let Some(r) = Rescue::new().await else { return };
+    r.f.write("file", "early");
+    r.f.backup_as("backup_2099-01-02T03-04-05Z_v1.0.0").await;
+    r.f.bring("backup_2020-01-02T03-04-05Z_v1.0.0").await;
+    for n in 0..9 {
+        r.f.write("file", format!("made {n}"));
+        r.backup().await;
+    }
+    assert_eq!(r.get("file".as_ref()).unwrap(), b"made 8");
+}
+
+#[tokio::test]
 async fn a_file_of_several_packs_and_one_of_thousands_of_extents_come_out() {
     let Some(r) = Rescue::new().await else { return };
     r.f.write("large", noise(40 << 20, 1));

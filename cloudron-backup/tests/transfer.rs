@@ -2,6 +2,7 @@
 
 mod common;
 
+use cloudron_backup::repository::Origin;
 use cloudron_backup::{Result, Summary, TransferReport, VerifyDepth, codes};
 use cloudron_core::{BackupId, Cancel, Progress};
 use common::{Fixture, noise};
@@ -47,6 +48,8 @@ async fn copied_backups_restore_from_the_other_repository_with_its_key() {
         let mut expected = made.clone();
         expected.repository = to.repo.id().to_owned();
         expected.sequence = own.sequence + 1 + n as u64;
+        let (repository, sequence) = (made.repository.clone(), made.sequence);
+        expected.origin = Some(Origin { repository, sequence });
         expected.manifest = copied.manifest.clone();
         expected.added_bytes = copied.added_bytes;
         assert_eq!(copied, expected);

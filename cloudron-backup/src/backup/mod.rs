@@ -324,6 +324,7 @@ fn publish(
         sequence: crate::sequence::next(store, context.config, context.keys, &mut seen, |missing| {
             context.progress.warn(missing);
         })?,
+        origin: request.origin.clone(),
         time: whole_second(time),
         version: request.id.version().to_string(),
         host: request.host.clone(),

@@ -24,7 +24,7 @@ pub use name::OldBackup;
 
 use crate::backup::feed::{ArchiveFeed, Extra, Feed};
 use crate::codes;
-use crate::repository::BackupRequest;
+use crate::repository::{BackupRequest, Origin};
 
 /// Where imported trees go, one folder each.
 const FOLDER: &str = "/imported";
@@ -100,6 +100,7 @@ pub(crate) fn prepare(
     let feed = ArchiveFeed { name, reader: input::Lazy::boxed(reader, key), time, extra, target };
     let mut backup = BackupRequest::new(id, Vec::new());
     (backup.host, backup.fqdn, backup.cache_dir) = (host, fqdn, cache_dir);
+    backup.origin = Some(Origin { repository: String::new(), sequence: 0 });
     Ok((backup, Box::new(feed)))
 }
 

@@ -1,5 +1,6 @@
 //! Which backups are kept: a function of the policy and the list.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::repository::Summary;
+use crate::repository::latest::latest;
 
 /// How many backups of each kind are kept. Periods are those of the calendar in UTC, weeks begin on Monday.
 ///
@@ -95,20 +97,21 @@ pub fn keep(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Decision> {
 
 /// Judges a group.
 fn judge(policy: &PrunePolicy, mut group: Vec<&Summary>) -> Vec<Decision> {
-    group.sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
-    let Some(newest) = group.first().map(|s| s.time) else { return Vec::new() };
+    let Some(newest) = latest(group.iter().copied()) else { return Vec::new() };
+    // Those of a clock that was ahead take nobody's place.
+    group.sort_by_key(|s| (s.time > newest.time, Reverse((s.time, &s.id))));
     let mut periods = periods(policy);
     let judged = group.iter().enumerate().map(|(n, summary)| {
         let mut reasons = Vec::new();
         if policy.is_empty() {
             reasons.push(KeepReason::NoPolicy);
-        } else if n == 0 {
+        } else if summary.id == newest.id {
             reasons.push(KeepReason::Newest);
         }
         if policy.last.is_some_and(|last| n < last as usize) {
             reasons.push(KeepReason::Last);
         }
-        let age = newest.duration_since(summary.time).unsigned_abs();
+        let age = newest.time.duration_since(summary.time).unsigned_abs();
         if policy.within.is_some_and(|within| age <= within) {
             reasons.push(KeepReason::Within);
         }
@@ -215,6 +218,19 @@ mod tests {
         assert_eq!(kept(&policy(|p| p.last = Some(2)), &all), ["2026-01-05T03", "2026-01-05T23"]);
         let within = policy(|p| p.within = Some(Duration::from_secs(44 * 3600)));
         assert_eq!(kept(&within, &all), ["2026-01-04T03", "2026-01-05T03", "2026-01-05T23"]);
+    }
+
+    #[test]
+    fn a_backup_of_a_clock_that_was_ahead_takes_the_place_of_no_other() {
+        let mut all = at("", &[&DAYS[..], &["2027-01-01T00:00:00Z"]].concat());
+        for (sequence, summary) in [1, 2, 4, 5, 6, 7, 8, 3].into_iter().zip(&mut all) {
+            summary.sequence = sequence;
+        }
+        let policy = |last, daily, within| PrunePolicy { last, daily, within, ..PrunePolicy::default() };
+        let two = ["2026-01-05T03", "2026-01-05T23"];
+        assert_eq!(kept(&policy(Some(2), None, None), &all), two);
+        assert_eq!(kept(&policy(None, None, Some(Duration::from_secs(24 * 3600))), &all), two);
+        assert_eq!(kept(&policy(None, Some(1), None), &all), two[1..]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The backups of a repository, as their clear summaries tell.
 
-use cloudron_core::{BackupId, Error, ErrorKind, Result, ResultExt};
+use cloudron_core::{BackupId, Error, Result, ResultExt};
 
 use super::kept::Kept;
+use super::latest::latest;
 use super::{Repository, SnapshotList, Summary, summary_name};
 use crate::store::{blocking, get_all};
 use crate::{codes, layout};
@@ -31,7 +32,8 @@ impl Repository {
         Ok(list)
     }
 
-    /// One backup by its id, or the newest one for `latest`.
+    /// One backup by its id, or for `latest` the one that was made last: by the numbers of the backups, since a
+    /// clock may have been wrong, and between repositories that it was copied from by time.
     ///
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
@@ -41,8 +43,9 @@ impl Repository {
                 .with_hint("list the backups that exist with `cloudron machine backup list`")
         };
         if id == "latest" {
-            let newest = self.newest().await?;
-            return newest.ok_or_else(|| unknown(format!("there is no backup in {}", self.store.url())));
+            let list = self.snapshots().await?;
+            let none = || unknown(format!("there is no backup in {}", self.store.url()));
+            return latest(&list.summaries).cloned().ok_or_else(none);
         }
         let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
         let parsed: BackupId = id.parse().map_err(|_| missing())?;
@@ -50,22 +53,6 @@ impl Repository {
             Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => Err(missing()),
             other => other,
         }
-    }
-
-    /// The newest backup whose summary can be read. The names tell the order, so that few are read.
-    async fn newest(&self) -> Result<Option<Summary>> {
-        let objects = self.store.list(layout::SNAPSHOTS).await?;
-        let ids = objects.iter().filter_map(|o| summary_name(&o.key)?.parse::<BackupId>().ok());
-        let mut ids: Vec<BackupId> = ids.collect();
-        ids.sort();
-        for id in ids.iter().rev() {
-            match self.read_summary(&layout::summary(id)).await {
-                Ok(summary) => return Ok(Some(summary)),
-                Err(e) if is_passed_over(&e) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(None)
     }
 
     /// What the store has for summaries, by key. What was read before comes from the cache.
@@ -101,9 +88,4 @@ impl Repository {
         summary.check_place(summary_name(key).unwrap_or_default(), &self.config.id)?;
         Ok(summary)
     }
-}
-
-/// Whether a summary does not count for what is listed: it is gone, cannot be read, or stands for no backup.
-fn is_passed_over(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Conflict)
 }

@@ -6,6 +6,7 @@ mod entry;
 pub(crate) mod filter;
 mod kept;
 mod keys;
+pub(crate) mod latest;
 mod list;
 mod plan;
 mod read;
@@ -33,7 +34,7 @@ pub use report::{
     CompareReport, CopyReport, Difference, Failure, Problem, RestoreReport, VerifyDepth, VerifyReport,
 };
 pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source};
-pub use summary::{ManifestRef, SnapshotList, SourceRef, Summary};
+pub use summary::{ManifestRef, Origin, SnapshotList, SourceRef, Summary};
 pub use transfer::TransferReport;
 
 use crate::bridge::on_thread;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
+use super::latest::latest;
 use super::{FileEntry, Repository, SnapshotFilter, SnapshotList, Summary};
 use crate::bridge::on_thread;
 use crate::codes;
@@ -127,7 +128,7 @@ impl Repository {
         Ok(list)
     }
 
-    /// One backup by its id, or for `latest` the newest one that the filter means.
+    /// One backup by its id, or for `latest` that of those which the filter means. As [`find`](Self::find).
     ///
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
@@ -135,7 +136,8 @@ impl Repository {
         if id != "latest" || *filter == SnapshotFilter::all() {
             return self.find(id).await;
         }
-        self.snapshots_matching(filter).await?.summaries.pop().ok_or_else(|| {
+        let list = self.snapshots_matching(filter).await?;
+        latest(&list.summaries).cloned().ok_or_else(|| {
             let text = format!("no backup in {} is of that host, domain, tag and path", self.store.url());
             Error::new(&codes::BACKUP_UNKNOWN, text)
         })

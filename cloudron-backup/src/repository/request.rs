@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cloudron_core::BackupId;
 
+use super::Origin;
 use super::plan::ReadHook;
 
 /// How a repository is made.
@@ -54,6 +55,8 @@ pub struct BackupRequest {
     pub cache_dir: Option<PathBuf>,
     /// Further folders of the program's own, that must not be in the backup.
     pub(crate) also_skip: Vec<PathBuf>,
+    /// Where it comes from, if it is not made of what is on this machine.
+    pub(crate) origin: Option<Origin>,
     /// Told of every file that is read.
     pub(crate) on_read: Option<ReadHook>,
 }
@@ -63,7 +66,18 @@ impl BackupRequest {
     pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
         let (host, fqdn) = (String::new(), String::new());
         let (tags, excludes, also_skip) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, sources, host, fqdn, tags, excludes, cache_dir: None, also_skip, on_read: None }
+        Self {
+            id,
+            sources,
+            host,
+            fqdn,
+            tags,
+            excludes,
+            cache_dir: None,
+            also_skip,
+            origin: None,
+            on_read: None,
+        }
     }
 
     /// The same, with the folder for the cache.

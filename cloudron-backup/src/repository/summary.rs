@@ -33,6 +33,15 @@ pub struct SourceRef {
     pub path: String,
 }
 
+/// Where a backup was made that was brought into its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The id of the repository, or empty for an import.
+    pub repository: String,
+    /// Its number there, or 0.
+    pub sequence: u64,
+}
+
 /// What is known of a backup without any key. It is what the object `snapshots/<id>.json` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -45,6 +54,9 @@ pub struct Summary {
     pub repository: String,
     /// One more than the highest in the repository when it was made.
     pub sequence: u64,
+    /// Where it was made, if not in this repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// When it was begun.
     pub time: jiff::Timestamp,
     /// The version of the program that made it.
@@ -143,7 +155,7 @@ pub(crate) fn check_signature(content: &[u8], key: &VerifyingKey) -> Result<()> 
 /// The backups of a repository.
 #[derive(Debug, Default)]
 pub struct SnapshotList {
-    /// Those whose summary could be read, oldest first.
+    /// Those whose summary could be read, by the time in their names, oldest first.
     pub summaries: Vec<Summary>,
     /// The summaries that could not, by object key.
     pub unreadable: Vec<(String, Error)>,
@@ -157,6 +169,7 @@ pub(crate) fn example() -> Summary {
         id: "backup_2026-01-02T03-04-05Z_v1.0.0".parse().unwrap(),
         repository: "ab".into(),
         sequence: 1,
+        origin: None,
         time: jiff::Timestamp::UNIX_EPOCH,
         version: "1.0.0".into(),
         host: "höst \"x\"".into(),

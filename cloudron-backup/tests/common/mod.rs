@@ -70,6 +70,24 @@ impl Fixture {
         self.try_backup(&self.repo).await.unwrap()
     }
 
+    /// A backup by a machine whose clock shows the time of this name.
+    pub async fn backup_as(&self, id: &str) -> Summary {
+        let mut request = self.request();
+        request.id = id.parse().unwrap();
+        self.repo.backup(&self.keys, request, &Progress::none(), &Cancel::new()).await.unwrap()
+    }
+
+    /// Brings a backup of that name here that was made in another repository.
+    pub async fn bring(&self, id: &str) {
+        let other = Box::pin(Self::new()).await;
+        other.write("file", "brought");
+        let ids = [other.backup_as(id).await.id];
+        let to = (&self.repo, &self.keys);
+        let (progress, cancel) = (Progress::none(), Cancel::new());
+        let report = other.repo.copy_snapshots(&other.identity, &ids, to, &progress, &cancel).await;
+        assert_eq!(report.unwrap().copied, ids);
+    }
+
     pub async fn try_backup(&self, repo: &Repository) -> Result<Summary> {
         repo.backup(&self.keys, self.request(), &Progress::none(), &Cancel::new()).await
     }
