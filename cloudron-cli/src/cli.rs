@@ -17,6 +17,7 @@ use crate::output::{Format, Output};
   cloudron machine backup list example.com --output json
 
 A secret is given as file:PATH, env:NAME, cmd:PROGRAM or - for one line of standard input.
+
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict or busy, 6 corrupt,
 7 unavailable, 8 timed out, 9 partially done (--resume), 10 verification failed, 130 interrupted.")]
 pub(crate) struct Cli {

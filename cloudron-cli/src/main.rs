@@ -5,6 +5,7 @@ mod client;
 mod codes;
 mod commands;
 mod connect;
+mod help;
 mod output;
 mod query;
 mod records;
@@ -18,13 +19,14 @@ mod tracing_setup;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = help::flowing(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // The server has a log of its own, which a second listener would keep from being written.
     if !matches!(cli.command, cli::Command::Box(_)) {
         tracing_setup::start(cli.global.verbose);

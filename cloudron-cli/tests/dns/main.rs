@@ -27,6 +27,7 @@ mod task;
 mod bad_input;
 mod destroy;
 mod digitalocean;
+mod dkim;
 mod host;
 mod others;
 mod propagation;

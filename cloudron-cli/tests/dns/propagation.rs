@@ -100,22 +100,21 @@ fn check_explains_mail_and_fails_when_receivers_would_not_trust_it() {
     {
         assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
     }
-    let run = lab.run(&[&base[..], &["--dkim", "c202611=KEY", "--output", "json"]].concat());
+    lab.home.ok(&["dns", "dkim-key", "example.com", "--out", "mail.pem"]);
+    let mut wrong = right.clone();
+    let key = set("c202611._domainkey.example.com", RecordType::TXT, &["v=DKIM1; k=rsa; p=AAAA"]);
+    wrong.push(key);
+    lab.server.change(|c| c.sets = wrong);
+    let run = lab.run(&[&base[..], &["--dkim", "c202611=file:mail.pem", "--output", "json"]].concat());
     assert_eq!(run.code, 10, "{}", run.stderr);
     let value: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let findings = value["findings"].as_array().unwrap();
     let dkim = findings.iter().find(|f| f["id"] == "dkim").unwrap();
     assert_eq!((dkim["status"].as_str(), value["agrees"].as_bool()), (Some("fail"), Some(false)));
     let mut wrong = right;
-    let key = set("c202611._domainkey.example.com", RecordType::TXT, &["v=DKIM1; k=rsa; p=AAAA"]);
-    wrong.push(key);
+    wrong.push(set("example.com", RecordType::CAA, &["0 issue \"ca.example\""]));
     lab.server.change(|c| c.sets = wrong);
-    let run = lab.run(&[&base[..], &["--dkim", "c202611=AAAA"]].concat());
-    assert!(
-        run.code == 10 && run.stderr.contains("fails these checks: dkim"),
-        "{}{}",
-        run.stdout,
-        run.stderr
-    );
-    lab.run(&[&base[..], &["--dkim", "KEY"]].concat()).failed(2, "usage", "SELECTOR=KEY");
+    let run = lab.run(&base);
+    assert!(run.code == 10 && run.stderr.contains("fails these checks: caa"), "{}{}", run.stdout, run.stderr);
+    lab.run(&[&base[..], &["--dkim", "KEY"]].concat()).failed(2, "usage", "SELECTOR=file:PATH");
 }

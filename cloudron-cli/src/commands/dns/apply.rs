@@ -23,7 +23,7 @@ use crate::runtime::block_on;
   cloudron dns apply example.com --provider digitalocean --records example.com.zone
   cloudron dns apply example.com --provider route53 --machine --ip 203.0.113.7 --wait insync --yes
   cloudron dns apply example.com --provider hetzner --machine --ip 203.0.113.7 --mail \\
-      --dkim c202611=MIIBIjANBg… --dmarc-reports postmaster@example.com --caa letsencrypt.org
+      --dkim c202611=file:mail.pem --dmarc-reports postmaster@example.com --caa letsencrypt.org
   cloudron dns apply example.com --provider cloudflare --records new.zone --prune --adopt www/A
   cloudron dns apply example.com --provider hetzner --plan change.plan
   cloudron dns apply example.com --provider digitalocean --machine --ip 203.0.113.7 --remove

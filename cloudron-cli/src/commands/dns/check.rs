@@ -7,7 +7,7 @@ use cloudron_dns::propagation::check;
 use cloudron_dns::wildcard::WildcardProvider;
 use serde_json::json;
 
-use super::desired::{Desired, without_apex};
+use super::desired::{Desired, Wanted, without_apex};
 use super::diagnosis::{Diagnosis, failed, findings, shown};
 use super::provider::Servers;
 use crate::codes;
@@ -41,15 +41,12 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
-    let (name, desired) = options.desired.read(&options.domain, out)?;
+    let Wanted { name, intents: desired, machine } = options.desired.read(&options.domain, out)?;
     let lookup = options.servers.lookup()?;
     let limit = Duration::from_secs(options.timeout);
-    let expected = match options.desired.is_machine() {
-        true => {
-            let (domain, addresses, mail) = options.desired.machine(&options.domain)?;
-            options.diagnosis.expected(&domain, &addresses, &mail, limit)?
-        }
-        false => None,
+    let expected = match &machine {
+        Some((domain, addresses, mail)) => options.diagnosis.expected(domain, addresses, mail, limit)?,
+        None => None,
     };
     let (instructions, report, findings) = block_on(|_| async move {
         let zone = zone_of(&lookup, &name, limit).await;

@@ -37,6 +37,14 @@ pub(crate) struct Desired {
     mail: Mail,
 }
 
+/// What is wanted for a domain.
+pub(crate) struct Wanted {
+    pub name: Name,
+    pub intents: Vec<Intent>,
+    /// The machine that they are for, rather than those of a file.
+    pub machine: Option<(Domain, Addresses, MailSettings)>,
+}
+
 impl Desired {
     /// Whether they come from standard input.
     pub(crate) fn reads_stdin(&self) -> bool {
@@ -47,7 +55,7 @@ impl Desired {
     ///
     /// # Errors
     /// `usage` when nothing was given; `dns-zone-file` and the errors of files.
-    pub(crate) fn read(&self, domain: &str, out: &Output) -> Result<(Name, Vec<Intent>)> {
+    pub(crate) fn read(&self, domain: &str, out: &Output) -> Result<Wanted> {
         if let Some(path) = &self.records {
             let name = Name::parse(domain)?;
             let file =
@@ -55,7 +63,8 @@ impl Desired {
             for note in &file.notes {
                 out.warn(&format!("{} line {}: {}", path.display(), note.line, note.what));
             }
-            return Ok((name, file.sets.into_iter().map(Intent::Exactly).collect()));
+            let intents = file.sets.into_iter().map(Intent::Exactly).collect();
+            return Ok(Wanted { name, intents, machine: None });
         }
         if self.ip.is_empty() && self.ipv6.is_empty() {
             return Err(Error::new(&codes::USAGE, "nothing says which records are wanted")
@@ -67,28 +76,24 @@ impl Desired {
             let address = format!("https://mta-sts.{domain}/.well-known/mta-sts.txt");
             out.say(&format!("Serve this at {address} before the record is set:\n{}", text.trim_end()));
         }
-        let mut machine = Machine::new(&domain, addresses).with_mail(mail);
+        let mut machine = Machine::new(&domain, addresses.clone()).with_mail(mail.clone());
         if let Some(issuer) = self.mail.issuer() {
             machine = machine.with_caa(issuer);
         }
-        Ok((Name::from(&domain), machine.intents()?))
+        let (name, intents) = (Name::from(&domain), machine.intents()?);
+        Ok(Wanted { name, intents, machine: Some((domain, addresses, mail)) })
     }
 
-    /// The machine that the options describe; without an address when they describe none.
+    /// The machine that the options describe.
     ///
     /// # Errors
-    /// `domain` for what is no domain of a machine, `usage` for a key that is none.
-    pub(crate) fn machine(&self, domain: &str) -> Result<(Domain, Addresses, MailSettings)> {
+    /// `domain` for what is no domain of a machine, those of [`Mail::settings`].
+    fn machine(&self, domain: &str) -> Result<(Domain, Addresses, MailSettings)> {
         let domain = if self.allow_subdomain { Domain::parse_any(domain)? } else { Domain::parse(domain)? };
         let all: Vec<IpAddr> =
             self.ip.iter().copied().chain(self.ipv6.iter().copied().map(IpAddr::V6)).collect();
         let mail = self.mail.settings(&Name::from(&domain).below("my")?)?;
         Ok((domain, both_families(&all), mail))
-    }
-
-    /// Whether they are those of a machine, rather than of a file.
-    pub(crate) fn is_machine(&self) -> bool {
-        self.records.is_none()
     }
 }
 

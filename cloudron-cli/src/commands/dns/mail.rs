@@ -1,8 +1,10 @@
 //! What a machine does with mail, and who may issue its certificates: options for its records.
 
 use clap::{Args, ValueEnum};
-use cloudron_core::{Error, Result, codes};
-use cloudron_dns::machine::{CaaIssuer, DmarcPolicy, MtaSts, MtaStsMode};
+use cloudron_core::{Error, Result, ResultExt, SecretRef, codes};
+use cloudron_dns::machine::{
+    CaaIssuer, Dkim, DkimKey, DkimRecord, DmarcPolicy, MIN_RSA_BITS, MtaSts, MtaStsMode,
+};
 use cloudron_dns::{MailSettings, Name};
 
 /// For so long senders keep a policy that mail must come encrypted, in seconds: a week.
@@ -15,7 +17,8 @@ pub(crate) struct Mail {
     /// The machine receives and sends mail of the domain
     #[arg(long)]
     mail: bool,
-    /// A key that mail is signed with: its selector and its public half in base 64 (repeatable; the first one signs)
+    /// A key that mail is signed with: its selector, and its private half as file:PATH, env:NAME or cmd:PROGRAM, or its
+    /// public half in base 64 (repeatable; the first one signs)
     #[arg(long, value_name = "SELECTOR=KEY", requires = "mail")]
     dkim: Vec<String>,
     /// A selector whose key is no longer to be trusted (repeatable)
@@ -59,19 +62,17 @@ impl Mail {
     /// The settings of a machine that greets with a name.
     ///
     /// # Errors
-    /// `usage` for a key that is no `SELECTOR=KEY`.
+    /// `usage` for a key that is no `SELECTOR=KEY`; `dns-dkim` for what is no RSA key that receivers accept.
     pub(super) fn settings(&self, my: &Name) -> Result<MailSettings> {
         if !self.mail {
             return Ok(MailSettings::off());
         }
         let mut mail = MailSettings::on();
         for (number, dkim) in self.dkim.iter().enumerate() {
-            let (selector, key) = dkim.split_once('=').ok_or_else(|| {
-                Error::new(&codes::USAGE, "--dkim takes a selector and a key, as SELECTOR=KEY")
-            })?;
+            let Dkim { selector, public_key } = dkim_key(dkim)?;
             mail = match number {
-                0 => mail.with_dkim(selector, key),
-                _ => mail.with_other_dkim(selector, key),
+                0 => mail.with_dkim(selector, public_key),
+                _ => mail.with_other_dkim(selector, public_key),
             };
         }
         mail = self.dkim_retired.iter().fold(mail, MailSettings::with_retired_dkim);
@@ -106,4 +107,30 @@ impl Mail {
     pub(super) fn issuer(&self) -> Option<CaaIssuer> {
         self.caa.clone().map(|ca| CaaIssuer { ca, account_uri: None })
     }
+}
+
+/// The key of an option. What cannot be a public key is not shown: it may be a private one.
+fn dkim_key(option: &str) -> Result<Dkim> {
+    let (selector, key) = option.split_once('=').ok_or_else(|| {
+        Error::new(
+            &codes::USAGE,
+            "--dkim takes a selector and a key, as SELECTOR=file:PATH or SELECTOR=BASE64",
+        )
+    })?;
+    let reading = || format!("reading the key of --dkim {selector}");
+    if let reference @ (SecretRef::File(_) | SecretRef::Env(_) | SecretRef::Command(_)) =
+        SecretRef::parse(key)
+    {
+        let private = reference.resolve(&mut std::io::empty()).doing(reading)?;
+        return Ok(DkimKey::from_pem(&private).doing(reading)?.dkim(selector));
+    }
+    let record = DkimRecord::parse(format!("v=DKIM1; k=rsa; p={key}").as_bytes());
+    let bits = record.ok().and_then(|record| record.rsa_bits()).unwrap_or_default();
+    if bits < MIN_RSA_BITS {
+        let message = format!("it is no public RSA key of at least {MIN_RSA_BITS} bits in base 64");
+        return Err(Error::new(&cloudron_dns::codes::DKIM, message).while_doing(reading()).with_hint(
+            "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key` makes one",
+        ));
+    }
+    Ok(Dkim { selector: selector.into(), public_key: key.into() })
 }

@@ -5,6 +5,7 @@ mod apply;
 mod check;
 mod desired;
 mod diagnosis;
+mod dkim_key;
 mod export;
 mod mail;
 mod plan;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Wait until every authoritative name server has the records
     Wait(wait::Options),
+    /// Make a key that signs mail, and say which record it needs
+    DkimKey(dkim_key::Options),
 }
 
 impl Command {
@@ -44,6 +47,7 @@ impl Command {
             Self::Check(options) => check::run(&options, out).map(|()| 0),
             Self::Export(options) => export::run(&options, out).map(|()| 0),
             Self::Wait(options) => wait::run(&options, out).map(|()| 0),
+            Self::DkimKey(options) => dkim_key::run(&options, out).map(|()| 0),
         }
     }
 }

@@ -7,7 +7,7 @@ use cloudron_dns::propagation::{self, Lookup, Report, WaitOptions};
 use cloudron_dns::{DnsProvider, Intent, Name, Receipt, SyncStatus, codes};
 use serde_json::json;
 
-use super::desired::{Desired, without_apex};
+use super::desired::{Desired, Wanted, without_apex};
 use super::plan::stopped;
 use super::provider::Servers;
 use crate::output::Output;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
-    let (name, desired) = options.desired.read(&options.domain, out)?;
+    let Wanted { name, intents: desired, .. } = options.desired.read(&options.domain, out)?;
     let lookup = options.servers.lookup()?;
     let limit = Duration::from_secs(options.timeout);
     let report = block_on(|cancel| async move {

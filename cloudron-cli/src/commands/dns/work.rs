@@ -6,7 +6,7 @@ use clap::Args;
 use cloudron_core::{Error, Result, codes};
 use cloudron_dns::{Adopt, DnsProvider, Intent, Name, PlanOptions, RecordKey, Zone};
 
-use super::desired::{Desired, without_apex};
+use super::desired::{Desired, Wanted, without_apex};
 use super::planned::{Access, Planned};
 use super::provider::{Host, Servers};
 use crate::output::Output;
@@ -53,7 +53,7 @@ impl Work {
     /// What is wanted, read before anything is asked of anybody.
     pub(super) fn wishes(&self, out: &Output) -> Result<(Name, Vec<Intent>, PlanOptions)> {
         self.check_stdin()?;
-        let (name, desired) = self.desired.read(&self.domain, out)?;
+        let Wanted { name, intents: desired, .. } = self.desired.read(&self.domain, out)?;
         let options = PlanOptions::default()
             .prune(self.prune)
             .allow_mass_deletion(self.allow_deletions)

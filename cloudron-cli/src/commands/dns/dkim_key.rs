@@ -1,0 +1,55 @@
+//! `cloudron dns dkim-key`
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use cloudron_core::Result;
+use cloudron_dns::machine::{DkimKey, dated_selector};
+use cloudron_dns::{Name, RecordSet, Ttl};
+use serde_json::json;
+
+use crate::output::Output;
+use crate::state::private_file;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron dns dkim-key example.com --out mail.pem
+  cloudron dns dkim-key example.com --out new.pem --selector c202611b
+  cloudron dns apply example.com --provider digitalocean --machine --ip 203.0.113.7 --mail \\
+      --dkim c202611=file:mail.pem
+
+The file has mode 0600 and is never written over. Give it to the mail server, and keep it as secret as a password: what
+it signs is believed to come from the domain. To replace a key, publish the new one beside the old one, each with
+--dkim; sign with the new one when its record is everywhere; a week later --dkim-retired takes the old selector.")]
+pub(crate) struct Options {
+    /// The domain
+    domain: String,
+    /// The file for the private key, which must not exist
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// What receivers look the key up by; otherwise c with the year and the month, such as c202611
+    #[arg(long, value_name = "SELECTOR")]
+    selector: Option<String>,
+}
+
+/// Makes a key and says which record it needs. The record is on stdout, so that it can go into a zone file.
+pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
+    let domain = Name::parse(&options.domain)?;
+    let selector = options.selector.clone().unwrap_or_else(|| dated_selector(SystemTime::now(), &[]));
+    let key = DkimKey::generate()?;
+    let dkim = key.dkim(selector);
+    let record = RecordSet::new(dkim.name(&domain)?, Ttl::DEFAULT, [dkim.record()])?;
+    private_file(&options.out, key.private_pem().expose().as_bytes())?;
+    if out.is_json() {
+        let about = json!({ "selector": dkim.selector, "file": options.out, "bits": key.bits() });
+        return out.json_object(json!({ "key": about, "records": [record] }));
+    }
+    out.text(&record.to_string())?;
+    out.say(&format!(
+        "The private key is in {file}. The record above goes into the zone, with the others of the mail as --dkim \
+         {selector}=file:{file}.",
+        file = options.out.display(),
+        selector = dkim.selector,
+    ));
+    Ok(())
+}

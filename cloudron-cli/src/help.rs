@@ -1,0 +1,40 @@
+//! Help that fits the terminal, however wide its lines are in the source.
+
+use clap::Command;
+
+/// The command with the text after its options in paragraphs that wrap, and so all commands below.
+pub(crate) fn flowing(command: Command) -> Command {
+    let text = command.get_after_help().map(|text| paragraphs(&text.to_string()));
+    let command = match text {
+        Some(text) => command.after_help(text),
+        None => command,
+    };
+    command.mut_subcommands(flowing)
+}
+
+/// Joins lines that belong together. Examples are indented, and stay as they are.
+fn paragraphs(text: &str) -> String {
+    let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+    let mut joined = String::new();
+    let mut before = "";
+    for line in text.lines() {
+        if !joined.is_empty() {
+            joined.push(if prose(before) && prose(line) { ' ' } else { '\n' });
+        }
+        joined += line;
+        before = line;
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_joined_and_examples_are_not() {
+        let text = "Examples:\n  one \\\n      more\n  two\n\nA paragraph that\ngoes on.\n\nAnother.";
+        let joined = "Examples:\n  one \\\n      more\n  two\n\nA paragraph that goes on.\n\nAnother.";
+        assert_eq!(paragraphs(text), joined);
+    }
+}
