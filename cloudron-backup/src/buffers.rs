@@ -18,7 +18,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Keeps so many buffers, and none that is longer than `longest` bytes.
+    /// Keeps so many buffers, and none that is longer than `longest` bytes. All are made that long, so that any of them
+    /// will do; what is not written to takes no memory.
     pub(crate) fn new(kept: usize, longest: usize) -> Self {
         Self { free: Arc::default(), kept, longest }
     }
@@ -26,7 +27,7 @@ impl Pool {
     /// An empty buffer for at least so many bytes.
     pub(crate) fn take(&self, capacity: usize) -> Vec<u8> {
         let mut buffer = lock(&self.free).pop().unwrap_or_default();
-        buffer.reserve_exact(capacity);
+        buffer.reserve_exact(capacity.max(self.longest));
         buffer
     }
 

@@ -8,7 +8,7 @@ use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::Blocking;
-use crate::chunk::frame::{MAX_CHUNK, unframe};
+use crate::chunk::frame::{MAX_CHUNK, raw_frame, unframe};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::{Decryptor, Encryptor, SealingWriter};
 use crate::index::{Index, PackEntry, PackedChunk};
@@ -57,11 +57,27 @@ impl PackWriter {
     }
 
     pub(crate) fn add(&mut self, id: ChunkId, frame: &[u8], raw: u32) -> Result<()> {
-        let length = u32::try_from(frame.len()).expect("a frame is shorter than 4 GiB");
         self.writer.write_all(frame).map_err(|e| Error::io("(memory)", e))?;
+        self.added(id, frame.len(), raw);
+        Ok(())
+    }
+
+    /// Adds a chunk as it is.
+    pub(crate) fn add_raw(&mut self, id: ChunkId, content: &[u8]) -> Result<()> {
+        let mut length = 0;
+        let written = raw_frame(content, |part| {
+            length += part.len();
+            self.writer.write_all(part)
+        });
+        written.map_err(|e| Error::io("(memory)", e))?;
+        self.added(id, length, u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB"));
+        Ok(())
+    }
+
+    fn added(&mut self, id: ChunkId, length: usize, raw: u32) {
+        let length = u32::try_from(length).expect("a frame is shorter than 4 GiB");
         self.chunks.push(PackedChunk(id, self.length, length, raw));
         self.length += length;
-        Ok(())
     }
 
     pub(crate) fn is_full(&self) -> bool {

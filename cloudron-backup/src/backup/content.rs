@@ -83,8 +83,7 @@ impl Writer<'_> {
 
     fn read_large(&mut self, file: &File, meta: &Meta) -> Result<std::io::Result<Stored>> {
         let mut reader = SparseReader::new(file, meta.size, meta.sparse);
-        let mut cutter = Cutter::new(self.chunking);
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut cutter = std::mem::replace(&mut self.cutter, Cutter::new(self.chunking));
         let (mut hash, mut size, mut chunks, mut stretches) = (Sha256::new(), 0, VecDeque::new(), Vec::new());
         let mut pieces = Hashes::new(meta.size, &self.namer).filter(|_| self.new.is_some() && !meta.sparse);
         let before = self.before.as_ref().filter(|_| pieces.is_some());
@@ -92,7 +91,7 @@ impl Writer<'_> {
         let mut changed = before.map(Changed::new);
         let result = loop {
             self.stop.check()?;
-            let step = match reader.next(&mut buffer) {
+            let step = match reader.next(cutter.room()) {
                 Ok(step) => step,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(e) => break Err(e),
@@ -106,13 +105,14 @@ impl Writer<'_> {
                     self.task.advance(length);
                 }
                 Step::Data(length) => {
-                    hash.update(&buffer[..length]);
+                    let content = &cutter.room()[..length];
+                    hash.update(content);
                     size += length as u64;
                     lengthen(&mut stretches, length as u64);
                     if let Some(pieces) = &mut pieces {
-                        pieces.add(&buffer[..length]);
+                        pieces.add(content);
                     }
-                    cutter.push(&buffer[..length], |chunk| match (&pieces, &mut changed) {
+                    cutter.take(length, |chunk| match (&pieces, &mut changed) {
                         (Some(pieces), Some(changed)) => self.keep_changed(chunk, pieces, changed),
                         _ => self.keep(chunk, &mut chunks),
                     })?;
@@ -120,7 +120,6 @@ impl Writer<'_> {
                 }
             }
         };
-        self.buffer = buffer;
         if let Err(e) = result {
             return Ok(Err(e));
         }
@@ -131,6 +130,7 @@ impl Writer<'_> {
             (Some(pieces), Some(changed)) => self.keep_changed(chunk, pieces, changed),
             _ => self.keep(chunk, &mut chunks),
         })?;
+        self.cutter = cutter;
         let sha256 = ChunkId(hash.finalize().into());
         self.pieces = pieces.map(|pieces| pieces.text());
         let extents = match changed {

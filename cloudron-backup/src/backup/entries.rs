@@ -15,7 +15,7 @@ use super::cache::{CacheReader, CacheWriter, CachedFile, Stamp};
 use super::content::{Read, Stored};
 use super::pipeline::Uploads;
 use crate::bridge::Stop;
-use crate::chunk::cut::Chunking;
+use crate::chunk::cut::{Chunking, Cutter};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::files::meta::Meta;
 use crate::files::owners::Owners;
@@ -48,10 +48,15 @@ impl Counts {
 }
 
 /// Small files on the way into one chunk, and the entries behind the first of them, which keep their order.
-#[derive(Default)]
 pub(super) struct Run {
     content: Vec<u8>,
     waiting: Vec<Waiting>,
+}
+
+impl Run {
+    pub(super) fn new(uploads: &Uploads<'_>) -> Self {
+        Self { content: uploads.buffer(0), waiting: Vec::new() }
+    }
 }
 
 struct Waiting {
@@ -83,7 +88,8 @@ pub(crate) struct Writer<'a> {
     pub(super) stop: &'a Stop,
     pub(super) progress: &'a Progress,
     pub(super) task: &'a Task,
-    pub(super) buffer: Vec<u8>,
+    /// What large files are read through, one after another.
+    pub(super) cutter: Cutter,
     pub(super) on_read: Option<&'a ReadHook>,
 }
 

@@ -21,6 +21,7 @@ use cloudron_core::{Error, Progress, Result, Unit};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::{Blocking, Stop};
+use crate::chunk::cut::Cutter;
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::files::exclude::Excludes;
 use crate::index::{Index, PackEntry, Packs};
@@ -255,7 +256,7 @@ fn write_all(
             old,
             new,
             owners: crate::files::owners::Owners::of_this_machine(),
-            run: entries::Run::default(),
+            run: entries::Run::new(uploads),
             before: None,
             pieces: None,
             links: std::collections::HashMap::new(),
@@ -264,7 +265,7 @@ fn write_all(
             stop: context.stop,
             progress: context.progress,
             task: &task,
-            buffer: vec![0; 256 << 10],
+            cutter: Cutter::new(context.config.chunker),
             on_read: context.request.on_read.as_ref(),
         };
         if let Some(feed) = feed {

@@ -24,7 +24,10 @@ const PACKS_PER_INDEX: usize = 16;
 /// So many packs are on their way at a time: a store that is far away answers late.
 const UPLOADS: usize = 3;
 /// So many bytes of chunks wait to be compressed or sealed.
-const WAITING: usize = 6 << 20;
+const WAITING: usize = 4 << 20;
+/// So many buffers of chunks are kept: all that are in use at a time. To let go of one would be worse than to keep it,
+/// for an allocator takes longer ones out of a common heap from then on, which falls to pieces.
+const BUFFERS: usize = 5;
 /// So many chunks wait, however short they are.
 const QUEUE: usize = 256;
 
@@ -38,7 +41,9 @@ struct Chunk {
 struct Framed {
     number: u64,
     id: ChunkId,
+    /// The frame, or the content that does not get smaller.
     frame: Vec<u8>,
+    compressed: bool,
     raw: u32,
 }
 
@@ -77,7 +82,7 @@ impl State {
             added: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             waiting: Budget::new(WAITING),
-            chunks: Pool::new(6, 6 << 20),
+            chunks: Pool::new(BUFFERS, 6 << 20),
             packs: Pool::new(UPLOADS + 1, pack::CAPACITY),
             unindexed: Mutex::default(),
         }
@@ -173,10 +178,11 @@ fn compress(chunks: &Mutex<Receiver<Chunk>>, frames: &SyncSender<Framed>, state:
     let mut framer = Framer::new()?;
     while let Some(Chunk { number, id, content }) = next(chunks) {
         let mut frame = state.chunks.take(Framer::longest(content.len()));
-        framer.frame_to(&content, &mut frame)?;
         let raw = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
-        state.chunks.give(content);
-        if frames.send(Framed { number, id, frame, raw }).is_err() {
+        let compressed = framer.compress_to(&content, &mut frame)?;
+        let (frame, spare) = if compressed { (frame, content) } else { (content, frame) };
+        state.chunks.give(spare);
+        if frames.send(Framed { number, id, frame, compressed, raw }).is_err() {
             // The next stage failed, and has said why.
             state.waiting.close();
             break;
@@ -192,12 +198,15 @@ fn pack(
     state: &State,
 ) -> Result<()> {
     let mut open: Option<PackWriter> = None;
-    for Framed { id, frame, raw, .. } in in_order(frames) {
+    for Framed { id, frame, compressed, raw, .. } in in_order(frames) {
         let mut pack = match open.take() {
             Some(pack) => pack,
             None => PackWriter::in_buffer(key, state.packs.take(pack::CAPACITY))?,
         };
-        pack.add(id, &frame, raw)?;
+        match compressed {
+            true => pack.add(id, &frame, raw)?,
+            false => pack.add_raw(id, &frame)?,
+        }
         state.chunks.give(frame);
         state.waiting.give(raw as usize);
         if !pack.is_full() {

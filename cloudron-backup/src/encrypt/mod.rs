@@ -2,6 +2,7 @@
 
 mod age;
 mod layer;
+mod payload;
 
 use std::fmt::Debug;
 use std::io::{Read, Seek, Write};

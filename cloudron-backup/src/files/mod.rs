@@ -14,6 +14,10 @@ use std::path::Path;
 
 use cloudron_core::{Error, Result};
 
+/// What is written by one call, in bytes. For megabytes at once, some versions of Linux take large stretches of memory,
+/// which cost several times as much as the copying.
+pub(crate) const PIECE: usize = 128 << 10;
+
 /// Makes a folder of mode 0700, and its parents.
 pub(crate) fn private_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cloudron_core::{Error, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::files::temporary;
+use crate::files::{PIECE, temporary};
 
 /// What is written.
 pub(super) enum Payload {
@@ -45,7 +45,9 @@ pub(super) fn write(root: &Path, file: &Path, payload: &Payload, existing: Exist
 fn fill(temporary: &Path, mut out: &File, payload: &Payload) -> Result<()> {
     let named = |e| Error::io(temporary, e);
     match payload {
-        Payload::Memory(content) => out.write_all(content).map_err(named)?,
+        Payload::Memory(content) => {
+            content.chunks(PIECE).try_for_each(|piece| out.write_all(piece)).map_err(named)?;
+        }
         Payload::File(source) => {
             let mut source = File::open(source).map_err(|e| Error::io(source, e))?;
             std::io::copy(&mut source, &mut out).map_err(named)?;

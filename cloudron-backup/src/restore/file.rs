@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use cloudron_core::{Error, Result};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat,
-    chownat, fchmod, fchown, futimens, linkat, makedev, mkdirat, mknodat, openat, renameat, renameat_with,
-    symlinkat, unlinkat, utimensat,
+    chownat, fchmod, fchown, fstat, futimens, linkat, makedev, mkdirat, mknodat, openat, renameat,
+    renameat_with, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ use crate::backup::hash_zeros;
 use crate::chunk::ChunkId;
 use crate::codes;
 use crate::files::owners::Owners;
-use crate::files::{temporary, xattrs};
+use crate::files::{PIECE, temporary, xattrs};
 use crate::manifest::{Entry, Extent, Kind};
 
 /// What putting an entry in its place needs, the same for all.
@@ -190,8 +190,12 @@ impl Placing {
             }
         };
         if self.is_root {
+            // What was just made mostly is root's already, and to look costs less than to set.
             let (uid, gid) = self.owner(entry);
-            tried("owner", fchown(file, Some(uid), Some(gid)).map_err(Into::into));
+            let there = fstat(file).is_ok_and(|s| (s.st_uid, s.st_gid) == (uid.as_raw(), gid.as_raw()));
+            if !there {
+                tried("owner", fchown(file, Some(uid), Some(gid)).map_err(Into::into));
+            }
         }
         tried("extended attributes", xattrs::set_on_file(file, &entry.xattrs()));
         tried("mode", fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(Into::into));
@@ -292,8 +296,10 @@ fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>)
             }
             Extent::Data { chunk, length, offset } => {
                 let part = slice(feed.chunk(chunk)?, *offset, *length)?;
-                hash.update(part);
-                file.write_all(part).map_err(|e| spot.error(e))?;
+                for piece in part.chunks(PIECE) {
+                    hash.update(piece);
+                    file.write_all(piece).map_err(|e| spot.error(e))?;
+                }
             }
         }
     }

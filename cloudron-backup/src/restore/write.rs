@@ -28,6 +28,8 @@ const MOST_BYTES: u64 = 8 << 20;
 const ENTRIES: usize = 1024;
 /// So many batches wait at most.
 const BATCHES: usize = 2;
+/// After so many bytes, what was written is synced while more is.
+const SYNCED: u64 = 64 << 20;
 /// So many threads fetch content. A store that is far away answers late.
 const FETCHERS: usize = 6;
 
@@ -84,11 +86,15 @@ pub(super) fn all(
     if places.only().is_empty() {
         Tree::new(places, true).open_anchors()?;
     }
-    let has_links = work.contents()?;
-    if has_links {
-        work.further_names()?;
-    }
-    work.folders()?;
+    std::thread::scope(|scope| {
+        let (written, due) = sync_channel(1);
+        let syncing = scope.spawn(|| work.sync_along(due));
+        if work.contents(written)? {
+            work.further_names()?;
+        }
+        work.folders()?;
+        syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     work.sync()?;
     work.task.finish();
     Ok(work.report.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -96,16 +102,16 @@ pub(super) fn all(
 
 impl Work<'_> {
     /// Folders on this thread, in order; everything else on others.
-    fn contents(&self) -> Result<bool> {
+    fn contents(&self, written: SyncSender<()>) -> Result<bool> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
         let has_links = std::thread::scope(|scope| {
             let (queue, batches) = sync_channel::<Batch>(BATCHES);
             let batches = Arc::new(Mutex::new(batches));
             for _ in 0..threads {
-                let batches = batches.clone();
-                scope.spawn(move || self.place_all(&batches));
+                let (batches, written) = (batches.clone(), written.clone());
+                scope.spawn(move || self.place_all(&batches, &written));
             }
-            drop(batches);
+            drop((batches, written));
             let (mut supply, spans) = self.source.supply();
             let spans = Arc::new(spans);
             for _ in 0..FETCHERS {
@@ -176,7 +182,7 @@ impl Work<'_> {
         taken
     }
 
-    fn place_all(&self, batches: &Mutex<Receiver<Batch>>) {
+    fn place_all(&self, batches: &Mutex<Receiver<Batch>>, written: &SyncSender<()>) {
         let (mut tree, mut feed) = (Tree::new(self.places, true), Feed::new(self.source));
         loop {
             let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -186,7 +192,7 @@ impl Work<'_> {
                 let placed =
                     self.stop.check().and_then(|()| self.place_one(&mut tree, &path, &entry, &mut feed));
                 if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
-                    self.count(&entry, placed);
+                    self.count(&entry, placed, written);
                 }
                 if let Err(e) = self.note(&path, placed) {
                     self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
@@ -213,11 +219,16 @@ impl Work<'_> {
         }
     }
 
-    fn count(&self, entry: &Entry, placed: &Placed) {
+    fn count(&self, entry: &Entry, placed: &Placed, written: &SyncSender<()>) {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = report.bytes;
         report.files += 1;
         report.bytes += entry.size;
         report.unchanged += u64::from(placed.unchanged);
+        if !placed.unchanged && before / SYNCED != report.bytes / SYNCED {
+            // Full when a sync is due already.
+            let _ = written.try_send(());
+        }
         drop(report);
         self.task.advance(entry.size);
     }
@@ -305,6 +316,12 @@ impl Work<'_> {
                 open.push((path, entry));
             }
         }
+    }
+
+    /// Syncs while more is being written, so that there is little to wait for in the end. A failure counts: the system
+    /// reports it once.
+    fn sync_along(&self, due: Receiver<()>) -> Result<()> {
+        due.into_iter().try_for_each(|()| self.sync())
     }
 
     /// Makes what was written survive a power cut.
