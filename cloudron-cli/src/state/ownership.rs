@@ -50,11 +50,10 @@ impl Owned {
     /// # Errors
     /// `dns-busy` when another run has the right now.
     pub(crate) fn lock(&self) -> Result<ZoneLock> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        private_dir(folder)?;
+        private_dir(self.path.parent().unwrap_or(Path::new("."))).map_err(unkept)?;
         let path = self.path.with_extension("lock");
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(|e| Error::io(&path, e))?;
+        let file = file.map_err(|e| unkept(Error::io(&path, e)))?;
         match file.try_lock() {
             Ok(()) => Ok(ZoneLock { _file: file }),
             Err(TryLockError::WouldBlock) => {
@@ -98,6 +97,13 @@ impl Owned {
             .map_err(|e| Error::new(&cloudron_core::codes::FAILED, format!("ownership is not JSON: {e}")))?;
         replace(&self.path, &text).map_err(|e| Error::io(&self.path, e))
     }
+}
+
+/// What is said when the folder cannot be written; nothing was sent to the DNS host yet.
+fn unkept(error: Error) -> Error {
+    error
+        .while_doing("noting which records this computer writes")
+        .with_hint("make that folder writable, or name another one in XDG_STATE_HOME; no record was changed")
 }
 
 /// A text as part of a file name: what is neither letter, digit, hyphen, underscore nor dot is written as `%XX`.

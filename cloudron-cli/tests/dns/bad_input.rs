@@ -126,3 +126,27 @@ fn damaged_state_is_reported_and_nothing_is_written() {
     host.run(&["apply", "example.com", "--records", "zone", "--yes"]).failed(5, "dns-conflict", "--adopt");
     host.ok(&["apply", "example.com", "--records", "zone", "--yes", "--adopt", "all"]);
 }
+
+#[test]
+fn a_host_or_a_folder_that_cannot_be_used_is_said_with_what_to_do_next() {
+    let host = Host::new();
+    host.file("zone", "a 300 A 192.0.2.1\n");
+    let apply = ["apply", "example.com", "--records", "zone", "--yes"];
+    let state = host.home.path("zone");
+    let run = Run::of(host.command(&apply).env("XDG_STATE_HOME", state).output().unwrap());
+    run.failed(1, "io", "XDG_STATE_HOME");
+    assert_eq!(host.writes(), 0);
+    host.model.fail([crate::model::Fault::Garbled]);
+    host.run(&apply).failed(7, "dns-provider-down", "--endpoint");
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty_and_an_empty_domain_is_refused() {
+    let host = Host::new();
+    host.file("empty", "; nothing\n");
+    let run = host.run(&["plan", "example.com", "--records", "empty", "--prune"]);
+    assert!(run.code == 0 && run.stderr.contains("empty holds no records"), "{}", run.stderr);
+    for domain in ["", "."] {
+        host.run(&["plan", domain, "--records", "empty"]).failed(2, "usage", "DOMAIN is empty");
+    }
+}

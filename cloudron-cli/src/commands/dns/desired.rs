@@ -56,10 +56,16 @@ impl Desired {
     /// # Errors
     /// `usage` when nothing was given; `dns-zone-file` and the errors of files.
     pub(crate) fn read(&self, domain: &str, out: &Output) -> Result<Wanted> {
+        if domain.trim_end_matches('.').is_empty() {
+            return Err(Error::new(&codes::USAGE, "DOMAIN is empty"));
+        }
         if let Some(path) = &self.records {
             let name = Name::parse(domain)?;
             let file =
                 records(path, &name).map_err(|e| e.while_doing(format!("reading {}", path.display())))?;
+            if file.sets.is_empty() {
+                out.warn(&format!("{} holds no records", path.display()));
+            }
             for note in &file.notes {
                 out.warn(&format!("{} line {}: {}", path.display(), note.line, note.what));
             }

@@ -213,7 +213,15 @@ impl Host {
     pub(crate) async fn find_zone(&self, provider: &dyn DnsProvider, domain: &Name) -> Result<Zone> {
         let near = self.account.zone.as_ref().unwrap_or(domain);
         let doing = || format!("looking for the zone of {near} at {}", provider.id());
-        let mut zones = provider.list_zones(Some(near)).await.map_err(|e| e.while_doing(doing()))?;
+        let mut zones = provider.list_zones(Some(near)).await.map_err(|e| {
+            let down = e.is(&cloudron_dns::codes::PROVIDER_DOWN);
+            let e = e.while_doing(doing());
+            if down {
+                e.with_hint("check this computer's network, and the address given with --endpoint")
+            } else {
+                e
+            }
+        })?;
         let known = zones.len();
         zones.retain(|zone| {
             self.account.zone.as_ref().is_none_or(|name| zone.apex == *name)
