@@ -1,9 +1,8 @@
-//! Files that only their owner may read, written so that a crash leaves the old or the new content.
+//! Files that only their owner may read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,33 +21,9 @@ pub(crate) fn private_folder(path: &Path) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(|e| Error::io(path, e))
 }
 
-/// Writes a file of mode 0600 in one step: a temporary file, fsync, rename, fsync of the folder.
+/// Writes a file of mode 0600 in one step.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    write_with_mode(path, content, 0o600)
-}
-
-/// The same with another mode.
-pub(crate) fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let temporary = beside(path);
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    })();
-    written.map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::io(path, e)
-    })
-}
-
-/// A name beside a file that nobody else uses.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", cloudron_core::random::token(8)));
-    path.with_file_name(name)
+    cloudron_core::atomic::write(path, 0o600, content)
 }
 
 /// Writes a value as JSON, mode 0600.

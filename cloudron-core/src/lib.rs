@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows a provider or a file layout, and nothing here prints.
 
+pub mod atomic;
 pub mod aws;
 pub mod backup_id;
 pub mod cancel;

@@ -23,7 +23,8 @@ pub(crate) fn private_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))
 }
 
-/// Writes a file of mode 0600 by way of a temporary one, and makes its folder.
+/// Writes a file of mode 0600 by way of a temporary one, and makes its folder. Nothing is synced: this is
+/// for what is remembered between runs, which may be lost.
 pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     private_folder(folder)?;

@@ -1,4 +1,7 @@
 //! Atomic and durable writes: a temporary file in the same folder, synced, renamed, the folder synced.
+//!
+//! `cloudron_core::atomic` is not enough: an object may have to stay, and a lock tells at once which temporary
+//! files are dead, so that what a killed backup left of a pack goes with the next.
 
 use std::fs::{DirBuilder, File};
 use std::io::Write;
@@ -6,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, Result, atomic};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::files::{PIECE, temporary};
@@ -92,6 +95,5 @@ fn make_folder(folder: &Path) -> Result<()> {
 
 /// Makes the name of a file survive a power cut.
 pub(super) fn sync_parent(file: &Path) -> Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))
+    atomic::sync_folder(file.parent().unwrap_or(Path::new("/")))
 }

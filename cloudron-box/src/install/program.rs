@@ -1,10 +1,11 @@
 //! The program's file on a machine of its own: one file a version, and a link to the one in use.
 
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use cloudron_core::Version;
+use cloudron_core::{Version, atomic};
 
 use crate::{Error, Layout, Result, files};
 
@@ -25,15 +26,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(|e| Error::io(folder, e))?;
     }
-    let temporary = files::beside(to);
-    let copied = fs::copy(from, &temporary)
-        .and_then(|_| fs::set_permissions(&temporary, Permissions::from_mode(0o755)))
-        .and_then(|()| fs::File::open(&temporary)?.sync_all())
-        .and_then(|()| fs::rename(&temporary, to));
-    copied.map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::io(to, e)
-    })
+    let mut program = fs::File::open(from).map_err(|e| Error::io(from, e))?;
+    atomic::write_with(to, 0o755, |file| io::copy(&mut program, file).map(drop))
 }
 
 /// Points a link at a file in one step, whatever it pointed at before.
@@ -41,11 +35,7 @@ fn point(link: &Path, file: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|target| target == file) {
         return Ok(());
     }
-    let temporary = files::beside(link);
-    symlink(file, &temporary).and_then(|()| fs::rename(&temporary, link)).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        Error::io(link, e)
-    })
+    atomic::replace(link, |temporary| symlink(file, temporary))
 }
 
 /// Removes the program and its link.

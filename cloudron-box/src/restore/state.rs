@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloudron_backup::Summary;
+use cloudron_core::atomic;
 use serde_json::json;
 
 use super::RestoreAnswer;
@@ -57,8 +58,7 @@ pub(super) fn put_in_place(
     }
     let synced = fs::File::open(restored).and_then(|f| f.sync_all());
     synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;
-    let synced = fs::File::open(layout.state()).and_then(|f| f.sync_all());
-    synced.map_err(|e| Error::io(layout.state(), e))?;
+    atomic::sync_folder(layout.state())?;
     // Run as root, this left files of root's in the folders that the server writes to.
     for folder in [layout.cache(), layout.run(), layout.logs()] {
         if folder.exists() {

@@ -82,7 +82,7 @@ fn quoted(path: &str) -> String {
 pub(crate) fn reload_and_enable(layout: &Layout, settings: &Settings) -> Result<()> {
     let Some(file) = layout.unit_file() else { return Ok(()) };
     let store = settings.store_folder();
-    crate::files::write_with_mode(&file, unit_text(layout, store.as_deref()).as_bytes(), 0o644)?;
+    cloudron_core::atomic::write(&file, 0o644, unit_text(layout, store.as_deref()).as_bytes())?;
     command("systemctl", &["daemon-reload"])?;
     command("systemctl", &["enable", "--quiet", UNIT]).map(drop)
 }

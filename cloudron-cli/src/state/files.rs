@@ -9,20 +9,6 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// Writes a file of mode 0600 through a temporary one, so that a reader sees the old or the new content.
-pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    let moved = written.and_then(|()| std::fs::rename(&temporary, path));
-    if moved.is_err() {
-        // The temporary file is of no use to anybody; the first error is what matters.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    moved?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
 /// Writes a new file of mode 0600.
 ///
 /// # Errors

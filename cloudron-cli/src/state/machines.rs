@@ -4,12 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloudron_core::{Domain, Error, Result};
+use cloudron_core::{Domain, Error, Result, atomic};
 use cloudron_dns::Name;
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
-use super::files::replace;
 use crate::codes;
 
 /// What this computer remembers of a machine.
@@ -150,14 +149,14 @@ impl Machines {
         let path = self.path(&machine.fqdn);
         let text = serde_json::to_vec_pretty(machine)
             .map_err(|e| Error::new(&codes::MACHINE_RECORD, format!("{}: {e}", path.display())))?;
-        replace(&path, &text).map_err(|e| Error::io(&path, e))
+        atomic::write(&path, 0o600, &text)
     }
 
     /// Writes the file that tells the system's ssh whom to trust, and says where it is.
     pub(crate) fn put_known_hosts(&self, domain: &Domain, lines: &str) -> Result<PathBuf> {
         private_dir(&self.0)?;
         let path = self.known_hosts(domain);
-        replace(&path, lines.as_bytes()).map_err(|e| Error::io(&path, e))?;
+        atomic::write(&path, 0o600, lines.as_bytes())?;
         Ok(path)
     }
 

@@ -4,12 +4,11 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, Result, atomic};
 use cloudron_dns::{Ownership, Zone};
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
-use super::files::replace;
 use crate::codes;
 
 /// The file of one zone at one provider.
@@ -95,7 +94,7 @@ impl Owned {
         };
         let text = serde_json::to_vec_pretty(&form)
             .map_err(|e| Error::new(&cloudron_core::codes::FAILED, format!("ownership is not JSON: {e}")))?;
-        replace(&self.path, &text).map_err(|e| Error::io(&self.path, e))
+        atomic::write(&self.path, 0o600, &text)
     }
 }
 

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use cloudron_backup::WriterKeys;
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, Result, atomic};
 
 use super::dirs::private_dir;
-use super::files::replace;
 use crate::codes;
 
 /// All of them, in one folder.
@@ -42,6 +41,6 @@ impl Writers {
         let path = self.path(repository);
         let text = serde_json::to_vec(keys)
             .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
-        replace(&path, &text).map_err(|e| Error::io(&path, e))
+        atomic::write(&path, 0o600, &text)
     }
 }

@@ -1,15 +1,15 @@
 //! Commands as child processes of this one, without a shell in between.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Cancel, Error, Progress, Result, Unit, environment};
+use cloudron_core::{Cancel, Error, Progress, Result, Unit, atomic, environment};
 use tokio::net::TcpStream;
 
 use crate::remote::{Command, Output, Remote, Stream};
@@ -133,25 +133,6 @@ fn copy(from: &PathBuf, to: &Path, mode: u32, cancel: &Cancel) -> Result<()> {
     cancel.check()?;
     let folder = to.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    let part = folder.join(format!(".{hash}.part"));
-    let outcome =
-        write_part(from, &part, mode).and_then(|()| std::fs::rename(&part, to).map_err(|e| Error::io(to, e)));
-    if outcome.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    outcome
-}
-
-fn write_part(from: &Path, part: &Path, mode: u32) -> Result<()> {
     let mut source = File::open(from).map_err(|e| Error::io(from, e))?;
-    let mut target = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(part)
-        .map_err(|e| Error::io(part, e))?;
-    io::copy(&mut source, &mut target).map_err(|e| Error::io(part, e))?;
-    target.set_permissions(PermissionsExt::from_mode(mode)).map_err(|e| Error::io(part, e))?;
-    target.sync_all().map_err(|e| Error::io(part, e))
+    atomic::write_with(to, mode, |file| io::copy(&mut source, file).map(drop))
 }

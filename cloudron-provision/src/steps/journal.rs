@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Error, Result, ResultExt};
+use cloudron_core::{Error, Result, ResultExt, atomic};
 
 use super::lock::Lock;
 use super::{Record, RunState, Spec};
@@ -38,7 +38,7 @@ impl Journal {
             .mode(0o600)
             .open(&path)
             .map_err(|e| Error::io(&path, e))?;
-        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
+        atomic::sync_folder(folder)?;
         let version = env!("CARGO_PKG_VERSION").to_string();
         let first = Record::Begin { schema: super::state::SCHEMA, run, version, plan, spec };
         let state = RunState::fold(std::slice::from_ref(&first)).expect("a `begin` alone is a valid journal");

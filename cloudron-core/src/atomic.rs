@@ -1,0 +1,184 @@
+//! Files that are whole at every moment: after a crash there is the old content or the new, never a part of it.
+//!
+//! What is new is made under another name in the same folder, synced and renamed, and then the folder is synced.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::{Error, Result, random};
+
+/// What the names of temporary files start and end with: hidden, so that a listing of the folder skips them.
+const TEMPORARY: (&str, &str) = (".cloudron-", ".tmp");
+/// Nobody writes one file for so long: its writer has died.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+
+/// Writes a file in one step. It has its mode before it has content.
+///
+/// # Errors
+/// `io` and its like, with the file's name; what was there is then still there.
+pub fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
+    write_with(path, mode, |file| file.write_all(content))
+}
+
+/// The same with content that is written by `fill`.
+///
+/// # Errors
+/// As [`write`], and what `fill` gives.
+pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    replace(path, |temporary| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+        // The umask may have taken something away.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        fill(&mut file)?;
+        file.sync_all()
+    })
+}
+
+/// Puts in the place of `path` what `make` makes under the name that it is given. What it leaves there when it
+/// fails is removed.
+///
+/// # Errors
+/// As [`write`], and what `make` gives.
+pub fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let folder = folder_of(path);
+    remove_leftovers(folder);
+    let (start, end) = TEMPORARY;
+    let temporary = folder.join(format!("{start}{}{end}", random::token(16)));
+    make(&temporary).and_then(|()| fs::rename(&temporary, path)).map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        Error::io(path, e)
+    })?;
+    sync_folder(folder)
+}
+
+/// Makes the names in a folder survive a power cut: those that were made, and that others are gone.
+///
+/// # Errors
+/// `io` and its like.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what writers that died have left in a folder. A failure leaves it to the next one.
+fn remove_leftovers(folder: &Path) {
+    let ours = |name: &str| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
+    let age = |made: SystemTime| SystemTime::now().duration_since(made).unwrap_or_default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let named = entry.file_name().to_str().is_some_and(ours);
+        if named && entry.metadata().and_then(|m| m.modified()).is_ok_and(|made| age(made) > STALE) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_old_content_stays_until_the_new_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        write(&file, 0o600, b"old").unwrap();
+        write_with(&file, 0o600, |out| {
+            out.write_all(b"new")?;
+            assert_eq!(fs::read(&file)?, b"old");
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["x"]);
+    }
+
+    #[test]
+    fn the_mode_is_there_before_the_content_and_whatever_the_old_file_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        for mode in [0o600, 0o666, 0o755, 0o600] {
+            write_with(&file, mode, |out| {
+                assert_eq!(out.metadata()?.permissions().mode() & 0o7777, mode);
+                out.write_all(b"content")
+            })
+            .unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file_keeps_the_old_content_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        write(&file, 0o600, b"old").unwrap();
+        let error = write_with(&file, 0o600, |out| {
+            out.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(error.is(&crate::codes::NO_SPACE) && error.to_string().contains("/x:"), "{error}");
+        assert_eq!((fs::read(&file).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["x".into()]));
+        // A folder is in the way.
+        fs::create_dir(folder.path().join("y")).unwrap();
+        write(&folder.path().join("y"), 0o600, b"").unwrap_err();
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_hidden_does_not_hinder_and_goes_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut left = None;
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            replace(&folder.path().join("x"), |temporary| {
+                left = Some(temporary.to_owned());
+                fs::write(temporary, "half")?;
+                std::panic::resume_unwind(Box::new("killed"))
+            })
+        }));
+        let left = left.unwrap();
+        assert!(left.file_name().unwrap().to_str().unwrap().starts_with('.'));
+        write(&folder.path().join("x"), 0o600, b"whole").unwrap();
+        assert!(left.exists(), "its writer may be at work");
+        let old = SystemTime::now() - 2 * STALE;
+        File::options().write(true).open(&left).unwrap().set_modified(old).unwrap();
+        write(&folder.path().join("x"), 0o600, b"whole").unwrap();
+        assert_eq!(names(folder.path()), ["x"]);
+    }
+
+    #[test]
+    fn of_two_at_once_one_wins_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        let contents = [[b'a'; 50_000], [b'b'; 50_000]];
+        std::thread::scope(|scope| {
+            for content in &contents {
+                scope.spawn(|| (0..20).for_each(|_| write(&file, 0o600, content).unwrap()));
+            }
+        });
+        assert!(contents.iter().any(|c| fs::read(&file).unwrap() == c));
+        assert_eq!(names(folder.path()), ["x"]);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        fs::write(&target, "precious").unwrap();
+        replace(&link, |temporary| symlink(&target, temporary)).unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), target);
+        write(&link, 0o600, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"precious");
+        assert!(!link.is_symlink());
+    }
+}
