@@ -1,0 +1,12 @@
+//! Removing backups, and what becomes of what they held.
+
+#![allow(unreachable_pub, reason = "the modules are this test's own")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod condemned;
+mod order;
+mod removal;
+mod repair;
+mod rollback;
+mod steps;

@@ -1,0 +1,140 @@
+//! The order of calls that `docs/prune.md` relies on, and a prune that is cut off at each of them.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cloudron_backup::{BackupStore, MemoryStore, ObjectMeta, Repository, VerifyDepth};
+use cloudron_core::{Cancel, Progress, Result};
+
+use crate::common::{self, Fixture};
+use crate::steps::{DAY, keep_last, prune, three};
+
+/// Notes what is asked of a store.
+#[derive(Debug)]
+struct Recording {
+    inner: Arc<dyn BackupStore>,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Recording {
+    fn note(&self, call: &str, key: &str) {
+        self.calls.lock().unwrap().push(format!("{call} {}", key.split_inclusive('/').next().unwrap_or(key)));
+    }
+
+    fn position(&self, call: &str) -> usize {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().position(|c| c == call).unwrap_or_else(|| panic!("no {call} in {calls:?}"))
+    }
+}
+
+#[async_trait]
+impl BackupStore for Recording {
+    fn url(&self) -> String {
+        "recording:".into()
+    }
+    async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
+        self.note("put", key);
+        self.inner.put(key, content).await
+    }
+    async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
+        self.note("put-new", key);
+        self.inner.put_new(key, content).await
+    }
+    async fn get(&self, key: &str) -> Result<Bytes> {
+        self.inner.get(key).await
+    }
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        self.inner.get_range(key, range).await
+    }
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
+        self.inner.head(key).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
+        self.note("list", prefix);
+        self.inner.list(prefix).await
+    }
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.note("delete", key);
+        self.inner.delete(key).await
+    }
+}
+
+/// The order in which `docs/prune.md` proves that nothing is lost. Most orders of calls that break it lose
+/// something only if somebody sleeps at the worst moment, so it is tested as it is.
+#[tokio::test]
+async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps_backups_safe() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let recording = || Arc::new(Recording { inner: f.store.clone(), calls: Mutex::default() });
+    let store = recording();
+    let repo = Repository::open(store.clone()).await.unwrap();
+    f.try_backup(&repo).await.unwrap();
+    let at = |call| store.position(call);
+    assert!(at("put-new locks/") < at("list condemned/"));
+    assert!(at("list condemned/") < at("list packs/"));
+    assert!(at("put-new snapshots/") < at("delete locks/"));
+
+    let _ = prune(&f, &keep_last(1, DAY)).await;
+    let store = recording();
+    let repo = Repository::open(store.clone()).await.unwrap();
+    let _ = repo
+        .prune(&f.identity, &keep_last(9, Duration::ZERO), &Progress::none(), &Cancel::new())
+        .await
+        .unwrap();
+    let calls = store.calls.lock().unwrap().clone();
+    let sweep = calls.iter().rposition(|c| c == "list condemned/").unwrap();
+    let in_sweep: Vec<&str> =
+        calls[sweep..].iter().map(String::as_str).filter(|c| !c.starts_with("put ")).collect();
+    let order =
+        ["list condemned/", "list locks/", "list snapshots/", "list packs/", "list index/", "delete packs/"];
+    assert_eq!(in_sweep[..order.len()], order);
+    let position = |call: &str| in_sweep.iter().rposition(|c| *c == call).unwrap();
+    assert!(position("delete packs/") < position("delete condemned/"));
+}
+
+async fn copy_of(store: &Arc<dyn BackupStore>) -> Arc<dyn BackupStore> {
+    let copy = MemoryStore::new();
+    for object in store.list("").await.unwrap() {
+        copy.put(&object.key, &store.get(&object.key).await.unwrap()).await.unwrap();
+    }
+    Arc::new(copy)
+}
+
+#[tokio::test]
+async fn a_prune_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_it() {
+    let f = Fixture::new().await;
+    three(&f).await;
+    let (request, progress, cancel) = (keep_last(1, Duration::ZERO), Progress::none(), Cancel::new());
+    let mut calls = 0;
+    loop {
+        let store = copy_of(&f.store).await;
+        // One call more opens the repository.
+        let failing = common::Failing::after(&store, calls + 1, &cloudron_core::codes::IO);
+        let broken = Repository::open(failing).await.unwrap();
+        let cut_off = broken.prune(&f.identity, &request, &progress, &cancel).await.is_err();
+        let repo = Repository::open(store.clone()).await.unwrap();
+        let verify = async || {
+            let report = repo.verify(VerifyDepth::Full, Some(&f.identity), &progress, &cancel).await.unwrap();
+            assert!(report.is_good(), "cut off at call {calls}: {:?}", report.problems);
+        };
+        verify().await;
+        if !cut_off {
+            break;
+        }
+        // The lock of the one that died counts for half an hour.
+        for lock in store.list("locks/").await.unwrap() {
+            store.delete(&lock.key).await.unwrap();
+        }
+        let _ = repo.prune(&f.identity, &request, &progress, &cancel).await.unwrap();
+        verify().await;
+        let packs: u64 = store.list("packs/").await.unwrap().iter().map(|o| o.size).sum();
+        assert!(packs < 550_000, "cut off at call {calls}: {packs} bytes are left of 500000");
+        assert_eq!(repo.snapshots().await.unwrap().summaries.len(), 1);
+        calls += 1;
+        assert!(calls < 300, "a prune never came to an end");
+    }
+    assert!(calls > 30, "only {calls} calls were cut off");
+}

@@ -1,0 +1,9 @@
+//! The step engine, killed and failed at every point.
+
+#![allow(unreachable_pub, reason = "the modules are this test's own")]
+
+mod bench;
+mod death;
+mod rollback;
+mod runs;
+mod unfinished;

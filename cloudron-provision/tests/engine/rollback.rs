@@ -1,0 +1,132 @@
+//! A failure takes back what the run made, and nothing else.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cloudron_core::{Error, Result};
+use cloudron_provision::steps::{Check, Phase, Undo};
+use cloudron_provision::{Context, Step, codes};
+use serde_json::Value;
+
+use crate::bench::{Bench, CALLS, Fault, IDS, Thing, spec};
+
+#[test]
+fn a_failure_at_any_step_takes_back_what_the_run_made_in_reverse() {
+    for call in 0..CALLS {
+        let bench = Bench::at(call, Fault::Fail);
+        let error = bench.run_until_it_dies(&bench.runner(), None).unwrap().unwrap_err();
+        assert!(error.is(&codes::REMOTE_COMMAND), "{error:?}");
+        bench.nothing_exists();
+        bench.nothing_is_unfinished();
+        let undone: Vec<String> = bench.calls().into_iter().filter(|c| c.starts_with("undo")).collect();
+        let applied: Vec<String> = bench.calls().into_iter().filter(|c| c.starts_with("apply")).collect();
+        let mirrored: Vec<String> = applied.iter().rev().map(|c| c.replace("apply", "undo")).collect();
+        assert_eq!(undone, mirrored);
+    }
+}
+
+#[test]
+fn a_rollback_that_died_at_any_call_is_finished_by_a_resume() {
+    // The last apply fails; then four undos follow.
+    for undo in 0..IDS.len() {
+        for fault in [Fault::DieBefore, Fault::DieAfter] {
+            let bench = Bench::at(CALLS - 1, Fault::Fail);
+            let dies_at = CALLS + undo;
+            let steps = bench.steps_failing_last(dies_at, fault);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (runner, context) = (bench.runner(), bench.context(&bench.cancel));
+            let died = runtime.block_on(bench.until_death(runner.run(spec(), &steps, &context)));
+            assert!(died.is_none(), "it did not die at call {dies_at}");
+            drop(runtime);
+            let error = bench.resume().unwrap_err();
+            assert!(error.is(&codes::RUN_ROLLED_BACK), "{error:?}");
+            bench.nothing_exists();
+            bench.nothing_is_unfinished();
+        }
+    }
+}
+
+impl Bench {
+    /// Steps whose last fails, and that die at a later call.
+    fn steps_failing_last(&self, dies_at: usize, fault: Fault) -> Vec<Arc<dyn Step>> {
+        struct FailsThenArms(Thing, usize, Fault);
+        #[async_trait]
+        impl Step for FailsThenArms {
+            fn id(&self) -> &'static str {
+                self.0.id()
+            }
+            fn plan(&self) -> String {
+                self.0.plan()
+            }
+            async fn check(&self, context: &Context) -> Result<Check> {
+                self.0.check(context).await
+            }
+            async fn apply(&self, context: &Context) -> Result<Value> {
+                let outcome = self.0.apply(context).await;
+                self.0.world.lock().unwrap().at = Some((self.1, self.2));
+                outcome
+            }
+            async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
+                self.0.undo(context, output).await
+            }
+        }
+        let mut steps = self.steps(&self.cancel);
+        let last = self.thing(IDS[3], &self.cancel);
+        steps[3] = Arc::new(FailsThenArms(last, dies_at, fault));
+        steps
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_adopted_and_not_taken_back() {
+    let bench = Bench::at(CALLS - 2, Fault::Fail);
+    bench.world.lock().unwrap().exists.insert("two", 1);
+    bench.run(&bench.runner()).await.unwrap_err();
+    let left: Vec<_> = bench.world.lock().unwrap().exists.keys().copied().collect();
+    assert_eq!(left, ["two"]);
+}
+
+#[tokio::test]
+async fn past_the_point_of_no_return_nothing_is_taken_back() {
+    let bench = Bench::at(CALLS - 1, Fault::Fail);
+    let mut steps = bench.steps(&bench.cancel);
+    steps[1] = Arc::new(Thing { final_step: true, ..bench.thing("two", &bench.cancel) });
+    let error = bench.runner().run(spec(), &steps, &bench.context(&bench.cancel)).await.unwrap_err();
+    assert!(error.is(&codes::RUN_UNFINISHED), "{error:?}");
+    assert_eq!(bench.world.lock().unwrap().exists.len(), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_is_told_and_the_rest_is_undone() {
+    struct Stubborn(Thing);
+    #[async_trait]
+    impl Step for Stubborn {
+        fn id(&self) -> &'static str {
+            self.0.id()
+        }
+        fn plan(&self) -> String {
+            self.0.plan()
+        }
+        async fn check(&self, context: &Context) -> Result<Check> {
+            self.0.check(context).await
+        }
+        async fn apply(&self, context: &Context) -> Result<Value> {
+            self.0.apply(context).await
+        }
+        async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+            Err(Error::new(&codes::REMOTE_COMMAND, "it stays"))
+        }
+    }
+    let bench = Bench::at(CALLS - 1, Fault::Fail);
+    let mut steps = bench.steps(&bench.cancel);
+    steps[1] = Arc::new(Stubborn(bench.thing("two", &bench.cancel)));
+    let error = bench.runner().run(spec(), &steps, &bench.context(&bench.cancel)).await.unwrap_err();
+    assert!(error.is(&codes::UNDO_FAILED) && error.message().contains("two: it stays"), "{error:?}");
+    assert_eq!(bench.world.lock().unwrap().exists.keys().copied().collect::<Vec<_>>(), ["two"]);
+    // The run is still there, and going back again finishes it.
+    let open = bench.runner().unfinished(None).unwrap();
+    assert_eq!(open[0].phase, Phase::Back);
+    std::thread::scope(|scope| scope.spawn(|| bench.resume().unwrap_err()).join().map(drop)).unwrap();
+    bench.nothing_exists();
+    bench.nothing_is_unfinished();
+}
