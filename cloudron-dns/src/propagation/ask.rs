@@ -22,6 +22,13 @@ pub(super) enum Silence {
     Broken(String),
 }
 
+impl Silence {
+    /// Whether nothing can be said of the server from here.
+    pub(super) fn is_no_route(&self) -> bool {
+        matches!(self, Self::NoRoute)
+    }
+}
+
 impl fmt::Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

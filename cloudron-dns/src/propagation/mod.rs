@@ -10,6 +10,7 @@ mod lookup;
 mod report;
 mod resolver;
 mod wait;
+mod walk;
 mod wire;
 
 pub use check::{check, check_at, read_names};

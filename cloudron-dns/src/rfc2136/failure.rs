@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::message::Code;
+use super::code::Code;
 use super::tsig::Distrust;
 use crate::{Error, Name, codes};
 

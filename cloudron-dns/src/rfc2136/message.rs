@@ -3,6 +3,8 @@
 //! Only what is needed of a message is interpreted, and data of a type that is not known passes as the bytes that it
 //! is: a zone can be read whatever records it holds.
 
+use super::code::Code;
+use super::input::Input;
 use crate::Name;
 
 /// Kinds of messages, as bits of the second word.
@@ -130,7 +132,7 @@ pub(super) struct Message {
 impl Message {
     /// Reads a message; `None` when the bytes are not one.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut input = Input { bytes, at: 0 };
+        let mut input = Input::new(bytes);
         let [id, flags, questions, answers, authorities, additionals] = [(); 6].map(|()| input.word());
         let mut question = None;
         for _ in 0..questions? {
@@ -176,158 +178,6 @@ impl Message {
 
     pub(super) fn code(&self) -> Code {
         Code(self.flags & 0b1111)
-    }
-}
-
-/// A response code (RFC 1035, section 4.1.1; RFC 2136, section 2.2; RFC 8945, section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Code(pub(super) u16);
-
-impl Code {
-    pub(super) const OK: Self = Self(0);
-    pub(super) const FORMERR: Self = Self(1);
-    pub(super) const NXDOMAIN: Self = Self(3);
-    pub(super) const NOTIMP: Self = Self(4);
-    pub(super) const REFUSED: Self = Self(5);
-    pub(super) const YXDOMAIN: Self = Self(6);
-    pub(super) const YXRRSET: Self = Self(7);
-    pub(super) const NXRRSET: Self = Self(8);
-    pub(super) const NOTAUTH: Self = Self(9);
-    pub(super) const NOTZONE: Self = Self(10);
-    pub(super) const BADSIG: Self = Self(16);
-    pub(super) const BADKEY: Self = Self(17);
-    pub(super) const BADTIME: Self = Self(18);
-    pub(super) const BADTRUNC: Self = Self(22);
-}
-
-impl Code {
-    /// Whether the server says that it does not or cannot do what was asked, and nothing of a zone's contents.
-    pub(super) fn denies(self) -> bool {
-        [Self::FORMERR, Self(2), Self::NOTIMP, Self::REFUSED, Self::NOTAUTH].contains(&self)
-    }
-}
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const NAMES: [&str; 11] = [
-            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-            "NXRRSET", "NOTAUTH", "NOTZONE",
-        ];
-        match (NAMES.get(usize::from(self.0)), *self) {
-            (Some(name), _) => f.write_str(name),
-            (None, Self::BADSIG) => f.write_str("BADSIG"),
-            (None, Self::BADKEY) => f.write_str("BADKEY"),
-            (None, Self::BADTIME) => f.write_str("BADTIME"),
-            (None, Self::BADTRUNC) => f.write_str("BADTRUNC"),
-            (None, Self(code)) => write!(f, "code {code}"),
-        }
-    }
-}
-
-/// What data of a type is made of, where names in it may be compressed (RFC 3597, section 4).
-enum Part {
-    Name,
-    Bytes(usize),
-    String,
-}
-
-fn layout(rtype: u16) -> &'static [Part] {
-    use Part::{Bytes, Name, String};
-    match rtype {
-        // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME
-        2..=5 | 7..=9 | 12 | 39 => &[Name],
-        // SOA
-        6 => &[Name, Name, Bytes(20)],
-        // MINFO, RP
-        14 | 17 => &[Name, Name],
-        // MX, AFSDB, RT, KX
-        15 | 18 | 21 | 36 => &[Bytes(2), Name],
-        // PX
-        26 => &[Bytes(2), Name, Name],
-        // SRV
-        33 => &[Bytes(6), Name],
-        // NAPTR
-        35 => &[Bytes(4), String, String, String, Name],
-        _ => &[],
-    }
-}
-
-/// The message, and where reading it has come to.
-struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(taken)
-    }
-
-    fn word(&mut self) -> Option<u16> {
-        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
-    }
-
-    /// A name, uncompressed. A pointer leads backwards only, so that reading ends.
-    fn name(&mut self) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        let mut jumped: Option<Input<'a>> = None;
-        let mut before = self.at;
-        loop {
-            let input = jumped.as_mut().unwrap_or(self);
-            let length = *input.take(1)?.first()?;
-            match length {
-                0 => break,
-                1..=63 => {
-                    out.push(length);
-                    out.extend(input.take(usize::from(length))?);
-                }
-                0xc0.. => {
-                    let low = *input.take(1)?.first()?;
-                    let to = usize::from(u16::from_be_bytes([length & 0x3f, low]));
-                    if to >= before {
-                        return None;
-                    }
-                    before = to;
-                    jumped = Some(Input { bytes: self.bytes, at: to });
-                }
-                _ => return None,
-            }
-            if out.len() > 254 {
-                return None;
-            }
-        }
-        out.push(0);
-        Some(out)
-    }
-
-    fn record(&mut self) -> Option<Record> {
-        let owner = self.name()?;
-        let (rtype, class) = (self.word()?, self.word()?);
-        let ttl = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
-        let length = usize::from(self.word()?);
-        let rdata = self.rdata(rtype, length)?;
-        Some(Record { owner, rtype, class, ttl, rdata })
-    }
-
-    fn rdata(&mut self, rtype: u16, length: usize) -> Option<Vec<u8>> {
-        let end = self.at.checked_add(length)?;
-        let mut out = Vec::new();
-        // Updates and their answers have records without data.
-        for part in layout(rtype).iter().filter(|_| length > 0) {
-            match part {
-                Part::Name => out.extend(self.name()?),
-                Part::Bytes(count) => out.extend(self.take(*count)?),
-                Part::String => {
-                    let count = *self.take(1)?.first()?;
-                    out.push(count);
-                    out.extend(self.take(usize::from(count))?);
-                }
-            }
-        }
-        out.extend(self.take(end.checked_sub(self.at)?)?);
-        Some(out)
     }
 }
 

@@ -5,8 +5,10 @@
 //! question for each name and type otherwise. Everything goes over TCP.
 
 mod client;
+mod code;
 mod convert;
 mod failure;
+mod input;
 mod key;
 mod message;
 mod options;
@@ -25,9 +27,10 @@ pub use key::{TsigAlgorithm, TsigKey};
 pub use options::Rfc2136Options;
 
 use self::client::{Client, Request};
+use self::code::Code;
 use self::convert::State;
 use self::failure::Problem;
-use self::message::{Code, Record};
+use self::message::Record;
 use self::read::{Found, Transfer};
 use self::steps::Update;
 use crate::{

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::client::{Client, Connection, Request};
+use super::code::Code;
 use super::failure::Problem;
-use super::message::{ANY, ANY_TYPE, AXFR, Code, Message, Record, name, wire};
+use super::message::{ANY, ANY_TYPE, AXFR, Message, Record, name, wire};
 use super::steps::TYPES;
 use super::tsig::Distrust;
 use crate::{Name, RecordType};

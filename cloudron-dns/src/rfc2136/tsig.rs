@@ -5,8 +5,9 @@ use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::code::Code;
 use super::key::{TsigAlgorithm, TsigKey};
-use super::message::{ANY, Code, Message, Record, TSIG, wire};
+use super::message::{ANY, Message, Record, TSIG, wire};
 
 /// By how many seconds the clocks of both sides may differ (RFC 8945, section 10).
 const FUDGE: u16 = 300;

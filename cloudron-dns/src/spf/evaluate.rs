@@ -1,81 +1,12 @@
 //! What a receiver makes of a sender by SPF: the function `check_host` of RFC 7208, section 4.
 
-use std::fmt;
-use std::net::IpAddr;
-
-use serde::{Deserialize, Serialize};
-
+use super::Record;
+use super::ask::{Asker, Broken, MAX_NAMES, is_in};
 use super::macros::{self, Values};
-use super::term::{self, Mechanism, Prefix, Qualifier};
-use super::{MAX_LOOKUPS, Record};
-use crate::resolve::{Answer, Resolve, reverse_name};
+use super::outcome::{Evaluation, Outcome, Sender};
+use super::term::{self, Mechanism, Prefix};
+use crate::resolve::Resolve;
 use crate::{Name, RecordData, RecordType};
-
-/// The most look-ups that may find nothing (RFC 7208, section 4.6.4).
-pub const MAX_VOID_LOOKUPS: usize = 2;
-
-/// The most names of mail servers, or of an address, that are looked at (RFC 7208, section 4.6.4).
-const MAX_NAMES: usize = 10;
-
-/// What a receiver makes of a sender (RFC 7208, section 2.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The server may send for the domain.
-    Pass,
-    /// It may not.
-    Fail,
-    /// It probably may not.
-    SoftFail,
-    /// The domain says nothing about it.
-    Neutral,
-    /// The domain has no SPF record.
-    None,
-    /// Nobody could tell just now.
-    TempError,
-    /// The record is broken, which receivers treat as if the whole domain were.
-    PermError,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::SoftFail => "softfail",
-            Self::Neutral => "neutral",
-            Self::None => "none",
-            Self::TempError => "temperror",
-            Self::PermError => "permerror",
-        })
-    }
-}
-
-/// Who sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender {
-    /// The address of the sending server.
-    pub address: IpAddr,
-    /// The mail address that is given as the sender, such as `postmaster@example.com`.
-    pub mail_from: String,
-    /// The name that the server greets with (HELO).
-    pub helo: String,
-}
-
-/// An outcome with its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Evaluation {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// The record of the domain, as it was read.
-    pub record: Option<String>,
-    /// The term that decided, or what is wrong.
-    pub reason: String,
-    /// How many terms made the receiver look something up; more than [`MAX_LOOKUPS`] is a permanent error.
-    pub lookups: usize,
-}
 
 /// What a receiver makes of a sender in the name of `domain`. The text that `exp=` refers to is not looked up.
 ///
@@ -88,37 +19,19 @@ pub async fn check_host(resolver: &dyn Resolve, sender: &Sender, domain: &Name) 
         None => format!("postmaster@{}", sender.mail_from),
     };
     let sender = Sender { address: sender.address.to_canonical(), mail_from, helo: sender.helo.clone() };
-    let mut check = Check { resolver, sender: &sender, lookups: 0, voids: 0, record: None };
+    let mut check = Check { sender: &sender, asker: Asker::new(resolver, sender.address), record: None };
     let domain_text = domain.without_dot().to_owned();
     let (outcome, reason) = match check.domain(&domain_text).await {
         Ok(decided) => decided,
         Err(Broken { temporary: true, why }) => (Outcome::TempError, why),
         Err(Broken { temporary: false, why }) => (Outcome::PermError, why),
     };
-    Evaluation { outcome, record: check.record, reason, lookups: check.lookups }
-}
-
-/// Why the evaluation ends without an outcome.
-struct Broken {
-    temporary: bool,
-    why: String,
-}
-
-impl Broken {
-    fn permanent(why: impl Into<String>) -> Self {
-        Self { temporary: false, why: why.into() }
-    }
-
-    fn temporary(why: impl Into<String>) -> Self {
-        Self { temporary: true, why: why.into() }
-    }
+    Evaluation { outcome, record: check.record, reason, lookups: check.asker.lookups }
 }
 
 struct Check<'a> {
-    resolver: &'a dyn Resolve,
     sender: &'a Sender,
-    lookups: usize,
-    voids: usize,
+    asker: Asker<'a>,
     /// The record of the first domain.
     record: Option<String>,
 }
@@ -138,13 +51,13 @@ impl Check<'_> {
             term::read(&record).map_err(|why| Broken::permanent(format!("the record of {name}: {why}")))?;
         for (qualifier, mechanism, text) in &terms.mechanisms {
             if self.matches(mechanism, domain, text).await? {
-                return Ok((outcome(*qualifier), format!("{text} in the record of {name}")));
+                return Ok(((*qualifier).into(), format!("{text} in the record of {name}")));
             }
         }
         let Some(redirect) = terms.redirect else {
             return Ok((Outcome::Neutral, format!("no term of the record of {name} matches")));
         };
-        self.count("redirect")?;
+        self.asker.count("redirect")?;
         let target = self.expanded(&redirect, domain).await?;
         match Box::pin(self.domain(&target)).await? {
             (Outcome::None, why) => Err(Broken::permanent(format!("redirect={redirect}: {why}"))),
@@ -153,7 +66,7 @@ impl Check<'_> {
     }
 
     async fn record_of(&self, name: &Name) -> Result<Option<Vec<u8>>, Broken> {
-        let answer = self.resolver.resolve(name, RecordType::TXT).await;
+        let answer = self.asker.resolver.resolve(name, RecordType::TXT).await;
         let texts = answer.texts().map_err(|e| Broken::temporary(format!("{name} TXT: {e}")))?;
         let mut records = texts.into_iter().filter(|text| Record::is_spf(text));
         let first = records.next();
@@ -168,7 +81,7 @@ impl Check<'_> {
             Mechanism::All => Ok(true),
             Mechanism::Ip(network, bits) => Ok(is_in(self.sender.address, *network, *bits)),
             Mechanism::Include(spec) => {
-                self.count(text)?;
+                self.asker.count(text)?;
                 let target = self.expanded(spec, domain).await?;
                 match Box::pin(self.domain(&target)).await? {
                     (Outcome::Pass, _) => Ok(true),
@@ -177,28 +90,28 @@ impl Check<'_> {
                 }
             }
             Mechanism::A(spec, prefix) => {
-                self.count(text)?;
+                self.asker.count(text)?;
                 let target = self.target(spec.as_ref(), domain).await?;
                 let Some(name) = host_name(&target) else { return Ok(false) };
-                self.has_sender(&name, *prefix, true).await
+                self.asker.has_sender(&name, *prefix, true).await
             }
             Mechanism::Mx(spec, prefix) => {
-                self.count(text)?;
+                self.asker.count(text)?;
                 let target = self.target(spec.as_ref(), domain).await?;
                 self.mx(&target, *prefix, text).await
             }
             Mechanism::Exists(spec) => {
-                self.count(text)?;
+                self.asker.count(text)?;
                 let target = self.expanded(spec, domain).await?;
                 let Some(name) = host_name(&target) else { return Ok(false) };
                 // An IPv4 address is asked for, whatever the sender's family is (section 5.7).
-                Ok(!self.values(&name, RecordType::A).await?.is_empty())
+                Ok(!self.asker.values(&name, RecordType::A).await?.is_empty())
             }
             Mechanism::Ptr(spec) => {
-                self.count(text)?;
+                self.asker.count(text)?;
                 let target = self.target(spec.as_ref(), domain).await?;
                 let Some(target) = host_name(&target) else { return Ok(false) };
-                let names = self.validated_names().await?;
+                let names = self.asker.validated_names().await?;
                 Ok(names.iter().any(|name| name.is_in(&target)))
             }
         }
@@ -206,83 +119,17 @@ impl Check<'_> {
 
     async fn mx(&mut self, target: &str, prefix: Prefix, text: &str) -> Result<bool, Broken> {
         let Some(name) = host_name(target) else { return Ok(false) };
-        let servers = self.values(&name, RecordType::MX).await?;
+        let servers = self.asker.values(&name, RecordType::MX).await?;
         if servers.len() > MAX_NAMES {
             return Err(Broken::permanent(format!("{text}: {name} has more than {MAX_NAMES} mail servers")));
         }
         for server in servers {
             let RecordData::Mx { exchange, .. } = server else { continue };
-            if self.has_sender(&exchange, prefix, false).await? {
+            if self.asker.has_sender(&exchange, prefix, false).await? {
                 return Ok(true);
             }
         }
         Ok(false)
-    }
-
-    /// Whether a name has the sender's address, or one of the same network.
-    async fn has_sender(&mut self, name: &Name, prefix: Prefix, counts: bool) -> Result<bool, Broken> {
-        let (rtype, bits) = match self.sender.address {
-            IpAddr::V4(_) => (RecordType::A, prefix.v4),
-            IpAddr::V6(_) => (RecordType::AAAA, prefix.v6),
-        };
-        let values = if counts { self.values(name, rtype).await? } else { self.asked(name, rtype).await?.0 };
-        Ok(values.iter().filter_map(address).any(|network| is_in(self.sender.address, network, bits)))
-    }
-
-    /// The names of the sender's address that have that address themselves (section 5.5). Names that nobody
-    /// answers for are left out.
-    async fn validated_names(&mut self) -> Result<Vec<Name>, Broken> {
-        let reverse = reverse_name(self.sender.address);
-        let answer = self.resolver.resolve(&reverse, RecordType::PTR).await;
-        if matches!(answer, Answer::NoSuchName | Answer::NoSuchSet) {
-            self.void(&reverse)?;
-        }
-        let names = answer.values().unwrap_or_default().iter().filter_map(|value| match value {
-            RecordData::Ptr(name) => Some(name.clone()),
-            _ => None,
-        });
-        let mut validated = Vec::new();
-        for name in names.take(MAX_NAMES) {
-            if self.has_sender(&name, Prefix { v4: 32, v6: 128 }, false).await.unwrap_or(false) {
-                validated.push(name);
-            }
-        }
-        Ok(validated)
-    }
-
-    /// Values that a term asks for itself; that there are none is counted.
-    async fn values(&mut self, name: &Name, rtype: RecordType) -> Result<Vec<RecordData>, Broken> {
-        let (values, void) = self.asked(name, rtype).await?;
-        if void {
-            self.void(name)?;
-        }
-        Ok(values)
-    }
-
-    async fn asked(&self, name: &Name, rtype: RecordType) -> Result<(Vec<RecordData>, bool), Broken> {
-        let answer = self.resolver.resolve(name, rtype).await;
-        let values = answer.values().map_err(|e| Broken::temporary(format!("{name} {rtype}: {e}")))?;
-        Ok((values.to_vec(), values.is_empty()))
-    }
-
-    fn void(&mut self, name: &Name) -> Result<(), Broken> {
-        self.voids += 1;
-        if self.voids > MAX_VOID_LOOKUPS {
-            let why = format!("more than {MAX_VOID_LOOKUPS} look-ups find nothing, the last one {name}");
-            return Err(Broken::permanent(why));
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, text: &str) -> Result<(), Broken> {
-        self.lookups += 1;
-        if self.lookups > MAX_LOOKUPS {
-            return Err(Broken::permanent(format!(
-                "{text} is look-up {}, where {MAX_LOOKUPS} are allowed",
-                self.lookups
-            )));
-        }
-        Ok(())
     }
 
     async fn target(&mut self, spec: Option<&String>, domain: &str) -> Result<String, Broken> {
@@ -309,7 +156,7 @@ impl Check<'_> {
 
     /// What the macro `p` stands for: the domain itself, else a name below it, else any (section 7.3).
     async fn best_name(&mut self, domain: &str) -> Result<String, Broken> {
-        let names = self.validated_names().await?;
+        let names = self.asker.validated_names().await?;
         let domain = host_name(domain);
         let rank = |name: &&Name| match &domain {
             Some(domain) if *name == domain => 0,
@@ -321,15 +168,6 @@ impl Check<'_> {
     }
 }
 
-fn outcome(qualifier: Qualifier) -> Outcome {
-    match qualifier {
-        Qualifier::Pass => Outcome::Pass,
-        Qualifier::Fail => Outcome::Fail,
-        Qualifier::SoftFail => Outcome::SoftFail,
-        Qualifier::Neutral => Outcome::Neutral,
-    }
-}
-
 /// A domain name of at least two labels. Bytes that no host name has are kept, since a macro may bring them.
 fn host_name(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
@@ -337,33 +175,11 @@ fn host_name(text: &str) -> Option<Name> {
     Name::from_labels(labels.iter().copied()).ok().filter(|_| labels.len() > 1)
 }
 
-fn address(value: &RecordData) -> Option<IpAddr> {
-    match value {
-        RecordData::A(v4) => Some((*v4).into()),
-        RecordData::Aaaa(v6) => Some((*v6).into()),
-        _ => None,
-    }
-}
-
-/// Whether the first `bits` of two addresses of one family are the same.
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            let shift = 32 - u32::from(bits);
-            (a.to_bits() ^ n.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            let shift = 128 - u32::from(bits);
-            (a.to_bits() ^ n.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::MAX_LOOKUPS;
     use super::*;
     use crate::resolve::Table;
     use crate::{RecordSet, Ttl};

@@ -1,10 +1,14 @@
 //! SPF records (RFC 7208): reading, merging, removing; and what a receiver makes of a sender ([`check_host`]).
 
+mod ask;
 mod evaluate;
 mod macros;
+mod outcome;
 mod term;
 
-pub use evaluate::{Evaluation, MAX_VOID_LOOKUPS, Outcome, Sender, check_host};
+pub use ask::MAX_VOID_LOOKUPS;
+pub use evaluate::check_host;
+pub use outcome::{Evaluation, Outcome, Sender};
 
 use crate::{Error, Result, codes};
 

@@ -1,19 +1,18 @@
 //! One channel of a session: a command that runs, or a connection to a port. A state machine that never blocks.
 
-use std::io::{self, Read, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use cloudron_core::{Error, Result};
-use ssh2::{BlockDirections, Session};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ssh2::Session;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::error;
+use super::pipes::{Buffer, Inlet, Outlet};
+use super::turn::{Turn, op, read, write};
 use crate::codes;
 
-/// How much is moved at once: the most that libssh2 puts into one packet, and a multiple of it for reading.
-const WRITE: usize = 32_700;
+/// How much is read at once: several packets.
 const READ: usize = 128 << 10;
 
 /// What is opened.
@@ -45,112 +44,12 @@ enum Stage {
     Over,
 }
 
-/// Operations, as named in the session's note of what stalled.
-mod op {
-    pub(super) const OPEN: u8 = 0;
-    pub(super) const REQUEST: u8 = 1;
-    pub(super) const WRITE: u8 = 2;
-    pub(super) const EOF: u8 = 3;
-    /// Reading stream N is `READ + N`.
-    pub(super) const READ: u8 = 4;
-    pub(super) const WAIT: u8 = 6;
-    pub(super) const CLOSE: u8 = 7;
-}
-
-/// What a channel is given for its turn.
-pub(super) struct Turn<'a> {
-    pub(super) session: &'a Session,
-    pub(super) stalled: &'a mut Option<(u64, u8)>,
-    pub(super) waker: &'a Waker,
-}
-
-impl Turn<'_> {
-    /// Makes a non-blocking call. An operation that stopped in the middle of a packet must be the next one
-    /// that sends anything (libssh2 refuses others until then), so all others wait for it.
-    fn call<T>(
-        &mut self,
-        id: (u64, u8),
-        call: impl FnOnce(&Session) -> Result<T, ssh2::Error>,
-    ) -> Poll<Result<T, ssh2::Error>> {
-        if self.stalled.is_some_and(|s| s != id) {
-            return Poll::Pending;
-        }
-        let outcome = call(self.session);
-        *self.stalled = None;
-        match outcome {
-            Err(e) if error::is_again(&e) => {
-                let sending = matches!(
-                    self.session.block_directions(),
-                    BlockDirections::Outbound | BlockDirections::Both
-                );
-                *self.stalled = sending.then_some(id);
-                Poll::Pending
-            }
-            outcome => Poll::Ready(outcome),
-        }
-    }
-}
-
-/// Bytes on their way in one direction.
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    position: usize,
-}
-
-impl Buffer {
-    fn is_empty(&self) -> bool {
-        self.position == self.bytes.len()
-    }
-
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.position..]
-    }
-
-    fn took(&mut self, n: usize) {
-        self.position += n;
-    }
-}
-
-/// One of the streams that a channel gives: where it goes, and what is on its way there.
-struct Outlet {
-    to: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    buffer: Buffer,
-    /// Nobody reads it any more: what arrives is dropped.
-    gone: bool,
-}
-
-impl Outlet {
-    fn new(to: Option<Box<dyn AsyncWrite + Send + Unpin>>) -> Self {
-        Self { gone: to.is_none(), to, buffer: Buffer::default() }
-    }
-
-    /// Hands on what is buffered; whether anything moved.
-    fn flush(&mut self, waker: &Waker) -> bool {
-        let mut moved = false;
-        while !self.buffer.is_empty() {
-            let Some(to) = self.to.as_mut().filter(|_| !self.gone) else {
-                self.buffer = Buffer::default();
-                return true;
-            };
-            match Pin::new(to).poll_write(&mut Context::from_waker(waker), self.buffer.rest()) {
-                Poll::Ready(Ok(n)) if n > 0 => self.buffer.took(n),
-                Poll::Ready(_) => self.gone = true,
-                Poll::Pending => return moved,
-            }
-            moved = true;
-        }
-        moved
-    }
-}
-
 pub(super) struct Channel {
     id: u64,
     kind: Kind,
     stage: Stage,
     raw: Option<ssh2::Channel>,
-    input: Option<Box<dyn AsyncRead + Send + Unpin>>,
-    pending: Buffer,
+    input: Inlet,
     eof_sent: bool,
     outlets: [Outlet; 2],
     started: Option<oneshot::Sender<Result<()>>>,
@@ -165,8 +64,7 @@ impl Channel {
             kind: opening.kind,
             stage: Stage::Opening,
             raw: None,
-            input: Some(opening.input),
-            pending: Buffer::default(),
+            input: Inlet::new(opening.input),
             eof_sent: false,
             outlets: [Outlet::new(Some(opening.output)), Outlet::new(opening.errors)],
             started: Some(opening.started),
@@ -208,7 +106,7 @@ impl Channel {
             let _ = ended.send(Err(error));
         }
         self.stage = Stage::Over;
-        self.input = None;
+        self.input.close();
         self.outlets = [Outlet::new(None), Outlet::new(None)];
     }
 
@@ -295,48 +193,30 @@ impl Channel {
     fn give(&mut self, turn: &mut Turn<'_>) -> Result<bool, String> {
         let mut progress = false;
         while !self.eof_sent && !self.remote_closed {
-            if self.pending.is_empty() && !self.fill(turn.waker) {
+            if self.input.buffer.is_empty() && !self.input.fill(turn.waker) {
                 break;
             }
             let Some(raw) = self.raw.as_mut() else { break };
-            if self.pending.is_empty() {
+            if self.input.buffer.is_empty() {
                 match turn.call((self.id, op::EOF), |_| raw.send_eof()) {
                     Poll::Pending => break,
                     Poll::Ready(outcome) => self.eof_sent = tolerate(outcome)?,
                 }
                 return Ok(true);
             }
-            let pending = &self.pending;
+            let pending = &self.input.buffer;
             match turn.call((self.id, op::WRITE), |s| write(s, raw, pending.rest())) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(n)) => self.pending.took(n),
+                Poll::Ready(Ok(n)) => self.input.buffer.took(n),
                 Poll::Ready(Err(e)) => {
                     // The other side closed: its end is noticed when reading.
                     self.eof_sent = tolerate(Err(e))?;
-                    self.input = None;
-                    self.pending = Buffer::default();
+                    self.input.close();
                 }
             }
             progress = true;
         }
         Ok(progress)
-    }
-
-    /// Gets more input; whether there is some, or the end of it.
-    fn fill(&mut self, waker: &Waker) -> bool {
-        let Some(input) = &mut self.input else { return true };
-        let mut bytes = vec![0; WRITE * 4];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        match Pin::new(input).poll_read(&mut Context::from_waker(waker), &mut buffer) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                let n = buffer.filled().len();
-                bytes.truncate(n);
-                self.pending = Buffer { bytes, position: 0 };
-            }
-            Poll::Ready(_) => self.input = None,
-        }
-        true
     }
 
     /// Moves one of the server's streams to its reader.
@@ -353,7 +233,7 @@ impl Channel {
                 Poll::Ready(Err(_)) => break,
             };
             bytes.truncate(n);
-            self.outlets[stream].buffer = Buffer { bytes, position: 0 };
+            self.outlets[stream].buffer = Buffer::of(bytes);
             self.outlets[stream].flush(turn.waker);
             progress = true;
         }
@@ -374,10 +254,7 @@ impl Channel {
         }
         // Nothing more comes: let the readers see the end, although the command may run on.
         for outlet in &mut self.outlets {
-            if let (Some(to), false) = (&mut outlet.to, outlet.gone) {
-                let _ = Pin::new(to).poll_shutdown(&mut Context::from_waker(turn.waker));
-                outlet.gone = true;
-            }
+            outlet.shut_down(turn.waker);
         }
         let finished_both_ways = matches!(self.kind, Kind::Port(_)) && self.eof_sent;
         let closed = match turn.call((self.id, op::WAIT), |_| raw.wait_close()) {
@@ -419,32 +296,6 @@ fn tolerate(outcome: Result<(), ssh2::Error>) -> Result<bool, String> {
     match outcome {
         Err(e) if error::is_lost(&e) => Err(e.message().into()),
         _ => Ok(true),
-    }
-}
-
-fn write(session: &Session, raw: &mut ssh2::Channel, bytes: &[u8]) -> Result<usize, ssh2::Error> {
-    raw.write(&bytes[..bytes.len().min(WRITE)]).map_err(|e| back(session, &e))
-}
-
-fn read(
-    session: &Session,
-    raw: &mut ssh2::Channel,
-    stream: i32,
-    bytes: &mut [u8],
-) -> Result<usize, ssh2::Error> {
-    raw.stream(stream).read(bytes).map_err(|e| back(session, &e))
-}
-
-/// The libssh2 error that an I/O error stands for, whose own kinds tell less.
-fn back(session: &Session, e: &io::Error) -> ssh2::Error {
-    let of = |code| ssh2::Error::from_errno(ssh2::ErrorCode::Session(code));
-    if e.kind() == io::ErrorKind::WouldBlock {
-        return of(libssh2_sys::LIBSSH2_ERROR_EAGAIN);
-    }
-    // A code that says "again" here is left from an earlier call: what failed now said nothing.
-    match ssh2::Error::last_session_error(session) {
-        Some(told) if !error::is_again(&told) => told,
-        _ => of(libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT),
     }
 }
 

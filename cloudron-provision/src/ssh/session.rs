@@ -20,8 +20,9 @@ use ssh2::Session;
 use tokio::sync::oneshot;
 
 use super::auth::Credentials;
-use super::channel::{Channel, Opening, Turn};
+use super::channel::{Channel, Opening};
 use super::handshake::{self, Ready};
+use super::turn::Turn;
 use super::{HostKey, HostKeyPolicy, SshTarget, error};
 
 /// A keepalive goes out after this long without any other traffic, at the latest.

@@ -1,0 +1,79 @@
+//! Who sends, and what a receiver makes of it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::term::Qualifier;
+
+/// What a receiver makes of a sender (RFC 7208, section 2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The server may send for the domain.
+    Pass,
+    /// It may not.
+    Fail,
+    /// It probably may not.
+    SoftFail,
+    /// The domain says nothing about it.
+    Neutral,
+    /// The domain has no SPF record.
+    None,
+    /// Nobody could tell just now.
+    TempError,
+    /// The record is broken, which receivers treat as if the whole domain were.
+    PermError,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::SoftFail => "softfail",
+            Self::Neutral => "neutral",
+            Self::None => "none",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        })
+    }
+}
+
+/// Who sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The address of the sending server.
+    pub address: IpAddr,
+    /// The mail address that is given as the sender, such as `postmaster@example.com`.
+    pub mail_from: String,
+    /// The name that the server greets with (HELO).
+    pub helo: String,
+}
+
+/// An outcome with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The record of the domain, as it was read.
+    pub record: Option<String>,
+    /// The term that decided, or what is wrong.
+    pub reason: String,
+    /// How many terms made the receiver look something up; more than [`MAX_LOOKUPS`](super::MAX_LOOKUPS) is a permanent error.
+    pub lookups: usize,
+}
+
+impl From<Qualifier> for Outcome {
+    fn from(qualifier: Qualifier) -> Self {
+        match qualifier {
+            Qualifier::Pass => Self::Pass,
+            Qualifier::Fail => Self::Fail,
+            Qualifier::SoftFail => Self::SoftFail,
+            Qualifier::Neutral => Self::Neutral,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Calls of libssh2 that never block, and the order that it wants them in.
+
+use std::io::{self, Read, Write};
+use std::task::{Poll, Waker};
+
+use ssh2::{BlockDirections, Session};
+
+use super::error;
+
+/// The most that libssh2 puts into one packet.
+pub(super) const PACKET: usize = 32_700;
+
+/// Operations, as named in the session's note of what stalled.
+pub(super) mod op {
+    pub(in crate::ssh) const OPEN: u8 = 0;
+    pub(in crate::ssh) const REQUEST: u8 = 1;
+    pub(in crate::ssh) const WRITE: u8 = 2;
+    pub(in crate::ssh) const EOF: u8 = 3;
+    /// Reading stream N is `READ + N`.
+    pub(in crate::ssh) const READ: u8 = 4;
+    pub(in crate::ssh) const WAIT: u8 = 6;
+    pub(in crate::ssh) const CLOSE: u8 = 7;
+}
+
+/// What a channel is given for its turn.
+pub(super) struct Turn<'a> {
+    pub(super) session: &'a Session,
+    pub(super) stalled: &'a mut Option<(u64, u8)>,
+    pub(super) waker: &'a Waker,
+}
+
+impl Turn<'_> {
+    /// Makes a non-blocking call. An operation that stopped in the middle of a packet must be the next one
+    /// that sends anything (libssh2 refuses others until then), so all others wait for it.
+    pub(super) fn call<T>(
+        &mut self,
+        id: (u64, u8),
+        call: impl FnOnce(&Session) -> Result<T, ssh2::Error>,
+    ) -> Poll<Result<T, ssh2::Error>> {
+        if self.stalled.is_some_and(|s| s != id) {
+            return Poll::Pending;
+        }
+        let outcome = call(self.session);
+        *self.stalled = None;
+        match outcome {
+            Err(e) if error::is_again(&e) => {
+                let sending = matches!(
+                    self.session.block_directions(),
+                    BlockDirections::Outbound | BlockDirections::Both
+                );
+                *self.stalled = sending.then_some(id);
+                Poll::Pending
+            }
+            outcome => Poll::Ready(outcome),
+        }
+    }
+}
+
+/// Writes as much as goes into one packet.
+pub(super) fn write(session: &Session, raw: &mut ssh2::Channel, bytes: &[u8]) -> Result<usize, ssh2::Error> {
+    raw.write(&bytes[..bytes.len().min(PACKET)]).map_err(|e| back(session, &e))
+}
+
+/// Reads what has arrived of a stream.
+pub(super) fn read(
+    session: &Session,
+    raw: &mut ssh2::Channel,
+    stream: i32,
+    bytes: &mut [u8],
+) -> Result<usize, ssh2::Error> {
+    raw.stream(stream).read(bytes).map_err(|e| back(session, &e))
+}
+
+/// The libssh2 error that an I/O error stands for, whose own kinds tell less.
+fn back(session: &Session, e: &io::Error) -> ssh2::Error {
+    let of = |code| ssh2::Error::from_errno(ssh2::ErrorCode::Session(code));
+    if e.kind() == io::ErrorKind::WouldBlock {
+        return of(libssh2_sys::LIBSSH2_ERROR_EAGAIN);
+    }
+    // A code that says "again" here is left from an earlier call: what failed now said nothing.
+    match ssh2::Error::last_session_error(session) {
+        Some(told) if !error::is_again(&told) => told,
+        _ => of(libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT),
+    }
+}
