@@ -255,6 +255,19 @@ async fn waiting_ends_when_the_lagging_server_has_caught_up_and_tells_of_each() 
 }
 
 #[tokio::test]
+async fn a_wait_that_would_be_too_long_is_cut_for_a_last_look() {
+    let one = DnsServer::start("example.com", vec![]).await;
+    let late = one.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        late.change(|c| c.sets = wanted());
+    });
+    let waits = [Duration::from_millis(50), Duration::from_secs(60)];
+    let options = WaitOptions::default().within(Duration::from_secs(2)).with_waits(waits);
+    assert!(wait(&at(&[&one]), &name("example.com"), &desired(), &options).await.unwrap().agrees());
+}
+
+#[tokio::test]
 async fn waiting_in_vain_ends_at_the_deadline_and_says_who_has_what() {
     let one = DnsServer::start("example.com", wanted()).await;
     let two = DnsServer::start("example.com", wanted()).await.mode(Mode::Dead);

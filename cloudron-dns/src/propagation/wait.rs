@@ -14,6 +14,9 @@ use crate::{Error, Intent, Name, Result, codes};
 /// The waits between rounds, in seconds; the last one repeats.
 const WAITS: [u64; 8] = [1, 2, 3, 5, 8, 13, 20, 30];
 
+/// So long before the end the last round begins, or a tenth of the whole time when that is less.
+const LAST_ROUND: Duration = Duration::from_secs(1);
+
 /// How long to wait, and who hears of it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -102,16 +105,17 @@ struct Waits<'a> {
 }
 
 impl Waits<'_> {
-    /// Waits before the next round; `false` when it would begin after the deadline.
+    /// Waits before the next round; `false` after the last one, which begins shortly before the deadline.
     async fn next(&mut self) -> bool {
         let waits = &self.options.waits;
         let wait = waits.get(self.round).or(waits.last()).copied().unwrap_or(Duration::from_secs(1));
         self.round += 1;
-        let next = Instant::now() + wait;
-        if next >= self.deadline {
+        let asking = (self.options.limit / 10).min(LAST_ROUND);
+        let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(asking);
+        if left.is_zero() {
             return false;
         }
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep(wait.min(left)).await;
         true
     }
 }

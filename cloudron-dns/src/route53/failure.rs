@@ -56,8 +56,11 @@ impl Failure {
                 failure.is_passing = server || failure.is_throttled() || failure.code == BUSY;
                 failure.may_be_done = server;
                 let body = e.raw().body().bytes().unwrap_or_default();
-                if failure.code.is_empty() && !failure.read_batch(&String::from_utf8_lossy(body)) {
-                    failure.message = format!("the answer has status {}", e.raw().status().as_u16());
+                let is_known = !failure.code.is_empty() || failure.read_batch(&String::from_utf8_lossy(body));
+                match e.raw().status().as_u16() {
+                    _ if is_known => {}
+                    200..400 => failure.lost("the answer is not that of Route 53"),
+                    status => failure.message = format!("the answer has status {status}"),
                 }
             }
             SdkError::ConstructionFailure(_) => failure.message = "the request could not be made".to_owned(),

@@ -242,6 +242,9 @@ async fn refusals_for_a_moment_are_repeated_and_others_are_told_in_the_services_
     model.fault(&[Fault::Throttled; 4]);
     let error = provider.read(&zone, Scope::Zone).await.unwrap_err();
     assert!(error.is(&codes::RATE_LIMITED) && error.is_retryable(), "{error:?}");
+    model.fault(&[Fault::WebPage; 4]);
+    let error = provider.list_zones(Some(&name("example.com"))).await.unwrap_err();
+    assert!(error.is(&codes::PROVIDER_DOWN), "{error:?}");
 }
 
 #[tokio::test]

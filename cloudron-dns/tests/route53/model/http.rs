@@ -101,6 +101,7 @@ fn answer(state: &mut State, method: &str, path: &str, body: &str) -> Option<(u1
             return Some(error(400, "PriorRequestNotComplete", text));
         }
         Some(Fault::ServerError) => return Some(error(500, "InternalFailure", "")),
+        Some(Fault::WebPage) => return Some((200, "<!doctype html><title>Welcome</title>".to_owned())),
         Some(Fault::DeniedByName) => return Some(error(403, "AccessDenied", "not authorized")),
         _ => {}
     }

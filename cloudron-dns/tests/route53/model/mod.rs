@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Throttled,
     Busy,
     ServerError,
+    /// Somebody else answers: a proxy's page, say.
+    WebPage,
     /// The connection ends after the request was carried out.
     CutAfter,
     DeniedByName,
