@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cloudron_core::Result;
+use cloudron_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Blocking;
 use crate::codes;
+use crate::files::private_folder;
 use crate::forgotten::Forgotten;
 use crate::layout;
 use crate::repository::{Summary, summary_name};
@@ -31,9 +32,9 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// What is remembered in a folder of that repository. Nothing without a folder.
-    pub(crate) fn load(dir: Option<&Path>, repository: &str) -> Self {
-        let file = dir.map(|dir| dir.join(NAME));
+    /// What is remembered of a repository as a store has it. Nothing without a folder.
+    pub(crate) fn load(dir: Option<&Path>, repository: &str, url: &str) -> Self {
+        let file = dir.map(|dir| of_store(dir, url).join(NAME));
         let read = file.as_ref().and_then(|f| std::fs::read(f).ok());
         let content = read.and_then(|text| serde_json::from_slice::<Content>(&text).ok());
         let content = content
@@ -82,17 +83,26 @@ impl Seen {
         Ok(missing)
     }
 
-    /// Remembers. That it fails costs no more than the memory.
+    /// Remembers, over a power cut too. That it fails costs no more than the memory.
     pub(crate) fn save(&self) {
         if let Some(file) = &self.file
-            && let Err(e) = serde_json::to_vec(&self.content)
-                .map_err(std::io::Error::from)
-                .map_err(|e| cloudron_core::Error::io(file, e))
-                .and_then(|text| crate::files::private_write(file, &text))
+            && let Err(e) = self.write(file)
         {
             tracing::debug!("{} is not written: {e}", file.display());
         }
     }
+
+    fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_vec(&self.content).map_err(|e| Error::io(file, e.into()))?;
+        private_folder(file.parent().unwrap_or(Path::new("/")))?;
+        atomic::write(file, 0o600, &text)
+    }
+}
+
+/// The folder for what is remembered of one store, in that of the repository: a copy of it elsewhere may be older
+/// and is right nonetheless.
+pub(crate) fn of_store(dir: &Path, url: &str) -> PathBuf {
+    dir.join(&layout::object_id(url.as_bytes())[..16])
 }
 
 /// What a user is told of backups that are missing.

@@ -54,7 +54,7 @@ pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Resu
         index: Index::default(),
         names: HashMap::new(),
         sound: HashSet::new(),
-        seen: Seen::load(to.memory, &to.config.id),
+        seen: Seen::load(to.memory, &to.config.id, &to.store.url()),
     };
     let mut report = TransferReport::default();
     for id in ids {

@@ -133,18 +133,77 @@ fn a_backup_that_lacks_files_says_so_and_can_be_restored() {
 }
 
 #[test]
+fn a_program_that_fails_makes_no_backup_of_what_it_printed() {
+    let home = prepared();
+    let stdin = ["backup", "create", "--store", "store", "--stdin", "dump.sql", "--command"];
+    home.run(&[&stdin[..], &["echo part; exit 3"]].concat()).failed(1, "stream-failed", "exit status: 3");
+    home.run(&["backup", "create", "--store", "store", "--command", "true"]).failed_usage("--stdin");
+    assert_eq!(home.ok(&["backup", "list", "--store", "store"]), "No backups have been made.\n");
+    home.ok(&[&stdin[..], &["echo whole"]].concat());
+    let restore = ["backup", "restore", "latest", "--store", "store", "--backup-key", "file:key"];
+    home.ok(&[&restore[..], &["--target", "t"]].concat());
+    assert_eq!(std::fs::read_to_string(home.path("t/stdin/dump.sql")).unwrap(), "whole\n");
+}
+
+#[test]
+fn paths_are_understood_as_they_are_typed() {
+    let home = prepared();
+    std::fs::create_dir_all(home.path("files/sub")).unwrap();
+    let made = |arguments: &[&str]| {
+        let run = home.command().args(arguments).current_dir(home.path("files/sub")).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
+    };
+    made(&["backup", "create", "../../files/sub/..", "--store", "../../store"]);
+    let listed = made(&["backup", "list", "--path", "..", "--store", "../../store"]);
+    assert!(listed.contains(home.path("files").canonicalize().unwrap().to_str().unwrap()), "{listed}");
+    let none = home.ok(&["backup", "list", "--host", "another", "--store", "store"]);
+    assert_eq!(none, "No backup is of that host, domain, tag and path.\n");
+    for reading in
+        [&["ls", "latest"][..], &["diff", "latest", "latest"], &["restore", "latest", "--target", "t"]]
+    {
+        let rest = ["files", "--store", "store", "--backup-key", "file:key"];
+        let run = home.run(&[&["backup"], reading, &rest].concat());
+        run.failed(2, "usage", "backup ls");
+    }
+}
+
+#[test]
+fn a_copy_that_is_older_is_nothing_that_was_rolled_back() {
+    let home = prepared();
+    let create = |store| home.ok(&["backup", "create", "files", "--store", store]);
+    create("store");
+    home.ok(&["backup", "copy", "--store", "store", "--to", "copy"]);
+    home.ok(&["backup", "create", "files", "--store", "store", "--tag", "later"]);
+    home.ok(&["backup", "verify", "--store", "store"]);
+    let verified = home.ok(&["backup", "verify", "--store", "copy"]);
+    assert!(verified.ends_with("nothing is damaged or missing\n"), "{verified}");
+    home.run(&["backup", "copy", "--store", "store", "--to", "./store"]).failed(2, "usage", "--to");
+    // Of the same store it is.
+    let newest = home.json(&["backup", "list", "--store", "store"])["backups"][0]["id"].clone();
+    std::fs::remove_file(home.path(&format!("store/snapshots/{}.json", newest.as_str().unwrap()))).unwrap();
+    home.run(&["backup", "verify", "--store", "store"]).failed(10, "repository-rolled-back", "");
+}
+
+#[test]
 fn mistakes_are_named_before_anything_is_written() {
     let home = prepared();
     let init = ["backup", "init", "--store", "store"];
     let again = home.run(&init);
-    again.failed(5, "repository-exists", "store");
+    again.failed(5, "repository-exists", "choose another address");
+    home.run(&["backup", "list", "--store", "key"]).failed(2, "store-url", "is not a folder");
+    home.run(&["backup", "init", "--store", "key"]).failed(2, "store-url", "is not a folder");
+    home.run(&["backup", "list", "--store", "nowhere"]).failed(3, "repository-missing", "backup init");
+    let help = home.ok(&["backup", "create", "--help"]);
+    let own = help.split("Object stores:").next().unwrap();
+    assert!(own.contains("--exclude") && own.contains("--backup-key"), "{help}");
     assert!(!again.stderr.contains("Generated"), "no key is shown that opens nothing");
     home.run(&["backup", "list", "--store", "elsewhere"]).failed(3, "repository-missing", "elsewhere");
     home.run(&["backup", "list"]).failed_usage("--store");
     home.ok(&["backup", "create", "files", "--store", "store"]);
     std::fs::write(home.path("wrong"), "another backup key\n").unwrap();
     let restore = ["backup", "restore", "latest", "--store", "store", "--target", "t", "--backup-key"];
-    home.run(&[&restore[..], &["file:wrong"]].concat()).failed(4, "backup-key-wrong", "");
+    home.run(&[&restore[..], &["file:wrong"]].concat()).failed(4, "backup-key-wrong", "typing errors");
     home.run(&[&restore[..], &["file:key", "backup_2000-01-01T00-00-00Z_v1.0.0"]].concat())
         .failed(2, "usage", "absolute");
     assert!(!home.path("t").exists());

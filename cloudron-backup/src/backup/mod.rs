@@ -134,7 +134,7 @@ fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSou
     let mut first_failure = None;
     for source in &request.sources {
         let invalid = |why: &str| {
-            let text = format!("{} {why}", source.path.display());
+            let text = format!("{:?} {why}", source.path);
             Error::new(&codes::SOURCE_INVALID, text)
         };
         if !source.path.is_absolute()
@@ -145,7 +145,7 @@ fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSou
         // Writes it in one way: no final slash, no doubled ones.
         let path: PathBuf = source.path.components().collect();
         if path.to_str().is_none() {
-            return Err(invalid("is not UTF-8"));
+            return Err(invalid("is not UTF-8").with_hint("back up the folder that it is in"));
         }
         let kind = match std::fs::metadata(&path) {
             Ok(m) if m.is_dir() => Kind::Dir,
@@ -314,7 +314,7 @@ fn publish(
         pending.into_iter().for_each(pending::Pending::take_back);
         return Err(exists(request));
     }
-    let mut seen = Seen::load(cache_dir, &context.config.id);
+    let mut seen = Seen::load(cache_dir, &context.config.id, &store.url());
     let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let named = |s: HeaderSource| SourceRef { name: s.name, path: s.path.display().to_string() };
     let counts = done.counts;

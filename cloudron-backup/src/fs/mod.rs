@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 
+use crate::codes;
 use crate::files::temporary;
 use crate::store::{BackupStore, ObjectMeta, blocking, check_key, missing};
 use write::{Existing, Payload};
@@ -59,9 +60,15 @@ impl FsStore {
         .await
     }
 
+    fn no_folder(&self) -> Error {
+        let text = format!("{} is not a folder", self.root.display());
+        Error::new(&codes::STORE_URL, text).with_hint("give the path of a folder for the store")
+    }
+
     fn not_found(&self, key: &str, file: &Path, error: std::io::Error) -> Error {
         match error.kind() {
             std::io::ErrorKind::NotFound => missing(&self.url(), key),
+            std::io::ErrorKind::NotADirectory => self.no_folder(),
             _ => Error::io(file, error),
         }
     }
@@ -104,12 +111,12 @@ impl BackupStore for FsStore {
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
-        let (file, key) = (self.file(key)?, key.to_owned());
+        let (this, file, key) = (self.clone(), self.file(key)?, key.to_owned());
         blocking(move || match std::fs::metadata(&file) {
             Ok(m) if m.is_file() => Ok(Some(ObjectMeta::new(key, m.len()).modified(m.modified().ok()))),
             Ok(_) => Ok(None),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io(&file, e)),
+            Err(e) => Err(this.not_found(&key, &file, e)),
         })
         .await
     }

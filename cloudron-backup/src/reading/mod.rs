@@ -14,6 +14,9 @@ use crate::keys::Identity;
 use crate::repository::config::Config;
 use crate::restore::Backup;
 
+/// What to do when nothing is at a path.
+pub(crate) const PATH_HINT: &str = "`backup ls` shows the paths in a backup";
+
 /// What the owner of a repository reads it with.
 pub(crate) struct Reading<'a> {
     pub(crate) store: &'a Blocking,
@@ -57,7 +60,8 @@ impl<'a> Wanted<'a> {
         match self.paths.iter().zip(&self.met).find(|(_, met)| !**met) {
             None => Ok(()),
             Some((path, _)) => {
-                Err(Error::new(&codes::PATH_UNKNOWN, format!("{} is not in {place}", path.display())))
+                let text = format!("{} is not in {place}", path.display());
+                Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(PATH_HINT))
             }
         }
     }

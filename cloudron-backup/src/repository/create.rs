@@ -64,5 +64,5 @@ pub(super) async fn init(
 
 fn exists(store: &Arc<dyn BackupStore>) -> Error {
     let text = format!("there is a backup repository in {} already", store.url());
-    Error::new(&codes::REPOSITORY_EXISTS, text)
+    Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address")
 }

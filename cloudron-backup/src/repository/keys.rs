@@ -120,7 +120,10 @@ impl Repository {
                     failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, text));
                 }
                 // A wrong key says less than a damaged object.
-                Err(e) if e.is(&codes::BACKUP_KEY_WRONG) => failure = failure.or(Some(e)),
+                Err(e) if e.is(&codes::BACKUP_KEY_WRONG) => {
+                    let hint = "check it for typing errors, and that it is the key of this repository";
+                    failure = failure.or_else(|| Some(e.with_hint(hint)));
+                }
                 // A paper key is tried on the objects of other paper keys, which are sealed to those.
                 Err(e) if matches!(unlock, Unlock::Paper(_)) => {
                     let text = format!("the paper key opens none of the keys; {}: {e}", object.key);

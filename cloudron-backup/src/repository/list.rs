@@ -5,6 +5,7 @@ use cloudron_core::{BackupId, Error, Result, ResultExt};
 use super::kept::Kept;
 use super::latest::latest;
 use super::{Repository, SnapshotList, Summary, summary_name};
+use crate::seen::of_store;
 use crate::store::{blocking, get_all};
 use crate::{codes, layout};
 
@@ -40,7 +41,7 @@ impl Repository {
     pub async fn find(&self, id: &str) -> Result<Summary> {
         let unknown = |text: String| {
             Error::new(&codes::BACKUP_UNKNOWN, text)
-                .with_hint("list the backups that exist with `cloudron machine backup list`")
+                .with_hint("list the backups that exist with `backup list`")
         };
         if id == "latest" {
             let list = self.snapshots().await?;
@@ -59,8 +60,8 @@ impl Repository {
     async fn read_summaries(&self) -> Result<Vec<(String, Result<Summary>)>> {
         let mut objects = self.store.list(layout::SNAPSHOTS).await?;
         objects.retain(|o| summary_name(&o.key).is_some());
-        let (dir, id) =
-            (self.cache_dir.as_ref().map(|dir| dir.join(&self.config.id)), self.config.id.clone());
+        let id = self.config.id.clone();
+        let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
         let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
         let known = kept.contents().map(|(key, content)| (key.to_owned(), self.parse_summary(key, content)));
         let mut read: Vec<_> = known.collect();

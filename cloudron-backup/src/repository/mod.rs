@@ -116,7 +116,8 @@ impl Repository {
             Ok(content) => content,
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup repository in {}", store.url());
-                return Err(Error::new(&codes::REPOSITORY_MISSING, text));
+                return Err(Error::new(&codes::REPOSITORY_MISSING, text)
+                    .with_hint("check the address; `cloudron backup init` makes a repository"));
             }
             Err(e) => return Err(e),
         };

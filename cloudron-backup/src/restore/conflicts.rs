@@ -46,7 +46,7 @@ pub(super) fn substitutes(backup: &Backup, places: &Places, stop: &Stop) -> Resu
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
-            Err(Error::new(&codes::PATH_UNKNOWN, text))
+            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::reading::PATH_HINT))
         }
     }
 }

@@ -48,7 +48,7 @@ impl Backup {
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup {id} in {}", store.url());
                 return Err(Error::new(&codes::BACKUP_UNKNOWN, text)
-                    .with_hint("list the backups that exist with `cloudron machine backup list`"));
+                    .with_hint("list the backups that exist with `backup list`"));
             }
             other => other?,
         };

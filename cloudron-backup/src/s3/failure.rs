@@ -213,6 +213,9 @@ impl Failure {
                 None => "check the region and the endpoint of the bucket".to_owned(),
             });
         }
+        if *code == codes::STORE_MISSING {
+            error = error.with_hint("check its name, the region and the endpoint, or make the bucket");
+        }
         match &self.request_id {
             Some(id) => error.with_request_id(id),
             None => error,

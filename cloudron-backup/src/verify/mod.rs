@@ -66,7 +66,7 @@ pub(crate) fn run(
         config.check_identity(identity)?;
     }
     let report = VerifyReport::default();
-    let seen = Seen::load(memory.map(|dir| dir.join(&config.id)).as_deref(), &config.id);
+    let seen = Seen::load(memory.map(|dir| dir.join(&config.id)).as_deref(), &config.id, &store.url());
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
     let mut check =
         Check { store, config, depth, identity, progress, stop, seen, day, report, damaged: BTreeSet::new() };

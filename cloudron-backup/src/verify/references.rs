@@ -19,13 +19,14 @@ const NAMED: usize = 20;
 impl Check<'_> {
     pub(super) fn snapshots(&mut self, index: Option<&Index>, bad: &BadPacks) -> Result<()> {
         let listed = self.store.list(layout::SNAPSHOTS)?;
-        let task = self.progress.task("Checking backups", Unit::Items, Some(listed.len() as u64));
+        let number = listed.iter().filter(|o| summary_name(&o.key).is_some()).count() as u64;
+        let task = self.progress.task("Checking backups", Unit::Items, Some(number));
         let mut sequences = BTreeSet::new();
         let mut named = BTreeSet::new();
         for object in &listed {
             self.stop.check()?;
-            task.advance(1);
             let Some(name) = summary_name(&object.key) else { continue };
+            task.advance(1);
             named.insert(name);
             self.report.backups += 1;
             self.report.good.push(name.to_owned());

@@ -36,7 +36,14 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 fn whole(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.owned.place.open().await?;
-        repository.copy_to(options.owned.place.service.open(&options.to)?, &out.progress(), &cancel).await
+        let target = options.owned.place.service.open(&options.to)?;
+        if target.url() == repository.store().url() {
+            let text = format!("{} is the store that is copied from", target.url());
+            return Err(
+                Error::new(&cloudron_core::codes::USAGE, text).with_hint("name another store with --to")
+            );
+        }
+        repository.copy_to(target, &out.progress(), &cancel).await
     })?;
     out.data("copy", &report, || {
         format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)

@@ -1,5 +1,6 @@
 //! `cloudron backup create`
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,8 @@ use cloudron_backup::{BackupRequest, PlannedFile, Repository, Source, Summary, W
 use cloudron_core::{BackupId, Cancel, Error, Result, Version};
 use serde_json::json;
 
-use super::place::{Place, Writing};
+use super::place::{Place, Writing, absolute};
+use super::producer::Producer;
 use crate::codes;
 use crate::output::{Output, bytes, printable};
 use crate::runtime::block_on;
@@ -15,13 +17,14 @@ use crate::state::Dirs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cloudron backup create ~/Documents /etc --store /mnt/disk/backups --exclude .cache --exclude '*.tmp'
-  pg_dump app | cloudron backup create --stdin app.sql --store /mnt/disk/backups
+  cloudron backup create ~/Documents /etc --store /mnt/disk/backups --exclude .cache
+  cloudron backup create --stdin app.sql --command 'pg_dump app' --store /mnt/disk/backups
   cloudron backup create / --store s3://bucket/home --writer-keys file:/root/writer-keys.json
 
 Only what is new is stored. An exclude that starts with / is matched against the whole path, another one against
 every name on it. The keys for writing are those that `backup init` kept here, or --writer-keys, or follow from
---backup-key. Exit code 9 when files could not be read and are missing from the backup.")]
+--backup-key. What comes through a pipe is backed up whether or not the program before it failed; with --command a
+program that fails makes no backup. Exit code 9 when files could not be read and are missing from the backup.")]
 pub(crate) struct Options {
     /// What to back up
     #[arg(required_unless_present = "stdin", value_name = "PATH")]
@@ -29,6 +32,9 @@ pub(crate) struct Options {
     /// Back up standard input as a file of this name
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "exclude", "exclude_file", "dry_run"])]
     stdin: Option<String>,
+    /// Run this with the shell and back up what it prints under the name of --stdin; no backup is made when it fails
+    #[arg(long, value_name = "COMMAND", requires = "stdin")]
+    command: Option<String>,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -99,8 +105,12 @@ async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary
     let job = Job::new(options, out).await?;
     if let Some(name) = &options.stdin {
         // What was read is gone: a name that is taken cannot be tried again.
-        let (request, stdin, progress) = (job.request(options), std::io::stdin(), out.progress());
-        return job.repository.backup_stream(&job.keys, request, name, stdin, &progress, &cancel).await;
+        let reader: Box<dyn Read + Send> = match &options.command {
+            Some(command) => Box::new(Producer::start(command)?),
+            None => Box::new(std::io::stdin()),
+        };
+        let (request, progress) = (job.request(options), out.progress());
+        return job.repository.backup_stream(&job.keys, request, name, reader, &progress, &cancel).await;
     }
     under_a_free_name(async || {
         job.repository.backup(&job.keys, job.request(options), &out.progress(), &cancel).await
@@ -153,7 +163,7 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
 
 /// A source by the path as it was typed.
 fn source(path: &Path) -> Result<Source> {
-    let absolute = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    let absolute = absolute(path)?;
     let name = absolute.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned());
     Ok(Source::new(name, absolute))
 }

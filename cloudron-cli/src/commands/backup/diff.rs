@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cloudron_backup::{Change, ChangeKind, DiffReport};
 use cloudron_core::Result;
 
-use super::place::Owned;
+use super::place::{Owned, check_only};
 use crate::output::{Output, bytes, printable};
 use crate::runtime::block_on;
 
@@ -30,6 +30,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    check_only(&options.only)?;
     let stream = out.stream("changes");
     let items = stream.clone();
     let report = block_on(|cancel| async move {

@@ -39,7 +39,7 @@ pub(crate) struct To {
     #[arg(long, value_name = "age1…", conflicts_with = "decrypt")]
     recipient: Vec<String>,
     /// The file, or - for standard output
-    #[arg(short, long, value_name = "FILE", id = "file")]
+    #[arg(short, value_name = "FILE", id = "file")]
     o: Option<PathBuf>,
 }
 
@@ -74,7 +74,7 @@ impl To {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
+        let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
         options.to.write((&repository, &identity), &id, out, &cancel).await
     })?;
     report.map_or(Ok(()), |report| show(&report, out))

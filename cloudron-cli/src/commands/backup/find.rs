@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let each = move |found: Found| {
             items.item(&found, || format!("{}  {}", found.backup, show::line(&found.entry)))
         };
-        let filter = options.pick.filter();
+        let filter = options.pick.filter()?;
         repository.find_paths(&identity, &options.patterns, &filter, each, &out.progress(), &cancel).await
     })?;
     stream.finish(&report, String::new)?;

@@ -58,7 +58,7 @@ async fn absent(store: &Arc<dyn BackupStore>) -> Result<()> {
         Err(e) => Err(e),
         Ok(_) => {
             let text = format!("there is a backup repository in {} already", store.url());
-            Err(Error::new(&codes::REPOSITORY_EXISTS, text))
+            Err(Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address"))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cloudron_backup::Summary;
+use cloudron_backup::{SnapshotFilter, Summary};
 use cloudron_core::Result;
 
 use super::place::{Pick, Place};
@@ -23,19 +23,22 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let mut list =
-        block_on(|_| async { options.place.open().await?.snapshots_matching(&options.pick.filter()).await })?;
+    let mut list = block_on(|_| async {
+        options.place.open().await?.snapshots_matching(&options.pick.filter()?).await
+    })?;
     for (key, problem) in &list.unreadable {
         out.warn(&format!("{key}: {problem}"));
     }
     list.summaries.reverse();
-    out.data("backups", &list.summaries, || render(&list.summaries))
+    let picked = options.pick.filter()? != SnapshotFilter::all();
+    out.data("backups", &list.summaries, || match (list.summaries.is_empty(), picked) {
+        (true, false) => "No backups have been made.".into(),
+        (true, true) => "No backup is of that host, domain, tag and path.".into(),
+        _ => render(&list.summaries),
+    })
 }
 
 fn render(backups: &[Summary]) -> String {
-    if backups.is_empty() {
-        return "No backups have been made.".into();
-    }
     let now = SystemTime::now();
     let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Tags", "Folders"]);
     for backup in backups {

@@ -11,6 +11,7 @@ mod key;
 mod list;
 mod ls;
 mod place;
+mod producer;
 pub(crate) mod prune;
 mod repair;
 mod restore;

@@ -1,6 +1,6 @@
 //! Where a repository is, and what opens it.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -26,22 +26,21 @@ pub(crate) struct Place {
 /// How an object store is spoken to. Its credentials come from the variables and the file that Amazon's own
 /// tools read.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Object stores")]
 pub(crate) struct Service {
     /// The address of a service other than Amazon's
-    #[arg(long, value_name = "[s3=]URL")]
+    #[arg(help_heading = "Object stores", long, value_name = "[s3=]URL")]
     endpoint: Option<String>,
     /// The region of the bucket; otherwise AWS_REGION, or us-east-1
-    #[arg(long, value_name = "REGION")]
+    #[arg(help_heading = "Object stores", long, value_name = "REGION")]
     region: Option<String>,
     /// The class that packs are stored in, such as STANDARD_IA
-    #[arg(long, value_name = "CLASS")]
+    #[arg(help_heading = "Object stores", long, value_name = "CLASS")]
     storage_class: Option<String>,
     /// Encryption by the service on top of the repository's own: AES256, aws:kms or aws:kms:KEY
-    #[arg(long, value_name = "HOW")]
+    #[arg(help_heading = "Object stores", long, value_name = "HOW")]
     server_side_encryption: Option<String>,
     /// For a service without conditional writes: look before writing. Only one computer may use the store then
-    #[arg(long)]
+    #[arg(help_heading = "Object stores", long)]
     no_conditional_writes: bool,
 }
 
@@ -94,31 +93,47 @@ pub(crate) async fn open_repository(store: Arc<dyn BackupStore>) -> Result<Repos
 
 /// Which of the backups of several computers are meant.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Which backups")]
 pub(crate) struct Pick {
     /// Those of this computer
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Which backups", long, value_name = "NAME")]
     host: Option<String>,
     /// Those of the server of this domain
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(help_heading = "Which backups", long, value_name = "DOMAIN")]
     fqdn: Option<String>,
     /// Those with this tag (repeatable: with all of them)
-    #[arg(long, value_name = "TAG")]
+    #[arg(help_heading = "Which backups", long, value_name = "TAG")]
     tag: Vec<String>,
     /// Those that this path was backed up for
-    #[arg(long, value_name = "PATH")]
+    #[arg(help_heading = "Which backups", long, value_name = "PATH")]
     path: Option<PathBuf>,
 }
 
 impl Pick {
-    pub(crate) fn filter(&self) -> SnapshotFilter {
+    pub(crate) fn filter(&self) -> Result<SnapshotFilter> {
         let mut filter = SnapshotFilter::all();
         filter.host.clone_from(&self.host);
         filter.fqdn.clone_from(&self.fqdn);
         filter.tags.clone_from(&self.tag);
-        filter.path.clone_from(&self.path);
-        filter
+        filter.path = self.path.as_deref().map(absolute).transpose()?;
+        Ok(filter)
     }
+}
+
+/// A path of this computer as it was typed, absolute and without `..`.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    if !absolute.components().any(|part| part == Component::ParentDir) {
+        return Ok(absolute);
+    }
+    // Where `..` leads, only the disk knows: what is before it may be a link.
+    std::fs::canonicalize(&absolute).map_err(|e| Error::io(path, e))
+}
+
+/// Refuses paths in a backup that are not written as they are there.
+pub(crate) fn check_only(only: &[PathBuf]) -> Result<()> {
+    let Some(relative) = only.iter().find(|p| !p.is_absolute()) else { return Ok(()) };
+    let text = format!("{} is not an absolute path", relative.display());
+    Err(Error::new(&cloudron_core::codes::USAGE, text).with_hint("`backup ls` shows the paths in a backup"))
 }
 
 /// The backup key, for commands that read backups.
@@ -193,13 +208,17 @@ fn given_writer_keys(reference: &str, option: &str, out: &Output) -> Result<Writ
 
 /// The keys for making backups in the repository that a copy goes to.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "The other repository")]
 pub(crate) struct ToWriting {
     /// Its backup key
-    #[arg(long, value_name = "SECRET", conflicts_with = "to_writer_keys")]
+    #[arg(
+        help_heading = "The other repository",
+        long,
+        value_name = "SECRET",
+        conflicts_with = "to_writer_keys"
+    )]
     to_backup_key: Option<String>,
     /// Its keys for writing, as `backup key writer` writes them
-    #[arg(long, value_name = "SECRET")]
+    #[arg(help_heading = "The other repository", long, value_name = "SECRET")]
     to_writer_keys: Option<String>,
 }
 

@@ -1,12 +1,12 @@
 //! `cloudron backup restore`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudron_backup::{RestoreReport, RestoreRequest};
-use cloudron_core::{Cancel, Error, Result, codes};
+use cloudron_core::{Cancel, Error, Result};
 
-use super::place::{Owned, Pick};
+use super::place::{Owned, Pick, check_only};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
     let request = request(options)?;
     let (repository, identity) = options.owned.unlock(out).await?;
-    let id = repository.find_matching(&options.id, &options.pick.filter()).await?.id;
+    let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
     let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
     if options.compare && report.is_complete() {
         repository
@@ -78,10 +78,7 @@ fn request(options: &Options) -> Result<RestoreRequest> {
         Some(target) => RestoreRequest::under(std::path::absolute(target).map_err(|e| Error::io(target, e))?),
         None => RestoreRequest::original(),
     };
-    if let Some(relative) = options.only.iter().find(|p| !Path::new(p).is_absolute()) {
-        let text = format!("{} is not an absolute path", relative.display());
-        return Err(Error::new(&codes::USAGE, text).with_hint("`backup ls` shows the paths in a backup"));
-    }
+    check_only(&options.only)?;
     request.only.clone_from(&options.only);
     request.thaw_wait = options.wait;
     request.overwrite = options.overwrite;

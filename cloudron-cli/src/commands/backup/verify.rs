@@ -92,5 +92,6 @@ fn render(report: &VerifyReport) -> String {
     let damaged: String = report.damaged.iter().map(|id| format!("does not restore whole: {id}\n")).collect();
     let checked =
         format!("{} backups, {} objects, {} read", report.backups, report.objects, bytes(report.bytes));
-    format!("{problems}{damaged}{checked}")
+    let verdict = if report.problems.is_empty() { "; nothing is damaged or missing" } else { "" };
+    format!("{problems}{damaged}{checked}{verdict}")
 }
