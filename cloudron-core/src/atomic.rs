@@ -26,7 +26,7 @@ pub fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
 /// The same with content that is written by `fill`.
 ///
 /// # Errors
-/// As [`write`], and what `fill` gives.
+/// As [`write()`], and what `fill` gives.
 pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     replace(path, |temporary| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
@@ -41,7 +41,7 @@ pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Re
 /// fails is removed.
 ///
 /// # Errors
-/// As [`write`], and what `make` gives.
+/// As [`write()`], and what `make` gives.
 pub fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let folder = folder_of(path);
     remove_leftovers(folder);
