@@ -21,5 +21,9 @@ pub(crate) fn private_file(path: &Path, content: &[u8]) -> Result<()> {
             }
             _ => Error::io(path, e),
         })?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| Error::io(path, e))
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| {
+        // A part of it would stand in the way of the next try.
+        let _ = std::fs::remove_file(path);
+        Error::io(path, e)
+    })
 }

@@ -43,6 +43,21 @@ fn a_key_is_made_once_for_its_owner_only_and_its_record_fits() {
 }
 
 #[test]
+fn a_key_that_cannot_be_written_whole_is_not_there_at_all() {
+    let host = Host::new();
+    let command = host.home.command();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]).arg(command.get_program());
+    limited.args(["dns", "dkim-key", "example.com", "--out", "mail.pem"]).current_dir(host.home.dir());
+    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("mail.pem: File too large"), "{text}");
+    assert!(!host.home.path("mail.pem").exists());
+}
+
+#[test]
 fn what_is_printed_as_json_is_taken_as_records() {
     let host = Host::new();
     let made = ["dns", "dkim-key", "example.com", "-o", "k.pem", "--selector", "mail", "--output", "json"];
