@@ -43,6 +43,10 @@ pub struct Thing {
     pub world: Shared,
     pub cancel: Cancel,
     pub final_step: bool,
+    /// Its undo fails.
+    pub stubborn: bool,
+    /// The call at which something happens from when it was applied on.
+    pub arms: Option<(usize, Fault)>,
 }
 
 impl Thing {
@@ -95,11 +99,17 @@ impl Step for Thing {
 
     async fn apply(&self, _: &Context) -> Result<Value> {
         let id = self.id;
-        self.change("apply", |world| *world.exists.entry(id).or_default() += 1).await?;
-        Ok(json!({ "id": self.id }))
+        let applied = self.change("apply", |world| *world.exists.entry(id).or_default() += 1).await;
+        if self.arms.is_some() {
+            self.world.lock().unwrap().at = self.arms;
+        }
+        applied.map(|()| json!({ "id": id }))
     }
 
     async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        if self.stubborn {
+            return Err(Error::new(&codes::REMOTE_COMMAND, "it stays"));
+        }
         let id = self.id;
         self.change("undo", |world| {
             world.exists.remove(id);
@@ -140,7 +150,8 @@ impl Bench {
     }
 
     pub fn thing(&self, id: &'static str, cancel: &Cancel) -> Thing {
-        Thing { id, world: self.world.clone(), cancel: cancel.clone(), final_step: false }
+        let (world, cancel) = (self.world.clone(), cancel.clone());
+        Thing { id, world, cancel, final_step: false, stubborn: false, arms: None }
     }
 
     pub fn runner(&self) -> Runner {

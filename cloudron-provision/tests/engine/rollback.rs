@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use cloudron_core::{Error, Result};
-use cloudron_provision::steps::{Check, Phase, Undo};
-use cloudron_provision::{Context, Step, codes};
-use serde_json::Value;
+use cloudron_provision::steps::Phase;
+use cloudron_provision::{Step, codes};
 
 use crate::bench::{Bench, CALLS, Fault, IDS, Thing, spec};
 
@@ -49,30 +46,8 @@ fn a_rollback_that_died_at_any_call_is_finished_by_a_resume() {
 impl Bench {
     /// Steps whose last fails, and that die at a later call.
     fn steps_failing_last(&self, dies_at: usize, fault: Fault) -> Vec<Arc<dyn Step>> {
-        struct FailsThenArms(Thing, usize, Fault);
-        #[async_trait]
-        impl Step for FailsThenArms {
-            fn id(&self) -> &'static str {
-                self.0.id()
-            }
-            fn plan(&self) -> String {
-                self.0.plan()
-            }
-            async fn check(&self, context: &Context) -> Result<Check> {
-                self.0.check(context).await
-            }
-            async fn apply(&self, context: &Context) -> Result<Value> {
-                let outcome = self.0.apply(context).await;
-                self.0.world.lock().unwrap().at = Some((self.1, self.2));
-                outcome
-            }
-            async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
-                self.0.undo(context, output).await
-            }
-        }
         let mut steps = self.steps(&self.cancel);
-        let last = self.thing(IDS[3], &self.cancel);
-        steps[3] = Arc::new(FailsThenArms(last, dies_at, fault));
+        steps[3] = Arc::new(Thing { arms: Some((dies_at, fault)), ..self.thing(IDS[3], &self.cancel) });
         steps
     }
 }
@@ -98,28 +73,9 @@ async fn past_the_point_of_no_return_nothing_is_taken_back() {
 
 #[tokio::test]
 async fn what_cannot_be_undone_is_told_and_the_rest_is_undone() {
-    struct Stubborn(Thing);
-    #[async_trait]
-    impl Step for Stubborn {
-        fn id(&self) -> &'static str {
-            self.0.id()
-        }
-        fn plan(&self) -> String {
-            self.0.plan()
-        }
-        async fn check(&self, context: &Context) -> Result<Check> {
-            self.0.check(context).await
-        }
-        async fn apply(&self, context: &Context) -> Result<Value> {
-            self.0.apply(context).await
-        }
-        async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
-            Err(Error::new(&codes::REMOTE_COMMAND, "it stays"))
-        }
-    }
     let bench = Bench::at(CALLS - 1, Fault::Fail);
     let mut steps = bench.steps(&bench.cancel);
-    steps[1] = Arc::new(Stubborn(bench.thing("two", &bench.cancel)));
+    steps[1] = Arc::new(Thing { stubborn: true, ..bench.thing("two", &bench.cancel) });
     let error = bench.runner().run(spec(), &steps, &bench.context(&bench.cancel)).await.unwrap_err();
     assert!(error.is(&codes::UNDO_FAILED) && error.message().contains("two: it stays"), "{error:?}");
     assert_eq!(bench.world.lock().unwrap().exists.keys().copied().collect::<Vec<_>>(), ["two"]);
