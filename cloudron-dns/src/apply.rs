@@ -52,13 +52,25 @@ pub async fn plan_for(
     ownership: &Ownership,
     options: &PlanOptions,
 ) -> Result<(Plan, Snapshot)> {
-    let capabilities = provider.capabilities();
-    let names = names_to_read(zone, desired, ownership, options);
-    let scope = Scope::Names(&names);
-    let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
-    let current = provider.read(zone, scope).await.doing(doing)?;
-    let options = PlanOptions { capabilities: Some(capabilities), ..options.clone() };
+    let current = read_for(provider, zone, desired, ownership, options).await?;
+    let options = PlanOptions { capabilities: Some(provider.capabilities()), ..options.clone() };
     Ok((plan(desired, &current, ownership, &options), current))
+}
+
+/// Reads what a plan needs, without making it: [`names_to_read`] of the zone.
+///
+/// # Errors
+/// As [`DnsProvider::read`].
+pub async fn read_for(
+    provider: &dyn DnsProvider,
+    zone: &Zone,
+    desired: &[Intent],
+    ownership: &Ownership,
+    options: &PlanOptions,
+) -> Result<Snapshot> {
+    let names = names_to_read(zone, desired, ownership, options);
+    let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
+    provider.read(zone, Scope::Names(&names)).await.doing(doing)
 }
 
 /// Writes a plan. Nothing is written when it has conflicts, or when the zone changed since: `basis` is the snapshot

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use cloudron_core::{Progress, Result, ResultExt};
+use cloudron_core::{Progress, Result};
 use cloudron_dns::{
-    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, RecordKey, Scope, Snapshot, Zone,
-    names_to_read, plan, plan_for,
+    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, RecordKey, Snapshot, Zone, plan,
+    plan_for, read_for,
 };
 
 use super::taken_back::{of_others, taken_back};
@@ -67,9 +67,8 @@ impl Planned {
         let lock = access.lock(&owned)?;
         let ownership = owned.read()?;
         let desired = taken_back(wishes, &ownership);
-        let names = names_to_read(zone, wishes, &ownership, options);
-        let basis = provider.read(zone, Scope::Names(&names)).await;
-        let basis = basis.doing(|| format!("reading the zone {} at {}", zone.apex, provider.id()))?;
+        // Of all the wishes, to tell which of them others have changed.
+        let basis = read_for(&*provider, zone, wishes, &ownership, options).await?;
         let mut options = options.clone();
         options.capabilities = Some(provider.capabilities());
         let mut plan = plan(&desired, &basis, &ownership, &options);

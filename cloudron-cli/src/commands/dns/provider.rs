@@ -14,6 +14,7 @@ use cloudron_dns::propagation::Lookup;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
 use cloudron_dns::wildcard::WildcardProvider;
 use cloudron_dns::{DnsProvider, Name, Zone, enclosing_zone};
+use cloudron_provision::quote;
 
 use super::account::{Account, Credentials};
 use crate::output::Output;
@@ -80,7 +81,7 @@ impl Host {
     /// The options that name it, to be typed after a command, but for a token.
     pub(crate) fn options(&self) -> String {
         let options = self.account.options();
-        let shown = options.iter().map(|(option, value)| format!(" {option} {}", shell_word(value)));
+        let shown = options.iter().map(|(option, value)| format!(" {option} {}", quote::argument(value)));
         format!("--provider {}{}", self.id(), shown.collect::<String>())
     }
 
@@ -238,15 +239,6 @@ impl Host {
             if ambiguous { e.with_hint("say which one with --zone-id") } else { e }
         })
     }
-}
-
-/// A text as one word of a shell's command.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/=@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Which name servers are asked what they answer.

@@ -55,11 +55,11 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let records = machine.as_ref().and_then(|machine| machine.dns.as_ref()).map(open).transpose()?;
     let begun = unfinished.iter().map(|run| dns_of(run)?.as_ref().map(open).transpose());
     let begun: Vec<Option<Records>> = begun.collect::<Result<_>>()?;
-    if options.credentials.are_given() && records.iter().chain(begun.iter().flatten()).next().is_none() {
+    let asked = records.iter().chain(begun.iter().flatten()).next();
+    if options.credentials.are_given() && asked.is_none() {
         let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
         return Err(Error::new(&codes::USAGE, message));
     }
-    let asked = records.iter().chain(begun.iter().flatten()).next();
     if !out.confirm(&question(&domain, options, asked))? {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
     }
