@@ -25,6 +25,26 @@ impl Blocking {
         Self { store, runtime: self.runtime.clone() }
     }
 
+    /// Waits for what is done with the store elsewhere.
+    pub(crate) fn with<T, F: Future<Output = Result<T>>>(
+        &self,
+        work: impl FnOnce(Arc<dyn BackupStore>) -> F,
+    ) -> Result<T> {
+        self.runtime.block_on(work(self.store.clone()))
+    }
+
+    /// The content of an object, unless it is larger than any that is written.
+    ///
+    /// # Errors
+    /// `object-missing`; `object-corrupt` for one that is too large; what the store reports.
+    pub(crate) fn get_at_most(&self, key: &str, most: u64) -> Result<Bytes> {
+        let content = self.get_range(key, 0..most + 1)?;
+        if content.len() as u64 <= most {
+            return Ok(content);
+        }
+        Err(Error::new(&crate::codes::OBJECT_CORRUPT, format!("{key} is larger than {most} bytes")))
+    }
+
     fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         self.runtime.block_on(call)
     }

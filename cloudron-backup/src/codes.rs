@@ -76,6 +76,30 @@ cloudron_core::codes! {
     REPOSITORY_NEWER = ("repository-newer", Usage,
         "The repository was written by a newer version of this program, in a format this one does not know. \
          Update this program.");
+    /// Written by an earlier program.
+    REPOSITORY_OLD = ("repository-old", Usage,
+        "The repository has format 1, in which anybody who can add objects can mislead a prune. It can be read, \
+         copied and restored from; nothing is written to it. `backup upgrade` makes it new with the backup key; \
+         writers need new keys afterwards (`backup key writer`).");
+    /// A writer that may not write.
+    WRITER_REVOKED = ("writer-revoked", Denied,
+        "The owner of the repository revoked the keys that this machine writes with. Backups made with them would \
+         count for nothing. The owner makes new ones with `backup key writer --name NAME`.");
+    /// A name that no writer can have.
+    WRITER_NAME = ("writer-name", Usage,
+        "The name of a writer is made of letters, digits, dots, dashes and underscores, for instance the domain \
+         of a machine. It is new for each writer.");
+    /// No such writer.
+    WRITER_UNKNOWN = ("writer-unknown", NotFound,
+        "The repository has no writer of that name or id. `backup key list` shows those that it has.");
+    /// Something that counts for nothing.
+    OBJECT_FOREIGN = ("object-foreign", Corrupt,
+        "An object in the repository is not signed by its owner or by a writer that the owner certified. Somebody \
+         who can write to the store put it there. It is ignored and changes nothing.");
+    /// A prune that would remove much.
+    PRUNE_REMOVALS = ("prune-removals", Conflict,
+        "The policy would remove more than half of the backups of a group. Look at what it would remove with \
+         `--dry-run`, and add `--allow-removals` if that is what you want.");
     /// The keys that were given are those of another repository.
     REPOSITORY_OTHER = ("repository-other", Denied,
         "The keys that the writer holds belong to another repository than the one at this address. Check the \

@@ -1,6 +1,6 @@
 //! Condemned packs: nothing needs them any more, and a later prune deletes them.
 //!
-//! A record `condemned/<id>.age` is encoded like an index object. No writer relies on a pack that is in one,
+//! A record `condemned/<id>.age` is encoded like an index object, and signed by the owner. No writer relies on a pack that is in one,
 //! and no pack that was in one is ever taken into use again: what a backup needs of it after all is copied.
 
 use std::collections::HashSet;
@@ -12,7 +12,8 @@ use cloudron_core::{Error, Result};
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
 use crate::encrypt::Decryptor;
-use crate::index::{Index, PackEntry, Packs, decode, fetch};
+use crate::index::{Index, Kind, PackEntry, Packs, Whose, fetch, is_about_the_object, object};
+use crate::trust::{Trust, WriterId};
 use crate::{codes, layout};
 
 /// A record.
@@ -36,20 +37,24 @@ impl Condemned {
     /// Reads all records.
     pub(crate) fn load(
         store: &Blocking,
-        key: &dyn Decryptor,
+        (key, trust): (&dyn Decryptor, &Trust),
         cache: Option<&Path>,
         stop: &Stop,
     ) -> Result<Self> {
         let mut found = Self::default();
-        for object in store.list(layout::CONDEMNED)? {
+        for meta in store.list(layout::CONDEMNED)?.into_iter().filter(|o| layout::is_hash_age(&o.key)) {
             stop.check()?;
-            match fetch(store, &object.key, cache).and_then(|content| decode(&content, key)) {
-                Ok(entries) => {
-                    found.records.push(Record { key: object.key, modified: object.modified, entries });
-                }
+            let read = fetch(store, &meta, cache)
+                .and_then(|content| object::decode(&content, key, trust, Kind::Condemned));
+            match read {
+                Ok(lines) => found.records.push(Record {
+                    key: meta.key,
+                    modified: meta.modified,
+                    entries: lines.entries,
+                }),
                 // It was swept since it was listed: its packs are gone.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
-                Err(e) if e.is(&codes::OBJECT_CORRUPT) => found.unusable.push((object.key, e)),
+                Err(e) if is_about_the_object(&e) => found.unusable.push((meta.key, e)),
                 Err(e) => return Err(e),
             }
         }
@@ -70,7 +75,7 @@ impl Condemned {
 /// here can be deleted only by a record that came later, and whoever sweeps that one sees the writer's lock.
 pub(crate) fn packs_to_rely_on(
     store: &Blocking,
-    key: &dyn Decryptor,
+    key: (&dyn Decryptor, &Trust),
     cache: Option<&Path>,
     stop: &Stop,
 ) -> Result<Packs> {
@@ -83,17 +88,24 @@ pub(crate) fn packs_to_rely_on(
 /// So often a reader looks again when the index changes under its eyes.
 const ATTEMPTS: u32 = 10;
 
-/// The index for reading: with the condemned packs behind the others, and those that are gone last.
-pub(crate) fn index_for_reading(store: &Blocking, key: &dyn Decryptor, stop: &Stop) -> Result<Index> {
+/// The index for reading: with the condemned packs behind the others, and those that are gone last. The places
+/// that the writer of what is read names come right behind those of the owner.
+pub(crate) fn index_for_reading(
+    store: &Blocking,
+    key: (&dyn Decryptor, &Trust),
+    writer: Option<WriterId>,
+    stop: &Stop,
+) -> Result<Index> {
     let mut attempt = 1;
     loop {
         // A chunk moves from the index to a record and, copied, back. What is read lies between two lists of
         // the index that say the same, so that none is missed on its way.
-        let before: Vec<String> = store.list(layout::INDEX)?.into_iter().map(|o| o.key).collect();
+        let before = store.list(layout::INDEX)?.into_iter().map(|o| o.key);
+        let before: Vec<String> = before.filter(|key| layout::is_hash_age(key)).collect();
         let condemned = Condemned::load(store, key, None, stop)?;
         let mut packs = Packs::list(store, true)?;
         packs.fallback = condemned.records.into_iter().flat_map(|r| r.entries).collect();
-        let mut index = Index::load(store, key, None, &packs, stop)?;
+        let mut index = Index::load(store, key, None, &packs, Whose::All(writer), stop)?;
         let vanished = index.unusable.iter().any(|(_, e)| e.is(&codes::OBJECT_MISSING));
         if (before == index.objects && !vanished) || attempt >= ATTEMPTS {
             index.unusable.extend(condemned.unusable);

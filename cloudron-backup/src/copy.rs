@@ -15,7 +15,7 @@ use crate::{codes, layout, lock};
 fn rank(key: &str) -> u8 {
     match key {
         layout::CONFIG => 0,
-        _ if key.starts_with(layout::KEYS) => 1,
+        _ if key.starts_with(layout::KEYS) || key.starts_with(layout::COPIES) => 1,
         _ if key.starts_with(layout::PACKS) => 3,
         _ if key.starts_with(layout::CONDEMNED) => 4,
         _ if key.starts_with(layout::INDEX) => 5,
@@ -52,7 +52,8 @@ async fn copy(
     // from the index to the condemned.
     let mut objects: Vec<ObjectMeta> = Vec::new();
     let prefixes = [layout::SNAPSHOTS, layout::FORGOTTEN, layout::INDEX, layout::CONDEMNED, layout::PACKS];
-    for prefix in prefixes.into_iter().chain([layout::KEYS]) {
+    let others = [layout::WRITERS, layout::REVOKED, layout::KEYS, layout::COPIES];
+    for prefix in prefixes.into_iter().chain(others) {
         objects.extend(source.list(prefix).await?);
     }
     for key in [layout::CONFIG, layout::RECOVER_MD, layout::RECOVER_PY, layout::RECOVER_SH] {
@@ -92,8 +93,7 @@ struct CopyLock<'a> {
 
 impl<'a> CopyLock<'a> {
     async fn take(target: &'a Arc<dyn BackupStore>) -> Result<Self> {
-        let name = format!("copy-{}", hex::encode(cloudron_core::random::bytes::<8>()));
-        let (key, content) = lock::object(&name);
+        let (key, content) = lock::of_copy();
         let written = SystemTime::now();
         target.put(&key, &content).await?;
         Ok(Self { target, key, content, written })

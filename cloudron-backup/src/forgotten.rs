@@ -1,136 +1,136 @@
 //! Which backups the owner removed, so that a backup that somebody else took away can be told from them.
 //!
 //! Objects `forgotten/<hash>.json` are added and never changed, so that two prunes cannot undo each other's
-//! notes. Together they are the set of sequence numbers that may be missing in the list.
+//! notes. Together they are, for each writer, the set of numbers that may be missing in the list.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use cloudron_core::Result;
-use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::bridge::Blocking;
-use crate::repository::sign;
+use crate::repository::Summary;
+use crate::trust::{Ranges, Signer, Source, Trust, WriterId};
 use crate::{codes, layout};
 
-/// What the signed text starts with.
-const SIGNED: &[u8] = b"cloudron-backup forgotten v1\n";
-/// So many objects are put together into one.
+/// The start of the signed text.
+const SIGNED: &[u8] = b"cloudron-backup forgotten v2\n";
+/// The start of the signed text in format 1.
+pub(crate) const FIRST_SIGNED: &[u8] = b"cloudron-backup forgotten v1\n";
+/// So many objects of a writer are put together into one.
 const MANY: usize = 8;
 
 #[derive(Serialize, Deserialize)]
 struct Object {
     forgotten: u32,
     repository: String,
+    /// None in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    writer: Option<WriterId>,
     /// Ranges of sequence numbers, first and last.
     sequences: Vec<(u64, u64)>,
 }
 
-/// The sequence numbers of backups that were removed.
+/// The numbers of the backups that were removed, for each writer; for none in a repository of format 1.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
-    pub(crate) sequences: BTreeSet<u64>,
+    sequences: BTreeMap<Option<WriterId>, Ranges>,
     /// The objects that count for nothing: key and reason.
     pub(crate) unusable: Vec<(String, String)>,
-    objects: Vec<String>,
+    objects: BTreeMap<Option<WriterId>, Vec<String>>,
+    none: Ranges,
 }
 
-/// More numbers than any repository has. A signed object has no more; this bounds what a damaged one costs.
-const MOST: u64 = 10_000_000;
-
 impl Forgotten {
-    /// Reads the objects that the owner signed. Without the owner's key, which a writer does not have, all of
-    /// them are believed.
-    pub(crate) fn load(store: &Blocking, repository: &str, owner: Option<&VerifyingKey>) -> Result<Self> {
+    /// Reads the objects that the owner signed.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
-        for object in store.list(layout::FORGOTTEN)? {
-            let content = match store.get(&object.key) {
+        let listed = store.list(layout::FORGOTTEN)?.into_iter().filter(|o| layout::is_hash_json(&o.key));
+        let (small, large): (Vec<_>, Vec<_>) = listed.partition(|o| o.size <= layout::MOST_LIST);
+        forgotten.unusable.extend(large.into_iter().map(|o| (o.key, "it is too large".to_owned())));
+        for (key, content) in store.get_all(small.into_iter().map(|o| o.key).collect())? {
+            match content {
+                Ok(content) => forgotten.read(trust, key, &content),
                 // It was put together with others since it was listed.
-                Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
-                other => other?,
-            };
-            let value = serde_json::from_slice(&content).unwrap_or_default();
-            if owner.is_some_and(|key| !sign::is_signed(&value, SIGNED, key)) {
-                let text = "it is not signed by the owner of this repository".to_owned();
-                forgotten.unusable.push((object.key, text));
-                continue;
-            }
-            match serde_json::from_value::<Object>(value) {
-                Ok(found) if found.forgotten == 1 && found.repository == repository => {
-                    let ranges = found.sequences.iter().filter(|(a, b)| b.saturating_sub(*a) < MOST);
-                    forgotten.sequences.extend(ranges.flat_map(|(first, last)| *first..=*last));
-                    forgotten.objects.push(object.key);
-                }
-                _ => forgotten.unusable.push((object.key, "it cannot be read".to_owned())),
+                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) => return Err(e),
             }
         }
         Ok(forgotten)
     }
 
-    /// Notes more of them, before they are removed.
+    fn read(&mut self, trust: &Trust, key: String, content: &[u8]) {
+        let value: Value = serde_json::from_slice(content).unwrap_or_default();
+        let known = match trust.is_first() {
+            // Where the owner's key is not known, an object can only be believed.
+            true => trust.owner().is_none() || trust.source(&value, FIRST_SIGNED) == Some(Source::Owner),
+            false => trust.source(&value, SIGNED) == Some(Source::Owner),
+        };
+        if !known {
+            self.unusable.push((key, "it is not signed by the owner of this repository".to_owned()));
+            return;
+        }
+        match serde_json::from_value::<Object>(value) {
+            Ok(found)
+                if found.repository == trust.repository() && found.writer.is_none() == trust.is_first() =>
+            {
+                let ranges = self.sequences.entry(found.writer).or_default();
+                found.sequences.iter().for_each(|(first, last)| ranges.insert(*first, *last));
+                self.objects.entry(found.writer).or_default().push(key);
+            }
+            _ => self.unusable.push((key, "it cannot be read".to_owned())),
+        }
+    }
+
+    /// The numbers of a writer's backups that were removed.
+    pub(crate) fn of(&self, writer: Option<WriterId>) -> &Ranges {
+        self.sequences.get(&writer).unwrap_or(&self.none)
+    }
+
+    /// Whether the owner removed a backup. One that is there all the same was put back by somebody else.
+    pub(crate) fn has(&self, summary: &Summary) -> bool {
+        self.of(summary.writer).contains(summary.sequence)
+    }
+
+    /// All numbers, by writer.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Option<WriterId>, &Ranges)> {
+        self.sequences.iter().map(|(writer, ranges)| (*writer, ranges))
+    }
+
+    /// Notes more numbers of a writer, before their backups are removed.
+    ///
+    /// # Errors
+    /// What the store reports.
     pub(crate) fn add(
         &mut self,
         store: &Blocking,
         repository: &str,
-        key: &SigningKey,
-        more: &BTreeSet<u64>,
+        owner: &Signer,
+        writer: Option<WriterId>,
+        more: &Ranges,
     ) -> Result<()> {
-        let new: BTreeSet<u64> = more.difference(&self.sequences).copied().collect();
-        let merge = self.objects.len() >= MANY;
-        if new.is_empty() && !merge {
+        let known = self.sequences.entry(writer).or_default();
+        let objects = self.objects.entry(writer).or_default();
+        let merge = objects.len() >= MANY;
+        if known.covers(more) && !merge {
             return Ok(());
         }
-        self.sequences.extend(&new);
-        let written = if merge { &self.sequences } else { &new };
-        let object = Object { forgotten: 1, repository: repository.to_owned(), sequences: ranges(written) };
-        let content = sign::signed_json(&object, SIGNED, key);
+        known.extend(more);
+        let written = if merge { &*known } else { more };
+        let sequences = written.iter().collect();
+        let object = Object { forgotten: 2, repository: repository.to_owned(), writer, sequences };
+        let content = owner.sign(&object, SIGNED);
         let name = layout::forgotten(&layout::object_id(&content));
         store.put(&name, &content.into())?;
         if merge {
-            let old = std::mem::take(&mut self.objects);
+            let old = std::mem::take(objects);
             old.iter().filter(|key| **key != name).try_for_each(|key| store.delete(key))?;
         }
-        self.objects.push(name);
+        objects.push(name);
         Ok(())
-    }
-}
-
-/// The numbers below the highest of `present` that are in neither set, as ranges.
-pub(crate) fn gaps(present: &BTreeSet<u64>, forgotten: &BTreeSet<u64>) -> Vec<(u64, u64)> {
-    let highest = present.last().copied().unwrap_or(0);
-    let (mut gaps, mut next) = (Vec::new(), 1);
-    for number in present.union(forgotten).take_while(|n| **n <= highest) {
-        if *number > next {
-            gaps.push((next, number - 1));
-        }
-        next = number.saturating_add(1).max(next);
-    }
-    gaps
-}
-
-/// The numbers as ranges.
-fn ranges(numbers: &BTreeSet<u64>) -> Vec<(u64, u64)> {
-    let mut ranges: Vec<(u64, u64)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            _ => ranges.push((*number, *number)),
-        }
-    }
-    ranges
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_missing_that_are_neither_there_nor_forgotten() {
-        let set = |numbers: &[u64]| numbers.iter().copied().collect::<BTreeSet<u64>>();
-        assert_eq!(gaps(&set(&[]), &set(&[3])), []);
-        assert_eq!(gaps(&set(&[1, 2, 3]), &set(&[])), []);
-        assert_eq!(gaps(&set(&[2, 7]), &set(&[4, 5, 9])), [(1, 1), (3, 3), (6, 6)]);
-        assert_eq!(gaps(&set(&[u64::MAX]), &set(&[1])), [(2, u64::MAX - 1)]);
-        assert_eq!(ranges(&set(&[1, 2, 3, 7, 9, 10])), [(1, 3), (7, 7), (9, 10)]);
     }
 }

@@ -1,7 +1,7 @@
 //! The index: which chunk is in which pack, and where.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::chunk::frame::MAX_CHUNK;
 use crate::codes;
-use crate::encrypt::{Decryptor, Encryptor};
+use crate::encrypt::Decryptor;
 use crate::layout;
 use crate::store::ObjectMeta;
+use crate::trust::{Source, Trust, WriterId};
 
-/// An index unpacks to so many times its size at most: two thirds of it are ids, which do not compress.
-const MOST_UNPACKED: usize = 16;
+pub(crate) mod object;
+pub(crate) use object::{Kind, Lines, Scope};
 
 /// A chunk inside of a pack: its id, the offset of its frame in the pack's plaintext, the length of the
 /// frame, and the length of the chunk.
@@ -86,7 +86,10 @@ impl Packs {
 pub(crate) struct Index {
     /// The packs: id and size of the object.
     pub(crate) packs: Vec<(ChunkId, u64)>,
+    /// The best place of each chunk.
     chunks: HashMap<ChunkId, Location>,
+    /// Its other places, in the order in which they are tried.
+    others: HashMap<ChunkId, Vec<Location>>,
     /// The keys of packs that are in an archive.
     pub(crate) archived: HashSet<String>,
     /// The objects that could not be used: key and reason.
@@ -104,57 +107,74 @@ impl Index {
         self.chunks.contains_key(id)
     }
 
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = (&ChunkId, &Location)> {
-        self.chunks.iter()
+    /// Every place of every chunk.
+    pub(crate) fn all_places(&self) -> impl Iterator<Item = (&ChunkId, &Location)> {
+        let others = self.others.iter().flat_map(|(id, places)| places.iter().map(move |at| (id, at)));
+        self.chunks.iter().chain(others)
     }
 
-    /// Takes in a line. Of a chunk that is in several packs, the first one counts.
+    /// Every place of a chunk, in the order in which they are tried.
+    pub(crate) fn places(&self, id: &ChunkId) -> impl Iterator<Item = Location> {
+        self.chunks.get(id).into_iter().chain(self.others.get(id).into_iter().flatten()).copied()
+    }
+
+    /// Takes in a line. Of a chunk that is in several packs, the first one is tried first.
     pub(crate) fn add(&mut self, entry: &PackEntry) {
         let Ok(pack) = u32::try_from(self.packs.len()) else { return };
         self.packs.push((entry.pack, entry.size));
         for PackedChunk(id, offset, length, raw) in &entry.chunks {
             let location = Location { pack, offset: *offset, length: *length, raw: *raw };
-            self.chunks.entry(*id).or_insert(location);
+            match self.chunks.entry(*id) {
+                Entry::Vacant(first) => drop(first.insert(location)),
+                Entry::Occupied(first) => {
+                    let (known, _) = self.packs[first.get().pack as usize];
+                    if known != entry.pack || first.get().offset != *offset {
+                        self.others.entry(*id).or_default().push(location);
+                    }
+                }
+            }
         }
     }
 
-    /// Reads every index object of the store. Of a chunk that is in several packs, one that is there counts.
+    /// Reads every index object of the store. Of the places of a chunk those come first that are there, and of
+    /// these the ones that the owner or else the preferred writer signed.
     ///
     /// # Errors
-    /// What the store reports. A damaged object is noted in [`unusable`](Self::unusable).
+    /// What the store reports. An object that cannot be used is noted in [`unusable`](Self::unusable).
     pub(crate) fn load(
         store: &Blocking,
-        key: &dyn Decryptor,
+        (key, trust): (&dyn Decryptor, &Trust),
         cache: Option<&Path>,
         packs: &Packs,
+        whose: Whose,
         stop: &Stop,
     ) -> Result<Self> {
         let mut index = Self { archived: packs.archived.clone(), ..Self::default() };
-        let mut lost = Vec::new();
-        let objects = store.list(layout::INDEX)?;
+        let (mut there, mut lost) = (Vec::new(), Vec::new());
+        let mut objects = store.list(layout::INDEX)?;
+        objects.retain(|o| layout::is_hash_age(&o.key));
         if let Some(dir) = cache {
             forget(dir, &objects);
         }
         for object in objects {
             stop.check()?;
             index.objects.push(object.key.clone());
-            let content = match fetch(store, &object.key, cache) {
-                Ok(content) => content,
-                Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {
-                    index.unusable.push((object.key, e));
-                    continue;
-                }
-                Err(e) => return Err(e),
-            };
-            match decode(&content, key) {
-                Ok(entries) => {
-                    let (there, gone): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| packs.has(e));
-                    there.iter().for_each(|e| index.add(e));
+            let read = fetch(store, &object, cache)
+                .and_then(|content| object::decode(&content, key, trust, Kind::Index));
+            match read {
+                Ok(lines) => {
+                    let Some(rank) = whose.rank(lines.source) else { continue };
+                    let (found, gone): (Vec<_>, Vec<_>) =
+                        lines.entries.into_iter().partition(|e| packs.has(e));
+                    there.push((rank, found));
                     lost.extend(gone);
                 }
-                Err(e) => index.unusable.push((object.key, e)),
+                Err(e) if is_about_the_object(&e) => index.unusable.push((object.key, e)),
+                Err(e) => return Err(e),
             }
         }
+        there.sort_by_key(|(rank, _)| *rank);
+        there.iter().flat_map(|(_, lines)| lines).for_each(|e| index.add(e));
         packs.fallback.iter().filter(|e| packs.has(e)).for_each(|e| index.add(e));
         // A chunk that was stored again after its pack got lost is read from the new one.
         if packs.keep_lost {
@@ -162,6 +182,33 @@ impl Index {
         }
         Ok(index)
     }
+}
+
+/// Whose lines are taken, and which are tried first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose {
+    /// Those of the owner and of this writer: all that the writer relies on.
+    Mine(WriterId),
+    /// All, those of the owner first and then those of this writer.
+    All(Option<WriterId>),
+}
+
+impl Whose {
+    fn rank(self, source: Source) -> Option<u8> {
+        match (self, source) {
+            (_, Source::Owner) => Some(0),
+            (Self::Mine(writer) | Self::All(Some(writer)), Source::Writer(found)) if writer == found => {
+                Some(1)
+            }
+            (Self::Mine(_), _) => None,
+            (Self::All(_), _) => Some(2),
+        }
+    }
+}
+
+/// Whether an error says that an object cannot be used, rather than that the store cannot be reached.
+pub(crate) fn is_about_the_object(error: &Error) -> bool {
+    [&codes::OBJECT_CORRUPT, &codes::OBJECT_MISSING, &codes::OBJECT_FOREIGN].iter().any(|code| error.is(code))
 }
 
 /// Removes what the local cache has of index objects that are not in the store any more.
@@ -178,7 +225,14 @@ fn forget(cache: &Path, objects: &[ObjectMeta]) {
 }
 
 /// An index object, from the local cache or the store, with its hash checked against its name.
-pub(crate) fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result<Bytes> {
+///
+/// # Errors
+/// `object-corrupt` for one that is too large or has another hash; what the store reports.
+pub(crate) fn fetch(store: &Blocking, object: &ObjectMeta, cache: Option<&Path>) -> Result<Bytes> {
+    let key = &object.key;
+    if object.size > layout::MOST_INDEX {
+        return Err(Error::new(&codes::OBJECT_CORRUPT, format!("{key} is larger than any index object")));
+    }
     let id = layout::id_of(key).unwrap_or_default();
     let cached = cache.map(|dir| dir.join("index").join(id));
     if let Some(file) = &cached
@@ -187,7 +241,7 @@ pub(crate) fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result
     {
         return Ok(content.into());
     }
-    let content = store.get(key)?;
+    let content = store.get_at_most(key, layout::MOST_INDEX)?;
     if layout::object_id(&content) != id {
         return Err(Error::new(
             &codes::OBJECT_CORRUPT,
@@ -199,41 +253,4 @@ pub(crate) fn fetch(store: &Blocking, key: &str, cache: Option<&Path>) -> Result
         let _ = crate::files::private_write(file, &content);
     }
     Ok(content)
-}
-
-/// The lines of an index object. Anybody can seal one to the keys of a repository: it may not unpack to much
-/// more than it takes in the store.
-pub(crate) fn decode(content: &[u8], key: &dyn Decryptor) -> Result<Vec<PackEntry>> {
-    let corrupt = |text: String| Error::new(&codes::OBJECT_CORRUPT, text);
-    let reader = zstd::stream::read::Decoder::new(key.open(Box::new(content))?)
-        .map_err(|e| corrupt(format!("the index does not decompress: {e}")))?;
-    let mut left = content.len().saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
-    let mut reader = BufReader::new(reader.take(left as u64 + 1));
-    let (mut entries, mut line) = (Vec::new(), Vec::new());
-    loop {
-        line.clear();
-        let length = reader.read_until(b'\n', &mut line);
-        let length = length.map_err(|e| corrupt(format!("the index is cut or changed: {e}")))?;
-        if length == 0 {
-            return Ok(entries);
-        }
-        left = left.checked_sub(length).ok_or_else(|| corrupt("the index unpacks to too much".to_owned()))?;
-        let entry: PackEntry = serde_json::from_slice(&line)
-            .map_err(|e| corrupt(format!("a line of the index is damaged: {e}")))?;
-        if entry.chunks.iter().any(|c| c.3 > MAX_CHUNK) {
-            return Err(corrupt("the index names a chunk longer than any that is written".to_owned()));
-        }
-        entries.push(entry);
-    }
-}
-
-/// An index object of these lines.
-pub(crate) fn encode(entries: &[PackEntry], key: &dyn Encryptor) -> Result<Bytes> {
-    let failed = |e: std::io::Error| Error::io("(memory)", e);
-    let mut lines = zstd::stream::write::Encoder::new(Vec::new(), 3).map_err(failed)?;
-    for entry in entries {
-        serde_json::to_writer(&mut lines, entry).map_err(|e| failed(e.into()))?;
-        lines.write_all(b"\n").map_err(failed)?;
-    }
-    Ok(key.seal_bytes(&lines.finish().map_err(failed)?)?.into())
 }

@@ -16,6 +16,23 @@ pub(crate) const SNAPSHOTS: &str = "snapshots/";
 pub(crate) const LOCKS: &str = "locks/";
 pub(crate) const CONDEMNED: &str = "condemned/";
 pub(crate) const FORGOTTEN: &str = "forgotten/";
+/// Certificates of writers.
+pub(crate) const WRITERS: &str = "writers/";
+/// Revocations of writers.
+pub(crate) const REVOKED: &str = "revoked/";
+/// Second copies of the description and of the keys.
+pub(crate) const COPIES: &str = "copies/";
+
+/// The largest summary, certificate or description, in bytes. What is larger is none.
+pub(crate) const MOST_JSON: u64 = 1 << 20;
+/// The largest lock or key object, in bytes.
+pub(crate) const MOST_SMALL: u64 = 64 << 10;
+/// The largest object that lists numbers or hashes, in bytes.
+pub(crate) const MOST_LIST: u64 = 16 << 20;
+/// The largest index object, in bytes.
+pub(crate) const MOST_INDEX: u64 = 64 << 20;
+/// The largest pack, in bytes.
+pub(crate) const MOST_PACK: u64 = 34 << 20;
 
 /// A key object: its name ends in the first sixteen digits of its hash, so that damage shows.
 pub(crate) fn key(name: &str, content: &[u8]) -> String {
@@ -52,9 +69,46 @@ pub(crate) fn summary(id: &BackupId) -> String {
     format!("{SNAPSHOTS}{id}.json")
 }
 
-pub(crate) fn manifest(id: &BackupId) -> String {
+/// The manifest of a backup of format 1.
+pub(crate) fn first_manifest(id: &BackupId) -> String {
     format!("{SNAPSHOTS}{id}.age")
 }
+
+/// A manifest, by its hash.
+pub(crate) fn manifest(hash: &str) -> String {
+    format!("{SNAPSHOTS}{hash}.age")
+}
+
+pub(crate) fn certificate(content: &[u8]) -> String {
+    format!("{WRITERS}{}.json", object_id(content))
+}
+
+pub(crate) fn revocation(content: &[u8]) -> String {
+    format!("{REVOKED}{}.json", object_id(content))
+}
+
+/// Whether the key of an object is that of JSON named by its hash, in a folder.
+pub(crate) fn is_hash_json(key: &str) -> bool {
+    key.split_once('/').and_then(|(_, name)| name.strip_suffix(".json")).is_some_and(is_hash)
+}
+
+/// Whether the key of an object is that of an age file named by its hash, in a folder or two.
+pub(crate) fn is_hash_age(key: &str) -> bool {
+    id_of(key).is_some_and(is_hash)
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// The summaries that a backup may have, in the order in which they are tried: a slot that something else has
+/// taken is passed over.
+pub(crate) fn slots(id: &BackupId) -> impl Iterator<Item = BackupId> {
+    (0..MOST_SLOTS).filter_map(|n| if n == 0 { Some(id.clone()) } else { id.slot(n) })
+}
+
+/// The slots of a backup. More are not tried.
+const MOST_SLOTS: u32 = 10_000;
 
 /// The id of an object named by its hash: the file name without `.age`.
 pub(crate) fn id_of(key: &str) -> Option<&str> {

@@ -48,6 +48,7 @@ pub mod codes;
 mod condemned;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod copies;
 mod copy;
 pub mod encrypt;
 pub mod export;
@@ -78,7 +79,9 @@ mod seen;
 mod sequence;
 pub mod store;
 mod transfer;
+mod trust;
 mod untar;
+mod upgrade;
 mod verify;
 
 pub use cloudron_core::{Error, Result};
@@ -90,11 +93,13 @@ pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
-    FileKind, FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, PlannedFile,
-    Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, TransferReport,
-    VerifyDepth, VerifyReport,
+    FileKind, FindReport, Found, InitOptions, KeepOfRevoked, KeyInfo, KeyKind, ListReport, PaperKey,
+    PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, RevokeReport, SnapshotFilter, Source,
+    Summary, TransferReport, VerifyDepth, VerifyReport, WriterInfo,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
+pub use trust::{Certificate, WriterId, WriterLimits};
+pub use upgrade::UpgradeReport;
 
 /// The example of the package's page is compiled with the documentation's tests.
 #[cfg(doctest)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::Blocking;
 use crate::repository::config::whole_second;
+use crate::trust::{Signer, Source, Trust, WriterId};
 use crate::{codes, layout};
 
 /// A lock that was not refreshed for so long is that of something dead, or asleep.
@@ -39,23 +40,28 @@ struct Content {
     since: Option<jiff::Timestamp>,
 }
 
+/// The start of the signed text.
+const SIGNED: &[u8] = b"cloudron-backup lock v2\n";
+/// How the lock of a copy of a repository starts, which is made without any key.
+pub(crate) const COPY: &str = "copy-";
+
 impl Content {
     fn new(name: &str, host: &str) -> Self {
         let started = whole_second(jiff::Timestamp::now());
         let (id, host, expiry) = (name.to_owned(), host.to_owned(), EXPIRY.as_secs());
-        Self { lock: 1, id, host, started, expiry, since: None }
+        Self { lock: 2, id, host, started, expiry, since: None }
     }
 
-    fn object(&self) -> bytes::Bytes {
-        let mut text = serde_json::to_vec_pretty(self).expect("a lock is plain JSON");
-        text.push(b'\n');
-        text.into()
+    fn object(&self, signer: &Signer) -> bytes::Bytes {
+        signer.sign(self, SIGNED).into()
     }
 }
 
-/// The key and the content of a lock that its owner puts and refreshes itself.
-pub(crate) fn object(name: &str) -> (String, bytes::Bytes) {
-    (layout::lock(name), Content::new(name, "").object())
+/// The key and the content of the lock of a copy, which its owner puts and refreshes itself.
+pub(crate) fn of_copy() -> (String, bytes::Bytes) {
+    let name = format!("{COPY}{}", hex::encode(cloudron_core::random::bytes::<8>()));
+    let text = serde_json::to_vec_pretty(&Content::new(&name, "")).expect("a lock is plain JSON");
+    (layout::lock(&name), text.into())
 }
 
 /// A lock of our own, refreshed by a thread until it is let go of. Dropping it deletes it.
@@ -69,22 +75,22 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Puts a lock. Nothing when there is one of that name.
-    pub(crate) fn take(store: &Blocking, name: &str, host: &str) -> Result<Option<Self>> {
-        let content = Content::new(name, host);
-        let key = layout::lock(name);
-        if !store.put_new(&key, &content.object())? {
-            return Ok(None);
-        }
+    /// Puts the lock of a backup, or of a `prune` or a `repair`. Its name ends at random: nobody can put
+    /// something in its place before.
+    pub(crate) fn take(store: &Blocking, id: &str, host: &str, signer: &Signer) -> Result<Self> {
+        let content = Content::new(id, host);
+        let key = layout::lock(&format!("{id}-{}", hex::encode(cloudron_core::random::bytes::<8>())));
+        store.put(&key, &content.object(signer))?;
         let (stop, stopped) = sync_channel(1);
         let (theirs, their_key) = (store.clone(), key.clone());
+        let signer = signer.clone();
         let thread = std::thread::spawn(move || {
             let mut content = content;
             while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
-                refresh(&theirs, &their_key, &mut content);
+                refresh(&theirs, &their_key, &mut content, &signer);
             }
         });
-        Ok(Some(Self { store: store.clone(), key, refresher: Some((stop, thread)), stays: false }))
+        Ok(Self { store: store.clone(), key, refresher: Some((stop, thread)), stays: false })
     }
 
     /// The store's time: when the lock was last written, having been written just now.
@@ -131,49 +137,98 @@ impl Drop for Lock {
 }
 
 /// A failure to refresh is not one of the backup: at worst a prune declares it dead, and it fails then.
-fn refresh(store: &Blocking, key: &str, content: &mut Content) {
+fn refresh(store: &Blocking, key: &str, content: &mut Content, signer: &Signer) {
     if content.since.is_none() {
         let written = store.head(key).ok().flatten().and_then(|o| o.modified);
         content.since = written.and_then(|t| jiff::Timestamp::try_from(t).ok());
     }
-    if let Err(e) = store.put(key, &content.object()) {
+    if let Err(e) = store.put(key, &content.object(signer)) {
         tracing::debug!("{key} was not refreshed: {e}");
     }
 }
 
-/// A lock that was found in the store.
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The backup of a writer.
+    Backup(BackupId, WriterId),
+    /// A prune or a repair.
+    Owner,
+    /// A copy of a repository into this one, which is made without any key. Anybody could have put its lock.
+    Copy,
+}
+
+/// A lock that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) key: String,
-    /// The backup, or the name of a prune or a repair.
+    /// The backup, or the name of a prune, a repair or a copy.
     pub(crate) name: String,
+    pub(crate) holder: Holder,
     modified: Option<SystemTime>,
-    content: Option<Content>,
+    content: Content,
 }
 
 /// The locks in the store.
-pub(crate) fn list(store: &Blocking) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    pub(crate) found: Vec<Found>,
+    /// Objects that are none, or that nobody signed who may hold one.
+    pub(crate) foreign: Vec<String>,
+}
+
+/// Reads the locks in the store.
+///
+/// # Errors
+/// What the store reports.
+pub(crate) fn list(store: &Blocking, trust: &Trust) -> Result<Locks> {
+    let mut locks = Locks::default();
     for object in store.list(layout::LOCKS)? {
-        let name = object.key.strip_prefix(layout::LOCKS).and_then(|n| n.strip_suffix(".json"));
-        let Some(name) = name.map(str::to_owned) else { continue };
-        let content = match store.get(&object.key) {
-            Ok(content) => serde_json::from_slice(&content).ok(),
+        if object.size > layout::MOST_SMALL {
+            locks.foreign.push(object.key);
+            continue;
+        }
+        let content = match store.get_at_most(&object.key, layout::MOST_SMALL) {
+            Ok(content) => content,
             // It was let go of since it was listed.
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => bytes::Bytes::new(),
             Err(e) => return Err(e),
         };
-        found.push(Found { key: object.key, name, modified: object.modified, content });
+        match read(&object.key, &content, trust) {
+            Some((holder, content)) => {
+                let name = content.id.clone();
+                locks.found.push(Found { key: object.key, name, holder, modified: object.modified, content });
+            }
+            None => locks.foreign.push(object.key),
+        }
     }
-    Ok(found)
+    Ok(locks)
+}
+
+fn read(key: &str, content: &[u8], trust: &Trust) -> Option<(Holder, Content)> {
+    let value: serde_json::Value = serde_json::from_slice(content).ok()?;
+    let found: Content = serde_json::from_value(value.clone()).ok()?;
+    let name = key.strip_prefix(layout::LOCKS)?.strip_suffix(".json")?;
+    if found.id.starts_with(COPY) {
+        return (name == found.id).then_some((Holder::Copy, found));
+    }
+    // A lock that was put back under another name is none.
+    let ending = name.strip_prefix(&found.id)?.strip_prefix('-')?;
+    if ending.len() != 16 {
+        return None;
+    }
+    let holder = match trust.source(&value, SIGNED)? {
+        Source::Owner => Holder::Owner,
+        Source::Writer(writer) if !trust.is_revoked(&writer) => {
+            Holder::Backup(found.id.parse().ok()?, writer)
+        }
+        _ => return None,
+    };
+    Some((holder, found))
 }
 
 impl Found {
-    /// The backup that it is of.
-    pub(crate) fn backup(&self) -> Option<BackupId> {
-        self.name.parse().ok()
-    }
-
     /// How long ago it was refreshed. Nothing where the store does not tell.
     pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
         self.modified.map(|m| now.duration_since(m).unwrap_or_default())
@@ -181,13 +236,13 @@ impl Found {
 
     /// Whether its owner may be at work. A lock of unknown age counts.
     pub(crate) fn is_live(&self, now: SystemTime) -> bool {
-        let expiry = self.content.as_ref().map_or(EXPIRY, |c| Duration::from_secs(c.expiry));
+        let expiry = Duration::from_secs(self.content.expiry);
         self.age(now).is_none_or(|age| age <= expiry.min(LONGEST_EXPIRY))
     }
 
     /// When it was first written at the latest, by the store's clock. Nothing where that is unknown.
     pub(crate) fn since(&self) -> Option<SystemTime> {
-        let since = self.content.as_ref().and_then(|c| c.since);
+        let since = self.content.since;
         since.and_then(|t| SystemTime::try_from(t).ok()).or(self.modified)
     }
 

@@ -11,11 +11,14 @@ use crate::bridge::Blocking;
 use crate::chunk::frame::{MAX_CHUNK, raw_frame, unframe};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::{Decryptor, Encryptor, SealingWriter};
-use crate::index::{Index, PackEntry, PackedChunk};
+use crate::index::{Index, Location, PackEntry, PackedChunk};
 use crate::{codes, layout};
 
 /// A pack is closed once its plaintext has this length, in bytes.
 pub(crate) const TARGET: u32 = 16 << 20;
+
+/// No sealed pack is larger, in bytes.
+pub(crate) const MOST: u64 = crate::layout::MOST_PACK;
 
 /// What a sealed pack may come to, in bytes: its last chunk goes over the target.
 pub(crate) const CAPACITY: usize = (TARGET + MAX_CHUNK / 4 + (1 << 20)) as usize;
@@ -183,9 +186,26 @@ impl<'a> ChunkReader<'a> {
         if let Some(chunk) = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(chunk);
         }
-        let location = self.index.get(id).ok_or_else(|| {
-            Error::new(&codes::OBJECT_MISSING, format!("chunk {id:?} is in no pack that the index knows"))
-        })?;
+        let mut error = None;
+        for location in self.index.places(id) {
+            match self.at(id, &location) {
+                Ok(content) => {
+                    let content = Arc::new(content);
+                    self.chunks.lock().unwrap_or_else(PoisonError::into_inner).put(*id, content.clone());
+                    return Ok(content);
+                }
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {
+                    error.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        let unknown = format!("chunk {id:?} is in no pack that the index knows");
+        Err(error.unwrap_or_else(|| Error::new(&codes::OBJECT_MISSING, unknown)))
+    }
+
+    /// The content of a chunk in one of its places.
+    fn at(&self, id: &ChunkId, location: &Location) -> Result<Vec<u8>> {
         let pack = self.pack(location.pack)?;
         let pack = pack.as_ref().as_ref().map_err(same)?;
         let end = location.offset.saturating_add(location.length) as usize;
@@ -198,8 +218,6 @@ impl<'a> ChunkReader<'a> {
         if self.namer.name(&content) != *id {
             return Err(damaged("has another hash than its name"));
         }
-        let content = Arc::new(content);
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).put(*id, content.clone());
         Ok(content)
     }
 
@@ -213,7 +231,7 @@ impl<'a> ChunkReader<'a> {
         }
         packs.make_room();
         let id = &self.index.packs[pack as usize].0;
-        let opened = self.store.get(&layout::pack(id)).and_then(|c| open(&c, id, self.key));
+        let opened = self.store.get_at_most(&layout::pack(id), MOST).and_then(|c| open(&c, id, self.key));
         let passing = opened.as_ref().err().is_some_and(|e| e.is_retryable());
         let opened = Arc::new(opened);
         if !passing {

@@ -12,11 +12,12 @@ use crate::files::private_folder;
 use crate::forgotten::Forgotten;
 use crate::layout;
 use crate::repository::{Summary, summary_name};
+use crate::trust::WriterId;
 
 const NAME: &str = "seen.json";
 
-/// What is remembered of a backup: its number, and the hash of its manifest.
-type Known = (u64, String);
+/// What is remembered of a backup: its number, the hash of its manifest, and its writer.
+type Known = (u64, String, Option<WriterId>);
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
@@ -47,20 +48,19 @@ impl Seen {
         self.content.backups.get(name).map(|known| known.0)
     }
 
-    /// The highest number that was ever seen.
-    pub(crate) fn highest(&self) -> u64 {
-        self.content.backups.values().map(|known| known.0).max().unwrap_or(0)
+    /// The numbers of a writer's backups.
+    pub(crate) fn numbers(&self, writer: WriterId) -> impl Iterator<Item = u64> {
+        self.content.backups.values().filter(move |known| known.2 == Some(writer)).map(|known| known.0)
     }
 
     /// Whether a backup is another one than was seen under its name.
     pub(crate) fn differs(&self, summary: &Summary) -> bool {
         let known = self.content.backups.get(summary.id.as_str());
-        known.is_some_and(|known| (known.0, &known.1) != (summary.sequence, &summary.manifest.sha256))
+        known.is_some_and(|known| *known != of(summary))
     }
 
     pub(crate) fn add(&mut self, summary: &Summary) {
-        let known = (summary.sequence, summary.manifest.sha256.clone());
-        self.content.backups.entry(summary.id.to_string()).or_insert(known);
+        self.content.backups.entry(summary.id.to_string()).or_insert_with(|| of(summary));
     }
 
     /// The backups that were seen, are not in the list of keys and were not removed by the owner. Those that
@@ -71,7 +71,7 @@ impl Seen {
         listed: impl Iterator<Item = &'k str>,
         forgotten: &Forgotten,
     ) -> Result<Vec<String>> {
-        self.content.backups.retain(|_, known| !forgotten.sequences.contains(&known.0));
+        self.content.backups.retain(|_, known| !forgotten.of(known.2).contains(known.0));
         let listed: std::collections::BTreeSet<&str> = listed.filter_map(summary_name).collect();
         let mut missing = Vec::new();
         for name in self.content.backups.keys().filter(|name| !listed.contains(name.as_str())) {
@@ -97,6 +97,10 @@ impl Seen {
         private_folder(file.parent().unwrap_or(Path::new("/")))?;
         atomic::write(file, 0o600, &text)
     }
+}
+
+fn of(summary: &Summary) -> Known {
+    (summary.sequence, summary.manifest.sha256.clone(), summary.writer)
 }
 
 /// The folder for what is remembered of one store, in that of the repository: a copy of it elsewhere may be older

@@ -1,37 +1,39 @@
 //! The number of the next backup.
 
+use std::collections::BTreeSet;
+
 use cloudron_core::Result;
 
 use crate::bridge::Blocking;
 use crate::forgotten::Forgotten;
-use crate::keys::WriterKeys;
-use crate::repository::config::Config;
-use crate::repository::{Summary, summary, summary_name};
+use crate::repository::summary_name;
 use crate::seen::Seen;
+use crate::trust::{Trust, WriterId, highest};
 use crate::{codes, layout};
 
-/// One more than the highest sequence number that the repository has, or had as far as is known.
+/// One more than the highest number that the writer reached, as far as is known.
 ///
 /// Only summaries that were not seen before are read, and what is read is remembered. So the number of requests
 /// does not grow with that of the backups, unless the memory was lost.
+///
+/// # Errors
+/// What the store reports.
 pub(crate) fn next(
     store: &Blocking,
-    config: &Config,
-    keys: &WriterKeys,
+    trust: &Trust,
+    writer: WriterId,
     seen: &mut Seen,
     warn: impl FnOnce(String),
 ) -> Result<u64> {
     let objects = store.list(layout::SNAPSHOTS)?;
-    // A writer cannot check what the owner signed; it believes what says that a backup was removed.
-    let forgotten = Forgotten::load(store, &config.id, None)?;
+    let forgotten = Forgotten::load(store, trust)?;
     let missing = seen.missing(store, objects.iter().map(|o| o.key.as_str()), &forgotten)?;
     if !missing.is_empty() {
         warn(crate::seen::rolled_back(&missing));
     }
-    let is_new = |key: &String| summary_name(key).is_some_and(|name| seen.sequence(name).is_none());
-    let new = objects.into_iter().map(|o| o.key).filter(is_new).collect();
-    let signer = keys.signing_key()?.verifying_key();
-    for (key, content) in store.get_all(new)? {
+    let is_new = |key: &str| summary_name(key).is_some_and(|name| seen.sequence(name).is_none());
+    let new = objects.into_iter().filter(|o| o.size <= layout::MOST_JSON && is_new(&o.key));
+    for (key, content) in store.get_all(new.map(|o| o.key).collect())? {
         let content = match content {
             // It was deleted since it was listed.
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
@@ -39,13 +41,10 @@ pub(crate) fn next(
         };
         // One that is damaged or forged counts for nothing, and would be remembered for ever. `verify` reports
         // it; it must not stop the next backup.
-        if summary::check_signature(&content, &signer).is_ok()
-            && let Ok(summary) = Summary::parse(&content)
-            && summary.check_place(summary_name(&key).unwrap_or_default(), &config.id).is_ok()
-        {
+        if let Ok(summary) = trust.summary(summary_name(&key).unwrap_or_default(), &content) {
             seen.add(&summary);
         }
     }
-    let highest = seen.highest().max(forgotten.sequences.last().copied().unwrap_or(0));
-    Ok(highest.saturating_add(1))
+    let present: BTreeSet<u64> = seen.numbers(writer).collect();
+    Ok(highest(&present, forgotten.of(Some(writer))) + 1)
 }

@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::backup::pipeline::{self, Uploads};
-use crate::backup::{describe, hash_zeros};
+use crate::backup::{describe, hash_zeros, slot, writer_at_work};
 use crate::bridge::Blocking;
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::condemned::packs_to_rely_on;
-use crate::index::Index;
+use crate::index::{Index, Whose};
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
 use crate::manifest::{Entry, Extent, Header, Kind, ManifestWriter};
@@ -25,6 +25,7 @@ use crate::repository::config::Config;
 use crate::repository::{Origin, Skipped, Summary, TransferReport};
 use crate::restore::{Backup, load_index, namer, slice};
 use crate::seen::Seen;
+use crate::trust::{Signer, Trust};
 use crate::{codes, layout};
 
 /// Where the copies go.
@@ -38,17 +39,19 @@ pub(crate) struct Target<'a> {
 
 /// Copies backups, each whole or not at all, in the order that is given.
 pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Result<TransferReport> {
-    to.config.check_writer(to.keys)?;
+    let (trust, signer) = writer_at_work(to.store, to.config, to.keys)?;
     if from.config.id == to.config.id {
         let text = format!("{} and {} hold the same repository", from.store.url(), to.store.url());
         return Err(Error::new(&codes::REPOSITORY_EXISTS, text)
             .with_hint("copy the repository as it is, which takes no key"));
     }
-    let source_index = load_index(from.store, from.config, from.identity, from.progress, from.stop)?;
+    let source_index = load_index(from.store, from.config, from.identity, None, from.progress, from.stop)?;
     let key = from.config.owner_decryptor(from.identity)?;
     let mut transfer = Transfer {
         from,
         to,
+        trust,
+        signer,
         chunks: ChunkReader::new(from.store, &source_index, &*key, namer(from.identity)?),
         namer: ChunkNamer::new(to.keys.chunk_key()?),
         index: Index::default(),
@@ -78,10 +81,11 @@ fn concerns_one(error: &Error) -> bool {
 }
 
 /// The chunks that are in the target.
-fn target_index(from: &Reading<'_>, to: &Target<'_>) -> Result<Index> {
+fn target_index(from: &Reading<'_>, to: &Target<'_>, trust: &Trust) -> Result<Index> {
     let key = to.config.index_decryptor(&to.keys.index_identity)?;
-    let packs = packs_to_rely_on(to.store, &*key, None, from.stop)?;
-    let index = Index::load(to.store, &*key, None, &packs, from.stop)?;
+    let key = (&*key, trust);
+    let packs = packs_to_rely_on(to.store, key, None, from.stop)?;
+    let index = Index::load(to.store, key, None, &packs, Whose::Mine(to.keys.writer()), from.stop)?;
     for (object, error) in &index.unusable {
         from.progress.warn(format!("{object} cannot be used, what it lists is stored again: {error}"));
     }
@@ -91,6 +95,8 @@ fn target_index(from: &Reading<'_>, to: &Target<'_>) -> Result<Index> {
 struct Transfer<'a> {
     from: &'a Reading<'a>,
     to: &'a Target<'a>,
+    trust: Trust,
+    signer: Signer,
     chunks: ChunkReader<'a>,
     namer: ChunkNamer,
     index: Index,
@@ -117,28 +123,30 @@ impl Transfer<'_> {
             return Ok(());
         }
         // As for a backup that is made there: the lock comes before what is stored there is looked at.
-        let exists = || Error::new(&codes::BACKUP_EXISTS, format!("the backup {id} is being made there"));
-        let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host)?.ok_or_else(exists)?;
-        self.index = target_index(self.from, self.to)?;
+        let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host, &self.signer)?;
+        self.index = target_index(self.from, self.to, &self.trust)?;
         self.names.retain(|_, name| self.index.contains(name));
         let (data, for_index) = (self.to.config.data_encryptor()?, self.to.config.index_encryptor()?);
         let header = Header {
             manifest: crate::manifest::VERSION,
             id: id.to_string(),
             repository: self.to.config.id.clone(),
+            writer: self.signer.writer(),
             sources: backup.entries()?.header().sources.clone(),
         };
         let manifest = ManifestWriter::new(&std::env::temp_dir(), &*data, &header)?;
         let task = self.from.progress.task(format!("Copying {id}"), Unit::Bytes, Some(backup.summary.bytes));
         let mut brought = Brought::default();
-        let target =
-            pipeline::Target { store: self.to.store, data: &*data, index: &*for_index, journal: None };
+        let (store, repository) = (self.to.store, self.to.config.id.as_str());
+        let signer = self.signer.clone();
+        let (data, index, signer) = (&*data, &*for_index, &signer);
+        let target = pipeline::Target { store, data, index, repository, signer, journal: None };
         let (manifest, added) =
             pipeline::with(&target, |uploads| self.entries(&backup, manifest, uploads, &mut brought, &task))?;
         self.names.extend(brought.names);
         let manifest = manifest.finish()?;
         let made = self.publish(backup.summary, &manifest, added, &mut lock)?;
-        lock.release(id);
+        lock.release(&made.id);
         task.finish();
         report.copied.push(id.clone());
         report.files += made.files;
@@ -150,17 +158,14 @@ impl Transfer<'_> {
     /// Whether the target has the backup already.
     fn is_there(&self, ours: &Summary) -> Result<bool> {
         let id = &ours.id;
-        let content = match self.to.store.get(&layout::summary(id)) {
-            Ok(content) => content,
-            Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(false),
-            Err(e) => return Err(e),
-        };
-        let theirs = Summary::parse(&content)?;
-        theirs.check_place(id.as_str(), &self.to.config.id)?;
         let what =
             |s: &Summary| (s.time, s.host.clone(), s.fqdn.clone(), s.files, s.bytes, s.entries.clone());
-        if what(ours) == what(&theirs) {
+        let theirs = slot::made(self.to.store, &self.trust, id)?;
+        if theirs.iter().any(|theirs| what(ours) == what(theirs)) {
             return Ok(true);
+        }
+        if !theirs.iter().any(|theirs| theirs.writer == self.signer.writer()) {
+            return Ok(false);
         }
         let text = format!("another backup {id} is in {}", self.to.store.url());
         Err(Error::new(&codes::BACKUP_EXISTS, text))
@@ -248,41 +253,33 @@ impl Transfer<'_> {
         let store = self.to.store;
         self.from.stop.check()?;
         let described = describe(manifest.path())?;
-        self.put_manifest(&summary.id, manifest.path())?;
+        // What has that name already is the same: it is named by its hash.
+        store.put_new_file(&layout::manifest(&described.sha256), manifest.path())?;
         let warn = |missing| self.from.progress.warn(missing);
-        let made = Origin { repository: summary.repository.clone(), sequence: summary.sequence };
-        let copy = Summary {
+        let (repository, sequence, writer) = (summary.repository.clone(), summary.sequence, summary.writer);
+        let made = Origin { repository, sequence, writer };
+        let writer = self.to.keys.writer();
+        let mut copy = Summary {
+            schema: crate::repository::summary::SCHEMA,
+            writer: Some(writer),
             origin: Some(summary.origin.clone().unwrap_or(made)),
             repository: self.to.config.id.clone(),
-            sequence: crate::sequence::next(store, self.to.config, self.to.keys, &mut self.seen, warn)?,
+            sequence: crate::sequence::next(store, &self.trust, writer, &mut self.seen, warn)?,
             added_bytes: added + described.size,
             manifest: described,
             ..summary
         };
-        let object = copy.sign(&self.to.keys.signing_key()?).into();
         lock.stay();
-        if !store.put_new(&layout::summary(&copy.id), &object)? {
-            lock.may_go();
-            return Err(Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {} already", copy.id)));
+        match slot::publish(store, &self.trust, &mut copy, &self.signer) {
+            Err(e) if e.is(&codes::BACKUP_EXISTS) || e.is(&codes::BACKUP_ABORTED) => {
+                lock.may_go();
+                return Err(e);
+            }
+            published => published?,
         }
         self.seen.add(&copy);
         self.seen.save();
         Ok(copy)
-    }
-
-    /// Stores the manifest, in the place of one that a copy left behind which was cut off.
-    fn put_manifest(&self, id: &BackupId, manifest: &Path) -> Result<()> {
-        let (store, key) = (self.to.store, layout::manifest(id));
-        if store.put_new_file(&key, manifest)? {
-            return Ok(());
-        }
-        if store.head(&layout::summary(id))?.is_none() {
-            store.delete(&key)?;
-            if store.put_new_file(&key, manifest)? {
-                return Ok(());
-            }
-        }
-        Err(Error::new(&codes::BACKUP_EXISTS, format!("the backup {id} is being made in {}", store.url())))
     }
 }
 

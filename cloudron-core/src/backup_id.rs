@@ -28,6 +28,21 @@ impl BackupId {
         Self { text, time, version: version.clone(), app: None }
     }
 
+    /// The id of the same backup in another place: with `+number` behind the version, for when the place of the
+    /// id itself is taken. Nothing where the id becomes too long.
+    pub fn slot(&self, number: u32) -> Option<Self> {
+        let separator = if self.text.contains('+') { '.' } else { '+' };
+        format!("{}{separator}{number}", self.text).parse().ok()
+    }
+
+    /// Whether this is the other id, or a [`slot`](Self::slot) of it.
+    pub fn is_slot_of(&self, other: &Self) -> bool {
+        let Some(rest) = self.text.strip_prefix(&other.text) else { return false };
+        let separator = if other.text.contains('+') { '.' } else { '+' };
+        rest.is_empty()
+            || rest.strip_prefix(separator).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    }
+
     /// The id as it is written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -130,6 +145,19 @@ mod tests {
         let id = BackupId::new(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400), &Version::current());
         assert_eq!(id.as_str(), format!("backup_1970-01-02T00-00-00Z_v{}", Version::current()));
         assert_eq!(id.as_str().parse::<BackupId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_slot_is_the_same_backup_in_another_place() {
+        for text in ["backup_2026-01-02T03-04-05Z_v1.2.3", "backup_2026-01-02T03-04-05Z_v1.2.3+build"] {
+            let id: BackupId = text.parse().unwrap();
+            let slot = id.slot(7).unwrap();
+            assert_eq!(slot.time(), id.time());
+            assert!(slot.is_slot_of(&id) && id.is_slot_of(&id) && !id.is_slot_of(&slot));
+            assert_ne!(slot, id);
+        }
+        let other: BackupId = "backup_2026-01-02T03-04-05Z_v1.2.33".parse().unwrap();
+        assert!(!other.is_slot_of(&"backup_2026-01-02T03-04-05Z_v1.2.3".parse().unwrap()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod journal;
 mod pending;
 mod pieces;
 pub(crate) mod pipeline;
+pub(crate) mod slot;
 mod walk;
 pub(crate) use walk::in_order;
 
@@ -16,21 +17,22 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use cloudron_core::{Error, Progress, Result, Unit};
 use sha2::{Digest, Sha256};
 
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::cut::Cutter;
 use crate::chunk::{ChunkId, ChunkNamer};
+use crate::encrypt::Encryptor;
 use crate::files::exclude::Excludes;
-use crate::index::{Index, PackEntry, Packs};
+use crate::index::{Index, PackEntry, Packs, Whose};
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
 use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
 use crate::repository::config::{Config, whole_second};
 use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
 use crate::seen::Seen;
+use crate::trust::{Anchor, Signer, Trust, WriterId};
 use crate::{codes, layout};
 use entries::Writer;
 
@@ -53,6 +55,57 @@ struct Context<'a> {
     request: &'a BackupRequest,
     progress: &'a Progress,
     stop: &'a Stop,
+    trust: Trust,
+    signer: Signer,
+}
+
+impl<'a> Context<'a> {
+    /// Checks that the keys are those of a writer of the repository.
+    fn new(
+        store: &'a Blocking,
+        config: &'a Config,
+        keys: &'a WriterKeys,
+        request: &'a BackupRequest,
+        progress: &'a Progress,
+        stop: &'a Stop,
+    ) -> Result<Self> {
+        let (trust, signer) = writer_at_work(store, config, keys)?;
+        Ok(Self { store, config, keys, request, progress, stop, trust, signer })
+    }
+
+    fn writer(&self) -> WriterId {
+        self.keys.writer()
+    }
+}
+
+impl Context<'_> {
+    fn target<'t>(
+        &'t self,
+        data: &'t dyn Encryptor,
+        index: &'t dyn Encryptor,
+        journal: Option<&'t journal::Journal>,
+    ) -> pipeline::Target<'t> {
+        let (store, repository, signer) = (self.store, self.config.id.as_str(), &self.signer);
+        pipeline::Target { store, data, index, repository, signer, journal }
+    }
+}
+
+/// Checks that keys are those of a writer of the repository that is not revoked.
+///
+/// # Errors
+/// As [`Config::check_writer`]; `writer-revoked`; what the store reports.
+pub(crate) fn writer_at_work(
+    store: &Blocking,
+    config: &Config,
+    keys: &WriterKeys,
+) -> Result<(Trust, Signer)> {
+    config.check_writer(keys)?;
+    let trust = Trust::load(store, config, Anchor::Writer(keys))?;
+    if trust.is_revoked(&keys.writer()) {
+        let name = &keys.certificate.name;
+        return Err(Error::new(&codes::WRITER_REVOKED, format!("the writer {name} was revoked")));
+    }
+    Ok((trust, keys.signer()?))
 }
 
 /// Makes a backup, from the first look at the store to the summary.
@@ -64,7 +117,7 @@ pub(crate) fn run(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Summary> {
-    run_with(&Context { store, config, keys, request, progress, stop }, None)
+    run_with(&Context::new(store, config, keys, request, progress, stop)?, None)
 }
 
 /// Makes a backup of what a feed gives, which takes the place of the folders of the request.
@@ -81,15 +134,14 @@ pub(crate) fn run_fed(
         let text = "the backup of a stream has no folders beside it";
         return Err(Error::new(&codes::SOURCE_INVALID, text));
     }
-    run_with(&Context { store, config, keys, request, progress, stop }, Some(feed))
+    run_with(&Context::new(store, config, keys, request, progress, stop)?, Some(feed))
 }
 
 fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<Summary> {
     let begun = Begun { watch: Instant::now(), clock: SystemTime::now() };
-    let Context { store, config, keys, request, progress, .. } = *context;
-    config.check_writer(keys)?;
+    let Context { store, config, request, progress, .. } = *context;
     filter::check_tags(&request.tags)?;
-    if store.head(&layout::summary(&request.id))?.is_some() {
+    if slot::fate(store, &context.trust, &request.id, context.writer())?.is_some() {
         return Err(exists(request));
     }
     let sources = match &feed {
@@ -98,14 +150,14 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     };
     let cache_dir = cache_dir(request, config, progress);
     if let Some(dir) = &cache_dir {
-        pending::settle(store, dir, config, keys)?;
+        pending::settle(store, dir, &context.trust, &context.signer)?;
     }
     // Before anything is looked at that this backup will rely on.
-    let mut lock = Lock::take(store, request.id.as_str(), &request.host)?.ok_or_else(|| exists(request))?;
+    let mut lock = Lock::take(store, request.id.as_str(), &request.host, &context.signer)?;
     let index = known_chunks(context, cache_dir.as_deref())?;
     let done = write_all(context, &sources, feed, &index, cache_dir.as_deref())?;
     let summary = publish(context, sources, done, cache_dir.as_deref(), begun, &mut lock)?;
-    lock.release(&request.id);
+    lock.release(&summary.id);
     Ok(summary)
 }
 
@@ -180,8 +232,10 @@ fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
     let chunk_key = context.keys.chunk_key()?;
     let left = cache.map(|dir| journal::Left::read(dir, &chunk_key)).unwrap_or_default();
     let key = context.config.index_decryptor(&context.keys.index_identity)?;
-    let packs = crate::condemned::packs_to_rely_on(context.store, &*key, cache, context.stop)?;
-    let mut index = Index::load(context.store, &*key, cache, &packs, context.stop)?;
+    let key = (&*key, &context.trust);
+    let packs = crate::condemned::packs_to_rely_on(context.store, key, cache, context.stop)?;
+    let whose = Whose::Mine(context.writer());
+    let mut index = Index::load(context.store, key, cache, &packs, whose, context.stop)?;
     for (object, error) in &index.unusable {
         let text = format!("{object} cannot be used, what it lists is stored again where needed: {error}");
         context.progress.warn(text);
@@ -196,7 +250,8 @@ fn adopt(context: &Context<'_>, left: journal::Left, packs: &Packs, index: &mut 
     let is_new = |e: &&PackEntry| packs.has(e) && known.insert(e.pack);
     let found: Vec<PackEntry> = left.entries.iter().filter(is_new).cloned().collect();
     if !found.is_empty() {
-        pipeline::store_index(context.store, &*context.config.index_encryptor()?, &found)?;
+        let (data, for_index) = (context.config.data_encryptor()?, context.config.index_encryptor()?);
+        pipeline::store_index(&context.target(&*data, &*for_index, None), &found)?;
         found.iter().for_each(|entry| index.add(entry));
         context.progress.note(format!("{} packs of a run that was cut off are used", found.len()));
     }
@@ -226,6 +281,7 @@ fn write_all(
         manifest: crate::manifest::VERSION,
         id: context.request.id.to_string(),
         repository: context.config.id.clone(),
+        writer: Some(context.writer()),
         sources: sources.to_vec(),
     };
     let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
@@ -240,12 +296,7 @@ fn write_all(
     let expected = listing.and_then(|dir| cache::expected(dir, sources));
     let task = context.progress.task("Backing up", Unit::Bytes, expected);
 
-    let target = pipeline::Target {
-        store: context.store,
-        data: &*data,
-        index: &*for_index,
-        journal: journal.as_ref(),
-    };
+    let target = context.target(&*data, &*for_index, journal.as_ref());
     let (written, added) = pipeline::with(&target, |uploads| {
         let mut writer = Writer {
             chunking: context.config.chunker,
@@ -309,22 +360,21 @@ fn publish(
     let (request, store) = (context.request, context.store);
     context.stop.check()?;
     let manifest = describe(done.manifest.path())?;
-    let pending = cache_dir.and_then(|dir| pending::Pending::note(dir, &request.id));
-    if !store.put_new_file(&layout::manifest(&request.id), done.manifest.path())? {
-        pending.into_iter().for_each(pending::Pending::take_back);
-        return Err(exists(request));
-    }
+    let pending = cache_dir.and_then(|dir| pending::Pending::note(dir, &request.id, &manifest.sha256));
+    // What has that name already is the same: it is named by its hash.
+    store.put_new_file(&layout::manifest(&manifest.sha256), done.manifest.path())?;
     let mut seen = Seen::load(cache_dir, &context.config.id, &store.url());
     let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let named = |s: HeaderSource| SourceRef { name: s.name, path: s.path.display().to_string() };
     let counts = done.counts;
-    let summary = Summary {
+    let mut summary = Summary {
         schema: summary::SCHEMA,
         id: request.id.clone(),
         repository: context.config.id.clone(),
-        sequence: crate::sequence::next(store, context.config, context.keys, &mut seen, |missing| {
+        sequence: crate::sequence::next(store, &context.trust, context.writer(), &mut seen, |missing| {
             context.progress.warn(missing);
         })?,
+        writer: Some(context.writer()),
         origin: request.origin.clone(),
         time: whole_second(time),
         version: request.id.version().to_string(),
@@ -342,13 +392,19 @@ fn publish(
         manifest,
     };
     context.stop.check()?;
-    let object: Bytes = summary.sign(&context.keys.signing_key()?).into();
+    if let Some(why) = context.keys.certificate.forbids(&summary) {
+        let text = format!("{why}: nobody would count this backup");
+        return Err(Error::new(&codes::SOURCE_INVALID, text));
+    }
     begun.check_age()?;
     // If this fails, the summary may be stored all the same.
     lock.stay();
-    if !store.put_new(&layout::summary(&request.id), &object)? {
-        lock.may_go();
-        not_published(store, request, &object)?;
+    match slot::publish(store, &context.trust, &mut summary, &context.signer) {
+        Err(e) if e.is(&codes::BACKUP_EXISTS) || e.is(&codes::BACKUP_ABORTED) => {
+            lock.may_go();
+            return Err(e);
+        }
+        published => published?,
     }
     pending.into_iter().for_each(pending::Pending::take_back);
     seen.add(&summary);
@@ -379,19 +435,6 @@ impl Begun {
         }
         let text = format!("the backup began {} days ago", age.as_secs() / 86400);
         Err(Error::new(&codes::BACKUP_ABORTED, text))
-    }
-}
-
-/// Something stands in the place of the summary: a tombstone, another backup, or what we wrote ourselves in a
-/// request whose answer was lost.
-fn not_published(store: &Blocking, request: &BackupRequest, object: &Bytes) -> Result<()> {
-    let found = store.get(&layout::summary(&request.id))?;
-    if found == object {
-        return Ok(());
-    }
-    match Summary::parse(&found) {
-        Err(e) if e.is(&codes::BACKUP_ABORTED) => Err(e),
-        _ => Err(exists(request)),
     }
 }
 

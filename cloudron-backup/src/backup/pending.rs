@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use cloudron_core::{BackupId, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::slot;
 use crate::bridge::Blocking;
 use crate::files::temporary;
-use crate::keys::WriterKeys;
 use crate::layout;
-use crate::repository::config::Config;
-use crate::repository::summary;
+use crate::trust::{Signer, Trust};
 
 const PREFIX: &str = "pending-";
 
@@ -23,10 +22,10 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Makes a note. Without one, a manifest that is left behind stays until a prune.
-    pub(super) fn note(dir: &Path, id: &BackupId) -> Option<Self> {
+    pub(super) fn note(dir: &Path, id: &BackupId, manifest: &str) -> Option<Self> {
         // Renamed once it is locked: under its name it is never without a lock while its run lives.
         let (temporary, file) = temporary::create(dir).ok()?;
-        let note = dir.join(format!("{PREFIX}{}-{id}", temporary::mark()));
+        let note = dir.join(format!("{PREFIX}{}-{manifest}-{id}", temporary::mark()));
         match renameat_with(CWD, &temporary, CWD, &note, RenameFlags::NOREPLACE) {
             Ok(()) => Some(Self { note, _open: file }),
             Err(_) => {
@@ -44,17 +43,18 @@ impl Pending {
 
 /// Removes the manifests of runs that died before their summary was stored. A tombstone in its place comes first:
 /// what such a run sent last may still be under way. A store that refuses keeps the manifest until a prune.
-pub(super) fn settle(store: &Blocking, dir: &Path, config: &Config, keys: &WriterKeys) -> Result<()> {
+pub(super) fn settle(store: &Blocking, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
     let own = format!("{PREFIX}{}-", temporary::mark());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let id = name.to_str().and_then(|n| n.strip_prefix(&own)).and_then(|id| id.parse::<BackupId>().ok());
-        let Some(id) = id.filter(|_| temporary::is_abandoned(&entry.path())) else { continue };
-        if let Ok(Some(_)) = store.head(&layout::manifest(&id)) {
-            let tombstone = summary::tombstone(&id, &config.id, &keys.signing_key()?);
-            if store.put_new(&layout::summary(&id), &tombstone.into())? {
-                let _ = store.delete(&layout::manifest(&id));
-            }
+        let named = name.to_str().and_then(|n| n.strip_prefix(&own)).and_then(|n| n.split_once('-'));
+        let named = named.and_then(|(hash, id)| Some((hash, id.parse::<BackupId>().ok()?)));
+        let Some((hash, id)) = named.filter(|_| temporary::is_abandoned(&entry.path())) else { continue };
+        let manifest = layout::manifest(hash);
+        if let (Ok(Some(_)), Some(writer)) = (store.head(&manifest), signer.writer())
+            && slot::fence(store, trust, &id, writer, signer)? == slot::Fate::Dead
+        {
+            let _ = store.delete(&manifest);
         }
         let _ = std::fs::remove_file(entry.path());
     }

@@ -15,9 +15,10 @@ use crate::buffers::{Budget, Pool};
 use crate::chunk::ChunkId;
 use crate::chunk::frame::Framer;
 use crate::encrypt::Encryptor;
-use crate::index::{PackEntry, encode};
+use crate::index::{Kind, PackEntry, Scope, object};
 use crate::layout;
 use crate::pack::{self, PackWriter};
+use crate::trust::Signer;
 
 /// After so many packs an index object is written, so that a run that is killed loses little.
 const PACKS_PER_INDEX: usize = 16;
@@ -71,6 +72,9 @@ pub(crate) struct Target<'a> {
     pub(crate) store: &'a Blocking,
     pub(crate) data: &'a dyn Encryptor,
     pub(crate) index: &'a dyn Encryptor,
+    pub(crate) repository: &'a str,
+    /// Signs the index objects.
+    pub(crate) signer: &'a Signer,
     pub(crate) journal: Option<&'a Journal>,
 }
 
@@ -259,14 +263,15 @@ fn write_index(target: &Target<'_>, state: &State, enough: usize) -> Result<()> 
         }
         std::mem::take(&mut *unindexed)
     };
-    let size = store_index(target.store, target.index, &entries)?;
+    let size = store_index(target, &entries)?;
     state.added.fetch_add(size, Ordering::Relaxed);
     Ok(())
 }
 
 /// Stores an index object of these lines. Gives its size.
-pub(crate) fn store_index(store: &Blocking, key: &dyn Encryptor, entries: &[PackEntry]) -> Result<u64> {
-    let object = encode(entries, key)?;
-    store.put(&layout::index(&layout::object_id(&object)), &object)?;
+pub(crate) fn store_index(target: &Target<'_>, entries: &[PackEntry]) -> Result<u64> {
+    let scope = Scope { kind: Kind::Index, repository: target.repository, of: None };
+    let object = object::encode(entries, scope, target.signer, target.index)?;
+    target.store.put(&layout::index(&layout::object_id(&object)), &object)?;
     Ok(object.len() as u64)
 }

@@ -106,7 +106,7 @@ struct Source<'a> {
 /// Writes what is behind the kept part of the tar. Gives the length of the whole tar.
 fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
     let Source { store, config, identity, backup, progress, stop } = *source;
-    let index = load_index(store, config, identity, progress, stop)?;
+    let index = load_index(store, config, identity, backup.summary.writer, progress, stop)?;
     let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
     let task = progress.task("Exporting", Unit::Bytes, Some(backup.summary.bytes));
     let Kept { entries: done, mut at, mut partial, .. } = kept;

@@ -100,7 +100,7 @@ pub(crate) fn prepare(
     let feed = ArchiveFeed { name, reader: input::Lazy::boxed(reader, key), time, extra, target };
     let mut backup = BackupRequest::new(id, Vec::new());
     (backup.host, backup.fqdn, backup.cache_dir) = (host, fqdn, cache_dir);
-    backup.origin = Some(Origin { repository: String::new(), sequence: 0 });
+    backup.origin = Some(Origin { repository: String::new(), sequence: 0, writer: None });
     Ok((backup, Box::new(feed)))
 }
 

@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 
 pub use self::unlock::Unlock;
 use crate::codes;
+use crate::repository::config::verifying_key;
+use crate::trust::{Certificate, Signer, WriterId, WriterLimits, check_writer_name};
 
+/// The name of the writer that every repository has.
+pub(crate) const MAIN: &str = "main";
 /// The shortest backup key, in characters.
 pub const MIN_BACKUP_KEY: usize = 12;
 /// The longest backup key, in bytes: what a terminal takes as one line.
@@ -26,7 +30,9 @@ mod context {
     pub(super) const INDEX: &str = "cloudron-backup 2026-11 v1 index identity";
     pub(super) const CHUNK: &str = "cloudron-backup 2026-11 v1 chunk id key";
     pub(super) const OWNER: &str = "cloudron-backup 2026-11 v1 owner signing seed";
-    pub(super) const SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
+    /// Of the key that all writers of a repository of format 1 share.
+    pub(super) const FIRST_SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
+    pub(super) const WRITER: &str = "cloudron-backup 2026-11 v2 writer signing seed";
 }
 
 /// A repository's own X25519 identity. Whoever has it can read every backup.
@@ -60,17 +66,48 @@ impl Identity {
         self.0.to_public().to_string()
     }
 
-    /// All that a machine needs to make backups. It cannot read them with these.
+    /// All that a machine needs to make backups. It cannot read them with these. They are those of the writer
+    /// `main`, which every repository has and which may sign backups of any machine.
     pub fn writer_keys(&self) -> WriterKeys {
+        self.certified(MAIN, &WriterLimits::default())
+    }
+
+    /// The keys of a further writer, with a signing key of its own.
+    ///
+    /// # Errors
+    /// `writer-name` for a name that no writer can have.
+    pub fn writer(&self, name: &str, limits: &WriterLimits) -> Result<WriterKeys> {
+        check_writer_name(name)?;
+        Ok(self.certified(name, limits))
+    }
+
+    fn certified(&self, name: &str, limits: &WriterLimits) -> WriterKeys {
         let own = self.scalar();
         let derive = |context: &str| Zeroizing::new(blake3::derive_key(context, &own[..]));
         let hex = |key: Zeroizing<[u8; 32]>| Secret::new(hex::encode(&key[..]));
+        let named = Zeroizing::new([&own[..], name.as_bytes()].concat());
+        let seed = Zeroizing::new(blake3::derive_key(context::WRITER, &named));
+        let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
+        let owner = self.owner_key();
         WriterKeys {
             recipient: self.recipient(),
             index_identity: identity_text(&derive(context::INDEX)),
             chunk_key: hex(derive(context::CHUNK)),
-            signing_seed: hex(derive(context::SIGNING)),
+            signing_seed: hex(seed),
+            owner: hex::encode(owner.verifying_key().as_bytes()),
+            certificate: Certificate::new(name, &key, limits, &owner),
         }
+    }
+
+    /// The key that all writers of a repository of format 1 share.
+    pub(crate) fn first_signing_key(&self) -> ed25519_dalek::SigningKey {
+        let seed = Zeroizing::new(blake3::derive_key(context::FIRST_SIGNING, &self.scalar()[..]));
+        ed25519_dalek::SigningKey::from_bytes(&seed)
+    }
+
+    /// The owner as one who signs.
+    pub(crate) fn owner_signer(&self) -> Signer {
+        Signer::owner(self.owner_key())
     }
 
     /// The key that signs what only the owner may say. Writers do not have it.
@@ -113,8 +150,12 @@ pub struct WriterKeys {
     pub index_identity: Secret,
     /// The key of chunk ids: 32 bytes in hex.
     pub chunk_key: Secret,
-    /// The seed of the ed25519 key that signs summaries: 32 bytes in hex.
+    /// The seed of the ed25519 key with which the writer signs: 32 bytes in hex.
     pub signing_seed: Secret,
+    /// The public key of the owner, whose signatures the writer checks: 32 bytes in hex.
+    pub owner: String,
+    /// The owner's word that the signing key is that of a writer.
+    pub certificate: Certificate,
 }
 
 impl WriterKeys {
@@ -134,12 +175,27 @@ impl WriterKeys {
         Ok(ed25519_dalek::SigningKey::from_bytes(&*key_bytes(&self.signing_seed)?))
     }
 
-    /// The public key that checks the signatures of summaries: 32 bytes in hex.
+    /// The id of the writer.
+    pub fn writer(&self) -> WriterId {
+        self.certificate.writer()
+    }
+
+    pub(crate) fn owner_key(&self) -> Result<ed25519_dalek::VerifyingKey> {
+        let invalid = || Error::new(&codes::IDENTITY_INVALID, "the owner's key is not an ed25519 key in hex");
+        verifying_key(&self.owner).ok_or_else(invalid)
+    }
+
+    /// The writer as one who signs.
     ///
     /// # Errors
-    /// `identity-invalid` when these are not keys of this program's making.
-    pub fn verifying_key(&self) -> Result<String> {
-        Ok(hex::encode(self.signing_key()?.verifying_key().to_bytes()))
+    /// `identity-invalid` when the certificate is not that of the signing key.
+    pub(crate) fn signer(&self) -> Result<Signer> {
+        let key = self.signing_key()?;
+        if WriterId::of(&key.verifying_key()) != self.writer() {
+            let text = "the certificate is not that of the writer's signing key";
+            return Err(Error::new(&codes::IDENTITY_INVALID, text));
+        }
+        Ok(Signer { key, certificate: Some(self.certificate.clone()) })
     }
 }
 

@@ -19,9 +19,12 @@ pub(crate) use write::ManifestWriter;
 
 use crate::chunk::ChunkId;
 use crate::files::xattrs::Xattrs;
+use crate::trust::WriterId;
 
 /// The version of the manifest's own format.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// The version of format 1, which differs in that the header names no writer.
+pub(crate) const FIRST: u32 = 1;
 /// How many extents a line holds at most.
 pub(crate) const EXTENTS_PER_LINE: usize = 1024;
 
@@ -34,6 +37,9 @@ pub(crate) struct Header {
     pub(crate) id: String,
     /// The repository.
     pub(crate) repository: String,
+    /// The writer that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) writer: Option<WriterId>,
     /// What was backed up.
     pub(crate) sources: Vec<HeaderSource>,
 }

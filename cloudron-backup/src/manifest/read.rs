@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
-use cloudron_core::{BackupId, Error, Result};
+use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Header, Kind, MoreExtents, VERSION};
+use super::{Entry, FIRST, Header, Kind, MoreExtents, VERSION};
 use crate::bridge::{Blocking, Stop};
+use crate::codes;
 use crate::encrypt::Decryptor;
 use crate::repository::ManifestRef;
-use crate::{codes, layout};
 
 /// No line that is written is longer, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -22,8 +22,7 @@ fn corrupt(text: impl Into<String>) -> Error {
 }
 
 /// Fetches a manifest into a temporary file, as it is stored, and checks it against its summary.
-pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, stop: &Stop) -> Result<File> {
-    let key = layout::manifest(id);
+pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &Stop) -> Result<File> {
     let failed = |e| Error::io(std::env::temp_dir(), e);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let (mut hash, mut at) = (Sha256::new(), 0);
@@ -31,7 +30,7 @@ pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, sto
     let end = expected.size.saturating_add(1);
     while at < expected.size {
         stop.check()?;
-        let part = match store.get_range(&key, at..at.saturating_add(PART).min(end)) {
+        let part = match store.get_range(key, at..at.saturating_add(PART).min(end)) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => return Err(corrupt(format!("{key} is missing"))),
             part => part?,
         };
@@ -69,8 +68,13 @@ impl<'a> ManifestReader<'a> {
         let opened = key.open(Box::new(input)).map_err(|e| corrupt(format!("the manifest: {e}")))?;
         let lines = zstd::stream::read::Decoder::new(opened)
             .map_err(|e| corrupt(format!("the manifest does not decompress: {e}")))?;
-        let header =
-            Header { manifest: 0, id: String::new(), repository: String::new(), sources: Vec::new() };
+        let header = Header {
+            manifest: 0,
+            id: String::new(),
+            repository: String::new(),
+            writer: None,
+            sources: Vec::new(),
+        };
         let mut this = Self {
             lines: BufReader::with_capacity(256 << 10, lines),
             header,
@@ -80,7 +84,7 @@ impl<'a> ManifestReader<'a> {
         };
         this.next_line()?;
         this.header = this.parse()?;
-        if this.header.manifest != VERSION {
+        if !(FIRST..=VERSION).contains(&this.header.manifest) {
             let text =
                 format!("the manifest has format {}, which this program does not know", this.header.manifest);
             return Err(Error::new(&codes::REPOSITORY_NEWER, text));

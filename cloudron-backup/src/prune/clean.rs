@@ -1,14 +1,18 @@
 //! Removing what runs that died left behind.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Result};
+use cloudron_core::{BackupId, Error, Result};
 
-use super::owner::{Owner, is_owners};
+use super::owner::Owner;
+use super::reach::Listed;
 use super::report::PruneReport;
-use crate::lock::{self, Found};
-use crate::repository::{Summary, summary, summary_name};
+use crate::backup::slot::{self, Fate};
+use crate::lock::{self, Found, Holder};
+use crate::manifest::{Header, ManifestReader};
+use crate::repository::{Summary, summary_name};
 use crate::store::ObjectMeta;
 use crate::{codes, layout};
 
@@ -16,6 +20,8 @@ use crate::{codes, layout};
 const TOMBSTONE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A backup that is older than this has given up. Its lock says nothing any more.
 const DEAD_LOCK: Duration = Duration::from_secs(31 * 24 * 3600);
+/// So much of a manifest is read for its first line, in bytes.
+const HEAD: u64 = 1 << 20;
 
 fn is_older(object: &ObjectMeta, than: Duration, now: SystemTime) -> bool {
     object.modified.is_some_and(|m| m + than <= now)
@@ -30,20 +36,18 @@ pub(super) fn clean(
 ) -> Result<()> {
     // Listed first: a backup whose manifest is seen has put its lock before.
     let objects = owner.store.list(layout::SNAPSHOTS)?;
-    let locks = lock::list(owner.store)?;
-    let summaries: HashSet<&str> = objects.iter().filter_map(|o| summary_name(&o.key)).collect();
-    for object in objects.iter().filter(|o| is_older(o, grace, now)) {
+    let locks = lock::list(owner.store, &owner.trust)?.found;
+    let listed = Listed::load(owner)?;
+    let needed: HashSet<String> = listed.summaries.iter().map(Summary::manifest_key).collect();
+    for object in objects.iter().filter(|o| layout::is_hash_age(&o.key) && is_older(o, grace, now)) {
         owner.stop.check()?;
-        let name = object.key.strip_prefix(layout::SNAPSHOTS).and_then(|n| n.strip_suffix(".age"));
-        let alone = name.filter(|name| !summaries.contains(name) && !runs(&locks, name, now));
-        if let Some(backup) = alone.and_then(|name| name.parse().ok()) {
-            report.orphans += u64::from(remove_manifest(owner, &backup)?);
+        if !needed.contains(&object.key) {
+            report.orphans += u64::from(remove_manifest(owner, object, &locks, now, grace)?);
         }
     }
     for object in objects.iter().filter(|o| is_older(o, TOMBSTONE, now)) {
         if let Some(name) = summary_name(&object.key)
-            && is_tombstone(owner, &object.key)?
-            && !summaries.contains(format!("{name}.age").as_str())
+            && is_tombstone(owner, name, &object.key)?
         {
             owner.store.delete(&object.key)?;
         }
@@ -54,31 +58,72 @@ pub(super) fn clean(
     Ok(())
 }
 
-fn runs(locks: &[Found], name: &str, now: SystemTime) -> bool {
-    locks.iter().any(|l| l.name == name && l.is_live(now))
-}
-
 /// Whether a lock is that of something that is not alive. Other backups' locks stay until a sweep looks at them.
 fn is_dead(lock: &Found, now: SystemTime) -> bool {
     let old = lock.age(now).is_some_and(|age| age > DEAD_LOCK);
-    !lock.is_live(now) && (lock.backup().is_none() || is_owners(&lock.name) || old)
+    !lock.is_live(now) && (!matches!(lock.holder, Holder::Backup(..)) || old)
 }
 
-/// Removes the manifest of a run that died, after making sure that it can write no summary any more.
-fn remove_manifest(owner: &Owner<'_>, backup: &BackupId) -> Result<bool> {
-    let key = layout::summary(backup);
-    let tombstone = summary::tombstone(backup, &owner.config.id, &owner.signing);
-    if owner.store.put_new(&key, &tombstone.into())? || is_tombstone(owner, &key)? {
-        owner.store.delete(&layout::manifest(backup))?;
-        return Ok(true);
+/// Removes the manifest of a run that died, after making sure that it can write no summary any more. One that cannot
+/// be opened is somebody else's, and stays.
+fn remove_manifest(
+    owner: &Owner<'_>,
+    object: &ObjectMeta,
+    locks: &[Found],
+    now: SystemTime,
+    grace: Duration,
+) -> Result<bool> {
+    let Some(header) = header(owner, object)? else { return Ok(false) };
+    let (Ok(backup), Some(writer)) = (header.id.parse::<BackupId>(), header.writer) else { return Ok(false) };
+    // A backup of the future may still be made: nobody but its writer may prevent it.
+    if backup.time() + grace > now {
+        return Ok(false);
     }
-    Ok(false)
+    let runs = |l: &Found| l.holder == Holder::Backup(backup.clone(), writer) && l.is_live(now);
+    if locks.iter().any(runs) {
+        return Ok(false);
+    }
+    match slot::fence(owner.store, &owner.trust, &backup, writer, &owner.signer)? {
+        Fate::Dead => owner.store.delete(&object.key)?,
+        // It is made, with another manifest, unless the list was late.
+        Fate::Made(id) => {
+            let content = owner.store.get_at_most(&layout::summary(&id), layout::MOST_JSON)?;
+            match owner.trust.summary(id.as_str(), &content) {
+                Ok(made) if made.manifest_key() != object.key => owner.store.delete(&object.key)?,
+                _ => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
 }
 
-fn is_tombstone(owner: &Owner<'_>, key: &str) -> Result<bool> {
-    match owner.store.get(key) {
-        Ok(content) => Ok(Summary::parse(&content).is_err_and(|e| e.is(&codes::BACKUP_ABORTED))),
-        Err(e) if e.is(&codes::OBJECT_MISSING) => Ok(false),
+/// The first line of a manifest. Anybody can seal one: no more of it is read than that line may take.
+fn header(owner: &Owner<'_>, object: &ObjectMeta) -> Result<Option<Header>> {
+    let start = match owner.store.get_range(&object.key, 0..HEAD) {
+        Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
+        other => other?,
+    };
+    let failed = |e| Error::io(std::env::temp_dir(), e);
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    file.write_all(&start).map_err(failed)?;
+    let opened = ManifestReader::new(&file, &*owner.open).map(|reader| reader.header().clone());
+    match opened {
+        Ok(header) => Ok(Some(header).filter(|h| h.repository == owner.config.id)),
+        Err(e)
+            if [&codes::SNAPSHOT_CORRUPT, &codes::OBJECT_CORRUPT, &codes::REPOSITORY_NEWER]
+                .iter()
+                .any(|c| e.is(c)) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn is_tombstone(owner: &Owner<'_>, name: &str, key: &str) -> Result<bool> {
+    match owner.store.get_at_most(key, layout::MOST_JSON) {
+        Ok(content) => Ok(owner.trust.summary(name, &content).is_err_and(|e| e.is(&codes::BACKUP_ABORTED))),
+        Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => Ok(false),
         Err(e) => Err(e),
     }
 }

@@ -1,78 +1,111 @@
 //! Which backups go, and taking them out of the list.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use cloudron_core::{BackupId, Error, Result};
 
-use super::owner::{Owner, unsafe_because};
-use super::policy::{Decision, keep};
+use super::owner::Owner;
+use super::policy::{Decision, keep_in_groups};
 use super::reach::Listed;
 use super::report::PruneRequest;
 use crate::codes;
-use crate::forgotten::{Forgotten, gaps};
 use crate::layout;
-
-/// A longer row of missing numbers is not one of backups that were once there.
-const MANY_GAPS: u64 = 100_000;
+use crate::repository::Summary;
+use crate::trust::{Ranges, WriterId};
 
 /// Which backups stay and which go.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) kept: Vec<Decision>,
     pub(super) removed: Vec<BackupId>,
-    /// The sequence numbers of those.
-    sequences: BTreeSet<u64>,
+    /// The manifests of those.
+    manifests: Vec<String>,
+    /// The numbers of those, and others that the owner knows to be missing.
+    numbers: BTreeMap<Option<WriterId>, Ranges>,
+    /// The numbers that are missing and that nothing explains, for people.
+    pub(super) gaps: Vec<String>,
 }
 
 /// Applies the request to the list.
 ///
 /// # Errors
-/// `prune-unsafe` for a summary that cannot be used, unless its backup is to be removed; `backup-unknown`.
+/// `backup-unknown`; `prune-removals` when the policy removes more than half of a group and that was not asked for.
 pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> {
     let named: HashSet<&str> = request.remove.iter().map(BackupId::as_str).collect();
-    if let Some((name, why)) = listed.unreadable.iter().find(|(name, _)| !named.contains(name.as_str())) {
-        return Err(unsafe_because(&format!("{}{name}.json", layout::SNAPSHOTS), why));
-    }
-    let sequences: BTreeMap<&BackupId, u64> = listed.summaries.iter().map(|s| (&s.id, s.sequence)).collect();
-    if let Some(id) = request
-        .remove
-        .iter()
-        .find(|id| !sequences.contains_key(id) && !listed.unreadable.contains_key(id.as_str()))
-    {
+    let known: BTreeMap<&BackupId, &Summary> = listed.summaries.iter().map(|s| (&s.id, s)).collect();
+    let is_there = |id: &&BackupId| known.contains_key(id) || listed.ignored.contains_key(id.as_str());
+    if let Some(id) = request.remove.iter().find(|id| !is_there(id)) {
         return Err(Error::new(&codes::BACKUP_UNKNOWN, format!("there is no backup {id} to be removed")));
     }
     let rest: Vec<_> = listed.summaries.iter().filter(|s| !named.contains(s.id.as_str())).cloned().collect();
-    let (kept, dropped): (Vec<_>, Vec<_>) =
-        keep(&request.policy, &rest).into_iter().partition(Decision::is_kept);
+    let groups = keep_in_groups(&request.policy, &rest);
+    if !request.allow_removals {
+        groups.iter().try_for_each(|group| check_removals(group))?;
+    }
+    let mut decisions: Vec<Decision> = groups.into_iter().flatten().collect();
+    decisions.sort_by(|a, b| a.id.cmp(&b.id));
+    let (kept, dropped): (Vec<_>, Vec<_>) = decisions.into_iter().partition(Decision::is_kept);
     let mut chosen = Chosen { kept, ..Chosen::default() };
     chosen.removed.extend(dropped.into_iter().map(|d| d.id).chain(request.remove.iter().cloned()));
     chosen.removed.sort();
     chosen.removed.dedup();
-    chosen.sequences = chosen.removed.iter().filter_map(|id| sequences.get(id).copied()).collect();
-    if chosen.removed.iter().any(|id| listed.unreadable.contains_key(id.as_str())) {
-        // Nobody knows its number. The owner said that it may go, and so may the numbers that are missing.
-        let present: BTreeSet<u64> = sequences.values().copied().collect();
-        let gaps = gaps(&present, &BTreeSet::new()).into_iter().filter(|(a, b)| b - a < MANY_GAPS);
-        chosen.sequences.extend(gaps.flat_map(|(first, last)| first..=last));
+    let stays: HashSet<String> =
+        chosen.kept.iter().filter_map(|d| known.get(&d.id)).map(|s| s.manifest_key()).collect();
+    for summary in chosen.removed.iter().filter_map(|id| known.get(id)) {
+        chosen.manifests.extend(Some(summary.manifest_key()).filter(|key| !stays.contains(key)));
+        chosen.numbers.entry(summary.writer).or_default().insert(summary.sequence, summary.sequence);
+    }
+    // Nobody knows the number of what cannot be read. The owner said that it may go, and so may the numbers that are
+    // missing.
+    let accepted = request.forget_missing || request.remove.iter().any(|id| !known.contains_key(id));
+    for (writer, gaps) in listed.gaps() {
+        if accepted {
+            let numbers = chosen.numbers.entry(writer).or_default();
+            gaps.iter().for_each(|(first, last)| numbers.insert(*first, *last));
+        } else {
+            chosen.gaps.push(describe(writer, &gaps));
+        }
     }
     Ok(chosen)
 }
 
+/// Refuses to remove more than half of a group.
+fn check_removals(group: &[Decision]) -> Result<()> {
+    let dropped: Vec<&Decision> = group.iter().filter(|d| !d.is_kept()).collect();
+    let (Some(first), true) = (dropped.first(), dropped.len() * 2 > group.len()) else { return Ok(()) };
+    let text = format!(
+        "the policy removes {} of {} backups of a group, from {} on",
+        dropped.len(),
+        group.len(),
+        first.id
+    );
+    Err(Error::new(&codes::PRUNE_REMOVALS, text))
+}
+
+/// Names numbers that are missing.
+pub(crate) fn describe(writer: Option<WriterId>, gaps: &[(u64, u64)]) -> String {
+    let show = |(first, last): &(u64, u64)| match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    };
+    let shown: Vec<String> = gaps.iter().take(20).map(show).collect();
+    let of = writer.map_or(String::new(), |writer| format!(" of the writer {writer}"));
+    format!("backups are missing that no prune removed: those{of} with the numbers {}", shown.join(", "))
+}
+
 impl Chosen {
     /// Removes what is to go: first noted as forgotten, then out of the list, then its manifest.
-    pub(super) fn remove(&self, owner: &Owner<'_>) -> Result<()> {
-        if self.removed.is_empty() {
-            return Ok(());
+    pub(super) fn remove(&self, owner: &Owner<'_>, listed: &mut Listed) -> Result<()> {
+        for (writer, numbers) in &self.numbers {
+            listed.forgotten.add(owner.store, &owner.config.id, &owner.signer, *writer, numbers)?;
         }
-        let key = owner.identity.owner_key();
-        let mut forgotten = Forgotten::load(owner.store, &owner.config.id, Some(&key.verifying_key()))?;
-        forgotten.add(owner.store, &owner.config.id, &key, &self.sequences)?;
         for id in &self.removed {
             owner.stop.check()?;
             owner.store.delete(&layout::summary(id))?;
-            owner.store.delete(&layout::manifest(id))?;
-            // It was made, and its lock may have stayed all the same.
-            owner.store.delete(&layout::lock(id.as_str()))?;
+        }
+        for manifest in &self.manifests {
+            owner.stop.check()?;
+            owner.store.delete(manifest)?;
         }
         Ok(())
     }

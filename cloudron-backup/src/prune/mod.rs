@@ -2,6 +2,7 @@
 
 mod clean;
 mod forget;
+mod known;
 mod owner;
 mod plan;
 mod policy;
@@ -13,7 +14,12 @@ mod run;
 mod state;
 mod sweep;
 
+pub(crate) use forget::describe;
+pub(crate) use owner::Owner;
 pub use policy::{Decision, KeepReason, PrunePolicy, keep};
+pub(crate) use reach::{Listed, each_chunk};
 pub(crate) use repair::repair;
 pub use report::{PruneReport, PruneRequest, RepairReport, RepairRequest};
+pub(crate) use rewrite::{is_damage, put_lines};
 pub(crate) use run::run;
+pub(crate) use state::State;

@@ -1,11 +1,13 @@
 //! Which packs stay: a function of what is stored and what is needed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::known::{Known, Pack};
 use super::state::State;
 use crate::chunk::ChunkId;
 use crate::index::PackEntry;
 use crate::pack::TARGET;
+use crate::trust::Source;
 
 /// Packs below this length are put together once there are [`MANY`] of them.
 const SMALL_PACK: u64 = TARGET as u64 / 4;
@@ -27,53 +29,49 @@ pub(crate) struct Plan {
     pub(crate) dead: Vec<PackEntry>,
     /// The packs of which little is needed.
     pub(crate) rewrite: Vec<Rewrite>,
+    /// The packs by which the others were judged and that nobody has read yet.
+    pub(crate) unproven: HashSet<ChunkId>,
     /// The numbers of the index objects that are replaced.
     pub(crate) replaced: Vec<usize>,
-    /// The lines of those that stay.
-    pub(crate) lines: Vec<PackEntry>,
+    /// The lines of those that stay, by whose word they are.
+    pub(crate) lines: BTreeMap<Source, Vec<PackEntry>>,
     /// The chunks that are needed and are in no pack that is there.
     pub(crate) missing: HashSet<ChunkId>,
 }
 
 /// A pack and how much of it is needed.
 struct Weighed<'a> {
-    entry: &'a PackEntry,
+    pack: &'a Pack,
     used: u64,
 }
 
-/// Judges every pack. `extra` are lines of packs that no index names. Packs for which `spare` is true stay even
-/// if nothing needs them.
-pub(crate) fn plan(
+/// Judges every pack. Packs for which `spare` is true stay even if nothing needs them.
+pub(super) fn plan(
     state: &State,
-    extra: Vec<PackEntry>,
+    known: &Known,
     needed: &HashSet<ChunkId>,
     spare: impl Fn(&ChunkId) -> bool,
     max_rewrite: Option<u64>,
 ) -> Plan {
-    let condemned = state.condemned.packs();
-    let mut packs: HashMap<ChunkId, &PackEntry> = HashMap::new();
-    for entry in state.objects.iter().flat_map(|o| &o.entries).chain(&extra) {
-        if !condemned.contains(&entry.pack) && state.is_there(entry) {
-            packs.entry(entry.pack).or_insert(entry);
-        }
-    }
-    let (owned, weighed) = share_out(&packs, needed);
+    let (owned, weighed) = share_out(&known.packs, needed);
     let mut plan = Plan::default();
     let mut stays: HashSet<ChunkId> = HashSet::new();
-    let small = weighed.iter().filter(|w| w.used > 0 && w.entry.size < SMALL_PACK).count();
+    let small = weighed.iter().filter(|w| w.used > 0 && w.pack.entry.size < SMALL_PACK).count();
     let mut rewritten = 0;
-    for Weighed { entry, used } in &weighed {
+    for Weighed { pack, used } in &weighed {
+        let entry = &pack.entry;
         let length: u64 = entry.chunks.iter().map(|c| u64::from(c.2)).sum();
         let wasteful = used * 2 < length || (small >= MANY && entry.size < SMALL_PACK);
-        if spare(&entry.pack) {
+        let may_go = !spare(&entry.pack) && is_proven(&owned, entry, known, &mut plan.unproven);
+        if !may_go {
             stays.insert(entry.pack);
         } else if *used == 0 {
-            plan.dead.push((*entry).clone());
+            plan.dead.push(entry.clone());
         } else if wasteful && max_rewrite.is_none_or(|max| rewritten + used <= max) {
             rewritten += used;
             let own = |c: &&ChunkId| owned.get(*c) == Some(&entry.pack);
             let chunks = entry.chunks.iter().map(|c| &c.0).filter(own).copied().collect();
-            plan.rewrite.push(Rewrite { entry: (*entry).clone(), chunks });
+            plan.rewrite.push(Rewrite { entry: entry.clone(), chunks });
         } else {
             stays.insert(entry.pack);
         }
@@ -87,26 +85,49 @@ pub(crate) fn plan(
         .collect();
     let lacking = needed.iter().filter(|c| !owned.contains_key(*c) && !behind.contains(*c));
     plan.missing = lacking.copied().collect();
-    plan.choose_lines(state, &extra, &stays);
+    plan.choose_lines(state, known, &stays);
     plan
 }
 
-/// Gives each chunk that is needed to one pack: to the one that is used most anyway.
+/// Whether every chunk of a pack that is needed and that another pack is to provide is known to be there, because the
+/// owner read that pack. Packs that would have to be read for this are noted; one that cannot be read proves
+/// nothing.
+fn is_proven(
+    owned: &HashMap<ChunkId, ChunkId>,
+    entry: &PackEntry,
+    known: &Known,
+    unproven: &mut HashSet<ChunkId>,
+) -> bool {
+    let providers = entry.chunks.iter().filter_map(|c| owned.get(&c.0)).filter(|p| **p != entry.pack);
+    let mut proven = true;
+    for provider in providers {
+        if !known.packs.get(provider).is_some_and(|p| p.verified) {
+            proven = false;
+            if !known.archived.contains(provider) {
+                unproven.insert(*provider);
+            }
+        }
+    }
+    proven
+}
+
+/// Gives each chunk that is needed to one pack: to one that the owner has read if there is one, and of those to the
+/// one that is used most anyway.
 fn share_out<'a>(
-    packs: &HashMap<ChunkId, &'a PackEntry>,
+    packs: &'a HashMap<ChunkId, Pack>,
     needed: &HashSet<ChunkId>,
 ) -> (HashMap<ChunkId, ChunkId>, Vec<Weighed<'a>>) {
-    let used = |entry: &PackEntry| -> u64 {
-        entry.chunks.iter().filter(|c| needed.contains(&c.0)).map(|c| u64::from(c.2)).sum()
+    let used = |pack: &Pack| -> u64 {
+        pack.entry.chunks.iter().filter(|c| needed.contains(&c.0)).map(|c| u64::from(c.2)).sum()
     };
     let mut weighed: Vec<Weighed<'a>> =
-        packs.values().map(|entry| Weighed { entry, used: used(entry) }).collect();
-    weighed.sort_by_key(|w| (std::cmp::Reverse(w.used), w.entry.pack));
+        packs.values().map(|pack| Weighed { pack, used: used(pack) }).collect();
+    weighed.sort_by_key(|w| (!w.pack.verified, std::cmp::Reverse(w.used), w.pack.entry.pack));
     let mut owned = HashMap::new();
-    for Weighed { entry, used } in &mut weighed {
+    for Weighed { pack, used } in &mut weighed {
         *used = 0;
-        for chunk in entry.chunks.iter().filter(|c| needed.contains(&c.0)) {
-            if *owned.entry(chunk.0).or_insert(entry.pack) == entry.pack {
+        for chunk in pack.entry.chunks.iter().filter(|c| needed.contains(&c.0)) {
+            if *owned.entry(chunk.0).or_insert(pack.entry.pack) == pack.entry.pack {
                 *used += u64::from(chunk.2);
             }
         }
@@ -115,28 +136,54 @@ fn share_out<'a>(
 }
 
 impl Plan {
-    /// Which index objects are written anew, and the lines of them that go on.
-    fn choose_lines(&mut self, state: &State, extra: &[PackEntry], stays: &HashSet<ChunkId>) {
-        let mut seen = HashSet::new();
-        let mut goes_on = |entry: &PackEntry| {
-            // A line of a lost pack goes on while somebody misses what was in it, so that errors can name it.
-            let mourned = || entry.chunks.iter().any(|c| self.missing.contains(&c.0));
-            let there = stays.contains(&entry.pack) && state.is_there(entry);
-            let lost = !state.is_there(entry) && mourned();
-            (there || lost) && seen.insert(entry.pack)
+    /// Which index objects are written anew, and the lines of them that stay. Of a pack that was read, only the owner's
+    /// own line stays.
+    fn choose_lines(&mut self, state: &State, known: &Known, stays: &HashSet<ChunkId>) {
+        let mut seen: HashSet<(Source, ChunkId)> = HashSet::new();
+        let mut read: HashSet<ChunkId> = HashSet::new();
+        let mut goes_on = |source: Source, entry: &PackEntry| {
+            if !state.is_there(entry) {
+                // A line of a lost pack stays while somebody misses what was in it, so that errors can name it.
+                let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.0));
+                return mourned && seen.insert((source, entry.pack));
+            }
+            let verified = known.packs.get(&entry.pack).is_some_and(|p| p.verified);
+            let counts = !verified || (source == Source::Owner && !known.learned.contains(&entry.pack));
+            if counts && source == Source::Owner {
+                read.insert(entry.pack);
+            }
+            stays.contains(&entry.pack) && counts && seen.insert((source, entry.pack))
         };
         let judged: Vec<Vec<bool>> =
-            state.objects.iter().map(|o| o.entries.iter().map(&mut goes_on).collect()).collect();
-        let orphans: Vec<PackEntry> = extra.iter().filter(|e| goes_on(e)).cloned().collect();
-        let small = state.objects.iter().filter(|o| o.size < SMALL_INDEX).count();
+            state.objects.iter().map(|o| o.entries.iter().map(|e| goes_on(o.source, e)).collect()).collect();
+        let mut small: BTreeMap<Source, usize> = BTreeMap::new();
+        for object in state.objects.iter().filter(|o| o.size < SMALL_INDEX) {
+            *small.entry(object.source).or_default() += 1;
+        }
         for (number, (object, judged)) in state.objects.iter().zip(&judged).enumerate() {
-            let merged = small >= MANY && object.size < SMALL_INDEX;
+            let many = small.get(&object.source).is_some_and(|n| *n >= MANY);
+            let merged = many && object.size < SMALL_INDEX;
             if merged || judged.contains(&false) {
                 self.replaced.push(number);
                 let lines = object.entries.iter().zip(judged).filter(|(_, goes_on)| **goes_on);
-                self.lines.extend(lines.map(|(line, _)| line.clone()));
+                let lines = lines.map(|(line, _)| line.clone());
+                self.lines.entry(object.source).or_default().extend(lines);
             }
         }
-        self.lines.extend(orphans);
+        let learned = known.learned.iter().filter(|p| stays.contains(*p) && !read.contains(*p));
+        let learned = learned.filter_map(|p| known.packs.get(p)).map(|p| p.entry.clone());
+        self.lines.entry(Source::Owner).or_default().extend(learned);
+    }
+
+    /// Keeps a pack that was to be written anew and could not be read.
+    pub(super) fn keep(&mut self, state: &State, known: &Known, pack: &ChunkId) {
+        if let Some(learned) = known.learned.get(pack).and_then(|p| known.packs.get(p)) {
+            self.lines.entry(Source::Owner).or_default().push(learned.entry.clone());
+        }
+        for number in &self.replaced {
+            let object = &state.objects[*number];
+            let lines = object.entries.iter().filter(|e| e.pack == *pack).cloned();
+            self.lines.entry(object.source).or_default().extend(lines);
+        }
     }
 }

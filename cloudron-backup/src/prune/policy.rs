@@ -14,7 +14,7 @@ use crate::repository::latest::latest;
 /// How many backups of each kind are kept. Periods are those of the calendar in UTC, weeks begin on Monday.
 ///
 /// A backup is kept if any rule keeps it. Without any rule, all are kept. Backups are judged in groups of
-/// those of the same machine (host and domain) with the same set of source paths, so that a machine that
+/// those of the same writer and machine (host and domain) with the same set of source paths, so that a machine that
 /// makes many backups does not push out those of another; the newest of each group is always kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrunePolicy {
@@ -85,19 +85,40 @@ impl Decision {
 
 /// What the policy says of each backup, in the order of their ids.
 pub fn keep(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Decision> {
-    let mut groups: BTreeMap<_, Vec<&Summary>> = BTreeMap::new();
-    for summary in summaries {
-        let sources: BTreeSet<&str> = summary.sources.iter().map(|s| s.path.as_str()).collect();
-        groups.entry((&summary.host, &summary.fqdn, sources)).or_default().push(summary);
-    }
-    let mut decisions: Vec<Decision> = groups.into_values().flat_map(|g| judge(policy, g)).collect();
+    let mut decisions: Vec<Decision> = keep_in_groups(policy, summaries).into_iter().flatten().collect();
     decisions.sort_by(|a, b| a.id.cmp(&b.id));
     decisions
 }
 
-/// Judges a group.
+/// The decisions for each group.
+pub(super) fn keep_in_groups(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Vec<Decision>> {
+    let mut groups: BTreeMap<_, Vec<&Summary>> = BTreeMap::new();
+    for summary in summaries {
+        let sources: BTreeSet<&str> = summary.sources.iter().map(|s| s.path.as_str()).collect();
+        let group = (summary.writer, &summary.host, &summary.fqdn, sources);
+        groups.entry(group).or_default().push(summary);
+    }
+    groups.into_values().map(|group| judge_group(policy, group)).collect()
+}
+
+/// Judges a group. A backup with errors takes the place of no whole one: what the rules keep of all, and what they
+/// keep of the whole ones, both stay.
+fn judge_group(policy: &PrunePolicy, group: Vec<&Summary>) -> Vec<Decision> {
+    let whole: Vec<&Summary> = group.iter().copied().filter(|s| s.errors == 0).collect();
+    let also = if whole.len() < group.len() { judge(policy, whole) } else { Vec::new() };
+    let mut decisions = judge(policy, group);
+    for decision in &mut decisions {
+        if let Some(also) = also.iter().find(|also| also.id == decision.id) {
+            decision.reasons.extend(&also.reasons);
+            decision.reasons.sort_unstable();
+            decision.reasons.dedup();
+        }
+    }
+    decisions
+}
+
 fn judge(policy: &PrunePolicy, mut group: Vec<&Summary>) -> Vec<Decision> {
-    let Some(newest) = latest(group.iter().copied()) else { return Vec::new() };
+    let Some(newest) = latest(group.iter().copied(), jiff::Timestamp::MAX) else { return Vec::new() };
     // Those of a clock that was ahead take nobody's place.
     group.sort_by_key(|s| (s.time > newest.time, Reverse((s.time, &s.id))));
     let mut periods = periods(policy);

@@ -1,4 +1,4 @@
-//! What backups need.
+//! What backups there are and what they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,40 +7,60 @@ use cloudron_core::{BackupId, Result, Unit};
 use super::owner::{Owner, unsafe_because};
 use crate::bridge::Blocking;
 use crate::chunk::ChunkId;
+use crate::forgotten::Forgotten;
 use crate::manifest::Extent;
-use crate::repository::{Summary, summary, summary_name};
+use crate::repository::list::is_about_the_object;
+use crate::repository::{Summary, summary_name};
 use crate::restore::Backup;
+use crate::trust::{WriterId, gaps};
 use crate::{codes, layout};
-
-/// The chunks that backups need.
-#[derive(Debug, Default)]
-pub(crate) struct Reach {
-    pub(crate) chunks: HashSet<ChunkId>,
-    /// The backups whose manifests were read.
-    read: HashSet<BackupId>,
-}
 
 /// The backups in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
+    /// Those that count.
     pub(crate) summaries: Vec<Summary>,
-    /// Those whose summary cannot be used, and why.
-    pub(crate) unreadable: BTreeMap<String, String>,
+    /// The hashes of their summaries.
+    pub(crate) hashes: BTreeMap<BackupId, String>,
+    /// The objects in the place of a summary that count for nothing, by name, and why.
+    pub(crate) ignored: BTreeMap<String, String>,
+    /// The numbers of the backups that the owner removed.
+    pub(crate) forgotten: Forgotten,
 }
 
 impl Listed {
-    /// Reads the summaries and checks that the owner's keys signed them.
+    /// Reads the summaries, and what the owner removed.
+    ///
+    /// # Errors
+    /// What the store reports.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
-        let mut listed = Self::default();
-        for object in owner.store.list(layout::SNAPSHOTS)? {
+        let forgotten = Forgotten::load(owner.store, &owner.trust)?;
+        let mut listed = Self { forgotten, ..Self::default() };
+        let objects = owner.store.list(layout::SNAPSHOTS)?.into_iter();
+        let (small, large): (Vec<_>, Vec<_>) =
+            objects.filter(|o| summary_name(&o.key).is_some()).partition(|o| o.size <= layout::MOST_JSON);
+        let name = |key: &str| summary_name(key).unwrap_or_default().to_owned();
+        let too_large = "it is larger than any summary".to_owned();
+        listed.ignored.extend(large.iter().map(|o| (name(&o.key), too_large.clone())));
+        for (key, content) in owner.store.get_all(small.into_iter().map(|o| o.key).collect())? {
             owner.stop.check()?;
-            let Some(name) = summary_name(&object.key) else { continue };
-            match read_summary(owner, name) {
-                Ok(Some(summary)) => listed.summaries.push(summary),
-                Ok(None) => {}
-                Err(e) if e.is_retryable() => return Err(e),
+            let name = name(&key);
+            let content = match content {
+                Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                other => other?,
+            };
+            match owner.trust.summary(&name, &content) {
+                Ok(summary) if listed.forgotten.has(&summary) => {
+                    let text = "it was removed by a prune, and put back by somebody else".to_owned();
+                    listed.ignored.insert(name, text);
+                }
+                Ok(summary) => {
+                    listed.hashes.insert(summary.id.clone(), layout::object_id(&content));
+                    listed.summaries.push(summary);
+                }
+                Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
                 Err(e) if is_about_the_object(&e) => {
-                    listed.unreadable.insert(name.to_owned(), e.to_string());
+                    listed.ignored.insert(name, e.to_string());
                 }
                 Err(e) => return Err(e),
             }
@@ -48,44 +68,50 @@ impl Listed {
         listed.summaries.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(listed)
     }
-}
 
-fn is_about_the_object(error: &cloudron_core::Error) -> bool {
-    [&codes::SNAPSHOT_CORRUPT, &codes::SNAPSHOT_FORGED, &codes::REPOSITORY_NEWER, &codes::OBJECT_CORRUPT]
-        .iter()
-        .any(|code| error.is(code))
-}
-
-/// The summary of a backup. Nothing when there is none, or a tombstone in its place.
-pub(crate) fn read_summary(owner: &Owner<'_>, name: &str) -> Result<Option<Summary>> {
-    let content = match owner.store.get(&format!("{}{name}.json", layout::SNAPSHOTS)) {
-        Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
-        other => other?,
-    };
-    summary::check_signature(&content, &owner.signing.verifying_key())?;
-    match Summary::parse(&content) {
-        Err(e) if e.is(&codes::BACKUP_ABORTED) => Ok(None),
-        parsed => {
-            let summary = parsed?;
-            summary.check_place(name, &owner.config.id)?;
-            Ok(Some(summary))
+    /// The numbers of backups that somebody other than the owner took away, by writer.
+    pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<(u64, u64)>> {
+        let mut present: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
+        for summary in &self.summaries {
+            present.entry(summary.writer).or_default().insert(summary.sequence);
         }
+        let gaps = present.into_iter().map(|(writer, present)| {
+            let gaps = gaps(&present, self.forgotten.of(writer));
+            (writer, gaps)
+        });
+        gaps.filter(|(_, gaps)| !gaps.is_empty()).collect()
     }
+}
+
+/// The chunks that backups need.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    pub(crate) chunks: HashSet<ChunkId>,
+    /// The backups whose manifests were read.
+    read: HashSet<BackupId>,
+    /// The backups whose manifests cannot be read, and why.
+    pub(crate) broken: BTreeMap<BackupId, String>,
 }
 
 impl Reach {
     /// Takes in what these backups need, where that is not known yet.
     ///
     /// # Errors
-    /// `prune-unsafe` for one that cannot be read.
+    /// What the store reports. A backup that cannot be read is noted.
     pub(crate) fn extend(&mut self, owner: &Owner<'_>, backups: &[&BackupId]) -> Result<()> {
         let new: Vec<_> = backups.iter().filter(|b| !self.read.contains(**b)).collect();
         let task = owner.progress.task("Reading what backups need", Unit::Items, Some(new.len() as u64));
         for backup in new {
-            each_chunk(owner, backup, |chunk| {
+            let read = each_chunk(owner, backup, |chunk| {
                 self.chunks.insert(chunk);
-            })?;
-            self.read.insert((*backup).clone());
+            });
+            match read {
+                Ok(()) => drop(self.read.insert((*backup).clone())),
+                Err(e) if e.is(&codes::PRUNE_UNSAFE) => {
+                    self.broken.insert((*backup).clone(), e.message().to_owned());
+                }
+                Err(e) => return Err(e),
+            }
             task.advance(1);
         }
         task.finish();
@@ -109,9 +135,13 @@ impl Reach {
 }
 
 /// Goes through the chunks of a backup. One that is gone by now needs nothing.
-pub(super) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
+///
+/// # Errors
+/// `prune-unsafe` for one that cannot be read; what the store reports.
+pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
-        let opened = Backup::open(owner.store, owner.config, owner.identity, backup, owner.stop)?;
+        let Owner { store, config, identity, trust, stop, .. } = owner;
+        let opened = Backup::open_by(store, config, identity, trust, backup, stop)?;
         let mut entries = opened.entries()?;
         while let Some(entry) = entries.next()? {
             owner.stop.check()?;
@@ -129,7 +159,7 @@ pub(super) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl F
             if is_gone(owner.store, backup)? {
                 return Ok(());
             }
-            Err(unsafe_because(&layout::manifest(backup), &e))
+            Err(unsafe_because(&format!("the manifest of {backup}"), &e))
         }
         other => other,
     }

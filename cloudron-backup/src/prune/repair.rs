@@ -9,14 +9,14 @@ use super::owner::Owner;
 use super::reach::{Listed, each_chunk};
 use super::report::{RepairReport, RepairRequest};
 use super::rewrite::{Rewriter, is_damage, put_lines};
-use super::run::read_pack;
 use super::state::State;
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
 use crate::chunk::scan::chunks_in;
-use crate::index::PackEntry;
+use crate::index::{Kind, PackEntry};
 use crate::keys::Identity;
 use crate::repository::config::Config;
+use crate::trust::Source;
 use crate::{codes, layout};
 
 /// Repairs a repository.
@@ -28,12 +28,14 @@ pub(crate) fn repair(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<RepairReport> {
+    config.check_format()?;
     let owner = Owner::new(store, config, identity, progress, stop)?;
     let _lock = if request.dry_run { None } else { Some(owner.lock("repair")?) };
     let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
     let state = State::load(&owner)?;
     let unusable = state.unusable.iter().chain(&state.condemned.unusable);
     report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
+    crate::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
     let mut found = Found::read(&owner, &state, &mut report)?;
     if !request.dry_run {
         save_chunks(&owner, &mut found, &mut report)?;
@@ -51,8 +53,10 @@ pub(crate) fn repair(
 /// What the packs hold.
 #[derive(Default)]
 struct Found {
-    /// The lines of the new index.
+    /// The lines of the new index, of packs that were read.
     lines: Vec<PackEntry>,
+    /// The lines of packs that could not be read and may come back, by whose word they are.
+    unread: BTreeMap<Source, Vec<PackEntry>>,
     /// The chunks that can be read.
     chunks: HashSet<ChunkId>,
     /// The packs that are damaged.
@@ -60,11 +64,15 @@ struct Found {
 }
 
 impl Found {
-    /// Reads every pack that is not condemned.
+    /// Reads every pack that is not condemned. What the new index says, the owner has seen.
     fn read(owner: &Owner<'_>, state: &State, report: &mut RepairReport) -> Result<Self> {
         let condemned = state.condemned.packs();
-        let known: HashMap<ChunkId, &PackEntry> =
-            state.objects.iter().flat_map(|o| &o.entries).map(|e| (e.pack, e)).collect();
+        let mut known: HashMap<ChunkId, Vec<(Source, &PackEntry)>> = HashMap::new();
+        for object in &state.objects {
+            for entry in &object.entries {
+                known.entry(entry.pack).or_default().push((object.source, entry));
+            }
+        }
         let mut packs: Vec<ChunkId> =
             state.packs.keys().filter(|p| !condemned.contains(*p)).copied().collect();
         packs.sort();
@@ -74,15 +82,16 @@ impl Found {
         for pack in packs {
             owner.stop.check()?;
             report.packs += 1;
-            match read_pack(owner, &pack) {
+            match owner.read_pack(&pack) {
                 Ok(line) => {
                     report.packs_added += u64::from(!known.contains_key(&pack));
                     found.add(line);
                 }
-                // What it holds is known from the index only, and believed.
+                // Its lines stay the word of who wrote them.
                 Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-                    if let Some(line) = known.get(&pack) {
-                        found.add((*line).clone());
+                    for (source, line) in known.get(&pack).into_iter().flatten() {
+                        found.chunks.extend(line.chunks.iter().map(|c| c.0));
+                        found.unread.entry(*source).or_default().push((*line).clone());
                     }
                 }
                 Err(e) if is_damage(&e) => {
@@ -106,10 +115,12 @@ impl Found {
     /// copy. A line of a pack that is there and damaged would keep writers from storing its chunks anew.
     fn mourn(&mut self, state: &State) {
         let mut seen: HashSet<ChunkId> = HashSet::new();
-        for line in state.objects.iter().flat_map(|o| &o.entries) {
-            let alone = || line.chunks.iter().any(|c| !self.chunks.contains(&c.0));
-            if !state.is_there(line) && alone() && seen.insert(line.pack) {
-                self.lines.push(line.clone());
+        for object in &state.objects {
+            for line in &object.entries {
+                let alone = || line.chunks.iter().any(|c| !self.chunks.contains(&c.0));
+                if !state.is_there(line) && alone() && seen.insert(line.pack) {
+                    self.unread.entry(object.source).or_default().push(line.clone());
+                }
             }
         }
     }
@@ -119,10 +130,11 @@ impl Found {
         let map = |lines: &mut dyn Iterator<Item = &PackEntry>| -> BTreeMap<ChunkId, Vec<(ChunkId, u32, u32, u32)>> {
             lines.map(|l| (l.pack, l.chunks.iter().map(|c| (c.0, c.1, c.2, c.3)).collect())).collect()
         };
-        let stored = map(&mut state.objects.iter().flat_map(|o| &o.entries));
-        !state.unusable.is_empty()
-            || !state.condemned.unusable.is_empty()
-            || map(&mut self.lines.iter()) != stored
+        let owners = state.objects.iter().filter(|o| o.source == Source::Owner).flat_map(|o| &o.entries);
+        let is_damaged = |(_, e): &(String, Error)| !e.is(&codes::OBJECT_FOREIGN);
+        state.unusable.iter().chain(&state.condemned.unusable).any(is_damaged)
+            || state.objects.iter().any(|o| o.source != Source::Owner)
+            || map(&mut self.lines.iter()) != map(&mut owners.into_iter())
     }
 }
 
@@ -131,7 +143,7 @@ fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) 
     let mut rewriter = Rewriter::new(owner);
     for pack in &found.damaged {
         owner.stop.check()?;
-        let content = match owner.store.get(&layout::pack(pack)) {
+        let content = match owner.store.get_at_most(&layout::pack(pack), crate::pack::MOST) {
             Err(e) if is_damage(&e) => continue,
             other => other?,
         };
@@ -164,10 +176,15 @@ fn readable_part(owner: &Owner<'_>, content: &[u8]) -> Vec<u8> {
 
 /// Writes the new index and takes away the old one. Gives the number of objects.
 fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
-    let (objects, _) = put_lines(owner, &found.lines, false)?;
+    let (mut objects, _) = put_lines(owner, &found.lines, Kind::Index, Source::Owner)?;
+    for (source, lines) in &found.unread {
+        objects += put_lines(owner, lines, Kind::Index, *source)?.0;
+    }
     let old = state.objects.iter().map(|o| &o.key);
-    let unusable = state.unusable.iter().chain(&state.condemned.unusable).map(|(key, _)| key);
-    for key in old.chain(unusable) {
+    // What somebody else put there stays where it is, and counts for nothing.
+    let damaged = state.unusable.iter().chain(&state.condemned.unusable);
+    let damaged = damaged.filter(|(_, e)| !e.is(&codes::OBJECT_FOREIGN)).map(|(key, _)| key);
+    for key in old.chain(damaged) {
         owner.store.delete(key)?;
     }
     Ok(objects)
@@ -200,6 +217,8 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
         task.advance(1);
     }
     task.finish();
-    report.damaged.extend(listed.unreadable);
+    for (writer, gaps) in listed.gaps() {
+        report.damaged.push((layout::SNAPSHOTS.to_owned(), super::forget::describe(writer, &gaps)));
+    }
     Ok(())
 }

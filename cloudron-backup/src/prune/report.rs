@@ -15,6 +15,11 @@ pub struct PruneRequest {
     pub policy: PrunePolicy,
     /// Backups that are removed whatever the policy says, the newest and unreadable ones too.
     pub remove: Vec<BackupId>,
+    /// Whether the policy may remove more than half of the backups of a group.
+    pub allow_removals: bool,
+    /// Whether backups that are missing, as their numbers show, are given up: they count as removed from now on.
+    /// As long as something is missing and not given up, nothing is deleted.
+    pub forget_missing: bool,
     /// Whether only to say what would be done. Nothing is written then.
     pub dry_run: bool,
     /// How long packs that nothing needs any more are kept before a later prune deletes them, and how long
@@ -33,7 +38,15 @@ impl PruneRequest {
 
     /// A prune by that policy.
     pub fn new(policy: PrunePolicy) -> Self {
-        Self { policy, remove: Vec::new(), dry_run: false, grace: Self::GRACE, max_repack: None }
+        Self {
+            policy,
+            remove: Vec::new(),
+            allow_removals: false,
+            forget_missing: false,
+            dry_run: false,
+            grace: Self::GRACE,
+            max_repack: None,
+        }
     }
 }
 
@@ -77,8 +90,21 @@ pub struct PruneReport {
     pub running: Vec<String>,
     /// The backups that had not been heard of for too long and were declared dead; each fails if it wakes up.
     pub fenced: Vec<String>,
-    /// The kept backups that lack chunks. `repair` and `verify` say more.
+    /// The kept backups that lack chunks or cannot be read. `repair` and `verify` say more.
     pub damaged: Vec<String>,
+    /// The content that is missing, and of what. Nothing was deleted then.
+    pub missing: Vec<String>,
+    /// How many packs were read to make sure of what is in them.
+    pub packs_verified: u64,
+    /// Objects that count for nothing, because nobody signed them who may: key and reason.
+    pub ignored: Vec<(String, String)>,
+}
+
+impl PruneReport {
+    /// Whether everything that backups need is there. If not, nothing was deleted.
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty()
+    }
 }
 
 /// How a repair is done.
@@ -104,6 +130,8 @@ pub struct RepairReport {
     pub packs_damaged: Vec<(String, String)>,
     /// How many chunks were saved out of damaged packs.
     pub chunks_saved: u64,
+    /// Whether the description or key objects were put back from their second copies.
+    pub restored: Vec<String>,
     /// The index objects that were unusable: object and reason.
     pub index_unusable: Vec<(String, String)>,
     /// How many index objects there were, and how many there are.

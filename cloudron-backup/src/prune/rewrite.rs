@@ -1,14 +1,15 @@
 //! Moving chunks from packs to new ones.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cloudron_core::{Error, Result};
 
 use super::owner::Owner;
 use crate::chunk::ChunkId;
-use crate::chunk::frame::unframe;
-use crate::index::{PackEntry, PackedChunk};
+use crate::chunk::scan::chunks_in;
+use crate::index::{Kind, PackEntry, PackedChunk};
 use crate::pack::{self, PackWriter};
+use crate::trust::Source;
 use crate::{codes, layout};
 
 /// Writes packs, and keeps their lines for the index.
@@ -32,36 +33,31 @@ impl<'a> Rewriter<'a> {
         Self { owner, open: None, lines: Vec::new(), bytes: 0 }
     }
 
-    /// Copies these chunks of a pack, all of them or none.
+    /// Copies these chunks of a pack, all of them or none. Where they are in it is found out by reading it.
     ///
     /// # Errors
     /// `object-corrupt`, `object-missing` where they cannot be read; what the store reports.
-    pub(crate) fn copy(&mut self, entry: &PackEntry, chunks: &HashSet<ChunkId>) -> Result<()> {
+    pub(crate) fn copy(&mut self, id: &ChunkId, chunks: &HashSet<ChunkId>) -> Result<()> {
         self.owner.stop.check()?;
-        let content = self.owner.store.get(&layout::pack(&entry.pack))?;
-        let plain = pack::open(&content, &entry.pack, &*self.owner.open)?;
+        let key = layout::pack(id);
+        let content = self.owner.store.get_at_most(&key, pack::MOST)?;
+        let plain = pack::open(&content, id, &*self.owner.open)?;
         drop(content);
-        let wanted: Vec<&PackedChunk> = entry.chunks.iter().filter(|c| chunks.contains(&c.0)).collect();
-        for chunk in &wanted {
-            self.frame(&plain, chunk)
-                .map_err(|e| Error::new(e.code(), format!("{}: {e}", layout::pack(&entry.pack))))?;
+        let (found, _) = chunks_in(&plain, &self.owner.namer);
+        let mut wanted: HashMap<ChunkId, PackedChunk> = HashMap::new();
+        for chunk in found.into_iter().filter(|c| chunks.contains(&c.0)) {
+            wanted.entry(chunk.0).or_insert(chunk);
         }
-        for chunk in wanted {
-            let frame = self.frame(&plain, chunk)?;
-            self.add(chunk.0, frame, chunk.3)?;
+        if let Some(lacking) = chunks.iter().find(|c| !wanted.contains_key(*c)) {
+            let text = format!("{key}: chunk {lacking:?} is not in it, or has another hash than its name");
+            return Err(Error::new(&codes::OBJECT_CORRUPT, text));
+        }
+        let mut wanted: Vec<PackedChunk> = wanted.into_values().collect();
+        wanted.sort_by_key(|c| c.1);
+        for PackedChunk(id, offset, length, raw) in wanted {
+            self.add(id, &plain[offset as usize..(offset + length) as usize], raw)?;
         }
         Ok(())
-    }
-
-    /// The frame of a chunk, checked.
-    fn frame<'p>(&self, plain: &'p [u8], chunk: &PackedChunk) -> Result<&'p [u8]> {
-        let PackedChunk(id, offset, length, raw) = chunk;
-        let end = *offset as usize + *length as usize;
-        let frame = plain.get(*offset as usize..end).unwrap_or_default();
-        if self.owner.namer.name(&unframe(frame, *raw)?) == *id {
-            return Ok(frame);
-        }
-        Err(Error::new(&codes::OBJECT_CORRUPT, format!("chunk {id:?} has another hash than its name")))
     }
 
     /// Adds a frame that was checked.
@@ -99,12 +95,17 @@ impl<'a> Rewriter<'a> {
 const CHUNKS_PER_OBJECT: usize = 300_000;
 
 /// Writes index objects, or records of the condemned, of these lines. Gives how many and how many bytes.
-pub(crate) fn put_lines(owner: &Owner<'_>, lines: &[PackEntry], condemned: bool) -> Result<(u64, u64)> {
+pub(crate) fn put_lines(
+    owner: &Owner<'_>,
+    lines: &[PackEntry],
+    kind: Kind,
+    source: Source,
+) -> Result<(u64, u64)> {
     let (mut objects, mut bytes, mut from, mut chunks) = (0, 0, 0, 0);
     for at in 0..lines.len() {
         chunks += lines[at].chunks.len();
         if chunks >= CHUNKS_PER_OBJECT || at + 1 == lines.len() {
-            bytes += owner.put_lines(&lines[from..=at], condemned)?;
+            bytes += owner.put_lines(&lines[from..=at], kind, source)?;
             objects += 1;
             (from, chunks) = (at + 1, 0);
         }

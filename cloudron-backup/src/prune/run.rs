@@ -7,7 +7,8 @@ use cloudron_core::{BackupId, Progress, Result, Unit};
 
 use super::clean::clean;
 use super::forget::choose;
-use super::owner::{Owner, is_owners};
+use super::known::Known;
+use super::owner::Owner;
 use super::plan::{Plan, plan};
 use super::reach::{Listed, Reach};
 use super::report::{PruneReport, PruneRequest};
@@ -16,12 +17,13 @@ use super::state::State;
 use super::sweep::{is_ripe, sweep};
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::PackEntry;
+use crate::codes;
+use crate::index::{Kind, PackEntry};
 use crate::keys::Identity;
-use crate::lock::{self, Found, MARGIN};
+use crate::layout;
+use crate::lock::{self, Found, Holder, Lock, MARGIN};
 use crate::repository::config::Config;
-use crate::{codes, layout, pack};
+use crate::trust::Source;
 
 /// Prunes a repository.
 pub(crate) fn run(
@@ -32,42 +34,48 @@ pub(crate) fn run(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<PruneReport> {
+    config.check_format()?;
     let owner = Owner::new(store, config, identity, progress, stop)?;
     let lock = if request.dry_run { None } else { Some(owner.lock("prune")?) };
-    let now = || lock.as_ref().map_or_else(|| Ok(SystemTime::now()), |lock| lock.store_time());
+    let now = || lock.as_ref().map_or_else(|| Ok(SystemTime::now()), Lock::store_time);
     let mut report = PruneReport { dry_run: request.dry_run, ..PruneReport::default() };
 
-    let listed = Listed::load(&owner)?;
+    let mut listed = Listed::load(&owner)?;
     let chosen = choose(&listed, request)?;
     let mut reach = Reach::default();
     reach.extend(&owner, &chosen.kept.iter().map(|d| &d.id).collect::<Vec<&BackupId>>())?;
-    if !request.dry_run {
-        chosen.remove(&owner)?;
-    }
-    (report.kept, report.removed) = (chosen.kept, chosen.removed);
+    report.missing.extend(chosen.gaps.iter().cloned());
+    let foreign =
+        listed.ignored.iter().map(|(name, why)| (format!("{}{name}.json", layout::SNAPSHOTS), why.clone()));
+    report
+        .ignored
+        .extend(foreign.chain(listed.forgotten.unusable.clone()).chain(owner.trust.foreign.clone()));
+    (report.kept, report.removed) = (chosen.kept.clone(), chosen.removed.clone());
 
-    let young = Young::new(lock::list(store)?, now()?, request.grace);
-    let state = State::load(&owner)?;
-    for (object, error) in state.unusable.iter().chain(&state.condemned.unusable) {
-        progress.warn(format!("{object} cannot be used and stays as it is: {error}"));
-    }
-    let orphans = Orphans::find(&owner, &state, &young)?;
-    let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| young.spares(p.modified));
-    let mut plan = plan(&state, orphans.readable, &reach.chunks, spare, request.max_repack);
-    report.orphans = orphans.found;
-    if plan.missing.is_empty() {
-        plan.dead.extend(orphans.unreadable);
-    } else {
-        report.damaged = reach.who_needs(&owner, &plan.missing)?;
-    }
-    report.index_objects.0 = (state.objects.len() + state.unusable.len()) as u64;
+    let locks = lock::list(store, &owner.trust)?;
+    let unsigned = "nobody signed it who may hold a lock";
+    report.ignored.extend(locks.foreign.iter().map(|key| (key.clone(), unsigned.to_owned())));
+    let young = Young::new(locks.found, &listed, now()?, request.grace);
+    let mut pass = Pass::judge(&owner, &mut reach, &young, request, &mut report)?;
     if request.dry_run {
-        foresee(&state, &plan, &young, request.grace, &mut report);
+        pass.foresee(&young, request, &mut report);
         return Ok(report);
     }
-    carry_out(&owner, &state, plan, &mut report)?;
+    if !report.is_whole() {
+        return Ok(report);
+    }
+    chosen.remove(&owner, &mut listed)?;
+    if pass.frees_before_it_writes(&young, request) {
+        // What needs no room comes first: a store that is full has room afterwards.
+        pass.without_repack(&reach, &young).carry_out(&owner, &mut report)?;
+        sweep(&owner, now()?, request.grace, &mut reach, &mut report)?;
+        pass = Pass::again(&owner, &mut reach, &young, request, &mut report)?;
+    }
+    pass.carry_out(&owner, &mut report)?;
     sweep(&owner, now()?, request.grace, &mut reach, &mut report)?;
-    clean(&owner, now()?, request.grace, &mut report)?;
+    if report.is_whole() {
+        clean(&owner, now()?, request.grace, &mut report)?;
+    }
     Ok(report)
 }
 
@@ -78,18 +86,29 @@ struct Young {
     grace: Duration,
     /// The backups that may run.
     running: Vec<String>,
+    /// Whether something is copied into the repository, as far as a lock tells that nobody signed.
+    copied: bool,
     /// From here on things may be of one of them.
     since: Option<SystemTime>,
 }
 
 impl Young {
-    fn new(locks: Vec<Found>, now: SystemTime, grace: Duration) -> Self {
-        let locks: Vec<Found> = locks.into_iter().filter(|l| !is_owners(&l.name)).collect();
+    fn new(locks: Vec<Found>, listed: &Listed, now: SystemTime, grace: Duration) -> Self {
+        let copied = locks.iter().any(|l| l.holder == Holder::Copy && l.is_live(now));
+        // The lock of a backup that is in the list says nothing more, whoever put it there again.
+        let is_made = |l: &Found| match &l.holder {
+            Holder::Backup(id, writer) => {
+                listed.summaries.iter().any(|s| s.writer == Some(*writer) && s.id.is_slot_of(id))
+            }
+            _ => false,
+        };
+        let of_backups = |l: &Found| matches!(l.holder, Holder::Backup(..)) && !is_made(l);
+        let locks: Vec<Found> = locks.into_iter().filter(of_backups).collect();
         let counts = |l: &&Found| l.is_live(now) || l.age(now).is_none_or(|age| age < grace);
         let moment = |l: &Found| l.since().map_or(SystemTime::UNIX_EPOCH, |since| since - MARGIN);
         let since = locks.iter().filter(counts).map(moment).min();
         let running = locks.into_iter().filter(|l| l.is_live(now)).map(|l| l.name).collect();
-        Self { now, grace, running, since }
+        Self { now, grace, running, copied, since }
     }
 
     fn spares(&self, modified: Option<SystemTime>) -> bool {
@@ -99,6 +118,7 @@ impl Young {
     /// Whether something that nothing names may be judged.
     fn is_orphan(&self, modified: Option<SystemTime>) -> bool {
         self.running.is_empty()
+            && !self.copied
             && !self.spares(modified)
             && modified.is_some_and(|m| m + self.grace <= self.now)
     }
@@ -125,7 +145,7 @@ impl Orphans {
                 continue;
             }
             owner.stop.check()?;
-            match read_pack(owner, pack) {
+            match owner.read_pack(pack) {
                 Ok(line) => orphans.readable.push(line),
                 Err(e) if e.is(&codes::OBJECT_ARCHIVED) => continue,
                 Err(e) if is_damage(&e) => {
@@ -139,72 +159,169 @@ impl Orphans {
     }
 }
 
-/// The line of a pack, from what is in it.
-///
-/// # Errors
-/// `object-corrupt`, `object-missing`; what the store reports.
-pub(super) fn read_pack(owner: &Owner<'_>, id: &ChunkId) -> Result<PackEntry> {
-    let content = owner.store.get(&layout::pack(id))?;
-    let plain = pack::open(&content, id, &*owner.open)?;
-    match chunks_in(&plain, &owner.namer) {
-        (chunks, true) => Ok(PackEntry { pack: *id, size: content.len() as u64, chunks }),
-        _ => Err(cloudron_core::Error::new(&codes::OBJECT_CORRUPT, "it holds what is no chunk")),
-    }
+/// A look at what is stored, and what is to be done about it.
+struct Pass {
+    state: State,
+    known: Known,
+    /// The packs that nothing names and that cannot be read.
+    unreadable: Vec<PackEntry>,
+    plan: Plan,
 }
 
-/// Writes packs, index and the record of the condemned anew, and only then takes away what they replace.
-fn carry_out(owner: &Owner<'_>, state: &State, mut plan: Plan, report: &mut PruneReport) -> Result<()> {
-    let total = plan.rewrite.iter().map(|r| r.entry.size).sum();
-    let task = owner.progress.task("Repacking", Unit::Bytes, Some(total));
-    let mut rewriter = Rewriter::new(owner);
-    for rewrite in std::mem::take(&mut plan.rewrite) {
-        match rewriter.copy(&rewrite.entry, &rewrite.chunks) {
-            Ok(()) => {
-                report.packs_repacked += 1;
-                plan.dead.push(rewrite.entry.clone());
-            }
-            Err(e) if is_unreadable(&e) => {
-                owner.progress.warn(format!("a pack stays as it is: {e}"));
-                plan.lines.push(rewrite.entry.clone());
-            }
-            Err(e) => return Err(e),
+impl Pass {
+    /// Judges, and puts into the report what is wrong.
+    fn judge(
+        owner: &Owner<'_>,
+        reach: &mut Reach,
+        young: &Young,
+        request: &PruneRequest,
+        report: &mut PruneReport,
+    ) -> Result<Self> {
+        let pass = Self::again(owner, reach, young, request, report)?;
+        let unusable = pass.state.unusable.iter().chain(&pass.state.condemned.unusable);
+        report.ignored.extend(unusable.map(|(object, e)| (object.clone(), e.to_string())));
+        for (backup, why) in &reach.broken {
+            report.damaged.push(backup.to_string());
+            report.missing.push(format!("{backup}: {why}"));
         }
-        task.advance(rewrite.entry.size);
+        for (pack, why) in &pass.known.damaged {
+            owner.progress.warn(format!("{} is damaged: {why}", layout::pack(pack)));
+        }
+        if !pass.plan.missing.is_empty() {
+            let lack = reach.who_needs(owner, &pass.plan.missing)?;
+            let count = pass.plan.missing.len();
+            let text = format!(
+                "{count} chunks are in no pack that is there; they are needed by {}",
+                lack.join(", ")
+            );
+            report.damaged.extend(lack);
+            report.missing.push(text);
+        }
+        report.damaged.sort();
+        report.damaged.dedup();
+        report.index_objects = ((pass.state.objects.len() + pass.state.unusable.len()) as u64, 0);
+        report.index_objects.1 = report.index_objects.0;
+        Ok(pass)
     }
-    let rewritten = rewriter.finish()?;
-    task.finish();
-    plan.lines.extend(rewritten.lines);
-    let (objects, bytes) = put_lines(owner, &plan.lines, false)?;
-    let (_, more) = put_lines(owner, &plan.dead, true)?;
-    report.packs_condemned = plan.dead.len() as u64;
-    report.bytes_written = rewritten.bytes + bytes + more;
-    report.index_objects.1 = report.index_objects.0 + objects - plan.replaced.len() as u64;
-    for number in plan.replaced {
-        owner.stop.check()?;
-        owner.store.delete(&state.objects[number].key)?;
-    }
-    Ok(())
-}
 
-/// What a prune would do, for the report.
-fn foresee(state: &State, plan: &Plan, young: &Young, grace: Duration, report: &mut PruneReport) {
-    report.running.clone_from(&young.running);
-    report.packs_repacked = plan.rewrite.len() as u64;
-    let goes: Vec<&PackEntry> = plan.dead.iter().chain(plan.rewrite.iter().map(|r| &r.entry)).collect();
-    report.packs_condemned = goes.len() as u64;
-    report.bytes_freed_later = goes.iter().map(|e| e.size).sum();
-    report.index_objects.1 =
-        report.index_objects.0 - plan.replaced.len() as u64 + u64::from(!plan.lines.is_empty());
-    let mut seen = HashSet::new();
-    for record in &state.condemned.records {
-        let ripe = young.running.is_empty() && is_ripe(record, young.now, grace);
-        for entry in record.entries.iter().filter(|e| state.is_there(e) && seen.insert(e.pack)) {
-            if ripe {
+    /// Judges what is stored by now. Packs by which others are judged are read, until all of it is proven.
+    fn again(
+        owner: &Owner<'_>,
+        reach: &mut Reach,
+        young: &Young,
+        request: &PruneRequest,
+        report: &mut PruneReport,
+    ) -> Result<Self> {
+        let state = State::load(owner)?;
+        let orphans = Orphans::find(owner, &state, young)?;
+        report.orphans = report.orphans.max(orphans.found);
+        let mut known = Known::new(&state, orphans.readable);
+        let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| young.spares(p.modified));
+        let mut plan = loop {
+            let plan = plan(&state, &known, &reach.chunks, spare, request.max_repack);
+            if plan.unproven.is_empty() || request.dry_run {
+                break plan;
+            }
+            let total = plan.unproven.iter().filter_map(|p| state.packs.get(p)).map(|p| p.size).sum();
+            let task = owner.progress.task("Checking copies", Unit::Bytes, Some(total));
+            for pack in &plan.unproven {
+                known.verify(owner, pack)?;
+                report.packs_verified += 1;
+                task.advance(state.packs.get(pack).map_or(0, |p| p.size));
+            }
+            task.finish();
+        };
+        let unreadable = orphans.unreadable;
+        if plan.missing.is_empty() {
+            plan.dead.extend(unreadable.iter().cloned());
+        }
+        Ok(Self { state, known, unreadable, plan })
+    }
+
+    /// Whether packs are written anew, and others can be deleted at once.
+    fn frees_before_it_writes(&self, young: &Young, request: &PruneRequest) -> bool {
+        let is_ripe = |record| is_ripe(record, young.now, request.grace);
+        let frees = request.grace.is_zero() && !self.plan.dead.is_empty();
+        !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(is_ripe))
+    }
+
+    /// The same, with every pack that something needs as it is.
+    fn without_repack(self, reach: &Reach, young: &Young) -> Self {
+        let Self { state, known, unreadable, .. } = self;
+        let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| young.spares(p.modified));
+        let mut plan = plan(&state, &known, &reach.chunks, spare, Some(0));
+        plan.dead.extend(unreadable.iter().cloned());
+        Self { state, known, unreadable, plan }
+    }
+
+    /// Writes packs, index and the record of the condemned anew, and only then takes away what they replace.
+    fn carry_out(self, owner: &Owner<'_>, report: &mut PruneReport) -> Result<()> {
+        let Self { state, known, mut plan, .. } = self;
+        let total = plan.rewrite.iter().map(|r| r.entry.size).sum();
+        let task = owner.progress.task("Repacking", Unit::Bytes, Some(total));
+        let mut rewriter = Rewriter::new(owner);
+        for rewrite in std::mem::take(&mut plan.rewrite) {
+            match rewriter.copy(&rewrite.entry.pack, &rewrite.chunks) {
+                Ok(()) => {
+                    report.packs_repacked += 1;
+                    plan.dead.push(rewrite.entry.clone());
+                }
+                Err(e) if is_unreadable(&e) => {
+                    owner.progress.warn(format!("a pack stays as it is: {e}"));
+                    plan.keep(&state, &known, &rewrite.entry.pack);
+                }
+                Err(e) => return Err(e),
+            }
+            task.advance(rewrite.entry.size);
+        }
+        let rewritten = rewriter.finish()?;
+        task.finish();
+        plan.lines.entry(Source::Owner).or_default().extend(rewritten.lines);
+        report.bytes_written += rewritten.bytes;
+        let mut written = 0;
+        for (source, lines) in &plan.lines {
+            let (objects, bytes) = put_lines(owner, lines, Kind::Index, *source)?;
+            written += objects;
+            report.bytes_written += bytes;
+        }
+        let (_, bytes) = put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?;
+        report.bytes_written += bytes;
+        report.packs_condemned += plan.dead.len() as u64;
+        report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
+        for number in plan.replaced {
+            owner.stop.check()?;
+            owner.store.delete(&state.objects[number].key)?;
+        }
+        Ok(())
+    }
+
+    /// What a prune would do, for the report.
+    fn foresee(&self, young: &Young, request: &PruneRequest, report: &mut PruneReport) {
+        let Self { state, plan, .. } = self;
+        report.running.clone_from(&young.running);
+        report.packs_repacked = plan.rewrite.len() as u64;
+        let goes: Vec<&PackEntry> = plan.dead.iter().chain(plan.rewrite.iter().map(|r| &r.entry)).collect();
+        report.packs_condemned = goes.len() as u64;
+        let written = plan.lines.values().filter(|lines| !lines.is_empty()).count() as u64;
+        report.index_objects.1 = report.index_objects.0 - plan.replaced.len() as u64 + written;
+        let mut seen = HashSet::new();
+        let mut count = |entry: &PackEntry, now: bool| {
+            if !seen.insert(entry.pack) {
+                return;
+            }
+            if now {
                 report.packs_deleted += 1;
                 report.bytes_freed += entry.size;
             } else {
                 report.bytes_freed_later += entry.size;
             }
+        };
+        // Without a grace, both steps are done at once.
+        let at_once = young.running.is_empty() && request.grace.is_zero();
+        goes.into_iter().for_each(|entry| count(entry, at_once));
+        for record in &state.condemned.records {
+            let ripe = young.running.is_empty() && is_ripe(record, young.now, request.grace);
+            record.entries.iter().filter(|e| state.is_there(e)).for_each(|entry| count(entry, ripe));
         }
     }
 }

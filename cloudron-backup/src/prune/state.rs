@@ -8,8 +8,9 @@ use cloudron_core::Result;
 use super::owner::Owner;
 use crate::chunk::ChunkId;
 use crate::condemned::Condemned;
-use crate::index::{PackEntry, decode, fetch};
-use crate::{codes, layout};
+use crate::index::{Kind, Lines, PackEntry, fetch, is_about_the_object, object};
+use crate::layout;
+use crate::trust::Source;
 
 /// A pack as the store lists it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub(crate) struct Stored {
 pub(crate) struct IndexObject {
     pub(crate) key: String,
     pub(crate) size: u64,
+    /// Whose word the lines are.
+    pub(crate) source: Source,
     pub(crate) entries: Vec<PackEntry>,
 }
 
@@ -39,27 +42,27 @@ impl State {
     /// Looks at the store. The order matters: a pack that is seen and in no record is deleted only by a record
     /// that came later; a pack that is seen and in no index was in none when it was seen.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
-        let condemned = Condemned::load(owner.store, &*owner.open, None, owner.stop)?;
+        let condemned = Condemned::load(owner.store, (&*owner.open, &owner.trust), None, owner.stop)?;
         Self::behind(owner, condemned)
     }
 
     /// The same with records that were read before.
     pub(crate) fn behind(owner: &Owner<'_>, condemned: Condemned) -> Result<Self> {
         let mut state = Self { condemned, ..Self::default() };
-        for object in owner.store.list(layout::PACKS)? {
+        for object in owner.store.list(layout::PACKS)?.into_iter().filter(|o| layout::is_hash_age(&o.key)) {
             if let Some(pack) = pack_id(&object.key) {
                 state.packs.insert(pack, Stored { size: object.size, modified: object.modified });
             }
         }
-        for object in owner.store.list(layout::INDEX)? {
+        for meta in owner.store.list(layout::INDEX)?.into_iter().filter(|o| layout::is_hash_age(&o.key)) {
             owner.stop.check()?;
-            match fetch(owner.store, &object.key, None).and_then(|c| decode(&c, &*owner.open)) {
-                Ok(entries) => {
-                    state.objects.push(IndexObject { key: object.key, size: object.size, entries });
+            let read = fetch(owner.store, &meta, None)
+                .and_then(|content| object::decode(&content, &*owner.open, &owner.trust, Kind::Index));
+            match read {
+                Ok(Lines { source, entries }) => {
+                    state.objects.push(IndexObject { key: meta.key, size: meta.size, source, entries });
                 }
-                Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {
-                    state.unusable.push((object.key, e));
-                }
+                Err(e) if is_about_the_object(&e) => state.unusable.push((meta.key, e)),
                 Err(e) => return Err(e),
             }
         }

@@ -5,22 +5,24 @@
 //! that may rely on the pack, or that backup is over: then its summary is in the list that is read behind the
 //! locks, or can never be written any more, because a tombstone is in its place. `docs/prune.md` has it all.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use cloudron_core::{BackupId, Result};
 
-use super::owner::{Owner, is_owners, unsafe_because};
-use super::reach::{Listed, Reach, read_summary};
+use super::forget::describe;
+use super::owner::Owner;
+use super::reach::{Listed, Reach};
 use super::report::PruneReport;
-use super::rewrite::{Rewriter, is_unreadable, put_lines};
+use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
+use crate::backup::slot::{self, Fate};
 use crate::chunk::ChunkId;
 use crate::condemned::{Condemned, Record};
-use crate::index::PackEntry;
+use crate::index::{Kind, PackEntry};
 use crate::layout;
-use crate::lock::{self, Found};
-use crate::repository::summary;
+use crate::lock::{self, Found, Holder};
+use crate::trust::Source;
 
 /// Deletes the packs of records that are older than the grace at `now`, unless a backup may rely on them.
 pub(super) fn sweep(
@@ -30,18 +32,18 @@ pub(super) fn sweep(
     reach: &mut Reach,
     report: &mut PruneReport,
 ) -> Result<()> {
-    let condemned = Condemned::load(owner.store, &*owner.open, None, owner.stop)?;
+    let condemned = Condemned::load(owner.store, (&*owner.open, &owner.trust), None, owner.stop)?;
     // From here on, locks are listed behind every record.
     let mut ripe: HashSet<usize> =
         (0..condemned.records.len()).filter(|n| is_ripe(&condemned.records[*n], now, grace)).collect();
     if !ripe.is_empty() {
         let made = settle_locks(owner, &condemned.records, &mut ripe, now, report)?;
         if !ripe.is_empty() {
-            read_backups(owner, made, reach)?;
+            read_backups(owner, made, reach, report)?;
             return finish(owner, condemned, ripe, reach, report);
         }
     }
-    report.bytes_freed_later += bytes_of(condemned.entries());
+    report.bytes_freed_later = bytes_of(condemned.entries());
     Ok(())
 }
 
@@ -54,13 +56,6 @@ fn bytes_of<'a>(entries: impl Iterator<Item = &'a PackEntry>) -> u64 {
     sizes.values().sum()
 }
 
-/// What became of the backup of a lock.
-enum Outcome {
-    Made(BackupId),
-    Dead,
-    MayRun,
-}
-
 /// Looks at the locks. Records on which a running backup may rely are not ripe. Backups that were not heard of
 /// for too long are declared dead. Gives those that turn out to be made.
 fn settle_locks(
@@ -71,56 +66,66 @@ fn settle_locks(
     report: &mut PruneReport,
 ) -> Result<Vec<BackupId>> {
     let mut made = Vec::new();
-    for lock in lock::list(owner.store)? {
+    for lock in lock::list(owner.store, &owner.trust)?.found {
         let relies = |n: &usize| lock.may_precede(records[*n].modified);
-        if is_owners(&lock.name) || !ripe.iter().any(relies) {
+        if !ripe.iter().any(relies) {
             continue;
         }
-        match outcome(owner, &lock, now, report)? {
-            Outcome::Made(backup) => made.push(backup),
-            Outcome::Dead => {}
-            Outcome::MayRun => {
+        match fate(owner, &lock, now, report)? {
+            Some(Some(Fate::Made(backup))) => made.push(backup),
+            Some(Some(Fate::Dead)) => {}
+            Some(None) => {
                 ripe.retain(|n| !relies(n));
                 report.running.push(lock.name.clone());
                 continue;
             }
+            None => continue,
         }
         owner.store.delete(&lock.key)?;
     }
+    report.running.sort();
+    report.running.dedup();
     Ok(made)
 }
 
-fn outcome(owner: &Owner<'_>, lock: &Found, now: SystemTime, report: &mut PruneReport) -> Result<Outcome> {
-    let live = lock.is_live(now);
-    let Some(backup) = lock.backup() else {
-        // A copy into this repository: it puts no more than what another repository has.
-        return Ok(if live { Outcome::MayRun } else { Outcome::Dead });
-    };
-    let key = layout::summary(&backup);
-    let read = |name: &str| read_summary(owner, name).map_err(|e| unsafe_because(&key, &e));
-    if read(&lock.name)?.is_some() {
-        return Ok(Outcome::Made(backup));
+/// What became of the backup of a lock; nothing inside when it may run. Nothing at all for the lock of something else:
+/// a copy into this repository puts no more than what another repository has.
+fn fate(
+    owner: &Owner<'_>,
+    lock: &Found,
+    now: SystemTime,
+    report: &mut PruneReport,
+) -> Result<Option<Option<Fate>>> {
+    let Holder::Backup(backup, writer) = &lock.holder else { return Ok(None) };
+    let (store, trust) = (owner.store, &owner.trust);
+    // What is decided is decided, whoever put the lock there again.
+    if let Some(fate) = slot::fate(store, trust, backup, *writer)? {
+        return Ok(Some(Some(fate)));
     }
-    if live {
-        return Ok(Outcome::MayRun);
+    if lock.is_live(now) {
+        return Ok(Some(None));
     }
-    // Either this is written, and the backup's own summary cannot be any more, or something is there.
-    let tombstone = summary::tombstone(&backup, &owner.config.id, &owner.signing);
-    if owner.store.put_new(&key, &tombstone.into())? {
+    // Either the tombstone is written, and the backup's own summary counts no more, or something is there.
+    let fate = slot::fence(store, trust, backup, *writer, &owner.signer)?;
+    if fate == Fate::Dead {
         report.fenced.push(lock.name.clone());
-        return Ok(Outcome::Dead);
     }
-    Ok(if read(&lock.name)?.is_some() { Outcome::Made(backup) } else { Outcome::Dead })
+    Ok(Some(Some(fate)))
 }
 
 /// Takes in what all backups need that are in the list by now.
-fn read_backups(owner: &Owner<'_>, made: Vec<BackupId>, reach: &mut Reach) -> Result<()> {
+fn read_backups(
+    owner: &Owner<'_>,
+    made: Vec<BackupId>,
+    reach: &mut Reach,
+    report: &mut PruneReport,
+) -> Result<()> {
     let listed = Listed::load(owner)?;
-    if let Some((name, why)) = listed.unreadable.first_key_value() {
-        return Err(unsafe_because(&format!("{}{name}.json", layout::SNAPSHOTS), why));
-    }
+    report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe(*writer, gaps)));
     let backups: Vec<&BackupId> = listed.summaries.iter().map(|s| &s.id).chain(&made).collect();
-    reach.extend(owner, &backups)
+    reach.extend(owner, &backups)?;
+    report.missing.extend(reach.broken.iter().map(|(backup, why)| format!("{backup}: {why}")));
+    Ok(())
 }
 
 /// Copies what is needed after all, and deletes the rest.
@@ -133,8 +138,11 @@ fn finish(
 ) -> Result<()> {
     let state = State::behind(owner, condemned)?;
     let records = &state.condemned.records;
-    let stuck = rescue(owner, &state, &ripe, reach, report)?;
-    ripe.retain(|n| !records[*n].entries.iter().any(|e| stuck.contains(&e.pack)));
+    let stuck = if report.is_whole() { Some(rescue(owner, &state, &ripe, reach, report)?) } else { None };
+    match stuck {
+        Some(stuck) => ripe.retain(|n| !records[*n].entries.iter().any(|e| stuck.contains(&e.pack))),
+        None => ripe.clear(),
+    }
     let mut deleted = HashSet::new();
     for record in ripe.iter().map(|n| &records[*n]) {
         for entry in &record.entries {
@@ -150,13 +158,14 @@ fn finish(
         owner.store.delete(&record.key)?;
     }
     let left = records.iter().enumerate().filter(|(n, _)| !ripe.contains(n)).flat_map(|(_, r)| &r.entries);
-    report.bytes_freed_later += bytes_of(left.filter(|e| !deleted.contains(&e.pack)));
+    report.bytes_freed_later = bytes_of(left.filter(|e| !deleted.contains(&e.pack)));
     Ok(())
 }
 
-/// Copies the chunks that are needed and are in condemned packs only. A condemned pack is not taken into use
-/// again: another prune, asleep since it judged the pack, may delete it at any time. Gives the packs that hold
-/// something which could not be copied.
+/// Copies the chunks that are needed and that may be in condemned packs only. A condemned pack is not taken into use
+/// again: another prune, asleep since it judged the pack, may delete it at any time. A copy elsewhere counts only if
+/// the owner read it: by what a writer claims, nothing is deleted. Gives the packs that hold something which could
+/// not be copied.
 fn rescue(
     owner: &Owner<'_>,
     state: &State,
@@ -165,42 +174,57 @@ fn rescue(
     report: &mut PruneReport,
 ) -> Result<HashSet<ChunkId>> {
     let condemned = state.condemned.packs();
-    let lines = || state.objects.iter().flat_map(|o| &o.entries);
+    let lines = || state.objects.iter().flat_map(|o| o.entries.iter().map(|e| (o.source, e)));
     let mut lacking = reach.chunks.clone();
-    for entry in lines().filter(|e| !condemned.contains(&e.pack) && state.is_there(e)) {
-        for chunk in &entry.chunks {
-            lacking.remove(&chunk.0);
-        }
+    let proven = lines().filter(|(source, _)| *source == Source::Owner).map(|(_, e)| e);
+    for entry in proven.filter(|e| !condemned.contains(&e.pack) && state.is_there(e)) {
+        entry.chunks.iter().for_each(|chunk| drop(lacking.remove(&chunk.0)));
     }
     let going: HashSet<ChunkId> =
         ripe.iter().flat_map(|n| &state.condemned.records[*n].entries).map(|e| e.pack).collect();
-    let sources = state.condemned.entries().chain(lines());
-    let sources = sources.filter(|e| going.contains(&e.pack) && state.is_there(e));
-    let (mut rewriter, mut stuck) = (Rewriter::new(owner), BTreeMap::new());
-    for entry in sources {
-        let wanted: HashSet<ChunkId> =
-            entry.chunks.iter().map(|c| c.0).filter(|c| lacking.contains(c)).collect();
+    let mut held: HashMap<ChunkId, HashSet<ChunkId>> = HashMap::new();
+    for entry in state.condemned.entries().chain(lines().map(|(_, e)| e)) {
+        if going.contains(&entry.pack) && state.packs.contains_key(&entry.pack) {
+            let needed = entry.chunks.iter().map(|c| c.0).filter(|c| lacking.contains(c));
+            held.entry(entry.pack).or_default().extend(needed);
+            if entry.chunks.is_empty() {
+                held.entry(entry.pack).or_default().extend(content_of(owner, &entry.pack, &lacking)?);
+            }
+        }
+    }
+    let (mut rewriter, mut stuck) = (Rewriter::new(owner), HashMap::new());
+    for (pack, wanted) in held {
+        let wanted: HashSet<ChunkId> = wanted.into_iter().filter(|c| lacking.contains(c)).collect();
         if wanted.is_empty() {
             continue;
         }
-        match rewriter.copy(entry, &wanted) {
+        match rewriter.copy(&pack, &wanted) {
             Ok(()) => {
                 report.chunks_rescued += wanted.len() as u64;
                 lacking.retain(|c| !wanted.contains(c));
             }
             Err(e) if is_unreadable(&e) => {
                 owner.progress.warn(format!("a pack that is needed again cannot be read: {e}"));
-                stuck.insert(entry.pack, wanted);
+                stuck.insert(pack, wanted);
             }
             Err(e) => return Err(e),
         }
     }
     let rewritten = rewriter.finish()?;
     if !rewritten.lines.is_empty() {
-        let (objects, bytes) = put_lines(owner, &rewritten.lines, false)?;
+        let (objects, bytes) = put_lines(owner, &rewritten.lines, Kind::Index, Source::Owner)?;
         report.bytes_written += rewritten.bytes + bytes;
         report.index_objects.1 += objects;
     }
-    stuck.retain(|_, wanted| wanted.iter().any(|c| lacking.contains(c)));
+    stuck.retain(|_, wanted: &mut HashSet<ChunkId>| wanted.iter().any(|c| lacking.contains(c)));
     Ok(stuck.into_keys().collect())
+}
+
+/// What is needed of a pack of which nothing is known: it could not be read when it was condemned.
+fn content_of(owner: &Owner<'_>, pack: &ChunkId, lacking: &HashSet<ChunkId>) -> Result<Vec<ChunkId>> {
+    match owner.read_pack(pack) {
+        Ok(entry) => Ok(entry.chunks.iter().map(|c| c.0).filter(|c| lacking.contains(c)).collect()),
+        Err(e) if is_damage(&e) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
 }

@@ -13,6 +13,7 @@ use crate::codes;
 use crate::keys::Identity;
 use crate::repository::config::Config;
 use crate::restore::Backup;
+use crate::trust::Trust;
 
 /// What to do when nothing is at a path.
 pub(crate) const PATH_HINT: &str = "`backup ls` shows the paths in a backup";
@@ -22,6 +23,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) store: &'a Blocking,
     pub(crate) config: &'a Config,
     pub(crate) identity: &'a Identity,
+    pub(crate) trust: &'a Trust,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a Stop,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     /// A backup, with its signature and the hash of its manifest checked.
     pub(crate) fn backup(&self, id: &BackupId) -> Result<Backup> {
-        Backup::open(self.store, self.config, self.identity, id, self.stop)
+        Backup::open_by(self.store, self.config, self.identity, self.trust, id, self.stop)
     }
 }
 

@@ -15,11 +15,15 @@ use crate::keys::{Identity, WriterKeys};
 use crate::layout;
 
 /// The version of the layout that this program reads and writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// The version that this program still reads.
+pub(crate) const FIRST: u32 = 1;
 /// What tells the object from other JSON.
 const FORMAT: &str = "cloudron-backup";
 /// What the signed text starts with.
-const SIGNED: &[u8] = b"cloudron-backup config v1\n";
+const SIGNED: &[u8] = b"cloudron-backup config v2\n";
+/// What the signed text starts with in format 1.
+const FIRST_SIGNED: &[u8] = b"cloudron-backup config v1\n";
 
 /// To whom objects are encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +38,16 @@ pub(crate) struct Recipients {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Config {
     format: String,
-    version: u32,
+    pub(crate) version: u32,
     pub(crate) id: String,
     pub(crate) created: jiff::Timestamp,
     pub(crate) recipients: Recipients,
-    /// The public keys that sign summaries, in hex.
-    pub(crate) signing_keys: Vec<String>,
+    /// The public key of the owner, in hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    owner: String,
+    /// The public keys that sign summaries in format 1, in hex.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signing_keys: Vec<String>,
     pub(crate) chunker: Chunking,
     /// The SHA-256 of the files that say how to restore without this program, in hex, by name.
     #[serde(default)]
@@ -57,10 +65,11 @@ pub(crate) struct Config {
 impl Config {
     /// A new repository of that identity.
     pub(crate) fn new(
-        keys: &WriterKeys,
+        identity: &Identity,
         files: &[(&str, &[u8])],
         layer: Option<Arc<dyn EncryptionLayer>>,
     ) -> Result<Self> {
+        let (keys, owner) = (identity.writer_keys(), identity.owner_key());
         let mut config = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -70,15 +79,30 @@ impl Config {
                 data: vec![keys.recipient.clone()],
                 index: vec![keys.index_recipient()?],
             },
-            signing_keys: vec![keys.verifying_key()?],
+            owner: hex::encode(owner.verifying_key().as_bytes()),
+            signing_keys: Vec::new(),
             chunker: Chunking::default(),
             files: files.iter().map(|(n, c)| (n.to_string(), layout::object_id(c))).collect(),
             encryption: layer.as_ref().map(|l| l.name().to_owned()),
             layer,
             object: Vec::new(),
         };
-        config.object = sign::signed_json(&config, SIGNED, &keys.signing_key()?);
+        config.object = sign::signed_json(&config, SIGNED, &owner);
         Ok(config)
+    }
+
+    /// The description of the same repository in this format, with other files on how to restore.
+    pub(crate) fn upgraded(&self, identity: &Identity, files: &[(&str, &[u8])]) -> Self {
+        let owner = identity.owner_key();
+        let mut config = Self {
+            version: VERSION,
+            owner: hex::encode(owner.verifying_key().as_bytes()),
+            signing_keys: Vec::new(),
+            files: files.iter().map(|(n, c)| (n.to_string(), layout::object_id(c))).collect(),
+            ..self.clone()
+        };
+        config.object = sign::signed_json(&config, SIGNED, &owner);
+        config
     }
 
     /// Reads the object.
@@ -94,14 +118,15 @@ impl Config {
         if head.format != FORMAT {
             return Err(corrupt(format!("cloudron-backup.json describes a {:?}", head.format)));
         }
-        if head.version != VERSION {
+        if head.version != VERSION && head.version != FIRST {
             let text = format!("the repository has format {}, this program knows {VERSION}", head.version);
             return Err(Error::new(&codes::REPOSITORY_NEWER, text).with_hint("update cloudron"));
         }
         let mut config: Self = serde_json::from_slice(content).map_err(unreadable)?;
         config.object = content.to_vec();
         let id_ok = config.id.len() == 32 && config.id.bytes().all(|b| b.is_ascii_hexdigit());
-        if !id_ok || config.recipients.data.is_empty() || !config.chunker.is_sane() {
+        let owned = config.version == FIRST || config.owner_key().is_some();
+        if !id_ok || !owned || config.recipients.data.is_empty() || !config.chunker.is_sane() {
             return Err(corrupt("cloudron-backup.json holds values that make no sense".to_owned()));
         }
         Ok(config)
@@ -112,36 +137,66 @@ impl Config {
         &self.object
     }
 
-    /// Checks the signature of the object. Without the owner's key, only by the key that it names itself,
-    /// which notices damage but no forgery.
-    pub(crate) fn check_signature(content: &[u8], owner: Option<&VerifyingKey>) -> Result<()> {
+    /// The public key of the owner.
+    pub(crate) fn owner_key(&self) -> Option<VerifyingKey> {
+        verifying_key(&self.owner)
+    }
+
+    /// The public keys that sign summaries in format 1.
+    pub(crate) fn first_keys(&self) -> Vec<VerifyingKey> {
+        self.signing_keys.iter().filter_map(|k| verifying_key(k)).collect()
+    }
+
+    /// Checks the signature of an object as the description of a repository. Without the owner's key, only by
+    /// the key that it names itself, which notices damage but no forgery.
+    pub(crate) fn check_signature(content: &[u8], identity: Option<&Identity>) -> Result<()> {
         let config = Self::parse(content)?;
-        let named = config.signing_keys.iter().filter_map(|k| verifying_key(k)).next();
+        let (context, key) = match (config.version, identity) {
+            (FIRST, None) => (FIRST_SIGNED, config.first_keys().first().copied()),
+            (FIRST, Some(identity)) => (FIRST_SIGNED, Some(identity.first_signing_key().verifying_key())),
+            (_, None) => (SIGNED, config.owner_key()),
+            (_, Some(identity)) => (SIGNED, Some(identity.owner_key().verifying_key())),
+        };
+        Self::check(content, context, key.as_ref())
+    }
+
+    fn check(content: &[u8], context: &[u8], key: Option<&VerifyingKey>) -> Result<()> {
         let value = serde_json::from_slice(content).unwrap_or_default();
-        if owner.or(named.as_ref()).is_some_and(|key| sign::is_signed(&value, SIGNED, key)) {
+        if key.is_some_and(|key| sign::is_signed(&value, context, key)) {
             return Ok(());
         }
         let text = "cloudron-backup.json was changed: its signature does not check";
         Err(Error::new(&codes::REPOSITORY_CORRUPT, text))
     }
 
-    /// The public keys that sign summaries.
-    pub(crate) fn verifying_keys(&self) -> Vec<VerifyingKey> {
-        self.signing_keys.iter().filter_map(|k| verifying_key(k)).collect()
+    /// Refuses to write to a repository of format 1.
+    ///
+    /// # Errors
+    /// `repository-old`.
+    pub(crate) fn check_format(&self) -> Result<()> {
+        if self.version == VERSION {
+            return Ok(());
+        }
+        let text = format!("the repository {} has format {}, which can only be read", self.id, self.version);
+        Err(Error::new(&codes::REPOSITORY_OLD, text))
     }
 
-    /// Checks that a writer's keys are those of this repository, and that the description was signed with
-    /// them. A store that somebody else can write to must not talk a writer into encrypting to another key.
+    /// Checks that a writer's keys are those of this repository, and that its owner signed the description. A
+    /// store that somebody else can write to must not talk a writer into encrypting to another key.
+    ///
+    /// # Errors
+    /// `repository-old`, `repository-other`, `repository-corrupt`, `identity-invalid`.
     pub(crate) fn check_writer(&self, keys: &WriterKeys) -> Result<()> {
         let ours = self.recipients.data.first() == Some(&keys.recipient)
-            && self.recipients.index.contains(&keys.index_recipient()?)
-            && self.signing_keys.contains(&keys.verifying_key()?);
+            && self.recipients.index.contains(&keys.index_recipient()?);
         if !ours {
             let text =
                 format!("the keys that this machine holds are not those of the repository {}", self.id);
             return Err(Error::new(&codes::REPOSITORY_OTHER, text));
         }
-        Self::check_signature(&self.object, Some(&keys.signing_key()?.verifying_key()))
+        self.check_format()?;
+        keys.signer()?;
+        Self::check(&self.object, SIGNED, Some(&keys.owner_key()?))
     }
 
     /// Whether an identity is that of this repository.
@@ -155,11 +210,12 @@ impl Config {
             let text = format!("the identity is not that of the repository {}", self.id);
             return Err(Error::new(&codes::REPOSITORY_OTHER, text));
         }
-        Self::check_signature(&self.object, Some(&identity.writer_keys().signing_key()?.verifying_key()))
+        Self::check_signature(&self.object, Some(identity))
     }
 }
 
-fn verifying_key(hex: &str) -> Option<VerifyingKey> {
+/// An ed25519 key in hex.
+pub(crate) fn verifying_key(hex: &str) -> Option<VerifyingKey> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex, &mut bytes).ok()?;
     VerifyingKey::from_bytes(&bytes).ok()
@@ -175,12 +231,16 @@ mod tests {
 
     #[test]
     fn a_reader_that_a_server_signed_is_refused_by_whoever_encrypts() {
-        let keys = Identity::generate().writer_keys();
-        let mut config = Config::new(&keys, &[], None).unwrap();
+        let identity = Identity::generate();
+        let keys = identity.writer_keys();
+        let mut config = Config::new(&identity, &[], None).unwrap();
         config.check_writer(&keys).unwrap();
         assert!(config.data_encryptor().is_ok() && config.index_encryptor().is_ok());
         config.recipients.data.push(Identity::generate().recipient());
         let object = sign::signed_json(&config, SIGNED, &keys.signing_key().unwrap());
+        let error = Config::parse(&object).unwrap().check_writer(&keys).unwrap_err();
+        assert!(error.is(&codes::REPOSITORY_CORRUPT), "a writer is not the owner");
+        let object = sign::signed_json(&config, SIGNED, &identity.owner_key());
         let forged = Config::parse(&object).unwrap();
         forged.check_writer(&keys).unwrap();
         assert!(forged.data_encryptor().unwrap_err().is(&codes::REPOSITORY_CORRUPT));
@@ -189,11 +249,12 @@ mod tests {
 
     #[test]
     fn members_that_a_later_program_wrote_are_covered_by_the_signature() {
-        let keys = Identity::generate().writer_keys();
-        let config = Config::new(&keys, &[], None).unwrap();
+        let identity = Identity::generate();
+        let keys = identity.writer_keys();
+        let config = Config::new(&identity, &[], None).unwrap();
         let mut value = serde_json::to_value(&config).unwrap();
         value["later"] = "unknown here".into();
-        let object = sign::signed_json(&value, SIGNED, &keys.signing_key().unwrap());
+        let object = sign::signed_json(&value, SIGNED, &identity.owner_key());
         Config::parse(&object).unwrap().check_writer(&keys).unwrap();
         let changed = String::from_utf8(object).unwrap().replace("unknown here", "changed");
         let error = Config::parse(changed.as_bytes()).unwrap().check_writer(&keys).unwrap_err();

@@ -10,11 +10,20 @@ use super::config::Config;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, check_backup_key, object};
 use crate::store::{BackupStore, blocking};
-use crate::{codes, guard, layout};
+use crate::{codes, copies, guard, layout};
 
 const RECOVER_MD: &str = include_str!("../../recover/RECOVER.md");
 const RECOVER_PY: &str = include_str!("../../recover/recover.py");
 const RECOVER_SH: &str = include_str!("../../recover/recover.sh");
+
+/// The files on how to restore without this program, by name.
+pub(crate) fn recovery_files() -> [(&'static str, &'static [u8]); 3] {
+    [
+        (layout::RECOVER_MD, RECOVER_MD.as_bytes()),
+        (layout::RECOVER_PY, RECOVER_PY.as_bytes()),
+        (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
+    ]
+}
 
 pub(super) async fn init(
     store: &Arc<dyn BackupStore>,
@@ -28,22 +37,19 @@ pub(super) async fn init(
     }
     guard::check_rules(&**store, &Progress::none()).await?;
     let identity = Identity::generate();
-    let keys = identity.writer_keys();
-    let recover = [
-        (layout::RECOVER_MD, RECOVER_MD.as_bytes()),
-        (layout::RECOVER_PY, RECOVER_PY.as_bytes()),
-        (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
-    ];
-    let config = Config::new(&keys, &recover, layer)?;
+    let recover = recovery_files();
+    let config = Config::new(&identity, &recover, layer)?;
     let work_factor = object::work_factor(backup_key, options.work_factor);
     let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
     let wrapped =
         blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;
     let key = layout::key("main", &wrapped);
-    store.put(&key, &wrapped).await?;
+    copies::put(&**store, &key, &wrapped).await?;
     for (name, content) in recover {
         store.put(name, &Bytes::from_static(content)).await?;
     }
+    let certificate = Bytes::from(identity.writer_keys().certificate.object());
+    store.put(&layout::certificate(&certificate), &certificate).await?;
     // The repository exists once this object does, and whoever writes it has made it.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
@@ -55,6 +61,7 @@ pub(super) async fn init(
         store.delete(&key).await?;
         return Err(e);
     }
+    store.put(&copies::key_of(layout::CONFIG), &description).await?;
     // What runs that died before this point left behind opens nothing.
     for other in store.list(layout::KEYS).await?.into_iter().filter(|o| o.key != key) {
         store.delete(&other.key).await?;

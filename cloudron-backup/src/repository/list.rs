@@ -6,11 +6,13 @@ use super::kept::Kept;
 use super::latest::latest;
 use super::{Repository, SnapshotList, Summary, summary_name};
 use crate::seen::of_store;
-use crate::store::{blocking, get_all};
+use crate::store::{ObjectMeta, blocking, get_all};
+use crate::trust::{Anchor, Trust};
 use crate::{codes, layout};
 
 impl Repository {
-    /// The backups, oldest first, from their clear summaries. Needs no key, and checks no signature. With a
+    /// The backups, oldest first, from their clear summaries. Needs no key: signatures are checked by the owner's
+    /// key that the description names. With a
     /// [cache folder](Self::with_cache_dir), only summaries that are new are read from the store.
     ///
     /// # Errors
@@ -22,9 +24,7 @@ impl Repository {
                 Ok(summary) => list.summaries.push(summary),
                 // It was deleted since it was listed, or stands for no backup.
                 Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
-                Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => {
-                    list.unreadable.push((key, e));
-                }
+                Err(e) if is_about_the_object(&e) => list.unreadable.push((key, e)),
                 Err(e) => return Err(e),
             }
         }
@@ -46,29 +46,44 @@ impl Repository {
         if id == "latest" {
             let list = self.snapshots().await?;
             let none = || unknown(format!("there is no backup in {}", self.store.url()));
-            return latest(&list.summaries).cloned().ok_or_else(none);
+            return latest(&list.summaries, jiff::Timestamp::now()).cloned().ok_or_else(none);
         }
         let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
         let parsed: BackupId = id.parse().map_err(|_| missing())?;
-        match self.read_summary(&layout::summary(&parsed)).await {
+        let read = self.store.get_range(&layout::summary(&parsed), 0..layout::MOST_JSON).await;
+        let trust = self.trust().await?;
+        match read.and_then(|content| trust.summary(parsed.as_str(), &content)) {
             Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => Err(missing()),
-            other => other,
+            other => other.doing(|| format!("reading the summary of {parsed}")),
         }
+    }
+
+    /// Whose word counts, as far as the description tells.
+    pub(super) async fn trust(&self) -> Result<Trust> {
+        Trust::read(&self.store, &self.config, Anchor::Description).await
     }
 
     /// What the store has for summaries, by key. What was read before comes from the cache.
     async fn read_summaries(&self) -> Result<Vec<(String, Result<Summary>)>> {
+        let trust = self.trust().await?;
         let mut objects = self.store.list(layout::SNAPSHOTS).await?;
         objects.retain(|o| summary_name(&o.key).is_some());
+        let (objects, large): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|o| o.size <= layout::MOST_JSON);
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
         let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
-        let known = kept.contents().map(|(key, content)| (key.to_owned(), self.parse_summary(key, content)));
+        let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(&trust, key, content)));
         let mut read: Vec<_> = known.collect();
+        let too_large = |o: ObjectMeta| {
+            let text = format!("{} is larger than any summary", o.key);
+            (o.key, Err(Error::new(&codes::SNAPSHOT_CORRUPT, text)))
+        };
+        read.extend(large.into_iter().map(too_large));
         for (object, content) in get_all(&self.store, new, |o| &o.key).await? {
             let summary = content.and_then(|content| {
                 kept.add(&object, &content);
-                self.parse_summary(&object.key, &content)
+                parse(&trust, &object.key, &content)
             });
             read.push((object.key, summary));
         }
@@ -79,14 +94,15 @@ impl Repository {
         .await?;
         Ok(read)
     }
+}
 
-    async fn read_summary(&self, key: &str) -> Result<Summary> {
-        self.parse_summary(key, &self.store.get(key).await?)
-    }
+fn parse(trust: &Trust, key: &str, content: &[u8]) -> Result<Summary> {
+    trust.summary(summary_name(key).unwrap_or_default(), content).doing(|| format!("reading {key}"))
+}
 
-    fn parse_summary(&self, key: &str, content: &[u8]) -> Result<Summary> {
-        let summary = Summary::parse(content).doing(|| format!("reading {key}"))?;
-        summary.check_place(summary_name(key).unwrap_or_default(), &self.config.id)?;
-        Ok(summary)
-    }
+/// Whether an error says that an object is no summary that counts.
+pub(crate) fn is_about_the_object(error: &Error) -> bool {
+    [&codes::SNAPSHOT_CORRUPT, &codes::SNAPSHOT_FORGED, &codes::REPOSITORY_NEWER, &codes::OBJECT_CORRUPT]
+        .iter()
+        .any(|code| error.is(code))
 }

@@ -2,12 +2,13 @@
 
 pub(crate) mod config;
 mod create;
+pub(crate) use create::recovery_files;
 mod entry;
 pub(crate) mod filter;
 mod kept;
 mod keys;
 pub(crate) mod latest;
-mod list;
+pub(crate) mod list;
 mod plan;
 mod read;
 mod report;
@@ -18,6 +19,7 @@ mod streams;
 pub(crate) mod summary;
 mod transfer;
 mod upkeep;
+mod writers;
 
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ pub use report::{
 pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source};
 pub use summary::{ManifestRef, Origin, SnapshotList, SourceRef, Summary};
 pub use transfer::TransferReport;
+pub use writers::{KeepOfRevoked, RevokeReport, WriterInfo};
 
 use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;
@@ -51,6 +54,18 @@ pub struct Repository {
     config: Arc<Config>,
     /// Where it is remembered which backups were seen, and what their summaries say.
     cache_dir: Option<std::path::PathBuf>,
+    /// Why the description was read from its second copy.
+    problem: Option<String>,
+}
+
+/// The second copy of the description, if it is sound.
+async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Config>> {
+    match store.get(&crate::copies::key_of(layout::CONFIG)).await {
+        Ok(content) if Config::check_signature(&content, None).is_ok() => Ok(Config::parse(&content).ok()),
+        Ok(_) => Ok(None),
+        Err(e) if e.is(&codes::OBJECT_MISSING) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 impl Repository {
@@ -88,7 +103,7 @@ impl Repository {
         let (config, identity) = create::init(&store, backup_key, &options, layer)
             .await
             .doing(|| format!("making a backup repository in {}", store.url()))?;
-        Ok((Self { store, config: Arc::new(config), cache_dir: None }, identity))
+        Ok((Self { store, config: Arc::new(config), cache_dir: None, problem: None }, identity))
     }
 
     /// Opens a repository without any key: enough to list, to make backups and to check objects.
@@ -116,14 +131,30 @@ impl Repository {
             Ok(content) => content,
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup repository in {}", store.url());
-                return Err(Error::new(&codes::REPOSITORY_MISSING, text)
-                    .with_hint("check the address; `cloudron backup init` makes a repository"));
+                Err(Error::new(&codes::REPOSITORY_MISSING, text)
+                    .with_hint("check the address; `cloudron backup init` makes a repository"))
             }
             Err(e) => return Err(e),
         };
-        let config = Config::parse(&content).and_then(|c| c.with_layer(layer));
-        let config = config.doing(|| format!("opening {}", store.url()))?;
-        Ok(Self { store, config: Arc::new(config), cache_dir: None })
+        let parsed = content.and_then(|content| {
+            let config = Config::parse(&content)?;
+            Config::check_signature(&content, None).map(|()| config)
+        });
+        let (config, problem) = match parsed {
+            Ok(config) => (config, None),
+            Err(e) => match second_description(&store).await? {
+                Some(config) => (config, Some(e.to_string())),
+                None => return Err(e).doing(|| format!("opening {}", store.url())),
+            },
+        };
+        let config = config.with_layer(layer).doing(|| format!("opening {}", store.url()))?;
+        Ok(Self { store, config: Arc::new(config), cache_dir: None, problem })
+    }
+
+    /// Says why the description was read from its second copy. Nothing when it was not. A
+    /// [`repair`](Self::repair) puts it back.
+    pub fn description_problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// The store.
@@ -179,7 +210,7 @@ impl Repository {
             identity,
             progress,
             cancel,
-            move |Reading { store, config, identity, progress, stop }| {
+            move |Reading { store, config, identity, progress, stop, .. }| {
                 crate::restore::run(store, config, identity, &backup, &request, progress, stop)
             },
         )
@@ -204,7 +235,7 @@ impl Repository {
             identity,
             progress,
             cancel,
-            move |Reading { store, config, identity, progress, stop }| {
+            move |Reading { store, config, identity, progress, stop, .. }| {
                 crate::restore::compare::run(store, config, identity, &backup, &request, progress, stop)
             },
         )

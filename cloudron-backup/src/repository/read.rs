@@ -11,6 +11,7 @@ use crate::bridge::on_thread;
 use crate::codes;
 use crate::keys::Identity;
 use crate::reading::{Reading, diff, entries, find};
+use crate::trust::{Anchor, Trust};
 
 /// What a listing came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -137,7 +138,7 @@ impl Repository {
             return self.find(id).await;
         }
         let list = self.snapshots_matching(filter).await?;
-        latest(&list.summaries).cloned().ok_or_else(|| {
+        latest(&list.summaries, jiff::Timestamp::now()).cloned().ok_or_else(|| {
             let text = format!("no backup in {} is of that host, domain, tag and path", self.store.url());
             Error::new(&codes::BACKUP_UNKNOWN, text)
         })
@@ -154,8 +155,9 @@ impl Repository {
         let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
         on_thread(&self.store, cancel, move |store, stop| {
             config.check_identity(&identity)?;
-            let (config, identity, progress) = (&config, &identity, &progress);
-            work(&Reading { store, config, identity, progress, stop })
+            let trust = Trust::load(store, &config, Anchor::Identity(&identity))?;
+            let (config, identity, trust, progress) = (&config, &identity, &trust, &progress);
+            work(&Reading { store, config, identity, trust, progress, stop })
         })
         .await
     }

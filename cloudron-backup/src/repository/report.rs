@@ -145,6 +145,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// How many backups were checked.
     pub backups: u64,
+    /// What was not looked at, for people.
+    pub not_checked: Vec<String>,
+    /// Objects that count for nothing, because nobody signed them who may: key and reason. They harm nothing.
+    pub ignored: Vec<(String, String)>,
     /// Whether it was checked that every file of every backup has all it needs, which takes the identity.
     pub references_checked: bool,
     /// What is wrong.

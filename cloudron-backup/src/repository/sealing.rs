@@ -20,8 +20,7 @@ impl Config {
         Ok(self.layer.as_ref().map_or(age.clone(), |layer| layer.decryptor(age)))
     }
 
-    /// Refuses further readers. The signature of the description is by a key that every server has: one that
-    /// is taken over could name itself a reader of what the others back up.
+    /// Refuses further readers, which this program names nowhere.
     fn check_readers(&self) -> Result<()> {
         if (self.recipients.data.len(), self.recipients.index.len()) == (1, 1) {
             return Ok(());

@@ -12,22 +12,33 @@ const SIGNATURE: &str = "signature";
 /// The object with its signature, laid out for people. The context keeps a signature from counting for an
 /// object of another kind.
 pub(crate) fn signed_json(object: &impl Serialize, context: &[u8], key: &SigningKey) -> Vec<u8> {
+    let mut text =
+        serde_json::to_vec_pretty(&signed(object, context, key)).expect("the object is plain JSON");
+    text.push(b'\n');
+    text
+}
+
+/// The object with its signature.
+pub(crate) fn signed(object: &impl Serialize, context: &[u8], key: &SigningKey) -> Value {
     let mut value = serde_json::to_value(object).expect("the object is plain JSON");
     let signature = key.sign(&signed_text(&value, context));
     if let Some(object) = value.as_object_mut() {
         object.insert(SIGNATURE.to_owned(), Value::String(hex::encode(signature.to_bytes())));
     }
-    let mut text = serde_json::to_vec_pretty(&value).expect("the object is plain JSON");
-    text.push(b'\n');
-    text
+    value
 }
 
 /// Whether an object bears a signature of that key over all the rest of it.
 pub(crate) fn is_signed(value: &Value, context: &[u8], key: &VerifyingKey) -> bool {
-    let mut bytes = [0; 64];
     let signature = value.get(SIGNATURE).and_then(Value::as_str).unwrap_or_default();
+    checks(&signed_text(value, context), signature, key)
+}
+
+/// Whether a signature in hex is one of that key over a text.
+pub(crate) fn checks(text: &[u8], signature: &str, key: &VerifyingKey) -> bool {
+    let mut bytes = [0; 64];
     hex::decode_to_slice(signature, &mut bytes).is_ok()
-        && key.verify_strict(&signed_text(value, context), &Signature::from_bytes(&bytes)).is_ok()
+        && key.verify_strict(text, &Signature::from_bytes(&bytes)).is_ok()
 }
 
 /// What is signed: the context and the object without its signature, keys sorted, no blanks.

@@ -8,6 +8,7 @@ use super::Repository;
 use crate::bridge::on_thread;
 use crate::keys::Identity;
 use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
+use crate::upgrade::UpgradeReport;
 
 impl Repository {
     /// The same repository, remembering in a folder of the caller's which backups it has seen. A check then
@@ -43,6 +44,25 @@ impl Repository {
         })
         .await
         .doing(|| format!("pruning {}", self.store.url()))
+    }
+
+    /// Makes a repository of format 1 one of this format: reads every pack once, and lists in the owner's name what is in
+    /// them. Doing it again finishes one that was cut off. Writers need new keys afterwards.
+    ///
+    /// # Errors
+    /// `prune-busy` while a prune or a repair runs; what the store reports; `interrupted`.
+    pub async fn upgrade(
+        &self,
+        identity: &Identity,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<(Self, UpgradeReport)> {
+        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
+        let upgraded = on_thread(&self.store, cancel, move |store, stop| {
+            crate::upgrade::run(store, &config, &identity, &progress, stop)
+        });
+        let (config, report) = upgraded.await.doing(|| format!("upgrading {}", self.store.url()))?;
+        Ok((Self { config: std::sync::Arc::new(config), problem: None, ..self.clone() }, report))
     }
 
     /// Makes the index anew from the packs, each of which is read, and says which backups lack something.

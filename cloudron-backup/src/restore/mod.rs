@@ -24,7 +24,8 @@ use crate::keys::Identity;
 use crate::manifest::{ManifestReader, fetch};
 use crate::parts::Parts;
 use crate::repository::config::Config;
-use crate::repository::{RestoreReport, RestoreRequest, Summary, summary};
+use crate::repository::{RestoreReport, RestoreRequest, Summary};
+use crate::trust::{Anchor, Trust, WriterId};
 use crate::{codes, layout};
 
 /// A backup that was checked and can be read.
@@ -43,8 +44,21 @@ impl Backup {
         id: &BackupId,
         stop: &Stop,
     ) -> Result<Self> {
+        let trust = Trust::load(store, config, Anchor::Identity(identity))?;
+        Self::open_by(store, config, identity, &trust, id, stop)
+    }
+
+    /// As [`open`](Self::open), by what is known of whose word counts.
+    pub(crate) fn open_by(
+        store: &Blocking,
+        config: &Config,
+        identity: &Identity,
+        trust: &Trust,
+        id: &BackupId,
+        stop: &Stop,
+    ) -> Result<Self> {
         config.check_identity(identity)?;
-        let content = match store.get(&layout::summary(id)) {
+        let content = match store.get_at_most(&layout::summary(id), layout::MOST_JSON) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup {id} in {}", store.url());
                 return Err(Error::new(&codes::BACKUP_UNKNOWN, text)
@@ -52,20 +66,20 @@ impl Backup {
             }
             other => other?,
         };
-        summary::check_signature(&content, &identity.writer_keys().signing_key()?.verifying_key())?;
-        let summary = match Summary::parse(&content) {
+        let summary = match trust.summary(id.as_str(), &content) {
             Err(e) if e.is(&codes::BACKUP_ABORTED) => {
                 return Err(Error::new(&codes::BACKUP_UNKNOWN, format!("the backup {id} was never made")));
             }
             other => other?,
         };
-        summary.check_place(id.as_str(), &config.id)?;
-        let manifest = fetch(store, id, &summary.manifest, stop)?;
+        let manifest = fetch(store, &summary.manifest_key(), &summary.manifest, stop)?;
         let key = config.owner_decryptor(identity)?;
         let backup = Self { summary, manifest, key };
         let reader = backup.entries()?;
         let header = reader.header();
-        if header.id != id.as_str() || header.repository != config.id {
+        let named = header.id.parse::<BackupId>().is_ok_and(|named| id.is_slot_of(&named));
+        let written = backup.summary.schema == 1 || header.writer == backup.summary.writer;
+        if !named || !written || header.repository != config.id {
             let text = format!("the manifest of {id} is that of {}", header.id);
             return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
         }
@@ -83,16 +97,18 @@ impl Backup {
     }
 }
 
-/// The index as the owner of the repository reads it. What cannot be used is warned of.
+/// The index as the owner of the repository reads it, for what this writer made. What cannot be used is warned of.
 pub(crate) fn load_index(
     store: &Blocking,
     config: &Config,
     identity: &Identity,
+    writer: Option<WriterId>,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Index> {
     let key = config.owner_decryptor(identity)?;
-    let index = crate::condemned::index_for_reading(store, &*key, stop)?;
+    let trust = Trust::load(store, config, Anchor::Identity(identity))?;
+    let index = crate::condemned::index_for_reading(store, (&*key, &trust), writer, stop)?;
     for (object, error) in &index.unusable {
         progress.warn(format!("{object} cannot be used: {error}"));
     }
@@ -130,10 +146,11 @@ pub(crate) fn run(
     };
     let places = place::Places::new(request, &backup.entries()?.header().sources)?;
     let ahead = conflicts::check(&backup, &places, request, progress, stop)?;
-    let index = match load_index(store, config, identity, progress, stop) {
+    let writer = backup.summary.writer;
+    let index = match load_index(store, config, identity, writer, progress, stop) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
             thaw::first_objects(id, &ask)?;
-            load_index(store, config, identity, progress, stop)?
+            load_index(store, config, identity, writer, progress, stop)?
         }
         loaded => loaded?,
     };

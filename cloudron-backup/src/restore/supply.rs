@@ -120,6 +120,30 @@ impl<'a> Source<'a> {
         Ok(buffer)
     }
 
+    /// The content of a chunk from another of its places, when the one that was announced has not got it.
+    ///
+    /// # Errors
+    /// The error of the place that was tried first.
+    fn elsewhere(&self, id: &ChunkId, first: &Location, error: Error, content: &mut Vec<u8>) -> Result<()> {
+        if !(error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)) {
+            return Err(error);
+        }
+        for at in self.index.places(id).filter(|at| (at.pack, at.offset) != (first.pack, first.offset)) {
+            let Some(end) = at.offset.checked_add(at.length) else { continue };
+            let found = self.fetch(at.pack, at.offset..end).and_then(|plain| {
+                let unpacked = self.unpack(id, &at, &plain, content);
+                self.room.buffers.give(plain);
+                unpacked
+            });
+            match found {
+                Ok(()) => return Ok(()),
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) || e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(error)
+    }
+
     fn location(&self, id: &ChunkId) -> Result<Location> {
         let unknown = || format!("chunk {id:?} is in no pack that the index knows");
         self.index.get(id).ok_or_else(|| Error::new(&codes::OBJECT_MISSING, unknown()))
@@ -277,13 +301,19 @@ impl<'s> Feed<'s> {
                 Err(e) => Err(same(e)),
             },
             // It was not announced.
-            None => self.source.fetch(at.pack, at.offset..at.offset + at.length).and_then(|plain| {
-                let unpacked = self.source.unpack(id, &at, &plain, &mut content);
-                self.source.room.buffers.give(plain);
-                unpacked
-            }),
+            None => {
+                self.source.fetch(at.pack, at.offset..at.offset.saturating_add(at.length)).and_then(|plain| {
+                    let unpacked = self.source.unpack(id, &at, &plain, &mut content);
+                    self.source.room.buffers.give(plain);
+                    unpacked
+                })
+            }
         };
-        unpacked.map(|()| self.unpacked.push_back((*id, content)))
+        if let Err(e) = unpacked {
+            self.source.elsewhere(id, &at, e, &mut content)?;
+        }
+        self.unpacked.push_back((*id, content));
+        Ok(())
     }
 
     /// Lets go of the oldest chunks. Gives a buffer for the next one.

@@ -56,9 +56,11 @@ pub(super) fn packs(
 
 /// Asks for what must be read before it is known which packs are needed: the manifest and the index.
 pub(super) fn first_objects(id: &BackupId, ask: &Ask<'_>) -> Result<()> {
-    let mut keys = vec![layout::summary(id), layout::manifest(id)];
+    let mut keys = vec![layout::summary(id), layout::first_manifest(id)];
     let index = ask.store.list(layout::INDEX)?;
-    keys.extend(index.into_iter().filter(|o| o.archived).map(|o| o.key));
+    // Which manifest it is, its summary tells, and that may be in an archive.
+    let manifests = ask.store.list(layout::SNAPSHOTS)?.into_iter().filter(|o| layout::is_hash_age(&o.key));
+    keys.extend(index.into_iter().chain(manifests).filter(|o| o.archived).map(|o| o.key));
     ask.for_all(keys)
 }
 

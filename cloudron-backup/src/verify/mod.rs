@@ -14,6 +14,7 @@ use crate::keys::Identity;
 use crate::repository::config::Config;
 use crate::repository::{Problem, VerifyDepth, VerifyReport};
 use crate::seen::Seen;
+use crate::trust::{Anchor, Trust};
 
 /// A check under way.
 struct Check<'a> {
@@ -21,6 +22,7 @@ struct Check<'a> {
     config: &'a Config,
     depth: VerifyDepth,
     identity: Option<&'a Identity>,
+    trust: Trust,
     progress: &'a Progress,
     stop: &'a Stop,
     seen: Seen,
@@ -68,8 +70,11 @@ pub(crate) fn run(
     let report = VerifyReport::default();
     let seen = Seen::load(memory.map(|dir| dir.join(&config.id)).as_deref(), &config.id, &store.url());
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
+    let trust = Trust::load(store, config, identity.map_or(Anchor::Description, Anchor::Identity))?;
+    let damaged = BTreeSet::new();
     let mut check =
-        Check { store, config, depth, identity, progress, stop, seen, day, report, damaged: BTreeSet::new() };
+        Check { store, config, depth, identity, trust, progress, stop, seen, day, report, damaged };
+    check.report.ignored = check.trust.foreign.clone();
     check.description()?;
     check.keys()?;
     let index = check.index()?;
@@ -77,7 +82,28 @@ pub(crate) fn run(
     check.snapshots(index.as_ref(), &packs)?;
     let mut report = check.report;
     report.references_checked = identity.is_some();
+    report.not_checked = not_checked(depth, identity.is_some());
     report.good.retain(|b| !check.damaged.contains(b));
     report.damaged = check.damaged.into_iter().collect();
     Ok(report)
+}
+
+/// What a check of this depth does not look at, for people.
+fn not_checked(depth: VerifyDepth, has_identity: bool) -> Vec<String> {
+    let mut left = Vec::new();
+    if !has_identity {
+        left.push("whether the packs that backups need are there, which takes the backup key".to_owned());
+        left.push("who signed the description of the repository, which takes the backup key".to_owned());
+    }
+    match depth {
+        VerifyDepth::Quick => left.push("what is in the packs, which `--full` reads".to_owned()),
+        VerifyDepth::Sample(percent) => {
+            left.push(format!("what is in the other {} % of the packs", 100 - percent.min(100)))
+        }
+        VerifyDepth::Full if !has_identity => {
+            left.push("whether the packs open, which takes the backup key".to_owned())
+        }
+        VerifyDepth::Full => {}
+    }
+    left
 }

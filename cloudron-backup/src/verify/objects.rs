@@ -16,25 +16,32 @@ use crate::{codes, layout, pack};
 #[derive(Debug, Default)]
 pub(super) struct BadPacks {
     packs: HashMap<u32, usize>,
-    chunks: HashMap<ChunkId, usize>,
+    /// Those that are not where a line says, with the key of the pack.
+    chunks: HashMap<(u32, ChunkId), String>,
     /// Those that are not there, or not with their size. That is a problem only where something needs them: a
     /// pack that nothing needed may have been pruned under the eyes of whoever indexed it.
     lost: HashMap<u32, String>,
 }
 
 impl Check<'_> {
-    /// The problem that keeps a chunk from being read.
-    pub(super) fn problem_of(
-        &mut self,
-        bad: &BadPacks,
-        index: &Index,
-        id: &ChunkId,
-        location: &Location,
-    ) -> Option<usize> {
-        if let Some(text) = bad.lost.get(&location.pack) {
-            return Some(self.problem(&layout::pack(&index.packs[location.pack as usize].0), text));
+    /// The problem that keeps a chunk from being read: that of its best place, when it can be read in none.
+    pub(super) fn problem_of(&mut self, bad: &BadPacks, index: &Index, id: &ChunkId) -> Option<usize> {
+        let mut first = None;
+        for at in index.places(id) {
+            if let Some(text) = bad.lost.get(&at.pack) {
+                let key = layout::pack(&index.packs[at.pack as usize].0);
+                first = first.or_else(|| Some(self.problem(&key, text)));
+                continue;
+            }
+            match (bad.packs.get(&at.pack), bad.chunks.get(&(at.pack, *id))) {
+                (Some(problem), _) => first = first.or(Some(*problem)),
+                (None, Some(key)) => {
+                    first = first.or_else(|| Some(self.problem(key, "chunks in it are damaged")));
+                }
+                (None, None) => return None,
+            }
         }
-        bad.packs.get(&location.pack).or_else(|| bad.chunks.get(id)).copied()
+        first
     }
 }
 
@@ -69,12 +76,8 @@ impl Check<'_> {
 
     /// The description of the repository, and the files on how to restore without this program.
     pub(super) fn description(&mut self) -> Result<()> {
-        let owner = match self.identity {
-            Some(identity) => Some(identity.writer_keys().signing_key()?.verifying_key()),
-            None => None,
-        };
         if let Some(content) = self.fetch(layout::CONFIG)?
-            && let Err(e) = Config::check_signature(&content, owner.as_ref())
+            && let Err(e) = Config::check_signature(&content, self.identity)
         {
             self.problem(layout::CONFIG, e);
         }
@@ -90,6 +93,9 @@ impl Check<'_> {
 
     pub(super) fn keys(&mut self) -> Result<()> {
         let keys = self.store.list(layout::KEYS)?;
+        let (keys, others): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|o| crate::keys::object::name_of(&o.key).is_some());
+        self.foreign(others.into_iter().filter(|o| !o.key.ends_with(".json")).map(|o| o.key));
         if keys.is_empty() {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");
         }
@@ -107,15 +113,23 @@ impl Check<'_> {
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
             let key = self.config.owner_decryptor(identity)?;
-            let index = crate::condemned::index_for_reading(self.store, &*key, self.stop)?;
+            let index =
+                crate::condemned::index_for_reading(self.store, (&*key, &self.trust), None, self.stop)?;
             self.report.objects += index.objects.len() as u64;
             for (object, error) in &index.unusable {
-                self.problem(object, error);
+                if error.is(&codes::OBJECT_FOREIGN) {
+                    self.report.ignored.push((object.clone(), error.to_string()));
+                } else {
+                    self.problem(object, error);
+                }
             }
             return Ok(Some(index));
         }
         let mut objects = self.store.list(layout::INDEX)?;
         objects.extend(self.store.list(layout::CONDEMNED)?);
+        let (objects, others): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|o| layout::is_hash_age(&o.key) && o.size <= layout::MOST_INDEX);
+        self.foreign(others.into_iter().map(|o| o.key));
         for object in objects {
             if self.full() {
                 self.hashed(&object.key)?;
@@ -124,6 +138,12 @@ impl Check<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Notes objects that are none of a repository's, which other programs may leave in a folder.
+    fn foreign(&mut self, keys: impl Iterator<Item = String>) {
+        let text = "it has no name that an object of a repository has";
+        self.report.ignored.extend(keys.map(|key| (key, text.to_owned())));
     }
 
     /// Checks an object that is named by its hash. Gives its content if it is sound.
@@ -138,6 +158,9 @@ impl Check<'_> {
 
     pub(super) fn packs(&mut self, index: Option<&Index>) -> Result<BadPacks> {
         let listed = self.store.list(layout::PACKS)?;
+        let (listed, others): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|o| layout::is_hash_age(&o.key) && o.size <= layout::MOST_PACK);
+        self.foreign(others.into_iter().map(|o| o.key));
         let mut bad = BadPacks::default();
         if let Some(index) = index {
             self.lost_packs(index, &mut bad)?;
@@ -148,20 +171,18 @@ impl Check<'_> {
             return Ok(bad);
         }
         self.report.objects -= listed.len() as u64;
-        let contents = index.map(contents_of_packs).unwrap_or_default();
+        let claims = index.map(claims_of_packs).unwrap_or_default();
         let total = listed.iter().map(|o| o.size).sum();
         let task = self.progress.task("Reading packs", Unit::Bytes, Some(total));
         for object in listed {
             let content = self.hashed(&object.key)?;
-            let known = layout::id_of(&object.key).and_then(|id| contents.get(id));
+            let known = layout::id_of(&object.key).and_then(|id| claims.get(id));
             match (content, known) {
-                (None, Some((pack, _))) => {
+                (None, Some(known)) => {
                     let problem = self.problem(&object.key, "it is damaged");
-                    bad.packs.insert(*pack, problem);
+                    bad.packs.extend(known.lines.iter().map(|line| (*line, problem)));
                 }
-                (Some(content), Some((pack, chunks))) => {
-                    self.chunks(&object.key, &content, *pack, chunks, &mut bad)?
-                }
+                (Some(content), Some(known)) => self.chunks(&object.key, &content, known, &mut bad)?,
                 // It is of a run that was cut off, or there is no index to read.
                 (_, None) => {}
             }
@@ -195,14 +216,7 @@ impl Check<'_> {
     }
 
     /// Opens a pack and checks every chunk of it.
-    fn chunks(
-        &mut self,
-        key: &str,
-        content: &[u8],
-        number: u32,
-        chunks: &[(ChunkId, Location)],
-        bad: &mut BadPacks,
-    ) -> Result<()> {
+    fn chunks(&mut self, key: &str, content: &[u8], known: &Claims, bad: &mut BadPacks) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
         let opener = self.config.owner_decryptor(identity)?;
         let namer = crate::restore::namer(identity)?;
@@ -210,17 +224,17 @@ impl Check<'_> {
             Ok(plain) => plain,
             Err(e) => {
                 let problem = self.problem(key, e);
-                bad.packs.insert(number, problem);
+                bad.packs.extend(known.lines.iter().map(|line| (*line, problem)));
                 return Ok(());
             }
         };
-        for (id, location) in chunks {
+        for (id, location) in &known.chunks {
             self.stop.check()?;
             let end = location.offset as usize + location.length as usize;
             let chunk = plain.get(location.offset as usize..end).map(|frame| unframe(frame, location.raw));
             if !chunk.is_some_and(|c| c.is_ok_and(|c| namer.name(&c) == *id)) {
-                let problem = self.problem(key, "chunks in it are damaged");
-                bad.chunks.insert(*id, problem);
+                // A writer may claim what is not so. It is a problem where the chunk is nowhere else.
+                bad.chunks.insert((location.pack, *id), key.to_owned());
             }
         }
         Ok(())
@@ -235,21 +249,24 @@ fn in_sample(id: &str, percent: u8, day: u64) -> bool {
     number % days == day % days
 }
 
-type Contents = HashMap<String, (u32, Vec<(ChunkId, Location)>)>;
+/// What the lines of each pack say, by the name of the pack: their numbers, and the places of chunks.
+#[derive(Default)]
+struct Claims {
+    lines: Vec<u32>,
+    chunks: Vec<(ChunkId, Location)>,
+}
 
-fn contents_of_packs(index: &Index) -> Contents {
-    let mut contents = Contents::new();
+fn claims_of_packs(index: &Index) -> HashMap<String, Claims> {
+    let mut claims: HashMap<String, Claims> = HashMap::new();
     for (number, (id, _)) in index.packs.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        contents.entry(hex::encode(id.0)).or_insert((number, Vec::new()));
+        claims.entry(hex::encode(id.0)).or_default().lines.push(number);
     }
-    for (id, location) in index.chunks() {
+    for (id, location) in index.all_places() {
         let pack = hex::encode(index.packs[location.pack as usize].0.0);
-        if let Some((_, chunks)) = contents.get_mut(&pack) {
-            chunks.push((*id, *location));
-        }
+        claims.entry(pack).or_default().chunks.push((*id, *location));
     }
-    contents
+    claims
 }
 
 #[cfg(test)]

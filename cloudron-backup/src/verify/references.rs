@@ -1,16 +1,18 @@
 //! Backup by backup: whether its summary and manifest are sound and everything it names is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloudron_core::{BackupId, Result, Unit};
 
 use super::Check;
 use super::objects::{BadPacks, is_damage};
-use crate::forgotten::{Forgotten, gaps};
+use crate::forgotten::Forgotten;
 use crate::index::Index;
 use crate::manifest::{Entry, Extent};
-use crate::repository::{Summary, VerifyDepth, summary, summary_name};
+use crate::prune::describe;
+use crate::repository::{Summary, VerifyDepth, summary_name};
 use crate::restore::Backup;
+use crate::trust::{WriterId, gaps};
 use crate::{codes, layout};
 
 /// So many files are named for a problem.
@@ -21,23 +23,31 @@ impl Check<'_> {
         let listed = self.store.list(layout::SNAPSHOTS)?;
         let number = listed.iter().filter(|o| summary_name(&o.key).is_some()).count() as u64;
         let task = self.progress.task("Checking backups", Unit::Items, Some(number));
-        let mut sequences = BTreeSet::new();
+        let mut sequences: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         let mut named = BTreeSet::new();
+        let forgotten = Forgotten::load(self.store, &self.trust)?;
+        self.report.ignored.extend(forgotten.unusable.iter().cloned());
         for object in &listed {
             self.stop.check()?;
             let Some(name) = summary_name(&object.key) else { continue };
             task.advance(1);
-            named.insert(name);
-            self.report.backups += 1;
-            self.report.good.push(name.to_owned());
+            if object.size > layout::MOST_JSON {
+                let text = "it is larger than any summary".to_owned();
+                self.report.ignored.push((object.key.clone(), text));
+                continue;
+            }
             let Some(content) = self.fetch(&object.key)? else { continue };
-            match self.summary(&content, name) {
-                Err(e) if e.is(&codes::BACKUP_ABORTED) => {
-                    self.report.backups -= 1;
-                    self.report.good.pop();
+            match self.trust.summary(name, &content) {
+                Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
+                Ok(summary) if forgotten.has(&summary) => {
+                    let text = "it was removed by a prune, and put back by somebody else".to_owned();
+                    self.report.ignored.push((object.key.clone(), text));
                 }
                 Ok(summary) => {
-                    sequences.insert(summary.sequence);
+                    named.insert(summary.manifest_key());
+                    self.report.backups += 1;
+                    self.report.good.push(name.to_owned());
+                    sequences.entry(summary.writer).or_default().insert(summary.sequence);
                     if self.seen.differs(&summary) {
                         let problem = self.problem(&object.key, "it is another backup than was seen before");
                         self.affects(problem, name);
@@ -45,45 +55,28 @@ impl Check<'_> {
                     self.seen.add(&summary);
                     self.backup(&summary, index, bad)?;
                 }
-                Err(e) if is_damage(&e) => {
+                // A summary that was seen before and is none any more was damaged; of others, only the numbers of
+                // the backups tell whether one is missing.
+                Err(e) if is_damage(&e) && self.seen.sequence(name).is_some() => {
                     let problem = self.problem(&object.key, e);
                     self.affects(problem, name);
                 }
+                Err(e) if is_damage(&e) => self.report.ignored.push((object.key.clone(), e.to_string())),
                 Err(e) => return Err(e),
             }
         }
-        let manifests = listed.iter().filter_map(|o| {
-            o.key.strip_prefix(layout::SNAPSHOTS)?.strip_suffix(".age").filter(|n| !named.contains(n))
-        });
-        let manifests = manifests.map(str::to_owned).collect();
-        self.withheld(listed.iter().map(|o| o.key.as_str()), manifests, &sequences)?;
+        self.withheld(listed.iter().map(|o| o.key.as_str()), &sequences, &forgotten)?;
         task.finish();
         Ok(())
     }
 
-    fn summary(&self, content: &[u8], name: &str) -> Result<Summary> {
-        let summary = Summary::parse(content);
-        if let Ok(summary) = &summary {
-            summary.check_place(name, &self.config.id)?;
-        }
-        let keys = match self.identity {
-            Some(identity) => vec![identity.writer_keys().signing_key()?.verifying_key()],
-            None => self.config.verifying_keys(),
-        };
-        if !keys.iter().any(|key| summary::check_signature(content, key).is_ok()) {
-            let text = "it is not signed by a key of this repository";
-            return Err(cloudron_core::Error::new(&crate::codes::SNAPSHOT_FORGED, text));
-        }
-        summary
-    }
-
     fn backup(&mut self, summary: &Summary, index: Option<&Index>, bad: &BadPacks) -> Result<()> {
-        let key = layout::manifest(&summary.id);
+        let key = summary.manifest_key();
         self.report.objects += 1;
         let checked = match (self.identity, index) {
-            (Some(identity), Some(index)) => self.references(identity, &summary.id, index, bad),
+            (Some(identity), Some(index)) => self.references(identity, summary, index, bad),
             _ if self.depth == VerifyDepth::Full => {
-                crate::manifest::fetch(self.store, &summary.id, &summary.manifest, self.stop).map(drop)
+                crate::manifest::fetch(self.store, &key, &summary.manifest, self.stop).map(drop)
             }
             _ => self.manifest_size(summary, &key),
         };
@@ -116,22 +109,25 @@ impl Check<'_> {
     fn references(
         &mut self,
         identity: &crate::keys::Identity,
-        id: &BackupId,
+        summary: &Summary,
         index: &Index,
         bad: &BadPacks,
     ) -> Result<()> {
-        let backup = Backup::open(self.store, self.config, identity, id, self.stop)?;
+        let id = &summary.id;
+        let backup = Backup::open_by(self.store, self.config, identity, &self.trust, id, self.stop)?;
         let mut entries = backup.entries()?;
         while let Some(entry) = entries.next()? {
             self.stop.check()?;
             for extent in &entry.extents {
                 let Extent::Data { chunk, length, offset } = extent else { continue };
-                let problem = match index.get(chunk) {
-                    None => Some(self.unknown_chunk(id, index)),
-                    Some(at) if u64::from(*offset) + u64::from(*length) > u64::from(at.raw) => Some(
-                        self.problem(&layout::manifest(id), "it names parts of chunks that do not exist"),
-                    ),
-                    Some(at) => self.problem_of(bad, index, chunk, &at),
+                let end = u64::from(*offset) + u64::from(*length);
+                let problem = if !index.contains(chunk) {
+                    Some(self.unknown_chunk(id, index))
+                } else if index.places(chunk).all(|at| end > u64::from(at.raw)) {
+                    let text = "it names parts of chunks that do not exist";
+                    Some(self.problem(&summary.manifest_key(), text))
+                } else {
+                    self.problem_of(bad, index, chunk)
                 };
                 if let Some(problem) = problem {
                     self.name_file(problem, id, &entry);
@@ -144,7 +140,7 @@ impl Check<'_> {
 
     /// A chunk that is in no index: because of an index object that cannot be used, or of one that is gone.
     fn unknown_chunk(&mut self, id: &BackupId, index: &Index) -> usize {
-        match index.unusable.first() {
+        match index.unusable.iter().find(|(_, e)| !e.is(&codes::OBJECT_FOREIGN)) {
             Some((object, error)) => self.problem(&object.clone(), error),
             None => {
                 let text = format!("an object is missing here: chunks of {id} are in no index");
@@ -162,36 +158,19 @@ impl Check<'_> {
     }
 
     /// Numbers that are missing among the summaries are those of backups that the owner forgot, or somebody
-    /// took them away. A manifest without a summary is of a run that was cut off, unless a number is missing.
+    /// took them away.
     fn withheld<'k>(
         &mut self,
         listed: impl Iterator<Item = &'k str>,
-        manifests: Vec<String>,
-        sequences: &BTreeSet<u64>,
+        sequences: &BTreeMap<Option<WriterId>, BTreeSet<u64>>,
+        forgotten: &Forgotten,
     ) -> Result<()> {
-        let owner = self.identity.map(|identity| identity.owner_key().verifying_key());
-        let forgotten = Forgotten::load(self.store, &self.config.id, owner.as_ref())?;
-        for (object, text) in &forgotten.unusable {
-            self.problem(object, text);
-        }
-        self.rolled_back(listed, &forgotten)?;
-        let gaps = gaps(sequences, &forgotten.sequences);
-        if gaps.is_empty() {
-            return Ok(());
-        }
-        let show = |(first, last): &(u64, u64)| match first == last {
-            true => first.to_string(),
-            false => format!("{first} to {last}"),
-        };
-        let shown: Vec<String> = gaps.iter().take(NAMED).map(show).collect();
-        let text =
-            format!("backups are missing that no prune removed: those with the numbers {}", shown.join(", "));
-        self.problem(layout::SNAPSHOTS, text);
-        for name in manifests {
-            let key = format!("{}{name}.json", layout::SNAPSHOTS);
-            let problem =
-                self.problem(&key, "it is missing, and the backups' numbers show that there was one");
-            self.affects(problem, &name);
+        self.rolled_back(listed, forgotten)?;
+        for (writer, present) in sequences {
+            let gaps = gaps(present, forgotten.of(*writer));
+            if !gaps.is_empty() {
+                self.problem(layout::SNAPSHOTS, describe(*writer, &gaps));
+            }
         }
         Ok(())
     }

@@ -1,0 +1,77 @@
+//! Second copies of what a repository cannot be opened without: its description, and its key objects.
+
+use bytes::Bytes;
+use cloudron_core::Result;
+
+use crate::prune::Owner;
+use crate::repository::config::Config;
+use crate::store::BackupStore;
+use crate::{codes, layout};
+
+/// The key of the second copy of an object.
+pub(crate) fn key_of(key: &str) -> String {
+    format!("{}{key}", layout::COPIES)
+}
+
+/// Stores an object that has a second copy, the copy last.
+///
+/// # Errors
+/// What the store reports.
+pub(crate) async fn put(store: &dyn BackupStore, key: &str, content: &Bytes) -> Result<()> {
+    store.put(key, content).await?;
+    store.put(&key_of(key), content).await
+}
+
+/// Deletes an object and its second copy, the copy first.
+///
+/// # Errors
+/// What the store reports.
+pub(crate) async fn delete(store: &dyn BackupStore, key: &str) -> Result<()> {
+    store.delete(&key_of(key)).await?;
+    store.delete(key).await
+}
+
+/// Puts back the description and the key objects of which only the copy is sound, and makes copies that are missing.
+/// Names the objects that were or would be written.
+///
+/// # Errors
+/// What the store reports.
+pub(crate) fn put_back(owner: &Owner<'_>, dry_run: bool, written: &mut Vec<String>) -> Result<()> {
+    let store = owner.store;
+    // The description was opened, and its signature checked: that is what belongs there.
+    let description = Bytes::copy_from_slice(owner.config.object());
+    let is_description = |content: &Bytes| Config::check_signature(content, Some(owner.identity)).is_ok();
+    let mut wanted = vec![(layout::CONFIG.to_owned(), description)];
+    for folder in [layout::KEYS.to_owned(), key_of(layout::KEYS)] {
+        for object in store.list(&folder)?.into_iter().filter(|o| o.size <= layout::MOST_SMALL) {
+            let name = object.key.strip_prefix(layout::COPIES).unwrap_or(&object.key).to_owned();
+            if crate::keys::object::name_of(&name).is_none() || wanted.iter().any(|(key, _)| *key == name) {
+                continue;
+            }
+            let content = store.get_at_most(&object.key, layout::MOST_SMALL)?;
+            if layout::is_key_sound(&name, &content) {
+                wanted.push((name, content));
+            }
+        }
+    }
+    for (key, content) in wanted {
+        for place in [key.clone(), key_of(&key)] {
+            let found = match store.get_at_most(&place, layout::MOST_JSON) {
+                Ok(found) => Some(found),
+                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => None,
+                Err(e) => return Err(e),
+            };
+            let is_sound = found.is_some_and(|found| match key == layout::CONFIG {
+                true => is_description(&found),
+                false => found == content,
+            });
+            if !is_sound {
+                written.push(place.clone());
+                if !dry_run {
+                    store.put(&place, &content)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What is known of packs: by reading them, or by what writers claim.
+
+use std::collections::{HashMap, HashSet};
+
+use cloudron_core::Result;
+
+use super::owner::Owner;
+use super::rewrite::is_damage;
+use super::state::State;
+use crate::chunk::ChunkId;
+use crate::codes;
+use crate::index::{PackEntry, PackedChunk};
+use crate::trust::Source;
+
+/// A pack that is there and not condemned.
+#[derive(Debug, Clone)]
+pub(super) struct Pack {
+    /// Its chunks: those that were found in it, or else all that any writer claims to be in it.
+    pub(super) entry: PackEntry,
+    /// Whether the owner read it and hashed its chunks.
+    pub(super) verified: bool,
+}
+
+/// What is known of all packs.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) packs: HashMap<ChunkId, Pack>,
+    /// The packs that this prune read, which the owner's index is to remember.
+    pub(super) learned: HashSet<ChunkId>,
+    /// The packs that cannot be read now, because they are in an archive.
+    pub(super) archived: HashSet<ChunkId>,
+    /// The packs that turned out to be damaged, and why.
+    pub(super) damaged: Vec<(ChunkId, String)>,
+}
+
+impl Known {
+    /// Puts together what the index says. `read` are the lines of packs that the owner just read.
+    pub(super) fn new(state: &State, read: Vec<PackEntry>) -> Self {
+        let condemned = state.condemned.packs();
+        let mut known = Self::default();
+        for object in &state.objects {
+            for entry in &object.entries {
+                if !condemned.contains(&entry.pack) && state.is_there(entry) {
+                    known.claim(entry, object.source == Source::Owner);
+                }
+            }
+        }
+        read.into_iter().for_each(|entry| known.learn(entry));
+        known
+    }
+
+    fn claim(&mut self, entry: &PackEntry, verified: bool) {
+        match self.packs.get_mut(&entry.pack) {
+            None => drop(self.packs.insert(entry.pack, Pack { entry: entry.clone(), verified })),
+            Some(pack) if pack.verified => {}
+            Some(pack) if verified => *pack = Pack { entry: entry.clone(), verified },
+            // Any line may show that a pack is needed.
+            Some(pack) => {
+                let there: HashSet<ChunkId> = pack.entry.chunks.iter().map(|c| c.0).collect();
+                let more = entry.chunks.iter().filter(|c| !there.contains(&c.0)).cloned();
+                let more: Vec<PackedChunk> = more.collect();
+                pack.entry.chunks.extend(more);
+            }
+        }
+    }
+
+    fn learn(&mut self, entry: PackEntry) {
+        self.learned.insert(entry.pack);
+        self.packs.insert(entry.pack, Pack { entry, verified: true });
+    }
+
+    /// Reads a pack, and forgets what was claimed of it.
+    ///
+    /// # Errors
+    /// What the store reports. A pack that is damaged or in an archive is noted.
+    pub(super) fn verify(&mut self, owner: &Owner<'_>, pack: &ChunkId) -> Result<()> {
+        owner.stop.check()?;
+        match owner.read_pack(pack) {
+            Ok(entry) => self.learn(entry),
+            Err(e) if e.is(&codes::OBJECT_ARCHIVED) => drop(self.archived.insert(*pack)),
+            Err(e) if is_damage(&e) => {
+                self.damaged.push((*pack, e.to_string()));
+                self.packs.remove(pack);
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Making a repository of format 1 new.
+//!
+//! In format 1 all writers share a key, and nobody signs what the index says. So every pack is read once: the new index
+//! is the owner's own. The key that the writers shared is certified and revoked in one go, with every backup that it
+//! signed listed by its hash. The description is replaced last; whenever this is cut off, the repository is one of
+//! format 1 or one of format 2, and doing it again finishes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use cloudron_core::{Progress, Result, Unit};
+use serde::Serialize;
+
+use crate::bridge::{Blocking, Stop};
+use crate::chunk::ChunkId;
+use crate::condemned::Condemned;
+use crate::forgotten::Forgotten;
+use crate::index::{Kind, PackEntry};
+use crate::keys::Identity;
+use crate::prune::{Listed, Owner, State, each_chunk, is_damage, put_lines};
+use crate::repository::config::{Config, FIRST};
+use crate::repository::{recovery_files, sign};
+use crate::trust::{Certificate, Ranges, Source, WriterLimits, revocation};
+use crate::{codes, copies, layout};
+
+/// The name of the writer whose key all writers of format 1 share.
+const NAME: &str = "format-1";
+
+/// What an upgrade did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[must_use = "backups that lack content are in the report only"]
+pub struct UpgradeReport {
+    /// Whether the repository was of this format already.
+    pub was_new: bool,
+    /// How many packs were read.
+    pub packs: u64,
+    /// The packs that are damaged: object and reason.
+    pub packs_damaged: Vec<(String, String)>,
+    /// The backups that count from now on.
+    pub backups: Vec<String>,
+    /// The backups that lack content, and why. They count all the same.
+    pub damaged: Vec<(String, String)>,
+    /// Objects that count for nothing: key and reason.
+    pub ignored: Vec<(String, String)>,
+}
+
+/// Upgrades a repository. Gives the description that is stored now.
+pub(crate) fn run(
+    store: &Blocking,
+    config: &Config,
+    identity: &Identity,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<(Config, UpgradeReport)> {
+    let owner = Owner::new(store, config, identity, progress, stop)?;
+    let mut report = UpgradeReport::default();
+    if config.version != FIRST {
+        report.was_new = true;
+        remove_old(&owner)?;
+        return Ok((config.clone(), report));
+    }
+    let _lock = owner.lock("repair")?;
+    let listed = Listed::load(&owner)?;
+    report.ignored.extend(listed.ignored.iter().map(|(name, why)| (name.clone(), why.clone())));
+    // Condemned packs too: what a backup needs of one is found there and copied by the next prune.
+    let state = State::behind(&owner, Condemned::default())?;
+    let (lines, unread) = read_packs(&owner, &state, &mut report)?;
+    check_backups(&owner, &listed, &lines, &unread, &mut report)?;
+    put_lines(&owner, &lines, Kind::Index, Source::Owner)?;
+
+    let key = identity.first_signing_key().verifying_key();
+    let certificate = Certificate::new(NAME, &key, &WriterLimits::default(), &owner.signer.key);
+    let writer = certificate.writer();
+    // Packs in an archive could not be read: what is said of them stays the word of those who wrote it.
+    put_lines(&owner, &unread, Kind::Index, Source::Writer(writer))?;
+    let keep: BTreeSet<String> = listed.hashes.values().cloned().collect();
+    let revoked: Bytes = revocation(&config.id, writer, keep, &owner.signer.key).into();
+    store.put(&layout::revocation(&revoked), &revoked)?;
+    for certificate in [certificate, identity.writer_keys().certificate] {
+        let object = Bytes::from(certificate.object());
+        store.put(&layout::certificate(&object), &object)?;
+    }
+    let mut numbers = Ranges::default();
+    listed.forgotten.all().for_each(|(_, ranges)| numbers.extend(ranges));
+    if !numbers.is_empty() {
+        let mut forgotten = Forgotten::default();
+        forgotten.add(store, &config.id, &owner.signer, Some(writer), &numbers)?;
+    }
+    report.backups = listed.summaries.iter().map(|s| s.id.to_string()).collect();
+
+    let files = recovery_files();
+    for (name, content) in files {
+        store.put(name, &Bytes::from_static(content))?;
+    }
+    let upgraded = config.upgraded(identity, &files);
+    let description = Bytes::copy_from_slice(upgraded.object());
+    store.put(&copies::key_of(layout::CONFIG), &description)?;
+    store.put(layout::CONFIG, &description)?;
+    remove_old(&Owner::new(store, &upgraded, identity, progress, stop)?)?;
+    let owner = Owner::new(store, &upgraded, identity, progress, stop)?;
+    copies::put_back(&owner, false, &mut Vec::new())?;
+    Ok((upgraded, report))
+}
+
+/// The lines of all packs: of those that were read, and of those in an archive as the old index has them.
+fn read_packs(
+    owner: &Owner<'_>,
+    state: &State,
+    report: &mut UpgradeReport,
+) -> Result<(Vec<PackEntry>, Vec<PackEntry>)> {
+    let old: BTreeMap<ChunkId, &PackEntry> =
+        state.objects.iter().flat_map(|o| &o.entries).map(|e| (e.pack, e)).collect();
+    let mut packs: Vec<(&ChunkId, u64)> = state.packs.iter().map(|(pack, p)| (pack, p.size)).collect();
+    packs.sort_unstable();
+    let total = packs.iter().map(|(_, size)| size).sum();
+    let task = owner.progress.task("Reading packs", Unit::Bytes, Some(total));
+    let (mut lines, mut unread) = (Vec::new(), Vec::new());
+    for (pack, size) in packs {
+        owner.stop.check()?;
+        report.packs += 1;
+        match owner.read_pack(pack) {
+            Ok(line) => lines.push(line),
+            Err(e) if e.is(&codes::OBJECT_ARCHIVED) => unread.extend(old.get(pack).map(|e| (*e).clone())),
+            Err(e) if is_damage(&e) => report.packs_damaged.push((layout::pack(pack), e.to_string())),
+            Err(e) => return Err(e),
+        }
+        task.advance(size);
+    }
+    task.finish();
+    Ok((lines, unread))
+}
+
+fn check_backups(
+    owner: &Owner<'_>,
+    listed: &Listed,
+    lines: &[PackEntry],
+    unread: &[PackEntry],
+    report: &mut UpgradeReport,
+) -> Result<()> {
+    let there: std::collections::HashSet<ChunkId> =
+        lines.iter().chain(unread).flat_map(|l| &l.chunks).map(|c| c.0).collect();
+    for summary in &listed.summaries {
+        let mut lacking = 0_u64;
+        match each_chunk(owner, &summary.id, |chunk| lacking += u64::from(!there.contains(&chunk))) {
+            Ok(()) if lacking == 0 => {}
+            Ok(()) => {
+                let text = format!("{lacking} of its chunks are in no pack that can be read");
+                report.damaged.push((summary.id.to_string(), text));
+            }
+            Err(e) if e.is(&codes::PRUNE_UNSAFE) => {
+                report.damaged.push((summary.id.to_string(), e.message().to_owned()));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Removes index objects, records and notes of format 1, which count for nothing any more.
+fn remove_old(owner: &Owner<'_>) -> Result<()> {
+    let store = owner.store;
+    let state = State::load(owner)?;
+    let unusable = state.unusable.iter().chain(&state.condemned.unusable);
+    for (key, _) in unusable.filter(|(_, e)| e.is(&codes::OBJECT_FOREIGN)) {
+        if is_first_index(owner, key)? {
+            store.delete(key)?;
+        }
+    }
+    for object in store.list(layout::FORGOTTEN)?.into_iter().filter(|o| o.size <= layout::MOST_LIST) {
+        let content = store.get_at_most(&object.key, layout::MOST_LIST)?;
+        let value: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+        let owners = owner.signer.key.verifying_key();
+        if sign::is_signed(&value, crate::forgotten::FIRST_SIGNED, &owners) {
+            store.delete(&object.key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an index object is one of format 1: lines of packs without a header.
+fn is_first_index(owner: &Owner<'_>, key: &str) -> Result<bool> {
+    let content = owner.store.get_at_most(key, layout::MOST_INDEX)?;
+    Ok(crate::index::object::is_first(&content, &*owner.open))
+}
