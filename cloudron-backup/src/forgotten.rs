@@ -49,9 +49,11 @@ impl Forgotten {
     /// What the store reports.
     pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
-        let listed = store.list(layout::FORGOTTEN)?.into_iter().filter(|o| layout::is_hash_json(&o.key));
-        let (small, large): (Vec<_>, Vec<_>) = listed.partition(|o| o.size <= layout::MOST_LIST);
-        forgotten.unusable.extend(large.into_iter().map(|o| (o.key, "it is too large".to_owned())));
+        let listed = store.list(layout::FORGOTTEN)?.into_iter();
+        let (small, others): (Vec<_>, Vec<_>) =
+            listed.partition(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_LIST);
+        let text = "it is no note that this program writes";
+        forgotten.unusable.extend(others.into_iter().map(|o| (o.key, text.to_owned())));
         for (key, content) in store.get_all(small.into_iter().map(|o| o.key).collect())? {
             match content {
                 Ok(content) => forgotten.read(trust, key, &content),

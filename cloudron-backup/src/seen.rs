@@ -71,16 +71,22 @@ impl Seen {
         listed: impl Iterator<Item = &'k str>,
         forgotten: &Forgotten,
     ) -> Result<Vec<String>> {
-        self.content.backups.retain(|_, known| !forgotten.of(known.2).contains(known.0));
         let listed: std::collections::BTreeSet<&str> = listed.filter_map(summary_name).collect();
         let mut missing = Vec::new();
-        for name in self.content.backups.keys().filter(|name| !listed.contains(name.as_str())) {
+        for name in self.gone(|name| listed.contains(name), forgotten) {
             // The list may be late.
             if store.head(&format!("{}{name}.json", layout::SNAPSHOTS))?.is_none() {
-                missing.push(name.clone());
+                missing.push(name);
             }
         }
         Ok(missing)
+    }
+
+    /// The backups that were seen, are not there and were not removed by the owner. Those that were are not remembered
+    /// any longer.
+    pub(crate) fn gone(&mut self, is_there: impl Fn(&str) -> bool, forgotten: &Forgotten) -> Vec<String> {
+        self.content.backups.retain(|_, known| !forgotten.of(known.2).contains(known.0));
+        self.content.backups.keys().filter(|name| !is_there(name)).cloned().collect()
     }
 
     /// Remembers, over a power cut too. That it fails costs no more than the memory.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use cloudron_core::{Progress, Result, Unit};
+use cloudron_core::{Error, Progress, Result, Unit};
 use serde::Serialize;
 
 use crate::bridge::{Blocking, Stop};
@@ -17,6 +17,7 @@ use crate::condemned::Condemned;
 use crate::forgotten::Forgotten;
 use crate::index::{Kind, PackEntry};
 use crate::keys::Identity;
+use crate::lock::{EXPIRY, Lock};
 use crate::prune::{Listed, Owner, State, each_chunk, is_damage, put_lines};
 use crate::repository::config::{Config, FIRST};
 use crate::repository::{recovery_files, sign};
@@ -59,7 +60,8 @@ pub(crate) fn run(
         remove_old(&owner)?;
         return Ok((config.clone(), report));
     }
-    let _lock = owner.lock("repair")?;
+    let lock = owner.lock("repair")?;
+    check_nothing_runs(&owner, &lock)?;
     let listed = Listed::load(&owner)?;
     report.ignored.extend(listed.ignored.iter().map(|(name, why)| (name.clone(), why.clone())));
     // Condemned packs too: what a backup needs of one is found there and copied by the next prune.
@@ -100,6 +102,22 @@ pub(crate) fn run(
     let owner = Owner::new(store, &upgraded, identity, progress, stop)?;
     copies::put_back(&owner, false, &mut Vec::new())?;
     Ok((upgraded, report))
+}
+
+/// Refuses while a lock of format 1, which nobody signs, was written a short while ago.
+fn check_nothing_runs(owner: &Owner<'_>, lock: &Lock) -> Result<()> {
+    let now = lock.store_time()?;
+    let is_live = |o: &crate::store::ObjectMeta| {
+        o.key != lock.key() && o.modified.is_none_or(|m| now.duration_since(m).unwrap_or_default() <= EXPIRY)
+    };
+    match owner.store.list(layout::LOCKS)?.into_iter().find(is_live) {
+        None => Ok(()),
+        Some(other) => {
+            let text = format!("{} of {} is under way", other.key, owner.store.url());
+            let hint = "wait for it to end, or half an hour if it was cut off, and try again";
+            Err(Error::new(&codes::PRUNE_BUSY, text).with_hint(hint))
+        }
+    }
 }
 
 /// The lines of all packs: of those that were read, and of those in an archive as the old index has them.

@@ -124,7 +124,8 @@ async fn a_search_says_in_which_backups_something_is() {
     let json = serde_json::to_value(&found(&f, "x", &all).await[0]).unwrap();
     assert_eq!((json["backup"].as_str(), json["kind"].as_str()), (Some(second.as_str()), Some("file")));
 
-    f.store.delete(&format!("snapshots/{first}.age")).await.unwrap();
+    let made = f.repo.find(first.as_str()).await.unwrap();
+    f.store.delete(&Fixture::manifest_of(&made)).await.unwrap();
     let (seen, each) = collector();
     let (patterns, progress, cancel) = (["todo.txt".to_owned()], Progress::none(), Cancel::new());
     let report = f.repo.find_paths(&f.identity, &patterns, &all, each, &progress, &cancel).await.unwrap();

@@ -48,8 +48,9 @@ async fn copied_backups_restore_from_the_other_repository_with_its_key() {
         let mut expected = made.clone();
         expected.repository = to.repo.id().to_owned();
         expected.sequence = own.sequence + 1 + n as u64;
-        let (repository, sequence) = (made.repository.clone(), made.sequence);
-        expected.origin = Some(Origin { repository, sequence });
+        let (repository, sequence, writer) = (made.repository.clone(), made.sequence, made.writer);
+        expected.origin = Some(Origin { repository, sequence, writer });
+        expected.writer = own.writer;
         expected.manifest = copied.manifest.clone();
         expected.added_bytes = copied.added_bytes;
         assert_eq!(copied, expected);

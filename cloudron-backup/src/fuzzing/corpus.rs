@@ -15,7 +15,13 @@ fn line(object: &impl serde::Serialize) -> Vec<u8> {
 
 fn manifest() -> Vec<u8> {
     let source = HeaderSource { name: "data".into(), path: "/data".into(), kind: Kind::Dir };
-    let header = Header { manifest: 1, id: "id".into(), repository: "ab".into(), sources: vec![source] };
+    let header = Header {
+        manifest: 2,
+        id: "id".into(),
+        repository: "ab".into(),
+        writer: None,
+        sources: vec![source],
+    };
     let mut file = Entry::new(Kind::File, b"/data/\xff");
     file.size = 12;
     file.sha256 = Some(ChunkId([3; 32]));
@@ -78,10 +84,10 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
     let keys = identity.writer_keys();
     let mut inputs = match target {
         "config" => {
-            let config = Config::new(&keys, &[("recover.py", b"x")], None).unwrap();
+            let config = Config::new(&identity, &[("recover.py", b"x")], None).unwrap();
             vec![config.object().to_vec()]
         }
-        "summary" => vec![crate::repository::summary::example().sign(&keys.signing_key().unwrap())],
+        "summary" => vec![crate::repository::summary::example().sign(&keys.signer().unwrap())],
         "manifest" => {
             let header = manifest().split_inclusive(|b| *b == b'\n').next().unwrap().to_vec();
             let many = "[null,1],".repeat(400_000);

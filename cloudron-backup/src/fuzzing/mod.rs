@@ -14,14 +14,14 @@ mod run;
 use std::io::Write;
 use std::sync::OnceLock;
 
-use ed25519_dalek::VerifyingKey;
-
 use crate::encrypt::{AgeIdentities, AgeRecipients, Decryptor, Encryptor};
 use crate::files::exclude::Excludes;
+use crate::index::{Kind, object};
 use crate::keys::Identity;
 use crate::manifest::ManifestReader;
 use crate::repository::config::Config;
-use crate::repository::{RestoreRequest, Summary, summary};
+use crate::repository::{RestoreRequest, Summary};
+use crate::trust::Trust;
 
 /// A target: its name and what it does with its input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -47,18 +47,22 @@ pub const TARGETS: [Target; 14] = [
 struct Keys {
     seal: AgeRecipients,
     open: AgeIdentities,
-    verifying: VerifyingKey,
+    identity: Identity,
+    /// Of a repository of this format, and of one of format 1.
+    trusts: [Trust; 2],
 }
 
 fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
         let identity = Identity::generate();
-        let signing = identity.writer_keys().signing_key().expect("keys of this program's making");
+        let owner = identity.owner_key().verifying_key();
+        let first = identity.first_signing_key().verifying_key();
         Keys {
             seal: AgeRecipients::parse([identity.recipient()]).expect("a recipient"),
             open: AgeIdentities::parse([&identity.to_secret()]).expect("an identity"),
-            verifying: signing.verifying_key(),
+            trusts: [Trust::of_owner("ab", owner), Trust::of_first("ab", first)],
+            identity,
         }
     })
 }
@@ -74,18 +78,23 @@ fn compressed(plain: &[u8]) -> Vec<u8> {
 /// `cloudron-backup.json`.
 pub fn config(input: &[u8]) {
     if let Ok(config) = Config::parse(input) {
-        let _ = config.verifying_keys();
+        let _ = (config.owner_key(), config.first_keys());
     }
     let _ = Config::check_signature(input, None);
-    let _ = Config::check_signature(input, Some(&keys().verifying));
+    let _ = Config::check_signature(input, Some(&keys().identity));
 }
 
 /// `snapshots/<backup id>.json`.
 pub fn summary(input: &[u8]) {
-    if let Ok(summary) = Summary::parse(input) {
-        let _ = summary.check_place("backup_2026-01-02T03-04-05Z_v1.0.0", "ab");
+    let id = "backup_2026-01-02T03-04-05Z_v1.0.0";
+    for trust in &keys().trusts {
+        let _ = trust.summary(id, input);
+        let _ = trust.standing(&id.parse().expect("an id"), input, keys().identity.writer_keys().writer());
     }
-    let _ = summary::check_signature(input, &keys().verifying);
+    if let Ok(summary) = serde_json::from_slice::<Summary>(input) {
+        let _ = (summary.check_place(id, "ab"), summary.manifest_key());
+        let _ = keys().identity.writer_keys().certificate.forbids(&summary);
+    }
 }
 
 /// The lines of a manifest.
@@ -117,9 +126,12 @@ pub fn index(input: &[u8]) {
 
 /// An index object as it is compressed.
 pub fn index_stream(input: &[u8]) {
-    if let Ok(entries) = crate::index::decode(&sealed(input), &keys().open) {
-        let mut index = crate::index::Index::default();
-        entries.iter().for_each(|e| index.add(e));
+    let object = sealed(input);
+    for trust in &keys().trusts {
+        if let Ok(lines) = object::decode(&object, &keys().open, trust, Kind::Index) {
+            let mut index = crate::index::Index::default();
+            lines.entries.iter().for_each(|e| index.add(e));
+        }
     }
 }
 

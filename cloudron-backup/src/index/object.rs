@@ -224,3 +224,116 @@ fn entry(line: &[u8]) -> Result<PackEntry> {
     }
     Ok(entry)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::ChunkId;
+    use crate::encrypt::{AgeIdentities, AgeRecipients};
+    use crate::index::PackedChunk;
+    use crate::keys::Identity;
+
+    const SCOPE: Scope<'_> = Scope { kind: Kind::Index, repository: "ab", of: None };
+
+    struct Fixture {
+        identity: Identity,
+        seal: AgeRecipients,
+        open: AgeIdentities,
+        trust: Trust,
+    }
+
+    fn fixture() -> Fixture {
+        let identity = Identity::generate();
+        Fixture {
+            seal: AgeRecipients::parse([identity.recipient()]).unwrap(),
+            open: AgeIdentities::parse([&identity.to_secret()]).unwrap(),
+            trust: Trust::of_owner("ab", identity.owner_key().verifying_key()),
+            identity,
+        }
+    }
+
+    fn line(chunks: Vec<PackedChunk>) -> PackEntry {
+        PackEntry { pack: ChunkId([1; 32]), size: 1000, chunks }
+    }
+
+    fn chunk(offset: u32, length: u32) -> PackedChunk {
+        PackedChunk(ChunkId([2; 32]), offset, length, length)
+    }
+
+    impl Fixture {
+        fn decode(&self, object: &[u8], kind: Kind) -> Result<Lines> {
+            decode(object, &self.open, &self.trust, kind)
+        }
+
+        fn encode(&self, lines: &[PackEntry], scope: Scope<'_>, signer: &Signer) -> Bytes {
+            encode(lines, scope, signer, &self.seal).unwrap()
+        }
+    }
+
+    #[test]
+    fn lines_are_the_word_of_who_signed_them() {
+        let f = fixture();
+        let keys = f.identity.writer_keys();
+        let (writer, owner) = (keys.signer().unwrap(), f.identity.owner_signer());
+        let lines = [line(vec![chunk(0, 10), chunk(10, 5)])];
+        let source = |object: &[u8]| f.decode(object, Kind::Index).map(|l| (l.source, l.entries.len()));
+        assert_eq!(source(&f.encode(&lines, SCOPE, &owner)).unwrap(), (Source::Owner, 1));
+        assert_eq!(source(&f.encode(&lines, SCOPE, &writer)).unwrap(), (Source::Writer(keys.writer()), 1));
+        let of = Some(keys.writer());
+        let passed_on = f.encode(&lines, Scope { of, ..SCOPE }, &owner);
+        assert_eq!(source(&passed_on).unwrap(), (Source::Writer(keys.writer()), 1));
+        let foreign = |object: &[u8], kind| f.decode(object, kind).unwrap_err().is(&codes::OBJECT_FOREIGN);
+        let stranger = Identity::generate();
+        for signer in [stranger.owner_signer(), stranger.writer_keys().signer().unwrap()] {
+            assert!(foreign(&f.encode(&lines, SCOPE, &signer), Kind::Index));
+        }
+        assert!(foreign(&f.encode(&lines, Scope { of, ..SCOPE }, &writer), Kind::Index));
+        assert!(foreign(&f.encode(&lines, Scope { repository: "cd", ..SCOPE }, &owner), Kind::Index));
+        // What is in use is no record of the condemned, and no writer condemns.
+        assert!(foreign(&f.encode(&lines, SCOPE, &owner), Kind::Condemned));
+        let condemned = Scope { kind: Kind::Condemned, ..SCOPE };
+        assert!(foreign(&f.encode(&lines, condemned, &writer), Kind::Condemned));
+        f.decode(&f.encode(&lines, condemned, &owner), Kind::Condemned).unwrap();
+    }
+
+    #[test]
+    fn nothing_in_an_object_can_be_changed_left_out_or_put_behind_it() {
+        let f = fixture();
+        let object = f.encode(&[line(vec![chunk(0, 10)]), line(vec![])], SCOPE, &f.identity.owner_signer());
+        let packed = f.open.open_bytes(&object).unwrap();
+        let text = String::from_utf8(zstd::decode_all(&packed[..]).unwrap()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let seal = |text: &str| f.seal.seal_bytes(&zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+        assert!(f.decode(&seal(&text), Kind::Index).is_ok());
+        let without = |n: usize| {
+            let kept: Vec<&str> =
+                lines.iter().enumerate().filter(|(i, _)| *i != n).map(|(_, l)| *l).collect();
+            kept.join("\n") + "\n"
+        };
+        for n in 0..lines.len() {
+            assert!(f.decode(&seal(&without(n)), Kind::Index).is_err(), "without line {n}");
+        }
+        assert!(f.decode(&seal(&text.replace("1000", "1001")), Kind::Index).is_err());
+        assert!(f.decode(&seal(&format!("{text}{}\n", lines[1])), Kind::Index).is_err());
+    }
+
+    #[test]
+    fn a_line_that_claims_what_no_pack_holds_is_refused() {
+        let f = fixture();
+        let owner = f.identity.owner_signer();
+        let huge = PackedChunk(ChunkId([2; 32]), 0, 10, MAX_CHUNK + 1);
+        for chunks in [
+            vec![chunk(0, 1001)],
+            vec![chunk(0, 10), chunk(9, 5)],
+            vec![chunk(10, 5), chunk(0, 10)],
+            vec![chunk(u32::MAX, 10)],
+            vec![chunk(0, u32::MAX)],
+            vec![huge],
+        ] {
+            let object = f.encode(&[line(chunks.clone())], SCOPE, &owner);
+            assert!(f.decode(&object, Kind::Index).unwrap_err().is(&codes::OBJECT_CORRUPT), "{chunks:?}");
+        }
+        let large = PackEntry { size: u64::MAX, ..line(vec![]) };
+        assert!(f.decode(&f.encode(&[large], SCOPE, &owner), Kind::Index).is_err());
+    }
+}

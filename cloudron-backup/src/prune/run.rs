@@ -1,6 +1,7 @@
 //! A prune from end to end.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cloudron_core::{BackupId, Progress, Result, Unit};
@@ -23,6 +24,7 @@ use crate::keys::Identity;
 use crate::layout;
 use crate::lock::{self, Found, Holder, Lock, MARGIN};
 use crate::repository::config::Config;
+use crate::seen::Seen;
 use crate::trust::Source;
 
 /// Prunes a repository.
@@ -31,6 +33,7 @@ pub(crate) fn run(
     config: &Config,
     identity: &Identity,
     request: &PruneRequest,
+    memory: Option<&Path>,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<PruneReport> {
@@ -45,6 +48,11 @@ pub(crate) fn run(
     let mut reach = Reach::default();
     reach.extend(&owner, &chosen.kept.iter().map(|d| &d.id).collect::<Vec<&BackupId>>())?;
     report.missing.extend(chosen.gaps.iter().cloned());
+    let memory = memory.map(|dir| dir.join(&config.id));
+    let mut seen = Seen::load(memory.as_deref(), &config.id, &store.url());
+    if !request.forget_missing {
+        report.missing.extend(seen_and_gone(&mut seen, &listed, request));
+    }
     let foreign =
         listed.ignored.iter().map(|(name, why)| (format!("{}{name}.json", layout::SNAPSHOTS), why.clone()));
     report
@@ -65,6 +73,8 @@ pub(crate) fn run(
         return Ok(report);
     }
     chosen.remove(&owner, &mut listed)?;
+    listed.summaries.iter().filter(|s| !chosen.removed.contains(&s.id)).for_each(|s| seen.add(s));
+    seen.save();
     if pass.frees_before_it_writes(&young, request) {
         // What needs no room comes first: a store that is full has room afterwards.
         pass.without_repack(&reach, &young).carry_out(&owner, &mut report)?;
@@ -77,6 +87,15 @@ pub(crate) fn run(
         clean(&owner, now()?, request.grace, &mut report)?;
     }
     Ok(report)
+}
+
+/// Names the backups that were seen from this computer and that are not in the list any more, though the owner did not
+/// remove them and does not now.
+fn seen_and_gone(seen: &mut Seen, listed: &Listed, request: &PruneRequest) -> Vec<String> {
+    let gone = seen.gone(|name| listed.summaries.iter().any(|s| s.id.as_str() == name), &listed.forgotten);
+    let named = |name: &String| request.remove.iter().any(|id| id.as_str() == name);
+    let text = |name: String| format!("{name} was in the repository, and is gone or cannot be read");
+    gone.into_iter().filter(|name| !named(name)).map(text).collect()
 }
 
 /// What is too young to be judged: it may be of a backup that runs, or died a short while ago and will be made

@@ -178,7 +178,9 @@ fn rescue(
     let mut lacking = reach.chunks.clone();
     let proven = lines().filter(|(source, _)| *source == Source::Owner).map(|(_, e)| e);
     for entry in proven.filter(|e| !condemned.contains(&e.pack) && state.is_there(e)) {
-        entry.chunks.iter().for_each(|chunk| drop(lacking.remove(&chunk.0)));
+        for chunk in &entry.chunks {
+            lacking.remove(&chunk.0);
+        }
     }
     let going: HashSet<ChunkId> =
         ripe.iter().flat_map(|n| &state.condemned.records[*n].entries).map(|e| e.pack).collect();

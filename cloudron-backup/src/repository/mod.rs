@@ -128,7 +128,7 @@ impl Repository {
 
     async fn load(store: Arc<dyn BackupStore>, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
         let content = match store.get(layout::CONFIG).await {
-            Ok(content) => content,
+            Ok(content) => Ok(content),
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup repository in {}", store.url());
                 Err(Error::new(&codes::REPOSITORY_MISSING, text)

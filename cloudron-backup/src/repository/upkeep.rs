@@ -27,9 +27,10 @@ impl Repository {
     /// nothing needs any more is condemned, and a prune after the grace deletes it.
     ///
     /// # Errors
-    /// `prune-busy` while another prune or a repair runs; `prune-unsafe` when a summary or a manifest that is
-    /// kept cannot be read: nothing is deleted then; `backup-unknown` for one to be removed that does not
-    /// exist; what the store reports; `interrupted`.
+    /// `prune-busy` while another prune or a repair runs; `prune-removals` when the policy removes more than half of a
+    /// group and that was not asked for; `backup-unknown` for one to be removed that does not exist;
+    /// `repository-old`; what the store reports; `interrupted`. When content is missing, nothing is deleted and the
+    /// report says so: see [`PruneReport::is_whole`].
     pub async fn prune(
         &self,
         identity: &Identity,
@@ -38,9 +39,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<PruneReport> {
         let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        let request = request.clone();
+        let (request, memory) = (request.clone(), self.cache_dir.clone());
         on_thread(&self.store, cancel, move |store, stop| {
-            crate::prune::run(store, &config, &identity, &request, &progress, stop)
+            crate::prune::run(store, &config, &identity, &request, memory.as_deref(), &progress, stop)
         })
         .await
         .doing(|| format!("pruning {}", self.store.url()))

@@ -78,14 +78,7 @@ impl Trust {
         config: &Config,
         anchor: Anchor<'_>,
     ) -> Result<Self> {
-        let root = root(config, anchor)?;
-        let mut trust = Self {
-            repository: config.id.clone(),
-            root,
-            revoked: HashMap::new(),
-            checked: Mutex::default(),
-            foreign: Vec::new(),
-        };
+        let mut trust = Self::of(&config.id, root(config, anchor)?);
         if config.version == FIRST {
             return Ok(trust);
         }
@@ -101,6 +94,28 @@ impl Trust {
             }
         }
         Ok(trust)
+    }
+
+    /// What counts in a repository of this owner where nobody is revoked.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_owner(repository: &str, owner: VerifyingKey) -> Self {
+        Self::of(repository, Root::Owner(owner))
+    }
+
+    /// What counts in a repository of format 1.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_first(repository: &str, key: VerifyingKey) -> Self {
+        Self::of(repository, Root::First(vec![key], None))
+    }
+
+    fn of(repository: &str, root: Root) -> Self {
+        Self {
+            repository: repository.to_owned(),
+            root,
+            revoked: HashMap::new(),
+            checked: Mutex::default(),
+            foreign: Vec::new(),
+        }
     }
 
     /// As [`read`](Self::read), on a thread that may block.
@@ -121,11 +136,6 @@ impl Trust {
     /// Whether a writer is revoked.
     pub(crate) fn is_revoked(&self, writer: &WriterId) -> bool {
         self.revoked.contains_key(writer)
-    }
-
-    /// The summaries that count although their writer is revoked, by hash.
-    pub(crate) fn pinned(&self) -> impl Iterator<Item = (&WriterId, &HashSet<String>)> {
-        self.revoked.iter()
     }
 
     /// The owner's public key, where it is known.

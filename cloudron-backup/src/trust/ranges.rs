@@ -35,11 +35,6 @@ impl Ranges {
         self.0.range(..=number).next_back().is_some_and(|(_, last)| *last >= number)
     }
 
-    /// The highest number.
-    pub(crate) fn last(&self) -> Option<u64> {
-        self.0.last_key_value().map(|(_, last)| *last)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -137,7 +132,6 @@ mod tests {
         assert!(ranges.contains(8) && !ranges.contains(9) && ranges.contains(u64::MAX));
         ranges.insert(2, 20);
         assert_eq!(ranges.iter().collect::<Vec<_>>(), [(1, u64::MAX)]);
-        assert_eq!(ranges.last(), Some(u64::MAX));
         let part: Ranges = [3, 9].into_iter().collect();
         assert!(ranges.covers(&part) && !part.covers(&ranges));
     }

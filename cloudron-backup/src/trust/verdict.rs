@@ -137,3 +137,106 @@ impl Trust {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Identity;
+    use crate::repository::summary::{example, tombstone};
+    use crate::trust::{WriterLimits, revocation};
+
+    const REPOSITORY: &str = "ab";
+
+    fn trust(identity: &Identity) -> Trust {
+        Trust::of_owner(REPOSITORY, identity.owner_key().verifying_key())
+    }
+
+    fn verdict(trust: &Trust, object: &[u8]) -> Result<Summary> {
+        trust.summary(example().id.as_str(), object)
+    }
+
+    #[test]
+    fn a_summary_counts_if_a_certified_writer_signed_it_and_says_which_one() {
+        let identity = Identity::generate();
+        let keys = identity.writer_keys();
+        let object = example().sign(&keys.signer().unwrap());
+        let found = verdict(&trust(&identity), &object).unwrap();
+        assert_eq!(found.writer, Some(keys.writer()));
+        let other = verdict(&trust(&Identity::generate()), &object).unwrap_err();
+        assert!(other.is(&codes::SNAPSHOT_FORGED), "of another owner");
+        let owners = example().sign(&identity.owner_signer());
+        assert!(verdict(&trust(&identity), &owners).unwrap_err().is(&codes::SNAPSHOT_FORGED));
+        let elsewhere = trust(&identity).summary("backup_2027-01-02T03-04-05Z_v1.0.0", &object).unwrap_err();
+        assert!(elsewhere.is(&codes::SNAPSHOT_CORRUPT));
+    }
+
+    #[test]
+    fn a_summary_that_was_changed_anywhere_is_forged() {
+        let identity = Identity::generate();
+        let object = example().sign(&identity.writer_keys().signer().unwrap());
+        let text = String::from_utf8(object).unwrap();
+        let changes =
+            [("\"bytes\": 2", "\"bytes\": 9"), ("/p", "/q"), ("\"files\"", "\"extra\": 1, \"files\"")];
+        for (from, to) in changes {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text);
+            let error = verdict(&trust(&identity), changed.as_bytes()).unwrap_err();
+            assert!(error.is(&codes::SNAPSHOT_FORGED), "{to}");
+        }
+        // The layout does not matter, and members that a later program wrote are covered.
+        let value: Value = serde_json::from_str(&text).unwrap();
+        verdict(&trust(&identity), value.to_string().as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_summary_outside_its_certificate_is_forged() {
+        let identity = Identity::generate();
+        let keys = identity.writer("web", &WriterLimits::of_domain("example.com")).unwrap();
+        let sign = |summary: Summary| summary.sign(&keys.signer().unwrap());
+        let error = verdict(&trust(&identity), &sign(example())).unwrap_err();
+        assert!(error.is(&codes::SNAPSHOT_FORGED));
+        let inside = sign(Summary { fqdn: "example.com".into(), ..example() });
+        verdict(&trust(&identity), &inside).unwrap();
+    }
+
+    #[test]
+    fn a_revoked_writer_has_only_the_backups_that_the_owner_kept() {
+        let identity = Identity::generate();
+        let keys = identity.writer_keys();
+        let sign = |sequence| Summary { sequence, ..example() }.sign(&keys.signer().unwrap());
+        let (kept, dropped) = (sign(1), sign(2));
+        let keep = [layout::object_id(&kept)].into();
+        let object = revocation(REPOSITORY, keys.writer(), keep, &identity.owner_key());
+        let mut trust = trust(&identity);
+        trust.revoke("revoked/x".into(), &object);
+        verdict(&trust, &kept).unwrap();
+        assert!(verdict(&trust, &dropped).unwrap_err().is(&codes::SNAPSHOT_FORGED));
+        assert!(trust.is_revoked(&keys.writer()) && trust.foreign.is_empty());
+        let forged = revocation(REPOSITORY, keys.writer(), Default::default(), &keys.signer().unwrap().key);
+        trust.revoke("revoked/y".into(), &forged);
+        assert_eq!(trust.foreign.len(), 1, "a writer revokes nobody");
+    }
+
+    #[test]
+    fn a_tombstone_counts_for_the_writer_that_it_names_by_that_writer_or_the_owner() {
+        let identity = Identity::generate();
+        let (mine, theirs) =
+            (identity.writer_keys(), identity.writer("b", &WriterLimits::default()).unwrap());
+        let trust = trust(&identity);
+        let id = example().id;
+        let standing = |signer: &crate::trust::Signer, of| {
+            let object = tombstone(&id, REPOSITORY, of, signer);
+            trust.standing(&id, &object, mine.writer())
+        };
+        let (me, them) = (mine.signer().unwrap(), theirs.signer().unwrap());
+        assert_eq!(standing(&identity.owner_signer(), mine.writer()), Standing::Dead);
+        assert_eq!(standing(&me, mine.writer()), Standing::Dead);
+        assert_eq!(standing(&them, mine.writer()), Standing::Other);
+        assert_eq!(standing(&them, theirs.writer()), Standing::Other);
+        assert_eq!(standing(&identity.owner_signer(), theirs.writer()), Standing::Other);
+        let made =
+            |signer: &crate::trust::Signer| trust.standing(&id, &example().sign(signer), mine.writer());
+        assert_eq!((made(&me), made(&them)), (Standing::Made, Standing::Other));
+        assert_eq!(trust.standing(&id, b"rubbish", mine.writer()), Standing::Other);
+    }
+}

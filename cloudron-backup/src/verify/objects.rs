@@ -81,6 +81,7 @@ impl Check<'_> {
         {
             self.problem(layout::CONFIG, e);
         }
+        self.second_copy(layout::CONFIG, self.config.object().to_vec().into())?;
         for (name, hash) in self.config.files.clone() {
             if let Some(content) = self.fetch(&name)?
                 && layout::object_id(&content) != hash
@@ -100,11 +101,48 @@ impl Check<'_> {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");
         }
         for object in keys {
-            if let Some(content) = self.fetch(&object.key)?
-                && !layout::is_key_sound(&object.key, &content)
-            {
+            let Some(content) = self.fetch(&object.key)? else { continue };
+            if layout::is_key_sound(&object.key, &content) {
+                self.second_copy(&object.key, content)?;
+            } else {
                 self.problem(&object.key, "it does not have the hash that it is named by");
             }
+        }
+        self.certificates()
+    }
+
+    /// The certificates of writers. They are in all that writers sign as well.
+    fn certificates(&mut self) -> Result<()> {
+        let mut found = 0;
+        for object in self.store.list(layout::WRITERS)? {
+            if !layout::is_hash_json(&object.key) || object.size > layout::MOST_JSON {
+                self.foreign([object.key].into_iter());
+            } else if let Some(content) = self.fetch(&object.key)? {
+                let value = serde_json::from_slice(&content).unwrap_or_default();
+                if object.key != layout::certificate(&content) {
+                    self.problem(&object.key, "it does not have the hash that it is named by");
+                } else if self.trust.writer(&value).is_some() {
+                    found += 1;
+                } else {
+                    let text = "it is not signed by the owner of this repository".to_owned();
+                    self.report.ignored.push((object.key, text));
+                }
+            }
+        }
+        if found == 0 && !self.trust.is_first() {
+            self.problem(layout::WRITERS, "there is no certificate of a writer");
+        }
+        Ok(())
+    }
+
+    /// Checks the second copy of an object.
+    fn second_copy(&mut self, key: &str, content: bytes::Bytes) -> Result<()> {
+        if self.trust.is_first() {
+            return Ok(());
+        }
+        let copy = crate::copies::key_of(key);
+        if self.fetch(&copy)?.is_some_and(|found| found != content) {
+            self.problem(&copy, "it is not the same as the object of which it is the second copy");
         }
         Ok(())
     }

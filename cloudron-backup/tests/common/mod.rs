@@ -56,7 +56,7 @@ impl Fixture {
     pub fn next_id(&self) -> BackupId {
         let second = self.made.fetch_add(1, Ordering::SeqCst);
         BackupId::new(
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + second),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second),
             &Version::current(),
         )
     }
@@ -122,6 +122,11 @@ impl Fixture {
         let compared = self.compare(id, target).await;
         assert!(compared.is_identical(), "{:?}", compared.differences);
         cloudron_testkit::tree::assert_same(&self.source(), &self.restored(target));
+    }
+
+    /// Where the manifest of a backup is.
+    pub fn manifest_of(made: &Summary) -> String {
+        format!("snapshots/{}.age", made.manifest.sha256)
     }
 
     pub async fn keys_under(&self, prefix: &str) -> Vec<String> {

@@ -176,7 +176,7 @@ impl World {
                 write(&source, file);
             }
         }
-        let second = 1_800_000_000 + actor as u64 * 1000 + n;
+        let second = 1_790_000_000 + actor as u64 * 1000 + n;
         let id = BackupId::new(SystemTime::UNIX_EPOCH + Duration::from_secs(second), &Version::current());
         let mut request = BackupRequest::new(id.clone(), vec![Source::new("source", &source)]);
         if rng.once_in(2) {
@@ -204,6 +204,7 @@ impl World {
     fn prune(&self, actor: usize, rng: &mut Rng) -> End {
         let policy = PrunePolicy { last: Some(1 + u32::from(rng.once_in(3))), ..PrunePolicy::default() };
         let mut request = PruneRequest::new(policy);
+        request.allow_removals = true;
         request.grace = if self.kind == Kind::Late { LATE_GRACE } else { Duration::ZERO };
         let Some(repository) = self.repository(actor, true) else { return End::Killed };
         let result = block_on(repository.prune(&self.identity, &request, &Progress::none(), &Cancel::new()));

@@ -73,7 +73,7 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
     let repo = Repository::open(store.clone()).await.unwrap();
     f.try_backup(&repo).await.unwrap();
     let at = |call| store.position(call);
-    assert!(at("put-new locks/") < at("list condemned/"));
+    assert!(at("put locks/") < at("list condemned/"));
     assert!(at("list condemned/") < at("list packs/"));
     assert!(at("put-new snapshots/") < at("delete locks/"));
 
@@ -89,7 +89,15 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
     let in_sweep: Vec<&str> =
         calls[sweep..].iter().map(String::as_str).filter(|c| !c.starts_with("put ")).collect();
     let order =
-        ["list condemned/", "list locks/", "list snapshots/", "list packs/", "list index/", "delete packs/"];
+        [
+            "list condemned/",
+            "list locks/",
+            "list forgotten/",
+            "list snapshots/",
+            "list packs/",
+            "list index/",
+            "delete packs/",
+        ];
     assert_eq!(in_sweep[..order.len()], order);
     let position = |call: &str| in_sweep.iter().rposition(|c| *c == call).unwrap();
     assert!(position("delete packs/") < position("delete condemned/"));

@@ -74,19 +74,21 @@ async fn named_backups_go_even_the_newest_and_unknown_ones_are_refused() {
 
 #[tokio::test]
 async fn a_backup_that_cannot_be_read_stops_the_prune_before_anything_is_deleted() {
-    for what in ["json", "age"] {
+    for (summary, damaged) in [(true, 1), (false, 2)] {
         let f = Fixture::new().await;
         let made = three(&f).await;
-        let key = format!("snapshots/{}.{what}", made[2].id);
+        let of_summary = format!("snapshots/{}.json", made[damaged].id);
+        let key = if summary { of_summary } else { Fixture::manifest_of(&made[damaged]) };
         let content = f.store.get(&key).await.unwrap();
         f.store.put(&key, &content.slice(..content.len() / 2)).await.unwrap();
         let before = f.keys_under("").await;
-        let error = try_prune(&f, &keep_last(1, Duration::ZERO)).await.unwrap_err();
-        assert!(error.is(&codes::PRUNE_UNSAFE) && error.to_string().contains(&key), "{error}");
+        let report = prune(&f, &keep_last(1, Duration::ZERO)).await;
+        assert!(!report.is_whole(), "{report:?}");
+        assert!(!summary || report.ignored.iter().any(|(object, _)| *object == key), "{report:?}");
         assert_eq!(f.keys_under("").await, before);
         // It goes when it is named.
         let mut request = keep_last(1, Duration::ZERO);
-        request.remove = vec![made[2].id.clone()];
+        request.remove = vec![made[damaged].id.clone()];
         let _ = prune(&f, &request).await;
         assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), 1);
         assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
@@ -101,14 +103,16 @@ async fn what_dead_runs_left_behind_goes() {
     let orphan = Bytes::from([&pack[..], b"x"].concat());
     let id = hex::encode(Sha256::digest(&orphan));
     f.store.put(&format!("packs/{}/{id}.age", &id[..2]), &orphan).await.unwrap();
-    let lost = f.next_id();
-    f.store.put(&format!("snapshots/{lost}.age"), &pack).await.unwrap();
+    // The manifest of a run that stored no summary.
+    let lost = f.backup().await;
+    f.store.delete(&format!("snapshots/{}.json", lost.id)).await.unwrap();
+    let manifest = Fixture::manifest_of(&lost);
     let young = prune(&f, &keep_last(9, DAY)).await;
     assert_eq!(young.orphans, 0, "what is young stays");
     let report = prune(&f, &keep_last(9, Duration::ZERO)).await;
     assert_eq!((report.orphans, report.packs_deleted), (2, 1), "{report:?}");
-    assert!(f.store.head(&format!("snapshots/{lost}.age")).await.unwrap().is_none());
-    assert!(f.repo.find(lost.as_str()).await.unwrap_err().is(&codes::BACKUP_UNKNOWN));
+    assert!(f.store.head(&manifest).await.unwrap().is_none());
+    assert!(f.repo.find(lost.id.as_str()).await.unwrap_err().is(&codes::BACKUP_UNKNOWN));
     assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), made.len());
     assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
 }
@@ -131,13 +135,16 @@ async fn many_small_packs_and_index_objects_become_few() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_is_lost_is_reported_and_does_not_stop_the_prune() {
+async fn while_a_chunk_is_missing_nothing_is_deleted_and_the_report_says_so() {
     let f = Fixture::new().await;
     let made = three(&f).await;
     let lost = f.keys_under("packs/").await.remove(0);
     f.store.delete(&lost).await.unwrap();
-    let report = prune(&f, &keep_last(9, Duration::ZERO)).await;
+    let before = f.keys_under("").await;
+    let report = prune(&f, &keep_last(1, Duration::ZERO)).await;
     assert!(!report.damaged.is_empty() && report.damaged.len() <= made.len(), "{report:?}");
+    assert!(!report.is_whole());
+    assert_eq!(f.keys_under("").await, before);
     // The index still says what is lost, so that errors name it.
     assert!(verify(&f).await.problems.iter().any(|p| p.object == lost));
     assert!(!repair(&f).await.is_whole());

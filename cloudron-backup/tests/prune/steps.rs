@@ -25,6 +25,7 @@ pub async fn three(f: &Fixture) -> Vec<Summary> {
 pub fn keep_last(n: u32, grace: Duration) -> PruneRequest {
     let mut request = PruneRequest::new(PrunePolicy { last: Some(n), ..PrunePolicy::default() });
     request.grace = grace;
+    request.allow_removals = true;
     request
 }
 

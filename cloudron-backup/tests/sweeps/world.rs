@@ -152,7 +152,7 @@ impl World {
             let plain = key.open_bytes(&self.f.store.get(&object).await.unwrap()).unwrap();
             for line in String::from_utf8(zstd::decode_all(&plain[..]).unwrap()).unwrap().lines() {
                 let line: serde_json::Value = serde_json::from_str(line).unwrap();
-                indexed.insert(line["pack"].as_str().unwrap().to_owned());
+                indexed.extend(line["pack"].as_str().map(str::to_owned));
             }
         }
         for pack in self.f.keys_under("packs/").await {
@@ -162,11 +162,9 @@ impl World {
             }
         }
         let snapshots: HashSet<String> = self.f.keys_under("snapshots/").await.into_iter().collect();
-        for manifest in snapshots.iter().filter_map(|k| k.strip_suffix(".age")) {
-            if !snapshots.contains(&format!("{manifest}.json")) {
-                found.push(format!("{manifest}.age"));
-            }
-        }
+        let listed = self.f.repo.snapshots().await.unwrap().summaries;
+        let named: HashSet<String> = listed.iter().map(Fixture::manifest_of).collect();
+        found.extend(snapshots.into_iter().filter(|k| k.ends_with(".age") && !named.contains(k)));
         found
     }
 }
