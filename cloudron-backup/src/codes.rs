@@ -96,6 +96,12 @@ cloudron_core::codes! {
     OBJECT_FOREIGN = ("object-foreign", Corrupt,
         "An object in the repository is not signed by its owner or by a writer that the owner certified. Somebody \
          who can write to the store put it there. It is ignored and changes nothing.");
+    /// A prune that found content missing.
+    PRUNE_MISSING = ("prune-missing", Unverified,
+        "Content that backups need is missing, or backups that no prune removed are. As long as that is so, a prune \
+         deletes nothing. The report names them; `backup repair` finds what can still be found. What is lost for \
+         good is given up with `--remove ID` for a backup, and `--forget-missing` for backups that are not in \
+         the list any more.");
     /// A prune that would remove much.
     PRUNE_REMOVALS = ("prune-removals", Conflict,
         "The policy would remove more than half of the backups of a group. Look at what it would remove with \

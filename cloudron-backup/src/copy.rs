@@ -62,8 +62,16 @@ async fn copy(
     objects.sort_by(|a, b| (rank(&a.key), &a.key).cmp(&(rank(&b.key), &b.key)));
     let present: HashMap<String, u64> = target.list("").await?.into_iter().map(|o| (o.key, o.size)).collect();
 
-    let task = progress.task("Copying", Unit::Bytes, Some(objects.iter().map(|o| o.size).sum()));
     let mut report = CopyReport::default();
+    objects.retain(|object| match layout::is_ours(object) {
+        true => true,
+        false => {
+            let text = "it is no object that this program writes".to_owned();
+            report.not_copied.push((object.key.clone(), text));
+            false
+        }
+    });
+    let task = progress.task("Copying", Unit::Bytes, Some(objects.iter().map(|o| o.size).sum()));
     for object in objects {
         cancel.check()?;
         lock.keep().await?;
@@ -71,7 +79,11 @@ async fn copy(
             report.present += 1;
         } else {
             let content = source.get(&object.key).await?;
-            check(&object.key, &content)?;
+            // A damaged object is not spread, and does not keep the others from being copied.
+            if let Err(e) = check(&object.key, &content) {
+                report.not_copied.push((object.key.clone(), e.to_string()));
+                continue;
+            }
             lock.check_awake()?;
             target.put(&object.key, &content).await?;
             report.copied += 1;
@@ -137,7 +149,7 @@ async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
     }
 }
 
-/// A damaged object is not spread.
+/// Checks an object against the hash in its name.
 fn check(key: &str, content: &[u8]) -> Result<()> {
     let hashed = [layout::PACKS, layout::INDEX, layout::CONDEMNED].iter().any(|p| key.starts_with(p));
     if hashed && layout::id_of(key) != Some(&layout::object_id(content)) {

@@ -3,7 +3,7 @@
 //! Objects `forgotten/<hash>.json` are added and never changed, so that two prunes cannot undo each other's
 //! notes. Together they are, for each writer, the set of numbers that may be missing in the list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloudron_core::Result;
 use serde::{Deserialize, Serialize};
@@ -30,12 +30,22 @@ struct Object {
     writer: Option<WriterId>,
     /// Ranges of sequence numbers, first and last.
     sequences: Vec<(u64, u64)>,
+    /// The backups. Two that were made at the same time may have the same number.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    backups: BTreeSet<String>,
 }
 
-/// The numbers of the backups that were removed, for each writer; for none in a repository of format 1.
+/// What the owner removed of a writer's backups.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Removed {
+    pub(crate) numbers: Ranges,
+    pub(crate) backups: BTreeSet<String>,
+}
+
+/// The backups that were removed, for each writer; for none in a repository of format 1.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
-    sequences: BTreeMap<Option<WriterId>, Ranges>,
+    removed: BTreeMap<Option<WriterId>, Removed>,
     /// The objects that count for nothing: key and reason.
     pub(crate) unusable: Vec<(String, String)>,
     objects: BTreeMap<Option<WriterId>, Vec<String>>,
@@ -80,8 +90,9 @@ impl Forgotten {
             Ok(found)
                 if found.repository == trust.repository() && found.writer.is_none() == trust.is_first() =>
             {
-                let ranges = self.sequences.entry(found.writer).or_default();
-                found.sequences.iter().for_each(|(first, last)| ranges.insert(*first, *last));
+                let removed = self.removed.entry(found.writer).or_default();
+                found.sequences.iter().for_each(|(first, last)| removed.numbers.insert(*first, *last));
+                removed.backups.extend(found.backups);
                 self.objects.entry(found.writer).or_default().push(key);
             }
             _ => self.unusable.push((key, "it cannot be read".to_owned())),
@@ -90,20 +101,20 @@ impl Forgotten {
 
     /// The numbers of a writer's backups that were removed.
     pub(crate) fn of(&self, writer: Option<WriterId>) -> &Ranges {
-        self.sequences.get(&writer).unwrap_or(&self.none)
+        self.removed.get(&writer).map_or(&self.none, |removed| &removed.numbers)
     }
 
     /// Whether the owner removed a backup. One that is there all the same was put back by somebody else.
     pub(crate) fn has(&self, summary: &Summary) -> bool {
-        self.of(summary.writer).contains(summary.sequence)
+        self.removed.get(&summary.writer).is_some_and(|r| r.backups.contains(summary.id.as_str()))
     }
 
     /// All numbers, by writer.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Option<WriterId>, &Ranges)> {
-        self.sequences.iter().map(|(writer, ranges)| (*writer, ranges))
+        self.removed.iter().map(|(writer, removed)| (*writer, &removed.numbers))
     }
 
-    /// Notes more numbers of a writer, before their backups are removed.
+    /// Notes more backups of a writer, before they are removed.
     ///
     /// # Errors
     /// What the store reports.
@@ -113,18 +124,20 @@ impl Forgotten {
         repository: &str,
         owner: &Signer,
         writer: Option<WriterId>,
-        more: &Ranges,
+        more: &Removed,
     ) -> Result<()> {
-        let known = self.sequences.entry(writer).or_default();
+        let known = self.removed.entry(writer).or_default();
         let objects = self.objects.entry(writer).or_default();
         let merge = objects.len() >= MANY;
-        if known.covers(more) && !merge {
+        if known.numbers.covers(&more.numbers) && known.backups.is_superset(&more.backups) && !merge {
             return Ok(());
         }
-        known.extend(more);
-        let written = if merge { &*known } else { more };
-        let sequences = written.iter().collect();
-        let object = Object { forgotten: 2, repository: repository.to_owned(), writer, sequences };
+        known.numbers.extend(&more.numbers);
+        known.backups.extend(more.backups.iter().cloned());
+        let Removed { numbers, backups } = if merge { &*known } else { more };
+        let (sequences, backups) = (numbers.iter().collect(), backups.clone());
+        let repository = repository.to_owned();
+        let object = Object { forgotten: 2, repository, writer, sequences, backups };
         let content = owner.sign(&object, SIGNED);
         let name = layout::forgotten(&layout::object_id(&content));
         store.put(&name, &content.into())?;

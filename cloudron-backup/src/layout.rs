@@ -97,6 +97,24 @@ pub(crate) fn is_hash_age(key: &str) -> bool {
     id_of(key).is_some_and(is_hash)
 }
 
+/// Whether an object is one of a repository by its name, and no larger than those are.
+pub(crate) fn is_ours(object: &crate::store::ObjectMeta) -> bool {
+    let key = object.key.strip_prefix(COPIES).unwrap_or(&object.key);
+    let most = match key {
+        CONFIG | RECOVER_MD | RECOVER_PY | RECOVER_SH => MOST_JSON,
+        _ if key.starts_with(KEYS) => MOST_SMALL,
+        _ if key.starts_with(PACKS) && is_hash_age(key) => MOST_PACK,
+        _ if (key.starts_with(INDEX) || key.starts_with(CONDEMNED)) && is_hash_age(key) => MOST_INDEX,
+        _ if key.starts_with(WRITERS) && is_hash_json(key) => MOST_JSON,
+        _ if (key.starts_with(REVOKED) || key.starts_with(FORGOTTEN)) && is_hash_json(key) => MOST_LIST,
+        _ if key.starts_with(SNAPSHOTS) && key.ends_with(".json") => MOST_JSON,
+        // A manifest has no limit: it is as long as there are files.
+        _ if key.starts_with(SNAPSHOTS) && key.ends_with(".age") => u64::MAX,
+        _ => 0,
+    };
+    object.size <= most && most > 0
+}
+
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

@@ -4,10 +4,11 @@
 //! list. So whoever lists the locks and then the summaries misses no backup that relies on what was there.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Result};
+use cloudron_core::{BackupId, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Blocking;
@@ -38,6 +39,10 @@ struct Content {
     /// When the lock was first written, by the store's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<jiff::Timestamp>,
+    /// When it was written before it was written last, by the store's clock. The lock of a prune or a repair counts by
+    /// this: an old one that somebody puts back is an old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refreshed: Option<jiff::Timestamp>,
 }
 
 /// The start of the signed text.
@@ -49,7 +54,7 @@ impl Content {
     fn new(name: &str, host: &str) -> Self {
         let started = whole_second(jiff::Timestamp::now());
         let (id, host, expiry) = (name.to_owned(), host.to_owned(), EXPIRY.as_secs());
-        Self { lock: 2, id, host, started, expiry, since: None }
+        Self { lock: 2, id, host, started, expiry, since: None, refreshed: None }
     }
 
     fn object(&self, signer: &Signer) -> bytes::Bytes {
@@ -69,6 +74,8 @@ pub(crate) fn of_copy() -> (String, bytes::Bytes) {
 pub(crate) struct Lock {
     store: Blocking,
     key: String,
+    signer: Signer,
+    content: Arc<Mutex<Content>>,
     refresher: Option<(SyncSender<()>, JoinHandle<()>)>,
     /// Whether it stays in the store: then a prune finds out what became of its owner.
     stays: bool,
@@ -82,22 +89,32 @@ impl Lock {
         let key = layout::lock(&format!("{id}-{}", hex::encode(cloudron_core::random::bytes::<8>())));
         store.put(&key, &content.object(signer))?;
         let (stop, stopped) = sync_channel(1);
-        let (theirs, their_key) = (store.clone(), key.clone());
-        let signer = signer.clone();
+        let (theirs, their_key, signer) = (store.clone(), key.clone(), signer.clone());
+        let content = Arc::new(Mutex::new(content));
+        let (their_content, their_signer) = (content.clone(), signer.clone());
         let thread = std::thread::spawn(move || {
-            let mut content = content;
             while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
-                refresh(&theirs, &their_key, &mut content, &signer);
+                refresh(&theirs, &their_key, &their_content, &their_signer);
             }
         });
-        Ok(Self { store: store.clone(), key, refresher: Some((stop, thread)), stays: false })
+        let (store, refresher) = (store.clone(), Some((stop, thread)));
+        Ok(Self { store, key, signer, content, refresher, stays: false })
     }
 
     /// The store's time: when the lock was last written, having been written just now.
+    ///
+    /// # Errors
+    /// What the store reports; `interrupted` when somebody took the lock away.
     pub(crate) fn store_time(&self) -> Result<SystemTime> {
-        let content = self.store.get(&self.key)?;
-        self.store.put(&self.key, &content)?;
+        if self.store.head(&self.key)?.is_none() {
+            let text = format!("{} was taken away: another prune took this one for dead", self.key);
+            return Err(Error::new(&codes::OBJECT_MISSING, text));
+        }
+        write(&self.store, &self.key, &self.content, &self.signer)?;
         let modified = self.store.head(&self.key)?.and_then(|o| o.modified);
+        // Once more, with what the store says of its time.
+        note(&self.content, modified);
+        write(&self.store, &self.key, &self.content, &self.signer)?;
         Ok(modified.unwrap_or_else(SystemTime::now))
     }
 
@@ -137,14 +154,24 @@ impl Drop for Lock {
 }
 
 /// A failure to refresh is not one of the backup: at worst a prune declares it dead, and it fails then.
-fn refresh(store: &Blocking, key: &str, content: &mut Content, signer: &Signer) {
-    if content.since.is_none() {
-        let written = store.head(key).ok().flatten().and_then(|o| o.modified);
-        content.since = written.and_then(|t| jiff::Timestamp::try_from(t).ok());
-    }
-    if let Err(e) = store.put(key, &content.object(signer)) {
+fn refresh(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer) {
+    note(content, store.head(key).ok().flatten().and_then(|o| o.modified));
+    if let Err(e) = write(store, key, content, signer) {
         tracing::debug!("{key} was not refreshed: {e}");
     }
+}
+
+fn write(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer) -> Result<()> {
+    let object = content.lock().unwrap_or_else(PoisonError::into_inner).object(signer);
+    store.put(key, &object)
+}
+
+/// Notes when the lock was written.
+fn note(content: &Mutex<Content>, written: Option<SystemTime>) {
+    let written = written.and_then(|t| jiff::Timestamp::try_from(t).ok());
+    let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
+    content.since = content.since.or(written);
+    content.refreshed = written.or(content.refreshed);
 }
 
 /// Who holds a lock.
@@ -236,8 +263,17 @@ impl Found {
 
     /// Whether its owner may be at work. A lock of unknown age counts.
     pub(crate) fn is_live(&self, now: SystemTime) -> bool {
-        let expiry = Duration::from_secs(self.content.expiry);
-        self.age(now).is_none_or(|age| age <= expiry.min(LONGEST_EXPIRY))
+        let expiry = Duration::from_secs(self.content.expiry).min(LONGEST_EXPIRY);
+        let is_fresh = self.age(now).is_none_or(|age| age <= expiry);
+        is_fresh && (self.holder != Holder::Owner || self.was_written_before(now, expiry))
+    }
+
+    /// Whether what is signed says the same of its age as the store does.
+    fn was_written_before(&self, now: SystemTime, expiry: Duration) -> bool {
+        let refreshed = self.content.refreshed.and_then(|t| SystemTime::try_from(t).ok());
+        // A store that tells no times tells nothing here either.
+        self.modified.is_none()
+            || refreshed.is_some_and(|t| now.duration_since(t).unwrap_or_default() <= expiry + REFRESH)
     }
 
     /// When it was first written at the latest, by the store's clock. Nothing where that is unknown.

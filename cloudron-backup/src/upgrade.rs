@@ -14,14 +14,14 @@ use serde::Serialize;
 use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
 use crate::condemned::Condemned;
-use crate::forgotten::Forgotten;
+use crate::forgotten::{Forgotten, Removed};
 use crate::index::{Kind, PackEntry};
 use crate::keys::Identity;
 use crate::lock::{EXPIRY, Lock};
 use crate::prune::{Listed, Owner, State, each_chunk, is_damage, put_lines};
 use crate::repository::config::{Config, FIRST};
 use crate::repository::{recovery_files, sign};
-use crate::trust::{Certificate, Ranges, Source, WriterLimits, revocation};
+use crate::trust::{Certificate, Source, WriterLimits, revocation};
 use crate::{codes, copies, layout};
 
 /// The name of the writer whose key all writers of format 1 share.
@@ -82,11 +82,10 @@ pub(crate) fn run(
         let object = Bytes::from(certificate.object());
         store.put(&layout::certificate(&object), &object)?;
     }
-    let mut numbers = Ranges::default();
-    listed.forgotten.all().for_each(|(_, ranges)| numbers.extend(ranges));
-    if !numbers.is_empty() {
-        let mut forgotten = Forgotten::default();
-        forgotten.add(store, &config.id, &owner.signer, Some(writer), &numbers)?;
+    let mut removed = Removed::default();
+    listed.forgotten.all().for_each(|(_, ranges)| removed.numbers.extend(ranges));
+    if !removed.numbers.is_empty() {
+        Forgotten::default().add(store, &config.id, &owner.signer, Some(writer), &removed)?;
     }
     report.backups = listed.summaries.iter().map(|s| s.id.to_string()).collect();
 

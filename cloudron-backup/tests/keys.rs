@@ -165,10 +165,33 @@ async fn a_reader_that_somebody_added_to_the_description_is_refused_by_writers_a
     let object = f.store.get("cloudron-backup.json").await.unwrap();
     let mut config: serde_json::Value = serde_json::from_slice(&object).unwrap();
     config["recipients"]["data"].as_array_mut().unwrap().push(spy.into());
-    f.store.put("cloudron-backup.json", &serde_json::to_vec(&config).unwrap().into()).await.unwrap();
+    let changed = serde_json::to_vec(&config).unwrap().into();
+    f.store.put("cloudron-backup.json", &changed).await.unwrap();
+    // The second copy is read, and a repair puts it back.
     let repo = Repository::open(f.store.clone()).await.unwrap();
-    let refused = f.try_backup(&repo).await.unwrap_err();
-    assert!(refused.is(&codes::REPOSITORY_CORRUPT), "{refused}");
-    assert!(f.keys_under("packs/").await.is_empty());
-    assert!(repo.unlock(&key(KEY)).await.unwrap_err().is(&codes::REPOSITORY_CORRUPT));
+    assert!(repo.description_problem().is_some());
+    f.try_backup(&repo).await.unwrap();
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    let report = repo.repair(&f.identity, &Default::default(), &progress, &cancel).await.unwrap();
+    assert_eq!(report.restored, ["cloudron-backup.json"]);
+    assert_eq!(f.store.get("cloudron-backup.json").await.unwrap(), object);
+    for place in ["cloudron-backup.json", "copies/cloudron-backup.json"] {
+        f.store.put(place, &changed).await.unwrap();
+    }
+    assert!(Repository::open(f.store.clone()).await.unwrap_err().is(&codes::REPOSITORY_CORRUPT));
+    assert!(f.try_backup(&f.repo).await.is_ok(), "one that was opened before goes by what it knows");
+}
+
+#[tokio::test]
+async fn a_lost_description_is_read_from_its_second_copy() {
+    let f = Fixture::new().await;
+    f.write("a", "1");
+    let made = f.backup().await;
+    f.store.delete("cloudron-backup.json").await.unwrap();
+    let repo = Repository::open(f.store.clone()).await.unwrap();
+    assert!(repo.description_problem().is_some());
+    let identity = repo.unlock(&key(KEY)).await.unwrap();
+    let request = cloudron_backup::RestoreRequest::under(f.target("out"));
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    assert!(repo.restore(&identity, &made.id, &request, &progress, &cancel).await.unwrap().is_complete());
 }

@@ -15,13 +15,8 @@ fn line(object: &impl serde::Serialize) -> Vec<u8> {
 
 fn manifest() -> Vec<u8> {
     let source = HeaderSource { name: "data".into(), path: "/data".into(), kind: Kind::Dir };
-    let header = Header {
-        manifest: 2,
-        id: "id".into(),
-        repository: "ab".into(),
-        writer: None,
-        sources: vec![source],
-    };
+    let header =
+        Header { manifest: 2, id: "id".into(), repository: "ab".into(), writer: None, sources: vec![source] };
     let mut file = Entry::new(Kind::File, b"/data/\xff");
     file.size = 12;
     file.sha256 = Some(ChunkId([3; 32]));

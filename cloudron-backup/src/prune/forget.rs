@@ -9,9 +9,10 @@ use super::policy::{Decision, keep_in_groups};
 use super::reach::Listed;
 use super::report::PruneRequest;
 use crate::codes;
+use crate::forgotten::Removed;
 use crate::layout;
 use crate::repository::Summary;
-use crate::trust::{Ranges, WriterId};
+use crate::trust::WriterId;
 
 /// Which backups stay and which go.
 #[derive(Debug, Default)]
@@ -20,8 +21,8 @@ pub(super) struct Chosen {
     pub(super) removed: Vec<BackupId>,
     /// The manifests of those.
     manifests: Vec<String>,
-    /// The numbers of those, and others that the owner knows to be missing.
-    numbers: BTreeMap<Option<WriterId>, Ranges>,
+    /// Those by their writers, and the numbers of others that the owner knows to be missing.
+    of_writers: BTreeMap<Option<WriterId>, Removed>,
     /// The numbers that are missing and that nothing explains, for people.
     pub(super) gaps: Vec<String>,
 }
@@ -53,15 +54,17 @@ pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> 
         chosen.kept.iter().filter_map(|d| known.get(&d.id)).map(|s| s.manifest_key()).collect();
     for summary in chosen.removed.iter().filter_map(|id| known.get(id)) {
         chosen.manifests.extend(Some(summary.manifest_key()).filter(|key| !stays.contains(key)));
-        chosen.numbers.entry(summary.writer).or_default().insert(summary.sequence, summary.sequence);
+        let removed = chosen.of_writers.entry(summary.writer).or_default();
+        removed.numbers.insert(summary.sequence, summary.sequence);
+        removed.backups.insert(summary.id.to_string());
     }
     // Nobody knows the number of what cannot be read. The owner said that it may go, and so may the numbers that are
     // missing.
     let accepted = request.forget_missing || request.remove.iter().any(|id| !known.contains_key(id));
     for (writer, gaps) in listed.gaps() {
         if accepted {
-            let numbers = chosen.numbers.entry(writer).or_default();
-            gaps.iter().for_each(|(first, last)| numbers.insert(*first, *last));
+            let removed = chosen.of_writers.entry(writer).or_default();
+            gaps.iter().for_each(|(first, last)| removed.numbers.insert(*first, *last));
         } else {
             chosen.gaps.push(describe(writer, &gaps));
         }
@@ -96,8 +99,8 @@ pub(crate) fn describe(writer: Option<WriterId>, gaps: &[(u64, u64)]) -> String 
 impl Chosen {
     /// Removes what is to go: first noted as forgotten, then out of the list, then its manifest.
     pub(super) fn remove(&self, owner: &Owner<'_>, listed: &mut Listed) -> Result<()> {
-        for (writer, numbers) in &self.numbers {
-            listed.forgotten.add(owner.store, &owner.config.id, &owner.signer, *writer, numbers)?;
+        for (writer, removed) in &self.of_writers {
+            listed.forgotten.add(owner.store, &owner.config.id, &owner.signer, *writer, removed)?;
         }
         for id in &self.removed {
             owner.stop.check()?;

@@ -53,12 +53,12 @@ pub(super) async fn init(
     // The repository exists once this object does, and whoever writes it has made it.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
-        store.delete(&key).await?;
+        copies::delete(&**store, &key).await?;
         return Err(exists(store));
     }
     if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
         store.delete(layout::CONFIG).await?;
-        store.delete(&key).await?;
+        copies::delete(&**store, &key).await?;
         return Err(e);
     }
     store.put(&copies::key_of(layout::CONFIG), &description).await?;

@@ -9,7 +9,7 @@ use super::config::whole_second;
 use crate::keys::object::{self, Lock};
 use crate::keys::{Identity, Unlock, check_backup_key};
 use crate::store::{ObjectMeta, blocking};
-use crate::{codes, layout};
+use crate::{codes, copies, layout};
 
 /// How a key opens the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,6 +92,31 @@ impl Repository {
         opened.map(|(identity, _)| identity).doing(|| format!("opening {}", self.store.url()))
     }
 
+    /// The key objects, those included of which only the second copy is left.
+    async fn key_objects(&self) -> Result<Vec<ObjectMeta>> {
+        let mut objects = self.store.list(layout::KEYS).await?;
+        let copies = self.store.list(&copies::key_of(layout::KEYS)).await?.into_iter().map(|copy| {
+            let key = copy.key.strip_prefix(layout::COPIES).unwrap_or(&copy.key).to_owned();
+            ObjectMeta { key, ..copy }
+        });
+        let copies: Vec<_> = copies.filter(|c| !objects.iter().any(|o| o.key == c.key)).collect();
+        objects.extend(copies);
+        objects.retain(|o| object::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
+        Ok(objects)
+    }
+
+    /// A key object, from its second copy where the first is damaged or gone.
+    async fn key_object(&self, key: &str) -> Result<Bytes> {
+        let first = self.store.get(key).await;
+        if first.as_ref().is_ok_and(|content| layout::is_key_sound(key, content)) {
+            return first;
+        }
+        match self.store.get(&copies::key_of(key)).await {
+            Ok(second) if layout::is_key_sound(key, &second) => Ok(second),
+            _ => first,
+        }
+    }
+
     /// Opens one of the key objects that are meant. Gives its object too, except for the repository's own
     /// identity, which needs none.
     async fn open_key(
@@ -107,8 +132,8 @@ impl Repository {
             }
         }
         let mut failure = None;
-        for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| meant(&o.key)) {
-            let content = self.store.get(&object.key).await?;
+        for object in self.key_objects().await?.into_iter().filter(|o| meant(&o.key)) {
+            let content = self.key_object(&object.key).await?;
             let with = unlock.clone();
             match blocking(move || object::open(&content, &with)).await {
                 Ok(identity) if self.config.is_of(&identity) => {
@@ -226,7 +251,7 @@ impl Repository {
             }
         }
         for object in named {
-            self.store.delete(&object).await?;
+            copies::delete(&*self.store, &object).await?;
         }
         Ok(())
     }
@@ -256,8 +281,7 @@ impl Repository {
         // Those that a change left behind that was cut off go too.
         let others = self.store.list(layout::KEYS).await?.into_iter().map(|o| o.key);
         for other in others.filter(|o| *o != info.object && object::name_of(o) == object::name_of(&object)) {
-            self.store
-                .delete(&other)
+            copies::delete(&*self.store, &other)
                 .await
                 .doing(|| format!("deleting the old key {other}; the new one opens already"))?;
         }
@@ -282,7 +306,7 @@ impl Repository {
     /// Stores a key object, and makes sure that the store gives it back.
     async fn put_object(&self, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
-        self.store.put(&key, content).await?;
+        copies::put(&*self.store, &key, content).await?;
         let stored = self.store.get(&key).await?;
         let meta = self.store.head(&key).await?;
         let meta = meta.unwrap_or_else(|| ObjectMeta::new(key, stored.len() as u64));

@@ -186,6 +186,7 @@ impl VerifyReport {
 
 /// What a copy did.
 #[derive(Debug, Clone, Default, Serialize)]
+#[must_use = "what was not copied is in the report only"]
 pub struct CopyReport {
     /// How many objects were copied.
     pub copied: u64,
@@ -193,4 +194,6 @@ pub struct CopyReport {
     pub bytes: u64,
     /// How many objects were there already.
     pub present: u64,
+    /// What was not copied: damaged objects, and what is none of a repository. Key and reason.
+    pub not_copied: Vec<(String, String)>,
 }

@@ -94,8 +94,9 @@ impl Check<'_> {
 
     pub(super) fn keys(&mut self) -> Result<()> {
         let keys = self.store.list(layout::KEYS)?;
-        let (keys, others): (Vec<_>, Vec<_>) =
-            keys.into_iter().partition(|o| crate::keys::object::name_of(&o.key).is_some());
+        let (keys, others): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .partition(|o| crate::keys::object::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
         self.foreign(others.into_iter().filter(|o| !o.key.ends_with(".json")).map(|o| o.key));
         if keys.is_empty() {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");

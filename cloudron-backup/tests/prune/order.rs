@@ -88,16 +88,15 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
     let sweep = calls.iter().rposition(|c| c == "list condemned/").unwrap();
     let in_sweep: Vec<&str> =
         calls[sweep..].iter().map(String::as_str).filter(|c| !c.starts_with("put ")).collect();
-    let order =
-        [
-            "list condemned/",
-            "list locks/",
-            "list forgotten/",
-            "list snapshots/",
-            "list packs/",
-            "list index/",
-            "delete packs/",
-        ];
+    let order = [
+        "list condemned/",
+        "list locks/",
+        "list forgotten/",
+        "list snapshots/",
+        "list packs/",
+        "list index/",
+        "delete packs/",
+    ];
     assert_eq!(in_sweep[..order.len()], order);
     let position = |call: &str| in_sweep.iter().rposition(|c| *c == call).unwrap();
     assert!(position("delete packs/") < position("delete condemned/"));

@@ -21,11 +21,13 @@ impl Writers {
         self.0.join(format!("{repository}.json"))
     }
 
-    /// The keys for a repository, if they are kept here.
+    /// The keys for a repository, if they are kept here. Keys of an earlier format, which name no writer, count for
+    /// nothing.
     pub(crate) fn find(&self, repository: &str) -> Result<Option<WriterKeys>> {
         let path = self.path(repository);
         match std::fs::read(&path) {
             // The parser's message could quote a secret.
+            Ok(content) if is_of_first_format(&content) => Ok(None),
             Ok(content) => serde_json::from_slice(&content).map(Some).map_err(|_| {
                 Error::new(&codes::WRITER_KEYS, format!("{} is damaged", path.display()))
                     .with_hint("remove it, and give --backup-key or --writer-keys")
@@ -43,4 +45,10 @@ impl Writers {
             .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
         atomic::write(&path, 0o600, &text)
     }
+}
+
+/// Whether keys are those of a repository of format 1, whose writers have no certificate.
+fn is_of_first_format(content: &[u8]) -> bool {
+    let value: serde_json::Value = serde_json::from_slice(content).unwrap_or_default();
+    value.get("recipient").is_some() && value.get("certificate").is_none()
 }

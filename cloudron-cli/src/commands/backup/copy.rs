@@ -1,6 +1,6 @@
 //! `cloudron backup copy`
 
-use cloudron_backup::{Repository, TransferReport};
+use cloudron_backup::{CopyReport, Repository, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 
 use super::place::{Owned, ToWriting};
@@ -47,7 +47,19 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
     })?;
     out.data("copy", &report, || {
         format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)
-    })
+    })?;
+    all_copied(&report, out)
+}
+
+/// Names what was not copied, and fails then: the copy may lack something.
+pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
+    for (object, why) in &report.not_copied {
+        out.warn(&format!("{object} was not copied: {why}"));
+    }
+    let Some((first, _)) = report.not_copied.first() else { return Ok(()) };
+    let text = format!("{} objects were not copied, among them {first}", report.not_copied.len());
+    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text)
+        .with_hint("see what is wrong with the repository with `cloudron backup verify`"))
 }
 
 fn chosen(options: &Options, out: &Output) -> Result<()> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeyInfo, KeyKind};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterInfo, WriterLimits};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Remove(Remove),
     /// Write the keys that another machine needs to make backups
     Writer(Writer),
+    /// List who may make backups
+    Writers(List),
+    /// Revoke the keys of a machine, for instance of one that was stolen
+    Revoke(Revoke),
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,15 +107,50 @@ pub(crate) struct Remove {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron backup key writer --store s3://bucket/home -o writer-keys.json
+  cloudron backup key writer --store s3://bucket/all --name web --domain example.com -o web.json
 
-Backups cannot be read with these keys; whoever has them can add backups, and tell whether a known content is
+Give each machine a name of its own, so that its keys can be revoked. Without --name the keys are those of the
+writer `main`, which every repository has. Backups cannot be read with these keys; whoever has them can add backups, and tell whether a known content is
 stored. The file has mode 0600.")]
 pub(crate) struct Writer {
     #[command(flatten)]
     owned: Owned,
+    /// The name of the writer
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Count only backups of the server of this domain
+    #[arg(long, value_name = "DOMAIN", requires = "name")]
+    domain: Option<String>,
+    /// Count only backups of this host
+    #[arg(long, value_name = "HOST", requires = "name")]
+    host: Option<String>,
+    /// Count only backups of this folder and what is below it (repeatable)
+    #[arg(long, value_name = "PATH", requires = "name")]
+    path: Vec<String>,
     /// The file to write, which must not exist
     #[arg(short, long, value_name = "FILE")]
     out_file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup key revoke web --store s3://bucket/all
+  cloudron backup key revoke web --store s3://bucket/all --keep-up-to 41
+
+From then on nothing counts that is signed with these keys, except the backups that are kept. If somebody else may have
+had the keys, keep those up to the last number that is certain: `backup list --output json` shows the numbers.")]
+pub(crate) struct Revoke {
+    /// The name or the id of the writer
+    #[arg(value_name = "WRITER")]
+    writer: String,
+    #[command(flatten)]
+    owned: Owned,
+    /// Keep its backups up to this number; without this, all that are in the list now
+    #[arg(long, value_name = "NUMBER", conflicts_with = "keep_none")]
+    keep_up_to: Option<u64>,
+    /// Keep none of its backups
+    #[arg(long)]
+    keep_none: bool,
 }
 
 impl Command {
@@ -123,6 +162,8 @@ impl Command {
             Self::Change(options) => change(&options, out),
             Self::Remove(options) => remove(&options, out),
             Self::Writer(options) => writer(&options, out),
+            Self::Writers(options) => writers(&options, out),
+            Self::Revoke(options) => revoke(&options, out),
         }
     }
 }
@@ -204,9 +245,56 @@ fn show(key: &KeyInfo, what: &str, out: &Output) -> Result<()> {
 }
 
 fn writer(options: &Writer, out: &Output) -> Result<()> {
-    let (_, identity) = block_on(|_| options.owned.unlock(out))?;
-    let text = serde_json::to_vec(&identity.writer_keys())
+    let keys = block_on(|_| async {
+        let (repository, identity) = options.owned.unlock(out).await?;
+        let Some(name) = &options.name else { return Ok(identity.writer_keys()) };
+        let mut limits = WriterLimits::default();
+        (limits.fqdn, limits.host) = (options.domain.clone(), options.host.clone());
+        limits.paths = Some(options.path.clone()).filter(|paths| !paths.is_empty());
+        repository.add_writer(&identity, name, &limits).await
+    })?;
+    let text = serde_json::to_vec(&keys)
         .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
     private_file(&options.out_file, &text)?;
     out.data("file", &options.out_file, || options.out_file.display().to_string())
+}
+
+fn writers(options: &List, out: &Output) -> Result<()> {
+    let writers = block_on(|_| async { options.place.open().await?.writers().await })?;
+    out.data("writers", &writers, || {
+        let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
+        for writer in &writers {
+            let state = if writer.revoked { "revoked" } else { "may write" };
+            table.row([writer.name.clone(), writer.id.to_string(), state.into(), limits(writer)]);
+        }
+        table.render()
+    })
+}
+
+fn limits(writer: &WriterInfo) -> String {
+    let domain = writer.fqdn.as_ref().map(|d| format!("domain {d}"));
+    let host = writer.host.as_ref().map(|h| format!("host {h}"));
+    let paths = writer.paths.as_ref().map(|p| p.join(" "));
+    let limits: Vec<String> = [domain, host, paths].into_iter().flatten().collect();
+    limits.join(", ")
+}
+
+fn revoke(options: &Revoke, out: &Output) -> Result<()> {
+    let keep = match (options.keep_up_to, options.keep_none) {
+        (Some(number), _) => KeepOfRevoked::UpTo(number),
+        (None, true) => KeepOfRevoked::Nothing,
+        (None, false) => KeepOfRevoked::All,
+    };
+    let question = format!("Revoke the keys of {}? That cannot be undone.", options.writer);
+    if !out.confirm(&question)? {
+        return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was revoked"));
+    }
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.owned.unlock(out).await?;
+        repository.revoke_writer(&identity, &options.writer, keep, &out.progress(), &cancel).await
+    })?;
+    out.data("revoked", &report, || {
+        let dropped: String = report.dropped.iter().map(|id| format!("counts no longer: {id}\n")).collect();
+        format!("{dropped}{} is revoked; {} of its backups are kept", options.writer, report.kept.len())
+    })
 }

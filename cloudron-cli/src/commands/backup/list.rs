@@ -47,7 +47,10 @@ fn render(backups: &[Summary]) -> String {
             backup.id.to_string(),
             SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
             backup.host.clone(),
-            backup.files.to_string(),
+            match backup.errors {
+                0 => backup.files.to_string(),
+                missing => format!("{}, {missing} missing", backup.files),
+            },
             bytes(backup.bytes),
             bytes(backup.added_bytes),
             backup.tags.join(","),

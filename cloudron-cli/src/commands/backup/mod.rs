@@ -16,6 +16,7 @@ pub(crate) mod prune;
 mod repair;
 mod restore;
 mod show;
+mod upgrade;
 pub(crate) mod verify;
 
 use clap::Subcommand;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Prune(prune::Options),
     /// Make the index of a damaged repository anew
     Repair(repair::Options),
+    /// Make a repository of an earlier format new
+    Upgrade(upgrade::Options),
     /// Write a backup as one file, encrypted or plain
     Export(export::Options),
     /// Take in a backup that the original Cloudron made
@@ -71,6 +74,7 @@ impl Command {
             Self::Verify(options) => verify::run(&options, out),
             Self::Prune(options) => prune::run(&options, out),
             Self::Repair(options) => repair::run(&options, out),
+            Self::Upgrade(options) => upgrade::run(&options, out),
             Self::Export(options) => export::run(&options, out),
             Self::Import(options) => import::run(&options, out),
             Self::Copy(options) => copy::run(&options, out),

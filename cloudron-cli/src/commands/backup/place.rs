@@ -165,6 +165,9 @@ impl Owned {
     pub(crate) async fn unlock(&self, out: &Output) -> Result<(Repository, Identity)> {
         // The store first: a wrong address is noticed before anybody types a key.
         let repository = self.place.open().await?;
+        if let Some(problem) = repository.description_problem() {
+            out.warn(&format!("the description of the repository was read from its second copy: {problem}"));
+        }
         let identity = repository.unlock(&self.key.read(out)?).await?;
         Ok((repository, identity))
     }

@@ -52,6 +52,12 @@ pub(crate) struct Policy {
     /// Remove this backup whatever the rest says (repeatable)
     #[arg(long, value_name = "ID")]
     remove: Vec<String>,
+    /// Let the policy remove more than half of the backups of a group
+    #[arg(long)]
+    allow_removals: bool,
+    /// Give up backups that are missing from the list, as their numbers show
+    #[arg(long)]
+    forget_missing: bool,
     /// How long what is set aside is kept before it is deleted
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::time::parse)]
     grace: Duration,
@@ -74,10 +80,16 @@ impl Policy {
         };
         let mut request = PruneRequest::new(policy);
         request.remove = self.remove.iter().map(|id| id.parse()).collect::<Result<_>>()?;
+        request.allow_removals = self.allow_removals;
+        request.forget_missing = self.forget_missing;
         request.grace = self.grace;
         request.dry_run = self.dry_run;
-        if !request.remove.is_empty() && !self.dry_run {
-            let question = format!("Remove {} for good?", self.remove.join(", "));
+        let named = match self.forget_missing {
+            true => [&self.remove[..], &["the backups that are missing".to_owned()]].concat(),
+            false => self.remove.clone(),
+        };
+        if !named.is_empty() && !self.dry_run {
+            let question = format!("Remove {} for good?", named.join(", "));
             if !out.confirm(&question)? {
                 return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
             }
@@ -103,7 +115,33 @@ pub(crate) fn show(report: &PruneReport, out: &Output) -> Result<()> {
     for id in &report.fenced {
         out.warn(&format!("{id} was not heard of for too long and was declared dead"));
     }
-    out.data("prune", report, || render(report))
+    warn_of_ignored(&report.ignored, out);
+    for missing in &report.missing {
+        out.warn(missing);
+    }
+    out.data("prune", report, || render(report))?;
+    let Some(first) = report.missing.first() else { return Ok(()) };
+    let text = match report.dry_run {
+        true => format!("nothing would be deleted: {first}"),
+        false => format!("nothing was deleted: {first}"),
+    };
+    Err(Error::new(&cloudron_backup::codes::PRUNE_MISSING, text)
+        .with_hint("find what can still be found with `cloudron backup repair`; `cloudron explain prune-missing` says more"))
+}
+
+/// Names objects that count for nothing.
+pub(crate) fn warn_of_ignored(ignored: &[(String, String)], out: &Output) {
+    /// More are counted only.
+    const NAMED: usize = 10;
+    for (object, why) in ignored.iter().take(NAMED) {
+        out.warn(&format!("{object} is ignored: {why}"));
+    }
+    if ignored.len() > NAMED {
+        out.warn(&format!(
+            "{} more objects are ignored; `--output json` names them all",
+            ignored.len() - NAMED
+        ));
+    }
 }
 
 fn render(report: &PruneReport) -> String {
@@ -118,7 +156,11 @@ fn render(report: &PruneReport) -> String {
         lines.push(format!("keep    {}  {}", decision.id, reasons.join(", ")));
     }
     lines.extend(report.removed.iter().map(|id| format!("remove  {id}")));
-    lines.push(format!("{} {would}kept, {} {would}removed", report.kept.len(), report.removed.len()));
+    let (kept, removed) = (report.kept.len(), report.removed.len());
+    lines.push(match report.missing.is_empty() {
+        true => format!("{kept} {would}kept, {removed} {would}removed"),
+        false => "nothing is removed while content is missing".to_owned(),
+    });
     lines.push(format!(
         "{} {would}deleted now, {} {would}deleted by a prune after the grace",
         bytes(report.bytes_freed),

@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 fn render(report: &RepairReport) -> String {
     let mut lines = Vec::new();
     let damaged = report.packs_damaged.iter().chain(&report.index_unusable).chain(&report.damaged);
+    lines.extend(report.restored.iter().map(|object| format!("put back {object}")));
     lines.extend(damaged.map(|(object, why)| format!("DAMAGED {object}: {why}")));
     lines.push(format!(
         "{} packs read, {} of them were in no index, {} pieces of content saved from damaged ones",

@@ -82,6 +82,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 /// Prints what was found, and fails when something is damaged.
 pub(crate) fn show(report: VerifyReport, out: &Output) -> Result<()> {
+    super::prune::warn_of_ignored(&report.ignored, out);
     out.data("report", &report, || render(&report))?;
     report.good().map(drop)
 }
@@ -92,6 +93,11 @@ fn render(report: &VerifyReport) -> String {
     let damaged: String = report.damaged.iter().map(|id| format!("does not restore whole: {id}\n")).collect();
     let checked =
         format!("{} backups, {} objects, {} read", report.backups, report.objects, bytes(report.bytes));
-    let verdict = if report.problems.is_empty() { "; nothing is damaged or missing" } else { "" };
-    format!("{problems}{damaged}{checked}{verdict}")
+    let verdict = match (report.problems.is_empty(), report.not_checked.is_empty()) {
+        (true, true) => "; nothing is damaged or missing",
+        (true, false) => "; nothing of that is damaged or missing",
+        (false, _) => "",
+    };
+    let left: String = report.not_checked.iter().map(|what| format!("\nnot checked: {what}")).collect();
+    format!("{problems}{damaged}{checked}{verdict}{left}")
 }

@@ -85,7 +85,8 @@ async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) ->
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
     out.data("copy", &report, || {
         format!("{}: {} objects copied, {}", folder.display(), report.copied, bytes(report.bytes))
-    })
+    })?;
+    all_copied(&report, out)
 }
 
 /// Writes one backup as one file.

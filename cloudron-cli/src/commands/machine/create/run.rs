@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use cloudron_backup::WriterLimits;
 use cloudron_box::install::{InstallRequest, Supervisor};
 use cloudron_box::{Include, restore::RestoreAnswer};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret, codes as core_codes};
@@ -176,7 +177,11 @@ impl Job<'_> {
     }
 
     async fn install(&self, prepared: &Prepared) -> Result<InstallServer> {
-        let writer_keys = serde_json::to_string(&prepared.identity.writer_keys())
+        // Each machine is a writer of its own, and so is its successor: the keys of one that was lost can be revoked.
+        let name = format!("{}-{}", self.domain, cloudron_core::random::token(8));
+        let limits = WriterLimits::of_domain(self.domain.as_str());
+        let keys = prepared.repository.add_writer(&prepared.identity, &name, &limits).await?;
+        let writer_keys = serde_json::to_string(&keys)
             .map_err(|e| Error::new(&core_codes::FAILED, format!("the writer keys are not JSON: {e}")))?;
         let repository =
             if self.push_store { repository::objects(&prepared.repository).await? } else { Vec::new() };

@@ -1,0 +1,48 @@
+//! `cloudron backup upgrade`
+
+use cloudron_backup::UpgradeReport;
+use cloudron_core::{Error, Result};
+
+use super::place::Owned;
+use crate::output::Output;
+use crate::runtime::block_on;
+use crate::state::{Dirs, Writers};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron backup upgrade --store /mnt/disk/backups --backup-key file:key
+
+Reads every pack once. Nothing is lost when it is cut off: run it again. Other machines need new keys for writing
+afterwards, which `backup key writer` makes. Exit code 10 when a backup lacks something.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    owned: Owned,
+    /// Keep no keys for writing on this computer
+    #[arg(long)]
+    forget: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let report = block_on(|cancel| async move {
+        let (repository, identity) = options.owned.unlock(out).await?;
+        let (repository, report) = repository.upgrade(&identity, &out.progress(), &cancel).await?;
+        if !options.forget {
+            Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
+        }
+        Ok(report)
+    })?;
+    super::prune::warn_of_ignored(&report.ignored, out);
+    out.data("upgrade", &report, || render(&report))?;
+    let Some((id, why)) = report.damaged.first() else { return Ok(()) };
+    let text = format!("{} backups lack something, among them {id}: {why}", report.damaged.len());
+    Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
+}
+
+fn render(report: &UpgradeReport) -> String {
+    if report.was_new {
+        return "The repository has the present format.".to_owned();
+    }
+    let damaged = report.packs_damaged.iter().chain(&report.damaged);
+    let damaged: String = damaged.map(|(object, why)| format!("DAMAGED {object}: {why}\n")).collect();
+    format!("{damaged}{} packs read, {} backups taken over", report.packs, report.backups.len())
+}
