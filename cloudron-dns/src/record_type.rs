@@ -67,6 +67,12 @@ impl RecordType {
     pub fn is_single(self) -> bool {
         matches!(self, Self::CNAME | Self::DNAME | Self::SOA)
     }
+
+    /// Whether a name server makes sets of this type when it signs a zone: keys, signatures and denials (RFC 4034,
+    /// RFC 5155), what it tells its parent (RFC 7344), and BIND's own notes.
+    pub fn is_signing(self) -> bool {
+        matches!(self.0, 24 | 30 | 46..=48 | 50 | 51 | 59 | 60 | 65_534)
+    }
 }
 
 impl fmt::Display for RecordType {

@@ -31,5 +31,6 @@ mod dkim;
 mod host;
 mod others;
 mod propagation;
+mod records;
 mod rfc2136;
 mod route53;

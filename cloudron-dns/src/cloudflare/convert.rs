@@ -116,12 +116,7 @@ fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
 ///
 /// # Errors
 /// Why Cloudflare cannot hold it.
-pub(super) fn fields(
-    apex: &Name,
-    key: &RecordKey,
-    value: &RecordData,
-    ttl: Ttl,
-) -> Result<Fields, String> {
+pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields, String> {
     let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
     if key.rtype == RecordType::SOA || (top && matches!(key.rtype, RecordType::NS | RecordType::CNAME)) {

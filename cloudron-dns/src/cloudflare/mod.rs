@@ -30,7 +30,8 @@ use self::types::{BatchBody, ListedZone};
 use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt, RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
 };
 
 /// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.

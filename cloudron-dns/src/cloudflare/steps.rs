@@ -2,8 +2,8 @@
 
 use super::convert::{Known, Records, fields, kept_ttl};
 use super::types::{BatchBody, Fields, Id};
-use crate::rest::{Paired, pair};
 use crate::apply::unsupported;
+use crate::rest::{Paired, pair};
 use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// What a change does to records.

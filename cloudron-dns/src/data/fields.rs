@@ -41,8 +41,8 @@ enum Field {
 }
 
 use Field::{
-    Algorithm, Base64, Groups, Hex, Ipv4, Ipv6, Location, Parameters, Period, Rest, Tag, Text, Texts, U8, U16,
-    U32,
+    Algorithm, Base64, Groups, Hex, Ipv4, Ipv6, Location, Parameters, Period, Rest, Tag, Text, Texts, U8,
+    U16, U32,
 };
 
 /// The fields of a type's data; `None` for a type that is written as bytes only (RFC 3597).
@@ -221,7 +221,8 @@ impl Field {
             Hex => from_hex(word).ok_or_else(wanted),
             Base64 => from_base64(word).ok_or_else(wanted),
             Algorithm => {
-                let named = text.and_then(|t| ALGORITHMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(t)));
+                let named =
+                    text.and_then(|t| ALGORITHMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(t)));
                 named.map_or_else(|| Ok(be(number(u8::MAX.into())?, 1)), |(_, number)| Ok(vec![*number]))
             }
             Groups(count, width, mark) => {

@@ -34,12 +34,15 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
 
 /// Takes an angle with its direction.
 fn angle(rest: &mut &[&str], [positive, negative]: [&str; 2], most: i64) -> Option<u32> {
-    let end = rest.iter().position(|t| t.eq_ignore_ascii_case(positive) || t.eq_ignore_ascii_case(negative))?;
+    let end =
+        rest.iter().position(|t| t.eq_ignore_ascii_case(positive) || t.eq_ignore_ascii_case(negative))?;
     let (parts, direction) = (&rest[..end], rest[end]);
     *rest = &rest[end + 1..];
-    let whole = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
+    let whole =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
     let part = |at: usize| parts.get(at).map_or(Some(0), |text| whole(text).filter(|n| at == 0 || *n < 60));
-    let seconds = parts.get(2).map_or(Some(0), |text| decimal(text, 3)).filter(|ms| (0..60_000).contains(ms))?;
+    let seconds =
+        parts.get(2).map_or(Some(0), |text| decimal(text, 3)).filter(|ms| (0..60_000).contains(ms))?;
     let thousandths = (part(0)? * 60 + part(1)?) * 60_000 + seconds;
     let fits = (1..=3).contains(&parts.len()) && thousandths <= most * 3_600_000;
     let signed = if direction.eq_ignore_ascii_case(positive) { thousandths } else { -thousandths };
@@ -115,7 +118,8 @@ mod tests {
             assert_eq!(data.to_string(), written);
             assert_eq!(RecordData::parse(loc, written).unwrap(), data);
         }
-        for bad in ["91 N 0 E 0m", "1 60 N 0 E 0m", "1 N 0 E", "1 N 0 E x", "N E 0", "1 N 0 E 0m 1m 1m 1m 1m"] {
+        for bad in ["91 N 0 E 0m", "1 60 N 0 E 0m", "1 N 0 E", "1 N 0 E x", "N E 0", "1 N 0 E 0m 1m 1m 1m 1m"]
+        {
             assert!(RecordData::parse(loc, bad).is_err(), "{bad}");
         }
     }

@@ -31,7 +31,8 @@ const NAMES: [(&str, u16); 9] = [
 
 fn key(text: &str) -> Option<u16> {
     let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    let number = || text.get(..3).filter(|k| k.eq_ignore_ascii_case("key")).and_then(|_| text[3..].parse().ok());
+    let number =
+        || text.get(..3).filter(|k| k.eq_ignore_ascii_case("key")).and_then(|_| text[3..].parse().ok());
     named.map(|(_, key)| *key).or_else(number)
 }
 
@@ -92,7 +93,10 @@ fn encode(key: u16, value: Option<&[u8]>) -> Option<Vec<u8>> {
         }
         ALPN => {
             let one = |item: &str| Some([&[u8::try_from(item.len()).ok()?], item.as_bytes()].concat());
-            items()?.map(|item| one(item).filter(|_| !item.is_empty())).collect::<Option<Vec<_>>>().map(|all| all.concat())
+            items()?
+                .map(|item| one(item).filter(|_| !item.is_empty()))
+                .collect::<Option<Vec<_>>>()
+                .map(|all| all.concat())
         }
         PORT => Some(text.parse::<u16>().ok()?.to_be_bytes().to_vec()),
         IPV4 => {
@@ -148,7 +152,8 @@ fn decode(key: u16, value: &[u8]) -> Option<String> {
             list(all.collect::<Option<_>>()?)
         }
         IPV6 => {
-            let all = value.chunks(16).map(|a| Some(Ipv6Addr::from(<[u8; 16]>::try_from(a).ok()?).to_string()));
+            let all =
+                value.chunks(16).map(|a| Some(Ipv6Addr::from(<[u8; 16]>::try_from(a).ok()?).to_string()));
             list(all.collect::<Option<_>>()?)
         }
         ECH => Some(to_base64(value)),
@@ -173,7 +178,10 @@ mod tests {
         for (text, out) in [
             ("0 foo.example.com.", "0 foo.example.com."),
             ("1 . alpn=h2", "1 . alpn=h2"),
-            ("1 . alpn=\"h3,h2\" ipv4hint=192.0.2.1,192.0.2.2", "1 . alpn=h3,h2 ipv4hint=192.0.2.1,192.0.2.2"),
+            (
+                "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.1,192.0.2.2",
+                "1 . alpn=h3,h2 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
             ("16 foo.example. port=53", "16 foo.example. port=53"),
             ("1 foo. key667=hello", "1 foo. key667=\"hello\""),
             (r#"1 foo. key667="hello\210qoo""#, r#"1 foo. key667="hello\210qoo""#),

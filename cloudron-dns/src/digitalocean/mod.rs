@@ -24,7 +24,8 @@ use self::types::Listed;
 use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt, Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
 };
 
 /// How long what was read while looking for a zone is good for reading it.

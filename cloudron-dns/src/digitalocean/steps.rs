@@ -2,8 +2,8 @@
 
 use super::convert::{Known, Records, fields};
 use super::types::Fields;
-use crate::rest::{Paired, pair};
 use crate::apply::unsupported;
+use crate::rest::{Paired, pair};
 use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// One request.

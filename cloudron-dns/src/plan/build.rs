@@ -218,8 +218,7 @@ impl<'a> Planner<'a> {
     fn separate(&mut self, wished: &BTreeSet<RecordKey>) {
         for (name, changes) in together::by_name(std::mem::take(&mut self.changes)) {
             let removable = |set: &Observed| {
-                let ours =
-                    |plain| self.before.owns_all(plain) || self.options.adopt.allows(set.key());
+                let ours = |plain| self.before.owns_all(plain) || self.options.adopt.allows(set.key());
                 let asked_for = wished.contains(set.key());
                 set.plain().is_some_and(ours) && !asked_for && self.forbidden(set.key()).is_none()
             };
@@ -254,8 +253,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let read = if self.current.complete { "" } else { " that were read" };
-        let reason =
-            Reason::MassDeletion(format!("{deletions} of {all} record sets{read} would be deleted"));
+        let reason = Reason::MassDeletion(format!("{deletions} of {all} record sets{read} would be deleted"));
         let key = RecordKey::new(self.current.zone.apex.clone(), RecordType::SOA);
         self.plan.conflicts.push(Conflict { key, reason, existing: Vec::new(), wanted: None });
     }

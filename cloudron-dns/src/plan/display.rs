@@ -71,7 +71,9 @@ impl fmt::Display for Reason {
             }
             Self::NotInZone => f.write_str("the name is not in this zone"),
             Self::Delegated(cut) => write!(f, "the name lies in the delegated zone {cut}"),
-            Self::Redirected(dname) => write!(f, "the name lies below the DNAME record of {dname}, which hides it"),
+            Self::Redirected(dname) => {
+                write!(f, "the name lies below the DNAME record of {dname}, which hides it")
+            }
             Self::DsWithoutNs => f.write_str("a DS record has no effect without NS records of the same name"),
             Self::Unsupported(why) | Self::Spf(why) | Self::MassDeletion(why) => f.write_str(why),
             Self::Contradiction => f.write_str("it is wanted in two ways that exclude each other"),

@@ -70,7 +70,9 @@ impl Change {
             return added.into_iter().all(has) && !removed.any(has);
         }
         // Only the time to live changes, or values go.
-        let ttl = |there: &RecordSet| !self.after().is_some_and(|new| new.same_values(there) && new.ttl() != there.ttl());
+        let ttl = |there: &RecordSet| {
+            !self.after().is_some_and(|new| new.same_values(there) && new.ttl() != there.ttl())
+        };
         there.is_some_and(ttl) && !removed.any(has)
     }
 
@@ -223,9 +225,13 @@ impl Reason {
             Self::Opaque => "remove the alias or routing rule in your DNS provider's own console first",
             Self::Protected => "change the zone's SOA and name servers at your DNS provider or registrar",
             Self::NotInZone => "put the record into the zone that encloses its name",
-            Self::Delegated(_) => "put the record into the delegated zone, or name the host in its NS records",
+            Self::Delegated(_) => {
+                "put the record into the delegated zone, or name the host in its NS records"
+            }
             Self::Redirected(_) => "put the record below the target of the DNAME",
-            Self::DsWithoutNs => "add or keep the NS records of the same name, or remove the DS records with them",
+            Self::DsWithoutNs => {
+                "add or keep the NS records of the same name, or remove the DS records with them"
+            }
             Self::Unsupported(_) => "leave this record out, or set it at the DNS host itself",
             Self::Spf(_) => "correct the SPF record at your DNS host, then run the command again",
             Self::Contradiction => "state each record set once",

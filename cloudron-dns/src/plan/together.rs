@@ -72,8 +72,34 @@ fn beside_cname(rtype: RecordType) -> bool {
     rtype == RecordType::RRSIG || rtype == RecordType::NSEC
 }
 
-/// The deletions without which another change of the same name cannot be made.
+/// The deletions without which another change cannot be made: of what excludes a set of the same name, of delegations
+/// and DNAMEs above a name, and of what lies below new ones.
 pub(super) fn freed(changes: &[Change]) -> BTreeSet<RecordKey> {
+    let mut freed = excluded(changes);
+    let (made, deleted): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|c| c.after().is_some());
+    let cuts = |changes: &[&'_ Change]| -> BTreeMap<Name, RecordKey> {
+        let cuts = changes.iter().map(|change| change.key());
+        let cuts = cuts.filter(|key| matches!(key.rtype, RecordType::NS | RecordType::DNAME));
+        cuts.map(|key| (key.name.clone(), key.clone())).collect()
+    };
+    let (old, new) = (cuts(&deleted), cuts(&made));
+    for change in made.iter().filter(|_| !old.is_empty()) {
+        freed.extend(ancestors(&change.key().name).filter_map(|name| old.get(&name).cloned()));
+    }
+    for change in deleted.iter().filter(|_| !new.is_empty()) {
+        if ancestors(&change.key().name).any(|name| new.contains_key(&name)) {
+            freed.insert(change.key().clone());
+        }
+    }
+    freed
+}
+
+fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
+    std::iter::successors(name.parent(), Name::parent)
+}
+
+/// The deletions of what excludes a set that is made at the same name.
+fn excluded(changes: &[Change]) -> BTreeSet<RecordKey> {
     if changes.iter().all(|change| change.after().is_some()) {
         return BTreeSet::new();
     }
@@ -86,5 +112,5 @@ pub(super) fn freed(changes: &[Change]) -> BTreeSet<RecordKey> {
 
 /// How many sets are deleted and not replaced by another type at their name.
 pub(super) fn losses(changes: &[Change]) -> usize {
-    changes.iter().filter(|change| change.after().is_none()).count() - freed(changes).len()
+    changes.iter().filter(|change| change.after().is_none()).count() - excluded(changes).len()
 }

@@ -14,6 +14,13 @@ pub(super) fn kept_by_server(rtype: RecordType) -> bool {
 /// What a type without a number is listed as.
 const NAMELESS: RecordType = RecordType(65_535);
 
+/// Whether the interface takes a name: letters, digits and `_/.-`, and a wildcard in front.
+pub(super) fn takes_name(name: &Name) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_/.-".contains(&b);
+    let text = name.without_dot();
+    text.strip_prefix("*.").unwrap_or(text).bytes().all(plain)
+}
+
 /// The sets of a zone. What cannot be expressed is opaque: disabled records, which a change would enable or lose,
 /// ALIAS and LUA records, which stand for addresses, and data that has no form but PowerDNS's own.
 pub(super) fn sets(listed: &[Listed]) -> Result<BTreeMap<RecordKey, Observed>> {

@@ -125,6 +125,9 @@ impl DnsProvider for PowerDns {
         if top || convert::kept_by_server(key.rtype) || key.variant.is_some() || !key.name.is_in(apex) {
             return Some(format!("it cannot be written in {apex}"));
         }
+        if !convert::takes_name(&key.name) {
+            return Some("the name has characters that it does not take".into());
+        }
         let long =
             |value: &RecordData| matches!(value, RecordData::Txt(text) if text.joined().len() > LONGEST_TEXT);
         let long = change.after().is_some_and(|set| set.values().iter().any(long));

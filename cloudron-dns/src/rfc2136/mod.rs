@@ -154,6 +154,9 @@ impl Rfc2136Provider {
             Code::REFUSED if let Some(name) = steps::no_host_name(&changes) => {
                 Err(failure::no_host_name(server, &name).into())
             }
+            Code::FORMERR if let Some(rtype) = steps::no_mnemonic(&changes) => {
+                Err(failure::no_such_type(server, &zone.apex, rtype).into())
+            }
             code => Err(failure::writing(server, &zone.apex, code).into()),
         }
     }

@@ -113,6 +113,12 @@ pub(super) fn replacing_cnames(changes: &[&Change]) -> Vec<RecordSet> {
     created.filter(|set| set.rtype() == RecordType::CNAME && gone.contains(set.name())).cloned().collect()
 }
 
+/// A type in an update that has no mnemonic, which a server need not know.
+pub(super) fn no_mnemonic(changes: &[&Change]) -> Option<RecordType> {
+    let mut types = changes.iter().map(|change| change.key().rtype);
+    types.find(|rtype| rtype.to_string().starts_with("TYPE"))
+}
+
 /// A name in an update that is no host name (RFC 952, RFC 1123), where servers may insist on one: as the owner of
 /// addresses and mail servers.
 pub(super) fn no_host_name(changes: &[&Change]) -> Option<Name> {

@@ -27,8 +27,8 @@ pub use wait::SyncWait;
 
 use crate::transport::HyperTransport;
 use crate::{
-    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Receipt, RecordKey, RecordType, Scope,
-    Snapshot, SyncStatus, Visibility, Zone,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Receipt, RecordKey, RecordType,
+    Scope, Snapshot, SyncStatus, Visibility, Zone,
 };
 
 /// How long one request may take.

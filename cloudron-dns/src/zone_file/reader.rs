@@ -204,7 +204,8 @@ impl Reader {
                 self.notes.push(Note { line, what });
             }
             for (line, value) in &draft.doubles {
-                let what = format!("{key} is there once: {value} is the same text with other string boundaries");
+                let what =
+                    format!("{key} is there once: {value} is the same text with other string boundaries");
                 self.notes.push(Note { line: *line, what });
             }
             let set = RecordSet::new(key.name, draft.ttl, draft.values);
