@@ -29,6 +29,7 @@ mod destroy;
 mod digitalocean;
 mod dkim;
 mod host;
+mod mail;
 mod others;
 mod propagation;
 mod records;

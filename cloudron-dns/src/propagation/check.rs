@@ -174,11 +174,10 @@ fn judge(wishes: &[Intent], key: &RecordKey, found: &Snapshot) -> Verdict {
             let why = Error::new(&codes::CONFLICT, conflict.to_string());
             return Verdict::NoAnswer(why.message().to_owned());
         }
-        let wanted = match conflict.reason {
-            Reason::Spf(_) => None,
-            _ => conflict.wanted.clone(),
+        return match &conflict.reason {
+            Reason::Spf(why) => Verdict::Broken { found, why: why.clone() },
+            _ => Verdict::Differs { found, wanted: conflict.wanted.clone() },
         };
-        return Verdict::Differs { found, wanted };
     }
     match plan.changes.first() {
         None => Verdict::Agrees,
