@@ -64,6 +64,10 @@ cloudron_core::codes! {
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
+    /// Not all of a zone has a form in a zone file.
+    DNS_EXPORT = ("dns-export", Partial,
+        "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \
+         They are comments in the file that was written, which therefore does not make the whole zone again.");
     /// Another run writes the zone.
     DNS_BUSY = ("dns-busy", Conflict,
         "Another run on this computer is writing the same zone at the same DNS host. Two at once could each miss \

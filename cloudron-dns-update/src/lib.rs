@@ -204,6 +204,10 @@ impl DnsProvider for DnsUpdate {
         capabilities
     }
 
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        convert::step(&zone.apex, change).err().map(|e| e.message().to_owned())
+    }
+
     /// The zone that was given.
     async fn list_zones(&self, _near: Option<&Name>) -> Result<Vec<Zone>> {
         Ok(vec![self.zone.clone()])

@@ -43,6 +43,9 @@ pub fn names_to_read(
 
 /// Reads what a plan needs and makes it. The snapshot that it is based on is for [`apply`].
 ///
+/// A plan that would delete several sets is made from the whole zone where that can be read, so that the brake on
+/// [mass deletion](PlanOptions::allow_mass_deletion) knows how large the zone is.
+///
 /// # Errors
 /// As [`DnsProvider::read`].
 pub async fn plan_for(
@@ -53,8 +56,36 @@ pub async fn plan_for(
     options: &PlanOptions,
 ) -> Result<(Plan, Snapshot)> {
     let current = read_for(provider, zone, desired, ownership, options).await?;
+    let plan = plan_at(provider, desired, &current, ownership, options);
+    let braked = !options.allow_mass_deletion && plan.losses() >= UNBRAKED;
+    if current.complete || !braked || !provider.capabilities().listing {
+        return Ok((plan, current));
+    }
+    let doing = || format!("reading the whole zone {} at {}", zone.apex, provider.id());
+    match provider.read(zone, Scope::Zone).await {
+        Ok(whole) => Ok((plan_at(provider, desired, &whole, ownership, options), whole)),
+        // The share of what was read decides then.
+        Err(e) if e.is(&codes::TRANSFER_REFUSED) || e.is(&codes::UNSUPPORTED) => Ok((plan, current)),
+        Err(e) => Err(e.while_doing(doing())),
+    }
+}
+
+/// Fewer deletions than these are never more than 30 % of a zone of 10 sets.
+const UNBRAKED: usize = 4;
+
+/// The plan for a snapshot that was read before. What the provider cannot hold is a
+/// [conflict](crate::Reason::Unsupported).
+pub fn plan_at(
+    provider: &dyn DnsProvider,
+    desired: &[Intent],
+    current: &Snapshot,
+    ownership: &Ownership,
+    options: &PlanOptions,
+) -> Plan {
     let options = PlanOptions { capabilities: Some(provider.capabilities()), ..options.clone() };
-    Ok((plan(desired, &current, ownership, &options), current))
+    let mut plan = plan(desired, current, ownership, &options);
+    plan.refuse(|change| provider.refusal(&current.zone, change));
+    plan
 }
 
 /// Reads what a plan needs, without making it: [`names_to_read`] of the zone.
@@ -77,10 +108,12 @@ pub async fn read_for(
 /// that the plan was made from just now; without it the zone is read again first, unless the provider checks
 /// preconditions itself.
 ///
-/// At a provider that cannot write, the receipt says what a person has to do.
+/// At a provider that cannot write, the receipt says what a person has to do. One that may
+/// [drop](crate::Capabilities::may_drop) a change without a word is read again afterwards.
 ///
 /// # Errors
-/// `dns-conflict`, `dns-spf`, `dns-stale`, and what the provider says, with what was applied nonetheless.
+/// `dns-conflict`, `dns-spf`, `dns-stale`, `dns-unsupported`, `dns-dropped`, and what the provider says, with what was
+/// applied nonetheless.
 pub async fn apply(
     provider: &dyn DnsProvider,
     plan: &Plan,
@@ -91,6 +124,11 @@ pub async fn apply(
     let mut receipt = Receipt::default();
     if plan.changes.is_empty() {
         return Ok(receipt);
+    }
+    for change in &plan.changes {
+        if let Some(why) = provider.refusal(&plan.zone, change) {
+            return Err(unsupported(provider.id(), change.key(), &why).into());
+        }
     }
     let capabilities = provider.capabilities();
     let fresh;
@@ -120,7 +158,55 @@ pub async fn apply(
         task.advance(changes.len() as u64);
     }
     task.finish();
+    if capabilities.may_drop {
+        confirm(provider, plan).await?;
+    }
     Ok(receipt)
+}
+
+/// That a provider cannot hold a change, as [`DnsProvider::refusal`] says.
+pub(crate) fn unsupported(provider: &str, key: &RecordKey, why: &str) -> Error {
+    Error::new(&codes::UNSUPPORTED, format!("{key} at {provider}: {why}"))
+}
+
+/// That every change of a plan is in the zone.
+async fn confirm(provider: &dyn DnsProvider, plan: &Plan) -> Result<(), ApplyFailure> {
+    let there = read_again(provider, plan).await.map_err(|error| {
+        let hint = "everything was sent; run the command again, it reads the zone first";
+        ApplyFailure { error: error.with_hint(hint), applied: Applied::Unknown }
+    })?;
+    let (taken, dropped): (Vec<&Change>, Vec<&Change>) =
+        plan.changes.iter().partition(|change| change.is_in(&there));
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    let shown = |change: &&Change| {
+        let now = there.sets.get(change.key()).map(|set| set.to_string().replace('\n', " and "));
+        match (change.after(), now) {
+            (Some(_), None) => format!("{} is not there", change.key()),
+            (_, now) => format!("{}: there is {}", change.key(), now.unwrap_or_default()),
+        }
+    };
+    let message = format!(
+        "{} took the changes of the zone {} and did not make all of them: {}",
+        provider.id(),
+        plan.zone.apex,
+        listed(dropped.iter().map(shown))
+    );
+    let hint = "run the command again; what is dropped again has no place in that zone, see the server's log";
+    let error = Error::new(&codes::DROPPED, message).with_hint(hint);
+    let taken: Vec<RecordKey> = taken.into_iter().map(|change| change.key().clone()).collect();
+    Err(ApplyFailure { error, applied: Applied::Some(taken) })
+}
+
+/// The first ten, and how many more there are.
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(10);
+    let first: Vec<String> = items.take(10).collect();
+    match more {
+        0 => first.join(", "),
+        more => format!("{}, and {more} more", first.join(", ")),
+    }
 }
 
 /// What [`ensure`] did.
@@ -230,9 +316,11 @@ impl From<ApplyFailure> for Error {
         let ApplyFailure { error, applied } = failure;
         match applied {
             Applied::Nothing => error,
+            // It names itself what is missing.
+            Applied::Some(_) if error.is(&codes::DROPPED) => error,
             Applied::Some(keys) => {
-                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                let message = format!("{error} (written before that: {})", keys.join(", "));
+                let keys = listed(keys.iter().map(ToString::to_string));
+                let message = format!("{error} (written before that: {keys})");
                 Error::new(&codes::PARTIAL, message)
                     .with_hint("run the command again: what is right already is left alone")
                     .with_source(error)

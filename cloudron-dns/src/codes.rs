@@ -4,7 +4,7 @@ cloudron_core::codes! {
     /// Not a DNS name.
     NAME = ("dns-name", Usage,
         "What was given is not a DNS name: labels of at most 63 bytes joined by dots, at most 255 bytes in all \
-         (RFC 1035, section 2.3.4), with `*` as the first label only (RFC 4592).");
+         (RFC 1035, section 2.3.4).");
     /// Not a TTL.
     TTL = ("dns-ttl", Usage,
         "A time to live is a number of seconds from 0 to 2147483647 (RFC 2181, section 8).");
@@ -41,6 +41,12 @@ cloudron_core::codes! {
     PARTIAL = ("dns-partial", Partial,
         "Some of the changes were written and others not, because the provider takes them one at a time and one \
          failed. Run the command again: what is right already is left alone.");
+    /// Changes that the server took and did not make.
+    DROPPED = ("dns-dropped", Partial,
+        "The DNS server answered that it made the changes, and some of them are not in the zone when it is read again. \
+         Servers leave out without a word what has no place in a zone, such as a CNAME beside other records or a DS \
+         record without name servers. The message names the records. Run the command again; if they are dropped \
+         again, look into the server's log.");
     /// An unusable SPF record.
     SPF = ("dns-spf", Conflict,
         "The SPF record cannot be merged: it has a syntax error, there are two of them, or the result would need \

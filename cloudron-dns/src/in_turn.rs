@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use crate::apply::changed_since;
 use crate::zone::Handle;
 use crate::{
-    ApplyFailure, Batch, Capabilities, DnsProvider, Name, Receipt, Result, Scope, Snapshot, SyncStatus, Zone,
+    ApplyFailure, Batch, Capabilities, Change, DnsProvider, Name, Receipt, Result, Scope, Snapshot,
+    SyncStatus, Zone,
 };
 
 /// A provider whose writers in this process take turns: of two plans made from the same reading, the second one to be
@@ -57,6 +58,10 @@ impl<P: DnsProvider> DnsProvider for InTurn<P> {
 
     fn capabilities(&self) -> Capabilities {
         self.provider.capabilities()
+    }
+
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        self.provider.refusal(zone, change)
     }
 
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {

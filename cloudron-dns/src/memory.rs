@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
+use crate::apply::unsupported;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     RecordData, RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Zone, codes,
@@ -97,6 +98,16 @@ impl DnsProvider for MemoryProvider {
         self.capabilities.clone()
     }
 
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        let key = change.key();
+        let top = key.name == zone.apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
+        if top || key.rtype == RecordType::SOA || !key.name.is_in(&zone.apex) {
+            return Some(format!("it cannot be written in {}", zone.apex));
+        }
+        let held = change.after().is_none_or(|set| self.can_hold(set));
+        (!held).then(|| "such a record cannot be held".to_owned())
+    }
+
     async fn list_zones(&self, _near: Option<&Name>) -> Result<Vec<Zone>> {
         Ok(self.lock().iter().map(|(zone, _)| zone.clone()).collect())
     }
@@ -113,16 +124,17 @@ impl DnsProvider for MemoryProvider {
             let message = format!("a batch of {} changes is too large", batch.changes.len());
             return Err(Error::new(&codes::UNSUPPORTED, message).into());
         }
-        if let Some(set) = batch.changes.iter().filter_map(Change::after).find(|set| !self.can_hold(set)) {
-            let message = format!("{}: such a record cannot be held", set.key());
-            return Err(Error::new(&codes::UNSUPPORTED, message).into());
+        for change in batch.changes {
+            if let Some(why) = self.refusal(batch.zone, change) {
+                return Err(unsupported(self.id(), change.key(), &why).into());
+            }
         }
         let mut zones = self.lock();
-        let (zone, sets) =
+        let (_, sets) =
             zones.iter_mut().find(|(z, _)| z.id == batch.zone.id).ok_or_else(|| no_zone(batch.zone))?;
         let mut after = sets.clone();
         for change in batch.changes {
-            write(zone, &mut after, change)?;
+            write(&mut after, change)?;
         }
         alone(&after, batch.changes)?;
         *sets = after;
@@ -140,13 +152,8 @@ fn no_zone(zone: &Zone) -> Error {
     Error::new(&codes::ZONE_NOT_FOUND, format!("there is no zone with the id {}", zone.id))
 }
 
-fn write(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
+fn write(sets: &mut Sets, change: &Change) -> Result<()> {
     let key = change.key();
-    let apex_only = key.rtype == RecordType::SOA || (key.rtype == RecordType::NS && key.name == zone.apex);
-    let apex_cname = key.rtype == RecordType::CNAME && key.name == zone.apex;
-    if apex_only || apex_cname || !key.name.is_in(&zone.apex) {
-        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {}", zone.apex)));
-    }
     change.fits(sets.get(key))?;
     match change.after() {
         Some(new) => sets.insert(key.clone(), Observed::Plain(new.clone())),

@@ -11,15 +11,15 @@ use crate::{Error, Result, codes};
 /// A name as the owner of record sets.
 pub type OwnerName = Name;
 
-/// An absolute DNS name: lower case, international labels as A-labels (RFC 5890), `*` only as the first label
-/// (RFC 4592).
+/// An absolute DNS name: lower case, international labels as A-labels (RFC 5890). `*` is a wildcard as the first
+/// label, and a label like others elsewhere (RFC 4592, section 2.1.3).
 ///
 /// It displays in presentation form with its final dot. Names sort in the canonical order of RFC 4034, section
 /// 6.1: a zone's apex first, then what lies below it.
 ///
 /// ```
 /// use cloudron_dns::Name;
-/// let name = Name::parse(r"\052.Bücher.example")?;
+/// let name = Name::parse(r"\042.Bücher.example")?;
 /// assert_eq!(name.to_string(), "*.xn--bcher-kva.example.");
 /// assert!(name.is_below(&Name::parse("xn--bcher-kva.example.")?));
 /// # Ok::<(), cloudron_dns::Error>(())
@@ -75,7 +75,7 @@ impl Name {
     /// A name from its labels, first label first, each of any bytes.
     ///
     /// # Errors
-    /// `dns-name` for an empty or too long label, too long a name, or `*` as another label than the first.
+    /// `dns-name` for an empty or too long label, or too long a name.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self> {
         let invalid = |why: String| Err(Error::new(&codes::NAME, why));
         let mut text = String::new();
@@ -83,9 +83,6 @@ impl Name {
         for (at, label) in labels.into_iter().enumerate() {
             if label.is_empty() || label.len() > 63 {
                 return invalid(format!("a label has {} bytes, where 1 to 63 are allowed", label.len()));
-            }
-            if at > 0 && label == b"*" {
-                return invalid("`*` is allowed as the first label only".into());
             }
             length += 1 + label.len();
             if at > 0 {
@@ -186,12 +183,6 @@ fn split_labels(text: &str) -> Result<Vec<Label>, &'static str> {
         let label = labels.last_mut().expect("there is always one");
         match byte {
             b'.' => labels.push(Label::default()),
-            // Decimal by the RFC; Route53 writes the wildcard in octal, whose decimal reading is the digit 4,
-            // which nothing would ever escape.
-            b'\\' if bytes.as_slice().starts_with(b"052") => {
-                bytes.nth(2);
-                label.bytes.push(b'*');
-            }
             b'\\' => {
                 label.bytes.push(unescape(&mut bytes.by_ref().copied()).ok_or("an escape is incomplete")?)
             }
@@ -305,10 +296,13 @@ mod tests {
 
     #[test]
     fn every_way_of_writing_a_name_is_the_same_name() {
-        for text in ["*.example.com", "*.EXAMPLE.com.", r"\052.example.com.", r"\*.example.com"] {
+        for text in ["*.example.com", "*.EXAMPLE.com.", r"\042.example.com.", r"\*.example.com"] {
             assert_eq!(name(text).to_string(), "*.example.com.", "{text}");
         }
         assert_eq!(name("MY.bücher.example").to_string(), "my.xn--bcher-kva.example.");
+        // Decimal (RFC 1035, section 5.1): the digit 4, and no wildcard.
+        assert_eq!(name(r"\052.example.com").to_string(), "4.example.com.");
+        assert_eq!(name("a.*.example.com").to_string(), "a.*.example.com.");
         assert_eq!(name(".").to_string(), ".");
         assert!(name("").is_root());
     }
@@ -317,7 +311,7 @@ mod tests {
     fn what_is_no_name_is_refused() {
         let long_label = format!("{}.com", "a".repeat(64));
         let long = vec!["abcdefghi"; 26].join(".");
-        for text in ["a..b", ".a", "a b.com", "my.*.com", r"a\1", r"a\", &long_label, &long] {
+        for text in ["a..b", ".a", "a b.com", r"a\1", r"a\", &long_label, &long] {
             assert_eq!(Name::parse(text).unwrap_err().code().name, "dns-name", "{text}");
         }
     }

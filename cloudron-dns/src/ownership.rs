@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordData, RecordKey, RecordSet};
+use crate::{Error, OwnerName, RecordData, RecordKey, RecordSet, RecordType, Result};
 
 /// Which values of which record sets this program wrote or adopted. Only those are ever changed or deleted.
 ///
 /// It is data for the caller to keep, beside whatever else is known of the machine; nothing is added to the zone.
 /// To be safe against a crash between writing the zone and writing this down, keep the
 /// [union](Self::union) of the old one and [`Plan::ownership`](crate::Plan) before applying a plan, and the plan's
-/// alone afterwards: a value that was to be written and was not is simply not there.
+/// alone afterwards: a value that was to be written and was not is simply not there. A union may hold more than one
+/// record set can, such as the old and the new target of a CNAME.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<RecordSet>", into = "Vec<RecordSet>")]
+#[serde(try_from = "Vec<Form>", into = "Vec<Form>")]
 pub struct Ownership {
     values: BTreeMap<RecordKey, BTreeSet<RecordData>>,
 }
@@ -81,15 +82,76 @@ impl From<Vec<RecordSet>> for Ownership {
     }
 }
 
-impl From<Ownership> for Vec<RecordSet> {
+/// The values of one key, as they are kept: a record set without a time to live, which has no meaning here. What
+/// earlier versions kept has one.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    name: OwnerName,
+    #[serde(rename = "type")]
+    rtype: RecordType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+    values: Vec<String>,
+}
+
+impl From<Ownership> for Vec<Form> {
     fn from(ownership: Ownership) -> Self {
-        let sets = ownership.values.into_iter().map(|(key, values)| {
-            let set = RecordSet::new(key.name, crate::Ttl::MIN, values).expect("the values are of one set");
-            match key.variant {
-                Some(variant) => set.with_variant(variant),
-                None => set,
-            }
+        let forms = ownership.values.into_iter().map(|(key, values)| Form {
+            name: key.name,
+            rtype: key.rtype,
+            variant: key.variant,
+            values: values.iter().map(ToString::to_string).collect(),
         });
-        sets.collect()
+        forms.collect()
+    }
+}
+
+impl TryFrom<Vec<Form>> for Ownership {
+    type Error = Error;
+
+    fn try_from(forms: Vec<Form>) -> Result<Self> {
+        let mut ownership = Self::none();
+        for form in forms {
+            let key = RecordKey { variant: form.variant, ..RecordKey::new(form.name, form.rtype) };
+            let values = form.values.iter().map(|value| RecordData::parse(key.rtype, value));
+            ownership.add(&key, &values.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(ownership)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ttl;
+
+    fn set(rtype: RecordType, value: &str) -> RecordSet {
+        let name = OwnerName::parse("www.example.com").unwrap();
+        RecordSet::parse(name, Ttl::DEFAULT, rtype, [value]).unwrap()
+    }
+
+    #[test]
+    fn the_old_or_the_new_value_of_a_set_that_holds_one_is_kept_and_read_again() {
+        for (rtype, old, new) in [
+            (RecordType::CNAME, "a.example.net", "b.example.net"),
+            (RecordType::DNAME, "a.example.net", "b.example.net"),
+            (RecordType::SOA, "a. b. 1 2 3 4 5", "a. b. 2 2 3 4 5"),
+            (RecordType::A, "192.0.2.1", "192.0.2.2"),
+        ] {
+            let (old, new) = (set(rtype, old), set(rtype, new));
+            let union = Ownership::from(vec![old.clone()]).union(&Ownership::from(vec![new.clone()]));
+            let text = serde_json::to_string(&union).unwrap();
+            let read: Ownership = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, union, "{text}");
+            assert!(read.owns_all(&old) && read.owns_all(&new));
+        }
+    }
+
+    #[test]
+    fn what_earlier_versions_kept_is_read() {
+        let text = r#"[{"name":"www.example.com.","type":"CNAME","ttl":0,"values":["a.example.net."]}]"#;
+        let read: Ownership = serde_json::from_str(text).unwrap();
+        assert!(read.owns_all(&set(RecordType::CNAME, "a.example.net")));
+        assert!(serde_json::from_str::<Ownership>(&text.replace("a.example", "a..example")).is_err());
     }
 }

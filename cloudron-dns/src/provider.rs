@@ -19,6 +19,13 @@ pub trait DnsProvider: Send + Sync {
     /// What the provider can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Why a change can never be written here, such as a type or a text that the provider does not take; `None` where
+    /// nothing is known against it. It is asked while planning and again before anything is sent, and asks nobody.
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        let _ = (zone, change);
+        None
+    }
+
     /// The account's zones, in any order. `near` allows a cheaper question, but every zone that encloses that name
     /// must be in the answer.
     ///
@@ -122,6 +129,8 @@ pub struct Capabilities {
     /// Whether the provider itself refuses a change whose old state no longer holds. Otherwise the zone is read
     /// again right before writing, which leaves a small window.
     pub preconditions: bool,
+    /// Whether the provider may answer that it made a change and leave it out, so that it is read again afterwards.
+    pub may_drop: bool,
     /// Whether a whole zone can be read.
     pub listing: bool,
     /// Whether [`DnsProvider::sync_status`] knows.
@@ -139,6 +148,7 @@ impl Capabilities {
             max_txt: 4000,
             atomicity,
             preconditions: false,
+            may_drop: false,
             listing: true,
             sync_status: false,
             max_batch: usize::MAX,

@@ -63,8 +63,8 @@ impl fmt::Display for RecordKey {
 }
 
 /// A record set (RFC 2181, section 5): an owner name, a type, a time to live, and at least one value. All values
-/// are of the set's type and no two are equal; their order has no meaning. A CNAME has exactly one (RFC 2181,
-/// section 10.1).
+/// are of the set's type and no two are equal; their order has no meaning. Some types have exactly
+/// [one](RecordType::is_single).
 ///
 /// ```
 /// use cloudron_dns::{Name, RecordSet, RecordType, Ttl};
@@ -95,7 +95,7 @@ impl RecordSet {
     /// A record set; its type is that of the values.
     ///
     /// # Errors
-    /// `dns-record` for no value, values of two types, or a CNAME with two values.
+    /// `dns-record` for no value, values of two types, or two values of a type that has [one](RecordType::is_single).
     pub fn new(name: OwnerName, ttl: Ttl, values: impl IntoIterator<Item = RecordData>) -> Result<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort();
@@ -106,8 +106,8 @@ impl RecordSet {
         if let Some(other) = values.iter().find(|v| v.record_type() != rtype) {
             return wrong(format!("one record set holds {rtype} and {} values", other.record_type()));
         }
-        if rtype == RecordType::CNAME && values.len() > 1 {
-            return wrong(format!("a CNAME has one target, not {}", values.len()));
+        if rtype.is_single() && values.len() > 1 {
+            return wrong(format!("a {rtype} has one target, not {}", values.len()));
         }
         Ok(Self { key: RecordKey::new(name, rtype), ttl, values })
     }

@@ -14,11 +14,11 @@ use crate::{Error, Result, codes};
 pub struct RecordType(pub u16);
 
 macro_rules! types {
-    ($($name:ident = $number:literal, $doc:literal;)*) => {
+    ($($name:ident = $number:literal, $doc:literal;)* [$($other:literal = $code:literal),* $(,)?]) => {
         impl RecordType {
             $(#[doc = $doc] pub const $name: Self = Self($number);)*
         }
-        const MNEMONICS: &[(u16, &str)] = &[$(($number, stringify!($name))),*];
+        const MNEMONICS: &[(u16, &str)] = &[$(($number, stringify!($name)),)* $(($code, $other)),*];
     };
 }
 
@@ -37,17 +37,42 @@ types! {
     DS = 43, "The digest of a delegated zone's key.";
     SSHFP = 44, "The fingerprint of an SSH host key.";
     RRSIG = 46, "A signature of a record set.";
+    NSEC = 47, "The next name of a signed zone.";
     DNSKEY = 48, "A key of a signed zone.";
     TLSA = 52, "A certificate association (DANE).";
     SVCB = 64, "A service binding.";
     HTTPS = 65, "A service binding for HTTPS.";
     CAA = 257, "A certification authority that may issue for the name.";
+    [
+    // The rest of IANA's registry of November 2026, without types of questions.
+    "MD" = 3, "MF" = 4, "MB" = 7, "MG" = 8, "MR" = 9, "NULL" = 10, "WKS" = 11, "HINFO" = 13, "MINFO" = 14,
+    "RP" = 17, "AFSDB" = 18, "X25" = 19, "ISDN" = 20, "RT" = 21, "NSAP" = 22, "NSAP-PTR" = 23, "SIG" = 24,
+    "KEY" = 25, "PX" = 26, "GPOS" = 27, "LOC" = 29, "NXT" = 30, "EID" = 31, "NIMLOC" = 32, "ATMA" = 34,
+    "KX" = 36, "CERT" = 37, "A6" = 38, "SINK" = 40, "APL" = 42, "IPSECKEY" = 45, "DHCID" = 49, "NSEC3" = 50,
+    "NSEC3PARAM" = 51, "SMIMEA" = 53, "HIP" = 55, "NINFO" = 56, "RKEY" = 57, "TALINK" = 58, "CDS" = 59,
+    "CDNSKEY" = 60, "OPENPGPKEY" = 61, "CSYNC" = 62, "ZONEMD" = 63, "DSYNC" = 66, "SPF" = 99, "UINFO" = 100,
+    "UID" = 101, "GID" = 102, "UNSPEC" = 103, "NID" = 104, "L32" = 105, "L64" = 106, "LP" = 107, "EUI48" = 108,
+    "EUI64" = 109, "NXNAME" = 128, "URI" = 256, "AVC" = 258, "DOA" = 259, "AMTRELAY" = 260, "RESINFO" = 261,
+    "WALLET" = 262, "CLA" = 263, "IPN" = 264, "TA" = 32768, "DLV" = 32769,
+    ]
 }
 
 impl RecordType {
     /// The types whose values [`RecordData`](crate::RecordData) understands, the one for addresses' names last.
     pub const TYPED: [Self; 9] =
         [Self::A, Self::AAAA, Self::CNAME, Self::MX, Self::TXT, Self::SRV, Self::CAA, Self::NS, Self::PTR];
+
+    /// Whether a record set of this type has exactly one value: CNAME (RFC 2181, section 10.1), DNAME (RFC 6672,
+    /// section 2.4), SOA (RFC 1035, section 5.2).
+    pub fn is_single(self) -> bool {
+        matches!(self, Self::CNAME | Self::DNAME | Self::SOA)
+    }
+
+    /// Whether a name server makes sets of this type when it signs a zone: keys, signatures and denials (RFC 4034,
+    /// RFC 5155), what it tells its parent (RFC 7344), and BIND's own notes.
+    pub fn is_signing(self) -> bool {
+        matches!(self.0, 24 | 30 | 46..=48 | 50 | 51 | 59 | 60 | 65_534)
+    }
 }
 
 impl fmt::Display for RecordType {

@@ -98,7 +98,9 @@ fn every_type_is_read_in_its_own_form_and_as_bytes() {
                 @ CAA 128 ISSUE \"letsencrypt.org; x=1\"\n_s._tcp SRV 0 5 443 my\n\
                 _443._tcp.my TLSA 3 1 1 ( AB\n cd )\nkey DS 1 8 2 abcd\nhost SSHFP 4 2 0123\n\
                 n NAPTR 100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:a@b!\" .\nd DNAME example.org.\n\
-                dk DNSKEY 257 3 13 Zm9v Ym E=\nh HTTPS \\# 3 0001 00\nx TYPE65280 \\# 0\ny TYPE1 \\# 4 C0000201";
+                dk DNSKEY 257 3 13 Zm9v Ym E=\nh HTTPS \\# 3 0001 00\nh2 HTTPS 1 . port=8443 alpn=\"h2,h3\"\n\
+                l LOC 52 22 23 N 4 53 32 E -2m\nu URI 10 1 \"https://example.com/\"\nc CDS 0 0 0 00\n\
+                key2 DS 1 ECDSAP256SHA256 2 abcd\nw WKS \\# 5 c000020106\nx TYPE65280 \\# 0\ny TYPE1 \\# 4 C0000201";
     let sets = parse(text).unwrap().sets;
     let observed: Vec<Observed> = sets.iter().cloned().map(Observed::Plain).collect();
     let written = write(&zone(), &observed);
@@ -112,7 +114,13 @@ fn every_type_is_read_in_its_own_form_and_as_bytes() {
         "n\t300\tIN\tNAPTR\t100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:a@b!\" .",
         "d\t300\tIN\tDNAME\texample.org.",
         "dk\t300\tIN\tDNSKEY\t257 3 13 Zm9vYmE=",
-        "h\t300\tIN\tHTTPS\t\\# 3 000100",
+        "h\t300\tIN\tHTTPS\t1 .",
+        "h2\t300\tIN\tHTTPS\t1 . alpn=h2,h3 port=8443",
+        "l\t300\tIN\tLOC\t52 22 23.000 N 4 53 32.000 E -2.00m 1.00m 10000.00m 10.00m",
+        "u\t300\tIN\tURI\t10 1 \"https://example.com/\"",
+        "c\t300\tIN\tCDS\t0 0 0 00",
+        "key2\t300\tIN\tDS\t1 13 2 abcd",
+        "w\t300\tIN\tWKS\t\\# 5 c000020106",
         "x\t300\tIN\tTYPE65280\t\\# 0",
         "y\t300\tIN\tA\t192.0.2.1",
     ] {
@@ -156,7 +164,8 @@ fn an_error_says_the_line_and_what_was_expected() {
         ("a A", 1, "the data of the A record is missing"),
         ("a IN 300", 1, "expected a type"),
         ("a", 1, "expected a type"),
-        ("a WKS 192.0.2.1", 1, "`WKS` is not a type"),
+        ("a NOTYPE 192.0.2.1", 1, "`NOTYPE` is not a type"),
+        ("a WKS 192.0.2.1 6 25", 1, "\\# LENGTH HEX"),
         ("a 1h30 A 192.0.2.1", 1, "`1h30` is not a TTL"),
         ("a 2147483648 A 192.0.2.1", 1, "too long"),
         ("a CH TXT x", 1, "only IN"),
@@ -174,7 +183,9 @@ fn an_error_says_the_line_and_what_was_expected() {
         ("a TXT \\999", 1, "`\\999` is not a string"),
         ("a TLSA 3 1 1 abc", 1, "hexadecimal"),
         ("a TLSA 3 1 1", 1, "hexadecimal digits is missing"),
-        ("a HTTPS 1 . alpn=h2", 1, "\\# LENGTH HEX"),
+        ("a HTTPS 1 . alpn", 1, "`alpn` is not a parameter"),
+        ("a LOC 91 N 0 E 0m", 1, "no latitude"),
+        ("a DNAME b\na DNAME c", 1, "a DNAME has one target"),
         ("a TYPE65280 \\# 3 00", 1, "as many bytes as LENGTH says"),
         ("a A \\# 3 000000", 1, "3 bytes are not the data of a A record"),
         ("\n$INCLUDE other", 2, "$INCLUDE is not read"),

@@ -40,8 +40,8 @@ fn judged(texts: &[Vec<u8>], name: &Name, dkim: &Dkim) -> Finding {
         Ok(record) => record,
         Err(error) => return fail(error.message().to_owned()),
     };
-    if record.key.is_none() {
-        return fail("its key was retired (p= is empty)".into());
+    if let Some(why) = record.unusable() {
+        return fail(format!("its key cannot be used: {why}"));
     }
     if !record.is_key(dkim) {
         return fail("it has another key than the one that signs".into());
@@ -49,6 +49,11 @@ fn judged(texts: &[Vec<u8>], name: &Name, dkim: &Dkim) -> Finding {
     match record.rsa_bits() {
         None => fail(format!("the key is no RSA key that can be read, but {}", record.key_type)),
         Some(bits) if bits < MIN_RSA_BITS => fail(format!("its key has {bits} bits, which receivers refuse")),
+        Some(bits) if bits > 4096 => {
+            // They must take 1024 to 4096 (RFC 8301, section 3.2).
+            let evidence = format!("its key is the right one, with {bits} bits, which not all receivers take");
+            Finding::warn("dkim", name, evidence, "use a key of 2048 bits")
+        }
         Some(bits) if bits < 2048 => {
             let fix = "rotate to a key of 2048 bits (RFC 8301, section 3.2)";
             Finding::warn("dkim", name, format!("its key is the right one, with {bits} bits"), fix)

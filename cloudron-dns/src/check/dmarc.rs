@@ -2,7 +2,6 @@
 
 use super::Expected;
 use super::finding::{Finding, Findings};
-use crate::machine::tags;
 use crate::resolve::{NotKnown, Resolve};
 use crate::{Name, RecordType};
 
@@ -14,6 +13,8 @@ const MAX_LABELS: usize = 7;
 struct Policy {
     domain: Name,
     tags: Vec<(String, String)>,
+    /// What is no tag, or is there twice: receivers ignore it (RFC 7489, section 6.3).
+    ignored: Vec<String>,
 }
 
 impl Policy {
@@ -26,6 +27,8 @@ impl Policy {
 enum Here {
     Nothing,
     One(Policy),
+    /// A text that was meant as one, and that receivers take for something else.
+    Broken(String),
     /// Receivers discard them all.
     Several(usize),
 }
@@ -37,6 +40,11 @@ pub(super) async fn check(resolver: &dyn Resolve, expected: &Expected) -> Findin
         Ok(Here::Several(count)) => {
             let evidence = format!("there are {count} DMARC records, and receivers discard them all");
             return vec![Finding::fail("dmarc", domain, evidence, "keep one of them")];
+        }
+        Ok(Here::Broken(text)) => {
+            let evidence = format!("_dmarc.{domain} has {text:?}, which is no DMARC record: it must begin with v=DMARC1;");
+            let fix = format!("correct it, such as to _dmarc.{domain} TXT \"v=DMARC1; p=none\"");
+            return vec![Finding::fail("dmarc", domain, evidence, fix)];
         }
         Ok(Here::Nothing) => match inherited(resolver, domain).await {
             Ok(found) => found,
@@ -62,18 +70,41 @@ async fn here(resolver: &dyn Resolve, domain: &Name) -> Result<Here, NotKnown> {
     let Ok(name) = domain.below("_dmarc") else { return Ok(Here::Nothing) };
     let answer = resolver.resolve(&name, RecordType::TXT).await;
     let texts = answer.texts()?;
-    let mut records: Vec<_> = texts.iter().filter_map(|text| policy_tags(text)).collect();
+    let mut records: Vec<_> = texts.iter().filter_map(|text| policy(domain, text)).collect();
     Ok(match records.len() {
-        0 => Here::Nothing,
-        1 => Here::One(Policy { domain: domain.clone(), tags: records.remove(0) }),
+        0 => texts.iter().find_map(|text| meant(text)).map_or(Here::Nothing, Here::Broken),
+        1 => Here::One(records.remove(0)),
         count => Here::Several(count),
     })
 }
 
-/// The tags of a record whose first one is the version.
-fn policy_tags(text: &[u8]) -> Option<Vec<(String, String)>> {
-    let tags = tags(std::str::from_utf8(text).ok()?)?;
-    tags.first().is_some_and(|(name, value)| name == "v" && value == "DMARC1").then_some(tags)
+/// The policy of a record whose first tag is the version. Syntax errors further on are ignored, and what they would
+/// have said has its default (RFC 7489, section 6.3).
+fn policy(domain: &Name, text: &[u8]) -> Option<Policy> {
+    let text = String::from_utf8_lossy(text);
+    let mut parts = text.split(';').map(str::trim);
+    let version = parts.next()?.split_once('=')?;
+    if (version.0.trim_end(), version.1.trim_start()) != ("v", "DMARC1") {
+        return None;
+    }
+    let (mut tags, mut ignored) = (Vec::<(String, String)>::new(), Vec::new());
+    for part in parts.filter(|part| !part.is_empty()) {
+        let tag = part.split_once('=').map(|(name, value)| (name.trim_end().to_ascii_lowercase(), value.trim()));
+        let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match tag {
+            Some((name, value)) if is_name(&name) && tags.iter().all(|(other, _)| *other != name) => {
+                tags.push((name, value.to_owned()));
+            }
+            _ => ignored.push(part.to_owned()),
+        }
+    }
+    Some(Policy { domain: domain.clone(), tags, ignored })
+}
+
+/// A text that looks like a policy without being one.
+fn meant(text: &[u8]) -> Option<String> {
+    let text: String = String::from_utf8_lossy(text).chars().take(200).collect();
+    text.to_ascii_lowercase().contains("dmarc1").then_some(text)
 }
 
 /// The policy of the organizational domain, or else of the public suffix above it.
@@ -123,6 +154,11 @@ fn judged(domain: &Name, policy: &Policy) -> Finding {
             return Finding::fail("dmarc", domain, format!("the policy {other:?} is none{from}"), fix);
         }
     };
+    if !policy.ignored.is_empty() {
+        let ignored = policy.ignored.join("; ");
+        let evidence = format!("the policy is {action}{from}; receivers ignore {ignored:?} in its record");
+        return Finding::warn("dmarc", domain, evidence, "write each tag as NAME=VALUE, once, with `;` between them");
+    }
     let gone: Vec<_> = ["pct", "rf", "ri"].into_iter().filter(|tag| policy.get(tag).is_some()).collect();
     if !gone.is_empty() {
         let evidence =
@@ -158,7 +194,7 @@ async fn foreign_reports(resolver: &dyn Resolve, policy: &Policy) -> Findings {
         let answer = resolver.resolve(&name, RecordType::TXT).await;
         match answer.texts() {
             Err(why) => findings.push(Finding::not_known("dmarc", &name, &why)),
-            Ok(texts) if texts.iter().any(|text| policy_tags(text).is_some()) => {}
+            Ok(texts) if texts.iter().any(|text| self::policy(&host, text).is_some()) => {}
             Ok(_) => {
                 let evidence = format!("{host} does not agree to get reports about {}", policy.domain);
                 let fix = format!(

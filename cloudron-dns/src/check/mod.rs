@@ -11,6 +11,7 @@ mod cached;
 mod dkim;
 mod dmarc;
 mod finding;
+mod meaning;
 mod reverse;
 mod spf;
 mod together;
@@ -23,6 +24,7 @@ use cloudron_core::Domain;
 use tokio::time::{Instant, timeout_at};
 
 pub use finding::{Finding, Status};
+pub use meaning::by_meaning;
 
 use cached::Cached;
 use finding::Findings;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::types::{Data, Fields, Listed};
 use crate::rest::grouped;
-use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
+use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
 /// The types that can be written.
 pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
@@ -80,7 +80,7 @@ fn plain(key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, Vec<Known>)> 
     Some((set, known))
 }
 
-/// The value of a record; none for what is not written by this provider either.
+/// The value of a record; none for what cannot be read.
 fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
     let content = record.content.as_deref().unwrap_or_default();
     let data = || serde_json::from_value::<Data>(record.data.clone()).ok();
@@ -108,17 +108,16 @@ fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
         RecordType::NS => RecordData::Ns(target(content)?),
         RecordType::PTR => RecordData::Ptr(target(content)?),
         // Quoted as in a zone file. Records from the time before that are not.
-        RecordType::A | RecordType::AAAA | RecordType::TXT => RecordData::parse(rtype, content).ok()?,
-        _ => return None,
+        _ => RecordData::parse(rtype, content).ok()?,
     })
 }
 
 /// What is sent for one value of a set.
 ///
 /// # Errors
-/// `dns-unsupported` for what Cloudflare cannot hold.
-pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields> {
-    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Cloudflare: {why}")));
+/// Why Cloudflare cannot hold it.
+pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields, String> {
+    let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
     if key.rtype == RecordType::SOA || (top && matches!(key.rtype, RecordType::NS | RecordType::CNAME)) {
         return refuse("SOA, the name servers of the zone and a CNAME at its top cannot be written");

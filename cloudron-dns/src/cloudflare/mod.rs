@@ -31,7 +31,7 @@ use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
-    Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
+    RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
 };
 
 /// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.
@@ -162,6 +162,15 @@ impl DnsProvider for Cloudflare {
         capabilities
     }
 
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        // Each value may have to be taken out and put in.
+        let values = |set: Option<&RecordSet>| set.map_or(0, |set| set.values().len());
+        let count = values(change.before()).max(values(change.after()));
+        let most = self.batch;
+        let many = (count > most).then(|| format!("its change takes more than {most} records"));
+        steps::refusal(&zone.apex, change).or(many)
+    }
+
     /// The zones that the token sees. For a domain as it is registered, that zone alone is asked for.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
@@ -175,10 +184,9 @@ impl DnsProvider for Cloudflare {
     }
 
     /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
-    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+    async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await.map_err(|failure| failure.error)?;
-        let complete = matches!(scope, Scope::Zone);
-        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), complete).with_handle(state))
+        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
     /// Nothing is sent unless every change fits what was read and can be held. Changes of more than

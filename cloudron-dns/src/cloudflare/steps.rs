@@ -2,8 +2,9 @@
 
 use super::convert::{Known, Records, fields, kept_ttl};
 use super::types::{BatchBody, Fields, Id};
+use crate::apply::unsupported;
 use crate::rest::{Paired, pair};
-use crate::{Change, Error, Name, Observed, RecordData, RecordKey, RecordSet, Result, codes};
+use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// What a change does to records.
 #[derive(Debug, Default, PartialEq)]
@@ -37,20 +38,32 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
     let known = records.get(key).map_or(&[][..], Vec::as_slice);
     match change.after() {
         Some(new) => replace(apex, known, new),
-        None => delete(apex, key, known),
+        None => match refusal(apex, change) {
+            Some(why) => Err(unsupported("Cloudflare", key, &why)),
+            None => Ok(delete(known)),
+        },
     }
 }
 
-fn delete(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<Steps> {
-    if key.name == *apex && key.rtype == crate::RecordType::NS {
-        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Cloudflare: it cannot be deleted")));
-    }
+/// Why a change cannot be made at Cloudflare.
+pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
+    let key = change.key();
+    let Some(new) = change.after() else {
+        let top = key.name == *apex && key.rtype == crate::RecordType::NS;
+        return top.then(|| "it cannot be deleted".to_owned());
+    };
+    new.values().iter().find_map(|value| fields(apex, key, value, new.ttl()).err())
+}
+
+fn delete(known: &[Known]) -> Steps {
     let deletes = known.iter().map(|k| Id { id: k.id.clone() }).collect();
-    Ok(Steps { deletes, ..Steps::default() })
+    Steps { deletes, ..Steps::default() }
 }
 
 fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Steps> {
-    let send = |value: &RecordData| fields(apex, new.key(), value, new.ttl());
+    let send = |value: &RecordData| {
+        fields(apex, new.key(), value, new.ttl()).map_err(|why| unsupported("Cloudflare", new.key(), &why))
+    };
     let ttl = new.ttl().seconds();
     let Paired { kept, changed, added, surplus } = pair(known, new, |k| &k.value, send)?;
     let patch = |(known, fields): (&Known, Fields)| Fields {

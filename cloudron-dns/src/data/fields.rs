@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::{location, service};
 use crate::name::unescape;
 use crate::zone_file::Word;
 use crate::{Name, RecordData, RecordType};
@@ -29,9 +30,20 @@ enum Field {
     Hex,
     /// All that is left, in base 64 with blanks anywhere.
     Base64,
+    /// An algorithm of DNSSEC, by number or mnemonic (RFC 4034, appendix A.1).
+    Algorithm,
+    /// Bytes in hexadecimal digits, in groups with a mark between them: so many groups of so many bytes.
+    Groups(usize, usize, char),
+    /// A place on Earth (RFC 1876).
+    Location,
+    /// The parameters of a service binding (RFC 9460, section 2.1).
+    Parameters,
 }
 
-use Field::{Base64, Hex, Ipv4, Ipv6, Period, Rest, Tag, Text, Texts, U8, U16, U32};
+use Field::{
+    Algorithm, Base64, Groups, Hex, Ipv4, Ipv6, Location, Parameters, Period, Rest, Tag, Text, Texts, U8,
+    U16, U32,
+};
 
 /// The fields of a type's data; `None` for a type that is written as bytes only (RFC 3597).
 fn fields(rtype: RecordType) -> Option<&'static [Field]> {
@@ -45,18 +57,89 @@ fn fields(rtype: RecordType) -> Option<&'static [Field]> {
         RecordType::SRV => &[U16, U16, U16, Field::Name],
         // RFC 3403, section 4.1.
         RecordType::NAPTR => &[U16, U16, Text, Text, Text, Field::Name],
-        // RFC 4034, section 5.3; the same for CDS (RFC 7344).
-        RecordType::DS | RecordType(59) => &[U16, U8, U8, Hex],
+        // RFC 4034, section 5.3.
+        RecordType::DS => DELEGATION,
         // RFC 4255, section 3.2.
         RecordType::SSHFP => &[U8, U8, Hex],
-        // RFC 4034, section 2.2; the same for CDNSKEY (RFC 7344).
-        RecordType::DNSKEY | RecordType(60) => &[U16, U8, U8, Base64],
-        // RFC 6698, section 2.2; the same for SMIMEA (RFC 8162).
-        RecordType::TLSA | RecordType(53) => &[U8, U8, U8, Hex],
+        RecordType::DNSKEY => KEY,
+        RecordType::TLSA => CERTIFICATE,
+        RecordType::SVCB | RecordType::HTTPS => &[U16, Field::Name, Parameters],
         RecordType::CAA => &[U8, Tag, Rest],
+        RecordType(number) => return rare(number),
+    })
+}
+
+const DELEGATION: &[Field] = &[U16, Algorithm, U8, Hex];
+/// RFC 4034, section 2.2.
+const KEY: &[Field] = &[U16, U8, Algorithm, Base64];
+/// RFC 6698, section 2.2.
+const CERTIFICATE: &[Field] = &[U8, U8, U8, Hex];
+
+/// The fields of the types that are seldom used, by number.
+fn rare(number: u16) -> Option<&'static [Field]> {
+    Some(match number {
+        // MD, MF, MB, MG, MR (RFC 1035, section 3.3), NSAP-PTR (RFC 1706).
+        3 | 4 | 7 | 8 | 9 | 23 => &[Field::Name],
+        // HINFO (RFC 1035, section 3.3.2).
+        13 => &[Text, Text],
+        // MINFO (RFC 1035, section 3.3.7), RP (RFC 1183), TALINK.
+        14 | 17 | 58 => &[Field::Name, Field::Name],
+        // AFSDB and RT (RFC 1183), KX (RFC 2230), LP (RFC 6742).
+        18 | 21 | 36 | 107 => &[U16, Field::Name],
+        // X25 (RFC 1183).
+        19 => &[Text],
+        // KEY (RFC 2535), RKEY, CDNSKEY (RFC 7344).
+        25 | 57 | 60 => KEY,
+        // PX (RFC 2163).
+        26 => &[U16, Field::Name, Field::Name],
+        // GPOS (RFC 1712).
+        27 => &[Text, Text, Text],
+        // LOC (RFC 1876).
+        29 => &[Location],
+        // CERT (RFC 4398).
+        37 => &[U16, U16, Algorithm, Base64],
+        // DHCID (RFC 4701), OPENPGPKEY (RFC 7929).
+        49 | 61 => &[Base64],
+        // SMIMEA (RFC 8162).
+        53 => CERTIFICATE,
+        // NINFO, SPF (RFC 4408), AVC, RESINFO (RFC 9606), WALLET, CLA.
+        56 | 99 | 258 | 261 | 262 | 263 => &[Texts],
+        // CDS (RFC 7344), TA, DLV (RFC 4431).
+        59 | 32768 | 32769 => DELEGATION,
+        // ZONEMD (RFC 8976).
+        63 => &[U32, U8, U8, Hex],
+        // NID, L32, L64 (RFC 6742).
+        104 | 106 => &[U16, Groups(4, 2, ':')],
+        105 => &[U16, Ipv4],
+        // EUI48, EUI64 (RFC 7043).
+        108 => &[Groups(6, 1, '-')],
+        109 => &[Groups(8, 1, '-')],
+        // URI (RFC 7553).
+        256 => &[U16, U16, Rest],
         _ => return None,
     })
 }
+
+/// The mnemonics of IANA's registry of DNSSEC algorithms.
+const ALGORITHMS: &[(&str, u8)] = &[
+    ("DELETE", 0),
+    ("RSAMD5", 1),
+    ("DH", 2),
+    ("DSA", 3),
+    ("RSASHA1", 5),
+    ("DSA-NSEC3-SHA1", 6),
+    ("RSASHA1-NSEC3-SHA1", 7),
+    ("RSASHA256", 8),
+    ("RSASHA512", 10),
+    ("ECC-GOST", 12),
+    ("ECDSAP256SHA256", 13),
+    ("ECDSAP384SHA384", 14),
+    ("ED25519", 15),
+    ("ED448", 16),
+    ("INDIRECT", 252),
+    ("PRIVATEDNS", 253),
+    ("PRIVATEOID", 254),
+];
 
 impl Field {
     /// What a person is to write.
@@ -74,12 +157,21 @@ impl Field {
             Tag => "a property such as issue",
             Hex => "hexadecimal digits",
             Base64 => "base 64",
+            Algorithm => "an algorithm such as 13 or ECDSAP256SHA256",
+            Groups(..) => "groups of hexadecimal digits",
+            Location => "a place such as 52 22 23 N 4 53 32 E 2m",
+            Parameters => "parameters such as alpn=h2 port=8443",
         }
     }
 
     /// Whether it takes all words that are left.
     fn takes_all(self) -> bool {
-        matches!(self, Texts | Hex | Base64)
+        matches!(self, Texts | Hex | Base64 | Location | Parameters)
+    }
+
+    /// Whether it may have no word at all.
+    fn may_be_missing(self) -> bool {
+        self == Parameters
     }
 
     /// Whether it may stand in quotes.
@@ -128,6 +220,18 @@ impl Field {
             Rest => unescaped(word).ok_or_else(wanted),
             Hex => from_hex(word).ok_or_else(wanted),
             Base64 => from_base64(word).ok_or_else(wanted),
+            Algorithm => {
+                let named =
+                    text.and_then(|t| ALGORITHMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(t)));
+                named.map_or_else(|| Ok(be(number(u8::MAX.into())?, 1)), |(_, number)| Ok(vec![*number]))
+            }
+            Groups(count, width, mark) => {
+                let groups: Vec<&str> = text.ok_or_else(wanted)?.split(mark).collect();
+                let fits = groups.len() == count && groups.iter().all(|group| group.len() == 2 * width);
+                from_hex(groups.concat().as_bytes()).filter(|_| fits).ok_or_else(wanted)
+            }
+            // Read from all words at once.
+            Location | Parameters => Err(wanted()),
         }
     }
 }
@@ -159,8 +263,17 @@ fn by_fields(rtype: RecordType, words: &[Word], name: &Absolute<'_>) -> Result<V
     let expected = |why: String| format!("{why}: expected {}", form(rtype));
     for field in fields {
         let Some((first, rest)) = left.split_first() else {
+            if field.may_be_missing() {
+                continue;
+            }
             return Err(expected(format!("{} is missing", field.wanted())));
         };
+        if matches!(field, Location | Parameters) {
+            let words = std::mem::take(&mut left);
+            let read = if *field == Location { location::read(words) } else { service::read(words) };
+            rdata.extend(read.map_err(expected)?);
+            continue;
+        }
         if first.quoted && !field.is_string() {
             return Err(expected(format!("{} is in quotes", shown(&first.text))));
         }
@@ -206,23 +319,68 @@ pub(crate) fn write(rtype: RecordType, rdata: &[u8]) -> Option<String> {
     for field in fields(rtype)? {
         words.push(match field {
             Field::Name => super::wire::take_name(&mut rest)?.to_string(),
-            U8 => take::<1>(&mut rest)?[0].to_string(),
+            U8 | Algorithm => take::<1>(&mut rest)?[0].to_string(),
             U16 => u16::from_be_bytes(take(&mut rest)?).to_string(),
             U32 | Period => u32::from_be_bytes(take(&mut rest)?).to_string(),
-            Text => {
-                let length = usize::from(take::<1>(&mut rest)?[0]);
-                let string;
-                (string, rest) = rest.split_at_checked(length)?;
-                super::Text::new(string).to_string()
+            Ipv4 => Ipv4Addr::from(take(&mut rest)?).to_string(),
+            Ipv6 => Ipv6Addr::from(take(&mut rest)?).to_string(),
+            Text => super::Text::new(take_string(&mut rest)?).to_string(),
+            Texts if !rest.is_empty() => {
+                let mut strings = Vec::new();
+                while !rest.is_empty() {
+                    strings.push(take_string(&mut rest)?.to_vec());
+                }
+                super::Text::from_strings(strings).to_string()
             }
-            Hex if !rest.is_empty() => {
-                std::mem::take(&mut rest).iter().map(|byte| format!("{byte:02x}")).collect()
-            }
+            Rest if rest.len() <= 255 => super::Text::new(std::mem::take(&mut rest)).to_string(),
+            Hex if !rest.is_empty() => to_hex(std::mem::take(&mut rest)),
             Base64 if !rest.is_empty() => to_base64(std::mem::take(&mut rest)),
+            Groups(count, width, mark) => {
+                let bytes;
+                (bytes, rest) = rest.split_at_checked(count * width)?;
+                let groups: Vec<String> = bytes.chunks(*width).map(to_hex).collect();
+                groups.join(&mark.to_string())
+            }
+            Location => location::write(std::mem::take(&mut rest))?,
+            Parameters if rest.is_empty() => continue,
+            Parameters => service::write(std::mem::take(&mut rest))?,
             _ => return None,
         });
     }
     rest.is_empty().then(|| words.join(" "))
+}
+
+/// Data of a type whose fields are known, its names in lower case as they are compared (RFC 4034, section 6.2).
+pub(crate) fn canonical(rtype: RecordType, rdata: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = rdata;
+    let mut out = Vec::with_capacity(rdata.len());
+    for field in fields(rtype)? {
+        let before = rest;
+        match field {
+            Field::Name => {
+                out.extend(super::wire::name_bytes(&super::wire::take_name(&mut rest)?));
+                continue;
+            }
+            U8 | Algorithm => drop(take::<1>(&mut rest)?),
+            U16 => drop(take::<2>(&mut rest)?),
+            U32 | Period | Ipv4 => drop(take::<4>(&mut rest)?),
+            Text => drop(take_string(&mut rest)?),
+            _ => rest = &[],
+        }
+        out.extend(&before[..before.len() - rest.len()]);
+    }
+    rest.is_empty().then_some(out)
+}
+
+fn take_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::from(take::<1>(rest)?[0]);
+    let (string, left) = rest.split_at_checked(length)?;
+    *rest = left;
+    Some(string)
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -256,7 +414,7 @@ pub(crate) fn period(text: &str) -> Option<u32> {
 }
 
 /// The bytes that a word stands for, its escapes resolved.
-fn unescaped(word: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn unescaped(word: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = word.iter().copied();
     let mut out = Vec::with_capacity(word.len());
     while let Some(byte) = bytes.next() {
@@ -286,7 +444,7 @@ fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base 64 with padding (RFC 4648, section 4).
-fn to_base64(bytes: &[u8]) -> String {
+pub(super) fn to_base64(bytes: &[u8]) -> String {
     let groups = bytes.chunks(3).flat_map(|group| {
         let bits =
             group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
@@ -297,7 +455,7 @@ fn to_base64(bytes: &[u8]) -> String {
     groups.collect()
 }
 
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let end = text.len() - text.iter().rev().take(2).take_while(|b| **b == b'=').count();
     if !text.len().is_multiple_of(4) {
         return None;

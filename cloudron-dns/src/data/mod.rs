@@ -1,7 +1,9 @@
 //! The data of one record.
 
 pub(crate) mod fields;
+mod location;
 mod presentation;
+mod service;
 mod text;
 mod wire;
 

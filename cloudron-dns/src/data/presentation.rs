@@ -47,14 +47,34 @@ impl RecordData {
             }
             RecordType::CAA => caa(text).ok_or_else(bad),
             _ => {
-                let absolute = |word: &[u8]| {
-                    Name::parse(&String::from_utf8_lossy(word)).map_err(|e| e.message().to_owned())
-                };
                 let read = words(text).and_then(|words| fields::read(rtype, &words, &absolute));
                 read.map_err(|why| Error::new(&codes::RECORD, format!("a record of type {rtype}: {why}")))
             }
         }
     }
+
+    /// As [`parse`](Self::parse), where names without their final dot are relative to `origin`, and `@` is that.
+    #[cfg(feature = "_rest")]
+    pub(crate) fn parse_below(origin: &Name, rtype: RecordType, text: &str) -> Result<Self> {
+        let name = |word: &[u8]| match word {
+            b"@" => Ok(origin.clone()),
+            [.., b'.'] => absolute(word),
+            word => absolute(&[word, b".", origin.without_dot().as_bytes()].concat()),
+        };
+        let read = words(text).and_then(|words| fields::read(rtype, &words, &name));
+        read.map_err(|why| Error::new(&codes::RECORD, format!("a record of type {rtype}: {why}")))
+    }
+}
+
+fn absolute(word: &[u8]) -> std::result::Result<Name, String> {
+    Name::parse(&String::from_utf8_lossy(word)).map_err(|e| e.message().to_owned())
+}
+
+/// Data of a type that the model keeps as bytes by its fields, where that says exactly the same.
+fn by_fields(rtype: RecordType, rdata: &[u8]) -> Option<String> {
+    let text = fields::write(rtype, rdata)?;
+    let read = words(&text).and_then(|words| fields::read(rtype, &words, &absolute)).ok()?;
+    (read.to_rdata() == rdata).then_some(text)
 }
 
 fn invalid(rtype: RecordType, text: &str) -> Error {
@@ -142,12 +162,15 @@ impl fmt::Display for RecordData {
                 write!(f, "{flags} {tag} ")?;
                 write_quoted(f, value)
             }
-            Self::Unknown { rdata, .. } => {
-                write!(f, r"\# {}", rdata.len())?;
-                let separator = if rdata.is_empty() { "" } else { " " };
-                f.write_str(separator)?;
-                rdata.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Self::Unknown { rtype, rdata } => match by_fields(*rtype, rdata) {
+                Some(text) => f.write_str(&text),
+                None => {
+                    write!(f, r"\# {}", rdata.len())?;
+                    let separator = if rdata.is_empty() { "" } else { " " };
+                    f.write_str(separator)?;
+                    rdata.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                }
+            },
         }
     }
 }
@@ -200,14 +223,16 @@ mod tests {
             (RecordType::TXT, r#""one" "two \"quoted\" \\ \255""#),
             (RecordType::SRV, "0 1 443 my.example.com."),
             (RecordType::CAA, r#"128 issue "letsencrypt.org""#),
-            (RecordType::TLSA, r"\# 4 03010100"),
+            (RecordType::TLSA, "3 1 1 00"),
+            (RecordType::TLSA, r"\# 3 030101"),
             (RecordType(65280), r"\# 0"),
         ] {
             assert_eq!(round_trip(rtype, text), text);
         }
         assert_eq!(round_trip(RecordType::TXT, "unquoted ; text"), r#""unquoted ; text""#);
         assert_eq!(round_trip(RecordType::A, r"\# 4 c0000201"), "192.0.2.1");
-        assert_eq!(round_trip(RecordType::TLSA, "3 1 1 AB cd"), r"\# 5 030101abcd");
+        assert_eq!(round_trip(RecordType::TLSA, "3 1 1 AB cd"), "3 1 1 abcd");
+        assert_eq!(round_trip(RecordType::TLSA, r"\# 5 030101abcd"), "3 1 1 abcd");
     }
 
     #[test]
@@ -219,7 +244,7 @@ mod tests {
             (RecordType::TXT, "\"open"),
             (RecordType::CAA, "0 iss-ue \"x\""),
             (RecordType::TLSA, "3 1 1 abc"),
-            (RecordType::HTTPS, "1 . alpn=h2"),
+            (RecordType::HTTPS, "1 . alpn"),
             (RecordType::A, r"\# 3 c00002"),
             (RecordType(1), r"\# 4 c000020é"),
         ] {

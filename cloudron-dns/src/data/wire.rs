@@ -54,7 +54,10 @@ impl RecordData {
             RecordType::TXT => txt(&mut input),
             RecordType::SRV => srv(&mut input),
             RecordType::CAA => caa(&mut input),
-            _ => return Ok(Self::Unknown { rtype, rdata: rdata.to_vec() }),
+            _ => {
+                let rdata = super::fields::canonical(rtype, rdata).unwrap_or_else(|| rdata.to_vec());
+                return Ok(Self::Unknown { rtype, rdata });
+            }
         };
         data.filter(|_| input.0.is_empty()).ok_or_else(|| {
             Error::new(&codes::RECORD, format!("{} bytes are not the data of a {rtype} record", rdata.len()))

@@ -24,8 +24,8 @@ use self::types::Listed;
 use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
-    ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Error, Name, Observed, Receipt, Result, Scope,
-    Snapshot, SyncStatus, Ttl, Zone, codes,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
+    Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
 };
 
 /// How long what was read while looking for a zone is good for reading it.
@@ -152,6 +152,10 @@ impl DnsProvider for DigitalOcean {
         capabilities
     }
 
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        steps::refusal(&zone.apex, change)
+    }
+
     /// The zones of the account. For a domain as it is registered, that zone alone is asked for, and what is
     /// answered serves the reading that follows within 5 seconds: one request instead of two.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
@@ -166,10 +170,9 @@ impl DnsProvider for DigitalOcean {
     }
 
     /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
-    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+    async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
-        let complete = matches!(scope, Scope::Zone);
-        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), complete).with_handle(state))
+        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
     /// Nothing is sent unless every change fits what was read and can be held.

@@ -2,8 +2,9 @@
 
 use super::convert::{Known, Records, fields};
 use super::types::Fields;
+use crate::apply::unsupported;
 use crate::rest::{Paired, pair};
-use crate::{Change, Error, Name, Observed, RecordData, RecordKey, RecordSet, Result, codes};
+use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,24 +27,28 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
     change.fits(sets.iter().find(|set| set.key() == key))?;
     let known = records.get(key).map_or(&[][..], Vec::as_slice);
     let Some(new) = change.after() else {
-        forbid_protected(apex, key, known)?;
+        if known.is_empty() || refusal(apex, change).is_some() {
+            return Err(unsupported("DigitalOcean", key, "it cannot be deleted"));
+        }
         return Ok(known.iter().map(|k| Step::Delete(k.id)).collect());
     };
     replace(apex, known, new)
 }
 
-/// That what is deleted could have been written here.
-fn forbid_protected(apex: &Name, key: &RecordKey, known: &[Known]) -> Result<()> {
-    let top = key.name == *apex && key.rtype == crate::RecordType::NS;
-    if top || known.is_empty() {
-        let message = format!("{key} at DigitalOcean: it cannot be deleted");
-        return Err(Error::new(&codes::UNSUPPORTED, message));
-    }
-    Ok(())
+/// Why a change cannot be made at DigitalOcean.
+pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
+    let key = change.key();
+    let Some(new) = change.after() else {
+        let top = key.name == *apex && key.rtype == crate::RecordType::NS;
+        return top.then(|| "it cannot be deleted".to_owned());
+    };
+    new.values().iter().find_map(|value| fields(apex, key, value, new.ttl()).err())
 }
 
 fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Vec<Step>> {
-    let send = |value: &RecordData| fields(apex, new.key(), value, new.ttl());
+    let send = |value: &RecordData| {
+        fields(apex, new.key(), value, new.ttl()).map_err(|why| unsupported("DigitalOcean", new.key(), &why))
+    };
     let ttl = new.ttl().seconds();
     let Paired { kept, changed, added, surplus } = pair(known, new, |k| &k.value, send)?;
     let update = |(old, new): (&Known, Fields)| Step::Update(old.id, new);

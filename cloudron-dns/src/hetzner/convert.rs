@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::types::{Listed, Value};
-use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
+use crate::{Change, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
 /// The types that can be written.
 pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
@@ -45,7 +45,7 @@ pub(super) fn sets(apex: &Name, ttl: u32, listed: &[Listed]) -> Result<(Vec<Obse
 
 /// Whether a set has no time to live of its own and could be expressed.
 pub(super) fn needs_zone_ttl(listed: &[Listed]) -> bool {
-    listed.iter().any(|set| set.ttl.is_none() && set.rtype.parse().is_ok_and(|t| TYPES.contains(&t)))
+    listed.iter().any(|set| set.ttl.is_none() && set.rtype.parse::<RecordType>().is_ok())
 }
 
 fn key(apex: &Name, set: &Listed) -> Result<RecordKey> {
@@ -67,9 +67,6 @@ fn relative(apex: &Name, text: &str) -> Result<Name> {
 }
 
 fn plain(apex: &Name, ttl: u32, key: &RecordKey, set: &Listed) -> Option<(RecordSet, Known)> {
-    if !TYPES.contains(&key.rtype) {
-        return None;
-    }
     let mut known = Known { protected: set.protection.change, ..Known::default() };
     let mut values = Vec::new();
     for record in &set.records {
@@ -83,13 +80,7 @@ fn plain(apex: &Name, ttl: u32, key: &RecordKey, set: &Listed) -> Option<(Record
 
 /// A value as in a zone file, where a name without a dot at its end is relative to the zone.
 fn value(apex: &Name, rtype: RecordType, text: &str) -> Option<RecordData> {
-    let ends_in_name = [RecordType::CNAME, RecordType::NS, RecordType::PTR, RecordType::MX, RecordType::SRV]
-        .contains(&rtype);
-    if !ends_in_name || text.ends_with('.') {
-        return RecordData::parse(rtype, text).ok();
-    }
-    let (before, name) = text.rsplit_once(char::is_whitespace).unwrap_or(("", text));
-    RecordData::parse(rtype, &format!("{before} {}", relative(apex, name).ok()?)).ok()
+    RecordData::parse_below(apex, rtype, text).ok()
 }
 
 /// A set that was answered, with the time to live that it would have had if it has none of its own.
@@ -99,29 +90,27 @@ pub(super) fn one(apex: &Name, ttl: u32, listed: &Listed) -> Result<Observed> {
 }
 
 /// The values to send for a set; those that are there keep their comments.
-///
-/// # Errors
-/// `dns-unsupported` for what Hetzner cannot hold.
-pub(super) fn records(apex: &Name, set: &RecordSet, known: &Known) -> Result<Vec<Value>> {
-    writable(apex, set.key())?;
-    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{} at Hetzner: {why}", set.key())));
-    for value in set.values() {
-        if let RecordData::Txt(text) = value
-            && !(1..=LONGEST_TEXT).contains(&text.joined().len())
-        {
-            return refuse("a text has 1 to 4000 bytes");
-        }
-    }
+pub(super) fn records(set: &RecordSet, known: &Known) -> Vec<Value> {
     let comment = |value| known.comments.get(value).cloned().unwrap_or_default();
-    Ok(set.values().iter().map(|v| Value { value: v.to_string(), comment: comment(v) }).collect())
+    set.values().iter().map(|v| Value { value: v.to_string(), comment: comment(v) }).collect()
+}
+
+/// Why a change cannot be made at Hetzner.
+pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
+    let long = |value: &RecordData| match value {
+        RecordData::Txt(text) => !(1..=LONGEST_TEXT).contains(&text.joined().len()),
+        _ => false,
+    };
+    let text = || {
+        let long = change.after().is_some_and(|set| set.values().iter().any(long));
+        long.then(|| "a text has 1 to 4000 bytes".to_owned())
+    };
+    writable(apex, change.key()).err().or_else(text)
 }
 
 /// That sets of this key can be written.
-///
-/// # Errors
-/// `dns-unsupported`.
-pub(super) fn writable(apex: &Name, key: &RecordKey) -> Result<()> {
-    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key} at Hetzner: {why}")));
+fn writable(apex: &Name, key: &RecordKey) -> Result<(), String> {
+    let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
     if top && matches!(key.rtype, RecordType::NS | RecordType::CNAME) {
         return refuse("the name servers of the zone and a CNAME at its top cannot be written");
@@ -173,6 +162,10 @@ mod tests {
                 r#"{"name":"*","type":"TXT","ttl":60,"records":[{"value":"\"a\" \"b \\\"c\\\"\""}]}"#,
                 r#"*.example.com. 60 IN TXT "a" "b \"c\"""#,
             ),
+            (
+                r#"{"name":"a","type":"RP","ttl":60,"records":[{"value":"admin text.example.net."}]}"#,
+                "a.example.com. 60 IN RP admin.example.com. text.example.net.",
+            ),
         ] {
             assert_eq!(read(json).to_string(), line);
         }
@@ -181,8 +174,7 @@ mod tests {
     #[test]
     fn what_cannot_be_expressed_is_opaque() {
         for json in [
-            r#"{"name":"@","type":"SOA","records":[{"value":"a. b. 1 2 3 4 5"}]}"#,
-            r#"{"name":"a","type":"RP","records":[{"value":"a. b."}]}"#,
+            r#"{"name":"a","type":"APL","records":[{"value":"1:192.0.2.0/24"}]}"#,
             r#"{"name":"a","type":"A","records":[{"value":"x"}]}"#,
             r#"{"name":"a","type":"A","records":[]}"#,
         ] {
@@ -196,7 +188,7 @@ mod tests {
         let (_, extras) = sets(&apex(), 60, &[serde_json::from_str(listed).unwrap()]).unwrap();
         let name = Name::parse("a.example.com").unwrap();
         let set = RecordSet::parse(name, Ttl::DEFAULT, RecordType::A, ["192.0.2.1", "192.0.2.2"]).unwrap();
-        let sent = records(&apex(), &set, &extras[set.key()]).unwrap();
+        let sent = records(&set, &extras[set.key()]);
         let shown: Vec<_> = sent.iter().map(|v| format!("{} {}", v.value, v.comment)).collect();
         assert_eq!(shown, ["192.0.2.1 office", "192.0.2.2 "]);
     }

@@ -154,6 +154,10 @@ impl DnsProvider for Hetzner {
         capabilities
     }
 
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        convert::refusal(&zone.apex, change)
+    }
+
     /// The zones of the project. For a domain as it is registered, that zone alone is asked for.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
@@ -167,10 +171,9 @@ impl DnsProvider for Hetzner {
     }
 
     /// Every record set of the zone, whatever was asked for.
-    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+    async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
-        let complete = matches!(scope, Scope::Zone);
-        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), complete).with_handle(state))
+        Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
     /// Nothing is sent unless every change fits what was read and can be held.

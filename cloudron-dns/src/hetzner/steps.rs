@@ -1,7 +1,8 @@
 //! From a change of a set to requests for it.
 
-use super::convert::{Extras, records, writable};
+use super::convert::{Extras, records, refusal};
 use super::types::{NewSet, Value};
+use crate::apply::unsupported;
 use crate::{Change, Error, Name, Observed, Result, codes};
 
 /// One request.
@@ -30,12 +31,14 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], extras: &Extras, change: &Ch
         return Err(Error::new(&codes::REFUSED, format!("{key} is protected against changes at Hetzner"))
             .with_hint("allow changes of the set in the Hetzner console"));
     }
+    if let Some(why) = refusal(apex, change) {
+        return Err(unsupported("Hetzner", key, &why));
+    }
     let (name, rtype) = (key.name.relative_to(apex), key.rtype.to_string());
     let Some(new) = change.after() else {
-        writable(apex, key)?;
         return Ok(vec![Step::Delete { name, rtype }]);
     };
-    let records = records(apex, new, &known)?;
+    let records = records(new, &known);
     let ttl = new.ttl().seconds();
     let Some(old) = change.before() else {
         return Ok(vec![Step::Create(NewSet { name, rtype, ttl, records })]);

@@ -91,6 +91,10 @@ pub struct DkimRecord {
     pub key: Option<Vec<u8>>,
     /// Whether the domain only tries DKIM out (`t=y`).
     pub testing: bool,
+    /// The hash algorithms that are allowed (`h=`), in lower case; `None` for all.
+    pub hashes: Option<Vec<String>>,
+    /// The services that the key is for (`s=`), in lower case; `None` for all.
+    pub services: Option<Vec<String>>,
 }
 
 impl DkimRecord {
@@ -113,8 +117,43 @@ impl DkimRecord {
             key => Some(STANDARD.decode(key).map_err(|_| bad("has a key that is not base 64"))?),
         };
         let key_type = get("k").unwrap_or("rsa").to_ascii_lowercase();
-        let testing = get("t").is_some_and(|flags| flags.split(':').any(|flag| flag.trim() == "y"));
-        Ok(Self { key_type, key, testing })
+        let list = |tag: &str| {
+            let items = |value: &str| value.split(':').map(|item| item.trim().to_ascii_lowercase()).collect::<Vec<_>>();
+            get(tag).map(items)
+        };
+        let testing = list("t").is_some_and(|flags| flags.iter().any(|flag| flag == "y"));
+        Ok(Self { key_type, key, testing, hashes: list("h"), services: list("s") })
+    }
+
+    /// Why no receiver may use the key, whatever key it is: it allows no hash but SHA-1 (RFC 8301, section 3.1), or is
+    /// not for mail (RFC 6376, section 3.6.1), or of a kind that receivers need not know, or retired.
+    pub fn unusable(&self) -> Option<String> {
+        if self.key.is_none() {
+            return Some("it was retired (p= is empty)".into());
+        }
+        if !matches!(self.key_type.as_str(), "rsa" | "ed25519") {
+            return Some(format!("receivers know no key of the kind k={}", self.key_type));
+        }
+        let lacks = |list: &Option<Vec<String>>, allowed: &[&str]| {
+            list.as_ref().is_some_and(|list| !list.iter().any(|item| allowed.contains(&item.as_str())))
+        };
+        if lacks(&self.hashes, &["sha256"]) {
+            let hashes = self.hashes.iter().flatten().cloned().collect::<Vec<_>>().join(":");
+            return Some(format!("it allows only h={hashes}, and receivers accept nothing but sha256"));
+        }
+        if lacks(&self.services, &["*", "email"]) {
+            let services = self.services.iter().flatten().cloned().collect::<Vec<_>>().join(":");
+            return Some(format!("it is for s={services} and not for mail"));
+        }
+        None
+    }
+
+    /// Whether another record has the same key. An RSA key is the same with and without the algorithm around it.
+    #[cfg(feature = "check")]
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
+        let rsa = |record: &Self| record.key.as_deref().filter(|key| modulus(key).is_some()).and_then(rsa_key).map(<[u8]>::to_vec);
+        self.key_type == other.key_type
+            && (self.key == other.key || (rsa(self).is_some() && rsa(self) == rsa(other)))
     }
 
     /// How many bits an RSA key has; `None` for another or no key.
@@ -191,6 +230,30 @@ mod tests {
                            IxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0\
                            fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB";
 
+    fn record(key: Option<Vec<u8>>) -> DkimRecord {
+        DkimRecord { key_type: "rsa".into(), key, testing: false, hashes: None, services: None }
+    }
+
+    #[test]
+    fn what_no_receiver_may_use_is_told_from_what_it_may() {
+        let unusable = |tags: &str| {
+            DkimRecord::parse(format!("v=DKIM1; {tags}; p={EXAMPLE}").as_bytes()).unwrap().unusable()
+        };
+        for fine in ["k=rsa", "h=sha256", "h=sha1:sha256", "h= SHA256 : other", "s=email", "s=*:other", "t=s:y:x", "n=a note"] {
+            assert_eq!(unusable(fine), None, "{fine}");
+        }
+        for (tags, why) in [
+            ("h=sha1", "h=sha1"),
+            ("h=", "sha256"),
+            ("h=sha512", "sha512"),
+            ("s=tlsrpt", "not for mail"),
+            ("s=", "not for mail"),
+            ("k=dsa", "k=dsa"),
+        ] {
+            assert!(unusable(tags).is_some_and(|said| said.contains(why)), "{tags}");
+        }
+    }
+
     #[test]
     fn the_key_of_the_rfc_is_read_and_recognised() {
         let record = DkimRecord::parse(format!("v=DKIM1; p={EXAMPLE}").as_bytes()).unwrap();
@@ -206,7 +269,7 @@ mod tests {
         let whole = STANDARD.decode(EXAMPLE).unwrap();
         let inner = rsa_key(&whole).unwrap();
         let bare = [&[SEQUENCE, 0x81, inner.len() as u8], inner].concat();
-        let record = DkimRecord { key_type: "rsa".into(), key: Some(bare), testing: false };
+        let record = record(Some(bare));
         assert_eq!(record.rsa_bits(), Some(1024));
         assert!(record.is_key(&Dkim { selector: "s".into(), public_key: EXAMPLE.into() }));
         assert!(!record.is_key(&Dkim { selector: "s".into(), public_key: EXAMPLE.replace("QAB", "QAD") }));
@@ -238,7 +301,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_reader_panic(text in proptest::collection::vec(any::<u8>(), 0..80), key in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = DkimRecord::parse(&text);
-            let _ = DkimRecord { key_type: "rsa".into(), key: Some(key), testing: false }.rsa_bits();
+            let _ = record(Some(key)).rsa_bits();
         }
     }
 }

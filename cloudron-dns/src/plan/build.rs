@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cuts::Cuts;
 use super::draft::{Draft, drafts, is_spf};
+use super::together::{self, Outcome};
 use super::{Adjustment, Change, Conflict, Plan, PlanOptions, Reason};
 use crate::{
-    Atomicity, Capabilities, Intent, Name, Observed, Ownership, RecordData, RecordKey, RecordSet, RecordType,
+    Atomicity, Capabilities, Intent, Observed, Ownership, RecordData, RecordKey, RecordSet, RecordType,
     Snapshot,
 };
 
@@ -44,8 +46,8 @@ pub fn plan(desired: &[Intent], current: &Snapshot, ownership: &Ownership, optio
     if options.prune {
         planner.prune(&wished);
     }
-    planner.refuse_delegated();
-    planner.separate_cnames();
+    planner.refuse_hidden();
+    planner.separate(&wished);
     planner.brake();
     planner.finish()
 }
@@ -77,21 +79,34 @@ impl<'a> Planner<'a> {
         let old = draft.old;
         let keeps_foreign =
             old.is_some_and(|o| o.values().iter().any(|v| foreign(v) && draft.values.contains(v)));
+        let mut kept_ttl = None;
         if let (true, Some(old)) = (keeps_foreign, old) {
             // The time to live belongs to the set, and so to those who have values in it.
+            kept_ttl = Some((old.ttl(), draft.ttl)).filter(|(kept, wanted)| draft.exact && kept != wanted);
             draft.ttl = old.ttl();
         }
         let new = match self.target(key, &draft) {
             Ok(new) => new,
             Err(reason) => return self.refuse(key, reason, None),
         };
+        if let Some((kept, wanted)) = kept_ttl {
+            let what = format!(
+                "the TTL stays {kept} instead of {wanted}, since it has values that are not ours; \
+                 --adopt {}/{} changes it",
+                key.name, key.rtype
+            );
+            self.plan.adjusted.push(Adjustment { key: key.clone(), what, undone: true });
+        }
         let (change, removed): (_, Vec<&RecordData>) = match (old, &new) {
             (None, None) => return,
             (Some(old), Some(new)) if old == new => {
                 if adopted && draft.exact {
                     self.plan.ownership.add(key, new.values());
                 }
-                return self.plan.unchanged.push(key.clone());
+                if kept_ttl.is_none() {
+                    self.plan.unchanged.push(key.clone());
+                }
+                return;
             }
             (None, Some(new)) => (Change::Create(new.clone()), Vec::new()),
             (Some(old), Some(new)) => {
@@ -130,7 +145,7 @@ impl<'a> Planner<'a> {
         supported(capabilities, &set)?;
         if set.ttl() < capabilities.min_ttl && draft.old.is_none_or(|old| old.ttl() != set.ttl()) {
             let what = format!("the TTL is {} instead of {}", capabilities.min_ttl, set.ttl());
-            self.plan.adjusted.push(Adjustment { key: key.clone(), what });
+            self.plan.adjusted.push(Adjustment { key: key.clone(), what, undone: false });
             set = set.with_ttl(capabilities.min_ttl);
         }
         Ok(Some(set))
@@ -184,118 +199,67 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Refuses to write what would lie in a zone that is delegated away, by then.
-    fn refuse_delegated(&mut self) {
-        let is_cut =
-            |key: &RecordKey| key.rtype == RecordType::NS && key.name.is_below(&self.current.zone.apex);
-        let deleted = |key: &RecordKey| self.changes.iter().any(|c| c.key() == key && c.after().is_none());
-        let there = self.current.sets.keys().filter(|key| is_cut(key) && !deleted(key));
-        let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
-        let cuts = there.chain(made.filter(|key| is_cut(key)));
-        let cuts: BTreeSet<Name> = cuts.map(|key| key.name.clone()).collect();
-        if cuts.is_empty() {
-            return;
+    /// Refuses to write what a delegation or a DNAME hides, by then.
+    fn refuse_hidden(&mut self) {
+        let cuts = Cuts::after(self.current, &self.changes);
+        for (cut, hidden) in cuts.newly_hidden(self.current, &self.changes) {
+            let what = format!("it hides {hidden}, and what else is there below");
+            self.plan.adjusted.push(Adjustment { key: cut, what, undone: false });
         }
-        let behind = |key: &RecordKey| {
-            // The name servers and keys of a cut are on this side of it.
-            let on_this_side = matches!(key.rtype, RecordType::NS | RecordType::DS);
-            cuts.iter().find(|cut| key.name.is_below(cut) || (key.name == **cut && !on_this_side)).cloned()
-        };
-        let refused = |change: &Change| change.after().is_some() && behind(change.key()).is_some();
-        let (refused, kept) = std::mem::take(&mut self.changes).into_iter().partition(refused);
-        self.changes = kept;
-        let refused: Vec<Change> = refused;
-        for change in refused {
-            if let Some(cut) = behind(change.key()) {
-                self.refuse(change.key(), Reason::Delegated(cut), change.after().cloned());
+        for change in std::mem::take(&mut self.changes) {
+            match change.after().and_then(|set| cuts.hide(set.key())) {
+                Some(reason) => self.refuse(change.key(), reason, change.after().cloned()),
+                None => self.changes.push(change),
             }
         }
     }
 
-    /// Sees to it that no CNAME ends up beside other records of its name.
-    fn separate_cnames(&mut self) {
-        let mut types = self.current.sets.keys().chain(self.changes.iter().map(Change::key));
-        if !types.any(|key| key.rtype == RecordType::CNAME) {
-            return;
-        }
-        let involved = |c: &Change| {
-            let cname = RecordKey::new(c.key().name.clone(), RecordType::CNAME);
-            c.key().rtype == RecordType::CNAME || self.current.sets.contains_key(&cname)
-        };
-        let written = self.changes.iter().filter(|c| c.after().is_some() && involved(c));
-        let names: BTreeSet<Name> = written.map(|c| c.key().name.clone()).collect();
-        for name in names {
-            let (cnames, others) = self.final_types(&name);
-            if cnames.is_empty() || others.is_empty() {
-                continue;
-            }
-            let wanted: Vec<Change> = self
-                .changes
-                .iter()
-                .filter(|c| c.key().name == name && c.after().is_some())
-                .cloned()
-                .collect();
-            let stays = |key: &RecordKey| !wanted.iter().any(|c| c.key() == key);
-            let mut in_the_way: Vec<Observed> = Vec::new();
-            for key in cnames.iter().chain(&others).filter(|k| stays(k)) {
-                in_the_way.extend(self.current.sets.get(key).cloned());
-            }
-            let both_wished = cnames.iter().any(|k| !stays(k)) && others.iter().any(|k| !stays(k));
-            let removable = |o: &Observed| {
-                o.plain().is_some_and(|set| self.before.owns_all(set) || self.options.adopt.allows(set.key()))
-                    && !self.plan.unchanged.contains(o.key())
-                    && self.forbidden(o.key()).is_none()
+    /// Sees to it that what ends up at a name can stand together there: a CNAME alone, a DS beside name servers.
+    fn separate(&mut self, wished: &BTreeSet<RecordKey>) {
+        for (name, changes) in together::by_name(std::mem::take(&mut self.changes)) {
+            let removable = |set: &Observed| {
+                let ours = |plain| self.before.owns_all(plain) || self.options.adopt.allows(set.key());
+                let asked_for = wished.contains(set.key());
+                set.plain().is_some_and(ours) && !asked_for && self.forbidden(set.key()).is_none()
             };
-            if !both_wished && in_the_way.iter().all(removable) {
-                for set in in_the_way.iter().filter_map(Observed::plain) {
-                    self.changes.push(Change::Delete(set.clone()));
+            match together::judge(&name, &changes, self.current, removable) {
+                Outcome::Fine => self.changes.extend(changes),
+                Outcome::InTheWay(keys) => {
+                    let sets = keys.iter().filter_map(|key| self.current.get(key));
+                    self.changes.extend(sets.cloned().map(Change::Delete));
+                    self.changes.extend(changes);
                 }
-                continue;
-            }
-            let reason = if both_wished { Reason::Contradiction } else { Reason::CnameAndOther };
-            for change in wanted {
-                let conflict = Conflict {
-                    key: change.key().clone(),
-                    reason: reason.clone(),
-                    existing: in_the_way.clone(),
-                    wanted: change.after().cloned(),
-                };
-                self.plan.conflicts.push(conflict);
-                self.changes.retain(|c| *c != change);
+                Outcome::Refused(reason, existing) => {
+                    for change in changes {
+                        // A deletion that stands alone can still be made.
+                        if change.after().is_none() && reason != Reason::DsWithoutNs {
+                            self.changes.push(change);
+                            continue;
+                        }
+                        let (key, wanted) = (change.key().clone(), change.after().cloned());
+                        let (reason, existing) = (reason.clone(), existing.clone());
+                        self.plan.conflicts.push(Conflict { key, reason, existing, wanted });
+                    }
+                }
             }
         }
     }
 
-    /// The types that a name would have after the changes: CNAMEs, and all others that exclude one.
-    fn final_types(&self, name: &Name) -> (Vec<RecordKey>, Vec<RecordKey>) {
-        let changed = |key: &RecordKey| self.changes.iter().any(|c| c.key() == key);
-        let kept = self.current.at(name).map(Observed::key).filter(|key| !changed(key));
-        let made =
-            self.changes.iter().filter(|c| c.after().is_some() && c.key().name == *name).map(Change::key);
-        // A signed name has signatures beside its CNAME (RFC 4035, section 2.5).
-        let (cnames, others): (Vec<_>, Vec<_>) =
-            kept.chain(made).cloned().partition(|key| key.rtype == RecordType::CNAME);
-        (
-            cnames,
-            others.into_iter().filter(|key| key.rtype != RecordType::RRSIG && key.rtype.0 != 47).collect(),
-        )
-    }
-
-    /// Refuses to delete a large share of a zone by accident.
+    /// Refuses to delete a large share of a zone by accident. Of a zone that was not read as a whole, it is the share
+    /// of what was read.
     fn brake(&mut self) {
-        let deletions = self.changes.iter().filter(|c| c.after().is_none()).count();
-        let all = self.current.sets.len();
-        if self.options.allow_mass_deletion || !self.current.complete || all < 10 || deletions * 10 <= all * 3
-        {
+        let (deletions, all) = (together::losses(&self.changes), self.current.sets.len());
+        if self.options.allow_mass_deletion || all < 10 || deletions * 10 <= all * 3 {
             return;
         }
-        let reason = Reason::MassDeletion(format!("{deletions} of {all} record sets would be deleted"));
+        let read = if self.current.complete { "" } else { " that were read" };
+        let reason = Reason::MassDeletion(format!("{deletions} of {all} record sets{read} would be deleted"));
         let key = RecordKey::new(self.current.zone.apex.clone(), RecordType::SOA);
         self.plan.conflicts.push(Conflict { key, reason, existing: Vec::new(), wanted: None });
     }
 
     fn finish(mut self) -> Plan {
-        let freed = self.freed();
+        let freed = together::freed(&self.changes);
         // What stands in the way goes first; then changes in place and additions, so that nothing is missing at any
         // moment; deletions come last.
         let phase = |change: &Change| match change {
@@ -315,23 +279,12 @@ impl<'a> Planner<'a> {
         self.plan.changes = changes;
         self.plan
     }
-
-    /// The deletions without which another change of the same name cannot be made.
-    fn freed(&self) -> BTreeSet<RecordKey> {
-        if self.changes.iter().all(|c| c.after().is_some()) {
-            return BTreeSet::new();
-        }
-        let is_cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
-        let made = self.changes.iter().filter(|c| c.after().is_some()).map(Change::key);
-        let made: BTreeSet<(&Name, bool)> = made.map(|key| (&key.name, is_cname(key))).collect();
-        let deleted = self.changes.iter().filter(|c| c.after().is_none()).map(Change::key);
-        deleted.filter(|key| made.contains(&(&key.name, !is_cname(key)))).cloned().collect()
-    }
 }
 
 fn supported(capabilities: &Capabilities, set: &RecordSet) -> Result<(), Reason> {
     if capabilities.types.as_ref().is_some_and(|types| !types.contains(&set.rtype())) {
-        return Err(Reason::Unsupported(format!("the provider has no {} records", set.rtype())));
+        let why = format!("{} records are not written at this DNS host by this program", set.rtype());
+        return Err(Reason::Unsupported(why));
     }
     let longest = set.values().iter().map(|v| match v {
         RecordData::Txt(text) => text.joined().len(),

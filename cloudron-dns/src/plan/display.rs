@@ -20,7 +20,7 @@ impl fmt::Display for Plan {
         for conflict in &self.conflicts {
             writeln!(f, "! {conflict}")?;
         }
-        match (self.unchanged.len(), self.is_empty()) {
+        match (self.unchanged.len(), self.is_empty() && self.adjusted.is_empty()) {
             (0, true) => writeln!(f, "nothing to do"),
             (0, false) => Ok(()),
             (1, _) => writeln!(f, "= 1 record set is right already"),
@@ -71,6 +71,10 @@ impl fmt::Display for Reason {
             }
             Self::NotInZone => f.write_str("the name is not in this zone"),
             Self::Delegated(cut) => write!(f, "the name lies in the delegated zone {cut}"),
+            Self::Redirected(dname) => {
+                write!(f, "the name lies below the DNAME record of {dname}, which hides it")
+            }
+            Self::DsWithoutNs => f.write_str("a DS record has no effect without NS records of the same name"),
             Self::Unsupported(why) | Self::Spf(why) | Self::MassDeletion(why) => f.write_str(why),
             Self::Contradiction => f.write_str("it is wanted in two ways that exclude each other"),
         }

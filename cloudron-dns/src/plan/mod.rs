@@ -1,15 +1,18 @@
 //! Plans: what would change, as data.
 
 mod build;
+mod cuts;
 mod display;
 mod draft;
+mod together;
 
 use serde::{Deserialize, Serialize};
 
 pub use build::plan;
 
 use crate::{
-    Atomicity, Capabilities, Error, Name, Observed, Ownership, RecordKey, RecordSet, Result, Zone, codes,
+    Atomicity, Capabilities, Error, Name, Observed, Ownership, RecordData, RecordKey, RecordSet, Result,
+    Snapshot, Zone, codes,
 };
 
 /// One change of one record set. The old state is its precondition: if the zone holds something else by then, the
@@ -54,6 +57,25 @@ impl Change {
         }
     }
 
+    /// Whether a zone that was read afterwards shows that the change was made. Others may have changed the set further
+    /// by then: what counts is what this change puts in and takes out.
+    pub fn is_in(&self, afterwards: &Snapshot) -> bool {
+        let values = |set: Option<&RecordSet>| set.map(|set| set.values().to_vec()).unwrap_or_default();
+        let (old, new) = (values(self.before()), values(self.after()));
+        let there = afterwards.get(self.key());
+        let has = |value: &RecordData| there.is_some_and(|there| there.values().contains(value));
+        let added: Vec<&RecordData> = new.iter().filter(|value| !old.contains(value)).collect();
+        let mut removed = old.iter().filter(|value| !new.contains(value));
+        if !added.is_empty() || new.is_empty() {
+            return added.into_iter().all(has) && !removed.any(has);
+        }
+        // Only the time to live changes, or values go.
+        let ttl = |there: &RecordSet| {
+            !self.after().is_some_and(|new| new.same_values(there) && new.ttl() != there.ttl())
+        };
+        there.is_some_and(ttl) && !removed.any(has)
+    }
+
     /// That what is there is what the change was made for.
     ///
     /// # Errors
@@ -96,6 +118,31 @@ impl Plan {
     /// Whether there is nothing to write and nothing against it.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// Whether the zone holds what was wanted: nothing to write, nothing against it, and nothing
+    /// [left undone](Adjustment::undone).
+    pub fn is_fulfilled(&self) -> bool {
+        self.is_empty() && self.adjusted.iter().all(|adjustment| !adjustment.undone)
+    }
+
+    /// How many record sets would be deleted and not replaced by another type at their name.
+    pub(crate) fn losses(&self) -> usize {
+        together::losses(&self.changes)
+    }
+
+    /// Moves every change that a provider cannot hold to the conflicts. `refusal` says why it cannot.
+    pub(crate) fn refuse(&mut self, refusal: impl Fn(&Change) -> Option<String>) {
+        for change in std::mem::take(&mut self.changes) {
+            let Some(why) = refusal(&change) else {
+                self.changes.push(change);
+                continue;
+            };
+            let existing = change.before().cloned().map(Observed::Plain).into_iter().collect();
+            let (key, wanted) = (change.key().clone(), change.after().cloned());
+            self.conflicts.push(Conflict { key, reason: Reason::Unsupported(why), existing, wanted });
+        }
+        self.conflicts.sort_by(|a, b| a.key.cmp(&b.key));
     }
 
     /// Nothing unless something stands against the plan.
@@ -146,8 +193,13 @@ pub enum Reason {
     Protected,
     /// The name is not in the zone.
     NotInZone,
-    /// The name lies in a zone of its own.
+    /// The name lies in a zone of its own, and the record is not the address of a name server there.
     Delegated(Name),
+    /// The name lies below a DNAME, which hides it (RFC 6672, section 2.4).
+    Redirected(Name),
+    /// A DS record stands beside the name servers of a delegated zone and nowhere else (RFC 4035, section 2.4). Name
+    /// servers drop it without a word.
+    DsWithoutNs,
     /// The provider cannot write it.
     Unsupported(String),
     /// The SPF records cannot be merged.
@@ -173,11 +225,19 @@ impl Reason {
             Self::Opaque => "remove the alias or routing rule in your DNS provider's own console first",
             Self::Protected => "change the zone's SOA and name servers at your DNS provider or registrar",
             Self::NotInZone => "put the record into the zone that encloses its name",
-            Self::Delegated(_) => "put the record into the delegated zone",
-            Self::Unsupported(_) => "leave this record out, or use another DNS provider",
+            Self::Delegated(_) => {
+                "put the record into the delegated zone, or name the host in its NS records"
+            }
+            Self::Redirected(_) => "put the record below the target of the DNAME",
+            Self::DsWithoutNs => {
+                "add or keep the NS records of the same name, or remove the DS records with them"
+            }
+            Self::Unsupported(_) => "leave this record out, or set it at the DNS host itself",
             Self::Spf(_) => "correct the SPF record at your DNS host, then run the command again",
             Self::Contradiction => "state each record set once",
-            Self::MassDeletion(_) => "check that the right zone and the right wishes were given",
+            Self::MassDeletion(_) => {
+                "check that the right zone and the right records were given; add --allow-deletions to delete them"
+            }
         }
     }
 }
@@ -190,6 +250,9 @@ pub struct Adjustment {
     pub key: RecordKey,
     /// What is done instead, a sentence.
     pub what: String,
+    /// Whether a part of what was wanted is not done, so that the set is not right yet.
+    #[serde(default)]
+    pub undone: bool,
 }
 
 /// Which records of others may be taken over.

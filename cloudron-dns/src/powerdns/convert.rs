@@ -5,14 +5,24 @@ use std::collections::BTreeMap;
 use super::types::{Change, Listed, Record};
 use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
-/// The types that can be written.
-pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
+/// Whether PowerDNS keeps sets of a type itself: the zone's own, and what it makes when it signs; and types that are
+/// questions (RFC 6895, section 3.1).
+pub(super) fn kept_by_server(rtype: RecordType) -> bool {
+    matches!(rtype.0, 0 | 6 | 24 | 30 | 41 | 46..=48 | 50 | 51 | 59 | 60 | 128..=255)
+}
 
 /// What a type without a number is listed as.
 const NAMELESS: RecordType = RecordType(65_535);
 
+/// Whether the interface takes a name: letters, digits and `_/.-`, and a wildcard in front.
+pub(super) fn takes_name(name: &Name) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_/.-".contains(&b);
+    let text = name.without_dot();
+    text.strip_prefix("*.").unwrap_or(text).bytes().all(plain)
+}
+
 /// The sets of a zone. What cannot be expressed is opaque: disabled records, which a change would enable or lose,
-/// ALIAS and LUA records, which stand for addresses, and types whose data is not interpreted.
+/// ALIAS and LUA records, which stand for addresses, and data that has no form but PowerDNS's own.
 pub(super) fn sets(listed: &[Listed]) -> Result<BTreeMap<RecordKey, Observed>> {
     let mut sets = BTreeMap::new();
     for set in listed {

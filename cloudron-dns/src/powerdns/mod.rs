@@ -16,6 +16,7 @@ use cloudron_core::Secret;
 use cloudron_core::http::HttpTransport;
 
 use self::client::{Client, VENDOR};
+use crate::apply::unsupported;
 use crate::rest::{self, Rest};
 use crate::transport::HyperTransport;
 use crate::{
@@ -106,23 +107,6 @@ impl PowerDns {
 
 crate::rest::choices!(PowerDns);
 
-/// That a change fits what is there and is ours to make.
-fn fits(apex: &Name, state: &State, change: &Change) -> Result<()> {
-    let key = change.key();
-    let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
-    let known = convert::TYPES.contains(&key.rtype) && key.variant.is_none();
-    if top || !known || !key.name.is_in(apex) {
-        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {apex}")));
-    }
-    let long =
-        |value: &RecordData| matches!(value, RecordData::Txt(text) if text.joined().len() > LONGEST_TEXT);
-    if change.after().is_some_and(|set| set.values().iter().any(long)) {
-        let message = format!("{key}: a text has more than {LONGEST_TEXT} bytes");
-        return Err(Error::new(&codes::UNSUPPORTED, message));
-    }
-    change.fits(state.sets.get(key))
-}
-
 #[async_trait]
 impl DnsProvider for PowerDns {
     fn id(&self) -> &str {
@@ -131,9 +115,23 @@ impl DnsProvider for PowerDns {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
-        capabilities.types = Some(convert::TYPES.to_vec());
         capabilities.max_txt = LONGEST_TEXT;
         capabilities
+    }
+
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        let (key, apex) = (change.key(), &zone.apex);
+        let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
+        if top || convert::kept_by_server(key.rtype) || key.variant.is_some() || !key.name.is_in(apex) {
+            return Some(format!("it cannot be written in {apex}"));
+        }
+        if !convert::takes_name(&key.name) {
+            return Some("the name has characters that it does not take".into());
+        }
+        let long =
+            |value: &RecordData| matches!(value, RecordData::Txt(text) if text.joined().len() > LONGEST_TEXT);
+        let long = change.after().is_some_and(|set| set.values().iter().any(long));
+        long.then(|| format!("a text has more than {LONGEST_TEXT} bytes"))
     }
 
     /// The zones of the server. For a domain as it is registered, that zone alone is asked for, and what is answered
@@ -154,10 +152,9 @@ impl DnsProvider for PowerDns {
     }
 
     /// Every record set of the zone, whatever was asked for: it takes one request.
-    async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
+    async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
-        let complete = matches!(scope, Scope::Zone);
-        Ok(Snapshot::new(zone.clone(), state.sets.values().cloned(), complete).with_handle(state))
+        Ok(Snapshot::new(zone.clone(), state.sets.values().cloned(), true).with_handle(state))
     }
 
     /// Nothing is sent unless every change fits what was read.
@@ -173,7 +170,10 @@ impl DnsProvider for PowerDns {
             return Err(Error::new(&codes::UPDATE_REFUSED, message).with_hint(hint).into());
         }
         for change in batch.changes {
-            fits(&batch.zone.apex, &state, change)?;
+            if let Some(why) = self.refusal(batch.zone, change) {
+                return Err(unsupported(self.id(), change.key(), &why).into());
+            }
+            change.fits(state.sets.get(change.key()))?;
         }
         let patch = types::Patch { rrsets: convert::changes(batch.changes) };
         self.client.patch(&batch.zone.id, &patch).await?;

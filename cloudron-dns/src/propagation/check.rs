@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::ask::{Silence, ask};
-use super::wire::{Question, Reply};
+use super::wire::{Answered, Question, Reply};
 use super::{Authority, KeyReport, Lookup, Report, ServerReport, Verdict};
 use crate::{
     Error, Intent, Name, Observed, OwnerName, Ownership, PlanOptions, Reason, RecordKey, RecordSet,
@@ -104,9 +104,13 @@ impl OneServer {
                 return (report, None);
             }
         };
+        let mut wishes: BTreeMap<RecordKey, Vec<Intent>> = BTreeMap::new();
+        for intent in desired {
+            wishes.entry(intent.key()).or_default().push(intent.clone());
+        }
         let mut keys = Vec::new();
-        for key in keys_of(desired) {
-            let verdict = self.verdict(&key, desired).await;
+        for (key, wishes) in wishes {
+            let verdict = self.verdict(&key, &wishes).await;
             keys.push(KeyReport { key, verdict });
         }
         let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -114,28 +118,50 @@ impl OneServer {
         (ServerReport { server, address, serial, keys, millis }, negative_ttl)
     }
 
-    async fn verdict(&self, key: &RecordKey, desired: &[Intent]) -> Verdict {
-        let reply = match self.ask(&key.name, key.rtype).await {
-            Ok(reply) => reply,
+    async fn verdict(&self, key: &RecordKey, wishes: &[Intent]) -> Verdict {
+        let found = match self.found(&key.name, key.rtype).await {
+            Ok(found) => found,
             Err(verdict) => return verdict,
         };
-        let wishes: Vec<Intent> = desired.iter().filter(|i| i.key() == *key).cloned().collect();
         let zone = Zone::new("", self.zone.clone());
-        judge(&wishes, key, &Snapshot::new(zone, sets_at(&reply, &key.name), false))
+        judge(wishes, key, &Snapshot::new(zone, found, false))
+    }
+
+    /// What the server has of a set: its own answer, or what stands in a referral, which has the name servers of a
+    /// delegation and their addresses in the zone's own data (RFC 1034, section 4.2.1).
+    async fn found(&self, name: &Name, rtype: RecordType) -> Result<Vec<Observed>, Verdict> {
+        let reply = self.reply(name, rtype).await?;
+        match reply.code {
+            ResponseCode::NoError | ResponseCode::NXDomain if reply.authoritative => {
+                Ok(sets_at(&reply.answers, name))
+            }
+            ResponseCode::NoError if self.delegation(&reply, name).is_some() => {
+                let servers = reply.authorities.iter().filter(|a| a.data.record_type() == RecordType::NS);
+                let stated: Vec<Answered> = servers.chain(&reply.additionals).cloned().collect();
+                Ok(sets_at(&stated, name))
+            }
+            ResponseCode::NoError | ResponseCode::NXDomain => Err(Verdict::Lame),
+            code => Err(Verdict::Refused(code.to_string())),
+        }
     }
 
     /// Asks; anything but the answer of a responsible server is a verdict.
     async fn ask(&self, name: &Name, rtype: RecordType) -> Result<Reply, Verdict> {
-        let question = Question { name: name.clone(), rtype, recursive: false };
-        match ask(self.address, &question, self.limit, self.deadline).await {
-            Err(silence) if silence.is_no_route() => Err(Verdict::NoRoute),
-            Err(silence) => Err(Verdict::NoAnswer(silence.to_string())),
-            Ok(reply) => match reply.code {
-                ResponseCode::NoError | ResponseCode::NXDomain if reply.authoritative => Ok(reply),
-                ResponseCode::NoError | ResponseCode::NXDomain => Err(Verdict::Lame),
-                code => Err(Verdict::Refused(code.to_string())),
-            },
+        let reply = self.reply(name, rtype).await?;
+        match reply.code {
+            ResponseCode::NoError | ResponseCode::NXDomain if reply.authoritative => Ok(reply),
+            ResponseCode::NoError | ResponseCode::NXDomain => Err(Verdict::Lame),
+            code => Err(Verdict::Refused(code.to_string())),
         }
+    }
+
+    async fn reply(&self, name: &Name, rtype: RecordType) -> Result<Reply, Verdict> {
+        let question = Question { name: name.clone(), rtype, recursive: false };
+        let reply = ask(self.address, &question, self.limit, self.deadline).await;
+        reply.map_err(|silence| match silence.is_no_route() {
+            true => Verdict::NoRoute,
+            false => Verdict::NoAnswer(silence.to_string()),
+        })
     }
 }
 
@@ -148,11 +174,10 @@ fn judge(wishes: &[Intent], key: &RecordKey, found: &Snapshot) -> Verdict {
             let why = Error::new(&codes::CONFLICT, conflict.to_string());
             return Verdict::NoAnswer(why.message().to_owned());
         }
-        let wanted = match conflict.reason {
-            Reason::Spf(_) => None,
-            _ => conflict.wanted.clone(),
+        return match &conflict.reason {
+            Reason::Spf(why) => Verdict::Broken { found, why: why.clone() },
+            _ => Verdict::Differs { found, wanted: conflict.wanted.clone() },
         };
-        return Verdict::Differs { found, wanted };
     }
     match plan.changes.first() {
         None => Verdict::Agrees,
@@ -166,10 +191,10 @@ fn judge(wishes: &[Intent], key: &RecordKey, found: &Snapshot) -> Verdict {
     }
 }
 
-/// The record sets of a name in an answer.
-fn sets_at(reply: &Reply, name: &Name) -> Vec<Observed> {
+/// The record sets of a name in a section of an answer.
+fn sets_at(section: &[Answered], name: &Name) -> Vec<Observed> {
     let mut by_type: BTreeMap<RecordType, (u32, Vec<_>)> = BTreeMap::new();
-    for record in reply.answers.iter().filter(|record| record.name == *name) {
+    for record in section.iter().filter(|record| record.name == *name) {
         let entry = by_type.entry(record.data.record_type()).or_insert((record.ttl, Vec::new()));
         entry.0 = entry.0.min(record.ttl);
         entry.1.push(record.data.clone());
@@ -234,7 +259,7 @@ impl OneServer {
                     sets.push(Observed::Plain(cut));
                     break;
                 }
-                sets.extend(sets_at(&reply, name));
+                sets.extend(sets_at(&reply.answers, name));
             }
         }
         sets.sort_by(|a, b| a.key().cmp(b.key()));

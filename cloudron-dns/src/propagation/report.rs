@@ -22,6 +22,18 @@ pub enum Verdict {
         /// What is wanted; nothing if the set should be gone.
         wanted: Option<RecordSet>,
     },
+    /// It has something else that means the same, as [`by_meaning`](crate::check::by_meaning) finds.
+    Equivalent {
+        /// What it has.
+        found: Vec<Observed>,
+    },
+    /// It has what nothing can be added to, such as two SPF records.
+    Broken {
+        /// What it has.
+        found: Vec<Observed>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// It does not have the set.
     Missing {
         /// What is wanted.
@@ -40,7 +52,7 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the server has what is wanted.
     pub fn agrees(&self) -> bool {
-        matches!(self, Self::Agrees)
+        matches!(self, Self::Agrees | Self::Equivalent { .. })
     }
 }
 
@@ -56,6 +68,14 @@ impl fmt::Display for Verdict {
                     Some(wanted) => write!(f, ", and should have {}", one_line(wanted.to_string())),
                     None => f.write_str(", and should have nothing"),
                 }
+            }
+            Self::Equivalent { found } => {
+                let found: Vec<_> = found.iter().map(|o| one_line(o.to_string())).collect();
+                write!(f, "has {}, which means the same", found.join(" and "))
+            }
+            Self::Broken { found, why } => {
+                let found: Vec<_> = found.iter().map(|o| one_line(o.to_string())).collect();
+                write!(f, "has {}, which has to be corrected: {why}", found.join(" and "))
             }
             Self::Missing { wanted } => write!(f, "does not have {}", one_line(wanted.to_string())),
             Self::NoAnswer(why) => f.write_str(why),
@@ -188,7 +208,9 @@ impl fmt::Display for Report {
                 continue;
             }
             let mut problems: Vec<_> = server.keys.iter().filter(|k| !k.verdict.agrees()).collect();
-            let whole_server = |v: &Verdict| !matches!(v, Verdict::Differs { .. } | Verdict::Missing { .. });
+            let whole_server = |v: &Verdict| {
+                !matches!(v, Verdict::Differs { .. } | Verdict::Missing { .. } | Verdict::Broken { .. })
+            };
             if problems.len() == server.keys.len() && problems.iter().all(|k| whole_server(&k.verdict)) {
                 problems.truncate(1);
                 writeln!(f, "{}{address}: {}", server.server, problems[0].verdict)?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::code::Code;
 use super::tsig::Distrust;
-use crate::{Error, Name, codes};
+use crate::{Error, Name, RecordType, codes};
 
 /// Why there is no answer that counts.
 #[derive(Debug)]
@@ -87,6 +87,7 @@ pub(super) fn reading(server: SocketAddr, zone: &Name, code: Code) -> Error {
         .with_hint("check the zone's name, and the key's name, algorithm and secret"),
         code => {
             Error::new(&codes::PROVIDER_DOWN, format!("{server} cannot answer about the zone {zone}: {code}"))
+                .with_hint("look into the server's log, whether it could load the zone")
         }
     }
 }
@@ -129,8 +130,17 @@ pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
         ),
         code => {
             Error::new(&codes::PROVIDER_DOWN, format!("{server} cannot change the zone {zone} now ({code})"))
+                .with_hint("look into the server's log for the reason, then run the command again")
         }
     }
+}
+
+/// PowerDNS does not tell a type that it does not know from a message that is none.
+pub(super) fn no_such_type(server: SocketAddr, zone: &Name, rtype: RecordType) -> Error {
+    let message =
+        format!("{server} refuses the change of the zone {zone} (FORMERR), most likely because of {rtype}");
+    Error::new(&codes::UNSUPPORTED, message)
+        .with_hint("leave the record out, or write it in the server's own way")
 }
 
 /// BIND does not tell a name that it does not like from a key that may not.

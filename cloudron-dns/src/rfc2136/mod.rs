@@ -98,13 +98,13 @@ impl Rfc2136Provider {
         self.options.retry.run(&*self.options.clock, once).await
     }
 
-    /// The records of a zone: of these names, or all.
-    async fn records(&self, apex: &Name, names: Option<&[Name]>) -> Result<Vec<Record>> {
+    /// The records of a zone: of these names, or all. Also says whether they are all.
+    async fn records(&self, apex: &Name, names: Option<&[Name]>) -> Result<(Vec<Record>, bool)> {
         let server = self.options.server;
         let mut refused = None;
         if self.options.transfer && !self.no_transfer.load(Ordering::Relaxed) {
             match self.patiently(|| read::transfer(&self.client, apex)).await? {
-                Transfer::Whole(records) => return Ok(records),
+                Transfer::Whole(records) => return Ok((records, true)),
                 Transfer::Refused(code @ (Code::REFUSED | Code::NOTAUTH | Code::NOTIMP)) => {
                     refused = Some(code)
                 }
@@ -120,7 +120,7 @@ impl Rfc2136Provider {
             }
             Ok(records) => {
                 self.no_transfer.store(true, Ordering::Relaxed);
-                Ok(records)
+                Ok((records, false))
             }
         }
     }
@@ -153,6 +153,9 @@ impl Rfc2136Provider {
             }
             Code::REFUSED if let Some(name) = steps::no_host_name(&changes) => {
                 Err(failure::no_host_name(server, &name).into())
+            }
+            Code::FORMERR if let Some(rtype) = steps::no_mnemonic(&changes) => {
+                Err(failure::no_such_type(server, &zone.apex, rtype).into())
             }
             code => Err(failure::writing(server, &zone.apex, code).into()),
         }
@@ -246,11 +249,17 @@ impl DnsProvider for Rfc2136Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.preconditions = true;
+        // What has no place in a zone is ignored with a NOERROR (RFC 2136, section 3.4.2.2).
+        capabilities.may_drop = true;
         capabilities.listing = self.options.transfer;
         // Single questions are asked for the types that are known.
         capabilities.types = (!self.options.transfer).then(|| steps::TYPES.map(RecordType).to_vec());
         capabilities.max_txt = steps::LONGEST_TEXT;
         capabilities
+    }
+
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        steps::refusal(&zone.apex, change)
     }
 
     /// The configured zone, or the one that `near` is in at this server: one question as a rule. Without either, a
@@ -278,11 +287,11 @@ impl DnsProvider for Rfc2136Provider {
             Scope::Names(names) => Some(names),
             Scope::Zone => None,
         };
-        let records = self.records(&zone.apex, names).await?;
-        let wanted = names.map(|names| names.iter().collect::<BTreeSet<_>>());
+        let (records, complete) = self.records(&zone.apex, names).await?;
+        let wanted = names.filter(|_| !complete).map(|names| names.iter().collect::<BTreeSet<_>>());
         let (sets, known) = convert::sets(&zone.apex, records, wanted.as_ref())?;
         let state = State { zone: zone.id.clone(), known };
-        Ok(Snapshot::new(zone.clone(), sets, names.is_none()).with_handle(Arc::new(state)))
+        Ok(Snapshot::new(zone.clone(), sets, complete).with_handle(Arc::new(state)))
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {

@@ -119,7 +119,8 @@ pub(super) async fn names(
         match judge(apex, &asked.about, asked.rtype, answer)? {
             Answer::Nothing => {}
             Answer::Alias(found) => records.extend(found),
-            Answer::Cut(servers) => {
+            Answer::Cut(servers, glue) => {
+                records.extend(glue);
                 let here = servers.into_iter().filter(|r| name(&r.owner).as_ref() == Some(owner));
                 let before = records.len();
                 records.extend(here);
@@ -150,8 +151,9 @@ enum Answer {
     Data(Vec<Record>),
     /// There is a CNAME, beside which nothing can be.
     Alias(Vec<Record>),
-    /// The name is delegated, or lies below a delegation: the name servers.
-    Cut(Vec<Record>),
+    /// The name is delegated, or lies below a delegation: the name servers, and the name's own addresses if it is one
+    /// of them.
+    Cut(Vec<Record>, Vec<Record>),
 }
 
 /// What an answer says of a name. One that says neither yes nor no is an error.
@@ -167,7 +169,12 @@ fn judge(apex: &Name, owner: &Name, rtype: u16, answer: Message) -> Result<Answe
         |record: &Record| name(&record.owner).is_some_and(|cut| cut.is_below(apex) && owner.is_in(&cut));
     if answer.code() == Code::OK && !answer.authoritative() && answer.answers.is_empty() {
         return match servers.iter().all(below) && !servers.is_empty() {
-            true => Ok(Answer::Cut(servers)),
+            true => {
+                let glue =
+                    |record: &Record| [RecordType::A, RecordType::AAAA].iter().any(|t| of_owner(record, t.0));
+                let glue = answer.additionals.iter().filter(|record| glue(record)).cloned().collect();
+                Ok(Answer::Cut(servers, glue))
+            }
             false => Err(Problem::Garbled("it is not authoritative")),
         };
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::convert::{State, kept_by_server};
 use super::message::{ANY, ANY_TYPE, IN, LONGEST, NONE, Record, wire};
+use crate::apply::unsupported;
 use crate::{Change, Error, Name, RecordData, RecordKey, RecordSet, RecordType, Result, codes};
 
 /// Room for the header, the zone and the signature of a message.
@@ -50,7 +51,9 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
     let mut names: BTreeMap<&Name, usize> = BTreeMap::new();
     let mut groups: Vec<(&Name, Vec<&Change>)> = Vec::new();
     for change in changes {
-        writable(apex, change)?;
+        if let Some(why) = refusal(apex, change) {
+            return Err(unsupported("rfc2136", change.key(), &why));
+        }
         let name = &change.key().name;
         let at = *names.entry(name).or_insert(groups.len());
         match groups.get_mut(at) {
@@ -79,14 +82,15 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
     Ok(updates)
 }
 
-fn writable(apex: &Name, change: &Change) -> Result<()> {
+/// Why a change cannot be sent.
+pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     let key = change.key();
     let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
     // Types that are questions (RFC 6895, section 3.1), and the one for extensions.
     let meta = matches!(key.rtype.0, 0 | 41 | 128..=255);
     let fixed = top || meta || key.rtype == RecordType::SOA || kept_by_server(key.rtype);
     if fixed || key.variant.is_some() || !key.name.is_in(apex) {
-        return Err(Error::new(&codes::UNSUPPORTED, format!("{key} cannot be written in {apex}")));
+        return Some(format!("it cannot be written in {apex}"));
     }
     let length = |value: &RecordData| match value {
         RecordData::Txt(text) => text.strings().iter().map(Vec::len).sum(),
@@ -94,12 +98,10 @@ fn writable(apex: &Name, change: &Change) -> Result<()> {
     };
     let longest = change.after().and_then(|set| set.values().iter().map(length).max());
     if let Some(length) = longest.filter(|length| *length > LONGEST_TEXT) {
-        return Err(Error::new(
-            &codes::UNSUPPORTED,
-            format!("{key}: a text has {length} bytes, more than {LONGEST_TEXT}"),
-        ));
+        return Some(format!("a text has {length} bytes, more than {LONGEST_TEXT}"));
     }
-    Ok(())
+    let length = of_one_name(&key.name, None, &[change]).length();
+    (length > LONGEST - RESERVED).then(|| format!("it is too long for one message: {length} bytes"))
 }
 
 /// The CNAMEs that take the place of other sets of their names.
@@ -109,6 +111,12 @@ pub(super) fn replacing_cnames(changes: &[&Change]) -> Vec<RecordSet> {
     let created =
         changes.iter().filter(|change| change.before().is_none()).filter_map(|change| change.after());
     created.filter(|set| set.rtype() == RecordType::CNAME && gone.contains(set.name())).cloned().collect()
+}
+
+/// A type in an update that has no mnemonic, which a server need not know.
+pub(super) fn no_mnemonic(changes: &[&Change]) -> Option<RecordType> {
+    let mut types = changes.iter().map(|change| change.key().rtype);
+    types.find(|rtype| rtype.to_string().starts_with("TYPE"))
 }
 
 /// A name in an update that is no host name (RFC 952, RFC 1123), where servers may insist on one: as the owner of

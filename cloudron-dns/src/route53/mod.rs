@@ -27,8 +27,8 @@ pub use wait::SyncWait;
 
 use crate::transport::HyperTransport;
 use crate::{
-    ApplyFailure, Atomicity, Batch, Capabilities, DnsProvider, Name, Receipt, RecordKey, RecordType, Scope,
-    Snapshot, SyncStatus, Visibility, Zone,
+    ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Receipt, RecordKey, RecordType,
+    Scope, Snapshot, SyncStatus, Visibility, Zone,
 };
 
 /// How long one request may take.
@@ -95,7 +95,10 @@ fn encloses(zones: &[Zone], name: &Name) -> bool {
 }
 
 /// The types that can be written.
-const TYPES: [RecordType; 9] = RecordType::TYPED;
+const TYPES: [RecordType; 12] = {
+    let [a, b, c, d, e, f, g, h, i] = RecordType::TYPED;
+    [a, b, c, d, e, f, g, h, i, RecordType::DS, RecordType::SSHFP, RecordType::TLSA]
+};
 
 #[async_trait]
 impl DnsProvider for Route53Provider {
@@ -110,6 +113,10 @@ impl DnsProvider for Route53Provider {
         capabilities.max_txt = 3953;
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         capabilities
+    }
+
+    fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
+        write::refusal(zone, change)
     }
 
     /// With a name, one request where it finds a zone that encloses it; without the permission for that request,
@@ -129,7 +136,7 @@ impl DnsProvider for Route53Provider {
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
         let (found, complete) = match scope {
             Scope::Zone => (self.whole_zone(zone).await?, true),
-            Scope::Names(names) => (self.names(zone, names).await?, false),
+            Scope::Names(names) => self.names(zone, names).await?,
         };
         Ok(Snapshot::new(zone.clone(), found.sets, complete).with_handle(Arc::new(found.raw)))
     }

@@ -103,13 +103,13 @@ impl Route53Provider {
     }
 
     /// The record sets of some names, in as few pages as it takes: a zone of one page is read whole; of a larger
-    /// one, each name is asked for, since the sets of a name follow each other.
-    pub(super) async fn names(&self, zone: &Zone, names: &[Name]) -> Result<Found> {
+    /// one, each name is asked for, since the sets of a name follow each other. Also says whether that is the whole zone.
+    pub(super) async fn names(&self, zone: &Zone, names: &[Name]) -> Result<(Found, bool)> {
         let (page, next) = self.page(zone, Start::default()).await?;
         let mut found = Found::default();
         let Some(next) = next else {
             page.into_iter().for_each(|set| found.add(set));
-            return Ok(found);
+            return Ok((found, true));
         };
         if names.len() > NAMES {
             page.into_iter().for_each(|set| found.add(set));
@@ -119,7 +119,7 @@ impl Route53Provider {
                 page.into_iter().for_each(|set| found.add(set));
                 start = more;
             }
-            return Ok(found);
+            return Ok((found, true));
         }
         let mut done = found.add_whole_names(page, None);
         for name in names {
@@ -136,7 +136,7 @@ impl Route53Provider {
                 }
             }
         }
-        Ok(found)
+        Ok((found, false))
     }
 
     async fn page(&self, zone: &Zone, from: Start) -> Result<(Vec<Read>, Option<Start>)> {
@@ -216,18 +216,18 @@ fn observe(set: &ResourceRecordSet) -> Result<Read> {
     let name = wire::parse_name(set.name())
         .ok_or_else(|| unreadable(&format!("a record set of the name {:?}", set.name())))?;
     let text = set.r#type().as_str();
-    let rtype = match text {
-        "SPF" => RecordType(99),
-        known => known.parse().map_err(|_| unreadable(&format!("a record set of the type {text:?}")))?,
-    };
+    let rtype: RecordType =
+        text.parse().map_err(|_| unreadable(&format!("a record set of the type {text:?}")))?;
     let mut key = RecordKey::new(name.clone(), rtype);
     if let Some(variant) = set.set_identifier() {
         key = key.with_variant(variant);
     }
-    if let Some(what) = routing(set) {
+    let raw: Vec<String> = set.resource_records().iter().map(|r| r.value().to_owned()).collect();
+    if let Some(by) = routing(set) {
+        let ttl = set.ttl().map(|ttl| format!(" (TTL {ttl})")).unwrap_or_default();
+        let what = if raw.is_empty() { by } else { format!("{by}: {text} {}{ttl}", raw.join(" and ")) };
         return Ok((key.clone(), Observed::Opaque { key, what }, None));
     }
-    let raw: Vec<String> = set.resource_records().iter().map(|r| r.value().to_owned()).collect();
     let values: Option<Vec<_>> = raw.iter().map(|v| wire::parse_value(rtype, v)).collect();
     let seconds = set.ttl().and_then(|ttl| u32::try_from(ttl).ok());
     let plain = values

@@ -59,7 +59,7 @@ pub(super) fn value(data: &RecordData) -> String {
     }
 }
 
-/// Reads a value of a type that this crate interprets.
+/// Reads a value.
 pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
     let fields: Vec<&str> = text.split_ascii_whitespace().collect();
     let data = match (rtype, &fields[..]) {
@@ -80,7 +80,8 @@ pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
             let value = strings(&text[text.find('"')?..])?.concat();
             RecordData::Caa { flags: flags.parse().ok()?, tag: tag.to_ascii_lowercase(), value }
         }
-        (RecordType::A | RecordType::AAAA, _) => RecordData::parse(rtype, text).ok()?,
+        // The escapes of others would be octal.
+        (_, _) if !text.contains('\\') => RecordData::parse(rtype, text).ok()?,
         _ => return None,
     };
     Some(data)

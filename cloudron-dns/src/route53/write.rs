@@ -12,6 +12,7 @@ use cloudron_core::{Error, Result};
 use super::client::{Repeat, send};
 use super::read::{plain_id, raw_of};
 use super::{RawSets, Route53Provider, TYPES, wire};
+use crate::apply::unsupported;
 use crate::{ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, RecordType, Zone, codes};
 
 /// The most ResourceRecord elements in a request ("Quotas", ChangeResourceRecordSets).
@@ -98,26 +99,29 @@ fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
     parts
 }
 
-/// That the service can hold a change, and that it does not end the zone: its own name servers can be replaced there.
-fn check(zone: &Zone, change: &Change) -> Result<()> {
+/// Why the service cannot hold a change, or why it would end the zone: its own name servers can be replaced there.
+pub(super) fn refusal(zone: &Zone, change: &Change) -> Option<String> {
     let key = change.key();
-    let refuse = |why: &str| Err(Error::new(&codes::UNSUPPORTED, format!("{key}: {why}")));
     let top = key.name == zone.apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
-    if top || !TYPES.contains(&key.rtype) {
-        return refuse("such a record set is not written");
+    if top || !TYPES.contains(&key.rtype) || key.variant.is_some() || !key.name.is_in(&zone.apex) {
+        return Some("such a record set is not written".into());
     }
-    let values = change.after().map_or(&[][..], RecordSet::values);
-    if values.iter().any(|value| wire::value(value).chars().count() > VALUE) {
-        return refuse("a value has more than 4000 characters with its quotes");
+    let values = |set: Option<&RecordSet>| -> Vec<String> {
+        set.map(|set| set.values().iter().map(wire::value).collect()).unwrap_or_default()
+    };
+    let (old, new) = (values(change.before()), values(change.after()));
+    if new.iter().any(|value| value.chars().count() > VALUE) {
+        return Some("a value has more than 4000 characters with its quotes".into());
     }
-    Ok(())
+    let characters: usize = old.iter().chain(&new).map(String::len).sum();
+    let large = old.len() + new.len() > RECORDS || characters > CHARACTERS;
+    large.then(|| "it is too large for one request to Route 53".into())
 }
 
 fn written(zone: &Zone, change: &Change, raw: Option<&RawSets>) -> Result<Written> {
-    check(zone, change)?;
     let key = change.key().clone();
-    if key.variant.is_some() {
-        return Err(Error::new(&codes::UNSUPPORTED, format!("{key}: routed record sets are not written")));
+    if let Some(why) = refusal(zone, change) {
+        return Err(unsupported("route53", &key, &why));
     }
     let mut out = Written { key, items: Vec::new(), records: 0, characters: 0 };
     if let Some(old) = change.before() {

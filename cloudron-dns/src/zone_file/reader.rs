@@ -59,6 +59,8 @@ struct Draft {
     values: Vec<RecordData>,
     /// The line in which another time to live was stated.
     differs: Option<usize>,
+    /// Texts that are there before with other string boundaries, and their lines.
+    doubles: Vec<(usize, RecordData)>,
 }
 
 type Said<T> = std::result::Result<T, String>;
@@ -153,11 +155,19 @@ impl Reader {
     }
 
     fn add(&mut self, line: usize, key: RecordKey, ttl: Ttl, value: RecordData) {
-        let draft = self.drafts.entry(key).or_insert(Draft { line, ttl, values: Vec::new(), differs: None });
+        let new = Draft { line, ttl, values: Vec::new(), differs: None, doubles: Vec::new() };
+        let draft = self.drafts.entry(key).or_insert(new);
         if draft.ttl != ttl {
             draft.differs = Some(line);
         }
         draft.ttl = draft.ttl.min(ttl);
+        // Two records to a name server (RFC 1035, section 3.3.14), one value here.
+        if let RecordData::Txt(text) = &value {
+            let same = |other: &RecordData| matches!(other, RecordData::Txt(o) if o == text && o.strings() != text.strings());
+            if draft.values.iter().any(same) {
+                draft.doubles.push((line, value.clone()));
+            }
+        }
         draft.values.push(value);
     }
 
@@ -192,6 +202,11 @@ impl Reader {
                 let what =
                     format!("the records of {key} differ in their TTL: all get the lowest, {}", draft.ttl);
                 self.notes.push(Note { line, what });
+            }
+            for (line, value) in &draft.doubles {
+                let what =
+                    format!("{key} is there once: {value} is the same text with other string boundaries");
+                self.notes.push(Note { line: *line, what });
             }
             let set = RecordSet::new(key.name, draft.ttl, draft.values);
             sets.push(set.map_err(|e| at_line(draft.line, e.message()))?);

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use super::lexer::words;
-use crate::data::fields;
-use crate::{Name, Observed, RecordData, RecordSet, RecordType};
+use crate::{Name, Observed, RecordSet, RecordType};
 
 /// A zone file with these record sets: the SOA record first, then the zone's name servers, then the rest in the
 /// canonical order of names (RFC 4034, section 6.1), each record on a line of its own with its time to live. The same
@@ -27,7 +25,7 @@ pub fn write<'a>(zone: &Name, sets: impl IntoIterator<Item = &'a Observed>) -> S
         match set {
             Observed::Plain(set) if set.key().variant.is_none() => write_set(&mut out, zone, set),
             Observed::Plain(set) => {
-                let values: Vec<String> = set.values().iter().map(data).collect();
+                let values: Vec<String> = set.values().iter().map(ToString::to_string).collect();
                 comment(&mut out, &format!("{}: {} (TTL {})", set.key(), values.join(", "), set.ttl()));
             }
             Observed::Opaque { key, what } => comment(&mut out, &format!("{key}: {what}")),
@@ -40,7 +38,7 @@ fn write_set(out: &mut String, zone: &Name, set: &RecordSet) {
     for value in set.values() {
         let name = set.name().relative_to(zone);
         // Writing to a text cannot fail.
-        let _ = writeln!(out, "{name}\t{}\tIN\t{}\t{}", set.ttl(), set.rtype(), data(value));
+        let _ = writeln!(out, "{name}\t{}\tIN\t{}\t{}", set.ttl(), set.rtype(), value);
     }
 }
 
@@ -51,19 +49,4 @@ fn comment(out: &mut String, text: &str) {
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
         .collect();
     let _ = writeln!(out, "; {line}");
-}
-
-/// Data of types that the model keeps as bytes is written by its fields where that says exactly the same.
-fn data(value: &RecordData) -> String {
-    if let RecordData::Unknown { rtype, rdata } = value
-        && let Some(text) = fields::write(*rtype, rdata)
-    {
-        let absolute =
-            |word: &[u8]| Name::parse(&String::from_utf8_lossy(word)).map_err(|e| e.message().to_owned());
-        let read = words(&text).and_then(|words| fields::read(*rtype, &words, &absolute));
-        if read.as_ref() == Ok(value) {
-            return text;
-        }
-    }
-    value.to_string()
 }

@@ -1,5 +1,6 @@
 //! `cloudron dns apply`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,9 +200,9 @@ async fn waited(
 
 /// What the name servers must answer: what was wanted, and that what was deleted is gone.
 fn wishes(plan: &Plan, desired: &[Intent]) -> Vec<Intent> {
-    let wanted = |key: &RecordKey| desired.iter().any(|intent| intent.key() == *key);
+    let wanted: BTreeSet<RecordKey> = desired.iter().map(Intent::key).collect();
     let mut wishes = desired.to_vec();
-    for change in plan.changes.iter().filter(|change| !wanted(change.key())) {
+    for change in plan.changes.iter().filter(|change| !wanted.contains(change.key())) {
         wishes.push(match change.after() {
             Some(set) => Intent::Exactly(set.clone()),
             None => Intent::Absent(change.key().clone()),

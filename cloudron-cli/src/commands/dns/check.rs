@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloudron_core::{Error, Result};
+use cloudron_dns::check::by_meaning;
 use cloudron_dns::propagation::check;
 use cloudron_dns::wildcard::WildcardProvider;
 use serde_json::json;
@@ -23,7 +24,8 @@ use crate::runtime::block_on;
   cloudron dns check example.com --records example.com.zone
 
 With --mail it also explains SPF, DKIM, DMARC, CAA and the name of each address, with --blocklist whether lists have
-the address. What nobody answers is unknown, never fine.
+the address. What nobody answers is unknown, never fine. Records of mail count as right when they mean the same as
+those that are wanted.
 
 Exit code 10 when a server has something else, or does not answer, or a check fails.")]
 pub(crate) struct Options {
@@ -59,7 +61,12 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
             return Err(error);
         }
         let report = check(&lookup, &apex, &desired, limit).await?;
-        Ok((instructions, report, findings(&lookup, expected.as_ref()).await))
+        let findings = findings(&lookup, expected.as_ref()).await;
+        let report = match &expected {
+            Some(expected) => by_meaning(report, &findings, expected),
+            None => report,
+        };
+        Ok((instructions, report, findings))
     })
     .map_err(|e| e.while_doing(format!("asking the name servers of {}", options.domain)))?;
     if out.is_json() {

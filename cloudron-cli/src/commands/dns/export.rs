@@ -1,12 +1,13 @@
 //! `cloudron dns export`
 
 use clap::ValueEnum;
-use cloudron_core::Result;
-use cloudron_dns::{Name, Observed, RecordSet, Scope, Snapshot, zone_file};
+use cloudron_core::{Error, Result};
+use cloudron_dns::{Name, Observed, RecordKey, RecordSet, RecordType, Scope, Snapshot, zone_file};
 use serde_json::json;
 
 use super::plan::stopped;
 use super::provider::Host;
+use crate::codes;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -15,8 +16,8 @@ use crate::runtime::block_on;
   cloudron dns export example.com --provider route53 > example.com.zone
   cloudron dns export example.com --provider digitalocean --format json
 
-What a zone file cannot say, such as an alias, becomes a comment. The file is canonical: two exports
-differ only in what the zone holds.")]
+What a zone file cannot say, such as an alias, becomes a comment; a warning names it, and the exit code is 9. The
+file is canonical: two exports differ only in what the zone holds.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,
@@ -53,7 +54,29 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     if out.is_json() || options.format == ZoneFormat::Json {
         return json_of(&snapshot, out);
     }
-    out.text(&zone_file::write(&snapshot.zone.apex, snapshot.sets.values()))
+    out.text(&zone_file::write(&snapshot.zone.apex, snapshot.sets.values()))?;
+    let unsaid: Vec<&RecordKey> =
+        snapshot.sets.values().filter(|set| is_comment(set)).map(Observed::key).collect();
+    match unsaid[..] {
+        [] => Ok(()),
+        _ => Err(Error::new(&codes::DNS_EXPORT, unsaid_message(&unsaid))
+            .with_hint("their contents are comments in the file; --format json has them as `opaque`")),
+    }
+}
+
+/// Whether a set that people made becomes a comment. The SOA record, and what the server keeps for signing, are the
+/// host's own.
+fn is_comment(set: &Observed) -> bool {
+    let key = set.key();
+    let of_host = key.rtype == RecordType::SOA || key.rtype.is_signing();
+    (set.plain().is_none() || key.variant.is_some()) && !of_host
+}
+
+fn unsaid_message(keys: &[&RecordKey]) -> String {
+    let first: Vec<String> = keys.iter().take(10).map(ToString::to_string).collect();
+    let more = if keys.len() > 10 { format!(", and {} more", keys.len() - 10) } else { String::new() };
+    let has = if keys.len() == 1 { "record set has" } else { "record sets have" };
+    format!("{} {has} no form in a zone file: {}{more}", keys.len(), first.join(", "))
 }
 
 fn json_of(snapshot: &Snapshot, out: &Output) -> Result<()> {

@@ -19,8 +19,9 @@ use crate::runtime::block_on;
   cloudron dns plan home.test --provider rfc2136 --server 192.168.1.1 --records home.zone --prune
   cloudron dns plan example.com --provider hetzner --records records.json --out change.plan
 
-In the diff, + is added, - is removed, ! stands against it and = is right already. Exit code 5 when
-something stands against it; with --exit-code, 1 when something would change.")]
+In the diff, + is added, - is removed, ~ is done otherwise than wanted, ! stands against it and = is right
+already. Exit code 5 when something stands against it; with --exit-code, 1 when something would change or stays
+other than wanted.")]
 pub(crate) struct Options {
     #[command(flatten)]
     work: Work,
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     /// Also write the plan into a new file, for `apply --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 1 when something would change
+    /// Exit with 1 when something would change, or stays other than wanted
     #[arg(long)]
     exit_code: bool,
 }
@@ -46,12 +47,11 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<u8> {
     })?;
     print(&planned.plan, Some(&planned.basis), options.format, json!({}), out)?;
     planned.plan.check()?;
+    let fulfilled = planned.plan.is_fulfilled();
     if let Some(path) = &options.out {
-        let changes = !planned.plan.changes.is_empty();
         Saved::new(options.work.host.id(), planned.plan, planned.ownership).write(path)?;
-        return Ok(u8::from(options.exit_code && changes));
     }
-    Ok(u8::from(options.exit_code && !planned.plan.changes.is_empty()))
+    Ok(u8::from(options.exit_code && !fulfilled))
 }
 
 pub(super) fn stopped() -> cloudron_core::Error {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloudron_core::{Progress, Result};
 use cloudron_dns::{
-    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, RecordKey, Snapshot, Zone, plan,
+    Applied, DnsProvider, Intent, Ownership, Plan, PlanOptions, Receipt, RecordKey, Snapshot, Zone, plan_at,
     plan_for, read_for,
 };
 
@@ -54,8 +54,8 @@ impl Planned {
         Ok(Self { provider, desired, owned, ownership, plan, basis, left: Vec::new(), _lock: lock })
     }
 
-    /// As [`Self::make`], to take back what is ours of these wishes. What was changed by others since stays, and is
-    /// ours no longer.
+    /// As [`Self::make`], to take back what is ours of these wishes, however much of the zone that is. What was changed
+    /// by others since stays, and is ours no longer.
     pub(crate) async fn removal(
         provider: Arc<dyn DnsProvider>,
         zone: &Zone,
@@ -69,9 +69,8 @@ impl Planned {
         let desired = taken_back(wishes, &ownership);
         // Of all the wishes, to tell which of them others have changed.
         let basis = read_for(&*provider, zone, wishes, &ownership, options).await?;
-        let mut options = options.clone();
-        options.capabilities = Some(provider.capabilities());
-        let mut plan = plan(&desired, &basis, &ownership, &options);
+        let options = options.clone().allow_mass_deletion(true);
+        let mut plan = plan_at(&*provider, &desired, &basis, &ownership, &options);
         let left = of_others(wishes, &basis, &ownership);
         for intent in &desired {
             if let Intent::Exclude(set) = intent {

@@ -215,7 +215,7 @@ impl Host {
         let near = self.account.zone.as_ref().unwrap_or(domain);
         let doing = || format!("looking for the zone of {near} at {}", provider.id());
         let mut zones = provider.list_zones(Some(near)).await.map_err(|e| {
-            let down = e.is(&cloudron_dns::codes::PROVIDER_DOWN);
+            let down = e.is(&cloudron_dns::codes::PROVIDER_DOWN) && provider.id() != "rfc2136";
             let e = e.while_doing(doing());
             if down {
                 e.with_hint("check this computer's network, and the address given with --endpoint")

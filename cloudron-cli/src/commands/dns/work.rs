@@ -32,7 +32,7 @@ pub(crate) struct Work {
     /// Take over records of others that stand in the way: all, or the one set NAME/TYPE (repeatable)
     #[arg(long, value_name = "all|NAME/TYPE", help_heading = "What may happen")]
     adopt: Vec<String>,
-    /// Delete even more than 30 % of the zone's record sets
+    /// Delete even more than 30 % of the record sets of a zone that has 10 or more, or all that this computer wrote
     #[arg(long, help_heading = "What may happen")]
     allow_deletions: bool,
 }
@@ -72,6 +72,16 @@ impl Work {
         let zone = self.host.find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
         let owned = self.owned(&zone)?;
+        // As when a program that writes the records has failed.
+        let all_goes = self.prune && desired.is_empty() && owned.read()?.keys().next().is_some();
+        if all_goes && !self.allow_deletions {
+            let message = format!(
+                "nothing is wanted of {}, and --prune would delete all that this computer wrote there",
+                zone.apex
+            );
+            return Err(Error::new(&cloudron_dns::codes::CONFLICT, message)
+                .with_hint("check the records; add --allow-deletions if all of them are to go"));
+        }
         if !self.remove {
             return Planned::make(provider, &zone, owned, desired, &options, access).await;
         }

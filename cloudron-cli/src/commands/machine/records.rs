@@ -27,7 +27,7 @@ pub(super) async fn take_back(
 ) -> Result<(Vec<RecordKey>, Vec<RecordKey>)> {
     let zone = host.find_zone(&*provider, &Name::from(domain)).await?;
     let owned = Owned::at(folder, &host.id(), &zone);
-    let options = PlanOptions::default().allow_mass_deletion(true);
+    let options = PlanOptions::default();
     let planned = Planned::removal(provider, &zone, owned, wishes, &options, Access::Write).await?;
     planned.plan.check()?;
     planned.send(true, progress).await?;

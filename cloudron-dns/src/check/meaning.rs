@@ -1,0 +1,108 @@
+//! Whether records that differ from those that are wanted mean the same.
+
+use std::collections::BTreeSet;
+
+use super::Expected;
+use super::finding::{Finding, Status};
+use crate::machine::{DkimRecord, tags};
+use crate::propagation::{Report, Verdict};
+use crate::{Observed, RecordData, RecordKey, RecordSet, RecordType};
+
+/// The report of name servers that were asked for records letter by letter, where records that mean the same count as
+/// right: keys and policies with other tags around what matters, and what the findings of the same domain call right,
+/// such as an SPF record that lets the server pass by another mechanism, or a key behind a CNAME. All servers that
+/// answer must have the same then.
+pub fn by_meaning(mut report: Report, findings: &[Finding], expected: &Expected) -> Report {
+    let judged = right(findings, expected);
+    for key in &judged {
+        let verdicts = || report.servers.iter().flat_map(|server| &server.keys).filter(|k| k.key == *key);
+        let mut found: Vec<Option<BTreeSet<RecordData>>> = verdicts().filter_map(|k| has(&k.verdict)).collect();
+        found.dedup();
+        if !matches!(found[..], [Some(_)]) {
+            continue;
+        }
+        for verdict in verdicts_of(&mut report, key) {
+            if let Verdict::Differs { found, .. } = verdict {
+                *verdict = Verdict::Equivalent { found: std::mem::take(found) };
+            }
+        }
+    }
+    for server in &mut report.servers {
+        for verdict in server.keys.iter_mut().map(|key| &mut key.verdict) {
+            if let Verdict::Differs { found, wanted: Some(wanted) } = verdict
+                && same_tags(found, wanted)
+            {
+                *verdict = Verdict::Equivalent { found: std::mem::take(found) };
+            }
+        }
+    }
+    report
+}
+
+fn verdicts_of<'a>(report: &'a mut Report, key: &'a RecordKey) -> impl Iterator<Item = &'a mut Verdict> {
+    let keys = report.servers.iter_mut().flat_map(|server| &mut server.keys);
+    keys.filter(|k| k.key == *key).map(|k| &mut k.verdict)
+}
+
+/// What a server has instead of what is wanted: `Some(None)` where that is the very thing, or nothing at all; `None`
+/// where it does not say.
+fn has(verdict: &Verdict) -> Option<Option<BTreeSet<RecordData>>> {
+    match verdict {
+        Verdict::Differs { found, .. } => {
+            let plain = found.iter().filter_map(Observed::plain);
+            Some(Some(plain.flat_map(RecordSet::values).cloned().collect()))
+        }
+        Verdict::NoAnswer(_) | Verdict::NoRoute | Verdict::Refused(_) | Verdict::Lame => None,
+        _ => Some(None),
+    }
+}
+
+/// The sets that the findings call right, though some could be better.
+fn right(findings: &[Finding], expected: &Expected) -> Vec<RecordKey> {
+    let domain = &expected.domain;
+    let below = |label: &str| domain.below(label).ok();
+    let dkim = expected.dkim.as_ref().and_then(|dkim| dkim.name(domain).ok());
+    let txt = RecordType::TXT;
+    let sets = [
+        ("mx", Some(domain.clone()), RecordType::MX),
+        ("spf", Some(domain.clone()), txt),
+        ("spf-helo", Some(expected.my.clone()), txt),
+        ("dkim", dkim, txt),
+        ("dmarc", below("_dmarc"), txt),
+        ("mta-sts", below("_mta-sts"), txt),
+        ("tls-rpt", below("_smtp._tls"), txt),
+    ];
+    let judged_right = |id: &str| {
+        let mut of_check = findings.iter().filter(|finding| finding.id == id).peekable();
+        of_check.peek().is_some() && of_check.all(|f| matches!(f.status, Status::Pass | Status::Warn))
+    };
+    let right = sets.into_iter().filter(|(id, ..)| judged_right(id));
+    right.filter_map(|(_, name, rtype)| Some(RecordKey::new(name?, rtype))).collect()
+}
+
+/// Whether one text is there and one is wanted, and their tags say the same: for keys what receivers make of them, for
+/// policies each tag, in any order.
+fn same_tags(found: &[Observed], wanted: &RecordSet) -> bool {
+    let [Observed::Plain(found)] = found else { return false };
+    let ([RecordData::Txt(there)], [RecordData::Txt(wanted_text)]) = (found.values(), wanted.values()) else {
+        return false;
+    };
+    let (there, wanted_text) = (there.joined(), wanted_text.joined());
+    let mut labels = wanted.name().labels();
+    match (labels.next(), labels.next()) {
+        (_, Some("_domainkey")) => {
+            let read = |text: &[u8]| DkimRecord::parse(text).ok();
+            let (Some(there), Some(wanted)) = (read(&there), read(&wanted_text)) else { return false };
+            there.is_same_key(&wanted) && there.unusable().is_none()
+        }
+        (Some("_dmarc" | "_mta-sts"), _) | (Some("_smtp"), Some("_tls")) => {
+            let read = |text: &[u8]| {
+                let mut tags = tags(std::str::from_utf8(text).ok()?)?;
+                tags.sort();
+                Some(tags)
+            };
+            read(&there).is_some_and(|there| Some(there) == read(&wanted_text))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,116 @@
+//! Which record sets can stand together at a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Change, Reason};
+use crate::{Name, Observed, RecordKey, RecordType, Snapshot};
+
+/// What the changes of a name come to.
+pub(super) enum Outcome {
+    /// They can be made.
+    Fine,
+    /// These sets must go first.
+    InTheWay(Vec<RecordKey>),
+    /// They cannot be made, because of what is there.
+    Refused(Reason, Vec<Observed>),
+}
+
+/// The changes by their names.
+pub(super) fn by_name(changes: Vec<Change>) -> BTreeMap<Name, Vec<Change>> {
+    let mut groups: BTreeMap<Name, Vec<Change>> = BTreeMap::new();
+    for change in changes {
+        groups.entry(change.key().name.clone()).or_default().push(change);
+    }
+    groups
+}
+
+/// Judges the changes of one name. `removable` says whether a set that is there may go.
+pub(super) fn judge(
+    name: &Name,
+    changes: &[Change],
+    current: &Snapshot,
+    removable: impl Fn(&Observed) -> bool,
+) -> Outcome {
+    let changed = |key: &RecordKey| changes.iter().any(|change| change.key() == key);
+    let kept: Vec<&Observed> = current.at(name).filter(|set| !changed(set.key())).collect();
+    let made: Vec<&RecordKey> = changes.iter().filter(|c| c.after().is_some()).map(Change::key).collect();
+    let is = |rtype: RecordType| move |key: &&RecordKey| key.rtype == rtype;
+    let types = || kept.iter().map(|set| set.key()).chain(made.iter().copied());
+    let at_top = *name == current.zone.apex;
+    // Without a change of its own it is as others left it, unless its name servers go.
+    let ds_changes = changes.iter().any(|c| matches!(c.key().rtype, RecordType::DS | RecordType::NS));
+    if ds_changes && types().any(|key| is(RecordType::DS)(&key)) {
+        let delegated = !at_top && types().any(|key| is(RecordType::NS)(&key));
+        if !delegated {
+            let ds = kept.iter().filter(|set| set.key().rtype == RecordType::DS);
+            return Outcome::Refused(Reason::DsWithoutNs, ds.map(|set| (*set).clone()).collect());
+        }
+    }
+    let is_cname = is(RecordType::CNAME);
+    let excluded = |key: &&RecordKey| !is_cname(key) && !beside_cname(key.rtype);
+    if made.is_empty() || !types().any(|key| is_cname(&key)) || !types().any(|key| excluded(&key)) {
+        return Outcome::Fine;
+    }
+    if made.iter().any(is_cname) && made.iter().any(excluded) {
+        return Outcome::Refused(Reason::Contradiction, Vec::new());
+    }
+    let makes_cname = made.iter().any(is_cname);
+    let stands = |set: &&&Observed| if makes_cname { excluded(&set.key()) } else { is_cname(&set.key()) };
+    let in_the_way: Vec<&Observed> = kept.iter().filter(stands).copied().collect();
+    if in_the_way.is_empty() {
+        // Both were there before, and neither is made.
+        return Outcome::Fine;
+    }
+    if in_the_way.iter().all(|set| removable(set)) {
+        return Outcome::InTheWay(in_the_way.into_iter().map(|set| set.key().clone()).collect());
+    }
+    Outcome::Refused(Reason::CnameAndOther, in_the_way.into_iter().cloned().collect())
+}
+
+/// A signed name has signatures beside its CNAME (RFC 4035, section 2.5).
+fn beside_cname(rtype: RecordType) -> bool {
+    rtype == RecordType::RRSIG || rtype == RecordType::NSEC
+}
+
+/// The deletions without which another change cannot be made: of what excludes a set of the same name, of delegations
+/// and DNAMEs above a name, and of what lies below new ones.
+pub(super) fn freed(changes: &[Change]) -> BTreeSet<RecordKey> {
+    let mut freed = excluded(changes);
+    let (made, deleted): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|c| c.after().is_some());
+    let cuts = |changes: &[&'_ Change]| -> BTreeMap<Name, RecordKey> {
+        let cuts = changes.iter().map(|change| change.key());
+        let cuts = cuts.filter(|key| matches!(key.rtype, RecordType::NS | RecordType::DNAME));
+        cuts.map(|key| (key.name.clone(), key.clone())).collect()
+    };
+    let (old, new) = (cuts(&deleted), cuts(&made));
+    for change in made.iter().filter(|_| !old.is_empty()) {
+        freed.extend(ancestors(&change.key().name).filter_map(|name| old.get(&name).cloned()));
+    }
+    for change in deleted.iter().filter(|_| !new.is_empty()) {
+        if ancestors(&change.key().name).any(|name| new.contains_key(&name)) {
+            freed.insert(change.key().clone());
+        }
+    }
+    freed
+}
+
+fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
+    std::iter::successors(name.parent(), Name::parent)
+}
+
+/// The deletions of what excludes a set that is made at the same name.
+fn excluded(changes: &[Change]) -> BTreeSet<RecordKey> {
+    if changes.iter().all(|change| change.after().is_some()) {
+        return BTreeSet::new();
+    }
+    let is_cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
+    let made = changes.iter().filter(|c| c.after().is_some()).map(Change::key);
+    let made: BTreeSet<(&Name, bool)> = made.map(|key| (&key.name, is_cname(key))).collect();
+    let deleted = changes.iter().filter(|c| c.after().is_none()).map(Change::key);
+    deleted.filter(|key| made.contains(&(&key.name, !is_cname(key)))).cloned().collect()
+}
+
+/// How many sets are deleted and not replaced by another type at their name.
+pub(super) fn losses(changes: &[Change]) -> usize {
+    changes.iter().filter(|change| change.after().is_none()).count() - excluded(changes).len()
+}
