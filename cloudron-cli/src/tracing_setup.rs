@@ -1,11 +1,12 @@
 //! Tracing to stderr with `-v` or the environment variable `DEBUG`.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Output;
+
 /// Starts tracing when it is asked for. The libraries trace no secrets: theirs is a type that redacts.
-pub(crate) fn start(verbose: u8) {
+pub(crate) fn start(verbose: u8, out: &Output) {
+    let traces = out.traces();
     let filter = match (verbose, std::env::var("DEBUG").ok().as_deref()) {
         (0, None | Some("")) => return,
         (0, Some("*")) | (2.., _) => "debug,rustls=info,hyper=info,hickory_proto=info".to_owned(),
@@ -16,8 +17,8 @@ pub(crate) fn start(verbose: u8) {
     let filter = EnvFilter::builder().parse_lossy(filter);
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(move || traces.clone())
+        .with_ansi(false)
         .without_time()
         .try_init();
     // It is already set only when a test runs two commands in one process; then that one stays.

@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .build();
     block_on(|cancel| async move {
         let session = Session::open(&machine, out).await?;
-        let lines = session.client.lines(&path, |line| out.text(&render(line, out.is_json())));
+        let lines = session.client.lines(&path, |line| print(line, out));
         tokio::select! {
             ended = lines => ended,
             () = cancel.cancelled() => cancel.check(),
@@ -41,12 +41,16 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
-/// A line as the server wrote it for programs, or for people.
-fn render(line: &str, json: bool) -> String {
-    let Ok(entry) = serde_json::from_str::<LogLine>(line) else { return line.to_owned() };
-    if json {
-        return line.to_owned();
+/// Prints a line as the server wrote it for programs, or for people.
+fn print(line: &str, out: &Output) -> Result<()> {
+    if out.is_json() {
+        return out.json_of_another(line);
     }
+    let entry: Option<LogLine> = serde_json::from_str(line).ok();
+    out.line(&entry.map_or_else(|| line.to_owned(), |entry| render(&entry)))
+}
+
+fn render(entry: &LogLine) -> String {
     let time = entry.time.strftime("%Y-%m-%d %H:%M:%SZ");
     let fields: String = entry.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     format!("{time} {:<5} {}{fields}", entry.level, entry.message)

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Which;
 use crate::codes;
 use crate::connect::Session;
-use crate::output::{Output, ago};
+use crate::output::{self, Output, ago};
 use crate::runtime::block_on;
 use crate::state::Machine;
 
@@ -92,7 +92,7 @@ fn render(machine: &Machine, status: &Status, config: &Config, progress: &Progre
             check.message
         ));
     }
-    lines.join("\n")
+    output::lines(lines)
 }
 
 fn seconds(since_epoch: i64) -> Duration {
