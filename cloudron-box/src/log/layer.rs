@@ -23,6 +23,10 @@ use crate::time::{millis, timestamp};
 /// The size at which the log file is rotated.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
+/// What is logged by default. What the libraries say of their work is for people who look for a fault.
+const DEFAULT: &str =
+    "info,cloudron_core=warn,cloudron_backup=warn,cloudron_provision=warn,cloudron_dns=warn";
+
 /// The files that lines go to: one for each server of this process, which is one outside of tests.
 static SINKS: Mutex<Vec<Arc<Mutex<Rotating>>>> = Mutex::new(Vec::new());
 
@@ -58,7 +62,7 @@ pub(crate) fn open(path: &Path) -> Result<Sink> {
 /// `tracing_subscriber`, such as `debug` or `cloudron_box=trace`; by default `info`. Without effect when the
 /// process logs already.
 pub fn init(filter: Option<&str>) {
-    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new("info"));
+    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let text = tracing_subscriber::fmt::layer().with_writer(|| Journal).with_ansi(false).with_target(false);
     let text = (!stderr_is_a_file()).then_some(text);
     let subscriber = tracing_subscriber::registry().with(filter).with(layer()).with(text);

@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::escape;
 
+/// The widest that a column is padded to: one long cell must not blow up all rows.
+const WIDEST: usize = 100;
+
 /// A table of text: columns padded by two blanks.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -22,7 +25,7 @@ impl Table {
     pub(crate) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max();
-        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0).min(WIDEST)).collect();
         let mut out = String::new();
         for row in &self.rows {
             let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
