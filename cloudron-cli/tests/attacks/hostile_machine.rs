@@ -55,7 +55,8 @@ fn polite(path: &str) -> Answer {
             let line = json!({
                 "time": TIME, "level": HOSTILE, "target": HOSTILE, "message": HOSTILE, "fields": { HOSTILE: HOSTILE },
             });
-            let raw = String::from_utf8_lossy(HOSTILE.as_bytes());
+            // A line of the log is a line, whatever it says.
+            let raw = HOSTILE.replace('\n', " ");
             let mut body = format!("{line}\n{raw}\n").into_bytes();
             body.extend_from_slice(b"\x9b2J and \xff no text\r\n{\"cut\n{ \"a\": \"\xc2\x9b\" }\r\n");
             Answer::Body(body)

@@ -87,6 +87,7 @@ fn serve(
     config: Arc<ServerConfig>,
     answers: &dyn Fn(&str) -> Answer,
 ) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
     loop {

@@ -6,10 +6,12 @@ mod common;
 mod machine_double;
 
 mod core_dump;
+mod hostile_dns;
 mod hostile_machine;
 mod hostile_names;
 mod hostile_ssh;
 mod not_yet;
+mod terminal;
 mod traces;
 
 use std::process::{Command, Output, Stdio};
@@ -29,7 +31,7 @@ pub const ESCAPED: &str = "\\u{1b}]0;title";
 pub fn assert_clean(what: &str, output: &Output) {
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         let text = std::str::from_utf8(bytes).unwrap_or_else(|e| panic!("{what}: {name} is no UTF-8: {e}"));
-        let raw = text.chars().find(|c| escape::is_unsafe(*c) && *c != '\n');
+        let raw = text.chars().find(|c| escape::is_unsafe(*c) && !['\n', '\t'].contains(c));
         assert!(raw.is_none(), "{what}: {raw:?} reached {name}:\n{text:?}");
         let forged = text.lines().find(|line| line.trim_start().starts_with("next: `curl evil"));
         assert!(forged.is_none(), "{what}: a line was forged on {name}:\n{text}");

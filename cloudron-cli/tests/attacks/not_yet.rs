@@ -6,8 +6,8 @@ use crate::common::Home;
 fn a_command_that_is_not_here_names_the_one_to_use_and_does_nothing() {
     let home = Home::new();
     let ec2 = "machine create ec2 --region eu-central-1 --type t2.small --disk-size 30 --ssh-key key --access-key-id ID \
-               --secret-access-key SECRET --backup-bucket bucket --backup-key secret --fqdn example.com";
-    let list = "machine backup list --provider ec2 --region eu-central-1 --access-key-id ID --secret-access-key SECRET \
+               --secret-access-key s3cr3t --backup-bucket bucket --backup-key secret --fqdn example.com";
+    let list = "machine backup list --provider ec2 --region eu-central-1 --access-key-id ID --secret-access-key s3cr3t \
                 --backup-bucket bucket example.com";
     for (line, next) in [
         (ec2, "machine create generic"),
@@ -27,7 +27,7 @@ fn a_command_that_is_not_here_names_the_one_to_use_and_does_nothing() {
         let run = home.run(&line.split_whitespace().collect::<Vec<_>>());
         run.failed(2, "not-yet", next);
         assert!(!run.stderr.contains("destroy"), "{line}: {}", run.stderr);
-        assert!(run.stdout.is_empty() && !run.stderr.contains("SECRET"), "{line}: {}", run.stderr);
+        assert!(run.stdout.is_empty() && !run.stderr.contains("s3cr3t"), "{line}: {}", run.stderr);
     }
     assert!(!home.path(".local").exists());
     for help in [&["machine", "--help"][..], &["machine", "create", "--help"], &["policy", "--help"]] {

@@ -13,14 +13,14 @@ use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine ssh example.com
-  cloudron machine ssh example.com -- systemctl status cloudron-box
+  cloudron machine ssh example.com systemctl status cloudron-box
 
 The system's ssh is used, with the machine's pinned host key. Its exit code is passed on.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// A command to run instead of a shell
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
