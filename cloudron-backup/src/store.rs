@@ -2,6 +2,7 @@
 
 mod options;
 pub(crate) mod rules;
+mod traced;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -187,12 +188,12 @@ pub fn open_store_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn Back
     if path.is_empty() {
         return Err(Error::new(&codes::STORE_URL, "the address of the store is empty"));
     }
-    Ok(Arc::new(FsStore::new(path)?))
+    Ok(traced::of(FsStore::new(path)?))
 }
 
 #[cfg(feature = "s3")]
 fn open_s3(url: &str, options: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
-    Ok(Arc::new(crate::s3::S3Store::new(url, options)?))
+    Ok(traced::of(crate::s3::S3Store::new(url, options)?))
 }
 
 #[cfg(not(feature = "s3"))]

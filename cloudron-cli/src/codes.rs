@@ -84,6 +84,10 @@ cloudron_core::codes! {
     UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
          age of the newest backup. `cloudron machine status` shows each check with what was found.");
+    /// A command of the original documentation that this version lacks.
+    NOT_YET = ("not-yet", Usage,
+        "The documentation of the original Cloudron has this command, and this version does not have it. Nothing was \
+         done. The line `next:` says which commands do the same.");
     /// Nothing is known of the code.
     CODE_UNKNOWN = ("code-unknown", NotFound,
         "No error code has that name. `cloudron explain` without a name lists all of them.");

@@ -6,6 +6,7 @@ mod codes;
 mod commands;
 mod connect;
 mod help;
+mod memory;
 mod output;
 mod query;
 mod records;
@@ -25,13 +26,15 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let matches = help::flowing(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // The server has a log of its own, which a second listener would keep from being written.
-    if !matches!(cli.command, cli::Command::Box(_)) {
-        tracing_setup::start(cli.global.verbose);
-    }
+    memory::keep_private();
+    output::tell_panics();
+    let matches = help::flowing(Cli::command()).try_get_matches();
+    let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);
+    // The server has a log of its own, which a second listener would keep from being written.
+    if !matches!(cli.command, cli::Command::Box(commands::server::Command::Serve(_))) {
+        tracing_setup::start(cli.global.verbose, &out);
+    }
     match cli.run(&out) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

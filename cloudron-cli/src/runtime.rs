@@ -1,6 +1,11 @@
 //! The asynchronous runtime, started only by commands that need it, and what Ctrl-C does.
 
+use std::sync::OnceLock;
+
 use cloudron_core::{Cancel, Error, Result, codes};
+
+/// Raised by the first Ctrl-C, SIGTERM or SIGHUP.
+static STOP: OnceLock<Cancel> = OnceLock::new();
 
 /// Runs a command's work. The first Ctrl-C (or SIGTERM, SIGHUP) asks it to stop at its next safe point, the
 /// second ends the program at once: what is journalled is enough to go on.
@@ -9,13 +14,34 @@ pub(crate) fn block_on<T, F: Future<Output = Result<T>>>(work: impl FnOnce(Cance
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
             Error::new(&codes::FAILED, format!("no asynchronous runtime can be started: {e}"))
         })?;
-    let cancel = Cancel::new();
     let result = runtime.block_on(async {
-        tokio::spawn(watch_signals(cancel.clone()));
-        work(cancel).await
+        tokio::spawn(watch_signals(stop()));
+        work(stop()).await
     });
     runtime.shutdown_background();
     result
+}
+
+/// Runs work that may be given up anywhere: Ctrl-C ends it at once.
+///
+/// # Errors
+/// `interrupted`.
+pub(crate) fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    block_on(|cancel| async move {
+        tokio::select! {
+            done = work => done,
+            () = cancel.cancelled() => Err(interrupted()),
+        }
+    })
+}
+
+/// Ctrl-C, for what nobody hands it to.
+pub(crate) fn stop() -> Cancel {
+    STOP.get_or_init(Cancel::new).clone()
+}
+
+fn interrupted() -> Error {
+    Error::new(&codes::INTERRUPTED, "stopped on request")
 }
 
 async fn watch_signals(cancel: Cancel) {

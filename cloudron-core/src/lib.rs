@@ -21,6 +21,7 @@ pub mod codes;
 pub mod domain;
 pub mod environment;
 pub mod error;
+pub mod escape;
 pub mod http;
 pub mod progress;
 pub mod random;

@@ -96,6 +96,7 @@ impl Progress {
 
     /// Reports an event as it is, such as one that came from another process.
     pub fn emit(&self, event: &Event) {
+        trace(event);
         if let Some(listener) = &self.listener {
             listener(event);
         }
@@ -127,6 +128,18 @@ impl Progress {
             total: AtomicU64::new(total.unwrap_or(u64::MAX)),
             over: AtomicBool::new(false),
         }
+    }
+}
+
+/// Long work is traced where it reports its progress, so that it has to be said once.
+fn trace(event: &Event) {
+    match event {
+        Event::Started { task, label, total, .. } => tracing::info!(task, total, "begins: {label}"),
+        Event::Advanced { task, done, total } => tracing::trace!(task, done, total, "goes on"),
+        Event::Finished { task, done, ok: true } => tracing::info!(task, done, "ended"),
+        Event::Finished { task, done, ok: false } => tracing::info!(task, done, "failed"),
+        Event::Note { text } => tracing::debug!("note: {text}"),
+        Event::Warning { text } => tracing::debug!("warning: {text}"),
     }
 }
 

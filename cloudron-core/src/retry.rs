@@ -73,6 +73,7 @@ impl RetryPolicy {
             if !error.is_retryable() || n >= self.attempts || late {
                 return Err(error);
             }
+            tracing::info!(attempt = n, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
             clock.sleep(wait).await;
         }
     }

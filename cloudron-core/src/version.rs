@@ -9,8 +9,11 @@ use crate::{Error, codes};
 
 /// A version by the rules of semver.org 2.0.0: ordered, pre-releases before their release.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Version(semver::Version);
+
+/// The longest version that is read, in bytes.
+const LONGEST: usize = 128;
 
 impl Version {
     /// The version of this program.
@@ -30,10 +33,30 @@ impl fmt::Display for Version {
     }
 }
 
+impl TryFrom<String> for Version {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
 impl FromStr for Version {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if text.len() > LONGEST {
+            return Err(Error::new(
+                &codes::VERSION_INVALID,
+                format!("a version has at most {LONGEST} characters"),
+            ));
+        }
         semver::Version::parse(text)
             .map(Self)
             .map_err(|e| Error::new(&codes::VERSION_INVALID, format!("{text:?} is not a version: {e}")))
@@ -50,6 +73,8 @@ mod tests {
         assert!(v("0.9.0") < v("0.10.0"));
         assert!(v("1.0.0-rc.1") < v("1.0.0"));
         assert!(v("1.0.0-rc.1").is_prerelease());
+        let long = format!("1.0.0-{}", "a".repeat(200));
+        assert!(long.parse::<Version>().is_err() && serde_json::from_value::<Version>(long.into()).is_err());
         assert!("1.0".parse::<Version>().unwrap_err().is(&codes::VERSION_INVALID));
     }
 }

@@ -54,6 +54,9 @@ impl HyperTransport {
 impl HttpTransport for HyperTransport {
     async fn send(&self, request: Request) -> Result<Response> {
         let host = request.uri().host().unwrap_or_default().to_owned();
+        // Without the query, in which an interface may want something secret.
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let start = std::time::Instant::now();
         let down = |why: String| Error::new(&codes::PROVIDER_DOWN, format!("{host}: {why}"));
         let exchange = async {
             let answer = self.client.request(request.map(Full::new)).await.map_err(|e| {
@@ -65,9 +68,18 @@ impl HttpTransport for HyperTransport {
             let body = body.map_err(|e| down(format!("the answer was cut off: {e}")))?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        tokio::time::timeout(self.limit, exchange).await.unwrap_or_else(|_| {
+        let answer = tokio::time::timeout(self.limit, exchange).await.unwrap_or_else(|_| {
             let message = format!("{host} did not answer within {} seconds", self.limit.as_secs_f32());
             Err(Error::new(&cloudron_core::codes::TIMED_OUT, message).retryable(true))
-        })
+        });
+        let ms = start.elapsed().as_millis() as u64;
+        match &answer {
+            Ok(answer) => {
+                let (status, bytes) = (answer.status().as_u16(), answer.body().len());
+                tracing::debug!(host, %method, path, status, bytes, ms, "HTTP");
+            }
+            Err(error) => tracing::debug!(host, %method, path, %error, ms, "HTTP"),
+        }
+        answer
     }
 }

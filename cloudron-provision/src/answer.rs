@@ -72,6 +72,9 @@ pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) 
     value.get_mut("result").map(Value::take).ok_or_else(missing)
 }
 
+/// The most tasks of another process that are shown at a time.
+const TASKS: usize = 1000;
+
 /// Passes on events of another process, whose task numbers mean nothing here.
 struct Relay {
     progress: Progress,
@@ -86,11 +89,19 @@ impl Relay {
     /// Whether the line was an event.
     fn line(&mut self, line: &str) -> bool {
         let Ok(mut event) = serde_json::from_str::<Event>(line) else { return false };
+        let finished = matches!(event, Event::Finished { .. });
         if let Event::Started { task, .. } | Event::Advanced { task, .. } | Event::Finished { task, .. } =
             &mut event
         {
+            if self.tasks.len() >= TASKS && !self.tasks.contains_key(task) {
+                return true;
+            }
             let progress = &self.progress;
-            *task = *self.tasks.entry(*task).or_insert_with(|| progress.fresh_id());
+            let theirs = *task;
+            *task = *self.tasks.entry(theirs).or_insert_with(|| progress.fresh_id());
+            if finished {
+                self.tasks.remove(&theirs);
+            }
         }
         self.progress.emit(&event);
         true

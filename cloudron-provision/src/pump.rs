@@ -160,6 +160,23 @@ pub(crate) async fn while_feeding<T>(
     }
 }
 
+/// Traces a command: that it runs, how it ended and how long it took.
+pub(crate) async fn traced(
+    machine: &str,
+    line: String,
+    work: impl Future<Output = Result<Output>>,
+) -> Result<Output> {
+    tracing::debug!(machine, command = line, "runs");
+    let start = std::time::Instant::now();
+    let ended = work.await;
+    let ms = start.elapsed().as_millis() as u64;
+    match &ended {
+        Ok(o) => tracing::debug!(status = o.status, out = o.stdout.len(), err = o.stderr.len(), ms, "ended"),
+        Err(error) => tracing::debug!(%error, ms, "broke off"),
+    }
+    ended
+}
+
 /// Runs work until it ends, its time is over or it is cancelled.
 pub(crate) async fn bounded<T>(
     name: &str,

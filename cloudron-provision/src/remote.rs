@@ -202,6 +202,15 @@ impl Command {
         self
     }
 
+    /// The command as one line of shell, for traces. Nothing secret is in it, since arguments are no place for that.
+    pub(crate) fn line(&self) -> String {
+        let line = crate::quote::command(&self.argv);
+        match line.char_indices().nth(300) {
+            None => line,
+            Some((end, _)) => format!("{}…", &line[..end]),
+        }
+    }
+
     /// The program's name, for messages: the arguments may be long.
     pub fn name(&self) -> String {
         let shown: Vec<&str> =

@@ -128,6 +128,7 @@ impl Transfer<'_> {
             Error::new(&codes::REMOTE_ANSWER, format!("the size of {} is not a number: {found:?}", self.part))
         })?;
         let offset = if there > self.size { 0 } else { there };
+        tracing::info!(file = %self.local.display(), to = self.target, size = self.size, offset, "uploads");
         if offset < self.size || self.size == 0 {
             self.send(remote, offset).await?;
         }

@@ -18,6 +18,7 @@
 //! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
 //! - [`moto`]: Amazon's interfaces in a process of the test's own.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
+//! - [`ssh_double`]: an SSH server whose every answer is the test's.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
 //!
 //! Everything here reports failures of the test's own making by panicking or with `std::io::Error`;
@@ -31,5 +32,6 @@ pub mod named;
 pub mod pdns;
 pub mod proxy;
 pub mod require;
+pub mod ssh_double;
 pub mod sshd;
 pub mod tree;

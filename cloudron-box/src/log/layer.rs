@@ -1,10 +1,12 @@
 //! From tracing events to lines.
 
 use std::fmt::{self, Write as _};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use cloudron_core::escape;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -20,6 +22,10 @@ use crate::time::{millis, timestamp};
 
 /// The size at which the log file is rotated.
 const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// What is logged by default. What the libraries say of their work is for people who look for a fault.
+const DEFAULT: &str =
+    "info,cloudron_core=warn,cloudron_backup=warn,cloudron_provision=warn,cloudron_dns=warn";
 
 /// The files that lines go to: one for each server of this process, which is one outside of tests.
 static SINKS: Mutex<Vec<Arc<Mutex<Rotating>>>> = Mutex::new(Vec::new());
@@ -56,13 +62,27 @@ pub(crate) fn open(path: &Path) -> Result<Sink> {
 /// `tracing_subscriber`, such as `debug` or `cloudron_box=trace`; by default `info`. Without effect when the
 /// process logs already.
 pub fn init(filter: Option<&str>) {
-    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new("info"));
-    let text =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT));
+    let text = tracing_subscriber::fmt::layer().with_writer(|| Journal).with_ansi(false).with_target(false);
     let text = (!stderr_is_a_file()).then_some(text);
     let subscriber = tracing_subscriber::registry().with(filter).with(layer()).with(text);
     // An error means that there is one already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Standard error, which a terminal shows sooner or later: each call is one line, whatever it holds.
+struct Journal;
+
+impl Write for Journal {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let safe = format!("{}\n", escape::line(text.trim_end()));
+        std::io::stderr().lock().write_all(safe.as_bytes()).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn stderr_is_a_file() -> bool {
@@ -88,11 +108,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             message: values.message,
             fields: values.fields,
         };
-        let Ok(mut text) = serde_json::to_vec(&line) else { return };
-        text.push(b'\n');
+        let Ok(text) = serde_json::to_string(&line) else { return };
+        let text = format!("{}\n", escape::json(&text));
         let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sink in sinks {
-            sink.lock().unwrap_or_else(PoisonError::into_inner).write(&text);
+            sink.lock().unwrap_or_else(PoisonError::into_inner).write(text.as_bytes());
         }
     }
 }
@@ -152,12 +172,18 @@ mod tests {
         let sink = open(&home.path().join("box.log")).unwrap();
         let subscriber = tracing_subscriber::registry().with(layer());
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(files = 3_u64, id = "backup_x", "A backup was made\nin two lines");
+            tracing::info!(
+                files = 3_u64,
+                id = "backup_x",
+                hook = "\u{9b}2J",
+                "A backup was made\nin two lines"
+            );
         });
         let text = std::fs::read_to_string(sink.path()).unwrap();
+        assert!(!text.contains(|c| escape::is_unsafe(c) && c != '\n'), "{text:?}");
         let line = text.lines().find(|l| l.contains("backup_x")).unwrap();
         let line: LogLine = serde_json::from_str(line).unwrap();
         assert_eq!((line.level.as_str(), line.message.as_str()), ("INFO", "A backup was made\nin two lines"));
-        assert_eq!(line.fields["files"], 3);
+        assert_eq!((&line.fields["files"], &line.fields["hook"]), (&3.into(), &"\u{9b}2J".into()));
     }
 }

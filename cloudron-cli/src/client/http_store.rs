@@ -101,7 +101,7 @@ impl BackupStore for HttpStore {
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
         let body = self.fetch(&format!("?list={prefix}"), None).await?;
-        let objects: Vec<StoreObject> = super::decode(&body)?;
+        let objects: Vec<StoreObject> = super::answer::decode(&body)?;
         Ok(objects.into_iter().map(meta).collect())
     }
 

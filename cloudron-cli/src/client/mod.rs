@@ -1,5 +1,6 @@
 //! A client of the server's interface, over a stream to the machine's loopback address.
 
+mod answer;
 mod http_store;
 mod owner_store;
 mod tls;
@@ -8,12 +9,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use answer::Answer;
 use bytes::Bytes;
-use cloudron_box::api::{ApiError, Config, Status};
-use cloudron_core::{Code, Error, Result, Secret};
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use cloudron_box::api::{Config, Status};
+use cloudron_core::{Error, Result, Secret};
+use http::{Method, Request, header};
+use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -23,12 +24,14 @@ use tokio::sync::Mutex;
 pub(crate) use http_store::HttpStore;
 pub(crate) use owner_store::{OwnerStore, StoreChange, StoreChanged};
 
-use crate::codes;
 use crate::state::Machine;
 use crate::target::Target;
+use crate::{codes, runtime};
 
 /// How long the server may take for an ordinary answer.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long it may take when the program was asked to stop: enough for leaving no lock behind.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A client of one machine's interface.
 pub(crate) struct Client {
@@ -59,8 +62,7 @@ impl Client {
 
     /// What the server says to anybody.
     pub(crate) async fn status(&self) -> Result<Status> {
-        let response = self.send(Method::GET, "/api/v1/cloudron/status", None, Bytes::new()).await?;
-        decode(&collect(response).await?)
+        self.send(Method::GET, "/api/v1/cloudron/status", None, Bytes::new()).await?.json().await
     }
 
     /// What the server says of itself to those it knows.
@@ -70,13 +72,12 @@ impl Client {
 
     /// Asks for a value.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        decode(&collect(self.known(Method::GET, path, Bytes::new()).await?).await?)
+        self.known(Method::GET, path, Bytes::new()).await?.json().await
     }
 
     /// Asks the server to do something.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        let body = encode(body)?;
-        decode(&collect(self.known(Method::POST, path, body).await?).await?)
+        self.known(Method::POST, path, encode(body)?).await?.json().await
     }
 
     /// The same with a token of the caller's.
@@ -86,34 +87,29 @@ impl Client {
         token: &Secret,
         body: &impl Serialize,
     ) -> Result<T> {
-        let response = self.send(Method::POST, path, Some(token), encode(body)?).await?;
-        decode(&collect(response).await?)
+        self.send(Method::POST, path, Some(token), encode(body)?).await?.json().await
     }
 
     /// Asks for a stream of lines and passes each on until it ends.
-    pub(crate) async fn lines(&self, path: &str, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        let mut body = self.known(Method::GET, path, Bytes::new()).await?.into_body();
-        let mut rest = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|e| lost(&self.host, &e))?;
-            rest.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
-            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                each(String::from_utf8_lossy(&line[..end]).as_ref())?;
-            }
-        }
-        Ok(())
+    pub(crate) async fn lines(
+        &self,
+        path: &str,
+        follow: bool,
+        each: impl FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
+        self.known(Method::GET, path, Bytes::new()).await?.lines(follow, each).await
     }
 
     /// Fetches an object of the machine's store, or a part of it, by an address that is its own permission.
     pub(crate) async fn object(&self, path: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        let most = range.as_ref().map(|r| r.end.saturating_sub(r.start));
         let range = range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1)));
-        collect(self.request(Method::GET, path, None, Bytes::new(), range.as_deref()).await?).await
+        self.request(Method::GET, path, None, Bytes::new(), range.as_deref()).await?.object(most).await
     }
 
     /// Sends a request as somebody whom the server knows. A token lives for some minutes only, and work may take
     /// longer, so one that is not accepted any more is replaced once.
-    async fn known(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+    async fn known(&self, method: Method, path: &str, body: Bytes) -> Result<Answer> {
         let token = self.token().await?;
         match self.send(method.clone(), path, Some(&token), body.clone()).await {
             Err(e) if e.is(&cloudron_box::codes::TOKEN_INVALID) => {
@@ -134,13 +130,7 @@ impl Client {
     }
 
     /// Sends a request on the open connection, or on a new one, and turns an answer that says no into an error.
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&Secret>,
-        body: Bytes,
-    ) -> Result<Response<Incoming>> {
+    async fn send(&self, method: Method, path: &str, token: Option<&Secret>, body: Bytes) -> Result<Answer> {
         self.request(method, path, token, body, None).await
     }
 
@@ -151,7 +141,8 @@ impl Client {
         token: Option<&Secret>,
         body: Bytes,
         range: Option<&str>,
-    ) -> Result<Response<Incoming>> {
+    ) -> Result<Answer> {
+        let traced = (method.clone(), shown(path));
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
         if let Some(token) = token {
             let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose()))
@@ -171,14 +162,17 @@ impl Client {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let answer = tokio::time::timeout(LIMIT, async {
+        let start = std::time::Instant::now();
+        let answer = async {
             sender.ready().await.map_err(|e| lost(&self.host, &e))?;
             sender.send_request(request).await.map_err(|e| lost(&self.host, &e))
-        });
-        let response = answer.await.map_err(|_| late(&self.host))??;
+        };
+        let response = within(LIMIT, &self.host, answer).await??;
+        let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis() as u64);
+        tracing::debug!(host = self.host, method = %traced.0, path = traced.1, status, ms, "HTTP");
         *connection = Some(sender);
         drop(connection);
-        if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+        Answer::of(&self.host, response).await
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -186,56 +180,43 @@ impl Client {
             Error::new(&codes::SERVER_DEAD, format!("the server of {} does not answer: {e}", self.host))
                 .with_hint(format!("`cloudron machine status {}` says more", self.host))
         })?;
-        let opened = tokio::time::timeout(LIMIT, async {
+        let opened = async {
             let stream = self.tls.connect(stream).await?;
             hyper::client::conn::http1::handshake(TokioIo::new(stream))
                 .await
                 .map_err(|e| lost(&self.host, &e))
-        });
-        let (sender, connection) = opened.await.map_err(|_| late(&self.host))??;
+        };
+        let (sender, connection) = within(LIMIT, &self.host, opened).await??;
         // It ends when the sender is dropped; what breaks it reaches the sender too.
         tokio::spawn(async move { connection.await.ok() });
         Ok(sender)
     }
 }
 
-async fn collect(response: Response<Incoming>) -> Result<Bytes> {
-    let body = tokio::time::timeout(LIMIT * 5, response.into_body().collect()).await;
-    let body = body.map_err(|_| late("the server"))?;
-    Ok(body.map_err(|e| lost("the server", &e))?.to_bytes())
+/// Does something with the server that has a time limit. When the program was asked to stop, that is seconds.
+async fn within<T>(limit: Duration, host: &str, work: impl Future<Output = T>) -> Result<T> {
+    let stop = runtime::stop();
+    tokio::select! {
+        done = work => Ok(done),
+        () = tokio::time::sleep(limit) => Err(late(host)),
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_LIMIT).await } => {
+            Err(Error::new(&cloudron_core::codes::INTERRUPTED, format!("stopped on request while {host} was asked")))
+        }
+    }
+}
+
+/// A path for traces: without its query, and of an address that is its own permission only the route.
+fn shown(path: &str) -> String {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    match path.split_once("/download/") {
+        Some((route, _)) => format!("{route}/download/…"),
+        None => path.to_owned(),
+    }
 }
 
 fn encode(body: &impl Serialize) -> Result<Bytes> {
     let body = serde_json::to_vec(body).map_err(|e| broken(&format!("the request is not JSON: {e}")))?;
     Ok(body.into())
-}
-
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|e| broken(&format!("the server's answer is not what was expected: {e}")))
-}
-
-/// The error that an answer tells of.
-async fn refused(response: Response<Incoming>) -> Error {
-    let status = response.status();
-    let body = collect(response).await.unwrap_or_default();
-    let told: Option<ApiError> = serde_json::from_slice(&body).ok();
-    let message =
-        told.as_ref().map_or_else(|| format!("the server answered {status}"), |t| t.message.clone());
-    let known = told.as_ref().and_then(|t| crate::commands::explain::find(&t.code));
-    let error = Error::new(known.unwrap_or_else(|| code_of(status)), message);
-    match told.and_then(|t| t.hint) {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
-}
-
-fn code_of(status: StatusCode) -> &'static Code {
-    match status {
-        StatusCode::CONFLICT => &codes::SERVER_BUSY,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => &codes::SERVER_DENIED,
-        _ => &codes::SERVER_REFUSED,
-    }
 }
 
 fn broken(why: &str) -> Error {

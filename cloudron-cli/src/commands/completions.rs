@@ -17,5 +17,5 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut crate::cli::Cli::command(), "cloudron", &mut script);
-    out.raw(&script)
+    out.text(&String::from_utf8_lossy(&script))
 }

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod dns;
 pub(crate) mod explain;
 pub(crate) mod machine;
+pub(crate) mod not_yet;
 pub(crate) mod policy;
 pub(crate) mod server;
 pub(crate) mod version;

@@ -7,13 +7,17 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 use crate::commands::backup::Place;
+use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The lifecycle rules that are good for a bucket with backups, and those that would destroy them
     Lifecycle(Lifecycle),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true)]
+    Iam(Anything),
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,11 +46,11 @@ pub(crate) struct Lifecycle {
 
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
-        let Self::Lifecycle(options) = self;
+        let Self::Lifecycle(options) = self else { return not_yet::iam() };
         let mut days = SafeDays::default();
         days.unfinished_uploads = options.unfinished_uploads;
         days.earlier_versions = options.earlier_versions;
-        let review = block_on(|_| async {
+        let review = interruptible(async {
             let store = options.place.open_store()?;
             match options.apply {
                 true => lifecycle::apply(&*store, days).await,

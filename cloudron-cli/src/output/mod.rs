@@ -5,15 +5,17 @@ mod progress;
 mod prompt;
 mod stream;
 mod table;
+mod terminal;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
 
-use cloudron_core::{Error, Progress, Result};
+use cloudron_core::{Error, Progress, Result, escape};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use terminal::{Data, Style, Text};
 
-pub(crate) use stream::printable;
 pub(crate) use table::{Table, ago, bytes};
 
 /// How the user wants data printed.
@@ -57,46 +59,73 @@ impl Output {
 
     /// Prints one JSON object with the data under its name.
     pub(crate) fn json(&self, name: &str, data: &impl Serialize) -> Result<()> {
-        let data = serde_json::to_value(data)
-            .map_err(|e| Error::new(&cloudron_core::codes::FAILED, format!("the answer is not JSON: {e}")))?;
-        self.text(&json!({ "schema": 1, name: data }).to_string())
+        let data = serde_json::to_value(data).map_err(|e| no_json(&e))?;
+        self.json_line(&json!({ "schema": 1, name: data }))
     }
 
     /// Prints a JSON object whose fields stand beside the `schema` number.
     pub(crate) fn json_object(&self, mut object: Value) -> Result<()> {
         object["schema"] = 1.into();
-        self.text(&object.to_string())
+        self.json_line(&object)
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|e| no_json(&e))?;
+        self.print(&Text::json(&text))
+    }
+
+    /// Passes on a line of JSON that another program wrote. What is no JSON becomes a message.
+    pub(crate) fn json_of_another(&self, line: &str) -> Result<()> {
+        match serde_json::from_str::<IgnoredAny>(line) {
+            Ok(_) => self.print(&Text::json(line)),
+            Err(_) => self.json_line(&json!({ "message": line })),
+        }
     }
 
     /// Prints text on stdout, with a newline unless it is empty or has one. A reader that went away is no error.
     pub(crate) fn text(&self, text: &str) -> Result<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        let newline = if text.ends_with('\n') { "" } else { "\n" };
-        self.raw(format!("{text}{newline}").as_bytes())
+        self.print(&Text::of(text))
     }
 
-    /// Writes bytes to stdout. A reader that went away is no error.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<()> {
-        let written = self.bars.hidden(|| {
-            let mut stdout = std::io::stdout().lock();
-            stdout.write_all(bytes).and_then(|()| stdout.flush())
-        });
-        match written {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|e| Error::io("standard output", e)),
-        }
+    /// Prints one line on stdout, whatever the text holds.
+    pub(crate) fn line(&self, text: &str) -> Result<()> {
+        self.print(&Text::line(text))
+    }
+
+    fn print(&self, text: &Text) -> Result<()> {
+        self.bars.hidden(|| {
+            let mut stdout = Data::new();
+            stdout.write(&text.clone().ended())?;
+            stdout.flush().map(drop)
+        })
+    }
+
+    /// Standard output for bytes that are no text.
+    ///
+    /// # Errors
+    /// `usage` when it is a terminal.
+    pub(crate) fn binary(&self) -> Result<impl Write + Send + use<>> {
+        terminal::binary()
     }
 
     /// Tells the user something on stderr.
     pub(crate) fn say(&self, text: &str) {
-        self.bars.hidden(|| eprint_line(text));
+        self.tell(Text::of(text));
     }
 
-    /// Warns the user on stderr.
+    /// Warns the user on stderr, in one line.
     pub(crate) fn warn(&self, text: &str) {
-        self.say(&format!("{} {text}", paint("warning:", YELLOW)));
+        self.tell(warning(text));
+    }
+
+    fn tell(&self, text: Text) {
+        self.bars.hidden(|| terminal::tell(&text.ended()));
+    }
+
+    /// Where traces are written.
+    pub(crate) fn traces(&self) -> Traces {
+        Traces(self.bars.clone())
     }
 
     /// Where libraries report their progress: bars on a terminal, a line per task elsewhere.
@@ -107,9 +136,9 @@ impl Output {
 
     /// Prints an error: what was being done, what went wrong, what to do next, and the code.
     pub(crate) fn error(&self, failure: &Error) {
-        self.bars.hidden(|| match self.format {
-            Format::Text => eprint_line(&error::text(failure)),
-            Format::Json => eprint_line(&error::json(failure).to_string()),
+        self.tell(match self.format {
+            Format::Text => error::text(failure),
+            Format::Json => Text::json(&error::json(failure).to_string()),
         });
     }
 
@@ -143,21 +172,50 @@ impl Output {
     }
 }
 
-pub(crate) const RED: &str = "31";
-pub(crate) const YELLOW: &str = "33";
-pub(crate) const BOLD: &str = "1";
+/// Writes traces to stderr: each call is one trace.
+#[derive(Clone)]
+pub(crate) struct Traces(Arc<progress::Bars>);
 
-/// Colours a text for stderr: only on a terminal, and never with `NO_COLOR` (no-color.org).
-pub(crate) fn paint(text: &str, code: &str) -> String {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    if wanted && std::io::stderr().is_terminal() {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
+impl Write for Traces {
+    fn write(&mut self, trace: &[u8]) -> std::io::Result<usize> {
+        let text = Text::line(String::from_utf8_lossy(trace).trim_end()).ended();
+        self.0.hidden(|| terminal::tell(&text));
+        Ok(trace.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
-fn eprint_line(text: &str) {
-    // Nowhere is left to report that stderr is closed.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Joins lines, each of which stays one whatever it holds.
+pub(crate) fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
+    lines.into_iter().map(|line| escape::line(line.as_ref()).into_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Says how the program is called, and ends it: what was typed is quoted, and is text from outside too.
+pub(crate) fn usage(error: &clap::Error) -> ! {
+    let said = error.render().to_string();
+    if error.use_stderr() && said.contains(|c| escape::is_unsafe(c) && c != '\n') {
+        terminal::tell(&Text::of(&said).ended());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
+}
+
+/// Has a fault of the program itself told like everything else.
+pub(crate) fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        let text = format!("{panic}\nThis is a fault of cloudron itself: please report it.\n{backtrace}");
+        terminal::tell(&Text::styled("error:", Style::Red).below(Text::of(&text)).ended());
+    }));
+}
+
+fn warning(text: &str) -> Text {
+    Text::styled("warning:", Style::Yellow).then(text)
+}
+
+fn no_json(error: &serde_json::Error) -> Error {
+    Error::new(&cloudron_core::codes::FAILED, format!("the answer is not JSON: {error}"))
 }

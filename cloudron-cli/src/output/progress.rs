@@ -1,14 +1,14 @@
 //! Progress on stderr: bars on a terminal, one line per task elsewhere.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use cloudron_core::{Event, TaskId, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{YELLOW, eprint_line, paint};
+use super::terminal::{Text, stderr_is_terminal, tell};
+use super::warning;
 
 pub(super) struct Bars {
     terminal: bool,
@@ -24,11 +24,7 @@ struct Shown {
 
 impl Bars {
     pub(super) fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            multi: MultiProgress::new(),
-            tasks: Mutex::default(),
-        }
+        Self { terminal: stderr_is_terminal(), multi: MultiProgress::new(), tasks: Mutex::default() }
     }
 
     /// Does something to the terminal while no bar is drawn over it.
@@ -64,14 +60,16 @@ impl Bars {
                     _ => String::new(),
                 };
                 let mark = if *ok { "done" } else { "not done" };
-                self.hidden(|| eprint_line(&format!("{}{amount}: {mark}", shown.label)));
+                self.line(Text::line(&format!("{}{amount}: {mark}", shown.label)));
             }
-            Event::Note { text } => self.hidden(|| eprint_line(text)),
-            Event::Warning { text } => {
-                self.hidden(|| eprint_line(&format!("{} {text}", paint("warning:", YELLOW))));
-            }
+            Event::Note { text } => self.line(Text::line(text)),
+            Event::Warning { text } => self.line(warning(text)),
             _ => {}
         }
+    }
+
+    fn line(&self, text: Text) {
+        self.hidden(|| tell(&text.ended()));
     }
 }
 
@@ -81,7 +79,7 @@ fn bar(label: &str, unit: Unit, total: Option<u64>) -> ProgressBar {
         None => ProgressBar::new_spinner(),
     };
     bar.set_style(style(unit, total.is_some()));
-    bar.set_message(label.to_owned());
+    bar.set_message(Text::line(label).into_string());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }

@@ -1,13 +1,12 @@
 //! Lists that are printed as they come, because they may be longer than memory.
 
-use std::io::{BufWriter, Stdout, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloudron_core::{Error, Result};
+use cloudron_core::Result;
 use serde::Serialize;
 
-use super::{Format, Output};
+use super::terminal::{Data, Text};
+use super::{Format, Output, no_json};
 
 /// A list on its way to stdout: a line for each item, or one JSON object with all of them under their name.
 #[derive(Clone)]
@@ -17,7 +16,7 @@ pub(crate) struct Stream {
 }
 
 struct State {
-    out: BufWriter<Stdout>,
+    out: Data,
     name: &'static str,
     items: u64,
     /// The reader went away: nothing more is wanted.
@@ -27,24 +26,21 @@ struct State {
 impl Output {
     /// A list under this name.
     pub(crate) fn stream(&self, name: &'static str) -> Stream {
-        let out = BufWriter::with_capacity(64 << 10, std::io::stdout());
-        let state = State { out, name, items: 0, closed: false };
+        let state = State { out: Data::new(), name, items: 0, closed: false };
         Stream { format: self.format, state: Arc::new(Mutex::new(state)) }
     }
 }
 
 impl Stream {
-    /// Prints an item.
+    /// Prints an item; its text is one line.
     pub(crate) fn item(&self, item: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let line = match self.format {
-            Format::Text => text() + "\n",
+            Format::Text => Text::line(&text()).ended(),
             Format::Json => {
-                let json = serde_json::to_string(item).map_err(|e| {
-                    Error::new(&cloudron_core::codes::FAILED, format!("the answer is not JSON: {e}"))
-                })?;
+                let json = serde_json::to_string(item).map_err(|e| no_json(&e))?;
                 let before = if state.items == 0 { state.begin() } else { ",".to_owned() };
-                before + &json
+                Text::json(&(before + &json))
             }
         };
         state.items += 1;
@@ -55,18 +51,15 @@ impl Stream {
     pub(crate) fn finish(self, report: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let end = match self.format {
-            Format::Text => text(),
+            Format::Text => Text::of(&text()),
             Format::Json => {
                 let begin = if state.items == 0 { state.begin() } else { String::new() };
                 let report = serde_json::to_string(report).unwrap_or_else(|_| "null".into());
-                format!("{begin}],\"report\":{report}}}\n")
+                Text::json(&format!("{begin}],\"report\":{report}}}\n"))
             }
         };
         state.write(&end)?;
-        match state.out.flush() {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
-            _ => Ok(()),
-        }
+        state.out.flush().map(drop)
     }
 }
 
@@ -75,25 +68,10 @@ impl State {
         format!("{{\"schema\":1,\"{}\":[", self.name)
     }
 
-    fn write(&mut self, text: &str) -> Result<()> {
-        if self.closed {
-            return Ok(());
+    fn write(&mut self, text: &Text) -> Result<()> {
+        if !self.closed {
+            self.closed = !self.out.write(text)?;
         }
-        match self.out.write_all(text.as_bytes()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(())
-            }
-            other => other.map_err(|e| Error::io("standard output", e)),
-        }
+        Ok(())
     }
-}
-
-/// A path for people: control characters, with which a name could fool a terminal, are escaped.
-pub(crate) fn printable(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if !text.contains(char::is_control) {
-        return text.into_owned();
-    }
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use cloudron_core::escape;
+
+/// The widest that a column is padded to: one long cell must not blow up all rows.
+const WIDEST: usize = 100;
+
 /// A table of text: columns padded by two blanks.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -12,14 +17,15 @@ impl Table {
         Self { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
+    /// Adds a row; each cell is one line, whatever it holds.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.iter().map(|cell| escape::line(cell).into_owned()).collect());
     }
 
     pub(crate) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max();
-        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0).min(WIDEST)).collect();
         let mut out = String::new();
         for row in &self.rows {
             let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -75,6 +81,13 @@ mod tests {
         let mut table = Table::new(["Id", "Size"]);
         table.row(["longer".into(), "1".into()]);
         assert_eq!(table.render(), "Id      Size\nlonger  1\n");
+    }
+
+    #[test]
+    fn a_cell_cannot_pretend_to_be_another_row() {
+        let mut table = Table::new(["Id", "Host"]);
+        table.row(["a\nb".into(), "\u{1b}[1A".into()]);
+        assert_eq!(table.render(), "Id    Host\na\\nb  \\u{1b}[1A\n");
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub fn plan(desired: &[Intent], current: &Snapshot, ownership: &Ownership, optio
     planner.refuse_hidden();
     planner.separate(&wished);
     planner.brake();
-    planner.finish()
+    let plan = planner.finish();
+    let (changes, unchanged, conflicts) = (plan.changes.len(), plan.unchanged.len(), plan.conflicts.len());
+    tracing::info!(zone = %plan.zone.apex, changes, unchanged, conflicts, "a plan is made");
+    plan
 }
 
 struct Planner<'a> {

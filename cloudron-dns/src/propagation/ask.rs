@@ -57,7 +57,21 @@ pub(super) async fn ask(
     limit: Duration,
     deadline: Instant,
 ) -> Result<Reply, Silence> {
-    let until = deadline.min(Instant::now() + limit);
+    let start = Instant::now();
+    let until = deadline.min(start + limit);
+    let reply = ask_until(server, question, until).await;
+    let (ms, name, rtype) = (start.elapsed().as_millis() as u64, &question.name, question.rtype);
+    match &reply {
+        Ok(r) => {
+            let (code, answers) = (r.code.low(), r.answers.len());
+            tracing::debug!(%server, %name, %rtype, code, answers, ms, "DNS query");
+        }
+        Err(why) => tracing::debug!(%server, %name, %rtype, %why, ms, "DNS query"),
+    }
+    reply
+}
+
+async fn ask_until(server: SocketAddr, question: &Question, until: Instant) -> Result<Reply, Silence> {
     let waited = until.saturating_duration_since(Instant::now());
     let late = |_| Silence::TimedOut(waited);
     let reply = timeout_at(until, by_udp(server, question, waited / 3)).await.map_err(late)??;

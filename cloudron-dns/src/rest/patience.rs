@@ -27,6 +27,8 @@ impl<'a> Patience<'a> {
         if !failure.error.is_retryable() || self.tries >= policy.attempts || late {
             return false;
         }
+        let (attempt, wait_ms) = (self.tries, wait.as_millis() as u64);
+        tracing::info!(attempt, wait_ms, reason = %failure.error, "trying again");
         clock.sleep(wait).await;
         true
     }

@@ -92,6 +92,7 @@ impl Asked<'_> {
 
 impl Client {
     pub(super) async fn connect(&self) -> Result<Connection<'_>, Problem> {
+        tracing::debug!(server = %self.server, signed = self.key.is_some(), "connecting");
         let stream = match timeout(self.limit, TcpStream::connect(self.server)).await {
             Ok(stream) => stream.map_err(|e| Problem::Unreachable(e.to_string()))?,
             Err(_) => return Err(Problem::Unreachable(self.late())),
@@ -121,6 +122,11 @@ impl<'a> Connection<'a> {
 
     fn frame(&self, request: &Request, id: u16, out: &mut Vec<u8>) -> Result<Asked<'a>, Problem> {
         let Request { kind, about, rtype, .. } = request;
+        let (conditions, changes) = (request.prerequisites.len(), request.changes.len());
+        match *kind {
+            UPDATE => tracing::info!(zone = %about, conditions, changes, "sends an update"),
+            _ => tracing::debug!(name = %about, rtype = %RecordType(*rtype), "asks"),
+        }
         let mut writer = Writer::new(id, *kind, about, *rtype);
         writer.records(1, &request.prerequisites);
         writer.records(2, &request.changes);
@@ -189,6 +195,7 @@ impl<'a> Connection<'a> {
             Err(_) => return Err(Problem::Silent(self.client.late())),
         };
         let message = Message::read(&bytes).ok_or(Problem::Garbled("it is not a DNS message"))?;
+        tracing::debug!(bytes = bytes.len(), code = ?message.code(), "answered");
         Ok((bytes, message))
     }
 }

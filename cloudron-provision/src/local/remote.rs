@@ -38,7 +38,8 @@ impl Remote for LocalRemote {
     async fn exec(&self, command: Command) -> Result<Output> {
         let name = command.name();
         let (limit, cancel) = (command.limit, command.cancel.clone());
-        pump::bounded(&name, limit, cancel, run(command)).await
+        let line = command.line();
+        pump::traced("local", line, pump::bounded(&name, limit, cancel, run(command))).await
     }
 
     async fn upload(
@@ -51,6 +52,7 @@ impl Remote for LocalRemote {
     ) -> Result<()> {
         let (from, to, cancel) = (local.to_path_buf(), PathBuf::from(remote), cancel.clone());
         let name = local.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        tracing::debug!(from = %local.display(), to = remote, "copies a file");
         let task = progress.task(format!("Copying {name}"), Unit::None, None);
         let copying = tokio::task::spawn_blocking(move || copy(&from, &to, mode, &cancel));
         copying.await.map_err(|e| Error::io(local, io::Error::other(e)))??;

@@ -9,6 +9,7 @@ use ssh2::Session;
 
 use super::error;
 use super::keys::{self, KeyFile};
+use super::watch::Watch;
 use crate::codes;
 
 /// Asks the user for the passphrase of a key file; `None` gives up. Called on a thread that may block, at
@@ -124,16 +125,16 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Logs in.
-    pub(super) fn authenticate(&self, session: &Session, user: &str) -> Result<()> {
+    /// Logs in. The time that the user takes for a passphrase is not counted by the watch.
+    pub(super) fn authenticate(&self, session: &Session, user: &str, watch: &Watch) -> Result<()> {
         match session.auth_methods(user) {
+            // The server let us in without anything.
+            _ if session.authenticated() => return Ok(()),
             Ok(methods) if methods.split(',').any(|m| m == "publickey") => {}
             Ok(methods) => {
                 let message = format!("the server lets {user} in by {methods} only, not by key");
                 return Err(Error::new(&codes::SSH_AUTH, message));
             }
-            // No list: the server let us in without anything.
-            Err(_) if session.authenticated() => return Ok(()),
             Err(e) => return Err(error::of(&e, "asking how to log in")),
         }
         let mut tried = Vec::new();
@@ -143,7 +144,7 @@ impl Credentials {
             return Ok(());
         }
         for key in &self.keys {
-            if self.by_file(session, user, key)? {
+            if self.by_file(session, user, key, watch)? {
                 return Ok(());
             }
             tried.push(key.path().display().to_string());
@@ -176,7 +177,10 @@ impl Credentials {
         let identities = agent.identities().unwrap_or_default();
         for identity in identities.iter().filter(|i| wanted(i.blob())).take(5) {
             match agent.userauth(user, identity) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    tracing::debug!(user, key = identity.comment(), "the agent's key was accepted");
+                    return Ok(true);
+                }
                 Err(e) if error::is_lost(&e) => return Err(error::of(&e, "logging in")),
                 Err(_) => tried.push(format!("the agent's key {}", identity.comment())),
             }
@@ -185,7 +189,7 @@ impl Credentials {
     }
 
     /// Tries one key file; whether the server took it.
-    fn by_file(&self, session: &Session, user: &str, key: &KeyFile) -> Result<bool> {
+    fn by_file(&self, session: &Session, user: &str, key: &KeyFile, watch: &Watch) -> Result<bool> {
         if !key.encrypted() {
             return self.offer(session, user, key, None).map(|o| o == Offer::Taken);
         }
@@ -194,7 +198,7 @@ impl Credentials {
         }
         let Some(ask) = &self.ask else { return Err(locked(key.path())) };
         for _ in 0..3 {
-            let Some(passphrase) = ask(key.path()) else { return Err(locked(key.path())) };
+            let Some(passphrase) = watch.paused(|| ask(key.path())) else { return Err(locked(key.path())) };
             match self.offer(session, user, key, Some(&passphrase))? {
                 Offer::Taken => {
                     self.remember(key.path(), passphrase);
@@ -217,6 +221,7 @@ impl Credentials {
         key: &KeyFile,
         passphrase: Option<&Secret>,
     ) -> Result<Offer> {
+        tracing::debug!(user, key = %key.path().display(), "offers a key");
         let passphrase = passphrase.map(Secret::expose);
         match session.userauth_pubkey_memory(user, None, key.text(), passphrase) {
             Ok(()) => Ok(Offer::Taken),

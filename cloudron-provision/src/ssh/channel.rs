@@ -3,13 +3,13 @@
 use std::task::Poll;
 
 use cloudron_core::{Error, Result};
-use ssh2::Session;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::error;
 use super::pipes::{Buffer, Inlet, Outlet};
-use super::turn::{Turn, op, read, write};
+use super::raw::{Exit, RawChannel};
+use super::turn::{PACKET, Turn, op};
 use crate::codes;
 
 /// How much is read at once: several packets.
@@ -48,7 +48,7 @@ pub(super) struct Channel {
     id: u64,
     kind: Kind,
     stage: Stage,
-    raw: Option<ssh2::Channel>,
+    raw: Option<RawChannel>,
     input: Inlet,
     eof_sent: bool,
     outlets: [Outlet; 2],
@@ -95,7 +95,7 @@ impl Channel {
     pub(super) fn has_unread(&self) -> bool {
         let Some(raw) = self.raw.as_ref().filter(|_| self.stage == Stage::Running) else { return false };
         let room = self.outlets.iter().all(|o| o.buffer.is_empty());
-        room && raw.read_window().available > 0
+        room && raw.has_unread()
     }
 
     /// Ends with an error.
@@ -129,10 +129,8 @@ impl Channel {
 
     fn open(&mut self, turn: &mut Turn<'_>) -> Result<bool, String> {
         let opened = match &self.kind {
-            Kind::Exec(_) => turn.call((self.id, op::OPEN), Session::channel_session),
-            Kind::Port(port) => {
-                turn.call((self.id, op::OPEN), |s| s.channel_direct_tcpip("127.0.0.1", *port, None))
-            }
+            Kind::Exec(_) => turn.call((self.id, op::OPEN), RawChannel::session),
+            Kind::Port(port) => turn.call((self.id, op::OPEN), |s| RawChannel::port(s, *port)),
         };
         match opened {
             Poll::Pending => Ok(false),
@@ -204,8 +202,8 @@ impl Channel {
                 }
                 return Ok(true);
             }
-            let pending = &self.input.buffer;
-            match turn.call((self.id, op::WRITE), |s| write(s, raw, pending.rest())) {
+            let pending = self.input.buffer.rest();
+            match turn.call((self.id, op::WRITE), |_| raw.write(&pending[..pending.len().min(PACKET)])) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(n)) => self.input.buffer.took(n),
                 Poll::Ready(Err(e)) => {
@@ -226,7 +224,7 @@ impl Channel {
             let Some(raw) = self.raw.as_mut() else { break };
             let mut bytes = vec![0; READ];
             let id = (self.id, op::READ + stream as u8);
-            let n = match turn.call(id, |s| read(s, raw, stream as i32, &mut bytes)) {
+            let n = match turn.call(id, |_| raw.read(stream as i32, &mut bytes)) {
                 Poll::Pending | Poll::Ready(Ok(0)) => break,
                 Poll::Ready(Ok(n)) => n,
                 Poll::Ready(Err(e)) if error::is_lost(&e) => return Err(e.message().into()),
@@ -283,7 +281,10 @@ impl Channel {
             Poll::Ready(_) => {}
         }
         if let Some(ended) = self.ended.take() {
-            let _ = ended.send(Ok(status(raw)));
+            let _ = ended.send(match self.kind {
+                Kind::Exec(_) => status(&raw.exit()),
+                Kind::Port(_) => Ok(0),
+            });
         }
         self.stage = Stage::Over;
         self.outlets = [Outlet::new(None), Outlet::new(None)];
@@ -299,22 +300,29 @@ fn tolerate(outcome: Result<(), ssh2::Error>) -> Result<bool, String> {
     }
 }
 
-/// The exit status, or 128 and the number of the signal (RFC 4254, section 6.10).
-fn status(raw: &ssh2::Channel) -> i32 {
-    let signal = raw.exit_signal().ok().and_then(|s| s.exit_signal);
-    match signal.as_deref() {
-        None => raw.exit_status().unwrap_or(255),
-        Some("HUP") => 129,
-        Some("INT") => 130,
-        Some("QUIT") => 131,
-        Some("ILL") => 132,
-        Some("ABRT") => 134,
-        Some("FPE") => 136,
-        Some("KILL") => 137,
-        Some("SEGV") => 139,
-        Some("PIPE") => 141,
-        Some("ALRM") => 142,
-        Some("TERM") => 143,
-        Some(_) => 255,
-    }
+/// The exit status, or 128 and the number of the signal (RFC 4254, section 6.10). A command of which the server said
+/// neither may have done anything or nothing, so it counts as failed.
+fn status(exit: &Exit) -> Result<i32> {
+    Ok(match exit {
+        Exit::Status(status) => *status,
+        Exit::Signal(name) => match name.as_str() {
+            "HUP" => 129,
+            "INT" => 130,
+            "QUIT" => 131,
+            "ILL" => 132,
+            "ABRT" => 134,
+            "FPE" => 136,
+            "KILL" => 137,
+            "SEGV" => 139,
+            "PIPE" => 141,
+            "ALRM" => 142,
+            "TERM" => 143,
+            _ => 255,
+        },
+        Exit::Unsaid => {
+            let message = "the server closed the command's channel without an exit status";
+            return Err(Error::new(&codes::REMOTE_COMMAND, message)
+                .with_hint("run the same command again; the server's log may say why it ended the command"));
+        }
+    })
 }

@@ -9,6 +9,7 @@ use ssh2::{MethodType, Session};
 
 use super::auth::Credentials;
 use super::known_hosts::{self, Known};
+use super::watch::Watch;
 use super::{HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget, error};
 use crate::codes;
 
@@ -31,7 +32,7 @@ pub(super) struct Ready {
     pub(super) key: HostKey,
 }
 
-/// Connects, checks the host key, and only then logs in.
+/// Connects, checks the host key, and only then logs in. Each of the two has a deadline, whatever the server sends.
 pub(super) fn establish(
     target: &SshTarget,
     credentials: &Credentials,
@@ -44,40 +45,42 @@ pub(super) fn establish(
         (session, socket, _) = trusted(target, &HostKeyPolicy::Pinned(vec![key.clone()]), limit)?;
     }
     session.set_timeout(millis(limit));
-    credentials.authenticate(&session, &target.user)?;
-    Ok(Ready { session, socket, key })
+    let watch = Watch::over(&socket, PATIENCE + limit)?;
+    let login = credentials.authenticate(&session, &target.user, &watch);
+    let (ms, ok) = (asked.elapsed().as_millis() as u64, login.is_ok());
+    tracing::info!(host = target.host, port = target.port, user = target.user, key = ?key, ok, ms, "SSH login");
+    if watch.is_over() {
+        return Err(timed_out(&place(target), PATIENCE + limit));
+    }
+    login.map(|()| Ready { session, socket, key })
 }
 
-/// A session with a server whose host key is trusted.
+/// A session with a server whose host key is trusted, and is not marked as revoked in known_hosts.
 fn trusted(
     target: &SshTarget,
     policy: &HostKeyPolicy,
     limit: Duration,
 ) -> Result<(Session, TcpStream, HostKey)> {
+    let until = Deadline { limit, end: Instant::now() + limit };
     match policy {
         HostKeyPolicy::Pinned(pins) => {
-            let (session, socket, key) = shake(target, &preference(pins), limit)?;
+            let (session, socket, key) = shake(target, &preference(pins), until)?;
             if pins.contains(&key) {
                 return Ok((session, socket, key));
             }
             Err(changed(target, &key, pins, "the one recorded at the first contact"))
         }
-        HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, limit),
+        HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, until),
         HostKeyPolicy::KnownHostsThenAsk(ask) => {
-            let known = read_known_hosts(target);
+            let texts = target.known_hosts_texts();
+            let known = texts.iter().flat_map(|t| known_hosts::lookup(t, &target.host, target.port));
             let keys: Vec<HostKey> = known
-                .iter()
                 .filter_map(|k| match k {
-                    Known::Key(key) => Some(key.clone()),
+                    Known::Key(key) => Some(key),
                     Known::Revoked(_) => None,
                 })
                 .collect();
-            let (session, socket, key) = shake(target, &preference(&keys), limit)?;
-            if known.contains(&Known::Revoked(key.clone())) {
-                let message =
-                    format!("the host key {} of {} is marked as revoked", key.fingerprint(), target.host);
-                return Err(Error::new(&codes::HOST_KEY_REVOKED, message));
-            }
+            let (session, socket, key) = shake(target, &preference(&keys), until)?;
             if keys.contains(&key) {
                 return Ok((session, socket, key));
             }
@@ -99,12 +102,12 @@ fn trusted(
 fn by_fingerprint(
     target: &SshTarget,
     fingerprint: &str,
-    limit: Duration,
+    until: Deadline,
 ) -> Result<(Session, TcpStream, HostKey)> {
     let mut shown = Vec::new();
     let mut failure = None;
     for family in FAMILIES {
-        match shake(target, family, limit) {
+        match shake(target, family, until) {
             Ok((session, socket, key)) if key.fingerprint() == fingerprint => {
                 return Ok((session, socket, key));
             }
@@ -122,11 +125,6 @@ fn by_fingerprint(
                 .with_hint("check the address, and compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console"))
         }
     }
-}
-
-fn read_known_hosts(target: &SshTarget) -> Vec<Known> {
-    let texts = target.known_hosts.iter().filter_map(|p| std::fs::read_to_string(p).ok());
-    texts.flat_map(|t| known_hosts::lookup(&t, &target.host, target.port)).collect()
 }
 
 /// The algorithms to ask for, those of the keys known for the server first.
@@ -155,10 +153,25 @@ fn unknown(target: &SshTarget, shown: &HostKey) -> Error {
         .with_hint(format!("compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console, then give `--host-key {}`", shown.fingerprint()))
 }
 
-/// Connects and exchanges keys. Nothing of the user's was sent when it returns.
-fn shake(target: &SshTarget, host_keys: &str, limit: Duration) -> Result<(Session, TcpStream, HostKey)> {
-    let start = Instant::now();
-    let socket = dial(target, limit)?;
+/// When the exchange of keys must be over, and how long it has in all.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    limit: Duration,
+    end: Instant,
+}
+
+impl Deadline {
+    fn left(self) -> Duration {
+        self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+}
+
+/// Connects and exchanges keys. Nothing of the user's was sent when it returns. A key that is marked as revoked is
+/// refused here, so that no policy can trust one.
+fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<(Session, TcpStream, HostKey)> {
+    let limit = until.limit;
+    tracing::debug!(host = target.host, port = target.port, host_keys, "connecting by SSH");
+    let socket = dial(target, until)?;
     let polled = socket.try_clone().map_err(|e| Error::io("a socket", e))?;
     let fault = |e: ssh2::Error| refused(&e, target, limit);
     let mut session = Session::new().map_err(fault)?;
@@ -171,16 +184,33 @@ fn shake(target: &SshTarget, host_keys: &str, limit: Duration) -> Result<(Sessio
     ] {
         session.method_pref(kind, methods).map_err(fault)?;
     }
-    session.set_timeout(millis(limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1))));
+    session.set_timeout(millis(until.left()));
+    let watch = Watch::over(&socket, until.left())?;
     session.set_tcp_stream(socket);
-    session.handshake().map_err(fault)?;
+    let shaken = session.handshake();
+    if watch.is_over() {
+        return Err(timed_out(&place(target), limit));
+    }
+    shaken.map_err(fault)?;
     let blob = session.host_key().map(|(blob, _)| blob.to_vec()).unwrap_or_default();
     let key = HostKey::from_blob(&blob)?;
+    let banner = session.banner().unwrap_or_default();
+    tracing::debug!(banner, key = ?key, cipher = session.methods(MethodType::CryptCs), "keys are exchanged");
+    if target.revoked_keys().contains(&key) {
+        let message = format!("the host key {} of {} is marked as revoked", key.fingerprint(), target.host);
+        return Err(Error::new(&codes::HOST_KEY_REVOKED, message).with_hint(
+            "give the server a new host key; only if the mark is wrong, remove the line from known_hosts",
+        ));
+    }
     Ok((session, polled, key))
 }
 
+fn place(target: &SshTarget) -> String {
+    format!("{}, port {}", target.host, target.port)
+}
+
 fn refused(e: &ssh2::Error, target: &SshTarget, limit: Duration) -> Error {
-    let place = format!("{}, port {}", target.host, target.port);
+    let place = place(target);
     if e.code() == ssh2::ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_TIMEOUT) {
         return timed_out(&place, limit);
     }
@@ -202,20 +232,14 @@ fn timed_out(place: &str, limit: Duration) -> Error {
 }
 
 /// A TCP connection to the first of the server's addresses that takes one.
-fn dial(target: &SshTarget, limit: Duration) -> Result<TcpStream> {
-    let place = format!("{}, port {}", target.host, target.port);
+fn dial(target: &SshTarget, until: Deadline) -> Result<TcpStream> {
+    let (place, limit) = (place(target), until.limit);
     let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|e| {
         Error::new(&codes::SSH_UNREACHABLE, format!("the name {:?} has no address: {e}", target.host))
     })?;
-    let start = Instant::now();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        let left = limit.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            last = io::ErrorKind::TimedOut.into();
-            break;
-        }
-        match connect(&address, left) {
+        match connect(&address, until.left()) {
             Ok(socket) => return Ok(socket),
             Err(e) => last = e,
         }

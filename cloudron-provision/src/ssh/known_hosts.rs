@@ -23,6 +23,12 @@ pub fn lookup(text: &str, host: &str, port: u16) -> Vec<Known> {
     text.lines().filter_map(|line| entry(line.trim(), &name)).collect()
 }
 
+/// The keys that a known_hosts file marks as revoked, for whatever host: a key that another may have is nobody's.
+pub fn revoked(text: &str) -> Vec<HostKey> {
+    let marked = text.lines().filter_map(|line| line.trim().strip_prefix("@revoked"));
+    marked.filter_map(|rest| rest.trim_start().split_once(char::is_whitespace)?.1.parse().ok()).collect()
+}
+
 fn entry(line: &str, name: &str) -> Option<Known> {
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -151,6 +157,7 @@ mod tests {
         );
         let key = KEY.parse().unwrap();
         assert_eq!(lookup(&text, "example.com", 22), [Known::Revoked(key)]);
+        assert_eq!(revoked(&text), [KEY.parse().unwrap()]);
     }
 
     #[test]

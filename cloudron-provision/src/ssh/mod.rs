@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `target.rs`, `auth.rs`, `host_key.rs` | what a caller says: where, as whom, and which host keys are trusted |
 //! | `keys.rs`, `known_hosts.rs` | key files; the user's own record of host keys |
-//! | `handshake.rs` | the way to an authenticated session, blocking, on the session's thread |
-//! | `session.rs`, `channel.rs`, `pipes.rs`, `turn.rs` | that thread: several channels at once over one non-blocking session |
+//! | `handshake.rs`, `watch.rs` | the way to an authenticated session, blocking, on the session's thread, and its deadline |
+//! | `session.rs`, `channel.rs`, `raw.rs`, `pipes.rs`, `turn.rs` | that thread: several channels at once over one non-blocking session |
 //! | `remote.rs` | [`Remote`](crate::Remote) on top, which connects anew when the connection broke |
 //! | `port.rs` | moving the SSH server to another port |
 //!
@@ -22,10 +22,12 @@ pub mod keys;
 pub mod known_hosts;
 mod pipes;
 pub mod port;
+mod raw;
 mod remote;
 mod session;
 mod target;
 mod turn;
+mod watch;
 
 pub use auth::{AskPassphrase, Auth};
 pub use host_key::{AskHostKey, HostKey, HostKeyPolicy, HostKeyQuestion};

@@ -98,7 +98,10 @@ impl SshRemote {
         let policy = RetryPolicy::attempts(12).waits(Duration::from_millis(50), Duration::from_secs(1));
         let attempt = || async {
             match self.open_on(self.session().await?, kind()).await {
-                Err(e) if e.is(&codes::SSH_LOST) => self.open_on(self.session().await?, kind()).await,
+                Err(e) if e.is(&codes::SSH_LOST) => {
+                    tracing::info!(reason = %e, "connecting anew");
+                    self.open_on(self.session().await?, kind()).await
+                }
                 other => other,
             }
             .map_err(|e| if e.is(&codes::SSH_SESSIONS) { e } else { e.retryable(false) })
@@ -168,7 +171,7 @@ impl Remote for SshRemote {
                 "an argument of a command holds a zero byte",
             ));
         }
-        let name = command.name();
+        let (name, traced) = (command.name(), command.line());
         let (limit, cancel) = (command.limit, command.cancel.clone());
         let line = shell_command(&command.argv, command.root && self.target.sudo, &self.target.user);
         let work = async {
@@ -184,11 +187,13 @@ impl Remote for SshRemote {
                 pump::while_feeding(pump::feed(command.stdin, input), running).await?;
             Ok(Output::new(status, stdout, stderr))
         };
-        pump::bounded(&name, limit, cancel, work).await
+        pump::traced(&self.target.host, traced, pump::bounded(&name, limit, cancel, work)).await
     }
 
     async fn forward(&self, port: u16) -> Result<Box<dyn Stream>> {
-        let opened = self.open(|| Kind::Port(port)).await?;
+        tracing::debug!(machine = self.target.host, port, "opens a connection to a port there");
+        let name = format!("a connection to port {port}");
+        let opened = pump::bounded(&name, self.limit * 2, None, self.open(|| Kind::Port(port))).await?;
         Ok(Box::new(Forwarded(opened)))
     }
 }

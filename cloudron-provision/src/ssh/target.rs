@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::{HostKey, known_hosts};
+
 /// An SSH server and the user to log in as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +38,17 @@ impl SshTarget {
     pub fn as_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
+    }
+
+    /// The keys that the known_hosts files mark as revoked, which are trusted in no case.
+    pub fn revoked_keys(&self) -> Vec<HostKey> {
+        self.known_hosts_texts().iter().flat_map(|text| known_hosts::revoked(text)).collect()
+    }
+
+    /// The text of the known_hosts files. Bytes that are no text spoil the lines that they are in, not the file.
+    pub(super) fn known_hosts_texts(&self) -> Vec<String> {
+        let files = self.known_hosts.iter().filter_map(|p| std::fs::read(p).ok());
+        files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
     }
 
     /// `user@host (port N)`.

@@ -1,6 +1,5 @@
 //! Calls of libssh2 that never block, and the order that it wants them in.
 
-use std::io::{self, Read, Write};
 use std::task::{Poll, Waker};
 
 use ssh2::{BlockDirections, Session};
@@ -53,33 +52,5 @@ impl Turn<'_> {
             }
             outcome => Poll::Ready(outcome),
         }
-    }
-}
-
-/// Writes as much as goes into one packet.
-pub(super) fn write(session: &Session, raw: &mut ssh2::Channel, bytes: &[u8]) -> Result<usize, ssh2::Error> {
-    raw.write(&bytes[..bytes.len().min(PACKET)]).map_err(|e| back(session, &e))
-}
-
-/// Reads what has arrived of a stream.
-pub(super) fn read(
-    session: &Session,
-    raw: &mut ssh2::Channel,
-    stream: i32,
-    bytes: &mut [u8],
-) -> Result<usize, ssh2::Error> {
-    raw.stream(stream).read(bytes).map_err(|e| back(session, &e))
-}
-
-/// The libssh2 error that an I/O error stands for, whose own kinds tell less.
-fn back(session: &Session, e: &io::Error) -> ssh2::Error {
-    let of = |code| ssh2::Error::from_errno(ssh2::ErrorCode::Session(code));
-    if e.kind() == io::ErrorKind::WouldBlock {
-        return of(libssh2_sys::LIBSSH2_ERROR_EAGAIN);
-    }
-    // A code that says "again" here is left from an earlier call: what failed now said nothing.
-    match ssh2::Error::last_session_error(session) {
-        Some(told) if !error::is_again(&told) => told,
-        _ => of(libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT),
     }
 }

@@ -47,6 +47,7 @@ impl Runner {
         let task = context.progress.task(format!("Undo: {}", step.plan()), Unit::None, None);
         with(journal, |j| j.write(&Record::UndoIntent { step: id.into() }))?;
         let output = context.output(id);
+        tracing::info!(id, "is undone");
         let outcome = self.retry.run(&*context.clock, || step.undo(context, output.as_ref())).await;
         match outcome {
             Ok(Undo::Undone) => with(journal, |j| j.write(&Record::Undone { step: id.into(), kept: None }))?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit, random};
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::{
     Check, Context, Ending, Journal, Outputs, Phase, Record, RunState, RunSummary, Spec, Step, StepState,
@@ -160,7 +161,8 @@ impl Runner {
             let stop = |error| Stop { step: step.id(), error };
             context.cancel.check().map_err(stop)?;
             let task = context.progress.task(step.plan(), Unit::None, None);
-            let output = self.until_done(step, journal, context).await.map_err(stop)?;
+            let span = tracing::info_span!("step", id = step.id());
+            let output = self.until_done(step, journal, context).instrument(span).await.map_err(stop)?;
             context.record(step.id(), output);
             task.finish();
         }
@@ -182,6 +184,7 @@ impl Runner {
             if !error.is_retryable() || failures >= self.retry.attempts || late {
                 return Err(error);
             }
+            tracing::info!(attempt = failures, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
             context.progress.note(format!("{error}. Trying again."));
             context.clock.sleep(wait).await;
             context.cancel.check()?;
@@ -191,12 +194,14 @@ impl Runner {
     async fn once(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
         match step.check(context).await? {
             Check::Done(output) => {
+                tracing::info!("is done already");
                 adopt(journal, step.id(), &output)?;
                 Ok(output)
             }
             Check::Foreign(what) => Err(Error::new(&codes::STEP_FOREIGN, what)),
             Check::Absent => {
                 context.cancel.check()?;
+                tracing::info!("is applied");
                 apply(step.clone(), journal.clone(), context.clone()).await
             }
         }
@@ -233,7 +238,8 @@ async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result
     let id = step.id();
     let attempt = with(&journal, |j| Ok(j.state().attempts(id)))? + 1;
     with(&journal, |j| j.write(&Record::Intent { step: id.into(), attempt }))?;
-    let work = tokio::spawn(async move {
+    let span = tracing::Span::current();
+    let work = async move {
         let outcome = step.apply(&context).await;
         let record = match &outcome {
             Ok(output) => Record::Done { step: id.into(), output: output.clone() },
@@ -245,8 +251,8 @@ async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result
         };
         with(&journal, |j| j.write(&record))?;
         outcome
-    });
-    work.await.unwrap_or_else(|e| {
+    };
+    tokio::spawn(work.instrument(span)).await.unwrap_or_else(|e| {
         Err(Error::new(&codes::STEP_PANICKED, format!("step `{id}` broke off")).with_source(e))
     })
 }

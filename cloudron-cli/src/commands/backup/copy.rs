@@ -4,7 +4,7 @@ use cloudron_backup::{CopyReport, Repository, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 
 use super::place::{Owned, ToWriting};
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 use crate::state::Dirs;
 
@@ -83,9 +83,10 @@ async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<Tra
 }
 
 fn render(report: &TransferReport) -> String {
-    let copied = report.copied.iter().map(|id| format!("copied  {id}\n"));
-    let present = report.present.iter().map(|id| format!("there   {id}\n"));
-    let failed = report.failed.iter().map(|s| format!("NOT COPIED {}: {}\n", s.backup, s.reason));
-    let lines: String = copied.chain(present).chain(failed).collect();
-    format!("{lines}{} files, {}; {} added", report.files, bytes(report.bytes), bytes(report.added_bytes))
+    let copied = report.copied.iter().map(|id| format!("copied  {id}"));
+    let present = report.present.iter().map(|id| format!("there   {id}"));
+    let failed = report.failed.iter().map(|s| format!("NOT COPIED {}: {}", s.backup, s.reason));
+    let total =
+        format!("{} files, {}; {} added", report.files, bytes(report.bytes), bytes(report.added_bytes));
+    lines(copied.chain(present).chain(failed).chain([total]))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::place::{Place, Writing, absolute};
 use super::producer::Producer;
 use crate::codes;
-use crate::output::{Output, bytes, printable};
+use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 use crate::state::Dirs;
 
@@ -142,7 +142,7 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
             let each = move |file: PlannedFile| {
                 let json = json!({ "path": file.path.to_string_lossy(), "size": file.size });
                 // A reader that went away is no reason to stop, and other failures of stdout show at the end.
-                let _ = items.item(&json, || format!("{:>10}  {}", bytes(file.size), printable(&file.path)));
+                let _ = items.item(&json, || format!("{:>10}  {}", bytes(file.size), file.path.display()));
             };
             let request = job.request(options);
             job.repository.plan_backup(&job.keys, &request, each, &out.progress(), &cancel).await

@@ -6,7 +6,7 @@ use cloudron_backup::{Change, ChangeKind, DiffReport};
 use cloudron_core::Result;
 
 use super::place::{Owned, check_only};
-use crate::output::{Output, bytes, printable};
+use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ fn line(change: &Change) -> String {
         ChangeKind::Type => 'T',
     };
     let entry = change.after.as_ref().or(change.before.as_ref());
-    format!("{mark} {}", entry.map(|e| printable(&e.path)).unwrap_or_default())
+    format!("{mark} {}", entry.map(|e| e.path.to_string_lossy()).unwrap_or_default())
 }
 
 fn render(report: &DiffReport) -> String {

@@ -63,8 +63,7 @@ impl To {
         let format = self.format();
         let path = self.o.clone().unwrap_or_else(|| PathBuf::from(format!("{id}.{}", format.extension())));
         if path == Path::new("-") {
-            let stdout = std::io::stdout();
-            repository.export(identity, id, format, stdout, &out.progress(), cancel).await?;
+            repository.export(identity, id, format, out.binary()?, &out.progress(), cancel).await?;
             return Ok(None);
         }
         repository.export_to_file(identity, id, format, path, &out.progress(), cancel).await.map(Some)

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::place::{Key, Place};
 use crate::commands::machine::generate_backup_key;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 use crate::secrets;
 use crate::state::{Dirs, Writers};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if let Some(key) = &given {
         cloudron_backup::keys::check_backup_key(key)?;
     }
-    let repository = block_on(|_| async {
+    let repository = interruptible(async {
         let store = options.place.open_store()?;
         absent(&store).await?;
         let key = given.unwrap_or_else(|| generate_backup_key(out));

@@ -12,7 +12,7 @@ use super::place::{Owned, Place};
 use crate::codes;
 use crate::commands::machine::generate_backup_key;
 use crate::output::{Output, Table};
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 use crate::secrets;
 use crate::state::private_file;
 
@@ -169,7 +169,7 @@ impl Command {
 }
 
 fn list(options: &List, out: &Output) -> Result<()> {
-    let keys = block_on(|_| async { options.place.open().await?.keys().await })?;
+    let keys = interruptible(async { options.place.open().await?.keys().await })?;
     out.data("keys", &keys, || {
         let mut table = Table::new(["Name", "Kind", "Made"]);
         for key in &keys {
@@ -190,7 +190,7 @@ fn kind(kind: KeyKind) -> &'static str {
 
 fn add(options: &Add, out: &Output) -> Result<()> {
     secrets::one_stdin(&[options.owned.key.backup_key.as_ref(), options.new_key.as_ref()])?;
-    let added = block_on(|_| async {
+    let added = interruptible(async {
         let (repository, identity) = options.owned.unlock(out).await?;
         let new = new_key(options.new_key.as_deref(), out)?;
         repository.add_backup_key(&identity, &options.name, &new, None).await
@@ -199,7 +199,7 @@ fn add(options: &Add, out: &Output) -> Result<()> {
 }
 
 fn paper(options: &Paper, out: &Output) -> Result<()> {
-    let made = block_on(|_| async {
+    let made = interruptible(async {
         let (repository, identity) = options.owned.unlock(out).await?;
         repository.add_paper_key(&identity, &options.name, options.recipient.as_deref()).await
     })?;
@@ -210,7 +210,7 @@ fn paper(options: &Paper, out: &Output) -> Result<()> {
 
 fn change(options: &Change, out: &Output) -> Result<()> {
     secrets::one_stdin(&[options.owned.key.backup_key.as_ref(), options.new_key.as_ref()])?;
-    let changed = block_on(|_| async {
+    let changed = interruptible(async {
         let repository = options.owned.place.open().await?;
         let old = options.owned.key.read(out)?;
         // A wrong key is noticed before a new one is shown.
@@ -226,7 +226,7 @@ fn remove(options: &Remove, out: &Output) -> Result<()> {
     if !out.confirm(&question)? {
         return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was removed"));
     }
-    block_on(|_| async {
+    interruptible(async {
         let repository = options.owned.place.open().await?;
         repository.remove_key(&options.name, &Unlock::new(&options.owned.key.read(out)?)).await
     })?;

@@ -7,7 +7,7 @@ use cloudron_core::Result;
 
 use super::place::{Pick, Place};
 use crate::output::{Output, Table, ago, bytes};
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let mut list = block_on(|_| async {
+    let mut list = interruptible(async {
         options.place.open().await?.snapshots_matching(&options.pick.filter()?).await
     })?;
     for (key, problem) in &list.unreadable {

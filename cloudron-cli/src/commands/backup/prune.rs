@@ -6,7 +6,7 @@ use cloudron_backup::{PrunePolicy, PruneReport, PruneRequest};
 use cloudron_core::{Error, Result, codes};
 
 use super::place::Owned;
-use crate::output::{Output, bytes};
+use crate::output::{self, Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -169,5 +169,5 @@ fn render(report: &PruneReport) -> String {
     if !report.running.is_empty() {
         lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
     }
-    lines.join("\n")
+    output::lines(lines)
 }

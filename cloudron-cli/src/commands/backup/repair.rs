@@ -4,7 +4,7 @@ use cloudron_backup::{RepairReport, RepairRequest};
 use cloudron_core::{Error, Result};
 
 use super::place::Owned;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -45,5 +45,5 @@ fn render(report: &RepairReport) -> String {
         report.packs, report.packs_added, report.chunks_saved
     ));
     lines.push(format!("{} backups are whole, {} are not", report.whole, report.damaged.len()));
-    lines.join("\n")
+    output::lines(lines)
 }

@@ -7,7 +7,7 @@ use cloudron_backup::{RestoreReport, RestoreRequest};
 use cloudron_core::{Cancel, Error, Result};
 
 use super::place::{Owned, Pick, check_only};
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -87,11 +87,10 @@ fn request(options: &Options) -> Result<RestoreRequest> {
 }
 
 fn render(report: &RestoreReport) -> String {
-    let failed: String =
-        report.failed.iter().map(|f| format!("NOT RESTORED {}: {}\n", f.path.display(), f.reason)).collect();
+    let failed = report.failed.iter().map(|f| format!("NOT RESTORED {}: {}", f.path.display(), f.reason));
     let there = match report.unchanged {
         0 => String::new(),
         n => format!(", {n} of them were there already"),
     };
-    format!("{failed}{} files, {}{there}", report.files, bytes(report.bytes))
+    lines(failed.chain([format!("{} files, {}{there}", report.files, bytes(report.bytes))]))
 }

@@ -2,7 +2,7 @@
 
 use cloudron_backup::{FileEntry, FileKind};
 
-use crate::output::{bytes, printable};
+use crate::output::bytes;
 
 /// A line for a file, much as `ls -l` has it.
 pub(super) fn line(entry: &FileEntry) -> String {
@@ -10,12 +10,12 @@ pub(super) fn line(entry: &FileEntry) -> String {
     let group = entry.group.clone().unwrap_or_else(|| entry.gid.to_string());
     let size = if entry.kind == FileKind::File { bytes(entry.size) } else { String::new() };
     let target = match (&entry.target, entry.kind) {
-        (Some(target), FileKind::Symlink) => format!(" -> {}", printable(target)),
-        (Some(target), _) => format!(" = {}", printable(target)),
+        (Some(target), FileKind::Symlink) => format!(" -> {}", target.display()),
+        (Some(target), _) => format!(" = {}", target.display()),
         (None, _) => String::new(),
     };
     let time = entry.mtime.strftime("%Y-%m-%d %H:%M");
-    format!("{} {owner:8} {group:8} {size:>10} {time} {}{target}", mode(entry), printable(&entry.path))
+    format!("{} {owner:8} {group:8} {size:>10} {time} {}{target}", mode(entry), entry.path.display())
 }
 
 /// The type and the mode as letters.

@@ -4,7 +4,7 @@ use cloudron_backup::{Repository, VerifyDepth, VerifyReport};
 use cloudron_core::{Cancel, Result, Secret};
 
 use super::place::{Key, Place};
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 use crate::secrets;
 
@@ -88,9 +88,8 @@ pub(crate) fn show(report: VerifyReport, out: &Output) -> Result<()> {
 }
 
 fn render(report: &VerifyReport) -> String {
-    let problems: String =
-        report.problems.iter().map(|p| format!("DAMAGED {}: {}\n", p.object, p.text)).collect();
-    let damaged: String = report.damaged.iter().map(|id| format!("does not restore whole: {id}\n")).collect();
+    let problems = report.problems.iter().map(|p| format!("DAMAGED {}: {}", p.object, p.text));
+    let damaged = report.damaged.iter().map(|id| format!("does not restore whole: {id}"));
     let checked =
         format!("{} backups, {} objects, {} read", report.backups, report.objects, bytes(report.bytes));
     let verdict = match (report.problems.is_empty(), report.not_checked.is_empty()) {
@@ -98,6 +97,6 @@ fn render(report: &VerifyReport) -> String {
         (true, false) => "; nothing of that is damaged or missing",
         (false, _) => "",
     };
-    let left: String = report.not_checked.iter().map(|what| format!("\nnot checked: {what}")).collect();
-    format!("{problems}{damaged}{checked}{verdict}{left}")
+    let left = report.not_checked.iter().map(|what| format!("not checked: {what}"));
+    lines(problems.chain(damaged).chain([format!("{checked}{verdict}")]).chain(left))
 }

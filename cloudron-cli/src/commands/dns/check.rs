@@ -14,7 +14,7 @@ use super::provider::Servers;
 use crate::codes;
 use crate::output::Output;
 use crate::records::zone_of;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
         Some((domain, addresses, mail)) => options.diagnosis.expected(domain, addresses, mail, limit)?,
         None => None,
     };
-    let (instructions, report, findings) = block_on(|_| async move {
+    let (instructions, report, findings) = interruptible(async move {
         let zone = zone_of(&lookup, &name, limit).await;
         // What must be set is worth knowing even when the name servers cannot be found.
         let apex = zone.as_ref().unwrap_or(&name).clone();

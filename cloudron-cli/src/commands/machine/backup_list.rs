@@ -4,14 +4,16 @@ use std::time::SystemTime;
 
 use cloudron_backup::{Repository, open_store};
 use cloudron_box::api::BackupPage;
-use cloudron_core::Result;
+use cloudron_core::{Error, Result};
 use serde::Serialize;
 
 use super::Which;
+use crate::codes;
+use crate::commands::not_yet::FromCloud;
 use crate::connect::Session;
 use crate::output::{Output, Table, ago, bytes};
 use crate::query::Query;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 use crate::state::{Dirs, Machines, Reach};
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     /// Read the list from this store; without a value, from the one a local machine uses
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     store: Option<String>,
+    #[command(flatten)]
+    cloud: FromCloud,
 }
 
 /// A backup, from wherever the list came.
@@ -42,9 +46,10 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    options.cloud.refuse()?;
     let rows = match &options.store {
-        Some(store) => block_on(|_| from_store(options, store, out))?,
-        None => block_on(|_| from_server(options, out))?,
+        Some(store) => interruptible(from_store(options, store, out))?,
+        None => interruptible(from_server(options, out))?,
     };
     out.data("backups", &rows, || {
         if rows.is_empty() {
@@ -67,16 +72,27 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
+/// How many backups are asked for at once.
+const PAGE: u32 = 100;
+/// The most pages that are read.
+const PAGES: u32 = 1000;
+
 /// All pages of the server's list, newest first.
 async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
     let machine = options.which.machine()?;
     let session = Session::open(&machine, out).await?;
     let mut rows = Vec::new();
-    for page in 1u32.. {
+    for page in 1..=PAGES {
         let query =
-            Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(100)).build();
+            Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(PAGE)).build();
         let answer: BackupPage = session.client.get(&query).await?;
-        let last = answer.backups.is_empty() || u64::from(page) * 100 >= answer.total;
+        if answer.backups.len() > PAGE as usize {
+            return Err(odd(format!(
+                "a page of {} backups, where {PAGE} were asked for",
+                answer.backups.len()
+            )));
+        }
+        let last = answer.backups.is_empty() || u64::from(page) * u64::from(PAGE) >= answer.total;
         rows.extend(answer.backups.into_iter().map(|b| Row {
             id: b.id.to_string(),
             creation_time: b.creation_time,
@@ -86,10 +102,15 @@ async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
             added: b.added,
         }));
         if last {
-            break;
+            return Ok(rows);
         }
     }
-    Ok(rows)
+    Err(odd(format!("more than {} backups", PAGES * PAGE)))
+}
+
+fn odd(what: String) -> Error {
+    Error::new(&codes::SERVER_REFUSED, format!("the server answered with {what}"))
+        .with_hint("`--store URL` reads the list from the store, without the server")
 }
 
 /// The list that the store itself gives, newest first.

@@ -11,7 +11,7 @@ use super::records::{Outcome, Records};
 use crate::commands::dns::account::Credentials;
 use crate::connect::{self, ASK};
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::{block_on, interruptible};
 use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
 
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     let mut dns = None;
     if let Some(machine) = &machine {
-        forgiven(block_on(|_| remove(options, machine, out)), options, out)?;
+        forgiven(interruptible(remove(options, machine, out)), options, out)?;
         dns = records.map(|records| take_records(&records, options, out)).transpose()?;
         Machines::at(dirs.machines()).remove(&domain)?;
     }

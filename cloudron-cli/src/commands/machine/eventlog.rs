@@ -7,7 +7,7 @@ use super::Which;
 use crate::connect::Session;
 use crate::output::{Output, Table};
 use crate::query::Query;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .with("until", options.until)
         .build();
     let page: EventPage =
-        block_on(|_| async { Session::open(&machine, out).await?.client.get(&query).await })?;
+        interruptible(async { Session::open(&machine, out).await?.client.get(&query).await })?;
     out.data("eventlogs", &page.eventlogs, || render(&page, options.full))
 }
 
@@ -64,7 +64,7 @@ fn render(page: &EventPage, full: bool) -> String {
         let time = event.creation_time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         table.row([time, event.action.clone(), source(event), data(event, full)]);
     }
-    let pages = page.total.div_ceil(u64::from(page.per_page));
+    let pages = page.total.div_ceil(u64::from(page.per_page.max(1)));
     let more = if pages > 1 { format!("page {} of {pages}\n", page.page) } else { String::new() };
     table.render() + &more
 }

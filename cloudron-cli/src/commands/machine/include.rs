@@ -9,7 +9,7 @@ use cloudron_core::Result;
 use super::Which;
 use crate::connect;
 use crate::output::{Output, Table};
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -55,7 +55,7 @@ impl Command {
             Self::List { which } => (which, "list", None),
         };
         let machine = which.machine()?;
-        let includes: Vec<Include> = block_on(|_| async {
+        let includes: Vec<Include> = interruptible(async {
             let target = connect::target(&machine, out, connect::ASK).await?;
             match include {
                 Some(include) => target.call_with(&["include", verb, "--from-stdin"], &include).await,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::connect::{NO_QUESTIONS, Session};
 use crate::output::{Output, Table};
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 use crate::state::{Dirs, Machine, Machines};
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         out.error(error);
     }
     let offline = options.offline;
-    let mut rows = block_on(|_| async {
+    let mut rows = interruptible(async {
         // All at once: one that does not answer must not hold up the others.
         let asked: Vec<_> = machines
             .iter()

@@ -1,7 +1,7 @@
 //! `cloudron machine logs`
 
 use cloudron_box::api::LogLine;
-use cloudron_core::Result;
+use cloudron_core::{ErrorKind, Result};
 
 use super::Which;
 use crate::connect::Session;
@@ -18,14 +18,14 @@ pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// How many lines of the past
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     lines: u32,
     /// Go on with new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,
 }
 
-pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
     let machine = options.which.machine()?;
     let path = Query::new("/api/v1/cloudron/logs")
         .with("lines", Some(options.lines))
@@ -33,20 +33,25 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .build();
     block_on(|cancel| async move {
         let session = Session::open(&machine, out).await?;
-        let lines = session.client.lines(&path, |line| out.text(&render(line, out.is_json())));
+        let lines = session.client.lines(&path, options.follow, |line| print(line, out));
         tokio::select! {
-            ended = lines => ended,
-            () = cancel.cancelled() => cancel.check(),
+            ended = lines => ended.map(|()| 0),
+            // The usual end of following a log, of which there is nothing to say.
+            () = cancel.cancelled() => Ok(ErrorKind::Interrupted.exit_code()),
         }
     })
 }
 
-/// A line as the server wrote it for programs, or for people.
-fn render(line: &str, json: bool) -> String {
-    let Ok(entry) = serde_json::from_str::<LogLine>(line) else { return line.to_owned() };
-    if json {
-        return line.to_owned();
+/// Prints a line as the server wrote it for programs, or for people.
+fn print(line: &str, out: &Output) -> Result<()> {
+    if out.is_json() {
+        return out.json_of_another(line);
     }
+    let entry: Option<LogLine> = serde_json::from_str(line).ok();
+    out.line(&entry.map_or_else(|| line.to_owned(), |entry| render(&entry)))
+}
+
+fn render(entry: &LogLine) -> String {
     let time = entry.time.strftime("%Y-%m-%d %H:%M:%SZ");
     let fields: String = entry.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     format!("{time} {:<5} {}{fields}", entry.level, entry.message)

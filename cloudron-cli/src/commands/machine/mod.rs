@@ -21,6 +21,7 @@ use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Result};
 pub(crate) use create::generate_backup_key;
 
+use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 use crate::state::{Dirs, Machine, Machines};
 
@@ -51,6 +52,18 @@ pub(crate) enum Command {
     SetupLink(setup_link::Options),
     /// Remove a machine, and the DNS records that were written for it; its backups stay unless told otherwise
     Destroy(destroy::Options),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true)]
+    Restore(Anything),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true)]
+    Migrate(Anything),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true, alias = "upgrade")]
+    Update(Anything),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true)]
+    Hotfix(Anything),
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +84,7 @@ impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self {
             Self::Ssh(options) => return ssh::run(&options, out),
+            Self::Logs(options) => return logs::run(&options, out),
             Self::Create(command) => command.run(out),
             Self::List(options) => list::run(&options, out),
             Self::Status(options) => status::run(&options, out),
@@ -82,9 +96,12 @@ impl Command {
             Self::Backup(BackupCommand::Prune(options)) => backup_prune::run(&options, out),
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
-            Self::Logs(options) => logs::run(&options, out),
             Self::SetupLink(options) => setup_link::run(&options, out),
             Self::Destroy(options) => destroy::run(&options, out),
+            Self::Restore(_) => not_yet::restore(),
+            Self::Migrate(_) => not_yet::migrate(),
+            Self::Update(_) => not_yet::update("update"),
+            Self::Hotfix(_) => not_yet::update("hotfix"),
         }
         .map(|()| 0)
     }

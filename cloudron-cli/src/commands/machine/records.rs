@@ -128,7 +128,7 @@ impl Outcome {
         let (all, provider) = (keys(&self.left), &self.provider);
         match &self.failure {
             Some((why, command)) => {
-                Some(format!("the DNS records {all} stay at {provider}: {why}\n`{command}` removes them"))
+                Some(format!("the DNS records {all} stay at {provider}: {why}; `{command}` removes them"))
             }
             None if self.left.is_empty() => None,
             None => Some(format!("{all} at {provider} is not what this computer wrote, and stays")),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Which;
 use crate::connect;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let setup: SetupToken = block_on(|_| async {
+    let setup: SetupToken = interruptible(async {
         connect::target(&machine, out, connect::ASK).await?.call(&["setup-link"]).await
     })?;
     let link = link(&setup);

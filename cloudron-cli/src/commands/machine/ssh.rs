@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use cloudron_core::{Error, Result, codes};
+use cloudron_provision::ssh::SshTarget;
 
 use super::Which;
 use crate::output::Output;
@@ -12,14 +13,14 @@ use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine ssh example.com
-  cloudron machine ssh example.com -- systemctl status cloudron-box
+  cloudron machine ssh example.com systemctl status cloudron-box
 
 The system's ssh is used, with the machine's pinned host key. Its exit code is passed on.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// A command to run instead of a shell
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -54,7 +55,10 @@ fn command(machine: &Machine) -> Result<Command> {
         .with_hint(format!("its files are in {}", machine.reach.place())));
     };
     let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
-    let lines: String = host_keys.iter().map(|key| format!("{alias} {key}\n")).collect();
+    let trusted = host_keys.iter().map(|key| format!("{alias} {key}\n"));
+    // What the user's own files revoke, this file revokes too: ssh reads no other.
+    let revoked = SshTarget::new(host).revoked_keys().into_iter().map(|key| format!("@revoked * {key}\n"));
+    let lines: String = trusted.chain(revoked).collect();
     let known = Machines::at(Dirs::from_env()?.machines()).put_known_hosts(&machine.fqdn, &lines)?;
     let mut ssh = Command::new("ssh");
     ssh.env_remove("CLOUDRON_BACKUP_KEY");

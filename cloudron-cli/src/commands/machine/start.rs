@@ -6,7 +6,7 @@ use cloudron_core::Result;
 use super::Which;
 use crate::connect;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -20,7 +20,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let status: ServiceStatus = block_on(|_| async {
+    let status: ServiceStatus = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
         target.call(&["start"]).await
     })?;

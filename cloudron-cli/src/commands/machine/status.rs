@@ -9,8 +9,8 @@ use serde_json::json;
 use super::Which;
 use crate::codes;
 use crate::connect::Session;
-use crate::output::{Output, ago};
-use crate::runtime::block_on;
+use crate::output::{self, Output, ago};
+use crate::runtime::interruptible;
 use crate::state::Machine;
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let (status, config, progress) = block_on(|_| ask(&machine, out))?;
+    let (status, config, progress) = interruptible(ask(&machine, out))?;
     if out.is_json() {
         let progress = serde_json::to_value(&progress).unwrap_or_default();
         let machines = json!([{
@@ -92,7 +92,7 @@ fn render(machine: &Machine, status: &Status, config: &Config, progress: &Progre
             check.message
         ));
     }
-    lines.join("\n")
+    output::lines(lines)
 }
 
 fn seconds(since_epoch: i64) -> Duration {

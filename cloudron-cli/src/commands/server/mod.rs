@@ -115,11 +115,11 @@ impl Command {
             Self::StoreChange(request) => store::change(&request),
         };
         match answer {
-            Ok(answer) => out.text(&answer.to_string()),
+            Ok(answer) => out.json_line(&answer),
             Err(error) => {
                 let told =
                     json!({ "code": error.code().name, "message": error.to_string(), "hint": error.hint() });
-                out.text(&json!({ "error": told }).to_string())?;
+                out.json_line(&json!({ "error": told }))?;
                 Err(error)
             }
         }

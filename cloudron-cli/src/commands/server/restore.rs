@@ -14,10 +14,8 @@ pub(super) fn run(request: &Request, out: &Output) -> Result<Value> {
     let request: RestoreRequest = request.read()?;
     let sink = out.clone();
     let progress = Progress::to(move |event| {
-        if let Ok(line) = serde_json::to_string(event) {
-            // Nobody reading the progress is no reason to stop a restore.
-            let _ = sink.text(&line);
-        }
+        // Nobody reading the progress is no reason to stop a restore.
+        let _ = sink.json_line(event);
     });
     let answer = block_on(|cancel| async move { restore(&layout, request, &progress, &cancel).await })?;
     Ok(json!({ "result": value(answer)? }))

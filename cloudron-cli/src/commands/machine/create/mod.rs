@@ -15,6 +15,7 @@ mod undo;
 use clap::Subcommand;
 use cloudron_core::Result;
 
+use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 
 pub(super) use undo::take_back;
@@ -25,6 +26,15 @@ pub(crate) enum Command {
     Local(Box<local::Options>),
     /// A server on any Linux machine with systemd that answers SSH
     Generic(Box<generic::Options>),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true, alias = "aws")]
+    Ec2(Anything),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true, alias = "do")]
+    Digitalocean(Anything),
+    /// Not in this version
+    #[command(hide = true, disable_help_flag = true)]
+    Hetzner(Anything),
 }
 
 impl Command {
@@ -32,6 +42,9 @@ impl Command {
         match self {
             Self::Local(options) => local::run(&options, out),
             Self::Generic(options) => generic::run(&options, out),
+            Self::Ec2(_) => not_yet::create("ec2"),
+            Self::Digitalocean(_) => not_yet::create("digitalocean"),
+            Self::Hetzner(_) => not_yet::create("hetzner"),
         }
     }
 }

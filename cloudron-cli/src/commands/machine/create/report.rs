@@ -9,7 +9,7 @@ use cloudron_provision::Remote;
 use serde_json::json;
 
 use super::super::setup_link::link;
-use crate::output::{Output, bytes};
+use crate::output::{self, Output, bytes};
 use crate::state::Machine;
 use crate::target::{Place, Target};
 
@@ -57,5 +57,5 @@ pub(super) async fn done(
         Some(link) => format!("Done. You can now setup your Cloudron at  {link}"),
         None => format!("Done. You can now use your Cloudron at  https://{}", machine.fqdn.admin_fqdn()),
     });
-    out.text(&lines.join("\n"))
+    out.text(&output::lines(lines))
 }

@@ -1,0 +1,217 @@
+//! A channel of libssh2, by its C interface: `ssh2` does not tell whether a server said an exit status at all, and a
+//! command that nobody saw the end of must not count as one that succeeded.
+//!
+//! A pointer to a channel is valid as long as its session, which each channel holds, and the session's lock keeps
+//! calls apart. All functions are non-blocking where the session is.
+
+use std::ffi::{c_char, c_int, c_ulong, c_void};
+use std::ptr::{NonNull, null_mut};
+
+use libssh2_sys as sys;
+use ssh2::{Error, ErrorCode, Session};
+
+unsafe extern "C" {
+    /// Of libssh2 1.11.2; the Rust bindings lack it.
+    fn libssh2_channel_has_exit_status(channel: *mut sys::LIBSSH2_CHANNEL) -> c_int;
+}
+
+/// How a command ended, as the server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// With that status.
+    Status(i32),
+    /// By that signal: its name without `SIG` (RFC 4254, section 6.10).
+    Signal(String),
+    /// The server said neither.
+    Unsaid,
+}
+
+/// An open channel.
+pub(super) struct RawChannel {
+    session: Session,
+    channel: NonNull<sys::LIBSSH2_CHANNEL>,
+}
+
+// SAFETY: libssh2 ties nothing to a thread, and the session's lock keeps calls apart.
+unsafe impl Send for RawChannel {}
+
+impl RawChannel {
+    /// Opens a channel for a command.
+    pub(super) fn session(session: &Session) -> Result<Self, Error> {
+        const KIND: &[u8] = b"session";
+        let opened = {
+            let mut locked = session.raw();
+            // SAFETY: the session is alive and locked, and KIND is as long as is said.
+            unsafe {
+                sys::libssh2_channel_open_ex(
+                    &raw mut *locked,
+                    KIND.as_ptr().cast(),
+                    KIND.len() as _,
+                    sys::LIBSSH2_CHANNEL_WINDOW_DEFAULT as _,
+                    sys::LIBSSH2_CHANNEL_PACKET_DEFAULT as _,
+                    std::ptr::null(),
+                    0,
+                )
+            }
+        };
+        Self::of(session, opened)
+    }
+
+    /// Opens a connection to a port on the server's loopback address.
+    pub(super) fn port(session: &Session, port: u16) -> Result<Self, Error> {
+        let opened = {
+            let mut locked = session.raw();
+            let host = c"127.0.0.1".as_ptr();
+            // SAFETY: the session is alive and locked, and the address is a C string.
+            unsafe { sys::libssh2_channel_direct_tcpip_ex(&raw mut *locked, host, port.into(), host, 22) }
+        };
+        Self::of(session, opened)
+    }
+
+    fn of(session: &Session, opened: *mut sys::LIBSSH2_CHANNEL) -> Result<Self, Error> {
+        match NonNull::new(opened) {
+            Some(channel) => Ok(Self { session: session.clone(), channel }),
+            None => Err(Error::last_session_error(session).unwrap_or_else(Error::unknown)),
+        }
+    }
+
+    /// Makes a call that gives a count, or an error as a negative number.
+    fn call(&self, call: impl FnOnce(*mut sys::LIBSSH2_CHANNEL) -> isize) -> Result<usize, Error> {
+        let given = {
+            let _locked = self.session.raw();
+            call(self.channel.as_ptr())
+        };
+        usize::try_from(given).map_err(|_| {
+            let number = c_int::try_from(given).unwrap_or(sys::LIBSSH2_ERROR_SOCKET_DISCONNECT);
+            // The message of an earlier failure would be misleading where this call only has to be made again.
+            if number == sys::LIBSSH2_ERROR_EAGAIN {
+                return Error::from_errno(ErrorCode::Session(number));
+            }
+            Error::from_session_error(&self.session, number)
+        })
+    }
+
+    /// Runs a command, which the user's shell on the server is given.
+    pub(super) fn exec(&mut self, command: &str) -> Result<(), Error> {
+        const REQUEST: &[u8] = b"exec";
+        self.call(|channel| {
+            // SAFETY: the channel is alive and locked, and both texts are as long as is said.
+            let rc = unsafe {
+                sys::libssh2_channel_process_startup(
+                    channel,
+                    REQUEST.as_ptr().cast(),
+                    REQUEST.len() as _,
+                    command.as_ptr().cast(),
+                    command.len() as _,
+                )
+            };
+            rc as isize
+        })
+        .map(drop)
+    }
+
+    /// Writes some of the bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.call(|channel| {
+            // SAFETY: the channel is alive and locked, and the bytes are as many as is said.
+            unsafe {
+                sys::libssh2_channel_write_ex(channel, 0, bytes.as_ptr().cast(), bytes.len() as _) as isize
+            }
+        })
+    }
+
+    /// Reads what has arrived of a stream: 0 is standard output, 1 standard error.
+    pub(super) fn read(&mut self, stream: i32, bytes: &mut [u8]) -> Result<usize, Error> {
+        if self.eof() {
+            return Ok(0);
+        }
+        self.call(|channel| {
+            let room: *mut c_char = bytes.as_mut_ptr().cast();
+            // SAFETY: the channel is alive and locked, and there is as much room as is said.
+            unsafe { sys::libssh2_channel_read_ex(channel, stream, room, bytes.len() as _) as isize }
+        })
+    }
+
+    /// Whether the server sends no more, and all was read.
+    pub(super) fn eof(&self) -> bool {
+        let _locked = self.session.raw();
+        // SAFETY: the channel is alive and locked.
+        unsafe { sys::libssh2_channel_eof(self.channel.as_ptr()) != 0 }
+    }
+
+    /// Whether bytes have arrived that nobody read.
+    pub(super) fn has_unread(&self) -> bool {
+        let _locked = self.session.raw();
+        let (mut unread, mut window): (c_ulong, c_ulong) = (0, 0);
+        // SAFETY: the channel is alive and locked, and both numbers are this function's own.
+        unsafe { sys::libssh2_channel_window_read_ex(self.channel.as_ptr(), &mut unread, &mut window) };
+        unread > 0
+    }
+
+    /// Says that nothing more is written.
+    pub(super) fn send_eof(&mut self) -> Result<(), Error> {
+        // SAFETY: the channel is alive and locked.
+        self.call(|channel| unsafe { sys::libssh2_channel_send_eof(channel) as isize }).map(drop)
+    }
+
+    /// Waits until the server closed the channel.
+    pub(super) fn wait_close(&mut self) -> Result<(), Error> {
+        // SAFETY: the channel is alive and locked.
+        self.call(|channel| unsafe { sys::libssh2_channel_wait_closed(channel) as isize }).map(drop)
+    }
+
+    /// Closes the channel.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        // SAFETY: the channel is alive and locked.
+        self.call(|channel| unsafe { sys::libssh2_channel_close(channel) as isize }).map(drop)
+    }
+
+    /// How the command ended.
+    pub(super) fn exit(&self) -> Exit {
+        if let Some(signal) = self.exit_signal() {
+            return Exit::Signal(signal);
+        }
+        let _locked = self.session.raw();
+        let channel = self.channel.as_ptr();
+        // SAFETY: the channel is alive and locked.
+        unsafe {
+            match libssh2_channel_has_exit_status(channel) {
+                0 => Exit::Unsaid,
+                _ => Exit::Status(sys::libssh2_channel_get_exit_status(channel)),
+            }
+        }
+    }
+
+    fn exit_signal(&self) -> Option<String> {
+        let mut locked = self.session.raw();
+        let (mut name, mut length): (*mut c_char, _) = (null_mut(), 0);
+        // SAFETY: the channel is alive and locked. What is not wanted may be null; the name is a copy of that length,
+        // to be freed by the caller.
+        unsafe {
+            let rc = sys::libssh2_channel_get_exit_signal(
+                self.channel.as_ptr(),
+                &mut name,
+                &mut length,
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                null_mut(),
+            );
+            if rc != 0 || name.is_null() {
+                return None;
+            }
+            let text = std::slice::from_raw_parts(name.cast::<u8>(), length);
+            let text = String::from_utf8_lossy(text).into_owned();
+            sys::libssh2_free(&raw mut *locked, name.cast::<c_void>());
+            Some(text)
+        }
+    }
+}
+
+impl Drop for RawChannel {
+    fn drop(&mut self) {
+        let _locked = self.session.raw();
+        // SAFETY: the channel is alive and locked, and nothing uses it afterwards.
+        unsafe { sys::libssh2_channel_free(self.channel.as_ptr()) };
+    }
+}
