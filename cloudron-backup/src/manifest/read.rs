@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
-use cloudron_core::{BackupId, Error, Result};
+use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Header, Kind, MoreExtents, VERSION};
+use super::check::{Checker, MAX_EXTENTS};
+use super::{EXTENTS_PER_LINE, Entry, Header, KNOWN, Kind, MoreExtents};
 use crate::bridge::{Blocking, Stop};
+use crate::codes;
 use crate::encrypt::Decryptor;
 use crate::repository::ManifestRef;
-use crate::{codes, layout};
 
 /// No line that is written is longer, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -22,8 +23,7 @@ fn corrupt(text: impl Into<String>) -> Error {
 }
 
 /// Fetches a manifest into a temporary file, as it is stored, and checks it against its summary.
-pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, stop: &Stop) -> Result<File> {
-    let key = layout::manifest(id);
+pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &Stop) -> Result<File> {
     let failed = |e| Error::io(std::env::temp_dir(), e);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let (mut hash, mut at) = (Sha256::new(), 0);
@@ -31,7 +31,7 @@ pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, sto
     let end = expected.size.saturating_add(1);
     while at < expected.size {
         stop.check()?;
-        let part = match store.get_range(&key, at..at.saturating_add(PART).min(end)) {
+        let part = match store.get_range(key, at..at.saturating_add(PART).min(end)) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => return Err(corrupt(format!("{key} is missing"))),
             part => part?,
         };
@@ -55,6 +55,7 @@ pub(crate) fn fetch(store: &Blocking, id: &BackupId, expected: &ManifestRef, sto
 pub(crate) struct ManifestReader<'a> {
     lines: BufReader<zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>>,
     header: Header,
+    check: Checker,
     entries: u64,
     line: Vec<u8>,
     ended: bool,
@@ -74,17 +75,19 @@ impl<'a> ManifestReader<'a> {
         let mut this = Self {
             lines: BufReader::with_capacity(256 << 10, lines),
             header,
+            check: Checker::new(&[])?,
             entries: 0,
             line: Vec::new(),
             ended: false,
         };
         this.next_line()?;
         this.header = this.parse()?;
-        if this.header.manifest != VERSION {
+        if !KNOWN.contains(&this.header.manifest) {
             let text =
                 format!("the manifest has format {}, which this program does not know", this.header.manifest);
             return Err(Error::new(&codes::REPOSITORY_NEWER, text));
         }
+        this.check = Checker::new(&this.header.sources)?;
         Ok(this)
     }
 
@@ -122,15 +125,15 @@ impl<'a> ManifestReader<'a> {
             return Ok(None);
         }
         self.entries += 1;
-        for _ in 0..std::mem::take(&mut entry.more) {
+        let more = std::mem::take(&mut entry.more) as usize;
+        if more > MAX_EXTENTS / EXTENTS_PER_LINE {
+            return Err(corrupt("an entry of the manifest has more extents than a file can have"));
+        }
+        for _ in 0..more {
             self.next_line()?;
             entry.extents.extend(self.parse::<MoreExtents>()?.extents);
         }
-        let length: u64 = entry.extents.iter().map(super::Extent::length).fold(0, u64::saturating_add);
-        let empty = entry.extents.iter().any(|e| e.length() == 0);
-        if entry.kind == Kind::File && (length != entry.size || entry.sha256.is_none() || empty) {
-            return Err(corrupt(format!("the entry of {} does not add up", entry.path().display())));
-        }
+        self.check.entry(&entry)?;
         Ok(Some(entry))
     }
 }

@@ -60,7 +60,7 @@ impl Backup {
             other => other?,
         };
         summary.check_place(id.as_str(), &config.id)?;
-        let manifest = fetch(store, id, &summary.manifest, stop)?;
+        let manifest = fetch(store, &layout::manifest(id), &summary.manifest, stop)?;
         let key = config.owner_decryptor(identity)?;
         let backup = Self { summary, manifest, key };
         let reader = backup.entries()?;

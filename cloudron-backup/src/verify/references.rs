@@ -82,9 +82,13 @@ impl Check<'_> {
         self.report.objects += 1;
         let checked = match (self.identity, index) {
             (Some(identity), Some(index)) => self.references(identity, &summary.id, index, bad),
-            _ if self.depth == VerifyDepth::Full => {
-                crate::manifest::fetch(self.store, &summary.id, &summary.manifest, self.stop).map(drop)
-            }
+            _ if self.depth == VerifyDepth::Full => crate::manifest::fetch(
+                self.store,
+                &layout::manifest(&summary.id),
+                &summary.manifest,
+                self.stop,
+            )
+            .map(drop),
             _ => self.manifest_size(summary, &key),
         };
         match checked {
