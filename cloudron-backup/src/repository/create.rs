@@ -35,7 +35,7 @@ pub(super) async fn init(
         (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
     ];
     let config = Config::new(&keys, &recover, layer)?;
-    let work_factor = object::work_factor(backup_key, options.work_factor);
+    let work_factor = object::work_factor(options.work_factor);
     let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
     let wrapped =
         blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;

@@ -89,7 +89,8 @@ impl Check<'_> {
     }
 
     pub(super) fn keys(&mut self) -> Result<()> {
-        let keys = self.store.list(layout::KEYS)?;
+        let mut keys = self.store.list(layout::KEYS)?;
+        keys.retain(|o| o.key.ends_with(".age"));
         if keys.is_empty() {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");
         }
