@@ -1002,6 +1002,7 @@ def format_of(description, keys):
 def find(wanted, trust, unsigned):
     """The summary that is meant: name, content, writer."""
     found, of_writer = {}, {}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for object_name in listed("snapshots", ".json"):
         name = object_name[len("snapshots/") : -5]
         try:
@@ -1018,21 +1019,20 @@ def find(wanted, trust, unsigned):
             found[name] = (value, writer)
             origin = value.get("origin") or {"repository": None, "sequence": value["sequence"], "writer": writer}
             of = (origin.get("repository"), origin.get("writer"))
-            moment = (re.search(r"\d{4}-\d\d-\d\dT[\d-]+Z", name) or [""])[0]
-            rank = (int(origin["sequence"]), moment, name)
-            of_writer[of] = max(rank, of_writer.get(of, rank))
+            moment = value["time"] if value["time"] <= now else ""
+            rank, latest = of_writer.get(of, ((0, ""), ""))
+            of_writer[of] = max(rank, (int(origin["sequence"]), name)), max(latest, moment)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             say(str(error))
     if wanted != "latest":
         if wanted not in found:
             stop(f"there is no backup {wanted} that counts; there are: {' '.join(sorted(found)) or 'none'}")
         return wanted, *found[wanted]
-    # A clock that is ahead must not hide what all others back up from then on.
-    now = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(time.time() + 86400))
-    ranked = [(moment <= now, moment, name) for _, moment, name in of_writer.values()]
-    if not ranked:
+    # Of each writer's backups the one with the highest number. Numbers of different writers say nothing of each other:
+    # there the writer's latest time decides that is not in the future.
+    if not of_writer:
         stop("there is no backup here that counts")
-    name = max(ranked)[2]
+    name = max((moment, name) for (_, name), moment in of_writer.values())[1]
     return name, *found[name]
 
 

@@ -40,14 +40,35 @@ pub async fn replace_text(f: &Fixture, id: &BackupId, text: &[u8]) {
     f.store.put(&format!("snapshots/{id}.json"), &object.into()).await.unwrap();
 }
 
-fn signed(f: &Fixture, mut summary: Value) -> Value {
-    summary.as_object_mut().unwrap().remove("signature");
+fn signed(f: &Fixture, summary: Value) -> Value {
     let mut seed = [0; 32];
     hex::decode_to_slice(f.keys.signing_seed.expose(), &mut seed).unwrap();
-    let text = format!("cloudron-backup summary v{}\n{summary}", summary["schema"]);
-    let signature = SigningKey::from_bytes(&seed).sign(text.as_bytes());
-    summary["signature"] = hex::encode(signature.to_bytes()).into();
-    summary
+    let context = format!("summary v{}", summary["schema"]);
+    sign(summary, &context, &SigningKey::from_bytes(&seed))
+}
+
+/// The object with a signature.
+pub fn sign(mut object: Value, context: &str, key: &SigningKey) -> Value {
+    object.as_object_mut().unwrap().remove("signature");
+    let text = format!("cloudron-backup {context}\n{}", canonical(&object));
+    object["signature"] = hex::encode(key.sign(text.as_bytes()).to_bytes()).into();
+    object
+}
+
+/// JSON with sorted members, whatever order this build keeps them in.
+fn canonical(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(",");
+    match value {
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by_key(|(name, _)| *name);
+            let member =
+                |(name, value): (&String, &Value)| format!("{}:{}", Value::from(&**name), canonical(value));
+            format!("{{{}}}", joined(sorted.into_iter().map(member).collect()))
+        }
+        Value::Array(items) => format!("[{}]", joined(items.iter().map(canonical).collect())),
+        other => other.to_string(),
+    }
 }
 
 async fn place(f: &Fixture, id: &BackupId) -> (String, Value) {

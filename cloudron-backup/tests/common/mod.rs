@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 pub mod forge;
+pub mod format2;
 pub mod trees;
 
 use std::ops::Range;
@@ -57,7 +58,7 @@ impl Fixture {
     pub fn next_id(&self) -> BackupId {
         let second = self.made.fetch_add(1, Ordering::SeqCst);
         BackupId::new(
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + second),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second),
             &Version::current(),
         )
     }
