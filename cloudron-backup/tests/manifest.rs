@@ -98,6 +98,11 @@ async fn no_name_leaves_the_target_of_an_export_or_a_restore() {
         all_refuse(&f, &id, case).await;
         assert!(!outside.exists(), "{case}");
     }
+    // A manifest that goes further than its summary, which a certificate limits.
+    let mut further = lines.clone();
+    further[0]["sources"][0]["path"] = "/".into();
+    forge::replace(&f, &id, &further).await;
+    all_refuse(&f, &id, "a manifest that goes further than its summary").await;
     forge::replace(&f, &id, &lines).await;
     for (what, result) in read(&f, &id, "honest").await {
         result.expect(what);

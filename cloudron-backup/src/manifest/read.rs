@@ -11,7 +11,7 @@ use super::{EXTENTS_PER_LINE, Entry, Header, KNOWN, Kind, MoreExtents};
 use crate::bridge::{Blocking, Stop};
 use crate::codes;
 use crate::encrypt::Decryptor;
-use crate::repository::ManifestRef;
+use crate::repository::{ManifestRef, Summary};
 
 /// No line that is written is longer, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -93,6 +93,18 @@ impl<'a> ManifestReader<'a> {
 
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Checks that the manifest holds what its summary says: a writer's certificate limits what the summary names.
+    ///
+    /// # Errors
+    /// `snapshot-corrupt`.
+    pub(crate) fn check_sources(&self, summary: &Summary) -> Result<()> {
+        let named = summary.sources.iter().map(|s| (s.name.as_str(), Some(s.path.as_str())));
+        if self.header.sources.iter().map(|s| (s.name.as_str(), s.path.to_str())).eq(named) {
+            return Ok(());
+        }
+        Err(corrupt(format!("the manifest of {} holds other folders than its summary says", summary.id)))
     }
 
     fn next_line(&mut self) -> Result<()> {
