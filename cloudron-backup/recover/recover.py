@@ -173,13 +173,27 @@ def add(p, q):
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def multiply(number, point):
-    result = NEUTRAL
-    while number:
-        if number & 1:
-            result = add(result, point)
-        point, number = add(point, point), number >> 1
+def double(p):
+    a, b, c = p[0] * p[0] % P, p[1] * p[1] % P, 2 * p[2] * p[2] % P
+    h = a + b
+    e, g = h - (p[0] + p[1]) ** 2 % P, a - b
+    f = c + g
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def combine(first, p, second, q):
+    """The sum of two points, each taken as often as a number says."""
+    table, result = (None, p, q, add(p, q)), NEUTRAL
+    for bit in range(max(first.bit_length(), second.bit_length()) - 1, -1, -1):
+        result = double(result)
+        if chosen := (first >> bit & 1) | (second >> bit & 1) << 1:
+            result = add(result, table[chosen])
     return result
+
+
+def has_small_order(p):
+    x, y, z, _ = double(double(double(p)))
+    return x % P == 0 and (y - z) % P == 0
 
 
 def encode(point):
@@ -207,7 +221,7 @@ BASE = decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 def public_key(seed):
     number = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
-    return encode(multiply(number & (1 << 254) - 8 | 1 << 254, BASE))
+    return encode(combine(number & (1 << 254) - 8 | 1 << 254, BASE, 0, BASE))
 
 
 def is_signed(text, signature, key):
@@ -217,11 +231,11 @@ def is_signed(text, signature, key):
         point, commitment = decode(key), decode(signature[:32])
     except (TypeError, ValueError):
         return False
-    small = any(encode(multiply(8, p)) == encode(NEUTRAL) for p in (point, commitment))
-    if len(signature) != 64 or number >= L or small:
+    if len(signature) != 64 or number >= L or has_small_order(point) or has_small_order(commitment):
         return False
     factor = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
-    return encode(multiply(number, BASE)) == encode(add(commitment, multiply(factor, point)))
+    negative = (P - point[0], point[1], 1, P - point[3])
+    return encode(combine(number, BASE, factor, negative)) == signature[:32]
 
 
 def is_signed_json(value, context, key):
@@ -528,7 +542,7 @@ class Chunks:
     def __init__(self, age, trust, writer):
         self.age, self.trust, self.where, self.packs, self.numbers = age, trust, {}, [], {}
         self.pack, self.plain, self.recent, self.bad = None, b"", collections.OrderedDict(), {}
-        self.liars, self.sure = set(), False
+        self.liars, self.proven, self.doubt = set(), set(), 0
         # What the owner lists was read and hashed, so it comes first, then what the writer of the backup lists. Packs
         # that are on their way out, in condemned/, are used for what no other pack has.
         ranks = {"owner": 0, writer: 1}
@@ -539,30 +553,27 @@ class Chunks:
             self.take((self.read_index(name) or (None, []))[1])
 
     def read_index(self, name):
-        """Who signed an index object, and its lines."""
+        """Who signed an index object, and its lines. Nothing in it is read before its signature checks."""
         try:
             check_hash(name, MAX_INDEX)
-            most = 16 * size_of(name, MAX_INDEX) + MIB
-            header, signature, digest, lines, odd = None, None, hashlib.sha256(), [], 0
-            for line in self.age.lines(name, most):
-                value = json.loads(line)
-                if self.trust.version == 2 and header is None:
-                    header = value
-                elif "signature" in value:
-                    signature = value["signature"]
-                    continue
-                elif (packed := self.line(value)) is not None:
+            most, first, last, digest = 16 * size_of(name, MAX_INDEX) + MIB, None, b"", hashlib.sha256()
+            signer = None
+            if self.trust.version == 2:
+                for line in self.age.lines(name, most):
+                    first = line if first is None else first
+                    digest.update(last)
+                    last = line
+                header, signature = (json.loads(line or b"0") for line in (first, last))
+                signer = self.trust.check_index(name.split("/")[0], header, digest.digest(), signature["signature"])
+            lines, odd = [], 0
+            for value in map(json.loads, self.age.lines(name, most)):
+                if "pack" in value:
+                    packed = self.line(value)
+                    odd += packed is None
                     lines.append(packed)
-                else:
-                    odd += 1
-                if signature is not None:
-                    raise ValueError("it goes on behind its signature")
-                digest.update(line)
             if odd:
                 say(f"{name}: {odd} packs are not used, because what it says of them cannot be")
-            if self.trust.version == 1:
-                return None, lines
-            return self.trust.check_index(name.split("/")[0], header or {}, digest.digest(), signature), lines
+            return signer, [line for line in lines if line]
         except Exception as error:  # whatever it is, it ends this object and no other
             say(f"{name} is not used: {error}")
             return None
@@ -607,8 +618,8 @@ class Chunks:
             raise ValueError(str(error))
 
     def get(self, chunk):
-        """The content of a chunk from the first place that has it. With `sure`, its id is checked where there are
-        several places, which takes a second for a megabyte."""
+        """The content of a chunk from the first place that has it. Where there are several, its id can tell, but takes
+        seconds for a megabyte: so it is checked in case of doubt only, at first once for each pack."""
         key = bytes.fromhex(chunk)
         if key in self.recent:
             self.recent.move_to_end(key)
@@ -622,8 +633,10 @@ class Chunks:
             try:
                 self.open_pack(number)
                 content = unzstd(self.plain[offset : offset + length], raw)
-                if self.sure and len(places) > 1 and self.id_of(content) != key:
-                    raise ValueError(f"chunk {chunk} is not in packs/*/{self.packs[number]}.age, as an index says")
+                if len(places) > 1 and (self.doubt > 1 or self.doubt == 1 and number not in self.proven):
+                    if struct.pack("<8I", *blake3(content, self.trust.keys.chunk, KEYED)) != key:
+                        raise ValueError(f"chunk {chunk} is not in packs/*/{self.packs[number]}.age, as an index says")
+                    self.proven.add(number)
             except ValueError as error:
                 errors.append(str(error))
                 if number not in self.bad:
@@ -634,14 +647,6 @@ class Chunks:
                 self.recent.popitem(last=False)
             return content
         raise ValueError("; ".join(errors[:3]))
-
-    def id_of(self, content):
-        return struct.pack("<8I", *blake3(content, self.trust.keys.chunk, KEYED))
-
-    def doubt(self):
-        """From now on nothing that an index says is believed."""
-        self.sure = True
-        self.recent.clear()
 
 
 def raw_blocks(frame):
@@ -903,27 +908,26 @@ def continued(extents, more, lines):
 
 
 def restore_all(read_lines, target, links, chunks, sources):
-    """Restores what is in a manifest. Where some index lied, a second look finds the right places."""
-    again = set()
-    for second in (False, True):
+    """Restores what is in a manifest. Where some index lied, further looks find the right places."""
+    again = None
+    for chunks.doubt in range(3):
+        chunks.recent.clear()
+        meant, again = again, set()
         for number, (entry, extents) in enumerate(entries(read_lines())):
-            if entry is None:
-                if not second:
-                    fail(extents)
-                continue
-            if second and number not in again:
+            if entry is None and meant is None:
+                fail(extents)
+            if entry is None or (meant is not None and number not in meant):
                 continue
             try:
                 restore(entry, extents, target, links, chunks, sources)
             except Exception as error:  # whatever it is, it ends this entry and no other
                 lied = isinstance(error, WrongHash) or (entry["type"] == "hardlink" and isinstance(error, OSError))
-                if lied and not second:
+                if lied and chunks.doubt < 2:
                     again.add(number)
                 else:
                     fail(f"{shown(entry)}: {error if isinstance(error, (OSError, ValueError)) else repr(error)}")
         if not again:
             return
-        chunks.doubt()
 
 
 def finish_folders(lines, target, sources):
@@ -1003,7 +1007,10 @@ def find(wanted, trust, unsigned):
     """The summary that is meant: name, content, writer."""
     found, of_writer = {}, {}
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    for object_name in listed("snapshots", ".json"):
+    objects = listed("snapshots", ".json")
+    if f"snapshots/{wanted}.json" in objects:
+        objects = [f"snapshots/{wanted}.json"]
+    for object_name in objects:
         name = object_name[len("snapshots/") : -5]
         try:
             value, digest = read_json(object_name)
