@@ -5,30 +5,11 @@ use cloudron_core::Result;
 
 use crate::prune::Owner;
 use crate::repository::config::Config;
-use crate::store::BackupStore;
 use crate::{codes, layout};
 
 /// The key of the second copy of an object.
 pub(crate) fn key_of(key: &str) -> String {
     format!("{}{key}", layout::COPIES)
-}
-
-/// Stores an object that has a second copy, the copy last.
-///
-/// # Errors
-/// What the store reports.
-pub(crate) async fn put(store: &dyn BackupStore, key: &str, content: &Bytes) -> Result<()> {
-    store.put(key, content).await?;
-    store.put(&key_of(key), content).await
-}
-
-/// Deletes an object and its second copy, the copy first.
-///
-/// # Errors
-/// What the store reports.
-pub(crate) async fn delete(store: &dyn BackupStore, key: &str) -> Result<()> {
-    store.delete(&key_of(key)).await?;
-    store.delete(key).await
 }
 
 /// Puts back the description and the key objects of which only the copy is sound, and makes copies that are missing.

@@ -202,7 +202,7 @@ impl Transfer<'_> {
             self.from.stop.check()?;
             let Extent::Data { chunk, length, offset } = extent else {
                 if !proven {
-                    hash_zeros(&mut hash, extent.length());
+                    hash_zeros(&mut hash, extent.length(), self.from.stop)?;
                 }
                 continue;
             };

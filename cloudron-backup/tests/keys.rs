@@ -195,3 +195,65 @@ async fn a_lost_description_is_read_from_its_second_copy() {
     let (progress, cancel) = (Progress::none(), Cancel::new());
     assert!(repo.restore(&identity, &made.id, &request, &progress, &cancel).await.unwrap().is_complete());
 }
+
+#[tokio::test]
+async fn a_damaged_key_is_named_and_never_called_a_wrong_key() {
+    let f = Fixture::new().await;
+    let object = f.keys_under("keys/").await.remove(0);
+    let content = f.store.get(&object).await.unwrap().to_vec();
+    for at in 0..content.len() {
+        let mut changed = content.clone();
+        changed[at] ^= 1;
+        f.store.put(&object, &changed.into()).await.unwrap();
+        let error = f.repo.unlock(&key(KEY)).await.unwrap_err();
+        assert!(error.is(&codes::OBJECT_CORRUPT), "byte {at}: {error}");
+        assert!(error.to_string().contains(&object) && error.hint().is_some(), "byte {at}: {error}");
+    }
+    f.store.put(&object, &content.into()).await.unwrap();
+    assert!(opens(&f.repo, &key(KEY)).await);
+}
+
+#[tokio::test]
+async fn a_second_copy_opens_when_the_key_object_is_lost_or_damaged() {
+    let f = Fixture::new().await;
+    let other = key("a second backup key");
+    f.repo.add_backup_key(&f.identity, "other", &other, Some(2)).await.unwrap();
+    let object = f.keys_under("keys/other").await.into_iter().find(|k| k.ends_with(".age")).unwrap();
+    f.store.put(&object, &"damaged".to_owned().into()).await.unwrap();
+    assert!(opens(&f.repo, &other).await);
+    f.store.delete(&object).await.unwrap();
+    assert!(opens(&f.repo, &other).await);
+    // A key that was removed leaves no copy by which it would go on opening.
+    let third = key("a third backup key");
+    f.repo.add_backup_key(&f.identity, "third", &third, Some(2)).await.unwrap();
+    f.repo.remove_key("third", &Unlock::new(&key(KEY))).await.unwrap();
+    assert!(!opens(&f.repo, &third).await);
+    assert!(f.keys_under("").await.iter().all(|k| !k.contains("third")));
+}
+
+#[tokio::test]
+async fn key_objects_that_somebody_added_do_not_keep_the_owner_out() {
+    use cloudron_backup::encrypt::{AgePassphrase, Encryptor};
+    let f = Fixture::new().await;
+    // Sealing takes as long as opening, so only the header says how long that would be.
+    let sealed = AgePassphrase::new(key("nobody knows this one"), 2).seal_bytes(b"x").unwrap();
+    let text = String::from_utf8_lossy(&sealed[..80]).into_owned();
+    let end = text.find(" 2\n").unwrap();
+    for (n, factor) in (0..60).map(|n| (n, if n % 2 == 0 { "22" } else { "30" })) {
+        let content = [&sealed[..end], format!(" {factor}\n#{n}").as_bytes(), &sealed[end + 3..]].concat();
+        use sha2::Digest;
+        let name = format!("keys/aaa{n}-{}.age", &hex::encode(sha2::Sha256::digest(&content))[..16]);
+        f.store.put(&name, &content.into()).await.unwrap();
+    }
+    let began = std::time::Instant::now();
+    assert!(opens(&f.repo, &key(KEY)).await);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn only_a_key_that_was_generated_is_stretched_less() {
+    let f = Fixture::new().await;
+    let typed = key("thequickbrownfoxjumpsoverthelazydog");
+    let info = f.repo.add_backup_key(&f.identity, "typed", &typed, None).await.unwrap();
+    assert_eq!(info.work_factor, Some(18));
+}

@@ -150,3 +150,56 @@ async fn recover_py_passes_over_tombstones_and_reads_packs_that_are_on_their_way
     assert!(out.status.success() && said(&out).contains(made.id.as_str()), "{}", said(&out));
     assert_eq!(std::fs::read(f.restored("out").join("file")).unwrap(), b"kept");
 }
+
+/// The first vectors of RFC 8032, 7.1, and of BLAKE3's own test vectors; the second of these spans three chunks.
+const VECTORS: &str = r#"
+import recover
+seed = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+key = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+signature = (
+    "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+    "d25bf5f0595bbe24655141438e7a100b"
+)
+assert recover.public_key(seed) == key
+assert recover.is_signed(b"", signature, key)
+assert not recover.is_signed(b"x", signature, key)
+for at in range(128):
+    changed = signature[:at] + "%x" % (int(signature[at], 16) ^ 1) + signature[at + 1 :]
+    assert not recover.is_signed(b"", changed, key), at
+# The same signature with the order of the group added to its number, and one that fits any text.
+number = int.from_bytes(bytes.fromhex(signature[64:]), "little") + recover.L
+assert not recover.is_signed(b"", signature[:64] + number.to_bytes(32, "little").hex(), key)
+small = recover.encode(recover.NEUTRAL)
+assert not recover.is_signed(b"any", small.hex() + bytes(32).hex(), small)
+for text in (None, "", "zz", "00" * 63, 7):
+    assert not recover.is_signed(b"", text, key)
+
+import struct
+def hex(words): return struct.pack("<8I", *words).hex()
+def data(length): return bytes(i % 251 for i in range(length))
+assert hex(recover.blake3(b"")) == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+KEYED = "KEYED_VECTORS"
+for line in KEYED.split(";"):
+    length, expected = line.split(":")
+    key = struct.unpack("<8I", b"whats the Elvish word for friend")
+    assert hex(recover.blake3(data(int(length)), key, recover.KEYED)) == expected, length
+assert recover.derive_key("DERIVE_CONTEXT", data(32)).hex() == "DERIVED"
+"#;
+
+#[test]
+fn recover_py_computes_what_the_standards_say() {
+    let Some(python) = cloudron_testkit::require::tool("python3") else { return };
+    let key = b"whats the Elvish word for friend";
+    let data = |length: usize| (0..length).map(|i| (i % 251) as u8).collect::<Vec<_>>();
+    let keyed = [0, 1, 64, 65, 1023, 1024, 1025, 2048, 2049, 3073, 5120, 8193]
+        .map(|length| format!("{length}:{}", blake3::keyed_hash(key, &data(length)).to_hex()));
+    let context = "cloudron-backup 2026-11 v1 chunk id key";
+    let derived = hex::encode(blake3::derive_key(context, &data(32)));
+    let script = VECTORS
+        .replace("KEYED_VECTORS", &keyed.join(";"))
+        .replace("DERIVE_CONTEXT", context)
+        .replace("DERIVED", &derived);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recover");
+    let out = Command::new(python).args(["-B", "-c", &script]).current_dir(folder).output().unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+}

@@ -13,7 +13,7 @@ use cloudron_testkit::require;
 use common::{Fixture, KEY, noise};
 
 /// The programs that the script may use, by the name that it calls them and the one that Debian has them by.
-const TOOLS: [(&str, &str); 22] = [
+const TOOLS: [(&str, &str); 25] = [
     ("age", "age"),
     ("zstd", "zstd"),
     ("sh", "dash"),
@@ -25,6 +25,9 @@ const TOOLS: [(&str, &str); 22] = [
     ("head", "head"),
     ("tail", "tail"),
     ("sort", "sort"),
+    ("wc", "wc"),
+    ("fold", "fold"),
+    ("date", "date"),
     ("base64", "base64"),
     ("sha256sum", "sha256sum"),
     ("truncate", "truncate"),
@@ -140,7 +143,7 @@ async fn files_of_any_name_come_out() {
     assert_eq!(r.get("empty".as_ref()).unwrap(), b"");
     assert_eq!(r.get("deep/er/file".as_ref()).unwrap(), b"deep");
     let listed = said(&r.run(&["latest".as_ref()]));
-    assert!(listed.lines().count() == 17, "{listed}");
+    assert!(listed.lines().count() == 18, "{listed}");
     assert!(listed.contains(&format!("file {}/deep/er/file\n", r.f.source().display())), "{listed}");
     assert!(listed.contains("quote\\\"back\\\\slash\n"), "{listed}");
 }

@@ -10,11 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::entries::Writer;
 use super::pieces::{Before, Changed, Hashes};
+use crate::bridge::Stop;
 use crate::chunk::ChunkId;
 use crate::chunk::cut::Cutter;
 use crate::files::meta::Meta;
 use crate::files::sparse::{MIN_HOLE, SparseReader, Step, Stretch};
-use crate::manifest::Extent;
+use crate::manifest::{Extent, MAX_EXTENTS, MAX_FILE};
 
 /// A file that changes is read so often at most; a large one less often.
 const ATTEMPTS: u32 = 3;
@@ -64,6 +65,9 @@ impl Writer<'_> {
 
     fn read_once(&mut self, file: &File, meta: &Meta) -> Result<std::io::Result<Stored>> {
         self.pieces = None;
+        if meta.size > MAX_FILE {
+            return Ok(Err(too_large()));
+        }
         let mut position = file;
         if let Err(e) = position.seek(SeekFrom::Start(0)) {
             return Ok(Err(e));
@@ -99,7 +103,7 @@ impl Writer<'_> {
             match step {
                 Step::End => break Ok(()),
                 Step::Hole(length) => {
-                    hash_zeros(&mut hash, length);
+                    hash_zeros(&mut hash, length, self.stop)?;
                     size += length;
                     stretches.push(Stretch::Hole(length));
                     self.task.advance(length);
@@ -137,6 +141,9 @@ impl Writer<'_> {
             Some(changed) => self.finish_changed(changed)?,
             None => extents(&stretches, chunks),
         };
+        if extents.len() > MAX_EXTENTS {
+            return Ok(Err(too_large()));
+        }
         Ok(Ok(Stored::Large { size, sha256, extents }))
     }
 
@@ -148,6 +155,11 @@ impl Writer<'_> {
     }
 }
 
+/// The error for a file that no restore would take.
+fn too_large() -> std::io::Error {
+    std::io::Error::other("it has more than 16 TiB, or is in more pieces than a backup can hold")
+}
+
 pub(super) fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
     match stretches.last_mut() {
         Some(Stretch::Data(data)) => *data += length,
@@ -155,13 +167,16 @@ pub(super) fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
     }
 }
 
-pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64) {
+/// Hashes a hole, however long. There is no shorter way to it than to hash all its zeros.
+pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64, stop: &Stop) -> Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while length > 0 {
+        stop.check()?;
         let part = length.min(ZEROS.len() as u64);
         hash.update(&ZEROS[..part as usize]);
         length -= part;
     }
+    Ok(())
 }
 
 /// Lays the chunks, which were cut from all data of a file in one stream, into its stretches of data.

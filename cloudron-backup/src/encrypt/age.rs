@@ -178,7 +178,7 @@ impl AgePassphrase {
     /// What age's own program uses: about a second and 256 MiB of memory on a present machine.
     pub const WORK_FACTOR: u8 = 18;
     /// More than this is refused on opening: it would take minutes, and only an attacker writes it.
-    const MAX_WORK_FACTOR: u8 = 22;
+    pub(crate) const MAX_WORK_FACTOR: u8 = 22;
 
     /// A passphrase. The work factor is the logarithm of scrypt's N, and counts for sealing only.
     pub fn new(passphrase: Secret, work_factor: u8) -> Self {

@@ -69,9 +69,8 @@ pub(super) fn write(
 fn zeros(length: u64, hash: &mut Sha256, sink: &mut Sink<'_>, task: &Task, stop: &Stop) -> Result<()> {
     let mut left = length;
     while left > 0 {
-        stop.check()?;
         let part = left.min(ZEROS.len() as u64);
-        hash_zeros(hash, part);
+        hash_zeros(hash, part, stop)?;
         sink.write(&ZEROS[..part as usize])?;
         task.advance(part);
         left -= part;

@@ -113,9 +113,15 @@ fn records(entry: &Entry, path: &[u8], target: &[u8]) -> Vec<u8> {
         record(&mut records, "mtime", text.as_bytes());
     }
     for (name, value) in entry.xattrs() {
-        record(&mut records, &format!("SCHILY.xattr.{name}"), &value);
+        record(&mut records, &format!("SCHILY.xattr.{}", keyword(&name)), &value);
     }
     records
+}
+
+/// The name of an attribute in a record, where `=` ends it. GNU tar writes and reads `=` and `%` in this way.
+fn keyword(name: &str) -> String {
+    let escaped = |c: char| c == '=' || c == '%' || c.is_ascii_control();
+    name.chars().map(|c| if escaped(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 /// `<length> <name>=<value>\n`, where the length counts itself too.

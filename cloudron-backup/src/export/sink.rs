@@ -3,11 +3,11 @@
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
 
-use cloudron_core::{Result, Secret};
+use cloudron_core::Result;
 
 use super::{ExportFormat, SealTo, output_failed};
 use crate::encrypt::{AgeIdentities, AgePassphrase, AgeRecipients, Decryptor, Encryptor, SealingWriter};
-use crate::keys::{Identity, looks_generated};
+use crate::keys::Identity;
 
 /// Compression level: where zstd still keeps up with a disk.
 const LEVEL: i32 = 3;
@@ -81,14 +81,9 @@ fn encryptor(to: &SealTo, identity: &Identity) -> Result<Box<dyn Encryptor>> {
             Box::new(AgeRecipients::parse(others.chain([own.clone()]))?)
         }
         SealTo::Passphrase(passphrase) => {
-            Box::new(AgePassphrase::new(passphrase.clone(), work_factor(passphrase)))
+            Box::new(AgePassphrase::new(passphrase.clone(), AgePassphrase::WORK_FACTOR))
         }
     })
-}
-
-/// How hard a passphrase is stretched: less where nobody can guess it.
-fn work_factor(passphrase: &Secret) -> u8 {
-    if looks_generated(passphrase) { 15 } else { AgePassphrase::WORK_FACTOR }
 }
 
 /// The tar in what was written, as far as it goes: reading fails where it was cut.
@@ -100,7 +95,7 @@ pub(super) fn read_back<'a>(
     let opened = match format {
         ExportFormat::Tar => return Ok(input),
         ExportFormat::TarZstdAge(SealTo::Passphrase(passphrase)) => {
-            AgePassphrase::new(passphrase.clone(), work_factor(passphrase)).open(input)?
+            AgePassphrase::new(passphrase.clone(), AgePassphrase::WORK_FACTOR).open(input)?
         }
         ExportFormat::TarZstdAge(_) => AgeIdentities::parse([&identity.to_secret()])?.open(input)?,
     };

@@ -1,14 +1,21 @@
 //! The objects under `keys/`: the repository's identity, wrapped for one way to open it.
 
+use bytes::Bytes;
 use cloudron_core::{Error, Result, Secret};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::Identity;
 use crate::encrypt::{AgeIdentities, AgePassphrase, AgeRecipients, Decryptor, Encryptor};
+use crate::repository::sign;
 use crate::{codes, layout};
 
-/// The work factor for a key that nobody can guess: fast on a small server.
-const FAST_WORK_FACTOR: u8 = 15;
+/// The start of the signed text of a statement.
+const SIGNED: &[u8] = b"cloudron-backup key v2\n";
+/// Where the second copies of the key objects are, each below its own key.
+pub(crate) const COPIES: &str = "copies/";
 /// The longest name of a key.
 const MAX_NAME: usize = 32;
 
@@ -36,19 +43,76 @@ pub(crate) fn lock_of(content: &[u8]) -> Option<Lock> {
     }
 }
 
-/// The work factor that suits a backup key when none is asked for.
-pub(crate) fn work_factor(backup_key: &Secret, asked: Option<u8>) -> u8 {
-    asked.unwrap_or(match super::looks_generated(backup_key) {
-        true => FAST_WORK_FACTOR,
-        false => AgePassphrase::WORK_FACTOR,
-    })
+/// The work factor for a backup key, of which it is not known how it was made.
+pub(crate) fn work_factor(asked: Option<u8>) -> u8 {
+    asked.unwrap_or(AgePassphrase::WORK_FACTOR)
 }
 
-/// An age identity file of the repository's identity.
+/// The owner's word that an object is a key of the repository. It is stored beside the object.
+#[derive(Serialize, Deserialize)]
+struct Statement {
+    key: u32,
+    repository: String,
+    /// The SHA-256 of the object, in hex.
+    object: String,
+}
+
+/// The statement on a key object, signed.
+pub(crate) fn statement(repository: &str, content: &[u8], owner: &SigningKey) -> Vec<u8> {
+    let (repository, object) = (repository.to_owned(), layout::object_id(content));
+    sign::signed_json(&Statement { key: 1, repository, object }, SIGNED, owner)
+}
+
+/// Whether a statement is the owner's, on this object of this repository.
+pub(crate) fn check_statement(
+    statement: &[u8],
+    repository: &str,
+    content: &[u8],
+    owner: &VerifyingKey,
+) -> bool {
+    let Ok(value) = serde_json::from_slice::<Value>(statement) else { return false };
+    let says = serde_json::from_value::<Statement>(value.clone())
+        .is_ok_and(|s| s.key == 1 && s.repository == repository && s.object == layout::object_id(content));
+    says && sign::is_signed(&value, SIGNED, owner)
+}
+
+/// The key of the statement on a key object.
+pub(crate) fn statement_key(object: &str) -> Option<String> {
+    Some(format!("{}.json", object.strip_suffix(".age")?))
+}
+
+/// The keys of what is stored beside a key object: the statement, and second copies of both.
+pub(crate) fn beside_keys(key: &str) -> Vec<String> {
+    let statement = statement_key(key).unwrap_or_default();
+    vec![format!("{COPIES}{key}"), format!("{COPIES}{statement}"), statement]
+}
+
+/// What is stored beside a key object, by key.
+pub(crate) fn beside(
+    key: &str,
+    repository: &str,
+    content: &Bytes,
+    owner: &SigningKey,
+) -> impl Iterator<Item = (String, Bytes)> {
+    let statement = Bytes::from(statement(repository, content, owner));
+    beside_keys(key).into_iter().zip([content.clone(), statement.clone(), statement])
+}
+
+/// Whether a key object does not have the hash that its name ends in.
+pub(crate) fn is_damaged(key: &str, content: &[u8]) -> bool {
+    name_of(key).is_some() && !layout::is_key_sound(key, content)
+}
+
+/// An age identity file of the repository's identity. The owner's public key lets a reader that cannot derive it
+/// check what the owner signed.
 fn identity_file(identity: &Identity, created: jiff::Timestamp) -> Zeroizing<String> {
     let secret = identity.to_secret();
     let recipient = identity.recipient();
-    Zeroizing::new(format!("# created: {created}\n# public key: {recipient}\n{}\n", secret.expose()))
+    let owner = hex::encode(identity.owner_key().verifying_key().as_bytes());
+    Zeroizing::new(format!(
+        "# created: {created}\n# public key: {recipient}\n# owner key: {owner}\n{}\n",
+        secret.expose()
+    ))
 }
 
 /// Wraps the identity with a backup key. Takes a second of computing on purpose.
@@ -92,6 +156,7 @@ fn identity_in(text: &[u8]) -> Result<Identity> {
 
 /// The name of a key in the key of its object, `keys/<name>-<16 hex>.age`.
 pub(crate) fn name_of(object: &str) -> Option<&str> {
+    let object = object.strip_prefix(COPIES).unwrap_or(object);
     let (name, hash) = object.strip_prefix(layout::KEYS)?.strip_suffix(".age")?.rsplit_once('-')?;
     let is_hash = hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
     (is_hash && !name.is_empty()).then_some(name)
@@ -130,6 +195,19 @@ mod tests {
         for (object, unlock) in [(&object, &paper), (&on_paper, &key)] {
             assert!(open(object, unlock).unwrap_err().is(&codes::BACKUP_KEY_WRONG));
         }
+    }
+
+    #[test]
+    fn a_statement_counts_for_its_object_and_its_repository_alone() {
+        let (identity, other) = (Identity::generate().owner_key(), Identity::generate().owner_key());
+        let owner = identity.verifying_key();
+        let text = statement("ab", b"object", &identity);
+        assert!(check_statement(&text, "ab", b"object", &owner));
+        assert!(!check_statement(&text, "ab", b"another", &owner));
+        assert!(!check_statement(&text, "cd", b"object", &owner));
+        assert!(!check_statement(&statement("ab", b"object", &other), "ab", b"object", &owner));
+        assert!(!check_statement(b"[", "ab", b"object", &owner));
+        assert_eq!(statement_key("keys/main-00.age").unwrap(), "keys/main-00.json");
     }
 
     #[test]

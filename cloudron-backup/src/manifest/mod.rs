@@ -1,5 +1,6 @@
 //! The manifest: a line for every file and folder of a backup.
 
+mod check;
 mod read;
 mod write;
 
@@ -14,6 +15,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) use check::{MAX_EXTENTS, MAX_FILE};
 pub(crate) use read::{ManifestReader, fetch};
 pub(crate) use write::ManifestWriter;
 
@@ -21,10 +23,10 @@ use crate::chunk::ChunkId;
 use crate::files::xattrs::Xattrs;
 use crate::trust::WriterId;
 
-/// The version of the manifest's own format.
+/// The version of the manifest's own format that is written.
 pub(crate) const VERSION: u32 = 2;
-/// The version of format 1, which differs in that the header names no writer.
-pub(crate) const FIRST: u32 = 1;
+/// The versions that are read. They differ in that the header of the first names no writer.
+const KNOWN: std::ops::RangeInclusive<u32> = 1..=2;
 /// How many extents a line holds at most.
 pub(crate) const EXTENTS_PER_LINE: usize = 1024;
 
@@ -116,11 +118,11 @@ pub(crate) struct Entry {
     target64: Option<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) rdev: (u32, u32),
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few_xattrs")]
     xattrs: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<ChunkId>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few_extents")]
     pub(crate) extents: Vec<Extent>,
     /// How many lines of further extents follow.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -133,6 +135,7 @@ pub(crate) struct Entry {
 /// A line of further extents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MoreExtents {
+    #[serde(deserialize_with = "few_extents")]
     pub(crate) extents: Vec<Extent>,
 }
 
@@ -197,6 +200,11 @@ impl Entry {
         self.xattrs.iter().map(decode).collect()
     }
 
+    /// The attributes, nothing in place of a value that is not base64.
+    fn raw_xattrs(&self) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
+        self.xattrs.iter().map(|(name, value)| (name.clone(), BASE64.decode(value).ok()))
+    }
+
     pub(crate) fn set_xattrs(&mut self, xattrs: &Xattrs) {
         self.xattrs = xattrs.iter().map(|(name, value)| (name.clone(), BASE64.encode(value))).collect();
     }
@@ -204,6 +212,39 @@ impl Entry {
     pub(crate) fn take_xattrs_of(&mut self, other: &Self) {
         self.xattrs.clone_from(&other.xattrs);
     }
+}
+
+fn few_extents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Extent>, D::Error> {
+    at_most(EXTENTS_PER_LINE, deserializer)
+}
+
+fn few_xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    at_most(check::MAX_XATTRS, deserializer)
+}
+
+/// A list of at most that many elements: what a line says takes many times its length in memory.
+fn at_most<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    most: usize,
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Elements<T>(usize, std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {}", self.0)
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = seq.next_element()? {
+                if list.len() == self.0 {
+                    return Err(serde::de::Error::invalid_length(self.0 + 1, &self));
+                }
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(Elements(most, std::marker::PhantomData))
 }
 
 /// Text where it is UTF-8, else base64 of the bytes.

@@ -6,11 +6,12 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{Entry, FIRST, Header, Kind, MoreExtents, VERSION};
+use super::check::{Checker, MAX_EXTENTS};
+use super::{EXTENTS_PER_LINE, Entry, Header, KNOWN, Kind, MoreExtents};
 use crate::bridge::{Blocking, Stop};
 use crate::codes;
 use crate::encrypt::Decryptor;
-use crate::repository::ManifestRef;
+use crate::repository::{ManifestRef, Summary};
 
 /// No line that is written is longer, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -54,6 +55,7 @@ pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &
 pub(crate) struct ManifestReader<'a> {
     lines: BufReader<zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>>,
     header: Header,
+    check: Checker,
     entries: u64,
     line: Vec<u8>,
     ended: bool,
@@ -78,22 +80,36 @@ impl<'a> ManifestReader<'a> {
         let mut this = Self {
             lines: BufReader::with_capacity(256 << 10, lines),
             header,
+            check: Checker::new(&[])?,
             entries: 0,
             line: Vec::new(),
             ended: false,
         };
         this.next_line()?;
         this.header = this.parse()?;
-        if !(FIRST..=VERSION).contains(&this.header.manifest) {
+        if !KNOWN.contains(&this.header.manifest) {
             let text =
                 format!("the manifest has format {}, which this program does not know", this.header.manifest);
             return Err(Error::new(&codes::REPOSITORY_NEWER, text));
         }
+        this.check = Checker::new(&this.header.sources)?;
         Ok(this)
     }
 
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Checks that the manifest holds what its summary says: a writer's certificate limits what the summary names.
+    ///
+    /// # Errors
+    /// `snapshot-corrupt`.
+    pub(crate) fn check_sources(&self, summary: &Summary) -> Result<()> {
+        let named = summary.sources.iter().map(|s| (s.name.as_str(), Some(s.path.as_str())));
+        if self.header.sources.iter().map(|s| (s.name.as_str(), s.path.to_str())).eq(named) {
+            return Ok(());
+        }
+        Err(corrupt(format!("the manifest of {} holds other folders than its summary says", summary.id)))
     }
 
     fn next_line(&mut self) -> Result<()> {
@@ -126,15 +142,15 @@ impl<'a> ManifestReader<'a> {
             return Ok(None);
         }
         self.entries += 1;
-        for _ in 0..std::mem::take(&mut entry.more) {
+        let more = std::mem::take(&mut entry.more) as usize;
+        if more > MAX_EXTENTS / EXTENTS_PER_LINE {
+            return Err(corrupt("an entry of the manifest has more extents than a file can have"));
+        }
+        for _ in 0..more {
             self.next_line()?;
             entry.extents.extend(self.parse::<MoreExtents>()?.extents);
         }
-        let length: u64 = entry.extents.iter().map(super::Extent::length).fold(0, u64::saturating_add);
-        let empty = entry.extents.iter().any(|e| e.length() == 0);
-        if entry.kind == Kind::File && (length != entry.size || entry.sha256.is_none() || empty) {
-            return Err(corrupt(format!("the entry of {} does not add up", entry.path().display())));
-        }
+        self.check.entry(&entry)?;
         Ok(Some(entry))
     }
 }

@@ -8,6 +8,7 @@ use cloudron_core::{Error, Result};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::check::Checker;
 use super::{EXTENTS_PER_LINE, Entry, Extent, Header, MoreExtents};
 use crate::encrypt::{Encryptor, SealingWriter};
 
@@ -15,6 +16,8 @@ use crate::encrypt::{Encryptor, SealingWriter};
 pub(crate) struct ManifestWriter {
     file: NamedTempFile,
     lines: BufWriter<zstd::stream::write::Encoder<'static, Box<dyn SealingWriter>>>,
+    /// What would be refused is not written.
+    check: Checker,
     entries: u64,
 }
 
@@ -26,7 +29,12 @@ impl ManifestWriter {
         let output: File = file.as_file().try_clone().map_err(named)?;
         let sealed = key.seal(Box::new(BufWriter::with_capacity(256 << 10, output)))?;
         let lines = zstd::stream::write::Encoder::new(sealed, 3).map_err(named)?;
-        let mut this = Self { file, lines: BufWriter::with_capacity(64 << 10, lines), entries: 0 };
+        let mut this = Self {
+            file,
+            lines: BufWriter::with_capacity(64 << 10, lines),
+            check: Checker::new(&header.sources)?,
+            entries: 0,
+        };
         this.line(header)?;
         Ok(this)
     }
@@ -38,6 +46,7 @@ impl ManifestWriter {
 
     /// Adds an entry.
     pub(crate) fn entry(&mut self, entry: &mut Entry) -> Result<()> {
+        self.check.entry(entry)?;
         self.entries += 1;
         if entry.extents.len() <= EXTENTS_PER_LINE {
             return self.line(entry);

@@ -39,12 +39,15 @@ pub(super) async fn init(
     let identity = Identity::generate();
     let recover = recovery_files();
     let config = Config::new(&identity, &recover, layer)?;
-    let work_factor = object::work_factor(backup_key, options.work_factor);
+    let work_factor = object::work_factor(options.work_factor);
     let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
     let wrapped =
         blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;
     let key = layout::key("main", &wrapped);
-    copies::put(&**store, &key, &wrapped).await?;
+    store.put(&key, &wrapped).await?;
+    for (beside, content) in object::beside(&key, &config.id, &wrapped, &identity.owner_key()) {
+        store.put(&beside, &content).await?;
+    }
     for (name, content) in recover {
         store.put(name, &Bytes::from_static(content)).await?;
     }
@@ -53,12 +56,12 @@ pub(super) async fn init(
     // The repository exists once this object does, and whoever writes it has made it.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
-        copies::delete(&**store, &key).await?;
+        remove_key(store, &key).await?;
         return Err(exists(store));
     }
     if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
         store.delete(layout::CONFIG).await?;
-        copies::delete(&**store, &key).await?;
+        remove_key(store, &key).await?;
         return Err(e);
     }
     store.put(&copies::key_of(layout::CONFIG), &description).await?;
@@ -67,6 +70,14 @@ pub(super) async fn init(
         store.delete(&other.key).await?;
     }
     Ok((config, identity))
+}
+
+/// Removes a key object and what is beside it.
+async fn remove_key(store: &Arc<dyn BackupStore>, key: &str) -> Result<()> {
+    for beside in object::beside_keys(key) {
+        store.delete(&beside).await?;
+    }
+    store.delete(key).await
 }
 
 fn exists(store: &Arc<dyn BackupStore>) -> Error {

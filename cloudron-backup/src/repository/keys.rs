@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use cloudron_core::{Error, Result, ResultExt, Secret};
+use ed25519_dalek::VerifyingKey;
 use serde::Serialize;
 
 use super::Repository;
+use super::candidates::Candidates;
 use super::config::whole_second;
-use crate::keys::object::{self, Lock};
+use crate::keys::object::{self, COPIES, Lock};
 use crate::keys::{Identity, Unlock, check_backup_key};
 use crate::store::{ObjectMeta, blocking};
-use crate::{codes, copies, layout};
+use crate::{codes, layout};
 
 /// How a key opens the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,31 +94,6 @@ impl Repository {
         opened.map(|(identity, _)| identity).doing(|| format!("opening {}", self.store.url()))
     }
 
-    /// The key objects, those included of which only the second copy is left.
-    async fn key_objects(&self) -> Result<Vec<ObjectMeta>> {
-        let mut objects = self.store.list(layout::KEYS).await?;
-        let copies = self.store.list(&copies::key_of(layout::KEYS)).await?.into_iter().map(|copy| {
-            let key = copy.key.strip_prefix(layout::COPIES).unwrap_or(&copy.key).to_owned();
-            ObjectMeta { key, ..copy }
-        });
-        let copies: Vec<_> = copies.filter(|c| !objects.iter().any(|o| o.key == c.key)).collect();
-        objects.extend(copies);
-        objects.retain(|o| object::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
-        Ok(objects)
-    }
-
-    /// A key object, from its second copy where the first is damaged or gone.
-    async fn key_object(&self, key: &str) -> Result<Bytes> {
-        let first = self.store.get(key).await;
-        if first.as_ref().is_ok_and(|content| layout::is_key_sound(key, content)) {
-            return first;
-        }
-        match self.store.get(&copies::key_of(key)).await {
-            Ok(second) if layout::is_key_sound(key, &second) => Ok(second),
-            _ => first,
-        }
-    }
-
     /// Opens one of the key objects that are meant. Gives its object too, except for the repository's own
     /// identity, which needs none.
     async fn open_key(
@@ -131,37 +108,26 @@ impl Repository {
                 return Ok((identity, None));
             }
         }
-        let mut failure = None;
-        for object in self.key_objects().await?.into_iter().filter(|o| meant(&o.key)) {
-            let content = self.key_object(&object.key).await?;
-            let with = unlock.clone();
+        let known = (self.config.id.as_str(), self.owner_key());
+        let found = Candidates::read(&*self.store, unlock, known, meant).await?;
+        let mut foreign = None;
+        for candidate in &found.tried {
+            let (content, with) = (candidate.content.clone(), unlock.clone());
             match blocking(move || object::open(&content, &with)).await {
                 Ok(identity) if self.config.is_of(&identity) => {
                     self.config.check_identity(&identity)?;
-                    return Ok((identity, Some(object.key)));
+                    return Ok((identity, Some(candidate.object.clone())));
                 }
-                Ok(_) => {
-                    let text = format!("{} belongs to another repository", object.key);
-                    failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, text));
-                }
-                // A wrong key says less than a damaged object.
-                Err(e) if e.is(&codes::BACKUP_KEY_WRONG) => {
-                    let hint = "check it for typing errors, and that it is the key of this repository";
-                    failure = failure.or_else(|| Some(e.with_hint(hint)));
-                }
-                // A paper key is tried on the objects of other paper keys, which are sealed to those.
-                Err(e) if matches!(unlock, Unlock::Paper(_)) => {
-                    let text = format!("the paper key opens none of the keys; {}: {e}", object.key);
-                    failure = failure.or(Some(Error::new(&codes::BACKUP_KEY_WRONG, text)));
-                }
-                Err(e) => {
-                    failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, format!("{}: {e}", object.key)))
-                }
+                Ok(_) => foreign = Some(candidate.object.as_str()),
+                Err(_) => {}
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            Error::new(&codes::REPOSITORY_CORRUPT, format!("there is no key in {}", self.store.url()))
-        }))
+        Err(found.none_opens(unlock, foreign, &self.store.url()))
+    }
+
+    /// The key that signs statements on key objects. Format 1 has none.
+    fn owner_key(&self) -> Option<VerifyingKey> {
+        None
     }
 
     /// The keys that open the repository, by name. Needs no secret.
@@ -170,7 +136,7 @@ impl Repository {
     /// What the store reports.
     pub async fn keys(&self) -> Result<Vec<KeyInfo>> {
         let mut keys = Vec::new();
-        for object in self.store.list(layout::KEYS).await? {
+        for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| o.key.ends_with(".age")) {
             match self.store.get(&object.key).await {
                 Ok(content) => keys.push(KeyInfo::new(&object, &content)),
                 // It was removed since it was listed.
@@ -195,7 +161,7 @@ impl Repository {
         check_backup_key(backup_key)?;
         self.check_new_key(identity, name).await?;
         let content = self.wrapped(identity, backup_key, work_factor).await?;
-        self.put_key(name, &content, &Unlock::BackupKey(backup_key.clone())).await
+        self.put_key(identity, name, &content, &Unlock::BackupKey(backup_key.clone())).await
     }
 
     /// Adds a paper key: an age identity kept offline, that opens the repository when the backup key is lost.
@@ -217,8 +183,8 @@ impl Repository {
         let content = object::wrap_for(identity, &recipient, whole_second(jiff::Timestamp::now()))?.into();
         let secret = secret.map(|s| s.to_secret());
         let info = match &secret {
-            Some(secret) => self.put_key(name, &content, &Unlock::Paper(secret.clone())).await?,
-            None => self.put_object(name, &content).await?,
+            Some(secret) => self.put_key(identity, name, &content, &Unlock::Paper(secret.clone())).await?,
+            None => self.put_object(identity, name, &content).await?,
         };
         Ok(PaperKey { info, secret })
     }
@@ -251,7 +217,7 @@ impl Repository {
             }
         }
         for object in named {
-            copies::delete(&*self.store, &object).await?;
+            self.delete_object(&object).await?;
         }
         Ok(())
     }
@@ -277,11 +243,16 @@ impl Repository {
         let object = object.unwrap_or_default();
         let name = object::name_of(&object).unwrap_or("main");
         let content = self.wrapped(&identity, new, work_factor).await?;
-        let info = self.put_key(name, &content, &Unlock::BackupKey(new.clone())).await?;
+        let info = self.put_key(&identity, name, &content, &Unlock::BackupKey(new.clone())).await?;
         // Those that a change left behind that was cut off go too.
-        let others = self.store.list(layout::KEYS).await?.into_iter().map(|o| o.key);
-        for other in others.filter(|o| *o != info.object && object::name_of(o) == object::name_of(&object)) {
-            copies::delete(&*self.store, &other)
+        let mut others = self.store.list(layout::KEYS).await?;
+        others.extend(self.store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
+        let mut others: Vec<&str> =
+            others.iter().map(|o| o.key.strip_prefix(COPIES).unwrap_or(&o.key)).collect();
+        others.sort_unstable();
+        others.dedup();
+        for other in others.into_iter().filter(|o| *o != info.object && object::name_of(o) == Some(name)) {
+            self.delete_object(other)
                 .await
                 .doing(|| format!("deleting the old key {other}; the new one opens already"))?;
         }
@@ -298,28 +269,47 @@ impl Repository {
     }
 
     async fn wrapped(&self, identity: &Identity, key: &Secret, work_factor: Option<u8>) -> Result<Bytes> {
-        let (identity, key, factor) = (identity.clone(), key.clone(), object::work_factor(key, work_factor));
+        let (identity, key, factor) = (identity.clone(), key.clone(), object::work_factor(work_factor));
         let now = whole_second(jiff::Timestamp::now());
         blocking(move || object::wrap(&identity, key, factor, now).map(Bytes::from)).await
     }
 
-    /// Stores a key object, and makes sure that the store gives it back.
-    async fn put_object(&self, name: &str, content: &Bytes) -> Result<KeyInfo> {
+    /// Stores a key object, with a statement and second copies, and makes sure that the store gives it back.
+    async fn put_object(&self, identity: &Identity, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
-        copies::put(&*self.store, &key, content).await?;
+        self.store.put(&key, content).await?;
         let stored = self.store.get(&key).await?;
+        if stored != content {
+            let text = format!("{key} was stored, and came back different");
+            return Err(Error::new(&codes::OBJECT_CORRUPT, text));
+        }
+        for (beside, content) in object::beside(&key, &self.config.id, content, &identity.owner_key()) {
+            self.store.put(&beside, &content).await?;
+        }
         let meta = self.store.head(&key).await?;
         let meta = meta.unwrap_or_else(|| ObjectMeta::new(key, stored.len() as u64));
-        if stored == content {
-            return Ok(KeyInfo::new(&meta, &stored));
+        Ok(KeyInfo::new(&meta, &stored))
+    }
+
+    /// Deletes a key object. What is beside it goes first: what is cut off can be done again.
+    async fn delete_object(&self, key: &str) -> Result<()> {
+        for beside in object::beside_keys(key) {
+            if self.store.head(&beside).await?.is_some() {
+                self.store.delete(&beside).await?;
+            }
         }
-        let text = format!("{} was stored, and came back different", meta.key);
-        Err(Error::new(&codes::OBJECT_CORRUPT, text))
+        self.store.delete(key).await
     }
 
     /// Stores a key object and proves that what the store gives back opens.
-    async fn put_key(&self, name: &str, content: &Bytes, unlock: &Unlock) -> Result<KeyInfo> {
-        let info = self.put_object(name, content).await?;
+    async fn put_key(
+        &self,
+        identity: &Identity,
+        name: &str,
+        content: &Bytes,
+        unlock: &Unlock,
+    ) -> Result<KeyInfo> {
+        let info = self.put_object(identity, name, content).await?;
         let (content, unlock) = (content.clone(), unlock.clone());
         let opened = blocking(move || object::open(&content, &unlock)).await?;
         if self.config.is_of(&opened) {

@@ -1,5 +1,6 @@
 //! The repository: its layout, and what is done with it.
 
+mod candidates;
 pub(crate) mod config;
 mod create;
 pub(crate) use create::recovery_files;

@@ -11,8 +11,9 @@ use super::plan::ReadHook;
 /// How a repository is made.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
-    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second, and
-    /// 15 for a key that [`generate_backup_key`](crate::generate_backup_key) made, which nobody can guess.
+    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second. For
+    /// a key that [`generate_backup_key`](crate::generate_backup_key) just made, which nobody can guess,
+    /// [`GENERATED_WORK_FACTOR`](crate::keys::GENERATED_WORK_FACTOR) will do.
     pub work_factor: Option<u8>,
 }
 

@@ -18,6 +18,7 @@ use super::place::escape;
 use super::supply::Feed;
 use super::tree::Spot;
 use crate::backup::hash_zeros;
+use crate::bridge::Stop;
 use crate::chunk::ChunkId;
 use crate::codes;
 use crate::files::owners::Owners;
@@ -30,6 +31,7 @@ pub(super) struct Placing {
     pub(super) numeric_owner: bool,
     pub(super) is_root: bool,
     pub(super) overwrite: bool,
+    pub(super) stop: Stop,
 }
 
 /// How it went.
@@ -176,7 +178,7 @@ impl Placing {
         if !temporary::hold(&file) {
             return Err(spot.error(Errno::BUSY));
         }
-        content(&mut file, entry, spot, feed)?;
+        content(&mut file, entry, spot, feed, &self.stop)?;
         self.metadata(&file, entry, spot, &mut placed.warnings);
         temporary.publish(self.overwrite)?;
         Ok(placed)
@@ -283,16 +285,18 @@ impl Placing {
 }
 
 /// Writes the content of a file, and checks it.
-fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>) -> Result<()> {
+fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>, stop: &Stop) -> Result<()> {
     let mut hash = Sha256::new();
-    let mut has_holes = false;
+    if entry.extents.iter().any(|e| matches!(e, Extent::Hole(_))) {
+        // First, so that a size that the file system has not is found out before hours of zeros are hashed.
+        file.set_len(entry.size).map_err(|e| spot.error(e))?;
+    }
     for extent in &entry.extents {
         match extent {
             Extent::Hole(length) => {
-                hash_zeros(&mut hash, *length);
+                hash_zeros(&mut hash, *length, stop)?;
                 let skip = i64::try_from(*length).map_err(|_| spot.error(Errno::FBIG))?;
                 file.seek(SeekFrom::Current(skip)).map_err(|e| spot.error(e))?;
-                has_holes = true;
             }
             Extent::Data { chunk, length, offset } => {
                 let part = slice(feed.chunk(chunk)?, *offset, *length)?;
@@ -302,9 +306,6 @@ fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>)
                 }
             }
         }
-    }
-    if has_holes {
-        file.set_len(entry.size).map_err(|e| spot.error(e))?;
     }
     if Some(ChunkId(hash.finalize().into())) == entry.sha256 {
         return Ok(());
@@ -316,8 +317,8 @@ fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>)
 
 /// A part of a chunk.
 pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
-    let end = offset as usize + length as usize;
-    content.get(offset as usize..end).ok_or_else(|| {
+    let end = (offset as usize).checked_add(length as usize);
+    end.and_then(|end| content.get(offset as usize..end)).ok_or_else(|| {
         Error::new(&codes::SNAPSHOT_CORRUPT, "the manifest names a part of a chunk that lies behind its end")
     })
 }

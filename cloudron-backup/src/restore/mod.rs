@@ -83,6 +83,7 @@ impl Backup {
             let text = format!("the manifest of {id} is that of {}", header.id);
             return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
         }
+        reader.check_sources(&backup.summary)?;
         drop(reader);
         Ok(backup)
     }

@@ -69,6 +69,7 @@ pub(super) fn all(
         numeric_owner: request.numeric_owner,
         is_root: rustix::process::geteuid().is_root(),
         overwrite: request.overwrite,
+        stop: stop.clone(),
     };
     let work = Work {
         source,

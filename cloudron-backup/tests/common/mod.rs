@@ -1,6 +1,8 @@
 //! What the tests of this crate share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod forge;
+pub mod format2;
 pub mod trees;
 
 use std::ops::Range;

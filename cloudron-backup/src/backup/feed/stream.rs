@@ -15,7 +15,7 @@ use crate::chunk::ChunkId;
 use crate::chunk::cut::Cutter;
 use crate::codes;
 use crate::files::sparse::Stretch;
-use crate::manifest::{Entry, HeaderSource, Kind};
+use crate::manifest::{Entry, HeaderSource, Kind, MAX_FILE};
 
 /// The folder that streams are in.
 const FOLDER: &str = "/stdin";
@@ -113,12 +113,14 @@ impl Content {
     }
 
     pub(super) fn hole(&mut self, length: u64, writer: &Writer<'_>) -> Result<()> {
+        // A tar can claim any length, and hashing it takes its time.
+        if self.size.checked_add(length).is_none_or(|size| size > MAX_FILE) {
+            return Err(Error::new(&codes::OLD_BACKUP_CORRUPT, "a file in the archive has more than 16 TiB"));
+        }
         let mut left = length;
         while left > 0 {
-            // A tar can claim any length, and hashing it takes its time.
-            writer.stop.check()?;
             let part = left.min(64 << 20);
-            hash_zeros(&mut self.hash, part);
+            hash_zeros(&mut self.hash, part, writer.stop)?;
             writer.task.advance(part);
             left -= part;
         }

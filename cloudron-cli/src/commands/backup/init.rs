@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::{BackupStore, InitOptions, Repository, codes};
 use cloudron_core::{Error, Result};
 use serde_json::json;
@@ -38,8 +39,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let repository = interruptible(async {
         let store = options.place.open_store()?;
         absent(&store).await?;
+        let work_factor = given.is_none().then_some(GENERATED_WORK_FACTOR);
         let key = given.unwrap_or_else(|| generate_backup_key(out));
-        let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
+        let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
         if !options.forget {
             Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
 use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterInfo, WriterLimits};
 use cloudron_core::{Error, Result};
@@ -192,8 +193,8 @@ fn add(options: &Add, out: &Output) -> Result<()> {
     secrets::one_stdin(&[options.owned.key.backup_key.as_ref(), options.new_key.as_ref()])?;
     let added = interruptible(async {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let new = new_key(options.new_key.as_deref(), out)?;
-        repository.add_backup_key(&identity, &options.name, &new, None).await
+        let (new, work_factor) = new_key(options.new_key.as_deref(), out)?;
+        repository.add_backup_key(&identity, &options.name, &new, work_factor).await
     })?;
     show(&added, "opens the repository now", out)
 }
@@ -215,8 +216,8 @@ fn change(options: &Change, out: &Output) -> Result<()> {
         let old = options.owned.key.read(out)?;
         // A wrong key is noticed before a new one is shown.
         repository.unlock(&old).await?;
-        let new = new_key(options.new_key.as_deref(), out)?;
-        repository.change_backup_key(&old, &new, None).await
+        let (new, work_factor) = new_key(options.new_key.as_deref(), out)?;
+        repository.change_backup_key(&old, &new, work_factor).await
     })?;
     show(&changed, "has a new backup key; the old one opens the repository no more", out)
 }
@@ -233,10 +234,11 @@ fn remove(options: &Remove, out: &Output) -> Result<()> {
     out.data("removed", &options.name, || format!("{} is removed.", options.name))
 }
 
-fn new_key(option: Option<&str>, out: &Output) -> Result<cloudron_core::Secret> {
+/// The new key, and the work factor for one that was generated here.
+fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret, Option<u8>)> {
     match option {
-        Some(reference) => secrets::resolve(reference, "--new-key", out),
-        None => Ok(generate_backup_key(out)),
+        Some(reference) => Ok((secrets::resolve(reference, "--new-key", out)?, None)),
+        None => Ok((generate_backup_key(out), Some(GENERATED_WORK_FACTOR))),
     }
 }
 

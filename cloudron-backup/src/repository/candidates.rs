@@ -1,0 +1,207 @@
+//! The key objects that may open a repository, in the order in which they are tried. Whoever can add to the store
+//! can add some, each of which costs seconds and gigabytes to try.
+
+use bytes::Bytes;
+use cloudron_core::{Error, Result};
+use ed25519_dalek::VerifyingKey;
+
+use crate::encrypt::AgePassphrase;
+use crate::keys::Unlock;
+use crate::keys::object::{self, COPIES, Lock};
+use crate::store::{BackupStore, ObjectMeta};
+use crate::{codes, layout};
+
+/// So many objects are tried that the owner has not signed a statement on.
+const MOST_UNSIGNED: usize = 20;
+/// What these cost together at most, as the sum of scrypt's N: two keys of the highest work factor.
+const MOST_WORK: u64 = 2 << AgePassphrase::MAX_WORK_FACTOR;
+/// The largest key object, in bytes.
+const MOST_SIZE: u64 = 64 << 10;
+/// So many objects are read.
+const MOST_READ: usize = 1000;
+
+/// A key object that may open the repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// Its key, also for what was read from the second copy.
+    pub(super) object: String,
+    pub(super) content: Bytes,
+    /// The work factor; 0 for a paper key, which costs next to nothing.
+    factor: u8,
+    signed: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// What is tried, in this order.
+    pub(super) tried: Vec<Candidate>,
+    /// How many objects are not tried, because there are too many or they cost too much.
+    pub(super) untried: usize,
+    /// The keys of objects that are damaged.
+    pub(super) damaged: Vec<String>,
+    /// Whether there are keys that open in the other way.
+    pub(super) others: bool,
+}
+
+impl Candidates {
+    /// Reads those that are meant. A damaged or missing object is made good by its second copy.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub(super) async fn read(
+        store: &dyn BackupStore,
+        unlock: &Unlock,
+        (repository, owner): (&str, Option<VerifyingKey>),
+        meant: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let mut listed = store.list(layout::KEYS).await?;
+        listed.extend(store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
+        let has_statement =
+            |key: &str| object::statement_key(key).is_some_and(|s| listed.iter().any(|o| o.key == s));
+        let mut objects: Vec<&ObjectMeta> =
+            listed.iter().filter(|o| o.key.ends_with(".age") && meant(plain(&o.key))).collect();
+        // Where there are too many, those that may have been signed count.
+        objects.sort_by_cached_key(|o| !has_statement(&o.key));
+        let (mut this, mut found) = (Self::default(), Vec::<Candidate>::new());
+        for (n, meta) in objects.into_iter().enumerate() {
+            if n >= MOST_READ || meta.size > MOST_SIZE {
+                this.untried += 1;
+                continue;
+            }
+            let content = match store.get(&meta.key).await {
+                Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                content => content?,
+            };
+            let key = plain(&meta.key);
+            if found.iter().any(|c| c.object == key && c.content == content) {
+                continue;
+            }
+            let lock = object::lock_of(&content).filter(|_| !object::is_damaged(&meta.key, &content));
+            let factor = match (lock, unlock) {
+                (None, _) => {
+                    this.damaged.push(meta.key.clone());
+                    continue;
+                }
+                (Some(Lock::Passphrase(factor)), Unlock::BackupKey(_)) => factor,
+                (Some(Lock::Paper), Unlock::Paper(_)) => 0,
+                _ => {
+                    this.others = true;
+                    continue;
+                }
+            };
+            let mut signed = false;
+            if let (Some(owner), true, Some(statement)) =
+                (&owner, has_statement(&meta.key), object::statement_key(&meta.key))
+            {
+                let statement = store.get(&statement).await;
+                signed = statement.is_ok_and(|s| object::check_statement(&s, repository, &content, owner));
+            }
+            found.push(Candidate { object: key.to_owned(), content, factor, signed });
+        }
+        // What a second copy makes good is of no account.
+        this.damaged.retain(|key| !found.iter().any(|c| c.object == plain(key)));
+        this.choose(found);
+        Ok(this)
+    }
+
+    /// The error when none opens. `foreign` opens, and belongs to another repository.
+    pub(super) fn none_opens(&self, unlock: &Unlock, foreign: Option<&str>, url: &str) -> Error {
+        let nothing = self.tried.is_empty() && self.untried == 0 && !self.others;
+        let error = match (foreign, self.damaged.first(), unlock) {
+            (Some(foreign), ..) => {
+                Error::new(&codes::REPOSITORY_CORRUPT, format!("{foreign} belongs to another repository"))
+            }
+            // A wrong key says less than a damaged object.
+            (None, Some(damaged), _) => {
+                let text = format!("{damaged} is damaged, and the key opens no other object");
+                Error::new(&codes::OBJECT_CORRUPT, text).with_hint(
+                    "put the object back from a copy of the repository, or use another of its keys",
+                )
+            }
+            (None, None, _) if nothing => {
+                Error::new(&codes::REPOSITORY_CORRUPT, format!("there is no key in {url}"))
+            }
+            (None, None, Unlock::Paper(_)) => {
+                Error::new(&codes::BACKUP_KEY_WRONG, "the paper key opens none of the keys")
+            }
+            (None, None, Unlock::BackupKey(_)) => {
+                Error::new(&codes::BACKUP_KEY_WRONG, "the backup key is wrong")
+                    .with_hint("check it for typing errors, and that it is the key of this repository")
+            }
+        };
+        if self.untried == 0 {
+            return error;
+        }
+        let untried = format!(
+            "{} objects in keys/ that the owner did not sign were not tried, because it would take too long. \
+             `backup key list` shows them. Delete those that nobody knows",
+            self.untried
+        );
+        let hint = error.hint().map_or_else(|| untried.clone(), |hint| format!("{hint}. {untried}"));
+        error.with_hint(hint)
+    }
+
+    /// Puts them in order, and leaves out what costs too much.
+    fn choose(&mut self, mut found: Vec<Candidate>) {
+        found.sort_by_key(|c| (!c.signed, c.factor));
+        let (mut unsigned, mut work) = (0, 0);
+        for candidate in found {
+            if !candidate.signed && candidate.factor > 0 {
+                unsigned += 1;
+                work += 1u64.checked_shl(candidate.factor.into()).unwrap_or(u64::MAX / 1000);
+            }
+            let dear = candidate.factor > AgePassphrase::MAX_WORK_FACTOR;
+            match !dear && (candidate.signed || (unsigned <= MOST_UNSIGNED && work <= MOST_WORK)) {
+                true => self.tried.push(candidate),
+                false => self.untried += 1,
+            }
+        }
+    }
+}
+
+/// The key of an object, of which a key may be that of the second copy.
+fn plain(key: &str) -> &str {
+    key.strip_prefix(COPIES).unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(name: &str, factor: u8, signed: bool) -> Candidate {
+        Candidate { object: name.into(), content: Bytes::new(), factor, signed }
+    }
+
+    fn chosen(found: Vec<Candidate>) -> (Vec<String>, usize) {
+        let mut candidates = Candidates::default();
+        candidates.choose(found);
+        (candidates.tried.into_iter().map(|c| c.object).collect(), candidates.untried)
+    }
+
+    #[test]
+    fn keys_of_the_owner_are_tried_first_and_others_from_the_cheapest_on() {
+        let found = vec![
+            candidate("aaa", 22, false),
+            candidate("cheap", 15, false),
+            candidate("owner-dear", 20, true),
+            candidate("owner", 18, true),
+        ];
+        let (tried, untried) = chosen(found);
+        assert_eq!((tried.join(" ").as_str(), untried), ("owner owner-dear cheap aaa", 0));
+    }
+
+    #[test]
+    fn what_strangers_add_costs_no_more_than_so_much() {
+        let many =
+            |n: usize, factor| (0..n).map(|i| candidate(&i.to_string(), factor, false)).collect::<Vec<_>>();
+        assert_eq!(chosen(many(100, 10)).1, 80);
+        assert_eq!(chosen(many(20, 18)).1, 0);
+        assert_eq!(chosen(many(100, 22)).1, 98);
+        assert_eq!(chosen(many(3, 23)).1, 3);
+        assert_eq!(chosen(many(3, 255)).1, 3);
+        let mut mixed = many(100, 22);
+        mixed.push(candidate("owner", 22, true));
+        assert_eq!(chosen(mixed).0[0], "owner");
+    }
+}
