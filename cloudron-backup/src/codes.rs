@@ -65,6 +65,11 @@ cloudron_core::codes! {
     /// No repository there.
     REPOSITORY_MISSING = ("repository-missing", NotFound,
         "There is no backup repository at this address. Check the address, or create one with `backup init`.");
+    /// Objects of a repository without its description.
+    REPOSITORY_LOST = ("repository-lost", Corrupt,
+        "Objects of a backup repository are at this address, and the file cloudron-backup.json, which describes it, is \
+         missing: it was deleted, or a copy to this address was cut off. Nothing was written or deleted. The file holds \
+         no secrets: put it back from any copy of the repository. A new repository is only made where no other was.");
     /// A repository is there already.
     REPOSITORY_EXISTS = ("repository-exists", Conflict,
         "There is a backup repository at this address already. Use it, or choose another address.");

@@ -7,8 +7,9 @@ use cloudron_core::{Error, Progress, Result, Secret};
 
 use super::InitOptions;
 use super::config::Config;
+use super::traces::{self, Traces};
 use crate::encrypt::EncryptionLayer;
-use crate::keys::{Identity, check_backup_key, object};
+use crate::keys::{Identity, Unlock, check_backup_key, object};
 use crate::store::{BackupStore, blocking};
 use crate::{codes, guard, layout};
 
@@ -27,7 +28,8 @@ pub(super) async fn init(
         return Err(exists(store));
     }
     guard::check_rules(&**store, &Progress::none()).await?;
-    let identity = Identity::generate();
+    let begun = begun(store, backup_key).await?;
+    let identity = begun.clone().unwrap_or_else(Identity::generate);
     let keys = identity.writer_keys();
     let recover = [
         (layout::RECOVER_MD, RECOVER_MD.as_bytes()),
@@ -35,31 +37,53 @@ pub(super) async fn init(
         (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
     ];
     let config = Config::new(&keys, &recover, layer)?;
-    let work_factor = object::work_factor(backup_key, options.work_factor);
-    let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
-    let wrapped =
-        blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;
-    let key = layout::key("main", &wrapped);
-    store.put(&key, &wrapped).await?;
+    let mut key = None;
+    if begun.is_none() {
+        let work_factor = object::work_factor(backup_key, options.work_factor);
+        let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
+        let wrapped =
+            blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;
+        let name = layout::key("main", &wrapped);
+        store.put(&name, &wrapped).await?;
+        key = Some(name);
+    }
     for (name, content) in recover {
         store.put(name, &Bytes::from_static(content)).await?;
     }
     // The repository exists once this object does, and whoever writes it has made it.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
-        store.delete(&key).await?;
+        // The key stays: who was faster may have taken it over.
         return Err(exists(store));
     }
     if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
+        // Both are of this call, and nobody relies on them yet.
         store.delete(layout::CONFIG).await?;
-        store.delete(&key).await?;
+        if let Some(key) = key {
+            store.delete(&key).await?;
+        }
         return Err(e);
     }
-    // What runs that died before this point left behind opens nothing.
-    for other in store.list(layout::KEYS).await?.into_iter().filter(|o| o.key != key) {
-        store.delete(&other.key).await?;
-    }
     Ok((config, identity))
+}
+
+/// The identity of an `init` that was cut off before the description was stored, when the backup key opens it.
+///
+/// # Errors
+/// `repository-lost` when something is there that may be of a repository, and is not of that kind.
+async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Option<Identity>> {
+    let keys = match traces::look(&**store).await? {
+        Traces::Nothing => return Ok(None),
+        Traces::Repository(object) => return Err(traces::lost_description(&**store, &object)),
+        Traces::Keys(keys) => keys,
+    };
+    for key in &keys {
+        let (content, unlock) = (store.get(key).await?, Unlock::BackupKey(backup_key.clone()));
+        if let Ok(identity) = blocking(move || object::open(&content, &unlock)).await {
+            return Ok(Some(identity));
+        }
+    }
+    Err(traces::other_key(&**store, keys.first().map_or("", String::as_str)))
 }
 
 fn exists(store: &Arc<dyn BackupStore>) -> Error {

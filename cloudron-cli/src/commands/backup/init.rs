@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     let repository = block_on(|_| async {
         let store = options.place.open_store()?;
-        absent(&store).await?;
+        absent(&store, given.is_some()).await?;
         let key = given.unwrap_or_else(|| generate_backup_key(out));
         let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
         if !options.forget {
@@ -52,9 +52,18 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 }
 
 /// Refuses before a key is shown that would open nothing.
-async fn absent(store: &Arc<dyn BackupStore>) -> Result<()> {
+async fn absent(store: &Arc<dyn BackupStore>, key_is_given: bool) -> Result<()> {
     match Repository::open(store.clone()).await {
-        Err(e) if e.is(&codes::REPOSITORY_MISSING) => Ok(()),
+        // The key of a run that was cut off finishes it, and another one is refused where it is known.
+        Err(e) if e.is(&codes::REPOSITORY_MISSING) => match Repository::is_begun(&**store).await? {
+            true if !key_is_given => {
+                let text = format!("making a repository in {} was begun, and was cut off", store.url());
+                Err(Error::new(&codes::REPOSITORY_LOST, text).with_hint(
+                    "give the key that was shown then with --backup-key, or choose another address",
+                ))
+            }
+            _ => Ok(()),
+        },
         Err(e) => Err(e),
         Ok(_) => {
             let text = format!("there is a backup repository in {} already", store.url());
