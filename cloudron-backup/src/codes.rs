@@ -154,6 +154,11 @@ cloudron_core::codes! {
     RESTORE_INCOMPLETE = ("restore-incomplete", Corrupt,
         "Some files could not be restored, because objects of the repository are missing or damaged or because the \
          target refused them. The others were restored and checked.");
+    /// Everything is restored but for owners, modes, times or attributes.
+    RESTORE_METADATA = ("restore-metadata", Partial,
+        "The content of all files is restored and checked, and some of their owners, modes, times or extended attributes \
+         could not be set: the target file system does not have them, or its server does not permit it. The warnings name \
+         them.");
     /// What was restored is not what was backed up.
     RESTORE_DIFFERS = ("restore-differs", Unverified,
         "The restored files were read back and are not what the backup says. They may have been changed since, or \
@@ -161,6 +166,11 @@ cloudron_core::codes! {
     /// Verification found something.
     VERIFY_FAILED = ("verify-failed", Unverified,
         "Objects of the repository are missing or damaged. The list says which backups and files they affect.");
+    /// A pattern that means nothing here.
+    PATTERN_INVALID = ("pattern-invalid", Usage,
+        "A pattern has * (anything in a name), ** (anything) and ? (one character of a name). One that starts with / is \
+         compared with whole paths, one with another / in it with the ends of paths, and one without with names. A pattern \
+         that would silently fit nothing, or everything, is refused; the message says why.");
     /// The producer of a stream failed.
     STREAM_FAILED = ("stream-failed", Failed,
         "The stream that was to be backed up ended with an error: the program or the file behind it failed before \

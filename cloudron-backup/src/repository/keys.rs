@@ -109,7 +109,7 @@ impl Repository {
         let mut failure = None;
         for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| meant(&o.key)) {
             let content = self.store.get(&object.key).await?;
-            let with = unlock.clone();
+            let (with, is_sound) = (unlock.clone(), layout::is_key_sound(&object.key, &content));
             match blocking(move || object::open(&content, &with)).await {
                 Ok(identity) if self.config.is_of(&identity) => {
                     self.config.check_identity(&identity)?;
@@ -118,6 +118,12 @@ impl Repository {
                 Ok(_) => {
                     let text = format!("{} belongs to another repository", object.key);
                     failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, text));
+                }
+                // Whether the key is right cannot be told from an object that is not as it was written.
+                Err(_) if !is_sound => {
+                    let text = format!("{} is damaged: it does not have the hash in its name", object.key);
+                    let hint = "put it back from a copy of the repository, or open it with another key";
+                    failure = Some(Error::new(&codes::REPOSITORY_CORRUPT, text).with_hint(hint));
                 }
                 // A wrong key says less than a damaged object.
                 Err(e) if e.is(&codes::BACKUP_KEY_WRONG) => {

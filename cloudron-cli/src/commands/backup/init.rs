@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudron_backup::{BackupStore, InitOptions, Repository, codes};
+use cloudron_backup::{BackupStore, InitOptions, Repository, WriterKeys, codes};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::commands::machine::generate_backup_key;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::{Dirs, Writers};
+use crate::state::Writers;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -35,20 +35,33 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if let Some(key) = &given {
         cloudron_backup::keys::check_backup_key(key)?;
     }
-    let repository = block_on(|_| async {
+    let (repository, keys) = block_on(|_| async {
         let store = options.place.open_store()?;
         absent(&store, given.is_some()).await?;
         let key = given.unwrap_or_else(|| generate_backup_key(out));
         let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
-        if !options.forget {
-            Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
-        }
-        Ok(repository)
+        Ok((repository, identity.writer_keys()))
     })?;
+    if !options.forget {
+        keep(repository.id(), &keys, out);
+    }
     let url = repository.store().url();
     out.data("repository", &json!({ "id": repository.id(), "store": url }), || {
         format!("Made the repository {} in {url}.", repository.id())
     })
+}
+
+/// Keeps the keys for writing. The repository is made, and can be used without.
+fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
+    let kept = match Writers::of_this_user() {
+        Some(writers) => writers.put(repository, keys).map_err(|e| e.to_string()),
+        None => Err("HOME is not set".to_owned()),
+    };
+    if let Err(why) = kept {
+        out.warn(&format!(
+            "the keys for writing are not kept on this computer, and `backup create` needs --backup-key: {why}"
+        ));
+    }
 }
 
 /// Refuses before a key is shown that would open nothing.
