@@ -48,8 +48,9 @@ cloudron_core::codes! {
     /// The store cannot write an object only if there is none.
     STORE_CONDITIONAL = ("store-conditional", Usage,
         "The store cannot write an object only if there is none of its name (If-None-Match), by which several \
-         machines share a repository safely. With the option to look first instead, one machine at a time \
-         may use it.");
+         machines share a repository safely. Some services stop to do so when versioning is switched on for the bucket. \
+         With --no-conditional-writes at every command the program looks first instead, and one machine at a time may use \
+         the repository. Each backup checks it.");
     /// An object is in an archive.
     OBJECT_ARCHIVED = ("object-archived", Partial,
         "Objects of the repository are in an archive class of the store and cannot be read at once. A restore asks \

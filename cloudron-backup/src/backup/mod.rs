@@ -110,6 +110,8 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     }
     // Before anything is looked at that this backup will rely on.
     let mut lock = Lock::take(store, request.id.as_str(), &request.host)?.ok_or_else(|| exists(request))?;
+    // A bucket can change after its repository was made: Ceph stops to heed conditions when it begins to keep versions.
+    store.check_conditional(lock.key())?;
     let index = known_chunks(context, cache_dir.as_deref())?;
     let done = write_all(context, (&sources, missing), feed, &index, cache_dir.as_deref())?;
     let summary = publish(context, sources, done, cache_dir.as_deref(), begun, &mut lock)?;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A claim that is there for so long is of somebody who died.
-const DEAD: Duration = Duration::from_secs(20);
+const DEAD: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 /// Who had a claim for longer gives it up: the machine was asleep, and others may have taken it for dead.
-const VALID: Duration = Duration::from_secs(5);
+const VALID: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 /// So often somebody who waits looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// So often a claim is tried that was given up.

@@ -25,3 +25,21 @@ fn is_same(folder: &File, a: &[u8], b: &[u8]) -> bool {
     let stat = |name: &[u8]| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| (s.st_dev, s.st_ino));
     matches!((stat(a), stat(b)), (Ok(a), Ok(b)) if a == b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_file_system_tells_apart_are_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["A", "B", "1", "é", "E\u{301}"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::fs::hard_link(dir.path().join("A"), dir.path().join("a")).unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        for name in ["A", "a", "B", "1", "é", "E\u{301}", "."] {
+            assert!(!is_of_another_name(&folder, OsStr::new(name)), "{name}");
+        }
+    }
+}
