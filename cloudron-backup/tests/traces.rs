@@ -35,7 +35,8 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
     // Each folder alone, and all of them together.
     for kept in folders.iter().map(std::slice::from_ref).chain([&folders[..]]) {
         let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
-        for (key, object) in whole.iter().filter(|(key, _)| kept.iter().any(|folder| key.starts_with(folder))) {
+        for (key, object) in whole.iter().filter(|(key, _)| kept.iter().any(|folder| key.starts_with(folder)))
+        {
             store.put(key, object).await.unwrap();
         }
         let before = content(&store).await;

@@ -65,7 +65,14 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     // The store has moved, and a key file was saved by an editor of Windows.
     let other = Home::new();
     std::fs::write(other.path("key"), format!("\u{feff}{FAST_KEY}\r\n")).unwrap();
-    assert!(std::process::Command::new("cp").arg("-a").args([home.path("store"), other.path("store")]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("cp")
+            .arg("-a")
+            .args([home.path("store"), other.path("store")])
+            .status()
+            .unwrap()
+            .success()
+    );
     let part = home.path("files/note");
     let shown = part.to_str().unwrap();
     other.ok(&restore(&["--target", "t", "--compare", shown]));
@@ -74,7 +81,11 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     other.ok(&[&["backup", "verify", "--full"][..], &STORE].concat());
     // The stick was pulled out.
     std::fs::rename(home.path("store"), home.path("away")).unwrap();
-    home.run(&[&["backup", "create", "files"][..], &STORE].concat()).failed(3, "repository-missing", "check the address");
+    home.run(&[&["backup", "create", "files"][..], &STORE].concat()).failed(
+        3,
+        "repository-missing",
+        "check the address",
+    );
     assert!(!home.path("store").exists());
     std::fs::rename(home.path("away"), home.path("store")).unwrap();
     create(&home, &["files"]);
@@ -109,7 +120,17 @@ fn init_never_makes_a_second_repository_where_one_was() {
         assert!(!run.stderr.contains("backup init") && !run.stderr.contains("Generated"), "{}", run.stderr);
         assert_eq!(listing(&home.path("store")), before, "{arguments:?}");
     }
-    let machine = ["machine", "create", "local", "--fqdn", "example.com", "--store", "store", "--backup-key", "file:key"];
+    let machine = [
+        "machine",
+        "create",
+        "local",
+        "--fqdn",
+        "example.com",
+        "--store",
+        "store",
+        "--backup-key",
+        "file:key",
+    ];
     home.run(&machine).failed(6, "repository-lost", "put cloudron-backup.json back");
     assert_eq!(listing(&home.path("store")), before);
     // What the hint says.
@@ -145,8 +166,20 @@ fn an_address_that_names_no_store_makes_nothing() {
     let home = home();
     let before = listing(home.dir());
     for address in [
-        "sftp:user@host:/srv", "b2:bucket:x", "rest:https://host/", "rclone:r:x", "gs://bucket", "s3:https://host/b",
-        "host:/srv", "~/backups", "$HOME/backups", "file:backups", "file://backups", "C:\\backups", " /srv", "",
+        "sftp:user@host:/srv",
+        "b2:bucket:x",
+        "rest:https://host/",
+        "rclone:r:x",
+        "gs://bucket",
+        "s3:https://host/b",
+        "host:/srv",
+        "~/backups",
+        "$HOME/backups",
+        "file:backups",
+        "file://backups",
+        "C:\\backups",
+        " /srv",
+        "",
     ] {
         for command in [&["backup", "init"][..], &["backup", "create", "files"], &["backup", "list"]] {
             let store = format!("--store={address}");
@@ -156,7 +189,8 @@ fn an_address_that_names_no_store_makes_nothing() {
         }
         if !address.is_empty() {
             let store = format!("--store={address}");
-            let machine = ["machine", "create", "local", "--fqdn", "example.com", &store, "--backup-key", "file:key"];
+            let machine =
+                ["machine", "create", "local", "--fqdn", "example.com", &store, "--backup-key", "file:key"];
             home.run(&machine).failed(2, "store-url", "");
         }
     }
@@ -223,7 +257,10 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
     for pattern in ["**/app/cache", "app/cache", "app//cache/", whole.to_str().unwrap()] {
         let (said, list) = left_out(&["--exclude", pattern, "--exclude", "nowhere"]);
         assert!(!list.contains("/app/cache") && list.contains("/snapp/cache/x"), "{pattern}: {list}");
-        assert!(said.contains("left 1 file or folder out") && said.contains("\"nowhere\" left nothing out"), "{said}");
+        assert!(
+            said.contains("left 1 file or folder out") && said.contains("\"nowhere\" left nothing out"),
+            "{said}"
+        );
     }
     std::fs::write(home.path("patterns"), "\u{feff}*.log\r\nnode_modules\r\n").unwrap();
     let (_, list) = left_out(&["--exclude-file", "patterns"]);
@@ -231,7 +268,9 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
     let find = [&["backup", "find", "app/cache"][..], &STORE].concat();
     assert!(home.ok(&find).contains("/app/cache"));
     let itself = home.path("files");
-    for pattern in ["!keep", "*.[ch]", "{a,b}", "./x", "~/x", "/elsewhere/x", "**", "", itself.to_str().unwrap()] {
+    for pattern in
+        ["!keep", "*.[ch]", "{a,b}", "./x", "~/x", "/elsewhere/x", "**", "", itself.to_str().unwrap()]
+    {
         let run = home.run(&[&["backup", "create", "files"][..], &STORE, &["--exclude", pattern]].concat());
         run.failed(2, "pattern-invalid", "next:");
     }
@@ -244,8 +283,14 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
 fn everything_that_a_shell_may_give_is_backed_up() {
     let home = prepared();
     let fifo = home.path("files/pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o640), 0)
-        .unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o640),
+        0,
+    )
+    .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(home.path("files/socket")).unwrap();
     symlink("note", home.path("files/link")).unwrap();
     symlink("nowhere", home.path("files/dangling")).unwrap();
@@ -271,7 +316,11 @@ fn everything_that_a_shell_may_give_is_backed_up() {
     assert!(replaced.stderr.contains("files/link was a symbolic link to note"), "{}", replaced.stderr);
     // Nothing but what cannot be backed up.
     let socket = home.path("files/socket");
-    home.run(&[&["backup", "create", socket.to_str().unwrap()][..], &STORE].concat()).failed(2, "source-invalid", "");
+    home.run(&[&["backup", "create", socket.to_str().unwrap()][..], &STORE].concat()).failed(
+        2,
+        "source-invalid",
+        "",
+    );
 }
 
 #[test]

@@ -182,7 +182,8 @@ impl CacheWriter {
     pub(super) fn new(dir: &Path, repository: &str, sources: &[HeaderSource]) -> Result<Self> {
         // Temporary files are made with mode 0600, and the listing keeps it.
         let file = crate::files::temporary::named(dir).map_err(|e| Error::io(dir, e))?;
-        let mut this = Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(name(sources)) };
+        let mut this =
+            Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(name(sources)) };
         this.line(&Head { cache: VERSION, repository: repository.to_owned() })?;
         Ok(this)
     }

@@ -139,6 +139,19 @@ fn cache_dir(request: &BackupRequest, config: &Config, progress: &Progress) -> O
     }
 }
 
+/// With less room than this, in bytes, the manifest is written elsewhere if there is more.
+const ROOM_FOR_MANIFEST: u64 = 256 << 20;
+
+/// The folder in which the manifest is written before it is stored.
+fn scratch(cache: Option<&Path>) -> PathBuf {
+    let room = |dir: &Path| rustix::fs::statvfs(dir).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
+    let temporary = std::env::temp_dir();
+    match cache.map(|dir| (dir, room(dir))) {
+        Some((dir, left)) if left >= ROOM_FOR_MANIFEST || left >= room(&temporary) => dir.to_owned(),
+        _ => temporary,
+    }
+}
+
 /// What makes the next backup fast is written on the side: a failure ends that, and not the backup.
 fn optional<T>(result: Result<T>, progress: &Progress) -> Option<T> {
     result.inspect_err(|e| progress.warn(format!("the next backup will be slower: {e}"))).ok()
@@ -269,7 +282,7 @@ fn write_all(
         repository: context.config.id.clone(),
         sources: sources.to_vec(),
     };
-    let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+    let scratch = scratch(cache_dir);
     crate::files::temporary::sweep(&scratch);
     crate::files::temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;

@@ -84,7 +84,8 @@ enum Reach {
 
 impl Pattern {
     fn read(text: &str) -> Result<Self> {
-        let this = |glob: &str, is_path| Self { text: text.to_owned(), glob: glob.as_bytes().to_vec(), is_path };
+        let this =
+            |glob: &str, is_path| Self { text: text.to_owned(), glob: glob.as_bytes().to_vec(), is_path };
         let pattern = this(text, false);
         if let Some((why, hint)) = misunderstood(text) {
             return Err(pattern.refused(why, hint));
@@ -143,7 +144,9 @@ fn misunderstood(text: &str) -> Option<(&'static str, &'static str)> {
         Some(("has . or .. in it", "write the path in full from / on, or the name alone"))
     } else if text.contains(char::is_control) {
         Some(("has a control character", "write ? in its place"))
-    } else if text.trim_matches('/').bytes().all(|b| b == b'*' || b == b'/') && !text.trim_matches('/').is_empty() {
+    } else if text.trim_matches('/').bytes().all(|b| b == b'*' || b == b'/')
+        && !text.trim_matches('/').is_empty()
+    {
         Some(("fits everything", "name what is meant"))
     } else {
         None
@@ -233,8 +236,8 @@ mod tests {
     fn what_is_not_understood_is_refused_with_what_to_write() {
         let refused = |text: &str| Patterns::new(&[text.to_owned()]).unwrap_err();
         for text in [
-            "", "/", "//", "*", "**", "/**", "**/*", "!keep", "*.[ch]", "{a,b}", "a\\*b", "./x", "a/../b", "../x", "~/x",
-            "$HOME/x", "a\nb", "\u{1}",
+            "", "/", "//", "*", "**", "/**", "**/*", "!keep", "*.[ch]", "{a,b}", "a\\*b", "./x", "a/../b",
+            "../x", "~/x", "$HOME/x", "a\nb", "\u{1}",
         ] {
             let error = refused(text);
             assert!(error.is(&codes::PATTERN_INVALID) && error.hint().is_some(), "{text:?}");
@@ -253,7 +256,9 @@ mod tests {
         for good in ["/srv/app/x", "/srv/*/x", "/**/x", "/srv/**", "/home/a/b", "x", "a/b", "/*/*/x"] {
             check(good).unwrap();
         }
-        for bad in ["/etc", "/srv/other/x", "/srv/ap", "/srv", "/srv/app", "/home/", "/h*", "/s*/a*", "/homes/x"] {
+        for bad in
+            ["/etc", "/srv/other/x", "/srv/ap", "/srv", "/srv/app", "/home/", "/h*", "/s*/a*", "/homes/x"]
+        {
             assert!(check(bad).unwrap_err().is(&codes::PATTERN_INVALID), "{bad}");
         }
     }

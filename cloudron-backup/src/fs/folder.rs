@@ -54,8 +54,9 @@ impl Folder {
                     .read(true)
                     .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed())
                     .open(&place);
-                // The folder of the store itself is of who made it.
-                made.map(|made| parent.settle(&made, 0o700, path != root)).map_err(named)?;
+                // The folder of the store itself, and those above it, are of who made them.
+                let is_inside = path != root && path.starts_with(root);
+                made.map(|made| parent.settle(&made, 0o700, is_inside)).map_err(named)?;
                 atomic::sync_folder(&parent.path)?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -79,8 +80,8 @@ impl Folder {
     }
 
     /// What cannot be changed stays as it is: private.
-    fn settle(&self, made: &File, own: u32, of_folder: bool) {
-        if self.is_foreign && of_folder {
+    fn settle(&self, made: &File, own: u32, hand_over: bool) {
+        if self.is_foreign && hand_over {
             let (uid, gid) = self.owner;
             let _ = fchown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         }

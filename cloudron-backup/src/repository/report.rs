@@ -52,7 +52,10 @@ impl RestoreReport {
     /// `restore-metadata`, naming the first of what is missing.
     pub fn whole(self) -> Result<Self> {
         let Some(first) = self.warnings.first() else { return Ok(self) };
-        let text = format!("everything is restored, and {} things are not set, among them {first}", self.warning_count);
+        let text = format!(
+            "everything is restored, and {} things are not set, among them {first}",
+            self.warning_count
+        );
         Err(Error::new(&codes::RESTORE_METADATA, text))
     }
 

@@ -9,14 +9,8 @@ use crate::store::BackupStore;
 use crate::{codes, layout};
 
 /// Everything that only a repository with its description writes.
-const WRITTEN_LATER: [&str; 6] = [
-    layout::SNAPSHOTS,
-    layout::PACKS,
-    layout::INDEX,
-    layout::CONDEMNED,
-    layout::FORGOTTEN,
-    layout::LOCKS,
-];
+const WRITTEN_LATER: [&str; 6] =
+    [layout::SNAPSHOTS, layout::PACKS, layout::INDEX, layout::CONDEMNED, layout::FORGOTTEN, layout::LOCKS];
 
 /// What a store without a description holds.
 #[derive(Debug, PartialEq, Eq)]

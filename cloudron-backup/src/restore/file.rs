@@ -150,7 +150,9 @@ impl Placing {
     /// Makes a folder. Its metadata comes when everything in it is there.
     pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
         match spot.meta()? {
-            Some(_) if is_of_another_name(spot.folder, &spot.name) => return Err(in_the_way(&spot.path, ANOTHER_NAME)),
+            Some(_) if is_of_another_name(spot.folder, &spot.name) => {
+                return Err(in_the_way(&spot.path, ANOTHER_NAME));
+            }
             Some(meta) if meta.kind == FileType::Directory => {
                 self.open_up(spot, &meta)?;
                 // A restore that was killed may have been here.
@@ -215,7 +217,9 @@ impl Placing {
         if meta.kind == FileType::Symlink {
             let to = link_target(spot)?;
             let to = String::from_utf8_lossy(&to);
-            placed.notes.push(format!("{} was a symbolic link to {to}, and is replaced", spot.path.display()));
+            placed
+                .notes
+                .push(format!("{} was a symbolic link to {to}, and is replaced", spot.path.display()));
         }
         Ok(There::Other)
     }
@@ -277,7 +281,10 @@ impl Placing {
         tried.placed.owner_lost |= !has_user || !has_group;
         let allowed = allowed_mode(entry, has_user, has_group);
         if allowed != entry.mode {
-            let text = format!("{}: set-user-id or set-group-id is left off, for it has another owner", tried.spot.path.display());
+            let text = format!(
+                "{}: set-user-id or set-group-id is left off, for it has another owner",
+                tried.spot.path.display()
+            );
             tried.placed.warnings.push(text);
         }
         Mode::from_raw_mode(allowed)

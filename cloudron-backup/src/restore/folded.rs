@@ -13,7 +13,10 @@ pub(super) fn is_of_another_name(folder: &File, name: &OsStr) -> bool {
         return false;
     }
     // Nearly always the other case tells, which costs less than to read the folder.
-    let swapped: Vec<u8> = bytes.iter().map(|b| if b.is_ascii_uppercase() { b.to_ascii_lowercase() } else { b.to_ascii_uppercase() }).collect();
+    let swapped: Vec<u8> = bytes
+        .iter()
+        .map(|b| if b.is_ascii_uppercase() { b.to_ascii_lowercase() } else { b.to_ascii_uppercase() })
+        .collect();
     if bytes.is_ascii() && (swapped == bytes || !is_same(folder, bytes, &swapped)) {
         return false;
     }

@@ -170,7 +170,9 @@ impl<'a> Tree<'a> {
             opened = openat(parent, name, flags, Mode::empty());
         }
         match opened {
-            Ok(_) if self.ways.is_some() && is_of_another_name(parent, name) => Err(in_the_way(&path(), ANOTHER_NAME)),
+            Ok(_) if self.ways.is_some() && is_of_another_name(parent, name) => {
+                Err(in_the_way(&path(), ANOTHER_NAME))
+            }
             Ok(folder) => Ok(Some(folder.into())),
             Err(Errno::NOENT) => Ok(None),
             // A link, or something that is no folder, is on the way.

@@ -31,7 +31,9 @@ impl Address {
         };
         if path.contains(char::is_control) {
             let text = format!("{text:?}: there is a control character in the address of the store");
-            return Err(Error::new(&codes::STORE_URL, text).with_hint("write it without line breaks and the like"));
+            return Err(
+                Error::new(&codes::STORE_URL, text).with_hint("write it without line breaks and the like")
+            );
         }
         Ok(Self::Folder(path.into()))
     }
@@ -55,7 +57,10 @@ fn check_path(text: &str) -> Result<&str> {
     let refused = |why: String, hint: String| Err(Error::new(&codes::STORE_URL, why).with_hint(hint));
     let first = text.split('/').next().unwrap_or_default();
     if text.trim().is_empty() {
-        return refused("the address of the store is empty".into(), "give a path, file:///folder or s3://bucket/prefix".into());
+        return refused(
+            "the address of the store is empty".into(),
+            "give a path, file:///folder or s3://bucket/prefix".into(),
+        );
     }
     if text.trim() != text {
         return refused(
@@ -75,13 +80,17 @@ fn check_path(text: &str) -> Result<&str> {
     if first.starts_with('~') || first.starts_with('$') {
         return refused(
             format!("{text}: the shell did not replace {first}"),
-            format!("write the path in full, without quotes around {first}; a folder of that name is written ./{text}"),
+            format!(
+                "write the path in full, without quotes around {first}; a folder of that name is written ./{text}"
+            ),
         );
     }
     if first.contains('\\') {
         return refused(
             format!("{text}: a path has slashes, not backslashes"),
-            format!("mount what is shared, and give the path of the folder; a folder of that name is written ./{text}"),
+            format!(
+                "mount what is shared, and give the path of the folder; a folder of that name is written ./{text}"
+            ),
         );
     }
     Ok(text)
@@ -93,7 +102,9 @@ mod tests {
 
     #[test]
     fn what_is_clearly_a_path_is_a_folder() {
-        for path in ["/var/backups", "backups", "./sftp:x", "../x", "/mnt/a:b", "a b/c", "x/~y", "s3/x", "./~x"] {
+        for path in
+            ["/var/backups", "backups", "./sftp:x", "../x", "/mnt/a:b", "a b/c", "x/~y", "s3/x", "./~x"]
+        {
             assert_eq!(Address::parse(path).unwrap(), Address::Folder(path.into()), "{path}");
         }
         for url in ["file:///x/y", "file:/x/y"] {
@@ -105,10 +116,35 @@ mod tests {
     #[test]
     fn what_may_name_another_store_is_refused_with_what_to_write() {
         for text in [
-            "sftp:user@host:/srv", "sftp://user@host/srv", "b2:bucket:x", "rest:https://host/", "rclone:remote:x",
-            "gs://bucket", "gs:bucket:/", "azure:c:/", "s3:https://host/bucket", "s3:bucket/x", "S3://bucket", "host:/srv",
-            "user@host:srv", "[::1]:/srv", "C:\\backups", "\\\\server\\share", "~/backups", "~alice/x", "$HOME/x",
-            "file:relative", "file://relative", "file://host/x", "FILE:///x", " /x", "/x\n", "/x\ny", "", " ", "ftp://x",
+            "sftp:user@host:/srv",
+            "sftp://user@host/srv",
+            "b2:bucket:x",
+            "rest:https://host/",
+            "rclone:remote:x",
+            "gs://bucket",
+            "gs:bucket:/",
+            "azure:c:/",
+            "s3:https://host/bucket",
+            "s3:bucket/x",
+            "S3://bucket",
+            "host:/srv",
+            "user@host:srv",
+            "[::1]:/srv",
+            "C:\\backups",
+            "\\\\server\\share",
+            "~/backups",
+            "~alice/x",
+            "$HOME/x",
+            "file:relative",
+            "file://relative",
+            "file://host/x",
+            "FILE:///x",
+            " /x",
+            "/x\n",
+            "/x\ny",
+            "",
+            " ",
+            "ftp://x",
         ] {
             let error = Address::parse(text).unwrap_err();
             assert!(error.is(&codes::STORE_URL) && error.hint().is_some(), "{text:?}: {error:?}");

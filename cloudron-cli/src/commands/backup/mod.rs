@@ -62,7 +62,9 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
         if cache_dir().is_none() {
-            out.warn("HOME is not set: nothing is remembered of this run, and the next backup reads every file");
+            out.warn(
+                "HOME is not set: nothing is remembered of this run, and the next backup reads every file",
+            );
         }
         match self {
             Self::Init(options) => init::run(&options, out),

@@ -251,7 +251,8 @@ impl ToWriting {
             return Ok(repository.unlock(&key).await?.writer_keys());
         }
         let kept = Writers::of_this_user().map(|writers| writers.find(repository.id()));
-        let kept = kept.transpose().hint(|| "give the key of that repository with --to-backup-key file:PATH".into());
+        let kept =
+            kept.transpose().hint(|| "give the key of that repository with --to-backup-key file:PATH".into());
         match kept?.flatten() {
             Some(keys) => Ok(keys),
             None => {
