@@ -69,6 +69,11 @@ impl Blocking {
         self.run(self.store.get(key))
     }
 
+    /// Checks that an object, which is there, is not written over by a write that must not.
+    pub(crate) fn check_conditional(&self, key: &str) -> Result<()> {
+        self.run(crate::guard::check_conditional(&*self.store, key, &Bytes::new()))
+    }
+
     /// Reads objects, several at once. They come in no order.
     pub(crate) fn get_all(&self, keys: Vec<String>) -> Result<Vec<(String, Result<Bytes>)>> {
         self.runtime.block_on(get_all(&self.store, keys, String::as_str))

@@ -48,8 +48,9 @@ cloudron_core::codes! {
     /// The store cannot write an object only if there is none.
     STORE_CONDITIONAL = ("store-conditional", Usage,
         "The store cannot write an object only if there is none of its name (If-None-Match), by which several \
-         machines share a repository safely. With the option to look first instead, one machine at a time \
-         may use it.");
+         machines share a repository safely. Some services stop to do so when versioning is switched on for the bucket. \
+         With --no-conditional-writes at every command the program looks first instead, and one machine at a time may use \
+         the repository. Each backup checks it.");
     /// An object is in an archive.
     OBJECT_ARCHIVED = ("object-archived", Partial,
         "Objects of the repository are in an archive class of the store and cannot be read at once. A restore asks \
@@ -65,6 +66,11 @@ cloudron_core::codes! {
     /// No repository there.
     REPOSITORY_MISSING = ("repository-missing", NotFound,
         "There is no backup repository at this address. Check the address, or create one with `backup init`.");
+    /// Objects of a repository without its description.
+    REPOSITORY_LOST = ("repository-lost", Corrupt,
+        "Objects of a backup repository are at this address, and the file cloudron-backup.json, which describes it, is \
+         missing: it was deleted, or a copy to this address was cut off. Nothing was written or deleted. The file holds \
+         no secrets: put it back from any copy of the repository. A new repository is only made where no other was.");
     /// A repository is there already.
     REPOSITORY_EXISTS = ("repository-exists", Conflict,
         "There is a backup repository at this address already. Use it, or choose another address.");
@@ -179,6 +185,11 @@ cloudron_core::codes! {
     RESTORE_INCOMPLETE = ("restore-incomplete", Corrupt,
         "Some files could not be restored, because objects of the repository are missing or damaged or because the \
          target refused them. The others were restored and checked.");
+    /// Everything is restored but for owners, modes, times or attributes.
+    RESTORE_METADATA = ("restore-metadata", Partial,
+        "The content of all files is restored and checked, and some of their owners, modes, times or extended attributes \
+         could not be set: the target file system does not have them, or its server does not permit it. The warnings name \
+         them.");
     /// What was restored is not what was backed up.
     RESTORE_DIFFERS = ("restore-differs", Unverified,
         "The restored files were read back and are not what the backup says. They may have been changed since, or \
@@ -186,6 +197,11 @@ cloudron_core::codes! {
     /// Verification found something.
     VERIFY_FAILED = ("verify-failed", Unverified,
         "Objects of the repository are missing or damaged. The list says which backups and files they affect.");
+    /// A pattern that means nothing here.
+    PATTERN_INVALID = ("pattern-invalid", Usage,
+        "A pattern has * (anything in a name), ** (anything) and ? (one character of a name). One that starts with / is \
+         compared with whole paths, one with another / in it with the ends of paths, and one without with names. A pattern \
+         that would silently fit nothing, or everything, is refused; the message says why.");
     /// The producer of a stream failed.
     STREAM_FAILED = ("stream-failed", Failed,
         "The stream that was to be backed up ended with an error: the program or the file behind it failed before \

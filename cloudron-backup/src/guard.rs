@@ -37,6 +37,22 @@ pub(crate) async fn check_conditional(store: &dyn BackupStore, key: &str, conten
     if !store.put_new(key, content).await? {
         return Ok(());
     }
-    let text = format!("{} writes over an object that it was told to keep", store.url());
-    Err(Error::new(&codes::STORE_CONDITIONAL, text))
+    Err(writes_over(store).await)
+}
+
+/// The error for a store that wrote over an object that it was told to keep, with the cause where that is known.
+async fn writes_over(store: &dyn BackupStore) -> Error {
+    let versions = store.rules().await.is_ok_and(|rules| rules.versioning == Known::Is(true));
+    let (why, instead) = match versions {
+        true => (
+            ", as some services do in a bucket that keeps versions",
+            "suspend versioning for the bucket, or ",
+        ),
+        false => ("", ""),
+    };
+    let text = format!("{} writes over an object that it was told to keep{why}", store.url());
+    let hint = format!(
+        "{instead}add --no-conditional-writes to every command; only one computer at a time may use the repository then"
+    );
+    Error::new(&codes::STORE_CONDITIONAL, text).with_hint(hint)
 }

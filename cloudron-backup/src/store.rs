@@ -1,5 +1,6 @@
 //! Where the objects of a repository live.
 
+mod address;
 mod options;
 pub(crate) mod rules;
 mod traced;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use cloudron_core::{Error, Result};
 use tokio::task::JoinSet;
 
+use address::Address;
 pub use options::{ConditionalWrites, ServerSideEncryption, StoreOptions};
 pub use rules::{Known, ObjectLock, StoreRules, Thaw};
 
@@ -172,23 +174,24 @@ pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
 /// # Errors
 /// `store-url` for an address of another kind, `store-option` for options that cannot be used.
 pub fn open_store_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
-    let path = match url.split_once("://") {
-        None => url.to_owned(),
-        Some(("file", rest)) if rest.starts_with('/') => rest.to_owned(),
-        Some(("file", _)) => {
-            let text = format!("{url}: a file:// address has an absolute path, as in file:///folder");
-            return Err(Error::new(&codes::STORE_URL, text));
-        }
-        Some(("s3", _)) => return open_s3(url, options),
-        Some((scheme, _)) => {
-            return Err(Error::new(&codes::STORE_URL, format!("{url}: no store is called {scheme}://"))
-                .with_hint("use a path, file:///folder or s3://bucket/prefix"));
-        }
-    };
-    if path.is_empty() {
-        return Err(Error::new(&codes::STORE_URL, "the address of the store is empty"));
+    match Address::parse(url)? {
+        Address::Folder(path) => Ok(traced::of(FsStore::new(path)?)),
+        Address::Bucket => open_s3(url, options),
     }
-    Ok(traced::of(FsStore::new(path)?))
+}
+
+/// The same address, which means the same in any current folder.
+///
+/// # Errors
+/// As [`open_store_with`]; when the current folder is needed and cannot be told.
+pub fn absolute_url(url: &str) -> Result<String> {
+    match Address::parse(url)? {
+        Address::Folder(path) => {
+            let path = std::path::absolute(&path).map_err(|e| Error::io(&path, e))?;
+            Ok(path.to_string_lossy().into_owned())
+        }
+        Address::Bucket => Ok(url.to_owned()),
+    }
 }
 
 #[cfg(feature = "s3")]

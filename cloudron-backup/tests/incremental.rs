@@ -49,6 +49,42 @@ async fn a_change_adds_about_as_much_as_changed() {
     f.assert_restores(&second.id, "out").await;
 }
 
+/// The listing of files, of which there is one.
+fn listing(f: &Fixture) -> std::path::PathBuf {
+    let cache = f.dir.path().join("cache").join(f.repo.id());
+    let names = std::fs::read_dir(cache).unwrap().map(|e| e.unwrap().path());
+    let mut found = names.filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with("files"));
+    let listing = found.next().unwrap();
+    assert_eq!(found.next(), None);
+    listing
+}
+
+#[tokio::test]
+async fn two_jobs_that_take_turns_read_nothing_twice() {
+    let f = Fixture::new().await;
+    for name in ["a/one", "b/two"] {
+        f.write(name, noise(100_000, name.len() as u8));
+    }
+    // A file counts as settled two seconds after its last change.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    let (progress, cancel) = (cloudron_core::Progress::none(), cloudron_core::Cancel::new());
+    let job = |name: &str| {
+        let mut request = f.request();
+        request.sources = vec![cloudron_backup::Source::new(name, f.source().join(name))];
+        request
+    };
+    for name in ["a", "b", "a", "b"] {
+        f.repo.backup(&f.keys, job(name), &progress, &cancel).await.unwrap();
+    }
+    for name in ["a", "b"] {
+        let plan = f.repo.plan_backup(&f.keys, &job(name), |_| {}, &progress, &cancel).await.unwrap();
+        assert_eq!((plan.files, plan.read_files), (1, 0), "{name}");
+    }
+    // What is in both, and in no listing of its own, is known from the newest.
+    let plan = f.repo.plan_backup(&f.keys, &f.request(), |_| {}, &progress, &cancel).await.unwrap();
+    assert_eq!((plan.files, plan.read_files), (2, 1));
+}
+
 #[tokio::test]
 async fn unchanged_files_are_not_read_again() {
     let f = Fixture::new().await;
@@ -56,7 +92,7 @@ async fn unchanged_files_are_not_read_again() {
     // A file counts as settled two seconds after its last change.
     tokio::time::sleep(Duration::from_millis(3100)).await;
     f.backup().await;
-    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
+    let cache = listing(&f);
     let listing = std::fs::read_to_string(&cache).unwrap();
     assert_eq!(listing.lines().count(), 2, "{listing}");
     // The listing is believed: a line for other content shows up in the next manifest.
@@ -85,7 +121,7 @@ async fn a_damaged_cache_is_not_believed_and_does_not_stop_a_backup() {
     let f = Fixture::new().await;
     f.write("file", "content");
     f.backup().await;
-    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
+    let cache = listing(&f);
     for damage in ["", "{}\n", "not json\n"] {
         std::fs::write(&cache, damage).unwrap();
         f.backup().await;
@@ -117,8 +153,7 @@ async fn unreadable_and_vanishing_sources_are_counted_and_told() {
 
 /// What of a listing says the pieces of large files.
 fn pieces(f: &Fixture) -> usize {
-    let cache = f.dir.path().join("cache").join(f.repo.id()).join("files");
-    std::fs::read_to_string(cache).unwrap().matches("\"p\":").count()
+    std::fs::read_to_string(listing(f)).unwrap().matches("\"p\":").count()
 }
 
 #[tokio::test]

@@ -20,13 +20,24 @@ pub(crate) fn given_backup_key(option: Option<&str>, out: &Output) -> Result<Opt
     if let Some(reference) = option {
         return resolve(reference, "--backup-key", out).map(Some);
     }
+    match in_environment() {
+        Some(reference) => resolve(&reference, "the environment's backup key", out).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Whether the environment gives the backup key.
+pub(crate) fn is_backup_key_set() -> bool {
+    in_environment().is_some()
+}
+
+/// Where the environment says that the backup key is.
+fn in_environment() -> Option<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let reference = match set("CLOUDRON_BACKUP_KEY_FILE") {
-        Some(path) => format!("file:{path}"),
-        None if set("CLOUDRON_BACKUP_KEY").is_some() => "env:CLOUDRON_BACKUP_KEY".to_owned(),
-        None => return Ok(None),
-    };
-    resolve(&reference, "the environment's backup key", out).map(Some)
+    match set("CLOUDRON_BACKUP_KEY_FILE") {
+        Some(path) => Some(format!("file:{path}")),
+        None => set("CLOUDRON_BACKUP_KEY").map(|_| "env:CLOUDRON_BACKUP_KEY".to_owned()),
+    }
 }
 
 /// The backup key, asked for when it was not given.

@@ -54,12 +54,22 @@ pub fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Resul
     sync_folder(folder)
 }
 
-/// Makes the names in a folder survive a power cut: those that were made, and that others are gone.
+/// Makes the names in a folder survive a power cut: those that were made, and that others are gone. A file system that
+/// cannot sync a folder, as some that are on a server or in a program, does so by itself or not at all.
 ///
 /// # Errors
-/// `io` and its like.
+/// `io` and its like, when the disk failed.
 pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))
+    match File::open(folder).and_then(|f| f.sync_all()) {
+        Err(e) if !is_refusal(&e) => Err(Error::io(folder, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an error says that this cannot be asked for here, and not that something broke.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }
 
 fn folder_of(path: &Path) -> &Path {

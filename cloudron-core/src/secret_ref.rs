@@ -1,7 +1,7 @@
 //! Where a secret comes from: `file:PATH`, `env:NAME`, `cmd:PROGRAM`, `-` or a literal.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
@@ -45,18 +45,15 @@ impl SecretRef {
         matches!(self, Self::Literal(_))
     }
 
-    /// Obtains the secret. Reads a file, runs a program or reads `stdin`, so it may block. One final newline
-    /// is not part of the secret.
+    /// Obtains the secret. Reads a file, runs a program or reads `stdin`, so it may block. A byte order mark in front
+    /// and one final newline are not part of the secret.
     ///
     /// # Errors
     /// `file-missing`, `permission` or `io` for a file; `secret-ref` for an unset variable or an empty
     /// secret; `secret-command` for a program that failed. None of them quotes the secret.
     pub fn resolve(&self, stdin: &mut dyn BufRead) -> Result<Secret> {
         let (text, from) = match self {
-            Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-                (text, format!("the file {}", path.display()))
-            }
+            Self::File(path) => (read(path)?, format!("the file {}", path.display())),
             Self::Env(name) => {
                 let text = std::env::var(name).map_err(|_| {
                     Error::new(&codes::SECRET_REF, format!("the environment variable {name} is not set"))
@@ -72,12 +69,24 @@ impl SecretRef {
             Self::Literal(secret) => (secret.expose().to_owned(), "the option".to_owned()),
         };
         let text = Zeroizing::new(text);
-        let trimmed = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
+        // Editors of Windows put a byte order mark there, which nobody sees or types.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let trimmed = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
         if trimmed.is_empty() {
             return Err(Error::new(&codes::SECRET_REF, format!("the secret from {from} is empty")));
         }
         Ok(Secret::new(trimmed))
     }
+}
+
+/// Reads a file, which must be text in UTF-8.
+fn read(path: &Path) -> Result<String> {
+    let content = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    String::from_utf8(content).map_err(|e| {
+        let _ = Zeroizing::new(e.into_bytes());
+        let text = format!("the file {} is not text in UTF-8", path.display());
+        Error::new(&codes::SECRET_REF, text).with_hint("save it as plain text in UTF-8")
+    })
 }
 
 fn run(command: &str) -> Result<String> {
@@ -115,6 +124,21 @@ mod tests {
         assert_eq!(resolve("-", "line\nrest").unwrap(), "line");
         assert_eq!(resolve("it's literal", "").unwrap(), "it's literal");
         assert!(resolve("env:PATH", "").is_ok());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret_and_another_encoding_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        let from = || resolve(&format!("file:{}", file.display()), "");
+        std::fs::write(&file, "\u{feff}from file\r\n").unwrap();
+        assert_eq!(from().unwrap(), "from file");
+        assert_eq!(resolve("-", "\u{feff}line\n").unwrap(), "line");
+        std::fs::write(&file, b"\xff\xfek\0e\0y\0").unwrap();
+        let refused = from().unwrap_err();
+        assert!(refused.is(&codes::SECRET_REF) && refused.to_string().contains("UTF-8"), "{refused}");
+        std::fs::write(&file, "\u{feff}\n").unwrap();
+        assert!(from().unwrap_err().is(&codes::SECRET_REF));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The listing of files as they were at the last backup, so that what did not change is not read again.
 //!
-//! It is written and read in the order of the walk, so that a million files take no memory.
+//! It is written and read in the order of the walk, so that a million files take no memory. Each set of sources has a
+//! listing of its own: two jobs that take turns do not undo each other's.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -16,6 +17,8 @@ use crate::manifest::{Entry, HeaderSource};
 
 const VERSION: u32 = 2;
 const NAME: &str = "files";
+/// So many listings are kept, for so many sets of sources.
+const LISTINGS: usize = 16;
 const TOTALS: &str = "totals";
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -74,6 +77,30 @@ fn paths(sources: &[HeaderSource]) -> Vec<PathBuf> {
     sources.iter().map(|s| s.path.clone()).collect()
 }
 
+/// The name of the listing of these sources.
+fn name(sources: &[HeaderSource]) -> String {
+    let mut hash = blake3::Hasher::new();
+    for source in sources {
+        hash.update(super::path_bytes(&source.path)).update(b"\0");
+    }
+    format!("{NAME}-{}", &hash.finalize().to_hex()[..16])
+}
+
+/// Whether a file in the folder of a cache is a listing.
+pub(crate) fn is_listing(name: &str) -> bool {
+    name == NAME || name.strip_prefix(NAME).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// The listings in a folder, the newest first.
+fn listings(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let named = entries.filter(|e| e.file_name().to_str().is_some_and(is_listing)).map(|e| e.path());
+    let dated = |path: PathBuf| Some((std::fs::metadata(&path).and_then(|m| m.modified()).ok()?, path));
+    let mut found: Vec<_> = named.filter_map(dated).collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
 /// How many bytes these sources had at the last backup, if that is known.
 pub(super) fn expected(dir: &Path, sources: &[HeaderSource]) -> Option<u64> {
     let totals: Totals = serde_json::from_slice(&std::fs::read(dir.join(TOTALS)).ok()?).ok()?;
@@ -93,9 +120,15 @@ pub(super) struct CacheReader {
 }
 
 impl CacheReader {
-    /// The listing of that repository in a folder, if there is one that can be used.
-    pub(super) fn open(dir: &Path, repository: &str) -> Option<Self> {
-        let mut lines = BufReader::with_capacity(256 << 10, File::open(dir.join(NAME)).ok()?);
+    /// The listing of these sources, if there is one that can be used, or else the newest: of other sources, which
+    /// may have folders in common with these.
+    pub(super) fn open(dir: &Path, repository: &str, sources: &[HeaderSource]) -> Option<Self> {
+        let own = dir.join(name(sources));
+        std::iter::once(own).chain(listings(dir)).find_map(|path| Self::read(&path, repository))
+    }
+
+    fn read(path: &Path, repository: &str) -> Option<Self> {
+        let mut lines = BufReader::with_capacity(256 << 10, File::open(path).ok()?);
         let mut line = Vec::new();
         lines.read_until(b'\n', &mut line).ok()?;
         let head: Head = parse(&line)?;
@@ -146,10 +179,11 @@ struct Line<'a> {
 }
 
 impl CacheWriter {
-    pub(super) fn new(dir: &Path, repository: &str) -> Result<Self> {
+    pub(super) fn new(dir: &Path, repository: &str, sources: &[HeaderSource]) -> Result<Self> {
         // Temporary files are made with mode 0600, and the listing keeps it.
         let file = crate::files::temporary::named(dir).map_err(|e| Error::io(dir, e))?;
-        let mut this = Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(NAME) };
+        let mut this =
+            Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(name(sources)) };
         this.line(&Head { cache: VERSION, repository: repository.to_owned() })?;
         Ok(this)
     }
@@ -168,6 +202,9 @@ impl CacheWriter {
     pub(super) fn publish(self) -> Result<()> {
         let file = self.file.into_inner().map_err(|e| Error::io(&self.target, e.into_error()))?;
         file.persist(&self.target).map_err(|e| Error::io(&self.target, e.error))?;
+        for old in listings(self.target.parent().unwrap_or(Path::new("/"))).into_iter().skip(LISTINGS) {
+            let _ = std::fs::remove_file(old);
+        }
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::cache::{CacheReader, CacheWriter, CachedFile, Stamp};
 use super::content::{Read, Stored};
 use super::pipeline::Uploads;
+use super::unkept::Unkept;
 use crate::bridge::Stop;
 use crate::chunk::cut::{Chunking, Cutter};
 use crate::chunk::{ChunkId, ChunkNamer};
@@ -37,6 +38,10 @@ pub(super) struct Counts {
     pub(super) bytes: u64,
     pub(super) errors: u64,
     pub(super) warnings: u64,
+    /// Entries that are there without something that they have.
+    pub(super) downgraded: u64,
+    /// Entries that a pattern left out, by the number of the pattern.
+    pub(super) excluded: Vec<u64>,
 }
 
 impl Counts {
@@ -85,6 +90,7 @@ pub(crate) struct Writer<'a> {
     pub(super) links: HashMap<(u64, u64), Vec<u8>>,
     pub(super) sent: HashSet<ChunkId>,
     pub(super) counts: Counts,
+    pub(super) unkept: Unkept,
     pub(super) stop: &'a Stop,
     pub(super) progress: &'a Progress,
     pub(super) task: &'a Task,
@@ -100,7 +106,7 @@ pub(super) struct Written {
     pub(super) cache: Option<CacheWriter>,
 }
 
-fn show(path: &[u8]) -> std::path::Display<'_> {
+pub(super) fn show(path: &[u8]) -> std::path::Display<'_> {
     std::path::Path::new(OsStr::from_bytes(path)).display()
 }
 
@@ -134,13 +140,18 @@ impl Writer<'_> {
     pub(super) fn folder(&mut self, path: &[u8], folder: &File, meta: &Meta) -> Result<()> {
         let mut entry = self.entry(Kind::Dir, path, meta);
         self.keep_xattrs(&mut entry, path, xattrs::of_file(folder));
+        self.unkept.flags(folder, path);
         self.put(entry, None, None)
     }
 
-    fn keep_xattrs(&mut self, entry: &mut Entry, path: &[u8], found: std::io::Result<xattrs::Xattrs>) {
+    fn keep_xattrs(&mut self, entry: &mut Entry, path: &[u8], found: std::io::Result<xattrs::Found>) {
         match found {
-            Ok(found) => entry.set_xattrs(&found),
+            Ok(found) => {
+                entry.set_xattrs(&found.kept);
+                self.unkept.attributes(&found.others, path);
+            }
             Err(e) => {
+                self.counts.downgraded += 1;
                 self.warn(format!("{}: its extended attributes are not in the backup: {e}", show(path)))
             }
         }
@@ -254,6 +265,7 @@ impl Writer<'_> {
         }
         let mut entry = self.entry(Kind::File, path, &meta);
         self.keep_xattrs(&mut entry, path, xattrs::of_file(file));
+        self.unkept.flags(file, path);
         let pieces = self.pieces.take();
         let stamp = Stamp { ctime: meta.ctime, ino: meta.ino, pieces };
         let stamp = (steady && is_settled(meta.ctime, looked)).then_some(stamp);
@@ -315,8 +327,10 @@ impl Writer<'_> {
                 entry.extents = vec![Extent::Data { chunk, length, offset }];
             }
             self.manifest.entry(&mut entry)?;
-            if let (Some(new), Some(stamp)) = (&mut self.new, stamp) {
-                new.add(&stamp, &entry)?;
+            if let (Some(new), Some(stamp)) = (&mut self.new, stamp)
+                && super::optional(new.add(&stamp, &entry), self.progress).is_none()
+            {
+                self.new = None;
             }
         }
         self.run.waiting = waiting;
@@ -355,6 +369,7 @@ impl Writer<'_> {
     /// Writes what still waits.
     pub(super) fn finish(mut self) -> Result<Written> {
         self.close_run()?;
+        self.unkept.report(self.progress);
         Ok(Written { manifest: self.manifest, counts: self.counts, cache: self.new })
     }
 }

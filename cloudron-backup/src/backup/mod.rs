@@ -10,10 +10,13 @@ mod pending;
 mod pieces;
 pub(crate) mod pipeline;
 pub(crate) mod slot;
+mod unkept;
 mod walk;
 pub(crate) use walk::in_order;
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +27,7 @@ use crate::bridge::{Blocking, Stop};
 use crate::chunk::cut::Cutter;
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::Encryptor;
-use crate::files::exclude::Excludes;
+use crate::files::exclude::Patterns;
 use crate::index::{Index, PackEntry, Packs, Whose};
 use crate::keys::WriterKeys;
 use crate::lock::Lock;
@@ -36,13 +39,14 @@ use crate::trust::{Anchor, Signer, Trust, WriterId};
 use crate::{codes, layout};
 use entries::Writer;
 
+pub(crate) use cache::is_listing;
 #[cfg(test)]
 pub(crate) use cache::listing;
 
 /// Looks paths up in a listing of unchanged files.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn read_listing(dir: &Path, repository: &str, paths: &[&[u8]]) {
-    if let Some(mut listing) = cache::CacheReader::open(dir, repository) {
+    if let Some(mut listing) = cache::CacheReader::open(dir, repository, &[]) {
         paths.iter().for_each(|path| drop(listing.find(path)));
     }
 }
@@ -144,28 +148,39 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     if slot::fate(store, &context.trust, &request.id, context.writer())?.is_some() {
         return Err(exists(request));
     }
-    let sources = match &feed {
-        Some(feed) => feed.sources(),
+    let (sources, missing) = match &feed {
+        Some(feed) => (feed.sources(), 0),
         None => sources(request, progress)?,
     };
+    if feed.is_none() {
+        let paths: Vec<&Path> = sources.iter().map(|s| s.path.as_path()).collect();
+        Patterns::new(&request.excludes)?.check_below(&paths)?;
+    }
     let cache_dir = cache_dir(request, config, progress);
     if let Some(dir) = &cache_dir {
         pending::settle(store, dir, &context.trust, &context.signer)?;
     }
     // Before anything is looked at that this backup will rely on.
     let mut lock = Lock::take(store, request.id.as_str(), &request.host, &context.signer)?;
+    // A bucket can change after its repository was made: Ceph ignores conditions once it keeps versions.
+    store.check_conditional(lock.key())?;
     let index = known_chunks(context, cache_dir.as_deref())?;
-    let done = write_all(context, &sources, feed, &index, cache_dir.as_deref())?;
+    let done = write_all(context, (&sources, missing), feed, &index, cache_dir.as_deref())?;
     let summary = publish(context, sources, done, cache_dir.as_deref(), begun, &mut lock)?;
     lock.release(&summary.id);
     Ok(summary)
 }
 
+/// So much room, in bytes, must be left for the cache, or it is not used: what a run writes there is small.
+const ROOM: usize = 256 << 10;
+
 /// The folder of the cache, if there is one that can be written to: without it a backup is slower, and no worse.
 fn cache_dir(request: &BackupRequest, config: &Config, progress: &Progress) -> Option<PathBuf> {
     let dir = request.cache_dir.as_ref()?.join(&config.id);
-    let usable = crate::files::private_folder(&dir)
-        .and_then(|()| crate::files::temporary::named(&dir).map(drop).map_err(|e| Error::io(&dir, e)));
+    let usable = crate::files::private_folder(&dir).and_then(|()| {
+        let probe = crate::files::temporary::named(&dir).and_then(|mut file| file.write_all(&[0; ROOM]));
+        probe.map_err(|e| Error::io(&dir, e))
+    });
     match usable {
         Ok(()) => Some(dir),
         Err(e) => {
@@ -176,14 +191,33 @@ fn cache_dir(request: &BackupRequest, config: &Config, progress: &Progress) -> O
     }
 }
 
+/// With less room than this, in bytes, the manifest is written elsewhere if there is more.
+const ROOM_FOR_MANIFEST: u64 = 256 << 20;
+
+/// The folder in which the manifest is written before it is stored.
+fn scratch(cache: Option<&Path>) -> PathBuf {
+    let room = |dir: &Path| rustix::fs::statvfs(dir).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
+    let temporary = std::env::temp_dir();
+    match cache.map(|dir| (dir, room(dir))) {
+        Some((dir, left)) if left >= ROOM_FOR_MANIFEST || left >= room(&temporary) => dir.to_owned(),
+        _ => temporary,
+    }
+}
+
+/// What makes the next backup fast is written on the side: a failure ends that, and not the backup.
+fn optional<T>(result: Result<T>, progress: &Progress) -> Option<T> {
+    result.inspect_err(|e| progress.warn(format!("the next backup will be slower: {e}"))).ok()
+}
+
 fn exists(request: &BackupRequest) -> Error {
     Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {} already", request.id))
 }
 
-/// The sources, each with its type, those inside of another one left out, in the order of the walk.
-fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSource>> {
+/// The sources, each with its type, those inside of another one left out, in the order of the walk; and how many of
+/// those that were asked for are missing.
+fn sources(request: &BackupRequest, progress: &Progress) -> Result<(Vec<HeaderSource>, u64)> {
     let mut found: Vec<HeaderSource> = Vec::new();
-    let mut first_failure = None;
+    let (mut first_failure, mut missing) = (None, 0);
     for source in &request.sources {
         let invalid = |why: &str| {
             let text = format!("{:?} {why}", source.path);
@@ -199,12 +233,15 @@ fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSou
         if path.to_str().is_none() {
             return Err(invalid("is not UTF-8").with_hint("back up the folder that it is in"));
         }
-        let kind = match std::fs::metadata(&path) {
-            Ok(m) if m.is_dir() => Kind::Dir,
-            Ok(m) if m.is_file() => Kind::File,
-            Ok(_) => return Err(invalid("is neither a folder nor a file")),
+        let kind = match kind_of(&path) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => {
+                progress.note(format!("{} is a socket and is left out", path.display()));
+                continue;
+            }
             Err(e) => {
                 progress.warn(format!("{} is left out: {e}", path.display()));
+                missing += 1;
                 first_failure.get_or_insert((path, e));
                 continue;
             }
@@ -215,10 +252,26 @@ fn sources(request: &BackupRequest, progress: &Progress) -> Result<Vec<HeaderSou
         return Err(Error::new(&codes::SOURCE_MISSING, format!("{}: {e}", path.display())));
     }
     if found.is_empty() {
-        return Err(Error::new(&codes::SOURCE_INVALID, "there is nothing to back up: no folder was given"));
+        return Err(Error::new(&codes::SOURCE_INVALID, "there is nothing to back up"));
     }
     found.sort_by(|a, b| walk::in_order(path_bytes(&a.path), path_bytes(&b.path)));
-    Ok(found)
+    Ok((found, missing))
+}
+
+/// What a source is. A link to a folder or to a file is followed; one to anything else, or to nothing, is itself what is
+/// backed up. Nothing for a socket, which only a running program can make.
+fn kind_of(path: &Path) -> std::io::Result<Option<Kind>> {
+    let itself = std::fs::symlink_metadata(path)?.file_type();
+    let kind = match std::fs::metadata(path).map(|m| m.file_type()) {
+        Ok(followed) if followed.is_dir() => Kind::Dir,
+        Ok(followed) if followed.is_file() => Kind::File,
+        _ if itself.is_symlink() => Kind::Symlink,
+        _ if itself.is_fifo() => Kind::Fifo,
+        _ if itself.is_block_device() => Kind::Block,
+        _ if itself.is_char_device() => Kind::Char,
+        _ => return Ok(None),
+    };
+    Ok(Some(kind))
 }
 
 pub(crate) fn path_bytes(path: &Path) -> &[u8] {
@@ -269,14 +322,15 @@ struct Done {
 
 fn write_all(
     context: &Context<'_>,
-    sources: &[HeaderSource],
+    (sources, missing): (&[HeaderSource], u64),
     feed: Option<Box<dyn feed::Feed>>,
     index: &Index,
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
     let (data, for_index) = (context.config.data_encryptor()?, context.config.index_encryptor()?);
     let chunk_key = context.keys.chunk_key()?;
-    let journal = cache_dir.map(|dir| journal::Journal::new(dir, &chunk_key)).transpose()?;
+    let journal = cache_dir.map(|dir| journal::Journal::new(dir, &chunk_key));
+    let journal = journal.and_then(|journal| optional(journal, context.progress));
     let header = Header {
         manifest: crate::manifest::VERSION,
         id: context.request.id.to_string(),
@@ -284,14 +338,15 @@ fn write_all(
         writer: Some(context.writer()),
         sources: sources.to_vec(),
     };
-    let scratch = cache_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+    let scratch = scratch(cache_dir);
     crate::files::temporary::sweep(&scratch);
     crate::files::temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
     // What a feed gives has no files here whose listing could be kept.
     let listing = cache_dir.filter(|_| feed.is_none());
-    let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id));
-    let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id)).transpose()?;
+    let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id, sources));
+    let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id, sources));
+    let new = new.and_then(|new| optional(new, context.progress));
     let namer = ChunkNamer::new(chunk_key);
     let expected = listing.and_then(|dir| cache::expected(dir, sources));
     let task = context.progress.task("Backing up", Unit::Bytes, expected);
@@ -313,6 +368,7 @@ fn write_all(
             links: std::collections::HashMap::new(),
             sent: std::collections::HashSet::new(),
             counts: entries::Counts::default(),
+            unkept: unkept::Unkept::default(),
             stop: context.stop,
             progress: context.progress,
             task: &task,
@@ -323,10 +379,11 @@ fn write_all(
             feed.give(&mut writer)?;
             return writer.finish();
         }
-        writer.counts.failed(context.request.sources.len().saturating_sub(sources.len()) as u64);
-        let excludes = Excludes::new(&context.request.excludes);
+        writer.counts.failed(missing);
+        let excludes = Patterns::new(&context.request.excludes)?;
         let ours = own_folders(context);
         walk::walk(sources, &excludes, &ours, &mut writer)?;
+        say_excluded(&excludes, &writer.counts, context.progress);
         writer.finish()
     })?;
     task.set_total(written.counts.bytes);
@@ -339,6 +396,17 @@ fn write_all(
     }
     let manifest = written.manifest.finish()?;
     Ok(Done { manifest, counts: written.counts, added, cache: written.cache })
+}
+
+/// Says what each pattern left out, so that one that fits nothing is noticed.
+fn say_excluded(patterns: &Patterns, counts: &entries::Counts, progress: &Progress) {
+    for (text, count) in patterns.texts().zip(&counts.excluded) {
+        match count {
+            0 => progress.note(format!("the pattern {text:?} left nothing out")),
+            1 => progress.note(format!("the pattern {text:?} left 1 file or folder out")),
+            n => progress.note(format!("the pattern {text:?} left {n} files and folders out")),
+        }
+    }
 }
 
 /// Folders of this program's own that must not be in the backup: the repository, the cache.
@@ -388,6 +456,8 @@ fn publish(
         added_bytes: done.added + manifest.size,
         errors: counts.errors,
         warnings: counts.warnings,
+        downgraded: counts.downgraded,
+        excluded: counts.excluded.iter().sum(),
         duration_ms: u64::try_from(begun.watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         manifest,
     };

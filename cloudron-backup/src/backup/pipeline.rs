@@ -244,7 +244,7 @@ fn upload(packs: &Mutex<Receiver<PackWriter>>, target: &Target<'_>, state: &Stat
         let (content, entry) = pack.seal()?;
         let content: Bytes = state.packs.share(content);
         if let Some(journal) = target.journal {
-            journal.add(&entry)?;
+            journal.add(&entry);
         }
         target.store.put(&layout::pack(&entry.pack), &content)?;
         state.added.fetch_add(content.len() as u64, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::entries::Writer;
 use super::path_bytes;
-use crate::files::exclude::Excludes;
+use crate::files::exclude::Patterns;
 use crate::files::meta::Meta;
 use crate::manifest::{HeaderSource, Kind};
 
@@ -25,10 +25,11 @@ pub(crate) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
 /// Gives everything in the sources to the writer.
 pub(super) fn walk(
     sources: &[HeaderSource],
-    excludes: &Excludes,
+    excludes: &Patterns,
     ours: &[PathBuf],
     writer: &mut Writer<'_>,
 ) -> Result<()> {
+    writer.counts.excluded = excludes.texts().map(|_| 0).collect();
     let stat = |p: &PathBuf| rustix::fs::stat(p).ok().map(Meta::from).map(|m| (m.dev, m.ino));
     let mut walker = Walker { excludes, ours: ours.iter().filter_map(stat).collect(), writer };
     let mut outer: Option<&HeaderSource> = None;
@@ -43,7 +44,7 @@ pub(super) fn walk(
 }
 
 struct Walker<'a, 'w> {
-    excludes: &'a Excludes,
+    excludes: &'a Patterns,
     /// Device and inode of folders that are left out.
     ours: Vec<(u64, u64)>,
     writer: &'a mut Writer<'w>,
@@ -61,14 +62,25 @@ impl Walker<'_, '_> {
                 Err(e) => self.writer.unreadable(&path, e.into()),
             };
         }
-        let opened = source.path.canonicalize().and_then(|real| {
+        // A link to a file is followed, and what is stored as a link is not.
+        let real = match source.kind {
+            Kind::File => source.path.canonicalize(),
+            _ => Ok(source.path.clone()),
+        };
+        let opened = real.and_then(|real| {
             let folder = openat(CWD, real.parent().unwrap_or(&real), FOLDER, Mode::empty())?;
             let name = CString::new(path_bytes(real.file_name().unwrap_or_default().as_ref()))?;
             let meta = Meta::from(statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)?);
             Ok((folder, name, meta))
         });
         match opened {
-            Ok((folder, name, meta)) => self.writer.file(&path, folder.as_fd(), &name, meta),
+            Ok((folder, name, meta)) if meta.kind == FileType::RegularFile => {
+                self.writer.file(&path, folder.as_fd(), &name, meta)
+            }
+            Ok((.., meta)) if meta.kind == FileType::Directory => {
+                self.writer.unreadable(&path, std::io::Error::other("it became a folder"))
+            }
+            Ok((folder, name, meta)) => self.writer.special(&path, folder.as_fd(), &name, &meta),
             Err(e) => self.writer.unreadable(&path, e),
         }
     }
@@ -88,11 +100,12 @@ impl Walker<'_, '_> {
                 path.push(b'/');
             }
             path.extend_from_slice(name.to_bytes());
-            if self.excludes.matches(path) {
+            if let Some(pattern) = self.excludes.find(path) {
+                self.writer.counts.excluded[pattern] += 1;
                 continue;
             }
             let parent = level.dev;
-            if let Some(child) = self.child(folder.as_fd(), &name, path)?
+            if let Some(child) = self.child(folder.as_fd(), &name, path, parent)?
                 && let Some(child) = self.enter(child, path, Some(parent))?
             {
                 levels.push(child);
@@ -147,8 +160,14 @@ impl Walker<'_, '_> {
         Ok(())
     }
 
-    /// Something in a folder. Gives a folder back, opened.
-    fn child(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Option<OwnedFd>> {
+    /// Something in a folder of the device `parent`. Gives a folder back, opened.
+    fn child(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &CStr,
+        path: &[u8],
+        parent: u64,
+    ) -> Result<Option<OwnedFd>> {
         let meta = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Meta::from(stat),
             Err(e) => return self.writer.unreadable(path, e.into()).map(|()| None),
@@ -158,6 +177,8 @@ impl Walker<'_, '_> {
                 Ok(child) => return Ok(Some(child)),
                 Err(e) => self.writer.unreadable(path, e.into()),
             },
+            // Mounted on a file, as the namespaces of a container are.
+            FileType::RegularFile if meta.dev != parent && is_made_up_file(folder, name) => Ok(()),
             FileType::RegularFile => self.writer.file(path, folder, name, meta),
             _ => self.writer.special(path, folder, name, &meta),
         }
@@ -193,9 +214,14 @@ fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
+fn is_made_up_file(folder: BorrowedFd<'_>, name: &CStr) -> bool {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty()).is_ok_and(|file| is_made_up(&File::from(file)))
+}
+
 /// Whether a mounted file system holds nothing but what the kernel makes up.
-fn is_made_up(folder: &File) -> bool {
-    const MADE_UP: [u64; 18] = [
+fn is_made_up(mounted: &File) -> bool {
+    const MADE_UP: [u64; 19] = [
         0x9fa0,      // proc
         0x6265_6572, // sysfs
         0x1cd1,      // devpts
@@ -214,9 +240,10 @@ fn is_made_up(folder: &File) -> bool {
         0x4249_4e4d, // binfmt_misc
         0x6573_5543, // fusectl
         0xf97c_ff8c, // selinuxfs
+        0x6e73_6673, // nsfs
     ];
     #[allow(clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
-    rustix::fs::fstatfs(folder).is_ok_and(|s| MADE_UP.contains(&(s.f_type as u64 & 0xffff_ffff)))
+    rustix::fs::fstatfs(mounted).is_ok_and(|s| MADE_UP.contains(&(s.f_type as u64 & 0xffff_ffff)))
 }
 
 #[cfg(test)]

@@ -1,22 +1,155 @@
-//! Patterns of what is left out.
+//! Patterns of what is left out, or looked for.
+//!
+//! A pattern that says something this program does not understand is refused. One that silently fits nothing would fill
+//! a disk with what was to be left out; one that fits more than was meant would lose it.
+
+use std::path::Path;
+
+use cloudron_core::{Error, Result};
+
+use crate::codes;
 
 /// Patterns with `*` (anything in a name), `**` (anything) and `?` (one byte of a name).
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Excludes(Vec<Vec<u8>>);
+pub(crate) struct Patterns(Vec<Pattern>);
 
-impl Excludes {
-    pub(crate) fn new(patterns: &[String]) -> Self {
-        let clean = |p: &String| p.trim_end_matches('/').as_bytes().to_vec();
-        Self(patterns.iter().map(clean).filter(|p| !p.is_empty()).collect())
+#[derive(Debug, Clone)]
+struct Pattern {
+    text: String,
+    /// What is compared: without doubled slashes, and with `**/` in front where it may begin at any folder.
+    glob: Vec<u8>,
+    /// Whether it is compared with whole paths, and not with names.
+    is_path: bool,
+}
+
+impl Patterns {
+    /// Reads patterns. One that starts with a slash is compared with whole paths, one with a slash in it with the ends
+    /// of paths, and another one with names.
+    ///
+    /// # Errors
+    /// `pattern-invalid`, with what to write instead.
+    pub(crate) fn new(patterns: &[String]) -> Result<Self> {
+        patterns.iter().map(|text| Pattern::read(text)).collect::<Result<_>>().map(Self)
     }
 
-    /// Whether an entry is left out. Its folder was asked before.
-    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+    /// The number of the first pattern that an entry fits. Its folder was asked before.
+    pub(crate) fn find(&self, path: &[u8]) -> Option<usize> {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
-        self.0.iter().any(|pattern| match pattern.first() {
-            Some(b'/') => glob(pattern, path),
-            _ => glob(pattern, name),
+        self.0.iter().position(|pattern| match pattern.is_path {
+            true => glob(&pattern.glob, path),
+            false => glob(&pattern.glob, name),
         })
+    }
+
+    /// Whether an entry fits any of them.
+    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// The patterns as they were given.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|pattern| pattern.text.as_str())
+    }
+
+    /// Refuses whole paths that nothing below these sources can have, and those that leave a whole source out.
+    ///
+    /// # Errors
+    /// `pattern-invalid`.
+    pub(crate) fn check_below(&self, sources: &[&Path]) -> Result<()> {
+        for pattern in self.0.iter().filter(|p| p.is_path && p.glob.starts_with(b"/")) {
+            let reaches: Vec<Reach> = sources.iter().map(|source| pattern.reach(source)).collect();
+            if let Some(at) = reaches.iter().position(|reach| *reach == Reach::All) {
+                let why = format!("leaves out all of {}", sources[at].display());
+                return Err(pattern.refused(&why, "leave that folder out of what is backed up instead"));
+            }
+            if reaches.iter().all(|reach| *reach == Reach::Nothing) {
+                let hint = "a pattern that starts with / is compared with whole paths: begin it with the folder that is \
+                            backed up, or write the name alone";
+                return Err(pattern.refused("fits nothing that is backed up", hint));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a whole path can fit of a source.
+#[derive(PartialEq)]
+enum Reach {
+    Nothing,
+    /// Something below it.
+    Below,
+    /// The source itself, or a folder that it is in.
+    All,
+}
+
+impl Pattern {
+    fn read(text: &str) -> Result<Self> {
+        let this =
+            |glob: &str, is_path| Self { text: text.to_owned(), glob: glob.as_bytes().to_vec(), is_path };
+        let pattern = this(text, false);
+        if let Some((why, hint)) = misunderstood(text) {
+            return Err(pattern.refused(why, hint));
+        }
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+        let Some(last) = parts.last() else {
+            return Err(pattern.refused("is empty", "write the name of what is meant, or its path"));
+        };
+        let rest = parts.join("/");
+        Ok(if text.starts_with('/') {
+            this(&format!("/{rest}"), true)
+        } else if parts.iter().rev().skip(1).all(|part| *part == "**") && *last != "**" {
+            this(last, false)
+        } else if parts[0] == "**" {
+            this(&rest, true)
+        } else {
+            this(&format!("**/{rest}"), true)
+        })
+    }
+
+    fn refused(&self, why: &str, hint: &str) -> Error {
+        Error::new(&codes::PATTERN_INVALID, format!("the pattern {:?} {why}", self.text)).with_hint(hint)
+    }
+
+    fn reach(&self, source: &Path) -> Reach {
+        let source = source.as_os_str().as_encoded_bytes();
+        let mut names = source.split(|b| *b == b'/').filter(|name| !name.is_empty());
+        for part in self.glob.split(|b| *b == b'/').skip(1) {
+            match names.next() {
+                // What is left of the pattern fits something in the source.
+                None => return Reach::Below,
+                Some(_) if part.windows(2).any(|two| two == b"**") => return Reach::Below,
+                Some(name) if !glob(part, name) => return Reach::Nothing,
+                Some(_) => {}
+            }
+        }
+        Reach::All
+    }
+}
+
+/// What in a pattern means something elsewhere and not here: why it is refused, and what to write.
+fn misunderstood(text: &str) -> Option<(&'static str, &'static str)> {
+    let pair = |open, close| text.contains(open) && text.contains(close);
+    let has_part = |part: &str| text.split('/').any(|p| p == part);
+    if text.starts_with('!') {
+        let hint = "there are no exceptions from a pattern; a name that starts with ! is written with ? in its place";
+        Some(("starts with !", hint))
+    } else if pair('[', ']') || pair('{', '}') {
+        let hint = "write a pattern for each case; a bracket that is part of a name is written as ?, which fits any character";
+        Some(("has brackets", hint))
+    } else if text.contains('\\') {
+        Some(("has a backslash", "write ? in place of a character that must not count as a pattern"))
+    } else if text.starts_with("~/") || text.starts_with("$HOME/") {
+        Some(("is not what the shell makes of it", "write the path in full"))
+    } else if has_part(".") || has_part("..") {
+        Some(("has . or .. in it", "write the path in full from / on, or the name alone"))
+    } else if text.contains(char::is_control) {
+        Some(("has a control character", "write ? in its place"))
+    } else if text.trim_matches('/').bytes().all(|b| b == b'*' || b == b'/')
+        && !text.trim_matches('/').is_empty()
+    {
+        Some(("fits everything", "name what is meant"))
+    } else {
+        None
     }
 }
 
@@ -65,7 +198,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, path: &str) -> bool {
-        Excludes::new(&[pattern.to_owned()]).matches(path.as_bytes())
+        Patterns::new(&[pattern.to_owned()]).unwrap().matches(path.as_bytes())
     }
 
     #[test]
@@ -83,8 +216,51 @@ mod tests {
         assert!(!matches("/srv/*/cache", "/srv/app/one/cache"));
         assert!(matches("/srv/**/cache", "/srv/app/one/cache"));
         assert!(matches("/srv/**", "/srv/x/y"));
+        assert!(matches("/srv//a/", "/srv/a"));
         assert!(!matches("/srv", "/srv2"));
         assert!(!matches("/srv/?", "/srv//"));
+    }
+
+    #[test]
+    fn a_pattern_with_a_slash_in_it_fits_the_ends_of_paths() {
+        for pattern in ["app/cache", "app//cache/", "**/app/cache", "*p/c?che", "app/**", "srv/**/cache"] {
+            assert!(matches(pattern, "/srv/app/cache"), "{pattern}");
+        }
+        assert!(matches("**/cache", "/srv/app/cache") && matches("**/**/cache", "/srv/app/cache"));
+        assert!(!matches("app/cache", "/srv/snapp/cache"));
+        assert!(!matches("app/cache", "/srv/app/cache/x"));
+        assert!(!matches("**/cache", "/srv/app/caches"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_what_to_write() {
+        let refused = |text: &str| Patterns::new(&[text.to_owned()]).unwrap_err();
+        for text in [
+            "", "/", "//", "*", "**", "/**", "**/*", "!keep", "*.[ch]", "{a,b}", "a\\*b", "./x", "a/../b",
+            "../x", "~/x", "$HOME/x", "a\nb", "\u{1}",
+        ] {
+            let error = refused(text);
+            assert!(error.is(&codes::PATTERN_INVALID) && error.hint().is_some(), "{text:?}");
+        }
+        for text in ["~$*", "$RECYCLE.BIN", "a]b", "*~", ".*", "..x", "a b "] {
+            Patterns::new(&[text.to_owned()]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_whole_path_that_cannot_be_below_a_source_is_refused() {
+        let check = |text: &str| {
+            let sources = [Path::new("/srv/app"), Path::new("/home")];
+            Patterns::new(&[text.to_owned()]).unwrap().check_below(&sources)
+        };
+        for good in ["/srv/app/x", "/srv/*/x", "/**/x", "/srv/**", "/home/a/b", "x", "a/b", "/*/*/x"] {
+            check(good).unwrap();
+        }
+        for bad in
+            ["/etc", "/srv/other/x", "/srv/ap", "/srv", "/srv/app", "/home/", "/h*", "/s*/a*", "/homes/x"]
+        {
+            assert!(check(bad).unwrap_err().is(&codes::PATTERN_INVALID), "{bad}");
+        }
     }
 
     /// The meaning of a pattern, put as simply as possible.

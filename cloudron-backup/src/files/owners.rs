@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use rustix::fs::Gid;
+
+use crate::manifest::{Entry, Kind};
+
 /// The names that the machine's own files know. Directories such as LDAP are not asked: a restore at first
 /// boot cannot reach them either.
 #[derive(Debug, Default)]
@@ -37,6 +41,34 @@ impl Owners {
     pub(crate) fn gid(&self, name: Option<&str>, number: u32) -> u32 {
         name.and_then(|n| self.gids.get(n)).copied().unwrap_or(number)
     }
+}
+
+/// The groups that this process may give its files to.
+#[derive(Debug, Default)]
+pub(crate) struct Rights(Vec<Gid>);
+
+impl Rights {
+    pub(crate) fn of_this_process() -> Self {
+        let mut groups = rustix::process::getgroups().unwrap_or_default();
+        groups.push(rustix::process::getegid());
+        Self(groups)
+    }
+
+    pub(crate) fn has(&self, group: Gid) -> bool {
+        self.0.contains(&group)
+    }
+}
+
+/// The mode that something may have: a program that acts with the rights of its owner or its group gets that bit only
+/// when it has them.
+pub(crate) fn allowed_mode(entry: &Entry, has_user: bool, has_group: bool) -> u32 {
+    let mut mode = entry.mode;
+    if entry.kind != Kind::Dir {
+        mode &= if has_user { !0 } else { !0o4000 };
+        // Without the right to execute, the bit means something else.
+        mode &= if has_group || mode & 0o010 == 0 { !0 } else { !0o2000 };
+    }
+    mode
 }
 
 /// Reads `name:password:number:…` lines. Of several, the first counts, as for the system.

@@ -47,7 +47,15 @@ impl<'a> SparseReader<'a> {
             return Ok(Step::End);
         }
         if self.sparse && self.position >= self.data_end {
-            let hole = self.find_data()?;
+            let hole = match self.find_data() {
+                // The file system does not tell: holes are read as the zeros that they are.
+                Err(e) if !is_io(&e) => {
+                    (self.sparse, self.data_end) = (false, self.size);
+                    (&mut &*self.file).seek(SeekFrom::Start(self.position))?;
+                    0
+                }
+                found => found?,
+            };
             if hole > 0 {
                 self.position += hole;
                 return Ok(Step::Hole(hole));
@@ -90,6 +98,11 @@ impl<'a> SparseReader<'a> {
         (&mut &*self.file).seek(SeekFrom::Start(data))?;
         Ok(data - self.position)
     }
+}
+
+/// Whether the disk failed, rather than that a question was not understood.
+fn is_io(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 #[cfg(test)]

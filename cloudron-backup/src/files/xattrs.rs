@@ -10,6 +10,15 @@ use xattr::FileExt;
 /// Names and values.
 pub(crate) type Xattrs = Vec<(String, Vec<u8>)>;
 
+/// The attributes of something.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Those that a backup keeps, sorted.
+    pub(crate) kept: Xattrs,
+    /// The names of the others, as text.
+    pub(crate) others: Vec<String>,
+}
+
 /// Whether an attribute is the user's. Labels of security modules are made anew by the machine.
 pub(crate) fn is_kept(name: &str) -> bool {
     name.starts_with("user.")
@@ -22,52 +31,67 @@ pub(crate) fn is_kept(name: &str) -> bool {
 fn collect(
     names: std::io::Result<xattr::XAttrs>,
     get: impl Fn(&OsStr) -> std::io::Result<Option<Vec<u8>>>,
-) -> std::io::Result<Xattrs> {
+) -> std::io::Result<Found> {
     let names = match names {
         Ok(names) => names,
         // The file system has none.
-        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => return Ok(Found::default()),
         Err(e) => return Err(e),
     };
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for name in names {
-        let Some(text) = name.to_str().filter(|n| is_kept(n)) else { continue };
-        if let Some(value) = get(&name)? {
-            found.push((text.to_owned(), value));
+        match name.to_str() {
+            Some(text) if is_kept(text) => {
+                if let Some(value) = get(&name)? {
+                    found.kept.push((text.to_owned(), value));
+                }
+            }
+            _ => found.others.push(name.to_string_lossy().into_owned()),
         }
     }
-    found.sort();
+    found.kept.sort();
     Ok(found)
 }
 
 /// The attributes of an open file or folder.
-pub(crate) fn of_file(file: &File) -> std::io::Result<Xattrs> {
+pub(crate) fn of_file(file: &File) -> std::io::Result<Found> {
     collect(file.list_xattr(), |name| file.get_xattr(name))
 }
 
 /// The attributes of something that is not opened, such as a symbolic link, in an open folder.
-pub(crate) fn of_name(folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<Xattrs> {
+pub(crate) fn of_name(folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<Found> {
     let path = by_folder(folder, name);
     collect(xattr::list(&path), |attribute| xattr::get(&path, attribute))
 }
 
 /// Makes the attributes of an open file or folder these.
 pub(crate) fn set_on_file(file: &File, wanted: &[(String, Vec<u8>)]) -> std::io::Result<()> {
-    let present = of_file(file)?;
-    for (name, _) in present.iter().filter(|(name, _)| !wanted.iter().any(|(w, _)| w == name)) {
+    let present = of_file(file)?.kept;
+    for name in surplus(&present, wanted) {
         file.remove_xattr(name)?;
     }
     each(wanted.iter().filter(|w| !present.contains(w)), |name, value| file.set_xattr(name, value))
 }
 
-/// Sets attributes of something that is not opened.
+/// Makes the attributes of something that is not opened these. What was just made may have inherited some.
 pub(crate) fn set_on_name(
     folder: BorrowedFd<'_>,
     name: &OsStr,
     wanted: &[(String, Vec<u8>)],
 ) -> std::io::Result<()> {
     let path = by_folder(folder, name);
-    each(wanted.iter(), |attribute, value| xattr::set(&path, attribute, value))
+    let present = of_name(folder, name)?.kept;
+    for name in surplus(&present, wanted) {
+        xattr::remove(&path, name)?;
+    }
+    each(wanted.iter().filter(|w| !present.contains(w)), |attribute, value| {
+        xattr::set(&path, attribute, value)
+    })
+}
+
+/// The names of those that are there and are not wanted.
+fn surplus<'p>(present: &'p Xattrs, wanted: &[(String, Vec<u8>)]) -> impl Iterator<Item = &'p str> {
+    present.iter().map(|(name, _)| name.as_str()).filter(|name| !wanted.iter().any(|(w, _)| w == name))
 }
 
 /// Tries all of them, and gives the first failure.

@@ -1,5 +1,7 @@
 //! A store in a folder.
 
+mod claim;
+mod folder;
 mod write;
 
 use std::collections::HashSet;
@@ -18,7 +20,8 @@ use crate::store::{BackupStore, ObjectMeta, blocking, check_key, missing};
 use write::{Existing, Payload};
 
 /// A store in a folder: an object is a file, its key the path below the folder. Files have mode 0600 and
-/// folders 0700. The folder is made by the first write.
+/// folders 0700; in a folder with the set-group-id bit they are shared with its group, as that folder is. What root
+/// writes into the folder of another user is that user's. The folder is made by the first write.
 #[derive(Debug, Clone)]
 pub struct FsStore {
     root: PathBuf,

@@ -3,15 +3,17 @@
 //! `cloudron_core::atomic` is not enough: an object may have to stay, and a lock tells at once which temporary
 //! files are dead, so that what a killed backup left of a pack goes with the next.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cloudron_core::{Error, Result, atomic};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
+use super::claim;
+use super::folder::Folder;
 use crate::files::{PIECE, temporary};
 
 /// What is written.
@@ -32,64 +34,48 @@ pub(super) fn write(root: &Path, file: &Path, payload: &Payload, existing: Exist
     if existing == Existing::Keep && file.exists() {
         return Ok(false);
     }
-    let folder = file.parent().unwrap_or(root);
-    make_folder(folder)?;
-    let (temporary, out) = temporary::create(folder).map_err(|e| Error::io(folder, e))?;
-    let written = fill(&temporary, &out, payload).and_then(|()| publish(&temporary, file, existing));
+    let named = |e| Error::io(file, e);
+    let folder = Folder::make(root, file.parent().unwrap_or(root))?;
+    let (temporary, out) = temporary::create(&folder.inside()).map_err(named)?;
+    folder.adopt(&out);
+    let target = folder.inside().join(file.file_name().unwrap_or_default());
+    let written = fill(&out, payload).and_then(|()| publish(&temporary, &target, existing));
     match written {
         Ok(true) => sync_parent(file).map(|()| true),
         other => {
             let _ = std::fs::remove_file(&temporary);
-            other
+            other.map_err(named)
         }
     }
 }
 
-fn fill(temporary: &Path, mut out: &File, payload: &Payload) -> Result<()> {
-    let named = |e| Error::io(temporary, e);
+fn fill(mut out: &File, payload: &Payload) -> std::io::Result<()> {
     match payload {
-        Payload::Memory(content) => {
-            content.chunks(PIECE).try_for_each(|piece| out.write_all(piece)).map_err(named)?;
-        }
+        Payload::Memory(content) => content.chunks(PIECE).try_for_each(|piece| out.write_all(piece))?,
         Payload::File(source) => {
-            let mut source = File::open(source).map_err(|e| Error::io(source, e))?;
-            std::io::copy(&mut source, &mut out).map_err(named)?;
+            std::io::copy(&mut File::open(source)?, &mut out)?;
         }
     }
-    out.sync_all().map_err(named)
+    out.sync_all()
 }
 
-fn publish(temporary: &Path, file: &Path, existing: Existing) -> Result<bool> {
-    let named = |e: std::io::Error| Error::io(file, e);
+/// Gives a file its name, in the first way that the file system knows.
+fn publish(temporary: &Path, file: &Path, existing: Existing) -> std::io::Result<bool> {
     if existing == Existing::Replace {
-        return std::fs::rename(temporary, file).map(|()| true).map_err(named);
+        return std::fs::rename(temporary, file).map(|()| true);
     }
     match renameat_with(CWD, temporary, CWD, file, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(true),
-        Err(rustix::io::Errno::EXIST) => return Ok(false),
-        // The file system cannot: a hard link gives the same promise.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
-        Err(e) => return Err(named(e.into())),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(e) => return Err(e.into()),
     }
+    // A hard link gives the same promise.
     match std::fs::hard_link(temporary, file) {
-        Ok(()) => std::fs::remove_file(temporary).map(|()| true).map_err(named),
+        Ok(()) => std::fs::remove_file(temporary).map(|()| true),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(named(e)),
-    }
-}
-
-/// Makes a folder and its parents, each synced into its own parent.
-fn make_folder(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make_folder(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => sync_parent(folder),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(e) => Err(Error::io(folder, e)),
+        // File systems without them have many words for that.
+        Err(_) => claim::rename_new(temporary, file),
     }
 }
 

@@ -15,7 +15,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use crate::encrypt::{AgeIdentities, AgeRecipients, Decryptor, Encryptor};
-use crate::files::exclude::Excludes;
+use crate::files::exclude::Patterns;
 use crate::index::{Kind, object};
 use crate::keys::Identity;
 use crate::manifest::ManifestReader;
@@ -165,7 +165,8 @@ pub fn listing(input: &[u8]) {
 pub fn exclude(input: &[u8]) {
     let mut parts = input.splitn(2, |b| *b == b'\n');
     let pattern = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-    let _ = Excludes::new(&[pattern]).matches(parts.next().unwrap_or_default());
+    let path = parts.next().unwrap_or_default();
+    let _ = Patterns::new(&[pattern]).map(|patterns| patterns.matches(path));
 }
 
 /// The key of an object in a list.

@@ -222,7 +222,7 @@ pub fn generate_backup_key() -> Secret {
 pub fn check_backup_key(key: &Secret) -> Result<()> {
     let text = key.expose();
     let weak = |why: &str| Err(Error::new(&codes::BACKUP_KEY_WEAK, format!("the backup key {why}")));
-    if text.chars().any(char::is_control) {
+    if text.chars().any(|c| c.is_control() || c == '\u{feff}') {
         return weak("is not one line of text without control characters");
     }
     if text.chars().count() < MIN_BACKUP_KEY {

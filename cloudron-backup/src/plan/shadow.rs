@@ -21,7 +21,7 @@ impl Shadow {
         let ours = shadow.path().join(repository);
         private_folder(&ours)?;
         private_folder(&ours.join("index"))?;
-        for name in ["files".into()].into_iter().chain(names(&cache.join("index"))) {
+        for name in listings(&cache).chain(names(&cache.join("index"))) {
             let from = cache.join(&name);
             if from.is_file() {
                 let to = ours.join(&name);
@@ -34,6 +34,13 @@ impl Shadow {
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
+}
+
+/// The listings of files in a cache, by their names.
+fn listings(cache: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let names = entries.map(|e| e.file_name());
+    names.filter(|n| n.to_str().is_some_and(crate::backup::is_listing)).map(std::path::PathBuf::from)
 }
 
 /// The index objects in a cache, by their path below it.

@@ -3,7 +3,7 @@
 use cloudron_core::{ErrorKind, Result, Unit};
 
 use super::Reading;
-use crate::files::exclude::Excludes;
+use crate::files::exclude::Patterns;
 use crate::repository::{FileEntry, FindReport, Found, Skipped, Summary};
 
 /// Gives every entry of these backups whose path fits one of the patterns.
@@ -13,7 +13,7 @@ pub(crate) fn run(
     backups: &[Summary],
     mut each: impl FnMut(Found) -> Result<()>,
 ) -> Result<FindReport> {
-    let patterns = Excludes::new(patterns);
+    let patterns = Patterns::new(patterns)?;
     let total = backups.iter().flat_map(|s| s.entries.values()).sum();
     let task = reading.progress.task("Searching", Unit::Items, Some(total));
     let mut report = FindReport::default();
@@ -47,7 +47,7 @@ pub(crate) fn run(
 /// Searches one backup, as long as the callback says to go on.
 fn search(
     reading: &Reading<'_>,
-    patterns: &Excludes,
+    patterns: &Patterns,
     summary: &Summary,
     task: &cloudron_core::Task,
     mut each: impl FnMut(Found) -> bool,

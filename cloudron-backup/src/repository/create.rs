@@ -7,8 +7,9 @@ use cloudron_core::{Error, Progress, Result, Secret};
 
 use super::InitOptions;
 use super::config::Config;
+use super::traces::{self, Traces};
 use crate::encrypt::EncryptionLayer;
-use crate::keys::{Identity, check_backup_key, object};
+use crate::keys::{Identity, Unlock, check_backup_key, object};
 use crate::store::{BackupStore, blocking};
 use crate::{codes, copies, guard, layout};
 
@@ -36,48 +37,75 @@ pub(super) async fn init(
         return Err(exists(store));
     }
     guard::check_rules(&**store, &Progress::none()).await?;
-    let identity = Identity::generate();
+    let begun = begun(store, backup_key).await?;
+    let was_begun = begun.is_some();
+    let identity = begun.as_ref().map_or_else(Identity::generate, |begun| begun.identity.clone());
     let recover = recovery_files();
     let config = Config::new(&identity, &recover, layer)?;
-    let work_factor = object::work_factor(options.work_factor);
-    let (wrapped, with, created) = (identity.clone(), backup_key.clone(), config.created);
-    let wrapped =
-        blocking(move || object::wrap(&wrapped, with, work_factor, created).map(Bytes::from)).await?;
-    let key = layout::key("main", &wrapped);
-    store.put(&key, &wrapped).await?;
-    for (beside, content) in object::beside(&key, &config.id, &wrapped, &identity.owner_key()) {
-        store.put(&beside, &content).await?;
+    let (key, wrapped) = match begun {
+        Some(begun) => (begun.key, begun.content),
+        None => {
+            let work_factor = object::work_factor(options.work_factor);
+            let (of, with, created) = (identity.clone(), backup_key.clone(), config.created);
+            let wrapped =
+                blocking(move || object::wrap(&of, with, work_factor, created).map(Bytes::from)).await?;
+            (layout::key("main", &wrapped), wrapped)
+        }
+    };
+    if !was_begun {
+        store.put(&key, &wrapped).await?;
     }
     for (name, content) in recover {
         store.put(name, &Bytes::from_static(content)).await?;
     }
-    let certificate = Bytes::from(identity.writer_keys().certificate.object());
-    store.put(&layout::certificate(&certificate), &certificate).await?;
     // The repository exists once this object does, and whoever writes it has made it.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
-        remove_key(store, &key).await?;
+        // The key stays: who was faster may have taken it over.
         return Err(exists(store));
     }
     if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
+        // Both are of this call, and nobody relies on them yet.
         store.delete(layout::CONFIG).await?;
-        remove_key(store, &key).await?;
+        if !was_begun {
+            store.delete(&key).await?;
+        }
         return Err(e);
     }
     store.put(&copies::key_of(layout::CONFIG), &description).await?;
-    // What runs that died before this point left behind opens nothing.
-    for other in store.list(layout::KEYS).await?.into_iter().filter(|o| o.key != key) {
-        store.delete(&other.key).await?;
+    for (beside, content) in object::beside(&key, &config.id, &wrapped, &identity.owner_key()) {
+        store.put(&beside, &content).await?;
     }
+    let certificate = Bytes::from(identity.writer_keys().certificate.object());
+    store.put(&layout::certificate(&certificate), &certificate).await?;
     Ok((config, identity))
 }
 
-/// Removes a key object and what is beside it.
-async fn remove_key(store: &Arc<dyn BackupStore>, key: &str) -> Result<()> {
-    for beside in object::beside_keys(key) {
-        store.delete(&beside).await?;
+/// An `init` that was cut off before the description was stored.
+struct Begun {
+    identity: Identity,
+    key: String,
+    content: Bytes,
+}
+
+/// The `init` that was cut off here, when the backup key opens what it left.
+///
+/// # Errors
+/// `repository-lost` when something is there that may be of a repository, and is not of that kind.
+async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Option<Begun>> {
+    let keys = match traces::look(&**store).await? {
+        Traces::Nothing => return Ok(None),
+        Traces::Repository(object) => return Err(traces::lost_description(&**store, &object)),
+        Traces::Keys(keys) => keys,
+    };
+    for key in &keys {
+        let (content, unlock) = (store.get(key).await?, Unlock::BackupKey(backup_key.clone()));
+        let wrapped = content.clone();
+        if let Ok(identity) = blocking(move || object::open(&wrapped, &unlock)).await {
+            return Ok(Some(Begun { identity, key: key.clone(), content }));
+        }
     }
-    store.delete(key).await
+    Err(traces::other_key(&**store, keys.first().map_or("", String::as_str)))
 }
 
 fn exists(store: &Arc<dyn BackupStore>) -> Error {

@@ -127,7 +127,7 @@ impl Repository {
 
     /// The key that signs statements on key objects. Format 1 has none.
     fn owner_key(&self) -> Option<VerifyingKey> {
-        None
+        self.config.owner_key()
     }
 
     /// The keys that open the repository, by name. Needs no secret.

@@ -18,6 +18,7 @@ mod sealing;
 pub(crate) mod sign;
 mod streams;
 pub(crate) mod summary;
+mod traces;
 mod transfer;
 mod upkeep;
 mod writers;
@@ -70,10 +71,12 @@ async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Confi
 }
 
 impl Repository {
-    /// Makes a repository in a store and wraps its identity with the backup key.
+    /// Makes a repository in a store and wraps its identity with the backup key. No key and no backup that is there
+    /// is deleted or written over. A call that was cut off is finished with the same backup key.
     ///
     /// # Errors
-    /// `repository-exists` when there is one; `backup-key-weak`; what the store reports.
+    /// `repository-exists` when there is one; `repository-lost` when one was there and its description is missing;
+    /// `backup-key-weak`; what the store reports.
     pub async fn init(
         store: Arc<dyn BackupStore>,
         backup_key: &Secret,
@@ -110,8 +113,8 @@ impl Repository {
     /// Opens a repository without any key: enough to list, to make backups and to check objects.
     ///
     /// # Errors
-    /// `repository-missing`, `repository-corrupt`, `repository-newer`; `repository-layer` for one that is not
-    /// plain age; what the store reports.
+    /// `repository-missing`, `repository-lost`, `repository-corrupt`, `repository-newer`; `repository-layer` for one
+    /// that is not plain age; what the store reports.
     pub async fn open(store: Arc<dyn BackupStore>) -> Result<Self> {
         Self::load(store, None).await
     }
@@ -131,9 +134,7 @@ impl Repository {
         let content = match store.get(layout::CONFIG).await {
             Ok(content) => Ok(content),
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
-                let text = format!("there is no backup repository in {}", store.url());
-                Err(Error::new(&codes::REPOSITORY_MISSING, text)
-                    .with_hint("check the address; `cloudron backup init` makes a repository"))
+                Err(Self::missing(&*store).await?)
             }
             Err(e) => return Err(e),
         };
@@ -156,6 +157,26 @@ impl Repository {
     /// [`repair`](Self::repair) puts it back.
     pub fn description_problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// Whether a call of [`init`](Self::init) was cut off here: there is a key, and nothing that a repository has once
+    /// it is made. Only the backup key of that call finishes it.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub async fn is_begun(store: &dyn BackupStore) -> Result<bool> {
+        let described = store.head(layout::CONFIG).await?.is_some();
+        Ok(!described && matches!(traces::look(store).await?, traces::Traces::Keys(_)))
+    }
+
+    /// Says what is in a store without a description: nothing, or a repository that lost it.
+    async fn missing(store: &dyn BackupStore) -> Result<Error> {
+        if let traces::Traces::Repository(object) = traces::look(store).await? {
+            return Ok(traces::lost_description(store, &object));
+        }
+        let text = format!("there is no backup repository in {}", store.url());
+        Ok(Error::new(&codes::REPOSITORY_MISSING, text)
+            .with_hint("check the address; `cloudron backup init` makes a repository"))
     }
 
     /// The store.

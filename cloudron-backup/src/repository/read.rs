@@ -185,11 +185,10 @@ impl Repository {
     }
 
     /// Finds in which backups something is, oldest backup first. A pattern is written as in
-    /// [`BackupRequest::excludes`](super::BackupRequest::excludes): with a slash in front it is matched against
-    /// whole paths, else against names.
+    /// [`BackupRequest::excludes`](super::BackupRequest::excludes).
     ///
     /// # Errors
-    /// What the store reports, and what `each` returns. A damaged backup is in the report instead.
+    /// `pattern-invalid`; what the store reports, and what `each` returns. A damaged backup is in the report instead.
     pub async fn find_paths(
         &self,
         identity: &Identity,

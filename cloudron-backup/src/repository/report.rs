@@ -26,6 +26,10 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// How many of them were there already with the right content.
     pub unchanged: u64,
+    /// How many entries have another owner or group than in the backup, which only root can change.
+    pub owners_lost: u64,
+    /// Folders of the backup above what was asked for that were missing, and were restored without what else is in them.
+    pub parents: Vec<PathBuf>,
     /// Metadata that could not be set, at most a hundred texts.
     pub warnings: Vec<String>,
     /// How many things were warned of.
@@ -40,6 +44,19 @@ impl RestoreReport {
     /// Whether everything was restored. Warnings about metadata do not count.
     pub fn is_complete(&self) -> bool {
         self.failed_count == 0
+    }
+
+    /// The report, or an error for one in which metadata could not be set. Owners that only root can set do not count.
+    ///
+    /// # Errors
+    /// `restore-metadata`, naming the first of what is missing.
+    pub fn whole(self) -> Result<Self> {
+        let Some(first) = self.warnings.first() else { return Ok(self) };
+        let text = format!(
+            "everything is restored, and {} things are not set, among them {first}",
+            self.warning_count
+        );
+        Err(Error::new(&codes::RESTORE_METADATA, text))
     }
 
     /// The report, or an error for one that left something out.

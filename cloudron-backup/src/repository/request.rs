@@ -48,8 +48,10 @@ pub struct BackupRequest {
     /// Marks to find it by, in clear in the list: at most 32, each of at most 64 printable characters
     /// without a comma.
     pub tags: Vec<String>,
-    /// What is left out: a pattern with `*`, `?` and `**`. One that starts with `/` is matched against the
-    /// whole path, another one against every name on it. What is below an excluded folder is left out too.
+    /// What is left out: patterns with `*` (anything in a name), `?` (one character of it) and `**` (anything). One
+    /// that starts with `/` is compared with whole paths, one with another `/` in it with the ends of paths, and
+    /// another one with names. What is below an excluded folder is left out too. What is named in
+    /// [`sources`](Self::sources) is never left out.
     pub excludes: Vec<String>,
     /// A folder of the caller's for what makes the next backup fast. It keeps a listing of the files in
     /// clear, mode 0600. Losing it costs time only.
@@ -107,6 +109,9 @@ pub struct RestoreRequest {
     pub relocate: Vec<(PathBuf, PathBuf)>,
     /// Only these paths of the backup and what is below them. Empty for everything.
     pub only: Vec<PathBuf>,
+    /// Folders above [`only`](Self::only) that are compared as well: those that a restore made, as
+    /// [`RestoreReport::parents`](super::RestoreReport::parents) has them.
+    pub parents: Vec<PathBuf>,
     /// Whether existing files that differ are replaced.
     pub overwrite: bool,
     /// Owners by number only. Otherwise by name where the machine knows the name.
@@ -125,6 +130,7 @@ impl RestoreRequest {
             to: RestoreTo::Original,
             relocate: Vec::new(),
             only: Vec::new(),
+            parents: Vec::new(),
             overwrite: false,
             numeric_owner: false,
             thaw_days: 7,

@@ -90,10 +90,21 @@ pub struct Summary {
     pub errors: u64,
     /// How many things were warned of, the errors included.
     pub warnings: u64,
+    /// How many entries are in it without their extended attributes, which could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub downgraded: u64,
+    /// How many files and folders patterns left out, not counting what is in those folders.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub excluded: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// The manifest.
     pub manifest: ManifestRef,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Summary {
@@ -165,6 +176,8 @@ pub(crate) fn example() -> Summary {
         added_bytes: 3,
         errors: 0,
         warnings: 0,
+        downgraded: 0,
+        excluded: 0,
         duration_ms: 4,
         manifest: ManifestRef { size: 5, sha256: "00".into() },
     }

@@ -1,19 +1,20 @@
 //! Comparing what is on disk with a backup: how a restore proves itself.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use cloudron_core::{BackupId, Progress, Result, Unit};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Gid};
 
 use super::Backup;
-use super::conflicts::{Substitutes, link_target, substitutes};
+use super::conflicts::{Substitutes, asked, link_target};
 use super::file::{digest, file_type};
 use super::place::Places;
 use super::tree::{Spot, Tree};
 use crate::bridge::{Blocking, Stop};
 use crate::files::meta::Meta;
-use crate::files::owners::Owners;
-use crate::files::xattrs::{self, Xattrs};
+use crate::files::owners::{Owners, Rights, allowed_mode};
+use crate::files::xattrs::{self, Found};
 use crate::keys::Identity;
 use crate::manifest::{Entry, Kind};
 use crate::repository::config::Config;
@@ -34,18 +35,23 @@ pub(crate) fn run(
 ) -> Result<CompareReport> {
     let backup = Backup::open(store, config, identity, id, stop)?;
     let places = Places::new(request, &backup.entries()?.header().sources)?;
-    let substitutes = substitutes(&backup, &places, stop)?;
-    let owners = (rustix::process::geteuid().is_root()).then(|| match request.numeric_owner {
+    let substitutes = asked(&backup, &places, stop)?.substitutes;
+    let owners = match request.numeric_owner {
         true => Owners::default(),
         false => Owners::of_this_machine(),
-    });
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    let rights = Rights::of_this_process();
     let task = progress.task("Comparing", Unit::Bytes, Some(backup.summary.bytes));
-    let mut compared = Compared { report: CompareReport::default(), owners };
-    let (mut tree, mut targets) = (Tree::new(&places, false), Tree::new(&places, false));
+    let mut compared = Compared { report: CompareReport::default(), owners, is_root, rights };
+    let (mut tree, mut targets) = (Tree::new(&places), Tree::new(&places));
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {
         stop.check()?;
-        let Some(path) = wanted(&entry, &places, &substitutes) else { continue };
+        let path = entry.path();
+        let is_parent = entry.kind == Kind::Dir && request.parents.contains(&path);
+        let path = if is_parent { Some(path) } else { wanted(&entry, &places, &substitutes) };
+        let Some(path) = path else { continue };
         compared.report.entries += 1;
         let place = places.of(&path)?;
         let spot = tree.spot(&place)?;
@@ -78,8 +84,9 @@ fn wanted(entry: &Entry, places: &Places, substitutes: &Substitutes) -> Option<s
 
 struct Compared {
     report: CompareReport,
-    /// Who owns what, when the owner could be kept at all.
-    owners: Option<Owners>,
+    owners: Owners,
+    is_root: bool,
+    rights: Rights,
 }
 
 impl Compared {
@@ -115,14 +122,18 @@ impl Compared {
         if meta.kind != kind {
             return self.add(&spot.path, "type", entry.kind.name(), format!("{:?}", meta.kind));
         }
+        let uid = self.owners.uid(entry.user.as_deref(), entry.uid);
+        let gid = self.owners.gid(entry.group.as_deref(), entry.gid);
         if entry.kind != Kind::Symlink {
             let octal = |mode: u32| format!("{mode:o}");
-            self.check(&spot.path, "mode", &octal(entry.mode), &octal(meta.mode));
+            let mode = allowed_mode(entry, uid == meta.uid, gid == meta.gid);
+            self.check(&spot.path, "mode", &octal(mode), &octal(meta.mode));
         }
-        if let Some(owners) = &self.owners {
-            let uid = owners.uid(entry.user.as_deref(), entry.uid);
-            let gid = owners.gid(entry.group.as_deref(), entry.gid);
+        // What only root can set cannot be expected of another user.
+        if self.is_root {
             self.check(&spot.path, "owner", &(uid, gid), &(meta.uid, meta.gid));
+        } else if self.rights.has(Gid::from_raw(gid)) {
+            self.check(&spot.path, "group", &gid, &meta.gid);
         }
         self.check(&spot.path, "mtime", &entry.mtime, &meta.mtime);
         match entry.kind {
@@ -131,12 +142,19 @@ impl Compared {
                 let found = spot.open().and_then(|f| xattrs::of_file(&f).map_err(|e| spot.error(e)));
                 self.xattrs(spot, entry, found);
             }
-            Kind::Symlink => match link_target(spot) {
-                Ok(target) => self.check(&spot.path, "target", &entry.target(), &target),
-                Err(e) => self.add(&spot.path, "unreadable", "a link", e),
-            },
-            Kind::Block | Kind::Char => self.check(&spot.path, "device", &entry.rdev, &meta.rdev),
-            Kind::Fifo | Kind::Hardlink | Kind::End => {}
+            Kind::Symlink => {
+                match link_target(spot) {
+                    Ok(target) => self.check(&spot.path, "target", &entry.target(), &target),
+                    Err(e) => self.add(&spot.path, "unreadable", "a link", e),
+                }
+                self.xattrs_by_name(spot, entry);
+            }
+            Kind::Block | Kind::Char => {
+                self.check(&spot.path, "device", &entry.rdev, &meta.rdev);
+                self.xattrs_by_name(spot, entry);
+            }
+            Kind::Fifo => self.xattrs_by_name(spot, entry),
+            Kind::Hardlink | Kind::End => {}
         }
     }
 
@@ -158,9 +176,14 @@ impl Compared {
         self.xattrs(spot, entry, xattrs::of_file(&file).map_err(|e| spot.error(e)));
     }
 
-    fn xattrs(&mut self, spot: &Spot<'_>, entry: &Entry, found: Result<Xattrs>) {
+    fn xattrs_by_name(&mut self, spot: &Spot<'_>, entry: &Entry) {
+        let found = xattrs::of_name(spot.folder.as_fd(), &spot.name);
+        self.xattrs(spot, entry, found.map_err(|e| spot.error(e)));
+    }
+
+    fn xattrs(&mut self, spot: &Spot<'_>, entry: &Entry, found: Result<Found>) {
         match found {
-            Ok(found) => self.check(&spot.path, "xattrs", &entry.xattrs(), &found),
+            Ok(found) => self.check(&spot.path, "xattrs", &entry.xattrs(), &found.kept),
             Err(e) => self.add(&spot.path, "unreadable", "extended attributes", e),
         }
     }

@@ -23,9 +23,17 @@ const NAMED: usize = 5;
 /// file's path to that name.
 pub(super) type Substitutes = HashMap<PathBuf, PathBuf>;
 
-/// Finds the substitutes, and checks that everything that was asked for exists in the backup.
-pub(super) fn substitutes(backup: &Backup, places: &Places, stop: &Stop) -> Result<Substitutes> {
-    let mut found = Substitutes::new();
+/// What a backup says of a part of it that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) substitutes: Substitutes,
+    /// The folders above it.
+    pub(super) parents: Vec<Entry>,
+}
+
+/// Finds the substitutes and the folders above, and checks that everything that was asked for exists in the backup.
+pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Asked> {
+    let mut found = Asked::default();
     if places.only().is_empty() {
         return Ok(found);
     }
@@ -39,7 +47,9 @@ pub(super) fn substitutes(backup: &Backup, places: &Places, stop: &Stop) -> Resu
         }
         let target = || entry.target_path();
         if entry.kind == Kind::Hardlink && places.wants(&path) && !places.wants(&target()) {
-            found.entry(target()).or_insert(path);
+            found.substitutes.entry(target()).or_insert(path);
+        } else if entry.kind == Kind::Dir && places.is_above(&path) {
+            found.parents.push(entry);
         }
     }
     match places.only().iter().zip(met).find(|(_, met)| !met) {
@@ -71,7 +81,7 @@ pub(super) fn check(
     let mut ahead = Ahead::default();
     let task =
         progress.task("Looking at what is there", Unit::Items, Some(backup.summary.entries.values().sum()));
-    let (mut tree, mut targets) = (Tree::new(places, false), Tree::new(places, false));
+    let (mut tree, mut targets) = (Tree::new(places), Tree::new(places));
     let (mut named, mut count) = (Vec::new(), 0u64);
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {
@@ -84,9 +94,20 @@ pub(super) fn check(
         };
         ahead.bytes += entry.size;
         let Ok(Some(spot)) = tree.spot(&place) else { continue };
-        let Some(meta) = spot.meta()? else { continue };
-        ahead.files_there |= entry.kind == Kind::File;
-        if let Some(why) = conflict(&entry, &spot, &meta, request.overwrite, places, &mut targets)? {
+        let (there, overwrite) = (spot.meta(), request.overwrite);
+        let why = there.and_then(|meta| match meta {
+            None => Ok(None),
+            Some(meta) => {
+                ahead.files_there |= entry.kind == Kind::File;
+                conflict(&entry, &spot, &meta, overwrite, places, &mut targets)
+            }
+        });
+        // What may not be read is named when it is restored, and the others are.
+        let why = match why {
+            Err(e) if e.is(&cloudron_core::codes::PERMISSION) => None,
+            looked => looked?,
+        };
+        if let Some(why) = why {
             count += 1;
             if named.len() < NAMED {
                 named.push(format!("{} ({why})", spot.path.display()));

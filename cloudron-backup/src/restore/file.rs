@@ -3,25 +3,28 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use cloudron_core::{Error, Result};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat,
+    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat,
     chownat, fchmod, fchown, fstat, futimens, linkat, makedev, mkdirat, mknodat, openat, renameat,
-    renameat_with, symlinkat, unlinkat, utimensat,
+    renameat_with, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::conflicts::{is_same_file, link_target};
+use super::folded::is_of_another_name;
 use super::place::escape;
 use super::supply::Feed;
-use super::tree::Spot;
+use super::tree::{ANOTHER_NAME, Spot};
 use crate::backup::hash_zeros;
 use crate::bridge::Stop;
 use crate::chunk::ChunkId;
 use crate::codes;
-use crate::files::owners::Owners;
+use crate::files::meta::Meta;
+use crate::files::owners::{Owners, Rights, allowed_mode};
 use crate::files::{PIECE, temporary, xattrs};
 use crate::manifest::{Entry, Extent, Kind};
 
@@ -30,6 +33,7 @@ pub(super) struct Placing {
     pub(super) owners: Owners,
     pub(super) numeric_owner: bool,
     pub(super) is_root: bool,
+    pub(super) rights: Rights,
     pub(super) overwrite: bool,
     pub(super) stop: Stop,
 }
@@ -41,6 +45,10 @@ pub(super) struct Placed {
     pub(super) unchanged: bool,
     /// Metadata that could not be set.
     pub(super) warnings: Vec<String>,
+    /// What should be known, and is as it was asked for.
+    pub(super) notes: Vec<String>,
+    /// Whether the owner or the group is another one, which this user cannot change.
+    pub(super) owner_lost: bool,
 }
 
 /// The SHA-256 of what is left of a file.
@@ -95,7 +103,7 @@ impl<'s> Temporary<'s> {
                 self.done = true;
                 Ok(())
             }
-            Err(Errno::EXIST) => Err(in_the_way(self.spot)),
+            Err(Errno::EXIST) => Err(in_the_way(&self.spot.path, DIFFERS)),
             Err(e) => Err(self.spot.error(e)),
         }
     }
@@ -110,15 +118,45 @@ impl Drop for Temporary<'_> {
     }
 }
 
-fn in_the_way(spot: &Spot<'_>) -> Error {
-    Error::new(&codes::RESTORE_CONFLICT, format!("{} exists and differs", spot.path.display()))
+/// Why something stands in the way, when its content is another one.
+const DIFFERS: &str = "exists and differs";
+
+pub(super) fn in_the_way(path: &Path, why: &str) -> Error {
+    Error::new(&codes::RESTORE_CONFLICT, format!("{} {why}", path.display()))
+}
+
+/// What is in the place of an entry.
+#[derive(PartialEq)]
+enum There {
+    Nothing,
+    Same,
+    /// Something that may be replaced.
+    Other,
+}
+
+/// Takes down what could not be set.
+struct Tried<'a, 's> {
+    spot: &'a Spot<'s>,
+    placed: &'a mut Placed,
+}
+
+impl Tried<'_, '_> {
+    fn note(&mut self, what: &str, result: std::io::Result<()>) {
+        if let Err(e) = result {
+            self.placed.warnings.push(format!("{}: {what}: {e}", self.spot.path.display()));
+        }
+    }
 }
 
 impl Placing {
     /// Makes a folder. Its metadata comes when everything in it is there.
     pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
         match spot.meta()? {
+            Some(_) if is_of_another_name(spot.folder, &spot.name) => {
+                return Err(in_the_way(&spot.path, ANOTHER_NAME));
+            }
             Some(meta) if meta.kind == FileType::Directory => {
+                self.open_up(spot, &meta)?;
                 // A restore that was killed may have been here.
                 temporary::sweep(&spot.by_folder());
                 return Ok(());
@@ -126,7 +164,7 @@ impl Placing {
             Some(_) if self.overwrite => {
                 unlinkat(spot.folder, &spot.name, AtFlags::empty()).map_err(|e| spot.error(e))?;
             }
-            Some(_) => return Err(in_the_way(spot)),
+            Some(_) => return Err(in_the_way(&spot.path, DIFFERS)),
             None => {}
         }
         match mkdirat(spot.folder, &spot.name, Mode::RWXU) {
@@ -134,6 +172,16 @@ impl Placing {
             Err(Errno::EXIST) if spot.meta()?.is_some_and(|m| m.kind == FileType::Directory) => Ok(()),
             made => made.map_err(|e| spot.error(e)),
         }
+    }
+
+    /// Lets this user write to a folder of its own until it gets its mode.
+    fn open_up(&self, spot: &Spot<'_>, meta: &Meta) -> Result<()> {
+        let own = Mode::RWXU.bits();
+        if self.is_root || meta.mode & own == own || meta.uid != rustix::process::geteuid().as_raw() {
+            return Ok(());
+        }
+        let mode = Mode::from_raw_mode(meta.mode | own);
+        chmodat(spot.folder, &spot.name, mode, AtFlags::empty()).map_err(|e| spot.error(e))
     }
 
     /// Sets what a folder has besides its content.
@@ -145,29 +193,44 @@ impl Placing {
             Err(e) => return Err(spot.error(e)),
         };
         let mut placed = Placed::default();
-        self.metadata(&folder, entry, spot, &mut placed.warnings);
+        self.metadata(&folder, entry, spot, &mut placed);
         Ok(placed)
     }
 
-    /// Whether something is in the way, after what may be replaced.
+    /// What is in the place of an entry: the same already, nothing, or something that may be replaced.
     fn look(
         &self,
         spot: &Spot<'_>,
-        is_same: impl FnOnce(&crate::files::meta::Meta) -> Result<bool>,
-    ) -> Result<bool> {
-        match spot.meta()? {
-            None => Ok(false),
-            Some(meta) if is_same(&meta)? => Ok(true),
-            Some(meta) if self.overwrite && meta.kind != FileType::Directory => Ok(false),
-            Some(_) => Err(in_the_way(spot)),
+        is_same: impl FnOnce(&Meta) -> Result<bool>,
+        placed: &mut Placed,
+    ) -> Result<There> {
+        let Some(meta) = spot.meta()? else { return Ok(There::Nothing) };
+        if is_of_another_name(spot.folder, &spot.name) {
+            return Err(in_the_way(&spot.path, ANOTHER_NAME));
         }
+        let may_be_replaced = self.overwrite && meta.kind != FileType::Directory;
+        match is_same(&meta) {
+            Ok(true) => return Ok(There::Same),
+            // It may not be read, so nobody knows what is in it.
+            Err(e) if !may_be_replaced || !e.is(&cloudron_core::codes::PERMISSION) => return Err(e),
+            Ok(false) if !may_be_replaced => return Err(in_the_way(&spot.path, DIFFERS)),
+            _ => {}
+        }
+        if meta.kind == FileType::Symlink {
+            let to = link_target(spot)?;
+            let to = String::from_utf8_lossy(&to);
+            placed
+                .notes
+                .push(format!("{} was a symbolic link to {to}, and is replaced", spot.path.display()));
+        }
+        Ok(There::Other)
     }
 
     /// A regular file: content under a temporary name, checked, then metadata, then renamed.
     pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry, feed: &mut Feed<'_>) -> Result<Placed> {
         let mut placed = Placed::default();
-        if self.look(spot, |meta| is_same_file(entry, spot, meta))? {
-            self.metadata(&spot.open()?, entry, spot, &mut placed.warnings);
+        if self.look(spot, |meta| is_same_file(entry, spot, meta), &mut placed)? == There::Same {
+            self.metadata(&spot.open()?, entry, spot, &mut placed);
             placed.unchanged = true;
             return Ok(placed);
         }
@@ -179,29 +242,54 @@ impl Placing {
             return Err(spot.error(Errno::BUSY));
         }
         content(&mut file, entry, spot, feed, &self.stop)?;
-        self.metadata(&file, entry, spot, &mut placed.warnings);
+        self.metadata(&file, entry, spot, &mut placed);
         temporary.publish(self.overwrite)?;
         Ok(placed)
     }
 
     /// Owner, then attributes (which a change of owner may clear), then mode, then times.
-    fn metadata(&self, file: &File, entry: &Entry, spot: &Spot<'_>, warnings: &mut Vec<String>) {
-        let mut tried = |what: &str, result: std::io::Result<()>| {
-            if let Err(e) = result {
-                warnings.push(format!("{}: {what}: {e}", spot.path.display()));
-            }
-        };
-        if self.is_root {
-            // What was just made mostly is root's already, and to look costs less than to set.
-            let (uid, gid) = self.owner(entry);
-            let there = fstat(file).is_ok_and(|s| (s.st_uid, s.st_gid) == (uid.as_raw(), gid.as_raw()));
-            if !there {
-                tried("owner", fchown(file, Some(uid), Some(gid)).map_err(Into::into));
-            }
+    fn metadata(&self, file: &File, entry: &Entry, spot: &Spot<'_>, placed: &mut Placed) {
+        let mode = self.own(
+            entry,
+            || fstat(file),
+            |(uid, gid)| fchown(file, uid, gid),
+            &mut Tried { spot, placed: &mut *placed },
+        );
+        let mut tried = Tried { spot, placed };
+        tried.note("extended attributes", xattrs::set_on_file(file, &entry.xattrs()));
+        tried.note("mode", fchmod(file, mode).map_err(Into::into));
+        tried.note("time", futimens(file, &times(entry)).map_err(Into::into));
+    }
+
+    /// Gives something its owner and group, as far as this user may. Gives the mode that it may have then: what acts with
+    /// the rights of its owner or group has to have that one.
+    fn own(
+        &self,
+        entry: &Entry,
+        stat: impl Fn() -> rustix::io::Result<Stat>,
+        change: impl FnOnce((Option<Uid>, Option<Gid>)) -> rustix::io::Result<()>,
+        tried: &mut Tried<'_, '_>,
+    ) -> Mode {
+        let wanted = self.owner(entry);
+        let is = |s: Stat| (s.st_uid == wanted.0.as_raw(), s.st_gid == wanted.1.as_raw());
+        let (mut has_user, mut has_group) = stat().map_or((false, false), is);
+        // What was just made mostly has them already, and to look costs less than to set.
+        let uid = Some(wanted.0).filter(|_| !has_user && self.is_root);
+        let gid = Some(wanted.1).filter(|gid| !has_group && (self.is_root || self.rights.has(*gid)));
+        if uid.is_some() || gid.is_some() {
+            tried.note("owner", change((uid, gid)).map_err(Into::into));
+            (has_user, has_group) = stat().map_or((false, false), is);
         }
-        tried("extended attributes", xattrs::set_on_file(file, &entry.xattrs()));
-        tried("mode", fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(Into::into));
-        tried("time", futimens(file, &times(entry)).map_err(Into::into));
+        tried.placed.owner_lost |= !has_user || !has_group;
+        let allowed = allowed_mode(entry, has_user, has_group);
+        if allowed != entry.mode {
+            let text = format!(
+                "{}: set-user-id or set-group-id is left off, for it has another owner",
+                tried.spot.path.display()
+            );
+            tried.placed.warnings.push(text);
+        }
+        Mode::from_raw_mode(allowed)
     }
 
     pub(super) fn owner(&self, entry: &Entry) -> (Uid, Gid) {
@@ -217,12 +305,12 @@ impl Placing {
     pub(super) fn special(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
         let mut placed = Placed::default();
         let is_link = entry.kind == Kind::Symlink;
-        let there = self.look(spot, |meta| match file_type(entry.kind) {
+        let is_same = |meta: &Meta| match file_type(entry.kind) {
             None => Ok(meta.kind == FileType::Symlink && link_target(spot)? == entry.target()),
             Some(kind) => Ok(meta.kind == kind && (kind == FileType::Fifo || meta.rdev == entry.rdev)),
-        })?;
-        if there {
-            self.metadata_by_name(spot, spot.name.as_ref(), entry, &mut placed.warnings);
+        };
+        if self.look(spot, is_same, &mut placed)? == There::Same {
+            self.metadata_by_name(spot, spot.name.as_ref(), entry, &mut placed);
             placed.unchanged = true;
             return Ok(placed);
         }
@@ -235,35 +323,25 @@ impl Placing {
             mknodat(spot.folder, &temporary.name, kind, Mode::RUSR | Mode::WUSR, device)
         };
         made.map_err(|e| spot.error(e))?;
-        self.metadata_by_name(spot, temporary.name.as_ref(), entry, &mut placed.warnings);
+        self.metadata_by_name(spot, temporary.name.as_ref(), entry, &mut placed);
         temporary.publish(self.overwrite)?;
         Ok(placed)
     }
 
-    fn metadata_by_name(
-        &self,
-        spot: &Spot<'_>,
-        name: &std::ffi::OsStr,
-        entry: &Entry,
-        warnings: &mut Vec<String>,
-    ) {
-        let mut tried = |what: &str, result: std::io::Result<()>| {
-            if let Err(e) = result {
-                warnings.push(format!("{}: {what}: {e}", spot.path.display()));
-            }
-        };
+    fn metadata_by_name(&self, spot: &Spot<'_>, name: &std::ffi::OsStr, entry: &Entry, placed: &mut Placed) {
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-        if self.is_root {
-            let (uid, gid) = self.owner(entry);
-            tried("owner", chownat(spot.folder, name, Some(uid), Some(gid), nofollow).map_err(Into::into));
-        }
-        let wanted = entry.xattrs();
-        tried("extended attributes", xattrs::set_on_name(spot.folder.as_fd(), name, &wanted));
+        let mode = self.own(
+            entry,
+            || statat(spot.folder, name, nofollow),
+            |(uid, gid)| chownat(spot.folder, name, uid, gid, nofollow),
+            &mut Tried { spot, placed: &mut *placed },
+        );
+        let mut tried = Tried { spot, placed };
+        tried.note("extended attributes", xattrs::set_on_name(spot.folder.as_fd(), name, &entry.xattrs()));
         if entry.kind != Kind::Symlink {
-            let mode = Mode::from_raw_mode(entry.mode);
-            tried("mode", chmodat(spot.folder, name, mode, AtFlags::empty()).map_err(Into::into));
+            tried.note("mode", chmodat(spot.folder, name, mode, AtFlags::empty()).map_err(Into::into));
         }
-        tried("time", utimensat(spot.folder, name, &times(entry), nofollow).map_err(Into::into));
+        tried.note("time", utimensat(spot.folder, name, &times(entry), nofollow).map_err(Into::into));
     }
 
     /// A further name of a file that is in its place.

@@ -3,10 +3,12 @@
 pub(crate) mod compare;
 mod conflicts;
 mod file;
+mod folded;
 mod place;
 mod supply;
 mod thaw;
 mod tree;
+mod ways;
 mod write;
 
 use std::fs::File;

@@ -94,6 +94,17 @@ impl Places {
         &self.only
     }
 
+    /// The paths of the backup that were asked for, or else all that it was made of.
+    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Path> {
+        let all = self.rules.iter().map(|rule| rule.from.as_path()).filter(|_| self.only.is_empty());
+        self.only.iter().map(PathBuf::as_path).chain(all)
+    }
+
+    /// Whether a folder of the backup is above something that was asked for.
+    pub(crate) fn is_above(&self, path: &Path) -> bool {
+        self.only.iter().any(|only| only.starts_with(path) && only != path)
+    }
+
     /// Where an entry goes.
     ///
     /// # Errors

@@ -1,17 +1,22 @@
 //! The target on disk, entered by open folders and never through a symbolic link in it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use cloudron_core::{Error, Result};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
+use super::file::in_the_way;
+use super::folded::is_of_another_name;
 use super::place::{Place, Places, escape};
+use super::ways::Ways;
 use crate::files::meta::Meta;
+
+/// What is there has a name that this file system takes for the same.
+pub(super) const ANOTHER_NAME: &str = "is, for this file system, the same name as another one that is there";
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
@@ -57,7 +62,8 @@ const OPEN: usize = 64;
 /// Opens folders of the target. Remembers those on the way to the last one: entries come folder by folder.
 pub(super) struct Tree<'a> {
     places: &'a Places,
-    make: bool,
+    /// Makes folders that are missing on the way.
+    ways: Option<&'a Ways>,
     anchors: Vec<Option<File>>,
     /// The anchor that `open` is below.
     at: usize,
@@ -67,16 +73,21 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// With `make`, folders that are missing on the way are made.
-    pub(super) fn new(places: &'a Places, make: bool) -> Self {
+    /// For looking at what is there.
+    pub(super) fn new(places: &'a Places) -> Self {
         Self {
             places,
-            make,
+            ways: None,
             anchors: places.anchors.iter().map(|_| None).collect(),
             at: 0,
             open: Vec::new(),
             deep: None,
         }
+    }
+
+    /// The same, making folders that are missing on the way.
+    pub(super) fn making(places: &'a Places, ways: &'a Ways) -> Self {
+        Self { ways: Some(ways), ..Self::new(places) }
     }
 
     /// Makes and opens all folders that the user named, so that one that cannot be is found out first.
@@ -131,9 +142,8 @@ impl<'a> Tree<'a> {
         if slot.is_some() {
             return Ok(true);
         }
-        if self.make {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-            made.map_err(|e| Error::io(path, e))?;
+        if let Some(ways) = self.ways {
+            ways.make_all(path)?;
         }
         match openat(CWD, path, FOLDER, Mode::empty()) {
             Ok(folder) => *slot = Some(folder.into()),
@@ -155,14 +165,14 @@ impl<'a> Tree<'a> {
         let path = || self.places.anchors[anchor].join(below.iter().take(depth + 1).collect::<PathBuf>());
         let flags = FOLDER | OFlags::NOFOLLOW;
         let mut opened = openat(parent, name, flags, Mode::empty());
-        if self.make && matches!(opened, Err(Errno::NOENT)) {
-            match mkdirat(parent, name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => return Err(Error::io(path(), e.into())),
-            }
+        if let (Some(ways), Err(Errno::NOENT)) = (self.ways, &opened) {
+            ways.make(parent, name, &path())?;
             opened = openat(parent, name, flags, Mode::empty());
         }
         match opened {
+            Ok(_) if self.ways.is_some() && is_of_another_name(parent, name) => {
+                Err(in_the_way(&path(), ANOTHER_NAME))
+            }
             Ok(folder) => Ok(Some(folder.into())),
             Err(Errno::NOENT) => Ok(None),
             // A link, or something that is no folder, is on the way.

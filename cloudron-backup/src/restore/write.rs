@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cloudron_core::{Error, ErrorKind, Progress, Result, Task, Unit};
 
 use super::Backup;
-use super::conflicts::{Ahead, Substitutes, substitutes};
+use super::conflicts::{Ahead, Substitutes, asked};
 use super::file::{Placed, Placing};
 use super::place::Places;
 use super::supply::{Feed, Source, Span, Supply};
 use super::tree::Tree;
+use super::ways::Ways;
 use crate::bridge::Stop;
 use crate::chunk::ChunkId;
-use crate::files::owners::Owners;
+use crate::files::owners::{Owners, Rights};
 use crate::manifest::{Entry, Extent, Kind};
 use crate::repository::{Failure, RestoreReport, RestoreRequest};
 
@@ -47,6 +48,7 @@ struct Work<'a> {
     places: &'a Places,
     placing: Placing,
     substitutes: Substitutes,
+    ways: Ways,
     report: Mutex<RestoreReport>,
     fatal: Mutex<Option<Error>>,
     progress: &'a Progress,
@@ -68,16 +70,20 @@ pub(super) fn all(
         owners: Owners::of_this_machine(),
         numeric_owner: request.numeric_owner,
         is_root: rustix::process::geteuid().is_root(),
+        rights: Rights::of_this_process(),
         overwrite: request.overwrite,
         stop: stop.clone(),
     };
+    let asked = asked(backup, places, stop)?;
+    let ways = Ways::new(places, asked.parents, placing.is_root);
     let work = Work {
         source,
         ahead: !ahead.files_there,
         backup,
         places,
         placing,
-        substitutes: substitutes(backup, places, stop)?,
+        substitutes: asked.substitutes,
+        ways,
         report: Mutex::default(),
         fatal: Mutex::default(),
         progress,
@@ -85,7 +91,7 @@ pub(super) fn all(
         stop,
     };
     if places.only().is_empty() {
-        Tree::new(places, true).open_anchors()?;
+        Tree::making(places, &work.ways).open_anchors()?;
     }
     std::thread::scope(|scope| {
         let (written, due) = sync_channel(1);
@@ -94,6 +100,7 @@ pub(super) fn all(
             work.further_names()?;
         }
         work.folders()?;
+        work.parents()?;
         syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     work.sync()?;
@@ -129,7 +136,7 @@ impl Work<'_> {
 
     fn distribute(&self, queue: &SyncSender<Batch>, supply: &mut Supply<'_>) -> Result<bool> {
         let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, None);
-        let mut tree = Tree::new(self.places, true);
+        let mut tree = Tree::making(self.places, &self.ways);
         let mut has_links = false;
         let mut entries = self.backup.entries()?;
         while let Some(entry) = entries.next()? {
@@ -184,7 +191,7 @@ impl Work<'_> {
     }
 
     fn place_all(&self, batches: &Mutex<Receiver<Batch>>, written: &SyncSender<()>) {
-        let (mut tree, mut feed) = (Tree::new(self.places, true), Feed::new(self.source));
+        let (mut tree, mut feed) = (Tree::making(self.places, &self.ways), Feed::new(self.source));
         loop {
             let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(Batch { entries, spans }) = next else { return };
@@ -239,6 +246,8 @@ impl Work<'_> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         match placed {
             Ok(placed) => {
+                report.owners_lost += u64::from(placed.owner_lost);
+                placed.notes.into_iter().for_each(|text| self.progress.note(text));
                 for text in placed.warnings {
                     report.warning_count += 1;
                     if report.warnings.len() < KEPT {
@@ -260,7 +269,7 @@ impl Work<'_> {
     }
 
     fn further_names(&self) -> Result<()> {
-        let (mut tree, mut targets) = (Tree::new(self.places, true), Tree::new(self.places, false));
+        let (mut tree, mut targets) = (Tree::making(self.places, &self.ways), Tree::new(self.places));
         let mut entries = self.backup.entries()?;
         while let Some(entry) = entries.next()? {
             self.stop.check()?;
@@ -297,7 +306,7 @@ impl Work<'_> {
     /// What folders have besides their content, from the inside out: a folder that may not be entered, or
     /// written to, becomes so last, and nothing moves its time any more.
     fn folders(&self) -> Result<()> {
-        let mut tree = Tree::new(self.places, false);
+        let mut tree = Tree::new(self.places);
         let mut open: Vec<(PathBuf, Entry)> = Vec::new();
         let mut entries = self.backup.entries()?;
         loop {
@@ -317,6 +326,21 @@ impl Work<'_> {
                 open.push((path, entry));
             }
         }
+    }
+
+    /// What the folders on the way have that the restore made, from the inside out.
+    fn parents(&self) -> Result<()> {
+        let mut tree = Tree::new(self.places);
+        for entry in self.ways.made() {
+            let path = entry.path();
+            let done = self.places.of(&path).and_then(|place| match tree.spot(&place)? {
+                Some(spot) => self.placing.folder_metadata(&spot, entry),
+                None => Ok(Placed::default()),
+            });
+            self.note(&path, done)?;
+            self.report.lock().unwrap_or_else(PoisonError::into_inner).parents.push(path);
+        }
+        Ok(())
     }
 
     /// Syncs while more is being written, so that there is little to wait for in the end. A failure counts: the system

@@ -9,26 +9,19 @@ use cloudron_core::{Domain, Error, Result, codes};
 pub(crate) struct Dirs {
     state: PathBuf,
     data: PathBuf,
-    cache: PathBuf,
 }
 
 impl Dirs {
-    /// From `XDG_STATE_HOME`, `XDG_DATA_HOME` and `XDG_CACHE_HOME`, or their defaults below `HOME`.
+    /// From `XDG_STATE_HOME` and `XDG_DATA_HOME`, or their defaults below `HOME`.
     pub(crate) fn from_env() -> Result<Self> {
-        let home = || {
-            std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from).ok_or_else(|| {
+        let base = |name: &str, default: &str| {
+            base(name, default).ok_or_else(|| {
                 Error::new(&codes::USAGE, "neither HOME nor the XDG folders are set in the environment")
             })
-        };
-        let base = |name: &str, default: &str| match std::env::var_os(name).map(PathBuf::from) {
-            // The specification says that relative paths are to be ignored.
-            Some(path) if path.is_absolute() => Ok(path.join("cloudron")),
-            _ => home().map(|h| h.join(default).join("cloudron")),
         };
         Ok(Self {
             state: base("XDG_STATE_HOME", ".local/state")?,
             data: base("XDG_DATA_HOME", ".local/share")?,
-            cache: base("XDG_CACHE_HOME", ".cache")?,
         })
     }
 
@@ -37,19 +30,9 @@ impl Dirs {
         self.state.join("machines")
     }
 
-    /// The keys for writing into repositories.
-    pub(crate) fn writers(&self) -> PathBuf {
-        self.state.join("writers")
-    }
-
     /// What this computer wrote in zones.
     pub(crate) fn dns(&self) -> PathBuf {
         self.state.join("dns")
-    }
-
-    /// What makes the next backup fast, and may be lost.
-    pub(crate) fn cache(&self) -> PathBuf {
-        self.cache.join("backup")
     }
 
     /// Journals of runs.
@@ -71,6 +54,24 @@ impl Dirs {
     pub(crate) fn seed(&self, domain: &Domain) -> PathBuf {
         self.state.join("seeds").join(domain.as_str())
     }
+}
+
+/// The folder for what makes the next backup fast, and may be lost. None where nothing says where it is.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
+    base("XDG_CACHE_HOME", ".cache").map(|base| base.join("backup"))
+}
+
+/// The folder for the keys for writing into repositories. None where nothing says where it is.
+pub(super) fn writers_dir() -> Option<PathBuf> {
+    base("XDG_STATE_HOME", ".local/state").map(|base| base.join("writers"))
+}
+
+/// The program's own folder below one of the specification's, or below its default.
+fn base(name: &str, default: &str) -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").filter(|h| !h.is_empty()).map(|h| PathBuf::from(h).join(default));
+    // The specification says that relative paths are to be ignored.
+    let given = std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    given.or_else(home).map(|base| base.join("cloudron"))
 }
 
 /// Makes a folder and those above it that only this user may enter.

@@ -6,7 +6,7 @@ mod machines;
 mod ownership;
 mod writers;
 
-pub(crate) use dirs::{Dirs, private_dir};
+pub(crate) use dirs::{Dirs, cache_dir, private_dir};
 pub(crate) use files::private_file;
 pub(crate) use machines::{DnsRecords, Machine, Machines, Reach, SshReach};
 pub(crate) use ownership::{Owned, ZoneLock};

@@ -13,8 +13,9 @@ use crate::codes;
 pub(crate) struct Writers(PathBuf);
 
 impl Writers {
-    pub(crate) fn at(folder: PathBuf) -> Self {
-        Self(folder)
+    /// Those of this user. None where no folder is known for them.
+    pub(crate) fn of_this_user() -> Option<Self> {
+        super::dirs::writers_dir().map(Self)
     }
 
     fn path(&self, repository: &str) -> PathBuf {

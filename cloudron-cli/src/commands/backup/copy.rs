@@ -1,12 +1,11 @@
 //! `cloudron backup copy`
 
-use cloudron_backup::{CopyReport, Repository, TransferReport};
+use cloudron_backup::{CopyReport, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 
-use super::place::{Owned, ToWriting};
+use super::place::{Owned, ToWriting, open_repository};
 use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
-use crate::state::Dirs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -72,8 +71,7 @@ fn chosen(options: &Options, out: &Output) -> Result<()> {
 
 async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<TransferReport> {
     let (repository, identity) = options.owned.unlock(out).await?;
-    let target = Repository::open(options.owned.place.service.open(&options.to)?).await?;
-    let target = target.with_cache_dir(Dirs::from_env()?.cache());
+    let target = open_repository(options.owned.place.service.open(&options.to)?).await?;
     let keys = options.writing.keys(&target, out).await?;
     let mut ids = Vec::new();
     for id in &options.ids {

@@ -13,7 +13,7 @@ use super::producer::Producer;
 use crate::codes;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
-use crate::state::Dirs;
+use crate::state::cache_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -21,8 +21,9 @@ use crate::state::Dirs;
   cloudron backup create --stdin app.sql --command 'pg_dump app' --store /mnt/disk/backups
   cloudron backup create / --store s3://bucket/home --writer-keys file:/root/writer-keys.json
 
-Only what is new is stored. An exclude that starts with / is matched against the whole path, another one against
-every name on it. The keys for writing are those that `backup init` kept here, or --writer-keys, or follow from
+Only what is new is stored. An exclude has * (anything in a name), ? (one character) and ** (anything); with / in front
+it is compared with whole paths, with / inside with the ends of paths (app/cache), else with names. A symbolic link
+among the paths is followed to a folder or a file, and stored as a link otherwise. The keys for writing are those that `backup init` kept here, or --writer-keys, or follow from
 --backup-key. What comes through a pipe is backed up whether or not the program before it failed; with --command a
 program that fails makes no backup. Exit code 9 when files could not be read and are missing from the backup.")]
 pub(crate) struct Options {
@@ -65,10 +66,11 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     let summary = block_on(|cancel| make(options, out, cancel))?;
     out.data("backup", &summary, || render(&summary))?;
-    if summary.errors == 0 {
-        return Ok(());
-    }
-    let text = format!("{} files or folders could not be read and are not in {}", summary.errors, summary.id);
+    let text = match (summary.errors, summary.downgraded) {
+        (0, 0) => return Ok(()),
+        (0, n) => format!("{n} files or folders are in {} without their extended attributes", summary.id),
+        (n, _) => format!("{n} files or folders could not be read and are not in {}", summary.id),
+    };
     Err(Error::new(&codes::FILES_LEFT_OUT, text).with_hint("the warnings above name them"))
 }
 
@@ -78,7 +80,7 @@ struct Job {
     keys: WriterKeys,
     sources: Vec<Source>,
     excludes: Vec<String>,
-    cache: PathBuf,
+    cache: Option<PathBuf>,
 }
 
 impl Job {
@@ -87,13 +89,14 @@ impl Job {
         let excludes = excludes(options)?;
         let repository = options.place.open().await?;
         let keys = options.writing.keys(&repository, out).await?;
-        Ok(Self { repository, keys, sources, excludes, cache: Dirs::from_env()?.cache() })
+        Ok(Self { repository, keys, sources, excludes, cache: cache_dir() })
     }
 
     /// A request under a name of this moment.
     fn request(&self, options: &Options) -> BackupRequest {
         let id = BackupId::new(SystemTime::now(), &Version::current());
-        let mut request = BackupRequest::new(id, self.sources.clone()).with_cache_dir(&self.cache);
+        let mut request = BackupRequest::new(id, self.sources.clone());
+        request.cache_dir.clone_from(&self.cache);
         request.excludes.clone_from(&self.excludes);
         request.tags.clone_from(&options.tag);
         request.host = options.host.clone().unwrap_or_else(host_name);
@@ -172,8 +175,15 @@ fn excludes(options: &Options) -> Result<Vec<String>> {
     let mut patterns = options.exclude.clone();
     for file in &options.exclude_file {
         let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
-        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        patterns.extend(lines.map(str::to_owned));
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().map(str::trim);
+        for line in lines.filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            if line.contains(" #") {
+                let text = format!("{}: {line:?}: a comment has a line of its own", file.display());
+                return Err(Error::new(&cloudron_backup::codes::PATTERN_INVALID, text)
+                    .with_hint("move the comment; a # that is part of a name is written as ?"));
+            }
+            patterns.push(line.to_owned());
+        }
     }
     Ok(patterns)
 }

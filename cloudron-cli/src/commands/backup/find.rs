@@ -13,8 +13,8 @@ use crate::runtime::block_on;
   cloudron backup find '*.tex' --store /mnt/disk/backups
   cloudron backup find /home/me/thesis --host laptop --store /mnt/disk/backups
 
-A pattern has *, ? and **; one that starts with / is matched against the whole path, another one against every name
-on it. Exit code 3 when nothing is found, 6 when a backup could not be searched.")]
+A pattern has *, ? and **; with / in front it is compared with whole paths, with / inside with the ends of paths, else
+with names. Exit code 3 when nothing is found, 6 when a backup could not be searched.")]
 pub(crate) struct Options {
     /// What to look for
     #[arg(value_name = "PATTERN", required = true)]

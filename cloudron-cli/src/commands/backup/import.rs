@@ -12,7 +12,7 @@ use super::place::{Place, Writing};
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::Dirs;
+use crate::state::cache_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -50,7 +50,7 @@ async fn import(options: &Options, out: &Output, cancel: Cancel) -> Result<Summa
     let mut request = request(&options.file);
     request.key = old_key;
     request.fqdn.clone_from(&options.fqdn);
-    request.cache_dir = Some(Dirs::from_env()?.cache());
+    request.cache_dir = cache_dir();
     if let Some(below) = &options.below {
         request.target.clone_from(below);
     }

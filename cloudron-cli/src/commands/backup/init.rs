@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
-use cloudron_backup::{BackupStore, InitOptions, Repository, codes};
+use cloudron_backup::{BackupStore, InitOptions, Repository, WriterKeys, codes};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::commands::machine::generate_backup_key;
 use crate::output::Output;
 use crate::runtime::interruptible;
 use crate::secrets;
-use crate::state::{Dirs, Writers};
+use crate::state::Writers;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,27 +36,49 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if let Some(key) = &given {
         cloudron_backup::keys::check_backup_key(key)?;
     }
-    let repository = interruptible(async {
+    let (repository, keys) = interruptible(async {
         let store = options.place.open_store()?;
-        absent(&store).await?;
+        absent(&store, given.is_some()).await?;
         let work_factor = given.is_none().then_some(GENERATED_WORK_FACTOR);
         let key = given.unwrap_or_else(|| generate_backup_key(out));
         let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
-        if !options.forget {
-            Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
-        }
-        Ok(repository)
+        Ok((repository, identity.writer_keys()))
     })?;
+    if !options.forget {
+        keep(repository.id(), &keys, out);
+    }
     let url = repository.store().url();
     out.data("repository", &json!({ "id": repository.id(), "store": url }), || {
         format!("Made the repository {} in {url}.", repository.id())
     })
 }
 
+/// Keeps the keys for writing. The repository is made, and can be used without.
+fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
+    let kept = match Writers::of_this_user() {
+        Some(writers) => writers.put(repository, keys).map_err(|e| e.to_string()),
+        None => Err("HOME is not set".to_owned()),
+    };
+    if let Err(why) = kept {
+        out.warn(&format!(
+            "the keys for writing are not kept on this computer, and `backup create` needs --backup-key: {why}"
+        ));
+    }
+}
+
 /// Refuses before a key is shown that would open nothing.
-async fn absent(store: &Arc<dyn BackupStore>) -> Result<()> {
+async fn absent(store: &Arc<dyn BackupStore>, key_is_given: bool) -> Result<()> {
     match Repository::open(store.clone()).await {
-        Err(e) if e.is(&codes::REPOSITORY_MISSING) => Ok(()),
+        // The key of a run that was cut off finishes it, and another one is refused where it is known.
+        Err(e) if e.is(&codes::REPOSITORY_MISSING) => match Repository::is_begun(&**store).await? {
+            true if !key_is_given => {
+                let text = format!("making a repository in {} was begun, and was cut off", store.url());
+                Err(Error::new(&codes::REPOSITORY_LOST, text).with_hint(
+                    "give the key that was shown then with --backup-key, or choose another address",
+                ))
+            }
+            _ => Ok(()),
+        },
         Err(e) => Err(e),
         Ok(_) => {
             let text = format!("there is a backup repository in {} already", store.url());

@@ -23,6 +23,7 @@ use clap::Subcommand;
 use cloudron_core::Result;
 
 use crate::output::Output;
+use crate::state::cache_dir;
 
 pub(crate) use place::{Place, open_repository};
 
@@ -63,6 +64,11 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
+        if cache_dir().is_none() {
+            out.warn(
+                "HOME is not set: nothing is remembered of this run, and the next backup reads every file",
+            );
+        }
         match self {
             Self::Init(options) => init::run(&options, out),
             Self::Create(options) => create::run(&options, out),

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use clap::Args;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
 use cloudron_backup::{BackupStore, Identity, Repository, SnapshotFilter, WriterKeys, open_store_with};
-use cloudron_core::{Error, Result, Secret};
+use cloudron_core::{Error, Result, ResultExt, Secret};
 
 use crate::codes;
 use crate::output::Output;
 use crate::secrets;
-use crate::state::{Dirs, Writers};
+use crate::state::{Writers, cache_dir};
 
 /// The store that a command works on.
 #[derive(Debug, Args)]
@@ -88,7 +88,11 @@ impl Place {
 
 /// The repository in a store. What was seen before is remembered: a store that shows an older list is found out.
 pub(crate) async fn open_repository(store: Arc<dyn BackupStore>) -> Result<Repository> {
-    Ok(Repository::open(store).await?.with_cache_dir(Dirs::from_env()?.cache()))
+    let repository = Repository::open(store).await?;
+    Ok(match cache_dir() {
+        Some(dir) => repository.with_cache_dir(dir),
+        None => repository,
+    })
 }
 
 /// Which of the backups of several computers are meant.
@@ -125,8 +129,13 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if !absolute.components().any(|part| part == Component::ParentDir) {
         return Ok(absolute);
     }
-    // Where `..` leads, only the disk knows: what is before it may be a link.
-    std::fs::canonicalize(&absolute).map_err(|e| Error::io(path, e))
+    // Where `..` leads, only the disk knows: what is before it may be a link. What is behind it is left as it is.
+    let (folder, name) = match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => (parent, Some(name)),
+        _ => (absolute.as_path(), None),
+    };
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(path, e))?;
+    Ok(name.map_or_else(|| folder.clone(), |name| folder.join(name)))
 }
 
 /// Refuses paths in a backup that are not written as they are there.
@@ -189,14 +198,24 @@ impl Writing {
         if let Some(reference) = &self.writer_keys {
             return given_writer_keys(reference, "--writer-keys", out);
         }
-        let kept = match self.key.backup_key {
-            Some(_) => None,
-            None => Writers::at(Dirs::from_env()?.writers()).find(repository.id())?,
-        };
-        match kept {
-            Some(keys) => Ok(keys),
-            None => Ok(repository.unlock(&self.key.read(out)?).await?.writer_keys()),
+        if self.key.backup_key.is_none()
+            && let Some(keys) = kept_keys(repository, out)?
+        {
+            return Ok(keys);
         }
+        Ok(repository.unlock(&self.key.read(out)?).await?.writer_keys())
+    }
+}
+
+/// The keys that are kept on this computer. Those that cannot be read are not missed when the backup key is given.
+fn kept_keys(repository: &Repository, out: &Output) -> Result<Option<WriterKeys>> {
+    let Some(writers) = Writers::of_this_user() else { return Ok(None) };
+    match writers.find(repository.id()) {
+        Err(e) if secrets::is_backup_key_set() => {
+            out.warn(&format!("the backup key is used, for the keys for writing cannot be: {e}"));
+            Ok(None)
+        }
+        found => found.hint(|| "give the backup key with --backup-key file:PATH".to_owned()),
     }
 }
 
@@ -234,7 +253,10 @@ impl ToWriting {
             let key = secrets::resolve(reference, "--to-backup-key", out)?;
             return Ok(repository.unlock(&key).await?.writer_keys());
         }
-        match Writers::at(Dirs::from_env()?.writers()).find(repository.id())? {
+        let kept = Writers::of_this_user().map(|writers| writers.find(repository.id()));
+        let kept =
+            kept.transpose().hint(|| "give the key of that repository with --to-backup-key file:PATH".into());
+        match kept?.flatten() {
             Some(keys) => Ok(keys),
             None => {
                 let key = out.ask_secret("The backup key of the other repository", "--to-backup-key")?;

@@ -17,7 +17,8 @@ use crate::runtime::block_on;
   cloudron backup restore backup_2026-11-24T03-00-00Z_v0.1.0 --store s3://bucket/home --original --overwrite
 
 Every hash is checked. Under --target everything gets its full path. Nothing that exists is replaced without
---overwrite, and nothing is written when something is in the way. Exit code 6 when something could not be restored.")]
+--overwrite, and nothing is written when something is in the way. Folders above a part that are missing are restored
+with it. Exit code 6 when something could not be restored, 9 when an owner, mode or attribute could not be set.")]
 pub(crate) struct Options {
     /// The backup's id, or latest
     #[arg(value_name = "ID")]
@@ -51,19 +52,17 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| restore(options, out, cancel))?;
-    for warning in &report.warnings {
-        out.warn(warning);
-    }
     out.data("restore", &report, || render(&report))?;
-    report.complete().map(drop)
+    report.complete()?.whole().map(drop)
 }
 
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
-    let request = request(options)?;
+    let mut request = request(options)?;
     let (repository, identity) = options.owned.unlock(out).await?;
     let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
     let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
     if options.compare && report.is_complete() {
+        request.parents.clone_from(&report.parents);
         repository
             .compare(&identity, &id, &request, &out.progress(), &cancel)
             .await?
@@ -92,5 +91,9 @@ fn render(report: &RestoreReport) -> String {
         0 => String::new(),
         n => format!(", {n} of them were there already"),
     };
-    lines(failed.chain([format!("{} files, {}{there}", report.files, bytes(report.bytes))]))
+    let owners = match report.owners_lost {
+        0 => String::new(),
+        n => format!("; {n} had another owner or group, which only root can set"),
+    };
+    lines(failed.chain([format!("{} files, {}{there}{owners}", report.files, bytes(report.bytes))]))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cloudron_backup::{BackupStore, Repository, open_store};
+use cloudron_backup::{BackupStore, FsStore, Repository, open_store};
 use cloudron_core::{Cancel, Result, Secret};
 
 use super::Which;
@@ -81,7 +81,7 @@ pub(crate) fn run(options: Options, out: &Output) -> Result<()> {
 async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) -> Result<()> {
     let (_session, repository) = open(&options.which, &options.source, out).await?;
     crate::state::private_dir(folder)?;
-    let to = open_store(&folder.to_string_lossy())?;
+    let to = Arc::new(FsStore::new(folder)?);
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
     out.data("copy", &report, || {
         format!("{}: {} objects copied, {}", folder.display(), report.copied, bytes(report.bytes))

@@ -37,11 +37,7 @@ pub(super) struct Place {
 
 /// The same address, with a relative path made absolute: the machine remembers it.
 pub(super) fn absolute(url: &str) -> Result<String> {
-    if url.is_empty() || url.contains("://") {
-        return Ok(url.to_owned());
-    }
-    let path = std::path::absolute(url).map_err(|e| Error::io(url, e))?;
-    Ok(path.to_string_lossy().into_owned())
+    if url.is_empty() { Ok(String::new()) } else { cloudron_backup::store::absolute_url(url) }
 }
 
 /// Opens the repository, or makes it.
@@ -103,6 +99,10 @@ async fn new(
 ) -> Result<Prepared> {
     let key = given.unwrap_or_else(|| key::generate(out));
     if let Some(folder) = &place.own {
+        if Repository::is_begun(&*store).await? {
+            // Of a run that died before it had made a repository: this folder is the program's own.
+            remove(&folder.join("keys"))?;
+        }
         crate::state::private_dir(folder)?;
     }
     let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
