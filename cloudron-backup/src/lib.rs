@@ -90,9 +90,9 @@ pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
-    FileKind, FindReport, Found, InitOptions, KeyInfo, KeyKind, ListReport, PaperKey, PlannedFile,
-    Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary, TransferReport,
-    VerifyDepth, VerifyReport,
+    FileKind, FindReport, Found, InitOptions, Inspection, KeyInfo, KeyKind, ListReport, PaperKey,
+    PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, SnapshotFilter, Source, Summary,
+    TransferReport, VerifyDepth, VerifyReport,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
 
