@@ -14,4 +14,5 @@ mod logs;
 mod machine;
 mod restore;
 mod robust;
+mod root;
 mod sessions;

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// How many lines of the past
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     lines: u32,
     /// Go on with new lines until Ctrl-C
     #[arg(short, long)]
