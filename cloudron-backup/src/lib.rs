@@ -93,9 +93,9 @@ pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
-    FileKind, FindReport, Found, InitOptions, KeepOfRevoked, KeyInfo, KeyKind, ListReport, PaperKey,
-    PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, RevokeReport, SnapshotFilter, Source,
-    Summary, TransferReport, VerifyDepth, VerifyReport, WriterInfo,
+    FileKind, FindReport, Found, InitOptions, Inspection, KeepOfRevoked, KeyInfo, KeyKind, ListReport,
+    PaperKey, PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, RevokeReport,
+    SnapshotFilter, Source, Summary, TransferReport, VerifyDepth, VerifyReport, WriterInfo,
 };
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
 pub use trust::{Certificate, WriterId, WriterLimits};

@@ -1,7 +1,7 @@
 //! What the owner of the machine does on it, through the command line, without the interface.
 //!
 //! Called as root on a machine of its own, each of these takes on the identity of the state folder's owner
-//! for the rest of the process, so that no file of the database ever belongs to root.
+//! for the rest of the process.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::db::{Db, events, includes, tokens, users};
-use crate::install::{Owner, fresh_setup_token};
+use crate::api::{EventSource, Session};
+use crate::db::{Db, events, includes, settings, settled, tokens, users};
+use crate::identity::become_owner;
+use crate::install::fresh_setup_token;
 use crate::machine::Settings;
 use crate::time::{later, millis};
 use crate::{Error, Include, Layout, Result, codes};
@@ -36,8 +38,11 @@ pub struct SetupToken {
 /// `machine-missing`, and those of the database.
 pub fn mint_token(layout: &Layout, name: &str, ttl: Duration) -> Result<Secret> {
     let (db, _) = open(layout)?;
-    let (token, now) = (tokens::fresh(), now());
-    db.transaction(|c| tokens::add(c, &token, tokens::Kind::Admin, (name, None), (now, later(now, ttl))))?;
+    let token = tokens::fresh();
+    db.transaction(|c| {
+        let now = tokens::time(c, now())?;
+        tokens::add(c, &token, tokens::Kind::Admin, (name, None), (now, later(now, ttl)))
+    })?;
     Ok(token)
 }
 
@@ -53,9 +58,13 @@ pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
         }
         fresh_setup_token(c, now())
     })?;
+    Ok(SetupToken { token, page: page(&settings), expires_at })
+}
+
+/// The address of the page for the first-time setup.
+pub(crate) fn page(settings: &Settings) -> String {
     let port = if settings.port() == 443 { String::new() } else { format!(":{}", settings.port()) };
-    let page = format!("https://{}{port}/", settings.fqdn.admin_fqdn());
-    Ok(SetupToken { token, page, expires_at })
+    format!("https://{}{port}/", settings.fqdn.admin_fqdn())
 }
 
 /// Adds a folder to every future backup, or changes the commands of one that is there.
@@ -106,9 +115,94 @@ pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
 /// # Errors
 /// `machine-missing`, `config-corrupt`.
 pub fn store_url(layout: &Layout) -> Result<String> {
-    let settings = Settings::require(layout)?;
     become_owner(layout)?;
-    Ok(settings.store)
+    Ok(Settings::require(layout)?.store)
+}
+
+/// The sessions of all users, newest first.
+///
+/// # Errors
+/// `machine-missing`, and those of the database.
+pub fn sessions(layout: &Layout) -> Result<Vec<Session>> {
+    open(layout)?.0.read(|c| tokens::sessions(c, None, tokens::time(c, now())? - now()))
+}
+
+/// Ends a session, or all. Says how many ended.
+///
+/// # Errors
+/// `session-unknown`, `machine-missing`, and those of the database.
+pub fn end_sessions(layout: &Layout, id: Option<&str>) -> Result<usize> {
+    let (db, _) = open(layout)?;
+    db.transaction(|c| {
+        let ended = match id {
+            None => tokens::end_sessions(c, None, None)?,
+            Some(id) if tokens::end_session(c, id, None)? => 1,
+            Some(id) => {
+                let text = format!("there is no session {id:?}");
+                return Err(Error::new(&codes::SESSION_UNKNOWN, text));
+            }
+        };
+        events::add(c, now(), "session.end", &events::system("cli"), &json!({"id": id, "ended": ended}))?;
+        Ok(ended)
+    })
+}
+
+/// Gives the owner a new password and ends all sessions. Says the owner's e-mail address.
+///
+/// # Errors
+/// `not-activated` when there is no owner yet, `bad-request` for a password that cannot be one,
+/// `machine-missing`, and those of the database.
+pub fn reset_password(layout: &Layout, password: &Secret) -> Result<String> {
+    let (db, settings) = open(layout)?;
+    crate::serve::check_password(password)?;
+    let none = || {
+        let text = "this server has no owner yet whose password could be reset";
+        Error::new(&codes::NOT_ACTIVATED, text)
+            .with_hint(format!("`cloudron machine setup-link {}` gives a link to become one", settings.fqdn))
+    };
+    let owner = db.read(users::owner)?.ok_or_else(none)?;
+    let hash = crate::serve::hash_password(password)?;
+    db.transaction(|c| {
+        users::set_password(c, &owner.id, &hash)?;
+        users::forget_networks(c, &owner.id)?;
+        let ended = tokens::end_sessions(c, Some(&owner.id), None)?;
+        let data = json!({"by": "machine", "email": owner.email, "ended": ended});
+        events::add(c, now(), "user.password", &events::system("cli"), &data)
+    })?;
+    Ok(owner.email)
+}
+
+/// Retires the machine, because another one took over, or takes that back. Says whether that changed anything. A
+/// running server notices within some seconds.
+///
+/// # Errors
+/// `machine-missing`, and those of the database.
+pub fn retire(layout: &Layout, retired: bool) -> Result<bool> {
+    let (db, _) = open(layout)?;
+    let source = events::system("cli");
+    db.transaction(
+        |c| if retired { set_retired(c, now(), &source) } else { set_unretired(c, now(), &source) },
+    )
+}
+
+/// Retires the machine and ends all sessions. Says whether it was not retired yet.
+pub(crate) fn set_retired(c: &rusqlite::Connection, now: i64, source: &EventSource) -> Result<bool> {
+    if settings::get(c, settings::RETIRED)?.is_some() {
+        return Ok(false);
+    }
+    settings::set(c, settings::RETIRED, &now.to_string())?;
+    tokens::end_sessions(c, None, None)?;
+    events::add(c, now, "cloudron.retire", source, &json!({}))?;
+    Ok(true)
+}
+
+fn set_unretired(c: &rusqlite::Connection, now: i64, source: &EventSource) -> Result<bool> {
+    if settings::get(c, settings::RETIRED)?.is_none() {
+        return Ok(false);
+    }
+    settings::remove(c, settings::RETIRED)?;
+    events::add(c, now, "cloudron.unretire", source, &json!({}))?;
+    Ok(true)
 }
 
 fn now() -> i64 {
@@ -116,27 +210,7 @@ fn now() -> i64 {
 }
 
 fn open(layout: &Layout) -> Result<(Db, Settings)> {
-    let settings = Settings::require(layout)?;
     become_owner(layout)?;
-    Ok((Db::open(&layout.database())?, settings))
-}
-
-/// Takes on the identity of the state folder's owner, when this is root and that is somebody else.
-fn become_owner(layout: &Layout) -> Result<()> {
-    let owner = Owner::of(layout.state())?;
-    if !rustix::process::geteuid().is_root() || owner.uid == 0 {
-        return Ok(());
-    }
-    // SAFETY: the calls change the identity of this process and touch no memory; the C library applies them
-    // to every thread. The group goes first: afterwards there is no permission to change it.
-    let changed = unsafe {
-        libc::setgroups(1, &owner.gid) == 0 && libc::setegid(owner.gid) == 0 && libc::seteuid(owner.uid) == 0
-    };
-    if !changed {
-        let error = std::io::Error::last_os_error();
-        return Err(
-            Error::io(layout.state(), error).while_doing("taking on the identity of the state's owner")
-        );
-    }
-    Ok(())
+    let settings = Settings::require(layout)?;
+    Ok((settled::open(layout, &settings)?, settings))
 }

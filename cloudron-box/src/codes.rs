@@ -43,8 +43,16 @@ cloudron_core::codes! {
         "The server process runs but did not answer within the time limit. Its log says what it waits for.");
     /// The database is damaged.
     DATABASE_CORRUPT = ("database-corrupt", Corrupt,
-        "The server's database is damaged, so that nothing is read from it or written to it. Move the file \
-         away and restore the newest backup: `cloudron machine restore`.");
+        "The server's database is damaged, so that nothing is read from it or written to it. `cloudron machine \
+         repair-database DOMAIN` moves it aside and begins a new one: the data, the backups and their keys stay; \
+         users, events and included folders are those of a new machine. To have these back as well, destroy the \
+         machine, which keeps its backups, and create it again with `--backup latest`.");
+    /// The database is not the one that was there.
+    DATABASE_LOST = ("database-lost", Corrupt,
+        "The server's database is missing or empty, is older than it was, or is that of another machine. It is not \
+         taken for the one of a new machine. `cloudron machine repair-database DOMAIN` takes an older one as it is, \
+         with the passwords and folders of that time and without its sessions, and begins a new one where there is \
+         none. If the file was only moved, put it back and run `cloudron machine start DOMAIN`.");
     /// The database was written by a newer version.
     DATABASE_NEWER = ("database-newer", Conflict,
         "The database was written by a newer version of the server than this one. Install that version or a \
@@ -59,14 +67,26 @@ cloudron_core::codes! {
          server create a new one at its next start; clients must then be told the new authority.");
     /// No valid token was sent.
     TOKEN_INVALID = ("token-invalid", Denied,
-        "The request carries no access token, or one that is unknown or has expired. `cloudron login DOMAIN` \
-         obtains a new one.");
+        "The request carries no access token, or one that is unknown, has expired or was ended. Log in again, \
+         or use `cloudron machine`, which needs no login.");
     /// User name or password is wrong.
     LOGIN_FAILED = ("login-failed", Denied,
-        "The user name or the password is wrong. After several failures the server answers more slowly.");
+        "The user name or the password is wrong. After several failures the server answers more slowly. \
+         `cloudron machine reset-password DOMAIN` gives the owner a new password.");
     /// Too many tries.
     TOO_MANY_TRIES = ("too-many-tries", Denied,
         "There were too many failed tries in a short time. Wait as long as the answer says and try again.");
+    /// Too many log in at this moment.
+    LOGIN_BUSY = ("login-busy", Unavailable,
+        "More people log in at this moment than the server checks passwords for. The try does not count. Try again in \
+         a few seconds.");
+    /// Only the owner of the machine may do that.
+    MACHINE_ONLY = ("machine-only", Denied,
+        "This is done on the machine, or with a token that was made there, and not with a login: \
+         `cloudron machine retire DOMAIN` and the like.");
+    /// No such session.
+    SESSION_UNKNOWN = ("session-unknown", NotFound,
+        "There is no such session, or it has ended. `cloudron machine sessions DOMAIN` lists them.");
     /// The setup token is wrong.
     SETUP_TOKEN_INVALID = ("setup-token-invalid", Denied,
         "The one-time setup token is wrong, was used or is older than a day. `cloudron machine setup-link \
@@ -107,12 +127,19 @@ cloudron_core::codes! {
          holds the output of the commands.");
     /// The newest backup is too old.
     BACKUP_LATE = ("backup-late", Failed,
-        "The newest backup is older than two days, or the machine is that old and has none. The event log says \
-         why the daily backups failed: `cloudron machine eventlog DOMAIN`.");
+        "The newest backup is older than two days, the machine is that old and has none, or the last try to make one \
+         failed or left something out. The event log says why: `cloudron machine eventlog DOMAIN`. After that, \
+         `cloudron machine backup create DOMAIN` makes one at once.");
+    /// The store does not hold what it should.
+    STORE_DIFFERS = ("store-differs", Corrupt,
+        "The backup store is not what the server's keys and the index say: it holds another repository, packs are \
+         missing or have another size, or the newest backup is not there. Backups made before may not restore. \
+         `cloudron machine backup verify DOMAIN` says which. If a disk is not mounted, mount it; if you removed \
+         something on purpose, `cloudron machine backup create DOMAIN` stores what is missing again.");
     /// The machine is retired.
     MACHINE_RETIRED = ("machine-retired", Conflict,
         "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
-         accepts no changes.");
+         accepts no changes. `cloudron machine unretire DOMAIN` takes that back.");
     /// No update exists.
     NO_UPDATE = ("no-update", Conflict,
         "There is no update to apply: the server knows of no version newer than its own.");

@@ -1,15 +1,35 @@
 //! Files that only their owner may read.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, Result, codes};
 
-/// Makes a folder and those above it; the folder itself gets mode 0700.
+/// The largest JSON file that we write is much smaller.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Opens a file of ours: no link is followed, and what is no file is not waited for.
+///
+/// # Errors
+/// `io` when it is something else than a file.
+pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.mode(0o600).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path);
+    let file = file.map_err(|e| Error::io(path, e))?;
+    if file.metadata().map_err(|e| Error::io(path, e))?.is_file() {
+        return Ok(file);
+    }
+    Err(Error::new(&cloudron_core::codes::IO, format!("{} is not a file", path.display())))
+}
+
+/// Makes a folder and those above it; the folder itself gets mode 0700. A link to one is refused.
 pub(crate) fn private_folder(path: &Path) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
@@ -18,7 +38,9 @@ pub(crate) fn private_folder(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::io(path, e)),
         _ => {}
     }
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(|e| Error::io(path, e))
+    let flags = i32::try_from((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits()).unwrap_or_default();
+    let folder = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    folder.and_then(|f| f.set_permissions(Permissions::from_mode(0o700))).map_err(|e| Error::io(path, e))
 }
 
 /// Writes a file of mode 0600 in one step.
@@ -35,11 +57,13 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 /// Reads a JSON file that may be missing.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
+    match fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path, e)),
-    };
+        _ => {}
+    }
+    let file = open_own(path, OpenOptions::new().read(true))?;
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(path, e))?;
     // The reason is not quoted beyond line and column: the file may hold something secret.
     serde_json::from_slice(&text).map(Some).map_err(|e| {
         Error::new(
@@ -95,5 +119,23 @@ mod tests {
         fs::write(&file, "{\"canary").unwrap();
         let error = read_json::<Vec<u8>>(&file).unwrap_err();
         assert!(error.is(&codes::CONFIG_CORRUPT) && !error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn links_and_what_is_no_file_are_not_followed_or_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let (victim, link) = (home.path().join("victim"), home.path().join("link"));
+        fs::create_dir(&victim).unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert!(private_folder(&link).is_err());
+        assert_eq!(fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o755);
+        let (file, link) = (victim.join("file"), victim.join("link"));
+        fs::write(&file, "[1]").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(read_json::<Vec<u8>>(&link).is_err());
+        let fifo = home.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(read_json::<Vec<u8>>(&fifo).is_err());
     }
 }

@@ -43,6 +43,11 @@ impl Layout {
         self.state.join("cloudron.db")
     }
 
+    /// Which database the machine has, and how far its event log is.
+    pub(crate) fn database_marker(&self) -> PathBuf {
+        self.state.join("database.json")
+    }
+
     /// This machine's own settings, which a restore leaves alone. Mode 0600.
     pub fn config(&self) -> PathBuf {
         self.state.join("config.json")

@@ -2,10 +2,10 @@
 
 mod claim;
 mod folder;
+mod read;
 mod write;
 
 use std::collections::HashSet;
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +72,9 @@ impl FsStore {
         match error.kind() {
             std::io::ErrorKind::NotFound => missing(&self.url(), key),
             std::io::ErrorKind::NotADirectory => self.no_folder(),
+            std::io::ErrorKind::InvalidData => {
+                Error::new(&codes::OBJECT_CORRUPT, format!("{}: {error}", file.display()))
+            }
             _ => Error::io(file, error),
         }
     }
@@ -97,7 +100,7 @@ impl BackupStore for FsStore {
 
     async fn get(&self, key: &str) -> Result<Bytes> {
         let (this, file, key) = (self.clone(), self.file(key)?, key.to_owned());
-        blocking(move || match std::fs::read(&file) {
+        blocking(move || match read::whole(&file) {
             Ok(content) => Ok(content.into()),
             Err(e) => Err(this.not_found(&key, &file, e)),
         })
@@ -106,7 +109,7 @@ impl BackupStore for FsStore {
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let (this, file, key) = (self.clone(), self.file(key)?, key.to_owned());
-        blocking(move || match read_range(&file, range) {
+        blocking(move || match read::range(&file, range) {
             Ok(content) => Ok(content.into()),
             Err(e) => Err(this.not_found(&key, &file, e)),
         })
@@ -148,16 +151,6 @@ impl BackupStore for FsStore {
         })
         .await
     }
-}
-
-fn read_range(file: &Path, range: Range<u64>) -> std::io::Result<Vec<u8>> {
-    let mut file = std::fs::File::open(file)?;
-    let there = file.metadata()?.len().min(range.end).saturating_sub(range.start);
-    // Made for all of it at once; one more byte, so that the end is seen without growing.
-    let mut content = Vec::with_capacity(usize::try_from(there).unwrap_or(0) + 1);
-    file.seek(SeekFrom::Start(range.start))?;
-    file.take(range.end.saturating_sub(range.start)).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// Adds the objects below a folder of the store, and removes what dead runs left there.
@@ -223,5 +216,18 @@ mod tests {
         let (live, _file) = temporary::create(dir.path()).unwrap();
         assert!(store.list("").await.unwrap().is_empty());
         assert!(!dead.exists() && live.exists());
+    }
+
+    #[tokio::test]
+    async fn a_pipe_in_the_place_of_an_object_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsStore::new(dir.path()).unwrap();
+        let (kind, mode) = (rustix::fs::FileType::Fifo, 0o600.into());
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("cloudron-backup.json"), kind, mode, 0).unwrap();
+        let key = "cloudron-backup.json";
+        for error in [store.get(key).await.unwrap_err(), store.get_range(key, 0..9).await.unwrap_err()] {
+            assert!(error.is(&codes::OBJECT_CORRUPT), "{error:?}");
+        }
+        assert!(store.head(key).await.unwrap().is_none() && store.list("").await.unwrap().is_empty());
     }
 }

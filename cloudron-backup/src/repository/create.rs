@@ -33,8 +33,10 @@ pub(super) async fn init(
     layer: Option<Arc<dyn EncryptionLayer>>,
 ) -> Result<(Config, Identity)> {
     check_backup_key(backup_key)?;
-    if store.head(layout::CONFIG).await?.is_some() {
-        return Err(exists(store));
+    for place in [layout::CONFIG.to_owned(), copies::key_of(layout::CONFIG)] {
+        if store.head(&place).await?.is_some() {
+            return Err(exists(store));
+        }
     }
     guard::check_rules(&**store, &Progress::none()).await?;
     let begun = begun(store, backup_key).await?;

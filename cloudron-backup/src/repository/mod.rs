@@ -6,6 +6,7 @@ mod create;
 pub(crate) use create::recovery_files;
 mod entry;
 pub(crate) mod filter;
+mod inspect;
 mod kept;
 mod keys;
 pub(crate) mod latest;
@@ -30,6 +31,7 @@ use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret
 use config::Config;
 pub use entry::{FileEntry, FileKind};
 pub use filter::SnapshotFilter;
+pub use inspect::Inspection;
 pub use keys::{KeyInfo, KeyKind, PaperKey};
 pub(crate) use plan::ReadHook;
 pub use plan::{BackupPlan, PlannedFile};

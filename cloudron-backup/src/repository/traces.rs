@@ -9,8 +9,17 @@ use crate::store::BackupStore;
 use crate::{codes, layout};
 
 /// Everything that only a repository with its description writes.
-const WRITTEN_LATER: [&str; 6] =
-    [layout::SNAPSHOTS, layout::PACKS, layout::INDEX, layout::CONDEMNED, layout::FORGOTTEN, layout::LOCKS];
+const WRITTEN_LATER: [&str; 9] = [
+    layout::SNAPSHOTS,
+    layout::PACKS,
+    layout::INDEX,
+    layout::CONDEMNED,
+    layout::FORGOTTEN,
+    layout::LOCKS,
+    layout::WRITERS,
+    layout::REVOKED,
+    layout::COPIES,
+];
 
 /// What a store without a description holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +39,8 @@ pub(super) async fn look(store: &dyn BackupStore) -> Result<Traces> {
             return Ok(Traces::Repository(object.key));
         }
     }
-    let keys: Vec<String> = store.list(layout::KEYS).await?.into_iter().map(|o| o.key).collect();
+    let keys = store.list(layout::KEYS).await?.into_iter().map(|o| o.key);
+    let keys: Vec<String> = keys.filter(|key| key.ends_with(".age")).collect();
     Ok(if keys.is_empty() { Traces::Nothing } else { Traces::Keys(keys) })
 }
 

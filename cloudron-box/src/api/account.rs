@@ -38,3 +38,50 @@ pub struct TokenAnswer {
     /// When it stops being valid.
     pub expires_at: Timestamp,
 }
+
+/// A login that has neither ended nor expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// Its name, to end it by. It says nothing of the token.
+    pub id: String,
+    /// Who logged in.
+    pub username: Option<String>,
+    /// When that was.
+    pub created_at: Timestamp,
+    /// When it stops being valid.
+    pub expires_at: Timestamp,
+    /// When it was last used, within ten minutes.
+    pub used_at: Option<Timestamp>,
+    /// The address from which it was last used.
+    pub address: Option<String>,
+    /// Whether it is the one that asks.
+    #[serde(default)]
+    pub current: bool,
+}
+
+/// `GET /api/v1/sessions`: the user's own, newest first; to a token made on the machine, those of all users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionList {
+    /// The sessions.
+    pub sessions: Vec<Session>,
+}
+
+/// `DELETE /api/v1/sessions` and `DELETE /api/v1/sessions/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionsEnded {
+    /// How many ended.
+    pub ended: usize,
+}
+
+/// `POST /api/v1/profile/password`. All other sessions of the user end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordRequest {
+    /// The password until now.
+    pub password: Secret,
+    /// The new one: 10 to 256 characters.
+    pub new_password: Secret,
+}

@@ -84,4 +84,19 @@ pub struct BackupSettings {
     pub hour: u8,
     /// When the newest successful one was made.
     pub last: Option<Timestamp>,
+    /// The last one, when it failed or left something out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failed: Option<FailedBackup>,
+}
+
+/// A backup that failed, or that was made and lacks something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedBackup {
+    /// When it ended.
+    pub time: Timestamp,
+    /// The error's code. `backup-incomplete` means that the backup exists.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
 }

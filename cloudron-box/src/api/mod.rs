@@ -9,8 +9,10 @@ mod error;
 mod events;
 mod machine;
 
-pub use account::{ActivateRequest, LoginRequest, TokenAnswer};
+pub use account::{
+    ActivateRequest, LoginRequest, PasswordRequest, Session, SessionList, SessionsEnded, TokenAnswer,
+};
 pub use backup::{BackupEntry, BackupPage, DownloadUrl, Job, JobKind, JobState, ProgressReport, StoreObject};
 pub use error::ApiError;
 pub use events::{EventEntry, EventPage, EventSource, LogLine};
-pub use machine::{AvailableUpdate, BackupSettings, Config, Health, HealthCheck, Status};
+pub use machine::{AvailableUpdate, BackupSettings, Config, FailedBackup, Health, HealthCheck, Status};

@@ -6,6 +6,7 @@ pub(crate) mod jobs;
 mod open;
 mod schema;
 pub(crate) mod settings;
+pub(crate) mod settled;
 pub(crate) mod tokens;
 pub(crate) mod users;
 
@@ -23,7 +24,13 @@ pub(crate) struct Db(Arc<Mutex<Connection>>);
 impl Db {
     /// Opens the database, makes it when it is missing, and brings its tables up to date.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let connection = open::open(path).map_err(|e| e.while_doing("opening the database"))?;
+        Self::open_if(path, |_| Ok(()))
+    }
+
+    /// The same, unless a check of the tables as they are finds something, which is done before anything is
+    /// written.
+    pub(crate) fn open_if(path: &Path, check: impl FnOnce(&Connection) -> Result<()>) -> Result<Self> {
+        let connection = open::open(path, check).map_err(|e| e.while_doing("opening the database"))?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 

@@ -1,23 +1,22 @@
 //! Opening the database file.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::{Sql, schema};
-use crate::{Error, Result, codes};
+use crate::{Error, Result, codes, files};
 
-pub(super) fn open(path: &Path) -> Result<Connection> {
+pub(super) fn open(path: &Path, accept: impl FnOnce(&Connection) -> Result<()>) -> Result<Connection> {
     // SQLite gives its -wal and -shm files the mode of the database, so it is made with ours.
-    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    made.map_err(|e| Error::io(path, e))?;
+    files::open_own(path, OpenOptions::new().append(true).create(true))?;
     let mut connection = Connection::open(path).sql()?;
     connection.busy_timeout(Duration::from_secs(10)).sql()?;
     let sound = prepare(&connection).and_then(|()| check(&connection));
     sound.map_err(|e| if e.is(&codes::DATABASE_CORRUPT) { damaged(path, &e) } else { e })?;
+    accept(&connection)?;
     schema::migrate(&mut connection)?;
     Ok(connection)
 }
@@ -40,5 +39,4 @@ fn check(connection: &Connection) -> Result<()> {
 
 fn damaged(path: &Path, found: &Error) -> Error {
     Error::new(&codes::DATABASE_CORRUPT, format!("{} is damaged: {}", path.display(), found.message()))
-        .with_hint("move the file away and restore the newest backup with `cloudron machine restore`")
 }

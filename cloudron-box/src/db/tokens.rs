@@ -1,13 +1,24 @@
 //! Bearer tokens. Only their SHA-256 is stored: a token has more randomness than its hash can lose, so
 //! neither salt nor a slow hash is needed.
+//!
+//! All times are those of [`time`], which never goes back: a token that expired stays so when the clock is set
+//! back.
 
 use cloudron_core::{Secret, random};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Sql;
+use super::{Sql, settings};
 use crate::Result;
+use crate::api::Session;
+use crate::time::timestamp;
+
+/// How many sessions a user may have. The oldest end first.
+const SESSIONS: u32 = 100;
+
+/// How many bytes of a token's hash are the public name of its session.
+const NAMED_BY: u8 = 8;
 
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +44,10 @@ impl Kind {
 /// A token that is valid.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
+    pub(crate) hash: [u8; 32],
     pub(crate) admin: bool,
+    /// When it was last noted that it was used.
+    pub(crate) used: Option<i64>,
     pub(crate) name: String,
     pub(crate) user_id: Option<String>,
     pub(crate) username: Option<String>,
@@ -48,6 +62,24 @@ pub(crate) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
+/// The time by which tokens are judged, for a process that has not followed the clock: the clock's, or the highest
+/// one that was noted.
+pub(crate) fn time(connection: &Connection, clock: i64) -> Result<i64> {
+    let noted = settings::get(connection, settings::HIGHEST_TIME)?.and_then(|t| t.parse().ok());
+    Ok(noted.map_or(clock, |noted: i64| noted.max(clock)))
+}
+
+/// Whether there are tokens that have expired.
+pub(crate) fn any_expired(connection: &Connection, now: i64) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE expires <= ?1)";
+    connection.query_row(query, [now], |row| row.get(0)).sql()
+}
+
+/// Removes the tokens that have expired. Says how many.
+pub(crate) fn remove_expired(connection: &Connection, now: i64) -> Result<usize> {
+    connection.execute("DELETE FROM tokens WHERE expires <= ?1", [now]).sql()
+}
+
 /// Stores a token's hash. Expired ones are dropped on the way.
 pub(crate) fn add(
     connection: &Connection,
@@ -56,7 +88,7 @@ pub(crate) fn add(
     (name, user_id): (&str, Option<&str>),
     (now, expires): (i64, i64),
 ) -> Result<()> {
-    connection.execute("DELETE FROM tokens WHERE expires <= ?1", [now]).sql()?;
+    remove_expired(connection, now)?;
     connection
         .execute(
             "INSERT INTO tokens (hash, kind, user_id, name, created, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -71,23 +103,120 @@ pub(crate) fn find(connection: &Connection, token: &str, now: i64) -> Result<Opt
     let wanted = hash(token);
     let row = connection
         .query_row(
-            "SELECT t.hash, t.kind, t.name, t.user_id, coalesce(u.username, u.email) FROM tokens t
+            "SELECT t.hash, t.kind, t.name, t.user_id, coalesce(u.username, u.email), t.used FROM tokens t
              LEFT JOIN users u ON u.id = t.user_id
              WHERE t.hash = ?1 AND t.kind IN ('session', 'admin') AND t.expires > ?2",
             (wanted, now),
             |row| {
-                let token = Token {
+                Ok(Token {
+                    hash: row.get(0)?,
                     admin: row.get::<_, String>(1)? == "admin",
                     name: row.get(2)?,
                     user_id: row.get(3)?,
                     username: row.get(4)?,
-                };
-                Ok((row.get::<_, [u8; 32]>(0)?, token))
+                    used: row.get(5)?,
+                })
             },
         )
         .optional()
         .sql()?;
-    Ok(row.filter(|(stored, _)| stored.ct_eq(&wanted).into()).map(|(_, token)| token))
+    Ok(row.filter(|token| token.hash.ct_eq(&wanted).into()))
+}
+
+/// Whether a session has neither ended nor expired.
+pub(crate) fn is_alive(connection: &Connection, hash: &[u8; 32], now: i64) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE hash = ?1 AND expires > ?2)";
+    connection.query_row(query, (hash, now), |row| row.get(0)).sql()
+}
+
+/// A new session of a user. When there are too many, the oldest end.
+pub(crate) fn add_session(
+    connection: &Connection,
+    token: &Secret,
+    (user_id, address): (&str, &str),
+    (now, expires): (i64, i64),
+) -> Result<()> {
+    add(connection, token, Kind::Session, ("login", Some(user_id)), (now, expires))?;
+    note_use(connection, &hash(token.expose()), address, now)?;
+    connection
+        .execute(
+            "DELETE FROM tokens WHERE kind = 'session' AND user_id = ?1 AND hash NOT IN
+             (SELECT hash FROM tokens WHERE kind = 'session' AND user_id = ?1
+              ORDER BY created DESC, rowid DESC LIMIT ?2)",
+            (user_id, SESSIONS),
+        )
+        .sql()?;
+    Ok(())
+}
+
+/// Notes from where and when a token was used.
+pub(crate) fn note_use(connection: &Connection, hash: &[u8; 32], address: &str, now: i64) -> Result<()> {
+    connection
+        .execute("UPDATE tokens SET used = ?2, address = ?3 WHERE hash = ?1", (hash, now, address))
+        .sql()?;
+    Ok(())
+}
+
+/// The sessions, newest first: of a user, or of all. `ahead` is how far [`time`] is ahead of the clock.
+pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, ahead: i64) -> Result<Vec<Session>> {
+    let mut query = connection
+        .prepare(
+            "SELECT t.hash, coalesce(u.username, u.email), t.created, t.expires, t.used, t.address
+             FROM tokens t LEFT JOIN users u ON u.id = t.user_id
+             WHERE t.kind = 'session' AND (?1 IS NULL OR t.user_id = ?1) ORDER BY t.created DESC, t.rowid DESC",
+        )
+        .sql()?;
+    let shown = |time: i64| timestamp(time - ahead);
+    let rows = query.query_map([user_id], |row| {
+        Ok(Session {
+            id: session_name(&row.get(0)?),
+            username: row.get(1)?,
+            created_at: shown(row.get(2)?),
+            expires_at: shown(row.get(3)?),
+            used_at: row.get::<_, Option<i64>>(4)?.map(shown),
+            address: row.get(5)?,
+            current: false,
+        })
+    });
+    rows.sql()?.collect::<rusqlite::Result<_>>().sql()
+}
+
+/// The public name of a session. It says nothing of the token.
+pub(crate) fn session_name(hash: &[u8; 32]) -> String {
+    hex::encode(&hash[..usize::from(NAMED_BY)])
+}
+
+/// Ends a session by its public name: one of a user, or any. Says whether there was one.
+pub(crate) fn end_session(connection: &Connection, name: &str, user_id: Option<&str>) -> Result<bool> {
+    let ended = connection
+        .execute(
+            "DELETE FROM tokens WHERE kind = 'session' AND lower(hex(substr(hash, 1, ?3))) = ?1
+             AND (?2 IS NULL OR user_id = ?2)",
+            (name, user_id, NAMED_BY),
+        )
+        .sql()?;
+    Ok(ended > 0)
+}
+
+/// Ends the sessions of a user, or of all, but for the one that is kept. Says how many.
+pub(crate) fn end_sessions(
+    connection: &Connection,
+    user_id: Option<&str>,
+    kept: Option<&[u8; 32]>,
+) -> Result<usize> {
+    connection
+        .execute(
+            "DELETE FROM tokens WHERE kind = 'session' AND (?1 IS NULL OR user_id = ?1)
+             AND (?2 IS NULL OR hash <> ?2)",
+            (user_id, kept),
+        )
+        .sql()
+}
+
+/// Whether that is the setup token, and it has not expired.
+pub(crate) fn is_setup(connection: &Connection, token: &str, now: i64) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE hash = ?1 AND kind = 'setup' AND expires > ?2)";
+    connection.query_row(query, (hash(token), now), |row| row.get(0)).sql()
 }
 
 /// Uses up the setup token. Says whether it was the right one and not expired.
@@ -135,7 +264,44 @@ mod tests {
         db.transaction(|c| add(c, &token, Kind::Setup, ("setup", None), (0, 9))).unwrap();
         assert!(db.read(|c| find(c, token.expose(), 1)).unwrap().is_none());
         assert!(!db.transaction(|c| take_setup(c, token.expose(), 9)).unwrap());
+        assert!(db.read(|c| is_setup(c, token.expose(), 8)).unwrap());
+        assert!(!db.read(|c| Ok(is_setup(c, token.expose(), 9)? || is_setup(c, "guess", 1)?)).unwrap());
         assert!(db.transaction(|c| take_setup(c, token.expose(), 1)).unwrap());
         assert!(!db.transaction(|c| take_setup(c, token.expose(), 1)).unwrap());
+    }
+
+    #[test]
+    fn sessions_are_named_ended_and_bounded() {
+        let (_home, db) = for_test();
+        db.transaction(|c| {
+            let user = |id: &str| crate::db::users::User {
+                id: id.into(),
+                email: format!("{id}@example.com"),
+                username: None,
+                display_name: None,
+                password: String::new(),
+            };
+            crate::db::users::add_owner(c, &user("one"), 0)?;
+            crate::db::users::add_owner(c, &user("two"), 0)?;
+            for n in 0..i64::from(SESSIONS) + 20 {
+                add_session(c, &fresh(), ("one", "192.0.2.1"), (n, 9999))?;
+            }
+            let (kept, other) = (fresh(), fresh());
+            add_session(c, &kept, ("one", "192.0.2.1"), (900, 9999))?;
+            add_session(c, &other, ("two", "192.0.2.2"), (901, 9999))?;
+            assert_eq!(sessions(c, Some("one"), 0)?.len(), 100);
+            let newest = &sessions(c, None, 0)?[0];
+            assert_eq!(
+                (newest.username.as_deref(), newest.address.as_deref()),
+                (Some("two@example.com"), Some("192.0.2.2"))
+            );
+            assert!(!end_session(c, &newest.id, Some("one"))?, "a session of somebody else");
+            assert_eq!(end_sessions(c, Some("one"), Some(&hash(kept.expose())))?, 99);
+            assert!(find(c, kept.expose(), 950)?.is_some() && find(c, other.expose(), 950)?.is_some());
+            assert!(end_session(c, &newest.id, None)? && find(c, other.expose(), 950)?.is_none());
+            assert!(!end_session(c, &newest.id, None)?);
+            Ok(())
+        })
+        .unwrap();
     }
 }

@@ -23,6 +23,9 @@ impl User {
     }
 }
 
+/// How many networks are remembered for a user. The ones that were not used for longest are forgotten.
+const NETWORKS: u32 = 64;
+
 /// Whether the machine has an owner.
 pub(crate) fn any(connection: &Connection) -> Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0)).sql()
@@ -41,10 +44,60 @@ pub(crate) fn add_owner(connection: &Connection, user: &User, now: i64) -> Resul
 
 /// The user with that e-mail address or name.
 pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<User>> {
+    one(connection, "email = ?1 OR username = ?1", name)
+}
+
+/// The user with that id.
+pub(crate) fn get(connection: &Connection, id: &str) -> Result<Option<User>> {
+    one(connection, "id = ?1", id)
+}
+
+/// The owner of the machine, if the first-time setup was done.
+pub(crate) fn owner(connection: &Connection) -> Result<Option<User>> {
+    one(connection, "role = ?1", "owner")
+}
+
+/// Gives a user another password.
+pub(crate) fn set_password(connection: &Connection, id: &str, hash: &str) -> Result<()> {
+    connection.execute("UPDATE users SET password = ?2 WHERE id = ?1", [id, hash]).sql()?;
+    Ok(())
+}
+
+/// Whether the user logged in from that network before.
+pub(crate) fn knows_network(connection: &Connection, id: &str, network: &str) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM known_networks WHERE user_id = ?1 AND network = ?2)";
+    connection.query_row(query, [id, network], |row| row.get(0)).sql()
+}
+
+/// Remembers that the user logged in from that network.
+pub(crate) fn note_network(connection: &Connection, id: &str, network: &str, now: i64) -> Result<()> {
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO known_networks (user_id, network, last) VALUES (?1, ?2, ?3)",
+            (id, network, now),
+        )
+        .sql()?;
+    connection
+        .execute(
+            "DELETE FROM known_networks WHERE user_id = ?1 AND network NOT IN
+             (SELECT network FROM known_networks WHERE user_id = ?1 ORDER BY last DESC, network LIMIT ?2)",
+            (id, NETWORKS),
+        )
+        .sql()?;
+    Ok(())
+}
+
+/// Forgets from where the user logged in.
+pub(crate) fn forget_networks(connection: &Connection, id: &str) -> Result<()> {
+    connection.execute("DELETE FROM known_networks WHERE user_id = ?1", [id]).sql()?;
+    Ok(())
+}
+
+fn one(connection: &Connection, condition: &str, value: &str) -> Result<Option<User>> {
     connection
         .query_row(
-            "SELECT id, email, username, display_name, password FROM users WHERE email = ?1 OR username = ?1",
-            [name],
+            &format!("SELECT id, email, username, display_name, password FROM users WHERE {condition}"),
+            [value],
             |row| {
                 Ok(User {
                     id: row.get(0)?,
@@ -57,4 +110,38 @@ pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<User>> 
         )
         .optional()
         .sql()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::for_test;
+
+    #[test]
+    fn the_networks_of_a_user_are_remembered_and_bounded() {
+        let (_home, db) = for_test();
+        let user = User {
+            id: "id".into(),
+            email: "me@example.com".into(),
+            username: None,
+            display_name: None,
+            password: "old".into(),
+        };
+        db.transaction(|c| {
+            add_owner(c, &user, 0)?;
+            for n in 0..NETWORKS + 10 {
+                note_network(c, "id", &format!("192.0.2.{n}"), n as i64)?;
+            }
+            note_network(c, "id", "192.0.2.70", 1000)?;
+            assert!(!knows_network(c, "id", "192.0.2.9")? && knows_network(c, "id", "192.0.2.10")?);
+            assert!(!knows_network(c, "other", "192.0.2.10")?);
+            forget_networks(c, "id")?;
+            assert!(!knows_network(c, "id", "192.0.2.10")?);
+            set_password(c, "id", "new")?;
+            assert_eq!(owner(c)?.unwrap().password, "new");
+            assert_eq!(get(c, "id")?.unwrap().email, find(c, "ME@EXAMPLE.COM")?.unwrap().email);
+            Ok(())
+        })
+        .unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod give;
 mod program;
 mod remove;
 mod request;
@@ -10,8 +11,6 @@ mod store;
 pub use remove::uninstall;
 pub use request::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 
-pub(crate) use account::{Owner, give_tree};
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +18,8 @@ use cloudron_core::{Secret, Version, random};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::db::{Db, events, includes, tokens, users};
+use crate::db::{Db, events, includes, settled, tokens, users};
+use crate::identity::{as_owner, as_user, other_owner};
 use crate::machine::{Machine, Settings};
 use crate::time::{later, millis, timestamp};
 use crate::{Error, Layout, Result, codes, files, service, tls};
@@ -34,38 +34,49 @@ const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// `machine-exists` for another domain or run, `install-request`, `install-unsupported`, `install-command`,
 /// `port-in-use`, and those of file operations.
 pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswer> {
-    let existing = Settings::load(layout)?;
+    let existing = as_owner(layout, || Settings::load(layout))?;
     check::request(layout, request)?;
     if let Some(existing) = &existing {
         check::same_machine(existing, request)?;
     }
-    let now = SystemTime::now();
-    let owner = account::prepare(layout)?;
+    let owner = account::prepare(layout)?.or(other_owner(layout)?);
     program::place(layout)?;
-    for folder in [
-        layout.state().to_owned(),
-        layout.secrets(),
-        layout.data(),
-        layout.logs(),
-        layout.cache(),
-        layout.run(),
-    ] {
+    let settings = settings(layout, request, existing.as_ref())?;
+    files::private_folder(layout.state())?;
+    if let Some(owner) = owner {
+        give::state(layout, owner)?;
+    }
+    store::prepare(layout, &settings, request, owner)?;
+    let made = || fill(layout, request, &settings, existing.is_none());
+    let answer = match owner {
+        Some(owner) => as_user(owner, made)?,
+        None => made()?,
+    };
+    if layout.is_system() {
+        service::reload_and_enable(layout, &settings)?;
+    }
+    Ok(answer)
+}
+
+/// Makes everything in the state folder.
+fn fill(
+    layout: &Layout,
+    request: &InstallRequest,
+    settings: &Settings,
+    first: bool,
+) -> Result<InstallAnswer> {
+    let now = SystemTime::now();
+    for folder in [layout.secrets(), layout.data(), layout.logs(), layout.cache(), layout.run()] {
         files::private_folder(&folder)?;
     }
-    let settings = settings(layout, request, existing.as_ref())?;
-    store::prepare(&settings, request, owner)?;
     files::write_private(&layout.writer_keys(), request.writer_keys.expose().as_bytes())?;
     tls::ensure(layout, request.fqdn.as_str(), now)?;
-    let setup = fill_database(layout, request, existing.is_none(), millis(now))?;
+    let setup = fill_database(layout, request, settings, first, millis(now))?;
     let version = Version::current();
     let machine = Machine { fqdn: request.fqdn.clone(), run: request.run.clone(), version: version.clone() };
     files::write_json(&layout.machine(), &machine)?;
     // The settings come last: a place that has them is a machine.
-    files::write_json(&layout.config(), &settings)?;
-    if let Some(owner) = owner {
-        account::give_state(layout, owner)?;
-        service::reload_and_enable(layout, &settings)?;
-    }
+    files::write_json(&layout.config(), settings)?;
     let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
     let (setup_token, setup_expires_at) = setup.unzip();
     Ok(InstallAnswer {
@@ -131,11 +142,15 @@ pub(crate) fn port_error(address: SocketAddr, error: &std::io::Error) -> Error {
 fn fill_database(
     layout: &Layout,
     request: &InstallRequest,
+    settings: &Settings,
     first: bool,
     now: i64,
 ) -> Result<Option<(Secret, Timestamp)>> {
-    let db = Db::open(&layout.database())?;
-    db.transaction(|c| {
+    let db = match first {
+        true => Db::open(&layout.database())?,
+        false => settled::open(layout, settings)?,
+    };
+    let setup = db.transaction(|c| {
         for include in &request.includes {
             includes::put(c, &include.clone().checked(layout, None)?)?;
         }
@@ -145,13 +160,15 @@ fn fill_database(
             events::add(c, now, "cloudron.install", &events::system("installer"), &data)?;
         }
         if users::any(c)? { Ok(None) } else { fresh_setup_token(c, now).map(Some) }
-    })
+    })?;
+    settled::note(layout, &db)?;
+    Ok(setup)
 }
 
 /// Makes a token for the first-time setup; the one before is worthless from then on.
 pub(crate) fn fresh_setup_token(c: &rusqlite::Connection, now: i64) -> Result<(Secret, Timestamp)> {
-    let (token, expires) = (Secret::new(random::token(32)), later(now, SETUP_LIFE));
+    let (token, time) = (Secret::new(random::token(32)), tokens::time(c, now)?);
     tokens::clear_setup(c)?;
-    tokens::add(c, &token, tokens::Kind::Setup, ("setup", None), (now, expires))?;
-    Ok((token, timestamp(expires)))
+    tokens::add(c, &token, tokens::Kind::Setup, ("setup", None), (time, later(time, SETUP_LIFE)))?;
+    Ok((token, timestamp(later(now, SETUP_LIFE))))
 }

@@ -1,6 +1,7 @@
 //! Removing a server from a place.
 
 use super::{account, program};
+use crate::identity::{as_owner, other_owner};
 use crate::machine::Settings;
 use crate::{Error, Layout, Result, codes, files, service};
 
@@ -12,7 +13,7 @@ use crate::{Error, Layout, Result, codes, files, service};
 /// `install-command`, `machine-missing` for a folder that holds something and no machine, and those of file
 /// operations. What is gone already is no error.
 pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
-    let settings = Settings::load(layout)?;
+    let settings = as_owner(layout, || Settings::load(layout))?;
     if settings.is_none() && !looks_like_ours(layout)? {
         let text = format!("{} does not hold a machine", layout.state().display());
         return Err(Error::new(&codes::MACHINE_MISSING, text));
@@ -26,7 +27,7 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     if let (Some(folder), false) = (&store, keep_store) {
         // Only what a repository is made of: the folder may be somebody's disk.
         if folder.join("cloudron-backup.json").exists() {
-            files::remove_folder(folder)?;
+            remove_store(layout, folder)?;
         }
     }
     remove_state(layout, store.as_deref().filter(|_| keep_store))?;
@@ -35,6 +36,25 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
         account::remove()?;
     }
     Ok(())
+}
+
+/// Removes the store. What is in it is removed by its owner, since where it is says a file of the owner's.
+fn remove_store(layout: &Layout, folder: &std::path::Path) -> Result<()> {
+    if other_owner(layout)?.is_none() {
+        return files::remove_folder(folder);
+    }
+    as_owner(layout, || {
+        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+            let entry = entry.map_err(|e| Error::io(folder, e))?;
+            let is_folder = entry.file_type().map_err(|e| Error::io(entry.path(), e))?.is_dir();
+            match is_folder {
+                true => files::remove_folder(&entry.path())?,
+                false => files::remove_file(&entry.path())?,
+            }
+        }
+        Ok(())
+    })?;
+    std::fs::remove_dir(folder).map_err(|e| Error::io(folder, e))
 }
 
 /// Removes the state folder. A store inside of it that is kept stays, and so do the folders above it. The

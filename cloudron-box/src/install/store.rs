@@ -7,29 +7,41 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloudron_backup::store::check_key;
 
-use super::{InstallRequest, Owner, RepositoryObject, give_tree};
+use super::{InstallRequest, RepositoryObject, give};
+use crate::identity::{Owner, as_user};
 use crate::machine::Settings;
-use crate::{Error, Result, codes, files};
+use crate::{Error, Layout, Result, codes, files};
 
 /// The object that every repository has.
 const DESCRIPTION: &str = "cloudron-backup.json";
 
 /// Makes the folder, puts a new repository into an empty one, and gives it to the server's user.
-pub(super) fn prepare(settings: &Settings, request: &InstallRequest, owner: Option<Owner>) -> Result<()> {
+pub(super) fn prepare(
+    layout: &Layout,
+    settings: &Settings,
+    request: &InstallRequest,
+    owner: Option<Owner>,
+) -> Result<()> {
     let Some(folder) = settings.store_folder() else { return Ok(()) };
-    if !folder.exists() {
+    let fill = || {
+        if !folder.exists() {
+            files::private_folder(&folder)?;
+        }
+        match folder.join(DESCRIPTION).exists() {
+            true => Ok(()),
+            false => put(&folder, &request.repository),
+        }
+    };
+    let Some(owner) = owner else { return fill() };
+    // Root makes no folder in the state, which its user can change meanwhile.
+    if !folder.exists() && !folder.starts_with(layout.state()) {
         files::private_folder(&folder)?;
     }
-    if !folder.join(DESCRIPTION).exists() {
-        put(&folder, &request.repository)?;
+    if folder.exists() {
+        only_a_store(&folder)?;
+        give::tree(&folder, owner)?;
     }
-    match owner {
-        Some(owner) => {
-            only_a_store(&folder)?;
-            give_tree(&folder, owner)
-        }
-        None => Ok(()),
-    }
+    as_user(owner, fill)
 }
 
 /// Writes the objects, the description last: a folder that has it is a repository.

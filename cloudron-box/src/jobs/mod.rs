@@ -11,19 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloudron_backup::Summary;
-use cloudron_core::{Cancel, random};
+use cloudron_core::{BackupId, Cancel, random};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::api::{EventSource, Job, JobKind, JobState, ProgressReport};
+use crate::api::{EventSource, FailedBackup, Job, JobKind, JobState, ProgressReport};
 use crate::db::{events, jobs, settings};
-use crate::serve::{App, api_error};
+use crate::serve::{App, api_error, begin_store_check};
 use crate::time::timestamp;
 use crate::{Error, Result, codes};
 
 /// When the newest backup was made, in the table of settings.
 const LAST_BACKUP: &str = "last-backup";
+
+/// Its id.
+const LAST_BACKUP_ID: &str = "last-backup-id";
 
 /// When the machine was installed, as this server saw it first.
 pub(crate) const FIRST_START: &str = "first-start";
@@ -100,7 +103,7 @@ pub(crate) async fn get(app: &App, id: String) -> Result<Option<Job>> {
 /// # Errors
 /// `job-busy`, `machine-retired`, and those of the database.
 pub(crate) async fn start_backup(app: &Arc<App>, source: EventSource) -> Result<Job> {
-    if app.is_retired() {
+    if app.is_retired().await? {
         return Err(Error::new(&codes::MACHINE_RETIRED, "this server was retired"));
     }
     let cancel = Cancel::new();
@@ -143,6 +146,10 @@ async fn carry_out(app: &Arc<App>, source: EventSource, cancel: Cancel) {
         loop {
             tokio::time::sleep(WRITE_DOWN).await;
             write_down(app).await;
+            // The owner may have retired the machine on the machine.
+            if app.is_retired().await.unwrap_or(false) {
+                cancel.cancel();
+            }
         }
     };
     let result = tokio::select! {
@@ -160,6 +167,7 @@ async fn carry_out(app: &Arc<App>, source: EventSource, cancel: Cancel) {
         result => result,
     };
     finish(app, result).await;
+    drop(begin_store_check(app));
 }
 
 async fn finish(app: &App, result: Result<String>) {
@@ -189,7 +197,12 @@ async fn finish(app: &App, result: Result<String>) {
                 jobs::put(c, job)?;
             }
             jobs::trim(c)?;
-            if made { settings::set(c, LAST_BACKUP, &now.to_string()) } else { Ok(()) }
+            if !made {
+                return Ok(());
+            }
+            settings::set(c, LAST_BACKUP, &now.to_string())?;
+            let id = job.as_ref().and_then(|job| job.backup_id.as_ref());
+            id.map_or(Ok(()), |id| settings::set(c, LAST_BACKUP_ID, id.as_str()))
         })
         .await;
     if let Err(error) = written {
@@ -273,6 +286,7 @@ pub(crate) fn close_restored(c: &rusqlite::Connection, now: i64, summary: &Summa
         events::add(c, now, "backup.finish", &events::system("installer"), &data)?;
     }
     settings::set(c, LAST_BACKUP, &summary.time.as_millisecond().to_string())?;
+    settings::set(c, LAST_BACKUP_ID, summary.id.as_str())?;
     close_orphans(c, now).map(drop)
 }
 
@@ -281,7 +295,7 @@ pub(crate) async fn schedule(app: Arc<App>) {
     let minute = schedule::minute_for(&app.settings.run);
     loop {
         match facts(&app, minute).await {
-            Ok(facts) if !app.is_retired() && schedule::is_due(timestamp(app.now()), &facts) => {
+            Ok(facts) if schedule::is_due(timestamp(app.now()), &facts) => {
                 if let Err(error) = start_backup(&app, events::system("cron")).await {
                     tracing::warn!(%error, "The daily backup could not be started");
                 }
@@ -306,7 +320,8 @@ async fn facts(app: &App, minute: u8) -> Result<schedule::Facts> {
             };
             let failed = jobs::last_over(c, JobKind::Backup)?.filter(|j| j.state == JobState::Failed);
             let failed = failed.map(|j| j.created_at);
-            Ok(schedule::Facts { last: last_backup(c)?, installed, failed, hour, minute })
+            let retired = settings::get(c, settings::RETIRED)?.is_some();
+            Ok(schedule::Facts { last: last_backup(c)?, installed, failed, hour, minute, retired })
         })
         .await
 }
@@ -314,6 +329,21 @@ async fn facts(app: &App, minute: u8) -> Result<schedule::Facts> {
 /// When the newest backup was made.
 pub(crate) fn last_backup(c: &rusqlite::Connection) -> Result<Option<Timestamp>> {
     stored_time(c, LAST_BACKUP)
+}
+
+/// The last backup, when it failed or left something out.
+pub(crate) fn last_failed(c: &rusqlite::Connection) -> Result<Option<FailedBackup>> {
+    let job = jobs::last_over(c, JobKind::Backup)?.filter(|job| job.state == JobState::Failed);
+    Ok(job.map(|job| FailedBackup {
+        time: job.finished_at.unwrap_or(job.created_at),
+        code: job.error.as_ref().map_or_else(String::new, |e| e.code.clone()),
+        message: job.message,
+    }))
+}
+
+/// The id of the newest backup that was made here.
+pub(crate) fn last_backup_id(c: &rusqlite::Connection) -> Result<Option<BackupId>> {
+    Ok(settings::get(c, LAST_BACKUP_ID)?.and_then(|id| id.parse().ok()))
 }
 
 /// When this machine's server first ran.

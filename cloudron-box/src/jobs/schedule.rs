@@ -37,12 +37,14 @@ pub(super) struct Facts {
     pub(super) hour: u8,
     /// The minute of that hour at which it begins.
     pub(super) minute: u8,
+    /// Whether another machine took over.
+    pub(super) retired: bool,
 }
 
 /// Whether a backup is due now.
 pub(super) fn is_due(now: Timestamp, facts: &Facts) -> bool {
     let age = |time: Timestamp| Some(now.as_second() - time.as_second()).filter(|age| *age >= -60);
-    if facts.failed.and_then(age).is_some_and(|age| age < RETRY) {
+    if facts.retired || facts.failed.and_then(age).is_some_and(|age| age < RETRY) {
         return false;
     }
     let clock = Offset::UTC.to_datetime(now);
@@ -74,6 +76,7 @@ mod tests {
             failed: None,
             hour: 3,
             minute: 10,
+            retired: false,
         }
     }
 

@@ -2,10 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// How many older files are kept beside the current one: `box.log.1` is the newest of them.
 const KEPT: u32 = 3;
@@ -21,7 +20,7 @@ pub(super) struct Rotating {
 
 impl Rotating {
     pub(super) fn open(path: &Path, limit: u64) -> Result<Self> {
-        let (file, size) = append(path).map_err(|e| Error::io(path, e))?;
+        let (file, size) = append(path)?;
         Ok(Self { path: path.to_owned(), limit, file, size })
     }
 
@@ -37,22 +36,22 @@ impl Rotating {
         }
     }
 
-    fn rotate(&mut self) -> std::io::Result<()> {
+    fn rotate(&mut self) -> Result<()> {
         for n in (1..KEPT).rev() {
             let (from, to) = (older(&self.path, n), older(&self.path, n + 1));
             if from.exists() {
-                fs::rename(from, to)?;
+                fs::rename(&from, to).map_err(|e| Error::io(from, e))?;
             }
         }
-        fs::rename(&self.path, older(&self.path, 1))?;
+        fs::rename(&self.path, older(&self.path, 1)).map_err(|e| Error::io(&self.path, e))?;
         (self.file, self.size) = append(&self.path)?;
         Ok(())
     }
 }
 
-fn append(path: &Path) -> std::io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let size = file.metadata()?.len();
+fn append(path: &Path) -> Result<(File, u64)> {
+    let file = files::open_own(path, OpenOptions::new().append(true).create(true))?;
+    let size = file.metadata().map_err(|e| Error::io(path, e))?.len();
     Ok((file, size))
 }
 

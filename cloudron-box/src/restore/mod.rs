@@ -1,18 +1,27 @@
 //! Putting a backup back on a machine that was just installed.
 
+mod held;
 mod state;
 
+pub(crate) use held::give_back;
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use cloudron_backup::{Identity, Repository, Summary, open_store};
-use cloudron_core::{BackupId, Cancel, Progress, Secret};
+use cloudron_core::{BackupId, Cancel, Progress, Secret, atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::db::blocking;
+use crate::identity::{as_owner, other_owner};
 use crate::jobs::{DATA, STATE};
 use crate::machine::Settings;
 use crate::service::RunFiles;
 use crate::{Error, Layout, Result, codes, files};
+use held::{Held, Staged};
+
+/// The name of the database in the state of a backup.
+const DATABASE: &str = "cloudron.db";
 
 /// Which backup is put back, and how. It holds a secret, so it travels through standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,23 +66,40 @@ pub async fn restore(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<RestoreAnswer> {
-    let settings = Settings::require(layout)?;
-    let _lock = RunFiles::of(layout).lock().map_err(|e| match e.is(&codes::ALREADY_RUNNING) {
-        true => Error::new(&codes::RESTORE_RUNNING, "the server runs, and a restore replaces its database"),
-        false => e,
+    let owner = other_owner(layout)?;
+    if let Some(owner) = owner {
+        give_back(layout, owner)?;
+    }
+    let (settings, _lock) = as_owner(layout, || {
+        let settings = Settings::require(layout)?;
+        let lock = RunFiles::of(layout).lock().map_err(|e| match e.is(&codes::ALREADY_RUNNING) {
+            true => {
+                Error::new(&codes::RESTORE_RUNNING, "the server runs, and a restore replaces its database")
+            }
+            false => e,
+        })?;
+        Ok((settings, lock))
     })?;
     let identity = Identity::parse(&request.identity)?;
     let repository = Repository::open(open_store(&settings.store)?).await?;
     let summary = repository.find(&request.backup).await?;
-    let staged = layout.cache().join("restore");
-    files::remove_folder(&staged)?;
-    files::private_folder(&staged)?;
-    let asked = plan(layout, &summary, &staged, request.overwrite)?;
+    let own = layout.cache().join("restore");
+    as_owner(layout, || {
+        files::remove_folder(&own)?;
+        files::private_folder(&own)
+    })?;
+    // Root writes nowhere where somebody else could have put a link.
+    let (staged, held) = match owner {
+        Some(owner) => (Some(Staged::new(layout)?), Some(Held::take(layout, owner)?)),
+        None => (None, None),
+    };
+    let asked = plan(layout, &summary, staged.as_ref().map_or(&own, Staged::path), request.overwrite)?;
     let done = repository.restore(&identity, &summary.id, &asked, progress, cancel).await?.complete()?;
     for warning in &done.warnings {
         progress.warn(warning);
     }
     let compared = repository.compare(&identity, &summary.id, &asked, progress, cancel).await?.identical()?;
+    drop(held);
     let answer = RestoreAnswer {
         backup: summary.id.clone(),
         files: done.files,
@@ -82,8 +108,19 @@ pub async fn restore(
     };
     let (layout, told) = (layout.clone(), answer.clone());
     blocking(move || {
-        state::put_in_place(&layout, &staged.join("cloudron.db"), &summary, &told)?;
-        files::remove_folder(&staged)
+        let database = own.join(DATABASE);
+        let copy = staged.as_ref().map(|s| File::open(s.path().join(DATABASE))).transpose();
+        let copy = copy.map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => state::no_database(&summary),
+            _ => Error::io(&database, e),
+        })?;
+        as_owner(&layout, || {
+            if let Some(mut copy) = copy {
+                atomic::write_with(&database, 0o600, |file| std::io::copy(&mut copy, file).map(drop))?;
+            }
+            state::put_in_place(&layout, &settings, &database, &summary, &told)?;
+            files::remove_folder(&own)
+        })
     })
     .await?;
     Ok(answer)

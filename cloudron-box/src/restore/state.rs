@@ -9,25 +9,31 @@ use cloudron_core::atomic;
 use serde_json::json;
 
 use super::RestoreAnswer;
-use crate::db::{Db, Sql, events, includes, settings, tokens};
-use crate::install::{Owner, give_tree};
+use crate::db::{Db, events, includes, settings, settled, tokens};
 use crate::jobs::close_restored;
+use crate::machine::Settings;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
+
+pub(super) fn no_database(summary: &Summary) -> Error {
+    Error::new(&codes::RESTORE_NO_STATE, format!("{} holds no database", summary.id))
+}
 
 /// Takes over what this machine knows by itself, drops what was only true on the old one, and puts the file
 /// in the place of the database. Users, event log and included folders with their commands stay.
 pub(super) fn put_in_place(
     layout: &Layout,
+    settings: &Settings,
     restored: &Path,
     summary: &Summary,
     answer: &RestoreAnswer,
 ) -> Result<()> {
     if !restored.is_file() {
-        return Err(Error::new(&codes::RESTORE_NO_STATE, format!("{} holds no database", summary.id)));
+        return Err(no_database(summary));
     }
-    let own = Db::open(&layout.database())?;
-    let asked_for = own.read(includes::list)?;
+    // A machine whose own database is lost or damaged is one that a restore is for.
+    let own = settled::open(layout, settings).ok();
+    let asked_for = own.as_ref().map_or(Ok(Vec::new()), |own| own.read(includes::list))?;
     let now = millis(SystemTime::now());
     let data = json!({
         "id": answer.backup, "files": answer.files, "bytes": answer.bytes, "compared": answer.compared,
@@ -37,9 +43,10 @@ pub(super) fn put_in_place(
         tokens::clear(c)?;
         close_restored(c, now, summary)?;
         // The old machine may have been retired, and what it says of times is true of it alone.
-        for key in [settings::RETIRED, crate::jobs::FIRST_START] {
-            c.execute("DELETE FROM settings WHERE key = ?1", [key]).sql()?;
+        for key in [settings::RETIRED, settings::HIGHEST_TIME, crate::jobs::FIRST_START] {
+            settings::remove(c, key)?;
         }
+        settled::adopt(c)?;
         for include in &asked_for {
             // A folder that was asked for anew counts, unless it overlaps one of the backup.
             if !includes::list(c)?.iter().any(|i| i.path != include.path && i.overlaps(include)) {
@@ -48,10 +55,11 @@ pub(super) fn put_in_place(
         }
         events::add(c, now, "cloudron.restore", &events::system("installer"), &data)
     })?;
+    settled::forget(layout)?;
     // Closing the last connection removes the log files of the old database, which would not fit the new one.
-    own.close_as_single_file(|_| Ok(()))?;
-    let owner = Owner::of(layout.state())?;
-    give_tree(restored, owner)?;
+    if let Some(own) = own {
+        own.close_as_single_file(|_| Ok(()))?;
+    }
     let database = layout.database();
     for beside in ["-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", database.display()))) {
         crate::files::remove_file(&beside)?;
@@ -59,11 +67,5 @@ pub(super) fn put_in_place(
     let synced = fs::File::open(restored).and_then(|f| f.sync_all());
     synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;
     atomic::sync_folder(layout.state())?;
-    // Run as root, this left files of root's in the folders that the server writes to.
-    for folder in [layout.cache(), layout.run(), layout.logs()] {
-        if folder.exists() {
-            give_tree(&folder, owner)?;
-        }
-    }
-    Ok(())
+    settled::note(layout, &Db::open(&database)?)
 }

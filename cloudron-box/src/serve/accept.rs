@@ -13,16 +13,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::auth::Peer;
+use super::crowd::Crowd;
+use super::network::Network;
+use super::watched::{Progress, Watched};
 
 /// How long open requests may take when the server stops.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
-
-/// How many connections there may be at a time.
-const CONNECTIONS: usize = 512;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -30,8 +29,15 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the head of a request may take to arrive, and a connection may be idle.
 const HEAD: Duration = Duration::from_secs(20);
 
+/// How long a client may leave what waits for it.
+const STALL: Duration = Duration::from_secs(20);
+
 /// How large the head of a request may be, in bytes.
 const HEAD_SIZE: usize = 32 * 1024;
+
+/// How much of an answer waits for a client beside what the kernel holds, in bytes. A client that sends many
+/// requests at once is served one after the other, and its next request is not looked at before there is room.
+const WAITING: usize = 16 * 1024;
 
 /// What all connections share.
 #[derive(Clone)]
@@ -39,30 +45,36 @@ pub(super) struct Connections {
     router: Router,
     tls: TlsAcceptor,
     stopping: Cancel,
-    free: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    stall: Duration,
 }
 
 impl Connections {
     pub(super) fn new(router: Router, tls: Arc<ServerConfig>, stopping: Cancel) -> Self {
-        Self { router, tls: tls.into(), stopping, free: Arc::new(Semaphore::new(CONNECTIONS)) }
+        Self { router, tls: tls.into(), stopping, crowd: Arc::default(), stall: STALL }
     }
 
     /// Accepts connections until the server stops, then waits for the open ones.
     pub(super) async fn accept(self, listener: TcpListener) {
         let graceful = GracefulShutdown::new();
         loop {
-            // Above the limit, connections wait in the kernel's queue.
-            let permit = self.free.clone().acquire_owned().await;
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = self.stopping.cancelled() => break,
             };
             match accepted {
                 Ok((stream, address)) => {
+                    let progress = Progress::new();
+                    let Some(seat) = self.crowd.admit(Network::of(address.ip()), &progress) else {
+                        tracing::debug!(peer = %address, "There are too many connections");
+                        continue;
+                    };
                     let (this, watcher) = (self.clone(), graceful.watcher());
                     tokio::spawn(async move {
-                        this.connection(stream, Peer(address), watcher).await;
-                        drop(permit);
+                        tokio::select! {
+                            () = this.connection(stream, Peer(address), progress, watcher) => {}
+                            () = seat.lost() => tracing::debug!(peer = %address, "An idle connection made room"),
+                        }
                     });
                 }
                 Err(error) => {
@@ -76,10 +88,12 @@ impl Connections {
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     }
 
-    async fn connection(self, stream: TcpStream, peer: Peer, watcher: Watcher) {
+    async fn connection(self, stream: TcpStream, peer: Peer, progress: Arc<Progress>, watcher: Watcher) {
         let _ = stream.set_nodelay(true);
+        let stream = Watched::new(stream, progress, self.stall);
+        let handshake = self.tls.accept_with(stream, |tls| tls.set_buffer_limit(Some(WAITING)));
         // Strangers scan all day: what fails before a request is no news.
-        let stream = match tokio::time::timeout(HANDSHAKE, self.tls.accept(stream)).await {
+        let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(peer = %peer.0, %error, "A TLS handshake failed"),
             Err(_) => return tracing::debug!(peer = %peer.0, "A TLS handshake took too long"),
@@ -94,6 +108,7 @@ impl Connections {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
+            .max_header_size(HEAD_SIZE)
             .max_buf_size(HEAD_SIZE)
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service);

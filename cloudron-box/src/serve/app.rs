@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use cloudron_core::{Cancel, Clock, SystemClock};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::downloads::Downloads;
+use super::hashing::Hashing;
+use super::steady::Steady;
+use super::store_check::StoreCheck;
 use super::throttle::Throttle;
 use crate::api::EventSource;
-use crate::db::{Db, events, settings, users};
+use crate::db::{Db, events, settings, tokens, users};
 use crate::jobs::Jobs;
 use crate::log::Sink;
 use crate::machine::Settings;
@@ -47,24 +49,21 @@ pub(crate) struct App {
     pub(crate) tuning: Tuning,
     pub(crate) jobs: Jobs,
     pub(crate) downloads: Downloads,
-    /// Failed logins, by account.
-    pub(crate) accounts: Throttle,
-    /// Failed logins, by address.
-    pub(crate) addresses: Throttle,
-    /// Tries of the setup token.
-    pub(crate) setups: Throttle,
-    /// Hashing a password takes much memory on purpose; only so many at a time.
-    pub(crate) hashing: Semaphore,
+    /// Failed logins and wrong setup tokens.
+    pub(crate) throttle: Throttle,
+    pub(crate) hashing: Hashing,
+    pub(crate) store_check: StoreCheck,
     /// Raised when the server stops.
     pub(crate) stopping: Cancel,
     activated: AtomicBool,
-    retired: AtomicBool,
+    steady: Steady,
 }
 
 impl App {
     pub(crate) fn new(layout: Layout, settings: Settings, db: Db, log: Sink, tuning: Tuning) -> Result<Self> {
         let activated = db.read(users::any)?;
-        let retired = db.read(|c| settings::get(c, settings::RETIRED))?.is_some();
+        let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
+        let steady = Steady::new(highest, tuning.clock.monotonic());
         Ok(Self {
             layout,
             settings,
@@ -73,19 +72,23 @@ impl App {
             tuning,
             jobs: Jobs::default(),
             downloads: Downloads::default(),
-            accounts: Throttle::for_account(),
-            addresses: Throttle::for_address(),
-            setups: Throttle::for_setup(),
-            hashing: Semaphore::new(2),
+            throttle: Throttle::default(),
+            hashing: Hashing::start()?,
+            store_check: StoreCheck::default(),
             stopping: Cancel::new(),
             activated: AtomicBool::new(activated),
-            retired: AtomicBool::new(retired),
+            steady,
         })
     }
 
     /// The time, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         millis(self.tuning.clock.now())
+    }
+
+    /// The time by which tokens are judged, in milliseconds since 1970. It is the clock's, but never goes back.
+    pub(crate) fn token_time(&self) -> i64 {
+        self.steady.now(self.now(), self.tuning.clock.monotonic())
     }
 
     pub(crate) fn is_activated(&self) -> bool {
@@ -96,12 +99,9 @@ impl App {
         self.activated.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn set_retired(&self) {
-        self.retired.store(true, Ordering::SeqCst);
+    /// Whether another machine took over. The owner of the machine may change that while this server runs.
+    pub(crate) async fn is_retired(&self) -> Result<bool> {
+        self.db.read_async(|c| Ok(settings::get(c, settings::RETIRED)?.is_some())).await
     }
 
     /// Adds to the event log. Where the event belongs to a change in the database, it is written with the

@@ -10,10 +10,15 @@ use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::App;
+use super::network::Network;
 use super::reply::Failure;
+use super::upkeep;
 use crate::api::EventSource;
 use crate::db::tokens;
 use crate::{Error, codes};
+
+/// How often it is noted that a token is used, in milliseconds.
+const NOTED: i64 = 10 * 60 * 1000;
 
 /// The address that a connection came from.
 #[derive(Debug, Clone, Copy)]
@@ -36,18 +41,37 @@ impl Address {
         self.0.map(|ip| ip.to_string()).unwrap_or_default()
     }
 
-    /// What attempts are counted by: IPv6 customers have a whole /64 each.
-    pub(crate) fn network(self) -> String {
-        match self.0 {
-            Some(IpAddr::V6(ip)) => ip.segments()[..4].iter().map(|s| format!("{s:x}:")).collect(),
-            _ => self.text(),
-        }
+    /// What attempts are counted by.
+    pub(crate) fn network(self) -> Network {
+        Network::of(self.0.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)))
     }
 }
 
-/// Somebody with a valid token: a user who logged in, or the owner of the machine on the machine.
+/// The sender of a valid token: a user who logged in, or the owner of the machine on the machine.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(pub(crate) EventSource);
+pub(crate) struct Caller {
+    pub(crate) source: EventSource,
+    /// The hash of the session's token. None for a token that was made on the machine.
+    pub(crate) session: Option<[u8; 32]>,
+}
+
+impl Caller {
+    /// Refuses a login where only the owner of the machine may do something.
+    ///
+    /// # Errors
+    /// `machine-only`.
+    pub(crate) fn only_on_the_machine(&self) -> crate::Result<()> {
+        if self.session.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(&codes::MACHINE_ONLY, "a login is not enough for this: it is done on the machine"))
+    }
+
+    /// The user whose sessions these are. None for the owner of the machine, who may see and end all.
+    pub(crate) fn user_id(&self) -> Option<String> {
+        self.source.user_id.clone()
+    }
+}
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Failure;
@@ -55,15 +79,29 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let invalid = || Error::new(&codes::TOKEN_INVALID, "no valid access token was sent");
         let token = bearer(&parts.headers).ok_or_else(invalid)?.to_owned();
-        let now = app.now();
+        let now = app.token_time();
         let found = app.db.read_async(move |c| tokens::find(c, &token, now)).await;
-        let token = found.map_err(|e| Failure::from(e).for_stranger())?.ok_or_else(invalid)?;
+        let Some(token) = found.map_err(|e| Failure::from(e).for_stranger())? else {
+            // It may have been made on the machine by a clock that was set back: the next one is not.
+            if upkeep::is_ahead(now, app.now()) {
+                let _ = upkeep::note_time(app).await;
+            }
+            return Err(invalid().into());
+        };
         if !app.is_activated() && !token.admin {
             return Err(Error::new(&codes::NOT_ACTIVATED, "the first-time setup was not done yet").into());
         }
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+        if !token.admin && token.used.is_none_or(|used| now - used >= NOTED) {
+            let (hash, address) = (token.hash, address.clone().unwrap_or_default());
+            let noted = app.db.write_async(move |c| tokens::note_use(c, &hash, &address, now)).await;
+            if let Err(error) = noted {
+                tracing::warn!(%error, "The use of a session could not be noted");
+            }
+        }
         let username = if token.admin { Some(token.name) } else { token.username };
-        Ok(Self(EventSource { username, user_id: token.user_id, ip: address }))
+        let source = EventSource { username, user_id: token.user_id, ip: address };
+        Ok(Self { source, session: (!token.admin).then_some(token.hash) })
     }
 }
 
@@ -85,7 +123,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Error::new(&codes::BODY_TOO_LARGE, "the body is larger than 1 MiB").into())
+                Err(Error::new(&codes::BODY_TOO_LARGE, "the body is larger than 64 KiB").into())
             }
             Err(rejection) => {
                 let why = match rejection.status() {

@@ -20,6 +20,8 @@ struct Grant {
     hash: [u8; 32],
     until: Duration,
     store: Arc<dyn BackupStore>,
+    /// The session that asked for it, with which it ends.
+    session: Option<[u8; 32]>,
 }
 
 /// The downloads that were allowed. They live in memory: a restart ends them.
@@ -27,27 +29,36 @@ struct Grant {
 pub(crate) struct Downloads(Mutex<Vec<Grant>>);
 
 impl Downloads {
-    /// Allows reading a store, until [`LIFE`] from now on.
-    pub(crate) fn allow(&self, store: Arc<dyn BackupStore>, now: Duration) -> Secret {
+    /// Allows reading a store, until [`LIFE`] from now on, or until the session ends that asked for it.
+    pub(crate) fn allow(
+        &self,
+        store: Arc<dyn BackupStore>,
+        session: Option<[u8; 32]>,
+        now: Duration,
+    ) -> Secret {
         let token = tokens::fresh();
         let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         grants.retain(|g| g.until > now);
         if grants.len() >= LIMIT {
             grants.remove(0);
         }
-        grants.push(Grant { hash: tokens::hash(token.expose()), until: now + LIFE, store });
+        grants.push(Grant { hash: tokens::hash(token.expose()), until: now + LIFE, store, session });
         token
     }
 
-    /// The store that a token opens.
-    pub(crate) fn store(&self, token: &str, now: Duration) -> Option<Arc<dyn BackupStore>> {
+    /// The store that a token opens, and the session that has to live for it.
+    pub(crate) fn store(
+        &self,
+        token: &str,
+        now: Duration,
+    ) -> Option<(Arc<dyn BackupStore>, Option<[u8; 32]>)> {
         let hash = tokens::hash(token);
         let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // All are looked at, so that the time says nothing.
         let mut found = None;
         for grant in grants.iter() {
             if bool::from(grant.hash.ct_eq(&hash)) && grant.until > now {
-                found = Some(grant.store.clone());
+                found = Some((grant.store.clone(), grant.session));
             }
         }
         found
@@ -61,7 +72,7 @@ mod tests {
     #[test]
     fn a_download_ends_after_its_time() {
         let (downloads, start) = (Downloads::default(), Duration::from_secs(50));
-        let token = downloads.allow(Arc::new(cloudron_backup::MemoryStore::new()), start);
+        let token = downloads.allow(Arc::new(cloudron_backup::MemoryStore::new()), None, start);
         assert!(downloads.store(token.expose(), start + LIFE - Duration::from_secs(1)).is_some());
         assert!(downloads.store(token.expose(), start + LIFE).is_none());
         assert!(downloads.store("guess", start).is_none());

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudron_backup::{Repository, open_store};
-
-use super::App;
+use super::{App, store_check};
 use crate::api::{Health, HealthCheck};
 use crate::db::{Sql, blocking};
 use crate::time::timestamp;
@@ -22,7 +20,7 @@ pub(crate) async fn check(app: &Arc<App>) -> Health {
     let (database, disk, store, backup) = tokio::join!(
         one("database", database(app)),
         one("disk", disk(app)),
-        one("store", store(app)),
+        one("store", store_check::check(app)),
         one("backup", backup(app)),
     );
     let checks = vec![database, disk, store, backup];
@@ -74,13 +72,10 @@ pub(crate) fn space(folder: &std::path::Path) -> Result<(u64, u64)> {
     Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
 }
 
-async fn store(app: &App) -> Result<String> {
-    Repository::open(open_store(&app.settings.store)?).await?;
-    Ok(format!("{} holds a repository", store_name(app)))
-}
-
 async fn backup(app: &App) -> Result<String> {
-    let (last, since) = app.db.read_async(|c| Ok((jobs::last_backup(c)?, jobs::first_start(c)?))).await?;
+    let read =
+        app.db.read_async(|c| Ok((jobs::last_backup(c)?, jobs::first_start(c)?, jobs::last_failed(c)?)));
+    let (last, since, failed) = read.await?;
     let now = timestamp(app.now()).as_second();
     // Two days and an hour: one missed backup is caught up the day after.
     let late = |time: jiff::Timestamp| now - time.as_second() > 49 * 3600;
@@ -88,5 +83,9 @@ async fn backup(app: &App) -> Result<String> {
         Some(last) => (format!("the newest backup is of {last}"), late(last)),
         None => ("there was no backup yet".to_owned(), since.is_some_and(late)),
     };
+    if let Some(failed) = failed {
+        let text = format!("{text}, and the last try failed at {}: {}", failed.time, failed.message);
+        return Err(Error::new(&codes::BACKUP_LATE, text));
+    }
     if bad { Err(Error::new(&codes::BACKUP_LATE, text)) } else { Ok(text) }
 }

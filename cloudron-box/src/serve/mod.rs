@@ -3,35 +3,45 @@
 mod accept;
 mod app;
 mod auth;
+mod crowd;
 mod downloads;
+mod hashing;
 mod health;
 mod listen;
+mod network;
 mod page;
 mod password;
 mod query;
 mod reply;
 mod reserve;
 mod routes;
+mod steady;
+mod store_check;
 mod throttle;
+mod upkeep;
+mod watched;
 
 pub(crate) use app::{App, Tuning};
+pub(crate) use password::check as check_password;
 pub(crate) use reply::api_error;
+pub(crate) use store_check::begin as begin_store_check;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cloudron_core::Version;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::db::{blocking, events};
+use crate::db::{blocking, events, settled};
 use crate::machine::Settings;
 use crate::service::{Listening, RunFiles, RunLock};
 use crate::tls::Certificate;
-use crate::{Layout, Result, codes, files, jobs, log, tls};
+use crate::{Layout, Result, codes, files, identity, jobs, log, tls};
 
-/// How often the certificate is looked at.
-const RENEWAL: Duration = Duration::from_secs(3600);
+/// Hashes a password where no server runs.
+pub(crate) fn hash_password(password: &cloudron_core::Secret) -> Result<String> {
+    password::Workplace::default().hash(password)
+}
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
 /// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Has the process log with
@@ -40,6 +50,7 @@ const RENEWAL: Duration = Duration::from_secs(3600);
 /// # Errors
 /// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
 pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    identity::become_owner(layout)?;
     log::init(None);
     let server = match Server::start(layout, Tuning::default()).await {
         Ok(server) => server,
@@ -84,7 +95,9 @@ impl Server {
         }
         let mut background = JoinSet::new();
         background.spawn(jobs::schedule(app.clone()));
-        background.spawn(renew(app.clone(), certificate));
+        background.spawn(upkeep::run(app.clone(), certificate));
+        // So that the first who asks is told.
+        drop(store_check::begin(&app));
         if let Some(address) = address {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
             if let Err(error) = run.remember(Listening { port: address.port() }) {
@@ -103,6 +116,9 @@ impl Server {
         self.app.jobs.stop().await;
         let rest = async { while self.listening.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        if let Err(error) = upkeep::tidy(&self.app).await {
+            tracing::warn!(%error, "How far the database is could not be written down");
+        }
         let db = self.app.db.clone();
         if let Err(error) = blocking(move || db.checkpoint()).await {
             tracing::warn!(%error, "The database could not be tidied up");
@@ -121,7 +137,10 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certific
         }
     }
     let sink = log::open(&layout.log())?;
-    let db = reserve::open_database(&layout)?;
+    let db = reserve::open_database(&layout, &settings)?;
+    if let Err(error) = settled::note(&layout, &db) {
+        tracing::warn!(%error, "How far the database is could not be written down");
+    }
     let now = tuning.clock.now();
     let millis = crate::time::millis(now);
     match db.transaction(|c| jobs::close_orphans(c, millis)) {
@@ -134,34 +153,4 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certific
     let certificate = Certificate::load(&layout)?;
     let app = App::new(layout, settings, db, sink, tuning)?;
     Ok((app, lock, certificate))
-}
-
-/// Renews the certificate before it ends, or when the clock was set, for as long as the server runs.
-async fn renew(app: Arc<App>, certificate: Arc<Certificate>) {
-    loop {
-        tokio::time::sleep(RENEWAL).await;
-        let (task, certificate) = (app.clone(), certificate.clone());
-        let renewed = blocking(move || {
-            let now = task.tuning.clock.now();
-            if tls::leaf_is_current(&task.layout, now) {
-                return Ok(false);
-            }
-            tls::renew_leaf(&task.layout, task.settings.fqdn.as_str(), now)?;
-            certificate.reload(&task.layout)?;
-            Ok(true)
-        })
-        .await;
-        match renewed {
-            Ok(false) => {}
-            Ok(true) => {
-                let data = json!({"domain": app.settings.fqdn.admin_fqdn()});
-                app.try_event("certificate.renew", events::system("cron"), data).await;
-            }
-            Err(error) => {
-                let data =
-                    json!({"domain": app.settings.fqdn.admin_fqdn(), "errorMessage": error.to_string()});
-                app.try_event("certificate.renew", events::system("cron"), data).await;
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
-//! The query part of an address.
+//! What an address says: the variable parts of its path, and its query.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
                 let text = format!("the query is malformed: {}", rejection.body_text());
                 Err(Error::new(&codes::BAD_REQUEST, text).into())
             }
+        }
+    }
+}
+
+/// The variable parts of a path, with our own errors.
+pub(crate) struct At<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Failure> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            Err(_) => Err(Error::new(&codes::BAD_REQUEST, "the address is not text in UTF-8").into()),
         }
     }
 }

@@ -2,11 +2,11 @@
 //! its database and say what is wrong.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use super::health::space;
-use crate::db::Db;
+use crate::db::{Db, settled};
+use crate::machine::Settings;
 use crate::{Layout, Result, codes, files};
 
 /// How much it holds.
@@ -19,17 +19,18 @@ const ROOM: u64 = 64 * 1024 * 1024;
 const FULL: u64 = 1024 * 1024;
 
 /// Opens the database. On a full disk, the reserve is given back before or after.
-pub(super) fn open_database(layout: &Layout) -> Result<Db> {
+pub(super) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> {
     if file(layout).exists() && space(layout.state())?.0 < FULL {
         tracing::error!("The disk is full; what was reserved is given back");
         files::remove_file(&file(layout))?;
     }
-    let lasting = |e: &crate::Error| e.is(&codes::DATABASE_CORRUPT) || e.is(&codes::DATABASE_NEWER);
-    let db = match Db::open(&layout.database()) {
+    let reasons = [&codes::DATABASE_CORRUPT, &codes::DATABASE_LOST, &codes::DATABASE_NEWER];
+    let lasting = |e: &crate::Error| reasons.iter().any(|code| e.is(code));
+    let db = match settled::open(layout, settings) {
         Err(error) if !lasting(&error) && file(layout).exists() => {
             tracing::error!(%error, "The database cannot be opened; it is tried again with the reserved space");
             files::remove_file(&file(layout))?;
-            Db::open(&layout.database())
+            settled::open(layout, settings)
         }
         opened => opened,
     }?;
@@ -45,9 +46,8 @@ fn keep(layout: &Layout) -> Result<()> {
     if path.exists() || space(layout.state())?.0 < ROOM {
         return Ok(());
     }
-    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let made = files::open_own(&path, OpenOptions::new().write(true).create(true).truncate(true))?;
     let failed = |e| crate::Error::io(&path, e);
-    let made = made.map_err(failed)?;
     rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, SIZE).map_err(|e| failed(e.into()))
 }
 

@@ -1,26 +1,76 @@
 //! Slowing down guesses.
+//!
+//! A try that is refused counts nowhere, so that waiting as long as the answer says is enough.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
+use super::network::Network;
 use crate::{Error, codes};
 
-/// How many names are remembered. When there are more, those without a pending wait are forgotten.
+/// How many names are remembered. When there are more, those without a pending wait are forgotten, and then the
+/// one whose wait ends first.
 const REMEMBERED: usize = 10_000;
 
-/// Counts failures by name, and makes the next try wait longer with each one.
+/// After so long without a failure, all is forgotten.
+const MEMORY: Duration = Duration::from_secs(3600);
+
+/// How the wait grows with failures.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+struct Policy {
     /// So many failures cost nothing.
     free: u32,
     /// The wait after the first one that does; it doubles with each.
     base: Duration,
     /// The longest wait.
     cap: Duration,
-    /// After so long without a failure, all is forgotten.
-    memory: Duration,
-    tries: Mutex<HashMap<String, Tries>>,
+}
+
+/// Half a minute at most, because anybody can cause it to an owner who logs in from a new address.
+static ACCOUNT: Policy = Policy { free: 3, base: Duration::from_secs(1), cap: Duration::from_secs(30) };
+static ADDRESS: Policy = Policy { free: 5, base: Duration::from_secs(2), cap: Duration::from_secs(900) };
+/// The owner shares the address with whoever guesses from it.
+static KNOWN: Policy = Policy { free: 5, base: Duration::from_secs(1), cap: Duration::from_secs(5) };
+/// Five tries, then one a minute.
+static SETUP: Policy = Policy { free: 4, base: Duration::from_secs(60), cap: Duration::from_secs(60) };
+
+/// What failures are counted by. Names are kept as hashes, so that long ones take no more memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    policy: &'static Policy,
+    id: [u8; 16],
+}
+
+impl Key {
+    fn new(policy: &'static Policy, kind: &str, name: &str) -> Self {
+        let hash = Sha256::digest(format!("{kind}\0{name}").as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        Self { policy, id }
+    }
+
+    /// Failed logins to an account from addresses that never logged in to it.
+    pub(crate) fn account(name: &str) -> Self {
+        Self::new(&ACCOUNT, "account", name)
+    }
+
+    /// Failed logins from an address to accounts that it never logged in to.
+    pub(crate) fn address(network: Network) -> Self {
+        Self::new(&ADDRESS, "address", &network.to_string())
+    }
+
+    /// Failed logins to an account from an address that did log in to it.
+    pub(crate) fn known(account: &str, network: Network) -> Self {
+        Self::new(&KNOWN, "known", &format!("{account}\0{network}"))
+    }
+
+    /// Wrong setup tokens from an address.
+    pub(crate) fn setup(network: Network) -> Self {
+        Self::new(&SETUP, "setup", &network.to_string())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,55 +80,71 @@ struct Tries {
     until: Duration,
 }
 
+/// Counts failures, and makes the next try wait longer with each one.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle(Mutex<HashMap<[u8; 16], Tries>>);
+
 impl Throttle {
-    fn new(free: u32, base: Duration, cap: Duration) -> Self {
-        Self { free, base, cap, memory: Duration::from_secs(3600), tries: Mutex::default() }
+    fn tries(&self) -> MutexGuard<'_, HashMap<[u8; 16], Tries>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By account: half a minute at most, because anybody can cause it to an owner who wants to log in.
-    pub(crate) fn for_account() -> Self {
-        Self::new(3, Duration::from_secs(1), Duration::from_secs(30))
-    }
-
-    /// By address: up to a quarter of an hour.
-    pub(crate) fn for_address() -> Self {
-        Self::new(5, Duration::from_secs(2), Duration::from_secs(900))
-    }
-
-    /// The setup token: five tries, then one a minute.
-    pub(crate) fn for_setup() -> Self {
-        Self::new(4, Duration::from_secs(60), Duration::from_secs(60))
-    }
-
-    /// Takes a try into account as a failure before it is made, so that many at the same time count, too.
-    /// [`success`](Self::success) takes it back. `now` only ever goes forward.
+    /// Takes a try into account as a failure of each key before it is made, so that many at the same time count,
+    /// too. [`success`](Self::success) and [`undo`](Self::undo) change that. `now` only ever goes forward.
     ///
     /// # Errors
-    /// `too-many-tries`, with how long to wait, in whole seconds.
-    pub(crate) fn attempt(&self, name: &str, now: Duration) -> std::result::Result<(), Duration> {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= REMEMBERED {
-            tries.retain(|_, t| t.until > now);
+    /// How long to wait, in whole seconds. Nothing is counted then.
+    pub(crate) fn attempt(&self, keys: &[Key], now: Duration) -> Result<(), Duration> {
+        let mut tries = self.tries();
+        let wait = keys.iter().filter_map(|k| tries.get(&k.id)).map(|t| t.until.saturating_sub(now)).max();
+        if let Some(wait) = wait.filter(|w| !w.is_zero()) {
+            let seconds = wait.as_millis().div_ceil(1000);
+            return Err(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
-        let known = tries.get(name).copied().filter(|t| t.last + self.memory > now);
-        let mut entry = known.unwrap_or(Tries { failures: 0, last: now, until: Duration::ZERO });
-        if entry.until > now {
-            let wait = (entry.until - now).as_millis().div_ceil(1000);
-            return Err(Duration::from_secs(u64::try_from(wait).unwrap_or(u64::MAX)));
+        for key in keys {
+            if !tries.contains_key(&key.id) {
+                make_room(&mut tries, now);
+            }
+            let known = tries.get(&key.id).copied().filter(|t| t.last + MEMORY > now);
+            let failures = known.map_or(0, |t| t.failures).saturating_add(1);
+            let mut until = Duration::ZERO;
+            if failures > key.policy.free {
+                let doublings = (failures - key.policy.free - 1).min(20);
+                until = now + key.policy.base.saturating_mul(1 << doublings).min(key.policy.cap);
+            }
+            tries.insert(key.id, Tries { failures, last: now, until });
         }
-        entry.failures = entry.failures.saturating_add(1);
-        entry.last = now;
-        if entry.failures > self.free {
-            let doublings = (entry.failures - self.free - 1).min(20);
-            entry.until = now + self.base.saturating_mul(1 << doublings).min(self.cap);
-        }
-        tries.insert(name.to_owned(), entry);
         Ok(())
     }
 
-    /// Forgets the failures of that name.
-    pub(crate) fn success(&self, name: &str) {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    /// Forgets the failures of the keys.
+    pub(crate) fn success(&self, keys: &[Key]) {
+        let mut tries = self.tries();
+        for key in keys {
+            tries.remove(&key.id);
+        }
+    }
+
+    /// Takes back a try that was counted and could not be made.
+    pub(crate) fn undo(&self, keys: &[Key]) {
+        let mut tries = self.tries();
+        for key in keys {
+            if let Some(entry) = tries.get_mut(&key.id) {
+                (entry.failures, entry.until) = (entry.failures.saturating_sub(1), Duration::ZERO);
+            }
+        }
+    }
+}
+
+fn make_room(tries: &mut HashMap<[u8; 16], Tries>, now: Duration) {
+    if tries.len() < REMEMBERED {
+        return;
+    }
+    tries.retain(|_, t| t.until > now);
+    if tries.len() >= REMEMBERED
+        && let Some(first) = tries.iter().min_by_key(|(_, t)| t.until).map(|(id, _)| *id)
+    {
+        tries.remove(&first);
     }
 }
 
@@ -96,46 +162,68 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn network(n: u8) -> Network {
+        Network::of([192, 0, 2, n].into())
+    }
+
     #[test]
     fn waits_begin_after_some_failures_and_double_up_to_the_cap() {
-        let throttle = Throttle::for_account();
+        let (throttle, key) = (Throttle::default(), [Key::account("a")]);
         let (mut now, mut waits) = (s(100), Vec::new());
         for _ in 0..4 {
-            throttle.attempt("a", now).unwrap();
+            throttle.attempt(&key, now).unwrap();
         }
         for _ in 0..7 {
-            let wait = throttle.attempt("a", now).unwrap_err();
+            let wait = throttle.attempt(&key, now).unwrap_err();
             waits.push(wait.as_secs());
             now += wait;
-            throttle.attempt("a", now).unwrap();
+            throttle.attempt(&key, now).unwrap();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
-        throttle.attempt("b", now).unwrap();
+        throttle.attempt(&[Key::account("b")], now).unwrap();
     }
 
     #[test]
-    fn a_success_or_an_hour_forgets() {
-        let throttle = Throttle::for_setup();
-        for _ in 0..5 {
-            throttle.attempt("", s(1)).unwrap();
+    fn a_refused_try_counts_nowhere() {
+        let throttle = Throttle::default();
+        for n in 0..4 {
+            throttle.attempt(&[Key::account("a"), Key::address(network(n))], s(1)).unwrap();
         }
-        assert_eq!(throttle.attempt("", s(2)).unwrap_err(), s(59));
-        throttle.attempt("", s(3700)).unwrap();
+        let own = Key::address(network(200));
+        for _ in 0..100 {
+            throttle.attempt(&[Key::account("a"), own], s(1)).unwrap_err();
+        }
+        assert_eq!(throttle.attempt(&[Key::account("a")], s(1)).unwrap_err(), s(1), "the wait did not grow");
+        throttle.attempt(&[own], s(1)).unwrap();
+    }
+
+    #[test]
+    fn a_success_an_hour_or_a_try_that_was_not_made_is_no_failure() {
+        let (throttle, key) = (Throttle::default(), [Key::setup(network(1))]);
+        for _ in 0..5 {
+            throttle.attempt(&key, s(1)).unwrap();
+        }
+        assert_eq!(throttle.attempt(&key, s(2)).unwrap_err(), s(59));
+        throttle.attempt(&key, s(3700)).unwrap();
         for _ in 0..3 {
-            throttle.attempt("", s(3700)).unwrap();
+            throttle.attempt(&key, s(3700)).unwrap();
         }
-        throttle.success("");
-        for _ in 0..5 {
-            throttle.attempt("", s(3701)).unwrap();
+        throttle.success(&key);
+        for _ in 0..100 {
+            throttle.attempt(&key, s(3701)).unwrap();
+            throttle.undo(&key);
         }
     }
 
     #[test]
-    fn the_memory_for_names_is_bounded() {
-        let throttle = Throttle::for_account();
-        for n in 0..(3 * REMEMBERED) {
-            throttle.attempt(&n.to_string(), s(1)).unwrap();
+    fn the_memory_for_names_is_bounded_also_when_all_have_to_wait() {
+        let throttle = Throttle::default();
+        for n in 0..(REMEMBERED + 500) {
+            let key = [Key::account(&n.to_string())];
+            for _ in 0..4 {
+                throttle.attempt(&key, s(1)).unwrap();
+            }
         }
-        assert!(throttle.tries.lock().unwrap().len() <= REMEMBERED);
+        assert!(throttle.tries().len() <= REMEMBERED);
     }
 }

@@ -1,7 +1,6 @@
 //! A server that runs as a process of its own, without a supervisor.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,8 +23,7 @@ pub(super) fn output_file(layout: &Layout) -> PathBuf {
 pub(super) fn spawn(layout: &Layout, program: &Path) -> Result<Child> {
     files::private_folder(&layout.logs())?;
     let path = output_file(layout);
-    let output = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    let output = output.map_err(|e| Error::io(&path, e))?;
+    let output = files::open_own(&path, OpenOptions::new().write(true).create(true).truncate(true))?;
     let errors = output.try_clone().map_err(|e| Error::io(&path, e))?;
     let mut command = Command::new(program);
     // The starter's environment may hold secrets, and the server's can be read for as long as it runs.

@@ -12,11 +12,13 @@ pub use systemd::unit_text;
 pub(crate) use pid_file::{Listening, RunFiles, RunLock};
 pub(crate) use systemd::{command, disable, reload_and_enable};
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
+use crate::identity::{as_owner, other_owner};
 use crate::install::Supervisor;
 use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes};
+use crate::{Error, Layout, Result, codes, files};
 
 /// How often a server that starts or stops is looked at.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -36,22 +38,43 @@ pub fn start(layout: &Layout, limit: Duration) -> Result<ServiceStatus> {
 /// # Errors
 /// As [`start`].
 pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration) -> Result<ServiceStatus> {
-    let settings = Settings::require(layout)?;
+    if let Some(owner) = other_owner(layout)? {
+        crate::restore::give_back(layout, owner)?;
+    }
+    let settings = as_owner(layout, || Settings::require(layout))?;
     let files = RunFiles::of(layout);
-    let found = status_of(layout, &settings, &files)?;
+    let found = as_owner(layout, || {
+        let found = status_of(layout, &settings, &files)?;
+        if found.answer.is_none() {
+            files.forget_failure()?;
+        }
+        Ok(found)
+    })?;
     if found.answer.is_some() {
         return Ok(found);
     }
-    files.forget_failure()?;
-    let mut child = None;
-    match settings.supervisor {
-        Supervisor::Systemd => systemd::start()?,
-        Supervisor::Detached if found.running => {}
-        Supervisor::Detached => child = Some(detached::spawn(layout, program)?),
-    }
+    let child = match settings.supervisor {
+        Supervisor::Systemd => {
+            systemd::start()?;
+            None
+        }
+        Supervisor::Detached if found.running => None,
+        Supervisor::Detached => Some(as_owner(layout, || detached::spawn(layout, program))?),
+    };
+    as_owner(layout, || wait(layout, &settings, &files, child, limit))
+}
+
+/// Waits until the server answers, or says why it does not.
+fn wait(
+    layout: &Layout,
+    settings: &Settings,
+    files: &RunFiles,
+    mut child: Option<std::process::Child>,
+    limit: Duration,
+) -> Result<ServiceStatus> {
     let begun = Instant::now();
     loop {
-        let now = status_of(layout, &settings, &files)?;
+        let now = status_of(layout, settings, files)?;
         if now.answer.is_some() {
             return Ok(now);
         }
@@ -79,10 +102,19 @@ pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration
 }
 
 fn ended(layout: &Layout) -> Error {
-    let log = std::fs::read_to_string(detached::output_file(layout)).unwrap_or_default();
+    let log = log_end(layout).unwrap_or_default();
     let lines: Vec<&str> = log.lines().rev().take(5).collect();
     let end = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
     Error::new(&codes::START_FAILED, format!("the server ended before it answered: {end}"))
+}
+
+/// What the process printed itself, as far as it is short.
+fn log_end(layout: &Layout) -> Result<String> {
+    let path = detached::output_file(layout);
+    let file = files::open_own(&path, std::fs::OpenOptions::new().read(true))?;
+    let mut text = Vec::new();
+    file.take(64 * 1024).read_to_end(&mut text).map_err(|e| Error::io(&path, e))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Stops the server and waits until it is gone. One that does not run is no error.
@@ -90,10 +122,10 @@ fn ended(layout: &Layout) -> Error {
 /// # Errors
 /// `install-command`, `timed-out`, or `permission` when the process belongs to somebody else.
 pub fn stop(layout: &Layout) -> Result<()> {
-    match Settings::load(layout)?.map(|s| s.supervisor) {
+    match as_owner(layout, || Settings::load(layout))?.map(|s| s.supervisor) {
         None => Ok(()),
         Some(Supervisor::Systemd) => systemd::stop(),
-        Some(Supervisor::Detached) => detached::stop(&RunFiles::of(layout)),
+        Some(Supervisor::Detached) => as_owner(layout, || detached::stop(&RunFiles::of(layout))),
     }
 }
 
@@ -102,7 +134,7 @@ pub fn stop(layout: &Layout) -> Result<()> {
 /// # Errors
 /// `machine-missing`, and those of file operations.
 pub fn status(layout: &Layout) -> Result<ServiceStatus> {
-    status_of(layout, &Settings::require(layout)?, &RunFiles::of(layout))
+    as_owner(layout, || status_of(layout, &Settings::require(layout)?, &RunFiles::of(layout)))
 }
 
 fn status_of(layout: &Layout, settings: &Settings, files: &RunFiles) -> Result<ServiceStatus> {

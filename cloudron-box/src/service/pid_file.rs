@@ -1,14 +1,12 @@
 //! What a running server leaves in the folder `run`: its process, its address, and why it could not start.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::install::Owner;
 use crate::{Error, Layout, Result, codes, files};
 
 /// How long the lock is tried for.
@@ -33,6 +31,8 @@ pub(crate) struct Listening {
 struct Failure {
     code: String,
     message: String,
+    #[serde(default)]
+    hint: Option<String>,
 }
 
 /// The files of the folder `run`.
@@ -69,14 +69,7 @@ impl RunFiles {
     fn try_lock(&self) -> Result<RunLock> {
         files::private_folder(&self.folder)?;
         let path = self.folder.join("box.lock");
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        let file = file.map_err(|e| Error::io(&path, e))?;
-        if rustix::process::geteuid().is_root() {
-            // A restore runs as root, and must not leave a lock behind that the server cannot open.
-            let owner = Owner::of(&self.folder)?;
-            std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid))
-                .map_err(|e| Error::io(&path, e))?;
-        }
+        let file = files::open_own(&path, OpenOptions::new().append(true).create(true))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(RunLock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -133,7 +126,11 @@ impl RunFiles {
 
     /// Leaves the reason why the server could not start to the one who started it.
     pub(crate) fn record_failure(&self, error: &Error) {
-        let failure = Failure { code: error.code().name.to_owned(), message: error.to_string() };
+        let failure = Failure {
+            code: error.code().name.to_owned(),
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        };
         let _ = files::private_folder(&self.folder);
         let _ = files::write_json(&self.folder.join("failure.json"), &failure);
     }
@@ -146,7 +143,11 @@ impl RunFiles {
         let failure = files::read_json::<Failure>(&self.folder.join("failure.json")).ok().flatten()?;
         let known = codes::ALL.iter().chain(cloudron_core::codes::ALL).chain(cloudron_backup::codes::ALL);
         let code = known.copied().find(|c| c.name == failure.code).unwrap_or(&codes::START_FAILED);
-        Some(Error::new(code, failure.message))
+        let error = Error::new(code, failure.message);
+        Some(match failure.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        })
     }
 }
 
@@ -154,7 +155,7 @@ impl RunFiles {
 fn overwrite(path: &std::path::Path, value: &impl Serialize) -> Result<()> {
     use std::os::unix::fs::FileExt;
     let failed = |e| Error::io(path, e);
-    let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    let file = files::open_own(path, OpenOptions::new().write(true))?;
     let size = file.metadata().map_err(failed)?.len();
     let mut text = serde_json::to_vec(value).expect("our types serialize to JSON");
     text.resize(text.len().max(usize::try_from(size).unwrap_or(0)), b' ');
@@ -249,9 +250,19 @@ mod tests {
     #[test]
     fn the_reason_of_a_failed_start_keeps_its_code() {
         let (_home, files) = run_files();
-        files.record_failure(&Error::new(&codes::PORT_IN_USE, "127.0.0.1:1 is taken"));
-        assert!(files.failure().unwrap().is(&codes::PORT_IN_USE));
+        files.record_failure(&Error::new(&codes::PORT_IN_USE, "127.0.0.1:1 is taken").with_hint("free it"));
+        let failure = files.failure().unwrap();
+        assert!(failure.is(&codes::PORT_IN_USE) && failure.hint() == Some("free it"));
         files.forget_failure().unwrap();
         assert!(files.failure().is_none());
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_not_followed() {
+        let (home, files) = run_files();
+        files::private_folder(&files.folder).unwrap();
+        std::os::unix::fs::symlink(home.path().join("victim"), files.folder.join("box.lock")).unwrap();
+        assert!(files.lock().is_err());
+        assert!(!home.path().join("victim").exists());
     }
 }

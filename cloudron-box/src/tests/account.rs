@@ -5,8 +5,8 @@ use std::time::Duration;
 use cloudron_core::Secret;
 use serde_json::json;
 
-use super::client::Client;
-use super::machine::{EMAIL, Machine, PASSWORD};
+use super::client::{Answered, Client};
+use super::machine::{EMAIL, Machine, PASSWORD, log_in_from};
 use crate::admin;
 use crate::api::{Config, EventPage, Status, TokenAnswer};
 
@@ -91,7 +91,10 @@ async fn setup_tokens_can_be_tried_five_times_a_minute() {
     assert_eq!(answer.error(), (429, "too-many-tries".into()));
     let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
     machine.clock.forward(Duration::from_secs(wait));
-    machine.activate().await;
+    assert_eq!(
+        machine.stranger().post(ACTIVATE, json!({"email": EMAIL, "password": PASSWORD})).await.status,
+        403
+    );
 }
 
 #[tokio::test]
@@ -125,18 +128,67 @@ async fn failed_logins_make_the_next_one_wait() {
     let machine = Machine::new().await;
     machine.activate().await;
     let stranger = machine.stranger();
+    let log_in = async |password| log_in_from(&stranger, [127, 0, 7, 1], EMAIL, password).await;
     for _ in 0..4 {
-        assert_eq!(log_in(&stranger, EMAIL, "wrong password").await.error(), (401, "login-failed".into()));
+        assert_eq!(log_in("wrong password").await.error(), (401, "login-failed".into()));
     }
-    let answer = log_in(&stranger, EMAIL, PASSWORD).await;
+    let answer = log_in(PASSWORD).await;
     assert_eq!(answer.error(), (429, "too-many-tries".into()));
     let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert_eq!(wait, 1);
     machine.clock.forward(Duration::from_secs(wait));
-    assert_eq!(log_in(&stranger, EMAIL, PASSWORD).await.status, 200);
-    assert_eq!(log_in(&stranger, EMAIL, "wrong password").await.status, 401);
+    assert_eq!(log_in(PASSWORD).await.status, 200);
+    assert_eq!(log_in("wrong password").await.status, 401);
     let events: EventPage = machine.admin().get("/api/v1/eventlog?action=user.login.failed").await.json();
     assert_eq!(events.total, 5);
+}
+
+#[tokio::test]
+async fn who_guesses_from_many_addresses_does_not_keep_the_owner_out() {
+    let machine = Machine::new().await;
+    machine.activate().await;
+    let stranger = machine.stranger();
+    let mut statuses = Vec::new();
+    for n in 1..40 {
+        let answer = log_in_from(&stranger, [127, 40, 0, n], EMAIL, "wrong password").await;
+        statuses.push(answer.status.as_u16());
+        if n % 5 == 0 {
+            machine.clock.forward(Duration::from_secs(1));
+            // From where the setup was done, by either name.
+            assert_eq!(log_in(&stranger, EMAIL, PASSWORD).await.status, 200, "{statuses:?}");
+        }
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    // From a new address the wait is what was said, although refused tries came in between.
+    let wait = |answer: &Answered| answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
+    let new = || log_in_from(&stranger, [127, 41, 0, 1], EMAIL, PASSWORD);
+    while let answer = log_in_from(&stranger, [127, 40, 1, 1], EMAIL, "wrong password").await
+        && answer.status == 401
+    {}
+    let said = wait(&new().await);
+    for n in 1..20 {
+        log_in_from(&stranger, [127, 40, 2, n], EMAIL, "wrong password").await;
+        log_in_from(&stranger, [127, 41, 0, 1], EMAIL, "wrong password").await;
+    }
+    machine.clock.forward(Duration::from_secs(said));
+    assert_eq!(new().await.status, 200);
+}
+
+#[tokio::test]
+async fn who_guesses_setup_tokens_keeps_nobody_from_the_setup() {
+    let machine = Machine::new().await;
+    let body = json!({"email": EMAIL, "password": PASSWORD});
+    let statuses = async |n: usize| {
+        let mut statuses = Vec::new();
+        for _ in 0..n {
+            let wrong = machine.stranger().with(&Secret::new("a".repeat(32)));
+            statuses.push(wrong.post(ACTIVATE, body.clone()).await.status.as_u16());
+        }
+        statuses
+    };
+    assert_eq!(statuses(7).await, [403, 403, 403, 403, 403, 429, 429]);
+    // From the same address, in the same second.
+    machine.activate().await;
 }
 
 #[tokio::test]
@@ -145,7 +197,8 @@ async fn one_address_cannot_try_account_after_account() {
     machine.activate().await;
     let mut statuses = Vec::new();
     for n in 0..8 {
-        statuses.push(log_in(&machine.stranger(), &format!("user{n}"), PASSWORD).await.status.as_u16());
+        let answer = log_in_from(&machine.stranger(), [127, 0, 7, 1], &format!("user{n}"), PASSWORD).await;
+        statuses.push(answer.status.as_u16());
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 429, 429]);
 }

@@ -1,6 +1,6 @@
 //! A small client that trusts the machine's own authority and nothing else.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::api::ApiError;
@@ -24,6 +24,8 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     pub(super) ca_pem: String,
     pub(super) token: Option<Secret>,
+    /// The address of loopback that it comes from, when it matters.
+    pub(super) from: Option<IpAddr>,
 }
 
 pub(super) struct Answered {
@@ -59,6 +61,10 @@ impl Client {
         self.ask("GET", path, None, &[]).await
     }
 
+    pub(super) async fn delete(&self, path: &str) -> Answered {
+        self.ask("DELETE", path, None, &[]).await
+    }
+
     pub(super) async fn post(&self, path: &str, body: Value) -> Answered {
         self.ask("POST", path, Some(body.to_string()), &[]).await
     }
@@ -84,7 +90,11 @@ impl Client {
         body: Option<String>,
         headers: &[(&str, &str)],
     ) -> http::Response<Incoming> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = self.from {
+            socket.bind((from, 0).into()).unwrap();
+        }
+        let stream = socket.connect(self.address).await.unwrap();
         let connector = TlsConnector::from(Arc::clone(&client_config(&self.ca_pem).unwrap()));
         let name = ServerName::try_from("my.demo.localhost").unwrap();
         let stream = connector.connect(name, stream).await.unwrap();

@@ -16,6 +16,10 @@ const NEED_A_TOKEN: &[(&str, &str)] = &[
     ("GET", "/api/v1/cloudron/logs"),
     ("POST", "/api/v1/cloudron/retire"),
     ("GET", "/api/v1/jobs/x"),
+    ("GET", "/api/v1/sessions"),
+    ("DELETE", "/api/v1/sessions"),
+    ("DELETE", "/api/v1/sessions/current"),
+    ("POST", "/api/v1/profile/password"),
 ];
 
 #[tokio::test]
@@ -91,7 +95,7 @@ async fn a_body_that_is_too_large_or_no_json_is_refused() {
     let stranger = machine.stranger();
     let login = "/api/v1/cloudron/activate";
     for (body, kind, status, code) in [
-        ("x".repeat(1024 * 1024 + 1), "application/json", 413, "body-too-large"),
+        ("x".repeat(64 * 1024 + 1), "application/json", 413, "body-too-large"),
         ("{\"email\": canary".into(), "application/json", 400, "bad-request"),
         ("{}".into(), "application/json", 400, "bad-request"),
         ("{}".into(), "text/plain", 400, "bad-request"),
@@ -120,19 +124,51 @@ async fn every_answer_has_the_headers_that_keep_browsers_careful() {
 }
 
 #[tokio::test]
-async fn a_retired_server_answers_and_changes_nothing_any_more() {
+async fn a_retired_server_answers_and_changes_nothing_until_that_is_taken_back() {
     let mut machine = Machine::new().await;
     let owner = machine.activate().await;
-    assert_eq!(owner.post("/api/v1/cloudron/retire", json!({})).await.status, 202);
-    assert_eq!(owner.post("/api/v1/cloudron/retire", json!({})).await.status, 202);
+    let refused = owner.post("/api/v1/cloudron/retire", json!({})).await;
+    assert_eq!(refused.error(), (403, "machine-only".into()), "a login is not enough");
+    let on_the_machine = machine.admin();
+    assert_eq!(on_the_machine.post("/api/v1/cloudron/retire", json!({})).await.status, 202);
+    assert_eq!(on_the_machine.post("/api/v1/cloudron/retire", json!({})).await.status, 202);
     for path in ["/api/v1/backups", "/api/v1/cloudron/update"] {
-        assert_eq!(owner.post(path, json!({})).await.error(), (409, "machine-retired".into()));
+        assert_eq!(on_the_machine.post(path, json!({})).await.error(), (409, "machine-retired".into()));
     }
-    assert!(owner.get("/api/v1/cloudron/config").await.json::<Config>().retired);
+    assert_eq!(owner.get("/api/v1/cloudron/config").await.status, 401, "its sessions end");
     machine.stop().await;
     machine.start().await;
-    let owner = machine.admin();
-    assert!(owner.get("/api/v1/cloudron/config").await.json::<Config>().retired);
-    let events = owner.get("/api/v1/eventlog?action=cloudron.retire").await;
+    let on_the_machine = machine.admin();
+    assert!(on_the_machine.get("/api/v1/cloudron/config").await.json::<Config>().retired);
+    let events = on_the_machine.get("/api/v1/eventlog?action=cloudron.retire").await;
     assert_eq!(events.json::<crate::api::EventPage>().total, 1);
+
+    // On the machine, while the server runs.
+    assert!(crate::admin::retire(&machine.layout, false).unwrap());
+    assert!(!crate::admin::retire(&machine.layout, false).unwrap());
+    assert!(!on_the_machine.get("/api/v1/cloudron/config").await.json::<Config>().retired);
+    let update = on_the_machine.post("/api/v1/cloudron/update", json!({})).await;
+    assert_eq!(update.error(), (412, "no-update".into()));
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_text_is_refused_in_the_same_form() {
+    let machine = Machine::new().await;
+    for (method, path) in
+        [("GET", "/api/v1/jobs/%ff"), ("DELETE", "/api/v1/sessions/%ff"), ("GET", "/api/v1/download/%ff/")]
+    {
+        let answer = machine.admin().ask(method, path, None, &[]).await;
+        assert_eq!(answer.error(), (400, "bad-request".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_request_has_32_kib() {
+    let machine = Machine::new().await;
+    let status = async |size: usize| {
+        let value = "x".repeat(size);
+        machine.stranger().ask("GET", "/", None, &[("x-long", &value)]).await.status.as_u16()
+    };
+    assert_eq!(status(31 * 1024).await, 200);
+    assert_eq!(status(33 * 1024).await, 431);
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cloudron_backup::{Identity, InitOptions, Repository, open_store};
 use cloudron_core::{Clock, Secret};
 use serde_json::json;
 
-use super::client::Client;
+use super::client::{Answered, Client};
 use crate::api::{Job, TokenAnswer};
 use crate::install::{InstallAnswer, InstallRequest, Supervisor, install};
 use crate::serve::{Server, Tuning};
@@ -18,14 +18,19 @@ use crate::{Include, Layout, admin};
 pub(super) const EMAIL: &str = "owner@example.com";
 pub(super) const PASSWORD: &str = "canary-password-4711";
 
-/// A clock that is set by hand. Both times move together.
+/// A clock that is set by hand. Both times move together, and the time of day can be set to another one.
 #[derive(Debug)]
-pub(super) struct Clockwork(AtomicU64);
+pub(super) struct Clockwork(AtomicU64, AtomicI64);
 
 impl Clockwork {
     fn new() -> Arc<Self> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Arc::new(Self(AtomicU64::new(u64::try_from(now.as_millis()).unwrap())))
+        Arc::new(Self(AtomicU64::new(u64::try_from(now.as_millis()).unwrap()), AtomicI64::new(0)))
+    }
+
+    /// Sets the time of day that many seconds ahead of, or behind, what it is by itself.
+    pub(super) fn set_off(&self, seconds: i64) {
+        self.1.store(seconds * 1000, Ordering::SeqCst);
     }
 
     pub(super) fn forward(&self, by: Duration) {
@@ -36,7 +41,8 @@ impl Clockwork {
 #[async_trait::async_trait]
 impl Clock for Clockwork {
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.monotonic()
+        let millis = self.0.load(Ordering::SeqCst).saturating_add_signed(self.1.load(Ordering::SeqCst));
+        SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
     }
 
     fn monotonic(&self) -> Duration {
@@ -135,7 +141,7 @@ impl Machine {
     /// Somebody without a token.
     pub(super) fn stranger(&self) -> Client {
         let address = self.server.as_ref().unwrap().app.settings.listen[0];
-        Client { address, ca_pem: self.installed.ca_pem.clone(), token: None }
+        Client { address, ca_pem: self.installed.ca_pem.clone(), token: None, from: None }
     }
 
     /// The owner of the machine, with a token that was made on it.
@@ -152,6 +158,12 @@ impl Machine {
         assert_eq!(answer.status, 201, "{}", answer.text());
         self.stranger().with(&answer.json::<TokenAnswer>().token)
     }
+}
+
+/// Logs in from an address of loopback.
+pub(super) async fn log_in_from(client: &Client, from: [u8; 4], name: &str, password: &str) -> Answered {
+    let client = Client { from: Some(from.into()), ..client.clone() };
+    client.post("/api/v1/developer/login", json!({"username": name, "password": password})).await
 }
 
 /// Asks for a backup and waits until its job is over.

@@ -10,19 +10,36 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::api::{ActivateRequest, EventSource, LoginRequest, TokenAnswer};
-use crate::db::tokens::{self, Kind};
+use crate::db::events;
+use crate::db::tokens;
 use crate::db::users::{self, User};
-use crate::db::{blocking, events};
 use crate::serve::App;
 use crate::serve::auth::{Address, Body, bearer};
+use crate::serve::hashing::Queue;
 use crate::serve::password;
 use crate::serve::reply::{Answer, Failure};
-use crate::serve::throttle::must_wait;
+use crate::serve::throttle::{Key, must_wait};
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes};
 
 /// How long a login is valid.
 const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long one waits whose password could not be checked, because others came first.
+const BUSY: u64 = 3;
+
+/// What a clock says, and the time by which tokens are judged.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    clock: i64,
+    token: i64,
+}
+
+impl Times {
+    fn of(app: &App) -> Self {
+        Self { clock: app.now(), token: app.token_time() }
+    }
+}
 
 pub(crate) async fn activate(
     State(app): State<Arc<App>>,
@@ -35,10 +52,17 @@ pub(crate) async fn activate(
     }
     let user = new_user(&request)?;
     password::check(&request.password)?;
-    app.setups.attempt("", app.tuning.clock.monotonic()).map_err(wait)?;
+    let (network, times) = (address.network(), Times::of(&app));
     let setup = Secret::new(bearer(&headers).unwrap_or_default());
-    let user = User { password: hash(&app, request.password).await?, ..user };
-    let now = app.now();
+    let wanted = setup.clone();
+    let right = app.db.read_async(move |c| tokens::is_setup(c, wanted.expose(), times.token)).await;
+    // Only wrong tokens are slowed down: the right one is too long to be guessed, and always gets in.
+    if !right.map_err(|e| Failure::from(e).for_stranger())? {
+        app.throttle.attempt(&[Key::setup(network)], app.tuning.clock.monotonic()).map_err(wait)?;
+        return Err(wrong_setup().into());
+    }
+    let hash = app.hashing.hash(Queue::Known, network, request.password).await.map_err(busy)?;
+    let user = User { password: hash, ..user };
     let answer = app
         .db
         .write_async(move |c| {
@@ -46,21 +70,18 @@ pub(crate) async fn activate(
             if users::any(c)? {
                 return Err(already());
             }
-            if !tokens::take_setup(c, setup.expose(), now)? {
-                return Err(Error::new(
-                    &codes::SETUP_TOKEN_INVALID,
-                    "the setup token is wrong or no longer valid",
-                ));
+            if !tokens::take_setup(c, setup.expose(), times.token)? {
+                return Err(wrong_setup());
             }
             tokens::clear_setup(c)?;
-            users::add_owner(c, &user, now)?;
+            users::add_owner(c, &user, times.clock)?;
             let source = source(&user, address);
-            events::add(c, now, "cloudron.activate", &source, &json!({"email": user.email}))?;
-            session(c, &user, now)
+            events::add(c, times.clock, "cloudron.activate", &source, &json!({"email": user.email}))?;
+            session(c, &user, address, times)
         })
         .await
         .map_err(|e| Failure::from(e).for_stranger())?;
-    app.setups.success("");
+    app.throttle.success(&[Key::setup(network)]);
     app.set_activated();
     tracing::info!("The first-time setup was done");
     Ok((StatusCode::CREATED, Json(answer)))
@@ -78,27 +99,34 @@ pub(crate) async fn login(
     if name.is_empty() || name.len() > 320 || request.password.expose().len() > 4 * 256 {
         return Err(refused().into());
     }
-    let (account, network) = (name.to_lowercase(), address.network());
-    let monotonic = app.tuning.clock.monotonic();
-    app.addresses.attempt(&network, monotonic).map_err(wait)?;
-    app.accounts.attempt(&account, monotonic).map_err(wait)?;
-    let user = app.db.read_async(move |c| users::find(c, &name)).await;
-    let user = user.map_err(|e| Failure::from(e).for_stranger())?;
-    let Some(user) = verified(&app, user, request.password).await? else {
+    let found = app.db.read_async({
+        let (name, network) = (name.clone(), address.network().to_string());
+        move |c| {
+            let Some(user) = users::find(c, &name)? else { return Ok(None) };
+            let known = users::knows_network(c, &user.id, &network)?;
+            Ok(Some((user, known)))
+        }
+    });
+    let found = found.await.map_err(|e| Failure::from(e).for_stranger())?;
+    let (user, known) = found.map_or((None, false), |(user, known)| (Some(user), known));
+    // A user has two names and one account. A name that does not exist counts like one that does.
+    let account = user.as_ref().map_or_else(|| name.to_lowercase(), |user| user.id.clone());
+    let guess = Guess { account: &account, known, address };
+    if !verified(&app, guess, user.as_ref(), request.password).await? {
         tracing::warn!(address = address.text(), "A login failed");
         let data = json!({"reason": "wrong user name or password"});
         let source = EventSource { ip: Some(address.text()), ..EventSource::default() };
         app.try_event("user.login.failed", source, data).await;
         return Err(refused().into());
-    };
-    app.accounts.success(&account);
-    app.addresses.success(&network);
-    let now = app.now();
+    }
+    let Some(user) = user else { return Err(refused().into()) };
+    let times = Times::of(&app);
     let answer = app
         .db
         .write_async(move |c| {
-            events::add(c, now, "user.login", &source(&user, address), &json!({"authType": "password"}))?;
-            session(c, &user, now)
+            let data = json!({"authType": "password"});
+            events::add(c, times.clock, "user.login", &source(&user, address), &data)?;
+            session(c, &user, address, times)
         })
         .await;
     Ok(Json(answer.map_err(|e| Failure::from(e).for_stranger())?))
@@ -108,12 +136,22 @@ fn already() -> Error {
     Error::new(&codes::ALREADY_ACTIVATED, "the first-time setup was done already")
 }
 
-fn refused() -> Error {
+fn wrong_setup() -> Error {
+    Error::new(&codes::SETUP_TOKEN_INVALID, "the setup token is wrong or no longer valid")
+}
+
+pub(super) fn refused() -> Error {
     Error::new(&codes::LOGIN_FAILED, "the user name or the password is wrong")
 }
 
 fn wait(time: Duration) -> Failure {
     Failure::from(must_wait(time)).retry_after(time.as_secs())
+}
+
+fn busy(error: Error) -> Failure {
+    let wait = error.is(&codes::LOGIN_BUSY);
+    let failure = Failure::from(error);
+    if wait { failure.retry_after(BUSY) } else { failure.for_stranger() }
 }
 
 fn source(user: &User, address: Address) -> EventSource {
@@ -124,29 +162,50 @@ fn source(user: &User, address: Address) -> EventSource {
     }
 }
 
-/// A new session of the user.
-fn session(c: &rusqlite::Connection, user: &User, now: i64) -> Result<TokenAnswer> {
-    let (token, expires) = (tokens::fresh(), later(now, SESSION));
-    tokens::add(c, &token, Kind::Session, ("login", Some(&user.id)), (now, expires))?;
-    Ok(TokenAnswer { token, expires_at: timestamp(expires) })
+/// A new session of the user, who is known at that address from then on.
+fn session(c: &rusqlite::Connection, user: &User, address: Address, times: Times) -> Result<TokenAnswer> {
+    let token = tokens::fresh();
+    let life = (times.token, later(times.token, SESSION));
+    tokens::add_session(c, &token, (&user.id, &address.text()), life)?;
+    users::note_network(c, &user.id, &address.network().to_string(), times.clock)?;
+    Ok(TokenAnswer { token, expires_at: timestamp(later(times.clock, SESSION)) })
 }
 
-async fn hash(app: &App, password: Secret) -> Result<String> {
-    let _permit = app.hashing.acquire().await;
-    blocking(move || password::hash(&password)).await
+/// Whose password is tried, and from where.
+pub(super) struct Guess<'a> {
+    /// What the tries are counted by.
+    pub(super) account: &'a str,
+    /// Whether the account was logged in to from there before.
+    pub(super) known: bool,
+    pub(super) address: Address,
 }
 
-/// The user, if there is one and the password is theirs. Takes equally long for one that does not exist.
-async fn verified(app: &App, user: Option<User>, password: Secret) -> Result<Option<User>> {
-    let _permit = app.hashing.acquire().await;
-    blocking(move || match user {
-        Some(user) => Ok(password::verify(&password, &user.password).then_some(user)),
-        None => {
-            password::pretend(&password);
-            Ok(None)
+/// Whether the password is that of the user. Takes equally long when there is none. Wrong ones make the next try
+/// wait, for others than those who logged in before.
+pub(super) async fn verified(
+    app: &App,
+    guess: Guess<'_>,
+    user: Option<&User>,
+    password: Secret,
+) -> Answer<bool> {
+    let network = guess.address.network();
+    let (queue, keys) = match guess.known {
+        true => (Queue::Known, vec![Key::known(guess.account, network)]),
+        false => (Queue::Strangers, vec![Key::account(guess.account), Key::address(network)]),
+    };
+    app.throttle.attempt(&keys, app.tuning.clock.monotonic()).map_err(wait)?;
+    let hash = user.map(|user| user.password.clone());
+    match app.hashing.verify(queue, network, password, hash).await {
+        Ok(true) => {
+            app.throttle.success(&keys);
+            Ok(true)
         }
-    })
-    .await
+        Ok(false) => Ok(false),
+        Err(error) => {
+            app.throttle.undo(&keys);
+            Err(busy(error))
+        }
+    }
 }
 
 /// The owner as asked for, without the password.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use cloudron_backup::{BackupStore, Repository, Summary, open_store};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
@@ -14,7 +14,7 @@ use crate::jobs;
 use crate::serve::App;
 use crate::serve::auth::Caller;
 use crate::serve::downloads::LIFE;
-use crate::serve::query::{Asked, Paging};
+use crate::serve::query::{Asked, At, Paging};
 use crate::serve::reply::Answer;
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes};
@@ -54,11 +54,11 @@ fn entry(summary: Summary) -> BackupEntry {
 }
 
 pub(crate) async fn create(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Job>)> {
-    let job = jobs::start_backup(&app, caller.0).await?;
+    let job = jobs::start_backup(&app, caller.source).await?;
     Ok((StatusCode::ACCEPTED, Json(job)))
 }
 
-pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Json<Job>> {
+pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, At(id): At<String>) -> Answer<Json<Job>> {
     let job = jobs::get(&app, id).await?;
     Ok(Json(job.ok_or_else(|| Error::new(&codes::NO_SUCH_OBJECT, "there is no such job"))?))
 }
@@ -66,14 +66,14 @@ pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, Path(id): Path<S
 pub(crate) async fn download_url(
     caller: Caller,
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Answer<Json<DownloadUrl>> {
     let id = wanted(&id)?;
     let store = open_store(&app.settings.store)?;
     let repository = open(&app, store.clone()).await?;
     let summary = repository.find(id.as_deref().unwrap_or("latest")).await?;
-    let token = app.downloads.allow(store, app.tuning.clock.monotonic());
-    app.event("backup.download", caller.0, json!({"id": summary.id})).await?;
+    let token = app.downloads.allow(store, caller.session, app.tuning.clock.monotonic());
+    app.event("backup.download", caller.source, json!({"id": summary.id})).await?;
     let url = Secret::new(format!("/api/v1/download/{}/", token.expose()));
     Ok(Json(DownloadUrl { id: summary.id, url, expires_at: timestamp(later(app.now(), LIFE)) }))
 }

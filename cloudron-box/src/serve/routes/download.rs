@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use cloudron_backup::store::check_key;
@@ -14,8 +14,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use crate::api::StoreObject;
+use crate::db::tokens;
 use crate::serve::App;
-use crate::serve::query::Asked;
+use crate::serve::query::{Asked, At};
 use crate::serve::reply::{Answer, Failure};
 use crate::{Error, Result, codes};
 
@@ -27,10 +28,10 @@ pub(crate) struct Listing {
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Path(token): Path<String>,
+    At(token): At<String>,
     Asked(listing): Asked<Listing>,
 ) -> Answer<Json<Vec<StoreObject>>> {
-    let store = store(&app, &token)?;
+    let store = store(&app, &token).await?;
     // A prefix is what a key begins with; what lies outside of the store cannot be one.
     let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
     if !checkable.is_empty() {
@@ -48,10 +49,10 @@ pub(crate) async fn list(
 
 pub(crate) async fn object(
     State(app): State<Arc<App>>,
-    Path((token, key)): Path<(String, String)>,
+    At((token, key)): At<(String, String)>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let store = store(&app, &token)?;
+    let store = store(&app, &token).await?;
     check_key(&key)?;
     let Some(range) = headers.get(header::RANGE) else {
         return Ok(bytes(StatusCode::OK, store.get(&key).await?, None));
@@ -68,9 +69,17 @@ pub(crate) async fn object(
     }
 }
 
-fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
+/// The store that a token opens, unless the session that asked for the download has ended.
+async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
     let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
-    Ok(app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?)
+    let (store, session) = app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
+    if let Some(session) = session {
+        let now = app.token_time();
+        if !app.db.read_async(move |c| tokens::is_alive(c, &session, now)).await? {
+            return Err(refused().into());
+        }
+    }
+    Ok(store)
 }
 
 fn bytes(status: StatusCode, content: Bytes, range: Option<String>) -> Response {

@@ -9,13 +9,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::api::{BackupSettings, Config, ProgressReport, Status};
-use crate::db::{events, settings};
 use crate::jobs;
 use crate::serve::App;
 use crate::serve::auth::Caller;
 use crate::serve::health;
 use crate::serve::reply::Answer;
-use crate::{Error, codes};
+use crate::{Error, admin, codes};
 
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     Json(Status {
@@ -28,6 +27,8 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Json<Config>> {
+    let read = app.db.read_async(|c| Ok((jobs::last_backup(c)?, jobs::last_failed(c)?)));
+    let (last, last_failed) = read.await?;
     Ok(Json(Config {
         version: Version::current(),
         fqdn: app.settings.fqdn.to_string(),
@@ -35,11 +36,12 @@ pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Jso
         provider: app.settings.provider.clone(),
         update: None,
         health: health::check(&app).await,
-        retired: app.is_retired(),
+        retired: app.is_retired().await?,
         backup: BackupSettings {
             store: health::store_name(&app),
             hour: app.settings.backup_hour,
-            last: app.db.read_async(jobs::last_backup).await?,
+            last,
+            last_failed,
         },
     }))
 }
@@ -49,7 +51,7 @@ pub(crate) async fn progress(_: Caller, State(app): State<Arc<App>>) -> Json<Pro
 }
 
 pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> Answer<StatusCode> {
-    if app.is_retired() {
+    if app.is_retired().await? {
         return Err(Error::new(&codes::MACHINE_RETIRED, "this server was retired").into());
     }
     let text = format!("version {} is the newest that this server knows of", Version::current());
@@ -57,16 +59,10 @@ pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> Answer<Sta
 }
 
 pub(crate) async fn retire(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Value>)> {
+    caller.only_on_the_machine()?;
     let now = app.now();
-    let first = !app.is_retired();
+    let first = app.db.write_async(move |c| admin::set_retired(c, now, &caller.source)).await?;
     if first {
-        app.db
-            .write_async(move |c| {
-                settings::set(c, settings::RETIRED, &now.to_string())?;
-                events::add(c, now, "cloudron.retire", &caller.0, &json!({}))
-            })
-            .await?;
-        app.set_retired();
         tracing::warn!("This server was retired");
     }
     // The answer does not wait for a job to end; the caller sees in the progress when it has.

@@ -6,6 +6,7 @@ mod download;
 mod events;
 mod logs;
 mod machine;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::{HeaderValue, header};
 
 use super::App;
@@ -21,8 +22,8 @@ use super::page;
 use super::reply::Failure;
 use crate::{Error, codes};
 
-/// The largest body of a request.
-const BODY_LIMIT: usize = 1024 * 1024;
+/// The largest body of a request. It is held in memory before it is known who sends it.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -30,6 +31,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/cloudron/status", get(machine::status))
         .route("/cloudron/activate", post(account::activate))
         .route("/developer/login", post(account::login))
+        .route("/profile/password", post(sessions::password))
+        .route("/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/sessions/{id}", delete(sessions::end))
         .route("/cloudron/config", get(machine::config))
         .route("/cloudron/progress", get(machine::progress))
         .route("/cloudron/update", post(machine::update))

@@ -12,6 +12,10 @@ mod include;
 mod list;
 mod logs;
 mod records;
+mod repair_database;
+mod reset_password;
+mod retire;
+mod sessions;
 mod setup_link;
 mod ssh;
 mod start;
@@ -50,6 +54,16 @@ pub(crate) enum Command {
     Ssh(ssh::Options),
     /// Print a new link for the first-time setup
     SetupLink(setup_link::Options),
+    /// List who is logged in, or end sessions
+    Sessions(sessions::Options),
+    /// Give the owner a new password
+    ResetPassword(reset_password::Options),
+    /// Stop a server's backups, because another machine took over
+    Retire(retire::Options),
+    /// Let a server that was retired work again
+    Unretire(retire::Options),
+    /// Get a server going again that has lost its database
+    RepairDatabase(repair_database::Options),
     /// Remove a machine, and the DNS records that were written for it; its backups stay unless told otherwise
     Destroy(destroy::Options),
     /// Not in this version
@@ -97,6 +111,11 @@ impl Command {
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
             Self::SetupLink(options) => setup_link::run(&options, out),
+            Self::Sessions(options) => sessions::run(&options, out),
+            Self::ResetPassword(options) => reset_password::run(&options, out),
+            Self::Retire(options) => retire::run(&options, true, out),
+            Self::Unretire(options) => retire::run(&options, false, out),
+            Self::RepairDatabase(options) => repair_database::run(&options, out),
             Self::Destroy(options) => destroy::run(&options, out),
             Self::Restore(_) => not_yet::restore(),
             Self::Migrate(_) => not_yet::migrate(),

@@ -5,6 +5,7 @@
 
 mod include;
 mod install;
+mod owner;
 mod restore;
 mod serve;
 mod store;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::output::Output;
 use crate::target::TokenLine;
+pub(crate) use owner::{EndSessions, PasswordReset, ResetPassword, Retired};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -42,6 +44,18 @@ pub(crate) enum Command {
     Token(Place),
     /// Print a new token for the first-time setup
     SetupLink(Place),
+    /// List the sessions
+    Sessions(Place),
+    /// End the session of the request on standard input, or all
+    EndSessions(Request),
+    /// Give the owner the password of the request on standard input
+    ResetPassword(Request),
+    /// Retire the server, because another machine took over
+    Retire(Place),
+    /// Take back that the server was retired
+    Unretire(Place),
+    /// Use the database that is there, or begin a new one
+    RepairDatabase(Place),
     /// Say which folders are backed up besides the server's own
     #[command(subcommand)]
     Include(include::Command),
@@ -109,6 +123,12 @@ impl Command {
             Self::Restore(request) => restore::run(&request, out),
             Self::Token(place) => token(&place),
             Self::SetupLink(place) => admin::setup_token(&place.layout()).and_then(value),
+            Self::Sessions(place) => owner::sessions(&place),
+            Self::EndSessions(request) => owner::end_sessions(&request),
+            Self::ResetPassword(request) => owner::reset_password(&request),
+            Self::Retire(place) => owner::retire(&place, true),
+            Self::Unretire(place) => owner::retire(&place, false),
+            Self::RepairDatabase(place) => cloudron_box::repair_database(&place.layout()).and_then(value),
             Self::Include(command) => command.run(),
             Self::StoreList(place) => store::list(&place),
             Self::StoreReceive(place) => store::receive(&place),

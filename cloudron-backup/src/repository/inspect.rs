@@ -1,0 +1,77 @@
+//! What a server can tell of its own repository without reading any backup.
+
+use cloudron_core::{BackupId, Cancel, Result, ResultExt};
+
+use super::Repository;
+use crate::bridge::{Blocking, Stop, on_thread};
+use crate::index::{Index, Packs};
+use crate::keys::WriterKeys;
+use crate::layout;
+use crate::repository::config::Config;
+
+/// What an inspection found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// How many packs the index names.
+    pub packs: u64,
+    /// What is wrong, a sentence each. There may be one for each pack.
+    pub problems: Vec<String>,
+}
+
+impl Repository {
+    /// Compares the repository with the keys of a writer, the list of packs with the index, and looks for the
+    /// writer's newest backup. No pack is read, so damage inside of one is not seen.
+    ///
+    /// # Errors
+    /// `repository-other` when the keys are those of another repository, `repository-corrupt` when its description
+    /// was changed; what the store reports; `interrupted`.
+    pub async fn inspect(
+        &self,
+        keys: &WriterKeys,
+        newest: Option<&BackupId>,
+        cancel: &Cancel,
+    ) -> Result<Inspection> {
+        let (config, keys, newest) = (self.config.clone(), keys.clone(), newest.cloned());
+        let cache = self.cache_dir.clone();
+        on_thread(&self.store, cancel, move |store, stop| {
+            config.check_writer(&keys)?;
+            let mut found = Inspection::default();
+            index(store, &config, &keys, cache.as_deref(), stop, &mut found)?;
+            if let Some(id) = newest
+                && !store.list(&layout::summary(&id))?.iter().any(|o| o.key == layout::summary(&id))
+            {
+                found.problems.push(format!("the newest backup {id} is not in the store"));
+            }
+            Ok(found)
+        })
+        .await
+        .doing(|| format!("comparing {} with the keys and the index", self.store.url()))
+    }
+}
+
+/// Looks for every pack that the index names.
+fn index(
+    store: &Blocking,
+    config: &Config,
+    keys: &WriterKeys,
+    cache: Option<&std::path::Path>,
+    stop: &Stop,
+    found: &mut Inspection,
+) -> Result<()> {
+    let packs = Packs::list(store, true)?;
+    let key = config.index_decryptor(&keys.index_identity)?;
+    let index = Index::load(store, &*key, cache, &packs, stop)?;
+    let unusable = index.unusable.iter().map(|(object, error)| format!("{object} cannot be used: {error}"));
+    found.problems.extend(unusable);
+    for (id, size) in &index.packs {
+        found.packs += 1;
+        let pack = layout::pack(id);
+        match packs.size(id) {
+            Some(there) if there == *size => {}
+            Some(there) => found.problems.push(format!("{pack} has {there} bytes instead of {size}")),
+            None => found.problems.push(format!("{pack} is missing")),
+        }
+    }
+    Ok(())
+}

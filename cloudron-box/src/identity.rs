@@ -1,0 +1,102 @@
+//! As whom the server's files are touched.
+//!
+//! What belongs to the server's user can be changed by it at any time: a file may have become a link to a file of
+//! root's. So root touches nothing in the state folder. What has to be done there is done with the identity of its
+//! owner, who gains nothing by such a link.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::fs::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::{Error, Layout, Result};
+
+/// A user and group, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Owner {
+    /// The owner of a file or folder; of a link, that of the link.
+    fn of(path: &std::path::Path) -> std::io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self { uid: found.uid(), gid: found.gid() })
+    }
+}
+
+/// The owner of the state, when this is root and that is somebody else.
+///
+/// # Errors
+/// `permission` when the state folder is a link; those of file operations.
+pub(crate) fn other_owner(layout: &Layout) -> Result<Option<Owner>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let state = layout.state();
+    let found = match fs::symlink_metadata(state) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(|e| Error::io(state, e))?,
+    };
+    if !found.is_dir() {
+        let text = format!("{} is not a folder, and root does not follow links", state.display());
+        return Err(Error::new(&cloudron_core::codes::PERMISSION, text));
+    }
+    // A restore that was killed has left the folder with root. What is in it says whose it is.
+    let in_it = Owner::of(&layout.config()).ok();
+    let owner = Some(Owner { uid: found.uid(), gid: found.gid() }).filter(|o| o.uid != 0).or(in_it);
+    Ok(owner.filter(|o| o.uid != 0))
+}
+
+/// Does something in the state folder as its owner, when this is root and that is somebody else. A thread of its
+/// own takes on the identity, with no way back, and ends with the work.
+///
+/// # Errors
+/// Those of the work, and `io` when the identity cannot be taken on.
+pub(crate) fn as_owner<T: Send>(layout: &Layout, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match other_owner(layout)? {
+        None => work(),
+        Some(owner) => as_user(owner, work),
+    }
+}
+
+/// The same as a user that is known.
+pub(crate) fn as_user<T: Send>(owner: Owner, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+            // The groups go first: afterwards there is no permission to change them.
+            set_thread_groups(&[gid])
+                .and_then(|()| set_thread_res_gid(gid, gid, gid))
+                .and_then(|()| set_thread_res_uid(uid, uid, uid))
+                .map_err(|e| failed(owner, e.into()))?;
+            work()
+        });
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::new(&cloudron_core::codes::FAILED, "the work in the state folder ended by a mistake"))
+        })
+    })
+}
+
+/// Takes on the identity of the state folder's owner for the rest of the process, when this is root and that is
+/// somebody else.
+///
+/// # Errors
+/// As [`other_owner`], and `io` when the identity cannot be taken on.
+pub(crate) fn become_owner(layout: &Layout) -> Result<()> {
+    let Some(owner) = other_owner(layout)? else { return Ok(()) };
+    // SAFETY: the calls change the identity of this process and touch no memory; the C library applies them
+    // to every thread. All three ids change, so that there is no way back.
+    let changed = unsafe {
+        libc::setgroups(1, &owner.gid) == 0
+            && libc::setresgid(owner.gid, owner.gid, owner.gid) == 0
+            && libc::setresuid(owner.uid, owner.uid, owner.uid) == 0
+    };
+    if changed { Ok(()) } else { Err(failed(owner, std::io::Error::last_os_error())) }
+}
+
+fn failed(owner: Owner, error: std::io::Error) -> Error {
+    Error::io(format!("user {}", owner.uid), error).while_doing("taking on the identity of the state's owner")
+}

@@ -1,0 +1,83 @@
+//! Getting a server going again of which the database is damaged, missing or older than it was.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::admin::SetupToken;
+use crate::db::{Db, events, settled, tokens, users};
+use crate::identity::become_owner;
+use crate::install::fresh_setup_token;
+use crate::machine::Settings;
+use crate::service::RunFiles;
+use crate::time::millis;
+use crate::{Error, Layout, Result, codes};
+
+/// What became of the database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseRepair {
+    /// Whether the database that was there is used. Otherwise there is a new one.
+    pub kept: bool,
+    /// Where the one that was there is now, if it could not be used.
+    pub moved_to: Option<PathBuf>,
+    /// The token for the first-time setup, when the database knows no owner.
+    pub setup: Option<SetupToken>,
+}
+
+/// Uses the database that is there, if it is sound and has an event log, as it is; its sessions end. Begins a new one
+/// otherwise, and keeps what was there beside it. The server must not run.
+///
+/// # Errors
+/// `already-running`, `machine-missing`, `database-newer`, and those of file operations.
+pub fn repair_database(layout: &Layout) -> Result<DatabaseRepair> {
+    become_owner(layout)?;
+    let settings = Settings::require(layout)?;
+    let _lock = RunFiles::of(layout).lock()?;
+    settled::forget(layout)?;
+    let path = layout.database();
+    let (db, kept, moved_to) = match settled::open(layout, &settings) {
+        Ok(db) => (db, true, None),
+        Err(e) if e.is(&codes::DATABASE_LOST) || e.is(&codes::DATABASE_CORRUPT) => {
+            let moved_to = move_aside(&path)?;
+            (Db::open(&path)?, false, moved_to)
+        }
+        Err(e) => return Err(e),
+    };
+    let now = millis(std::time::SystemTime::now());
+    let setup = db.transaction(|c| {
+        settled::adopt(c)?;
+        tokens::clear(c)?;
+        let data = json!({"kept": kept, "movedTo": moved_to});
+        events::add(c, now, "database.repair", &events::system("cli"), &data)?;
+        if users::any(c)? { Ok(None) } else { fresh_setup_token(c, now).map(Some) }
+    })?;
+    settled::note(layout, &db)?;
+    let setup = setup.map(|(token, expires_at)| {
+        let page = crate::admin::page(&settings);
+        SetupToken { token, page, expires_at }
+    });
+    Ok(DatabaseRepair { kept, moved_to, setup })
+}
+
+/// Renames the database and what belongs to it, to a name that is free. Gives the name.
+fn move_aside(path: &Path) -> Result<Option<PathBuf>> {
+    let named = |base: &Path, end: &str| {
+        let mut name = base.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let free = |n: &u32| !named(path, &format!(".damaged-{n}")).exists();
+    let to = named(path, &format!(".damaged-{}", (1..).find(free).unwrap_or(u32::MAX)));
+    let mut moved = None;
+    for end in ["", "-wal", "-shm"] {
+        match std::fs::rename(named(path, end), named(&to, end)) {
+            Ok(()) => moved = Some(to.clone()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io(named(path, end), e)),
+        }
+    }
+    cloudron_core::atomic::sync_folder(path.parent().unwrap_or(Path::new("/")))?;
+    Ok(moved)
+}

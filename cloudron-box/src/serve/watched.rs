@@ -1,0 +1,170 @@
+//! A stream that notices when its peer does not read.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How many bytes a peer must take of what waits for it, each time the limit passes.
+const LEAST: u64 = 1024;
+
+/// When something was last read or written.
+#[derive(Debug)]
+pub(super) struct Progress {
+    begun: Instant,
+    last: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), last: AtomicU64::new(0) })
+    }
+
+    fn note(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// How long nothing was read or written.
+    pub(super) fn idle(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+}
+
+/// A stream of which writes fail when the peer took less than 1 KiB of what waits for it within the limit.
+/// Reads have limits of their own, further up.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    stream: S,
+    progress: Arc<Progress>,
+    limit: Duration,
+    /// The end of the time in which the peer must take something. None while nothing has ever waited.
+    deadline: Option<Pin<Box<Sleep>>>,
+    taken: u64,
+    waiting: bool,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, progress: Arc<Progress>, limit: Duration) -> Self {
+        Self { stream, progress, limit, deadline: None, taken: 0, waiting: false }
+    }
+
+    /// Passes the result of a write on. One that waits becomes an error when the peer had its time.
+    fn judge<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.waiting = false;
+            return result;
+        }
+        let over =
+            |deadline: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>| deadline.as_mut().poll(cx).is_ready();
+        // A deadline that passed while nothing waited says nothing of the peer.
+        let stale = !self.waiting && self.deadline.as_mut().is_none_or(|d| over(d, cx));
+        self.waiting = true;
+        if !stale {
+            let Some(deadline) = self.deadline.as_mut() else { return Poll::Pending };
+            ready!(deadline.as_mut().poll(cx));
+            if self.taken < LEAST {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read")));
+            }
+        }
+        let mut next = Box::pin(sleep(self.limit));
+        self.taken = 0;
+        let passed = over(&mut next, cx);
+        self.deadline = Some(next);
+        if passed { self.judge(cx, Poll::Pending) } else { Poll::Pending }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.progress.note();
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buffer);
+        if let Poll::Ready(Ok(count @ 1..)) = result {
+            self.taken = self.taken.saturating_add(count as u64);
+            self.progress.note();
+        }
+        self.judge(cx, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        // Flushing a socket never waits, so that it says nothing of the peer.
+        if result.is_ready() { result } else { self.judge(cx, result) }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.judge(cx, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_ends_the_write() {
+        let (ours, _theirs) = duplex(64);
+        let mut watched = Watched::new(ours, Progress::new(), LIMIT);
+        let begun = Instant::now();
+        let error = watched.write_all(&[0; 100_000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((LIMIT..10 * LIMIT).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_a_byte_now_and_then_ends_it_too() {
+        let (ours, mut theirs) = duplex(64);
+        let mut watched = Watched::new(ours, Progress::new(), LIMIT);
+        tokio::spawn(async move {
+            while theirs.read_u8().await.is_ok() {
+                tokio::time::sleep(LIMIT / 10).await;
+            }
+        });
+        let error = watched.write_all(&[0; 100_000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_and_a_long_pause_are_no_reason() {
+        let (ours, mut theirs) = duplex(64);
+        let mut watched = Watched::new(ours, Progress::new(), LIMIT);
+        let reading = tokio::spawn(async move {
+            let (mut sum, mut part) = (0, [0; 1024]);
+            while let Ok(count @ 1..) = theirs.read(&mut part).await {
+                sum += count;
+                tokio::time::sleep(LIMIT / 60).await;
+            }
+            sum
+        });
+        watched.write_all(&[0; 8000]).await.unwrap();
+        tokio::time::sleep(2 * LIMIT).await;
+        watched.write_all(&[0; 100]).await.unwrap();
+        watched.write_all(&[0; 8000]).await.unwrap();
+        drop(watched);
+        assert_eq!(reading.await.unwrap(), 16_100);
+    }
+}

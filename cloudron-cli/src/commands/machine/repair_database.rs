@@ -1,0 +1,55 @@
+//! `cloudron machine repair-database`
+
+use cloudron_box::DatabaseRepair;
+use cloudron_box::service::ServiceStatus;
+use cloudron_core::{Error, Result, codes};
+use serde_json::json;
+
+use super::Which;
+use super::setup_link::link;
+use crate::connect;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine repair-database example.com
+
+For a server that does not start because its database is damaged, missing, empty, or older than it was. One that is
+sound is used as it is, with the users, passwords and included folders of its time; all sessions end. Otherwise a new
+one is begun, and what was there is kept beside it. Data, backups and keys are not touched.
+
+To have users, events and included folders of the newest backup instead, destroy the machine, which keeps its
+backups, and create it again with `--backup latest`.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    if !out.confirm(&format!("Use what is left of the database of {}, or begin a new one?", machine.fqdn))? {
+        return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
+    }
+    let (repair, _): (DatabaseRepair, ServiceStatus) = block_on(|_| async {
+        let target = connect::target(&machine, out, connect::ASK).await?;
+        let repair = target.call(&["repair-database"]).await?;
+        Ok((repair, target.call(&["start"]).await?))
+    })?;
+    let setup_link = repair.setup.as_ref().map(link);
+    if out.is_json() {
+        let answer = json!({"kept": repair.kept, "movedTo": repair.moved_to, "setupLink": setup_link});
+        return out.json("database", &answer);
+    }
+    let mut lines = vec![match repair.kept {
+        true => format!("The database of {} is used as it is; all sessions ended.", machine.fqdn),
+        false => format!("{} has a new database: add the included folders again.", machine.fqdn),
+    }];
+    if let Some(path) = &repair.moved_to {
+        lines.push(format!("The one that was there is kept as {}", path.display()));
+    }
+    if let Some(link) = setup_link {
+        lines.push(format!("Set the server up at  {link}"));
+    }
+    out.text(&lines.join("\n"))
+}

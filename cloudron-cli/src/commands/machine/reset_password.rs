@@ -1,0 +1,46 @@
+//! `cloudron machine reset-password`
+
+use cloudron_core::{Error, Result, Secret, codes};
+
+use super::Which;
+use crate::commands::server::{PasswordReset, ResetPassword};
+use crate::connect;
+use crate::output::Output;
+use crate::runtime::block_on;
+use crate::secrets;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine reset-password example.com
+  cloudron machine reset-password example.com --password file:password
+
+The owner gets the new password, and all their sessions end. The old password is not needed: the machine's own
+connection is.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// The new password: 10 characters at least. Without it, it is asked for
+    #[arg(long, value_name = "SECRET")]
+    password: Option<String>,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    let request = ResetPassword { password: password(options, out)? };
+    let reset: PasswordReset = block_on(|_| async {
+        let target = connect::target(&machine, out, connect::ASK).await?;
+        target.call_with(&["reset-password", "--from-stdin"], &request).await
+    })?;
+    out.data("reset", &reset, || format!("{} has the new password; all their sessions ended.", reset.email))
+}
+
+fn password(options: &Options, out: &Output) -> Result<Secret> {
+    if let Some(reference) = &options.password {
+        return secrets::resolve(reference, "--password", out);
+    }
+    let password = out.ask_secret("The new password", "--password")?;
+    if out.ask_secret("The same password again", "--password")? != password {
+        return Err(Error::new(&codes::USAGE, "the two passwords differ"));
+    }
+    Ok(password)
+}

@@ -1,0 +1,41 @@
+//! `cloudron machine retire` and `cloudron machine unretire`
+
+use cloudron_core::{Error, Result, codes};
+
+use super::Which;
+use crate::commands::server::Retired;
+use crate::connect;
+use crate::output::Output;
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine retire example.com
+  cloudron machine unretire example.com
+
+A retired server keeps its data, but makes no backups, so that it does not write beside the machine that took
+over. Its sessions end. `unretire` takes that back.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Retires the machine, or takes that back.
+pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    if retire && !out.confirm(&format!("Retire {}? It makes no more backups.", machine.fqdn))? {
+        return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
+    }
+    let retired: Retired = block_on(|_| async {
+        let target = connect::target(&machine, out, connect::ASK).await?;
+        target.call(&[if retire { "retire" } else { "unretire" }]).await
+    })?;
+    out.data("machine", &retired, || {
+        let (now, next) = match retire {
+            true => ("retired", format!("`cloudron machine unretire {}` takes that back.", machine.fqdn)),
+            false => ("not retired", "It makes its daily backups again.".to_owned()),
+        };
+        let already = if retired.changed { "" } else { " already" };
+        format!("{} is{already} {now}. {next}", machine.fqdn)
+    })
+}

@@ -1,0 +1,67 @@
+//! `cloudron machine sessions`
+
+use cloudron_box::api::{Session, SessionList, SessionsEnded};
+use cloudron_core::Result;
+
+use super::Which;
+use crate::commands::server::EndSessions;
+use crate::connect;
+use crate::output::{Output, Table};
+use crate::runtime::block_on;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine sessions example.com
+  cloudron machine sessions example.com --revoke 5f0c3a9b17d2e846
+  cloudron machine sessions example.com --all
+
+A session is a login that is valid, for seven days. Whoever has its token can do what its user can.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// End the session with this id
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    revoke: Option<String>,
+    /// End all sessions
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    let machine = options.which.machine()?;
+    if options.revoke.is_some() || options.all {
+        let request = EndSessions { id: options.revoke.clone() };
+        let ended: SessionsEnded = block_on(|_| async {
+            let target = connect::target(&machine, out, connect::ASK).await?;
+            target.call_with(&["end-sessions", "--from-stdin"], &request).await
+        })?;
+        return out.data("sessions", &ended, || match ended.ended {
+            1 => "1 session ended.".into(),
+            n => format!("{n} sessions ended."),
+        });
+    }
+    let list: SessionList = block_on(|_| async {
+        connect::target(&machine, out, connect::ASK).await?.call(&["sessions"]).await
+    })?;
+    out.data("sessions", &list.sessions, || render(&list.sessions))
+}
+
+fn render(sessions: &[Session]) -> String {
+    if sessions.is_empty() {
+        return "Nobody is logged in.".into();
+    }
+    let mut table = Table::new(["Id", "User", "Since", "Last used", "From", "Until"]);
+    let time = |t: &jiff::Timestamp| t.strftime("%Y-%m-%d %H:%MZ").to_string();
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    for session in sessions {
+        table.row([
+            session.id.clone(),
+            or_none(session.username.clone()),
+            time(&session.created_at),
+            or_none(session.used_at.as_ref().map(time)),
+            or_none(session.address.clone()),
+            time(&session.expires_at),
+        ]);
+    }
+    table.render()
+}
