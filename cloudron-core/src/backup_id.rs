@@ -39,8 +39,7 @@ impl BackupId {
     pub fn is_slot_of(&self, other: &Self) -> bool {
         let Some(rest) = self.text.strip_prefix(&other.text) else { return false };
         let separator = if other.text.contains('+') { '.' } else { '+' };
-        rest.is_empty()
-            || rest.strip_prefix(separator).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        rest.is_empty() || rest.strip_prefix(separator).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// The id as it is written.

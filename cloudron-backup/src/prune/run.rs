@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Progress, Result, Unit};
+use cloudron_core::{BackupId, Error, Progress, Result, Unit};
 
 use super::clean::clean;
 use super::forget::choose;
@@ -164,7 +164,11 @@ impl Orphans {
                 continue;
             }
             owner.stop.check()?;
-            match owner.read_pack(pack) {
+            let read = match stored.size <= layout::MOST_PACK {
+                true => owner.read_pack(pack),
+                false => Err(Error::new(&codes::OBJECT_CORRUPT, "it is larger than any pack")),
+            };
+            match read {
                 Ok(line) => orphans.readable.push(line),
                 Err(e) if e.is(&codes::OBJECT_ARCHIVED) => continue,
                 Err(e) if is_damage(&e) => {

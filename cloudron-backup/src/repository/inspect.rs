@@ -3,11 +3,13 @@
 use cloudron_core::{BackupId, Cancel, Result, ResultExt};
 
 use super::Repository;
+use crate::backup::writer_at_work;
 use crate::bridge::{Blocking, Stop, on_thread};
-use crate::index::{Index, Packs};
+use crate::index::{Index, Packs, Whose};
 use crate::keys::WriterKeys;
-use crate::layout;
 use crate::repository::config::Config;
+use crate::trust::Trust;
+use crate::{codes, layout};
 
 /// What an inspection found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl Repository {
     ///
     /// # Errors
     /// `repository-other` when the keys are those of another repository, `repository-corrupt` when its description
-    /// was changed; what the store reports; `interrupted`.
+    /// was changed; `writer-revoked`; `repository-old`; what the store reports; `interrupted`.
     pub async fn inspect(
         &self,
         keys: &WriterKeys,
@@ -35,9 +37,9 @@ impl Repository {
         let (config, keys, newest) = (self.config.clone(), keys.clone(), newest.cloned());
         let cache = self.cache_dir.clone();
         on_thread(&self.store, cancel, move |store, stop| {
-            config.check_writer(&keys)?;
+            let (trust, _) = writer_at_work(store, &config, &keys)?;
             let mut found = Inspection::default();
-            index(store, &config, &keys, cache.as_deref(), stop, &mut found)?;
+            index(store, &config, (&keys, &trust), cache.as_deref(), stop, &mut found)?;
             if let Some(id) = newest
                 && !store.list(&layout::summary(&id))?.iter().any(|o| o.key == layout::summary(&id))
             {
@@ -50,19 +52,22 @@ impl Repository {
     }
 }
 
-/// Looks for every pack that the index names.
+/// Looks for every pack that the lines of the writer and of the owner name.
 fn index(
     store: &Blocking,
     config: &Config,
-    keys: &WriterKeys,
+    (keys, trust): (&WriterKeys, &Trust),
     cache: Option<&std::path::Path>,
     stop: &Stop,
     found: &mut Inspection,
 ) -> Result<()> {
     let packs = Packs::list(store, true)?;
     let key = config.index_decryptor(&keys.index_identity)?;
-    let index = Index::load(store, &*key, cache, &packs, stop)?;
-    let unusable = index.unusable.iter().map(|(object, error)| format!("{object} cannot be used: {error}"));
+    let whose = Whose::Mine(keys.writer());
+    let index = Index::load(store, (&*key, trust), cache, &packs, whose, stop)?;
+    // What nobody signed counts for nothing, and harms nothing.
+    let unusable = index.unusable.iter().filter(|(_, error)| !error.is(&codes::OBJECT_FOREIGN));
+    let unusable = unusable.map(|(object, error)| format!("{object} cannot be used: {error}"));
     found.problems.extend(unusable);
     for (id, size) in &index.packs {
         found.packs += 1;

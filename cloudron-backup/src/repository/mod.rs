@@ -135,9 +135,7 @@ impl Repository {
     async fn load(store: Arc<dyn BackupStore>, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
         let content = match store.get(layout::CONFIG).await {
             Ok(content) => Ok(content),
-            Err(e) if e.is(&codes::OBJECT_MISSING) => {
-                Err(Self::missing(&*store).await?)
-            }
+            Err(e) if e.is(&codes::OBJECT_MISSING) => Err(Self::missing(&*store).await?),
             Err(e) => return Err(e),
         };
         let parsed = content.and_then(|content| {

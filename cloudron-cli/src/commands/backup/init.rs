@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 }
 
 /// Keeps the keys for writing. The repository is made, and can be used without.
-fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
+pub(crate) fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
     let kept = match Writers::of_this_user() {
         Some(writers) => writers.put(repository, keys).map_err(|e| e.to_string()),
         None => Err("HOME is not set".to_owned()),

@@ -13,7 +13,7 @@ use super::place::{Owned, Place};
 use crate::codes;
 use crate::commands::machine::generate_backup_key;
 use crate::output::{Output, Table};
-use crate::runtime::interruptible;
+use crate::runtime::{block_on, interruptible};
 use crate::secrets;
 use crate::state::private_file;
 
@@ -247,7 +247,7 @@ fn show(key: &KeyInfo, what: &str, out: &Output) -> Result<()> {
 }
 
 fn writer(options: &Writer, out: &Output) -> Result<()> {
-    let keys = block_on(|_| async {
+    let keys = interruptible(async {
         let (repository, identity) = options.owned.unlock(out).await?;
         let Some(name) = &options.name else { return Ok(identity.writer_keys()) };
         let mut limits = WriterLimits::default();
@@ -262,7 +262,7 @@ fn writer(options: &Writer, out: &Output) -> Result<()> {
 }
 
 fn writers(options: &List, out: &Output) -> Result<()> {
-    let writers = block_on(|_| async { options.place.open().await?.writers().await })?;
+    let writers = interruptible(async { options.place.open().await?.writers().await })?;
     out.data("writers", &writers, || {
         let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
         for writer in &writers {

@@ -1,12 +1,12 @@
 //! `cloudron backup`: the backup library for any folder, with no machine.
 
-mod copy;
+pub(crate) mod copy;
 mod create;
 mod diff;
 pub(crate) mod export;
 mod find;
 mod import;
-mod init;
+pub(crate) mod init;
 mod key;
 mod list;
 mod ls;

@@ -6,7 +6,6 @@ use cloudron_core::{Error, Result};
 use super::place::Owned;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::state::{Dirs, Writers};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -23,14 +22,14 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let report = block_on(|cancel| async move {
+    let (id, keys, report) = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
         let (repository, report) = repository.upgrade(&identity, &out.progress(), &cancel).await?;
-        if !options.forget {
-            Writers::at(Dirs::from_env()?.writers()).put(repository.id(), &identity.writer_keys())?;
-        }
-        Ok(report)
+        Ok((repository.id().to_owned(), identity.writer_keys(), report))
     })?;
+    if !options.forget {
+        super::init::keep(&id, &keys, out);
+    }
     super::prune::warn_of_ignored(&report.ignored, out);
     out.data("upgrade", &report, || render(&report))?;
     let Some((id, why)) = report.damaged.first() else { return Ok(()) };

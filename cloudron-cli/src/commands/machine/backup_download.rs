@@ -8,6 +8,7 @@ use cloudron_core::{Cancel, Result, Secret};
 
 use super::Which;
 use crate::client::HttpStore;
+use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
 use crate::commands::backup::open_repository;
 use crate::connect::Session;
