@@ -4,6 +4,7 @@
 //! notes. Together they are, for each writer, the set of numbers that may be missing in the list.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cloudron_core::Result;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use crate::bridge::Blocking;
 use crate::repository::Summary;
+use crate::store::{BackupStore, get_all};
 use crate::trust::{Ranges, Signer, Source, Trust, WriterId};
 use crate::{codes, layout};
 
@@ -57,16 +59,16 @@ impl Forgotten {
     ///
     /// # Errors
     /// What the store reports.
-    pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
+    pub(crate) async fn read(store: &Arc<dyn BackupStore>, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
-        let listed = store.list(layout::FORGOTTEN)?.into_iter();
+        let listed = store.list(layout::FORGOTTEN).await?.into_iter();
         let (small, others): (Vec<_>, Vec<_>) =
             listed.partition(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_LIST);
         let text = "it is no note that this program writes";
         forgotten.unusable.extend(others.into_iter().map(|o| (o.key, text.to_owned())));
-        for (key, content) in store.get_all(small.into_iter().map(|o| o.key).collect())? {
+        for (object, content) in get_all(store, small, |o| &o.key).await? {
             match content {
-                Ok(content) => forgotten.read(trust, key, &content),
+                Ok(content) => forgotten.take(trust, object.key, &content),
                 // It was put together with others since it was listed.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) => return Err(e),
@@ -75,7 +77,15 @@ impl Forgotten {
         Ok(forgotten)
     }
 
-    fn read(&mut self, trust: &Trust, key: String, content: &[u8]) {
+    /// As [`read`](Self::read), on a thread that may block.
+    ///
+    /// # Errors
+    /// What the store reports.
+    pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
+        store.with(|inner| async move { Self::read(&inner, trust).await })
+    }
+
+    fn take(&mut self, trust: &Trust, key: String, content: &[u8]) {
         let value: Value = serde_json::from_slice(content).unwrap_or_default();
         let known = match trust.is_first() {
             // Where the owner's key is not known, an object can only be believed.

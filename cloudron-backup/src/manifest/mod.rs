@@ -16,7 +16,7 @@ use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use check::{MAX_EXTENTS, MAX_FILE};
-pub(crate) use read::{ManifestReader, fetch};
+pub(crate) use read::{ManifestReader, fetch, first_line};
 pub(crate) use write::ManifestWriter;
 
 use crate::chunk::ChunkId;

@@ -51,6 +51,29 @@ pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &
     Ok(file)
 }
 
+/// So much of a manifest is read for its first line, in bytes.
+const HEAD: u64 = 1 << 20;
+
+/// The first line of a manifest, which nobody has named. Anybody can seal one: no more of it is read than that line may
+/// take. Nothing for an object that is none.
+///
+/// # Errors
+/// What the store reports.
+pub(crate) fn first_line(store: &Blocking, key: &str, open: &dyn Decryptor) -> Result<Option<Header>> {
+    let start = match store.get_range(key, 0..HEAD) {
+        Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
+        other => other?,
+    };
+    let failed = |e| Error::io(std::env::temp_dir(), e);
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    file.write_all(&start).map_err(failed)?;
+    match ManifestReader::new(&file, open).map(|reader| reader.header().clone()) {
+        Ok(header) => Ok(Some(header)),
+        Err(e) if e.is(&codes::SNAPSHOT_CORRUPT) || e.is(&codes::REPOSITORY_NEWER) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Reads the lines of a manifest.
 pub(crate) struct ManifestReader<'a> {
     lines: BufReader<zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>>,

@@ -1,17 +1,16 @@
 //! Removing what runs that died left behind.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Error, Result};
+use cloudron_core::{BackupId, Result};
 
 use super::owner::Owner;
 use super::reach::Listed;
 use super::report::PruneReport;
 use crate::backup::slot::{self, Fate};
 use crate::lock::{self, Found, Holder};
-use crate::manifest::{Header, ManifestReader};
+use crate::manifest::first_line;
 use crate::repository::{Summary, summary_name};
 use crate::store::ObjectMeta;
 use crate::{codes, layout};
@@ -20,8 +19,6 @@ use crate::{codes, layout};
 const TOMBSTONE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A backup that is older than this has given up. Its lock says nothing any more.
 const DEAD_LOCK: Duration = Duration::from_secs(31 * 24 * 3600);
-/// So much of a manifest is read for its first line, in bytes.
-const HEAD: u64 = 1 << 20;
 
 fn is_older(object: &ObjectMeta, than: Duration, now: SystemTime) -> bool {
     object.modified.is_some_and(|m| m + than <= now)
@@ -73,7 +70,8 @@ fn remove_manifest(
     now: SystemTime,
     grace: Duration,
 ) -> Result<bool> {
-    let Some(header) = header(owner, object)? else { return Ok(false) };
+    let header = first_line(owner.store, &object.key, &*owner.open)?;
+    let Some(header) = header.filter(|h| h.repository == owner.config.id) else { return Ok(false) };
     let (Ok(backup), Some(writer)) = (header.id.parse::<BackupId>(), header.writer) else { return Ok(false) };
     // A backup of the future may still be made: nobody but its writer may prevent it.
     if backup.time() + grace > now {
@@ -95,29 +93,6 @@ fn remove_manifest(
         }
     }
     Ok(true)
-}
-
-/// The first line of a manifest. Anybody can seal one: no more of it is read than that line may take.
-fn header(owner: &Owner<'_>, object: &ObjectMeta) -> Result<Option<Header>> {
-    let start = match owner.store.get_range(&object.key, 0..HEAD) {
-        Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
-        other => other?,
-    };
-    let failed = |e| Error::io(std::env::temp_dir(), e);
-    let mut file = tempfile::tempfile().map_err(failed)?;
-    file.write_all(&start).map_err(failed)?;
-    let opened = ManifestReader::new(&file, &*owner.open).map(|reader| reader.header().clone());
-    match opened {
-        Ok(header) => Ok(Some(header).filter(|h| h.repository == owner.config.id)),
-        Err(e)
-            if [&codes::SNAPSHOT_CORRUPT, &codes::OBJECT_CORRUPT, &codes::REPOSITORY_NEWER]
-                .iter()
-                .any(|c| e.is(c)) =>
-        {
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
 }
 
 fn is_tombstone(owner: &Owner<'_>, name: &str, key: &str) -> Result<bool> {

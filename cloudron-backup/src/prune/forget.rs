@@ -106,6 +106,15 @@ impl Chosen {
             owner.stop.check()?;
             owner.store.delete(&layout::summary(id))?;
         }
+        // What an earlier prune noted, and did not come to remove.
+        let needed: HashSet<String> = listed.summaries.iter().map(Summary::manifest_key).collect();
+        for summary in &listed.removed {
+            owner.stop.check()?;
+            owner.store.delete(&layout::summary(&summary.id))?;
+            if !needed.contains(&summary.manifest_key()) {
+                owner.store.delete(&summary.manifest_key())?;
+            }
+        }
         for manifest in &self.manifests {
             owner.stop.check()?;
             owner.store.delete(manifest)?;

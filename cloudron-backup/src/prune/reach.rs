@@ -24,8 +24,10 @@ pub(crate) struct Listed {
     pub(crate) hashes: BTreeMap<BackupId, String>,
     /// The objects in the place of a summary that count for nothing, by name, and why.
     pub(crate) ignored: BTreeMap<String, String>,
-    /// The numbers of the backups that the owner removed.
+    /// What the owner removed.
     pub(crate) forgotten: Forgotten,
+    /// Those that the owner removed and that are there: a prune was cut off, or somebody put them back.
+    pub(crate) removed: Vec<Summary>,
 }
 
 impl Listed {
@@ -50,10 +52,7 @@ impl Listed {
                 other => other?,
             };
             match owner.trust.summary(&name, &content) {
-                Ok(summary) if listed.forgotten.has(&summary) => {
-                    let text = "it was removed by a prune, and put back by somebody else".to_owned();
-                    listed.ignored.insert(name, text);
-                }
+                Ok(summary) if listed.forgotten.has(&summary) => listed.removed.push(summary),
                 Ok(summary) => {
                     listed.hashes.insert(summary.id.clone(), layout::object_id(&content));
                     listed.summaries.push(summary);

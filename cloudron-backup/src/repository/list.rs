@@ -5,6 +5,7 @@ use cloudron_core::{BackupId, Error, Result, ResultExt};
 use super::kept::Kept;
 use super::latest::latest;
 use super::{Repository, SnapshotList, Summary, summary_name};
+use crate::forgotten::Forgotten;
 use crate::seen::of_store;
 use crate::store::{ObjectMeta, blocking, get_all};
 use crate::trust::{Anchor, Trust};
@@ -19,8 +20,14 @@ impl Repository {
     /// What the store reports. A summary that cannot be read is listed as unreadable instead.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
         let mut list = SnapshotList::default();
-        for (key, read) in self.read_summaries().await? {
+        let trust = self.trust().await?;
+        let forgotten = Forgotten::read(&self.store, &trust).await?;
+        for (key, read) in self.read_summaries(&trust).await? {
             match read {
+                Ok(summary) if forgotten.has(&summary) => {
+                    let text = "a prune removed it, and it counts no longer";
+                    list.unreadable.push((key, Error::new(&codes::SNAPSHOT_FORGED, text)));
+                }
                 Ok(summary) => list.summaries.push(summary),
                 // It was deleted since it was listed, or stands for no backup.
                 Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
@@ -64,8 +71,7 @@ impl Repository {
     }
 
     /// What the store has for summaries, by key. What was read before comes from the cache.
-    async fn read_summaries(&self) -> Result<Vec<(String, Result<Summary>)>> {
-        let trust = self.trust().await?;
+    async fn read_summaries(&self, trust: &Trust) -> Result<Vec<(String, Result<Summary>)>> {
         let mut objects = self.store.list(layout::SNAPSHOTS).await?;
         objects.retain(|o| summary_name(&o.key).is_some());
         let (objects, large): (Vec<_>, Vec<_>) =
@@ -73,7 +79,7 @@ impl Repository {
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
         let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
-        let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(&trust, key, content)));
+        let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(trust, key, content)));
         let mut read: Vec<_> = known.collect();
         let too_large = |o: ObjectMeta| {
             let text = format!("{} is larger than any summary", o.key);
@@ -83,7 +89,7 @@ impl Repository {
         for (object, content) in get_all(&self.store, new, |o| &o.key).await? {
             let summary = content.and_then(|content| {
                 kept.add(&object, &content);
-                parse(&trust, &object.key, &content)
+                parse(trust, &object.key, &content)
             });
             read.push((object.key, summary));
         }

@@ -8,7 +8,7 @@ use super::Check;
 use super::objects::{BadPacks, is_damage};
 use crate::forgotten::Forgotten;
 use crate::index::Index;
-use crate::manifest::{Entry, Extent};
+use crate::manifest::{Entry, Extent, first_line};
 use crate::prune::describe;
 use crate::repository::{Summary, VerifyDepth, summary_name};
 use crate::restore::Backup;
@@ -40,7 +40,7 @@ impl Check<'_> {
             match self.trust.summary(name, &content) {
                 Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
                 Ok(summary) if forgotten.has(&summary) => {
-                    let text = "it was removed by a prune, and put back by somebody else".to_owned();
+                    let text = "a prune removed it, and it counts no longer".to_owned();
                     self.report.ignored.push((object.key.clone(), text));
                 }
                 Ok(summary) => {
@@ -63,7 +63,9 @@ impl Check<'_> {
                 Err(e) => return Err(e),
             }
         }
-        self.withheld(listed.iter().map(|o| o.key.as_str()), &sequences, &forgotten)?;
+        let manifests = listed.iter().map(|o| &o.key).filter(|key| layout::is_hash_age(key));
+        let unnamed: Vec<&String> = manifests.filter(|key| !named.contains(*key)).collect();
+        self.withheld(listed.iter().map(|o| o.key.as_str()), &unnamed, &sequences, &forgotten)?;
         task.finish();
         Ok(())
     }
@@ -160,14 +162,33 @@ impl Check<'_> {
     fn withheld<'k>(
         &mut self,
         listed: impl Iterator<Item = &'k str>,
+        unnamed: &[&String],
         sequences: &BTreeMap<Option<WriterId>, BTreeSet<u64>>,
         forgotten: &Forgotten,
     ) -> Result<()> {
         self.rolled_back(listed, forgotten)?;
+        let mut withheld = false;
         for (writer, present) in sequences {
             let gaps = gaps(present, forgotten.of(*writer));
             if !gaps.is_empty() {
+                withheld = true;
                 self.problem(layout::SNAPSHOTS, describe(*writer, &gaps));
+            }
+        }
+        if withheld { self.name_withheld(unnamed) } else { Ok(()) }
+    }
+
+    /// Names the backups of which the manifest is there and the summary is not.
+    fn name_withheld(&mut self, unnamed: &[&String]) -> Result<()> {
+        let Some(identity) = self.identity else { return Ok(()) };
+        let key = self.config.owner_decryptor(identity)?;
+        for manifest in unnamed {
+            self.stop.check()?;
+            let header = first_line(self.store, manifest, &*key)?.filter(|h| h.repository == self.config.id);
+            if let Some(id) = header.and_then(|h| h.id.parse::<BackupId>().ok()) {
+                let text = "it is missing, and the backups' numbers show that there was one";
+                let problem = self.problem(&layout::summary(&id), text);
+                self.affects(problem, id.as_str());
             }
         }
         Ok(())

@@ -28,12 +28,17 @@ async fn a_backup_does_not_rely_on_condemned_packs() {
 #[tokio::test]
 async fn a_backup_does_not_rely_on_a_condemned_pack_that_an_index_still_names() {
     let f = Fixture::new().await;
-    f.write("file", noise(300_000, 1));
-    f.backup().await;
-    // As a prune leaves it that fell asleep between writing the record and taking away the index object.
-    let index = f.keys_under("index/").await.remove(0);
-    let content = f.store.get(&index).await.unwrap();
-    f.store.put(&index.replace("index/", "condemned/"), &content).await.unwrap();
+    three(&f).await;
+    let mut index = Vec::new();
+    for key in f.keys_under("index/").await {
+        index.push((key.clone(), f.store.get(&key).await.unwrap()));
+    }
+    let _ = prune(&f, &keep_last(1, DAY)).await;
+    // As a prune leaves it that fell asleep between writing the record and taking away the index objects.
+    for (key, content) in index {
+        f.store.put(&key, &content).await.unwrap();
+    }
+    f.write("changes", noise(300_000, 0));
     let next = f.backup().await;
     assert!(next.added_bytes > 300_000, "it is stored anew: {}", next.added_bytes);
 }
@@ -66,10 +71,21 @@ async fn what_only_a_condemned_pack_holds_restores_with_recover_py_too() {
     let store = open_store(dir.path().join("store").to_str().unwrap()).unwrap();
     let f = Fixture::on(store).await;
     let made = three(&f).await;
-    // What a prune leaves when a backup that it did not see relies on a pack: its line is in a record only.
-    let (index, condemned) = (dir.path().join("store/index"), dir.path().join("store/condemned"));
-    std::fs::rename(&index, &condemned).unwrap();
-    std::fs::create_dir(&index).unwrap();
+    // What a prune leaves when a backup that it did not see relies on a pack: its line is in a record only. Here the
+    // prune saw none of the backups.
+    let copy: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    let _ = f.repo.copy_to(copy.clone(), &progress, &cancel).await.unwrap();
+    let mut request = keep_last(1, DAY);
+    request.remove = made.iter().map(|m| m.id.clone()).collect();
+    let pruned = Repository::open(copy.clone()).await.unwrap();
+    let _ = pruned.prune(&f.identity, &request, &progress, &cancel).await.unwrap();
+    for object in copy.list("condemned/").await.unwrap() {
+        f.store.put(&object.key, &copy.get(&object.key).await.unwrap()).await.unwrap();
+    }
+    for key in f.keys_under("index/").await {
+        f.store.delete(&key).await.unwrap();
+    }
     std::fs::write(
         dir.path().join("store/snapshots/backup_2030-01-01T00-00-00Z_v1.0.0.json"),
         r#"{"schema": 1, "id": "backup_2030-01-01T00-00-00Z_v1.0.0", "aborted": true}"#,
@@ -79,7 +95,7 @@ async fn what_only_a_condemned_pack_holds_restores_with_recover_py_too() {
     std::fs::write(dir.path().join("key"), common::KEY).unwrap();
     let output = std::process::Command::new(python)
         .arg(dir.path().join("store/recover.py"))
-        .args(["latest".as_ref(), f.target("theirs").as_os_str()])
+        .args([made[2].id.as_str().as_ref(), f.target("theirs").as_os_str()])
         .env("CLOUDRON_BACKUP_KEY_FILE", dir.path().join("key"))
         .output()
         .unwrap();
