@@ -1,4 +1,4 @@
-//! File systems that do not tell all names apart: `A` and `a`, or two ways to write `é`.
+//! File systems that do not tell the case of names: `A` and `a` are the same there.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,21 +12,30 @@ pub(super) fn is_of_another_name(folder: &File, name: &OsStr) -> bool {
     if bytes == b"." {
         return false;
     }
-    // Nearly always the other case tells, which costs less than to read the folder.
-    let swapped: Vec<u8> = bytes
-        .iter()
-        .map(|b| if b.is_ascii_uppercase() { b.to_ascii_lowercase() } else { b.to_ascii_uppercase() })
-        .collect();
-    if bytes.is_ascii() && (swapped == bytes || !is_same(folder, bytes, &swapped)) {
+    // Nearly always there is nothing of the other case, which costs less to find out than to read the folder. Inodes do
+    // not tell: some file systems give each way to write a name its own.
+    let other = other_case(bytes);
+    if other == bytes || !is_there(folder, &other) {
         return false;
     }
     let Ok(entries) = Dir::read_from(folder) else { return false };
     !entries.flatten().any(|entry| entry.file_name().to_bytes() == bytes)
 }
 
-fn is_same(folder: &File, a: &[u8], b: &[u8]) -> bool {
-    let stat = |name: &[u8]| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| (s.st_dev, s.st_ino));
-    matches!((stat(a), stat(b)), (Ok(a), Ok(b)) if a == b)
+/// The name in the other case: the same one without letters.
+fn other_case(name: &[u8]) -> Vec<u8> {
+    let swap = |c: char| -> String {
+        if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
+    };
+    let text = name.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().map(swap).collect::<String>().into_bytes();
+        valid.into_iter().chain(chunk.invalid().iter().copied()).collect::<Vec<u8>>()
+    });
+    text.collect()
+}
+
+fn is_there(folder: &File, name: &[u8]) -> bool {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 #[cfg(test)]
