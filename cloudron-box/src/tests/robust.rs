@@ -183,6 +183,27 @@ async fn a_machine_that_is_installed_in_its_slot_does_not_back_up_its_emptiness(
     assert_eq!(job, (Vec::new(), None));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_at_once_when_the_clock_jumps() {
+    let machine = Machine::new().await;
+    let renewed = async |days: i64, count: u64| {
+        machine.clock.set_off(days * 24 * 3600);
+        for _ in 0..500 {
+            let events: EventPage =
+                machine.admin_at_last().await.get("/api/v1/eventlog?action=certificate.renew").await.json();
+            if events.total == count {
+                assert_eq!(events.eventlogs[0].data["errorMessage"], json!(null));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the certificate was not renewed for {days} days");
+    };
+    renewed(400, 1).await;
+    renewed(0, 2).await;
+    renewed(-400, 3).await;
+}
+
 /// How long it is until the last minute of an hour of the day, UTC.
 fn until_the_end_of_hour(hour: u64, since_1970: Duration) -> Duration {
     let (day, end) = (24 * 3600, hour * 3600 + 59 * 60);

@@ -99,10 +99,14 @@ impl Server {
         self.ask(from, ("POST", "/api/v1/cloudron/activate"), Some(token), Some(body)).await.unwrap()
     }
 
-    /// Whether a stranger is answered at once.
-    pub async fn answers(&self, from: Ipv4Addr) -> bool {
+    /// Has a stranger be answered, soon.
+    pub async fn answers(&self, from: Ipv4Addr) -> Result<(), String> {
         let asked = self.ask(from, ("GET", "/api/v1/cloudron/status"), None, None);
-        matches!(tokio::time::timeout(Duration::from_secs(5), asked).await, Ok(Ok(a)) if a.status == 200)
+        match tokio::time::timeout(Duration::from_secs(10), asked).await {
+            Ok(Ok(answer)) if answer.status == 200 => Ok(()),
+            Ok(other) => Err(format!("{from}: {other:?}")),
+            Err(_) => Err(format!("{from}: no answer")),
+        }
     }
 }
 
