@@ -151,18 +151,6 @@ impl Machine {
         self.stranger().with(&token)
     }
 
-    /// The same after the clock was set: the first token may be judged by the time that was.
-    pub(super) async fn admin_at_last(&self) -> Client {
-        for _ in 0..100 {
-            let admin = self.admin();
-            if admin.get("/api/v1/cloudron/progress").await.status == 200 {
-                return admin;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("no token of the machine is accepted")
-    }
-
     /// Does the first-time setup, and gives the new owner.
     pub(super) async fn activate(&self) -> Client {
         let setup = self.installed.setup_token.clone().unwrap();
