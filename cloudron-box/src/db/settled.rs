@@ -42,7 +42,8 @@ pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Db> {
         false => Ok(()),
     })
     .map_err(|e| if e.is(&codes::DATABASE_CORRUPT) { with_way_out(e, settings) } else { e })?;
-    let known: Option<Marker> = files::read_json(&layout.database_marker())?;
+    let known: Option<Marker> =
+        files::read_json(&layout.database_marker()).map_err(|e| with_way_out(e, settings))?;
     let found = db.read(read)?;
     match (known, found) {
         (_, None) => Err(lost("has an empty event log".to_owned())),

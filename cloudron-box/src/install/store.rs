@@ -23,25 +23,26 @@ pub(super) fn prepare(
     owner: Option<Owner>,
 ) -> Result<()> {
     let Some(folder) = settings.store_folder() else { return Ok(()) };
-    let fill = || {
-        if !folder.exists() {
-            files::private_folder(&folder)?;
-        }
-        match folder.join(DESCRIPTION).exists() {
-            true => Ok(()),
-            false => put(&folder, &request.repository),
-        }
-    };
-    let Some(owner) = owner else { return fill() };
-    // Root makes no folder in the state, which its user can change meanwhile.
-    if !folder.exists() && !folder.starts_with(layout.state()) {
+    let is_new = !folder.exists();
+    if is_new && (owner.is_none() || !folder.starts_with(layout.state())) {
         files::private_folder(&folder)?;
+        put(&folder, &request.repository)?;
     }
+    let Some(owner) = owner else { return fill(&folder, request) };
+    // Root writes nothing into a folder that its user may have had before, and makes none in the state.
     if folder.exists() {
         only_a_store(&folder)?;
         give::tree(&folder, owner)?;
     }
-    as_user(owner, fill)
+    if folder.join(DESCRIPTION).exists() { Ok(()) } else { as_user(owner, || fill(&folder, request)) }
+}
+
+/// Puts a new repository into a folder that holds none.
+fn fill(folder: &Path, request: &InstallRequest) -> Result<()> {
+    if !folder.exists() {
+        files::private_folder(folder)?;
+    }
+    if folder.join(DESCRIPTION).exists() { Ok(()) } else { put(folder, &request.repository) }
 }
 
 /// Writes the objects, the description last: a folder that has it is a repository.
@@ -64,7 +65,18 @@ fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
 /// Everything in the folder changes its owner, so it must hold nothing but a repository.
 fn only_a_store(folder: &Path) -> Result<()> {
     let files = [DESCRIPTION, "RECOVER.md", "recover.py", "recover.sh"];
-    let folders = ["keys", "packs", "index", "snapshots", "locks", "condemned", "forgotten"];
+    let folders = [
+        "keys",
+        "packs",
+        "index",
+        "snapshots",
+        "locks",
+        "condemned",
+        "forgotten",
+        "writers",
+        "revoked",
+        "copies",
+    ];
     let known = [&files[..], &folders].concat();
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let name = entry.map_err(|e| Error::io(folder, e))?.file_name();
@@ -93,6 +105,24 @@ mod tests {
         assert_eq!(fs::read(home.path().join("keys/backup.age")).unwrap(), b"x");
         fs::write(home.path().join("photo.jpg"), "").unwrap();
         assert!(only_a_store(home.path()).unwrap_err().is(&codes::INSTALL_REQUEST));
+    }
+
+    #[tokio::test]
+    async fn a_repository_is_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let store = cloudron_backup::open_store(home.path().to_str().unwrap()).unwrap();
+        let options = cloudron_backup::InitOptions { work_factor: Some(2) };
+        let key = cloudron_core::Secret::new("a key for a test");
+        let (repository, identity) = cloudron_backup::Repository::init(store, &key, options).await.unwrap();
+        only_a_store(home.path()).unwrap();
+        let folder = home.path().join("keys");
+        let id =
+            cloudron_core::BackupId::new(std::time::SystemTime::now(), &cloudron_core::Version::current());
+        let request =
+            cloudron_backup::BackupRequest::new(id, vec![cloudron_backup::Source::new("x", folder)]);
+        let (progress, cancel) = (cloudron_core::Progress::none(), cloudron_core::Cancel::new());
+        repository.backup(&identity.writer_keys(), request, &progress, &cancel).await.unwrap();
+        only_a_store(home.path()).unwrap();
     }
 
     #[test]

@@ -8,6 +8,7 @@ use cloudron_core::{Cancel, Clock, SystemClock};
 use serde_json::Value;
 
 use super::downloads::Downloads;
+use super::failures::Failures;
 use super::hashing::Hashing;
 use super::steady::Steady;
 use super::store_check::StoreCheck;
@@ -28,6 +29,8 @@ pub(crate) struct Tuning {
     pub(crate) hook_limit: Duration,
     /// How long a request may take.
     pub(crate) request_limit: Duration,
+    /// How often tokens, database and certificate are looked at.
+    pub(crate) tick: Duration,
 }
 
 impl Default for Tuning {
@@ -36,6 +39,7 @@ impl Default for Tuning {
             clock: Arc::new(SystemClock),
             hook_limit: Duration::from_secs(3600),
             request_limit: Duration::from_secs(30),
+            tick: Duration::from_secs(60),
         }
     }
 }
@@ -51,6 +55,7 @@ pub(crate) struct App {
     pub(crate) downloads: Downloads,
     /// Failed logins and wrong setup tokens.
     pub(crate) throttle: Throttle,
+    pub(crate) failures: Failures,
     pub(crate) hashing: Hashing,
     pub(crate) store_check: StoreCheck,
     /// Raised when the server stops.
@@ -73,6 +78,7 @@ impl App {
             jobs: Jobs::default(),
             downloads: Downloads::default(),
             throttle: Throttle::default(),
+            failures: Failures::default(),
             hashing: Hashing::start()?,
             store_check: StoreCheck::default(),
             stopping: Cancel::new(),

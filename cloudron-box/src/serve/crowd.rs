@@ -1,7 +1,8 @@
 //! Who is connected, and who must go when there are too many.
 //!
-//! A new connection is never refused because of idle ones: in their place goes the one that did nothing for the
-//! longest time, of the network that holds most. So that neither one stranger nor many keep others out.
+//! A new connection is not refused because of idle ones: the one makes room that took no answer for the longest
+//! time, of the network that holds most. Where that one holds two more than the newcomer's, also a busy one does. So
+//! neither one stranger nor many keep others out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ const RESERVED: usize = 64;
 /// How many a network may have. This machine may have all.
 const EACH: usize = 32;
 
-/// How long a connection must have done nothing before it goes for another one.
+/// How long a connection must have taken nothing before it goes for one of a network that holds as much.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// All connections.
@@ -71,7 +72,7 @@ impl Crowd {
     pub(super) fn admit(self: &Arc<Self>, network: Network, progress: &Arc<Progress>) -> Option<Seat> {
         let mut members = self.members();
         if let Some(choose) = members.too_many(network) {
-            let victim = members.most_idle(choose)?;
+            let victim = members.most_idle(choose, network)?;
             if let Some(member) = members.by_number.remove(&victim) {
                 member.leave.notify_one();
             }
@@ -111,8 +112,8 @@ impl Members {
         (self.by_number.len() >= TOTAL).then_some(Among::All)
     }
 
-    /// The connection that did nothing for the longest time, of the network that has most.
-    fn most_idle(&self, among: Among) -> Option<u64> {
+    /// The connection that makes room for one of the newcomer's.
+    fn most_idle(&self, among: Among, newcomer: Network) -> Option<u64> {
         let network = match among {
             Among::Network(network) => network,
             Among::Strangers => self.largest(|n| !n.is_loopback())?,
@@ -120,7 +121,8 @@ impl Members {
         };
         let own = self.by_number.iter().filter(|(_, m)| m.network == network);
         let idle = own.map(|(number, m)| (m.progress.idle(), *number)).max();
-        idle.filter(|(time, _)| *time >= IDLE).map(|(_, number)| number)
+        let unfair = self.count(|n| n == network) > self.count(|n| n == newcomer) + 1;
+        idle.filter(|(time, _)| unfair || *time >= IDLE).map(|(_, number)| number)
     }
 
     /// Of the networks that have most, the one with the connection that is idle for longest.
@@ -154,10 +156,17 @@ mod tests {
         let mut seats = vec![fill(&crowd, "192.0.2.1", 1000)];
         assert_eq!(seats[0].len(), EACH);
         for n in 0..100 {
-            seats.push(fill(&crowd, &format!("2001:db8:0:{n:x}::1"), 1000));
+            seats.push(fill(&crowd, &format!("2001:db8:0:{n:x}::1"), EACH));
         }
-        assert_eq!(seats.iter().map(Vec::len).sum::<usize>(), TOTAL - RESERVED);
-        assert_eq!(fill(&crowd, "127.0.0.1", 1000).len(), RESERVED);
+        let strangers = |crowd: &Arc<Crowd>| crowd.members().count(|n| !n.is_loopback());
+        assert_eq!(strangers(&crowd), TOTAL - RESERVED);
+        let own = fill(&crowd, "127.0.0.1", RESERVED);
+        assert_eq!((own.len(), strangers(&crowd)), (RESERVED, TOTAL - RESERVED));
+        // Of a hundred networks each has some.
+        let members = crowd.members();
+        let held = (0..100).map(|n| network(&format!("2001:db8:0:{n:x}::1")));
+        let held: Vec<usize> = held.map(|one| members.count(|n| n == one)).collect();
+        assert!(held.iter().all(|n| (2..=6).contains(n)), "{held:?}");
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ pub(crate) const LIFE: Duration = Duration::from_secs(30 * 60);
 /// How many there may be at a time; the oldest goes first.
 const LIMIT: usize = 100;
 
+/// A store, and the session that has to live for it to be read.
+pub(crate) type Allowed = (Arc<dyn BackupStore>, Option<[u8; 32]>);
+
 #[derive(Clone)]
 struct Grant {
     hash: [u8; 32],
@@ -47,11 +50,7 @@ impl Downloads {
     }
 
     /// The store that a token opens, and the session that has to live for it.
-    pub(crate) fn store(
-        &self,
-        token: &str,
-        now: Duration,
-    ) -> Option<(Arc<dyn BackupStore>, Option<[u8; 32]>)> {
+    pub(crate) fn store(&self, token: &str, now: Duration) -> Option<Allowed> {
         let hash = tokens::hash(token);
         let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // All are looked at, so that the time says nothing.

@@ -83,9 +83,17 @@ async fn backup(app: &App) -> Result<String> {
         Some(last) => (format!("the newest backup is of {last}"), late(last)),
         None => ("there was no backup yet".to_owned(), since.is_some_and(late)),
     };
-    if let Some(failed) = failed {
-        let text = format!("{text}, and the last try failed at {}: {}", failed.time, failed.message);
-        return Err(Error::new(&codes::BACKUP_LATE, text));
-    }
+    // One that was cut off by a restart is repeated within the hour.
+    let interrupted = |code: &str| {
+        [&codes::JOB_INTERRUPTED, &cloudron_core::codes::INTERRUPTED].iter().any(|c| c.name == code)
+    };
+    let text = match failed {
+        Some(failed) if !interrupted(&failed.code) => {
+            let text = format!("{text}, and the last try failed at {}: {}", failed.time, failed.message);
+            return Err(Error::new(&codes::BACKUP_LATE, text));
+        }
+        Some(failed) => format!("{text}; the one of {} was interrupted and is repeated", failed.time),
+        None => text,
+    };
     if bad { Err(Error::new(&codes::BACKUP_LATE, text)) } else { Ok(text) }
 }

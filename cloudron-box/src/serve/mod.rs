@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod crowd;
 mod downloads;
+mod failures;
 mod hashing;
 mod health;
 mod listen;

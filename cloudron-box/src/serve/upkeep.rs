@@ -10,9 +10,6 @@ use crate::Result;
 use crate::db::{blocking, events, settings, settled, tokens};
 use crate::tls::{self, Certificate};
 
-/// How often it is looked.
-const TICK: Duration = Duration::from_secs(60);
-
 /// How long after a failed renewal it is said again that it failed.
 const SAID_AGAIN: Duration = Duration::from_secs(3600);
 
@@ -27,7 +24,7 @@ const BEHIND_WHEN_BACK: i64 = 10 * 1000;
 pub(super) async fn run(app: Arc<App>, certificate: Arc<Certificate>) {
     let mut said = None;
     loop {
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(app.tuning.tick).await;
         if let Err(error) = tidy(&app).await {
             tracing::warn!(%error, "What is known of tokens and database could not be written down");
         }

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 /// How many bytes a peer must take of what waits for it, each time the limit passes.
 const LEAST: u64 = 1024;
 
-/// When something was last read or written.
+/// When the peer last took something. What it sends says nothing: a request can be sent byte by byte.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Instant,
@@ -30,7 +30,7 @@ impl Progress {
         self.last.store(now, Ordering::Relaxed);
     }
 
-    /// How long nothing was read or written.
+    /// How long the peer took nothing.
     pub(super) fn idle(&self) -> Duration {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
@@ -86,12 +86,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.progress.note();
-        }
-        result
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

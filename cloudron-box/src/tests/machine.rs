@@ -126,6 +126,7 @@ impl Machine {
             clock: self.clock.clone(),
             hook_limit: self.hook_limit,
             request_limit: Duration::from_secs(20),
+            tick: Duration::from_millis(100),
         };
         self.server = Some(Server::start(&self.layout, tuning).await.unwrap());
     }

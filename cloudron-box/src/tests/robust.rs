@@ -6,7 +6,8 @@ use cloudron_core::Clock;
 use serde_json::json;
 
 use super::machine::{Machine, over};
-use crate::api::{EventPage, Job, JobKind, JobState};
+use crate::api::{Config, EventPage, Job, JobKind, JobState};
+use crate::db::events::{Filter, page};
 use crate::db::{Sql, jobs};
 use crate::jobs::{FIRST_START, first_start};
 use crate::serve::{Server, Tuning};
@@ -22,6 +23,9 @@ async fn a_job_is_stopped_with_the_server_and_said_to_be_interrupted() {
     machine.start().await;
     let job = over(&machine.admin(), &job.id).await;
     assert_eq!((job.state, job.error.unwrap().code.as_str()), (JobState::Failed, "job-interrupted"));
+    let config: Config = machine.admin().get("/api/v1/cloudron/config").await.json();
+    assert_eq!(config.backup.last_failed.unwrap().code, "job-interrupted");
+    assert!(config.health.ok, "it is repeated: {:?}", config.health);
 }
 
 #[tokio::test]
@@ -181,6 +185,30 @@ async fn a_machine_that_is_installed_in_its_slot_does_not_back_up_its_emptiness(
     tokio::time::sleep(Duration::from_millis(300)).await;
     let job = db(&machine).read(|c| Ok((jobs::active(c)?, jobs::last_over(c, JobKind::Backup)?))).unwrap();
     assert_eq!(job, (Vec::new(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_at_once_when_the_clock_jumps() {
+    let machine = Machine::new().await;
+    // Not over TLS: this test's own clock stays, and finds the certificate expired.
+    let db = machine.server.as_ref().unwrap().app.db.clone();
+    let renewed = async |days: i64, count: u64| {
+        machine.clock.set_off(days * 24 * 3600);
+        for _ in 0..500 {
+            let action = Some("certificate.renew".to_owned());
+            let filter = Filter { page: 1, per_page: 9, action, ..Filter::default() };
+            let events = db.read(|c| page(c, &filter)).unwrap();
+            if events.total == count {
+                assert_eq!(events.eventlogs[0].data["errorMessage"], json!(null));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the certificate was not renewed for {days} days");
+    };
+    renewed(400, 1).await;
+    renewed(0, 2).await;
+    renewed(-400, 3).await;
 }
 
 /// How long it is until the last minute of an hour of the day, UTC.

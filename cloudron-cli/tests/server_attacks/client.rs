@@ -14,32 +14,32 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-pub const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
+pub(crate) const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// A server, as strangers see it.
 #[derive(Clone)]
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     tls: TlsConnector,
 }
 
 /// What it answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub retry_after: Option<u64>,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<u64>,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub fn code(&self) -> (u16, &str) {
+    pub(crate) fn code(&self) -> (u16, &str) {
         (self.status, self.body["code"].as_str().unwrap_or_default())
     }
 }
 
 impl Server {
     /// The server of a local machine.
-    pub fn of(root: &Path) -> Self {
+    pub(crate) fn of(root: &Path) -> Self {
         let config: Value =
             serde_json::from_slice(&std::fs::read(root.join("config.json")).unwrap()).unwrap();
         let address = config["listen"][0].as_str().unwrap().parse().unwrap();
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// A connection from that address. A small buffer makes the server notice sooner that nobody reads.
-    pub async fn connect(
+    pub(crate) async fn connect(
         &self,
         from: Ipv4Addr,
         buffer: Option<u32>,
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Sends a request and reads the whole answer.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &self,
         from: Ipv4Addr,
         request: (&str, &str),
@@ -89,25 +89,29 @@ impl Server {
         Ok(parse(&answer).unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&answer))))
     }
 
-    pub async fn log_in(&self, from: Ipv4Addr, name: &str, password: &str) -> Answer {
+    pub(crate) async fn log_in(&self, from: Ipv4Addr, name: &str, password: &str) -> Answer {
         let body = serde_json::json!({"username": name, "password": password});
         self.ask(from, ("POST", "/api/v1/developer/login"), None, Some(body)).await.unwrap()
     }
 
-    pub async fn activate(&self, from: Ipv4Addr, token: &str, email: &str, password: &str) -> Answer {
+    pub(crate) async fn activate(&self, from: Ipv4Addr, token: &str, email: &str, password: &str) -> Answer {
         let body = serde_json::json!({"email": email, "password": password});
         self.ask(from, ("POST", "/api/v1/cloudron/activate"), Some(token), Some(body)).await.unwrap()
     }
 
-    /// Whether a stranger is answered at once.
-    pub async fn answers(&self, from: Ipv4Addr) -> bool {
+    /// Has a stranger be answered, soon.
+    pub(crate) async fn answers(&self, from: Ipv4Addr) -> Result<(), String> {
         let asked = self.ask(from, ("GET", "/api/v1/cloudron/status"), None, None);
-        matches!(tokio::time::timeout(Duration::from_secs(5), asked).await, Ok(Ok(a)) if a.status == 200)
+        match tokio::time::timeout(Duration::from_secs(10), asked).await {
+            Ok(Ok(answer)) if answer.status == 200 => Ok(()),
+            Ok(other) => Err(format!("{from}: {other:?}")),
+            Err(_) => Err(format!("{from}: no answer")),
+        }
     }
 }
 
 /// A request as it is sent.
-pub fn text(
+pub(crate) fn text(
     (method, path): (&str, &str),
     token: Option<&str>,
     body: Option<Value>,
@@ -138,7 +142,7 @@ fn parse(answer: &[u8]) -> Option<Answer> {
 }
 
 /// The n-th address of a crowd of strangers.
-pub fn stranger(n: u32) -> Ipv4Addr {
+pub(crate) fn stranger(n: u32) -> Ipv4Addr {
     let [a, b] = u16::try_from(n % 60_000).unwrap().to_be_bytes();
     Ipv4Addr::new(127, 40, a, b.max(1))
 }

@@ -113,10 +113,7 @@ pub(crate) async fn login(
     let account = user.as_ref().map_or_else(|| name.to_lowercase(), |user| user.id.clone());
     let guess = Guess { account: &account, known, address };
     if !verified(&app, guess, user.as_ref(), request.password).await? {
-        tracing::warn!(address = address.text(), "A login failed");
-        let data = json!({"reason": "wrong user name or password"});
-        let source = EventSource { ip: Some(address.text()), ..EventSource::default() };
-        app.try_event("user.login.failed", source, data).await;
+        failed(&app, address).await;
         return Err(refused().into());
     }
     let Some(user) = user else { return Err(refused().into()) };
@@ -130,6 +127,21 @@ pub(crate) async fn login(
         })
         .await;
     Ok(Json(answer.map_err(|e| Failure::from(e).for_stranger())?))
+}
+
+/// Notes a failed login.
+async fn failed(app: &App, address: Address) {
+    tracing::warn!(address = address.text(), "A login failed");
+    let entries = app.failures.count(app.tuning.clock.monotonic());
+    if entries.left_out > 0 {
+        let data = json!({"reason": "wrong user name or password", "more": entries.left_out});
+        app.try_event("user.login.failed", events::system("cron"), data).await;
+    }
+    if entries.own {
+        let source = EventSource { ip: Some(address.text()), ..EventSource::default() };
+        let data = json!({"reason": "wrong user name or password"});
+        app.try_event("user.login.failed", source, data).await;
+    }
 }
 
 fn already() -> Error {

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use cloudron_backup::store::check_key;
+use cloudron_backup::store::{check_key, missing};
 use cloudron_backup::{BackupStore, ObjectMeta};
+use futures_util::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
@@ -19,6 +20,9 @@ use crate::serve::App;
 use crate::serve::query::{Asked, At};
 use crate::serve::reply::{Answer, Failure};
 use crate::{Error, Result, codes};
+
+/// How much of an object is held for a client at a time, in bytes.
+const PIECE: u64 = 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Listing {
@@ -54,19 +58,38 @@ pub(crate) async fn object(
 ) -> Answer<Response> {
     let store = store(&app, &token).await?;
     check_key(&key)?;
+    let size = store.head(&key).await?.ok_or_else(|| missing(&store.url(), &key))?.size;
     let Some(range) = headers.get(header::RANGE) else {
-        return Ok(bytes(StatusCode::OK, store.get(&key).await?, None));
+        return Ok(answer(StatusCode::OK, parts(store, key, 0..size), Some(size), None));
     };
-    let missing = || Error::new(&codes::NO_SUCH_OBJECT, format!("{key} is not in the store"));
-    let size = store.head(&key).await?.ok_or_else(missing)?.size;
     match range.to_str().ok().and_then(|text| requested(text, size)) {
         Some(range) => {
             let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-            let content = store.get_range(&key, range).await?;
-            Ok(bytes(StatusCode::PARTIAL_CONTENT, content, Some(shown)))
+            let length = range.end - range.start;
+            let body = parts(store, key, range);
+            Ok(answer(StatusCode::PARTIAL_CONTENT, body, Some(length), Some(shown)))
         }
-        None => Ok(bytes(StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{size}")))),
+        None => {
+            let shown = format!("bytes */{size}");
+            Ok(answer(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty(), None, Some(shown)))
+        }
     }
+}
+
+/// A part of an object, read from the store as the client takes it, so that slow ones hold little memory. When the
+/// store fails, the answer is cut off, which its length tells.
+fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
+    Body::from_stream(stream::try_unfold((store, key, range), |(store, key, range)| async move {
+        if range.is_empty() {
+            return Ok::<_, Error>(None);
+        }
+        let end = range.end.min(range.start.saturating_add(PIECE));
+        let part = store.get_range(&key, range.start..end).await?;
+        if part.len() as u64 != end - range.start {
+            return Err(missing(&store.url(), &key));
+        }
+        Ok(Some((part, (store, key, end..range.end))))
+    }))
 }
 
 /// The store that a token opens, unless the session that asked for the download has ended.
@@ -82,11 +105,14 @@ async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> 
     Ok(store)
 }
 
-fn bytes(status: StatusCode, content: Bytes, range: Option<String>) -> Response {
-    let mut response = (status, content).into_response();
+fn answer(status: StatusCode, body: Body, length: Option<u64>, range: Option<String>) -> Response {
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     if let Some(range) = range.and_then(|r| HeaderValue::from_str(&r).ok()) {
         headers.insert(header::CONTENT_RANGE, range);
     }
