@@ -34,7 +34,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     #[arg(hide_possible_values = true, help_heading = "Everywhere")]
     pub output: Format,
-    /// Trace what happens on stderr: -v steps and logins, -vv requests and commands, -vvv everything
+    /// Trace what happens on stderr: -v steps, -vv requests and commands, -vvv or DEBUG=* everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
     /// Answer every question with yes

@@ -40,6 +40,8 @@ pub enum Ending {
     Closed,
     /// It never ends.
     Never,
+    /// It never ends, and the server sends packets of this type for ever.
+    Flood(u8),
 }
 
 /// What a command prints and how it ends.
@@ -184,6 +186,9 @@ fn answer(sealed: &mut Sealed, channel: u32, reply: &Reply) -> io::Result<()> {
     let ended = |kind: &str| Writer::message(98).number(channel).string(kind).byte(0);
     match &reply.ending {
         Ending::Never => return Ok(()),
+        Ending::Flood(kind) => loop {
+            sealed.send(&Writer::message(*kind).raw(&[0; 30_000]).done())?;
+        },
         Ending::Closed => {}
         Ending::Status(status) => sealed.send(&ended("exit-status").number(*status).done())?,
         Ending::Signal(name, message) => {

@@ -37,7 +37,8 @@ impl Bars {
         match event {
             Event::Started { task, label, unit, total } => {
                 let bar = self.terminal.then(|| self.multi.add(bar(label, *unit, *total)));
-                tasks.insert(*task, Shown { label: label.clone(), unit: *unit, bar });
+                let before = tasks.insert(*task, Shown { label: label.clone(), unit: *unit, bar });
+                self.clear(before.and_then(|shown| shown.bar));
             }
             Event::Advanced { task, done, total } => {
                 let Some(shown) = tasks.get(task) else { return };
@@ -50,10 +51,7 @@ impl Bars {
             }
             Event::Finished { task, done, ok } => {
                 let Some(shown) = tasks.remove(task) else { return };
-                if let Some(bar) = shown.bar {
-                    bar.finish_and_clear();
-                    self.multi.remove(&bar);
-                }
+                self.clear(shown.bar);
                 let amount = match shown.unit {
                     Unit::Bytes if *done > 0 => format!(" ({})", super::bytes(*done)),
                     Unit::Items if *done > 0 => format!(" ({done})"),
@@ -65,6 +63,13 @@ impl Bars {
             Event::Note { text } => self.line(Text::line(text)),
             Event::Warning { text } => self.line(warning(text)),
             _ => {}
+        }
+    }
+
+    fn clear(&self, bar: Option<ProgressBar>) {
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+            self.multi.remove(&bar);
         }
     }
 

@@ -32,8 +32,14 @@ pub(super) fn secret(question: &str, option: &str) -> Result<Secret> {
             "give it with {option} as file:PATH, env:NAME, cmd:PROGRAM or - for standard input"
         )));
     }
-    let text = rpassword::prompt_password(Text::line(&format!("{question}: ")).into_string())
-        .map_err(|e| Error::io("the terminal", e))?;
+    let shown = Text::line(&format!("{question}: ")).into_string();
+    let text = rpassword::prompt_password(shown).map_err(|e| match e.kind() {
+        // Ctrl-C, which the prompt reads as a key.
+        std::io::ErrorKind::Interrupted => {
+            Error::new(&cloudron_core::codes::INTERRUPTED, "stopped on request")
+        }
+        _ => Error::io("the terminal", e),
+    })?;
     if text.is_empty() {
         return Err(Error::new(&codes::NEEDS_ANSWER, format!("{question} was left empty")));
     }

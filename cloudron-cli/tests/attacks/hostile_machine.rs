@@ -70,7 +70,7 @@ fn rude(_: &str) -> Answer {
     Answer::Json(500, json!({ "status": 500, "message": HOSTILE, "code": HOSTILE, "hint": HOSTILE }))
 }
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 17] = [
     &["status"],
     &["eventlog"],
     &["eventlog", "--full"],
@@ -83,6 +83,11 @@ const COMMANDS: [&[&str]; 12] = [
     &["setup-link"],
     &["start"],
     &["destroy", "--yes"],
+    &["sessions"],
+    &["sessions", "--all"],
+    &["retire", "--yes"],
+    &["reset-password", "--password", "env:PATH"],
+    &["repair-database", "--yes"],
 ];
 
 fn command(machine: &Machine, words: &[&str], more: &[&str]) -> Command {
@@ -113,11 +118,31 @@ fn all(machine: &Machine, shown: bool) {
 fn nothing_that_a_machine_says_is_obeyed_by_the_terminal() {
     let machine = Machine::new(polite);
     let include = json!([{ "path": HOSTILE, "before": HOSTILE, "after": HOSTILE }]);
-    machine.says("include", &include.to_string(), HOSTILE);
+    let session = json!({
+        "id": HOSTILE, "username": HOSTILE, "address": HOSTILE, "createdAt": TIME, "usedAt": TIME, "expiresAt": TIME,
+        "current": false,
+    });
+    for (word, answer) in [
+        ("include", include),
+        ("setup-link", json!({ "token": HOSTILE, "page": HOSTILE, "expiresAt": TIME })),
+        ("sessions", json!({ "sessions": [session] })),
+        ("reset-password", json!({ "email": HOSTILE })),
+        ("repair-database", json!({ "kept": false, "movedTo": HOSTILE, "setup": null })),
+        ("start", json!({ "running": true, "pid": 1, "port": 1, "answer": status(), "problem": HOSTILE })),
+        ("retire", json!({ "changed": true, "retired": true })),
+    ] {
+        machine.says(word, &answer.to_string(), HOSTILE);
+    }
     all(&machine, false);
-    for (words, more) in
-        [(&["status"][..], &[][..]), (&["eventlog"], &[]), (&["logs"], &[]), (&["include", "list"], &[])]
-    {
+    for (words, more) in [
+        (&["status"][..], &[][..]),
+        (&["eventlog"], &[]),
+        (&["logs"], &[]),
+        (&["include", "list"], &[]),
+        (&["setup-link"], &[]),
+        (&["sessions"], &[]),
+        (&["reset-password", "--password", "env:PATH"], &[]),
+    ] {
         let output = within(LIMIT, &mut command(&machine, words, more));
         assert!(String::from_utf8(output.stdout).unwrap().contains(ESCAPED), "{words:?}");
     }

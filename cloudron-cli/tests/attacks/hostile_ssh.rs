@@ -140,6 +140,46 @@ fn a_server_that_never_begins_is_left_in_time() {
     }
 }
 
+/// The same command with a limit of memory, as `ulimit -v` counts it.
+fn limited(command: &Command, megabytes: u32) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes * 1024)]);
+    limited.arg(command.get_program()).args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    limited.current_dir(command.get_current_dir().unwrap());
+    limited
+}
+
+#[test]
+fn packets_that_nobody_asked_for_fill_no_memory() {
+    let Some(home) = home() else { return };
+    // Of no known type, of a type that is ignored, of a banner, and of key exchange: after the login.
+    for kind in [200, 2, 53, 31] {
+        let double = SshDouble::start(move |_| Reply::out("x").ending(Ending::Flood(kind)));
+        record(&home, &double);
+        let mut list = home.command();
+        list.args(["machine", "include", "list", "example.com"]);
+        let run = Run::of(within(LIMIT, &mut limited(&list, 1024)));
+        assert!([1, 7].contains(&run.code), "{kind}: {} {}", run.code, run.stderr);
+        assert!(run.stderr.contains("far more than was asked for"), "{kind}: {}", run.stderr);
+    }
+    // And before it: packets in the clear, when only keys have been offered.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut packet = [&30_009u32.to_be_bytes()[..], &[8, 200]].concat();
+            packet.resize(30_013, 0);
+            let _ = stream.write_all(b"SSH-2.0-flood\r\n");
+            std::thread::spawn(move || while stream.write_all(&packet).is_ok() {});
+        }
+    });
+    let key = format!("SHA256:{}", "A".repeat(43));
+    let flooded = create(&home, port, &key, &["--connect-timeout", "10"]);
+    let run = Run::of(within(LIMIT, &mut limited(&flooded, 1024)));
+    assert!([1, 7, 8].contains(&run.code), "{}: {}", run.code, run.stderr);
+}
+
 #[test]
 fn a_host_key_that_is_revoked_is_refused_whatever_else_is_said() {
     let Some(home) = home() else { return };

@@ -205,7 +205,10 @@ impl Channel {
             let pending = self.input.buffer.rest();
             match turn.call((self.id, op::WRITE), |_| raw.write(&pending[..pending.len().min(PACKET)])) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(n)) => self.input.buffer.took(n),
+                Poll::Ready(Ok(n)) => {
+                    turn.meter.take(n);
+                    self.input.buffer.took(n);
+                }
                 Poll::Ready(Err(e)) => {
                     // The other side closed: its end is noticed when reading.
                     self.eof_sent = tolerate(Err(e))?;
@@ -230,6 +233,7 @@ impl Channel {
                 Poll::Ready(Err(e)) if error::is_lost(&e) => return Err(e.message().into()),
                 Poll::Ready(Err(_)) => break,
             };
+            turn.meter.deliver(n);
             bytes.truncate(n);
             self.outlets[stream].buffer = Buffer::of(bytes);
             self.outlets[stream].flush(turn.waker);

@@ -9,6 +9,7 @@ use ssh2::{MethodType, Session};
 
 use super::auth::Credentials;
 use super::known_hosts::{self, Known};
+use super::meter::Meter;
 use super::watch::Watch;
 use super::{HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget, error};
 use crate::codes;
@@ -25,10 +26,11 @@ const FAMILIES: [&str; 3] = [
 /// How long a server waits for a login at the least; after thinking longer than that, connect anew.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// An authenticated, blocking session and what to poll.
+/// A blocking session with a server whose host key is known, and what to poll.
 pub(super) struct Ready {
     pub(super) session: Session,
     pub(super) socket: TcpStream,
+    pub(super) meter: &'static Meter,
     pub(super) key: HostKey,
 }
 
@@ -40,35 +42,34 @@ pub(super) fn establish(
     limit: Duration,
 ) -> Result<Ready> {
     let asked = Instant::now();
-    let (mut session, mut socket, key) = trusted(target, policy, limit)?;
+    let mut ready = trusted(target, policy, limit)?;
     if asked.elapsed() > PATIENCE + limit {
-        (session, socket, _) = trusted(target, &HostKeyPolicy::Pinned(vec![key.clone()]), limit)?;
+        ready = trusted(target, &HostKeyPolicy::Pinned(vec![ready.key.clone()]), limit)?;
     }
-    session.set_timeout(millis(limit));
-    let watch = Watch::over(&socket, PATIENCE + limit)?;
-    let login = credentials.authenticate(&session, &target.user, &watch);
-    let (ms, ok) = (asked.elapsed().as_millis() as u64, login.is_ok());
-    tracing::info!(host = target.host, port = target.port, user = target.user, key = ?key, ok, ms, "SSH login");
+    ready.session.set_timeout(millis(limit));
+    let watch = Watch::over(&ready.socket, PATIENCE + limit)?;
+    let login = credentials.authenticate(&ready.session, &target.user, &watch);
+    let (ms, ok, key) = (asked.elapsed().as_millis() as u64, login.is_ok(), &ready.key);
+    tracing::info!(host = target.host, port = target.port, user = target.user, ?key, ok, ms, "SSH login");
+    if ready.meter.is_over() {
+        return Err(chatter(target));
+    }
     if watch.is_over() {
         return Err(timed_out(&place(target), PATIENCE + limit));
     }
-    login.map(|()| Ready { session, socket, key })
+    login.map(|()| ready)
 }
 
 /// A session with a server whose host key is trusted, and is not marked as revoked in known_hosts.
-fn trusted(
-    target: &SshTarget,
-    policy: &HostKeyPolicy,
-    limit: Duration,
-) -> Result<(Session, TcpStream, HostKey)> {
+fn trusted(target: &SshTarget, policy: &HostKeyPolicy, limit: Duration) -> Result<Ready> {
     let until = Deadline { limit, end: Instant::now() + limit };
     match policy {
         HostKeyPolicy::Pinned(pins) => {
-            let (session, socket, key) = shake(target, &preference(pins), until)?;
-            if pins.contains(&key) {
-                return Ok((session, socket, key));
+            let ready = shake(target, &preference(pins), until)?;
+            if pins.contains(&ready.key) {
+                return Ok(ready);
             }
-            Err(changed(target, &key, pins, "the one recorded at the first contact"))
+            Err(changed(target, &ready.key, pins, "the one recorded at the first contact"))
         }
         HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, until),
         HostKeyPolicy::KnownHostsThenAsk(ask) => {
@@ -80,38 +81,33 @@ fn trusted(
                     Known::Revoked(_) => None,
                 })
                 .collect();
-            let (session, socket, key) = shake(target, &preference(&keys), until)?;
-            if keys.contains(&key) {
-                return Ok((session, socket, key));
+            let ready = shake(target, &preference(&keys), until)?;
+            let key = &ready.key;
+            if keys.contains(key) {
+                return Ok(ready);
             }
             if !keys.is_empty() {
-                return Err(changed(target, &key, &keys, "the one in known_hosts"));
+                return Err(changed(target, key, &keys, "the one in known_hosts"));
             }
-            let Some(ask) = ask else { return Err(unknown(target, &key)) };
+            let Some(ask) = ask else { return Err(unknown(target, key)) };
             let question = HostKeyQuestion { host: target.host.clone(), port: target.port, key: key.clone() };
             if !ask(&question) {
                 let message = format!("the host key {} was not confirmed", key.fingerprint());
                 return Err(Error::new(&codes::HOST_KEY_REFUSED, message));
             }
-            Ok((session, socket, key))
+            Ok(ready)
         }
     }
 }
 
 /// The fingerprint may be of any of the server's keys, so each algorithm is looked at before it is refused.
-fn by_fingerprint(
-    target: &SshTarget,
-    fingerprint: &str,
-    until: Deadline,
-) -> Result<(Session, TcpStream, HostKey)> {
+fn by_fingerprint(target: &SshTarget, fingerprint: &str, until: Deadline) -> Result<Ready> {
     let mut shown = Vec::new();
     let mut failure = None;
     for family in FAMILIES {
         match shake(target, family, until) {
-            Ok((session, socket, key)) if key.fingerprint() == fingerprint => {
-                return Ok((session, socket, key));
-            }
-            Ok((_, _, key)) => shown.push(format!("{} ({})", key.fingerprint(), key.algorithm())),
+            Ok(ready) if ready.key.fingerprint() == fingerprint => return Ok(ready),
+            Ok(Ready { key, .. }) => shown.push(format!("{} ({})", key.fingerprint(), key.algorithm())),
             Err(e) if e.is(&codes::SSH_PROTOCOL) => failure = Some(e),
             Err(e) => return Err(e),
         }
@@ -168,7 +164,7 @@ impl Deadline {
 
 /// Connects and exchanges keys. Nothing of the user's was sent when it returns. A key that is marked as revoked is
 /// refused here, so that no policy can trust one.
-fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<(Session, TcpStream, HostKey)> {
+fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<Ready> {
     let limit = until.limit;
     tracing::debug!(host = target.host, port = target.port, host_keys, "connecting by SSH");
     let socket = dial(target, until)?;
@@ -186,10 +182,14 @@ fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<(Sessio
     }
     session.set_timeout(millis(until.left()));
     let watch = Watch::over(&socket, until.left())?;
+    let meter = Meter::install(&session);
     session.set_tcp_stream(socket);
     let shaken = session.handshake();
     if watch.is_over() {
         return Err(timed_out(&place(target), limit));
+    }
+    if meter.is_over() {
+        return Err(chatter(target));
     }
     shaken.map_err(fault)?;
     let blob = session.host_key().map(|(blob, _)| blob.to_vec()).unwrap_or_default();
@@ -202,7 +202,7 @@ fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<(Sessio
             "give the server a new host key; only if the mark is wrong, remove the line from known_hosts",
         ));
     }
-    Ok((session, polled, key))
+    Ok(Ready { session, socket: polled, meter, key })
 }
 
 fn place(target: &SshTarget) -> String {
@@ -223,6 +223,12 @@ fn refused(e: &ssh2::Error, target: &SshTarget, limit: Duration) -> Error {
         return Error::new(&codes::SSH_UNREACHABLE, message);
     }
     Error::new(&codes::SSH_PROTOCOL, format!("{place} does not answer as an SSH server: {}", e.message()))
+}
+
+/// The server sent more than anybody asked for.
+fn chatter(target: &SshTarget) -> Error {
+    let message = format!("{} sends far more than the setting up of a connection needs", place(target));
+    Error::new(&codes::SSH_PROTOCOL, message)
 }
 
 fn timed_out(place: &str, limit: Duration) -> Error {

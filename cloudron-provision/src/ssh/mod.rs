@@ -5,6 +5,7 @@
 //! | `target.rs`, `auth.rs`, `host_key.rs` | what a caller says: where, as whom, and which host keys are trusted |
 //! | `keys.rs`, `known_hosts.rs` | key files; the user's own record of host keys |
 //! | `handshake.rs`, `watch.rs` | the way to an authenticated session, blocking, on the session's thread, and its deadline |
+//! | `meter.rs` | a limit for what a server sends that nobody asked for |
 //! | `session.rs`, `channel.rs`, `raw.rs`, `pipes.rs`, `turn.rs` | that thread: several channels at once over one non-blocking session |
 //! | `remote.rs` | [`Remote`](crate::Remote) on top, which connects anew when the connection broke |
 //! | `port.rs` | moving the SSH server to another port |
@@ -20,6 +21,7 @@ mod handshake;
 mod host_key;
 pub mod keys;
 pub mod known_hosts;
+mod meter;
 mod pipes;
 pub mod port;
 mod raw;

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use super::auth::Credentials;
 use super::channel::{Channel, Opening};
 use super::handshake::{self, Ready};
+use super::meter::Meter;
 use super::turn::Turn;
 use super::{HostKey, HostKeyPolicy, SshTarget, error};
 
@@ -58,7 +59,7 @@ impl Handle {
         let (thread_bell, thread_alive) = (bell.clone(), alive.clone());
         let work = move || {
             let established = handshake::establish(&target, &credentials, &policy, limit);
-            let Ready { session, socket, key } = match established {
+            let Ready { session, socket, meter, key } = match established {
                 Ok(ready) => ready,
                 Err(e) => {
                     let _ = ready.send(Err(e));
@@ -69,7 +70,7 @@ impl Handle {
             if ready.send(Ok(key)).is_ok() {
                 let waker = Waker::from(thread_bell);
                 let alive = thread_alive.clone();
-                Loop::new(session, socket, inbox, heard, waker, alive, limit * 4).run();
+                Loop::new((session, socket, meter), inbox, heard, waker, alive, limit * 4).run();
             }
             thread_alive.store(false, Ordering::SeqCst);
         };
@@ -144,6 +145,7 @@ impl Wake for Bell {
 struct Loop {
     session: Session,
     socket: TcpStream,
+    meter: &'static Meter,
     inbox: mpsc::Receiver<Box<Opening>>,
     heard: UnixStream,
     waker: Waker,
@@ -163,8 +165,7 @@ struct Loop {
 
 impl Loop {
     fn new(
-        session: Session,
-        socket: TcpStream,
+        (session, socket, meter): (Session, TcpStream, &'static Meter),
         inbox: mpsc::Receiver<Box<Opening>>,
         heard: UnixStream,
         waker: Waker,
@@ -174,6 +175,7 @@ impl Loop {
         Self {
             session,
             socket,
+            meter,
             inbox,
             heard,
             waker,
@@ -249,8 +251,12 @@ impl Loop {
                 if channel.opening() && Some(channel.id()) != opener {
                     continue;
                 }
-                let mut turn =
-                    Turn { session: &self.session, stalled: &mut self.stalled, waker: &self.waker };
+                let mut turn = Turn {
+                    session: &self.session,
+                    meter: self.meter,
+                    stalled: &mut self.stalled,
+                    waker: &self.waker,
+                };
                 progress |= channel.go(&mut turn)?;
             }
             self.channels.retain(|c| !c.over());
@@ -326,6 +332,7 @@ impl Loop {
     fn give_up(mut self, why: &str) {
         // Said before anybody is told, so that whoever tries again connects anew.
         self.alive.store(false, Ordering::SeqCst);
+        let why = if self.meter.is_over() { "the server sends far more than was asked for" } else { why };
         for channel in &mut self.channels {
             channel.fail(error::lost(why));
         }

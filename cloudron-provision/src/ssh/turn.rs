@@ -5,6 +5,7 @@ use std::task::{Poll, Waker};
 use ssh2::{BlockDirections, Session};
 
 use super::error;
+use super::meter::Meter;
 
 /// The most that libssh2 puts into one packet.
 pub(super) const PACKET: usize = 32_700;
@@ -24,6 +25,7 @@ pub(super) mod op {
 /// What a channel is given for its turn.
 pub(super) struct Turn<'a> {
     pub(super) session: &'a Session,
+    pub(super) meter: &'a Meter,
     pub(super) stalled: &'a mut Option<(u64, u8)>,
     pub(super) waker: &'a Waker,
 }

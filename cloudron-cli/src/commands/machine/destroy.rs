@@ -10,7 +10,7 @@ use super::create::take_back;
 use super::records::{Outcome, Records};
 use crate::commands::dns::account::Credentials;
 use crate::connect::{self, ASK};
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::runtime::{block_on, interruptible};
 use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
 
@@ -87,7 +87,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             (_, Some(store)) => format!("{domain} is gone. Its backups stay in {store}"),
             (_, None) => format!("{domain} is gone, and its backups"),
         };
-        [Some(gone), dns.and_then(|dns| dns.gone())].into_iter().flatten().collect::<Vec<_>>().join("\n")
+        output::lines([Some(gone), dns.and_then(|dns| dns.gone())].into_iter().flatten())
     })
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::Which;
 use super::setup_link::link;
 use crate::connect;
-use crate::output::Output;
-use crate::runtime::block_on;
+use crate::output::{self, Output};
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if !out.confirm(&format!("Use what is left of the database of {}, or begin a new one?", machine.fqdn))? {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
     }
-    let (repair, _): (DatabaseRepair, ServiceStatus) = block_on(|_| async {
+    let (repair, _): (DatabaseRepair, ServiceStatus) = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
         let repair = target.call(&["repair-database"]).await?;
         Ok((repair, target.call(&["start"]).await?))
@@ -51,5 +51,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if let Some(link) = setup_link {
         lines.push(format!("Set the server up at  {link}"));
     }
-    out.text(&lines.join("\n"))
+    out.text(&output::lines(lines))
 }

@@ -5,8 +5,8 @@ use cloudron_core::{Error, Result, Secret, codes};
 use super::Which;
 use crate::commands::server::{PasswordReset, ResetPassword};
 use crate::connect;
-use crate::output::Output;
-use crate::runtime::block_on;
+use crate::output::{self, Output};
+use crate::runtime::interruptible;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
@@ -27,11 +27,13 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let request = ResetPassword { password: password(options, out)? };
-    let reset: PasswordReset = block_on(|_| async {
+    let reset: PasswordReset = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
         target.call_with(&["reset-password", "--from-stdin"], &request).await
     })?;
-    out.data("reset", &reset, || format!("{} has the new password; all their sessions ended.", reset.email))
+    out.data("reset", &reset, || {
+        output::lines([format!("{} has the new password; all their sessions ended.", reset.email)])
+    })
 }
 
 fn password(options: &Options, out: &Output) -> Result<Secret> {

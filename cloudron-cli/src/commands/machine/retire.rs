@@ -6,7 +6,7 @@ use super::Which;
 use crate::commands::server::Retired;
 use crate::connect;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
     if retire && !out.confirm(&format!("Retire {}? It makes no more backups.", machine.fqdn))? {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
     }
-    let retired: Retired = block_on(|_| async {
+    let retired: Retired = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
         target.call(&[if retire { "retire" } else { "unretire" }]).await
     })?;

@@ -7,7 +7,7 @@ use super::Which;
 use crate::commands::server::EndSessions;
 use crate::connect;
 use crate::output::{Output, Table};
-use crate::runtime::block_on;
+use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     if options.revoke.is_some() || options.all {
         let request = EndSessions { id: options.revoke.clone() };
-        let ended: SessionsEnded = block_on(|_| async {
+        let ended: SessionsEnded = interruptible(async {
             let target = connect::target(&machine, out, connect::ASK).await?;
             target.call_with(&["end-sessions", "--from-stdin"], &request).await
         })?;
@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             n => format!("{n} sessions ended."),
         });
     }
-    let list: SessionList = block_on(|_| async {
+    let list: SessionList = interruptible(async {
         connect::target(&machine, out, connect::ASK).await?.call(&["sessions"]).await
     })?;
     out.data("sessions", &list.sessions, || render(&list.sessions))

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if out.is_json() {
         return out.json_object(json!({ "setupLink": link, "expiresAt": setup.expires_at }));
     }
-    out.text(&link)
+    out.line(&link)
 }
 
 /// The address to open for the first-time setup.
