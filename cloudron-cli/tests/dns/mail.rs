@@ -36,19 +36,28 @@ fn check(sets: Vec<RecordSet>, more: &[&str]) -> Run {
 fn records_that_mean_the_same_are_right() {
     let spf = |text: &'static str| ("example.com", T::TXT, &*Box::leak(Box::new([text])) as &[&str]);
     let key = KEY.trim();
-    let dkim = |text: String| ("sel._domainkey.example.com", T::TXT, &*Box::leak(Box::new([&*text.leak()])) as &[&str]);
+    let dkim = |text: String| {
+        ("sel._domainkey.example.com", T::TXT, &*Box::leak(Box::new([&*text.leak()])) as &[&str])
+    };
     let plain = || dkim(format!("v=DKIM1; k=rsa; p={key}"));
     for (records, why) in [
         (vec![spf("v=spf1 a:my.example.com ~all"), plain()], "as it would be written here"),
         (vec![spf("v=spf1 mx -all"), plain()], "SPF by mx"),
         (vec![spf("v=spf1 ip4:192.0.2.0/24 -all"), plain()], "SPF by ip4"),
         (
-            vec![spf("v=spf1 redirect=_spf.example.com"), ("_spf.example.com", T::TXT, &["v=spf1 a:my.example.com -all"]), plain()],
+            vec![
+                spf("v=spf1 redirect=_spf.example.com"),
+                ("_spf.example.com", T::TXT, &["v=spf1 a:my.example.com -all"]),
+                plain(),
+            ],
             "SPF by redirect",
         ),
         (vec![spf("v=spf1 mx -all"), dkim(format!("p={key}"))], "a key alone"),
         (
-            vec![spf("v=spf1 mx -all"), dkim(format!("v=DKIM1; h=sha256; n=a note; t=s; p={} {}", &key[..90], &key[90..]))],
+            vec![
+                spf("v=spf1 mx -all"),
+                dkim(format!("v=DKIM1; h=sha256; n=a note; t=s; p={} {}", &key[..90], &key[90..])),
+            ],
             "a key with other tags and a blank",
         ),
         (
@@ -60,7 +69,12 @@ fn records_that_mean_the_same_are_right() {
             "a key behind a CNAME",
         ),
         (
-            vec![spf("v=spf1 mx -all"), plain(), ("example.com", T::MX, &["5 mail.example.com"]), ("mail.example.com", T::A, &["192.0.2.1"])],
+            vec![
+                spf("v=spf1 mx -all"),
+                plain(),
+                ("example.com", T::MX, &["5 mail.example.com"]),
+                ("mail.example.com", T::A, &["192.0.2.1"]),
+            ],
             "another name of this server",
         ),
     ] {

@@ -51,7 +51,8 @@ fn judged(texts: &[Vec<u8>], name: &Name, dkim: &Dkim) -> Finding {
         Some(bits) if bits < MIN_RSA_BITS => fail(format!("its key has {bits} bits, which receivers refuse")),
         Some(bits) if bits > 4096 => {
             // They must take 1024 to 4096 (RFC 8301, section 3.2).
-            let evidence = format!("its key is the right one, with {bits} bits, which not all receivers take");
+            let evidence =
+                format!("its key is the right one, with {bits} bits, which not all receivers take");
             Finding::warn("dkim", name, evidence, "use a key of 2048 bits")
         }
         Some(bits) if bits < 2048 => {

@@ -42,7 +42,9 @@ pub(super) async fn check(resolver: &dyn Resolve, expected: &Expected) -> Findin
             return vec![Finding::fail("dmarc", domain, evidence, "keep one of them")];
         }
         Ok(Here::Broken(text)) => {
-            let evidence = format!("_dmarc.{domain} has {text:?}, which is no DMARC record: it must begin with v=DMARC1;");
+            let evidence = format!(
+                "_dmarc.{domain} has {text:?}, which is no DMARC record: it must begin with v=DMARC1;"
+            );
             let fix = format!("correct it, such as to _dmarc.{domain} TXT \"v=DMARC1; p=none\"");
             return vec![Finding::fail("dmarc", domain, evidence, fix)];
         }
@@ -89,8 +91,12 @@ fn policy(domain: &Name, text: &[u8]) -> Option<Policy> {
     }
     let (mut tags, mut ignored) = (Vec::<(String, String)>::new(), Vec::new());
     for part in parts.filter(|part| !part.is_empty()) {
-        let tag = part.split_once('=').map(|(name, value)| (name.trim_end().to_ascii_lowercase(), value.trim()));
-        let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let tag =
+            part.split_once('=').map(|(name, value)| (name.trim_end().to_ascii_lowercase(), value.trim()));
+        let is_name = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
         match tag {
             Some((name, value)) if is_name(&name) && tags.iter().all(|(other, _)| *other != name) => {
                 tags.push((name, value.to_owned()));
@@ -157,7 +163,12 @@ fn judged(domain: &Name, policy: &Policy) -> Finding {
     if !policy.ignored.is_empty() {
         let ignored = policy.ignored.join("; ");
         let evidence = format!("the policy is {action}{from}; receivers ignore {ignored:?} in its record");
-        return Finding::warn("dmarc", domain, evidence, "write each tag as NAME=VALUE, once, with `;` between them");
+        return Finding::warn(
+            "dmarc",
+            domain,
+            evidence,
+            "write each tag as NAME=VALUE, once, with `;` between them",
+        );
     }
     let gone: Vec<_> = ["pct", "rf", "ri"].into_iter().filter(|tag| policy.get(tag).is_some()).collect();
     if !gone.is_empty() {

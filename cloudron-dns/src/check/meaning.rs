@@ -16,7 +16,8 @@ pub fn by_meaning(mut report: Report, findings: &[Finding], expected: &Expected)
     let judged = right(findings, expected);
     for key in &judged {
         let verdicts = || report.servers.iter().flat_map(|server| &server.keys).filter(|k| k.key == *key);
-        let mut found: Vec<Option<BTreeSet<RecordData>>> = verdicts().filter_map(|k| has(&k.verdict)).collect();
+        let mut found: Vec<Option<BTreeSet<RecordData>>> =
+            verdicts().filter_map(|k| has(&k.verdict)).collect();
         found.dedup();
         if !matches!(found[..], [Some(_)]) {
             continue;

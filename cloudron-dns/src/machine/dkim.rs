@@ -118,7 +118,9 @@ impl DkimRecord {
         };
         let key_type = get("k").unwrap_or("rsa").to_ascii_lowercase();
         let list = |tag: &str| {
-            let items = |value: &str| value.split(':').map(|item| item.trim().to_ascii_lowercase()).collect::<Vec<_>>();
+            let items = |value: &str| {
+                value.split(':').map(|item| item.trim().to_ascii_lowercase()).collect::<Vec<_>>()
+            };
             get(tag).map(items)
         };
         let testing = list("t").is_some_and(|flags| flags.iter().any(|flag| flag == "y"));
@@ -151,7 +153,9 @@ impl DkimRecord {
     /// Whether another record has the same key. An RSA key is the same with and without the algorithm around it.
     #[cfg(feature = "check")]
     pub(crate) fn is_same_key(&self, other: &Self) -> bool {
-        let rsa = |record: &Self| record.key.as_deref().filter(|key| modulus(key).is_some()).and_then(rsa_key).map(<[u8]>::to_vec);
+        let rsa = |record: &Self| {
+            record.key.as_deref().filter(|key| modulus(key).is_some()).and_then(rsa_key).map(<[u8]>::to_vec)
+        };
         self.key_type == other.key_type
             && (self.key == other.key || (rsa(self).is_some() && rsa(self) == rsa(other)))
     }
@@ -239,7 +243,16 @@ mod tests {
         let unusable = |tags: &str| {
             DkimRecord::parse(format!("v=DKIM1; {tags}; p={EXAMPLE}").as_bytes()).unwrap().unusable()
         };
-        for fine in ["k=rsa", "h=sha256", "h=sha1:sha256", "h= SHA256 : other", "s=email", "s=*:other", "t=s:y:x", "n=a note"] {
+        for fine in [
+            "k=rsa",
+            "h=sha256",
+            "h=sha1:sha256",
+            "h= SHA256 : other",
+            "s=email",
+            "s=*:other",
+            "t=s:y:x",
+            "n=a note",
+        ] {
             assert_eq!(unusable(fine), None, "{fine}");
         }
         for (tags, why) in [
