@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod sim;
 pub mod trees;
 
 use std::ops::Range;
