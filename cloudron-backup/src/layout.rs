@@ -34,6 +34,24 @@ pub(crate) const MOST_INDEX: u64 = 64 << 20;
 /// The largest pack, in bytes.
 pub(crate) const MOST_PACK: u64 = 34 << 20;
 
+/// The objects beside the folders.
+const FILES: [&str; 4] = [CONFIG, RECOVER_MD, RECOVER_PY, RECOVER_SH];
+/// The folders that the making of a repository fills, and that of its writers.
+const MADE_WITH: [&str; 4] = [KEYS, WRITERS, REVOKED, COPIES];
+/// The folders that backups fill, and the work on them.
+const FILLED_LATER: [&str; 6] = [PACKS, INDEX, SNAPSHOTS, LOCKS, CONDEMNED, FORGOTTEN];
+
+/// Whether an object of this key can be part of a repository. A folder with a repository may hold files of its owner
+/// too, which a removal leaves.
+pub fn is_of_repository(key: &str) -> bool {
+    FILES.contains(&key) || MADE_WITH.iter().chain(&FILLED_LATER).any(|folder| key.starts_with(folder))
+}
+
+/// Whether an object of this key says that a repository was used: there is, or was, a backup in it.
+pub fn is_of_backups(key: &str) -> bool {
+    FILLED_LATER.iter().any(|folder| key.starts_with(folder))
+}
+
 /// A key object: its name ends in the first sixteen digits of its hash, so that damage shows.
 pub(crate) fn key(name: &str, content: &[u8]) -> String {
     format!("{KEYS}{name}-{}.age", &object_id(content)[..16])

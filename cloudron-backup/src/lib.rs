@@ -89,6 +89,7 @@ pub use export::{ExportFormat, ExportReport, SealTo};
 pub use fs::FsStore;
 pub use import::{ImportRequest, OldBackup};
 pub use keys::{Identity, Unlock, WriterKeys, generate_backup_key};
+pub use layout::{is_of_backups, is_of_repository};
 pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{

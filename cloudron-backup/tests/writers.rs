@@ -71,7 +71,7 @@ async fn a_revoked_writer_keeps_the_backups_that_are_meant_and_makes_no_more() {
     let keys = f.repo.add_writer(&f.identity, "stolen", &WriterLimits::default()).await.unwrap();
     let (first, second) = (backup_by(&f, &keys).await.unwrap(), backup_by(&f, &keys).await.unwrap());
     let (progress, cancel) = (Progress::none(), Cancel::new());
-    let keep = KeepOfRevoked::UpTo(first.sequence);
+    let keep = KeepOfRevoked::These([first.id.clone()].into());
     let report = f.repo.revoke_writer(&f.identity, "stolen", keep, &progress, &cancel).await.unwrap();
     assert_eq!((report.kept, report.dropped), (vec![first.id.to_string()], vec![second.id.to_string()]));
     assert!(backup_by(&f, &keys).await.unwrap_err().is(&codes::WRITER_REVOKED));

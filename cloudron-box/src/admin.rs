@@ -4,12 +4,14 @@
 //! for the rest of the process.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::Secret;
+use cloudron_backup::BackupStore;
+use cloudron_core::{Domain, Secret};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{EventSource, Session};
 use crate::db::{Db, events, includes, settings, settled, tokens, users};
@@ -17,7 +19,7 @@ use crate::identity::become_owner;
 use crate::install::fresh_setup_token;
 use crate::machine::Settings;
 use crate::time::{later, millis};
-use crate::{Error, Include, Layout, Result, codes};
+use crate::{Error, Include, Layout, Result, codes, files};
 
 /// A token for the first-time setup.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -110,13 +112,70 @@ pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
     open(layout)?.0.read(includes::list)
 }
 
-/// The address of the machine's backup store, for work on it with the rights of its owner.
+/// What a computer needs to know of a machine that another computer made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// The machine's domain.
+    pub fqdn: Domain,
+    /// How it was made.
+    pub provider: String,
+    /// The run that made it.
+    pub run: String,
+    /// The certificate of the machine's own authority, to be pinned: PEM.
+    pub ca_pem: String,
+    /// The port that it listens on.
+    pub port: u16,
+    /// The URL of its backup store.
+    pub store: String,
+    /// The owner's record, if one was left.
+    #[serde(default)]
+    pub record: Option<Value>,
+}
+
+/// The longest owner's record, in bytes.
+const RECORD_LIMIT: usize = 1 << 20;
+
+/// Says what the machine is, to its owner.
 ///
 /// # Errors
 /// `machine-missing`, `config-corrupt`.
-pub fn store_url(layout: &Layout) -> Result<String> {
+pub fn describe(layout: &Layout) -> Result<Description> {
     become_owner(layout)?;
-    Ok(Settings::require(layout)?.store)
+    let settings = Settings::require(layout)?;
+    let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
+    Ok(Description {
+        port: settings.port(),
+        fqdn: settings.fqdn,
+        provider: settings.provider,
+        run: settings.run,
+        ca_pem,
+        store: settings.store,
+        record: files::read_json(&layout.record())?,
+    })
+}
+
+/// Keeps the owner's record of the machine, in place of an older one.
+///
+/// # Errors
+/// `machine-missing`; `install-request` for a record of more than 1 MiB.
+pub fn keep_record(layout: &Layout, record: &Value) -> Result<()> {
+    become_owner(layout)?;
+    Settings::require(layout)?;
+    if record.to_string().len() > RECORD_LIMIT {
+        return Err(Error::new(&codes::INSTALL_REQUEST, "the record of the machine is larger than 1 MiB"));
+    }
+    files::write_json(&layout.record(), record)
+}
+
+/// The machine's backup store, for work on it with the rights of its owner.
+///
+/// # Errors
+/// `machine-missing`, `config-corrupt`.
+pub fn open_store(layout: &Layout) -> Result<Arc<dyn BackupStore>> {
+    become_owner(layout)?;
+    let settings = Settings::require(layout)?;
+    crate::store::open(layout, &settings)
 }
 
 /// The sessions of all users, newest first.

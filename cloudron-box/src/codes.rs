@@ -16,6 +16,11 @@ cloudron_core::codes! {
     /// The installation request is wrong.
     INSTALL_REQUEST = ("install-request", Usage,
         "The request to install a server is malformed or contradicts itself. The message names the part.");
+    /// The store holds a repository that the keys are not for.
+    STORE_OTHER = ("store-other", Conflict,
+        "The place for the server's backups holds another repository than the one that the server's keys are for, \
+         and every backup would fail. `cloudron machine create` with `--backup latest`, `--backup-key` or \
+         `--discard-backups` says what is to become of that repository.");
     /// The machine lacks something that the server needs.
     INSTALL_UNSUPPORTED = ("install-unsupported", Failed,
         "The machine lacks something that installing the server needs, such as systemd or useradd, or the \

@@ -73,6 +73,17 @@ impl Layout {
         self.secrets().join("writer-keys.json")
     }
 
+    /// The credentials for the backup store, when it is an object store. Mode 0600.
+    pub fn store_access(&self) -> PathBuf {
+        self.secrets().join("store.json")
+    }
+
+    /// The owner's record of the machine, as the computer that made the machine left it: what a computer needs to
+    /// adopt the machine, and nothing secret.
+    pub fn record(&self) -> PathBuf {
+        self.state.join("record.json")
+    }
+
     /// The data folder, which every backup holds.
     pub fn data(&self) -> PathBuf {
         self.state.join("data")

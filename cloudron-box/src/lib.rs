@@ -28,6 +28,7 @@ mod repair;
 pub mod restore;
 pub mod serve;
 pub mod service;
+mod store;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -38,3 +39,4 @@ pub use include::Include;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
 pub use serve::serve;
+pub use store::StoreAccess;

@@ -103,6 +103,8 @@ fn request(home: &Path) -> InstallRequest {
         store,
         writer_keys: Secret::new(serde_json::to_string(&identity.writer_keys()).unwrap()),
         repository: Vec::new(),
+        repository_id: None,
+        store_access: None,
         includes: Vec::new(),
         backup_hour: None,
     }

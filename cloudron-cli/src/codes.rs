@@ -8,12 +8,15 @@ cloudron_core::codes! {
     /// No machine of that name is known here.
     MACHINE_UNKNOWN = ("machine-unknown", NotFound,
         "This computer knows no machine of that name. `cloudron machine list` shows those it knows. A machine \
-         that was created on another computer is known there; its record can be copied from that computer's \
-         state folder.");
+         that was created on another computer becomes known here with `cloudron machine adopt`.");
     /// A machine of that name exists.
     MACHINE_KNOWN = ("machine-known", Conflict,
         "A machine of that name exists already. Work with it, remove it with `cloudron machine destroy`, or \
          choose another domain.");
+    /// The destruction of a machine was cut off.
+    MACHINE_DESTROYING = ("machine-destroying", Conflict,
+        "`cloudron machine destroy` was begun for this machine and did not end, so that parts of it may be gone. The \
+         same command again finishes it. Its backups stay unless --delete-backups is given.");
     /// The record of a machine cannot be read.
     MACHINE_RECORD = ("machine-record", Corrupt,
         "The file in which this computer remembers the machine is damaged. Restore it from a copy, or remove it \

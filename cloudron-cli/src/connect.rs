@@ -22,7 +22,12 @@ pub(crate) const NO_QUESTIONS: Ask = Ask(false);
 
 /// A machine's program, reached.
 pub(crate) async fn target(machine: &Machine, out: &Output, ask: Ask) -> Result<Target> {
-    Ok(match &machine.reach {
+    target_of(&machine.reach, out, ask).await
+}
+
+/// The program on a machine that is reached like that.
+pub(crate) async fn target_of(reach: &Reach, out: &Output, ask: Ask) -> Result<Target> {
+    Ok(match reach {
         Reach::Local { root } => {
             let remote: Arc<dyn Remote> = Arc::new(LocalRemote::new());
             Target::new(remote, Place::rooted(root.clone()))

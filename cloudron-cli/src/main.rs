@@ -1,5 +1,6 @@
 //! The cloudron command line: parses, composes the libraries, renders.
 
+mod backups;
 mod cli;
 mod client;
 mod codes;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudron_core::{Result, Secret};
-use cloudron_provision::Remote;
-use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget};
+use cloudron_core::{Error, Result, Secret};
+use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestion, SshRemote, SshTarget};
+use cloudron_provision::{Remote, codes};
 
 use crate::output::Output;
 use crate::state::SshReach;
@@ -16,9 +16,36 @@ pub(crate) const LIMIT: Duration = ssh::CONNECT_LIMIT;
 
 /// Connects to a machine that is known, trusting exactly its pinned host keys.
 pub(crate) async fn connect(reach: &SshReach, out: &Output, ask: bool) -> Result<Arc<dyn Remote>> {
-    let keys: Vec<HostKey> = reach.host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
     let auth = auth(reach.ssh_key.as_deref(), out, ask);
-    Ok(Arc::new(ssh::connect(target(reach), &auth, HostKeyPolicy::Pinned(keys), LIMIT).await?))
+    Ok(Arc::new(ssh::connect(target(reach), &auth, pinned(reach)?, LIMIT).await?))
+}
+
+/// Trusts exactly the host keys of the record.
+pub(crate) fn pinned(reach: &SshReach) -> Result<HostKeyPolicy> {
+    let keys: Vec<HostKey> = reach.host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
+    Ok(HostKeyPolicy::Pinned(keys))
+}
+
+/// Connects on the first of the ports where something listens.
+pub(crate) async fn connect_any(
+    reach: &SshReach,
+    ports: &[u16],
+    policy: HostKeyPolicy,
+    limit: Duration,
+    out: &Output,
+) -> Result<SshRemote> {
+    let auth = auth(reach.ssh_key.as_deref(), out, true);
+    let mut refused = None;
+    for (n, port) in ports.iter().enumerate().filter(|(n, port)| !ports[..*n].contains(port)) {
+        match ssh::connect(target(reach).on_port(*port), &auth, policy.clone(), limit).await {
+            Err(e) if e.is(&codes::SSH_REFUSED) && n + 1 < ports.len() => {
+                refused.get_or_insert(e);
+            }
+            Err(e) if e.is(&codes::SSH_REFUSED) => return Err(refused.unwrap_or(e)),
+            other => return other,
+        }
+    }
+    Err(refused.unwrap_or_else(|| Error::new(&codes::SSH_UNREACHABLE, "there is no port to connect to")))
 }
 
 /// The server and the user to log in as.

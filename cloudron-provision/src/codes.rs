@@ -104,12 +104,13 @@ cloudron_core::codes! {
         "The machine has too little free disk space for the server. The message says how much is free and how much is needed.");
     /// The machine carries another server.
     MACHINE_TAKEN = ("machine-taken", Conflict,
-        "The machine already carries a server of another name. Nothing on it was changed. Use another machine, or \
-         remove that server first with `cloudron machine destroy`.");
+        "The machine already runs a server of another name. Nothing on it was changed. Use another machine, or \
+         remove that server first with `cloudron machine destroy`, after `cloudron machine adopt` if it was made from \
+         another computer.");
     /// The machine carries this server already.
     MACHINE_CARRIES_SERVER = ("machine-carries-server", Conflict,
-        "The machine already carries a server of this name, made by another run. `cloudron machine status` shows it; \
-         `cloudron machine destroy` removes it.");
+        "The machine already runs a server of this name, made by another run or from another computer. \
+         `cloudron machine adopt` manages it from this computer; `cloudron machine destroy` then removes it.");
     /// cloud-init failed or took too long.
     CLOUD_INIT = ("cloud-init", TimedOut,
         "The machine's first-boot program (cloud-init) did not finish in time. `cloud-init status --long` on the machine says \

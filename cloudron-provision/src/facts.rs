@@ -20,7 +20,7 @@ d=/var; while [ ! -d "$d" ]; do d=/; done
 p free_root "$(df -Pk / | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
 p free_var "$(df -Pk "$d" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
 if [ -r /etc/os-release ]; then . /etc/os-release; p os "${PRETTY_NAME:-${ID:-}}"; fi
-if [ -f /var/lib/cloudron/machine.json ]; then p server "$(tr -d '\n' </var/lib/cloudron/machine.json)"; fi"#;
+if [ -f /var/lib/cloudron/machine.json ] && [ -f /var/lib/cloudron/config.json ]; then p server "$(tr -d '\n' </var/lib/cloudron/machine.json)"; fi"#;
 
 /// What a machine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,18 +171,23 @@ impl Facts {
         let Some(server) = &self.server else { return Ok(()) };
         if server.fqdn != fqdn {
             let name = if server.fqdn.is_empty() { "of an unknown name" } else { server.fqdn.as_str() };
-            return Err(Error::new(&codes::MACHINE_TAKEN, format!("the machine carries the server {name}"))
-                .with_hint("use another machine, or `cloudron machine destroy` that server first"));
+            return Err(Error::new(
+                &codes::MACHINE_TAKEN,
+                format!("this machine runs the server {name} already"),
+            )
+            .with_hint("use another machine, or destroy that server first"));
         }
         if existing || server.run.as_deref().is_some_and(|r| r.eq_ignore_ascii_case(run)) {
             return Ok(());
         }
-        Err(Error::new(
-            &codes::MACHINE_CARRIES_SERVER,
-            format!("the machine carries the server {fqdn} already"),
-        )
-        .with_hint(format!("`cloudron machine status {fqdn}` shows it")))
+        Err(carries_server(fqdn))
     }
+}
+
+/// The error for a machine that runs this server already, made by another run.
+pub(crate) fn carries_server(fqdn: &str) -> Error {
+    Error::new(&codes::MACHINE_CARRIES_SERVER, format!("this machine runs the server {fqdn} already"))
+        .with_hint(format!("`cloudron machine adopt {fqdn}` manages it from this computer"))
 }
 
 /// Waits until cloud-init is done, where it is installed. That it ended degraded is a warning.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::known::{Known, Pack};
 use super::state::State;
 use crate::chunk::ChunkId;
-use crate::index::PackEntry;
+use crate::index::{PackEntry, PackedChunk};
 use crate::pack::TARGET;
 use crate::trust::Source;
 
@@ -89,6 +89,17 @@ pub(super) fn plan(
     plan
 }
 
+/// The hash of all that a line says.
+fn hash_of(entry: &PackEntry) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    hash.update(&entry.pack.0).update(&entry.size.to_le_bytes());
+    for PackedChunk(id, offset, length, raw) in &entry.chunks {
+        hash.update(&id.0);
+        [offset, length, raw].into_iter().for_each(|n| drop(hash.update(&n.to_le_bytes())));
+    }
+    *hash.finalize().as_bytes()
+}
+
 /// Whether every chunk of a pack that is needed and that another pack is to provide is known to be there, because the
 /// owner read that pack. Packs that would have to be read for this are noted; one that cannot be read proves
 /// nothing.
@@ -139,20 +150,21 @@ impl Plan {
     /// Which index objects are written anew, and the lines of them that stay. Of a pack that was read, only the owner's
     /// own line stays.
     fn choose_lines(&mut self, state: &State, known: &Known, stays: &HashSet<ChunkId>) {
-        let mut seen: HashSet<(Source, ChunkId)> = HashSet::new();
+        // Lines of one writer about one pack may differ: each may show that something is in it.
+        let mut seen: HashSet<(Source, [u8; 32])> = HashSet::new();
         let mut read: HashSet<ChunkId> = HashSet::new();
         let mut goes_on = |source: Source, entry: &PackEntry| {
             if !state.is_there(entry) {
                 // A line of a lost pack stays while somebody misses what was in it, so that errors can name it.
                 let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.0));
-                return mourned && seen.insert((source, entry.pack));
+                return mourned && seen.insert((source, hash_of(entry)));
             }
             let verified = known.packs.get(&entry.pack).is_some_and(|p| p.verified);
             let counts = !verified || (source == Source::Owner && !known.learned.contains(&entry.pack));
             if counts && source == Source::Owner {
                 read.insert(entry.pack);
             }
-            stays.contains(&entry.pack) && counts && seen.insert((source, entry.pack))
+            stays.contains(&entry.pack) && counts && seen.insert((source, hash_of(entry)))
         };
         let judged: Vec<Vec<bool>> =
             state.objects.iter().map(|o| o.entries.iter().map(|e| goes_on(o.source, e)).collect()).collect();

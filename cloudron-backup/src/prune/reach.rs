@@ -1,6 +1,7 @@
 //! What backups there are and what they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::SystemTime;
 
 use cloudron_core::{BackupId, Result, Unit};
 
@@ -22,6 +23,8 @@ pub(crate) struct Listed {
     pub(crate) summaries: Vec<Summary>,
     /// The hashes of their summaries.
     pub(crate) hashes: BTreeMap<BackupId, String>,
+    /// When their summaries were written, by the store's clock.
+    pub(crate) written: BTreeMap<BackupId, SystemTime>,
     /// The objects in the place of a summary that count for nothing, by name, and why.
     pub(crate) ignored: BTreeMap<String, String>,
     /// What the owner removed.
@@ -41,6 +44,8 @@ impl Listed {
         let objects = owner.store.list(layout::SNAPSHOTS)?.into_iter();
         let (small, large): (Vec<_>, Vec<_>) =
             objects.filter(|o| summary_name(&o.key).is_some()).partition(|o| o.size <= layout::MOST_JSON);
+        let written: BTreeMap<String, SystemTime> =
+            small.iter().filter_map(|o| Some((o.key.clone(), o.modified?))).collect();
         let name = |key: &str| summary_name(key).unwrap_or_default().to_owned();
         let too_large = "it is larger than any summary".to_owned();
         listed.ignored.extend(large.iter().map(|o| (name(&o.key), too_large.clone())));
@@ -55,6 +60,7 @@ impl Listed {
                 Ok(summary) if listed.forgotten.has(&summary) => listed.removed.push(summary),
                 Ok(summary) => {
                     listed.hashes.insert(summary.id.clone(), layout::object_id(&content));
+                    listed.written.extend(written.get(&key).map(|time| (summary.id.clone(), *time)));
                     listed.summaries.push(summary);
                 }
                 Err(e) if e.is(&codes::BACKUP_ABORTED) => {}

@@ -1,9 +1,10 @@
 //! Who may write to a repository: certifying writers, and revoking them.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use cloudron_core::{Cancel, Error, Progress, Result, ResultExt};
+use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
 use super::Repository;
@@ -41,8 +42,11 @@ pub struct WriterInfo {
 pub enum KeepOfRevoked {
     /// All that are in the list now.
     All,
-    /// Those with a number up to this one: what came later may be of somebody who took the keys.
-    UpTo(u64),
+    /// Those whose summary was written before this time by the store's clock. What came later may be of somebody who
+    /// took the keys; dates and numbers in a backup are its maker's word.
+    WrittenBefore(SystemTime),
+    /// These.
+    These(BTreeSet<BackupId>),
     /// None.
     Nothing,
 }
@@ -160,7 +164,8 @@ fn revoke(
     for summary in listed.summaries.iter().filter(|s| s.writer == Some(writer)) {
         let counts = match keep {
             KeepOfRevoked::All => true,
-            KeepOfRevoked::UpTo(number) => summary.sequence <= *number,
+            KeepOfRevoked::WrittenBefore(time) => listed.written.get(&summary.id).is_some_and(|t| t < time),
+            KeepOfRevoked::These(ids) => ids.contains(&summary.id),
             KeepOfRevoked::Nothing => false,
         };
         let of = if counts { &mut report.kept } else { &mut report.dropped };

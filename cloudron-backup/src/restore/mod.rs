@@ -82,7 +82,10 @@ impl Backup {
         let named = header.id.parse::<BackupId>().is_ok_and(|named| id.is_slot_of(&named));
         let written = backup.summary.schema == 1 || header.writer == backup.summary.writer;
         if !named || !written || header.repository != config.id {
-            let text = format!("the manifest of {id} is that of {}", header.id);
+            let text = format!(
+                "the manifest of {id} names another backup, writer or repository: {} of {}",
+                header.id, header.repository
+            );
             return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
         }
         reader.check_sources(&backup.summary)?;

@@ -29,7 +29,10 @@ pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {
     if !layout.state().is_absolute() {
         return wrong("the state folder is not an absolute path");
     }
-    cloudron_backup::open_store(&request.store)?;
+    match &request.store_access {
+        Some(access) => cloudron_backup::open_store_with(&request.store, &access.options())?,
+        None => cloudron_backup::open_store(&request.store)?,
+    };
     let folder = store_folder(&request.store);
     if folder.as_ref().is_some_and(|f| !f.is_absolute()) {
         return wrong("the folder of the backup store is not an absolute path");

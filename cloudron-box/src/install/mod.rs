@@ -12,6 +12,7 @@ pub use remove::uninstall;
 pub use request::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use cloudron_core::{Secret, Version, random};
@@ -31,7 +32,7 @@ const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// does not start it. The same run may do it again, and then gets a new setup token.
 ///
 /// # Errors
-/// `machine-exists` for another domain or run, `install-request`, `install-unsupported`, `install-command`,
+/// `machine-exists` for another domain or run, `install-request`, `store-other`, `install-unsupported`, `install-command`,
 /// `port-in-use`, and those of file operations.
 pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswer> {
     let existing = as_owner(layout, || Settings::load(layout))?;
@@ -69,6 +70,10 @@ fn fill(
     for folder in [layout.secrets(), layout.data(), layout.logs(), layout.cache(), layout.run()] {
         files::private_folder(&folder)?;
     }
+    match &request.store_access {
+        Some(access) => files::write_json(&layout.store_access(), access)?,
+        None => files::remove_file(&layout.store_access())?,
+    }
     files::write_private(&layout.writer_keys(), request.writer_keys.expose().as_bytes())?;
     tls::ensure(layout, request.fqdn.as_str(), now)?;
     let setup = fill_database(layout, request, settings, first, millis(now))?;
@@ -86,6 +91,18 @@ fn fill(
         setup_token,
         setup_expires_at,
         version,
+    })
+}
+
+/// The folder of a machine's backup store, also where an installation was cut off before it left settings. `None` when
+/// the store is a bucket.
+///
+/// # Errors
+/// `config-corrupt`.
+pub fn store_folder(layout: &Layout) -> Result<Option<PathBuf>> {
+    Ok(match as_owner(layout, || Settings::load(layout))? {
+        Some(settings) => settings.store_folder(),
+        None => Some(layout.default_store()),
     })
 }
 

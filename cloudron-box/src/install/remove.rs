@@ -1,13 +1,13 @@
 //! Removing a server from a place.
 
-use super::{account, program};
+use super::{account, program, store};
 use crate::identity::{as_owner, other_owner};
 use crate::machine::Settings;
 use crate::{Error, Layout, Result, codes, files, service};
 
-/// Stops the server and removes everything that [`install`](super::install) made, and the state. The backup
-/// store is only removed when `keep_store` is not set and it is a folder of this machine. Included folders
-/// stay.
+/// Stops the server and removes everything that [`install`](super::install) made, and the state. The repository in
+/// the backup store is only removed when `keep_store` is not set and the store is a folder of this machine; other files
+/// in that folder stay. Included folders stay.
 ///
 /// # Errors
 /// `install-command`, `machine-missing` for a folder that holds something and no machine, and those of file
@@ -23,14 +23,11 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     } else {
         service::stop(layout)?;
     }
-    let store = settings.as_ref().and_then(Settings::store_folder);
-    if let (Some(folder), false) = (&store, keep_store) {
-        // Only what a repository is made of: the folder may be somebody's disk.
-        if folder.join("cloudron-backup.json").exists() {
-            remove_store(layout, folder)?;
-        }
+    let folder = settings.as_ref().and_then(Settings::store_folder);
+    if let (Some(folder), false) = (&folder, keep_store) {
+        remove_store(layout, folder)?;
     }
-    remove_state(layout, store.as_deref().filter(|_| keep_store))?;
+    remove_state(layout, folder.as_deref().filter(|_| keep_store))?;
     if layout.is_system() {
         program::remove(layout)?;
         account::remove()?;
@@ -38,23 +35,16 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes the store. What is in it is removed by its owner, since where it is says a file of the owner's.
+/// Removes the repository in the store. What is in it is removed by its owner, since where it is says a file of the
+/// owner's.
 fn remove_store(layout: &Layout, folder: &std::path::Path) -> Result<()> {
     if other_owner(layout)?.is_none() {
-        return files::remove_folder(folder);
+        return store::remove(folder);
     }
-    as_owner(layout, || {
-        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
-            let entry = entry.map_err(|e| Error::io(folder, e))?;
-            let is_folder = entry.file_type().map_err(|e| Error::io(entry.path(), e))?.is_dir();
-            match is_folder {
-                true => files::remove_folder(&entry.path())?,
-                false => files::remove_file(&entry.path())?,
-            }
-        }
-        Ok(())
-    })?;
-    std::fs::remove_dir(folder).map_err(|e| Error::io(folder, e))
+    as_owner(layout, || store::remove(folder))?;
+    // The owner may not remove it from the folder of root's that it is in. What is not empty stays.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
 }
 
 /// Removes the state folder. A store inside of it that is kept stays, and so do the folders above it. The

@@ -6,7 +6,7 @@ use cloudron_core::{Domain, Secret, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Include;
+use crate::{Include, StoreAccess};
 
 /// What the server needs to know to be installed. It holds secrets, so it travels through standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct InstallRequest {
     pub store: String,
     /// The keys for writing backups, in the text form that `cloudron_backup::WriterKeys` serializes to.
     pub writer_keys: Secret,
+    /// The id of the repository that the keys are for. A store that holds another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
+    /// How an object store is spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_access: Option<StoreAccess>,
     /// The objects of a freshly initialised repository, to be put into a filesystem store that has none, so
     /// that the one who holds the backup key can make the repository at home.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cloudron_backup::is_of_repository;
 use cloudron_backup::store::check_key;
+use serde::Deserialize;
 
 use super::{InstallRequest, RepositoryObject, give};
 use crate::identity::{Owner, as_user};
@@ -34,15 +36,35 @@ pub(super) fn prepare(
         only_a_store(&folder)?;
         give::tree(&folder, owner)?;
     }
-    if folder.join(DESCRIPTION).exists() { Ok(()) } else { as_user(owner, || fill(&folder, request)) }
+    as_user(owner, || fill(&folder, request))
 }
 
-/// Puts a new repository into a folder that holds none.
+/// Puts a new repository into a folder that holds none, and refuses another one.
 fn fill(folder: &Path, request: &InstallRequest) -> Result<()> {
     if !folder.exists() {
         files::private_folder(folder)?;
     }
-    if folder.join(DESCRIPTION).exists() { Ok(()) } else { put(folder, &request.repository) }
+    if !folder.join(DESCRIPTION).exists() {
+        put(folder, &request.repository)?;
+    }
+    is_the_one(folder, request)
+}
+
+/// Refuses a repository that the keys are not for: every backup would fail.
+fn is_the_one(folder: &Path, request: &InstallRequest) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Description {
+        id: String,
+    }
+    let Some(wanted) = &request.repository_id else { return Ok(()) };
+    let there: Option<Description> = files::read_json(&folder.join(DESCRIPTION))?;
+    let holds = match there {
+        Some(there) if there.id == *wanted => return Ok(()),
+        Some(there) => format!("holds the repository {}", there.id),
+        None => "holds no repository".to_owned(),
+    };
+    let text = format!("the folder {} of the backup store {holds}, not {wanted}", folder.display());
+    Err(Error::new(&codes::STORE_OTHER, text))
 }
 
 /// Writes the objects, the description last: a folder that has it is a repository.
@@ -62,26 +84,39 @@ fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a file or folder of that name can be part of a repository.
+fn is_part(name: &str) -> bool {
+    is_of_repository(name) || is_of_repository(&format!("{name}/"))
+}
+
+/// Removes the repository in a folder, and the folder when nothing else is in it. The description goes last, so that
+/// an interrupted removal can be repeated.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| Error::io(folder, e))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        let name = entry.file_name();
+        if name == DESCRIPTION || !is_part(&name.to_string_lossy()) {
+            continue;
+        }
+        let is_folder = entry.file_type().map_err(|e| Error::io(entry.path(), e))?.is_dir();
+        if is_folder { files::remove_folder(&entry.path())? } else { files::remove_file(&entry.path())? }
+    }
+    files::remove_file(&folder.join(DESCRIPTION))?;
+    // What is not of the repository stays, and so does the folder then.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
 /// Everything in the folder changes its owner, so it must hold nothing but a repository.
 fn only_a_store(folder: &Path) -> Result<()> {
-    let files = [DESCRIPTION, "RECOVER.md", "recover.py", "recover.sh"];
-    let folders = [
-        "keys",
-        "packs",
-        "index",
-        "snapshots",
-        "locks",
-        "condemned",
-        "forgotten",
-        "writers",
-        "revoked",
-        "copies",
-    ];
-    let known = [&files[..], &folders].concat();
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let name = entry.map_err(|e| Error::io(folder, e))?.file_name();
         let name = name.to_string_lossy();
-        if !known.contains(&name.as_ref()) && !name.starts_with('.') {
+        if !is_part(&name) && !name.starts_with('.') {
             let text =
                 format!("the folder {} of the backup store holds something else: {name}", folder.display());
             return Err(
@@ -123,6 +158,22 @@ mod tests {
         let (progress, cancel) = (cloudron_core::Progress::none(), cloudron_core::Cancel::new());
         repository.backup(&identity.writer_keys(), request, &progress, &cancel).await.unwrap();
         only_a_store(home.path()).unwrap();
+    }
+
+    #[test]
+    fn a_removal_leaves_what_is_not_of_the_repository() {
+        let home = tempfile::tempdir().unwrap();
+        let store = home.path().join("store");
+        let object = |key: &str| RepositoryObject { key: key.into(), base64: STANDARD.encode("x") };
+        let objects = ["keys/backup.age", "packs/aa/1.age", "snapshots/b.json", "RECOVER.md", DESCRIPTION];
+        put(&store, &objects.map(object)).unwrap();
+        fs::write(store.join("photo.jpg"), "mine").unwrap();
+        remove(&store).unwrap();
+        assert_eq!(fs::read_dir(&store).unwrap().count(), 1);
+        fs::remove_file(store.join("photo.jpg")).unwrap();
+        remove(&store).unwrap();
+        assert!(!store.exists());
+        remove(&store).unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use cloudron_backup::{BackupRequest, Repository, Source, Summary, WriterKeys, open_store};
+use cloudron_backup::{BackupRequest, Repository, Source, Summary, WriterKeys};
 use cloudron_core::{BackupId, Cancel, Event, Progress, Version};
 use serde_json::json;
 
@@ -163,7 +163,7 @@ async fn upload(app: &Arc<App>, sources: Vec<Source>, cancel: &Cancel) -> Result
         let path = app.layout.writer_keys();
         Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display()))
     })?;
-    let repository = Repository::open(open_store(&app.settings.store)?).await?;
+    let repository = Repository::open(crate::store::open(&app.layout, &app.settings)?).await?;
     let progress = progress(app);
     let version = Version::current();
     for later in 0..ID_TRIES {

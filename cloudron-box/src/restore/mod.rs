@@ -8,7 +8,7 @@ pub(crate) use held::give_back;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use cloudron_backup::{Identity, Repository, Summary, open_store};
+use cloudron_backup::{Identity, Repository, Summary};
 use cloudron_core::{BackupId, Cancel, Progress, Secret, atomic};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ pub async fn restore(
         Ok((settings, lock))
     })?;
     let identity = Identity::parse(&request.identity)?;
-    let repository = Repository::open(open_store(&settings.store)?).await?;
+    let repository = Repository::open(crate::store::open(layout, &settings)?).await?;
     let summary = repository.find(&request.backup).await?;
     let own = layout.cache().join("restore");
     as_owner(layout, || {

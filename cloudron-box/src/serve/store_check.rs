@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloudron_backup::{Repository, WriterKeys, open_store};
+use cloudron_backup::{Repository, WriterKeys};
 use tokio::sync::watch;
 
 use super::App;
@@ -103,7 +103,7 @@ async fn compare(app: &App) -> Result<String> {
             .ok_or_else(|| Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display())))
     });
     let (keys, newest) = (keys.await?, app.db.read_async(jobs::last_backup_id).await?);
-    let repository = Repository::open(open_store(&app.settings.store)?).await?;
+    let repository = Repository::open(crate::store::open(&app.layout, &app.settings)?).await?;
     let repository = repository.with_cache_dir(app.layout.cache().join("backup"));
     let found = repository.inspect(&keys, newest.as_ref(), &app.stopping).await?;
     if found.problems.is_empty() {

@@ -74,6 +74,8 @@ pub(super) fn request(store: &Path, identity: &Identity) -> InstallRequest {
         store: format!("file://{}", store.display()),
         writer_keys: Secret::new(serde_json::to_string(&identity.writer_keys()).unwrap()),
         repository: Vec::new(),
+        repository_id: None,
+        store_access: None,
         includes: Vec::new(),
         backup_hour: Some(3),
     }

@@ -30,6 +30,11 @@ impl Dirs {
         self.state.join("machines")
     }
 
+    /// Where the backups of destroyed machines are.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.state.join("kept")
+    }
+
     /// What this computer wrote in zones.
     pub(crate) fn dns(&self) -> PathBuf {
         self.state.join("dns")

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use cloudron_core::{Domain, Error, Result, atomic};
 use cloudron_dns::Name;
+use cloudron_provision::steps::Outputs;
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
@@ -29,6 +30,34 @@ pub(crate) struct Machine {
     /// The DNS records that its creation wrote, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsRecords>,
+    /// The last copy of the whole repository that was made with this computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Copied>,
+    /// Whether its destruction was begun: something of it may be gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub destroying: bool,
+}
+
+/// A copy of a machine's backups.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Copied {
+    /// The folder.
+    pub place: PathBuf,
+    /// When it was last brought up to date.
+    pub time: SystemTime,
+}
+
+impl Machine {
+    /// Where its backups are, for people.
+    pub(crate) fn backups(&self) -> String {
+        crate::backups::place(&self.reach, &self.store)
+    }
+
+    /// Whether no copy of its backups is known but the one on the machine itself.
+    pub(crate) fn has_only_copy(&self) -> bool {
+        self.copied.is_none() && crate::backups::is_on_machine(&self.reach, &self.store)
+    }
 }
 
 /// Where the DNS records of a machine were written, and what they lead to.
@@ -77,6 +106,15 @@ impl Reach {
         }
     }
 
+    /// The same with the host key that a run's first contact recorded.
+    pub(crate) fn met(mut self, outputs: &Outputs) -> Self {
+        let key = outputs.get("first-contact").and_then(|o| o["host_key"].as_str());
+        if let (Self::Generic(ssh), Some(key)) = (&mut self, key) {
+            ssh.host_keys = vec![key.to_owned()];
+        }
+        self
+    }
+
     /// Where the machine is, for people.
     pub(crate) fn place(&self) -> String {
         match self {
@@ -119,7 +157,10 @@ impl Machines {
                 &codes::MACHINE_UNKNOWN,
                 format!("no machine named {domain} is known on this computer"),
             )
-            .with_hint("`cloudron machine list` shows the machines that are")
+            .with_hint(format!(
+                "`cloudron machine list` shows the machines that are; one that another computer made becomes known with \
+                 `cloudron machine adopt {domain}`, on another machine with --ip ADDRESS"
+            ))
         })
     }
 
@@ -204,6 +245,8 @@ mod tests {
             port: 1,
             store: "/y".into(),
             dns: None,
+            copied: None,
+            destroying: false,
         }
     }
 

@@ -2,12 +2,14 @@
 
 mod dirs;
 mod files;
+mod kept;
 mod machines;
 mod ownership;
 mod writers;
 
 pub(crate) use dirs::{Dirs, cache_dir, private_dir};
 pub(crate) use files::private_file;
-pub(crate) use machines::{DnsRecords, Machine, Machines, Reach, SshReach};
-pub(crate) use ownership::{Owned, ZoneLock};
+pub(crate) use kept::{Kept, KeptBackups};
+pub(crate) use machines::{Copied, DnsRecords, Machine, Machines, Reach, SshReach};
+pub(crate) use ownership::{Owned, ZoneCopy, ZoneLock};
 pub(crate) use writers::Writers;

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cloudron_core::{Error, Result, atomic};
-use cloudron_dns::{Ownership, Zone};
+use cloudron_dns::{Name, Ownership, Zone};
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
@@ -67,20 +67,7 @@ impl Owned {
 
     /// What is ours; nothing when there is no file.
     pub(crate) fn read(&self) -> Result<Ownership> {
-        let broken = |why: String| {
-            Error::new(&codes::DNS_STATE, format!("{} cannot be read: {why}", self.path.display()))
-                .with_hint("restore it from a copy, or remove it: changes then need --adopt once")
-        };
-        let bytes = match std::fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Ownership::none()),
-            Err(e) => return Err(Error::io(&self.path, e)),
-        };
-        let form: Form = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        match form.schema {
-            1 => Ok(form.records),
-            other => Err(broken(format!("it has schema {other}, this program knows 1"))),
-        }
+        Ok(load(&self.path)?.map_or_else(Ownership::none, |form| form.records))
     }
 
     /// Keeps what is ours.
@@ -95,6 +82,96 @@ impl Owned {
         let text = serde_json::to_vec_pretty(&form)
             .map_err(|e| Error::new(&cloudron_core::codes::FAILED, format!("ownership is not JSON: {e}")))?;
         atomic::write(&self.path, 0o600, &text)
+    }
+}
+
+/// What is ours of one zone, as it is copied to a machine and back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ZoneCopy {
+    pub provider: String,
+    pub zone: Name,
+    /// The name of the zone's file.
+    file: String,
+    pub records: Ownership,
+}
+
+impl Owned {
+    /// What is ours of every zone that encloses a name, at any provider.
+    pub(crate) fn enclosing(folder: &Path, name: &Name) -> Result<Vec<ZoneCopy>> {
+        let mut found = Vec::new();
+        for path in
+            entries(folder)?.iter().map(|provider| entries(provider)).collect::<Result<Vec<_>>>()?.concat()
+        {
+            let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            if !file.ends_with(".json") {
+                continue;
+            }
+            let Some(form) = load(&path)? else { continue };
+            if let Ok(zone) = Name::parse(&form.zone)
+                && name.is_in(&zone)
+            {
+                found.push(ZoneCopy { provider: form.provider, zone, file, records: form.records });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl ZoneCopy {
+    /// Adds this to what is ours.
+    ///
+    /// # Errors
+    /// `dns-state` when provider and file are not named as this program names them; as [`Owned::lock`].
+    pub(crate) fn add(&self, folder: &Path, records: &Ownership) -> Result<()> {
+        let plain = |text: &str, more: &str| {
+            !text.is_empty()
+                && !text.starts_with('.')
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        let mine = file_name(self.zone.without_dot());
+        let of_zone = self.file.strip_suffix(".json").and_then(|name| name.strip_prefix(&*mine));
+        let named = of_zone.is_some_and(|id| id.is_empty() || id.starts_with('+'));
+        if !named || !plain(&self.file, "-_.%+") || !plain(&self.provider, "-") {
+            let text = format!("{:?} at {:?} is not the name of a zone's file", self.file, self.provider);
+            return Err(Error::new(&codes::DNS_STATE, text));
+        }
+        let path = folder.join(&self.provider).join(&self.file);
+        let owned = Owned { path, provider: self.provider.clone(), zone: self.zone.to_string() };
+        let _lock = owned.lock()?;
+        owned.write(&owned.read()?.union(records))
+    }
+}
+
+/// What is in a folder, by name; nothing when there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(Error::io(folder, e)),
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads a zone's file, if there is one.
+fn load(path: &Path) -> Result<Option<Form>> {
+    let broken = |why: String| {
+        Error::new(&codes::DNS_STATE, format!("{} cannot be read: {why}", path.display()))
+            .with_hint("restore it from a copy, or remove it: changes then need --adopt once")
+    };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let form: Form = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
+    match form.schema {
+        1 => Ok(Some(form)),
+        other => Err(broken(format!("it has schema {other}, this program knows 1"))),
     }
 }
 

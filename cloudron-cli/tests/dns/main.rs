@@ -24,6 +24,7 @@ mod rest;
 #[allow(dead_code, missing_docs, reason = "of the DNS library's own tests")]
 mod task;
 
+mod adopt;
 mod bad_input;
 mod destroy;
 mod digitalocean;

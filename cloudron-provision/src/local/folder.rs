@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::io;
 use crate::codes;
-use crate::facts::Installed;
+use crate::facts::{self, Installed};
 use crate::steps::{Check, Context, Step, Undo};
 
 /// Whether the folder exists or can be made, and can be written.
@@ -33,10 +33,25 @@ pub(super) struct Folder {
     pub(super) fqdn: String,
 }
 
-impl Folder {
-    fn installed(&self) -> Option<Installed> {
-        let text = std::fs::read(self.root.join("machine.json")).ok()?;
-        Some(serde_json::from_slice(&text).unwrap_or_default())
+/// The server whose files are under a folder, once it is installed.
+pub(super) fn installed(root: &Path) -> Option<Installed> {
+    // An installation that died half-way left no settings, and is no server.
+    root.join("config.json").is_file().then_some(())?;
+    let text = std::fs::read(root.join("machine.json")).ok()?;
+    Some(serde_json::from_slice(&text).unwrap_or_default())
+}
+
+/// Refuses a folder with another server than that of the run.
+pub(super) fn check_server(root: &Path, fqdn: &str, run: &str) -> Result<()> {
+    match installed(root) {
+        Some(server) if server.fqdn != fqdn => {
+            let message = format!("{} holds the server {:?}", root.display(), server.fqdn);
+            Err(Error::new(&codes::MACHINE_TAKEN, message))
+        }
+        Some(server) if server.run.as_deref().is_none_or(|r| !r.eq_ignore_ascii_case(run)) => {
+            Err(facts::carries_server(fqdn))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -51,12 +66,7 @@ impl Step for Folder {
     }
 
     async fn check(&self, context: &Context) -> Result<Check> {
-        if let Some(server) = self.installed()
-            && server.fqdn != self.fqdn
-        {
-            let message = format!("{} holds the server {:?}", self.root.display(), server.fqdn);
-            return Err(Error::new(&codes::MACHINE_TAKEN, message));
-        }
+        check_server(&self.root, &self.fqdn, &context.run())?;
         Ok(match context.previous(self.id()) {
             Some(output) if self.root.is_dir() => Check::Done(output),
             _ => Check::Absent,

@@ -13,6 +13,7 @@ use cloudron_core::{Error, Result};
 pub use port::free_port;
 pub use remote::LocalRemote;
 
+use crate::facts::Installed;
 use crate::provider::CloudProvider;
 use crate::remote::Remote;
 use crate::steps::{Outputs, Step};
@@ -29,6 +30,11 @@ impl Local {
         Self { root: root.into() }
     }
 
+    /// The server that is in the folder already, if there is one.
+    pub fn installed(&self) -> Option<Installed> {
+        folder::installed(&self.root)
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -42,8 +48,8 @@ impl CloudProvider for Local {
     }
 
     async fn preflight(&self, fqdn: &str) -> Result<()> {
-        let _ = fqdn;
-        folder::check(&self.root)
+        folder::check(&self.root)?;
+        folder::check_server(&self.root, fqdn, "")
     }
 
     fn steps(&self, fqdn: &str) -> Vec<Arc<dyn Step>> {

@@ -20,14 +20,14 @@ impl Runner {
         let mut left = Vec::new();
         for step in steps.iter().rev() {
             if context.cancel.is_cancelled() {
-                return Err(cancelled(journal, step.id()));
+                return Err(cancelled(journal, step.id(), context));
             }
             if !to_undo(journal, step.id()) {
                 continue;
             }
             if let Err(error) = self.undo(step, journal, context).await {
                 if error.kind() == ErrorKind::Interrupted {
-                    return Err(cancelled(journal, step.id()));
+                    return Err(cancelled(journal, step.id(), context));
                 }
                 left.push(format!("{}: {error}", step.id()));
             }
@@ -39,7 +39,10 @@ impl Runner {
             &codes::UNDO_FAILED,
             format!("not everything could be removed again: {}", left.join("; ")),
         )
-        .with_hint("`cloudron machine destroy` tries again"))
+        .with_hint(format!(
+            "`cloudron machine destroy {0}` tries again; `cloudron machine destroy {0} --forget` gives up",
+            context.fqdn()
+        )))
     }
 
     async fn undo(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<()> {

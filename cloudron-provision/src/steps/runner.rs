@@ -63,14 +63,22 @@ impl Runner {
     /// of that name is unfinished; `run-unfinished` when it can be resumed; `undo-failed` when something is left;
     /// `interrupted`; `run-busy`; `io` and its like when the journal cannot be written.
     pub async fn run(&self, spec: Spec, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
-        if let Some(old) = self.unfinished(Some(&spec.fqdn))?.first() {
-            let message = format!("an earlier run to {} {} is unfinished", old.spec.op, spec.fqdn);
-            return Err(Error::new(&codes::RUN_EXISTS, message)
-                .with_hint("run the same command with `--resume`, or `cloudron machine destroy` first"));
-        }
+        self.check_finished(&spec.fqdn)?;
         let plan = steps.iter().map(|s| s.id().to_string()).collect();
         let journal = Journal::begin(&self.folder, spec, plan)?;
         self.forward(journal, steps, context).await
+    }
+
+    /// Refuses a name that an unfinished run is about.
+    ///
+    /// # Errors
+    /// `run-exists`; as [`unfinished`](Self::unfinished).
+    pub fn check_finished(&self, fqdn: &str) -> Result<()> {
+        let Some(old) = self.unfinished(Some(fqdn))?.into_iter().next() else { return Ok(()) };
+        let message = format!("an earlier run to {} {fqdn} is unfinished", old.spec.op);
+        Err(Error::new(&codes::RUN_EXISTS, message).with_hint(format!(
+            "add `--resume` to go on with it, or `cloudron machine destroy {fqdn}` removes what it made"
+        )))
     }
 
     /// Goes on with a run. Steps that are done are looked at and skipped; one that was under way is looked at
@@ -138,7 +146,11 @@ impl Runner {
                 journal.state().plan().join(", "),
                 plan.join(", ")
             );
-            return Err(Error::new(&codes::RUN_PLAN_CHANGED, message));
+            let hint = format!(
+                "give the options that the run was begun with, or `cloudron machine destroy {}` removes what it made",
+                journal.state().spec().fqdn
+            );
+            return Err(Error::new(&codes::RUN_PLAN_CHANGED, message).with_hint(hint));
         }
         Ok(journal)
     }
@@ -217,16 +229,14 @@ impl Runner {
     ) -> Result<Outputs> {
         let Stop { step, error } = stop;
         if error.kind() == ErrorKind::Interrupted || context.cancel.is_cancelled() {
-            return Err(cancelled(journal, step));
+            return Err(cancelled(journal, step, context));
         }
         if self.keep {
-            return Err(error.with_hint(
-                "what was made is kept: go on with `--resume`, or remove it with `cloudron machine destroy`",
-            ));
+            return Err(error.with_hint(on_with(context)));
         }
         let passing = error.is_retryable() || error.kind() == ErrorKind::Partial;
         if (passing && self.leave_unfinished) || past_return(journal, steps) {
-            return Err(unfinished(step, error));
+            return Err(unfinished(step, error, context));
         }
         self.back(journal, steps, context).await.map_err(|undo| undo.with_source(error_box(&error)))?;
         Err(error)
@@ -277,20 +287,26 @@ pub(super) fn with<T>(journal: &Shared, work: impl FnOnce(&mut Journal) -> Resul
 }
 
 /// Records that the user stopped the run. That the record cannot be written changes nothing: its intents stand.
-pub(super) fn cancelled(journal: &Shared, step: &str) -> Error {
+pub(super) fn cancelled(journal: &Shared, step: &str, context: &Context) -> Error {
     let _ = with(journal, |j| j.write(&Record::Cancel));
     Error::new(&cloudron_core::codes::INTERRUPTED, format!("stopped on request at step `{step}`"))
-        .with_hint("go on with `--resume`, or remove what exists with `cloudron machine destroy`")
+        .with_hint(on_with(context))
 }
 
-fn unfinished(step: &str, error: Error) -> Error {
+fn unfinished(step: &str, error: Error, context: &Context) -> Error {
     Error::new(&codes::RUN_UNFINISHED, format!("step `{step}` is not done: {error}"))
-        .with_hint("run the same command with `--resume`")
+        .with_hint(on_with(context))
         .with_source(error)
+}
+
+/// The two ways on from an unfinished run.
+fn on_with(context: &Context) -> String {
+    format!("add `--resume` to go on, or `cloudron machine destroy {}` removes what was made", context.fqdn())
 }
 
 fn over(run: &str) -> Error {
     Error::new(&codes::RUN_ROLLED_BACK, format!("run {run} had failed and is undone"))
+        .with_hint("leave `--resume` out to begin anew")
 }
 
 fn error_box(error: &Error) -> Box<dyn std::error::Error + Send + Sync> {

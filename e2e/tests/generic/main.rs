@@ -5,3 +5,4 @@ mod create;
 mod faults;
 mod lost;
 mod scene;
+mod states;

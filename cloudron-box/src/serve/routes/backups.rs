@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cloudron_backup::{BackupStore, Repository, Summary, open_store};
+use cloudron_backup::{BackupStore, Repository, Summary};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) async fn list(
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<BackupPage>> {
     let (page, per_page) = paging.checked()?;
-    let repository = open(&app, open_store(&app.settings.store)?).await?;
+    let repository = open(&app, crate::store::open(&app.layout, &app.settings)?).await?;
     let snapshots = repository.snapshots().await?;
     for (key, error) in &snapshots.unreadable {
         tracing::warn!(key, %error, "The summary of a backup cannot be read");
@@ -69,7 +69,7 @@ pub(crate) async fn download_url(
     At(id): At<String>,
 ) -> Answer<Json<DownloadUrl>> {
     let id = wanted(&id)?;
-    let store = open_store(&app.settings.store)?;
+    let store = crate::store::open(&app.layout, &app.settings)?;
     let repository = open(&app, store.clone()).await?;
     let summary = repository.find(id.as_deref().unwrap_or("latest")).await?;
     let token = app.downloads.allow(store, caller.session, app.tuning.clock.monotonic());

@@ -135,22 +135,29 @@ pub(crate) struct Writer {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cloudron backup key revoke web --store s3://bucket/all
-  cloudron backup key revoke web --store s3://bucket/all --keep-up-to 41
+  cloudron backup key revoke web --store s3://bucket/all --keep-all
+  cloudron backup key revoke web --store s3://bucket/all --keep-before 2026-11-30T03:00:00Z
 
 From then on nothing counts that is signed with these keys, except the backups that are kept. If somebody else may have
-had the keys, keep those up to the last number that is certain: `backup list --output json` shows the numbers.")]
+had the keys, keep those that the store had before that. The time is the store's; dates in a backup are its maker's.")]
+#[command(group(clap::ArgGroup::new("keep").required(true)))]
 pub(crate) struct Revoke {
     /// The name or the id of the writer
     #[arg(value_name = "WRITER")]
     writer: String,
     #[command(flatten)]
     owned: Owned,
-    /// Keep its backups up to this number; without this, all that are in the list now
-    #[arg(long, value_name = "NUMBER", conflicts_with = "keep_none")]
-    keep_up_to: Option<u64>,
+    /// Keep all of its backups that are in the list now
+    #[arg(long, group = "keep")]
+    keep_all: bool,
+    /// Keep its backups that were stored before this time, by the store's clock
+    #[arg(long, value_name = "TIME", group = "keep")]
+    keep_before: Option<jiff::Timestamp>,
+    /// Keep this backup (repeatable)
+    #[arg(long, value_name = "ID", group = "keep")]
+    keep: Vec<String>,
     /// Keep none of its backups
-    #[arg(long)]
+    #[arg(long, group = "keep")]
     keep_none: bool,
 }
 
@@ -282,10 +289,11 @@ fn limits(writer: &WriterInfo) -> String {
 }
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {
-    let keep = match (options.keep_up_to, options.keep_none) {
-        (Some(number), _) => KeepOfRevoked::UpTo(number),
-        (None, true) => KeepOfRevoked::Nothing,
-        (None, false) => KeepOfRevoked::All,
+    let keep = match options.keep_before {
+        Some(time) => KeepOfRevoked::WrittenBefore(time.into()),
+        None if options.keep_none => KeepOfRevoked::Nothing,
+        None if options.keep_all => KeepOfRevoked::All,
+        None => KeepOfRevoked::These(options.keep.iter().map(|id| id.parse()).collect::<Result<_>>()?),
     };
     let question = format!("Revoke the keys of {}? That cannot be undone.", options.writer);
     if !out.confirm(&question)? {

@@ -16,6 +16,7 @@ use super::render::{PlanFormat, print};
 use super::saved::Saved;
 use super::wait;
 use super::work::Work;
+use crate::commands::machine::record_copy;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -150,6 +151,9 @@ async fn write(
     }
     cancel.check()?;
     let receipt = planned.send(fresh, &out.progress()).await?;
+    if !by_hand {
+        record_copy::refresh(&options.work.domain, out).await;
+    }
     if let Some(instructions) = receipt.instructions.as_ref().filter(|_| !out.is_json()) {
         out.say(&instructions.to_string());
     } else if number > 0 && !out.is_json() {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cloudron_backup::{BackupStore, FsStore, Repository, open_store};
-use cloudron_core::{Cancel, Result, Secret};
+use cloudron_core::{Cancel, Domain, Error, Result, Secret};
 
-use super::Which;
+use super::{Found, Which, kept};
 use crate::client::HttpStore;
 use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
@@ -15,6 +16,7 @@ use crate::connect::Session;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 use crate::secrets;
+use crate::state::{Copied, Dirs, Machines};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -52,7 +54,7 @@ pub(crate) struct Source {
     store: Option<String>,
 }
 
-/// The repository of a machine: through its server, or straight from a store.
+/// The repository of a machine: through its server, straight from a store, or where a destroyed machine left it.
 pub(super) async fn open(
     which: &Which,
     source: &Source,
@@ -62,7 +64,11 @@ pub(super) async fn open(
         // A copy may be older than what the machine has, and is right nonetheless.
         return Ok((None, Repository::open(open_store(url)?).await?));
     }
-    let session = Session::open(&which.machine()?, out).await?;
+    let machine = match which.readable()? {
+        Found::Machine(machine) => machine,
+        Found::Kept(kept) => return Ok((None, kept::open(&kept, out).await?)),
+    };
+    let session = Session::open(&machine, out).await?;
     let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(session.client.clone()));
     let repository = open_repository(store).await?;
     Ok((Some(session), repository))
@@ -84,10 +90,22 @@ async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) ->
     crate::state::private_dir(folder)?;
     let to = Arc::new(FsStore::new(folder)?);
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
+    if options.source.store.is_none() {
+        remember(&options.which.domain()?, folder)?;
+    }
     out.data("copy", &report, || {
         format!("{}: {} objects copied, {}", folder.display(), report.copied, bytes(report.bytes))
     })?;
     all_copied(&report, out)
+}
+
+/// Remembers that there is a copy.
+fn remember(domain: &Domain, folder: &Path) -> Result<()> {
+    let machines = Machines::at(Dirs::from_env()?.machines());
+    let Some(mut machine) = machines.find(domain)? else { return Ok(()) };
+    let place = std::path::absolute(folder).map_err(|e| Error::io(folder, e))?;
+    machine.copied = Some(Copied { place, time: SystemTime::now() });
+    machines.put(&machine)
 }
 
 /// Writes one backup as one file.

@@ -7,7 +7,7 @@ use cloudron_box::api::BackupPage;
 use cloudron_core::{Error, Result};
 use serde::Serialize;
 
-use super::Which;
+use super::{Found, Which, kept};
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::connect::Session;
@@ -79,7 +79,10 @@ const PAGES: u32 = 1000;
 
 /// All pages of the server's list, newest first.
 async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
-    let machine = options.which.machine()?;
+    let machine = match options.which.readable()? {
+        Found::Machine(machine) => machine,
+        Found::Kept(kept) => return rows(&kept::open(&kept, out).await?, out).await,
+    };
     let session = Session::open(&machine, out).await?;
     let mut rows = Vec::new();
     for page in 1..=PAGES {
@@ -116,7 +119,10 @@ fn odd(what: String) -> Error {
 /// The list that the store itself gives, newest first.
 async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<Row>> {
     let url = if store.is_empty() { own_store(options)? } else { store.to_owned() };
-    let repository = Repository::open(open_store(&url)?).await?;
+    rows(&Repository::open(open_store(&url)?).await?, out).await
+}
+
+async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
     let listing = repository.snapshots().await?;
     for (key, problem) in &listing.unreadable {
         out.warn(&format!("{key}: {problem}"));

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use cloudron_backup::{BackupStore, Repository};
+use cloudron_backup::{BackupStore, Repository, open_store};
 use cloudron_core::Result;
 
 use super::Which;
+use crate::backups::folder_of;
 use crate::client::OwnerStore;
 use crate::commands::backup::prune::{Policy, show};
 use crate::connect::Session;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
+use crate::state::Machine;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -35,11 +37,19 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let key = secrets::backup_key(options.backup_key.as_deref(), out)?;
     let report = block_on(|cancel| async move {
-        let session = Session::open(&machine, out).await?;
-        let store: Arc<dyn BackupStore> = Arc::new(OwnerStore::new(session.client.clone()));
-        let repository = Repository::open(store).await?;
+        let repository = Repository::open(store(&machine, out).await?).await?;
         let identity = repository.unlock(&key).await?;
         repository.prune(&identity, &request, &out.progress(), &cancel).await
     })?;
     show(&report, out)
+}
+
+/// The store with its owner's rights: a bucket with the credentials of this computer, since the server's should not be
+/// able to delete; a folder through the machine.
+async fn store(machine: &Machine, out: &Output) -> Result<Arc<dyn BackupStore>> {
+    if folder_of(&machine.store).is_none() {
+        return open_store(&machine.store);
+    }
+    let session = Session::open(machine, out).await?;
+    Ok(Arc::new(OwnerStore::new(session.client)))
 }

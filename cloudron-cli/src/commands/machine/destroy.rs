@@ -1,18 +1,23 @@
 //! `cloudron machine destroy`
 
-use cloudron_core::{Domain, Error, Result, ResultExt, codes};
-use cloudron_provision::Runner;
+use std::sync::Arc;
+
+use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_provision::steps::RunSummary;
+use cloudron_provision::{Command, Runner, answer, codes as provision};
 use serde_json::json;
 
-use super::Which;
 use super::create::take_back;
 use super::records::{Outcome, Records};
+use super::{Found, Which, kept};
+use crate::backups::{self, Folder, RemoteFolder, folder_of};
 use crate::commands::dns::account::Credentials;
 use crate::connect::{self, ASK};
 use crate::output::{self, Output};
 use crate::runtime::{block_on, interruptible};
-use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
+use crate::ssh;
+use crate::state::{Dirs, DnsRecords, Kept, KeptBackups, Machine, Machines, Reach};
+use crate::target::{Place, Target};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -21,7 +26,8 @@ use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
   DIGITALOCEAN_TOKEN=… cloudron machine destroy example.com
 
 On a server over SSH the program, its state and its unit are removed, and SSH answers on port 22 again; the
-server itself stays yours. The backups stay where they are unless --delete-backups is given.
+server itself stays yours. The backups stay where they are unless --delete-backups is given, also later: the computer
+remembers where they are, and `backup list`, `backup download` and `backup verify` read them there.
 
 The DNS records that `create --dns HOST` wrote are removed too, unless somebody changed them since or --keep-dns is
 given. When the DNS host cannot be reached the machine is removed all the same, and a warning names the command that
@@ -46,49 +52,166 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let dirs = Dirs::from_env()?;
     let domain = options.which.domain()?;
     let unfinished = Runner::new(dirs.runs()).unfinished(Some(domain.as_str()))?;
-    let machine = Machines::at(dirs.machines()).find(&domain)?;
-    if machine.is_none() && unfinished.is_empty() {
-        return options.which.machine().map(drop);
+    match (options.which.machine_or_kept(), unfinished.is_empty()) {
+        (Ok(Found::Machine(machine)), _) => living(options, *machine, &unfinished, &dirs, out),
+        (_, false) => begun(options, &domain, &unfinished, &dirs, out),
+        (Ok(Found::Kept(kept)), true) => left(options, &kept, &dirs, out),
+        (Err(unknown), true) => Err(unknown),
     }
-    let dirs = &dirs;
-    let open = |at: &DnsRecords| Records::open(&domain, at, &options.credentials, dirs, out);
-    let records = machine.as_ref().and_then(|machine| machine.dns.as_ref()).map(open).transpose()?;
-    let begun = unfinished.iter().map(|run| dns_of(run)?.as_ref().map(open).transpose());
-    let begun: Vec<Option<Records>> = begun.collect::<Result<_>>()?;
-    let asked = records.iter().chain(begun.iter().flatten()).next();
-    if options.credentials.are_given() && asked.is_none() {
-        let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
-        return Err(Error::new(&codes::USAGE, message));
+}
+
+/// Destroys a machine.
+fn living(options: &Options, machine: Machine, runs: &[RunSummary], dirs: &Dirs, out: &Output) -> Result<()> {
+    let domain = &machine.fqdn;
+    let records = machine.dns.as_ref().map(|at| records(options, domain, at, dirs, out)).transpose()?;
+    usable(options, domain, records.as_ref())?;
+    // A bucket is out of the machine's hands: that it can be emptied from here comes first.
+    let bucket = bucket(options, &machine)?;
+    agreed(options, domain, records.as_ref(), out)?;
+    let removed = block_on(|_| remove(options, &machine, bucket.as_ref(), dirs, out));
+    let forgotten = removed.is_err() && options.forget;
+    forgiven(removed, options, domain, out)?;
+    let dns = records.map(|records| take_records(&records, options, out)).transpose()?;
+    let kept = (!options.delete_backups || forgotten).then(|| kept::of(&machine, dirs, forgotten));
+    if let Some(kept) = &kept {
+        KeptBackups::at(dirs.kept()).put(kept)?;
     }
-    if !out.confirm(&question(&domain, options, asked))? {
-        return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
+    Machines::at(dirs.machines()).remove(domain)?;
+    for run in runs {
+        Runner::new(dirs.runs()).abandon(&run.run)?;
     }
-    for (run, records) in unfinished.iter().zip(begun) {
+    let too = if kept.is_none() { ", and its backups" } else { "" };
+    report(domain, kept.as_ref(), dns.as_ref(), &format!("{domain} is gone{too}"), out)
+}
+
+/// Undoes what runs made that died before there was a machine.
+fn begun(options: &Options, domain: &Domain, runs: &[RunSummary], dirs: &Dirs, out: &Output) -> Result<()> {
+    let of_run = |run| dns_of(run)?.map(|at| records(options, domain, &at, dirs, out)).transpose();
+    let all: Vec<Option<Records>> = runs.iter().map(of_run).collect::<Result<_>>()?;
+    let asked = all.iter().flatten().next();
+    usable(options, domain, asked)?;
+    agreed(options, domain, asked, out)?;
+    let mut left = None;
+    for (run, records) in runs.iter().zip(all) {
         let records = records.filter(|_| !options.keep_dns);
         let undone = block_on(|cancel| async move { take_back(run, records, dirs, out, &cancel).await });
-        forgiven(undone, options, out)?;
+        match undone {
+            Ok(kept) => left = left.or(kept),
+            Err(error) => forgiven(Err(error), options, domain, out)?,
+        }
         if options.forget {
             Runner::new(dirs.runs()).abandon(&run.run)?;
         }
     }
-    let mut dns = None;
-    if let Some(machine) = &machine {
-        forgiven(interruptible(remove(options, machine, out)), options, out)?;
-        dns = records.map(|records| take_records(&records, options, out)).transpose()?;
-        Machines::at(dirs.machines()).remove(&domain)?;
+    if let Some(kept) = left.take_if(|_| options.delete_backups) {
+        block_on(|_| async { backups::remove(&kept::folder(&kept, out).await?).await })?;
     }
-    let kept = machine.as_ref().filter(|_| !options.delete_backups).map(|m| m.store.clone());
+    if let Some(kept) = &left {
+        KeptBackups::at(dirs.kept()).put(kept)?;
+    }
+    let gone = format!("What the unfinished run of {domain} made is gone");
+    report(domain, left.as_ref(), None, &gone, out)
+}
+
+/// Removes the backups that a destroyed machine left, or forgets them.
+fn left(options: &Options, kept: &Kept, dirs: &Dirs, out: &Output) -> Result<()> {
+    let (domain, place) = (&kept.fqdn, kept.place());
+    if options.forget {
+        if !out.confirm(&format!("Forget that backups of {domain} are {place}?"))? {
+            return Err(Error::new(&codes::INTERRUPTED, "nothing was forgotten"));
+        }
+        KeptBackups::at(dirs.kept()).remove(domain)?;
+        return report(domain, None, None, &format!("{domain} is forgotten. Its backups stay {place}"), out);
+    }
+    if !options.delete_backups {
+        return options.which.machine().map(drop);
+    }
+    let gone = block_on(|_| async {
+        let folder = kept::folder(kept, out).await?;
+        if let Some(found) = backups::look(&folder.store()?).await? {
+            if kept.forgotten && kept::has_server(kept, out).await? {
+                let text = format!(
+                    "{domain} was forgotten, and its server is still on the machine with the backups"
+                );
+                return Err(Error::new(&provision::MACHINE_CARRIES_SERVER, text).with_hint(format!(
+                    "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} \
+                     --delete-backups` removes both"
+                )));
+            }
+            if !out.confirm(&format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds()))? {
+                return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
+            }
+            backups::remove(&folder).await?;
+        }
+        Ok(format!("The backups of {domain} {place} are gone"))
+    })?;
+    KeptBackups::at(dirs.kept()).remove(domain)?;
+    report(domain, None, None, &gone, out)
+}
+
+/// Says what is gone, what stays, and how to reach it.
+fn report(
+    domain: &Domain,
+    kept: Option<&Kept>,
+    dns: Option<&Outcome>,
+    gone: &str,
+    out: &Output,
+) -> Result<()> {
     let json = json!([{
-        "fqdn": domain, "destroyed": true, "backups": kept, "dns": dns.as_ref().map(Outcome::json),
+        "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
+        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::json),
     }]);
     out.data("machines", &json, || {
-        let gone = match (&machine, &kept) {
-            (None, _) => format!("What the unfinished run of {domain} made is gone"),
-            (_, Some(store)) => format!("{domain} is gone. Its backups stay in {store}"),
-            (_, None) => format!("{domain} is gone, and its backups"),
-        };
-        output::lines([Some(gone), dns.and_then(|dns| dns.gone())].into_iter().flatten())
-    })
+        let mut lines = vec![match kept {
+            Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
+            None => gone.to_owned(),
+        }];
+        lines.extend(dns.and_then(Outcome::gone));
+        output::lines(lines)
+    })?;
+    if kept.is_some() {
+        out.say(&format!(
+            "  `cloudron machine backup list {domain}` lists them, `cloudron machine backup download {domain} \
+             --repository DIR` copies them here,\n  `cloudron machine destroy {domain} --delete-backups` removes them."
+        ));
+    }
+    Ok(())
+}
+
+fn records(
+    options: &Options,
+    domain: &Domain,
+    at: &DnsRecords,
+    dirs: &Dirs,
+    out: &Output,
+) -> Result<Records> {
+    Records::open(domain, at, &options.credentials, dirs, out)
+}
+
+/// Refuses credentials that nothing needs.
+fn usable(options: &Options, domain: &Domain, records: Option<&Records>) -> Result<()> {
+    if options.credentials.are_given() && records.is_none() {
+        let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
+        return Err(Error::new(&codes::USAGE, message));
+    }
+    Ok(())
+}
+
+fn agreed(options: &Options, domain: &Domain, records: Option<&Records>, out: &Output) -> Result<()> {
+    match out.confirm(&question(domain, options, records))? {
+        true => Ok(()),
+        false => Err(Error::new(&codes::INTERRUPTED, "nothing was removed")),
+    }
+}
+
+/// The bucket that is to be emptied, opened with the owner's credentials.
+fn bucket(options: &Options, machine: &Machine) -> Result<Option<Folder>> {
+    if !options.delete_backups || folder_of(&machine.store).is_some() {
+        return Ok(None);
+    }
+    let folder = Folder::of(&machine.store)?;
+    block_on(|_| async { backups::look(&folder.store()?).await })?;
+    Ok(Some(folder))
 }
 
 /// The DNS records that an unfinished run was to write.
@@ -136,22 +259,75 @@ fn take_records(records: &Records, options: &Options, out: &Output) -> Result<Ou
 }
 
 /// With `--forget`, a machine that cannot be reached is no reason to stop.
-fn forgiven(removed: Result<()>, options: &Options, out: &Output) -> Result<()> {
+fn forgiven(removed: Result<()>, options: &Options, domain: &Domain, out: &Output) -> Result<()> {
     match removed {
         Err(error) if options.forget => {
             out.warn(&format!("the machine was not cleaned up: {error}"));
             Ok(())
         }
-        other => other.hint(|| "--forget removes only what this computer knows of it".into()),
+        Err(error) => {
+            let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+            Err(error.with_hint(format!(
+                "{before}if the machine is lost for good, `cloudron machine destroy {domain} --forget` removes what this \
+                 computer knows of it"
+            )))
+        }
+        Ok(()) => Ok(()),
     }
 }
 
-async fn remove(options: &Options, machine: &Machine, out: &Output) -> Result<()> {
-    let target = connect::target(machine, out, ASK).await?;
-    let keep = if options.delete_backups { "--delete-backups" } else { "--keep-backups" };
+/// Whether the program or anything that it would remove is on the machine.
+const LEFT: &str =
+    r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
+
+/// Removes the server, then its backups if that was asked for, and at last puts SSH back: until then, the machine is
+/// reached as its record says. What an interrupted removal did already is no error.
+async fn remove(
+    options: &Options,
+    machine: &Machine,
+    bucket: Option<&Folder>,
+    dirs: &Dirs,
+    out: &Output,
+) -> Result<()> {
+    let target = match &machine.reach {
+        Reach::Local { .. } => connect::target(machine, out, ASK).await?,
+        Reach::Generic(reach) => {
+            let ports = [reach.ssh_port, kept::port_before(machine, dirs).unwrap_or(22)];
+            let remote = ssh::connect_any(reach, &ports, ssh::pinned(reach)?, ssh::LIMIT, out).await?;
+            Target::new(Arc::new(remote), Place::system())
+        }
+    };
+    if is_left(machine, &target).await? {
+        Machines::at(dirs.machines()).put(&Machine { destroying: true, ..machine.clone() })?;
+        let _: serde_json::Value = target.call(&["uninstall", "--keep-backups"]).await?;
+    }
+    if options.delete_backups {
+        match (bucket, folder_of(&machine.store)) {
+            (Some(bucket), _) => backups::remove(bucket).await?,
+            (None, Some(path)) => {
+                let far = RemoteFolder::new(target.remote.clone(), path, machine.backups());
+                backups::remove(&Folder::Far(Arc::new(far))).await?;
+            }
+            (None, None) => {}
+        }
+    }
     if matches!(machine.reach, Reach::Generic(_)) {
         cloudron_provision::ssh::port::take_back(&*target.remote).await?;
     }
-    let _: serde_json::Value = target.call(&["uninstall", keep]).await?;
     Ok(())
+}
+
+/// Whether there is a server to remove.
+async fn is_left(machine: &Machine, target: &Target) -> Result<bool> {
+    let program = match &machine.reach {
+        Reach::Local { root } => return Ok(root.join("bin").exists() || root.join("config.json").exists()),
+        Reach::Generic(_) => Place::system().program().to_owned(),
+    };
+    let look = Command::sh(LEFT, [program]).as_root();
+    match answer::run(&*target.remote, look).await?.text().as_str() {
+        "" => Ok(false),
+        "program" => Ok(true),
+        _ => Err(Error::new(&codes::FAILED, "the server's state is on the machine, and its program is not")
+            .with_hint("remove /var/lib/cloudron on the machine, and try again")),
+    }
 }

@@ -1,5 +1,6 @@
 //! `cloudron machine`
 
+mod adopt;
 mod backup_create;
 mod backup_download;
 mod backup_list;
@@ -9,8 +10,10 @@ mod create;
 mod destroy;
 mod eventlog;
 mod include;
+mod kept;
 mod list;
 mod logs;
+pub(crate) mod record_copy;
 mod records;
 mod repair_database;
 mod reset_password;
@@ -22,18 +25,22 @@ mod start;
 mod status;
 
 use clap::{Args, Subcommand};
-use cloudron_core::{Domain, Result};
+use cloudron_core::{Domain, Error, Result};
+use create::SSH_PORT;
 pub(crate) use create::generate_backup_key;
 
+use crate::codes;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
-use crate::state::{Dirs, Machine, Machines};
+use crate::state::{Dirs, Kept, KeptBackups, Machine, Machines};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a server, new or from a backup
     #[command(subcommand, arg_required_else_help = true)]
     Create(create::Command),
+    /// Make a running server known to this computer, such as when the computer that made it is lost
+    Adopt(adopt::Options),
     /// List the machines that this computer knows, and whether they live
     List(list::Options),
     /// Show how a machine is
@@ -100,6 +107,7 @@ impl Command {
             Self::Ssh(options) => return ssh::run(&options, out),
             Self::Logs(options) => return logs::run(&options, out),
             Self::Create(command) => command.run(out),
+            Self::Adopt(options) => adopt::run(&options, out),
             Self::List(options) => list::run(&options, out),
             Self::Status(options) => status::run(&options, out),
             Self::Start(options) => start::run(&options, out),
@@ -140,7 +148,69 @@ impl Which {
     }
 
     /// The record of the machine.
+    ///
+    /// # Errors
+    /// `machine-unknown`, which says where the backups of a machine are that was destroyed.
     pub(crate) fn machine(&self) -> Result<Machine> {
-        Machines::at(Dirs::from_env()?.machines()).get(&self.domain()?)
+        match self.machine_or_kept()? {
+            Found::Machine(machine) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
+            Found::Machine(machine) => Ok(*machine),
+            Found::Kept(kept) => Err(destroyed(&kept)),
+        }
     }
+
+    /// The machine, or where its backups are when it was destroyed, for commands that read backups.
+    ///
+    /// # Errors
+    /// As [`machine`](Self::machine).
+    pub(crate) fn readable(&self) -> Result<Found> {
+        match self.machine_or_kept()? {
+            Found::Machine(machine) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
+            found => Ok(found),
+        }
+    }
+
+    /// The record of the machine, or where its backups are when it was destroyed.
+    ///
+    /// # Errors
+    /// `machine-unknown`.
+    pub(crate) fn machine_or_kept(&self) -> Result<Found> {
+        let (dirs, domain) = (Dirs::from_env()?, self.domain()?);
+        let machines = Machines::at(dirs.machines());
+        if let Some(machine) = machines.find(&domain)? {
+            return Ok(Found::Machine(Box::new(machine)));
+        }
+        match KeptBackups::at(dirs.kept()).find(&domain)? {
+            Some(kept) => Ok(Found::Kept(Box::new(kept))),
+            None => machines.get(&domain).map(|machine| Found::Machine(Box::new(machine))),
+        }
+    }
+}
+
+/// What this computer knows of a name.
+pub(crate) enum Found {
+    Machine(Box<Machine>),
+    Kept(Box<Kept>),
+}
+
+/// The error for a machine whose destruction was cut off.
+fn half_destroyed(domain: &Domain) -> Error {
+    Error::new(&codes::MACHINE_DESTROYING, format!("the destruction of {domain} was begun and did not end"))
+        .with_hint(format!("`cloudron machine destroy {domain}` finishes it"))
+}
+
+/// The error for a machine that was destroyed, or forgotten.
+fn destroyed(kept: &Kept) -> Error {
+    let (domain, place) = (&kept.fqdn, kept.place());
+    let (what, way) = match kept.forgotten {
+        true => (
+            "forgotten",
+            format!("if its server still runs, `cloudron machine adopt {domain}` manages it again; "),
+        ),
+        false => ("destroyed", String::new()),
+    };
+    Error::new(&codes::MACHINE_UNKNOWN, format!("{domain} was {what}; its backups are {place}")).with_hint(format!(
+        "{way}`cloudron machine backup list {domain}` lists its backups, and `cloudron machine destroy {domain} \
+         --delete-backups` removes them"
+    ))
 }

@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     } else {
         out.text(&render(&machine, &status, &config, &progress))?;
     }
+    super::create::only_copy(&machine, out);
     let failing: Vec<_> = config.health.checks.iter().filter(|c| !c.ok).map(|c| c.name.as_str()).collect();
     if config.health.ok {
         return Ok(());

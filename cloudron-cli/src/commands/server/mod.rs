@@ -56,6 +56,10 @@ pub(crate) enum Command {
     Unretire(Place),
     /// Use the database that is there, or begin a new one
     RepairDatabase(Place),
+    /// Say what the machine is, to a computer that adopts it
+    Describe(Place),
+    /// Keep the owner's record of the machine, as the request on standard input says
+    Record(Request),
     /// Say which folders are backed up besides the server's own
     #[command(subcommand)]
     Include(include::Command),
@@ -129,6 +133,8 @@ impl Command {
             Self::Retire(place) => owner::retire(&place, true),
             Self::Unretire(place) => owner::retire(&place, false),
             Self::RepairDatabase(place) => cloudron_box::repair_database(&place.layout()).and_then(value),
+            Self::Describe(place) => admin::describe(&place.layout()).and_then(value),
+            Self::Record(request) => record(&request),
             Self::Include(command) => command.run(),
             Self::StoreList(place) => store::list(&place),
             Self::StoreReceive(place) => store::receive(&place),
@@ -149,6 +155,11 @@ impl Command {
 fn value(answer: impl Serialize) -> Result<Value> {
     serde_json::to_value(answer)
         .map_err(|e| Error::new(&codes::FAILED, format!("the answer is not JSON: {e}")))
+}
+
+fn record(request: &Request) -> Result<Value> {
+    admin::keep_record(&request.place.layout(), &request.read::<Value>()?)?;
+    Ok(json!({ "kept": true }))
 }
 
 fn token(place: &Place) -> Result<Value> {

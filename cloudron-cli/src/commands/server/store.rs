@@ -6,7 +6,6 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cloudron_backup::open_store;
 use cloudron_box::admin;
 use cloudron_core::{Error, Result, codes};
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use crate::client::{StoreChange, StoreChanged};
 use crate::runtime::block_on;
 
 pub(super) fn list(place: &Place) -> Result<Value> {
-    let store = open_store(&admin::store_url(&place.layout())?)?;
+    let store = admin::open_store(&place.layout())?;
     let objects = block_on(|_| async move { store.list("").await })?;
     let keys: Vec<String> = objects.into_iter().map(|o| o.key).collect();
     value(json!({ "keys": keys }))
@@ -25,7 +24,7 @@ pub(super) fn list(place: &Place) -> Result<Value> {
 /// Every entry of the tar becomes an object, whole or not at all, in the order of the tar. One that exists is
 /// left as it is.
 pub(super) fn receive(place: &Place) -> Result<Value> {
-    let store = open_store(&admin::store_url(&place.layout())?)?;
+    let store = admin::open_store(&place.layout())?;
     let mut archive = tar::Archive::new(std::io::stdin().lock());
     let (stored, present) = block_on(|cancel| async move {
         let (mut stored, mut present) = (0u64, 0u64);
@@ -43,7 +42,7 @@ pub(super) fn receive(place: &Place) -> Result<Value> {
 /// Writes or deletes one object, with the rights of the store's owner.
 pub(super) fn change(request: &Request) -> Result<Value> {
     let change: StoreChange = request.read()?;
-    let store = open_store(&admin::store_url(&request.place.layout())?)?;
+    let store = admin::open_store(&request.place.layout())?;
     let changed = block_on(|_| async move {
         let content = |text: String| {
             STANDARD

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use cloudron_box::Include;
+use cloudron_backup::StoreOptions;
+use cloudron_box::{Include, StoreAccess};
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
 
+use crate::backups::folder_of;
 use crate::codes;
 use crate::output::Output;
 use crate::secrets;
 use crate::state::{Dirs, Machines};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Common {
     /// The domain that the server is for
     #[arg(long, value_name = "DOMAIN")]
@@ -24,6 +26,15 @@ pub(crate) struct Common {
     /// Put this backup back: its id, or latest
     #[arg(long, value_name = "ID")]
     pub backup: Option<String>,
+    /// Remove the repository of an earlier server, with all its backups, from where the new one keeps its own
+    #[arg(long)]
+    pub discard_backups: bool,
+    /// The id of the credentials that the server uses for its object store; without the right to delete (docs/stores.md)
+    #[arg(long, value_name = "ID", requires = "writer_secret_access_key")]
+    pub writer_access_key_id: Option<String>,
+    /// The secret of these credentials; it is kept on the server
+    #[arg(long, value_name = "SECRET", requires = "writer_access_key_id")]
+    pub writer_secret_access_key: Option<String>,
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
     pub overwrite: bool,
@@ -64,12 +75,52 @@ impl Common {
 
     /// Refuses a name that is taken on this computer.
     pub(super) fn refuse_known(&self, domain: &Domain, dirs: &Dirs) -> Result<()> {
-        if Machines::at(dirs.machines()).find(domain)?.is_some() {
-            return Err(Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already")).with_hint(
-                format!("`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it"),
-            ));
+        if Machines::at(dirs.machines()).find(domain)?.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already")).with_hint(format!(
+            "`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it; if it is lost \
+             for good, `cloudron machine destroy {domain} --forget` first, then this command again"
+        )))
+    }
+
+    /// Refuses to restore from the repository that is to be removed.
+    pub(super) fn refuse_contradiction(&self, copy: bool) -> Result<()> {
+        if self.discard_backups && self.backup.is_some() && !copy {
+            return Err(Error::new(
+                &core_codes::USAGE,
+                "--discard-backups would remove what --backup restores",
+            )
+            .with_hint("leave `--discard-backups` out"));
         }
         Ok(())
+    }
+
+    /// The server's own credentials for its store, which only an object store needs.
+    ///
+    /// # Errors
+    /// `usage` when they are missing, or given for a folder.
+    pub(super) fn store_access(&self, store: &str, out: &Output) -> Result<Option<StoreAccess>> {
+        let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
+        let usage = |text: &str| Error::new(&core_codes::USAGE, text.to_owned());
+        match (folder_of(store), given) {
+            (Some(_), None) => Ok(None),
+            (Some(_), Some(_)) => Err(usage("credentials for an object store mean nothing without --store s3://…")),
+            (None, None) => Err(usage("the server needs credentials of its own for an object store").with_hint(
+                "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
+                 --writer-secret-access-key file:PATH; those of the owner stay on this computer",
+            )),
+            (None, Some((id, secret))) => {
+                secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref(), Some(secret)])?;
+                let owner = StoreOptions::from_env()?;
+                Ok(Some(StoreAccess {
+                    access_key_id: id.clone(),
+                    secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
+                    region: owner.region,
+                    endpoint: owner.endpoint,
+                }))
+            }
+        }
     }
 
     /// The folders to include, which must be absolute paths on the machine.

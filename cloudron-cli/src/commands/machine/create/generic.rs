@@ -9,18 +9,20 @@ use clap::ValueEnum;
 use cloudron_box::install::Supervisor;
 use cloudron_box::{Layout, layout};
 use cloudron_core::{Domain, Error, Result, Version, codes as core_codes};
-use cloudron_provision::elf;
-use cloudron_provision::facts::Requirements;
+use cloudron_provision::facts::{Facts, Requirements};
 use cloudron_provision::generic::Generic;
 use cloudron_provision::ssh::SshTarget;
 use cloudron_provision::ssh::port::Move;
 use cloudron_provision::steps::ready::{MoveSsh, PlaceProgram};
 use cloudron_provision::steps::{Outputs, Step};
+use cloudron_provision::{elf, quote};
 
 use super::common::Common;
 use super::dns::{CheckRecords, PROPAGATION, WriteRecords};
-use super::repository::{self, prepare};
-use super::run::{Job, run_job, this_program};
+use super::repository::{self, Chosen, open_copy, prepare};
+use super::run::{Begun, Job, run_job, this_program};
+use super::writer;
+use crate::backups::{self, Folder, RemoteFolder, folder_of};
 use crate::commands::dns::account::Account;
 use crate::commands::dns::provider::{Host, Kind};
 use crate::output::Output;
@@ -31,19 +33,24 @@ use crate::state::{Dirs, Reach, SshReach};
 use crate::target::Place;
 
 /// Where SSH listens on a machine of ours.
-pub(super) const SSH_PORT: u16 = 202;
+pub(in crate::commands::machine) const SSH_PORT: u16 = 202;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
   cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key ~/.ssh/k \\
       --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s --backup-key file:key --yes
   cloudron machine create generic --fqdn example.com --ip 203.0.113.9 --ssh-key ~/.ssh/k \\
       --backup latest --store /mnt/disk/example.com --backup-key file:key
+  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --store s3://bucket/example.com \\
+      --writer-access-key-id AKIA… --writer-secret-access-key file:writer
   DIGITALOCEAN_TOKEN=… cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --dns digitalocean
 
 The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. After it, SSH answers on
-port 202 instead of the one it was on; that is done only once a login on 202 has worked.")]
+port 202 instead of the one it was on; that is done only once a login on 202 has worked.
+
+Backups of an earlier server on the machine are never touched without being asked for: --backup latest restores them,
+--backup-key with their key continues in the same repository, and --discard-backups removes them.")]
 pub(crate) struct Options {
     #[command(flatten)]
     common: Common,
@@ -69,8 +76,9 @@ pub(crate) struct Options {
     /// The program to install, when the machine is of another kind than this computer
     #[arg(long, value_name = "FILE")]
     server_binary: Option<PathBuf>,
-    /// With --backup, the repository to restore from; it is copied to the machine
-    #[arg(long, value_name = "URL", requires = "backup")]
+    /// Where the server keeps its backups: s3://BUCKET/PREFIX; without it, a folder of the machine. With --backup also a
+    /// folder of this computer, which is copied to the machine
+    #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// The DNS host that the records are written to, as for `cloudron dns`; or wildcard: you set them at any host, and
     /// they are checked; or none: they are not looked at
@@ -103,19 +111,17 @@ fn how(text: &str) -> std::result::Result<Dns, String> {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let dirs = Dirs::from_env()?;
-    let common = &options.common;
-    let domain = common.domain()?;
-    common.refuse_known(&domain, &dirs)?;
-    if common.backup.is_some() && options.store.is_none() {
-        return Err(Error::new(
-            &core_codes::USAGE,
-            "--backup needs --store: where the backups of the old machine are",
-        )
-        .with_hint("`cloudron machine backup download DOMAIN --repository DIR` makes a copy of them here"));
+    let domain = options.common.domain()?;
+    let begun = Begun::find(&options.common, &domain, &dirs)?;
+    let mut options = options.clone();
+    if let Some(begun) = &begun {
+        begun.complete(&mut options.common.backup, &mut options.store);
     }
-    let place = store(options, &dirs, &domain);
+    let (options, common) = (&options, &options.common);
+    let stores = stores(options)?;
     let records = records(options, &dirs, &domain, out)?;
-    let job = job(options, &dirs, domain, records.clone(), out)?;
+    let job = job(options, &dirs, domain, (&stores.machine, begun), records.clone(), out)?;
+    let place = place(&job, &stores, options)?;
     if common.dry_run {
         return job.dry_run(&place, out);
     }
@@ -124,24 +130,106 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             // Records of others in the way, or a wrong token, come before anything is made.
             records.preflight().await?;
         }
-        if common.backup.is_none() {
-            // Whether the machine can be reached at all comes before a key is made and shown. What is restored
-            // has its key, which is tried before the machine is touched.
-            job.provider.preflight(job.domain.as_str()).await?;
+        // A copy has its key, which is tried before the machine is touched. Whether the machine can be reached at all,
+        // and what is on it, comes before a key is made and shown.
+        let opening = open_copy(&place, common, out).await?;
+        if !job.begun.as_ref().is_some_and(Begun::has_met) {
+            inspect(&job, options).await?;
         }
-        let prepared = prepare(&place, common, out).await?;
+        if let (Some(access), None) = (&job.store_access, &job.begun) {
+            writer::check(&job.machine_store, access, &*place.folder.store()?, out).await?;
+        }
+        let prepared = prepare(&place, common, job.begun.as_ref(), opening, out).await?;
         run_job(job, &place, prepared, out, &cancel).await
     })
 }
 
-fn store(options: &Options, dirs: &Dirs, domain: &Domain) -> repository::Place {
-    match &options.store {
-        Some(url) => repository::Place { url: url.clone(), own: None },
-        None => {
-            let folder = dirs.seed(domain);
-            repository::Place { url: folder.to_string_lossy().into_owned(), own: Some(folder) }
+/// The store of the machine, and the one that is copied there.
+struct Stores {
+    machine: String,
+    copy: Option<String>,
+}
+
+/// A bucket is the machine's own store; a folder of this computer is one to copy from.
+fn stores(options: &Options) -> Result<Stores> {
+    let on_machine = || format!("file://{}", Layout::system().default_store().display());
+    let stores = match &options.store {
+        Some(url) if folder_of(url).is_none() => Stores { machine: url.clone(), copy: None },
+        Some(url) if options.common.backup.is_some() => {
+            Stores { machine: on_machine(), copy: Some(repository::absolute(url)?) }
         }
+        Some(url) => {
+            let text =
+                format!("{url} is a folder of this computer, which the server cannot use for its backups");
+            return Err(Error::new(&core_codes::USAGE, text)
+                .with_hint("give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder"));
+        }
+        None => Stores { machine: on_machine(), copy: None },
+    };
+    options.common.refuse_contradiction(stores.copy.is_some())?;
+    Ok(stores)
+}
+
+/// Where the repository is, as this computer sees it: in a bucket, or on the machine.
+fn place(job: &Job<'_>, stores: &Stores, options: &Options) -> Result<repository::Place> {
+    let shown = backups::place(&job.origin, &stores.machine);
+    let outputs = job.begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
+    let (folder, seed) = match folder_of(&stores.machine) {
+        None => (Folder::of(&stores.machine)?, None),
+        Some(path) => {
+            let far = RemoteFolder::at(job.provider.clone(), outputs, path, &shown);
+            (Folder::Far(Arc::new(far)), Some(job.dirs.seed(&job.domain)))
+        }
+    };
+    let own = options.store.is_none() || stores.copy.is_some();
+    Ok(repository::Place { folder, shown, own, seed, copy: stores.copy.clone() })
+}
+
+/// Asks the machine whether it can become this server, before anything is looked at or made. A server that is on it
+/// already is not an earlier one.
+async fn inspect(job: &Job<'_>, options: &Options) -> Result<()> {
+    let remote = job.provider.connect(&Outputs::new()).await?;
+    let facts = Facts::ask(&*remote).await?;
+    facts.check(&requirements(options)?, job.domain.as_str(), "").map_err(|error| {
+        let server = facts.server.as_ref().and_then(|server| Domain::parse_any(&server.fqdn).ok());
+        match server.filter(|_| error.kind() == cloudron_core::ErrorKind::Conflict) {
+            Some(server) if server == job.domain => {
+                let adopt = adopt_command(&server, options);
+                error.with_hint(format!("`{adopt}` manages it from this computer"))
+            }
+            Some(server) => {
+                let adopt = adopt_command(&server, options);
+                error.with_hint(format!(
+                    "use another machine, or remove that server with `{adopt}` and then `cloudron machine destroy {server}`"
+                ))
+            }
+            None => error,
+        }
+    })
+}
+
+/// The command that makes a server known on this computer which is reached with these options.
+fn adopt_command(domain: &Domain, options: &Options) -> String {
+    let mut words = vec![format!("cloudron machine adopt {domain} --ip {}", options.ip)];
+    if let Some(key) = &options.ssh_key {
+        words.push(format!("--ssh-key {}", quote::argument(key)));
     }
+    words.push(format!("--ssh-port {}", options.ssh_port));
+    if options.ssh_user != "root" {
+        words.push(format!("--ssh-user {}", quote::argument(&options.ssh_user)));
+    }
+    if let Some(key) = &options.host_key {
+        words.push(format!("--host-key {}", quote::argument(key)));
+    }
+    words.join(" ")
+}
+
+/// What the machine must be.
+fn requirements(options: &Options) -> Result<Requirements> {
+    let program = options.server_binary.clone().map_or_else(this_program, Ok)?;
+    let mut requirements = Requirements::default();
+    requirements.architecture = Some(elf::architecture(&program)?);
+    Ok(requirements)
 }
 
 /// Writing the records, where a host is named that they can be written to.
@@ -173,6 +261,7 @@ fn job<'a>(
     options: &'a Options,
     dirs: &'a Dirs,
     domain: Domain,
+    (store, begun): (&str, Option<Begun>),
     records: Option<Arc<WriteRecords>>,
     out: &Output,
 ) -> Result<Job<'a>> {
@@ -182,11 +271,9 @@ fn job<'a>(
     let (installed, link) = program_paths(&layout)?;
     let key = ssh::key_file(options.ssh_key.as_deref())?;
     let target = SshTarget::new(options.ip.to_string()).on_port(options.ssh_port).as_user(&options.ssh_user);
-    let mut requirements = Requirements::default();
-    requirements.architecture = Some(elf::architecture(&program)?);
     let auth = ssh::auth(key.as_deref(), out, true);
     let provider = Generic::new(target, auth, ssh::first_contact(options.host_key.as_deref(), out)?)
-        .requirements(requirements)
+        .requirements(requirements(options)?)
         .within(Duration::from_secs(options.connect_timeout))
         .may_move_to(SSH_PORT);
     let mut last: Vec<Arc<dyn Step>> = Vec::new();
@@ -217,8 +304,13 @@ fn job<'a>(
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)),
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)),
         ],
-        machine_store: format!("file://{}", layout.default_store().display()),
-        push_store: true,
+        store_access: common.store_access(store, out)?,
+        machine_store: store.to_owned(),
+        chosen: Chosen {
+            backup: common.backup.clone(),
+            store: options.store.as_deref().map(repository::absolute).transpose()?,
+        },
+        begun,
         after_start: vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))],
         last,
         dns,

@@ -11,6 +11,7 @@ mod repository;
 mod run;
 mod steps;
 mod undo;
+mod writer;
 
 use clap::Subcommand;
 use cloudron_core::Result;
@@ -18,6 +19,8 @@ use cloudron_core::Result;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 
+pub(super) use generic::SSH_PORT;
+pub(super) use report::only_copy;
 pub(super) use undo::take_back;
 
 #[derive(Debug, Subcommand)]

@@ -28,6 +28,7 @@ pub(super) async fn done(
         other => Some(other?),
     };
     let setup_link = setup.as_ref().map(link);
+    only_copy(machine, out);
     if out.is_json() {
         let machine = json!({
             "fqdn": machine.fqdn, "run": machine.run, "provider": machine.reach.provider(),
@@ -41,7 +42,7 @@ pub(super) async fn done(
         "Cloudron created with:".into(),
         format!("  ID:        {}", machine.run),
         format!("  Place:     {}", machine.reach.place()),
-        format!("  Backups:   {}", machine.store),
+        format!("  Backups:   {}", machine.backups()),
     ];
     if let Some(r) = restored {
         lines.push(format!(
@@ -58,4 +59,15 @@ pub(super) async fn done(
         None => format!("Done. You can now use your Cloudron at  https://{}", machine.fqdn.admin_fqdn()),
     });
     out.text(&output::lines(lines))
+}
+
+/// Warns while the backups have no copy but the one on the machine that they are backups of.
+pub(in crate::commands::machine) fn only_copy(machine: &Machine, out: &Output) {
+    if machine.has_only_copy() {
+        out.warn(&format!(
+            "the only copy of the backups is on the machine itself; `cloudron machine backup download {} --repository \
+             DIR` makes another on this computer",
+            machine.fqdn
+        ));
+    }
 }

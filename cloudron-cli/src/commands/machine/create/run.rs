@@ -5,21 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cloudron_backup::WriterLimits;
+use cloudron_box::StoreAccess;
 use cloudron_box::install::{InstallRequest, Supervisor};
 use cloudron_box::{Include, restore::RestoreAnswer};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret, codes as core_codes};
 use cloudron_provision::steps::ready::{Health, InstallServer, PlaceProgram, Restore, StartServer};
-use cloudron_provision::steps::{Outputs, Runner, Step};
+use cloudron_provision::steps::{Journal, Outputs, Runner, Step};
 use cloudron_provision::{CloudProvider, Context, Spec};
 use serde_json::json;
 
 use super::common::{Common, Owner};
-use super::repository::{self, Prepared};
+use super::repository::{self, Chosen, Origin, Prepared, Remembered};
 use super::{report, steps};
 use crate::commands::explain;
 use crate::output::Output;
-use crate::state::{Dirs, DnsRecords, Machine, Machines, Reach};
+use crate::state::{Dirs, DnsRecords, KeptBackups, Machine, Machines, Reach};
 use crate::target::Place;
 
 /// How the record of the machine follows from the outputs of the steps.
@@ -40,8 +40,12 @@ pub(super) struct Job<'a> {
     pub listen: Vec<SocketAddr>,
     /// The store's address as the machine sees it.
     pub machine_store: String,
-    /// Whether the machine cannot see the repository, which must then be sent to it.
-    pub push_store: bool,
+    /// The credentials that the server has for an object store.
+    pub store_access: Option<StoreAccess>,
+    /// The options that chose the store and the backup.
+    pub chosen: Chosen,
+    /// The run that is resumed.
+    pub begun: Option<Begun>,
     /// Steps of the provider's own between the start and the look at its health.
     pub after_start: Vec<Arc<dyn Step>>,
     /// Steps at the end.
@@ -52,6 +56,54 @@ pub(super) struct Job<'a> {
     pub owner: Option<Owner>,
 }
 
+/// An unfinished run that is resumed.
+pub(super) struct Begun {
+    run: String,
+    /// What its steps have recorded.
+    pub outputs: Outputs,
+    /// The repository that it began with.
+    pub repository: Option<Remembered>,
+}
+
+impl Begun {
+    /// The run that `--resume` goes on with; `None` without that option. A name that is taken is refused.
+    ///
+    /// # Errors
+    /// `machine-known`, `run-exists`; `file-missing` when there is nothing to resume.
+    pub(super) fn find(common: &Common, domain: &Domain, dirs: &Dirs) -> Result<Option<Self>> {
+        let runner = Runner::new(dirs.runs());
+        let open = runner.unfinished(Some(domain.as_str()))?.into_iter().next();
+        let Some(run) = open.filter(|_| common.resume) else {
+            common.refuse_known(domain, dirs)?;
+            runner.check_finished(domain.as_str())?;
+            return match common.resume {
+                false => Ok(None),
+                true => {
+                    let text = format!("no unfinished run of {domain} is known on this computer");
+                    Err(Error::new(&core_codes::FILE_MISSING, text)
+                        .with_hint("leave `--resume` out to begin one"))
+                }
+            };
+        };
+        let state = Journal::read(&dirs.runs(), &run.run)?;
+        let repository = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
+        Ok(Some(Self { run: run.run, outputs: state.outputs(), repository }))
+    }
+
+    /// The options that choose the repository, as the run was begun with them.
+    pub(super) fn complete(&self, backup: &mut Option<String>, store: &mut Option<String>) {
+        if let Some(begun) = self.repository.as_ref().map(|repository| &repository.options) {
+            backup.clone_from(&begun.backup);
+            store.clone_from(&begun.store);
+        }
+    }
+
+    /// Whether the machine was reached, so that its host key and the port that SSH has now are known.
+    pub(super) fn has_met(&self) -> bool {
+        self.outputs.contains_key("first-contact")
+    }
+}
+
 /// Makes the machine, or goes on making it, and says what it is.
 pub(super) async fn run_job(
     job: Job<'_>,
@@ -60,26 +112,25 @@ pub(super) async fn run_job(
     out: &Output,
     cancel: &Cancel,
 ) -> Result<()> {
-    let (domain, machine_place, seeded) = (job.domain.clone(), job.place.clone(), job.push_store);
-    let (resume, machines, new) = (job.common.resume, Machines::at(job.dirs.machines()), prepared.new);
+    let (domain, machine_place, kept) = (job.domain.clone(), job.place.clone(), job.kept());
+    let made = (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned());
+    let machines = Machines::at(job.dirs.machines());
+    let runner = Runner::new(job.dirs.runs()).keep(job.common.keep).leave_unfinished(true);
     let context = Context::new(domain.as_str(), job.provider.clone())
         .progress(&out.progress())
         .cancelled_by(cancel)
         .knowing(explain::all());
-    let runner = Runner::new(job.dirs.runs()).keep(job.common.keep).leave_unfinished(true);
-    let spec = job.spec()?;
-    job.provider.preflight(domain.as_str()).await?;
-    let steps = job.steps(prepared).await?;
-    let ended = forward(&runner, spec, resume, &steps, &context).await;
+    let ended = forward(job, place, prepared, &runner, &context).await;
     let undone = ended.is_err() && runner.unfinished(Some(domain.as_str()))?.is_empty();
-    if undone && new {
-        repository::discard(place).await?;
+    if let (true, Some(id)) = (undone, &made) {
+        repository::remove_made(place, id).await?;
     }
     let outputs = ended?;
-    if seeded {
-        place.own.as_deref().map_or(Ok(()), repository::remove)?;
+    if let Some(seed) = &place.seed {
+        repository::remove(seed)?;
     }
     let machine = machines.get(&domain)?;
+    kept.forget(&machine)?;
     let restored: Option<RestoreAnswer> =
         outputs.get("restore").cloned().and_then(|answer| serde_json::from_value(answer).ok());
     report::done(&machine, &machine_place, context.remote().await?, restored.as_ref(), out).await
@@ -87,28 +138,33 @@ pub(super) async fn run_job(
 
 /// Begins a run, or goes on with the one that was cut off.
 async fn forward(
+    job: Job<'_>,
+    place: &repository::Place,
+    prepared: Prepared,
     runner: &Runner,
-    spec: Spec,
-    resume: bool,
-    steps: &[Arc<dyn Step>],
     context: &Context,
 ) -> Result<Outputs> {
-    if !resume {
-        return runner.run(spec, steps, context).await;
+    let (spec, resumed) = (job.spec(&prepared)?, job.begun.as_ref().map(|begun| begun.run.clone()));
+    let steps = job.steps(place, prepared).await?;
+    match resumed {
+        None => runner.run(spec, &steps, context).await,
+        Some(run) => runner.resume(&run, &steps, context).await,
     }
-    let open = runner.unfinished(Some(&spec.fqdn))?;
-    let run = open.first().ok_or_else(|| {
-        let text = format!("no unfinished run of {} is known on this computer", spec.fqdn);
-        Error::new(&core_codes::FILE_MISSING, text).with_hint("leave --resume out to begin one")
-    })?;
-    runner.resume(&run.run, steps, context).await
 }
 
 impl Job<'_> {
-    fn spec(&self) -> Result<Spec> {
+    /// What this computer remembers of the backups of destroyed machines.
+    fn kept(&self) -> KeptBackups {
+        KeptBackups::at(self.dirs.kept())
+    }
+
+    fn spec(&self, prepared: &Prepared) -> Result<Spec> {
         let no_json = |e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}"));
         let mut inputs = serde_json::to_value(&self.origin).map_err(no_json)?;
         inputs["dns"] = serde_json::to_value(&self.dns).map_err(no_json)?;
+        let (id, store) = (prepared.repository.id().to_owned(), self.machine_store.clone());
+        let remembered = Remembered { id, origin: prepared.origin, store, options: self.chosen.clone() };
+        inputs["repository"] = serde_json::to_value(remembered).map_err(no_json)?;
         let (fqdn, provider) = (self.domain.to_string(), self.provider.name().to_owned());
         Ok(Spec { op: "create".into(), fqdn, provider, inputs })
     }
@@ -118,15 +174,13 @@ impl Job<'_> {
         let mut plan: Vec<String> =
             self.provider.steps(self.domain.as_str()).iter().map(|s| s.plan()).collect();
         plan.push(self.program.plan());
-        plan.push(format!(
-            "Install the server for {} with its backups in {}",
-            self.domain, self.machine_store
-        ));
-        if self.push_store && self.common.backup.is_some() {
-            plan.push(format!("Copy the backups of {} to the machine", place.url));
+        plan.push(format!("Install the server for {} with its backups {}", self.domain, place.shown));
+        if let Some(url) = &place.copy {
+            plan.push(format!("Copy the backups in {url} to the machine"));
         }
         if let Some(id) = &self.common.backup {
-            plan.push(format!("Restore the backup {id} from {}", place.url));
+            let from = place.copy.as_ref().map_or_else(|| place.shown.clone(), |url| format!("from {url}"));
+            plan.push(format!("Restore the backup {id} {from}"));
         }
         plan.push("Start the server".into());
         plan.extend(self.after_start.iter().map(|s| s.plan()));
@@ -138,12 +192,12 @@ impl Job<'_> {
         out.data("steps", &plan, || plan.join("\n"))
     }
 
-    async fn steps(self, prepared: Prepared) -> Result<Vec<Arc<dyn Step>>> {
+    async fn steps(self, place: &repository::Place, prepared: Prepared) -> Result<Vec<Arc<dyn Step>>> {
         let mut steps = self.provider.steps(self.domain.as_str());
-        let install = self.install(&prepared).await?;
+        let install = self.install(place, &prepared).await?;
         steps.push(Arc::new(self.program));
         steps.push(Arc::new(install));
-        if self.push_store && prepared.restore.is_some() {
+        if prepared.origin == Origin::Copy {
             let store = prepared.repository.store().clone();
             steps.push(Arc::new(steps::PushStore { store, place: self.place.clone() }));
         }
@@ -167,7 +221,8 @@ impl Job<'_> {
         }
         steps.extend(self.last);
         steps.push(Arc::new(steps::Remember {
-            machines: Machines::at(self.dirs.machines()),
+            dirs: self.dirs.clone(),
+            place: self.place,
             domain: self.domain,
             reach: self.reach,
             store: self.machine_store,
@@ -176,15 +231,17 @@ impl Job<'_> {
         Ok(steps)
     }
 
-    async fn install(&self, prepared: &Prepared) -> Result<InstallServer> {
-        // Each machine is a writer of its own, and so is its successor: the keys of one that was lost can be revoked.
-        let name = format!("{}-{}", self.domain, cloudron_core::random::token(8));
-        let limits = WriterLimits::of_domain(self.domain.as_str());
-        let keys = prepared.repository.add_writer(&prepared.identity, &name, &limits).await?;
-        let writer_keys = serde_json::to_string(&keys)
-            .map_err(|e| Error::new(&core_codes::FAILED, format!("the writer keys are not JSON: {e}")))?;
-        let repository =
-            if self.push_store { repository::objects(&prepared.repository).await? } else { Vec::new() };
+    /// What the server needs to make backups, as text. Each machine is a writer of its own, and so is its successor: the
+    /// keys of one that was lost can be revoked.
+    async fn writer_keys(&self, prepared: &Prepared) -> Result<Secret> {
+        if self.begun.as_ref().is_some_and(|begun| begun.outputs.contains_key("server")) {
+            // The server has its keys, and is not installed again.
+            return Ok(Secret::new("{}"));
+        }
+        prepared.writer_keys(&self.domain).await
+    }
+
+    async fn install(&self, place: &repository::Place, prepared: &Prepared) -> Result<InstallServer> {
         let request = InstallRequest {
             fqdn: self.domain.clone(),
             provider: self.provider.name().into(),
@@ -192,8 +249,10 @@ impl Job<'_> {
             supervisor: self.supervisor,
             listen: self.listen.clone(),
             store: self.machine_store.clone(),
-            writer_keys: Secret::new(writer_keys),
-            repository,
+            writer_keys: self.writer_keys(prepared).await?,
+            repository: prepared.objects(place).await?,
+            repository_id: Some(prepared.repository.id().to_owned()),
+            store_access: self.store_access.clone(),
             includes: self.includes.clone(),
             backup_hour: self.common.backup_hour,
         };
@@ -203,10 +262,21 @@ impl Job<'_> {
                 .map_err(|e| Error::new(&core_codes::FAILED, format!("the request is not JSON: {e}")))?;
             Ok(Secret::new(text))
         };
+        let made = (prepared.origin == Origin::New).then(|| prepared.repository.id());
         Ok(InstallServer::new(self.place.argv(&["install", "--from-stdin"]), fill)
-            .uninstall(self.place.argv(&["uninstall", "--keep-backups"]))
+            .uninstall(uninstall(&self.place, made))
             .record(["caPem", "port", "version"]))
     }
+}
+
+/// The command that removes a server and leaves its backups. A repository of that id, which the run made, goes too
+/// when nothing is stored in it.
+pub(super) fn uninstall(place: &Place, made: Option<&str>) -> Vec<String> {
+    let mut words = vec!["uninstall", "--keep-backups"];
+    if let Some(id) = made {
+        words.extend(["--unused-repository", id]);
+    }
+    place.argv(&words)
 }
 
 /// The record of a machine whose steps are done.
@@ -230,6 +300,8 @@ pub(super) fn record(
         port: server["port"].as_u64().and_then(|p| u16::try_from(p).ok()).ok_or_else(missing)?,
         store: store.to_owned(),
         dns,
+        copied: None,
+        destroying: false,
     })
 }
 

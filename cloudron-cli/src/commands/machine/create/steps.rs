@@ -18,7 +18,8 @@ use super::common::Owner;
 use super::run::{ReachOf, record};
 use crate::client::Client;
 use crate::codes;
-use crate::state::{DnsRecords, Machines};
+use crate::commands::machine::record_copy;
+use crate::state::{Dirs, DnsRecords, Machines};
 use crate::target::{Place, Target};
 
 /// Sends the objects of a repository that the machine does not have yet.
@@ -191,9 +192,10 @@ impl Step for Activate {
     }
 }
 
-/// Writes the machine's record on this computer.
+/// Writes the machine's record on this computer, and a copy of it on the machine.
 pub(super) struct Remember {
-    pub machines: Machines,
+    pub dirs: Dirs,
+    pub place: Place,
     pub domain: Domain,
     pub reach: ReachOf,
     pub store: String,
@@ -207,7 +209,7 @@ impl Step for Remember {
     }
 
     fn plan(&self) -> String {
-        "Remember the machine on this computer".into()
+        "Save the machine's record".into()
     }
 
     async fn check(&self, _: &Context) -> Result<Check> {
@@ -218,12 +220,14 @@ impl Step for Remember {
         let outputs = context.outputs();
         let (reach, dns) = ((self.reach)(&outputs)?, self.dns.clone());
         let machine = record(&self.domain, reach, &self.store, dns, context.run(), &outputs)?;
-        self.machines.put(&machine)?;
+        let target = Target::new(context.remote().await?, self.place.clone());
+        record_copy::leave(&target, &machine, &self.dirs).await?;
+        Machines::at(self.dirs.machines()).put(&machine)?;
         Ok(json!({}))
     }
 
     async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
-        self.machines.remove(&self.domain)?;
+        Machines::at(self.dirs.machines()).remove(&self.domain)?;
         Ok(Undo::Undone)
     }
 }

@@ -1,6 +1,7 @@
 //! Taking back a run that was cut off, without what its creation needed: keys, backups, options.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cloudron_box::Layout;
@@ -16,28 +17,32 @@ use serde_json::Value;
 
 use super::generic::{SSH_PORT, program_paths};
 use super::local::program_copy;
-use super::repository;
-use super::run::this_program;
+use super::repository::{self, Origin, Remembered};
+use super::run::{this_program, uninstall};
+use crate::backups::{self, Folder, folder_of};
 use crate::commands::explain;
 use crate::commands::machine::records::Records;
 use crate::output::Output;
 use crate::ssh;
-use crate::state::{Dirs, Reach};
+use crate::state::{Dirs, Kept, Reach};
 use crate::target::Place;
 
-/// Undoes what the unfinished run made, in reverse order, and forgets the run.
+/// Undoes what the unfinished run made, in reverse order, and forgets the run. Gives where the backups are that it did
+/// not make, once they are on the machine.
 pub(in crate::commands::machine) async fn take_back(
     run: &RunSummary,
     records: Option<Records>,
     dirs: &Dirs,
     out: &Output,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<Option<Kept>> {
     let domain = Domain::parse_any(&run.spec.fqdn)?;
     let reach: Reach = serde_json::from_value(run.spec.inputs.clone()).map_err(|e| {
         Error::new(&core_codes::FAILED, format!("the run {} does not say where its machine is: {e}", run.run))
     })?;
     let state = Journal::read(&dirs.runs(), &run.run)?;
+    let remembered: Option<Remembered> = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
+    let made = remembered.as_ref().filter(|r| r.origin == Origin::New);
     let runner = Runner::new(dirs.runs());
     if state.outputs().is_empty() && matches!(reach, Reach::Generic(_)) {
         // The machine was never reached, so nothing is on it.
@@ -50,6 +55,7 @@ pub(in crate::commands::machine) async fn take_back(
             .iter()
             .map(|id| match (&**id, &records) {
                 ("dns", Some(records)) => Ok(Arc::new(Dns(records.clone())) as Arc<dyn Step>),
+                ("server", _) => Ok(Arc::new(server(&place, made)) as Arc<dyn Step>),
                 _ => step(id, &place, &program, &provider, &domain),
             })
             .collect::<Result<_>>()?;
@@ -59,7 +65,27 @@ pub(in crate::commands::machine) async fn take_back(
             .knowing(explain::all());
         runner.rollback(&run.run, &steps, &context).await?;
     }
-    repository::remove(&dirs.seed(&domain))
+    repository::remove(&dirs.seed(&domain))?;
+    if let Some(made) =
+        made.filter(|made| matches!(reach, Reach::Local { .. }) || folder_of(&made.store).is_none())
+    {
+        backups::remove_unused(&Folder::of(&made.store)?, &made.id).await?;
+    }
+    Ok(remembered.filter(|r| r.origin != Origin::New).map(|r| Kept {
+        schema: 1,
+        fqdn: domain,
+        reach: reach.met(&state.outputs()),
+        store: r.store,
+        since: SystemTime::now(),
+        forgotten: false,
+    }))
+}
+
+/// The step that installs the server, as far as undoing it goes.
+fn server(place: &Place, made: Option<&Remembered>) -> InstallServer {
+    let nothing_to_ask = |_: &Context| Ok(Secret::new("{}"));
+    InstallServer::new(place.argv(&["install", "--from-stdin"]), nothing_to_ask)
+        .uninstall(uninstall(place, made.map(|made| &*made.id)))
 }
 
 /// Where the program is and where its link.
@@ -89,13 +115,8 @@ fn step(
     provider: &Arc<dyn CloudProvider>,
     domain: &Domain,
 ) -> Result<Arc<dyn Step>> {
-    let nothing_to_ask = |_: &Context| Ok(Secret::new("{}"));
     Ok(match id {
         "program" => Arc::new(PlaceProgram::new(this_program()?, program).linked_from(link)),
-        "server" => Arc::new(
-            InstallServer::new(place.argv(&["install", "--from-stdin"]), nothing_to_ask)
-                .uninstall(place.argv(&["uninstall", "--keep-backups"])),
-        ),
         "start" => Arc::new(StartServer::new(place.argv(&["start"]), place.argv(&["stop"]))),
         "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
         _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {

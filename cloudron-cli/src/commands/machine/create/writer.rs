@@ -1,0 +1,41 @@
+//! The credentials that a server has for its bucket, tried before anything is made.
+
+use bytes::Bytes;
+use cloudron_backup::{BackupStore, open_store_with};
+use cloudron_box::StoreAccess;
+use cloudron_core::{Result, ResultExt};
+
+use crate::output::Output;
+
+/// The object that is written to try them. It is of no repository, and the owner removes it.
+const PROBE: &str = "writer-check";
+
+/// Writes, lists and reads an object as the server will, and looks whether the server could delete it. That it could is a
+/// warning.
+///
+/// # Errors
+/// What the store reports.
+pub(super) async fn check(
+    url: &str,
+    access: &StoreAccess,
+    owner: &dyn BackupStore,
+    out: &Output,
+) -> Result<()> {
+    let writer = open_store_with(url, &access.options())?;
+    let written = async {
+        writer.put(PROBE, &Bytes::from_static(b"written to try the credentials of a server")).await?;
+        writer.list(PROBE).await?;
+        writer.get(PROBE).await
+    };
+    let written = written.await.doing(|| "trying the credentials for the server".into());
+    let can_delete = written.is_ok() && writer.delete(PROBE).await.is_ok();
+    owner.delete(PROBE).await?;
+    written?;
+    if can_delete {
+        out.warn(
+            "the credentials for the server can delete objects, so that an attacker on the server can destroy the \
+             backups; docs/stores.md has a policy without that right",
+        );
+    }
+    Ok(())
+}

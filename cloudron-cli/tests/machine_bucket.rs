@@ -1,0 +1,90 @@
+//! A machine whose backups are in a bucket, with credentials of the server's own that cannot delete.
+
+mod common;
+
+use cloudron_testkit::canary::{Canary, assert_none};
+use cloudron_testkit::moto::Moto;
+use common::{FAST_KEY, Home, Run};
+
+const DEMO: &str = "demo.localhost";
+const STORE: &str = "s3://bucket/demo";
+const SECRET: &str = "canary-owners-secret";
+const WRITERS: &str = "canary-writers-secret";
+
+/// A home, and a service with a bucket called `bucket`.
+fn prepared() -> Option<(Home, Moto)> {
+    let moto = Moto::start()?;
+    moto.request("s3", "PUT", "/bucket", &[], "");
+    let home = Home::new();
+    std::fs::write(home.path("key"), FAST_KEY).unwrap();
+    std::fs::write(home.path("writer"), WRITERS).unwrap();
+    Some((home, moto))
+}
+
+fn run(home: &Home, moto: &Moto, arguments: &[&str]) -> Run {
+    let mut command = home.command();
+    command
+        .env("AWS_ACCESS_KEY_ID", "owner")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("AWS_ENDPOINT_URL_S3", moto.endpoint())
+        .args(arguments);
+    let run = Run::of(command.output().unwrap());
+    let canary = Canary::new().secret("owner's secret", SECRET).secret("writer's secret", WRITERS);
+    assert_none(&canary.in_bytes("output", format!("{}{}", run.stdout, run.stderr).as_bytes()));
+    run
+}
+
+#[track_caller]
+fn ok(home: &Home, moto: &Moto, arguments: &[&str]) -> Run {
+    let run = run(home, moto, arguments);
+    assert_eq!(run.code, 0, "{arguments:?}: {}{}", run.stdout, run.stderr);
+    run
+}
+
+fn create<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let base = ["machine", "create", "local", "--fqdn", DEMO, "--store", STORE, "--backup-key", "file:key"];
+    let writer = ["--writer-access-key-id", "writer", "--writer-secret-access-key", "file:writer"];
+    [&base[..], &writer, more].concat()
+}
+
+#[test]
+fn a_machine_backs_up_into_a_bucket_is_lost_and_comes_back_from_it() {
+    let Some((home, moto)) = prepared() else { return };
+    let without = create(&[]);
+    run(&home, &moto, &without[..9]).failed(2, "usage", "--writer-access-key-id");
+    assert!(!home.root(DEMO).exists());
+
+    let made = ok(&home, &moto, &create(&[]));
+    assert!(made.stderr.contains("can delete objects"), "moto lets everybody delete: {}", made.stderr);
+    std::fs::write(home.root(DEMO).join("data/note"), "remember").unwrap();
+    ok(&home, &moto, &["machine", "backup", "create", DEMO]);
+    ok(&home, &moto, &["machine", "status", DEMO]);
+    // The server has credentials of its own, and none of the owner's.
+    let canary = Canary::new().secret("owner's secret", SECRET);
+    assert_none(&canary.in_tree(home.dir()).unwrap());
+    let access = home.root(DEMO).join("secrets/store.json");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&access).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let gone = ok(&home, &moto, &["machine", "destroy", DEMO, "--yes"]);
+    assert!(gone.stdout.contains(STORE), "{}", gone.stdout);
+    assert!(ok(&home, &moto, &["machine", "backup", "list", DEMO]).stdout.contains("backup_"));
+    run(&home, &moto, &create(&[])[..9]).failed(2, "usage", "");
+    ok(&home, &moto, &create(&["--backup", "latest"]));
+    assert_eq!(std::fs::read(home.root(DEMO).join("data/note")).unwrap(), b"remember");
+    ok(&home, &moto, &["machine", "backup", "create", DEMO]);
+
+    ok(&home, &moto, &["machine", "destroy", DEMO, "--delete-backups", "--yes"]);
+    ok(&home, &moto, &create(&[]));
+    let list = ok(&home, &moto, &["machine", "backup", "list", DEMO]).stdout;
+    assert!(list.contains("No backups"), "{list}");
+}
+
+#[test]
+fn a_run_that_fails_leaves_nothing_in_the_bucket() {
+    let Some((home, moto)) = prepared() else { return };
+    std::fs::create_dir_all(home.root(DEMO).join("cloudron.db")).unwrap();
+    assert_ne!(run(&home, &moto, &create(&[])).code, 0);
+    let left = moto.request("s3", "GET", "/bucket?list-type=2", &[], "");
+    assert!(!format!("{left:?}").contains("demo/"), "{left:?}");
+}
