@@ -56,6 +56,11 @@ pub enum Event {
         /// Whether it succeeded. A task that was dropped did not.
         ok: bool,
     },
+    /// A task ended without failing, and what it is for is not reached yet.
+    Left {
+        /// The task.
+        task: TaskId,
+    },
     /// A fact worth telling the user, which needs nothing done.
     Note {
         /// The text, a sentence.
@@ -138,6 +143,7 @@ fn trace(event: &Event) {
         Event::Advanced { task, done, total } => tracing::trace!(task, done, total, "goes on"),
         Event::Finished { task, done, ok: true } => tracing::info!(task, done, "ended"),
         Event::Finished { task, done, ok: false } => tracing::info!(task, done, "failed"),
+        Event::Left { task } => tracing::info!(task, "left: not reached yet"),
         Event::Note { text } => tracing::debug!("note: {text}"),
         Event::Warning { text } => tracing::debug!("warning: {text}"),
     }
@@ -170,6 +176,13 @@ impl Task {
     /// The task succeeded.
     pub fn finish(self) {
         self.end(true);
+    }
+
+    /// The task is over, and what it is for is not reached yet: something outside has to happen first.
+    pub fn leave(self) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.progress.emit(&Event::Left { task: self.id });
+        }
     }
 
     fn total(&self) -> Option<u64> {
