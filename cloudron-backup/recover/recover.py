@@ -1078,6 +1078,7 @@ def main():
     try:
         header = json.loads(next(age.lines(manifest)))
         same = header["id"] in (backup, re.sub(r"[+.]\d+$", "", backup)) and trust.is_here(header)
+        same = same and (writer is None or header.get("writer") in (None, writer))
         listed_sources = [(source["name"], source["path"]) for source in header["sources"]]
         same = same and listed_sources == [(source["name"], source["path"]) for source in summary["sources"]]
         sources = [names_of(path.encode()) for _, path in listed_sources]
