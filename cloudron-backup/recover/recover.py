@@ -319,7 +319,7 @@ def key_objects(paper, description):
         seen.add(digest)
         signed = False
         try:
-            statement, _ = read_json(name[:-4] + ".json")
+            statement, _ = read_json(f"keys/{os.path.basename(name)[:-4]}.json")
             says = (statement.get("object"), statement.get("repository")) == (digest, repository)
             signed = says and is_signed_json(statement, "key v2", bytes.fromhex(owner))
         except (ValueError, TypeError):
