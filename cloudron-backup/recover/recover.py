@@ -319,7 +319,7 @@ def key_objects(paper, description):
         seen.add(digest)
         signed = False
         try:
-            statement, _ = read_json(name[:-4] + ".json")
+            statement, _ = read_json(f"keys/{os.path.basename(name)[:-4]}.json")
             says = (statement.get("object"), statement.get("repository")) == (digest, repository)
             signed = says and is_signed_json(statement, "key v2", bytes.fromhex(owner))
         except (ValueError, TypeError):
@@ -1078,6 +1078,7 @@ def main():
     try:
         header = json.loads(next(age.lines(manifest)))
         same = header["id"] in (backup, re.sub(r"[+.]\d+$", "", backup)) and trust.is_here(header)
+        same = same and (writer is None or header.get("writer") in (None, writer))
         listed_sources = [(source["name"], source["path"]) for source in header["sources"]]
         same = same and listed_sources == [(source["name"], source["path"]) for source in summary["sources"]]
         sources = [names_of(path.encode()) for _, path in listed_sources]

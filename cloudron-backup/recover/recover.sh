@@ -132,13 +132,16 @@ opened() {
 }
 
 unlock() {
-    tried=0
+    tried=0 seen=' '
     for key in "$repo"/keys/*.age "$repo"/copies/keys/*.age; do
         fits "$key" 65536 || continue
         case ${key##*/} in
         *"-$(hash_of "$key" | head -c 16).age") ;;
         *) printf '%s is damaged and not used\n' "${key##*/}" >&2 && continue ;;
         esac
+        # A sound copy is the same as the object.
+        case $seen in *" ${key##*/} "*) continue ;; esac
+        seen="$seen${key##*/} "
         header=$(head -n 2 "$key" | tail -n 1 | tr -cd ' -~')
         kind=$(printf '%s\n' "$header" | cut -d ' ' -f 2)
         if [ -n "${CLOUDRON_IDENTITY_FILE-}" ]; then

@@ -217,6 +217,17 @@ fn an_index_that_lies_hides_nothing() {
 }
 
 #[test]
+fn packs_on_their_way_out_are_read_where_the_owner_says_so() {
+    let Some(python) = python() else { return };
+    let r = Repository::new();
+    let index = r.paths("index")[0].clone();
+    let lines: Vec<Value> = r.lines(&index).into_iter().filter(|l| l.get("pack").is_some()).collect();
+    std::fs::remove_file(index).unwrap();
+    r.index("condemned", &r.owner, &lines);
+    assert_whole(&recover(&python, &r, &["latest"], "out"));
+}
+
+#[test]
 fn an_index_that_cannot_be_is_named_and_not_used() {
     let Some(python) = python() else { return };
     let r = Repository::new();

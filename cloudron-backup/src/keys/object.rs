@@ -81,10 +81,10 @@ pub(crate) fn statement_key(object: &str) -> Option<String> {
     Some(format!("{}.json", object.strip_suffix(".age")?))
 }
 
-/// The keys of what is stored beside a key object: the statement, and second copies of both.
+/// The keys of what is stored beside a key object: its second copy and the statement on it.
 pub(crate) fn beside_keys(key: &str) -> Vec<String> {
     let statement = statement_key(key).unwrap_or_default();
-    vec![format!("{COPIES}{key}"), format!("{COPIES}{statement}"), statement]
+    vec![format!("{COPIES}{key}"), statement]
 }
 
 /// What is stored beside a key object, by key.
@@ -95,7 +95,7 @@ pub(crate) fn beside(
     owner: &SigningKey,
 ) -> impl Iterator<Item = (String, Bytes)> {
     let statement = Bytes::from(statement(repository, content, owner));
-    beside_keys(key).into_iter().zip([content.clone(), statement.clone(), statement])
+    beside_keys(key).into_iter().zip([content.clone(), statement])
 }
 
 /// Whether a key object does not have the hash that its name ends in.

@@ -58,7 +58,7 @@ impl Candidates {
         let mut listed = store.list(layout::KEYS).await?;
         listed.extend(store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
         let has_statement =
-            |key: &str| object::statement_key(key).is_some_and(|s| listed.iter().any(|o| o.key == s));
+            |key: &str| object::statement_key(plain(key)).is_some_and(|s| listed.iter().any(|o| o.key == s));
         let mut objects: Vec<&ObjectMeta> =
             listed.iter().filter(|o| o.key.ends_with(".age") && meant(plain(&o.key))).collect();
         // Where there are too many, those that may have been signed count.
@@ -92,7 +92,7 @@ impl Candidates {
             };
             let mut signed = false;
             if let (Some(owner), true, Some(statement)) =
-                (&owner, has_statement(&meta.key), object::statement_key(&meta.key))
+                (&owner, has_statement(&meta.key), object::statement_key(plain(&meta.key)))
             {
                 let statement = store.get(&statement).await;
                 signed = statement.is_ok_and(|s| object::check_statement(&s, repository, &content, owner));

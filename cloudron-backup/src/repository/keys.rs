@@ -274,7 +274,7 @@ impl Repository {
         blocking(move || object::wrap(&identity, key, factor, now).map(Bytes::from)).await
     }
 
-    /// Stores a key object, with a statement and second copies, and makes sure that the store gives it back.
+    /// Stores a key object, with a statement on it and a second copy, and makes sure that the store gives it back.
     async fn put_object(&self, identity: &Identity, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
         self.store.put(&key, content).await?;
