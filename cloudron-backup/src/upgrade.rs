@@ -57,6 +57,8 @@ pub(crate) fn run(
     let mut report = UpgradeReport::default();
     if config.version != FIRST {
         report.was_new = true;
+        // What an upgrade that was cut off left to be done.
+        copies::put_back(&owner, false, &mut Vec::new())?;
         remove_old(&owner)?;
         return Ok((config.clone(), report));
     }

@@ -95,7 +95,9 @@ fn hash_of(entry: &PackEntry) -> [u8; 32] {
     hash.update(&entry.pack.0).update(&entry.size.to_le_bytes());
     for PackedChunk(id, offset, length, raw) in &entry.chunks {
         hash.update(&id.0);
-        [offset, length, raw].into_iter().for_each(|n| drop(hash.update(&n.to_le_bytes())));
+        for number in [offset, length, raw] {
+            hash.update(&number.to_le_bytes());
+        }
     }
     *hash.finalize().as_bytes()
 }

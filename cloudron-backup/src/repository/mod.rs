@@ -143,6 +143,13 @@ impl Repository {
             Config::check_signature(&content, None).map(|()| config)
         });
         let (config, problem) = match parsed {
+            // Somebody may have put the description back that the repository had before it was upgraded.
+            Ok(config) if config.version == config::FIRST => match second_description(&store).await? {
+                Some(later) if later.version != config::FIRST && later.id == config.id => {
+                    (later, Some("it is of an earlier format than the repository".to_owned()))
+                }
+                _ => (config, None),
+            },
             Ok(config) => (config, None),
             Err(e) => match second_description(&store).await? {
                 Some(config) => (config, Some(e.to_string())),

@@ -8,6 +8,7 @@ use super::Check;
 use crate::chunk::ChunkId;
 use crate::chunk::frame::unframe;
 use crate::index::{Index, Location, Packs};
+use crate::keys::object::check_statement;
 use crate::repository::VerifyDepth;
 use crate::repository::config::Config;
 use crate::{codes, layout, pack};
@@ -104,6 +105,7 @@ impl Check<'_> {
         for object in keys {
             let Some(content) = self.fetch(&object.key)? else { continue };
             if layout::is_key_sound(&object.key, &content) {
+                self.statement(&object.key, &content)?;
                 self.second_copy(&object.key, content)?;
             } else {
                 self.problem(&object.key, "it does not have the hash that it is named by");
@@ -132,6 +134,22 @@ impl Check<'_> {
         }
         if found == 0 && !self.trust.is_first() {
             self.problem(layout::WRITERS, "there is no certificate of a writer");
+        }
+        Ok(())
+    }
+
+    /// Checks the owner's statement on a key object. One that came from an earlier format has none.
+    fn statement(&mut self, key: &str, content: &[u8]) -> Result<()> {
+        let Some(place) = crate::keys::object::statement_key(key) else { return Ok(()) };
+        let statement = match self.store.get_at_most(&place, layout::MOST_SMALL) {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(()),
+            other => other?,
+        };
+        self.report.objects += 1;
+        let owner = self.trust.owner();
+        let is_sound = |owner| check_statement(&statement, self.trust.repository(), content, owner);
+        if !owner.is_some_and(is_sound) {
+            self.problem(&place, "it is no statement of the owner on that key");
         }
         Ok(())
     }

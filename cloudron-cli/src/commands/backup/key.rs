@@ -1,6 +1,7 @@
 //! `cloudron backup key`
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
@@ -295,7 +296,7 @@ fn limits(writer: &WriterInfo) -> String {
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {
     let keep = match options.keep_before {
-        Some(time) => KeepOfRevoked::WrittenBefore(time.into()),
+        Some(time) => KeepOfRevoked::WrittenBefore(time.try_into().unwrap_or(SystemTime::UNIX_EPOCH)),
         None if options.keep_none => KeepOfRevoked::Nothing,
         None if options.keep_all => KeepOfRevoked::All,
         None => KeepOfRevoked::These(options.keep.iter().map(|id| id.parse()).collect::<Result<_>>()?),

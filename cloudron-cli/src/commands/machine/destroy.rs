@@ -14,7 +14,7 @@ use crate::backups::{self, Folder, RemoteFolder, folder_of};
 use crate::commands::dns::account::Credentials;
 use crate::connect::{self, ASK};
 use crate::output::{self, Output};
-use crate::runtime::{block_on, interruptible};
+use crate::runtime::block_on;
 use crate::ssh;
 use crate::state::{Dirs, DnsRecords, Kept, KeptBackups, Machine, Machines, Reach};
 use crate::target::{Place, Target};
