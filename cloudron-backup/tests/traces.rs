@@ -127,7 +127,7 @@ async fn a_damaged_key_object_is_never_a_wrong_key() {
             // A bit that changes nothing, such as one of padding.
             Ok(_) => {}
             Err(e) => {
-                assert!(e.is(&codes::REPOSITORY_CORRUPT) && e.to_string().contains("damaged"), "{at}: {e:?}");
+                assert!(e.is(&codes::OBJECT_CORRUPT) && e.to_string().contains("damaged"), "{at}: {e:?}");
             }
         }
     }
