@@ -8,8 +8,9 @@ use cloudron_core::{Cancel, Error, Progress, Result, Unit};
 
 use crate::repository::CopyReport;
 use crate::repository::config::Config;
+use crate::repository::traces::{self, Traces};
 use crate::store::{BackupStore, ObjectMeta};
-use crate::{codes, layout, lock};
+use crate::{codes, copies, layout, lock};
 
 /// In this order a copy that is cut off is valid: what a summary needs is there before it.
 fn rank(key: &str) -> u8 {
@@ -137,16 +138,30 @@ impl<'a> CopyLock<'a> {
     }
 }
 
+/// Refuses a store that holds, or held, another repository. A copy begins with the description, so what has none is
+/// no copy that was cut off.
 async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
-    match target.get(layout::CONFIG).await {
-        Err(e) if e.is(&codes::OBJECT_MISSING) => Ok(()),
-        Err(e) => Err(e),
-        Ok(content) if Config::parse(&content).is_ok_and(|c| c.id == id) => Ok(()),
-        Ok(_) => {
-            let text = format!("{} holds another repository", target.url());
-            Err(Error::new(&codes::REPOSITORY_EXISTS, text))
+    for place in [layout::CONFIG.to_owned(), copies::key_of(layout::CONFIG)] {
+        match target.get(&place).await {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+            Err(e) => return Err(e),
+            Ok(content) if Config::parse(&content).is_ok_and(|c| c.id == id) => return Ok(()),
+            Ok(_) => {
+                let text = format!("{} holds another repository", target.url());
+                return Err(Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("choose another address"));
+            }
         }
     }
+    let object = match traces::look(&**target).await? {
+        Traces::Nothing => return Ok(()),
+        // Of a copy that was killed before it had begun.
+        Traces::Repository(object) if object.starts_with(layout::LOCKS) => {
+            target.list(layout::KEYS).await?.into_iter().next().map(|o| o.key)
+        }
+        Traces::Repository(object) => Some(object),
+        Traces::Keys(keys) => keys.into_iter().next(),
+    };
+    object.map_or(Ok(()), |object| Err(traces::lost_description(&**target, &object)))
 }
 
 /// Checks an object against the hash in its name.

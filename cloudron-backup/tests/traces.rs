@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloudron_backup::{BackupStore, InitOptions, MemoryStore, Repository, codes};
-use cloudron_core::{Result, Secret};
-use common::{Fixture, KEY};
+use cloudron_core::{Cancel, Progress, Result, Secret};
+use common::{Failing, Fixture, KEY};
 
 const CONFIG: &str = "cloudron-backup.json";
+const COPY: &str = "copies/cloudron-backup.json";
 
 async fn init(store: &Arc<dyn BackupStore>, key: &str) -> Result<Repository> {
     let options = InitOptions { work_factor: Some(2) };
@@ -53,8 +54,24 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
         let missing = if kept == ["keys/"] { &codes::REPOSITORY_MISSING } else { &codes::REPOSITORY_LOST };
         assert!(error.is(missing), "{kept:?}: {error:?}");
     }
+    // Another repository is not copied over it either.
+    let other = Fixture::new().await;
+    for kept in [&["keys/"][..], &folders] {
+        let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
+        for (key, object) in whole.iter().filter(|(key, _)| kept.iter().any(|folder| key.starts_with(folder)))
+        {
+            store.put(key, object).await.unwrap();
+        }
+        let before = content(&store).await;
+        let copied = other.repo.copy_to(store.clone(), &Progress::none(), &Cancel::new()).await;
+        assert!(copied.unwrap_err().is(&codes::REPOSITORY_LOST), "{kept:?}");
+        assert_eq!(content(&store).await, before, "{kept:?}");
+    }
+    // With the second copy nothing is lost.
     let description = f.store.get(CONFIG).await.unwrap();
     f.store.delete(CONFIG).await.unwrap();
+    assert!(init(&f.store, KEY).await.unwrap_err().is(&codes::REPOSITORY_EXISTS));
+    f.store.delete(COPY).await.unwrap();
     let error = init(&f.store, KEY).await.unwrap_err();
     assert!(error.hint().unwrap().contains(&format!("put {CONFIG} back")), "{error:?}");
     // What the hint says.
@@ -63,39 +80,61 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
 }
 
 #[tokio::test]
-async fn an_init_that_was_cut_off_is_finished_with_its_key_and_with_no_other() {
-    let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
-    init(&store, KEY).await.unwrap();
-    store.delete(CONFIG).await.unwrap();
-    assert!(Repository::is_begun(&*store).await.unwrap());
-    let before = content(&store).await;
-    let error = init(&store, "another backup key").await.unwrap_err();
-    assert!(error.is(&codes::REPOSITORY_LOST), "{error:?}");
-    assert_eq!(content(&store).await, before);
-    let repository = init(&store, KEY).await.unwrap();
-    repository.unlock(&Secret::new(KEY)).await.unwrap();
-    assert_eq!(store.list("keys/").await.unwrap().len(), 1);
-    assert!(init(&store, KEY).await.unwrap_err().is(&codes::REPOSITORY_EXISTS));
+async fn an_init_that_is_cut_off_at_any_write_is_finished_with_its_key_and_with_no_other() {
+    let mut refused = 0;
+    for writes in 0.. {
+        let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
+        let cut: Arc<dyn BackupStore> = Failing::writes_after(&store, writes, &cloudron_core::codes::IO);
+        if init(&cut, KEY).await.is_ok() {
+            break;
+        }
+        let before = content(&store).await;
+        match init(&store, "another backup key").await {
+            // Nothing was stored, or nothing that anybody needs.
+            Ok(_) => assert!(!before.keys().any(|key| key.starts_with("keys/")), "{writes}"),
+            Err(e) => {
+                assert!(e.is(&codes::REPOSITORY_LOST) || e.is(&codes::REPOSITORY_EXISTS), "{writes}: {e:?}");
+                assert_eq!(content(&store).await, before, "{writes}");
+                refused += 1;
+                match init(&store, KEY).await {
+                    Err(e) if e.is(&codes::REPOSITORY_EXISTS) => {}
+                    other => drop(other.unwrap()),
+                }
+                let repository = Repository::open(store.clone()).await.unwrap();
+                repository.unlock(&Secret::new(KEY)).await.unwrap();
+                assert_eq!(repository.keys().await.unwrap().len(), 1, "{writes}");
+            }
+        }
+    }
+    assert!(refused > 3, "{refused}");
 }
 
 #[tokio::test]
 async fn a_damaged_key_object_is_never_a_wrong_key() {
     let f = Fixture::new().await;
-    let object = f.keys_under("keys/").await.remove(0);
-    let sound = f.store.get(&object).await.unwrap();
+    let mut objects = f.keys_under("keys/").await;
+    objects.retain(|key| key.ends_with(".age"));
+    let [object] = &objects[..] else { panic!("{objects:?}") };
+    let copy = format!("copies/{object}");
+    let sound = f.store.get(object).await.unwrap();
     for at in 0..sound.len() {
         let mut damaged = sound.to_vec();
         damaged[at] ^= 1 << (at % 8);
-        f.store.put(&object, &damaged.into()).await.unwrap();
+        for place in [object, &copy] {
+            f.store.put(place, &damaged.clone().into()).await.unwrap();
+        }
         match f.repo.unlock(&Secret::new(KEY)).await {
             // A bit that changes nothing, such as one of padding.
             Ok(_) => {}
             Err(e) => {
-                assert!(e.is(&codes::REPOSITORY_CORRUPT) && e.to_string().contains("damaged"), "{at}: {e:?}");
+                assert!(e.is(&codes::OBJECT_CORRUPT) && e.to_string().contains("damaged"), "{at}: {e:?}");
             }
         }
     }
-    f.store.put(&object, &sound).await.unwrap();
+    // The second copy opens it.
+    f.store.put(&copy, &sound).await.unwrap();
+    f.repo.unlock(&Secret::new(KEY)).await.unwrap();
+    f.store.put(object, &sound).await.unwrap();
     let error = f.repo.unlock(&Secret::new("another backup key")).await.unwrap_err();
     assert!(error.is(&codes::BACKUP_KEY_WRONG), "{error:?}");
 }

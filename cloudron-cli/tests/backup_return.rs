@@ -27,7 +27,7 @@ fn prepared() -> Home {
 }
 
 fn create(home: &Home, more: &[&str]) -> String {
-    home.ok(&[&["backup", "create"][..], &STORE, more].concat())
+    home.ok(&[&["backup", "create", "--store", "store"][..], more].concat())
 }
 
 fn restore<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -57,7 +57,7 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     std::fs::write(home.path("files/note"), "changed").unwrap();
     std::fs::write(home.path("files/large"), noise(6_000_000)).unwrap();
     // Killed on its way.
-    let mut running = home.command().args(["backup", "create", "files"]).args(STORE).spawn().unwrap();
+    let mut running = home.command().args(["backup", "create", "files", "--store", "store"]).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(120));
     running.kill().unwrap();
     running.wait().unwrap();
@@ -81,7 +81,7 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     other.ok(&[&["backup", "verify", "--full"][..], &STORE].concat());
     // The stick was pulled out.
     std::fs::rename(home.path("store"), home.path("away")).unwrap();
-    home.run(&[&["backup", "create", "files"][..], &STORE].concat()).failed(
+    home.run(&["backup", "create", "files", "--store", "store"]).failed(
         3,
         "repository-missing",
         "check the address",
@@ -107,7 +107,14 @@ fn noise(length: usize) -> Vec<u8> {
 fn init_never_makes_a_second_repository_where_one_was() {
     let home = prepared();
     create(&home, &["files"]);
+    let init = [&["backup", "init"][..], &STORE].concat();
     std::fs::rename(home.path("store/cloudron-backup.json"), home.path("saved")).unwrap();
+    let before = listing(&home.path("store"));
+    // There is a second copy of the description, and nothing is lost.
+    home.run(&init).failed(5, "repository-exists", "");
+    assert_eq!(listing(&home.path("store")), before);
+    create(&home, &["files"]);
+    std::fs::remove_file(home.path("store/copies/cloudron-backup.json")).unwrap();
     let before = listing(&home.path("store"));
     for (exit, code, arguments) in [
         (6, "repository-lost", [&["backup", "init"][..], &STORE].concat()),
@@ -138,7 +145,10 @@ fn init_never_makes_a_second_repository_where_one_was() {
     home.ok(&restore(&["--target", "t", "--compare"]));
     // An init that was cut off.
     home.ok(&["backup", "init", "--store", "begun", "--backup-key", "file:key"]);
-    std::fs::remove_file(home.path("begun/cloudron-backup.json")).unwrap();
+    for written_later in ["cloudron-backup.json", "copies", "writers"] {
+        let path = home.path("begun").join(written_later);
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+    }
     let begun = listing(&home.path("begun"));
     let run = home.run(&["backup", "init", "--store", "begun"]);
     run.failed(6, "repository-lost", "--backup-key");
@@ -248,11 +258,9 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
     }
     let whole = home.path("files/app//cache/");
     let left_out = |patterns: &[&str]| {
-        let run = home.run(&[&["backup", "create", "files"][..], &STORE, patterns].concat());
+        let run = home.run(&[&["backup", "create", "files", "--store", "store"][..], patterns].concat());
         assert_eq!(run.code, 0, "{patterns:?}: {}", run.stderr);
-        let list = home.ok(&[&["backup", "ls", "latest"][..], &STORE].concat());
-        std::thread::sleep(std::time::Duration::from_millis(1100));
-        (run.stderr, list)
+        (run.stderr, home.ok(&[&["backup", "ls", "latest"][..], &STORE].concat()))
     };
     for pattern in ["**/app/cache", "app/cache", "app//cache/", whole.to_str().unwrap()] {
         let (said, list) = left_out(&["--exclude", pattern, "--exclude", "nowhere"]);
@@ -271,11 +279,11 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
     for pattern in
         ["!keep", "*.[ch]", "{a,b}", "./x", "~/x", "/elsewhere/x", "**", "", itself.to_str().unwrap()]
     {
-        let run = home.run(&[&["backup", "create", "files"][..], &STORE, &["--exclude", pattern]].concat());
+        let run = home.run(&["backup", "create", "files", "--store", "store", "--exclude", pattern]);
         run.failed(2, "pattern-invalid", "next:");
     }
     std::fs::write(home.path("patterns"), "*.log # logs\n").unwrap();
-    let run = home.run(&[&["backup", "create", "files", "--exclude-file", "patterns"][..], &STORE].concat());
+    let run = home.run(&["backup", "create", "files", "--store", "store", "--exclude-file", "patterns"]);
     run.failed(2, "pattern-invalid", "line of its own");
 }
 
@@ -300,7 +308,7 @@ fn everything_that_a_shell_may_give_is_backed_up() {
         .map(|e| e.unwrap().path().to_str().unwrap().to_owned())
         .collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    let run = home.run(&[&["backup", "create"][..], &STORE, &all].concat());
+    let run = home.run(&[&["backup", "create", "--store", "store"][..], &all].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("socket is a socket and is left out"), "{}", run.stderr);
     home.ok(&restore(&["--target", "t", "--compare"]));
@@ -334,7 +342,7 @@ fn what_a_backup_does_not_keep_is_said_once() {
             return;
         }
     }
-    let run = home.run(&[&["backup", "create", "files"][..], &STORE].concat());
+    let run = home.run(&["backup", "create", "files", "--store", "store"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(run.stderr.matches("is not kept in a backup").count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("files/one and 1 more"), "{}", run.stderr);

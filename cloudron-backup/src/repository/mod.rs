@@ -19,7 +19,7 @@ mod sealing;
 pub(crate) mod sign;
 mod streams;
 pub(crate) mod summary;
-mod traces;
+pub(crate) mod traces;
 mod transfer;
 mod upkeep;
 mod writers;

@@ -15,15 +15,15 @@ const WRITTEN_LATER: [&str; 9] = [
     layout::INDEX,
     layout::CONDEMNED,
     layout::FORGOTTEN,
-    layout::LOCKS,
     layout::WRITERS,
     layout::REVOKED,
     layout::COPIES,
+    layout::LOCKS,
 ];
 
 /// What a store without a description holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Traces {
+pub(crate) enum Traces {
     /// Nothing of a repository.
     Nothing,
     /// Key objects alone: of an `init` that was cut off, or of a repository that lost everything else.
@@ -33,7 +33,7 @@ pub(super) enum Traces {
 }
 
 /// Looks for what a repository leaves behind.
-pub(super) async fn look(store: &dyn BackupStore) -> Result<Traces> {
+pub(crate) async fn look(store: &dyn BackupStore) -> Result<Traces> {
     for prefix in WRITTEN_LATER {
         if let Some(object) = store.list(prefix).await?.into_iter().next() {
             return Ok(Traces::Repository(object.key));
@@ -45,7 +45,7 @@ pub(super) async fn look(store: &dyn BackupStore) -> Result<Traces> {
 }
 
 /// The error for a repository of which an object is there and the description is not.
-pub(super) fn lost_description(store: &dyn BackupStore, object: &str) -> Error {
+pub(crate) fn lost_description(store: &dyn BackupStore, object: &str) -> Error {
     let text = format!(
         "a backup repository was in {}: {object} is there, and its description {} is missing",
         store.url(),
