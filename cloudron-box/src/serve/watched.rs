@@ -145,18 +145,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_and_a_long_pause_are_no_reason() {
-        let (ours, mut theirs) = duplex(64);
-        let mut watched = Watched::new(ours, Progress::new(), LIMIT);
+        // Long enough for a computer that has much else to do.
+        let limit = Duration::from_secs(2);
+        let (ours, mut theirs) = duplex(256);
+        let mut watched = Watched::new(ours, Progress::new(), limit);
         let reading = tokio::spawn(async move {
             let (mut sum, mut part) = (0, [0; 1024]);
             while let Ok(count @ 1..) = theirs.read(&mut part).await {
                 sum += count;
-                tokio::time::sleep(LIMIT / 60).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             sum
         });
         watched.write_all(&[0; 8000]).await.unwrap();
-        tokio::time::sleep(2 * LIMIT).await;
+        tokio::time::sleep(limit + limit / 4).await;
         watched.write_all(&[0; 100]).await.unwrap();
         watched.write_all(&[0; 8000]).await.unwrap();
         drop(watched);
