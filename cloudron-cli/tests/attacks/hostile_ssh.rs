@@ -164,6 +164,7 @@ fn packets_that_nobody_asked_for_fill_no_memory() {
         assert!(run.stderr.contains("far more than was asked for"), "{kind}: {}", run.stderr);
     }
     // And before it: packets in the clear, when only keys have been offered.
+    std::fs::remove_dir_all(home.path(".local")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
