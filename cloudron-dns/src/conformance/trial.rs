@@ -133,6 +133,8 @@ impl<'a> Trial<'a> {
         options: &PlanOptions,
     ) -> Result<usize, Outcome> {
         let (plan, basis) = self.plan(desired, ours, options).await?;
+        // As a program keeps it before it writes.
+        kept(&ours.union(&plan.ownership))?;
         apply(self.provider(), &plan, Some(&basis), &Progress::none()).await?;
         *ours = plan.ownership;
         Ok(plan.changes.len())
@@ -199,6 +201,13 @@ impl<'a> Trial<'a> {
         let after = self.everything().await?;
         ensure(before == after, || format!("it was refused, and the zone changed to {}", shown(&after)))
     }
+}
+
+/// That what is ours can be kept and read again.
+fn kept(ownership: &Ownership) -> Done {
+    let read = serde_json::to_value(ownership).and_then(serde_json::from_value::<Ownership>);
+    let same = read.as_ref().is_ok_and(|read| read == ownership);
+    ensure(same, || format!("what is ours cannot be kept: {read:?}"))
 }
 
 fn same(what: &str, found: &[&Observed], wanted: &[&RecordSet]) -> Done {

@@ -32,13 +32,23 @@ impl<'a> Walk<'a> {
         let mut servers = self.top().await?;
         let mut delegated: Vec<Server> = servers.clone();
         let mut at: Option<Name> = None;
+        let mut asked = name.clone();
         for _ in 0..MAX_REFERRALS {
-            let leads_on = |r: &Reply| zone_of(r, name).is_some() || referral(r, name, at.as_ref()).is_some();
-            let reply = self.any(&servers, name, RecordType::SOA, leads_on).await?;
-            if let Some(zone) = zone_of(&reply, name) {
+            let leads_on = |r: &Reply| {
+                zone_of(r, &asked).is_some()
+                    || referral(r, &asked, at.as_ref()).is_some()
+                    || is_alias(r, &asked)
+            };
+            let reply = self.any(&servers, &asked, RecordType::SOA, leads_on).await?;
+            if let Some(zone) = zone_of(&reply, &asked) {
                 return self.complete(zone.clone(), servers, delegated).await;
             }
-            let Some((cut, names)) = referral(&reply, name, at.as_ref()) else {
+            // The answer is about the name that the alias leads to. An alias is never the top of a zone.
+            if let Some(parent) = asked.parent().filter(|_| is_alias(&reply, &asked)) {
+                asked = parent;
+                continue;
+            }
+            let Some((cut, names)) = referral(&reply, &asked, at.as_ref()) else {
                 return Err(dead_end(name, &reply, &servers));
             };
             delegated = self.addressed(names, &reply.additionals).await;
@@ -204,6 +214,12 @@ impl<'a> Walk<'a> {
 fn zone_of<'a>(reply: &'a Reply, name: &Name) -> Option<&'a Name> {
     let soa = reply.soa.as_ref().filter(|soa| reply.authoritative && name.is_in(&soa.zone))?;
     Some(&soa.zone)
+}
+
+/// Whether a responsible server says that a name is an alias.
+fn is_alias(reply: &Reply, name: &Name) -> bool {
+    let alias = |record: &Answered| record.name == *name && matches!(record.data, RecordData::Cname(_));
+    reply.authoritative && reply.answers.iter().any(alias)
 }
 
 /// The zone cut that an answer refers to, below `at`, and the names of its servers.

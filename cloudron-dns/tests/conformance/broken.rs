@@ -231,6 +231,17 @@ impl Broken {
     /// A change as this provider makes it.
     fn bent(&self, zone: &Zone, change: &Change) -> Option<Change> {
         match change {
+            Change::Create(new)
+                if self.defect == Defect::DropsWhatHasNoPlace && new.rtype() == RecordType::DS =>
+            {
+                None
+            }
+            Change::Replace { new, .. }
+                if (self.defect, new.rtype()) == (Defect::CnamesKeepTheirTarget, RecordType::CNAME)
+                    || (self.defect, new.rtype()) == (Defect::KeysKeepTheirTag, RecordType::DS) =>
+            {
+                None
+            }
             Change::Create(new) => Some(Change::Create(self.bent_set(zone, new))),
             Change::Replace { old, new }
                 if self.defect == Defect::TtlAloneIsNoChange && old.same_values(new) =>

@@ -68,6 +68,9 @@ defects! {
     WildcardsAreNotDeleted: a_wildcard_two_labels_down_comes_back_and_goes;
     NeighboursGetTheTtl: records_of_others_are_the_same_after_everything;
     CnameConflictsAreIgnored: a_cname_beside_an_address_is_refused;
+    CnamesKeepTheirTarget: a_cname_changes_its_target_twice;
+    KeysKeepTheirTag: a_delegation_gets_another_key_and_goes_with_it;
+    DropsWhatHasNoPlace: what_is_said_to_be_written_is_there;
     NameServersAreIgnored: the_zones_own_name_servers_are_never_written;
     // Batches.
     PreconditionsAreIgnored: a_creation_over_an_existing_set_is_refused;

@@ -36,7 +36,7 @@ fn wishes(sets: Vec<RecordSet>) -> Vec<Intent> {
 async fn cost(t: &Trial<'_>, desired: &[Intent], ours: &mut Ownership) -> Result<Calls, Outcome> {
     t.wire()?;
     let before = t.calls();
-    t.bring_with(desired, ours, &PlanOptions::default().prune(true)).await?;
+    t.bring_with(desired, ours, &PlanOptions::default().prune(true).allow_mass_deletion(true)).await?;
     Ok(t.calls().since(before))
 }
 

@@ -9,6 +9,7 @@ mod pages;
 mod safety;
 mod sets;
 mod texts;
+mod turns;
 mod values;
 mod zones;
 
@@ -21,6 +22,7 @@ pub(super) const ALL: &[(Level, Cases)] = &[
     (Level::Values, values::CASES),
     (Level::Texts, texts::CASES),
     (Level::Sets, sets::CASES),
+    (Level::Sets, turns::CASES),
     (Level::Idempotence, idempotence::CASES),
     (Level::Safety, safety::CASES),
     (Level::Batches, batches::CASES),
