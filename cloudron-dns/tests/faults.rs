@@ -110,7 +110,7 @@ async fn run(
     wishes: &[Intent],
     ours: &mut Ownership,
 ) -> Result<usize, Error> {
-    let options = PlanOptions::default().prune(true);
+    let options = PlanOptions::default().prune(true).allow_mass_deletion(true);
     let (plan, basis) = plan_for(provider, &zone(), wishes, ours, &options).await?;
     plan.check()?;
     *ours = ours.union(&plan.ownership);

@@ -17,6 +17,7 @@ mod convert;
 mod steps;
 mod types;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use crate::rest::{self, Failure, Rest};
 use crate::transport::HyperTransport;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
-    RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
+    RecordData, RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
 };
 
 /// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.
@@ -163,9 +164,14 @@ impl DnsProvider for Cloudflare {
     }
 
     fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
-        // Each value may have to be taken out and put in.
-        let values = |set: Option<&RecordSet>| set.map_or(0, |set| set.values().len());
-        let count = values(change.before()).max(values(change.after()));
+        let values = |set: Option<&RecordSet>| -> BTreeSet<RecordData> {
+            set.into_iter().flat_map(RecordSet::values).cloned().collect()
+        };
+        let (old, new) = (values(change.before()), values(change.after()));
+        // Records that stay are written for their time to live alone.
+        let slow = change.before().map(RecordSet::ttl) != change.after().map(RecordSet::ttl);
+        let kept = if slow { old.intersection(&new).count() } else { 0 };
+        let count = kept + old.difference(&new).count().max(new.difference(&old).count());
         let most = self.batch;
         let many = (count > most).then(|| format!("its change takes more than {most} records"));
         steps::refusal(&zone.apex, change).or(many)

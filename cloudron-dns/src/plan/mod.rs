@@ -151,7 +151,10 @@ impl Plan {
     /// `dns-conflict` with both sides of every conflict; `dns-spf` when an SPF record is all that stands against it.
     pub fn check(&self) -> Result<()> {
         let Some(first) = self.conflicts.first() else { return Ok(()) };
-        let all: Vec<String> = self.conflicts.iter().map(ToString::to_string).collect();
+        let mut all: Vec<String> = self.conflicts.iter().take(10).map(ToString::to_string).collect();
+        if self.conflicts.len() > all.len() {
+            all.push(format!("and {} more", self.conflicts.len() - all.len()));
+        }
         let only_spf = self.conflicts.iter().all(|c| matches!(c.reason, Reason::Spf(_)));
         let code = if only_spf { &codes::SPF } else { &codes::CONFLICT };
         let error = Error::new(code, format!("the zone {}: {}", self.zone.apex, all.join("; ")));

@@ -178,7 +178,7 @@ async fn a_plan_of_many_records_is_several_batches_of_at_most_200() {
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     let huge = [Intent::Exactly(set("huge.example.com", RecordType::TXT, &values))];
     let error = bring(&provider(&model), &zone(), &huge, &mut Ownership::none()).await.unwrap_err();
-    assert!(error.is(&codes::UNSUPPORTED), "{error:?}");
+    assert!(error.is(&codes::CONFLICT) && error.message().contains("more than 200 records"), "{error:?}");
     model.none_wrong();
 }
 

@@ -17,7 +17,7 @@ use crate::{model, name, none_wrong, provider, set, zone};
 /// One run; what is ours is written down before and after, as callers do.
 async fn bring(model: &Arc<Model>, desired: &[Intent], ours: &mut Ownership) -> Result<usize> {
     let provider = provider(model);
-    let options = PlanOptions::default().prune(true);
+    let options = PlanOptions::default().prune(true).allow_mass_deletion(true);
     let (plan, basis) = plan_for(&provider, &zone(), desired, ours, &options).await?;
     *ours = ours.union(&plan.ownership);
     apply(&provider, &plan, Some(&basis), &Progress::none()).await.map_err(Error::from)?;

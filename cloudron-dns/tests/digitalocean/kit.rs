@@ -137,5 +137,5 @@ async fn it_passes_the_conformance_kit() {
     let skipped: Vec<_> = report.skipped().map(|(name, _)| name).collect();
     let preconditions = report.skipped().filter(|(_, why)| why.contains("preconditions")).count();
     // The rest is what it cannot hold: PTR and types without a name, bytes, backslashes, 510 bytes, a null MX.
-    assert_eq!((preconditions, skipped.len()), (11, 24), "{}\n{skipped:#?}", report.markdown());
+    assert_eq!((preconditions, skipped.len()), (11, 26), "{}\n{skipped:#?}", report.markdown());
 }

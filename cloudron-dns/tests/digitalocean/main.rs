@@ -41,7 +41,7 @@ pub fn model() -> Arc<Model> {
 async fn run_once(model: &Arc<Model>, desired: &[Intent], ours: &mut Ownership, prune: bool) -> usize {
     let provider = provider(model);
     let zone = find_zone(&provider, &name("example.com")).await.unwrap();
-    let options = PlanOptions::default().prune(prune);
+    let options = PlanOptions::default().prune(prune).allow_mass_deletion(true);
     let (plan, basis) = plan_for(&provider, &zone, desired, ours, &options).await.unwrap();
     apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
     *ours = plan.ownership;

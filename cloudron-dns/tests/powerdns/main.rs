@@ -149,7 +149,7 @@ async fn run_once(server: &Pdns, desired: &[Intent], ours: &mut Ownership, prune
     let key = Secret::new(Pdns::API_KEY);
     let provider = PowerDns::with_transport(&server.endpoint(), key, wire.clone()).unwrap();
     let zone = find_zone(&provider, &name("example.com")).await.unwrap();
-    let options = PlanOptions::default().prune(prune);
+    let options = PlanOptions::default().prune(prune).allow_mass_deletion(true);
     let (plan, basis) = plan_for(&provider, &zone, desired, ours, &options).await.unwrap();
     apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
     *ours = plan.ownership;

@@ -157,7 +157,7 @@ async fn run_once(wire: &Wire, known: bool, desired: &[Intent], ours: &mut Owner
     let provider = Rfc2136Provider::new(options);
     let before = wire.messages();
     let zone = find_zone(&provider, &name("example.com")).await.unwrap();
-    let options = PlanOptions::default().prune(prune);
+    let options = PlanOptions::default().prune(prune).allow_mass_deletion(true);
     let (plan, basis) = plan_for(&provider, &zone, desired, ours, &options).await.unwrap();
     apply(&provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
     *ours = plan.ownership;

@@ -235,7 +235,7 @@ pub fn wish() -> Vec<Intent> {
 /// Finds the zone, plans and applies, as one run of a program does.
 pub async fn run_once(provider: &dyn DnsProvider, desired: &[Intent], ours: &mut Ownership, prune: bool) {
     let zone = find_zone(provider, &name("example.com")).await.unwrap();
-    let options = PlanOptions::default().prune(prune);
+    let options = PlanOptions::default().prune(prune).allow_mass_deletion(true);
     let (plan, basis) = plan_for(provider, &zone, desired, ours, &options).await.unwrap();
     apply(provider, &plan, Some(&basis), &Progress::none()).await.unwrap();
     *ours = plan.ownership;
@@ -248,7 +248,7 @@ pub async fn bring(
     desired: &[Intent],
     ours: &mut Ownership,
 ) -> Result<usize> {
-    let options = PlanOptions::default().prune(true);
+    let options = PlanOptions::default().prune(true).allow_mass_deletion(true);
     let (plan, basis) = plan_for(provider, zone, desired, ours, &options).await?;
     *ours = ours.union(&plan.ownership);
     apply(provider, &plan, Some(&basis), &Progress::none()).await.map_err(Error::from)?;
