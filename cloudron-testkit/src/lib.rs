@@ -15,6 +15,7 @@
 //! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
 //! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
 //! - [`canary`]: looks for secrets in files, output, and the arguments and environment of processes.
+//! - [`forge`]: objects of a backup repository as an attacker makes them.
 //! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
 //! - [`moto`]: Amazon's interfaces in a process of the test's own.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
@@ -26,6 +27,7 @@
 
 pub mod canary;
 pub mod daemon;
+pub mod forge;
 pub mod knot;
 pub mod moto;
 pub mod named;
