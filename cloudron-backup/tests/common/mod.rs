@@ -3,6 +3,7 @@
 
 pub mod forge;
 pub mod format2;
+pub mod sim;
 pub mod trees;
 
 use std::ops::Range;

@@ -11,8 +11,9 @@ use cloudron_backup::{
 };
 use cloudron_core::{BackupId, Cancel, Progress, Secret, Version};
 
+use crate::common::sim::{Rng, SimStore};
 use crate::common::{KEY, noise};
-use crate::store::{Rng, Scheduler, SimStore, TurnStore};
+use crate::store::{Scheduler, TurnStore};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

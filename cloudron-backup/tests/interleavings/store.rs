@@ -1,105 +1,15 @@
-//! A store in memory in which every call waits for its turn, with a clock of its own.
+//! A store in memory in which every call waits for its turn.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Condvar, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloudron_backup::{BackupStore, ObjectMeta, codes};
+use cloudron_backup::{BackupStore, ObjectMeta};
 use cloudron_core::{Error, Result};
 
-/// Numbers that look random and are the same for the same seed.
-#[derive(Clone)]
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
-
-    pub fn once_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
-
-/// What happened to an object: written, or deleted. Lists show it from a certain second on.
-struct Change {
-    content: Option<Bytes>,
-    at: u64,
-    listed_from: u64,
-}
-
-struct Objects {
-    changes: BTreeMap<String, Vec<Change>>,
-    /// Seconds.
-    now: u64,
-    /// By how many seconds lists may be late.
-    late: u64,
-    rng: Rng,
-}
-
-/// The objects, without turns.
-#[derive(Clone)]
-pub struct SimStore(Arc<Mutex<Objects>>);
-
-impl fmt::Debug for SimStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SimStore")
-    }
-}
-
-fn time(second: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000 + second)
-}
-
-impl SimStore {
-    pub fn new(seed: u64, late: u64) -> Self {
-        let objects = Objects { changes: BTreeMap::new(), now: 0, late, rng: Rng(seed) };
-        Self(Arc::new(Mutex::new(objects)))
-    }
-
-    fn objects(&self) -> MutexGuard<'_, Objects> {
-        let mut objects = self.0.lock().unwrap();
-        objects.now += 1;
-        objects
-    }
-
-    pub fn pass(&self, seconds: u64) {
-        self.objects().now += seconds;
-    }
-
-    fn write(objects: &mut Objects, key: &str, content: Option<Bytes>) {
-        let lag = if objects.late == 0 { 0 } else { objects.rng.below(objects.late) };
-        let (at, listed_from) = (objects.now, objects.now + lag);
-        objects.changes.entry(key.to_owned()).or_default().push(Change { content, at, listed_from });
-    }
-
-    fn get(&self, key: &str) -> Result<Bytes> {
-        let objects = self.objects();
-        let last = objects.changes.get(key).and_then(|c| c.last());
-        let content = last.and_then(|c| c.content.clone());
-        content.ok_or_else(|| Error::new(&codes::OBJECT_MISSING, format!("{key} is not in sim:")))
-    }
-
-    fn list(&self, prefix: &str) -> Vec<ObjectMeta> {
-        let objects = self.objects();
-        let shown =
-            objects.changes.iter().filter(|(key, _)| key.starts_with(prefix)).filter_map(|(key, c)| {
-                let seen = c.iter().rfind(|c| c.listed_from <= objects.now)?;
-                let mut meta = ObjectMeta::new(key.clone(), seen.content.as_ref()?.len() as u64);
-                meta.modified = Some(time(seen.at));
-                Some(meta)
-            });
-        shown.collect()
-    }
-}
+use crate::common::sim::{Rng, SimStore};
 
 /// Who may make the next call.
 #[derive(Default)]
@@ -221,20 +131,13 @@ impl BackupStore for TurnStore {
 
     async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
         self.call(|store| {
-            SimStore::write(&mut store.objects(), key, Some(content.clone()));
+            store.write(key, Some(content.clone()));
             Ok(())
         })
     }
 
     async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
-        self.call(|store| {
-            let mut objects = store.objects();
-            if objects.changes.get(key).and_then(|c| c.last()).is_some_and(|c| c.content.is_some()) {
-                return Ok(false);
-            }
-            SimStore::write(&mut objects, key, Some(content.clone()));
-            Ok(true)
-        })
+        self.call(|store| Ok(store.write_new(key, content.clone())))
     }
 
     async fn get(&self, key: &str) -> Result<Bytes> {
@@ -248,15 +151,7 @@ impl BackupStore for TurnStore {
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
-        self.call(|store| {
-            let objects = store.objects();
-            let last = objects.changes.get(key).and_then(|c| c.last());
-            Ok(last.and_then(|last| {
-                let mut meta = ObjectMeta::new(key, last.content.as_ref()?.len() as u64);
-                meta.modified = Some(time(last.at));
-                Some(meta)
-            }))
-        })
+        self.call(|store| Ok(store.head(key)))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
@@ -265,7 +160,7 @@ impl BackupStore for TurnStore {
 
     async fn delete(&self, key: &str) -> Result<()> {
         self.call(|store| {
-            SimStore::write(&mut store.objects(), key, None);
+            store.write(key, None);
             Ok(())
         })
     }
