@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cloudron_backup::{BackupRequest, Identity, InitOptions, Repository, RestoreRequest, Source, WriterKeys};
+use cloudron_backup::{
+    BackupRequest, Identity, InitOptions, Repository, RestoreRequest, Source, WriterKeys, WriterLimits,
+};
 use cloudron_core::Event;
 use cloudron_core::{BackupId, Cancel, Progress, Result, Secret, Version};
 
@@ -54,12 +56,25 @@ pub struct World {
 }
 
 /// The keys of a writer of that domain.
-pub fn writer_keys(identity: &Identity, _domain: &str) -> WriterKeys {
-    identity.writer_keys()
+fn writer_keys(sim: &SimStore, identity: &Identity, domain: &str) -> WriterKeys {
+    let store = Hostile { sim: sim.clone(), adversary: None, meter: Arc::default() };
+    block_on(async {
+        let repository = Repository::open(Arc::new(store)).await?;
+        repository.add_writer(identity, domain, &WriterLimits::of_domain(domain)).await
+    })
+    .unwrap()
 }
 
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// The processor time that the process took so far, in seconds: what else the machine does makes no difference.
+fn processor_seconds() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // User and system time, proc_pid_stat(5), in ticks of 10 ms.
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() / 100
 }
 
 /// A new repository in a store, made while nobody else is there.
@@ -72,7 +87,7 @@ pub fn init(sim: &SimStore) -> Identity {
 impl World {
     pub fn new(context: String, sim: SimStore, identity: Identity, adversary: Adversary) -> Self {
         let writers =
-            ["a.example", "b.example"].map(|name| Writer { name, keys: writer_keys(&identity, name) });
+            ["a.example", "b.example"].map(|name| Writer { name, keys: writer_keys(&sim, &identity, name) });
         Self {
             context,
             sim,
@@ -139,7 +154,8 @@ impl World {
     ) -> Result<T> {
         self.meter.taken();
         let (store, progress) = (self.store(sim), self.progress());
-        let begun = Instant::now();
+        let begun = processor_seconds();
+        memory::about(format!("\n{}: too much memory for {what}: ", self.context));
         let (memory, result) = memory::peak(|| {
             block_on(async { work(Repository::open(store).await?, progress, Cancel::new()).await })
         });
@@ -154,7 +170,7 @@ impl World {
         within(&format!("requests of {what} of {objects} objects"), calls, 300 + 12 * objects);
         within(&format!("bytes read by {what} of {stored}"), read, (16 << 20) + 10 * stored);
         within(&format!("memory of {what} of {stored} bytes"), memory as u64, (256 << 20) + 4 * stored);
-        within(&format!("seconds of {what}"), begun.elapsed().as_secs(), 60);
+        within(&format!("seconds of {what}"), processor_seconds() - begun, 20);
         if let Err(e) = &result {
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             said.push_str(&format!("{what}: {e:?}\n"));

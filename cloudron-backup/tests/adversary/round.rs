@@ -3,12 +3,15 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use cloudron_backup::{PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter, VerifyDepth};
+use cloudron_backup::{
+    KeepOfRevoked, PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter, VerifyDepth,
+};
+use cloudron_core::BackupId;
 use cloudron_testkit::forge::Forge;
 
 use crate::adversary::{Adversary, Rights};
 use crate::common::sim::{Rng, SimStore};
-use crate::honest::{Backup, GRACE, World, init, writer_keys};
+use crate::honest::{Backup, GRACE, World, init};
 
 /// What happened in all rounds.
 #[derive(Debug, Default)]
@@ -56,6 +59,7 @@ fn adversary(sim: &SimStore, rights: Rights, rng: Rng) -> Adversary {
 fn request(last: u32) -> PruneRequest {
     let mut request = PruneRequest::new(PrunePolicy { last: Some(last), ..PrunePolicy::default() });
     request.grace = GRACE;
+    request.allow_removals = true;
     request
 }
 
@@ -72,12 +76,13 @@ pub fn round(rights: Rights, seed: u64, stats: &mut Stats) {
     let identity = init(&sim);
     let mut adversary = adversary(&sim, rights, Rng(rng.below(u64::MAX)));
     adversary.elsewhere = ELSEWHERE.clone();
-    if rights == Rights::AddWithKeys {
-        let keys = serde_json::to_value(writer_keys(&identity, "b.example")).unwrap();
-        adversary.forge = adversary.forge.with_keys(&keys);
-    }
     let context = format!("{rights:?} with CLOUDRON_TEST_SEED={seed}");
     let mut round = Round { rights, world: World::new(context, sim, identity, adversary), stats, rng };
+    if rights == Rights::AddWithKeys {
+        let keys = serde_json::to_value(&round.world.writers[STOLEN].keys).unwrap();
+        let mut adversary = round.world.adversary();
+        adversary.forge = adversary.forge.clone().with_keys(&keys);
+    }
     round.backup(0);
     round.backup(STOLEN);
     let steps = 5 + round.rng.below(6);
@@ -175,9 +180,9 @@ impl Round<'_> {
         for id in &report.damaged {
             let ours = self.world.alive().iter().any(|b| b.id.as_str() == id.as_str());
             let fine = !ours || self.rights == Rights::Overwrite;
-            self.world.check(fine, || format!("a prune says that {id} is damaged"));
+            self.world.check(fine, || format!("a prune says that {id} is damaged: {report:?}"));
         }
-        let incomplete = !report.damaged.is_empty();
+        let incomplete = !report.is_whole();
         self.world.check(!incomplete || report.packs_deleted == 0, || {
             format!("a prune deleted packs while content was missing: {report:?}")
         });
@@ -281,13 +286,40 @@ impl Round<'_> {
         }
     }
 
+    /// The owner revokes the writer whose keys were stolen, and keeps the backups that it made itself.
+    fn revoke(&self) {
+        let identity = self.world.identity.clone();
+        let name = self.world.writers[STOLEN].name;
+        let honest = self.world.backups.iter().filter(|b| b.writer == STOLEN).count() as u64;
+        let revoked = self.world.run("revoke", async |repository, progress, cancel| {
+            repository.revoke_writer(&identity, name, KeepOfRevoked::UpTo(honest), &progress, &cancel).await
+        });
+        self.succeeded("revoke", revoked);
+    }
+
+    /// The backups in the list that no honest machine made, which the owner removes.
+    fn forged(&self) -> Vec<BackupId> {
+        let listed = self.world.run("list", async |repository, _, _| repository.snapshots().await);
+        let alive = self.world.alive();
+        let listed = listed.unwrap_or_default().summaries.into_iter().map(|s| s.id);
+        listed.filter(|id| alive.iter().all(|b| b.id != *id)).collect()
+    }
+
     /// The adversary rests. Two more prunes, and every backup restores.
     fn rest(mut self) {
+        let mut request = PruneRequest::default();
+        if self.rights == Rights::AddWithKeys {
+            self.revoke();
+            request.remove = self.forged();
+        }
         for _ in 0..2 {
             self.world.sim.pass(3 * 86400);
-            let pruned = prune(&self.world, &PruneRequest::default());
+            let pruned = prune(&self.world, &request);
+            request.remove.clear();
             if let Some(report) = self.succeeded("prune", pruned) {
                 self.judge(&report, usize::MAX);
+                let whole = report.is_whole() || self.rights == Rights::Overwrite;
+                self.world.check(whole, || format!("a prune misses content: {report:?}"));
             }
         }
         self.read();
