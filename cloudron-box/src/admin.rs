@@ -134,7 +134,7 @@ pub struct Description {
 }
 
 /// The longest owner's record, in bytes.
-const RECORD_LIMIT: usize = 1 << 20;
+const RECORD_LIMIT: usize = 256 << 10;
 
 /// Says what the machine is, to its owner.
 ///
@@ -158,12 +158,12 @@ pub fn describe(layout: &Layout) -> Result<Description> {
 /// Keeps the owner's record of the machine, in place of an older one.
 ///
 /// # Errors
-/// `machine-missing`; `install-request` for a record of more than 1 MiB.
+/// `machine-missing`; `install-request` for a record of more than 256 KiB.
 pub fn keep_record(layout: &Layout, record: &Value) -> Result<()> {
     become_owner(layout)?;
     Settings::require(layout)?;
     if record.to_string().len() > RECORD_LIMIT {
-        return Err(Error::new(&codes::INSTALL_REQUEST, "the record of the machine is larger than 1 MiB"));
+        return Err(Error::new(&codes::INSTALL_REQUEST, "the record of the machine is larger than 256 KiB"));
     }
     files::write_json(&layout.record(), record)
 }

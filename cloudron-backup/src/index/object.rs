@@ -148,10 +148,12 @@ pub(crate) fn is_first(content: &[u8], key: &dyn Decryptor) -> bool {
     first.is_ok()
 }
 
+/// What an object holds, decrypted and decompressed.
+type Plain<'a> = zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>;
+
 /// The lines as they come out of an object.
 struct Unpacked<'a> {
-    reader:
-        BufReader<std::io::Take<zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>>>,
+    reader: BufReader<std::io::Take<Plain<'a>>>,
     left: usize,
     line: Vec<u8>,
     hash: Sha256,

@@ -90,7 +90,13 @@ pub(crate) fn reload_and_enable(layout: &Layout, settings: &Settings) -> Result<
 /// Stops the unit and removes it.
 pub(crate) fn disable(layout: &Layout) -> Result<()> {
     let Some(file) = layout.unit_file().filter(|f| f.exists()) else { return Ok(()) };
-    command("systemctl", &["disable", "--now", "--quiet", UNIT])?;
+    // An installation that was cut off may have written the unit and not told systemd.
+    command("systemctl", &["daemon-reload"])?;
+    match command("systemctl", &["disable", "--now", "--quiet", UNIT]) {
+        // Otherwise another removal was faster.
+        Err(error) if file.exists() => return Err(error),
+        _ => {}
+    }
     crate::files::remove_file(&file)?;
     command("systemctl", &["daemon-reload"]).map(drop)
 }

@@ -140,3 +140,33 @@ fn folders_that_would_back_up_the_server_or_its_store_are_refused() {
     assert!(admin::include_add(&layout, Include::new("/srv")).is_err());
     assert_eq!(admin::include_list(&layout).unwrap(), [Include::new("/srv/app")]);
 }
+
+#[test]
+fn a_store_with_another_repository_than_that_of_the_keys_is_refused() {
+    let (home, layout) = place();
+    let store = home.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    std::fs::write(store.join("cloudron-backup.json"), r#"{"id": "earlier"}"#).unwrap();
+    let mut request = request(&store, &Identity::generate());
+    request.repository_id = Some("new".into());
+    let error = install(&layout, &request).unwrap_err();
+    assert!(error.is(&codes::STORE_OTHER), "{error:?}");
+    assert!(!layout.config().exists(), "a place without settings is no machine");
+    request.repository_id = Some("earlier".into());
+    install(&layout, &request).unwrap();
+}
+
+#[test]
+fn a_machine_describes_itself_with_the_record_that_was_left() {
+    let (home, layout) = place();
+    assert!(admin::describe(&layout).is_err());
+    let made = install(&layout, &request(&home.path().join("store"), &Identity::generate())).unwrap();
+    let record = serde_json::json!({ "schema": 1, "zones": [] });
+    admin::keep_record(&layout, &record).unwrap();
+    let said = admin::describe(&layout).unwrap();
+    assert_eq!((said.ca_pem, said.port, said.record), (made.ca_pem, made.port, Some(record)));
+    let mode = std::fs::metadata(layout.record()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let large = serde_json::json!("x".repeat(2 << 20));
+    assert!(admin::keep_record(&layout, &large).unwrap_err().is(&codes::INSTALL_REQUEST));
+}

@@ -145,10 +145,9 @@ fn every_error_names_a_way_that_leads_out_of_the_trouble() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some((state, action, turn)) = {
-                    let case = cases.lock().unwrap().pop();
-                    case
-                } {
+                // The lock is not held while a case runs.
+                let next = || cases.lock().unwrap().pop();
+                while let Some((state, action, turn)) = next() {
                     let run = std::panic::catch_unwind(|| out_of_trouble(state, &action, turn));
                     if let Err(panic) = run {
                         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();

@@ -252,7 +252,7 @@ fn a_burnt_server_is_forgotten_as_the_errors_say_and_comes_back_on_another_one()
     assert_eq!(known.code, 5, "{known}");
     assert!(known.stderr.contains("`cloudron machine destroy example.com --forget`"), "{known}");
     let unreachable = scene.laptop.run(&["machine", "destroy", DOMAIN, "--yes"]);
-    assert_eq!(unreachable.code, 7, "{unreachable}");
+    assert!([7, 8].contains(&unreachable.code), "{unreachable}");
     assert!(unreachable.stderr.contains("machine destroy example.com --forget"), "{unreachable}");
     scene.laptop.ok(&["machine", "destroy", DOMAIN, "--forget", "--yes"]);
     scene.create(&restore);

@@ -267,6 +267,9 @@ fn forgiven(removed: Result<()>, options: &Options, domain: &Domain, out: &Outpu
         }
         Err(error) => {
             let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+            if before.contains("--forget") {
+                return Err(error);
+            }
             Err(error.with_hint(format!(
                 "{before}if the machine is lost for good, `cloudron machine destroy {domain} --forget` removes what this \
                  computer knows of it"

@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// Create a server, new or from a backup
     #[command(subcommand, arg_required_else_help = true)]
     Create(create::Command),
-    /// Make a running server known to this computer, such as when the computer that made it is lost
+    /// Manage a running server from this computer that another computer made
     Adopt(adopt::Options),
     /// List the machines and their state
     List(list::Options),
