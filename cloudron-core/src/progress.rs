@@ -56,6 +56,11 @@ pub enum Event {
         /// Whether it succeeded. A task that was dropped did not.
         ok: bool,
     },
+    /// A task ended without failing, and what it is for is not reached yet.
+    Left {
+        /// The task.
+        task: TaskId,
+    },
     /// A fact worth telling the user, which needs nothing done.
     Note {
         /// The text, a sentence.
@@ -170,6 +175,13 @@ impl Task {
     /// The task succeeded.
     pub fn finish(self) {
         self.end(true);
+    }
+
+    /// The task is over, and what it is for is not reached yet: something outside has to happen first.
+    pub fn leave(self) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.progress.emit(&Event::Left { task: self.id });
+        }
     }
 
     fn total(&self) -> Option<u64> {

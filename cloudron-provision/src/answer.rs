@@ -89,9 +89,11 @@ impl Relay {
     /// Whether the line was an event.
     fn line(&mut self, line: &str) -> bool {
         let Ok(mut event) = serde_json::from_str::<Event>(line) else { return false };
-        let finished = matches!(event, Event::Finished { .. });
-        if let Event::Started { task, .. } | Event::Advanced { task, .. } | Event::Finished { task, .. } =
-            &mut event
+        let finished = matches!(event, Event::Finished { .. } | Event::Left { .. });
+        if let Event::Started { task, .. }
+        | Event::Advanced { task, .. }
+        | Event::Finished { task, .. }
+        | Event::Left { task } = &mut event
         {
             if self.tasks.len() >= TASKS && !self.tasks.contains_key(task) {
                 return true;

@@ -67,7 +67,8 @@ cloudron_core::codes! {
     /// A host key that differs from the recorded one.
     HOST_KEY_CHANGED = ("host-key-changed", Denied,
         "The server shows another host key than the one recorded for it. Either the server was installed anew, or somebody \
-         is in between. Nothing was sent to it. Only when you know why it changed, remove the old record.");
+         is in between. Nothing was sent to it. Only when you know why it changed: `cloudron machine trust DOMAIN` records the \
+         new key of a machine, and `--host-key SHA256:…` gives it to `cloudron machine create`.");
     /// A host key that differs from the given fingerprint.
     HOST_KEY_MISMATCH = ("host-key-mismatch", Denied,
         "The server's host key does not have the fingerprint that was given, so this is another server, or somebody is in \
@@ -88,7 +89,8 @@ cloudron_core::codes! {
          built for it with `--server-binary PATH`.");
     /// Not a program that Linux runs.
     NOT_A_PROGRAM = ("not-a-program", Corrupt,
-        "The file that would be copied to the machine is no Linux program (ELF). Give one with `--server-binary PATH`.");
+        "The file for the machine is not a Linux executable (ELF), or not this program: its `version` does not answer there. \
+         Give one with `--server-binary PATH`.");
     /// The machine does not run Linux.
     NOT_LINUX = ("machine-not-linux", Usage,
         "The machine does not run Linux. Servers are installed on Linux with systemd, such as Debian 12 or Ubuntu 24.04.");
@@ -122,7 +124,8 @@ cloudron_core::codes! {
     /// A journal that cannot be read.
     JOURNAL_CORRUPT = ("journal-corrupt", Corrupt,
         "The journal of an unfinished run has a line that is no valid record, so what was done cannot be told for certain. \
-         Nothing was changed. Look at the file that the message names; `cloudron machine destroy` cleans up.");
+         Nothing was changed. Look at the file that the message names and at what the run has made on the machine, then \
+         move the file away: the run is not known any more. Runs of other names are not affected.");
     /// A journal from a newer version.
     JOURNAL_VERSION = ("journal-version", Corrupt,
         "The journal was written by a newer version of this program. Use that version to go on.");
@@ -149,8 +152,8 @@ cloudron_core::codes! {
         "The unfinished run had failed and was being undone. It is undone now; run the command again without `--resume`.");
     /// Undoing failed in part.
     UNDO_FAILED = ("undo-failed", Partial,
-        "Something that this run had made could not be removed again. The message lists what is left; \
-         `cloudron machine destroy` tries again.");
+        "Something that this run had made could not be removed again. The message lists what is left. Remove the cause, and \
+         `cloudron machine destroy` tries again; with `--forget` it leaves on the machine what is there.");
     /// Something of the same name exists and is not ours.
     STEP_FOREIGN = ("step-foreign", Conflict,
         "Something with the name that is needed exists already and was not made by this program. It was left as it is.");
@@ -164,8 +167,9 @@ cloudron_core::codes! {
          `journalctl -u cloudron-box` on the machine, or `cloudron machine logs`, says why.");
     /// The new SSH port does not work.
     SSH_PORT = ("ssh-port", Failed,
-        "The server's SSH could not be moved to another port. The port it had before still works and the settings were put \
-         back. The message says what failed.");
+        "The server's SSH could not be moved to another port. The port before still works and the settings were restored. \
+         The message says what failed. When the new port did not answer, a firewall or a cloud's security group blocks it: \
+         allow TCP port 202, or leave SSH where it is with `--keep-ssh-port`.");
     /// A port on this machine is taken.
     PORT_TAKEN = ("port-taken", Conflict,
         "The port is in use by another program. Choose another with `--port`, or leave the option out to get a free one.");

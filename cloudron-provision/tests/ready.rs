@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use cloudron_core::{Cancel, Error, Event, Progress, Result, Secret};
 use cloudron_provision::local::{Local, LocalRemote};
 use cloudron_provision::steps::ready::{Health, InstallServer, PlaceProgram, Probe, Restore, StartServer};
+use cloudron_provision::steps::{Check, Undo};
 use cloudron_provision::{CloudProvider, Command, Context, Remote, Runner, Spec, Stdin, Step, answer, codes};
 use cloudron_testkit::canary::{self, Canary};
 use serde_json::{Value, json};
@@ -143,6 +144,65 @@ async fn an_error_of_the_program_keeps_its_code_and_everything_is_taken_back() {
     assert_eq!((error.message(), error.hint()), ("the disk is full", Some("free some")));
     assert!(!bench.root().exists() && !Path::new(&bench.program()).exists());
     assert!(std::fs::symlink_metadata(bench.folder.path().join("bin/program")).is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_is_another_program_is_refused_before_it_is_linked() {
+    for (script, good) in
+        [("echo 'cloudron 1.2.3'", true), ("echo hello", false), ("echo 'no such option' >&2; exit 2", false)]
+    {
+        let bench = Bench::new();
+        std::fs::write(bench.source(), format!("#!/bin/sh\n{script}\n")).unwrap();
+        let link = bench.folder.path().join("link");
+        let step = PlaceProgram::new(bench.source(), bench.program()).linked_from(link.to_str().unwrap());
+        let applied = step.proven_by("version", "cloudron ").apply(&bench.context()).await;
+        assert_eq!((applied.is_ok(), link.exists()), (good, good), "{applied:?}");
+        if let Err(error) = applied {
+            assert!(
+                error.is(&codes::NOT_A_PROGRAM) && error.hint().unwrap().contains("--server-binary"),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// Ends well, and what it is for takes somebody else's doing.
+struct Awaits;
+
+#[async_trait]
+impl Step for Awaits {
+    fn id(&self) -> &'static str {
+        "awaits"
+    }
+
+    fn plan(&self) -> String {
+        "See that it is there".into()
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, _: &Context) -> Result<Value> {
+        Ok(json!({ "there": false }))
+    }
+
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
+    }
+
+    fn reached(&self, output: &Value) -> bool {
+        output["there"] == true
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_is_not_reported_as_done() {
+    let bench = Bench::new();
+    let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Awaits)];
+    Runner::new(bench.folder.path().join("runs")).run(spec(), &steps, &bench.context()).await.unwrap();
+    let told = bench.events.lock().unwrap();
+    assert!(matches!(told[..], [Event::Started { .. }, Event::Left { .. }]), "{told:?}");
 }
 
 cloudron_core::codes! {

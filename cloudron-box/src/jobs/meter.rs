@@ -33,7 +33,7 @@ impl Meter {
                     (task.done, task.total) = (*done, *total);
                 }
             }
-            Event::Finished { task, .. } => {
+            Event::Finished { task, .. } | Event::Left { task } => {
                 self.tasks.remove(task);
             }
             _ => {}

@@ -49,19 +49,10 @@ impl Bars {
                 bar.set_position(*done);
             }
             Event::Finished { task, done, ok } => {
-                let Some(shown) = tasks.remove(task) else { return };
-                if let Some(bar) = shown.bar {
-                    bar.finish_and_clear();
-                    self.multi.remove(&bar);
-                }
-                let amount = match shown.unit {
-                    Unit::Bytes if *done > 0 => format!(" ({})", super::bytes(*done)),
-                    Unit::Items if *done > 0 => format!(" ({done})"),
-                    _ => String::new(),
-                };
                 let mark = if *ok { "done" } else { "not done" };
-                self.line(Text::line(&format!("{}{amount}: {mark}", shown.label)));
+                self.end(&mut tasks, *task, *done, mark);
             }
+            Event::Left { task } => self.end(&mut tasks, *task, 0, "not yet"),
             Event::Note { text } => self.line(Text::line(text)),
             Event::Warning { text } => self.line(warning(text)),
             _ => {}
@@ -70,6 +61,21 @@ impl Bars {
 
     fn line(&self, text: Text) {
         self.hidden(|| tell(&text.ended()));
+    }
+
+    /// Replaces a task's bar with a line on what became of it.
+    fn end(&self, tasks: &mut HashMap<TaskId, Shown>, task: TaskId, done: u64, mark: &str) {
+        let Some(shown) = tasks.remove(&task) else { return };
+        if let Some(bar) = shown.bar {
+            bar.finish_and_clear();
+            self.multi.remove(&bar);
+        }
+        let amount = match shown.unit {
+            Unit::Bytes if done > 0 => format!(" ({})", super::bytes(done)),
+            Unit::Items if done > 0 => format!(" ({done})"),
+            _ => String::new(),
+        };
+        self.line(Text::line(&format!("{}{amount}: {mark}", shown.label)));
     }
 }
 

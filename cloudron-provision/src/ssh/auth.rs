@@ -23,13 +23,17 @@ pub struct Auth {
     agent: Option<PathBuf>,
     ask: Option<AskPassphrase>,
     home: Option<PathBuf>,
+    passphrases: Passphrases,
 }
+
+/// The passphrases that were right, by key file. All connections of one [`Auth`] share them.
+type Passphrases = Arc<Mutex<Vec<(PathBuf, Secret)>>>;
 
 impl Default for Auth {
     /// What ssh-agent holds, then the usual files in `~/.ssh`.
     fn default() -> Self {
         let agent = std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(PathBuf::from);
-        Self { key: None, agent, ask: None, home: keys::home() }
+        Self { key: None, agent, ask: None, home: keys::home(), passphrases: Passphrases::default() }
     }
 }
 
@@ -45,7 +49,7 @@ impl Auth {
         Self { key: Some(name.into()), ..Self::default() }
     }
 
-    /// The same, asking for the passphrase of an encrypted key.
+    /// The same, asking for the passphrase of an encrypted key: once, however many connections follow.
     pub fn ask_passphrase(mut self, ask: AskPassphrase) -> Self {
         self.ask = Some(ask);
         self
@@ -102,7 +106,7 @@ impl Auth {
             named,
             agent: self.agent.clone(),
             ask: self.ask.clone(),
-            passphrases: Mutex::default(),
+            passphrases: self.passphrases.clone(),
         })
     }
 }
@@ -121,7 +125,7 @@ pub(super) struct Credentials {
     named: bool,
     agent: Option<PathBuf>,
     ask: Option<AskPassphrase>,
-    passphrases: Mutex<Vec<(PathBuf, Secret)>>,
+    passphrases: Passphrases,
 }
 
 impl Credentials {

@@ -68,7 +68,8 @@ fn trusted(
             if pins.contains(&key) {
                 return Ok((session, socket, key));
             }
-            Err(changed(target, &key, pins, "the one recorded at the first contact"))
+            Err(changed(target, &key, pins, "the one recorded at the first contact")
+                .with_hint("find out why it changed before you trust it"))
         }
         HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, until),
         HostKeyPolicy::KnownHostsThenAsk(ask) => {
@@ -85,7 +86,9 @@ fn trusted(
                 return Ok((session, socket, key));
             }
             if !keys.is_empty() {
-                return Err(changed(target, &key, &keys, "the one in known_hosts"));
+                return Err(changed(target, &key, &keys, "the one in known_hosts").with_hint(
+                    "find out why it changed; when the new key is right, give its fingerprint with `--host-key SHA256:…`",
+                ));
             }
             let Some(ask) = ask else { return Err(unknown(target, &key)) };
             let question = HostKeyQuestion { host: target.host.clone(), port: target.port, key: key.clone() };
@@ -95,6 +98,24 @@ fn trusted(
             }
             Ok((session, socket, key))
         }
+    }
+}
+
+/// The host keys that a server shows, one of each algorithm that it has, without logging in.
+pub(super) fn shown(target: &SshTarget, limit: Duration) -> Result<Vec<HostKey>> {
+    let until = Deadline { limit, end: Instant::now() + limit };
+    let mut keys = Vec::new();
+    let mut failure = None;
+    for family in FAMILIES {
+        match shake(target, family, until) {
+            Ok((_, _, key)) => keys.push(key),
+            Err(e) if e.is(&codes::SSH_PROTOCOL) => failure = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    match failure {
+        Some(failure) if keys.is_empty() => Err(failure),
+        _ => Ok(keys),
     }
 }
 
@@ -144,7 +165,6 @@ fn changed(target: &SshTarget, shown: &HostKey, known: &[HostKey], record: &str)
         shown.fingerprint()
     );
     Error::new(&codes::HOST_KEY_CHANGED, message)
-        .with_hint("find out why it changed; only if the server was installed anew, remove the old record and give the new one with `--host-key`")
 }
 
 fn unknown(target: &SshTarget, shown: &HostKey) -> Error {

@@ -66,6 +66,9 @@ impl KeyFile {
     /// `ssh-key-mode` when others may read it; `ssh-key-format`; `permission` and its like.
     pub fn read(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        if path.extension().is_some_and(|e| e == "pub") {
+            return Err(public_half(path));
+        }
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let message =
@@ -108,8 +111,7 @@ impl KeyFile {
             return Ok(key(text.contains("Proc-Type: 4,ENCRYPTED"), None));
         }
         if ["ssh-", "ecdsa-", "sk-"].iter().any(|p| text.starts_with(p)) {
-            return Err(no_key(path, "it is the public half")
-                .with_hint("give the private key: the file without `.pub`"));
+            return Err(public_half(path));
         }
         if text.starts_with("PuTTY-User-Key-File") {
             let hint = format!("convert it: puttygen {} -O private-openssh -o KEY", path.display());
@@ -136,6 +138,14 @@ impl KeyFile {
     pub(super) fn text(&self) -> &str {
         &self.text
     }
+}
+
+fn public_half(path: &Path) -> Error {
+    let hint = match path.extension().filter(|e| *e == "pub") {
+        Some(_) => format!("give the private key: `--ssh-key {}`", path.with_extension("").display()),
+        None => "give the private key, the file without `.pub`, with `--ssh-key`".into(),
+    };
+    no_key(path, "it is the public half").with_hint(hint)
 }
 
 fn no_key(path: &Path, why: &str) -> Error {

@@ -31,7 +31,7 @@ mod watch;
 
 pub use auth::{AskPassphrase, Auth};
 pub use host_key::{AskHostKey, HostKey, HostKeyPolicy, HostKeyQuestion};
-pub use remote::{SshRemote, connect};
+pub use remote::{SshRemote, connect, host_keys};
 pub use target::SshTarget;
 
 /// The time limit of a connection when none is given: 15 seconds.

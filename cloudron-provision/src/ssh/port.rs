@@ -7,7 +7,8 @@
 //! 4. Prove a login of its own on the new port, with the recorded host key.
 //! 5. Only then let the old port go, prove the new one once more, and stop the timer.
 //!
-//! Everything is in two files of our own, so that taking it back is removing them.
+//! Everything is in two files of our own, so that restoring is removing them. What was asked for and does not
+//! work leaves the settings, and which unit listens, as they were.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +17,35 @@ use cloudron_core::{Error, Result, ResultExt, RetryPolicy, SystemClock};
 
 use crate::remote::Remote;
 use crate::steps::Context;
-use crate::{Command, answer, codes};
+use crate::{Command, Output, answer, codes};
 
-/// Common to all scripts: which unit listens, and making it take in its settings. A reload keeps the sessions
-/// that stand; a socket has to be started anew, which does not touch them either.
+/// Common to all scripts: which unit listens, unless `$unit` names it already, and making it read its settings.
+/// Both ways keep the sessions that exist: a reload, and a socket that is started again. systemd refuses to start
+/// a socket while its service runs (Debian 12, where the service does not require the socket), so the service is
+/// stopped in between; the next connection starts it.
 const UNIT: &str = r#"set -eu
 config=/etc/ssh/sshd_config.d/10-cloudron-port.conf
 socket=/etc/systemd/system/ssh.socket.d/zz-cloudron-port.conf
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
-if systemctl is-active -q ssh.socket; then unit=ssh.socket
+if [ -n "${unit:-}" ]; then :
+elif systemctl is-active -q ssh.socket; then unit=ssh.socket
 elif systemctl is-active -q ssh.service; then unit=ssh.service
 elif systemctl is-active -q sshd.service; then unit=sshd.service
 else echo "no unit of systemd listens for SSH" >&2; exit 70; fi
 apply() {
   mkdir -p /run/sshd
   "$sshd" -t
-  if [ "$unit" = ssh.socket ]; then systemctl daemon-reload; systemctl restart ssh.socket
+  if [ "$unit" = ssh.socket ]; then
+    systemctl daemon-reload
+    systemctl stop ssh.socket
+    systemctl stop ssh.service
+    systemctl start ssh.socket
   else systemctl reload "$unit"; fi
 }
 "#;
+
+/// The units that may listen for SSH.
+const UNITS: [&str; 3] = ["ssh.socket", "ssh.service", "sshd.service"];
 
 /// Prints the unit and the ports that listen.
 const LOOK: &str = r#"
@@ -75,18 +86,20 @@ if [ "$(cat "$file" 2>/dev/null || true)" != "$text" ]; then
 fi
 apply"#;
 
-/// Takes everything back.
+/// Restores the settings, and the unit that listened before.
 const REVERT: &str = r#"
 rm -f "$config" "$socket"
 rmdir "$(dirname "$socket")" 2>/dev/null || true
-sed -i -e '/# cloudron$/d' -e 's/^#cloudron# //' /etc/ssh/sshd_config
+sed -i -e '/^Include .* # cloudron$/d' -e 's/^#cloudron# //' /etc/ssh/sshd_config
 apply"#;
 
-/// `$1`: seconds, `$2`: the script. The timer survives this session and this computer.
+/// `$1`: seconds, `$2`: the script. The timer survives this session and this computer. Without a description,
+/// systemd would take the script itself for one, which is no valid line of a unit.
 const ARM: &str = r#"set -eu
 systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true
 systemctl reset-failed cloudron-ssh-revert.service 2>/dev/null || true
-systemd-run -q --collect --unit=cloudron-ssh-revert --on-active="$1" --timer-property=AccuracySec=1s /bin/sh -c "$2""#;
+systemd-run -q --collect --unit=cloudron-ssh-revert --description="Restore the SSH port" \
+  --on-active="$1" --timer-property=AccuracySec=1s /bin/sh -c "$2""#;
 
 const DISARM: &str = "systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true";
 
@@ -146,10 +159,25 @@ pub struct Moved {
 /// # Errors
 /// `remote-command` when no unit of systemd listens for SSH; as [`Remote::exec`].
 pub async fn look(remote: &dyn Remote) -> Result<Moved> {
-    let text = answer::run(remote, Command::sh(format!("{UNIT}{LOOK}"), [""; 0]).as_root()).await?.text();
+    let text = run(remote, None, LOOK, &[]).await?.text();
     let mut lines = text.lines();
     let unit = lines.next().unwrap_or_default().to_string();
+    if !UNITS.contains(&&*unit) {
+        let message = format!("the machine names {unit:?} as the unit that listens for SSH");
+        return Err(Error::new(&codes::REMOTE_ANSWER, message));
+    }
     Ok(Moved { unit, ports: lines.filter_map(|l| l.trim().parse().ok()).collect() })
+}
+
+/// A script for the unit that is known to listen, or for the one that listens when it runs.
+fn script(unit: Option<&str>, body: &str) -> String {
+    let unit = unit.unwrap_or_default();
+    format!("unit={unit}\n{UNIT}{body}")
+}
+
+async fn run(remote: &dyn Remote, unit: Option<&str>, body: &str, arguments: &[u16]) -> Result<Output> {
+    let arguments = arguments.iter().map(u16::to_string);
+    answer::run(remote, Command::sh(script(unit, body), arguments).as_root()).await
 }
 
 /// Moves the SSH server of the machine that `remote` is a session with, and makes the context use the new port.
@@ -159,12 +187,13 @@ pub async fn look(remote: &dyn Remote) -> Result<Moved> {
 /// `ssh-port` when the new port does not work; everything is as it was then, or will be when the timer on the
 /// server runs out. As [`Remote::exec`].
 pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Result<Moved> {
-    let before = look(remote).await.doing(|| "looking where SSH listens".into())?;
+    let before = look(remote).await.map_err(|error| unknown_unit(wanted.to, error))?;
     let (during, after) = wanted.stages(&before.ports);
-    let arm = [wanted.revert_after.as_secs().to_string(), format!("{UNIT}{REVERT}")];
+    let unit = Some(&*before.unit);
+    let arm = [wanted.revert_after.as_secs().to_string(), script(unit, REVERT)];
     let arm = answer::run(remote, Command::sh(ARM, arm).as_root()).await;
-    arm.doing(|| "starting the timer that takes it back".into())?;
-    let error = match prove(remote, wanted.to, &during, &after, context).await {
+    arm.doing(|| "starting the timer that restores the port".into())?;
+    let error = match prove(remote, wanted.to, &before.unit, &during, &after, context).await {
         Ok(fresh) => {
             context.set_remote(fresh).await;
             return Ok(Moved { unit: before.unit, ports: after });
@@ -172,28 +201,51 @@ pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Res
         Err(error) if error.is(&cloudron_core::codes::INTERRUPTED) => return Err(error),
         Err(error) => error,
     };
-    // The session that stands still works, whatever listens now.
-    let state = match take_back(remote).await {
-        Ok(()) => "the settings were put back".to_string(),
-        Err(_) => format!("the server puts the settings back within {} s", wanted.revert_after.as_secs()),
+    // The session that exists still works, whatever listens now.
+    let state = match restore(remote, unit).await {
+        Ok(()) => "the settings were restored".to_string(),
+        Err(_) => format!("the server restores the settings within {} s", wanted.revert_after.as_secs()),
     };
     let message = format!("SSH could not be moved to port {}: {error}; {state}", wanted.to);
-    Err(Error::new(&codes::SSH_PORT, message).with_source(error))
+    Err(Error::new(&codes::SSH_PORT, message).with_hint(advice(wanted.to, &error)).with_source(error))
+}
+
+/// The error for a server whose SSH no unit of systemd that is known here listens for: nothing was changed on it.
+fn unknown_unit(port: u16, error: Error) -> Error {
+    if !error.is(&codes::REMOTE_COMMAND) {
+        return error.while_doing("looking where SSH listens");
+    }
+    let message = format!("SSH could not be moved to port {port}: {error}");
+    Error::new(&codes::SSH_PORT, message).with_hint(KEEP).with_source(error)
+}
+
+const KEEP: &str = "run the same command with `--keep-ssh-port`, which leaves SSH where it is";
+
+/// What to do about a new port that did not work.
+fn advice(port: u16, error: &Error) -> String {
+    let blocked = [&codes::SSH_TIMEOUT, &codes::SSH_REFUSED, &codes::SSH_UNREACHABLE];
+    if blocked.iter().any(|code| error.is(code)) {
+        return format!(
+            "allow TCP port {port} in the machine's firewall and in the cloud's security group, or {KEEP}"
+        );
+    }
+    KEEP.into()
 }
 
 /// Opens the new port, logs in there, and only from there closes the old ones and stops the timer.
 async fn prove(
     remote: &dyn Remote,
     to: u16,
+    unit: &str,
     during: &[u16],
     after: &[u16],
     context: &Context,
 ) -> Result<Arc<dyn Remote>> {
-    listen(remote, during).await?;
+    run(remote, Some(unit), LISTEN, during).await?;
     let mut fresh = login(to, context).await?;
     context.cancel.check()?;
     if during != after {
-        listen(&*fresh, after).await?;
+        run(&*fresh, Some(unit), LISTEN, after).await?;
         fresh = login(to, context).await?;
     }
     answer::run(&*fresh, Command::sh(DISARM, [""; 0]).as_root()).await?;
@@ -204,12 +256,6 @@ async fn prove(
         ));
     }
     Ok(fresh)
-}
-
-/// Makes exactly these ports listen.
-async fn listen(remote: &dyn Remote, ports: &[u16]) -> Result<()> {
-    let script = format!("{UNIT}{LISTEN}");
-    answer::run(remote, Command::sh(script, ports.iter().map(u16::to_string)).as_root()).await.map(|_| ())
 }
 
 /// A login of its own on a port, tried for a few seconds: a reload takes a moment.
@@ -231,7 +277,12 @@ async fn login(port: u16, context: &Context) -> Result<Arc<dyn Remote>> {
 /// # Errors
 /// As [`Remote::exec`]; `remote-command` when the server cannot be made to listen as before.
 pub async fn take_back(remote: &dyn Remote) -> Result<()> {
-    answer::run(remote, Command::sh(format!("{UNIT}{REVERT}"), [""; 0]).as_root()).await?;
+    restore(remote, None).await
+}
+
+/// The same for the unit that listened before, which may be stopped now.
+async fn restore(remote: &dyn Remote, unit: Option<&str>) -> Result<()> {
+    run(remote, unit, REVERT, &[]).await?;
     answer::run(remote, Command::sh(DISARM, [""; 0]).as_root()).await.map(|_| ())
 }
 
@@ -280,7 +331,8 @@ mod tests {
 
     #[test]
     fn the_scripts_are_valid_shell() {
-        for script in [LOOK, LISTEN, REVERT].map(|s| format!("{UNIT}{s}")).iter().chain([&ARM.to_string()]) {
+        let scripts = [LOOK, LISTEN, REVERT].map(|body| script(Some("ssh.socket"), body));
+        for script in scripts.iter().chain([&ARM.to_string()]) {
             let output = std::process::Command::new("sh").args(["-n", "-c", script]).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }

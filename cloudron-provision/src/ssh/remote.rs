@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::auth::Credentials;
 use super::channel::{Kind, Opening};
 use super::session::{Handle, Nudge};
-use super::{Auth, HostKey, HostKeyPolicy, SshTarget, error};
+use super::{Auth, HostKey, HostKeyPolicy, SshTarget, error, handshake};
 use crate::codes;
 use crate::remote::{Command, Output, Remote, Stream};
 use crate::{pump, quote};
@@ -46,6 +46,16 @@ pub async fn connect(
     let loading = tokio::task::spawn_blocking(move || auth.load());
     let credentials = Arc::new(loading.await.map_err(|_| error::lost("reading the key broke off"))??);
     SshRemote::with(target, credentials, policy, limit).await
+}
+
+/// The host keys that a server shows, one of each algorithm that it has. Nothing is sent to it but what the
+/// protocol needs before a login, so none of them has to be trusted.
+///
+/// # Errors
+/// `ssh-refused`, `ssh-unreachable`, `ssh-timeout`; `ssh-protocol`.
+pub async fn host_keys(target: SshTarget, limit: Duration) -> Result<Vec<HostKey>> {
+    let shown = tokio::task::spawn_blocking(move || handshake::shown(&target, limit));
+    shown.await.map_err(|_| error::lost("reading the host keys was interrupted"))?
 }
 
 impl SshRemote {

@@ -9,7 +9,7 @@ use cloudron_core::{Error, Result, ResultExt, atomic};
 
 use super::lock::Lock;
 use super::{Record, RunState, Spec};
-use crate::codes;
+use crate::{codes, quote};
 
 /// A run's journal, open for writing and locked against other processes.
 #[derive(Debug)]
@@ -83,6 +83,15 @@ impl Journal {
     /// # Errors
     /// `journal-corrupt` when one of them cannot be read.
     pub fn list(folder: &Path) -> Result<Vec<RunState>> {
+        Self::list_of(folder, None)
+    }
+
+    /// The states of the runs about one name, newest first. What is wrong with the journal of another name does not
+    /// matter to this one.
+    ///
+    /// # Errors
+    /// `journal-corrupt` when one of them cannot be read, or one does not say what it is about.
+    pub fn list_of(folder: &Path, fqdn: Option<&str>) -> Result<Vec<RunState>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -98,6 +107,9 @@ impl Journal {
         paths.sort();
         let mut states = Vec::new();
         for path in paths.iter().rev() {
+            if fqdn.is_some_and(|fqdn| subject(path).is_some_and(|other| other != fqdn)) {
+                continue;
+            }
             match load(path) {
                 Ok((state, _)) => states.push(state),
                 Err(e) if e.is(&codes::RUN_MISSING) => {}
@@ -187,8 +199,21 @@ fn parse(line: &[u8]) -> Result<Record, String> {
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }
 
+/// The name that a journal is about, if its first line says so.
+fn subject(path: &Path) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    match parse(bytes.split(|b| *b == b'\n').next()?) {
+        Ok(Record::Begin { spec, .. }) => Some(spec.fqdn),
+        _ => None,
+    }
+}
+
 fn corrupt(path: &Path, line: usize, problem: &str) -> Error {
-    Error::new(&codes::JOURNAL_CORRUPT, format!("{}, line {}: {problem}", path.display(), line + 1))
+    let name = path.to_string_lossy();
+    let away = quote::command(&["mv".into(), name.clone().into_owned(), format!("{name}.bad")]);
+    Error::new(&codes::JOURNAL_CORRUPT, format!("{name}, line {}: {problem}", line + 1)).with_hint(format!(
+        "look at what the run has made on the machine, then move its journal away: `{away}`"
+    ))
 }
 
 #[cfg(test)]

@@ -3,11 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use cloudron_core::{Error, Result};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::codes;
+
+/// A lock that is only looked at, or that a child has from its parent until it runs its program, is free in a moment.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while a run works on a name; the kernel releases it with the process, however that ends.
 #[derive(Debug)]
@@ -32,10 +37,20 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(|e| Error::io(&path, e))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        for _ in 0..TRIES {
+            if locked != Err(rustix::io::Errno::WOULDBLOCK) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        }
+        match locked {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                Err(Error::new(&codes::RUN_BUSY, format!("another process is working on {fqdn}")))
+                let message = format!("another process on this computer is working on {fqdn}");
+                Err(Error::new(&codes::RUN_BUSY, message)
+                    .with_hint("wait until it ends; nothing of what it does was changed"))
             }
             Err(e) => Err(Error::io(&path, e.into())),
         }

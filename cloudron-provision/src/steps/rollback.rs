@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
-use cloudron_core::{Error, ErrorKind, Result, Unit};
+use cloudron_core::{Code, Error, ErrorKind, Result, Unit};
 
 use super::runner::{Shared, cancelled, with};
-use super::{Context, Ending, Record, Runner, Step, StepState, Undo};
+use super::{Context, Ending, Phase, Record, Runner, Step, StepState, Undo};
 use crate::codes;
 
 impl Runner {
     /// Undoes the steps that this run may have done, last first. One that cannot be undone does not stop the
-    /// others; the run then stays unfinished.
+    /// others; the run then stays unfinished. A machine that cannot be logged in to, such as with another host key,
+    /// leaves the run as it is: once the way in is there again it can go either way.
     pub(super) async fn back(
         &self,
         journal: &Shared,
         steps: &[Arc<dyn Step>],
         context: &Context,
     ) -> Result<()> {
+        if made_something(journal)
+            && let Err(error) = context.remote().await
+            && no_way_in(&error)
+        {
+            return Err(error);
+        }
         let mut left = Vec::new();
         for step in steps.iter().rev() {
             if context.cancel.is_cancelled() {
@@ -67,6 +74,31 @@ impl Runner {
         task.finish();
         Ok(())
     }
+}
+
+/// Whether the run has done a step that it would have to undo.
+fn made_something(journal: &Shared) -> bool {
+    let journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let state = journal.state();
+    state.phase() == Phase::Forward
+        && state.plan().iter().any(|id| state.step_state(id) == StepState::Done && state.created(id))
+}
+
+/// Whether the login failed for a reason that only a person can remove.
+fn no_way_in(error: &Error) -> bool {
+    const CODES: [&Code; 10] = [
+        &codes::HOST_KEY_CHANGED,
+        &codes::HOST_KEY_MISMATCH,
+        &codes::HOST_KEY_REVOKED,
+        &codes::HOST_KEY_UNKNOWN,
+        &codes::HOST_KEY_REFUSED,
+        &codes::SSH_AUTH,
+        &codes::SSH_KEY_MISSING,
+        &codes::SSH_KEY_MODE,
+        &codes::SSH_KEY_ENCRYPTED,
+        &codes::SSH_KEY_PASSPHRASE,
+    ];
+    CODES.iter().any(|code| error.is(code))
 }
 
 /// Whether a step may have left something that this run made.

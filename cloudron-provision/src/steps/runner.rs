@@ -8,6 +8,7 @@ use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit, random};
 use serde_json::Value;
 use tracing::Instrument;
 
+use super::lock::Lock;
 use super::{
     Check, Context, Ending, Journal, Outputs, Phase, Record, RunState, RunSummary, Spec, Step, StepState,
 };
@@ -63,6 +64,7 @@ impl Runner {
     /// of that name is unfinished; `run-unfinished` when it can be resumed; `undo-failed` when something is left;
     /// `interrupted`; `run-busy`; `io` and its like when the journal cannot be written.
     pub async fn run(&self, spec: Spec, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
+        self.check_idle(&spec.fqdn)?;
         self.check_finished(&spec.fqdn)?;
         let plan = steps.iter().map(|s| s.id().to_string()).collect();
         let journal = Journal::begin(&self.folder, spec, plan)?;
@@ -129,12 +131,21 @@ impl Runner {
     /// The runs that have not ended, of one name or of all, newest first.
     ///
     /// # Errors
-    /// `journal-corrupt` when one of the journals cannot be read.
+    /// `journal-corrupt` when one of these journals cannot be read.
     pub fn unfinished(&self, fqdn: Option<&str>) -> Result<Vec<RunSummary>> {
         let open = |s: &RunState| !matches!(s.phase(), Phase::Ended(_));
         let named = |s: &RunState| fqdn.is_none_or(|f| f == s.spec().fqdn);
-        let states = Journal::list(&self.folder)?;
+        let states = Journal::list_of(&self.folder, fqdn)?;
         Ok(states.iter().filter(|s| open(s) && named(s)).map(RunState::summary).collect())
+    }
+
+    /// Refuses a name that another process works on. To be asked before anything else about the name: while that
+    /// process works, neither resuming nor removing its run is right.
+    ///
+    /// # Errors
+    /// `run-busy`, and those of file operations.
+    pub fn check_idle(&self, fqdn: &str) -> Result<()> {
+        if self.folder.is_dir() { Lock::take(&self.folder, fqdn).map(drop) } else { Ok(()) }
     }
 
     fn reopen(&self, run: &str, steps: &[Arc<dyn Step>]) -> Result<Journal> {
@@ -175,8 +186,12 @@ impl Runner {
             let task = context.progress.task(step.plan(), Unit::None, None);
             let span = tracing::info_span!("step", id = step.id());
             let output = self.until_done(step, journal, context).instrument(span).await.map_err(stop)?;
+            if step.reached(&output) {
+                task.finish();
+            } else {
+                task.leave();
+            }
             context.record(step.id(), output);
-            task.finish();
         }
         Ok(())
     }

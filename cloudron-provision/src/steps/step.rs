@@ -60,6 +60,12 @@ pub trait Step: Send + Sync {
     /// Whatever it runs into; the rest is undone all the same.
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo>;
 
+    /// Whether the output says that what [`plan`](Self::plan) names was reached. A step may end well without: its
+    /// caller is told that it is not done yet.
+    fn reached(&self, _output: &Value) -> bool {
+        true
+    }
+
     /// Whether nothing before this step may be undone once it is done.
     fn point_of_no_return(&self) -> bool {
         false

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use cloudron_provision::steps::Phase;
-use cloudron_provision::{Step, codes};
+use cloudron_core::{Error, Result};
+use cloudron_provision::steps::{Outputs, Phase};
+use cloudron_provision::{CloudProvider, Context, Remote, Step, codes};
 
 use crate::bench::{Bench, CALLS, Fault, IDS, Thing, spec};
 
@@ -84,5 +85,50 @@ async fn what_cannot_be_undone_is_told_and_the_rest_is_undone() {
     assert_eq!(open[0].phase, Phase::Back);
     std::thread::scope(|scope| scope.spawn(|| bench.resume().unwrap_err()).join().map(drop)).unwrap();
     bench.nothing_exists();
+    bench.nothing_is_unfinished();
+}
+
+/// A provider whose machine lets nobody in.
+struct Locked;
+
+#[async_trait::async_trait]
+impl CloudProvider for Locked {
+    fn name(&self) -> &'static str {
+        "locked"
+    }
+
+    async fn preflight(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn steps(&self, _: &str) -> Vec<Arc<dyn Step>> {
+        Vec::new()
+    }
+
+    async fn connect(&self, _: &Outputs) -> Result<Arc<dyn Remote>> {
+        Err(Error::new(&codes::HOST_KEY_CHANGED, "another key"))
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_cannot_be_logged_in_to_leaves_the_run_able_to_go_on() {
+    let bench = Bench::at(3, Fault::Fail);
+    let locked = Context::new("example.com", Arc::new(Locked)).cancelled_by(&bench.cancel);
+    let steps = bench.steps(&bench.cancel);
+    let error = bench.runner().run(spec(), &steps, &locked).await.unwrap_err();
+    assert!(error.is(&codes::HOST_KEY_CHANGED), "{error:?}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`cloudron machine trust example.com`"), "{hint}");
+    let run = bench.runner().unfinished(None).unwrap().remove(0);
+    assert_eq!(run.phase, Phase::Forward);
+
+    // Nor does the wish to undo it change that.
+    let error = bench.runner().rollback(&run.run, &steps, &locked).await.unwrap_err();
+    assert!(error.is(&codes::HOST_KEY_CHANGED), "{error:?}");
+    assert_eq!(bench.runner().unfinished(None).unwrap()[0].phase, Phase::Forward);
+    assert!(!bench.calls().iter().any(|call| call.starts_with("undo")));
+
+    bench.runner().resume(&run.run, &steps, &bench.context(&bench.cancel)).await.unwrap();
+    bench.everything_exists_once();
     bench.nothing_is_unfinished();
 }

@@ -51,7 +51,7 @@ async fn journals_are_private_files() {
 }
 
 #[tokio::test]
-async fn a_second_run_of_the_same_name_is_refused_while_the_first_runs_and_after_it_died() {
+async fn a_second_run_of_the_same_name_is_told_to_wait_while_the_first_runs() {
     let bench = Bench::at(3, Fault::DieBefore);
     let (runner, context, steps) = (bench.runner(), bench.context(&bench.cancel), bench.steps(&bench.cancel));
     let first = runner.run(spec(), &steps, &context);
@@ -60,7 +60,19 @@ async fn a_second_run_of_the_same_name_is_refused_while_the_first_runs_and_after
     let run = runner.unfinished(None).unwrap()[0].run.clone();
     let error = runner.resume(&run, &steps, &context).await.unwrap_err();
     assert_eq!((error.code().name, error.kind().exit_code()), ("run-busy", 5));
+    // Not that it is unfinished, with the advice to resume or to destroy what somebody works on.
     let error = bench.run(&runner).await.unwrap_err();
+    assert_eq!((error.code().name, error.kind().exit_code()), ("run-busy", 5));
+    assert!(runner.check_idle(&spec().fqdn).unwrap_err().is(&codes::RUN_BUSY));
+    runner.check_idle("other.org").unwrap();
+}
+
+#[tokio::test]
+async fn a_second_run_of_the_same_name_is_refused_after_the_first_stopped() {
+    let bench = Bench::at(3, Fault::Fail);
+    bench.run(&bench.runner().keep(true)).await.unwrap_err();
+    bench.runner().check_idle(&spec().fqdn).unwrap();
+    let error = bench.run(&bench.runner()).await.unwrap_err();
     assert_eq!((error.code().name, error.kind().exit_code()), ("run-exists", 5));
 }
 

@@ -35,7 +35,7 @@ impl Step for FirstContact {
     }
 
     fn plan(&self) -> String {
-        format!("Connect to {} and look what it is", self.machine)
+        format!("Connect to {} and check its requirements", self.machine)
     }
 
     async fn check(&self, context: &Context) -> Result<Check> {
@@ -71,6 +71,14 @@ fn warn_of_clock(facts: &Facts, context: &Context) {
     let here = context.clock.now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let off = here.abs_diff(facts.clock);
     if off > 120 {
-        context.progress.warn(format!("The machine's clock differs from this one's by {off} s."));
+        let (count, unit) = match off {
+            s if s < 2 * 3600 => (s / 60, "minutes"),
+            s if s < 2 * 86_400 => (s / 3600, "hours"),
+            s => (s / 86_400, "days"),
+        };
+        let side = if facts.clock < here { "behind" } else { "ahead of" };
+        context.progress.warn(format!(
+            "the machine's clock is {count} {unit} {side} this computer's; `timedatectl set-ntp true` on the machine sets it"
+        ));
     }
 }

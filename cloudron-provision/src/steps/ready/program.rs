@@ -1,13 +1,17 @@
 //! `program`: this program, or another build of it, is on the machine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::Result;
+use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::steps::{Check, Context, Step, Undo};
-use crate::{Command, answer};
+use crate::{Command, Remote, answer, codes};
+
+/// How long the program may take to say what it is.
+const PROOF_LIMIT: Duration = Duration::from_secs(30);
 
 /// Copies the program to the machine and points a link at it.
 ///
@@ -16,12 +20,13 @@ pub struct PlaceProgram {
     local: PathBuf,
     remote: String,
     link: Option<String>,
+    proof: Option<(String, String)>,
 }
 
 impl PlaceProgram {
     /// Copies `local` to the absolute path `remote` on the machine, mode 0755.
     pub fn new(local: impl Into<PathBuf>, remote: impl Into<String>) -> Self {
-        Self { local: local.into(), remote: remote.into(), link: None }
+        Self { local: local.into(), remote: remote.into(), link: None, proof: None }
     }
 
     /// Also makes a symbolic link to it, replacing one that is there: such as `/usr/local/bin/cloudron` to a
@@ -29,6 +34,27 @@ impl PlaceProgram {
     pub fn linked_from(mut self, link: impl Into<String>) -> Self {
         self.link = Some(link.into());
         self
+    }
+
+    /// Also runs it once with that argument, before anything relies on it: what it prints must begin so.
+    pub fn proven_by(mut self, argument: impl Into<String>, answer: impl Into<String>) -> Self {
+        self.proof = Some((argument.into(), answer.into()));
+        self
+    }
+
+    async fn prove(&self, remote: &dyn Remote) -> Result<()> {
+        let Some((argument, answer)) = &self.proof else { return Ok(()) };
+        let output = remote.exec(Command::new([&self.remote, argument]).within(PROOF_LIMIT)).await?;
+        if output.success() && output.text().starts_with(answer) {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last =
+            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed something else");
+        let message =
+            format!("{} is not the program of a server: `{argument}` failed: {last}", self.local.display());
+        Err(Error::new(&codes::NOT_A_PROGRAM, message)
+            .with_hint("give a cloudron program that runs on the machine with `--server-binary PATH`"))
     }
 }
 
@@ -49,10 +75,12 @@ impl Step for PlaceProgram {
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
         remote.upload(&self.local, &self.remote, 0o755, &context.progress, &context.cancel).await?;
+        self.prove(&*remote).await?;
         if let Some(link) = &self.link {
             // A new link renamed over the old one, so that there is always one.
             const SCRIPT: &str = r#"set -eu; ln -sfn "$1" "$2.new"; mv -fT "$2.new" "$2""#;
-            answer::run(&*remote, Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
+            let output = remote.exec(Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
+            answer::check(&format!("ln -s {} {link}", self.remote), output)?;
         }
         Ok(json!({ "path": self.remote }))
     }
