@@ -126,10 +126,11 @@ cloudron_core::codes! {
     JOB_INTERRUPTED = ("job-interrupted", Failed,
         "The job was interrupted by a restart of the server. What it had stored is used by the next one.");
     /// The backup lacks some of the folders.
-    BACKUP_INCOMPLETE = ("backup-incomplete", Failed,
+    BACKUP_INCOMPLETE = ("backup-incomplete", Partial,
         "The backup was made, but something was left out or not consistent: the message names the folders \
-         whose hook command failed or which could not be read. The other folders are in it. The server's log \
-         holds the output of the commands.");
+         whose hook command failed or which do not exist. The other folders are in it, and `cloudron machine backup \
+         list` marks it as incomplete. The server's log holds the output of the commands. `cloudron machine include \
+         remove` leaves a folder out of the next one.");
     /// The newest backup is too old.
     BACKUP_LATE = ("backup-late", Failed,
         "The newest backup is older than two days, the machine is that old and has none, or the last try to make one \

@@ -36,6 +36,7 @@ mod tls;
 
 pub use cloudron_core::{Error, Result};
 pub use include::Include;
+pub use jobs::is_incomplete;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
 pub use serve::serve;

@@ -143,6 +143,7 @@ fn trace(event: &Event) {
         Event::Advanced { task, done, total } => tracing::trace!(task, done, total, "goes on"),
         Event::Finished { task, done, ok: true } => tracing::info!(task, done, "ended"),
         Event::Finished { task, done, ok: false } => tracing::info!(task, done, "failed"),
+        Event::Left { task } => tracing::info!(task, "left: not reached yet"),
         Event::Note { text } => tracing::debug!("note: {text}"),
         Event::Warning { text } => tracing::debug!("warning: {text}"),
     }

@@ -20,6 +20,10 @@ pub struct BackupEntry {
     pub added: u64,
     /// The folders in it.
     pub sources: Vec<String>,
+    /// Whether something that belongs to it is missing: a folder did not exist, the command before it failed, or files
+    /// could not be read.
+    #[serde(default)]
+    pub incomplete: bool,
 }
 
 /// `GET /api/v1/backups?page=1&per_page=25`, newest first.

@@ -21,6 +21,10 @@ pub(crate) const STATE: &str = "state";
 /// The name under which a backup holds the data folder.
 pub(crate) const DATA: &str = "data";
 
+/// The tag of a backup that lacks a folder, or a folder whose command before it failed. It stands in the summary, so
+/// that a list says so which comes from the store alone.
+const INCOMPLETE: &str = "incomplete";
+
 /// How many seconds a backup's id may run ahead of the clock, when ids of this second are taken.
 const ID_TRIES: u64 = 5;
 
@@ -49,6 +53,11 @@ pub(super) async fn run(app: &Arc<App>, source: &EventSource, cancel: &Cancel) -
         Some(error) => Err(error),
         None => Ok(sentence(&summary)),
     }
+}
+
+/// Whether something that belongs to a server's backup is missing from it.
+pub fn is_incomplete(summary: &Summary) -> bool {
+    summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE)
 }
 
 /// The same error for a second reader. Its cause stays with the first.
@@ -140,7 +149,7 @@ async fn snapshot(
             issues.push(format!("the included folder {} does not exist", include.path.display()));
         }
     }
-    let result = upload(app, sources, cancel).await;
+    let result = upload(app, sources, !issues.is_empty(), cancel).await;
     let _ = files::remove_folder(&staged);
     result
 }
@@ -158,7 +167,7 @@ fn stage(db: &Db, layout: &Layout) -> Result<PathBuf> {
     Ok(folder)
 }
 
-async fn upload(app: &Arc<App>, sources: Vec<Source>, cancel: &Cancel) -> Result<Summary> {
+async fn upload(app: &Arc<App>, sources: Vec<Source>, incomplete: bool, cancel: &Cancel) -> Result<Summary> {
     let keys: WriterKeys = files::read_json(&app.layout.writer_keys())?.ok_or_else(|| {
         let path = app.layout.writer_keys();
         Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display()))
@@ -172,6 +181,9 @@ async fn upload(app: &Arc<App>, sources: Vec<Source>, cancel: &Cancel) -> Result
         let mut request = BackupRequest::new(id, sources.clone());
         request.host = app.settings.fqdn.admin_fqdn();
         request.fqdn = app.settings.fqdn.to_string();
+        if incomplete {
+            request.tags = vec![INCOMPLETE.into()];
+        }
         request.cache_dir = Some(app.layout.cache().join("backup"));
         match repository.backup(&keys, request, &progress, cancel).await {
             Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) => {}

@@ -5,6 +5,7 @@ mod hooks;
 mod meter;
 mod schedule;
 
+pub use backup::is_incomplete;
 pub(crate) use backup::{DATA, STATE};
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -24,6 +24,7 @@ mod watched;
 pub(crate) use app::{App, Tuning};
 pub(crate) use password::check as check_password;
 pub(crate) use reply::api_error;
+pub use routes::check_owner;
 pub(crate) use store_check::begin as begin_store_check;
 
 use std::sync::Arc;

@@ -208,12 +208,21 @@ pub(super) async fn verified(
     }
 }
 
+/// Checks the owner that a first-time setup is to make, as the server will.
+///
+/// # Errors
+/// `bad-request`, naming the field and the rule.
+pub fn check_owner(request: &ActivateRequest) -> Result<()> {
+    new_user(request)?;
+    password::check(&request.password)
+}
+
 /// The owner as asked for, without the password.
 fn new_user(request: &ActivateRequest) -> Result<User> {
     let wrong = |text: &str| Error::new(&codes::BAD_REQUEST, text.to_owned());
     let email = request.email.trim();
     if !is_email(email) {
-        return Err(wrong("the e-mail address is not one"));
+        return Err(wrong("invalid email address"));
     }
     let name_ok = |name: &String| {
         (2..=64).contains(&name.len())

@@ -48,6 +48,7 @@ fn entry(summary: Summary) -> BackupEntry {
         files: summary.files,
         bytes: summary.bytes,
         added: summary.added_bytes,
+        incomplete: jobs::is_incomplete(&summary),
         sources: summary.sources.into_iter().map(|s| s.name).collect::<Vec<String>>(),
         id: summary.id,
     }

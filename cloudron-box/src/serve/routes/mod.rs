@@ -8,6 +8,8 @@ mod logs;
 mod machine;
 mod sessions;
 
+pub use account::check_owner;
+
 use std::sync::Arc;
 
 use axum::Router;
