@@ -54,6 +54,10 @@ cloudron_core::codes! {
         "The backup was made and can be restored, and some files or folders are not in it because they could not \
          be read. The warnings name them: give the program the right to read them, or leave them out with \
          --exclude.");
+    /// A folder to back up does not exist.
+    FOLDER_MISSING = ("folder-missing", NotFound,
+        "The folder that is to be backed up does not exist on the machine, so that every backup would be incomplete. \
+         Make it there first, or give the command that makes it with `--before`: `cloudron machine include add`.");
     /// Writer's keys that cannot be read.
     WRITER_KEYS = ("writer-keys", Usage,
         "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \

@@ -1,9 +1,11 @@
 //! Reaching a machine that this computer knows.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use cloudron_core::Result;
+use cloudron_core::{Error, Result};
 use cloudron_provision::Remote;
+use cloudron_provision::codes::PROGRAM_MISSING;
 use cloudron_provision::local::LocalRemote;
 
 use crate::client::Client;
@@ -22,7 +24,16 @@ pub(crate) const NO_QUESTIONS: Ask = Ask(false);
 
 /// A machine's program, reached.
 pub(crate) async fn target(machine: &Machine, out: &Output, ask: Ask) -> Result<Target> {
-    target_of(&machine.reach, out, ask).await
+    if let Reach::Local { root } = &machine.reach
+        && !Path::new(Place::rooted(root.clone()).program()).exists()
+    {
+        let message = format!("the files of {} in {} are gone", machine.fqdn, root.display());
+        return Err(Error::new(&PROGRAM_MISSING, message).with_hint(format!(
+            "`cloudron machine destroy {} --forget` removes its record; its backups stay",
+            machine.fqdn
+        )));
+    }
+    target_of(&machine.reach, out, ask).await.map_err(|e| crate::ssh::advised(e, machine))
 }
 
 /// The program on a machine that is reached like that.

@@ -9,6 +9,8 @@ mod connect;
 mod help;
 mod memory;
 mod output;
+#[cfg(test)]
+mod promises;
 mod query;
 mod records;
 mod runtime;

@@ -1,11 +1,21 @@
 //! Secrets that commands take.
 
+use std::os::unix::fs::MetadataExt;
+
 use cloudron_core::{Error, Result, Secret, SecretRef, codes};
 
 use crate::output::Output;
 
-/// Obtains the secret that an option names, with a warning when it stands in the argument list.
+/// Obtains the secret that an option names, with a warning when it stands in the argument list or in a file that others
+/// may read.
 pub(crate) fn resolve(reference: &str, option: &str, out: &Output) -> Result<Secret> {
+    if let Some(path) = reference.strip_prefix("file:")
+        && std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0)
+    {
+        out.warn(&format!(
+            "other users of this computer may read {path}: `chmod 600 {path}` keeps it to you"
+        ));
+    }
     let reference = SecretRef::parse(reference);
     if reference.is_literal() {
         out.warn(&format!(

@@ -9,7 +9,7 @@ use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestio
 use cloudron_provision::{Remote, codes};
 
 use crate::output::Output;
-use crate::state::SshReach;
+use crate::state::{Machine, Machines, Reach, SshReach};
 
 /// The time limit of reaching a machine.
 pub(crate) const LIMIT: Duration = ssh::CONNECT_LIMIT;
@@ -46,6 +46,43 @@ pub(crate) async fn connect_any(
         }
     }
     Err(refused.unwrap_or_else(|| Error::new(&codes::SSH_UNREACHABLE, "there is no port to connect to")))
+}
+
+/// Writes the file that tells the system's ssh which keys of a machine to trust, under the machine's alias. Gives both.
+pub(crate) fn known_hosts(machines: &Machines, machine: &Machine) -> Result<(PathBuf, String)> {
+    let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
+    let mut lines = String::new();
+    if let Reach::Generic(reach) = &machine.reach {
+        let trusted = reach.host_keys.iter().map(|key| format!("{alias} {key}\n"));
+        // What the user's own files revoke, this file revokes too: ssh reads no other.
+        let revoked = SshTarget::new(&reach.host).revoked_keys();
+        lines = trusted.chain(revoked.into_iter().map(|key| format!("@revoked * {key}\n"))).collect();
+    }
+    Ok((machines.put_known_hosts(&machine.fqdn, &lines)?, alias))
+}
+
+/// The same error, with what to do about a machine that is known. The options of `create` do not help there.
+pub(crate) fn advised(error: Error, machine: &Machine) -> Error {
+    let domain = &machine.fqdn;
+    if error.is(&codes::HOST_KEY_CHANGED) {
+        return error.with_hint(format!(
+            "find out why it changed; when the new key is right, `cloudron machine trust {domain}` records it"
+        ));
+    }
+    if error.is(&codes::SSH_REFUSED) {
+        return error
+            .with_hint(format!("`cloudron machine status {domain}` shows what is known of the machine"));
+    }
+    match &machine.reach {
+        Reach::Generic(SshReach { ssh_key: Some(key), .. }) if error.is(&codes::SSH_KEY_MISSING) => {
+            error.with_hint(format!(
+                "put the key back at {}, or name another one: `cloudron machine destroy {domain} --forget`, then \
+                 `cloudron machine adopt {domain}` with `--ssh-key`",
+                key.display()
+            ))
+        }
+        _ => error,
+    }
 }
 
 /// The server and the user to log in as.
@@ -92,5 +129,5 @@ pub(crate) fn first_contact(fingerprint: Option<&str>, out: &Output) -> Result<H
 pub(crate) fn key_file(name: Option<&str>) -> Result<Option<PathBuf>> {
     let Some(name) = name else { return Ok(None) };
     let path = ssh::keys::find(name, std::env::home_dir().as_deref())?;
-    std::path::absolute(&path).map(Some).map_err(|e| cloudron_core::Error::io(&path, e))
+    std::path::absolute(&path).map(Some).map_err(|e| Error::io(&path, e))
 }

@@ -114,7 +114,7 @@ fn machines_live_side_by_side_and_a_dead_one_is_seen() {
         let rows = list["machines"].as_array().unwrap();
         rows.iter().find(|r| r["fqdn"] == name).unwrap()["state"].as_str().unwrap().to_owned()
     };
-    assert!(state(DEMO).starts_with("dead"), "{}", state(DEMO));
+    assert!(state(DEMO).starts_with("unreachable"), "{}", state(DEMO));
     assert!(state("other.localhost").starts_with("running"));
     home.run(&["machine", "status", DEMO]).failed(7, "server-dead", "");
     home.ok(&["machine", "start", DEMO]);

@@ -1,7 +1,11 @@
-//! The session of the README, typed as it stands there.
+//! The shell blocks of the README, typed in order as they stand there, in one home.
+//!
+//! The blocks about a machine over SSH and about DNS need a server and an account: their commands are only parsed, by a
+//! unit test of the program, and the first of them is typed by the end-to-end tests.
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 
 use common::{Home, Run};
@@ -12,18 +16,26 @@ struct Typed {
     printed: Vec<String>,
 }
 
-fn session() -> Vec<Typed> {
-    let readme = include_str!("../../README.md");
-    let block =
-        readme.split("```console\n").nth(1).expect("the README has a session").split("```").next().unwrap();
-    let mut session: Vec<Typed> = Vec::new();
-    for line in block.lines() {
-        match line.strip_prefix("$ ") {
-            Some(command) => session.push(Typed { command: command.into(), printed: Vec::new() }),
-            None => session.last_mut().expect("a session begins with a command").printed.push(line.into()),
+/// The lines of all blocks of shell, in order, without those that need a server or an account elsewhere.
+fn typed() -> Vec<Typed> {
+    let readme = include_str!("../../README.md").replace("\\\n", " ");
+    let mut typed: Vec<Typed> = Vec::new();
+    for block in readme.split("```").skip(1).step_by(2) {
+        let (kind, lines) = block.split_once('\n').unwrap();
+        let elsewhere = lines.contains("203.0.113.") || lines.contains("cloudron dns");
+        for line in lines.lines().filter(|_| !elsewhere) {
+            let command = match kind {
+                "sh" => Some(line),
+                "console" => line.strip_prefix("$ "),
+                _ => continue,
+            };
+            match command {
+                Some(command) => typed.push(Typed { command: command.into(), printed: Vec::new() }),
+                None => typed.last_mut().expect("a session begins with a command").printed.push(line.into()),
+            }
         }
     }
-    session
+    typed
 }
 
 /// Whether the text is the pattern, in which `…` and runs of blanks stand for anything.
@@ -48,26 +60,53 @@ fn check(typed: &Typed, run: &Run) {
     }
 }
 
+/// A shell in a home where the program was installed, and cargo did it.
+fn shell(home: &Home) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_cloudron")).parent().unwrap();
+    let mut shell = Command::new("bash");
+    let path =
+        format!("{}:{}:{}", home.path("bin").display(), program.display(), std::env::var("PATH").unwrap());
+    shell.env_clear().env("HOME", home.dir()).env("PATH", path).current_dir(home.dir());
+    shell
+}
+
 #[test]
-fn the_session_of_the_readme_works_as_it_stands_there() {
+fn the_shell_blocks_of_the_readme_work_in_order_as_they_stand_there() {
     let home = Home::new();
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_cloudron")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let session = session();
-    assert!(session.len() > 10);
-    for typed in &session {
-        let output = Command::new("bash")
-            .args(["-c", &format!("{} 2>&1", typed.command)])
-            .env_clear()
-            .env("HOME", home.dir())
-            .env("PATH", &path)
-            .current_dir(home.dir())
-            .output()
-            .unwrap();
-        let run = Run::of(output);
-        assert_eq!(run.code, 0, "$ {}\n{}", typed.command, run.stdout);
-        check(typed, &run);
+    std::fs::create_dir(home.path("bin")).unwrap();
+    // The program is built already; that it is the one which cargo would install is all that is taken for granted.
+    let cargo = "#!/bin/sh\n[ \"$*\" = 'install --locked --path cloudron-cli' ]\n";
+    std::fs::write(home.path("bin/cargo"), cargo).unwrap();
+    for folder in ["Documents/thesis", "Pictures", "disk"] {
+        std::fs::create_dir_all(home.path(folder)).unwrap();
     }
+    std::fs::write(home.path("Documents/thesis/one.txt"), "text").unwrap();
+    let mut permissions = std::fs::metadata(home.path("bin/cargo")).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    std::fs::set_permissions(home.path("bin/cargo"), permissions).unwrap();
+
+    let all = typed();
+    assert!(all.len() > 20, "{} lines", all.len());
+    let mut key = None;
+    for typed in &all {
+        // The two folders outside of the home are given to the test.
+        let command = typed.command.replace("/mnt/disk", &home.path("disk").display().to_string());
+        let command = command.replace("/tmp/back", &home.path("back").display().to_string());
+        let mut shell = shell(&home);
+        // What a person would type when asked.
+        shell.envs(key.iter().map(|key: &String| ("CLOUDRON_BACKUP_KEY", key)));
+        let output = shell.args(["-c", &format!("exec 2>&1\n{command}")]).output().unwrap();
+        let run = Run::of(output);
+        assert_eq!(run.code, 0, "$ {command}\n{}", run.stdout);
+        check(typed, &run);
+        if command.starts_with("cloudron backup init") {
+            let shown = run.stdout.lines().find_map(|line| line.strip_prefix("Generated backup key:"));
+            key = shown.map(|key| key.trim().to_owned());
+            assert!(key.is_some(), "{}", run.stdout);
+        }
+    }
+    let restored = Command::new("grep").args(["-r", "text"]).arg(home.path("back")).output().unwrap();
+    assert!(restored.status.success(), "the thesis is back");
 }
 
 #[test]

@@ -104,8 +104,8 @@ pub fn refuse(lifecycle: &Lifecycle, prefix: &str, url: &str) -> Result<()> {
         "{url}: {danger}, and a pack stays part of new backups for as long as the files in it do not change"
     );
     Err(Error::new(&codes::STORE_EXPIRES, text).with_hint(format!(
-        "remove the rule {} from the bucket; `cloudron policy lifecycle` prints rules that are safe, and \
-         `backup prune` deletes old backups",
+        "remove the rule {} from the bucket; `cloudron policy lifecycle --store {url}` prints rules that are safe, and \
+         `cloudron backup prune --store {url}` deletes old backups",
         danger.rule
     )))
 }

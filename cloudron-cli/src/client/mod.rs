@@ -175,10 +175,18 @@ impl Client {
         Answer::of(&self.host, response).await
     }
 
+    /// The machine's domain, as commands take it.
+    fn fqdn(&self) -> &str {
+        self.host.strip_prefix("my.").unwrap_or(&self.host)
+    }
+
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = self.target.remote.forward(self.port).await.map_err(|e| {
             Error::new(&codes::SERVER_DEAD, format!("the server of {} does not answer: {e}", self.host))
-                .with_hint(format!("`cloudron machine status {}` says more", self.host))
+                .with_hint(format!(
+                    "`cloudron machine start {0}` starts it; `cloudron machine logs {0}` shows its last messages",
+                    self.fqdn()
+                ))
         })?;
         let opened = async {
             let stream = self.tls.connect(stream).await?;

@@ -67,8 +67,9 @@ impl Command {
         // Packs in an archive can be asked for; the rest is needed at once or for ever.
         let harm = review.dangers.iter().find(|d| !matches!(d.harm, Harm::ArchivesPacks(_)));
         let Some(danger) = harm else { return Ok(()) };
-        Err(Error::new(&codes::LIFECYCLE_HARMS, danger.to_string())
-            .with_hint("remove the rule or narrow its prefix, and use `cloudron backup prune` instead"))
+        Err(Error::new(&codes::LIFECYCLE_HARMS, danger.to_string()).with_hint(
+            "remove the rule or narrow its prefix; `cloudron backup prune --store URL` deletes old backups",
+        ))
     }
 }
 

@@ -124,6 +124,14 @@ impl Reach {
     }
 }
 
+impl Machine {
+    /// The address of the server's page.
+    pub(crate) fn url(&self) -> String {
+        let host = self.fqdn.admin_fqdn();
+        if self.port == 443 { format!("https://{host}") } else { format!("https://{host}:{}", self.port) }
+    }
+}
+
 /// All records, in one folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Machines(PathBuf);
@@ -201,13 +209,22 @@ impl Machines {
         Ok(path)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file that says when the machine answered last.
+    pub(super) fn seen_file(&self, domain: &Domain) -> PathBuf {
+        self.0.join(format!("{domain}.seen"))
+    }
+
     fn known_hosts(&self, domain: &Domain) -> PathBuf {
         self.0.join(format!("{domain}.known_hosts"))
     }
 
     /// Forgets a machine.
     pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
-        for path in [self.known_hosts(domain), self.path(domain)] {
+        for path in [self.known_hosts(domain), self.seen_file(domain), self.path(domain)] {
             match std::fs::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&path, e)),
                 _ => {}

@@ -5,6 +5,7 @@ mod files;
 mod kept;
 mod machines;
 mod ownership;
+mod seen;
 mod writers;
 
 pub(crate) use dirs::{Dirs, cache_dir, private_dir};
@@ -12,4 +13,5 @@ pub(crate) use files::private_file;
 pub(crate) use kept::{Kept, KeptBackups};
 pub(crate) use machines::{Copied, DnsRecords, Machine, Machines, Reach, SshReach};
 pub(crate) use ownership::{Owned, ZoneCopy, ZoneLock};
+pub(crate) use seen::Seen;
 pub(crate) use writers::Writers;

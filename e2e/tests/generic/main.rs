@@ -4,5 +4,7 @@ mod canary;
 mod create;
 mod faults;
 mod lost;
+mod ports;
+mod readme;
 mod scene;
 mod states;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
-use cloudron_backup::{BackupStore, InitOptions, Repository, WriterKeys, codes};
+use cloudron_backup::{BackupStore, InitOptions, Repository, WriterKeys, codes, generate_backup_key};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
 use super::place::{Key, Place};
-use crate::commands::machine::generate_backup_key;
+use crate::commands::machine::show_backup_key;
 use crate::output::Output;
 use crate::runtime::interruptible;
 use crate::secrets;
@@ -36,19 +36,24 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if let Some(key) = &given {
         cloudron_backup::keys::check_backup_key(key)?;
     }
+    let generated = given.is_none();
+    let key = given.unwrap_or_else(generate_backup_key);
     let (repository, keys) = interruptible(async {
         let store = options.place.open_store()?;
-        absent(&store, given.is_some()).await?;
-        let work_factor = given.is_none().then_some(GENERATED_WORK_FACTOR);
-        let key = given.unwrap_or_else(|| generate_backup_key(out));
+        absent(&store, !generated).await?;
+        let work_factor = generated.then_some(GENERATED_WORK_FACTOR);
         let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
+        if generated {
+            show_backup_key(&key, out);
+        }
         Ok((repository, identity.writer_keys()))
     })?;
     if !options.forget {
         keep(repository.id(), &keys, out);
     }
     let url = repository.store().url();
-    out.data("repository", &json!({ "id": repository.id(), "store": url }), || {
+    let shown = generated.then(|| key.expose());
+    out.data("repository", &json!({ "id": repository.id(), "store": url, "backupKey": shown }), || {
         format!("Made the repository {} in {url}.", repository.id())
     })
 }

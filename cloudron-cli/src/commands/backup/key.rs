@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::place::{Owned, Place};
 use crate::codes;
-use crate::commands::machine::generate_backup_key;
+use crate::commands::machine::show_backup_key;
 use crate::output::{Output, Table};
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
@@ -238,7 +238,12 @@ fn remove(options: &Remove, out: &Output) -> Result<()> {
 fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret, Option<u8>)> {
     match option {
         Some(reference) => Ok((secrets::resolve(reference, "--new-key", out)?, None)),
-        None => Ok((generate_backup_key(out), Some(GENERATED_WORK_FACTOR))),
+        // Shown before the old key may be gone.
+        None => {
+            let key = cloudron_backup::generate_backup_key();
+            show_backup_key(&key, out);
+            Ok((key, Some(GENERATED_WORK_FACTOR)))
+        }
     }
 }
 

@@ -129,7 +129,7 @@ fn dkim_key(option: &str) -> Result<Dkim> {
     if bits < MIN_RSA_BITS {
         let message = format!("it is no public RSA key of at least {MIN_RSA_BITS} bits in base 64");
         return Err(Error::new(&cloudron_dns::codes::DKIM, message).while_doing(reading()).with_hint(
-            "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key` makes one",
+            "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key DOMAIN --out FILE` makes one",
         ));
     }
     Ok(Dkim { selector: selector.into(), public_key: key.into() })

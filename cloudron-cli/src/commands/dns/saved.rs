@@ -36,7 +36,7 @@ impl Saved {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let broken = |why: String| {
             Error::new(&codes::DNS_PLAN_FILE, format!("{} is not a saved plan: {why}", path.display()))
-                .with_hint("make a new one with `cloudron dns plan --out`")
+                .with_hint("make a new one with `cloudron dns plan DOMAIN … --out FILE`")
         };
         let saved: Self = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
         match saved.schema {

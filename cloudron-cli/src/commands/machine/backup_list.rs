@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use cloudron_backup::{Repository, open_store};
 use cloudron_box::api::BackupPage;
+use cloudron_box::is_incomplete;
 use cloudron_core::{Error, Result};
 use serde::Serialize;
 
@@ -43,6 +44,7 @@ struct Row {
     files: u64,
     bytes: u64,
     added: u64,
+    incomplete: bool,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
@@ -56,7 +58,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             return "No backups have been made.".into();
         }
         let now = SystemTime::now();
-        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added"]);
+        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added", "State"]);
         for row in &rows {
             let made = SystemTime::try_from(row.creation_time).map(|t| ago(t, now));
             table.row([
@@ -66,6 +68,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
                 row.files.to_string(),
                 bytes(row.bytes),
                 bytes(row.added),
+                if row.incomplete { "incomplete" } else { "complete" }.into(),
             ]);
         }
         table.render()
@@ -103,6 +106,7 @@ async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
             files: b.files,
             bytes: b.bytes,
             added: b.added,
+            incomplete: b.incomplete,
         }));
         if last {
             return Ok(rows);
@@ -134,6 +138,7 @@ async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
         files: s.files,
         bytes: s.bytes,
         added: s.added_bytes,
+        incomplete: is_incomplete(s),
     });
     Ok(rows.collect())
 }

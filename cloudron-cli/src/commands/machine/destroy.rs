@@ -7,7 +7,7 @@ use cloudron_provision::steps::RunSummary;
 use cloudron_provision::{Command, Runner, answer, codes as provision};
 use serde_json::json;
 
-use super::create::take_back;
+use super::create::{SSH_PORT, take_back};
 use super::records::{Outcome, Records};
 use super::{Found, Which, kept};
 use crate::backups::{self, Folder, RemoteFolder, folder_of};
@@ -293,10 +293,11 @@ async fn remove(
     out: &Output,
 ) -> Result<()> {
     let target = match &machine.reach {
-        Reach::Local { .. } => connect::target(machine, out, ASK).await?,
+        Reach::Local { .. } => connect::target_of(&machine.reach, out, ASK).await?,
         Reach::Generic(reach) => {
             let ports = [reach.ssh_port, kept::port_before(machine, dirs).unwrap_or(22)];
-            let remote = ssh::connect_any(reach, &ports, ssh::pinned(reach)?, ssh::LIMIT, out).await?;
+            let remote = ssh::connect_any(reach, &ports, ssh::pinned(reach)?, ssh::LIMIT, out).await;
+            let remote = remote.map_err(|e| ssh::advised(e, machine))?;
             Target::new(Arc::new(remote), Place::system())
         }
     };
@@ -314,7 +315,7 @@ async fn remove(
             (None, None) => {}
         }
     }
-    if matches!(machine.reach, Reach::Generic(_)) {
+    if matches!(&machine.reach, Reach::Generic(reach) if reach.ssh_port == SSH_PORT) {
         cloudron_provision::ssh::port::take_back(&*target.remote).await?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use cloudron_box::Include;
 use cloudron_core::Result;
 
-use super::Which;
+use super::{Which, folders};
 use crate::connect;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
@@ -55,8 +55,14 @@ impl Command {
             Self::List { which } => (which, "list", None),
         };
         let machine = which.machine()?;
+        let added = include.iter().filter(|_| verb == "add").cloned().collect::<Vec<_>>();
         let includes: Vec<Include> = interruptible(async {
             let target = connect::target(&machine, out, connect::ASK).await?;
+            if let Some(path) = folders::missing(&*target.remote, &added).await?.first() {
+                return Err(folders::error(path).with_hint(
+                    "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
+                ));
+            }
             match include {
                 Some(include) => target.call_with(&["include", verb, "--from-stdin"], &include).await,
                 None => target.call(&["include", verb]).await,

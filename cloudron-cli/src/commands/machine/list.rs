@@ -2,6 +2,7 @@
 
 use cloudron_core::{Error, Result, codes};
 use cloudron_provision::Runner;
+use cloudron_provision::codes::RUN_BUSY;
 use serde::Serialize;
 
 use crate::connect::{NO_QUESTIONS, Session};
@@ -14,7 +15,7 @@ use crate::state::{Dirs, Machine, Machines};
   cloudron machine list
   cloudron machine list --offline --output json")]
 pub(crate) struct Options {
-    /// Do not ask the machines whether they live
+    /// Do not ask the machines
     #[arg(long)]
     offline: bool,
 }
@@ -25,14 +26,19 @@ struct Row {
     fqdn: String,
     provider: String,
     place: String,
+    url: Option<String>,
     state: String,
     version: Option<String>,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let dirs = Dirs::from_env()?;
-    let (machines, broken) = Machines::at(dirs.machines()).all()?;
-    for error in &broken {
+    let (machines, mut broken) = Machines::at(dirs.machines()).all()?;
+    let unfinished = unfinished(&dirs, &machines).unwrap_or_else(|error| {
+        broken.push(error);
+        Vec::new()
+    });
+    for error in broken.iter().skip(1) {
         out.error(error);
     }
     let offline = options.offline;
@@ -52,23 +58,26 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         }
         Ok(rows)
     })?;
-    rows.extend(unfinished(&dirs, &machines)?);
+    rows.extend(unfinished);
     out.data("machines", &rows, || {
         if rows.is_empty() {
             return "No machines. `cloudron machine create local --fqdn demo.localhost` makes one.".into();
         }
-        let mut table = Table::new(["Domain", "Provider", "Place", "State", "Version"]);
+        let mut table = Table::new(["Domain", "Provider", "Place", "URL", "State", "Version"]);
         for row in &rows {
             table.row([
                 row.fqdn.clone(),
                 row.provider.clone(),
                 row.place.clone(),
+                row.url.clone().unwrap_or_else(|| "-".into()),
                 row.state.clone(),
                 row.version.clone().unwrap_or_else(|| "-".into()),
             ]);
         }
         table.render()
-    })
+    })?;
+    // What could not be read is missing from the list.
+    broken.into_iter().next().map_or(Ok(()), Err)
 }
 
 async fn state(machine: Machine, offline: bool, out: Output) -> Row {
@@ -76,6 +85,7 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
         fqdn: machine.fqdn.to_string(),
         provider: machine.reach.provider().into(),
         place: machine.reach.place(),
+        url: Some(machine.url()),
         state: "unknown".into(),
         version: None,
     };
@@ -88,21 +98,28 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
             row.state = if status.activated { "running" } else { "running, not set up" }.into();
             row.version = Some(status.version.to_string());
         }
-        Err(error) => row.state = format!("dead: {}", error.message()),
+        Err(error) => row.state = format!("unreachable: {}", error.message()),
     }
     row
 }
 
 /// Runs that died before the machine was finished.
 fn unfinished(dirs: &Dirs, machines: &[Machine]) -> Result<Vec<Row>> {
-    let runs = Runner::new(dirs.runs()).unfinished(None)?;
+    let runner = Runner::new(dirs.runs());
+    let runs = runner.unfinished(None)?;
+    let state = |fqdn: &str| match runner.check_idle(fqdn) {
+        Ok(()) => "unfinished: create it again with --resume, or destroy it".to_owned(),
+        Err(error) if error.is(&RUN_BUSY) => "in progress: another process is working on it".to_owned(),
+        Err(error) => error.message().to_owned(),
+    };
     let known = |fqdn: &str| machines.iter().any(|m| m.fqdn.as_str() == fqdn);
     Ok(runs
         .into_iter()
         .filter(|run| !known(&run.spec.fqdn))
         .map(|run| Row {
             place: "-".into(),
-            state: "unfinished: create it again with --resume, or destroy it".into(),
+            url: None,
+            state: state(&run.spec.fqdn),
             version: None,
             fqdn: run.spec.fqdn,
             provider: run.spec.provider,

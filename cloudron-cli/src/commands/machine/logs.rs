@@ -1,26 +1,33 @@
 //! `cloudron machine logs`
 
+use cloudron_box::Layout;
 use cloudron_box::api::LogLine;
 use cloudron_core::{ErrorKind, Result};
+use cloudron_provision::{Command, answer};
 
 use super::Which;
+use crate::codes;
 use crate::connect::Session;
 use crate::output::Output;
 use crate::query::Query;
 use crate::runtime::block_on;
+use crate::state::{Machine, Reach};
+use crate::target::Target;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine logs example.com
   cloudron machine logs example.com --lines 1000 --output json
-  cloudron machine logs -f example.com")]
+  cloudron machine logs -f example.com
+
+When the server does not answer, the last lines of its log are read from its file.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// How many lines of the past
     #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     lines: u32,
-    /// Go on with new lines until Ctrl-C
+    /// Follow new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,
 }
@@ -34,12 +41,34 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
     block_on(|cancel| async move {
         let session = Session::open(&machine, out).await?;
         let lines = session.client.lines(&path, options.follow, |line| print(line, out));
-        tokio::select! {
+        let ended = tokio::select! {
             ended = lines => ended.map(|()| 0),
             // The usual end of following a log, of which there is nothing to say.
             () = cancel.cancelled() => Ok(ErrorKind::Interrupted.exit_code()),
+        };
+        match ended {
+            Err(error) if error.is(&codes::SERVER_DEAD) => {
+                let log = last_lines(&machine, session.client.target(), options.lines).await?;
+                for line in log.lines() {
+                    print(line, out)?;
+                }
+                out.warn(&format!("{error}; these are the last lines of its log"));
+                if options.follow { Err(error) } else { Ok(0) }
+            }
+            other => other,
         }
     })
+}
+
+/// The end of the log of a server that does not answer, read from its file.
+async fn last_lines(machine: &Machine, target: &Target, lines: u32) -> Result<String> {
+    let layout = match &machine.reach {
+        Reach::Local { root } => Layout::rooted(root),
+        Reach::Generic(_) => Layout::system(),
+    };
+    let argv =
+        ["tail".into(), "-n".into(), lines.to_string(), "--".into(), layout.log().display().to_string()];
+    Ok(answer::run(&*target.remote, Command::new::<String>(argv).as_root()).await?.text())
 }
 
 /// Prints a line as the server wrote it for programs, or for people.

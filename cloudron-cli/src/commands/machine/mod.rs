@@ -9,6 +9,7 @@ mod backup_verify;
 mod create;
 mod destroy;
 mod eventlog;
+mod folders;
 mod include;
 mod kept;
 mod list;
@@ -23,11 +24,13 @@ mod setup_link;
 mod ssh;
 mod start;
 mod status;
+mod trust;
 
 use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Error, Result};
+use cloudron_provision::Runner;
 use create::SSH_PORT;
-pub(crate) use create::generate_backup_key;
+pub(crate) use create::show_backup_key;
 
 use crate::codes;
 use crate::commands::not_yet::{self, Anything};
@@ -41,16 +44,16 @@ pub(crate) enum Command {
     Create(create::Command),
     /// Manage a running server from this computer that another computer made
     Adopt(adopt::Options),
-    /// List the machines that this computer knows, and whether they live
+    /// List the machines and their state
     List(list::Options),
-    /// Show how a machine is
+    /// Show the status of a machine
     Status(status::Options),
     /// Start the server of a machine that is not running
     Start(start::Options),
     /// Make, list, fetch and check backups
     #[command(subcommand, arg_required_else_help = true)]
     Backup(BackupCommand),
-    /// Say which folders are backed up besides the server's own
+    /// Manage additional backup folders
     #[command(subcommand, arg_required_else_help = true)]
     Include(include::Command),
     /// Show what changed on a machine, when and by whom
@@ -59,6 +62,8 @@ pub(crate) enum Command {
     Logs(logs::Options),
     /// Open a shell on a machine, or run a command there
     Ssh(ssh::Options),
+    /// Trust the new SSH host key of a machine, after comparing it
+    Trust(trust::Options),
     /// Print a new link for the first-time setup
     SetupLink(setup_link::Options),
     /// List who is logged in, or end sessions
@@ -118,6 +123,7 @@ impl Command {
             Self::Backup(BackupCommand::Prune(options)) => backup_prune::run(&options, out),
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
+            Self::Trust(options) => trust::run(&options, out),
             Self::SetupLink(options) => setup_link::run(&options, out),
             Self::Sessions(options) => sessions::run(&options, out),
             Self::ResetPassword(options) => reset_password::run(&options, out),
@@ -152,10 +158,9 @@ impl Which {
     /// # Errors
     /// `machine-unknown`, which says where the backups of a machine are that was destroyed.
     pub(crate) fn machine(&self) -> Result<Machine> {
-        match self.machine_or_kept()? {
-            Found::Machine(machine) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
+        match self.readable()? {
             Found::Machine(machine) => Ok(*machine),
-            Found::Kept(kept) => Err(destroyed(&kept)),
+            Found::Kept(kept) => self.refuse_unfinished().and(Err(destroyed(&kept))),
         }
     }
 
@@ -164,10 +169,24 @@ impl Which {
     /// # Errors
     /// As [`machine`](Self::machine).
     pub(crate) fn readable(&self) -> Result<Found> {
-        match self.machine_or_kept()? {
-            Found::Machine(machine) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
-            found => Ok(found),
+        match self.machine_or_kept() {
+            Ok(Found::Machine(machine)) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
+            Err(error) if error.is(&codes::MACHINE_UNKNOWN) => self.refuse_unfinished().and(Err(error)),
+            found => found,
         }
+    }
+
+    /// Refuses a machine whose creation is under way, or was interrupted.
+    fn refuse_unfinished(&self) -> Result<()> {
+        let (runner, domain) = (Runner::new(Dirs::from_env()?.runs()), self.domain()?);
+        if runner.unfinished(Some(domain.as_str()))?.is_empty() {
+            return Ok(());
+        }
+        runner.check_idle(domain.as_str())?;
+        let message = format!("the machine {domain} is not finished: its creation was interrupted");
+        Err(Error::new(&codes::MACHINE_UNKNOWN, message).with_hint(format!(
+            "repeat the command that was to create it with --resume, or undo it with `cloudron machine destroy {domain}`"
+        )))
     }
 
     /// The record of the machine, or where its backups are when it was destroyed.

@@ -65,7 +65,7 @@ impl RecordCopy {
             if !others.is_empty() {
                 out.warn(&format!(
                     "{} at {} are not taken over: they are not names of the machine itself. `cloudron dns apply` with \
-                     --adopt takes them over",
+                     `--adopt` takes them over",
                     keys(&others),
                     zone.provider
                 ));

@@ -1,7 +1,8 @@
 //! `cloudron machine setup-link`
 
 use cloudron_box::admin::SetupToken;
-use cloudron_core::Result;
+use cloudron_box::codes::ALREADY_ACTIVATED;
+use cloudron_core::{Error, Result};
 use serde_json::json;
 
 use super::Which;
@@ -24,6 +25,10 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let setup: SetupToken = interruptible(async {
         connect::target(&machine, out, connect::ASK).await?.call(&["setup-link"]).await
+    })
+    .map_err(|error: Error| match error.is(&ALREADY_ACTIVATED) {
+        true => error.with_hint(format!("open {} and log in", machine.url())),
+        false => error,
     })?;
     let link = link(&setup);
     if out.is_json() {

@@ -4,16 +4,20 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use cloudron_core::{Error, Result, codes};
-use cloudron_provision::ssh::SshTarget;
+use cloudron_provision::codes::HOST_KEY_CHANGED;
+use cloudron_provision::ssh::{HostKey, host_keys};
 
 use super::Which;
 use crate::output::Output;
+use crate::runtime::block_on;
+use crate::ssh::{LIMIT, advised, known_hosts, target};
 use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine ssh example.com
   cloudron machine ssh example.com systemctl status cloudron-box
+  cloudron machine ssh example.com 'ls /srv | wc -l'
 
 The system's ssh is used, with the machine's pinned host key. Its exit code is passed on.")]
 pub(crate) struct Options {
@@ -32,7 +36,26 @@ pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;
     let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
+    if code == REFUSED {
+        check_host_key(&machine)?;
+    }
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// What ssh ends with when it could not connect; the command on the machine may do so as well.
+const REFUSED: i32 = 255;
+
+/// Says so when the machine shows another host key than the recorded one.
+fn check_host_key(machine: &Machine) -> Result<()> {
+    let Reach::Generic(reach) = &machine.reach else { return Ok(()) };
+    // ssh itself has said why it could not connect; here only this reason is told again, with what to do.
+    let Ok(shown) = block_on(|_| host_keys(target(reach), LIMIT)) else { return Ok(()) };
+    if shown.iter().any(|key| reach.host_keys.contains(&key.to_string())) {
+        return Ok(());
+    }
+    let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
+    let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
+    Err(advised(Error::new(&HOST_KEY_CHANGED, message), machine))
 }
 
 /// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
@@ -47,19 +70,14 @@ fn remote_command(words: &[String]) -> Option<String> {
 
 /// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address.
 fn command(machine: &Machine) -> Result<Command> {
-    let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, host_keys }) = &machine.reach else {
+    let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, .. }) = &machine.reach else {
         return Err(Error::new(
             &codes::USAGE,
             format!("{} runs on this computer: there is nothing to connect to", machine.fqdn),
         )
         .with_hint(format!("its files are in {}", machine.reach.place())));
     };
-    let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
-    let trusted = host_keys.iter().map(|key| format!("{alias} {key}\n"));
-    // What the user's own files revoke, this file revokes too: ssh reads no other.
-    let revoked = SshTarget::new(host).revoked_keys().into_iter().map(|key| format!("@revoked * {key}\n"));
-    let lines: String = trusted.chain(revoked).collect();
-    let known = Machines::at(Dirs::from_env()?.machines()).put_known_hosts(&machine.fqdn, &lines)?;
+    let (known, alias) = known_hosts(&Machines::at(Dirs::from_env()?.machines()), machine)?;
     let mut ssh = Command::new("ssh");
     ssh.env_remove("CLOUDRON_BACKUP_KEY");
     ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use cloudron_box::api::{Config, ProgressReport, Status};
-use cloudron_core::{Error, Result};
+use cloudron_box::api::{BackupEntry, BackupPage, Config, ProgressReport, Status};
+use cloudron_core::{Error, ErrorKind, Result};
+use cloudron_provision::codes as provision;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Which;
@@ -11,14 +13,15 @@ use crate::codes;
 use crate::connect::Session;
 use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
-use crate::state::Machine;
+use crate::state::{Dirs, Machine, Machines, Reach, Seen};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cloudron machine status example.com
   cloudron machine status example.com --output json
 
-Exit code 7 when the server does not answer, 1 when it answers and something is wrong.")]
+Exit code 7 when the server does not answer, 1 when it answers and a check fails. When it does not answer, what this
+computer knows of it is shown.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
@@ -26,56 +29,142 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let (status, config, progress) = interruptible(ask(&machine, out))?;
+    let machines = Machines::at(Dirs::from_env()?.machines());
+    let said = match interruptible(ask(&machine, out)) {
+        Ok(said) => said,
+        Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+        Err(error) => {
+            let seen = machines.seen(&machine.fqdn);
+            if out.is_json() {
+                out.json("machines", &json!([describe(&machine, None, seen.as_ref())]))?;
+            } else {
+                out.text(&render_silent(&machine, seen.as_ref()))?;
+            }
+            return Err(advise(error, &machine));
+        }
+    };
+    let Said { status, config, .. } = &said;
+    let seen = Seen {
+        time: Timestamp::now(),
+        version: status.version.to_string(),
+        healthy: config.health.ok,
+        last_backup: config.backup.last,
+    };
+    if let Err(error) = machines.put_seen(&machine.fqdn, &seen) {
+        out.warn(&format!("the answer could not be remembered: {error}"));
+    }
     if out.is_json() {
-        let progress = serde_json::to_value(&progress).unwrap_or_default();
-        let machines = json!([{
-            "fqdn": machine.fqdn, "provider": machine.reach.provider(), "place": machine.reach.place(),
-            "status": status, "config": config, "progress": progress,
-        }]);
-        out.json("machines", &machines)?;
+        out.json("machines", &json!([describe(&machine, Some(&said), Some(&seen))]))?;
     } else {
-        out.text(&render(&machine, &status, &config, &progress))?;
+        out.text(&render(&machine, &said))?;
     }
     super::create::only_copy(&machine, out);
     let failing: Vec<_> = config.health.checks.iter().filter(|c| !c.ok).map(|c| c.name.as_str()).collect();
     if config.health.ok {
         return Ok(());
     }
-    Err(Error::new(&codes::UNHEALTHY, format!("{} is not well: {}", machine.fqdn, failing.join(", ")))
+    Err(Error::new(&codes::UNHEALTHY, format!("{} is not healthy: {}", machine.fqdn, failing.join(", ")))
         .with_hint(format!(
-            "the lines above say what is wrong; `cloudron machine logs {}` may say why",
+            "the lines above say what is wrong; `cloudron machine logs {}` shows what led to it",
             machine.fqdn
         )))
 }
 
-async fn ask(machine: &Machine, out: &Output) -> Result<(Status, Config, ProgressReport)> {
+/// What a server says of itself.
+struct Said {
+    status: Status,
+    config: Config,
+    progress: ProgressReport,
+    /// The latest backup, when the store can be read; when it cannot, the checks say so.
+    latest: Option<BackupEntry>,
+}
+
+async fn ask(machine: &Machine, out: &Output) -> Result<Said> {
     let session = Session::open(machine, out).await?;
     let status = session.client.status().await?;
     let config = session.client.config().await?;
     let progress = session.client.get("/api/v1/cloudron/progress").await?;
-    Ok((status, config, progress))
+    let backups: Result<BackupPage> = session.client.get("/api/v1/backups?page=1&per_page=1").await;
+    let latest = backups.ok().and_then(|page| page.backups.into_iter().next());
+    Ok(Said { status, config, progress, latest })
 }
 
-fn render(machine: &Machine, status: &Status, config: &Config, progress: &ProgressReport) -> String {
+/// What to do about a machine that does not answer. An error of the server itself has its own advice.
+fn advise(error: Error, machine: &Machine) -> Error {
+    let lost = [&provision::SSH_TIMEOUT, &provision::SSH_REFUSED, &provision::SSH_UNREACHABLE];
+    let fqdn = &machine.fqdn;
+    if lost.iter().any(|code| error.is(code)) {
+        return error.with_hint(format!(
+            "check in the cloud's console that the machine runs and its firewall allows SSH; when the machine is lost, \
+             `cloudron machine destroy {fqdn} --forget` removes its record, and creating it again with --backup latest \
+             restores it elsewhere"
+        ));
+    }
+    error
+}
+
+fn describe(machine: &Machine, said: Option<&Said>, seen: Option<&Seen>) -> serde_json::Value {
+    json!({
+        "fqdn": machine.fqdn, "provider": machine.reach.provider(), "place": machine.reach.place(),
+        "url": machine.url(), "created": timestamp(machine.created), "store": machine.store,
+        "reachable": said.is_some(), "lastSeen": seen, "status": said.map(|s| &s.status),
+        "config": said.map(|s| &s.config), "progress": said.map(|s| &s.progress),
+        "latestBackup": said.and_then(|s| s.latest.as_ref()),
+    })
+}
+
+/// What is known of a machine that does not answer.
+fn render_silent(machine: &Machine, seen: Option<&Seen>) -> String {
+    let mut lines = vec![format!(
+        "{}  unreachable, {} at {}",
+        machine.fqdn,
+        machine.reach.provider(),
+        machine.reach.place()
+    )];
+    lines.push(format!("  address   {}", machine.url()));
+    if let Reach::Generic(ssh) = &machine.reach {
+        lines.push(format!("  ssh       {}@{} port {}", ssh.ssh_user, ssh.host, ssh.ssh_port));
+    }
+    lines.push(format!("  created   {}", minute(timestamp(machine.created))));
+    lines.push(format!("  backups   {}", machine.store));
+    lines.push(match seen {
+        None => "  last seen never, by `cloudron machine status` on this computer".into(),
+        Some(seen) => {
+            let state = if seen.healthy { "healthy" } else { "not healthy" };
+            let backup =
+                seen.last_backup.map_or("no backup".into(), |t| format!("latest backup {}", minute(t)));
+            format!("  last seen {}: version {}, {state}, {backup}", minute(seen.time), seen.version)
+        }
+    });
+    output::lines(lines)
+}
+
+fn render(machine: &Machine, said: &Said) -> String {
+    let Said { status, config, progress, latest } = said;
+    let state = if config.health.ok { "healthy" } else { "NOT HEALTHY" };
     let mut lines = vec![
         format!(
-            "{}  version {}, {} at {}",
+            "{}  {state}, version {}, {} at {}",
             machine.fqdn,
             status.version,
             status.provider,
             machine.reach.place()
         ),
+        format!("  address   {}", machine.url()),
         format!(
             "  setup     {}",
-            if status.activated { "done" } else { "not done: `cloudron machine setup-link` gives a link" }
+            match status.activated {
+                true => "done".into(),
+                false => format!("not done: `cloudron machine setup-link {}` gives a link", machine.fqdn),
+            }
         ),
     ];
-    let now = SystemTime::now();
-    let last = config.backup.last.map(|t| ago(SystemTime::UNIX_EPOCH + seconds(t.as_second()), now));
+    let last =
+        config.backup.last.map(|t| ago(SystemTime::UNIX_EPOCH + seconds(t.as_second()), SystemTime::now()));
     lines.push(format!(
-        "  backup    {}, daily at {:02} h UTC, to {}",
+        "  backup    {}{}, daily at {:02}:00 UTC, to {}",
         last.unwrap_or_else(|| "none yet".into()),
+        if latest.as_ref().is_some_and(|latest| latest.incomplete) { ", INCOMPLETE" } else { "" },
         config.backup.hour,
         config.backup.store
     ));
@@ -85,15 +174,24 @@ fn render(machine: &Machine, status: &Status, config: &Config, progress: &Progre
     for job in [&progress.backup, &progress.update, &progress.restore].into_iter().flatten() {
         lines.push(format!("  running   {} % {}", job.percent, job.message));
     }
-    for check in &config.health.checks {
+    // The line above says when the latest backup was made.
+    for check in config.health.checks.iter().filter(|check| !check.ok || check.name != "backup") {
         lines.push(format!(
             "  {:<9} {}{}",
             check.name,
-            if check.ok { "" } else { "NOT WELL: " },
+            if check.ok { "" } else { "FAILED: " },
             check.message
         ));
     }
     output::lines(lines)
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn seconds(since_epoch: i64) -> Duration {

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use cloudron_backup::StoreOptions;
+use cloudron_box::api::ActivateRequest;
+use cloudron_box::serve::check_owner;
 use cloudron_box::{Include, StoreAccess};
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
+use cloudron_provision::Remote;
 
 use crate::backups::folder_of;
 use crate::codes;
+use crate::commands::machine::folders;
 use crate::output::Output;
 use crate::secrets;
 use crate::state::{Dirs, Machines};
@@ -20,10 +24,10 @@ pub(crate) struct Common {
     /// Accept a name below a registered domain, such as cloudron.example.com
     #[arg(long)]
     pub allow_subdomain: bool,
-    /// The key that encrypts all backups: one line, 12 characters at least. Without it one is made and shown once
+    /// The key that encrypts all backups: one line of at least 12 characters. Without it one is made and shown once
     #[arg(long, value_name = "SECRET")]
     pub backup_key: Option<String>,
-    /// Put this backup back: its id, or latest
+    /// Restore this backup: its ID, or latest
     #[arg(long, value_name = "ID")]
     pub backup: Option<String>,
     /// Remove the repository of an earlier server, with all its backups, from where the new one keeps its own
@@ -47,13 +51,13 @@ pub(crate) struct Common {
     /// Do the first-time setup with this e-mail address
     #[arg(long, value_name = "EMAIL", requires = "admin_password")]
     pub admin_email: Option<String>,
-    /// The password for it: 10 characters at least
+    /// The password for it: at least 10 characters
     #[arg(long, value_name = "SECRET", requires = "admin_email")]
     pub admin_password: Option<String>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Go on with a run that was cut off, with the same options
+    /// Resume an interrupted run, with the same options
     #[arg(long)]
     pub resume: bool,
     /// Leave what a failed run made, rather than remove it
@@ -65,6 +69,14 @@ pub(crate) struct Common {
 pub(super) struct Owner {
     pub email: String,
     pub password: Secret,
+}
+
+impl Owner {
+    /// What the server is asked for.
+    pub(super) fn request(&self) -> ActivateRequest {
+        let (email, password) = (self.email.clone(), self.password.clone());
+        ActivateRequest { email, password, username: None, display_name: None }
+    }
 }
 
 impl Common {
@@ -142,6 +154,29 @@ impl Common {
         };
         secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
         let password = secrets::resolve(password, "--admin-password", out)?;
-        Ok(Some(Owner { email: email.clone(), password }))
+        let owner = Owner { email: email.clone(), password };
+        // The server would say the same, after it was made.
+        check_owner(&owner.request())
+            .map_err(|e| e.while_doing("checking --admin-email and --admin-password"))?;
+        Ok(Some(owner))
+    }
+
+    /// Refuses to include folders that do not exist on the machine. What is restored may bring them.
+    pub(super) async fn check_folders(&self, remote: &dyn Remote) -> Result<()> {
+        if self.resume || self.backup.is_some() {
+            return Ok(());
+        }
+        let missing = match folders::missing(remote, &self.includes()?).await {
+            // The first step says what is wrong with a machine where commands fail.
+            Err(e) if e.is(&cloudron_provision::codes::REMOTE_COMMAND) => return Ok(()),
+            other => other?,
+        };
+        match missing.first() {
+            None => Ok(()),
+            Some(path) => Err(folders::error(path).with_hint(format!(
+                "make the folder on the machine first, or leave `--include {}` out",
+                path.display()
+            ))),
+        }
     }
 }

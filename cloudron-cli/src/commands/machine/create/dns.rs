@@ -50,7 +50,7 @@ impl Step for CheckRecords {
             Ok(records) => Ok((records.instructions()?, records.check().await)),
             Err(error) => Err(error),
         };
-        let again = format!("`cloudron dns check {} --ip {}` looks again", self.domain, self.address);
+        let again = format!("re-check with `cloudron dns check {} --ip {}`", self.domain, self.address);
         match asked {
             Ok((_, Ok(report))) if report.agrees() => {
                 context.progress.note(format!(
@@ -64,9 +64,9 @@ impl Step for CheckRecords {
                     Ok(report) => report.to_string(),
                     Err(error) => error.to_string(),
                 };
-                context.progress.warn(format!(
-                    "the DNS records are not there yet.\n{instructions}\nFound:\n{found}\n{again}"
-                ));
+                context
+                    .progress
+                    .warn(format!("the DNS records are missing.\n{instructions}\nFound:\n{found}\n{again}"));
                 Ok(json!({ "agrees": false }))
             }
             Err(error) => {
@@ -79,6 +79,15 @@ impl Step for CheckRecords {
     async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
         Ok(Undo::Undone)
     }
+
+    fn reached(&self, output: &Value) -> bool {
+        agrees(output)
+    }
+}
+
+/// Whether all name servers have the records.
+fn agrees(output: &Value) -> bool {
+    output["agrees"] == true
 }
 
 /// How long the name servers are given to have what was written. The machine is there all the same.
@@ -148,7 +157,7 @@ impl WriteRecords {
             Err(error) => {
                 context.progress.warn(format!(
                     "the DNS records are written, and not on every name server yet: {error}\n\
-                     `cloudron dns check {} --ip {}` looks again",
+                     re-check with `cloudron dns check {} --ip {}`",
                     self.domain, self.address
                 ));
                 Ok(false)
@@ -193,6 +202,10 @@ impl Step for WriteRecords {
             .await?;
         Ok(Undo::Undone)
     }
+
+    fn reached(&self, output: &Value) -> bool {
+        agrees(output)
+    }
 }
 
 fn written(output: &Value) -> Option<Written> {
@@ -234,6 +247,17 @@ mod tests {
         all.sets.keys().map(ToString::to_string).collect()
     }
 
+    #[test]
+    fn records_that_are_missing_or_could_not_be_looked_up_are_not_done() {
+        let step = CheckRecords {
+            domain: Domain::parse("example.com").unwrap(),
+            address: "192.0.2.1".parse().unwrap(),
+            name_servers: Vec::new(),
+        };
+        assert!(step.reached(&json!({ "agrees": true })));
+        assert!(!step.reached(&json!({ "agrees": false })) && !step.reached(&json!({ "agrees": null })));
+    }
+
     #[tokio::test]
     async fn what_a_run_wrote_is_taken_back_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
@@ -241,7 +265,7 @@ mod tests {
         step.preflight().await.unwrap();
         assert_eq!(names(&step).await, ["www.example.com. A"]);
         let output = step.apply(&context).await.unwrap();
-        assert_eq!(output["agrees"], false);
+        assert!(!step.reached(&output));
         assert_eq!(names(&step).await, ["*.example.com. A", "my.example.com. A", "www.example.com. A"]);
         for _ in 0..2 {
             assert_eq!(step.undo(&context, Some(&output)).await.unwrap(), Undo::Undone);

@@ -46,8 +46,9 @@ pub(in crate::commands::machine) const SSH_PORT: u16 = 202;
       --writer-access-key-id AKIA… --writer-secret-access-key file:writer
   DIGITALOCEAN_TOKEN=… cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --dns digitalocean
 
-The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. After it, SSH answers on
-port 202 instead of the one it was on; that is done only once a login on 202 has worked.
+The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. Afterwards SSH listens on port 202
+instead of the port before, once a login on 202 has worked: allow TCP ports 202 and 443 in the machine's firewall and in
+the cloud's security group, or leave SSH where it is with --keep-ssh-port.
 
 Backups of an earlier server on the machine are never touched without being asked for: --backup latest restores them,
 --backup-key with their key continues in the same repository, and --discard-backups removes them.")]
@@ -64,8 +65,11 @@ pub(crate) struct Options {
     /// The port that SSH listens on now
     #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: u16,
-    /// The user to log in as; another one than root needs sudo without a password
-    #[arg(long, value_name = "USER", default_value = "root")]
+    /// Leave SSH on the port where it is, such as behind a firewall that lets no other one through
+    #[arg(long)]
+    keep_ssh_port: bool,
+    /// The user to log in as; a user other than root needs passwordless sudo
+    #[arg(long, value_name = "USER", default_value = "root", alias = "user")]
     ssh_user: String,
     /// The fingerprint of the machine's host key; without it, known_hosts and a question
     #[arg(long, value_name = "SHA256:…")]
@@ -135,6 +139,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let opening = open_copy(&place, common, out).await?;
         if !job.begun.as_ref().is_some_and(Begun::has_met) {
             inspect(&job, options).await?;
+            common.check_folders(&*job.provider.connect(&Outputs::new()).await?).await?;
         }
         if let (Some(access), None) = (&job.store_access, &job.begun) {
             writer::check(&job.machine_store, access, &*place.folder.store()?, out).await?;
@@ -274,8 +279,12 @@ fn job<'a>(
     let auth = ssh::auth(key.as_deref(), out, true);
     let provider = Generic::new(target, auth, ssh::first_contact(options.host_key.as_deref(), out)?)
         .requirements(requirements(options)?)
-        .within(Duration::from_secs(options.connect_timeout))
-        .may_move_to(SSH_PORT);
+        .within(Duration::from_secs(options.connect_timeout));
+    let (provider, after_start): (_, Vec<Arc<dyn Step>>) = if options.keep_ssh_port {
+        (provider, Vec::new())
+    } else {
+        (provider.may_move_to(SSH_PORT), vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))])
+    };
     let mut last: Vec<Arc<dyn Step>> = Vec::new();
     let dns = records.as_ref().map(|records| records.host.remember(vec![options.ip])).transpose()?;
     if let Some(records) = records {
@@ -296,7 +305,7 @@ fn job<'a>(
         includes: common.includes()?,
         owner: common.owner(out)?,
         provider: Arc::new(provider),
-        program: PlaceProgram::new(program, installed).linked_from(link),
+        program: PlaceProgram::new(program, installed).linked_from(link).proven_by("version", "cloudron "),
         origin: Reach::Generic(origin),
         reach: Arc::new(move |outputs| reach(&before, outputs)),
         supervisor: Supervisor::Systemd,
@@ -311,7 +320,7 @@ fn job<'a>(
             store: options.store.as_deref().map(repository::absolute).transpose()?,
         },
         begun,
-        after_start: vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))],
+        after_start,
         last,
         dns,
         common,

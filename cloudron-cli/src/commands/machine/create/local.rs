@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cloudron_box::install::Supervisor;
 use cloudron_core::{Result, Version};
 use cloudron_provision::local::Local;
+use cloudron_provision::steps::Outputs;
 use cloudron_provision::steps::ready::PlaceProgram;
 
 use super::common::Common;
@@ -68,7 +69,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         includes: common.includes()?,
         owner: common.owner(out)?,
         provider: Arc::new(Local::new(&root)),
-        program: PlaceProgram::new(program, program_copy(&root)).linked_from(machine_place.program()),
+        program: PlaceProgram::new(program, program_copy(&root))
+            .linked_from(machine_place.program())
+            .proven_by("version", "cloudron "),
         origin: Reach::Local { root: root.clone() },
         reach: Arc::new(move |_| Ok(Reach::Local { root: root.clone() })),
         supervisor: Supervisor::Detached,
@@ -94,6 +97,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     block_on(|cancel| async move {
         if !job.begun.as_ref().is_some_and(Begun::has_met) {
             job.provider.preflight(job.domain.as_str()).await?;
+            common.check_folders(&*job.provider.connect(&Outputs::new()).await?).await?;
         }
         let opening = open_copy(&place, common, out).await?;
         if let (Some(access), None) = (&job.store_access, &job.begun) {

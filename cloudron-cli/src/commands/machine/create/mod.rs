@@ -4,7 +4,7 @@ mod common;
 mod dns;
 mod generic;
 mod key;
-pub(crate) use key::generate as generate_backup_key;
+pub(crate) use key::show as show_backup_key;
 mod local;
 mod report;
 mod repository;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cloudron_backup::{
-    BackupStore, Identity, InitOptions, Repository, Summary, WriterLimits, is_of_backups, open_store,
+    BackupStore, Identity, InitOptions, Repository, Summary, WriterLimits, generate_backup_key,
+    is_of_backups, open_store,
 };
 use cloudron_box::install::RepositoryObject;
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes, random};
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     /// The backup to restore, if one was asked for.
     pub restore: Option<Summary>,
     pub origin: Origin,
+    /// The backup key, when it was generated here.
+    pub generated: Option<Secret>,
 }
 
 /// Where the repository of a machine comes from.
@@ -128,7 +131,8 @@ pub(super) async fn open_copy(place: &Place, common: &Common, out: &Output) -> R
         return Err(no_backups(&format!("in {url}")));
     };
     let (identity, restore) = unlock(&found.repository, given.as_ref(), Some(id), out).await?;
-    let copy = Prepared { identity, repository: found.repository, restore, origin: Origin::Copy };
+    let copy =
+        Prepared { identity, repository: found.repository, restore, origin: Origin::Copy, generated: None };
     Ok(Opening { given, copy: Some(copy) })
 }
 
@@ -181,7 +185,13 @@ async fn again(
     };
     let (identity, restore) =
         unlock(&found.repository, opening.given.as_ref(), common.backup.as_deref(), out).await?;
-    Ok(Prepared { identity, repository: found.repository, restore, origin: remembered.origin })
+    Ok(Prepared {
+        identity,
+        repository: found.repository,
+        restore,
+        origin: remembered.origin,
+        generated: None,
+    })
 }
 
 /// A copy goes to where nothing is, or to an older state of the same repository.
@@ -217,6 +227,7 @@ async fn existing(
                 repository: found.repository,
                 restore: None,
                 origin: Origin::There,
+                generated: None,
             });
         }
         backups::remove(&place.folder).await?;
@@ -237,7 +248,7 @@ async fn existing(
     if restore.is_none() && found.backups > 0 {
         out.say(&format!("Continuing in the repository {} ({}).", place.shown, found.holds()));
     }
-    Ok(Prepared { identity, repository: found.repository, restore, origin: Origin::There })
+    Ok(Prepared { identity, repository: found.repository, restore, origin: Origin::There, generated: None })
 }
 
 /// Opens a repository with the key that was given, or asked for, and finds the backup to restore.
@@ -259,7 +270,13 @@ async fn unlock(
 }
 
 async fn new(place: &Place, given: Option<Secret>, out: &Output) -> Result<Prepared> {
-    let key = given.unwrap_or_else(|| key::generate(out));
+    let (key, generated) = match given {
+        Some(key) => (key, None),
+        None => {
+            let key = generate_backup_key();
+            (key.clone(), Some(key))
+        }
+    };
     if let Some(seed) = &place.seed {
         // What is left of a run that died before it was recorded.
         remove(seed)?;
@@ -280,7 +297,10 @@ async fn new(place: &Place, given: Option<Secret>, out: &Output) -> Result<Prepa
         }
     }
     let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
-    Ok(Prepared { identity, repository, restore: None, origin: Origin::New })
+    if let Some(key) = &generated {
+        key::show(key, out);
+    }
+    Ok(Prepared { identity, repository, restore: None, origin: Origin::New, generated })
 }
 
 /// Removes an earlier repository, as was asked for.

@@ -20,7 +20,7 @@ use super::{report, steps};
 use crate::commands::explain;
 use crate::output::Output;
 use crate::state::{Dirs, DnsRecords, KeptBackups, Machine, Machines, Reach};
-use crate::target::Place;
+use crate::target::{Place, Target};
 
 /// How the record of the machine follows from the outputs of the steps.
 pub(super) type ReachOf = Arc<dyn Fn(&Outputs) -> Result<Reach> + Send + Sync>;
@@ -72,6 +72,7 @@ impl Begun {
     /// `machine-known`, `run-exists`; `file-missing` when there is nothing to resume.
     pub(super) fn find(common: &Common, domain: &Domain, dirs: &Dirs) -> Result<Option<Self>> {
         let runner = Runner::new(dirs.runs());
+        runner.check_idle(domain.as_str())?;
         let open = runner.unfinished(Some(domain.as_str()))?.into_iter().next();
         let Some(run) = open.filter(|_| common.resume) else {
             common.refuse_known(domain, dirs)?;
@@ -114,6 +115,7 @@ pub(super) async fn run_job(
 ) -> Result<()> {
     let (domain, machine_place, kept) = (job.domain.clone(), job.place.clone(), job.kept());
     let made = (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned());
+    let generated = prepared.generated.clone();
     let machines = Machines::at(job.dirs.machines());
     let runner = Runner::new(job.dirs.runs()).keep(job.common.keep).leave_unfinished(true);
     let context = Context::new(domain.as_str(), job.provider.clone())
@@ -124,6 +126,9 @@ pub(super) async fn run_job(
     let undone = ended.is_err() && runner.unfinished(Some(domain.as_str()))?.is_empty();
     if let (true, Some(id)) = (undone, &made) {
         repository::remove_made(place, id).await?;
+        if generated.is_some() {
+            out.say("The backup key above is of no use: its repository was removed again.");
+        }
     }
     let outputs = ended?;
     if let Some(seed) = &place.seed {
@@ -133,7 +138,8 @@ pub(super) async fn run_job(
     kept.forget(&machine)?;
     let restored: Option<RestoreAnswer> =
         outputs.get("restore").cloned().and_then(|answer| serde_json::from_value(answer).ok());
-    report::done(&machine, &machine_place, context.remote().await?, restored.as_ref(), out).await
+    let made = report::Made { machine: &machine, restored: restored.as_ref(), generated: generated.as_ref() };
+    report::done(made, Target::new(context.remote().await?, machine_place), out).await
 }
 
 /// Begins a run, or goes on with the one that was cut off.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cloudron_backup::BackupStore;
 use cloudron_box::admin::SetupToken;
-use cloudron_box::api::{ActivateRequest, TokenAnswer};
+use cloudron_box::api::TokenAnswer;
 use cloudron_core::{Domain, Error, Result, Unit, codes as core_codes};
 use cloudron_provision::steps::ready::Probe;
 use cloudron_provision::steps::{Check, Context, Step, Undo};
@@ -175,12 +175,7 @@ impl Step for Activate {
     async fn apply(&self, context: &Context) -> Result<Value> {
         let target = Target::new(context.remote().await?, self.place.clone());
         let setup: SetupToken = target.call(&["setup-link"]).await?;
-        let request = ActivateRequest {
-            email: self.owner.email.clone(),
-            password: self.owner.password.clone(),
-            username: None,
-            display_name: None,
-        };
+        let request = self.owner.request();
         let client = client(context, &self.place, &self.domain).await?;
         let _: TokenAnswer = client.post_as("/api/v1/cloudron/activate", &setup.token, &request).await?;
         Ok(json!({ "activated": true }))
@@ -209,7 +204,7 @@ impl Step for Remember {
     }
 
     fn plan(&self) -> String {
-        "Save the machine's record".into()
+        "Save the machine record on this computer".into()
     }
 
     async fn check(&self, _: &Context) -> Result<Check> {

@@ -1,0 +1,255 @@
+//! Every command that a text of this project names exists, with its options: hints, explanations, help and pages.
+//! A hint is typed as it stands, so it must be a whole command; an explanation may name one without its arguments.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Command, CommandFactory};
+
+use crate::cli::Cli;
+
+/// What may stand where a hint has a value in braces: a domain, an address, options of a DNS host, a file, a name.
+const VALUES: [&str; 5] = ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest"];
+
+/// A command as a text names it.
+#[derive(Debug)]
+struct Named {
+    file: PathBuf,
+    text: String,
+    /// Whether it may be named without its arguments.
+    partial: bool,
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The files below a folder with that ending, without tests and what was built.
+fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        if entry.is_dir() {
+            if !["target", "tests", "benches", ".git", "fuzz"].contains(&&*name) {
+                files(&entry, ending, into);
+            }
+        } else if name.ends_with(ending) && name != "promises.rs" {
+            into.push(entry);
+        }
+    }
+}
+
+/// The text with lines joined that belong together: strings and examples continued with a backslash, and comments.
+fn joined(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let comment = line.trim_start().strip_prefix("///").or_else(|| line.trim_start().strip_prefix("//!"));
+        let continued = out.len() - out.trim_end_matches('\\').len();
+        if let Some(comment) = comment {
+            out += comment;
+        } else if continued > 0 {
+            out.truncate(out.len() - continued);
+            out += line.trim_start();
+        } else {
+            out.push('\n');
+            out += line;
+        }
+    }
+    out
+}
+
+/// What stands between backticks and begins with that text, and what follows it.
+fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(&format!("`{begin}")) {
+        let rest = &text[at + 1..];
+        if let Some(end) = rest.find('`').filter(|end| !rest[..*end].contains('\n')) {
+            found.push((&rest[..end], &rest[end + 1..]));
+        }
+    }
+    found
+}
+
+/// All commands that texts name.
+fn named() -> Vec<Named> {
+    let (mut sources, mut pages) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(workspace()).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.join("Cargo.toml").is_file() && entry.join("src").is_dir() && !entry.ends_with("e2e") {
+            files(&entry.join("src"), ".rs", &mut sources);
+        }
+    }
+    files(&workspace().join("docs"), ".md", &mut pages);
+    pages.push(workspace().join("README.md"));
+    let mut all = Vec::new();
+    for file in sources {
+        let source = std::fs::read_to_string(&file).unwrap();
+        let text = joined(source.split("#[cfg(test)]\nmod tests").next().unwrap());
+        let explains = file.ends_with("codes.rs");
+        for (command, after) in spans(&text, "cloudron ") {
+            // A sentence about a command; what it is to be given stands in the message.
+            let generic =
+                [" command", " with `--", " makes a repository"].iter().any(|a| after.starts_with(a));
+            // Messages have their values filled in; what has none is a comment or an explanation.
+            let partial = explains || generic || !is_message(&text, command);
+            all.push(Named { file: file.clone(), text: command.into(), partial });
+        }
+        for line in text.lines().filter(|line| line.starts_with("  cloudron ")) {
+            let line = line.split("\")]").next().unwrap().to_owned();
+            all.push(Named { file: file.clone(), text: line.trim().into(), partial: false });
+        }
+    }
+    for file in pages {
+        let page = std::fs::read_to_string(&file).unwrap();
+        for (command, _) in spans(&page.replace('\n', " "), "cloudron ") {
+            all.push(Named { file: file.clone(), text: command.into(), partial: true });
+        }
+        // Where the group is clear, a page leaves it out.
+        for (group, begin) in
+            [("", "machine "), ("", "backup "), ("", "dns "), ("", "policy "), ("backup ", "key ")]
+        {
+            for (command, _) in spans(&page.replace('\n', " "), begin) {
+                all.push(Named {
+                    file: file.clone(),
+                    text: format!("cloudron {group}{command}"),
+                    partial: true,
+                });
+            }
+        }
+        for command in blocks(&page) {
+            all.push(Named { file: file.clone(), text: command, partial: false });
+        }
+    }
+    all
+}
+
+/// Whether a command stands in a string of the program, not in a comment.
+fn is_message(text: &str, command: &str) -> bool {
+    let line = text.lines().find(|line| line.contains(&format!("`{command}`"))).unwrap_or_default();
+    line.contains('"')
+}
+
+/// The commands of a page's blocks of shell, with continued lines joined.
+fn blocks(page: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    for block in page.split("```").skip(1).step_by(2) {
+        if !["sh\n", "console\n"].iter().any(|kind| block.starts_with(kind)) {
+            continue;
+        }
+        let block = block.replace("\\\n", " ");
+        let lines = block.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        commands.extend(lines.filter(|line| line.starts_with("cloudron ")).map(str::to_owned));
+    }
+    commands
+}
+
+/// The words of a command line up to a pipe, a redirection or a comment.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut characters = line.replace("\\\"", "\"").chars().collect::<Vec<_>>().into_iter().peekable();
+    while let Some(c) = characters.next() {
+        match (c, quote) {
+            ('\'' | '"', None) => (quote, word) = (Some(c), Some(word.unwrap_or_default())),
+            (c, Some(q)) if c == q => quote = None,
+            ('#' | '|' | '>' | '<', None) if word.is_none() => break,
+            ('\\', None) if characters.peek().is_none_or(|next| *next == ' ') => {}
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The command with each of its values in braces replaced by each that may stand there.
+fn filled(text: &str) -> Vec<String> {
+    let (Some(open), Some(close)) = (text.find('{'), text.find('}')) else { return vec![text.to_owned()] };
+    let with = |value: &&str| filled(&format!("{}{value}{}", &text[..open], &text[close + 1..]));
+    VALUES.iter().flat_map(with).collect()
+}
+
+/// Why nothing that the text may stand for is a command; `None` when one is.
+fn problem(program: &Command, named: &Named) -> Option<String> {
+    let mut last = String::new();
+    // A page may show what can be left out, and several commands at once.
+    let mut text = named.text.replace(['[', ']'], "");
+    for (word, value) in [
+        ("DOMAIN", "example.com"),
+        ("NEW-ADDRESS", "203.0.113.9"),
+        ("ADDRESS", "203.0.113.7"),
+        ("COMMAND", "machine"),
+    ] {
+        text = text.replace(word, value);
+    }
+    for line in filled(text.split('|').next().unwrap_or_default()) {
+        let words: Vec<String> = words(&line);
+        // An ellipsis stands for what a reader knows, which may be a command below.
+        let open = words.iter().any(|word| word == "…");
+        let known = words.split(|word| word == "…").next().unwrap_or_default();
+        let words =
+            if named.partial { known.to_vec() } else { words.into_iter().filter(|w| w != "…").collect() };
+        let Err(error) = program.clone().try_get_matches_from(words) else { return None };
+        let missing = [
+            ErrorKind::MissingRequiredArgument,
+            ErrorKind::MissingSubcommand,
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ];
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
+            kind if missing.contains(&kind) && (named.partial || open) => return None,
+            // A page names a value by what it is: ADDRESS, FILE.
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation if named.partial => return None,
+            _ => last = error.to_string().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+    Some(format!("{}: `{}`\n    {last}", named.file.display(), named.text))
+}
+
+#[test]
+fn every_command_that_a_text_names_exists() {
+    let program = Cli::command();
+    let all = named();
+    assert!(all.len() > 200, "{} commands were found", all.len());
+    let problems: BTreeSet<String> = all.iter().filter_map(|named| problem(&program, named)).collect();
+    assert!(problems.is_empty(), "\n{}", problems.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn every_option_that_a_text_names_exists() {
+    fn options(command: &Command, into: &mut BTreeSet<String>) {
+        for argument in command.get_arguments() {
+            into.extend(argument.get_long_and_visible_aliases().into_iter().flatten().map(str::to_owned));
+        }
+        command.get_subcommands().for_each(|command| options(command, into));
+    }
+    let (mut known, mut sources) = (BTreeSet::new(), Vec::new());
+    options(&Cli::command(), &mut known);
+    for name in ["cloudron-cli", "cloudron-provision", "cloudron-box", "cloudron-backup", "cloudron-dns"] {
+        files(&workspace().join(name).join("src"), ".rs", &mut sources);
+    }
+    let mut problems = Vec::new();
+    for file in sources {
+        let text = joined(&std::fs::read_to_string(&file).unwrap());
+        for (option, _) in spans(&text, "--") {
+            let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
+            if !name.is_empty() && !known.contains(name) && !["help", "version"].contains(&name) {
+                problems.push(format!("{}: `{option}`", file.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_found() {
+    let program = Cli::command();
+    let named = |text: &str, partial| Named { file: PathBuf::from("x"), text: text.to_owned(), partial };
+    for bad in
+        ["cloudron machine heal example.com", "cloudron machine status --loud {domain}", "cloudron login {}"]
+    {
+        assert!(problem(&program, &named(bad, true)).is_some(), "{bad}");
+    }
+    assert!(problem(&program, &named("cloudron machine status", false)).is_some(), "it lacks its domain");
+    assert!(problem(&program, &named("cloudron machine status", true)).is_none());
+    assert!(problem(&program, &named("cloudron dns check {} --ip {}", false)).is_none());
+    assert!(problem(&program, &named("cloudron machine ssh {0} -- 'cat a | wc'  # x", false)).is_none());
+}
