@@ -171,7 +171,15 @@ fn filled(text: &str) -> Vec<String> {
 fn problem(program: &Command, named: &Named) -> Option<String> {
     let mut last = String::new();
     // A page may show what can be left out, and several commands at once.
-    let text = named.text.replace("DOMAIN", "example.com").replace(['[', ']'], "");
+    let mut text = named.text.replace(['[', ']'], "");
+    for (word, value) in [
+        ("DOMAIN", "example.com"),
+        ("NEW-ADDRESS", "203.0.113.9"),
+        ("ADDRESS", "203.0.113.7"),
+        ("COMMAND", "machine"),
+    ] {
+        text = text.replace(word, value);
+    }
     for line in filled(text.split('|').next().unwrap_or_default()) {
         let words: Vec<String> = words(&line);
         // An ellipsis stands for what a reader knows, which may be a command below.

@@ -82,7 +82,12 @@ impl Found {
         for pack in packs {
             owner.stop.check()?;
             report.packs += 1;
-            match owner.read_pack(&pack) {
+            let size = state.packs.get(&pack).map_or(0, |p| p.size);
+            let read = match size <= layout::MOST_PACK {
+                true => owner.read_pack(&pack),
+                false => Err(Error::new(&codes::OBJECT_CORRUPT, "it is larger than any pack")),
+            };
+            match read {
                 Ok(line) => {
                     report.packs_added += u64::from(!known.contains_key(&pack));
                     found.add(line);
@@ -96,7 +101,7 @@ impl Found {
                 }
                 Err(e) if is_damage(&e) => {
                     report.packs_damaged.push((layout::pack(&pack), e.to_string()));
-                    found.damaged.push(pack);
+                    found.damaged.extend(Some(pack).filter(|_| size <= layout::MOST_PACK));
                 }
                 Err(e) => return Err(e),
             }

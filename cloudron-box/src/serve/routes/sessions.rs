@@ -75,7 +75,7 @@ pub(crate) async fn password(
     let id = caller.user_id().ok_or_else(|| {
         let text = "a token that was made on the machine belongs to no user";
         Error::new(&codes::BAD_REQUEST, text)
-            .with_hint("`cloudron machine reset-password` sets a new password")
+            .with_hint(format!("`cloudron machine reset-password {}` sets a new password", app.settings.fqdn))
     })?;
     password::check(&request.new_password)?;
     let network = address.network();

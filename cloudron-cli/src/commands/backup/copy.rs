@@ -58,7 +58,7 @@ pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
     let Some((first, _)) = report.not_copied.first() else { return Ok(()) };
     let text = format!("{} objects were not copied, among them {first}", report.not_copied.len());
     Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text)
-        .with_hint("see what is wrong with the repository with `cloudron backup verify`"))
+        .with_hint("see what is wrong with the repository with `cloudron backup verify --store URL`"))
 }
 
 fn chosen(options: &Options, out: &Output) -> Result<()> {

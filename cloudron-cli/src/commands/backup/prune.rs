@@ -126,7 +126,7 @@ pub(crate) fn show(report: &PruneReport, out: &Output) -> Result<()> {
         false => format!("nothing was deleted: {first}"),
     };
     Err(Error::new(&cloudron_backup::codes::PRUNE_MISSING, text)
-        .with_hint("find what can still be found with `cloudron backup repair`; `cloudron explain prune-missing` says more"))
+        .with_hint("find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"))
 }
 
 /// Names objects that count for nothing.

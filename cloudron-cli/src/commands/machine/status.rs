@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cloudron_box::api::{BackupEntry, BackupPage, Config, ProgressReport, Status};
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, ErrorKind, Result};
 use cloudron_provision::codes as provision;
 use jiff::Timestamp;
 use serde_json::json;
@@ -32,6 +32,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machines = Machines::at(Dirs::from_env()?.machines());
     let said = match interruptible(ask(&machine, out)) {
         Ok(said) => said,
+        Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
         Err(error) => {
             let seen = machines.seen(&machine.fqdn);
             if out.is_json() {
