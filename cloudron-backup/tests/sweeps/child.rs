@@ -28,7 +28,7 @@ pub struct Spec {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Work {
-    Backup { source: PathBuf, cache: Option<PathBuf>, keys: WriterKeys },
+    Backup { source: PathBuf, cache: Option<PathBuf>, keys: Box<WriterKeys> },
     Restore { identity: Secret, target: PathBuf },
 }
 

@@ -88,7 +88,8 @@ impl World {
     }
 
     pub fn backup_spec(&self, die: Option<Die>) -> Spec {
-        let (source, cache, keys) = (self.f.source(), Some(self.cache()), self.f.keys.clone());
+        let (source, cache) = (self.f.source(), Some(self.cache()));
+        let keys = Box::new(self.f.keys.clone());
         Spec { store: self.store(), id: self.f.next_id(), work: Work::Backup { source, cache, keys }, die }
     }
 
