@@ -72,7 +72,7 @@ async fn a_bucket_that_begins_to_keep_versions_is_noticed_at_the_next_backup() {
     assert!(error.is(&codes::STORE_CONDITIONAL), "{error:?}");
     assert!(error.to_string().contains("versions"), "{error}");
     assert!(error.hint().unwrap().contains("--no-conditional-writes"), "{error:?}");
-    assert_eq!(f.repo.snapshots().await.unwrap().summaries, [first.clone()]);
+    assert_eq!(f.repo.snapshots().await.unwrap().summaries, std::slice::from_ref(&first));
     assert!(f.keys_under("locks/").await.is_empty());
     bucket.keep_versions(false);
     let second = f.backup().await;
