@@ -247,6 +247,7 @@ async fn a_folder_that_holds_another_server_is_refused_and_left() {
     let bench = Bench::new();
     std::fs::create_dir(bench.root()).unwrap();
     std::fs::write(bench.root().join("machine.json"), r#"{"fqdn":"other.org"}"#).unwrap();
+    std::fs::write(bench.root().join("config.json"), "{}").unwrap();
     let steps = bench.steps(Arc::new(bench.install()), "restore", Arc::new(Looks(Mutex::new(1))));
     let runs = bench.folder.path().join("runs");
     let error = Runner::new(runs).run(spec(), &steps, &bench.context()).await.unwrap_err();
