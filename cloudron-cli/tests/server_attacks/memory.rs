@@ -65,6 +65,7 @@ async fn requests(server: &Server, count: u32) {
 
 /// 1,000 logins, 512 stalled connections and 200,000 requests with `CLOUDRON_TEST_ROUNDS=40`; fewer otherwise.
 #[test]
+#[expect(clippy::print_stderr, reason = "the long form is read by a person")]
 fn logins_stalled_connections_and_requests_take_little_memory() {
     let (home, server) = owned();
     let (pid, rounds) = (pid(&home), rounds());
