@@ -27,10 +27,12 @@ async fn a_repository_is_made_once_and_found_or_missed_clearly() {
     let empty = cloudron_backup::open_store(f.dir.path().join("empty").to_str().unwrap()).unwrap();
     assert!(Repository::open(empty).await.unwrap_err().is(&codes::REPOSITORY_MISSING));
     let config = f.store.get("cloudron-backup.json").await.unwrap();
-    let newer = String::from_utf8(config.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 2");
+    let newer = String::from_utf8(config.to_vec()).unwrap().replace("\"version\": 2", "\"version\": 3");
     f.store.put("cloudron-backup.json", &newer.into()).await.unwrap();
     assert!(Repository::open(f.store.clone()).await.unwrap_err().is(&codes::REPOSITORY_NEWER));
     f.store.put("cloudron-backup.json", &"{".to_owned().into()).await.unwrap();
+    assert!(Repository::open(f.store.clone()).await.unwrap().description_problem().is_some());
+    f.store.delete("copies/cloudron-backup.json").await.unwrap();
     assert!(Repository::open(f.store.clone()).await.unwrap_err().is(&codes::REPOSITORY_CORRUPT));
 }
 

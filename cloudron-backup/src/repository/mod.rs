@@ -151,6 +151,10 @@ impl Repository {
                 _ => (config, None),
             },
             Ok(config) => (config, None),
+            // A later program is at work here.
+            Err(e) if e.is(&codes::REPOSITORY_NEWER) => {
+                return Err(e).doing(|| format!("opening {}", store.url()));
+            }
             Err(e) => match second_description(&store).await? {
                 Some(config) => (config, Some(e.to_string())),
                 None => return Err(e).doing(|| format!("opening {}", store.url())),

@@ -290,9 +290,9 @@ impl Round<'_> {
     fn revoke(&self) {
         let identity = self.world.identity.clone();
         let name = self.world.writers[STOLEN].name;
-        let honest = self.world.backups.iter().filter(|b| b.writer == STOLEN).count() as u64;
+        let honest = self.world.backups.iter().filter(|b| b.writer == STOLEN).map(|b| b.id.clone()).collect();
         let revoked = self.world.run("revoke", async |repository, progress, cancel| {
-            repository.revoke_writer(&identity, name, KeepOfRevoked::UpTo(honest), &progress, &cancel).await
+            repository.revoke_writer(&identity, name, KeepOfRevoked::These(honest), &progress, &cancel).await
         });
         self.succeeded("revoke", revoked);
     }
