@@ -1,6 +1,6 @@
 //! Copying a repository to another store, without any key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,8 +8,10 @@ use cloudron_core::{Cancel, Error, Progress, Result, Unit};
 
 use crate::repository::CopyReport;
 use crate::repository::config::Config;
+use crate::repository::summary_name;
 use crate::repository::traces::{self, Traces};
-use crate::store::{BackupStore, ObjectMeta};
+use crate::store::{BackupStore, ObjectMeta, get_all};
+use crate::trust::{Anchor, Trust};
 use crate::{codes, copies, layout, lock};
 
 /// In this order a copy that is cut off is valid: what a summary needs is there before it.
@@ -30,20 +32,20 @@ fn rank(key: &str) -> u8 {
 pub(crate) async fn run(
     source: &Arc<dyn BackupStore>,
     target: &Arc<dyn BackupStore>,
-    id: &str,
+    config: &Config,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<CopyReport> {
-    check_target(target, id).await?;
+    check_target(target, &config.id).await?;
     // A prune of the copy must not take for waste what has no summary yet.
     let mut lock = CopyLock::take(target).await?;
-    let result = copy(source, target, &mut lock, progress, cancel).await;
+    let result = copy((source, config), target, &mut lock, progress, cancel).await;
     lock.release().await;
     result
 }
 
 async fn copy(
-    source: &Arc<dyn BackupStore>,
+    (source, config): (&Arc<dyn BackupStore>, &Config),
     target: &Arc<dyn BackupStore>,
     lock: &mut CopyLock<'_>,
     progress: &Progress,
@@ -72,6 +74,10 @@ async fn copy(
             false
         }
     });
+    let named = named_manifests(source, config, &mut objects, &mut report).await?;
+    // A manifest that no summary names is of a run that was cut off, or of anybody.
+    let is_needed = |o: &ObjectMeta| !layout::is_hash_age(&o.key) || named.get(&o.key) == Some(&o.size);
+    objects.retain(|o| !o.key.starts_with(layout::SNAPSHOTS) || is_needed(o));
     let task = progress.task("Copying", Unit::Bytes, Some(objects.iter().map(|o| o.size).sum()));
     for object in objects {
         cancel.check()?;
@@ -94,6 +100,36 @@ async fn copy(
     }
     task.finish();
     Ok(report)
+}
+
+/// The manifests that summaries name, with their sizes. Summaries that count for nothing are left out of the objects and
+/// noted.
+async fn named_manifests(
+    source: &Arc<dyn BackupStore>,
+    config: &Config,
+    objects: &mut Vec<ObjectMeta>,
+    report: &mut CopyReport,
+) -> Result<HashMap<String, u64>> {
+    let trust = Trust::read(source, config, Anchor::Description).await?;
+    let summaries: Vec<ObjectMeta> =
+        objects.iter().filter(|o| summary_name(&o.key).is_some()).cloned().collect();
+    let (mut named, mut left_out) = (HashMap::new(), HashSet::new());
+    for (object, content) in get_all(source, summaries, |o| &o.key).await? {
+        let content = match content {
+            Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            other => other?,
+        };
+        match trust.summary(summary_name(&object.key).unwrap_or_default(), &content) {
+            Ok(summary) => drop(named.insert(summary.manifest_key(), summary.manifest.size)),
+            Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
+            Err(e) => {
+                report.not_copied.push((object.key.clone(), e.to_string()));
+                left_out.insert(object.key);
+            }
+        }
+    }
+    objects.retain(|o| !left_out.contains(&o.key));
+    Ok(named)
 }
 
 /// The lock of a copy, in the store that is copied to.

@@ -309,7 +309,7 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
-        crate::copy::run(&self.store, &target, &self.config.id, progress, cancel)
+        crate::copy::run(&self.store, &target, &self.config, progress, cancel)
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
     }

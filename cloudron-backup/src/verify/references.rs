@@ -185,7 +185,10 @@ impl Check<'_> {
         for manifest in unnamed {
             self.stop.check()?;
             let header = first_line(self.store, manifest, &*key)?.filter(|h| h.repository == self.config.id);
-            if let Some(id) = header.and_then(|h| h.id.parse::<BackupId>().ok()) {
+            // A manifest may be anybody's: one of a backup that is there says nothing.
+            let id = header.and_then(|h| h.id.parse::<BackupId>().ok());
+            let is_there = |id: &BackupId| self.report.good.iter().any(|name| name == id.as_str());
+            if let Some(id) = id.filter(|id| !is_there(id)) {
                 let text = "it is missing, and the backups' numbers show that there was one";
                 let problem = self.problem(&layout::summary(&id), text);
                 self.affects(problem, id.as_str());

@@ -29,6 +29,8 @@ pub struct Adversary {
     pub expected: Vec<String>,
     /// Of the honest objects that were overwritten, what they were.
     pub overwritten: BTreeMap<String, Bytes>,
+    /// What it put last, by key.
+    pub put: BTreeMap<String, Bytes>,
     /// What was done, for the message of a failure.
     pub done: Vec<String>,
     /// Between two calls of an honest run something is done once in so many times. Never for 0.
@@ -64,12 +66,16 @@ impl Adversary {
             let length = content.len();
             match there {
                 None => {
+                    self.put.insert(key.clone(), content.clone());
                     sim.write(&key, Some(content));
                     self.done.push(format!("{what}: {key} ({length})"));
                 }
                 Some(old) if self.rights == Rights::Overwrite && old != content => {
                     // What the adversary itself had put is no loss.
-                    self.overwritten.entry(key.clone()).or_insert(old);
+                    if self.put.get(&key) != Some(&old) {
+                        self.overwritten.insert(key.clone(), old);
+                    }
+                    self.put.insert(key.clone(), content.clone());
                     sim.write(&key, Some(content));
                     self.done.push(format!("{what}: {key} ({length}) overwritten"));
                 }

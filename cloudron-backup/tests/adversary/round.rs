@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cloudron_backup::{
-    KeepOfRevoked, PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter, VerifyDepth,
+    KeepOfRevoked, PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter, VerifyDepth, codes,
 };
 use cloudron_core::BackupId;
 use cloudron_testkit::forge::Forge;
@@ -50,6 +50,7 @@ fn adversary(sim: &SimStore, rights: Rights, rng: Rng) -> Adversary {
         elsewhere: Vec::new(),
         expected: Vec::new(),
         overwritten: Default::default(),
+        put: Default::default(),
         done: Vec::new(),
         once_in: 0,
         during: 0,
@@ -216,6 +217,10 @@ impl Round<'_> {
 
     fn copy(&mut self) {
         let copied = self.world.copied(self.rng.below(u64::MAX));
+        // A store in which somebody put something is not copied to, which is said.
+        if matches!(&copied, Err(e) if e.is(&codes::REPOSITORY_LOST)) {
+            return;
+        }
         let Some(other) = self.succeeded("copy", copied) else { return };
         self.world.adversary().once_in = 0;
         for backup in self.world.alive() {

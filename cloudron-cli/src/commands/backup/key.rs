@@ -141,7 +141,7 @@ pub(crate) struct Writer {
 
 From then on nothing counts that is signed with these keys, except the backups that are kept. If somebody else may have
 had the keys, keep those that the store had before that. The time is the store's; dates in a backup are its maker's.")]
-#[command(group(clap::ArgGroup::new("keep").required(true)))]
+#[command(group(clap::ArgGroup::new("kept").required(true)))]
 pub(crate) struct Revoke {
     /// The name or the id of the writer
     #[arg(value_name = "WRITER")]
@@ -149,16 +149,16 @@ pub(crate) struct Revoke {
     #[command(flatten)]
     owned: Owned,
     /// Keep all of its backups that are in the list now
-    #[arg(long, group = "keep")]
+    #[arg(long, group = "kept")]
     keep_all: bool,
     /// Keep its backups that were stored before this time, by the store's clock
-    #[arg(long, value_name = "TIME", group = "keep")]
+    #[arg(long, value_name = "TIME", group = "kept")]
     keep_before: Option<jiff::Timestamp>,
     /// Keep this backup (repeatable)
-    #[arg(long, value_name = "ID", group = "keep")]
+    #[arg(long, value_name = "ID", group = "kept")]
     keep: Vec<String>,
     /// Keep none of its backups
-    #[arg(long, group = "keep")]
+    #[arg(long, group = "kept")]
     keep_none: bool,
 }
 
