@@ -61,7 +61,11 @@ async fn contents(repository: &Repository, identity: &Identity) -> Vec<Entries> 
         let (progress, cancel) = (Progress::none(), Cancel::new());
         let report = repository.restore(identity, &id, &request, &progress, &cancel).await.unwrap();
         assert!(report.is_complete(), "{id}: {:?}", report.failed);
-        found.push(tree::digest(&target.path().join("srv/sample")).unwrap());
+        // What a test adds later is of another folder.
+        let sample = target.path().join("srv/sample");
+        if sample.exists() {
+            found.push(tree::digest(&sample).unwrap());
+        }
     }
     found
 }
@@ -141,9 +145,7 @@ async fn an_upgrade_keeps_every_backup_and_what_comes_later_works() {
         assert!(report.is_whole(), "{:?}", report.missing);
     }
     verify(&again).await;
-    let mut restored = contents(&again, &identity).await;
-    restored.truncate(3);
-    assert_eq!(restored, before);
+    assert_eq!(contents(&again, &identity).await, before);
     let (_, report) = again.upgrade(&identity, &progress, &cancel).await.unwrap();
     assert!(report.was_new);
     // A policy that would take most of them says so first.

@@ -44,15 +44,15 @@ fn rounds(rights: Rights, default: u64) {
 
 #[test]
 fn who_can_only_add_objects_harms_nothing_and_stops_nothing() {
-    rounds(Rights::Add, 30);
+    rounds(Rights::Add, 8);
 }
 
 #[test]
 fn who_can_only_add_objects_and_stole_a_writers_keys_harms_nothing_that_is_stored() {
-    rounds(Rights::AddWithKeys, 30);
+    rounds(Rights::AddWithKeys, 8);
 }
 
 #[test]
 fn who_can_overwrite_objects_harms_nothing_unsaid() {
-    rounds(Rights::Overwrite, 30);
+    rounds(Rights::Overwrite, 8);
 }

@@ -121,6 +121,18 @@ impl Round<'_> {
         }
     }
 
+    /// A lock of the owner's that was kept and put back holds the owner up until it is old, and
+    /// no longer.
+    fn waited<T>(&self, run: impl Fn(&Self) -> cloudron_backup::Result<T>) -> cloudron_backup::Result<T> {
+        match run(self) {
+            Err(e) if e.is(&codes::PRUNE_BUSY) => {
+                self.world.sim.pass(3600);
+                run(self)
+            }
+            other => other,
+        }
+    }
+
     /// Whether a backup is one that the adversary has no part in.
     fn is_ours(&self, backup: &Backup) -> bool {
         self.rights != Rights::AddWithKeys || backup.writer != STOLEN
@@ -159,7 +171,7 @@ impl Round<'_> {
         if self.rng.once_in(4) {
             request.grace = std::time::Duration::ZERO;
         }
-        let pruned = prune(&self.world, &request);
+        let pruned = self.waited(|round| prune(&round.world, &request));
         if let Some(report) = self.succeeded("prune", pruned) {
             self.judge(&report, last as usize);
         }
@@ -202,8 +214,10 @@ impl Round<'_> {
 
     fn repair(&mut self) {
         let identity = self.world.identity.clone();
-        let repaired = self.world.run("repair", async |repository, progress, cancel| {
-            repository.repair(&identity, &RepairRequest::default(), &progress, &cancel).await
+        let repaired = self.waited(|round| {
+            round.world.run("repair", async |repository, progress, cancel| {
+                repository.repair(&identity, &RepairRequest::default(), &progress, &cancel).await
+            })
         });
         if let Some(report) = self.succeeded("repair", repaired) {
             self.say(&report);
@@ -319,7 +333,7 @@ impl Round<'_> {
         }
         for _ in 0..2 {
             self.world.sim.pass(3 * 86400);
-            let pruned = prune(&self.world, &request);
+            let pruned = self.waited(|round| prune(&round.world, &request));
             request.remove.clear();
             if let Some(report) = self.succeeded("prune", pruned) {
                 self.judge(&report, usize::MAX);

@@ -114,6 +114,8 @@ fn command(machine: &Machine, words: &[&str], more: &[&str]) -> Command {
 fn all(machine: &Machine, shown: bool) {
     for words in COMMANDS {
         for more in [&[][..], &["--output", "json"], &["-vvv"]] {
+            // A destruction that did not end is noted, and would be all that the others say.
+            machine.recorded();
             let output = within(LIMIT, &mut command(machine, words, more));
             let what = format!("{words:?} {more:?}");
             assert_clean(&what, &output);
@@ -156,6 +158,7 @@ fn nothing_that_a_machine_says_is_obeyed_by_the_terminal() {
         (&["sessions"], &[]),
         (&["reset-password", "--password", "env:PATH"], &[]),
     ] {
+        machine.recorded();
         let output = within(LIMIT, &mut command(&machine, words, more));
         assert!(String::from_utf8(output.stdout).unwrap().contains(ESCAPED), "{words:?}");
     }

@@ -29,6 +29,7 @@ pub enum Answer {
 /// A running double.
 pub struct Machine {
     pub home: Home,
+    record: String,
 }
 
 impl Machine {
@@ -52,8 +53,17 @@ impl Machine {
             }
         });
         let home = Home::new();
-        record(&home, &certified.cert.pem(), port);
-        Self { home }
+        let record = record(&home, &certified.cert.pem(), port);
+        let machine = Self { home, record };
+        machine.recorded();
+        machine
+    }
+
+    /// Writes the record of the machine as it was at first.
+    pub fn recorded(&self) {
+        let folder = self.home.path(".local/state/cloudron/machines");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{DOMAIN}.json")), &self.record).unwrap();
     }
 
     /// Has `box <word>` on the machine print that on standard output and on standard error.
@@ -64,8 +74,8 @@ impl Machine {
     }
 }
 
-/// The record of the machine, and a program for `box`, which gives a token.
-fn record(home: &Home, ca: &str, port: u16) {
+/// Writes a program for `box`, which gives a token, and returns the record of the machine.
+fn record(home: &Home, ca: &str, port: u16) -> String {
     let root = home.root(DOMAIN);
     let program = root.join("bin/cloudron");
     std::fs::create_dir_all(root.join("bin")).unwrap();
@@ -73,13 +83,11 @@ fn record(home: &Home, ca: &str, port: u16) {
                   [ \"$2\" = token ] && echo '{\"token\":\"tttttttttttttttt\"}'\n";
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    let folder = home.path(".local/state/cloudron/machines");
-    std::fs::create_dir_all(&folder).unwrap();
     let record = json!({
         "schema": 1, "fqdn": DOMAIN, "run": "01", "created": std::time::SystemTime::UNIX_EPOCH,
         "reach": { "provider": "local", "root": root }, "caPem": ca, "port": port, "store": home.path("store"),
     });
-    std::fs::write(folder.join(format!("{DOMAIN}.json")), record.to_string()).unwrap();
+    record.to_string()
 }
 
 fn serve(
