@@ -3,7 +3,6 @@
 use cloudron_core::{BackupId, Error, Result, ResultExt};
 
 use super::kept::Kept;
-use super::latest::latest;
 use super::{Repository, SnapshotList, Summary, summary_name};
 use crate::forgotten::Forgotten;
 use crate::seen::of_store;
@@ -53,7 +52,7 @@ impl Repository {
         if id == "latest" {
             let list = self.snapshots().await?;
             let none = || unknown(format!("there is no backup in {}", self.store.url()));
-            return latest(&list.summaries, jiff::Timestamp::now()).cloned().ok_or_else(none);
+            return list.latest().cloned().ok_or_else(none);
         }
         let missing = || unknown(format!("there is no backup {id} in {}", self.store.url()));
         let parsed: BackupId = id.parse().map_err(|_| missing())?;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
-use super::latest::latest;
 use super::{FileEntry, Repository, SnapshotFilter, SnapshotList, Summary};
 use crate::bridge::on_thread;
 use crate::codes;
@@ -138,7 +137,7 @@ impl Repository {
             return self.find(id).await;
         }
         let list = self.snapshots_matching(filter).await?;
-        latest(&list.summaries, jiff::Timestamp::now()).cloned().ok_or_else(|| {
+        list.latest().cloned().ok_or_else(|| {
             let text = format!("no backup in {} is of that host, domain, tag and path", self.store.url());
             Error::new(&codes::BACKUP_UNKNOWN, text)
         })

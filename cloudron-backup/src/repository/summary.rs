@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cloudron_core::{BackupId, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::latest::latest;
 use crate::trust::{Signer, WriterId};
 use crate::{codes, layout};
 
@@ -152,6 +153,14 @@ pub struct SnapshotList {
     /// The objects in the place of a summary that count for nothing, by object key: damaged, or not signed by a
     /// writer of the repository.
     pub unreadable: Vec<(String, Error)>,
+}
+
+impl SnapshotList {
+    /// The one that was made last, as [`Repository::find`](super::Repository::find) tells.
+    #[must_use]
+    pub fn latest(&self) -> Option<&Summary> {
+        latest(&self.summaries, jiff::Timestamp::now())
+    }
 }
 
 /// A summary for tests.

@@ -83,7 +83,8 @@ fn nothing_in_a_summary_of_a_stranger_is_obeyed_by_the_terminal() {
     home.ok(&[&["backup", "create", "files", "--backup-key", "file:key"][..], &STORE].concat());
     // Whoever can write to the store can put such a summary there, without any key.
     let folder = home.path("store/snapshots");
-    let real = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut summaries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let real = summaries.find(|path| path.extension().is_some_and(|e| e == "json")).unwrap();
     let mut summary: Value = serde_json::from_slice(&std::fs::read(real).unwrap()).unwrap();
     summary["id"] = "backup_2026-01-02T03-04-05Z_v0.1.0".into();
     hostile(&mut summary, &["id", "time", "version"]);

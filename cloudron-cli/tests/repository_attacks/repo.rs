@@ -65,7 +65,7 @@ impl Repo {
 
     /// The same with at most so much memory, in MiB, and time, in seconds.
     pub fn bounded(&self, command: &[&str], memory: u64, seconds: u64) -> Run {
-        let key: &[&str] = if command.first() == Some(&"create") { &[] } else { &KEY };
+        let key: &[&str] = if ["create", "list"].contains(&command[0]) { &[] } else { &KEY };
         let arguments = [&["backup"], command, &STORE, key].concat();
         let begun = Instant::now();
         let script = format!("ulimit -v {}; exec timeout {seconds} \"$0\" \"$@\"", memory * 1024);

@@ -1,9 +1,9 @@
 //! `cloudron backup copy`
 
-use cloudron_backup::{CopyReport, TransferReport};
+use cloudron_backup::{CopyReport, SnapshotFilter, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 
-use super::place::{Owned, ToWriting, open_repository};
+use super::place::{Owned, ToWriting, find, open_repository};
 use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 
@@ -75,7 +75,7 @@ async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<Tra
     let keys = options.writing.keys(&target, out).await?;
     let mut ids = Vec::new();
     for id in &options.ids {
-        ids.push(repository.find(id).await?.id);
+        ids.push(find(&repository, id, &SnapshotFilter::all(), out).await?.id);
     }
     repository.copy_snapshots(&identity, &ids, (&target, &keys), &out.progress(), &cancel).await
 }

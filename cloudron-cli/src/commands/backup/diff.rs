@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::{Change, ChangeKind, DiffReport};
+use cloudron_backup::{Change, ChangeKind, DiffReport, SnapshotFilter};
 use cloudron_core::Result;
 
-use super::place::{Owned, check_only};
+use super::place::{Owned, check_only, find};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -35,8 +35,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let items = stream.clone();
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let before = repository.find(&options.before).await?.id;
-        let after = repository.find(&options.after).await?.id;
+        let before = find(&repository, &options.before, &SnapshotFilter::all(), out).await?.id;
+        let after = find(&repository, &options.after, &SnapshotFilter::all(), out).await?.id;
         let each = move |change| items.item(&change, || line(&change));
         repository.diff(&identity, (&before, &after), &options.only, each, &out.progress(), &cancel).await
     })?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cloudron_backup::{ExportFormat, ExportReport, Identity, Repository, SealTo};
 use cloudron_core::{BackupId, Cancel, Result};
 
-use super::place::{Owned, Pick};
+use super::place::{Owned, Pick, find};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -73,7 +73,7 @@ impl To {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
+        let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
         options.to.write((&repository, &identity), &id, out, &cancel).await
     })?;
     report.map_or(Ok(()), |report| show(&report, out))

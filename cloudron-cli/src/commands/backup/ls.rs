@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cloudron_core::Result;
 
-use super::place::{Owned, Pick, check_only};
+use super::place::{Owned, Pick, check_only, find};
 use super::show;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let items = stream.clone();
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
+        let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
         let each = move |entry| items.item(&entry, || show::line(&entry));
         repository.entries(&identity, &id, &options.only, each, &out.progress(), &cancel).await
     })?;

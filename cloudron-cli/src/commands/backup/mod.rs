@@ -25,7 +25,7 @@ use cloudron_core::Result;
 use crate::output::Output;
 use crate::state::cache_dir;
 
-pub(crate) use place::{Place, open_repository};
+pub(crate) use place::{Place, find, open_repository};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

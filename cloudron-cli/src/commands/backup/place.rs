@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
-use cloudron_backup::{BackupStore, Identity, Repository, SnapshotFilter, WriterKeys, open_store_with};
+use cloudron_backup::{
+    BackupStore, Identity, Repository, SnapshotFilter, Summary, WriterKeys, open_store_with,
+};
 use cloudron_core::{Error, Result, ResultExt, Secret};
 
 use crate::codes;
@@ -121,6 +123,26 @@ impl Pick {
         filter.path = self.path.as_deref().map(absolute).transpose()?;
         Ok(filter)
     }
+}
+
+/// The backup of that id, or for `latest` that of those which the filter means, naming what may have hidden a later
+/// one: the objects that count for nothing.
+pub(crate) async fn find(
+    repository: &Repository,
+    id: &str,
+    filter: &SnapshotFilter,
+    out: &Output,
+) -> Result<Summary> {
+    if id == "latest" {
+        let list = repository.snapshots_matching(filter).await?;
+        let ignored: Vec<_> =
+            list.unreadable.iter().map(|(key, why)| (key.clone(), why.to_string())).collect();
+        super::prune::warn_of_ignored(&ignored, out);
+        if let Some(latest) = list.latest() {
+            return Ok(latest.clone());
+        }
+    }
+    repository.find_matching(id, filter).await
 }
 
 /// A path of this computer as it was typed, absolute and without `..`.

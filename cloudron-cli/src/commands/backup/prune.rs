@@ -137,10 +137,7 @@ pub(crate) fn warn_of_ignored(ignored: &[(String, String)], out: &Output) {
         out.warn(&format!("{object} is ignored: {why}"));
     }
     if ignored.len() > NAMED {
-        out.warn(&format!(
-            "{} more objects are ignored; `--output json` names them all",
-            ignored.len() - NAMED
-        ));
+        out.warn(&format!("{} more objects are ignored", ignored.len() - NAMED));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloudron_backup::{RestoreReport, RestoreRequest};
 use cloudron_core::{Cancel, Error, Result};
 
-use super::place::{Owned, Pick, check_only};
+use super::place::{Owned, Pick, check_only, find};
 use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
     let mut request = request(options)?;
     let (repository, identity) = options.owned.unlock(out).await?;
-    let id = repository.find_matching(&options.id, &options.pick.filter()?).await?.id;
+    let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
     let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
     if options.compare && report.is_complete() {
         request.parents.clone_from(&report.parents);

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cloudron_backup::{BackupStore, FsStore, Repository, open_store};
+use cloudron_backup::{BackupStore, FsStore, Repository, SnapshotFilter, open_store};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret};
 
 use super::{Found, Which, kept};
 use crate::client::HttpStore;
 use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
-use crate::commands::backup::open_repository;
+use crate::commands::backup::{find, open_repository};
 use crate::connect::Session;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
@@ -112,7 +112,7 @@ fn remember(domain: &Domain, folder: &Path) -> Result<()> {
 async fn write(options: &Options, key: &Secret, out: &Output, cancel: Cancel) -> Result<()> {
     let (_session, repository) = open(&options.which, &options.source, out).await?;
     let identity = repository.unlock(key).await?;
-    let id = repository.find(&options.id).await?.id;
+    let id = find(&repository, &options.id, &SnapshotFilter::all(), out).await?.id;
     let report = options.to.write((&repository, &identity), &id, out, &cancel).await?;
     report.map_or(Ok(()), |report| show(&report, out))
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cloudron_backup::{
-    BackupStore, Identity, InitOptions, Repository, Summary, WriterLimits, generate_backup_key,
-    is_of_backups, open_store,
+    BackupStore, Identity, InitOptions, Repository, SnapshotFilter, Summary, WriterLimits,
+    generate_backup_key, is_of_backups, open_store,
 };
 use cloudron_box::install::RepositoryObject;
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes, random};
@@ -19,6 +19,7 @@ use super::key;
 use super::run::Begun;
 use crate::backups::{self, Earlier, Folder};
 use crate::codes;
+use crate::commands::backup::find;
 use crate::output::Output;
 use crate::secrets;
 
@@ -263,7 +264,7 @@ async fn unlock(
         None => repository.unlock(&out.ask_secret("The backup key", "--backup-key")?).await?,
     };
     let restore = match backup {
-        Some(id) => Some(repository.find(id).await?),
+        Some(id) => Some(find(repository, id, &SnapshotFilter::all(), out).await?),
         None => None,
     };
     Ok((identity, restore))
