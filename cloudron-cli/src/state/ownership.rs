@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cloudron_core::{Error, Result, atomic};
 use cloudron_dns::{Name, Ownership, Zone};
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
 use crate::codes;
+
+/// How long the lock of a zone is tried.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The file of one zone at one provider.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ impl Owned {
         Self { path: folder.join(provider).join(name + ".json"), provider: provider.to_owned(), zone: apex }
     }
 
-    /// Keeps others from writing the zone from here.
+    /// Keeps others from writing the zone from here. A process that is just being started by another one may hold the
+    /// lock for a moment, so it is tried for a little while.
     ///
     /// # Errors
     /// `dns-busy` when another run has the right now.
@@ -53,15 +58,21 @@ impl Owned {
         let path = self.path.with_extension("lock");
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|e| unkept(Error::io(&path, e)))?;
-        match file.try_lock() {
-            Ok(()) => Ok(ZoneLock { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                let message =
-                    format!("another run is writing the zone {} at {} now", self.zone, self.provider);
-                Err(Error::new(&codes::DNS_BUSY, message)
-                    .with_hint("wait until it is done, and run this again"))
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(ZoneLock { _file: file }),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 20);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let message =
+                        format!("another run is writing the zone {} at {} now", self.zone, self.provider);
+                    return Err(Error::new(&codes::DNS_BUSY, message)
+                        .with_hint("wait until it is done, and run this again"));
+                }
+                Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
             }
-            Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
         }
     }
 
