@@ -54,7 +54,7 @@ impl RecordData {
     }
 
     /// As [`parse`](Self::parse), where names without their final dot are relative to `origin`, and `@` is that.
-    #[cfg(feature = "_rest")]
+    #[cfg(feature = "hetzner")]
     pub(crate) fn parse_below(origin: &Name, rtype: RecordType, text: &str) -> Result<Self> {
         let name = |word: &[u8]| match word {
             b"@" => Ok(origin.clone()),
