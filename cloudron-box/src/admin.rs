@@ -183,7 +183,8 @@ pub fn open_store(layout: &Layout) -> Result<Arc<dyn BackupStore>> {
 /// # Errors
 /// `machine-missing`, and those of the database.
 pub fn sessions(layout: &Layout) -> Result<Vec<Session>> {
-    open(layout)?.0.read(|c| tokens::sessions(c, None, tokens::time(c, now())? - now()))
+    let clock = now();
+    open(layout)?.0.read(|c| tokens::sessions(c, None, tokens::lead(tokens::time(c, clock)?, clock)))
 }
 
 /// Ends a session, or all. Says how many ended.

@@ -20,6 +20,9 @@ const SESSIONS: u32 = 100;
 /// How many bytes of a token's hash are the public name of its session.
 const NAMED_BY: u8 = 8;
 
+/// How many milliseconds the time of tokens may be ahead of the clock without saying that the clock was set back.
+const SLACK: i64 = 5000;
+
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -67,6 +70,13 @@ pub(crate) fn hash(token: &str) -> [u8; 32] {
 pub(crate) fn time(connection: &Connection, clock: i64) -> Result<i64> {
     let noted = settings::get(connection, settings::HIGHEST_TIME)?.and_then(|t| t.parse().ok());
     Ok(noted.map_or(clock, |noted: i64| noted.max(clock)))
+}
+
+/// How far the [`time`] of tokens is ahead of a clock that was set back, in milliseconds. A few seconds are none: both
+/// are read one after the other, and the clock may be slewed.
+pub(crate) fn lead(time: i64, clock: i64) -> i64 {
+    let lead = time - clock;
+    if lead > SLACK { lead } else { 0 }
 }
 
 /// Whether there are tokens that have expired.
@@ -157,8 +167,9 @@ pub(crate) fn note_use(connection: &Connection, hash: &[u8; 32], address: &str, 
     Ok(())
 }
 
-/// The sessions, newest first: of a user, or of all. `ahead` is how far [`time`] is ahead of the clock.
-pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, ahead: i64) -> Result<Vec<Session>> {
+/// The sessions, newest first: of a user, or of all. Their times are shown by the clock, over which [`time`] has that
+/// [`lead`].
+pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, lead: i64) -> Result<Vec<Session>> {
     let mut query = connection
         .prepare(
             "SELECT t.hash, coalesce(u.username, u.email), t.created, t.expires, t.used, t.address
@@ -166,7 +177,7 @@ pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, ahead: i6
              WHERE t.kind = 'session' AND (?1 IS NULL OR t.user_id = ?1) ORDER BY t.created DESC, t.rowid DESC",
         )
         .sql()?;
-    let shown = |time: i64| timestamp(time - ahead);
+    let shown = |time: i64| timestamp(time - lead);
     let rows = query.query_map([user_id], |row| {
         Ok(Session {
             id: session_name(&row.get(0)?),
@@ -268,6 +279,11 @@ mod tests {
         assert!(!db.read(|c| Ok(is_setup(c, token.expose(), 9)? || is_setup(c, "guess", 1)?)).unwrap());
         assert!(db.transaction(|c| take_setup(c, token.expose(), 1)).unwrap());
         assert!(!db.transaction(|c| take_setup(c, token.expose(), 1)).unwrap());
+    }
+
+    #[test]
+    fn two_readings_of_one_clock_are_no_lead() {
+        assert_eq!([lead(1, 0), lead(0, 1), lead(SLACK, 0), lead(3_600_000, 0)], [0, 0, 0, 3_600_000]);
     }
 
     #[test]

@@ -44,15 +44,10 @@ pub(super) async fn tidy(app: &Arc<App>) -> Result<()> {
     blocking(move || settled::note(&layout, &db)).await
 }
 
-/// Whether the clock was set back.
-pub(super) fn is_ahead(token_time: i64, clock: i64) -> bool {
-    token_time - clock > 5000
-}
-
 /// Writes down the time by which tokens are judged, when what was noted is too far behind.
 pub(super) async fn note_time(app: &App) -> Result<()> {
-    let (now, clock) = (app.token_time(), app.now());
-    let allowed = if is_ahead(now, clock) { BEHIND_WHEN_BACK } else { BEHIND };
+    let now = app.token_time();
+    let allowed = if tokens::lead(now, app.now()) > 0 { BEHIND_WHEN_BACK } else { BEHIND };
     let noted = app.db.read_async(|c| settings::get(c, settings::HIGHEST_TIME)).await?;
     if noted.and_then(|t| t.parse().ok()).is_some_and(|noted: i64| now - noted < allowed) {
         return Ok(());

@@ -21,9 +21,9 @@ use crate::{Error, codes};
 const CURRENT: &str = "current";
 
 pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> Answer<Json<SessionList>> {
-    let ahead = app.token_time() - app.now();
+    let lead = tokens::lead(app.token_time(), app.now());
     let user = caller.user_id();
-    let mut sessions = app.db.read_async(move |c| tokens::sessions(c, user.as_deref(), ahead)).await?;
+    let mut sessions = app.db.read_async(move |c| tokens::sessions(c, user.as_deref(), lead)).await?;
     let own = caller.session.as_ref().map(tokens::session_name);
     for session in &mut sessions {
         session.current = own.as_ref() == Some(&session.id);
