@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use cloudron_core::{Domain, Error, Result, atomic};
+use cloudron_core::{Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::dirs::private_dir;
-use super::{Machine, Reach};
+use super::{Machine, Reach, record};
 use crate::backups::place;
 use crate::codes;
 
@@ -51,28 +50,14 @@ impl KeptBackups {
     /// The backups that a machine of that name left.
     pub(crate) fn find(&self, domain: &Domain) -> Result<Option<Kept>> {
         let path = self.path(domain);
-        let broken = |why: String| {
+        record::load(&path, |why| {
             Error::new(&codes::MACHINE_RECORD, format!("{} cannot be read: {why}", path.display()))
-        };
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io(&path, e)),
-        };
-        let kept: Kept = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        match kept.schema {
-            1 => Ok(Some(kept)),
-            other => Err(broken(format!("it has schema {other}, this program knows 1"))),
-        }
+        })
     }
 
     /// Remembers backups.
     pub(crate) fn put(&self, kept: &Kept) -> Result<()> {
-        private_dir(&self.0)?;
-        let path = self.path(&kept.fqdn);
-        let text = serde_json::to_vec_pretty(kept)
-            .map_err(|e| Error::new(&codes::MACHINE_RECORD, format!("{}: {e}", path.display())))?;
-        atomic::write(&path, 0o600, &text)
+        record::store(&self.path(&kept.fqdn), kept)
     }
 
     /// Forgets the backups of a name once they are those of this machine.
@@ -85,10 +70,6 @@ impl KeptBackups {
 
     /// Forgets backups.
     pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
-        let path = self.path(domain);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, e)),
-            _ => Ok(()),
-        }
+        record::remove(&self.path(domain))
     }
 }

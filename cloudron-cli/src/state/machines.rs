@@ -10,6 +10,7 @@ use cloudron_provision::steps::Outputs;
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
+use super::record;
 use crate::codes;
 
 /// What this computer remembers of a machine.
@@ -148,11 +149,7 @@ impl Machines {
     /// The record of a machine, if there is one.
     pub(crate) fn find(&self, domain: &Domain) -> Result<Option<Machine>> {
         let path = self.path(domain);
-        match std::fs::read(&path) {
-            Ok(bytes) => read(&path, &bytes).map(Some),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io(&path, e)),
-        }
+        record::load(&path, |why| no_record(&path, &why))
     }
 
     /// The record of a machine.
@@ -184,7 +181,10 @@ impl Machines {
         paths.sort();
         let (mut machines, mut broken) = (Vec::new(), Vec::new());
         for path in paths {
-            match std::fs::read(&path).map_err(|e| Error::io(&path, e)).and_then(|b| read(&path, &b)) {
+            match std::fs::read(&path)
+                .map_err(|e| Error::io(&path, e))
+                .and_then(|b| record::parse(&b, |why| no_record(&path, &why)))
+            {
                 Ok(machine) => machines.push(machine),
                 Err(error) => broken.push(error),
             }
@@ -194,11 +194,7 @@ impl Machines {
 
     /// Writes a record: whole or not at all.
     pub(crate) fn put(&self, machine: &Machine) -> Result<()> {
-        private_dir(&self.0)?;
-        let path = self.path(&machine.fqdn);
-        let text = serde_json::to_vec_pretty(machine)
-            .map_err(|e| Error::new(&codes::MACHINE_RECORD, format!("{}: {e}", path.display())))?;
-        atomic::write(&path, 0o600, &text)
+        record::store(&self.path(&machine.fqdn), machine)
     }
 
     /// Writes the file that tells the system's ssh whom to trust, and says where it is.
@@ -224,25 +220,13 @@ impl Machines {
 
     /// Forgets a machine.
     pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
-        for path in [self.known_hosts(domain), self.seen_file(domain), self.path(domain)] {
-            match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&path, e)),
-                _ => {}
-            }
-        }
-        Ok(())
+        let paths = [self.known_hosts(domain), self.seen_file(domain), self.path(domain)];
+        paths.iter().try_for_each(|path| record::remove(path))
     }
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Machine> {
-    let broken = |why: String| {
-        Error::new(&codes::MACHINE_RECORD, format!("{} is not a machine record: {why}", path.display()))
-    };
-    let machine: Machine = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
-    if machine.schema != 1 {
-        return Err(broken(format!("it has schema {}, this program knows 1", machine.schema)));
-    }
-    Ok(machine)
+fn no_record(path: &Path, why: &str) -> Error {
+    Error::new(&codes::MACHINE_RECORD, format!("{} is not a machine record: {why}", path.display()))
 }
 
 #[cfg(test)]

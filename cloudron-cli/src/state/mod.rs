@@ -5,6 +5,7 @@ mod files;
 mod kept;
 mod machines;
 mod ownership;
+mod record;
 mod seen;
 mod writers;
 

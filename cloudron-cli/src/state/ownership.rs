@@ -10,6 +10,7 @@ use cloudron_dns::{Name, Ownership, Zone};
 use serde::{Deserialize, Serialize};
 
 use super::dirs::private_dir;
+use super::record;
 use crate::codes;
 
 /// How long the lock of a zone is tried.
@@ -170,20 +171,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads a zone's file, if there is one.
 fn load(path: &Path) -> Result<Option<Form>> {
-    let broken = |why: String| {
+    record::load(path, |why| {
         Error::new(&codes::DNS_STATE, format!("{} cannot be read: {why}", path.display()))
             .with_hint("restore it from a copy, or remove it: changes then need --adopt once")
-    };
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path, e)),
-    };
-    let form: Form = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-    match form.schema {
-        1 => Ok(Some(form)),
-        other => Err(broken(format!("it has schema {other}, this program knows 1"))),
-    }
+    })
 }
 
 /// What is said when the folder cannot be written; nothing was sent to the DNS host yet.
