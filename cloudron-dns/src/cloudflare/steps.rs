@@ -3,7 +3,7 @@
 use super::convert::{Known, Records, fields, kept_ttl};
 use super::types::{BatchBody, Fields, Id};
 use crate::apply::unsupported;
-use crate::rest::{Paired, pair};
+use crate::rest::{self, Paired, pair};
 use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// What a change does to records.
@@ -47,12 +47,7 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
 
 /// Why a change cannot be made at Cloudflare.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
-    let key = change.key();
-    let Some(new) = change.after() else {
-        let top = key.name == *apex && key.rtype == crate::RecordType::NS;
-        return top.then(|| "it cannot be deleted".to_owned());
-    };
-    new.values().iter().find_map(|value| fields(apex, key, value, new.ttl()).err())
+    rest::refusal(apex, change, |set, value| fields(apex, set.key(), value, set.ttl()).err())
 }
 
 fn delete(known: &[Known]) -> Steps {

@@ -3,7 +3,7 @@
 use super::convert::{Known, Records, fields};
 use super::types::Fields;
 use crate::apply::unsupported;
-use crate::rest::{Paired, pair};
+use crate::rest::{self, Paired, pair};
 use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
 /// One request.
@@ -37,12 +37,7 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
 
 /// Why a change cannot be made at DigitalOcean.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
-    let key = change.key();
-    let Some(new) = change.after() else {
-        let top = key.name == *apex && key.rtype == crate::RecordType::NS;
-        return top.then(|| "it cannot be deleted".to_owned());
-    };
-    new.values().iter().find_map(|value| fields(apex, key, value, new.ttl()).err())
+    rest::refusal(apex, change, |set, value| fields(apex, set.key(), value, set.ttl()).err())
 }
 
 fn replace(apex: &Name, known: &[Known], new: &RecordSet) -> Result<Vec<Step>> {

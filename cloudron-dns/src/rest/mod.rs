@@ -47,7 +47,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::failure::{Failure, Said};
 pub(crate) use self::pages::Page;
 pub(crate) use self::patience::Patience;
-pub(crate) use self::records::{Paired, grouped, pair};
+pub(crate) use self::records::{Paired, grouped, pair, refusal};
 use crate::{Batch, Error, Result, codes};
 
 /// What is particular to a vendor's interface.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Observed, RecordData, RecordKey, RecordSet, Result};
+use crate::{Change, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result};
 
 /// Sets, and what is known of the records of each that is not opaque.
 type Grouped<K> = (Vec<Observed>, BTreeMap<RecordKey, Vec<K>>);
@@ -67,4 +67,18 @@ pub(crate) fn pair<'k, K, F>(
     let surplus = free.split_off(in_place);
     let added = missing.split_off(in_place);
     Ok(Paired { kept, changed: free.into_iter().zip(missing).collect(), added, surplus })
+}
+
+/// Why a change cannot be made at a host that keeps a zone's own name servers: what it says of one of the values.
+pub(crate) fn refusal(
+    apex: &Name,
+    change: &Change,
+    refused: impl Fn(&RecordSet, &RecordData) -> Option<String>,
+) -> Option<String> {
+    let key = change.key();
+    let Some(new) = change.after() else {
+        let top = key.name == *apex && key.rtype == RecordType::NS;
+        return top.then(|| "it cannot be deleted".to_owned());
+    };
+    new.values().iter().find_map(|value| refused(new, value))
 }
