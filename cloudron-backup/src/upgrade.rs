@@ -99,8 +99,8 @@ pub(crate) fn run(
     let description = Bytes::copy_from_slice(upgraded.object());
     store.put(&copies::key_of(layout::CONFIG), &description)?;
     store.put(layout::CONFIG, &description)?;
-    remove_old(&Owner::new(store, &upgraded, identity, progress, stop)?)?;
     let owner = Owner::new(store, &upgraded, identity, progress, stop)?;
+    remove_old(&owner)?;
     copies::put_back(&owner, false, &mut Vec::new())?;
     Ok((upgraded, report))
 }

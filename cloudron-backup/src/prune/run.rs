@@ -134,6 +134,12 @@ impl Young {
         self.since.is_some_and(|since| modified.is_none_or(|m| m >= since))
     }
 
+    /// Judges every pack but those.
+    fn plan(&self, state: &State, known: &Known, reach: &Reach, max_repack: Option<u64>) -> Plan {
+        let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| self.spares(p.modified));
+        plan(state, known, &reach.chunks, spare, max_repack)
+    }
+
     /// Whether something that nothing names may be judged.
     fn is_orphan(&self, modified: Option<SystemTime>) -> bool {
         self.running.is_empty()
@@ -222,8 +228,8 @@ impl Pass {
         }
         report.damaged.sort();
         report.damaged.dedup();
-        report.index_objects = ((pass.state.objects.len() + pass.state.unusable.len()) as u64, 0);
-        report.index_objects.1 = report.index_objects.0;
+        let objects = (pass.state.objects.len() + pass.state.unusable.len()) as u64;
+        report.index_objects = (objects, objects);
         Ok(pass)
     }
 
@@ -239,9 +245,8 @@ impl Pass {
         let orphans = Orphans::find(owner, &state, young)?;
         report.orphans = report.orphans.max(orphans.found);
         let mut known = Known::new(&state, orphans.readable);
-        let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| young.spares(p.modified));
         let mut plan = loop {
-            let plan = plan(&state, &known, &reach.chunks, spare, request.max_repack);
+            let plan = young.plan(&state, &known, reach, request.max_repack);
             if plan.unproven.is_empty() || request.dry_run {
                 break plan;
             }
@@ -271,8 +276,7 @@ impl Pass {
     /// The same, with every pack that something needs as it is.
     fn without_repack(self, reach: &Reach, young: &Young) -> Self {
         let Self { state, known, unreadable, .. } = self;
-        let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| young.spares(p.modified));
-        let mut plan = plan(&state, &known, &reach.chunks, spare, Some(0));
+        let mut plan = young.plan(&state, &known, reach, Some(0));
         plan.dead.extend(unreadable.iter().cloned());
         Self { state, known, unreadable, plan }
     }

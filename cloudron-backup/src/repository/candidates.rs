@@ -1,6 +1,8 @@
 //! The key objects that may open a repository, in the order in which they are tried. Whoever can add to the store
 //! can add some, each of which costs seconds and gigabytes to try.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 use ed25519_dalek::VerifyingKey;
@@ -57,12 +59,15 @@ impl Candidates {
     ) -> Result<Self> {
         let mut listed = store.list(layout::KEYS).await?;
         listed.extend(store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
-        let has_statement =
-            |key: &str| object::statement_key(plain(key)).is_some_and(|s| listed.iter().any(|o| o.key == s));
+        // Anybody may have put a large object in the place of a statement.
+        let small: HashSet<&str> =
+            listed.iter().filter(|o| o.size <= MOST_SIZE).map(|o| o.key.as_str()).collect();
+        let statement_on =
+            |key: &str| object::statement_key(plain(key)).filter(|s| small.contains(s.as_str()));
         let mut objects: Vec<&ObjectMeta> =
             listed.iter().filter(|o| o.key.ends_with(".age") && meant(plain(&o.key))).collect();
         // Where there are too many, those that may have been signed count.
-        objects.sort_by_cached_key(|o| !has_statement(&o.key));
+        objects.sort_by_cached_key(|o| statement_on(&o.key).is_none());
         let (mut this, mut found) = (Self::default(), Vec::<Candidate>::new());
         for (n, meta) in objects.into_iter().enumerate() {
             if n >= MOST_READ || meta.size > MOST_SIZE {
@@ -91,9 +96,7 @@ impl Candidates {
                 }
             };
             let mut signed = false;
-            if let (Some(owner), true, Some(statement)) =
-                (&owner, has_statement(&meta.key), object::statement_key(plain(&meta.key)))
-            {
+            if let (Some(owner), Some(statement)) = (&owner, statement_on(&meta.key)) {
                 let statement = store.get(&statement).await;
                 signed = statement.is_ok_and(|s| object::check_statement(&s, repository, &content, owner));
             }
@@ -167,7 +170,11 @@ fn plain(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use cloudron_core::Secret;
+
     use super::*;
+    use crate::MemoryStore;
+    use crate::keys::Identity;
 
     fn candidate(name: &str, factor: u8, signed: bool) -> Candidate {
         Candidate { object: name.into(), content: Bytes::new(), factor, signed }
@@ -189,6 +196,24 @@ mod tests {
         ];
         let (tried, untried) = chosen(found);
         assert_eq!((tried.join(" ").as_str(), untried), ("owner owner-dear cheap aaa", 0));
+    }
+
+    #[tokio::test]
+    async fn an_object_too_large_for_a_statement_is_none_whatever_it_says() {
+        let (store, identity) = (MemoryStore::new(), Identity::generate());
+        let owner = identity.owner_key();
+        let key = Secret::new("a backup key of some length");
+        let content = object::wrap(&identity, key.clone(), 1, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        store.put("keys/main.age", &content.clone().into()).await.unwrap();
+        let mut statement = object::statement("ab", &content, &owner);
+        for signed in [true, false] {
+            store.put("keys/main.json", &statement.clone().into()).await.unwrap();
+            let unlock = Unlock::BackupKey(key.clone());
+            let known = ("ab", Some(owner.verifying_key()));
+            let found = Candidates::read(&store, &unlock, known, |_| true).await.unwrap();
+            assert_eq!(found.tried.iter().map(|c| c.signed).collect::<Vec<_>>(), [signed]);
+            statement.resize(MOST_SIZE as usize + 1, b' ');
+        }
     }
 
     #[test]

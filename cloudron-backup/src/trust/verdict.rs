@@ -20,6 +20,13 @@ pub(crate) enum Standing {
     Other,
 }
 
+/// What counts in the place of a summary.
+enum Slot {
+    Summary(Box<Summary>),
+    /// The word that a backup is dead: that of this writer, or in format 1 that of anybody.
+    Tombstone(Option<WriterId>),
+}
+
 /// The members of a tombstone.
 #[derive(Deserialize)]
 struct Tombstone {
@@ -43,11 +50,21 @@ impl Trust {
     /// `backup-aborted` for a tombstone; `snapshot-forged` where nobody signed it whose word counts for this backup;
     /// `snapshot-corrupt`, `repository-newer`.
     pub(crate) fn summary(&self, name: &str, content: &[u8]) -> Result<Summary> {
+        match self.slot(name, content)? {
+            Slot::Summary(summary) => Ok(*summary),
+            Slot::Tombstone(_) => {
+                Err(Error::new(&codes::BACKUP_ABORTED, "the backup was declared dead before it was made"))
+            }
+        }
+    }
+
+    /// What counts in an object at `snapshots/<name>.json`.
+    fn slot(&self, name: &str, content: &[u8]) -> Result<Slot> {
         let value: Value = serde_json::from_slice(content)
             .map_err(|e| corrupt(format!("the summary cannot be read: {e}")))?;
         let schema = value.get("schema").and_then(Value::as_u64).unwrap_or(0);
         let source = match schema {
-            1 => self.source_of_first(&value, content)?,
+            1 => self.source_of_first(&value, content),
             2 if !self.is_first() => self.source(&value, summary::SIGNED),
             n if n > u64::from(summary::SCHEMA) => {
                 let text = format!("the summary has format {n}, which this program does not know");
@@ -59,11 +76,7 @@ impl Trust {
             return Err(forged("nobody who may write to this repository signed the summary"));
         };
         if value.get("aborted") == Some(&Value::Bool(true)) {
-            self.check_tombstone(name, source, value)?;
-            return Err(Error::new(
-                &codes::BACKUP_ABORTED,
-                "the backup was declared dead before it was made",
-            ));
+            return self.check_tombstone(name, source, value).map(Slot::Tombstone);
         }
         let mut found: Summary = serde_json::from_value(value.clone())
             .map_err(|e| corrupt(format!("the summary cannot be read: {e}")))?;
@@ -78,20 +91,20 @@ impl Trust {
                 }
             }
         }
-        Ok(found)
+        Ok(Slot::Summary(Box::new(found)))
     }
 
     /// The writer of a summary of format 1: in such a repository the key that all writers share, later the writer
     /// that the owner certified with that key.
-    fn source_of_first(&self, value: &Value, content: &[u8]) -> Result<Option<Source>> {
+    fn source_of_first(&self, value: &Value, content: &[u8]) -> Option<Source> {
         if let Root::First(keys, _) = &self.root {
             let signed = keys.iter().any(|key| sign::is_signed(value, summary::FIRST_SIGNED, key));
-            return Ok(signed.then_some(Source::Unverified));
+            return signed.then_some(Source::Unverified);
         }
         // The owner listed each one by its hash.
         let hash = layout::object_id(content);
         let writer = self.revoked.iter().find(|(_, keep)| keep.contains(&hash)).map(|(writer, _)| *writer);
-        Ok(writer.map(Source::Writer))
+        writer.map(Source::Writer)
     }
 
     fn is_outside(&self, value: &Value, summary: &Summary, content: &[u8]) -> Option<&'static str> {
@@ -121,18 +134,9 @@ impl Trust {
 
     /// What an object in a slot is to a writer.
     pub(crate) fn standing(&self, slot: &BackupId, content: &[u8], writer: WriterId) -> Standing {
-        match self.summary(slot.as_str(), content) {
-            Ok(summary) if summary.writer == Some(writer) => Standing::Made,
-            Err(e) if e.is(&codes::BACKUP_ABORTED) => {
-                let value: Value = serde_json::from_slice(content).unwrap_or_default();
-                let meant = self
-                    .source(&value, summary::SIGNED)
-                    .map(|s| self.check_tombstone(slot.as_str(), s, value));
-                match meant {
-                    Some(Ok(Some(meant))) if meant == writer => Standing::Dead,
-                    _ => Standing::Other,
-                }
-            }
+        match self.slot(slot.as_str(), content) {
+            Ok(Slot::Summary(summary)) if summary.writer == Some(writer) => Standing::Made,
+            Ok(Slot::Tombstone(meant)) if meant == Some(writer) => Standing::Dead,
             _ => Standing::Other,
         }
     }

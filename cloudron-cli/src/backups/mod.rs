@@ -100,7 +100,7 @@ pub(crate) async fn look(store: &Arc<dyn BackupStore>) -> Result<Option<Earlier>
     };
     let list = repository.snapshots().await?;
     let backups = list.summaries.len() + list.unreadable.len();
-    let latest = list.summaries.last().map(|summary| summary.id.clone());
+    let latest = list.latest().map(|summary| summary.id.clone());
     let unused = backups == 0 && !store.list("").await?.iter().any(|o| is_of_backups(&o.key));
     Ok(Some(Earlier { repository, backups, latest, unused }))
 }
