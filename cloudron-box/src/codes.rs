@@ -165,6 +165,11 @@ cloudron_core::codes! {
     RESTORE_NO_STATE = ("restore-no-state", Corrupt,
         "The backup does not hold the state of a server: it may be of some folders only, made by \
          `cloudron backup create`. Restore it with `cloudron backup restore`.");
+    /// The backup holds folders that nobody confirmed.
+    RESTORE_UNCONFIRMED = ("restore-unconfirmed", Usage,
+        "The backup holds folders beyond the server's own state and data, and nobody said that they shall be put \
+         back: whoever had the lost server could have added any folder. Look at the names, then give each one with \
+         --restore-path, or --yes for all.");
     /// The server runs while it should be restored.
     RESTORE_RUNNING = ("restore-running", Conflict,
         "A restore replaces the server's database, so the server must not run. Stop it first.");

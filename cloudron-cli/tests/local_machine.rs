@@ -49,7 +49,12 @@ fn a_machine_that_is_lost_comes_back_byte_for_byte() {
     assert_eq!(home.json(&["machine", "backup", "list", DEMO, "--store"])["backups"][0]["id"], id.as_str());
     std::fs::remove_dir_all(&files).unwrap();
 
-    let run = home.create(DEMO, &["--backup", "latest"]);
+    // The lost server chose the folder, and whoever had it could have chosen another one.
+    let folder = files.display().to_string();
+    let refused = home.create(DEMO, &["--backup", "latest"]);
+    refused.failed(2, "restore-unconfirmed", &format!("--restore-path {folder}"));
+    assert!(!files.exists() && !home.root(DEMO).join("bin").exists());
+    let run = home.create(DEMO, &["--backup", "latest", "--restore-path", &folder]);
     created(&run);
     assert!(run.stdout.contains("verified: "), "{}", run.stdout);
     assert!(!run.stdout.contains("#setup="), "a restored machine has its owner already");
@@ -91,14 +96,16 @@ fn a_file_that_changed_since_is_not_overwritten_unless_told() {
     let files = home.path("files");
     std::fs::create_dir(&files).unwrap();
     std::fs::write(files.join("a"), "old").unwrap();
-    created(&home.create(DEMO, &["--include", files.to_str().unwrap()]));
+    let folder = files.to_str().unwrap();
+    created(&home.create(DEMO, &["--include", folder]));
     home.ok(&["machine", "backup", "create", DEMO]);
     home.ok(&["machine", "destroy", DEMO, "--yes"]);
     std::fs::write(files.join("a"), "newer").unwrap();
-    home.create(DEMO, &["--backup", "latest"]).failed(5, "restore-conflict", "overwrite");
+    let restore = ["--backup", "latest", "--restore-path", folder];
+    home.create(DEMO, &restore).failed(5, "restore-conflict", "overwrite");
     assert_eq!(std::fs::read(files.join("a")).unwrap(), b"newer");
     assert!(!home.root(DEMO).exists(), "the failed run is undone");
-    created(&home.create(DEMO, &["--backup", "latest", "--overwrite"]));
+    created(&home.create(DEMO, &[&restore[..], &["--overwrite"]].concat()));
     assert_eq!(std::fs::read(files.join("a")).unwrap(), b"old");
 }
 

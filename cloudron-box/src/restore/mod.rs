@@ -34,6 +34,26 @@ pub struct RestoreRequest {
     /// Whether files that exist and differ are overwritten.
     #[serde(default)]
     pub overwrite: bool,
+    /// The folders beyond the server's own that the owner confirmed, as [`beyond`] gives them.
+    #[serde(default)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// The folders that a backup of a server puts back beyond its state and its data, as they were included there. The
+/// server wrote this list, and one that was taken over may have written anything.
+#[must_use]
+pub fn beyond(summary: &Summary) -> Vec<PathBuf> {
+    let mut own = vec![STATE, DATA];
+    let others =
+        summary.sources.iter().filter(|source| match own.iter().position(|name| *name == source.name) {
+            // A further one of that name is not the server's own.
+            Some(at) => {
+                own.swap_remove(at);
+                false
+            }
+            None => true,
+        });
+    others.map(|source| PathBuf::from(&source.path)).collect()
 }
 
 /// What was put back.
@@ -57,7 +77,7 @@ pub struct RestoreAnswer {
 /// A restore that was interrupted can be repeated: what is there already and right is left as it is.
 ///
 /// # Errors
-/// `restore-running`, `machine-missing`, `restore-no-state`; of the repository `backup-unknown`,
+/// `restore-running`, `machine-missing`, `restore-no-state`, `restore-unconfirmed`; of the repository `backup-unknown`,
 /// `restore-conflict` before anything is written, `restore-incomplete`, and `restore-differs` when the
 /// comparison finds a difference; and those of the store.
 pub async fn restore(
@@ -93,7 +113,7 @@ pub async fn restore(
         Some(owner) => (Some(Staged::new(layout)?), Some(Held::take(layout, owner)?)),
         None => (None, None),
     };
-    let asked = plan(layout, &summary, staged.as_ref().map_or(&own, Staged::path), request.overwrite)?;
+    let asked = plan(layout, &summary, staged.as_ref().map_or(&own, Staged::path), &request)?;
     let done = repository.restore(&identity, &summary.id, &asked, progress, cancel).await?.complete()?;
     for warning in &done.warnings {
         progress.warn(warning);
@@ -131,7 +151,7 @@ fn plan(
     layout: &Layout,
     summary: &Summary,
     staged: &Path,
-    overwrite: bool,
+    asked: &RestoreRequest,
 ) -> Result<cloudron_backup::RestoreRequest> {
     let source = |name: &str| {
         let found = summary.sources.iter().find(|s| s.name == name).map(|s| PathBuf::from(&s.path));
@@ -140,8 +160,12 @@ fn plan(
             Error::new(&codes::RESTORE_NO_STATE, text)
         })
     };
+    if let Some(path) = beyond(summary).iter().find(|path| !asked.paths.contains(path)) {
+        let text = format!("{} holds {}, which nobody confirmed", summary.id, path.display());
+        return Err(Error::new(&codes::RESTORE_UNCONFIRMED, text));
+    }
     let mut request = cloudron_backup::RestoreRequest::original();
     request.relocate = vec![(source(STATE)?, staged.to_owned()), (source(DATA)?, layout.data())];
-    request.overwrite = overwrite;
+    request.overwrite = asked.overwrite;
     Ok(request)
 }

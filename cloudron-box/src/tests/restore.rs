@@ -10,7 +10,8 @@ use crate::restore::{RestoreRequest, restore};
 use crate::{Include, Layout, admin, codes};
 
 fn asked(machine: &Machine, overwrite: bool) -> RestoreRequest {
-    RestoreRequest { backup: "latest".into(), identity: machine.identity.to_secret(), overwrite }
+    let paths = vec![machine.path("photos")];
+    RestoreRequest { backup: "latest".into(), identity: machine.identity.to_secret(), overwrite, paths }
 }
 
 /// A machine with an owner, data, an included folder with a hook, and one backup of it all. It is stopped.
@@ -34,6 +35,22 @@ fn successor(machine: &Machine) -> Layout {
     request.includes = vec![Include::new(machine.path("more"))];
     install(&layout, &request).unwrap();
     layout
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_nobody_confirmed_is_not_written_to() {
+    let machine = lost().await;
+    std::fs::remove_dir_all(machine.path("photos")).unwrap();
+    let layout = successor(&machine);
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    for paths in [vec![], vec![machine.path("phot")], vec![machine.path("")]] {
+        let request = RestoreRequest { paths, ..asked(&machine, false) };
+        let refused = restore(&layout, request, &progress, &cancel).await.unwrap_err();
+        assert!(refused.is(&codes::RESTORE_UNCONFIRMED), "{refused}");
+        assert!(!machine.path("photos").exists() && !layout.data().join("0").exists());
+    }
+    restore(&layout, asked(&machine, false), &progress, &cancel).await.unwrap();
+    assert!(machine.path("photos").is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]

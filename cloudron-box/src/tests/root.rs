@@ -73,8 +73,12 @@ async fn successor() -> (Machine, Layout) {
 }
 
 async fn restored(machine: &Machine, layout: &Layout) -> crate::Result<()> {
-    let request =
-        RestoreRequest { backup: "latest".into(), identity: machine.identity.to_secret(), overwrite: true };
+    let request = RestoreRequest {
+        backup: "latest".into(),
+        identity: machine.identity.to_secret(),
+        overwrite: true,
+        paths: Vec::new(),
+    };
     restore(layout, request, &Progress::none(), &Cancel::new()).await.map(drop)
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::StoreOptions;
+use cloudron_backup::{StoreOptions, Summary};
 use cloudron_box::api::ActivateRequest;
+use cloudron_box::restore::beyond;
 use cloudron_box::serve::check_owner;
 use cloudron_box::{Include, StoreAccess};
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
 use cloudron_provision::Remote;
+use cloudron_provision::quote;
 
 use crate::backups::folder_of;
 use crate::codes;
@@ -42,6 +44,9 @@ pub(crate) struct Common {
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
     pub overwrite: bool,
+    /// With --backup, put this folder back, which the lost server had included (repeatable; --yes: all of them)
+    #[arg(long = "restore-path", value_name = "PATH", requires = "backup")]
+    pub restore_paths: Vec<PathBuf>,
     /// Back this folder of the machine up as well (repeatable)
     #[arg(long = "include", value_name = "PATH")]
     pub includes: Vec<PathBuf>,
@@ -94,6 +99,34 @@ impl Common {
             "`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it; if it is lost \
              for good, `cloudron machine destroy {domain} --forget` first, then this command again"
         )))
+    }
+
+    /// Has the owner confirm the folders that a backup puts back beyond the server's own.
+    pub(super) fn confirm_beyond(&self, summary: &Summary, out: &Output) -> Result<()> {
+        let named: Vec<PathBuf> =
+            self.restore_paths.iter().chain(&self.includes).map(|path| path.components().collect()).collect();
+        let open: Vec<String> = beyond(summary)
+            .iter()
+            .filter(|path| !named.contains(path))
+            .map(|path| path.display().to_string())
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        out.say(&format!(
+            "Beyond the server's own state and data, this backup puts back: {}",
+            open.join(", ")
+        ));
+        if let Ok(true) = out.confirm("Are these the folders that you had included?") {
+            return Ok(());
+        }
+        let options: Vec<String> =
+            open.iter().map(|path| format!("--restore-path {}", quote::argument(path))).collect();
+        Err(Error::new(
+            &cloudron_box::codes::RESTORE_UNCONFIRMED,
+            format!("the backup also puts back {}, which nobody confirmed", open.join(", ")),
+        )
+        .with_hint(format!("if you had included that, add `{}`; nothing was changed", options.join(" "))))
     }
 
     /// Refuses to restore from the repository that is to be removed.

@@ -125,13 +125,13 @@ pub(super) async fn open_copy(place: &Place, common: &Common, out: &Output) -> R
     if let Some(key) = &given {
         cloudron_backup::keys::check_backup_key(key)?;
     }
-    let (Some(url), Some(id)) = (&place.copy, &common.backup) else {
+    let (Some(url), true) = (&place.copy, common.backup.is_some()) else {
         return Ok(Opening { given, copy: None });
     };
     let Some(found) = backups::look(&open_store(url)?).await? else {
         return Err(no_backups(&format!("in {url}")));
     };
-    let (identity, restore) = unlock(&found.repository, given.as_ref(), Some(id), out).await?;
+    let (identity, restore) = unlock(&found.repository, given.as_ref(), common, out).await?;
     let copy =
         Prepared { identity, repository: found.repository, restore, origin: Origin::Copy, generated: None };
     Ok(Opening { given, copy: Some(copy) })
@@ -184,8 +184,7 @@ async fn again(
             common.domain()?
         )));
     };
-    let (identity, restore) =
-        unlock(&found.repository, opening.given.as_ref(), common.backup.as_deref(), out).await?;
+    let (identity, restore) = unlock(&found.repository, opening.given.as_ref(), common, out).await?;
     Ok(Prepared {
         identity,
         repository: found.repository,
@@ -240,7 +239,7 @@ async fn existing(
              repository, or `--discard-backups` to remove it with all its backups",
         ));
     }
-    let opened = unlock(&found.repository, given.as_ref(), common.backup.as_deref(), out).await;
+    let opened = unlock(&found.repository, given.as_ref(), common, out).await;
     let (identity, restore) = opened.map_err(|e| match e.is(&cloudron_backup::codes::BACKUP_KEY_WRONG) {
         true => Error::new(e.code(), format!("{}; the backup key does not open it", earlier(place, &found)))
             .with_hint("give the key of that repository, or add `--discard-backups` to remove it with all its backups"),
@@ -256,15 +255,19 @@ async fn existing(
 async fn unlock(
     repository: &Repository,
     given: Option<&Secret>,
-    backup: Option<&str>,
+    common: &Common,
     out: &Output,
 ) -> Result<(Identity, Option<Summary>)> {
     let identity = match given {
         Some(key) => repository.unlock(key).await?,
         None => repository.unlock(&out.ask_secret("The backup key", "--backup-key")?).await?,
     };
-    let restore = match backup {
-        Some(id) => Some(find(repository, id, &SnapshotFilter::all(), out).await?),
+    let restore = match &common.backup {
+        Some(id) => {
+            let summary = find(repository, id, &SnapshotFilter::all(), out).await?;
+            common.confirm_beyond(&summary, out)?;
+            Some(summary)
+        }
         None => None,
     };
     Ok((identity, restore))

@@ -210,6 +210,7 @@ impl Job<'_> {
         if let Some(summary) = &prepared.restore {
             let request = json!({
                 "backup": summary.id, "identity": prepared.identity.to_secret(), "overwrite": self.common.overwrite,
+                "paths": cloudron_box::restore::beyond(summary),
             });
             let argv = self.place.argv(&["restore", "--from-stdin"]);
             steps.push(Arc::new(Restore::new(argv, Secret::new(request.to_string()))));
