@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cloudron_core::{Cancel, Error, Result};
 use tokio::runtime::Handle;
 
-use crate::store::{BackupStore, ObjectMeta, Thaw, blocking, get_all};
+use crate::store::{BackupStore, ObjectMeta, Thaw, blocking, get_all, get_at_most};
 
 /// A store whose calls block. Never used on the runtime's own threads.
 #[derive(Debug, Clone)]
@@ -33,16 +33,9 @@ impl Blocking {
         self.runtime.block_on(work(self.store.clone()))
     }
 
-    /// The content of an object, unless it is larger than any that is written.
-    ///
-    /// # Errors
-    /// `object-missing`; `object-corrupt` for one that is too large; what the store reports.
+    /// See [`get_at_most`].
     pub(crate) fn get_at_most(&self, key: &str, most: u64) -> Result<Bytes> {
-        let content = self.get_range(key, 0..most + 1)?;
-        if content.len() as u64 <= most {
-            return Ok(content);
-        }
-        Err(Error::new(&crate::codes::OBJECT_CORRUPT, format!("{key} is larger than {most} bytes")))
+        self.run(get_at_most(&*self.store, key, most))
     }
 
     fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {

@@ -10,7 +10,7 @@ use crate::repository::CopyReport;
 use crate::repository::config::Config;
 use crate::repository::summary_name;
 use crate::repository::traces::{self, Traces};
-use crate::store::{BackupStore, ObjectMeta, get_all};
+use crate::store::{BackupStore, ObjectMeta, get_all, get_at_most};
 use crate::trust::{Anchor, Trust};
 use crate::{codes, copies, layout, lock};
 
@@ -178,7 +178,7 @@ impl<'a> CopyLock<'a> {
 /// no copy that was cut off.
 async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
     for place in [layout::CONFIG.to_owned(), copies::key_of(layout::CONFIG)] {
-        match target.get(&place).await {
+        match get_at_most(&**target, &place, layout::MOST_JSON).await {
             Err(e) if e.is(&codes::OBJECT_MISSING) => {}
             Err(e) => return Err(e),
             Ok(content) if Config::parse(&content).is_ok_and(|c| c.id == id) => return Ok(()),

@@ -226,6 +226,18 @@ pub fn missing(url: &str, key: &str) -> Error {
     Error::new(&codes::OBJECT_MISSING, format!("{key} is not in {url}"))
 }
 
+/// The content of an object, unless it is larger than any that is written: its size is a claim of whoever wrote it.
+///
+/// # Errors
+/// `object-missing`; `object-corrupt` for one that is too large; what the store reports.
+pub(crate) async fn get_at_most(store: &dyn BackupStore, key: &str, most: u64) -> Result<Bytes> {
+    let content = store.get_range(key, 0..most + 1).await?;
+    if content.len() as u64 <= most {
+        return Ok(content);
+    }
+    Err(Error::new(&codes::OBJECT_CORRUPT, format!("{key} is larger than {most} bytes")))
+}
+
 /// So many objects are read at once, since each takes a round trip.
 const AT_ONCE: usize = 16;
 

@@ -193,3 +193,28 @@ async fn an_upgrade_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_
     }
     assert!(calls > 30, "only {calls} calls were cut off");
 }
+
+#[tokio::test]
+async fn a_description_that_somebody_put_beside_the_first_is_named_and_goes() {
+    let store = kept().await;
+    let made: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
+    let key = Secret::new("of somebody else altogether");
+    Repository::init(made.clone(), &key, cloudron_backup::InitOptions::default()).await.unwrap();
+    let json = |object: Bytes| serde_json::from_slice::<serde_json::Value>(&object).unwrap();
+    let first = json(store.get("cloudron-backup.json").await.unwrap());
+    let mut forged = json(made.get("cloudron-backup.json").await.unwrap());
+    let thief = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    forged["owner"] = hex::encode(thief.verifying_key().as_bytes()).into();
+    forged["id"] = first["id"].clone();
+    forged["recipients"] = first["recipients"].clone();
+    let forged = common::forge::sign(forged, "config v2", &thief);
+    let place = "copies/cloudron-backup.json";
+    store.put(place, &serde_json::to_vec(&forged).unwrap().into()).await.unwrap();
+
+    let repository = Repository::open(store.clone()).await.unwrap();
+    let refused = repository.unlock(&Secret::new(KEY)).await.unwrap_err();
+    assert!(refused.is(&codes::REPOSITORY_CORRUPT), "{refused}");
+    assert!(refused.hint().unwrap().contains(&format!("{place} there: delete that object")), "{refused:?}");
+    store.delete(place).await.unwrap();
+    open(&store).await;
+}

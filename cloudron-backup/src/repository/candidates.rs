@@ -17,8 +17,6 @@ use crate::{codes, layout};
 const MOST_UNSIGNED: usize = 20;
 /// What these cost together at most, as the sum of scrypt's N: two keys of the highest work factor.
 const MOST_WORK: u64 = 2 << AgePassphrase::MAX_WORK_FACTOR;
-/// The largest key object, in bytes.
-const MOST_SIZE: u64 = 64 << 10;
 /// So many objects are read.
 const MOST_READ: usize = 1000;
 
@@ -61,7 +59,7 @@ impl Candidates {
         listed.extend(store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
         // Anybody may have put a large object in the place of a statement.
         let small: HashSet<&str> =
-            listed.iter().filter(|o| o.size <= MOST_SIZE).map(|o| o.key.as_str()).collect();
+            listed.iter().filter(|o| o.size <= layout::MOST_SMALL).map(|o| o.key.as_str()).collect();
         let statement_on =
             |key: &str| object::statement_key(plain(key)).filter(|s| small.contains(s.as_str()));
         let mut objects: Vec<&ObjectMeta> =
@@ -70,7 +68,7 @@ impl Candidates {
         objects.sort_by_cached_key(|o| statement_on(&o.key).is_none());
         let (mut this, mut found) = (Self::default(), Vec::<Candidate>::new());
         for (n, meta) in objects.into_iter().enumerate() {
-            if n >= MOST_READ || meta.size > MOST_SIZE {
+            if n >= MOST_READ || meta.size > layout::MOST_SMALL {
                 this.untried += 1;
                 continue;
             }
@@ -212,7 +210,7 @@ mod tests {
             let known = ("ab", Some(owner.verifying_key()));
             let found = Candidates::read(&store, &unlock, known, |_| true).await.unwrap();
             assert_eq!(found.tried.iter().map(|c| c.signed).collect::<Vec<_>>(), [signed]);
-            statement.resize(MOST_SIZE as usize + 1, b' ');
+            statement.resize(layout::MOST_SMALL as usize + 1, b' ');
         }
     }
 

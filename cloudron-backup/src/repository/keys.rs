@@ -10,7 +10,7 @@ use super::candidates::Candidates;
 use super::config::whole_second;
 use crate::keys::object::{self, COPIES, Lock};
 use crate::keys::{Identity, Unlock, check_backup_key};
-use crate::store::{ObjectMeta, blocking};
+use crate::store::{ObjectMeta, blocking, get_at_most};
 use crate::{codes, layout};
 
 /// How a key opens the repository.
@@ -104,7 +104,7 @@ impl Repository {
         if let Unlock::Paper(secret) = unlock {
             let identity = Identity::parse(secret)?;
             if self.config.is_of(&identity) {
-                self.config.check_identity(&identity)?;
+                self.check_description(&identity)?;
                 return Ok((identity, None));
             }
         }
@@ -115,7 +115,7 @@ impl Repository {
             let (content, with) = (candidate.content.clone(), unlock.clone());
             match blocking(move || object::open(&content, &with)).await {
                 Ok(identity) if self.config.is_of(&identity) => {
-                    self.config.check_identity(&identity)?;
+                    self.check_description(&identity)?;
                     return Ok((identity, Some(candidate.object.clone())));
                 }
                 Ok(_) => foreign = Some(candidate.object.as_str()),
@@ -123,6 +123,19 @@ impl Repository {
             }
         }
         Err(found.none_opens(unlock, foreign, &self.store.url()))
+    }
+
+    /// Checks that the description was signed with the identity. Anybody who may add objects can have put one beside that
+    /// of a repository of format 1, which has no second copy.
+    fn check_description(&self, identity: &Identity) -> Result<()> {
+        let checked = self.config.check_identity(identity);
+        if self.problem.is_none() {
+            return checked;
+        }
+        checked.map_err(|e| {
+            let copy = crate::copies::key_of(layout::CONFIG);
+            e.with_hint(format!("somebody who does not have the keys put {copy} there: delete that object"))
+        })
     }
 
     /// The key that signs statements on key objects. Format 1 has none.
@@ -137,8 +150,9 @@ impl Repository {
     pub async fn keys(&self) -> Result<Vec<KeyInfo>> {
         let mut keys = Vec::new();
         for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| o.key.ends_with(".age")) {
-            match self.store.get(&object.key).await {
+            match get_at_most(&*self.store, &object.key, layout::MOST_SMALL).await {
                 Ok(content) => keys.push(KeyInfo::new(&object, &content)),
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => keys.push(KeyInfo::new(&object, &[])),
                 // It was removed since it was listed.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) => return Err(e),

@@ -48,7 +48,7 @@ use crate::bridge::on_thread;
 use crate::encrypt::EncryptionLayer;
 use crate::keys::{Identity, WriterKeys};
 use crate::reading::Reading;
-use crate::store::BackupStore;
+use crate::store::{BackupStore, get_at_most};
 use crate::{codes, layout};
 
 /// A repository of backups in a store.
@@ -64,9 +64,10 @@ pub struct Repository {
 
 /// The second copy of the description, if it is sound.
 async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Config>> {
-    match store.get(&crate::copies::key_of(layout::CONFIG)).await {
+    match get_at_most(&**store, &crate::copies::key_of(layout::CONFIG), layout::MOST_JSON).await {
         Ok(content) if Config::check_signature(&content, None).is_ok() => Ok(Config::parse(&content).ok()),
         Ok(_) => Ok(None),
+        Err(e) if e.is(&codes::OBJECT_CORRUPT) => Ok(None),
         Err(e) if e.is(&codes::OBJECT_MISSING) => Ok(None),
         Err(e) => Err(e),
     }
@@ -133,7 +134,10 @@ impl Repository {
     }
 
     async fn load(store: Arc<dyn BackupStore>, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
-        let content = match store.get(layout::CONFIG).await {
+        let content = match get_at_most(&*store, layout::CONFIG, layout::MOST_JSON).await {
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                Err(Error::new(&codes::REPOSITORY_CORRUPT, e.to_string()))
+            }
             Ok(content) => Ok(content),
             Err(e) if e.is(&codes::OBJECT_MISSING) => Err(Self::missing(&*store).await?),
             Err(e) => return Err(e),

@@ -209,7 +209,7 @@ pub struct CopyReport {
     pub copied: u64,
     /// How many bytes.
     pub bytes: u64,
-    /// How many objects were there already.
+    /// How many objects were there already, by name and size. They were not read.
     pub present: u64,
     /// What was not copied: damaged objects, and what is none of a repository. Key and reason.
     pub not_copied: Vec<(String, String)>,

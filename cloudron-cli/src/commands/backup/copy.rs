@@ -2,6 +2,7 @@
 
 use cloudron_backup::{CopyReport, SnapshotFilter, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
+use cloudron_provision::quote;
 
 use super::place::{Owned, ToWriting, find, open_repository};
 use crate::output::{Output, bytes, lines};
@@ -45,7 +46,15 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
         repository.copy_to(target, &out.progress(), &cancel).await
     })?;
     out.data("copy", &report, || {
-        format!("{} objects copied ({}), {} were there", report.copied, bytes(report.bytes), report.present)
+        let there = match report.present {
+            0 => String::new(),
+            // A copy that reads all of them costs as much as the first one.
+            n => format!(
+                ", {n} were there by name and size: `cloudron backup verify --store {} --full` reads them",
+                quote::argument(&options.to)
+            ),
+        };
+        format!("{} objects copied ({}){there}", report.copied, bytes(report.bytes))
     })?;
     all_copied(&report, out)
 }

@@ -47,10 +47,7 @@ fn render(backups: &[Summary]) -> String {
             backup.id.to_string(),
             SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
             backup.host.clone(),
-            match backup.errors {
-                0 => backup.files.to_string(),
-                missing => format!("{}, {missing} missing", backup.files),
-            },
+            files(backup),
             bytes(backup.bytes),
             bytes(backup.added_bytes),
             backup.tags.join(","),
@@ -58,4 +55,15 @@ fn render(backups: &[Summary]) -> String {
         ]);
     }
     table.render()
+}
+
+/// How many files a backup holds, and what is not in it.
+fn files(backup: &Summary) -> String {
+    let besides = [
+        (backup.errors, "missing"),
+        (backup.downgraded, "without attributes"),
+        (backup.excluded, "excluded"),
+    ];
+    let besides = besides.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+    std::iter::once(backup.files.to_string()).chain(besides).collect()
 }
