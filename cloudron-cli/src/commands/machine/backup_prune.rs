@@ -8,7 +8,7 @@ use cloudron_core::Result;
 use super::Which;
 use crate::backups::folder_of;
 use crate::client::OwnerStore;
-use crate::commands::backup::prune::{Policy, show};
+use crate::commands::backup::prune::{Policy, prune, show};
 use crate::connect::Session;
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -36,12 +36,12 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let request = options.policy.request(out)?;
     let machine = options.which.machine()?;
     let key = secrets::backup_key(options.backup_key.as_deref(), out)?;
-    let report = block_on(|cancel| async move {
+    let pruned = block_on(|cancel| async move {
         let repository = Repository::open(store(&machine, out).await?).await?;
         let identity = repository.unlock(&key).await?;
-        repository.prune(&identity, &request, &out.progress(), &cancel).await
+        prune(&repository, &identity, request, out, &cancel).await
     })?;
-    show(&report, out)
+    show(pruned, out)
 }
 
 /// The store with its owner's rights: a bucket with the credentials of this computer, since the server's should not be
