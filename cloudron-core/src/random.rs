@@ -3,7 +3,7 @@
 /// Fills the buffer from the operating system's generator.
 ///
 /// # Panics
-/// Panics if the operating system provides no randomness: nothing secure can be done then.
+/// If the operating system provides no randomness: nothing secure can be done then.
 pub fn fill(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives randomness");
 }

@@ -1,8 +1,8 @@
-//! A channel of libssh2, by its C interface: `ssh2` does not tell whether a server said an exit status at all, and a
-//! command that nobody saw the end of must not count as one that succeeded.
+//! A libssh2 channel, through the C interface. The crate `ssh2` does not tell whether the server sent an exit status at
+//! all, and a command without one must not count as successful.
 //!
-//! A pointer to a channel is valid as long as its session, which each channel holds, and the session's lock keeps
-//! calls apart. All functions are non-blocking where the session is.
+//! A pointer to a channel is valid as long as its session. Each channel holds the session, whose lock serializes the
+//! calls. All functions are non-blocking if the session is.
 
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -11,18 +11,18 @@ use libssh2_sys as sys;
 use ssh2::{Error, ErrorCode, Session};
 
 unsafe extern "C" {
-    /// Of libssh2 1.11.2; the Rust bindings lack it.
+    /// A function of libssh2 1.11.2 that the Rust bindings lack.
     fn libssh2_channel_has_exit_status(channel: *mut sys::LIBSSH2_CHANNEL) -> c_int;
 }
 
-/// How a command ended, as the server said.
+/// The outcome of a command, as reported by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// With that status.
+    /// It exited with that status.
     Status(i32),
-    /// By that signal: its name without `SIG` (RFC 4254, section 6.10).
+    /// A signal ended it: the name without `SIG` (RFC 4254, section 6.10).
     Signal(String),
-    /// The server said neither.
+    /// The server reported neither.
     Unsaid,
 }
 
@@ -75,7 +75,7 @@ impl RawChannel {
         }
     }
 
-    /// Makes a call that gives a count, or an error as a negative number.
+    /// Makes a call that returns a count, or a negative error number.
     fn call(&self, call: impl FnOnce(*mut sys::LIBSSH2_CHANNEL) -> isize) -> Result<usize, Error> {
         let given = {
             let _locked = self.session.raw();
@@ -91,7 +91,7 @@ impl RawChannel {
         })
     }
 
-    /// Runs a command, which the user's shell on the server is given.
+    /// Runs a command in the user's shell on the server.
     pub(super) fn exec(&mut self, command: &str) -> Result<(), Error> {
         const REQUEST: &[u8] = b"exec";
         self.call(|channel| {
@@ -110,7 +110,7 @@ impl RawChannel {
         .map(drop)
     }
 
-    /// Writes some of the bytes.
+    /// Writes some of the bytes, and returns how many.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         self.call(|channel| {
             // SAFETY: the channel is alive and locked, and the bytes are as many as is said.
@@ -120,7 +120,7 @@ impl RawChannel {
         })
     }
 
-    /// Reads what has arrived of a stream: 0 is standard output, 1 standard error.
+    /// Reads available data of a stream: 0 is standard output, 1 standard error.
     pub(super) fn read(&mut self, stream: i32, bytes: &mut [u8]) -> Result<usize, Error> {
         if self.eof() {
             return Ok(0);
@@ -132,14 +132,14 @@ impl RawChannel {
         })
     }
 
-    /// Whether the server sends no more, and all was read.
+    /// Returns whether the server has ended the stream and everything was read.
     pub(super) fn eof(&self) -> bool {
         let _locked = self.session.raw();
         // SAFETY: the channel is alive and locked.
         unsafe { sys::libssh2_channel_eof(self.channel.as_ptr()) != 0 }
     }
 
-    /// Whether bytes have arrived that nobody read.
+    /// Returns whether unread bytes have arrived.
     pub(super) fn has_unread(&self) -> bool {
         let _locked = self.session.raw();
         let (mut unread, mut window): (c_ulong, c_ulong) = (0, 0);
@@ -148,13 +148,13 @@ impl RawChannel {
         unread > 0
     }
 
-    /// Says that nothing more is written.
+    /// Signals the end of the input.
     pub(super) fn send_eof(&mut self) -> Result<(), Error> {
         // SAFETY: the channel is alive and locked.
         self.call(|channel| unsafe { sys::libssh2_channel_send_eof(channel) as isize }).map(drop)
     }
 
-    /// Waits until the server closed the channel.
+    /// Waits until the server has closed the channel.
     pub(super) fn wait_close(&mut self) -> Result<(), Error> {
         // SAFETY: the channel is alive and locked.
         self.call(|channel| unsafe { sys::libssh2_channel_wait_closed(channel) as isize }).map(drop)
@@ -166,7 +166,7 @@ impl RawChannel {
         self.call(|channel| unsafe { sys::libssh2_channel_close(channel) as isize }).map(drop)
     }
 
-    /// How the command ended.
+    /// Returns the outcome of the command.
     pub(super) fn exit(&self) -> Exit {
         if let Some(signal) = self.exit_signal() {
             return Exit::Signal(signal);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ssh::port::{self, Move};
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Moves SSH as [`port::shift`] says, and puts it back when undone.
+/// Moves SSH with [`port::shift`], and moves it back when undone.
 ///
 /// Output: `{"port": …, "unit": …, "ports": […]}`.
 pub struct MoveSsh {
@@ -15,7 +15,7 @@ pub struct MoveSsh {
 }
 
 impl MoveSsh {
-    /// Does that move.
+    /// Creates the step for that port change.
     pub fn new(wanted: Move) -> Self {
         Self { wanted }
     }
