@@ -52,7 +52,7 @@ impl RetryPolicy {
         ceiling.mul_f64(random.clamp(0.0, 1.0))
     }
 
-    /// Calls `operation` until it succeeds, fails permanently, or the policy is exhausted.
+    /// Calls `operation` until it succeeds, fails for good, or the policy is used up.
     ///
     /// # Errors
     /// The last error of `operation`.
