@@ -1,4 +1,4 @@
-//! Whether receivers find the key that the server signs with (RFC 6376).
+//! Checks whether receivers find the key that the server signs with (RFC 6376).
 
 use super::Expected;
 use super::finding::{Finding, Findings};

@@ -1,4 +1,4 @@
-//! The name of each address, and whether it has that address (RFC 8601, section 2.7.3, "iprev").
+//! Checks the name of each address, and that the name resolves to that address (RFC 8601, section 2.7.3, "iprev").
 
 use std::net::IpAddr;
 

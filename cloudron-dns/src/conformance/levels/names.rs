@@ -1,4 +1,4 @@
-//! Names come back as they were written, and each is its own.
+//! Checks that names are returned as they were written, and are independent of each other.
 
 use super::values::{exotic, simple, there_and_back};
 use crate::conformance::{Done, Trial, cases, ensure};
@@ -85,7 +85,7 @@ async fn a_label_of_63_bytes_comes_back(t: &Trial<'_>) -> Done {
     a(t, &"l".repeat(63)).await
 }
 
-/// A relative name with which the whole has that many bytes in presentation form, without the final dot.
+/// Returns a relative name for which the absolute name has that many bytes in presentation form, without the final dot.
 fn long(t: &Trial<'_>, bytes: usize) -> String {
     let mut rest = bytes.saturating_sub(t.zone.apex.without_dot().len() + 1);
     let mut labels = Vec::new();

@@ -1,4 +1,4 @@
-//! Texts come back byte for byte; nobody quotes them.
+//! Checks that texts are returned byte for byte, without quotes.
 
 use super::values::{exotic, there_and_back};
 use crate::conformance::{Done, Trial, cases, ensure};

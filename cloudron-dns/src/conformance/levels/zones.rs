@@ -1,4 +1,4 @@
-//! Zones are found, and a failure to read one is never taken for an empty one.
+//! Checks that zones are found, and that a failed read never counts as an empty zone.
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure};
 use crate::{Batch, Change, Intent, Ownership, Scope, Zone, codes, find_zone};
