@@ -1,4 +1,4 @@
-//! Asking one server one question: UDP, and TCP when the answer does not fit. Always within a time limit.
+//! Sends one query to one server: by UDP, and by TCP if the response does not fit. Always within a time limit.
 
 use std::fmt;
 use std::io;
@@ -11,19 +11,19 @@ use tokio::time::{Instant, timeout_at};
 
 use super::wire::{Question, Reply};
 
-/// Why there is no answer.
+/// The reason for a missing response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Silence {
-    /// None came in time.
+    /// No response came in time.
     TimedOut(Duration),
-    /// This machine has no route to the address, as when it has no IPv6 at all.
+    /// This machine has no route to the address, for example because it has no IPv6.
     NoRoute,
-    /// The address answers that nobody is there, or the connection broke.
+    /// The address reports that no server is there, or the connection broke.
     Broken(String),
 }
 
 impl Silence {
-    /// Whether nothing can be said of the server from here.
+    /// Returns whether the server's state cannot be determined from this machine.
     pub(super) fn is_no_route(&self) -> bool {
         matches!(self, Self::NoRoute)
     }
@@ -50,7 +50,7 @@ impl From<io::Error> for Silence {
     }
 }
 
-/// Asks a question, waiting no longer than `limit` and not beyond `deadline`.
+/// Sends a query, and waits at most `limit` and at most until `deadline`.
 pub(super) async fn ask(
     server: SocketAddr,
     question: &Question,
@@ -81,7 +81,7 @@ async fn ask_until(server: SocketAddr, question: &Question, until: Instant) -> R
     timeout_at(until, by_tcp(server, question)).await.map_err(late)?
 }
 
-/// Sends the question, and again when nothing came for `resend_after`: packets get lost.
+/// Sends the query, and repeats it after `resend_after` without a response, because packets can be lost.
 async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration) -> Result<Reply, Silence> {
     let local: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
