@@ -30,7 +30,7 @@ pub fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
 pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     replace(path, |temporary| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
-        // The umask may have taken something away.
+        // The umask may have removed bits.
         file.set_permissions(Permissions::from_mode(mode))?;
         fill(&mut file)?;
         file.sync_all()

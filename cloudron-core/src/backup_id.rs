@@ -112,7 +112,7 @@ impl FromStr for BackupId {
         let app_ok = |app: &String| {
             !app.is_empty() && app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
         };
-        // Only the one way of writing it is accepted, so that equal ids are equal texts.
+        // Only the canonical notation is accepted, so that equal IDs are equal texts.
         if !app.as_ref().is_none_or(app_ok) || stamp(parsed) != time {
             return Err(invalid());
         }

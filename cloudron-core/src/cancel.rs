@@ -49,7 +49,7 @@ impl Cancel {
     pub async fn cancelled(&self) {
         std::future::poll_fn(|cx| {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // Looked at under the lock, so that a stop between look and registration is not missed.
+            // Checked under the lock, so that a stop between check and registration is not missed.
             if self.is_cancelled() {
                 return Poll::Ready(());
             }

@@ -42,8 +42,8 @@ impl Domain {
         let host = host_part(text);
         let name = to_ascii(host, text)?;
         let zone = registrable(&name)?;
-        // `my` is where the server's own page lives, so it is stripped, but never from a domain whose own
-        // first label it is, such as my.com.
+        // The server's own page is at `my`, so this label is removed, but never from a domain whose own first label it
+        // is, such as my.com.
         let name = match name.strip_prefix("my.") {
             Some(rest) if name != zone => rest.to_owned(),
             _ => name,

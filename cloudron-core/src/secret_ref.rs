@@ -69,7 +69,7 @@ impl SecretRef {
             Self::Literal(secret) => (secret.expose().to_owned(), "the option".to_owned()),
         };
         let text = Zeroizing::new(text);
-        // Editors of Windows put a byte order mark there, which nobody sees or types.
+        // Windows editors write a byte order mark, which users neither see nor type.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let trimmed = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
         if trimmed.is_empty() {
@@ -90,7 +90,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn run(command: &str) -> Result<String> {
-    // The program's text is not quoted in errors: it may hold a secret of its own.
+    // The program's text is not quoted in errors, because it may contain a secret.
     let failed = |what: String| Error::new(&codes::SECRET_COMMAND, what);
     let output = Command::new("sh")
         .args(["-c", command])

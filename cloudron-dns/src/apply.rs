@@ -64,7 +64,7 @@ pub async fn plan_for(
     let doing = || format!("reading the whole zone {} at {}", zone.apex, provider.id());
     match provider.read(zone, Scope::Zone).await {
         Ok(whole) => Ok((plan_at(provider, desired, &whole, ownership, options), whole)),
-        // The share of what was read decides then.
+        // Then the share of the sets that were read decides.
         Err(e) if e.is(&codes::TRANSFER_REFUSED) || e.is(&codes::UNSUPPORTED) => Ok((plan, current)),
         Err(e) => Err(e.while_doing(doing())),
     }
@@ -315,7 +315,7 @@ impl From<ApplyFailure> for Error {
         let ApplyFailure { error, applied } = failure;
         match applied {
             Applied::Nothing => error,
-            // It names itself what is missing.
+            // The error itself names what is missing.
             Applied::Some(_) if error.is(&codes::DROPPED) => error,
             Applied::Some(keys) => {
                 let keys = listed(keys.iter().map(ToString::to_string));

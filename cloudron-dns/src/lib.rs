@@ -54,7 +54,7 @@ pub mod provider;
 pub mod record_set;
 pub mod record_type;
 pub mod resolve;
-// One provider alone uses a part of it.
+// A single provider uses only a part of it.
 #[cfg_attr(not(all(feature = "cloudflare", feature = "digitalocean")), allow(dead_code, unused_imports))]
 #[cfg(feature = "_rest")]
 mod rest;

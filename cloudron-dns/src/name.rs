@@ -27,8 +27,8 @@ pub type OwnerName = Name;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name {
-    // Presentation form without the final dot, the root as the empty text. A byte that is not a letter, digit,
-    // hyphen, underscore, slash or the wildcard is written `\DDD`, so that a dot always ends a label.
+    // Presentation form without the final dot; the root is the empty text. A byte that is not a letter, digit, hyphen,
+    // underscore, slash or the wildcard is written `\DDD`, so that a dot always ends a label.
     text: String,
 }
 
@@ -224,8 +224,8 @@ fn escape_label(label: &[u8], text: &mut String) {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The first labels from the end that differ decide: those around the place where the texts first differ from
-        // their ends. Zones are maps by name, so that this is done a million times for a plan.
+        // From the end, the first pair of different labels decides: those around the position at which the texts, read
+        // from their ends, first differ. Zones are maps by name, so this is done a million times for a plan.
         let (a, b) = (self.text.as_bytes(), other.text.as_bytes());
         let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
         if same == a.len() && same == b.len() {

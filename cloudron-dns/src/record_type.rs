@@ -44,7 +44,7 @@ types! {
     HTTPS = 65, "A service binding for HTTPS.";
     CAA = 257, "A certification authority that may issue for the name.";
     [
-    // The rest of IANA's registry of November 2026, without types of questions.
+    // The rest of IANA's registry of November 2026, without types that are only valid in queries.
     "MD" = 3, "MF" = 4, "MB" = 7, "MG" = 8, "MR" = 9, "NULL" = 10, "WKS" = 11, "HINFO" = 13, "MINFO" = 14,
     "RP" = 17, "AFSDB" = 18, "X25" = 19, "ISDN" = 20, "RT" = 21, "NSAP" = 22, "NSAP-PTR" = 23, "SIG" = 24,
     "KEY" = 25, "PX" = 26, "GPOS" = 27, "LOC" = 29, "NXT" = 30, "EID" = 31, "NIMLOC" = 32, "ATMA" = 34,

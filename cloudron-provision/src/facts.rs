@@ -108,7 +108,7 @@ impl Facts {
         }
         let server = match get("server") {
             "" => None,
-            // A file that cannot be read still says that a server is there.
+            // A file that cannot be read still shows that a server exists.
             text => Some(serde_json::from_str(text).unwrap_or_default()),
         };
         Ok(Self {

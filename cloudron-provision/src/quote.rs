@@ -10,7 +10,7 @@
 /// ```
 pub fn argument(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
-    // A leading `=` is special to zsh, and an empty argument would vanish.
+    // A leading `=` is special in zsh, and an empty argument would vanish.
     if !text.is_empty() && !text.starts_with('=') && text.chars().all(plain) {
         return text.to_string();
     }

@@ -137,7 +137,7 @@ impl Transfer<'_> {
         let output = remote.exec(finish).await?;
         if output.status == 65 {
             let message = format!("{} arrived with another hash", self.target);
-            // Once more is worth it only when an earlier part was gone on with: that one may have been bad.
+            // A retry is useful only if an earlier part was continued: that part may have been bad.
             return Err(Error::new(&codes::UPLOAD_MISMATCH, message).retryable(offset > 0));
         }
         answer::check(name, output)?;
@@ -146,7 +146,7 @@ impl Transfer<'_> {
 
     async fn send<R: Remote + ?Sized>(&self, remote: &R, offset: u64) -> Result<()> {
         let source = Source::open(self.local, offset, self)?;
-        // No slower than 16 kB/s; a connection that is dead is noticed much earlier.
+        // At least 16 kB/s; a dead connection is detected much earlier.
         let limit = Duration::from_secs(600 + (self.size - offset) / 16_000);
         let append = Command::sh(APPEND, [self.part.as_str(), &offset.to_string()])
             .as_root()

@@ -47,7 +47,7 @@ fn judged(values: &[RecordData], name: &Name, ca: &str) -> Finding {
         (true, _) => Finding::pass("caa", name, "its CAA records say nothing of who may issue"),
         (_, true) => Finding::fail("caa", name, evidence, format!("add {name} CAA 0 issue \"{ca}\"")),
         _ if ours.iter().all(|issuer| issuer.contains(';')) => {
-            // Parameters narrow it down to an account or a way of validation (RFC 8657).
+            // Parameters restrict it to an account or a validation method (RFC 8657).
             let fix = "check that the account and the way of validation are those of this server";
             Finding::warn("caa", name, evidence, fix)
         }

@@ -119,7 +119,7 @@ async fn inherited(resolver: &dyn Resolve, domain: &Name) -> Result<Option<Polic
     let mut found: Option<Policy> = None;
     while let Some(name) = at.filter(|name| !name.is_root()) {
         if let Here::One(policy) = here(resolver, &name).await? {
-            // `psd=n` marks the organizational domain itself; above a public suffix nothing counts.
+            // `psd=n` marks the organizational domain itself; policies above a public suffix are ignored.
             match policy.get("psd") {
                 Some("n") => return Ok(Some(policy)),
                 Some("y") => return Ok(found.or(Some(policy))),
@@ -148,7 +148,7 @@ fn judged(domain: &Name, policy: &Policy) -> Finding {
         false => policy.get("sp").or(policy.get("p")),
     };
     let action = match wanted.map(str::to_ascii_lowercase).as_deref() {
-        // Without a usable policy receivers take `none` where reports are asked for.
+        // Without a usable policy, receivers assume `none` if reports are requested.
         None if policy.get("rua").is_none() => {
             let fix = "add a policy, such as p=none";
             return Finding::fail("dmarc", domain, format!("the record has no policy{from}"), fix);

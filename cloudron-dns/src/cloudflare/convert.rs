@@ -50,12 +50,12 @@ fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {
     let name =
         Name::parse(&record.name).map_err(|e| e.while_doing(format!("reading record {}", record.id)))?;
     Ok(match record.rtype.parse() {
-        // Flattened: it is answered as addresses, and stands beside other records.
+        // Flattened: it is answered as addresses, and coexists with other records.
         Ok(RecordType::CNAME) if name == *apex => {
             RecordKey::new(name, RecordType::CNAME).with_variant("flattened")
         }
         Ok(rtype) => RecordKey::new(name, rtype),
-        // A type that has no number here is kept apart from all others by its own word.
+        // A type without a number is distinguished from others by its name.
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(record.rtype.clone()),
     })
 }
@@ -74,7 +74,7 @@ fn plain(key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, Vec<Known>)> 
         let ttl = if automatic { CHOSEN } else { record.ttl };
         known.push(Known { id: record.id.clone(), value: value(key.rtype, record)?, ttl, automatic });
     }
-    // Resolvers go by the least of different times to live (RFC 2181, section 5.2).
+    // Resolvers use the lowest of several TTLs (RFC 2181, section 5.2).
     let ttl = Ttl::new(known.iter().map(|k| k.ttl).min()?).ok()?;
     let set = RecordSet::new(key.name.clone(), ttl, known.iter().map(|k| k.value.clone())).ok()?;
     Some((set, known))
@@ -107,7 +107,7 @@ fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
         RecordType::CNAME => RecordData::Cname(target(content)?),
         RecordType::NS => RecordData::Ns(target(content)?),
         RecordType::PTR => RecordData::Ptr(target(content)?),
-        // Quoted as in a zone file. Records from the time before that are not.
+        // Quoted as in a zone file. Records from before that change are not.
         _ => RecordData::parse(rtype, content).ok()?,
     })
 }

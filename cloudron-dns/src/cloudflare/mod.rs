@@ -167,7 +167,7 @@ impl DnsProvider for Cloudflare {
             set.into_iter().flat_map(RecordSet::values).cloned().collect()
         };
         let (old, new) = (values(change.before()), values(change.after()));
-        // Records that stay are written for their time to live alone.
+        // Unchanged records are written only because of their TTL.
         let slow = change.before().map(RecordSet::ttl) != change.after().map(RecordSet::ttl);
         let kept = if slow { old.intersection(&new).count() } else { 0 };
         let count = kept + old.difference(&new).count().max(new.difference(&old).count());

@@ -133,7 +133,7 @@ impl<'a> Trial<'a> {
         options: &PlanOptions,
     ) -> Result<usize, Outcome> {
         let (plan, basis) = self.plan(desired, ours, options).await?;
-        // As a program keeps it before it writes.
+        // The ownership that a program stores before it writes.
         kept(&ours.union(&plan.ownership))?;
         apply(self.provider(), &plan, Some(&basis), &Progress::none()).await?;
         *ours = plan.ownership;

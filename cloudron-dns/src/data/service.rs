@@ -52,7 +52,7 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
         let equals = word.text.iter().position(|byte| *byte == b'=');
         let (head, tail) = word.text.split_at(equals.unwrap_or(word.text.len()));
         let mut value = equals.map(|_| tail[1..].to_vec());
-        // A value in quotes is a word of its own.
+        // A quoted value is a separate word.
         if value.as_ref().is_some_and(Vec::is_empty)
             && let Some(quoted) = words.next_if(|next| next.quoted)
         {
@@ -83,7 +83,7 @@ fn encode(key: u16, value: Option<&[u8]>) -> Option<Vec<u8>> {
         return Some(plain);
     }
     let text = String::from_utf8(plain.clone()).ok()?;
-    // An item of a list has a comma of its own only behind a second escape, which is left to the bytes form.
+    // A comma within an item of a list needs a second level of escapes, which is left to the bytes form.
     let items = || if text.is_empty() || text.contains('\\') { None } else { Some(text.split(',')) };
     match key {
         MANDATORY => {

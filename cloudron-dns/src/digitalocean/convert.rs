@@ -37,7 +37,7 @@ fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {
         relative => apex.below(relative),
     };
     let name = name.map_err(|e| e.while_doing(format!("reading record {}", record.id)))?;
-    // A type that has no number here is kept apart from all others by its own word.
+    // A type without a number is distinguished from others by its name.
     Ok(match record.rtype.parse() {
         Ok(rtype) => RecordKey::new(name, rtype),
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(record.rtype.clone()),
@@ -50,7 +50,7 @@ fn plain(apex: &Name, key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, 
         let value = value(apex, key.rtype, record)?;
         known.push(Known { id: record.id, value, ttl: record.ttl.unwrap_or(1800) });
     }
-    // Resolvers go by the least of different times to live (RFC 2181, section 5.2).
+    // Resolvers use the lowest of several TTLs (RFC 2181, section 5.2).
     let ttl = Ttl::new(known.iter().map(|k| k.ttl).min()?).ok()?;
     let set = RecordSet::new(key.name.clone(), ttl, known.iter().map(|k| k.value.clone())).ok()?;
     Some((set, known))

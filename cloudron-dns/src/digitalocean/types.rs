@@ -10,7 +10,7 @@ pub(super) struct Fields {
     pub(super) name: String,
     pub(super) data: String,
     pub(super) ttl: u32,
-    // A missing zero is refused, so that only what does not belong to the type is left out.
+    // A missing zero is refused, so only fields that do not belong to the type are omitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) priority: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -39,7 +39,7 @@ impl Progress {
     pub(super) async fn settle(&mut self, client: &Client) -> Result<(), Failure> {
         let running = std::mem::take(&mut self.running);
         let ids: Vec<u64> = running.iter().map(|(_, id)| *id).collect();
-        // Whatever keeps us from asking: what becomes of them is not known then.
+        // After any failure to ask, the outcome of the actions is not known.
         wait(client, &ids).await.map_err(|failure| Failure { unknown: true, ..failure })?;
         self.done.extend(running.into_iter().map(|(key, _)| key));
         Ok(())
@@ -82,6 +82,6 @@ fn succeeded(action: &Action) -> Result<(), Failure> {
     let complaint = action.error.clone().unwrap_or_default();
     let code = meaning(&complaint.code).unwrap_or(&codes::REFUSED);
     let message = format!("action {} failed: {} ({})", action.id, complaint.message, complaint.code);
-    // What it had done by then is not said.
+    // The progress of the action is not reported.
     Err(Failure { unknown: true, ..Error::new(code, message).into() })
 }

@@ -54,7 +54,7 @@ fn key(apex: &Name, set: &Listed) -> Result<RecordKey> {
         relative(apex, &set.name).map_err(|e| e.while_doing(format!("reading the set {}", set.name)))?;
     Ok(match set.rtype.parse() {
         Ok(rtype) => RecordKey::new(name, rtype),
-        // A type that has no number here is kept apart from all others by its own word.
+        // A type without a number is distinguished from others by its name.
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(set.rtype.clone()),
     })
 }
@@ -122,7 +122,7 @@ fn writable(apex: &Name, key: &RecordKey) -> Result<(), String> {
     if !key.name.is_in(apex) {
         return refuse("the name is not in the zone");
     }
-    // As documented; whether only whole labels count is not.
+    // As documented; whether only whole labels count is not documented.
     if !top && key.name.relative_to(apex).ends_with(apex.without_dot()) {
         return refuse("a name within the zone must not end with the zone's own");
     }

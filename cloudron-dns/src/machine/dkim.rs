@@ -107,7 +107,7 @@ impl DkimRecord {
         let bad = |why: &str| Error::new(&codes::DKIM, format!("the key record {shown:?} {why}"));
         let tags = tags(&shown).ok_or_else(|| bad("is no list of tags"))?;
         let get = |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
-        // The version comes first where there is one.
+        // The version comes first if it is present.
         if get("v").is_some_and(|v| v != "DKIM1") || tags.iter().skip(1).any(|(tag, _)| tag == "v") {
             return Err(bad("has another version than DKIM1"));
         }

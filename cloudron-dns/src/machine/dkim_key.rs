@@ -40,7 +40,7 @@ impl DkimKey {
     /// `dns-dkim` if it is not such a key, its parts do not match each other, or it has fewer than [`MIN_RSA_BITS`]
     /// bits.
     pub fn from_pem(pem: &Secret) -> Result<Self> {
-        // A callback that gives no password: nobody is asked for one at a terminal.
+        // A callback without a password, so that OpenSSL does not prompt on a terminal.
         let key = PKey::private_key_from_pem_callback(pem.expose().as_bytes(), |_| Ok(0));
         let rsa = key.and_then(|key| key.rsa()).map_err(|e| failed("is no RSA key in PEM", &e))?;
         if !rsa.check_key().map_err(|e| failed("cannot be checked", &e))? {

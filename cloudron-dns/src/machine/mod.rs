@@ -135,7 +135,7 @@ impl Machine {
                 }
             }
         }
-        // The policy is fetched from a name of its own, which the wildcard answers for.
+        // The policy is fetched from a separate name, which the wildcard covers.
         if self.mail.enabled && self.mail.mta_sts.is_some() && self.names != AppNames::Wildcard {
             names.push(self.domain.below("mta-sts")?);
         }

@@ -62,7 +62,7 @@ impl MtaSts {
 
     /// Returns the ID of the policy, 32 letters and digits. It changes exactly when the text changes.
     pub fn id(&self) -> String {
-        // FNV-1a of 128 bits: nobody but ourselves makes these texts, so that no stronger hash is needed.
+        // FNV-1a of 128 bits: only this program generates these texts, so no stronger hash is needed.
         let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         for byte in self.policy().bytes() {
             hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);

@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
             old.is_some_and(|o| o.values().iter().any(|v| foreign(v) && draft.values.contains(v)));
         let mut kept_ttl = None;
         if let (true, Some(old)) = (keeps_foreign, old) {
-            // The time to live belongs to the set, and so to those who have values in it.
+            // The TTL belongs to the set, and so to all owners of its values.
             kept_ttl = Some((old.ttl(), draft.ttl)).filter(|(kept, wanted)| draft.exact && kept != wanted);
             draft.ttl = old.ttl();
         }
@@ -164,7 +164,7 @@ impl<'a> Planner<'a> {
         if key.rtype == RecordType::SOA || at_top {
             return Some(Reason::Protected);
         }
-        // A plain set beside weighted ones, or the other way round, would change who is answered what.
+        // A plain set next to weighted ones, or the reverse, would change which client gets which answer.
         let routed = |set: &Observed| set.key().variant.is_some() != key.variant.is_some();
         if self.current.all_of(&key.name, key.rtype).any(|set| set.plain().is_none() || routed(set)) {
             return Some(Reason::Opaque);
@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
                 }
                 Outcome::Refused(reason, existing) => {
                     for change in changes {
-                        // A deletion that stands alone can still be made.
+                        // A deletion by itself is still possible.
                         if change.after().is_none() && reason != Reason::DsWithoutNs {
                             self.changes.push(change);
                             continue;
@@ -263,8 +263,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Plan {
         let freed = together::freed(&self.changes);
-        // What stands in the way goes first; then changes in place and additions, so that nothing is missing at any
-        // moment; deletions come last.
+        // First the deletions that other changes depend on; then changes in place and additions, so that nothing is
+        // missing at any moment; then the other deletions.
         let phase = |change: &Change| match change {
             Change::Delete(set) if freed.contains(set.key()) => 0,
             Change::Replace { .. } => 1,

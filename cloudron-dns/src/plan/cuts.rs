@@ -47,7 +47,7 @@ impl Cuts {
             return None;
         }
         let glue = matches!(key.rtype, RecordType::A | RecordType::AAAA) && self.servers.contains(&key.name);
-        // The name servers and keys of a delegation are on this side of it.
+        // The name servers and keys of a delegation belong to the parent zone.
         let at_cut = matches!(key.rtype, RecordType::NS | RecordType::DS);
         let mut reason = None;
         let mut at = Some(key.name.clone());

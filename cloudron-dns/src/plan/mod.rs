@@ -69,7 +69,7 @@ impl Change {
         if !added.is_empty() || new.is_empty() {
             return added.into_iter().all(has) && !removed.any(has);
         }
-        // Only the time to live changes, or values go.
+        // Only the TTL changes, or values are removed.
         let ttl = |there: &RecordSet| {
             !self.after().is_some_and(|new| new.same_values(there) && new.ttl() != there.ttl())
         };

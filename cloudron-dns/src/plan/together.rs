@@ -37,7 +37,7 @@ pub(super) fn judge(
     let is = |rtype: RecordType| move |key: &&RecordKey| key.rtype == rtype;
     let types = || kept.iter().map(|set| set.key()).chain(made.iter().copied());
     let at_top = *name == current.zone.apex;
-    // Without a change of its own it is as others left it, unless its name servers go.
+    // An unchanged set is as others left it, unless its name servers are removed.
     let ds_changes = changes.iter().any(|c| matches!(c.key().rtype, RecordType::DS | RecordType::NS));
     if ds_changes && types().any(|key| is(RecordType::DS)(&key)) {
         let delegated = !at_top && types().any(|key| is(RecordType::NS)(&key));
@@ -58,7 +58,7 @@ pub(super) fn judge(
     let stands = |set: &&&Observed| if makes_cname { excluded(&set.key()) } else { is_cname(&set.key()) };
     let in_the_way: Vec<&Observed> = kept.iter().filter(stands).copied().collect();
     if in_the_way.is_empty() {
-        // Both were there before, and neither is made.
+        // Both existed before, and neither is created.
         return Outcome::Fine;
     }
     if in_the_way.iter().all(|set| removable(set)) {

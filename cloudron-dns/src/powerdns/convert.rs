@@ -88,7 +88,7 @@ pub(super) fn changes(changes: &[crate::Change]) -> Vec<Change> {
 
 fn record(value: &RecordData) -> Record {
     let content = match value {
-        // It knows no IPv6 address with an IPv4 address in it.
+        // PowerDNS does not accept an IPv6 address with an embedded IPv4 address.
         RecordData::Aaaa(address) if address.to_string().contains('.') => {
             address.segments().map(|segment| format!("{segment:x}")).join(":")
         }

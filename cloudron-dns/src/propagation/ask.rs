@@ -88,7 +88,7 @@ async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration)
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(local).await?;
-    // A connected socket receives from that address only, and learns that nobody listens there.
+    // A connected socket receives only from that address, and reports if no server listens there.
     socket.connect(server).await?;
     let (sent, message) = question.message().ok_or_else(unsendable)?;
     let mut buffer = vec![0; 65_535];
@@ -96,7 +96,7 @@ async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration)
         socket.send(&message).await?;
         let resend = Instant::now() + resend_after.max(Duration::from_millis(50));
         while let Ok(received) = timeout_at(resend, socket.recv(&mut buffer)).await {
-            // What does not answer this question is somebody's guess; the answer may still come.
+            // Data that does not answer this query may be forged; the real response may still come.
             if let Some(reply) = question.reply(&sent, &buffer[..received?]) {
                 return Ok(reply);
             }

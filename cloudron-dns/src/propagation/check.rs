@@ -63,7 +63,7 @@ pub(super) async fn check_until(
         }
     }
     while let Some(done) = tasks.join_next().await {
-        // A task that panicked has no report, and a report that is missing is no agreement: the panic is passed on.
+        // A task that panicked has no report, and a missing report is not agreement: the panic is propagated.
         let (at, report) = done.expect("asking a server does not panic");
         reports.insert(at, report);
     }

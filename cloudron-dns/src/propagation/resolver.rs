@@ -131,7 +131,7 @@ impl Resolver {
     ) -> Result<Reply, String> {
         let question = Question { name: name.clone(), rtype, recursive: false };
         if let Some(authority) = self.known(name) {
-            // Servers of a zone above say who is asked instead; then the walk finds them.
+            // Servers of a parent zone refer to the right servers; then the walk finds them.
             if let Ok(reply) = self.first(addresses(&authority), &question, deadline).await {
                 return Ok(reply);
             }

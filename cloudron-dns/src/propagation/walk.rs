@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
             if let Some(zone) = zone_of(&reply, &asked) {
                 return self.complete(zone.clone(), servers, delegated).await;
             }
-            // The answer is about the name that the alias leads to. An alias is never the top of a zone.
+            // The response is about the target of the alias. An alias is never the apex of a zone.
             if let Some(parent) = asked.parent().filter(|_| is_alias(&reply, &asked)) {
                 asked = parent;
                 continue;
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         let reply = self.resolve(resolvers, &Name::root(), RecordType::NS).await?;
         let names = ns_names(&reply.answers, &Name::root());
         let mut root = Vec::new();
-        // Three of the root's servers are as good as thirteen.
+        // Three of the root's servers are sufficient.
         for name in names.into_iter().take(3) {
             let addresses = self.addresses(&name).await;
             root.push(Server { name: Some(name), addresses });
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
         let known: BTreeSet<&Name> = delegated.iter().filter_map(|s| s.name.as_ref()).collect();
         let new: Vec<Name> =
             ns_names(&reply.answers, &zone).into_iter().filter(|n| !known.contains(n)).collect();
-        // The servers that a walk starts at are known by address only, and answer to their names too.
+        // The servers at which a walk starts are known only by address, but they also have names.
         let mut all: Vec<Server> =
             delegated.into_iter().filter(|s| s.name.is_some() || new.is_empty()).collect();
         let (inside, outside) = new.into_iter().partition(|name| name.is_in(&zone));

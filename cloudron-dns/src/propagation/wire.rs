@@ -68,7 +68,7 @@ impl Question {
         let name = random_case(&self.name);
         message.add_query(Query::query(to_wire(&name)?, self.rtype.0.into()));
         let mut edns = Edns::new();
-        // What passes without fragments everywhere (DNS flag day 2020).
+        // The size that passes everywhere without fragments (DNS flag day 2020).
         edns.set_max_payload(1232);
         message.set_edns(edns);
         message.to_vec().ok().map(|bytes| (Sent { id, name }, bytes))
@@ -84,7 +84,7 @@ impl Question {
         let answers_this = message.queries.first().is_some_and(|q| {
             from_wire(q.name()).as_ref() == Some(&self.name) && u16::from(q.query_type()) == self.rtype.0
         });
-        // A server that cannot read the question may answer without repeating it.
+        // A server that cannot parse the query may answer without repeating it.
         let unread = message.queries.is_empty() && message.metadata.response_code != ResponseCode::NoError;
         let response =
             message.metadata.message_type == MessageType::Response && message.metadata.id == sent.id;
@@ -117,7 +117,7 @@ fn soa(record: &Record) -> Option<Soa> {
 fn records(records: &[Record]) -> Vec<Answered> {
     let internet = records.iter().filter(|r| r.dns_class == DNSClass::IN);
     let read = internet.filter_map(|record| {
-        // Encoded alone, data has no compressed names.
+        // Encoded separately, data contains no compressed names.
         let rdata = record.data.to_bytes().ok()?;
         let data = RecordData::from_rdata(RecordType(record.record_type().into()), &rdata).ok()?;
         Some(Answered { name: from_wire(&record.name)?, ttl: record.ttl, data })

@@ -75,7 +75,7 @@ fn plain(key: &RecordKey, ttl: u32, rdata: &[Vec<u8>]) -> Result<RecordSet, Stri
     }
     let values = rdata.iter().map(|bytes| RecordData::from_rdata(key.rtype, bytes));
     let values: Vec<_> = values.collect::<Result<_>>().map_err(|e| e.message().to_owned())?;
-    // A greater one than there may be counts as zero (RFC 2181, section 8).
+    // A TTL above the maximum counts as zero (RFC 2181, section 8).
     let ttl = Ttl::new(ttl).unwrap_or(Ttl::MIN);
     RecordSet::new(key.name.clone(), ttl, values).map_err(|e| e.message().to_owned())
 }

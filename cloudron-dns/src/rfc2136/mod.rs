@@ -111,7 +111,7 @@ impl Rfc2136Provider {
                 Transfer::Refused(code) => return Err(failure::reading(server, apex, code)),
             }
         }
-        // Also tells whether the zone is there at all.
+        // This also shows whether the zone exists at all.
         let asked = names.unwrap_or_default();
         match self.patiently(|| read::names(&self.client, apex, asked)).await? {
             Err(code) => Err(failure::reading(server, apex, code)),
@@ -249,10 +249,10 @@ impl DnsProvider for Rfc2136Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.preconditions = true;
-        // What has no place in a zone is ignored with a NOERROR (RFC 2136, section 3.4.2.2).
+        // Records that are not allowed in a zone are ignored with a NOERROR (RFC 2136, section 3.4.2.2).
         capabilities.may_drop = true;
         capabilities.listing = self.options.transfer;
-        // Single questions are asked for the types that are known.
+        // Single queries are sent for the known types.
         capabilities.types = (!self.options.transfer).then(|| steps::TYPES.map(RecordType).to_vec());
         capabilities.max_txt = steps::LONGEST_TEXT;
         capabilities

@@ -28,7 +28,7 @@ pub(super) async fn transfer(client: &Client, apex: &Name) -> Result<Transfer, P
     let (mut records, mut serial): (Vec<Record>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
         let message = match connection.receive(&mut asked).await {
-            // Knot says so of a key that it knows, and does not allow to transfer.
+            // Knot's response for a known key that may not transfer.
             Err(Problem::Distrust(Distrust::Key(Code::BADKEY), code)) => return Ok(Transfer::Refused(code)),
             other => other?,
         };
@@ -87,7 +87,7 @@ pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Pro
         let enclosing = soa.and_then(|r| name(&r.owner)).filter(|apex| question.is_in(apex));
         match enclosing.filter(|_| answer.authoritative()) {
             Some(apex) => return Ok(Found::Zone(apex)),
-            // Who refuses a name has no zone above it either.
+            // A server that refuses a name has no zone above it either.
             None if !matches!(code, Code::OK | Code::NXDOMAIN) => break,
             None => asked = question.parent(),
         }

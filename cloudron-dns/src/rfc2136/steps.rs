@@ -86,7 +86,7 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     let key = change.key();
     let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
-    // Types that are questions (RFC 6895, section 3.1), and the one for extensions.
+    // Types that are only valid in queries (RFC 6895, section 3.1), and the one for extensions.
     let meta = matches!(key.rtype.0, 0 | 41 | 128..=255);
     let fixed = top || meta || key.rtype == RecordType::SOA || kept_by_server(key.rtype);
     if fixed || key.variant.is_some() || !key.name.is_in(apex) {

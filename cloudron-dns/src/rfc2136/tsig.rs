@@ -186,7 +186,7 @@ impl Verifier<'_> {
     }
 
     fn digest(&self, bytes: &[u8], at: usize, signature: &Signature) -> Digest {
-        // As it was before it was signed: its first id, and one record less.
+        // The message before it was signed: with its first ID, and one record less.
         let mut head = bytes[..at].to_vec();
         head[..2].copy_from_slice(&signature.original_id.to_be_bytes());
         let count = u16::from_be_bytes([head[10], head[11]]).saturating_sub(1);

@@ -104,7 +104,7 @@ impl Failure {
     }
 
     fn our_code(&self) -> &'static Code {
-        // Of a batch, the words alone tell a zone that changed from a record that is wrong.
+        // For a batch, only the message distinguishes a changed zone from an invalid record.
         let says = |text: &str| self.message.contains(text);
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,

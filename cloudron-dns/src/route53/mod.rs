@@ -66,7 +66,7 @@ pub struct Route53Provider {
 
 impl fmt::Debug for Route53Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client would show what it is configured with.
+        // The client's `Debug` would show its configuration.
         f.debug_struct("Route53Provider").field("options", &self.options).finish_non_exhaustive()
     }
 }
@@ -109,7 +109,7 @@ impl DnsProvider for Route53Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.types = Some(TYPES.to_vec());
-        // 4000 characters with the quotes of 16 strings.
+        // 4000 characters including the quotes of 16 strings.
         capabilities.max_txt = 3953;
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         capabilities

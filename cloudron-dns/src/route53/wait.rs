@@ -47,7 +47,7 @@ impl Route53Provider {
                 let message = format!("Route 53 still takes in the change {}", pending.join(", "));
                 return Err(Error::new(&codes::NOT_PROPAGATED, message));
             }
-            // The time being over is the usual end of the pause.
+            // The pause normally ends by reaching its time limit.
             let _ = tokio::time::timeout(pause.min(left), cancel.cancelled()).await;
             cancel.check()?;
             pause = pause.saturating_mul(2);

@@ -80,7 +80,7 @@ pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
             let value = strings(&text[text.find('"')?..])?.concat();
             RecordData::Caa { flags: flags.parse().ok()?, tag: tag.to_ascii_lowercase(), value }
         }
-        // The escapes of others would be octal.
+        // Other escapes would be octal.
         (_, _) if !text.contains('\\') => RecordData::parse(rtype, text).ok()?,
         _ => return None,
     };

@@ -85,7 +85,7 @@ fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
         records = moved.iter().map(|w| w.records).sum();
         characters = moved.iter().map(|w| w.characters).sum();
         if records > RECORDS || characters > CHARACTERS {
-            // They do not fit together: only the last one begins the new request.
+            // They do not fit into one request: only the last one begins the new request.
             let last = moved.pop();
             if let Some(full) = parts.last_mut() {
                 full.append(&mut moved);
@@ -126,7 +126,7 @@ fn written(zone: &Zone, change: &Change, raw: Option<&RawSets>) -> Result<Writte
     }
     let mut out = Written { key, items: Vec::new(), records: 0, characters: 0 };
     if let Some(old) = change.before() {
-        // As it was written, since the same meaning may be written in several ways.
+        // In the original form, since the same meaning can be written in several ways.
         let known = raw.and_then(|raw| raw.get(old.key())).map(|raw| raw.values.clone());
         let known = known.filter(|values| same_meaning(old, values));
         let values = known.unwrap_or_else(|| old.values().iter().map(wire::value).collect());

@@ -104,7 +104,7 @@ impl Check<'_> {
                 self.asker.count(text)?;
                 let target = self.expanded(spec, domain).await?;
                 let Some(name) = host_name(&target) else { return Ok(false) };
-                // An IPv4 address is asked for, whatever the sender's family is (section 5.7).
+                // An IPv4 address is queried for any family of the sender's address (section 5.7).
                 Ok(!self.asker.values(&name, RecordType::A).await?.is_empty())
             }
             Mechanism::Ptr(spec) => {

@@ -67,7 +67,7 @@ impl WildcardProvider {
 
     async fn authority(&self, name: &Name) -> Result<Authority> {
         let authority = self.lookup.authority(name, self.limit).await?;
-        // A walk for a name that is not registered ends at the registry's own zone, which nobody can write to.
+        // A walk for an unregistered name ends at the registry's own zone, which users cannot write.
         let suffix = Domain::parse_any(authority.zone.without_dot()).is_err();
         if suffix && !self.lookup.is_given() {
             let message = format!("{name} is not registered: {} does not know it", authority.zone);

@@ -68,7 +68,7 @@ impl Entries<'_> {
         let whole = self.rest.len();
         let indented = matches!(self.rest.first(), Some(b' ' | b'\t'));
         let mut words = Vec::new();
-        // The lines of the parentheses that are open.
+        // The lines of the open parentheses.
         let mut open = Vec::new();
         while let Some(&byte) = self.rest.first() {
             if whole - self.rest.len() > MAX_ENTRY {

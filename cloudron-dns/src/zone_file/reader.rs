@@ -162,7 +162,7 @@ impl Reader {
             draft.differs = Some(line);
         }
         draft.ttl = draft.ttl.min(ttl);
-        // Two records to a name server (RFC 1035, section 3.3.14), one value here.
+        // Two records for a name server (RFC 1035, section 3.3.14), but one value here.
         if let RecordData::Txt(text) = &value {
             let same = |other: &RecordData| matches!(other, RecordData::Txt(o) if o == text && o.strings() != text.strings());
             if draft.values.iter().any(same) {

@@ -124,7 +124,7 @@ impl CloudProvider for Generic {
             Some(key) => key,
             None => self.first().await?.host_key().clone(),
         };
-        // A login of its own, never the connection that exists.
+        // A separate login, never the existing connection.
         let policy = HostKeyPolicy::Pinned(vec![key]);
         Ok(Arc::new(ssh::connect(self.target.clone().on_port(port), &self.auth, policy, self.limit).await?))
     }

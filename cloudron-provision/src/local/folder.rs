@@ -35,7 +35,7 @@ pub(super) struct Folder {
 
 /// Returns the server whose files are below a folder, if one is installed.
 pub(super) fn installed(root: &Path) -> Option<Installed> {
-    // An installation that died half-way left no settings, and is no server.
+    // An interrupted installation has no settings and is not a server.
     root.join("config.json").is_file().then_some(())?;
     let text = std::fs::read(root.join("machine.json")).ok()?;
     Some(serde_json::from_slice(&text).unwrap_or_default())
@@ -80,7 +80,7 @@ impl Step for Folder {
     }
 
     async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
-        // Without an output it is not known whether the folder was there before; an empty one is no loss.
+        // Without an output it is not known whether the folder existed before; removing an empty one loses nothing.
         if output.is_some_and(|o| o["existed"] == json!(true)) {
             return Ok(Undo::Undone);
         }

@@ -117,7 +117,7 @@ fn held_open(program: &str) -> Error {
 }
 
 fn not_started(program: &str, e: io::Error) -> Error {
-    // A folder of the search path that this user may not look into turns "not found" into "permission denied".
+    // A folder in PATH that this user may not search turns "not found" into "permission denied".
     let searched = !program.contains('/') && e.kind() == io::ErrorKind::PermissionDenied;
     if searched || e.kind() == io::ErrorKind::NotFound {
         return Error::new(&codes::PROGRAM_MISSING, format!("there is no program `{program}`"))

@@ -133,7 +133,7 @@ impl Credentials {
     /// Logs in. The time that the user takes to type a passphrase does not count for the watch.
     pub(super) fn authenticate(&self, session: &Session, user: &str, watch: &Watch) -> Result<()> {
         match session.auth_methods(user) {
-            // The server let us in without anything.
+            // The server accepted the login without authentication.
             _ if session.authenticated() => return Ok(()),
             Ok(methods) if methods.split(',').any(|m| m == "publickey") => {}
             Ok(methods) => {
@@ -178,7 +178,7 @@ impl Credentials {
             return Ok(false);
         }
         let wanted = |blob: &[u8]| !self.named || self.keys.iter().any(|k| k.public_blob() == Some(blob));
-        // A server gives up after a few keys, six by default.
+        // A server closes the connection after a few keys, six by default.
         let identities = agent.identities().unwrap_or_default();
         for identity in identities.iter().filter(|i| wanted(i.blob())).take(5) {
             match agent.userauth(user, identity) {

@@ -211,7 +211,7 @@ impl Channel {
                     self.input.buffer.took(n);
                 }
                 Poll::Ready(Err(e)) => {
-                    // The other side closed: its end is noticed when reading.
+                    // The other side closed; the end is noticed when reading.
                     self.eof_sent = tolerate(Err(e))?;
                     self.input.close();
                 }
@@ -255,7 +255,7 @@ impl Channel {
         if self.outlets.iter().any(|o| !o.buffer.is_empty()) {
             return Ok(false);
         }
-        // Nothing more comes: let the readers see the end, although the command may run on.
+        // No more data will come: let the readers see the end, although the command may still run.
         for outlet in &mut self.outlets {
             outlet.shut_down(turn.waker);
         }

@@ -285,7 +285,7 @@ fn dial(target: &SshTarget, until: Deadline) -> Result<TcpStream> {
 fn connect(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
     let socket = TcpStream::connect_timeout(address, limit)?;
     socket.set_nodelay(true)?;
-    // With the keepalives of the session this notices a dead network within about half a minute.
+    // Together with the session's keepalives, this detects a dead network within about half a minute.
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(&socket, 30_000)?;
     Ok(socket)

@@ -48,8 +48,8 @@ impl Meter {
     pub(super) fn install(session: &Session) -> &'static Self {
         let meter: &'static Self = Box::leak(Box::default());
         let mut locked = session.raw();
-        // SAFETY: the session is alive and locked; the meter lives for ever; and the function has the type that
-        // libssh2 calls it by (LIBSSH2_RECV_FUNC).
+        // SAFETY: the session is alive and locked; the meter is never freed; and the function has the type with which
+        // libssh2 calls it (LIBSSH2_RECV_FUNC).
         unsafe {
             *sys::libssh2_session_abstract(&raw mut *locked) = std::ptr::from_ref(meter).cast_mut().cast();
             let callback = std::mem::transmute::<Receive, Generic>(receive);
@@ -84,12 +84,12 @@ unsafe extern "C" fn receive(
     _: c_int,
     meter: *mut *mut c_void,
 ) -> isize {
-    // SAFETY: libssh2 gives the pointer that `install` set.
+    // SAFETY: libssh2 passes the pointer that `install` set.
     let meter: &Meter = unsafe { &*(*meter).cast() };
     if meter.is_over() {
         return failure(Errno::CONNABORTED);
     }
-    // SAFETY: the socket is the session's and open, and is not closed here; libssh2 has as much room as it says.
+    // SAFETY: the socket is the session's and open, and is not closed here; libssh2's buffer has the given length.
     let (socket, room) = unsafe {
         let socket = ManuallyDrop::new(TcpStream::from_raw_fd(socket));
         (socket, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length))

@@ -200,7 +200,7 @@ pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Res
         Err(error) if error.is(&cloudron_core::codes::INTERRUPTED) => return Err(error),
         Err(error) => error,
     };
-    // The session that exists still works, whatever listens now.
+    // The existing session still works, whatever listens now.
     let state = match restore(remote, unit).await {
         Ok(()) => "the settings were restored".to_string(),
         Err(_) => format!("the server restores the settings within {} s", wanted.revert_after.as_secs()),

@@ -32,7 +32,7 @@ pub(super) struct RawChannel {
     channel: NonNull<sys::LIBSSH2_CHANNEL>,
 }
 
-// SAFETY: libssh2 ties nothing to a thread, and the session's lock keeps calls apart.
+// SAFETY: libssh2 is not bound to a thread, and the session's lock serializes calls.
 unsafe impl Send for RawChannel {}
 
 impl RawChannel {
@@ -41,7 +41,7 @@ impl RawChannel {
         const KIND: &[u8] = b"session";
         let opened = {
             let mut locked = session.raw();
-            // SAFETY: the session is alive and locked, and KIND is as long as is said.
+            // SAFETY: the session is alive and locked, and the length of KIND is correct.
             unsafe {
                 sys::libssh2_channel_open_ex(
                     &raw mut *locked,
@@ -83,7 +83,7 @@ impl RawChannel {
         };
         usize::try_from(given).map_err(|_| {
             let number = c_int::try_from(given).unwrap_or(sys::LIBSSH2_ERROR_SOCKET_DISCONNECT);
-            // The message of an earlier failure would be misleading where this call only has to be made again.
+            // The message of an earlier failure would be misleading if this call only has to be repeated.
             if number == sys::LIBSSH2_ERROR_EAGAIN {
                 return Error::from_errno(ErrorCode::Session(number));
             }
@@ -95,7 +95,7 @@ impl RawChannel {
     pub(super) fn exec(&mut self, command: &str) -> Result<(), Error> {
         const REQUEST: &[u8] = b"exec";
         self.call(|channel| {
-            // SAFETY: the channel is alive and locked, and both texts are as long as is said.
+            // SAFETY: the channel is alive and locked, and the lengths of both texts are correct.
             let rc = unsafe {
                 sys::libssh2_channel_process_startup(
                     channel,
@@ -113,7 +113,7 @@ impl RawChannel {
     /// Writes some of the bytes, and returns how many.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         self.call(|channel| {
-            // SAFETY: the channel is alive and locked, and the bytes are as many as is said.
+            // SAFETY: the channel is alive and locked, and the length of the bytes is correct.
             unsafe {
                 sys::libssh2_channel_write_ex(channel, 0, bytes.as_ptr().cast(), bytes.len() as _) as isize
             }
@@ -127,7 +127,7 @@ impl RawChannel {
         }
         self.call(|channel| {
             let room: *mut c_char = bytes.as_mut_ptr().cast();
-            // SAFETY: the channel is alive and locked, and there is as much room as is said.
+            // SAFETY: the channel is alive and locked, and the length of the buffer is correct.
             unsafe { sys::libssh2_channel_read_ex(channel, stream, room, bytes.len() as _) as isize }
         })
     }
@@ -143,7 +143,7 @@ impl RawChannel {
     pub(super) fn has_unread(&self) -> bool {
         let _locked = self.session.raw();
         let (mut unread, mut window): (c_ulong, c_ulong) = (0, 0);
-        // SAFETY: the channel is alive and locked, and both numbers are this function's own.
+        // SAFETY: the channel is alive and locked, and both numbers are local variables.
         unsafe { sys::libssh2_channel_window_read_ex(self.channel.as_ptr(), &mut unread, &mut window) };
         unread > 0
     }
@@ -185,8 +185,8 @@ impl RawChannel {
     fn exit_signal(&self) -> Option<String> {
         let mut locked = self.session.raw();
         let (mut name, mut length): (*mut c_char, _) = (null_mut(), 0);
-        // SAFETY: the channel is alive and locked. What is not wanted may be null; the name is a copy of that length,
-        // to be freed by the caller.
+        // SAFETY: the channel is alive and locked. Unused results may be null; the name is a copy of that length, which
+        // the caller must free.
         unsafe {
             let rc = sys::libssh2_channel_get_exit_signal(
                 self.channel.as_ptr(),

@@ -157,7 +157,7 @@ struct Opened {
     output: DuplexStream,
     errors: DuplexStream,
     end: oneshot::Receiver<Result<i32>>,
-    // Dropped after `end`, so that the thread wakes up and sees that nobody waits.
+    // Dropped after `end`, so that the thread wakes up and sees that the receiver was dropped.
     _nudge: Nudge,
     _session: Arc<Handle>,
 }
@@ -186,7 +186,7 @@ impl Remote for SshRemote {
         let line = shell_command(&command.argv, command.root && self.target.sudo, &self.target.user);
         let work = async {
             let opened = self.open(|| Kind::Exec(line.clone())).await?;
-            // Dropped in reverse order, so that the thread is woken after nobody waits for the end any more.
+            // Dropped in reverse order, so that the thread is woken after the receiver of the end was dropped.
             let Opened { _nudge, _session, input, output, errors, mut end } = opened;
             let running = async {
                 let ended =

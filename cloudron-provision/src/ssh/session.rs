@@ -128,7 +128,7 @@ struct Bell(UnixStream);
 
 impl Bell {
     fn ring(&self) {
-        // A full pair is as good as rung; a closed one has nobody to wake.
+        // A full socket pair already wakes the thread; a closed one has no thread to wake.
         let _ = (&self.0).write(&[1]);
     }
 }
@@ -246,7 +246,7 @@ impl Loop {
         let mut any = false;
         loop {
             let mut progress = false;
-            // Opening is done one at a time: libssh2 keeps its state in the session.
+            // Only one channel is opened at a time: libssh2 keeps the state of opening in the session.
             let opener = self.channels.iter().find(|c| c.opening()).map(Channel::id);
             for channel in &mut self.channels {
                 if channel.opening() && Some(channel.id()) != opener {
@@ -279,7 +279,7 @@ impl Loop {
         if self.stalled.is_some() || !free {
             return Ok(());
         }
-        // The interval is the least that libssh2 takes: when to send is decided here.
+        // The interval is the minimum that libssh2 accepts: the time of sending is decided here.
         self.session.set_keepalive(true, 2);
         match self.session.keepalive_send() {
             Err(e) if error::is_lost(&e) => Err(e.message().into()),
@@ -331,13 +331,13 @@ impl Loop {
     }
 
     fn give_up(mut self, why: &str) {
-        // Said before anybody is told, so that whoever tries again connects anew.
+        // Set before the result is sent, so that a retry opens a new connection.
         self.alive.store(false, Ordering::SeqCst);
         let why = if self.meter.is_over() { "the server sends far more than was asked for" } else { why };
         for channel in &mut self.channels {
             channel.fail(error::lost(why));
         }
-        // Channels of a session whose connection is gone cannot be closed properly; freeing them needs no answer.
+        // Channels of a lost connection cannot be closed properly; freeing them needs no response.
         self.session.set_blocking(false);
         while let Ok(opening) = self.inbox.try_recv() {
             Channel::new(self.next, *opening).fail(error::lost(why));

@@ -85,7 +85,7 @@ impl Shared {
                     let left = end.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         *state = State::Over;
-                        // A connection that is closed already needs no more.
+                        // A connection that is already closed needs nothing more.
                         let _ = socket.shutdown(Shutdown::Both);
                         return;
                     }

@@ -234,7 +234,7 @@ mod tests {
         let error = journal.write(&intent).unwrap_err();
         assert!(error.is(&cloudron_core::codes::NO_SPACE), "{error:?}");
         assert_eq!(journal.state().step_state("one"), StepState::Pending);
-        // It could not be cut back either, so what would follow might not be readable.
+        // It could not be truncated either, so later records might not be readable.
         journal.file = real;
         journal.write(&intent).unwrap_err();
         let run = journal.state().run().to_string();

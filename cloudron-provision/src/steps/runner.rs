@@ -268,7 +268,7 @@ async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result
         let outcome = step.apply(&context).await;
         let record = match &outcome {
             Ok(output) => Record::Done { step: id.into(), output: output.clone() },
-            // Stopped by the user: how far it came is not known.
+            // Stopped by the user; its progress is not known.
             Err(e) if e.kind() == ErrorKind::Interrupted => return outcome,
             Err(e) => {
                 Record::Failed { step: id.into(), code: e.code().name.into(), retryable: e.is_retryable() }

@@ -113,7 +113,7 @@ impl RunState {
             Record::Begin { .. } => return Err("`begin` appears twice".into()),
             Record::Intent { step, attempt } => {
                 let log = self.step(step, Phase::Forward)?;
-                // An output of before says nothing of what is being done now.
+                // An earlier output does not describe the current attempt.
                 *log = StepLog { state: InDoubt, attempts: *attempt, created: true, output: None };
             }
             Record::Done { step, output } => {

@@ -52,7 +52,7 @@ async fn a_replacement_of_something_else_is_refused(t: &Trial<'_>) -> Done {
     t.others(std::slice::from_ref(&there)).await?;
     let (old, new) = (t.a("my", "192.0.2.2")?, t.a("my", "192.0.2.3")?);
     t.late(&[Change::Replace { old, new: new.clone() }], &[&there]).await?;
-    // A set that has one value more than was expected is another set.
+    // A set with one additional value is a different set.
     let old = t.set("my", RecordType::A, &["192.0.2.1", "192.0.2.2"])?;
     t.late(&[Change::Replace { old, new }], &[&there]).await
 }
@@ -217,7 +217,7 @@ async fn together(mut all: Vec<Pin<Box<dyn Future<Output = Done> + Send + '_>>>)
 }
 
 async fn more_changes_than_a_batch_takes_are_all_written(t: &Trial<'_>) -> Done {
-    // No more than this many, since not every provider splits by number.
+    // At most this many, since not every provider splits by number.
     let count = t.can().max_batch.saturating_add(1).min(120);
     let wishes: Vec<Intent> = (0..count)
         .map(|n| Ok(Intent::Exactly(t.a(&format!("n{n}"), "192.0.2.1")?)))

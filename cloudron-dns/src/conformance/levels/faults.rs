@@ -101,7 +101,7 @@ async fn survives(t: &Trial<'_>, wishes: &[Intent], ours: Ownership, injection: 
             }
         },
     }
-    // What others have is there in any case.
+    // Records of others exist in any case.
     let ours_now = |set: &Observed| plan.changes.iter().any(|c| c.key() == set.key());
     let theirs = |sets: &[Observed]| sets.iter().filter(|s| !ours_now(s)).cloned().collect::<Vec<_>>();
     ensure(theirs(&before) == theirs(&after), || "something else changed".into())?;

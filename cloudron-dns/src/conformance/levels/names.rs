@@ -41,7 +41,7 @@ async fn a_wildcard_two_labels_down_comes_back_and_goes(t: &Trial<'_>) -> Done {
 async fn a_wildcard_and_its_neighbours_do_not_mix(t: &Trial<'_>) -> Done {
     let sets = [t.a("*", "192.0.2.1")?, t.a("my", "192.0.2.2")?, t.a("@", "192.0.2.3")?];
     t.others(&sets).await?;
-    // What the wildcard answers in the DNS is not what the zone holds.
+    // The answers of a wildcard in the DNS are not records of the zone.
     t.holds(&t.name("none")?, &[]).await?;
     let new = t.a("*", "192.0.2.4")?;
     t.write(Change::Replace { old: sets[0].clone(), new: new.clone() }).await?;

@@ -84,7 +84,7 @@ async fn sets_of_one_name_do_not_mix(t: &Trial<'_>) -> Done {
     t.holds(sets[0].name(), &[&sets[0], &sets[1]]).await?;
     let other = t.read(&[t.name("other")?]).await?;
     let mine = other.at(sets[0].name()).count();
-    // More than was asked for may be answered, but then it must be all of it.
+    // A provider may return more than requested, but then completely.
     ensure(mine == 0 || mine == 2, || format!("it answered {mine} of the 2 sets of another name"))
 }
 

@@ -40,7 +40,7 @@ impl Step for FirstContact {
 
     async fn check(&self, context: &Context) -> Result<Check> {
         let Some(previous) = context.previous(self.id()) else { return Ok(Check::Absent) };
-        // Connecting now proves that the machine of before is still the one that answers.
+        // Connecting now proves that it is still the same machine.
         context.remote().await?;
         Ok(Check::Done(previous))
     }

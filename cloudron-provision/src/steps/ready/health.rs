@@ -44,7 +44,7 @@ impl Step for Health {
     }
 
     async fn check(&self, _: &Context) -> Result<Check> {
-        // What was healthy before may not be now: always look.
+        // The server may have become unhealthy since: always probe.
         Ok(Check::Absent)
     }
 

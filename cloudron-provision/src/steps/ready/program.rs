@@ -77,7 +77,7 @@ impl Step for PlaceProgram {
         remote.upload(&self.local, &self.remote, 0o755, &context.progress, &context.cancel).await?;
         self.prove(&*remote).await?;
         if let Some(link) = &self.link {
-            // A new link renamed over the old one, so that there is always one.
+            // Renames a new link over the old one, so that a link always exists.
             const SCRIPT: &str = r#"set -eu; ln -sfn "$1" "$2.new"; mv -fT "$2.new" "$2""#;
             let output = remote.exec(Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
             answer::check(&format!("ln -s {} {link}", self.remote), output)?;

@@ -44,7 +44,7 @@ impl Step for MoveSsh {
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         let remote = context.remote().await?;
         port::take_back(&*remote).await?;
-        // The session stands, but nothing could connect anew where it did.
+        // The session exists, but a reconnection to the old port would fail.
         context.set_remote(context.provider().connect(&context.outputs()).await?).await;
         Ok(Undo::Undone)
     }
