@@ -21,7 +21,7 @@
 //! - `powerdns` (feature `powerdns`) supports PowerDNS through its HTTP interface.
 //! - `propagation` (feature `propagation`) queries every authoritative name server.
 //! - `check` (feature `check`) diagnoses a server's records, its mail setup and its addresses.
-//! - `conformance` (feature `conformance`) contains the checks that every provider must pass.
+//! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`zone_file`] reads and writes zone files.
 //! - [`machine`] returns the records of a server; [`spf`] merges SPF records and evaluates senders as a receiver does.
 
