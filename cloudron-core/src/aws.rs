@@ -1,4 +1,4 @@
-//! Where and as whom Amazon's services, and those like them, are spoken to: what Amazon's own tools read.
+//! AWS settings: endpoint, region and credentials, read from the same places as by Amazon's own tools.
 
 use std::path::{Path, PathBuf};
 
@@ -6,35 +6,37 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result, Secret, codes};
 
-/// What the environment says of one service. What is nowhere stays empty. `Debug` shows no secret.
+/// AWS settings for one service, from environment variables and the shared credentials file. Unset values are `None`.
+/// `Debug` redacts secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsEnvironment {
-    /// Another address than Amazon's own.
+    /// Endpoint URL, if it is not Amazon's own.
     pub endpoint: Option<String>,
-    /// The region.
+    /// AWS region.
     pub region: Option<String>,
-    /// The id of the access key.
+    /// AWS access key ID.
     pub access_key_id: Option<String>,
-    /// The access key's secret.
+    /// AWS secret access key.
     pub secret_access_key: Option<Secret>,
-    /// The token of temporary credentials.
+    /// Session token of temporary credentials.
     pub session_token: Option<Secret>,
 }
 
 impl AwsEnvironment {
-    /// What the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL` say. Without a key there, the profile
-    /// named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the file named by
+    /// Reads the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
+    /// `AWS_DEFAULT_REGION`, and `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`. If they contain no key, reads the
+    /// profile named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the file named by
     /// `AWS_SHARED_CREDENTIALS_FILE`.
     ///
     /// # Errors
-    /// `aws-profile` when `AWS_PROFILE` names no profile; when the file cannot be read.
+    /// `aws-profile` if `AWS_PROFILE` names a profile that does not exist; an error of [`Error::io`] if the file cannot
+    /// be read.
     pub fn of(service: &str) -> Result<Self> {
         Self::from_variables(service, &|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
     }
 
-    /// The same with other variables than those of this process.
+    /// Reads the settings from the given variables instead of those of this process.
     ///
     /// # Errors
     /// As [`of`](Self::of).

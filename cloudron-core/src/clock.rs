@@ -7,16 +7,15 @@ use async_trait::async_trait;
 /// Tells the time and waits.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The time of day.
+    /// Returns the current time of day.
     fn now(&self) -> SystemTime;
-    /// Time since some fixed point that never goes backwards: for deadlines and durations.
+    /// Returns the time since a fixed point. It never goes backwards; use it for deadlines and durations.
     fn monotonic(&self) -> Duration;
-    /// Waits.
+    /// Waits for that long.
     async fn sleep(&self, time: Duration);
 }
 
-/// The system's clock. Waiting needs tokio's timer when the feature `tokio` is on; without it a thread of
-/// its own waits.
+/// The system's clock. With the feature `tokio`, it waits with tokio's timer; otherwise it waits in a separate thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! The HTTP transport as a parameter: no TLS stack or client is forced on an embedder.
+//! The HTTP transport as a parameter, so that an embedder can choose the client and the TLS stack.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,26 +7,26 @@ use crate::Result;
 
 /// A request with its whole body in memory.
 pub type Request = http::Request<Bytes>;
-/// An answer with its whole body in memory.
+/// A response with its whole body in memory.
 pub type Response = http::Response<Bytes>;
 
-/// Whether a text can be the address of a service: `http://` or `https://` and a host, without a user name, which
-/// may come with a password, a query or a fragment.
+/// Returns whether a text can be the URL of a service: `http://` or `https://` and a host, without a user name (and so
+/// without a password), query or fragment.
 pub fn is_endpoint(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']))
 }
 
-/// Sends one HTTP request and returns the answer, whatever its status.
+/// Sends HTTP requests and returns each response, regardless of its status.
 ///
 /// An implementation sets a time limit, follows no redirect and repeats nothing: callers decide what is
 /// safe to repeat.
 #[async_trait]
 pub trait HttpTransport: Send + Sync {
-    /// Sends the request.
+    /// Sends one request.
     ///
     /// # Errors
-    /// `Unavailable` when no connection could be made or it broke, `TimedOut` when no answer came in time.
+    /// `Unavailable` if no connection could be made or it broke, `TimedOut` if no response came in time.
     async fn send(&self, request: Request) -> Result<Response>;
 }
 

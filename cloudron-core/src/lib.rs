@@ -1,4 +1,4 @@
-//! The vocabulary that the cloudron crates share.
+//! Types that the cloudron crates share.
 //!
 //! ```
 //! use cloudron_core::Domain;
@@ -9,7 +9,7 @@
 //! # Ok::<(), cloudron_core::Error>(())
 //! ```
 //!
-//! Nothing here knows a provider or a file layout, and nothing here prints.
+//! This crate has no knowledge of providers or file layouts, and never prints.
 
 pub mod atomic;
 pub mod aws;

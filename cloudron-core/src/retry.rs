@@ -1,20 +1,20 @@
-//! Repeating a remote call that failed for a passing reason.
+//! Retries of remote calls after transient failures.
 
 use std::time::Duration;
 
 use crate::{Clock, Result, random};
 
-/// How often and how long a call is repeated.
+/// The number of attempts of a call and the delays between them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// The wait before the first repetition; it doubles with each one.
+    /// Delay before the first retry; it doubles with each retry.
     pub base: Duration,
-    /// The longest single wait.
+    /// Maximum delay before a retry.
     pub cap: Duration,
-    /// How many calls are made at the most, the first one included.
+    /// Maximum number of calls, including the first one.
     pub attempts: u32,
-    /// No repetition starts later than this after the first call.
+    /// Maximum time from the first call to the start of a retry.
     pub deadline: Duration,
 }
 
@@ -30,23 +30,23 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The default policy with another number of calls.
+    /// Returns the default policy with another number of calls.
     pub fn attempts(attempts: u32) -> Self {
         Self { attempts, ..Self::default() }
     }
 
-    /// The same policy with another deadline.
+    /// Returns the policy with another deadline.
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same policy with other waits.
+    /// Returns the policy with other delays.
     pub fn waits(self, base: Duration, cap: Duration) -> Self {
         Self { base, cap, ..self }
     }
 
-    /// The wait before repetition number `n` (from 0), for a random number between 0 and 1: anywhere from
-    /// nothing to the doubled base ("full jitter", which spreads callers best).
+    /// Returns the delay before retry number `n` (from 0), for a random number from 0 to 1: anywhere from zero to the
+    /// doubled base ("full jitter", which spreads callers best).
     pub fn wait(&self, n: u32, random: f64) -> Duration {
         let ceiling = self.base.saturating_mul(1u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.cap);
         ceiling.mul_f64(random.clamp(0.0, 1.0))

@@ -1,4 +1,4 @@
-//! The library stays small for those who use only a part of it.
+//! The library stays small for users of a part of it.
 
 #![allow(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Waiting for several checks at a time.
+//! Waits for several concurrent checks.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use super::finding::Findings;
 
 pub(super) type Task<'a> = Pin<Box<dyn Future<Output = Findings> + Send + 'a>>;
 
-/// Runs all tasks at a time; the findings are in the tasks' order.
+/// Runs all tasks concurrently; the findings are in the tasks' order.
 pub(super) async fn together(mut tasks: Vec<Task<'_>>) -> Vec<Findings> {
     let mut done: Vec<Option<Findings>> = tasks.iter().map(|_| None).collect();
     poll_fn(|context| {

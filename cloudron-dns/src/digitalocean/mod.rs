@@ -1,8 +1,8 @@
 //! DigitalOcean's DNS: <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domains>.
 //!
-//! The interface takes one record at a time and knows no precondition: a plan that fails midway is half applied, and
-//! the next run finishes it. Records are changed in place where that is possible, added before others are deleted,
-//! and a record is never made again before the zone was searched for it.
+//! The interface takes one record at a time and has no preconditions: a plan that fails midway is half applied, and the
+//! next run finishes it. Records are changed in place if possible, and added before others are deleted. A record is
+//! never created again before the zone was searched for it.
 
 mod client;
 mod convert;
@@ -28,7 +28,7 @@ use crate::{
     Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
 };
 
-/// How long what was read while looking for a zone is good for reading it.
+/// Time for which the data read by `list_zones` may be reused by `read`.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The zones of a DigitalOcean account.
@@ -45,7 +45,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// ```
 pub struct DigitalOcean {
     client: Client,
-    /// What the search for a zone has read of it, for the reading that follows.
+    /// Data read during the search for a zone, for the following read.
     found: Mutex<Option<Found>>,
 }
 
@@ -55,7 +55,7 @@ struct Found {
     records: Vec<Listed>,
 }
 
-/// The state of a zone that changes are made from.
+/// The state of a zone that changes are based on.
 struct State {
     zone: String,
     sets: Vec<Observed>,
@@ -78,10 +78,10 @@ impl DigitalOcean {
         Self { client, found: Mutex::default() }
     }
 
-    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    /// Sets another endpoint than DigitalOcean's, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    /// `usage` if it is not a URL, and for `http` to another machine, which would send the token in clear text.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
@@ -91,7 +91,7 @@ impl DigitalOcean {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The zone of a registered domain, by reading it. No other zone can enclose that name.
+    /// Returns the zone of a registered domain, by reading it. No other zone can enclose that name.
     async fn zone_named(&self, domain: &Name) -> Result<Option<Zone>> {
         let zone = domain.without_dot();
         let Some(records) = self.client.records(zone).await? else { return Ok(None) };
@@ -156,8 +156,8 @@ impl DnsProvider for DigitalOcean {
         steps::refusal(&zone.apex, change)
     }
 
-    /// The zones of the account. For a domain as it is registered, that zone alone is asked for, and what is
-    /// answered serves the reading that follows within 5 seconds: one request instead of two.
+    /// Returns the zones of the account. For a registered domain, only that zone is requested, and the response is
+    /// reused by a read within 5 seconds: one request instead of two.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered
@@ -169,13 +169,13 @@ impl DnsProvider for DigitalOcean {
         domains.iter().map(|domain| Ok(Zone::new(domain.clone(), Name::parse(domain)?))).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
+    /// Returns all record sets of the zone, regardless of the scope: this needs the fewest requests.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
         Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read and can be held.
+    /// Sends nothing unless every change fits the state that was read and is supported.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -199,7 +199,7 @@ impl DnsProvider for DigitalOcean {
         Ok(Receipt::new(applied))
     }
 
-    /// DigitalOcean does not say.
+    /// DigitalOcean does not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

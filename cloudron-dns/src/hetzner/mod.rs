@@ -1,13 +1,12 @@
 //! The DNS of Hetzner's cloud: <https://docs.hetzner.cloud/reference/cloud#zones>. The former interface at
-//! dns.hetzner.com is another one, and no longer there.
+//! dns.hetzner.com was a different one and no longer exists.
 //!
-//! The interface takes one set at a time and knows no precondition: a plan that fails midway is half applied, and
-//! the next run finishes it. Each set is written as a whole, but for one whose values and time to live change
-//! together, which takes two requests, the values first. Changes go on after they were answered; they are waited for,
-//! several together.
+//! The interface takes one set at a time and has no preconditions: a plan that fails midway is half applied, and the
+//! next run finishes it. Each set is written as a whole. Only a set whose values and TTL change together takes two
+//! requests, the values first. Changes continue after their response; several are awaited together.
 //!
-//! Labels of sets and comments of values that stay are kept. A set that is protected is not changed; the plan is then
-//! refused before anything is sent.
+//! Labels of sets and comments of unchanged values are kept. A protected set is not changed; the plan is then refused
+//! before anything is sent.
 
 mod actions;
 mod client;
@@ -48,11 +47,11 @@ use crate::{
 /// ```
 pub struct Hetzner {
     client: Client,
-    /// The times to live of zones that were listed, for the reading that follows.
+    /// The TTLs of listed zones, for the following read.
     ttls: Mutex<BTreeMap<String, u32>>,
 }
 
-/// The state of a zone that changes are made from.
+/// The state of a zone that changes are based on.
 struct State {
     zone: String,
     ttl: u32,
@@ -74,10 +73,10 @@ impl Hetzner {
         Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, ttls: Mutex::default() }
     }
 
-    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    /// Sets another endpoint than Hetzner's, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    /// `usage` if it is not a URL, and for `http` to another machine, which would send the token in clear text.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
@@ -108,7 +107,7 @@ impl Hetzner {
         Ok(Arc::new(State { zone: zone.id.clone(), ttl, sets, extras }))
     }
 
-    /// Starts the steps of one change, each after the one before it has ended.
+    /// Starts the steps of one change, each after the previous one has ended.
     async fn make(
         &self,
         zone: &Zone,
@@ -158,7 +157,7 @@ impl DnsProvider for Hetzner {
         convert::refusal(&zone.apex, change)
     }
 
-    /// The zones of the project. For a domain as it is registered, that zone alone is asked for.
+    /// Returns the zones of the project. For a registered domain, only that zone is requested.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered {
@@ -170,13 +169,13 @@ impl DnsProvider for Hetzner {
         self.client.zones(None).await?.into_iter().map(|zone| self.zone(zone)).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for.
+    /// Returns all record sets of the zone, regardless of the scope.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
         Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read and can be held.
+    /// Sends nothing unless every change fits the state that was read and is supported.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -204,7 +203,7 @@ impl DnsProvider for Hetzner {
         }
     }
 
-    /// Hetzner does not say.
+    /// Hetzner does not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

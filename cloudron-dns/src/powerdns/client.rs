@@ -37,14 +37,14 @@ impl Client {
         format!("{}/{}", self.zones(), segment(id))
     }
 
-    /// All zones, without their sets. The interface has no pages.
+    /// Returns all zones, without their sets. The interface has no pages.
     pub(super) async fn list(&self) -> Result<Vec<Zone>> {
         let path = self.zones();
         let answer = self.rest.repeat(&Method::GET, &path, None).await.map_err(|failure| failure.error)?;
         parse(&answer).ok_or_else(|| garbled(&path))
     }
 
-    /// A zone with all its sets; none when there is no such zone.
+    /// Returns a zone with all its sets; `None` if the zone does not exist.
     pub(super) async fn zone(&self, id: &str) -> Result<Option<Zone>> {
         let path = self.path(id);
         match self.rest.repeat(&Method::GET, &path, None).await {
@@ -54,7 +54,8 @@ impl Client {
         }
     }
 
-    /// Makes all changes or none. Sent once: what others wrote in between would be overwritten by a repetition.
+    /// Applies all changes or none. It is sent only once: a repetition would overwrite changes that others wrote in
+    /// between.
     pub(super) async fn patch(&self, id: &str, patch: &Patch) -> Result<(), Failure> {
         self.rest.once(&Method::PATCH, &self.path(id), Some(&json(patch))).await.map(|_| ())
     }

@@ -46,12 +46,12 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     Err(Error::new(&codes::CREDENTIALS, "the endpoint is no address such as https://route53.example.com"))
 }
 
-/// Which failures a request may be repeated after.
+/// Failures after which a request may be retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// All that pass: the request changes nothing.
+    /// All transient ones: the request changes nothing.
     Always,
-    /// Only those that say that nothing was done.
+    /// Only those that guarantee that nothing was done.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! What an answer other than success means.
+//! Interpretation of error responses.
 
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
@@ -8,28 +8,28 @@ use cloudron_core::{Code, Error};
 
 use crate::{Applied, ApplyFailure, codes};
 
-/// A request that failed, as seen by what decides what to do about it.
+/// A failed request, with the properties that decide how to continue.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failure {
-    /// The service's name for what is wrong, such as `InvalidChangeBatch`. Empty without one.
+    /// The service's error code, such as `InvalidChangeBatch`; empty without one.
     pub(super) code: String,
-    /// The service's own words.
+    /// The service's error message.
     pub(super) message: String,
     request_id: Option<String>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
-    /// Whether it is open whether the request was carried out.
+    /// Whether it is unknown if the request was executed.
     pub(super) may_be_done: bool,
 }
 
-/// Refusals for the number of requests. All come with status 400, so that only the name tells.
+/// Error codes of throttling. All have status 400, so only the code distinguishes them.
 const THROTTLED: [&str; 4] =
     ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"];
 
-/// An earlier change of the same zone is still being taken in (ChangeResourceRecordSets, errors).
+/// An earlier change of the same zone is still being processed (ChangeResourceRecordSets, errors).
 const BUSY: &str = "PriorRequestNotComplete";
 
-/// Refusals of the one who asks.
+/// Error codes for invalid credentials and missing permissions.
 const DENIED: [&str; 10] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -75,8 +75,8 @@ impl Failure {
         failure
     }
 
-    /// Reads the one answer that the SDK does not: a refused batch has its own element (InvalidChangeBatch in the
-    /// API reference) where other errors have `ErrorResponse`. Whether it is one.
+    /// Parses the one response that the SDK does not parse: a refused batch has its own element (InvalidChangeBatch in
+    /// the API reference) instead of `ErrorResponse`. Returns whether it is one.
     fn read_batch(&mut self, body: &str) -> bool {
         if !body.contains("<InvalidChangeBatch") {
             return false;
@@ -98,13 +98,13 @@ impl Failure {
         THROTTLED.contains(&self.code.as_str())
     }
 
-    /// Whether the one who asks may not.
+    /// Returns whether permission was denied.
     pub(super) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
     }
 
     fn our_code(&self) -> &'static Code {
-        // Of a batch, the words alone tell a zone that changed from a record that is wrong.
+        // For a batch, only the message distinguishes a changed zone from an invalid record.
         let says = |text: &str| self.message.contains(text);
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
@@ -125,7 +125,7 @@ impl Failure {
         }
     }
 
-    /// The error that the caller gets. `action` is the permission that the request needs.
+    /// Returns the error for the caller. `action` is the permission that the request needs.
     pub(super) fn error(&self, action: &str) -> Error {
         let text = match (self.code.as_str(), self.message.as_str()) {
             ("", message) => format!("{action}: {message}"),
@@ -142,7 +142,7 @@ impl Failure {
         }
     }
 
-    /// The failure of a batch, which is applied whole or not at all.
+    /// Returns the failure of a batch, which is applied completely or not at all.
     pub(super) fn of_batch(&self, action: &str) -> ApplyFailure {
         let applied = if self.may_be_done { Applied::Unknown } else { Applied::Nothing };
         ApplyFailure { error: self.error(action), applied }

@@ -1,4 +1,5 @@
-//! Amazon Route 53, by the [API reference](https://docs.aws.amazon.com/Route53/latest/APIReference/) of 2013-04-01.
+//! Amazon Route 53, according to the [API reference](https://docs.aws.amazon.com/Route53/latest/APIReference/) of
+//! 2013-04-01.
 //!
 //! Permissions needed: `route53:ChangeResourceRecordSets` and `ListResourceRecordSets` on the zone; to find it,
 //! `ListHostedZonesByName` or `ListHostedZones` (none when id and name are given); to wait, `GetChange`.
@@ -31,10 +32,10 @@ use crate::{
     Scope, Snapshot, SyncStatus, Visibility, Zone,
 };
 
-/// How long one request may take.
+/// Time limit of one request.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// The values of a set as the service wrote them.
+/// The values of a set in the service's form.
 struct Raw {
     values: Vec<String>,
 }
@@ -43,10 +44,9 @@ type RawSets = BTreeMap<RecordKey, Raw>;
 
 /// Amazon Route 53.
 ///
-/// Batches are atomic and preconditions are the service's own: of two writers, the later one gets `dns-stale`. A
+/// Batches are atomic, and the service itself checks preconditions: of two writers, the later one gets `dns-stale`. A
 /// batch is split only beyond 1,000 values or 32,000 characters of them, and then each part is atomic by itself.
-/// Private zones are listed as such and never written to. Sets that are aliases or belong to a routing policy are
-/// opaque.
+/// Private zones are listed as such and never written. Alias sets and sets with a routing policy are opaque.
 ///
 /// ```no_run
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -66,7 +66,7 @@ pub struct Route53Provider {
 
 impl fmt::Debug for Route53Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client would show what it is configured with.
+        // The client's `Debug` would show its configuration.
         f.debug_struct("Route53Provider").field("options", &self.options).finish_non_exhaustive()
     }
 }
@@ -94,7 +94,7 @@ fn encloses(zones: &[Zone], name: &Name) -> bool {
     zones.iter().any(|zone| zone.visibility != Visibility::Private && name.is_in(&zone.apex))
 }
 
-/// The types that can be written.
+/// Types that can be written.
 const TYPES: [RecordType; 12] = {
     let [a, b, c, d, e, f, g, h, i] = RecordType::TYPED;
     [a, b, c, d, e, f, g, h, i, RecordType::DS, RecordType::SSHFP, RecordType::TLSA]
@@ -109,7 +109,7 @@ impl DnsProvider for Route53Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.types = Some(TYPES.to_vec());
-        // 4000 characters with the quotes of 16 strings.
+        // 4000 characters including the quotes of 16 strings.
         capabilities.max_txt = 3953;
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         capabilities
@@ -119,8 +119,8 @@ impl DnsProvider for Route53Provider {
         write::refusal(zone, change)
     }
 
-    /// With a name, one request where it finds a zone that encloses it; without the permission for that request,
-    /// or without such a zone, all zones.
+    /// Makes one request if a name is given and an enclosing zone is found. Without the permission for that request, or
+    /// without such a zone, returns all zones.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         if let Some(id) = &self.options.zone_id {
             return Ok(vec![self.configured_zone(id).await?]);
