@@ -61,7 +61,7 @@ fn the_keys_of_a_repository() {
     story.types("backup key list --store store");
     story.types(&format!("backup key writer --name laptop -o writer.json {used}"));
     story.types("backup key writers --store store");
-    story.types(&format!("backup key revoke laptop {used} --yes"));
+    story.types(&format!("backup key revoke laptop {used} --keep-none --yes"));
     story.types("backup key writers --store store");
     story.types(&format!("backup key remove spare {used} --yes"));
     story.types(&format!("backup key remove main {used} --yes"));

@@ -3,7 +3,11 @@
 use crate::common::{FAST_KEY, Home};
 
 /// What differs each time, as a regular expression, and what is shown instead. The order matters.
-const FILTERS: [(&str, &str); 22] = [
+const FILTERS: [(&str, &str); 26] = [
+    (r"\b192\.0\.2\.(\d+)\b", "ADDRESS-$1"),
+    (r#"("added"|"bytes"|"duration\w*"):\d+"#, "$1:NUMBER"),
+    (r#"p=MII[0-9A-Za-z+/]+(" "[0-9A-Za-z+/=]+)*"#, "p=PUBLIC-KEY"),
+    (r"backup_\d{4}-\d\d-…", "BACKUP…"),
     (r"backup_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ_v[0-9.]+", "BACKUP"),
     (r"cloudron/\d+\.\d+\.\d+|\bv?\d+\.\d+\.\d+(-[a-z.0-9]+)?\b(?:\.\d+)?", "VERSION"),
     (r"AGE-SECRET-KEY-1[0-9A-Z]+", "PAPER-KEY"),
@@ -11,7 +15,7 @@ const FILTERS: [(&str, &str); 22] = [
     (r"#setup=[0-9A-Za-z]+", "#setup=TOKEN"),
     (r"SHA256:[0-9A-Za-z+/]+", "SHA256:FINGERPRINT"),
     (r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", "FINGERPRINT"),
-    (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "ULID"),
+    (r"\b01[0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{24}\b", "ULID"),
     (r"\b[0-9a-f]{64}\b", "HASH"),
     (r"\b[0-9a-f]{32}\b", "ID"),
     (r"\b[0-9a-f]{16}\b", "ID16"),
