@@ -1,18 +1,17 @@
 //! Making a backup.
 
-mod cache;
 mod content;
-pub(crate) use content::hash_zeros;
-mod entries;
-pub(crate) mod feed;
-pub(crate) mod journal;
-mod pending;
-mod pieces;
-pub(crate) mod pipeline;
-pub(crate) mod slot;
+pub(crate) mod entries;
+mod in_place;
+pub(crate) mod plan;
+mod request;
+pub(crate) mod source;
+mod unfinished;
 mod unkept;
 mod walk;
-pub(crate) use walk::in_order;
+
+pub(crate) use request::ReadHook;
+pub use request::{BackupRequest, Source};
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -21,35 +20,28 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use cloudron_core::{Error, Progress, Result, Unit};
-use sha2::{Digest, Sha256};
 
-use crate::bridge::{Blocking, Stop};
+use crate::cache::files;
+use crate::cache::history::Seen;
 use crate::chunk::cut::Cutter;
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::Encryptor;
 use crate::files::exclude::Patterns;
-use crate::index::{Index, PackEntry, Packs, Whose};
-use crate::keys::WriterKeys;
-use crate::lock::Lock;
-use crate::manifest::{Header, HeaderSource, Kind, ManifestWriter};
-use crate::repository::config::{Config, whole_second};
-use crate::repository::{BackupRequest, ManifestRef, SourceRef, Summary, filter, summary};
-use crate::seen::Seen;
-use crate::trust::{Anchor, Signer, Trust, WriterId};
+use crate::files::path_bytes;
+use crate::format::config::{Config, whole_second};
+use crate::format::index::{Index, PackEntry, Packs, Whose};
+use crate::format::lock::Lock;
+use crate::format::manifest::order::in_order;
+use crate::format::manifest::{Header, HeaderSource, Kind, ManifestWriter, describe};
+use crate::format::summary::{self, SourceRef, Summary};
+use crate::format::trust::Trust;
+use crate::keys::{Signer, WriterId, WriterKeys};
+use crate::packer::{self, journal};
+use crate::runtime::Stop;
+use crate::snapshot::{filter, slot, writer_at_work};
+use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 use entries::Writer;
-
-pub(crate) use cache::is_listing;
-#[cfg(test)]
-pub(crate) use cache::listing;
-
-/// Looks paths up in a listing of unchanged files.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn read_listing(dir: &Path, repository: &str, paths: &[&[u8]]) {
-    if let Some(mut listing) = cache::CacheReader::open(dir, repository, &[]) {
-        paths.iter().for_each(|path| drop(listing.find(path)));
-    }
-}
 
 /// What a run needs of everything around it.
 struct Context<'a> {
@@ -88,28 +80,10 @@ impl Context<'_> {
         data: &'t dyn Encryptor,
         index: &'t dyn Encryptor,
         journal: Option<&'t journal::Journal>,
-    ) -> pipeline::Target<'t> {
+    ) -> packer::Target<'t> {
         let (store, repository, signer) = (self.store, self.config.id.as_str(), &self.signer);
-        pipeline::Target { store, data, index, repository, signer, journal }
+        packer::Target { store, data, index, repository, signer, journal }
     }
-}
-
-/// Checks that keys are those of a writer of the repository that is not revoked.
-///
-/// # Errors
-/// As [`Config::check_writer`]; `writer-revoked`; what the store reports.
-pub(crate) fn writer_at_work(
-    store: &Blocking,
-    config: &Config,
-    keys: &WriterKeys,
-) -> Result<(Trust, Signer)> {
-    config.check_writer(keys)?;
-    let trust = Trust::load(store, config, Anchor::Writer(keys))?;
-    if trust.is_revoked(&keys.writer()) {
-        let name = &keys.certificate.name;
-        return Err(Error::new(&codes::WRITER_REVOKED, format!("the writer {name} was revoked")));
-    }
-    Ok((trust, keys.signer()?))
 }
 
 /// Makes a backup, from the first look at the store to the summary.
@@ -130,7 +104,7 @@ pub(crate) fn run_fed(
     config: &Config,
     keys: &WriterKeys,
     request: &BackupRequest,
-    feed: Box<dyn feed::Feed>,
+    feed: Box<dyn source::Feed>,
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Summary> {
@@ -141,7 +115,7 @@ pub(crate) fn run_fed(
     run_with(&Context::new(store, config, keys, request, progress, stop)?, Some(feed))
 }
 
-fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<Summary> {
+fn run_with(context: &Context<'_>, feed: Option<Box<dyn source::Feed>>) -> Result<Summary> {
     let begun = Begun { watch: Instant::now(), clock: SystemTime::now() };
     let Context { store, config, request, progress, .. } = *context;
     filter::check_tags(&request.tags)?;
@@ -158,7 +132,7 @@ fn run_with(context: &Context<'_>, feed: Option<Box<dyn feed::Feed>>) -> Result<
     }
     let cache_dir = cache_dir(request, config, progress);
     if let Some(dir) = &cache_dir {
-        pending::settle(store, dir, &context.trust, &context.signer)?;
+        unfinished::settle(store, dir, &context.trust, &context.signer)?;
     }
     // Before anything is looked at that this backup will rely on.
     let mut lock = Lock::take(store, request.id.as_str(), &request.host, &context.signer)?;
@@ -254,7 +228,7 @@ fn sources(request: &BackupRequest, progress: &Progress) -> Result<(Vec<HeaderSo
     if found.is_empty() {
         return Err(Error::new(&codes::SOURCE_INVALID, "there is nothing to back up"));
     }
-    found.sort_by(|a, b| walk::in_order(path_bytes(&a.path), path_bytes(&b.path)));
+    found.sort_by(|a, b| in_order(path_bytes(&a.path), path_bytes(&b.path)));
     Ok((found, missing))
 }
 
@@ -274,10 +248,6 @@ fn kind_of(path: &Path) -> std::io::Result<Option<Kind>> {
     Ok(Some(kind))
 }
 
-pub(crate) fn path_bytes(path: &Path) -> &[u8] {
-    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
-}
-
 /// The chunks that are in the store. A pack that is gone or has another size does not count, so that what
 /// was in it is stored again.
 fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
@@ -286,7 +256,7 @@ fn known_chunks(context: &Context<'_>, cache: Option<&Path>) -> Result<Index> {
     let left = cache.map(|dir| journal::Left::read(dir, &chunk_key)).unwrap_or_default();
     let key = context.config.index_decryptor(&context.keys.index_identity)?;
     let key = (&*key, &context.trust);
-    let packs = crate::condemned::packs_to_rely_on(context.store, key, cache, context.stop)?;
+    let packs = crate::format::condemned::packs_to_rely_on(context.store, key, cache, context.stop)?;
     let whose = Whose::Mine(context.writer());
     let mut index = Index::load(context.store, key, cache, &packs, whose, context.stop)?;
     for (object, error) in &index.unusable {
@@ -304,7 +274,7 @@ fn adopt(context: &Context<'_>, left: journal::Left, packs: &Packs, index: &mut 
     let found: Vec<PackEntry> = left.entries.iter().filter(is_new).cloned().collect();
     if !found.is_empty() {
         let (data, for_index) = (context.config.data_encryptor()?, context.config.index_encryptor()?);
-        pipeline::store_index(&context.target(&*data, &*for_index, None), &found)?;
+        packer::store_index(&context.target(&*data, &*for_index, None), &found)?;
         found.iter().for_each(|entry| index.add(entry));
         context.progress.note(format!("{} packs of a run that was cut off are used", found.len()));
     }
@@ -317,13 +287,13 @@ struct Done {
     manifest: tempfile::NamedTempFile,
     counts: entries::Counts,
     added: u64,
-    cache: Option<cache::CacheWriter>,
+    cache: Option<files::CacheWriter>,
 }
 
 fn write_all(
     context: &Context<'_>,
     (sources, missing): (&[HeaderSource], u64),
-    feed: Option<Box<dyn feed::Feed>>,
+    feed: Option<Box<dyn source::Feed>>,
     index: &Index,
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
@@ -332,7 +302,7 @@ fn write_all(
     let journal = cache_dir.map(|dir| journal::Journal::new(dir, &chunk_key));
     let journal = journal.and_then(|journal| optional(journal, context.progress));
     let header = Header {
-        manifest: crate::manifest::VERSION,
+        manifest: crate::format::manifest::VERSION,
         id: context.request.id.to_string(),
         repository: context.config.id.clone(),
         writer: Some(context.writer()),
@@ -344,15 +314,15 @@ fn write_all(
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
     // What a feed gives has no files here whose listing could be kept.
     let listing = cache_dir.filter(|_| feed.is_none());
-    let old = listing.and_then(|dir| cache::CacheReader::open(dir, &context.config.id, sources));
-    let new = listing.map(|dir| cache::CacheWriter::new(dir, &context.config.id, sources));
+    let old = listing.and_then(|dir| files::CacheReader::open(dir, &context.config.id, sources));
+    let new = listing.map(|dir| files::CacheWriter::new(dir, &context.config.id, sources));
     let new = new.and_then(|new| optional(new, context.progress));
     let namer = ChunkNamer::new(chunk_key);
-    let expected = listing.and_then(|dir| cache::expected(dir, sources));
+    let expected = listing.and_then(|dir| files::expected(dir, sources));
     let task = context.progress.task("Backing up", Unit::Bytes, expected);
 
     let target = context.target(&*data, &*for_index, journal.as_ref());
-    let (written, added) = pipeline::with(&target, |uploads| {
+    let (written, added) = packer::with(&target, |uploads| {
         let mut writer = Writer {
             chunking: context.config.chunker,
             namer,
@@ -389,7 +359,7 @@ fn write_all(
     task.set_total(written.counts.bytes);
     task.finish();
     if let Some(dir) = listing {
-        cache::expect(dir, sources, written.counts.bytes);
+        files::expect(dir, sources, written.counts.bytes);
     }
     if let Some(journal) = journal {
         journal.remove();
@@ -428,7 +398,7 @@ fn publish(
     let (request, store) = (context.request, context.store);
     context.stop.check()?;
     let manifest = describe(done.manifest.path())?;
-    let pending = cache_dir.and_then(|dir| pending::Pending::note(dir, &request.id, &manifest.sha256));
+    let pending = cache_dir.and_then(|dir| unfinished::Pending::note(dir, &request.id, &manifest.sha256));
     // What has that name already is the same: it is named by its hash.
     store.put_new_file(&layout::manifest(&manifest.sha256), done.manifest.path())?;
     let mut seen = Seen::load(cache_dir, &context.config.id, &store.url());
@@ -439,9 +409,15 @@ fn publish(
         schema: summary::SCHEMA,
         id: request.id.clone(),
         repository: context.config.id.clone(),
-        sequence: crate::sequence::next(store, &context.trust, context.writer(), &mut seen, |missing| {
-            context.progress.warn(missing);
-        })?,
+        sequence: crate::snapshot::sequence::next(
+            store,
+            &context.trust,
+            context.writer(),
+            &mut seen,
+            |missing| {
+                context.progress.warn(missing);
+            },
+        )?,
         writer: Some(context.writer()),
         origin: request.origin.clone(),
         time: whole_second(time),
@@ -476,7 +452,7 @@ fn publish(
         }
         published => published?,
     }
-    pending.into_iter().for_each(pending::Pending::take_back);
+    pending.into_iter().for_each(unfinished::Pending::take_back);
     seen.add(&summary);
     seen.save();
     if let Some(cache) = done.cache {
@@ -506,12 +482,4 @@ impl Begun {
         let text = format!("the backup began {} days ago", age.as_secs() / 86400);
         Err(Error::new(&codes::BACKUP_ABORTED, text))
     }
-}
-
-pub(crate) fn describe(manifest: &Path) -> Result<ManifestRef> {
-    let failed = |e| Error::io(manifest, e);
-    let mut file = std::fs::File::open(manifest).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let size = std::io::copy(&mut file, &mut hash).map_err(failed)?;
-    Ok(ManifestRef { size, sha256: hex::encode(hash.finalize()) })
 }

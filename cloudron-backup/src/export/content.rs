@@ -5,13 +5,11 @@ use sha2::{Digest, Sha256};
 
 use super::resume::Partial;
 use super::sink::Sink;
-use crate::backup::hash_zeros;
-use crate::bridge::Stop;
-use crate::chunk::ChunkId;
+use crate::chunk::{ChunkId, hash_zeros, slice};
 use crate::codes;
-use crate::manifest::{Entry, Extent, Kind};
-use crate::pack::ChunkReader;
-use crate::restore::slice;
+use crate::format::manifest::{Entry, Extent, Kind};
+use crate::format::pack::ChunkReader;
+use crate::runtime::Stop;
 
 /// What a hole is written as at once.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];

@@ -12,11 +12,12 @@ use rustix::io::Errno;
 use super::resume::{Kept, check};
 use super::sink::{Sink, read_back};
 use super::{ExportFormat, ExportReport, Source, output_failed, write};
-use crate::bridge::{Blocking, Stop};
 use crate::codes;
+use crate::format::config::Config;
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::restore::Backup;
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
+use crate::store::blocking::Blocking;
 
 /// What every age file starts with.
 const AGE: &[u8] = b"age-encryption.org/v1\n";

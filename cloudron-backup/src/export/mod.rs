@@ -6,73 +6,28 @@
 mod content;
 mod file;
 mod head;
+mod report;
+mod request;
 mod resume;
 mod sink;
 
 use std::io::Write;
-use std::path::PathBuf;
 
-use cloudron_core::{BackupId, Error, Progress, Result, Secret, Unit};
-use serde::Serialize;
+use cloudron_core::{BackupId, Error, Progress, Result, Unit};
 
 pub(crate) use file::to_file;
+pub use report::ExportReport;
+pub use request::{ExportFormat, SealTo};
 
-use crate::bridge::{Blocking, Stop};
+use crate::format::config::Config;
+use crate::format::manifest::Kind;
+use crate::format::pack::ChunkReader;
 use crate::keys::Identity;
-use crate::manifest::Kind;
-use crate::pack::ChunkReader;
-use crate::repository::config::Config;
-use crate::restore::{Backup, load_index, namer};
+use crate::runtime::Stop;
+use crate::snapshot::{Backup, load_index, namer};
+use crate::store::blocking::Blocking;
 use resume::Kept;
 use sink::Sink;
-
-/// The file that a backup is exported to.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ExportFormat {
-    /// A plain tar (POSIX pax), in clear.
-    Tar,
-    /// The same, compressed by zstd and encrypted by age.
-    TarZstdAge(SealTo),
-}
-
-impl ExportFormat {
-    /// What the name of such a file ends in, without a dot in front.
-    pub fn extension(&self) -> &'static str {
-        match self {
-            Self::Tar => "tar",
-            Self::TarZstdAge(_) => "tar.zst.age",
-        }
-    }
-}
-
-/// Who can open a sealed export.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum SealTo {
-    /// The repository's own identity.
-    Repository,
-    /// These age recipients, `age1…`, and the repository's own identity, which has it all anyway and by which an
-    /// export that was cut off is resumed.
-    Recipients(Vec<String>),
-    /// Whoever has this passphrase, for which `age -d` asks: the backup key, for example.
-    Passphrase(Secret),
-}
-
-/// What an export to a file did.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ExportReport {
-    /// The backup.
-    pub id: String,
-    /// The file.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// The length of the tar in it, in bytes.
-    pub tar_bytes: u64,
-    /// How much of that tar an earlier export had left, which was not fetched again, in bytes.
-    pub resumed_bytes: u64,
-}
 
 /// Writes a backup as a stream.
 #[allow(clippy::too_many_arguments, reason = "what every operation gets, and the format")]
@@ -136,7 +91,7 @@ fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
 }
 
 /// How long the content of an entry is in the tar, in bytes.
-fn content_size(entry: &crate::manifest::Entry) -> u64 {
+fn content_size(entry: &crate::format::manifest::Entry) -> u64 {
     if entry.kind == Kind::File { entry.size } else { 0 }
 }
 

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::head::{BLOCK, head};
 use super::{content_size, padding};
-use crate::bridge::Stop;
 use crate::chunk::ChunkId;
-use crate::manifest::{Entry, Kind};
-use crate::restore::Backup;
+use crate::format::manifest::{Entry, Kind};
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
 
 /// The content of a file, as far as it is there.
 #[derive(Debug, Clone, Default)]

@@ -5,18 +5,21 @@ use std::io::Read;
 
 use cloudron_core::{Error, Progress, Result, Unit};
 
-use super::owner::Owner;
 use super::reach::{Listed, each_chunk};
-use super::report::{RepairReport, RepairRequest};
+use super::report::RepairReport;
+use super::request::RepairRequest;
 use super::rewrite::{Rewriter, is_damage, put_lines};
 use super::state::State;
-use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::{Kind, PackEntry};
+use crate::format::config::Config;
+use crate::format::forgotten::describe_gaps;
+use crate::format::index::{Kind, PackEntry};
+use crate::format::pack_scan::chunks_in;
+use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::trust::Source;
+use crate::runtime::Stop;
+use crate::snapshot::Owner;
+use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
 /// Repairs a repository.
@@ -35,7 +38,7 @@ pub(crate) fn repair(
     let state = State::load(&owner)?;
     let unusable = state.unusable.iter().chain(&state.condemned.unusable);
     report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
-    crate::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
+    crate::prune::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
     let mut found = Found::read(&owner, &state, &mut report)?;
     if !request.dry_run {
         save_chunks(&owner, &mut found, &mut report)?;
@@ -148,7 +151,7 @@ fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) 
     let mut rewriter = Rewriter::new(owner);
     for pack in &found.damaged {
         owner.stop.check()?;
-        let content = match owner.store.get_at_most(&layout::pack(pack), crate::pack::MOST) {
+        let content = match owner.store.get_at_most(&layout::pack(pack), crate::format::pack::MOST) {
             Err(e) if is_damage(&e) => continue,
             other => other?,
         };
@@ -223,7 +226,7 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
     }
     task.finish();
     for (writer, gaps) in listed.gaps() {
-        report.damaged.push((layout::SNAPSHOTS.to_owned(), super::forget::describe(writer, &gaps)));
+        report.damaged.push((layout::SNAPSHOTS.to_owned(), describe_gaps(writer, &gaps)));
     }
     Ok(())
 }

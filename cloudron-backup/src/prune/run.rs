@@ -9,23 +9,24 @@ use cloudron_core::{BackupId, Error, Progress, Result, Unit};
 use super::clean::clean;
 use super::forget::choose;
 use super::known::Known;
-use super::owner::Owner;
 use super::plan::{Plan, plan};
 use super::reach::{Listed, Reach};
-use super::report::{PruneReport, PruneRequest};
+use super::report::PruneReport;
+use super::request::PruneRequest;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
 use super::sweep::{is_ripe, sweep};
-use crate::bridge::{Blocking, Stop};
+use crate::cache::history::Seen;
 use crate::chunk::ChunkId;
-use crate::codes;
-use crate::index::{Kind, PackEntry};
+use crate::format::config::Config;
+use crate::format::index::{Kind, PackEntry};
+use crate::format::lock::{self, Found, Holder, Lock, MARGIN};
+use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::layout;
-use crate::lock::{self, Found, Holder, Lock, MARGIN};
-use crate::repository::config::Config;
-use crate::seen::Seen;
-use crate::trust::Source;
+use crate::runtime::Stop;
+use crate::snapshot::Owner;
+use crate::store::blocking::Blocking;
+use crate::{codes, layout};
 
 /// Prunes a repository.
 pub(crate) fn run(

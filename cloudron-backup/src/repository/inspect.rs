@@ -3,12 +3,13 @@
 use cloudron_core::{BackupId, Cancel, Result, ResultExt};
 
 use super::Repository;
-use crate::backup::writer_at_work;
-use crate::bridge::{Blocking, Stop, on_thread};
-use crate::index::{Index, Packs, Whose};
+use crate::format::config::Config;
+use crate::format::index::{Index, Packs, Whose};
+use crate::format::trust::Trust;
 use crate::keys::WriterKeys;
-use crate::repository::config::Config;
-use crate::trust::Trust;
+use crate::runtime::Stop;
+use crate::snapshot::writer_at_work;
+use crate::store::blocking::{Blocking, on_thread};
 use crate::{codes, layout};
 
 /// What an inspection found.

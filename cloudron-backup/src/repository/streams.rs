@@ -5,12 +5,14 @@ use std::path::Path;
 
 use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
-use super::{BackupRequest, Repository, Summary};
-use crate::backup::feed::{Feed, StreamFeed};
-use crate::bridge::on_thread;
+use super::Repository;
+use crate::backup::BackupRequest;
+use crate::backup::source::{Feed, StreamFeed};
 use crate::export::{ExportFormat, ExportReport};
+use crate::format::summary::Summary;
 use crate::import::ImportRequest;
 use crate::keys::{Identity, WriterKeys};
+use crate::store::blocking::on_thread;
 
 impl Repository {
     /// Makes a backup of one stream, such as the output of a database's dump program, as one file of mode 0600

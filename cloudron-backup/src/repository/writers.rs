@@ -8,11 +8,12 @@ use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
 use super::Repository;
-use crate::bridge::{Blocking, on_thread};
-use crate::keys::{Identity, WriterKeys};
-use crate::prune::{Listed, Owner};
+use crate::format::trust::{Anchor, Trust, revocation};
+use crate::keys::{Certificate, Identity, WriterId, WriterKeys, WriterLimits};
+use crate::prune::Listed;
+use crate::snapshot::Owner;
+use crate::store::blocking::{Blocking, on_thread};
 use crate::store::get_all;
-use crate::trust::{Anchor, Certificate, Trust, WriterId, WriterLimits, revocation};
 use crate::{codes, layout};
 
 /// A writer of a repository.

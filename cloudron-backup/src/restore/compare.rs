@@ -6,19 +6,20 @@ use std::path::Path;
 use cloudron_core::{BackupId, Progress, Result, Unit};
 use rustix::fs::{FileType, Gid};
 
-use super::Backup;
 use super::conflicts::{Substitutes, asked, link_target};
 use super::file::{digest, file_type};
-use super::place::Places;
+use super::target::Places;
 use super::tree::{Spot, Tree};
-use crate::bridge::{Blocking, Stop};
 use crate::files::meta::Meta;
-use crate::files::owners::{Owners, Rights, allowed_mode};
+use crate::files::owners::{Owners, Rights};
 use crate::files::xattrs::{self, Found};
+use crate::format::config::Config;
+use crate::format::manifest::{Entry, Kind, allowed_mode};
 use crate::keys::Identity;
-use crate::manifest::{Entry, Kind};
-use crate::repository::config::Config;
-use crate::repository::{CompareReport, Difference, RestoreRequest};
+use crate::restore::{CompareReport, Difference, RestoreRequest};
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
+use crate::store::blocking::Blocking;
 
 /// So many differences are kept.
 const KEPT: usize = 100;

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use cloudron_core::{Error, Progress, Result, Unit};
 use rustix::fs::FileType;
 
-use super::Backup;
 use super::file::{digest, file_type};
-use super::place::Places;
+use super::target::Places;
 use super::tree::{Spot, Tree};
-use crate::bridge::Stop;
 use crate::codes;
 use crate::files::meta::Meta;
-use crate::manifest::{Entry, Kind};
-use crate::repository::RestoreRequest;
+use crate::format::manifest::{Entry, Kind};
+use crate::restore::RestoreRequest;
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
 
 /// So many conflicts are named.
 const NAMED: usize = 5;
@@ -56,7 +56,7 @@ pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Ask
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
-            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::reading::PATH_HINT))
+            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::snapshot::paths::PATH_HINT))
         }
     }
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use cloudron_core::{BackupId, Error, Progress, Result, Unit};
 
-use super::Backup;
-use super::place::Places;
-use crate::bridge::{Blocking, Stop};
-use crate::index::Index;
-use crate::manifest::Extent;
-use crate::repository::RestoreRequest;
+use super::target::Places;
+use crate::format::index::Index;
+use crate::format::manifest::Extent;
+use crate::restore::RestoreRequest;
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
 use crate::store::Thaw;
+use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
 /// Which packs are asked for.

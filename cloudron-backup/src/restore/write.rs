@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cloudron_core::{Error, ErrorKind, Progress, Result, Task, Unit};
 
-use super::Backup;
 use super::conflicts::{Ahead, Substitutes, asked};
 use super::file::{Placed, Placing};
-use super::place::Places;
-use super::supply::{Feed, Source, Span, Supply};
+use super::prefetch::{Feed, Source, Span, Supply};
+use super::target::Places;
 use super::tree::Tree;
 use super::ways::Ways;
-use crate::bridge::Stop;
 use crate::chunk::ChunkId;
 use crate::files::owners::{Owners, Rights};
-use crate::manifest::{Entry, Extent, Kind};
-use crate::repository::{Failure, RestoreReport, RestoreRequest};
+use crate::format::manifest::{Entry, Extent, Kind};
+use crate::restore::{Failure, RestoreReport, RestoreRequest};
+use crate::runtime::Stop;
+use crate::snapshot::Backup;
 
 /// So many texts are kept in a report.
 const KEPT: usize = 100;

@@ -2,6 +2,9 @@
 
 mod objects;
 mod references;
+mod report;
+
+pub use report::{Problem, VerifyDepth, VerifyReport};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,12 +12,12 @@ use std::time::SystemTime;
 
 use cloudron_core::{Progress, Result};
 
-use crate::bridge::{Blocking, Stop};
+use crate::cache::history::Seen;
+use crate::format::config::Config;
+use crate::format::trust::{Anchor, Trust};
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::repository::{Problem, VerifyDepth, VerifyReport};
-use crate::seen::Seen;
-use crate::trust::{Anchor, Trust};
+use crate::runtime::Stop;
+use crate::store::blocking::Blocking;
 
 /// A check under way.
 struct Check<'a> {

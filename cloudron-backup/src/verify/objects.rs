@@ -7,11 +7,12 @@ use cloudron_core::{Error, Result, Unit};
 use super::Check;
 use crate::chunk::ChunkId;
 use crate::chunk::frame::unframe;
-use crate::index::{Index, Location, Packs};
-use crate::keys::object::check_statement;
-use crate::repository::VerifyDepth;
-use crate::repository::config::Config;
-use crate::{codes, layout, pack};
+use crate::format::config::Config;
+use crate::format::index::{Index, Location, Packs};
+use crate::format::key::check_statement;
+use crate::format::pack;
+use crate::verify::VerifyDepth;
+use crate::{codes, layout};
 
 /// What is wrong with packs: a problem for all of a pack, or for some chunks.
 #[derive(Debug, Default)]
@@ -97,7 +98,7 @@ impl Check<'_> {
         let keys = self.store.list(layout::KEYS)?;
         let (keys, others): (Vec<_>, Vec<_>) = keys
             .into_iter()
-            .partition(|o| crate::keys::object::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
+            .partition(|o| crate::format::key::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
         self.foreign(others.into_iter().filter(|o| !o.key.ends_with(".json")).map(|o| o.key));
         if keys.is_empty() {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");
@@ -140,7 +141,7 @@ impl Check<'_> {
 
     /// Checks the owner's statement on a key object. One that came from an earlier format has none.
     fn statement(&mut self, key: &str, content: &[u8]) -> Result<()> {
-        let Some(place) = crate::keys::object::statement_key(key) else { return Ok(()) };
+        let Some(place) = crate::format::key::statement_key(key) else { return Ok(()) };
         let statement = match self.store.get_at_most(&place, layout::MOST_SMALL) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(()),
             other => other?,
@@ -159,7 +160,7 @@ impl Check<'_> {
         if self.trust.is_first() {
             return Ok(());
         }
-        let copy = crate::copies::key_of(key);
+        let copy = crate::layout::copy_of(key);
         if self.fetch(&copy)?.is_some_and(|found| found != content) {
             self.problem(&copy, "it is not the same as the object of which it is the second copy");
         }
@@ -170,8 +171,12 @@ impl Check<'_> {
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
             let key = self.config.owner_decryptor(identity)?;
-            let index =
-                crate::condemned::index_for_reading(self.store, (&*key, &self.trust), None, self.stop)?;
+            let index = crate::format::condemned::index_for_reading(
+                self.store,
+                (&*key, &self.trust),
+                None,
+                self.stop,
+            )?;
             self.report.objects += index.objects.len() as u64;
             for (object, error) in &index.unusable {
                 if error.is(&codes::OBJECT_FOREIGN) {
@@ -276,7 +281,7 @@ impl Check<'_> {
     fn chunks(&mut self, key: &str, content: &[u8], known: &Claims, bad: &mut BadPacks) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
         let opener = self.config.owner_decryptor(identity)?;
-        let namer = crate::restore::namer(identity)?;
+        let namer = crate::snapshot::namer(identity)?;
         let plain = match pack::open_checked(content, &*opener) {
             Ok(plain) => plain,
             Err(e) => {

@@ -6,14 +6,16 @@ use cloudron_core::{BackupId, Result, Unit};
 
 use super::Check;
 use super::objects::{BadPacks, is_damage};
-use crate::forgotten::Forgotten;
-use crate::index::Index;
-use crate::manifest::{Entry, Extent, first_line};
-use crate::prune::describe;
-use crate::repository::{Summary, VerifyDepth, summary_name};
-use crate::restore::Backup;
-use crate::trust::{WriterId, gaps};
-use crate::{codes, layout};
+use crate::codes;
+use crate::format::forgotten::{Forgotten, describe_gaps};
+use crate::format::index::Index;
+use crate::format::manifest::{Entry, Extent, first_line};
+use crate::format::summary::Summary;
+use crate::format::trust::gaps;
+use crate::keys::WriterId;
+use crate::layout::{self, summary_name};
+use crate::snapshot::Backup;
+use crate::verify::VerifyDepth;
 
 /// So many files are named for a problem.
 const NAMED: usize = 20;
@@ -76,7 +78,7 @@ impl Check<'_> {
         let checked = match (self.identity, index) {
             (Some(identity), Some(index)) => self.references(identity, summary, index, bad),
             _ if self.depth == VerifyDepth::Full => {
-                crate::manifest::fetch(self.store, &key, &summary.manifest, self.stop).map(drop)
+                crate::format::manifest::fetch(self.store, &key, &summary.manifest, self.stop).map(drop)
             }
             _ => self.manifest_size(summary, &key),
         };
@@ -172,7 +174,7 @@ impl Check<'_> {
             let gaps = gaps(present, forgotten.of(*writer));
             if !gaps.is_empty() {
                 withheld = true;
-                self.problem(layout::SNAPSHOTS, describe(*writer, &gaps));
+                self.problem(layout::SNAPSHOTS, describe_gaps(*writer, &gaps));
             }
         }
         if withheld { self.name_withheld(unnamed) } else { Ok(()) }
@@ -206,7 +208,7 @@ impl Check<'_> {
         let missing = self.seen.missing(self.store, listed, forgotten)?;
         self.seen.save();
         if !missing.is_empty() {
-            let problem = self.problem(layout::SNAPSHOTS, crate::seen::rolled_back(&missing));
+            let problem = self.problem(layout::SNAPSHOTS, crate::cache::history::rolled_back(&missing));
             missing.iter().for_each(|name| self.affects(problem, name));
             self.report.rolled_back = missing;
         }
