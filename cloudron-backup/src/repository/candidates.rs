@@ -170,7 +170,7 @@ mod tests {
     use cloudron_core::Secret;
 
     use super::*;
-    use crate::MemoryStore;
+    use crate::store::memory::MemoryStore;
     use crate::keys::Identity;
 
     fn candidate(name: &str, factor: u8, signed: bool) -> Candidate {
