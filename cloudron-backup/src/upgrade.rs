@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 use serde::Serialize;
 
 use crate::chunk::ChunkId;
@@ -21,9 +21,7 @@ use crate::format::recovery::recovery_files;
 use crate::format::trust::{Source, revocation};
 use crate::keys::{Certificate, Identity, WriterLimits, sign};
 use crate::prune::{Listed, State, copies, each_chunk, is_damage, put_lines};
-use crate::runtime::Stop;
-use crate::snapshot::Owner;
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
 
 /// The name of the writer whose key all writers of format 1 share.
@@ -48,14 +46,9 @@ pub struct UpgradeReport {
 }
 
 /// Upgrades a repository. Gives the description that is stored now.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<(Config, UpgradeReport)> {
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, UpgradeReport)> {
+    let owner = Owner::new(session, identity)?;
+    let Session { store, config, .. } = session;
     let mut report = UpgradeReport::default();
     if config.version != FIRST {
         report.was_new = true;
@@ -101,7 +94,7 @@ pub(crate) fn run(
     let description = Bytes::copy_from_slice(upgraded.object());
     store.put(&layout::copy_of(layout::CONFIG), &description)?;
     store.put(layout::CONFIG, &description)?;
-    let owner = Owner::new(store, &upgraded, identity, progress, stop)?;
+    let owner = Owner::new(Session { config: &upgraded, ..session }, identity)?;
     remove_old(&owner)?;
     copies::put_back(&owner, false, &mut Vec::new())?;
     Ok((upgraded, report))

@@ -11,9 +11,10 @@ use cloudron_core::{Progress, Result, Task};
 use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use super::BackupRun;
 use super::content::{Read, Stored};
 use super::unkept::Unkept;
-use crate::backup::ReadHook;
+use crate::backup::request::ReadHook;
 use crate::cache::files::{CacheReader, CacheWriter, CachedFile, Stamp};
 use crate::chunk::cut::{Chunking, Cutter};
 use crate::chunk::{ChunkId, ChunkNamer};
@@ -108,6 +109,44 @@ pub(super) struct Written {
 
 pub(super) fn show(path: &[u8]) -> std::path::Display<'_> {
     std::path::Path::new(OsStr::from_bytes(path)).display()
+}
+
+impl<'a> Writer<'a> {
+    /// A writer that has met nothing yet, and knows no files of an earlier backup.
+    ///
+    /// # Errors
+    /// `identity-invalid` for keys that are none.
+    pub(super) fn new(
+        run: &'a BackupRun<'a>,
+        index: &'a Index,
+        uploads: &'a Uploads<'a>,
+        manifest: ManifestWriter,
+        task: &'a Task,
+    ) -> Result<Self> {
+        let chunking = run.config.chunker;
+        Ok(Self {
+            chunking,
+            namer: ChunkNamer::new(run.keys.chunk_key()?),
+            index,
+            uploads,
+            manifest,
+            old: None,
+            new: None,
+            owners: Owners::of_this_machine(),
+            run: Run::new(uploads),
+            before: None,
+            pieces: None,
+            links: HashMap::new(),
+            sent: HashSet::new(),
+            counts: Counts::default(),
+            unkept: Unkept::default(),
+            stop: run.stop,
+            progress: run.progress,
+            task,
+            cutter: Cutter::new(chunking),
+            on_read: run.on_read.as_ref(),
+        })
+    }
 }
 
 impl Writer<'_> {
@@ -328,7 +367,7 @@ impl Writer<'_> {
             }
             self.manifest.entry(&mut entry)?;
             if let (Some(new), Some(stamp)) = (&mut self.new, stamp)
-                && super::optional(new.add(&stamp, &entry), self.progress).is_none()
+                && super::write::optional(new.add(&stamp, &entry), self.progress).is_none()
             {
                 self.new = None;
             }

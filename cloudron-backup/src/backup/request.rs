@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use cloudron_core::BackupId;
 
-use crate::format::summary::Origin;
-
 /// A folder that is backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -47,31 +45,14 @@ pub struct BackupRequest {
     /// A folder of the caller's for what makes the next backup fast. It keeps a listing of the files in
     /// clear, mode 0600. Losing it costs time only.
     pub cache_dir: Option<PathBuf>,
-    /// Further folders of the program's own, that must not be in the backup.
-    pub(crate) also_skip: Vec<PathBuf>,
-    /// Where it comes from, if it is not made of what is on this machine.
-    pub(crate) origin: Option<Origin>,
-    /// Told of every file that is read.
-    pub(crate) on_read: Option<ReadHook>,
 }
 
 impl BackupRequest {
     /// A backup of these folders, with nothing left out and no cache.
     pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
         let (host, fqdn) = (String::new(), String::new());
-        let (tags, excludes, also_skip) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            id,
-            sources,
-            host,
-            fqdn,
-            tags,
-            excludes,
-            cache_dir: None,
-            also_skip,
-            origin: None,
-            on_read: None,
-        }
+        let (tags, excludes) = (Vec::new(), Vec::new());
+        Self { id, sources, host, fqdn, tags, excludes, cache_dir: None }
     }
 
     /// The same, with the folder for the cache.
@@ -82,17 +63,17 @@ impl BackupRequest {
 
 /// Told of every file that a backup reads.
 #[derive(Clone)]
-pub(crate) struct ReadHook(Arc<OnRead>);
+pub(super) struct ReadHook(Arc<OnRead>);
 
 type OnRead = dyn Fn(&Path, u64) + Send + Sync;
 
 impl ReadHook {
-    pub(crate) fn new(hook: impl Fn(&Path, u64) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(hook: impl Fn(&Path, u64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
 
     /// A file of that size, in bytes, was read.
-    pub(crate) fn read(&self, path: &Path, size: u64) {
+    pub(super) fn read(&self, path: &Path, size: u64) {
         (self.0)(path, size);
     }
 }

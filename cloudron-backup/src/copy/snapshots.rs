@@ -4,7 +4,6 @@
 //! is there. Files keep their chunks, so that a backup made to the target itself shares them.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use cloudron_core::{BackupId, Error, ErrorKind, Result, Task, Unit};
 use sha2::{Digest, Sha256};
@@ -14,43 +13,27 @@ use crate::cache::history::Seen;
 use crate::chunk::{ChunkId, ChunkNamer, hash_zeros, slice};
 use crate::copy::TransferReport;
 use crate::format::condemned::packs_to_rely_on;
-use crate::format::config::Config;
 use crate::format::index::{Index, Whose};
 use crate::format::lock::Lock;
-use crate::format::manifest::{Entry, Extent, Header, Kind, ManifestWriter, describe};
+use crate::format::manifest::{self, Entry, Extent, Header, Kind, ManifestWriter, describe};
 use crate::format::pack::ChunkReader;
-use crate::format::summary::{Origin, Summary};
-use crate::format::trust::Trust;
-use crate::keys::{Signer, WriterKeys};
+use crate::format::summary::{self, Origin, Summary};
 use crate::packer::{self, Uploads};
-use crate::snapshot::{Backup, Reading, Skipped, load_index, namer, slot, writer_at_work};
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Backup, Reading, Skipped, Writing, namer, sequence, slot};
 use crate::{codes, layout};
 
-/// Where the copies go.
-pub(crate) struct Target<'a> {
-    pub(crate) store: &'a Blocking,
-    pub(crate) config: &'a Config,
-    pub(crate) keys: &'a WriterKeys,
-    /// Where it is remembered which backups were seen there.
-    pub(crate) memory: Option<&'a Path>,
-}
-
 /// Copies backups, each whole or not at all, in the order that is given.
-pub(crate) fn run(from: &Reading<'_>, to: &Target<'_>, ids: &[BackupId]) -> Result<TransferReport> {
-    let (trust, signer) = writer_at_work(to.store, to.config, to.keys)?;
+pub(crate) fn run(from: &Reading<'_>, to: &Writing<'_>, ids: &[BackupId]) -> Result<TransferReport> {
     if from.config.id == to.config.id {
         let text = format!("{} and {} hold the same repository", from.store.url(), to.store.url());
         return Err(Error::new(&codes::REPOSITORY_EXISTS, text)
             .with_hint("copy the repository as it is, which takes no key"));
     }
-    let source_index = load_index(from.store, from.config, from.identity, None, from.progress, from.stop)?;
+    let source_index = from.index(None)?;
     let key = from.config.owner_decryptor(from.identity)?;
     let mut transfer = Transfer {
         from,
         to,
-        trust,
-        signer,
         chunks: ChunkReader::new(from.store, &source_index, &*key, namer(from.identity)?),
         namer: ChunkNamer::new(to.keys.chunk_key()?),
         index: Index::default(),
@@ -80,22 +63,20 @@ fn concerns_one(error: &Error) -> bool {
 }
 
 /// The chunks that are in the target.
-fn target_index(from: &Reading<'_>, to: &Target<'_>, trust: &Trust) -> Result<Index> {
+fn target_index(to: &Writing<'_>) -> Result<Index> {
     let key = to.config.index_decryptor(&to.keys.index_identity)?;
-    let key = (&*key, trust);
-    let packs = packs_to_rely_on(to.store, key, None, from.stop)?;
-    let index = Index::load(to.store, key, None, &packs, Whose::Mine(to.keys.writer()), from.stop)?;
+    let key = (&*key, &to.trust);
+    let packs = packs_to_rely_on(to.store, key, None, to.stop)?;
+    let index = Index::load(to.store, key, None, &packs, Whose::Mine(to.writer()), to.stop)?;
     for (object, error) in &index.unusable {
-        from.progress.warn(format!("{object} cannot be used, what it lists is stored again: {error}"));
+        to.progress.warn(format!("{object} cannot be used, what it lists is stored again: {error}"));
     }
     Ok(index)
 }
 
 struct Transfer<'a> {
     from: &'a Reading<'a>,
-    to: &'a Target<'a>,
-    trust: Trust,
-    signer: Signer,
+    to: &'a Writing<'a>,
     chunks: ChunkReader<'a>,
     namer: ChunkNamer,
     index: Index,
@@ -122,24 +103,21 @@ impl Transfer<'_> {
             return Ok(());
         }
         // As for a backup that is made there: the lock comes before what is stored there is looked at.
-        let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host, &self.signer)?;
-        self.index = target_index(self.from, self.to, &self.trust)?;
+        let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host, &self.to.signer)?;
+        self.index = target_index(self.to)?;
         self.names.retain(|_, name| self.index.contains(name));
         let (data, for_index) = (self.to.config.data_encryptor()?, self.to.config.index_encryptor()?);
         let header = Header {
-            manifest: crate::format::manifest::VERSION,
+            manifest: manifest::VERSION,
             id: id.to_string(),
             repository: self.to.config.id.clone(),
-            writer: self.signer.writer(),
+            writer: self.to.signer.writer(),
             sources: backup.entries()?.header().sources.clone(),
         };
         let manifest = ManifestWriter::new(&std::env::temp_dir(), &*data, &header)?;
         let task = self.from.progress.task(format!("Copying {id}"), Unit::Bytes, Some(backup.summary.bytes));
         let mut brought = Brought::default();
-        let (store, repository) = (self.to.store, self.to.config.id.as_str());
-        let signer = self.signer.clone();
-        let (data, index, signer) = (&*data, &*for_index, &signer);
-        let target = packer::Target { store, data, index, repository, signer, journal: None };
+        let target = self.to.target(&*data, &*for_index, None);
         let (manifest, added) =
             packer::with(&target, |uploads| self.entries(&backup, manifest, uploads, &mut brought, &task))?;
         self.names.extend(brought.names);
@@ -159,11 +137,11 @@ impl Transfer<'_> {
         let id = &ours.id;
         let what =
             |s: &Summary| (s.time, s.host.clone(), s.fqdn.clone(), s.files, s.bytes, s.entries.clone());
-        let theirs = slot::made(self.to.store, &self.trust, id)?;
+        let theirs = slot::made(self.to.store, &self.to.trust, id)?;
         if theirs.iter().any(|theirs| what(ours) == what(theirs)) {
             return Ok(true);
         }
-        if !theirs.iter().any(|theirs| theirs.writer == self.signer.writer()) {
+        if !theirs.iter().any(|theirs| theirs.writer == self.to.signer.writer()) {
             return Ok(false);
         }
         let text = format!("another backup {id} is in {}", self.to.store.url());
@@ -257,19 +235,19 @@ impl Transfer<'_> {
         let warn = |missing| self.from.progress.warn(missing);
         let (repository, sequence, writer) = (summary.repository.clone(), summary.sequence, summary.writer);
         let made = Origin { repository, sequence, writer };
-        let writer = self.to.keys.writer();
+        let writer = self.to.writer();
         let mut copy = Summary {
-            schema: crate::format::summary::SCHEMA,
+            schema: summary::SCHEMA,
             writer: Some(writer),
             origin: Some(summary.origin.clone().unwrap_or(made)),
             repository: self.to.config.id.clone(),
-            sequence: crate::snapshot::sequence::next(store, &self.trust, writer, &mut self.seen, warn)?,
+            sequence: sequence::next(store, &self.to.trust, writer, &mut self.seen, warn)?,
             added_bytes: added + described.size,
             manifest: described,
             ..summary
         };
         lock.stay();
-        match slot::publish(store, &self.trust, &mut copy, &self.signer) {
+        match slot::publish(store, &self.to.trust, &mut copy, &self.to.signer) {
             Err(e) if e.is(&codes::BACKUP_EXISTS) || e.is(&codes::BACKUP_ABORTED) => {
                 lock.may_go();
                 return Err(e);

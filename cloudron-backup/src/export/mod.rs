@@ -13,56 +13,44 @@ mod sink;
 
 use std::io::Write;
 
-use cloudron_core::{BackupId, Error, Progress, Result, Unit};
+use cloudron_core::{BackupId, Error, Result, Unit};
 
 pub(crate) use file::to_file;
 pub use report::ExportReport;
 pub use request::{ExportFormat, SealTo};
 
-use crate::format::config::Config;
 use crate::format::manifest::Kind;
 use crate::format::pack::ChunkReader;
-use crate::keys::Identity;
-use crate::runtime::Stop;
-use crate::snapshot::{Backup, load_index, namer};
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Backup, Reading, Session, namer};
 use resume::Kept;
 use sink::Sink;
 
 /// Writes a backup as a stream.
-#[allow(clippy::too_many_arguments, reason = "what every operation gets, and the format")]
 pub(crate) fn run<W: Write + Send>(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
+    reading: &Reading<'_>,
     id: &BackupId,
     format: &ExportFormat,
     mut output: W,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<W> {
-    let backup = Backup::open(store, config, identity, id, stop)?;
-    let mut sink = Sink::new(Box::new(&mut output), format, identity, "(output)".into())?;
-    write(&Source { store, config, identity, backup: &backup, progress, stop }, Kept::default(), &mut sink)?;
+    let backup = reading.backup(id)?;
+    let mut sink = Sink::new(Box::new(&mut output), format, reading.identity, "(output)".into())?;
+    write(&Source { reading, backup: &backup }, Kept::default(), &mut sink)?;
     sink.finish()?;
     Ok(output)
 }
 
 /// Where an export comes from.
 struct Source<'a> {
-    store: &'a Blocking,
-    config: &'a Config,
-    identity: &'a Identity,
+    reading: &'a Reading<'a>,
     backup: &'a Backup,
-    progress: &'a Progress,
-    stop: &'a Stop,
 }
 
 /// Writes what is behind the kept part of the tar. Gives the length of the whole tar.
 fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
-    let Source { store, config, identity, backup, progress, stop } = *source;
-    let index = load_index(store, config, identity, backup.summary.writer, progress, stop)?;
-    let chunks = ChunkReader::new(store, &index, backup.key(), namer(identity)?);
+    let Source { reading, backup } = *source;
+    let Session { store, progress, stop, .. } = **reading;
+    let index = reading.index(backup.summary.writer)?;
+    let chunks = ChunkReader::new(store, &index, backup.key(), namer(reading.identity)?);
     let task = progress.task("Exporting", Unit::Bytes, Some(backup.summary.bytes));
     let Kept { entries: done, mut at, mut partial, .. } = kept;
     let mut entries = backup.entries()?;
@@ -80,8 +68,10 @@ fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
         if began.is_none() {
             sink.write(&head)?;
         }
-        let write = || content::write(&entry, began, &chunks, sink, &task, stop);
-        write().map_err(|e| e.while_doing(format!("writing {}", entry.path().display())))?;
+        let content = content::Content { chunks: &chunks, task: &task, stop };
+        content
+            .write(&entry, began, sink)
+            .map_err(|e| e.while_doing(format!("writing {}", entry.path().display())))?;
         sink.write(&[0; head::BLOCK][..padding(size)])?;
         at += (head.len() + padding(size)) as u64 + size;
     }

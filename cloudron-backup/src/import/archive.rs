@@ -16,6 +16,7 @@ use crate::chunk::ChunkId;
 use crate::codes;
 use crate::files::path_bytes;
 use crate::format::manifest::{Entry, HeaderSource, Kind};
+use crate::format::summary::Origin;
 use crate::import::tar::{Bytes, Member, Reader};
 use crate::runtime::Stop;
 
@@ -54,6 +55,10 @@ impl Feed for ArchiveFeed {
             |path: &PathBuf, kind| HeaderSource { name: self.name.clone(), path: path.clone(), kind };
         let tree = source(&self.target, Kind::Dir);
         std::iter::once(tree).chain(self.extra.as_ref().map(|e| source(&e.path, Kind::File))).collect()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin { repository: String::new(), sequence: 0, writer: None })
     }
 
     fn give(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()> {

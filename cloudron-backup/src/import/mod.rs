@@ -30,7 +30,6 @@ pub use request::ImportRequest;
 use crate::backup::BackupRequest;
 use crate::backup::source::Feed;
 use crate::codes;
-use crate::format::summary::Origin;
 use crate::import::archive::{ArchiveFeed, Extra};
 
 /// What a backup is made of: the request for it, and the feed of its entries.
@@ -50,7 +49,6 @@ pub(crate) fn prepare(
     let feed = ArchiveFeed { name, reader: input::Lazy::boxed(reader, key), time, extra, target };
     let mut backup = BackupRequest::new(id, Vec::new());
     (backup.host, backup.fqdn, backup.cache_dir) = (host, fqdn, cache_dir);
-    backup.origin = Some(Origin { repository: String::new(), sequence: 0, writer: None });
     Ok((backup, Box::new(feed)))
 }
 

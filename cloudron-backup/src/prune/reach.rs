@@ -13,7 +13,7 @@ use crate::format::summary::{Summary, is_about_the_object};
 use crate::format::trust::gaps;
 use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
-use crate::snapshot::{Backup, Owner};
+use crate::snapshot::Owner;
 use crate::store::blocking::Blocking;
 
 /// The backups in the list.
@@ -145,8 +145,7 @@ impl Reach {
 /// `prune-unsafe` for one that cannot be read; what the store reports.
 pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
-        let Owner { store, config, identity, trust, stop, .. } = owner;
-        let opened = Backup::open_by(store, config, identity, trust, backup, stop)?;
+        let opened = owner.backup(backup)?;
         let mut entries = opened.entries()?;
         while let Some(entry) = entries.next()? {
             owner.stop.check()?;

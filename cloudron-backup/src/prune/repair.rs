@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 
 use super::reach::{Listed, each_chunk};
 use super::report::RepairReport;
@@ -11,28 +11,22 @@ use super::request::RepairRequest;
 use super::rewrite::{Rewriter, is_damage, put_lines};
 use super::state::State;
 use crate::chunk::ChunkId;
-use crate::format::config::Config;
 use crate::format::forgotten::describe_gaps;
 use crate::format::index::{Kind, PackEntry};
 use crate::format::pack_scan::chunks_in;
 use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::runtime::Stop;
-use crate::snapshot::Owner;
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
 
 /// Repairs a repository.
 pub(crate) fn repair(
-    store: &Blocking,
-    config: &Config,
+    session: Session<'_>,
     identity: &Identity,
     request: &RepairRequest,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<RepairReport> {
-    config.check_format()?;
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+    session.config.check_format()?;
+    let owner = Owner::new(session, identity)?;
     let _lock = if request.dry_run { None } else { Some(owner.lock("repair")?) };
     let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
     let state = State::load(&owner)?;

@@ -8,10 +8,8 @@ use super::Repository;
 use crate::browse::{Change, DiffReport, FindReport, Found, ListReport, diff, find, list};
 use crate::codes;
 use crate::format::summary::Summary;
-use crate::format::trust::{Anchor, Trust};
 use crate::keys::Identity;
-use crate::snapshot::{FileEntry, Reading, SnapshotFilter, SnapshotList};
-use crate::store::blocking::on_thread;
+use crate::snapshot::{FileEntry, SnapshotFilter, SnapshotList};
 
 impl Repository {
     /// The backups that the filter means, oldest first. As [`snapshots`](Self::snapshots).
@@ -37,24 +35,6 @@ impl Repository {
             let text = format!("no backup in {} is of that host, domain, tag and path", self.store.url());
             Error::new(&codes::BACKUP_UNKNOWN, text)
         })
-    }
-
-    /// Reads with the owner's identity on a thread that may block.
-    pub(super) async fn reading<T: Send + 'static>(
-        &self,
-        identity: &Identity,
-        progress: &Progress,
-        cancel: &Cancel,
-        work: impl FnOnce(&Reading<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            config.check_identity(&identity)?;
-            let trust = Trust::load(store, &config, Anchor::Identity(&identity))?;
-            let (config, identity, trust, progress) = (&config, &identity, &trust, &progress);
-            work(&Reading { store, config, identity, trust, progress, stop })
-        })
-        .await
     }
 
     /// Gives every entry of a backup, or those at and below some paths, in the order of the walk: a folder

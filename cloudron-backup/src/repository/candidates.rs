@@ -170,8 +170,8 @@ mod tests {
     use cloudron_core::Secret;
 
     use super::*;
-    use crate::store::memory::MemoryStore;
     use crate::keys::Identity;
+    use crate::store::memory::MemoryStore;
 
     fn candidate(name: &str, factor: u8, signed: bool) -> Candidate {
         Candidate { object: name.into(), content: Bytes::new(), factor, signed }

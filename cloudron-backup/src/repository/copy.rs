@@ -4,8 +4,9 @@ use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
 use super::Repository;
 use crate::copy::TransferReport;
-use crate::copy::snapshots::{Target, run};
+use crate::copy::snapshots::run;
 use crate::keys::{Identity, WriterKeys};
+use crate::snapshot::{Session, Writing};
 
 impl Repository {
     /// Copies backups into another repository, which has keys of its own: for another place, or another
@@ -29,9 +30,10 @@ impl Repository {
         let (other, keys, ids) = (target.clone(), keys.clone(), ids.to_vec());
         self.reading(identity, progress, cancel, move |reading| {
             let store = reading.store.beside(other.store.clone());
-            let memory = other.cache_dir.as_ref().map(|dir| dir.join(&other.config.id));
+            let memory = other.memory();
             let (config, memory) = (&other.config, memory.as_deref());
-            run(reading, &Target { store: &store, config, keys: &keys, memory }, &ids)
+            let session = Session { store: &store, config, memory, ..**reading };
+            run(reading, &Writing::new(session, &keys)?, &ids)
         })
         .await
         .doing(|| format!("copying backups from {} to {}", self.store.url(), target.store.url()))

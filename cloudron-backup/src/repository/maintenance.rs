@@ -7,7 +7,6 @@ use cloudron_core::{Cancel, Progress, Result, ResultExt};
 use super::Repository;
 use crate::keys::Identity;
 use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
-use crate::store::blocking::on_thread;
 use crate::upgrade::UpgradeReport;
 
 impl Repository {
@@ -38,13 +37,10 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<PruneReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        let (request, memory) = (request.clone(), self.cache_dir.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::prune::run(store, &config, &identity, &request, memory.as_deref(), &progress, stop)
-        })
-        .await
-        .doing(|| format!("pruning {}", self.store.url()))
+        let (identity, request) = (identity.clone(), request.clone());
+        self.session(progress, cancel, move |session| crate::prune::run(session, &identity, &request))
+            .await
+            .doing(|| format!("pruning {}", self.store.url()))
     }
 
     /// Makes a repository of format 1 one of this format: reads every pack once, and lists in the owner's name what is in
@@ -58,10 +54,8 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<(Self, UpgradeReport)> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        let upgraded = on_thread(&self.store, cancel, move |store, stop| {
-            crate::upgrade::run(store, &config, &identity, &progress, stop)
-        });
+        let identity = identity.clone();
+        let upgraded = self.session(progress, cancel, move |session| crate::upgrade::run(session, &identity));
         let (config, report) = upgraded.await.doing(|| format!("upgrading {}", self.store.url()))?;
         Ok((Self { config: std::sync::Arc::new(config), problem: None, ..self.clone() }, report))
     }
@@ -78,12 +72,9 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<RepairReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        let request = request.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::prune::repair(store, &config, &identity, &request, &progress, stop)
-        })
-        .await
-        .doing(|| format!("repairing {}", self.store.url()))
+        let (identity, request) = (identity.clone(), request.clone());
+        self.session(progress, cancel, move |session| crate::prune::repair(session, &identity, &request))
+            .await
+            .doing(|| format!("repairing {}", self.store.url()))
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod list;
 mod maintenance;
 mod plan;
+mod session;
 mod streams;
 mod writers;
 
@@ -30,12 +31,12 @@ pub use crate::restore::{CompareReport, Difference, Failure, RestoreReport, Rest
 pub use crate::snapshot::{FileEntry, FileKind, Skipped, SnapshotFilter, SnapshotList};
 pub use crate::verify::{Problem, VerifyDepth, VerifyReport};
 
+use crate::backup::BackupRun;
 use crate::encrypt::EncryptionLayer;
 use crate::format::config::{self, Config};
 use crate::format::traces;
 use crate::keys::{Identity, WriterKeys};
-use crate::snapshot::Reading;
-use crate::store::blocking::on_thread;
+use crate::store::requirements::check_rules;
 use crate::store::{BackupStore, get_at_most};
 use crate::{codes, layout};
 
@@ -207,14 +208,11 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Summary> {
-        let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
         let doing = format!("making the backup {}", request.id);
-        crate::store::requirements::check_rules(&*self.store, &progress).await.doing(|| doing.clone())?;
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::backup::run(store, &config, &keys, &request, &progress, stop)
-        })
-        .await
-        .doing(|| doing)
+        check_rules(&*self.store, progress).await.doing(|| doing.clone())?;
+        self.writing(keys, progress, cancel, move |writing| BackupRun::new(writing, &request).make(None))
+            .await
+            .doing(|| doing)
     }
 
     /// Restores a backup, checking every hash. What fails is in the report, which the caller must look at.
@@ -231,14 +229,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<RestoreReport> {
         let (backup, request) = (id.clone(), request.clone());
-        self.reading(
-            identity,
-            progress,
-            cancel,
-            move |Reading { store, config, identity, progress, stop, .. }| {
-                crate::restore::run(store, config, identity, &backup, &request, progress, stop)
-            },
-        )
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::restore::run(reading, &backup, &request)
+        })
         .await
         .doing(|| format!("restoring the backup {id}"))
     }
@@ -256,14 +249,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<CompareReport> {
         let (backup, request) = (id.clone(), request.clone());
-        self.reading(
-            identity,
-            progress,
-            cancel,
-            move |Reading { store, config, identity, progress, stop, .. }| {
-                crate::restore::compare::run(store, config, identity, &backup, &request, progress, stop)
-            },
-        )
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::restore::compare::run(reading, &backup, &request)
+        })
         .await
         .doing(|| format!("comparing with the backup {id}"))
     }
@@ -280,13 +268,10 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<VerifyReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.cloned(), progress.clone());
-        let memory = self.cache_dir.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::verify::run(store, &config, depth, identity.as_ref(), memory.as_deref(), &progress, stop)
-        })
-        .await
-        .doing(|| format!("verifying {}", self.store.url()))
+        let identity = identity.cloned();
+        self.session(progress, cancel, move |session| crate::verify::run(session, identity.as_ref(), depth))
+            .await
+            .doing(|| format!("verifying {}", self.store.url()))
     }
 
     /// Copies what another store lacks of this repository, without any key, in the order in which a copy

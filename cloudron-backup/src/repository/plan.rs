@@ -8,8 +8,6 @@ use super::Repository;
 use crate::backup::BackupRequest;
 use crate::backup::plan::{BackupPlan, DryStore, PlannedFile};
 use crate::keys::WriterKeys;
-use crate::store::BackupStore;
-use crate::store::blocking::on_thread;
 
 impl Repository {
     /// Finds out what a backup would do, down to the bytes that it would add, without writing to the store or
@@ -26,13 +24,10 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<BackupPlan> {
-        let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
-        let dry: Arc<dyn BackupStore> = Arc::new(DryStore::new(self.store.clone()));
+        let dry = Self { store: Arc::new(DryStore::new(self.store.clone())), ..self.clone() };
         let given = request.clone();
-        on_thread(&dry, cancel, move |store, stop| {
-            crate::backup::plan::run(store, &config, &keys, &given, each, &progress, stop)
-        })
-        .await
-        .doing(|| format!("looking at what the backup {} would do", request.id))
+        dry.writing(keys, progress, cancel, move |writing| crate::backup::plan::run(writing, &given, each))
+            .await
+            .doing(|| format!("looking at what the backup {} would do", request.id))
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use cloudron_core::{BackupId, Progress, Result, Unit};
+use cloudron_core::{BackupId, Result, Unit};
 use rustix::fs::{FileType, Gid};
 
 use super::conflicts::{Substitutes, asked, link_target};
@@ -13,28 +13,17 @@ use super::tree::{Spot, Tree};
 use crate::files::meta::Meta;
 use crate::files::owners::{Owners, Rights};
 use crate::files::xattrs::{self, Found};
-use crate::format::config::Config;
 use crate::format::manifest::{Entry, Kind, allowed_mode};
-use crate::keys::Identity;
 use crate::restore::{CompareReport, Difference, RestoreRequest};
-use crate::runtime::Stop;
-use crate::snapshot::Backup;
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Reading, Session};
 
 /// So many differences are kept.
 const KEPT: usize = 100;
 
 /// Compares a backup with where it was restored to.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    id: &BackupId,
-    request: &RestoreRequest,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<CompareReport> {
-    let backup = Backup::open(store, config, identity, id, stop)?;
+pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<CompareReport> {
+    let Session { progress, stop, .. } = **reading;
+    let backup = reading.backup(id)?;
     let places = Places::new(request, &backup.entries()?.header().sources)?;
     let substitutes = asked(&backup, &places, stop)?.substitutes;
     let owners = match request.numeric_owner {

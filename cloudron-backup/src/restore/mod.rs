@@ -16,15 +16,11 @@ mod write;
 pub use report::{CompareReport, Difference, Failure, RestoreReport};
 pub use request::{RestoreRequest, RestoreTo};
 
-use cloudron_core::{BackupId, Progress, Result};
+use cloudron_core::{BackupId, Result};
 
 use crate::codes;
-use crate::format::config::Config;
 use crate::format::pack_ranges::Parts;
-use crate::keys::Identity;
-use crate::runtime::Stop;
-use crate::snapshot::{Backup, load_index, namer};
-use crate::store::blocking::Blocking;
+use crate::snapshot::{Backup, Reading, Session, namer};
 
 /// Where the entries of a manifest go.
 #[cfg(any(test, feature = "fuzzing"))]
@@ -35,43 +31,46 @@ pub(crate) fn places(
     target::Places::new(request, &header.sources)
 }
 
+/// A restore under way.
+struct Restore<'a> {
+    session: Session<'a>,
+    request: &'a RestoreRequest,
+    backup: &'a Backup,
+    places: &'a target::Places,
+}
+
 /// Restores a backup.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    id: &BackupId,
-    request: &RestoreRequest,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<RestoreReport> {
-    let ask = thaw::Ask { store, request, progress, stop };
-    let backup = match Backup::open(store, config, identity, id, stop) {
+pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<RestoreReport> {
+    let session = **reading;
+    let ask = thaw::Ask { session, request };
+    let backup = match reading.backup(id) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::first_objects(id, &ask)?;
-            Backup::open(store, config, identity, id, stop)?
+            ask.first_objects(id)?;
+            reading.backup(id)?
         }
         opened => opened?,
     };
     let places = target::Places::new(request, &backup.entries()?.header().sources)?;
-    let ahead = conflicts::check(&backup, &places, request, progress, stop)?;
+    let restore = Restore { session, request, backup: &backup, places: &places };
+    let ahead = conflicts::check(&restore)?;
     let writer = backup.summary.writer;
-    let index = match load_index(store, config, identity, writer, progress, stop) {
+    let index = match reading.index(writer) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::first_objects(id, &ask)?;
-            load_index(store, config, identity, writer, progress, stop)?
+            ask.first_objects(id)?;
+            reading.index(writer)?
         }
         loaded => loaded?,
     };
     // Before anything is written, where the store tells.
-    thaw::packs(&backup, &places, &index, thaw::Which::Listed, &ask)?;
+    ask.packs(&restore, &index, thaw::Which::Listed)?;
     let source = || -> Result<_> {
-        Ok(prefetch::Source::new(&index, Parts::new(store, &index, backup.key()), namer(identity)?))
+        let parts = Parts::new(session.store, &index, backup.key());
+        Ok(prefetch::Source::new(&index, parts, namer(reading.identity)?))
     };
-    match write::all(&backup, &places, request, &source()?, &ahead, progress, stop) {
+    match write::all(&restore, &source()?, &ahead) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::packs(&backup, &places, &index, thaw::Which::Needed, &ask)?;
-            write::all(&backup, &places, request, &source()?, &ahead, progress, stop)
+            ask.packs(&restore, &index, thaw::Which::Needed)?;
+            write::all(&restore, &source()?, &ahead)
         }
         done => done,
     }

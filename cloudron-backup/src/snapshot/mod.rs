@@ -15,6 +15,6 @@ pub use entry::{FileEntry, FileKind};
 pub use filter::SnapshotFilter;
 pub use list::SnapshotList;
 pub use open::Skipped;
-pub(crate) use open::{Backup, load_index, namer};
+pub(crate) use open::{Backup, namer};
 pub(crate) use owner::Owner;
-pub(crate) use session::{Reading, writer_at_work};
+pub(crate) use session::{Reading, Session, Writing};

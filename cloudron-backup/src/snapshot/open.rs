@@ -3,19 +3,16 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use cloudron_core::{BackupId, Error, Progress, Result};
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
+use super::Session;
 use crate::chunk::ChunkNamer;
 use crate::encrypt::Decryptor;
-use crate::format::config::Config;
-use crate::format::index::Index;
 use crate::format::manifest::{ManifestReader, fetch};
 use crate::format::summary::Summary;
-use crate::format::trust::{Anchor, Trust};
-use crate::keys::{Identity, WriterId};
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
+use crate::format::trust::Trust;
+use crate::keys::Identity;
 use crate::{codes, layout};
 
 /// A backup that was checked and can be read.
@@ -27,26 +24,16 @@ pub(crate) struct Backup {
 
 impl Backup {
     /// Checks the signature of the summary and the hash of the manifest.
+    ///
+    /// # Errors
+    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; as [`Config::check_identity`]; what the store reports.
     pub(crate) fn open(
-        store: &Blocking,
-        config: &Config,
-        identity: &Identity,
-        id: &BackupId,
-        stop: &Stop,
-    ) -> Result<Self> {
-        let trust = Trust::load(store, config, Anchor::Identity(identity))?;
-        Self::open_by(store, config, identity, &trust, id, stop)
-    }
-
-    /// As [`open`](Self::open), by what is known of whose word counts.
-    pub(crate) fn open_by(
-        store: &Blocking,
-        config: &Config,
-        identity: &Identity,
+        session: &Session<'_>,
         trust: &Trust,
+        identity: &Identity,
         id: &BackupId,
-        stop: &Stop,
     ) -> Result<Self> {
+        let Session { store, config, stop, .. } = *session;
         config.check_identity(identity)?;
         let content = match store.get_at_most(&layout::summary(id), layout::MOST_JSON) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
@@ -89,24 +76,6 @@ impl Backup {
     pub(crate) fn key(&self) -> &dyn Decryptor {
         &*self.key
     }
-}
-
-/// The index as the owner of the repository reads it, for what this writer made. What cannot be used is warned of.
-pub(crate) fn load_index(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    writer: Option<WriterId>,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<Index> {
-    let key = config.owner_decryptor(identity)?;
-    let trust = Trust::load(store, config, Anchor::Identity(identity))?;
-    let index = crate::format::condemned::index_for_reading(store, (&*key, &trust), writer, stop)?;
-    for (object, error) in &index.unusable {
-        progress.warn(format!("{object} cannot be used: {error}"));
-    }
-    Ok(index)
 }
 
 /// Names chunks as the writers of this repository do.

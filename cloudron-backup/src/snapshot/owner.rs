@@ -1,30 +1,24 @@
 //! What the owner of a repository works with: its store, its keys, and how to stop.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use cloudron_core::{Error, Progress, Result};
+use cloudron_core::{Error, Result};
 
+use super::{Reading, Session, namer};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::{Decryptor, Encryptor};
-use crate::format::config::Config;
 use crate::format::index::{Kind, PackEntry, Scope, object};
 use crate::format::lock::{self, Holder, Lock};
 use crate::format::pack;
 use crate::format::pack_scan::chunks_in;
-use crate::format::trust::{Anchor, Source, Trust};
+use crate::format::trust::Source;
 use crate::keys::{Identity, Signer};
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
-/// The owner at work.
+/// The owner of a repository, who changes it.
 pub(crate) struct Owner<'a> {
-    pub(crate) store: &'a Blocking,
-    pub(crate) config: &'a Config,
-    pub(crate) identity: &'a Identity,
-    pub(crate) trust: Trust,
-    pub(crate) progress: &'a Progress,
-    pub(crate) stop: &'a Stop,
+    reading: Reading<'a>,
     /// Opens everything.
     pub(crate) open: Arc<dyn Decryptor>,
     /// Seals packs.
@@ -35,26 +29,27 @@ pub(crate) struct Owner<'a> {
     pub(crate) signer: Signer,
 }
 
+impl<'a> Deref for Owner<'a> {
+    type Target = Reading<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reading
+    }
+}
+
 impl<'a> Owner<'a> {
-    pub(crate) fn new(
-        store: &'a Blocking,
-        config: &'a Config,
-        identity: &'a Identity,
-        progress: &'a Progress,
-        stop: &'a Stop,
-    ) -> Result<Self> {
-        config.check_identity(identity)?;
+    /// Checks that the identity is that of the repository, and reads whose word counts.
+    ///
+    /// # Errors
+    /// As [`Reading::new`].
+    pub(crate) fn new(session: Session<'a>, identity: &'a Identity) -> Result<Self> {
+        let config = session.config;
         Ok(Self {
-            store,
-            config,
-            identity,
-            trust: Trust::load(store, config, Anchor::Identity(identity))?,
-            progress,
-            stop,
+            reading: Reading::new(session, identity)?,
             open: config.owner_decryptor(identity)?,
             data: config.data_encryptor()?,
             index: config.index_encryptor()?,
-            namer: crate::snapshot::namer(identity)?,
+            namer: namer(identity)?,
             signer: identity.owner_signer(),
         })
     }

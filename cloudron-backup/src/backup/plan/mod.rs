@@ -6,27 +6,21 @@ mod report;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloudron_core::{Progress, Result};
+use cloudron_core::Result;
 
-use crate::backup::{BackupRequest, ReadHook};
-use crate::format::config::Config;
-use crate::keys::WriterKeys;
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
+use super::request::ReadHook;
+use super::{BackupRequest, BackupRun};
+use crate::snapshot::Writing;
 pub(crate) use dry_run_store::DryStore;
 pub use report::{BackupPlan, PlannedFile};
 
 /// Makes a backup into a store that keeps nothing, and says what it came to.
 pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    keys: &WriterKeys,
+    writing: &Writing<'_>,
     request: &BackupRequest,
     each: impl FnMut(PlannedFile) + Send + 'static,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<BackupPlan> {
-    let shadow = overlay_cache::Shadow::of(request.cache_dir.as_deref(), &config.id)?;
+    let shadow = overlay_cache::Shadow::of(request.cache_dir.as_deref(), &writing.config.id)?;
     let read = Arc::new(Mutex::new((0, 0)));
     let (counted, each) = (read.clone(), Mutex::new(each));
     let hook = move |path: &std::path::Path, size: u64| {
@@ -36,12 +30,10 @@ pub(crate) fn run(
         let mut each = each.lock().unwrap_or_else(PoisonError::into_inner);
         each(PlannedFile { path: path.to_owned(), size });
     };
-    let mut request = request.clone();
-    request.also_skip =
-        [request.cache_dir.take(), Some(shadow.path().to_owned())].into_iter().flatten().collect();
-    request.cache_dir = Some(shadow.path().to_owned());
-    request.on_read = Some(ReadHook::new(hook));
-    let summary = crate::backup::run(store, config, keys, &request, progress, stop)?;
+    let also_skip = request.cache_dir.iter().cloned().chain([shadow.path().to_owned()]).collect();
+    let request = request.clone().with_cache_dir(shadow.path());
+    let run = BackupRun { writing, request: &request, also_skip, on_read: Some(ReadHook::new(hook)) };
+    let summary = run.make(None)?;
     let (read_files, read_bytes) = *read.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(BackupPlan {
         sources: summary.sources,

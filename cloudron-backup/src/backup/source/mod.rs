@@ -11,11 +11,17 @@ pub(crate) use stream::StreamFeed;
 use super::entries::Writer;
 use crate::codes;
 use crate::format::manifest::HeaderSource;
+use crate::format::summary::Origin;
 
 /// Where the entries of a backup come from.
 pub(crate) trait Feed: Send {
     /// The sources that the backup names, in the order of the walk.
     fn sources(&self) -> Vec<HeaderSource>;
+
+    /// Where it was made, if not of what is on this machine.
+    fn origin(&self) -> Option<Origin> {
+        None
+    }
 
     /// Gives every entry to the writer, in the order of the walk.
     ///
