@@ -1,7 +1,8 @@
 //! The messages between a cloudron server and the programs that talk to it, install it or restore it: plain types.
 //!
 //! Those of the interface (version 1) are at the top. What the program on a machine is asked through the machine's own
-//! connection is in [`install`], [`restore`] and [`setup`]; [`Layout`] says where a server keeps its files.
+//! connection is a [`BoxCommand`], with requests and answers in [`install`], [`restore`], [`setup`] and [`owner`];
+//! [`Layout`] says where a server keeps its files.
 //!
 //! All messages are JSON with field names in camel case; times are RFC 3339 in UTC. `docs/server-interface.md` of the
 //! project describes the routes.
@@ -17,12 +18,14 @@
 mod account;
 mod backup;
 pub mod codes;
+pub mod command;
 mod error;
 mod events;
 mod include;
 pub mod install;
 pub mod layout;
 mod machine;
+pub mod owner;
 pub mod restore;
 mod service;
 pub mod setup;
@@ -31,6 +34,7 @@ pub use account::{
     ActivateRequest, LoginRequest, PasswordRequest, Session, SessionList, SessionsEnded, TokenAnswer,
 };
 pub use backup::{BackupEntry, BackupPage, DownloadUrl, Job, JobKind, JobState, ProgressReport, StoreObject};
+pub use command::{BoxCall, BoxCommand};
 pub use error::ApiError;
 pub use events::{EventEntry, EventPage, EventSource, LogLine};
 pub use include::Include;

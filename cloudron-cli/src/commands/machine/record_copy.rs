@@ -3,6 +3,8 @@
 
 use std::time::SystemTime;
 
+use cloudron_api::BoxCommand;
+use cloudron_api::command::STDIN;
 use cloudron_core::{Domain, Error, Result};
 use cloudron_dns::{Addresses, MailSettings, Name, Ownership, RecordKey, machine_records};
 use serde::{Deserialize, Serialize};
@@ -90,7 +92,7 @@ impl RecordCopy {
 
 /// Leaves the copy on the machine.
 pub(crate) async fn leave(target: &Target, machine: &Machine, dirs: &Dirs) -> Result<()> {
-    let _: Value = target.call_with(&["record", "--from-stdin"], &RecordCopy::of(machine, dirs)?).await?;
+    let _: Value = target.call_with(&BoxCommand::Record(STDIN), &RecordCopy::of(machine, dirs)?).await?;
     Ok(())
 }
 
