@@ -7,32 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use cloudron_api::{Description, SetupToken};
 use cloudron_backup::BackupStore;
-use cloudron_core::{Domain, Secret};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use cloudron_core::Secret;
 use serde_json::{Value, json};
 
 use crate::api::{EventSource, Session};
 use crate::db::{Db, events, includes, settings, settled, tokens, users};
 use crate::identity::become_owner;
+use crate::include::checked;
 use crate::install::fresh_setup_token;
 use crate::machine::Settings;
 use crate::time::{later, millis};
 use crate::{Error, Include, Layout, Result, codes, files};
-
-/// A token for the first-time setup.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetupToken {
-    /// The token.
-    pub token: Secret,
-    /// Where the setup page lives, without the token: `https://my.<domain>/`. The link to open is this,
-    /// `#setup=` and the token.
-    pub page: String,
-    /// When it stops being valid.
-    pub expires_at: Timestamp,
-}
 
 /// Makes a bearer token for the interface that is valid for `ttl`, also before the first-time setup.
 ///
@@ -75,7 +62,7 @@ pub(crate) fn page(settings: &Settings) -> String {
 /// `include-invalid`, `machine-missing`, and those of the database.
 pub fn include_add(layout: &Layout, include: Include) -> Result<Include> {
     let (db, settings) = open(layout)?;
-    let include = include.checked(layout, settings.store_folder().as_deref())?;
+    let include = checked(include, layout, settings.store_folder().as_deref())?;
     db.transaction(|c| {
         let new = includes::put(c, &include)?;
         let action = if new { "include.add" } else { "include.update" };
@@ -110,27 +97,6 @@ pub fn include_remove(layout: &Layout, path: &Path) -> Result<()> {
 /// `machine-missing`, and those of the database.
 pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
     open(layout)?.0.read(includes::list)
-}
-
-/// What a computer needs to know of a machine that another computer made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Description {
-    /// The machine's domain.
-    pub fqdn: Domain,
-    /// How it was made.
-    pub provider: String,
-    /// The run that made it.
-    pub run: String,
-    /// The certificate of the machine's own authority, to be pinned: PEM.
-    pub ca_pem: String,
-    /// The port that it listens on.
-    pub port: u16,
-    /// The URL of its backup store.
-    pub store: String,
-    /// The owner's record, if one was left.
-    #[serde(default)]
-    pub record: Option<Value>,
 }
 
 /// The longest owner's record, in bytes.

@@ -13,7 +13,6 @@
 //! ```
 
 pub mod admin;
-pub mod api;
 pub mod codes;
 mod db;
 mod files;
@@ -21,7 +20,6 @@ mod identity;
 pub mod include;
 pub mod install;
 mod jobs;
-pub mod layout;
 pub mod log;
 mod machine;
 mod repair;
@@ -34,10 +32,12 @@ mod tests;
 mod time;
 mod tls;
 
+pub use cloudron_api as api;
+pub use cloudron_api::StoreAccess;
+pub use cloudron_api::layout;
 pub use cloudron_core::{Error, Result};
 pub use include::Include;
 pub use jobs::is_incomplete;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
 pub use serve::serve;
-pub use store::StoreAccess;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+pub use cloudron_api::DatabaseRepair;
+use cloudron_api::SetupToken;
 use serde_json::json;
 
-use crate::admin::SetupToken;
 use crate::db::{Db, events, settled, tokens, users};
 use crate::identity::become_owner;
 use crate::install::fresh_setup_token;
@@ -13,18 +13,6 @@ use crate::machine::Settings;
 use crate::service::RunFiles;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
-
-/// What became of the database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseRepair {
-    /// Whether the database that was there is used. Otherwise there is a new one.
-    pub kept: bool,
-    /// Where the one that was there is now, if it could not be used.
-    pub moved_to: Option<PathBuf>,
-    /// The token for the first-time setup, when the database knows no owner.
-    pub setup: Option<SetupToken>,
-}
 
 /// Uses the database that is there, if it is sound and has an event log, as it is; its sessions end. Begins a new one
 /// otherwise, and keeps what was there beside it. The server must not run.

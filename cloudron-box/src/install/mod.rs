@@ -5,11 +5,10 @@ mod check;
 mod give;
 mod program;
 mod remove;
-mod request;
 mod store;
 
+pub use cloudron_api::install::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 pub use remove::uninstall;
-pub use request::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use serde_json::json;
 
 use crate::db::{Db, events, includes, settled, tokens, users};
 use crate::identity::{as_owner, as_user, other_owner};
+use crate::include::checked;
 use crate::machine::{Machine, Settings};
 use crate::time::{later, millis, timestamp};
 use crate::{Error, Layout, Result, codes, files, service, tls};
@@ -169,7 +169,7 @@ fn fill_database(
     };
     let setup = db.transaction(|c| {
         for include in &request.includes {
-            includes::put(c, &include.clone().checked(layout, None)?)?;
+            includes::put(c, &checked(include.clone(), layout, None)?)?;
         }
         if first {
             let data =

@@ -8,18 +8,12 @@ use cloudron_backup::{BackupRequest, Repository, Source, Summary, WriterKeys};
 use cloudron_core::{BackupId, Cancel, Event, Progress, Version};
 use serde_json::json;
 
-use super::hooks;
 use super::meter::Meter;
+use super::{DATA, STATE, hooks};
 use crate::api::EventSource;
 use crate::db::{Db, blocking, includes, tokens};
 use crate::serve::App;
 use crate::{Error, Include, Layout, Result, codes, files};
-
-/// The name under which a backup holds the state.
-pub(crate) const STATE: &str = "state";
-
-/// The name under which a backup holds the data folder.
-pub(crate) const DATA: &str = "data";
 
 /// The tag of a backup that lacks a folder, or a folder whose command before it failed. It stands in the summary, so
 /// that a list says so which comes from the store alone.

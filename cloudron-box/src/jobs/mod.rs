@@ -6,7 +6,7 @@ mod meter;
 mod schedule;
 
 pub use backup::is_incomplete;
-pub(crate) use backup::{DATA, STATE};
+pub(crate) use cloudron_api::restore::{DATA, STATE};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

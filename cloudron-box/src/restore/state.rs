@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::RestoreAnswer;
 use crate::db::{Db, events, includes, settings, settled, tokens};
+use crate::include::overlaps;
 use crate::jobs::close_restored;
 use crate::machine::Settings;
 use crate::time::millis;
@@ -49,7 +50,7 @@ pub(super) fn put_in_place(
         settled::adopt(c)?;
         for include in &asked_for {
             // A folder that was asked for anew counts, unless it overlaps one of the backup.
-            if !includes::list(c)?.iter().any(|i| i.path != include.path && i.overlaps(include)) {
+            if !includes::list(c)?.iter().any(|i| i.path != include.path && overlaps(i, include)) {
                 includes::put(c, include)?;
             }
         }

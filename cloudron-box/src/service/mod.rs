@@ -3,10 +3,9 @@
 mod detached;
 mod pid_file;
 mod probe;
-mod status;
 mod systemd;
 
-pub use status::ServiceStatus;
+pub use cloudron_api::ServiceStatus;
 pub use systemd::unit_text;
 
 pub(crate) use pid_file::{Listening, RunFiles, RunLock};

@@ -1,33 +1,25 @@
-//! Which values of a zone this computer wrote: one file of mode 0600 for each provider and zone.
+//! What is ours of a zone, in a file of mode 0600: one for each provider and zone.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cloudron_core::{Error, Result, atomic};
-use cloudron_dns::{Name, Ownership, Zone};
 use serde::{Deserialize, Serialize};
 
-use super::dirs::private_dir;
-use super::record;
-use crate::codes;
+use super::{OwnershipLock, OwnershipStore};
+use crate::{Name, Ownership, Zone, codes};
 
 /// How long the lock of a zone is tried.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The file of one zone at one provider.
 #[derive(Debug)]
-pub(crate) struct Owned {
+pub struct OwnershipFile {
     path: PathBuf,
     provider: String,
     zone: String,
-}
-
-/// The right to write a zone, until it is dropped or the process ends.
-#[derive(Debug)]
-pub(crate) struct ZoneLock {
-    _file: File,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,9 +30,9 @@ struct Form {
     records: Ownership,
 }
 
-impl Owned {
+impl OwnershipFile {
     /// The file for a zone in a folder. Zones of one name and several ids are told apart.
-    pub(crate) fn at(folder: &Path, provider: &str, zone: &Zone) -> Self {
+    pub fn at(folder: &Path, provider: &str, zone: &Zone) -> Self {
         let apex = zone.apex.to_string();
         let mut name = file_name(zone.apex.without_dot());
         if zone.id != zone.apex.without_dot() && zone.id != apex {
@@ -48,13 +40,12 @@ impl Owned {
         }
         Self { path: folder.join(provider).join(name + ".json"), provider: provider.to_owned(), zone: apex }
     }
+}
 
-    /// Keeps others from writing the zone from here. A process that is just being started by another one may hold the
+impl OwnershipStore for OwnershipFile {
+    /// A process that is just being started by another one may hold the
     /// lock for a moment, so it is tried for a little while.
-    ///
-    /// # Errors
-    /// `dns-busy` when another run has the right now.
-    pub(crate) fn lock(&self) -> Result<ZoneLock> {
+    fn lock(&self) -> Result<OwnershipLock> {
         private_dir(self.path.parent().unwrap_or(Path::new("."))).map_err(unkept)?;
         let path = self.path.with_extension("lock");
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -62,7 +53,7 @@ impl Owned {
         let begun = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(ZoneLock { _file: file }),
+                Ok(()) => return Ok(OwnershipLock::held_by(file)),
                 Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
                     std::thread::sleep(PATIENCE / 20);
                 }
@@ -77,13 +68,11 @@ impl Owned {
         }
     }
 
-    /// What is ours; nothing when there is no file.
-    pub(crate) fn read(&self) -> Result<Ownership> {
+    fn read(&self) -> Result<Ownership> {
         Ok(load(&self.path)?.map_or_else(Ownership::none, |form| form.records))
     }
 
-    /// Keeps what is ours.
-    pub(crate) fn write(&self, ownership: &Ownership) -> Result<()> {
+    fn write(&self, ownership: &Ownership) -> Result<()> {
         private_dir(self.path.parent().unwrap_or(Path::new(".")))?;
         let form = Form {
             schema: 1,
@@ -100,17 +89,23 @@ impl Owned {
 /// What is ours of one zone, as it is copied to a machine and back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ZoneCopy {
+pub struct ZoneOwnership {
+    /// The name of the DNS host.
     pub provider: String,
+    /// The zone.
     pub zone: Name,
     /// The name of the zone's file.
     file: String,
+    /// What is ours.
     pub records: Ownership,
 }
 
-impl Owned {
+impl OwnershipFile {
     /// What is ours of every zone that encloses a name, at any provider.
-    pub(crate) fn enclosing(folder: &Path, name: &Name) -> Result<Vec<ZoneCopy>> {
+    ///
+    /// # Errors
+    /// `dns-state`, and those of reading files.
+    pub fn enclosing(folder: &Path, name: &Name) -> Result<Vec<ZoneOwnership>> {
         let mut found = Vec::new();
         for path in
             entries(folder)?.iter().map(|provider| entries(provider)).collect::<Result<Vec<_>>>()?.concat()
@@ -123,19 +118,19 @@ impl Owned {
             if let Ok(zone) = Name::parse(&form.zone)
                 && name.is_in(&zone)
             {
-                found.push(ZoneCopy { provider: form.provider, zone, file, records: form.records });
+                found.push(ZoneOwnership { provider: form.provider, zone, file, records: form.records });
             }
         }
         Ok(found)
     }
 }
 
-impl ZoneCopy {
+impl ZoneOwnership {
     /// Adds this to what is ours.
     ///
     /// # Errors
-    /// `dns-state` when provider and file are not named as this program names them; as [`Owned::lock`].
-    pub(crate) fn add(&self, folder: &Path, records: &Ownership) -> Result<()> {
+    /// `dns-state` when provider and file are not named as this program names them; as [`OwnershipStore::lock`].
+    pub fn add(&self, folder: &Path, records: &Ownership) -> Result<()> {
         let plain = |text: &str, more: &str| {
             !text.is_empty()
                 && !text.starts_with('.')
@@ -149,10 +144,15 @@ impl ZoneCopy {
             return Err(Error::new(&codes::DNS_STATE, text));
         }
         let path = folder.join(&self.provider).join(&self.file);
-        let owned = Owned { path, provider: self.provider.clone(), zone: self.zone.to_string() };
+        let owned = OwnershipFile { path, provider: self.provider.clone(), zone: self.zone.to_string() };
         let _lock = owned.lock()?;
         owned.write(&owned.read()?.union(records))
     }
+}
+
+/// Makes a folder and those above it that only this user may enter.
+fn private_dir(path: &Path) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io(path, e))
 }
 
 /// What is in a folder, by name; nothing when there is none.
@@ -171,17 +171,25 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads a zone's file, if there is one.
 fn load(path: &Path) -> Result<Option<Form>> {
-    record::load(path, |why| {
-        Error::new(&codes::DNS_STATE, format!("{} cannot be read: {why}", path.display()))
-            .with_hint("restore it from a copy, or remove it: changes then need --adopt once")
-    })
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let broken =
+        |why: String| Error::new(&codes::DNS_STATE, format!("{} cannot be read: {why}", path.display()));
+    let form: Form = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
+    match form.schema {
+        1 => Ok(Some(form)),
+        other => Err(broken(format!("it has schema {other}, this program knows 1"))),
+    }
 }
 
 /// What is said when the folder cannot be written; nothing was sent to the DNS host yet.
 fn unkept(error: Error) -> Error {
     error
         .while_doing("noting which records this computer writes")
-        .with_hint("make that folder writable, or name another one in XDG_STATE_HOME; no record was changed")
+        .with_hint("make that folder writable; no record was changed")
 }
 
 /// A text as part of a file name: what is neither letter, digit, hyphen, underscore nor dot is written as `%XX`.
@@ -196,7 +204,7 @@ fn file_name(text: &str) -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use cloudron_dns::{RecordSet, RecordType, Ttl};
+    use crate::{RecordSet, RecordType, Ttl};
 
     use super::*;
 
@@ -207,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_ours_is_private_and_reads_back() {
         let dir = tempfile::tempdir().unwrap();
-        let owned = Owned::at(dir.path(), "route53", &zone("/hostedzone/Z1"));
+        let owned = OwnershipFile::at(dir.path(), "route53", &zone("/hostedzone/Z1"));
         assert_eq!(owned.read().unwrap(), Ownership::none());
         let name = "1.0/25.2.0.192.in-addr.arpa".parse().unwrap();
         let set = RecordSet::parse(name, Ttl::DEFAULT, RecordType::PTR, ["my.example.com"]).unwrap();
@@ -216,7 +224,7 @@ mod tests {
         assert_eq!(owned.read().unwrap(), ours);
         assert_eq!(std::fs::metadata(&owned.path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(owned.path.parent().unwrap(), dir.path().join("route53"));
-        assert_eq!(Owned::at(dir.path(), "route53", &zone("Z2")).read().unwrap(), Ownership::none());
+        assert_eq!(OwnershipFile::at(dir.path(), "route53", &zone("Z2")).read().unwrap(), Ownership::none());
         std::fs::write(&owned.path, "{").unwrap();
         assert!(owned.read().unwrap_err().is(&codes::DNS_STATE));
     }
@@ -224,7 +232,7 @@ mod tests {
     #[test]
     fn one_run_at_a_time_writes_a_zone() {
         let dir = tempfile::tempdir().unwrap();
-        let owned = Owned::at(dir.path(), "route53", &zone("Z1"));
+        let owned = OwnershipFile::at(dir.path(), "route53", &zone("Z1"));
         let lock = owned.lock().unwrap();
         assert!(owned.lock().unwrap_err().is(&codes::DNS_BUSY));
         drop(lock);

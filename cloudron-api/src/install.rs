@@ -6,7 +6,7 @@ use cloudron_core::{Domain, Secret, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Include, StoreAccess};
+use crate::Include;
 
 /// What the server needs to know to be installed. It holds secrets, so it travels through standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,4 +80,21 @@ pub struct InstallAnswer {
     pub setup_expires_at: Option<Timestamp>,
     /// The version that was installed.
     pub version: Version,
+}
+
+/// How the server speaks to an object store. The credentials are its own: they should allow it to write, list and read
+/// objects, and not to delete them (see `docs/stores.md`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreAccess {
+    /// The id of the credentials.
+    pub access_key_id: String,
+    /// Their secret.
+    pub secret_access_key: Secret,
+    /// The region of the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The address of a service other than Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
 }

@@ -44,7 +44,7 @@ impl Layout {
     }
 
     /// Which database the machine has, and how far its event log is.
-    pub(crate) fn database_marker(&self) -> PathBuf {
+    pub fn database_marker(&self) -> PathBuf {
         self.state.join("database.json")
     }
 

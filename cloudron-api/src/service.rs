@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api;
+use crate::Status;
 
 /// Whether a server runs and answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct ServiceStatus {
     /// The port that it is set to listen on.
     pub port: u16,
     /// What it says of itself, when it answers.
-    pub answer: Option<api::Status>,
+    pub answer: Option<Status>,
     /// Why it does not answer, when it does not.
     pub problem: Option<String>,
 }

@@ -2,6 +2,8 @@ use cloudron_core::{BackupId, Secret, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ApiError;
+
 /// A backup in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +45,6 @@ pub struct BackupPage {
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum JobKind {
     /// Makes a backup.
     Backup,
@@ -56,7 +57,6 @@ pub enum JobKind {
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum JobState {
     /// Waits to be run.
     Queued,
@@ -100,8 +100,6 @@ pub struct Job {
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
-
-use super::ApiError;
 
 /// `GET /api/v1/cloudron/progress`: what runs now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
-//! From records that were wanted to those of them that go again. Pure.
+//! From records that were wanted to those of them that are removed. Pure.
 
-use cloudron_dns::{Intent, Ownership, RecordKey, RecordSet, Snapshot};
+use crate::{Intent, Ownership, RecordKey, RecordSet, Snapshot};
 
-/// The wishes that undo these, as far as this computer wrote what they brought. A mechanism that was merged into an
-/// SPF record goes, whoever made the record.
-pub(super) fn taken_back(wishes: &[Intent], ownership: &Ownership) -> Vec<Intent> {
+/// The wishes that undo these, as far as what they brought is ours. A mechanism that was merged into an SPF record is
+/// removed from it, also from a record of others.
+pub(super) fn removals(wishes: &[Intent], ownership: &Ownership) -> Vec<Intent> {
     let ours = |set: &RecordSet| {
         let values = set.values().iter().filter(|value| ownership.owns(set.key(), value)).cloned();
         RecordSet::new(set.name().clone(), set.ttl(), values).ok().map(Intent::Exclude)
