@@ -72,6 +72,11 @@ impl Workplace {
     }
 }
 
+/// Hashes a password where no server runs.
+pub(crate) fn hash(password: &Secret) -> Result<String> {
+    Workplace::default().hash(password)
+}
+
 #[cfg(test)]
 mod tests {
     use argon2::password_hash::{PasswordHasher, PasswordVerifier};

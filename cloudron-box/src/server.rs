@@ -1,49 +1,19 @@
 //! The running server.
 
-mod accept;
-mod app;
-mod auth;
-mod crowd;
-mod downloads;
-mod failures;
-mod hashing;
-mod health;
-mod listen;
-mod network;
-mod page;
-mod password;
-mod query;
-mod reply;
-mod reserve;
-mod routes;
-mod steady;
-mod store_check;
-mod throttle;
-mod upkeep;
-mod watched;
-
-pub(crate) use app::{App, Tuning};
-pub(crate) use password::check as check_password;
-pub(crate) use reply::api_error;
-pub use routes::check_owner;
-pub(crate) use store_check::begin as begin_store_check;
-
 use std::sync::Arc;
 
 use cloudron_core::Version;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::db::{blocking, events, settled};
-use crate::machine::Settings;
+use crate::db::{blocking, events, interrupted, settled, spare_space};
+use crate::http::{self, App, accept, listen};
 use crate::service::{Listening, RunFiles, RunLock};
-use crate::tls::Certificate;
-use crate::{Layout, Result, codes, files, identity, jobs, log, tls};
-
-/// Hashes a password where no server runs.
-pub(crate) fn hash_password(password: &cloudron_core::Secret) -> Result<String> {
-    password::Workplace::default().hash(password)
-}
+use crate::settings::Settings;
+use crate::state::{State, Tuning};
+use crate::system::{files, owner};
+use crate::tls::{self, Certificate};
+use crate::{Layout, Result, codes, jobs, log, upkeep};
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
 /// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Has the process log with
@@ -52,7 +22,7 @@ pub(crate) fn hash_password(password: &cloudron_core::Secret) -> Result<String> 
 /// # Errors
 /// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
 pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    identity::become_owner(layout)?;
+    owner::become_owner(layout)?;
     log::init(None);
     let server = match Server::start(layout, Tuning::default()).await {
         Ok(server) => server,
@@ -83,23 +53,24 @@ impl Server {
     /// Starts a server and returns when it answers.
     pub(crate) async fn start(layout: &Layout, tuning: Tuning) -> Result<Self> {
         let (run, layout) = (RunFiles::of(layout), layout.clone());
-        let (app, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
-        let app = Arc::new(app);
+        let (state, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
+        let state = Arc::new(state);
+        let app = Arc::new(App::new(state.clone())?);
         let listeners = listen::all(&app.settings.listen)?;
         let address = listeners.first().and_then(|l| l.local_addr().ok());
         let data = json!({"version": Version::current()});
         app.try_event("cloudron.start", events::system("boot"), data).await;
         let mut listening = JoinSet::new();
         let config = certificate.server_config()?;
-        let connections = accept::Connections::new(routes::router(app.clone()), config, app.stopping.clone());
+        let connections = accept::Connections::new(http::router(app.clone()), config, app.stopping.clone());
         for listener in listeners {
             listening.spawn(connections.clone().accept(listener));
         }
         let mut background = JoinSet::new();
-        background.spawn(jobs::schedule(app.clone()));
-        background.spawn(upkeep::run(app.clone(), certificate));
+        background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
+        background.spawn(upkeep::run(state, certificate));
         // So that the first who asks is told.
-        drop(store_check::begin(&app));
+        app.health.begin_store_check();
         if let Some(address) = address {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
             if let Err(error) = run.remember(Listening { port: address.port() }) {
@@ -118,7 +89,7 @@ impl Server {
         self.app.jobs.stop().await;
         let rest = async { while self.listening.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(accept::GRACE, rest).await;
-        if let Err(error) = upkeep::tidy(&self.app).await {
+        if let Err(error) = upkeep::tidy(&self.app.state).await {
             tracing::warn!(%error, "How far the database is could not be written down");
         }
         let db = self.app.db.clone();
@@ -130,7 +101,7 @@ impl Server {
 }
 
 /// Everything that blocks and comes before the first connection.
-fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certificate>)> {
+fn prepare(layout: Layout, tuning: Tuning) -> Result<(State, RunLock, Arc<Certificate>)> {
     let settings = Settings::require(&layout)?;
     let lock = RunFiles::of(&layout).lock()?;
     for folder in [layout.logs(), layout.cache(), layout.data()] {
@@ -139,13 +110,13 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certific
         }
     }
     let sink = log::open(&layout.log())?;
-    let db = reserve::open_database(&layout, &settings)?;
+    let db = spare_space::open_database(&layout, &settings)?;
     if let Err(error) = settled::note(&layout, &db) {
         tracing::warn!(%error, "How far the database is could not be written down");
     }
     let now = tuning.clock.now();
     let millis = crate::time::millis(now);
-    match db.transaction(|c| jobs::close_orphans(c, millis)) {
+    match db.transaction(|c| interrupted::close(c, millis)) {
         Ok(0) => {}
         Ok(count) => tracing::warn!(count, "A job was interrupted when the server last stopped"),
         // On a full disk the server starts all the same: the next job closes them.
@@ -153,6 +124,5 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(App, RunLock, Arc<Certific
     }
     tls::ensure(&layout, settings.fqdn.as_str(), now)?;
     let certificate = Certificate::load(&layout)?;
-    let app = App::new(layout, settings, db, sink, tuning)?;
-    Ok((app, lock, certificate))
+    Ok((State::new(layout, settings, db, sink, tuning)?, lock, certificate))
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use cloudron_core::{Domain, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::install::Supervisor;
-use crate::{Error, Layout, Result, codes, files};
+use crate::api::install::Supervisor;
+use crate::system::files;
+use crate::{Error, Layout, Result, codes};
 
 /// `config.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +43,25 @@ impl Settings {
     /// The port that it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.listen.first().map_or(443, SocketAddr::port)
+    }
+
+    /// The address of the page for the first-time setup.
+    pub(crate) fn setup_page(&self) -> String {
+        let port = if self.port() == 443 { String::new() } else { format!(":{}", self.port()) };
+        format!("https://{}{port}/", self.fqdn.admin_fqdn())
+    }
+
+    /// The address of the store, without user and password.
+    pub(crate) fn store_name(&self) -> String {
+        match self.store.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+                let path = path.split(['?', '#']).next().unwrap_or_default();
+                format!("{scheme}://{host}/{path}")
+            }
+            None => self.store.clone(),
+        }
     }
 
     /// The folder of the store, when it is one of this machine.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::App;
 use crate::Result;
 use crate::db::{blocking, events, settings, settled, tokens};
+use crate::state::State;
 use crate::tls::{self, Certificate};
 
 /// How long after a failed renewal it is said again that it failed.
@@ -21,43 +21,43 @@ const BEHIND: i64 = 10 * 60 * 1000;
 const BEHIND_WHEN_BACK: i64 = 10 * 1000;
 
 /// Looks each minute, for as long as the server runs.
-pub(super) async fn run(app: Arc<App>, certificate: Arc<Certificate>) {
+pub(crate) async fn run(state: Arc<State>, certificate: Arc<Certificate>) {
     let mut said = None;
     loop {
-        tokio::time::sleep(app.tuning.tick).await;
-        if let Err(error) = tidy(&app).await {
+        tokio::time::sleep(state.tuning.tick).await;
+        if let Err(error) = tidy(&state).await {
             tracing::warn!(%error, "What is known of tokens and database could not be written down");
         }
-        renew(&app, &certificate, &mut said).await;
+        renew(&state, &certificate, &mut said).await;
     }
 }
 
 /// Removes tokens that have expired, and writes down what must be known after a restart: the time by which tokens
 /// are judged, and how far the event log is.
-pub(super) async fn tidy(app: &Arc<App>) -> Result<()> {
-    let now = app.token_time();
-    if app.db.read_async(move |c| tokens::any_expired(c, now)).await? {
-        app.db.write_async(move |c| tokens::remove_expired(c, now)).await?;
+pub(crate) async fn tidy(state: &Arc<State>) -> Result<()> {
+    let now = state.token_time();
+    if state.db.read_async(move |c| tokens::any_expired(c, now)).await? {
+        state.db.write_async(move |c| tokens::remove_expired(c, now)).await?;
     }
-    note_time(app).await?;
-    let (db, layout) = (app.db.clone(), app.layout.clone());
+    note_time(state).await?;
+    let (db, layout) = (state.db.clone(), state.layout.clone());
     blocking(move || settled::note(&layout, &db)).await
 }
 
 /// Writes down the time by which tokens are judged, when what was noted is too far behind.
-pub(super) async fn note_time(app: &App) -> Result<()> {
-    let now = app.token_time();
-    let allowed = if tokens::lead(now, app.now()) > 0 { BEHIND_WHEN_BACK } else { BEHIND };
-    let noted = app.db.read_async(|c| settings::get(c, settings::HIGHEST_TIME)).await?;
+pub(crate) async fn note_time(state: &State) -> Result<()> {
+    let now = state.token_time();
+    let allowed = if tokens::lead(now, state.now()) > 0 { BEHIND_WHEN_BACK } else { BEHIND };
+    let noted = state.db.read_async(|c| settings::get(c, settings::HIGHEST_TIME)).await?;
     if noted.and_then(|t| t.parse().ok()).is_some_and(|noted: i64| now - noted < allowed) {
         return Ok(());
     }
-    app.db.write_async(move |c| settings::set(c, settings::HIGHEST_TIME, &now.to_string())).await
+    state.db.write_async(move |c| settings::set(c, settings::HIGHEST_TIME, &now.to_string())).await
 }
 
 /// Renews the certificate before it ends, or when the clock was set.
-async fn renew(app: &Arc<App>, certificate: &Arc<Certificate>, said: &mut Option<Duration>) {
-    let (task, certificate) = (app.clone(), certificate.clone());
+async fn renew(state: &Arc<State>, certificate: &Arc<Certificate>, said: &mut Option<Duration>) {
+    let (task, certificate) = (state.clone(), certificate.clone());
     let renewed = blocking(move || {
         let now = task.tuning.clock.now();
         if tls::leaf_is_current(&task.layout, now) {
@@ -67,8 +67,8 @@ async fn renew(app: &Arc<App>, certificate: &Arc<Certificate>, said: &mut Option
         certificate.reload(&task.layout)?;
         Ok(true)
     });
-    let monotonic = app.tuning.clock.monotonic();
-    let domain = app.settings.fqdn.admin_fqdn();
+    let monotonic = state.tuning.clock.monotonic();
+    let domain = state.settings.fqdn.admin_fqdn();
     let data = match renewed.await {
         Ok(false) => return,
         Ok(true) => json!({"domain": domain}),
@@ -78,5 +78,5 @@ async fn renew(app: &Arc<App>, certificate: &Arc<Certificate>, said: &mut Option
             json!({"domain": domain, "errorMessage": error.to_string()})
         }
     };
-    app.try_event("certificate.renew", events::system("cron"), data).await;
+    state.try_event("certificate.renew", events::system("cron"), data).await;
 }

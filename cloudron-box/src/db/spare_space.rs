@@ -4,10 +4,11 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
-use super::health::space;
 use crate::db::{Db, settled};
-use crate::machine::Settings;
-use crate::{Layout, Result, codes, files};
+use crate::settings::Settings;
+use crate::system::disk::space;
+use crate::system::files;
+use crate::{Layout, Result, codes};
 
 /// How much it holds.
 const SIZE: u64 = 4 * 1024 * 1024;
@@ -19,7 +20,7 @@ const ROOM: u64 = 64 * 1024 * 1024;
 const FULL: u64 = 1024 * 1024;
 
 /// Opens the database. On a full disk, the reserve is given back before or after.
-pub(super) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> {
+pub(crate) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> {
     if file(layout).exists() && space(layout.state())?.0 < FULL {
         tracing::error!("The disk is full; what was reserved is given back");
         files::remove_file(&file(layout))?;

@@ -1,13 +1,17 @@
-//! How the machine fares.
+//! Whether the server and what it needs are in order.
+
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, store_check};
 use crate::api::{Health, HealthCheck};
-use crate::db::{Sql, blocking};
+use crate::db::{Sql, backups, blocking};
+use crate::state::State;
+use crate::system::disk::space;
 use crate::time::timestamp;
-use crate::{Error, Result, codes, jobs};
+use crate::{Error, Result, codes};
+use store::StoreCheck;
 
 /// How long each check may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -15,28 +19,34 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// What is too little space on the disk of the state, in bytes.
 const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
 
-/// All checks.
-pub(crate) async fn check(app: &Arc<App>) -> Health {
-    let (database, disk, store, backup) = tokio::join!(
-        one("database", database(app)),
-        one("disk", disk(app)),
-        one("store", store_check::check(app)),
-        one("backup", backup(app)),
-    );
-    let checks = vec![database, disk, store, backup];
-    Health { ok: checks.iter().all(|c| c.ok), checks }
+/// The checks of a running server.
+#[derive(Clone)]
+pub(crate) struct Checks {
+    state: Arc<State>,
+    store: Arc<StoreCheck>,
 }
 
-/// The address of the store, without user and password.
-pub(crate) fn store_name(app: &App) -> String {
-    match app.settings.store.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            let path = path.split(['?', '#']).next().unwrap_or_default();
-            format!("{scheme}://{host}/{path}")
-        }
-        None => app.settings.store.clone(),
+impl Checks {
+    /// Checks of which none was made yet.
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { store: Arc::new(StoreCheck::new(state.clone())), state }
+    }
+
+    /// Makes all checks.
+    pub(crate) async fn make(&self) -> Health {
+        let (database, disk, store, backup) = tokio::join!(
+            one("database", database(&self.state)),
+            one("disk", disk(&self.state)),
+            one("store", self.store.check()),
+            one("backup", backup(&self.state)),
+        );
+        let checks = vec![database, disk, store, backup];
+        Health { ok: checks.iter().all(|c| c.ok), checks }
+    }
+
+    /// Begins to compare the store with the index, so that the result is there when somebody asks.
+    pub(crate) fn begin_store_check(&self) {
+        drop(self.store.begin());
     }
 }
 
@@ -50,14 +60,16 @@ async fn one(name: &str, check: impl Future<Output = Result<String>>) -> HealthC
     HealthCheck { name: name.to_owned(), ok, message }
 }
 
-async fn database(app: &App) -> Result<String> {
-    let events: i64 =
-        app.db.read_async(|c| c.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).sql()).await?;
+async fn database(state: &State) -> Result<String> {
+    let events: i64 = state
+        .db
+        .read_async(|c| c.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).sql())
+        .await?;
     Ok(format!("{events} events"))
 }
 
-async fn disk(app: &App) -> Result<String> {
-    let folder = app.layout.state().to_owned();
+async fn disk(state: &State) -> Result<String> {
+    let folder = state.layout.state().to_owned();
     let (free, total) = blocking(move || space(&folder)).await?;
     let text = format!("{} MiB of {} MiB are free", free >> 20, total >> 20);
     if free < LITTLE_SPACE.min(total / 20) {
@@ -66,17 +78,12 @@ async fn disk(app: &App) -> Result<String> {
     Ok(text)
 }
 
-/// The free and the whole space of the disk that a folder is on, in bytes.
-pub(crate) fn space(folder: &std::path::Path) -> Result<(u64, u64)> {
-    let found = rustix::fs::statvfs(folder).map_err(|e| Error::io(folder, e.into()))?;
-    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
-}
-
-async fn backup(app: &App) -> Result<String> {
-    let read =
-        app.db.read_async(|c| Ok((jobs::last_backup(c)?, jobs::first_start(c)?, jobs::last_failed(c)?)));
+async fn backup(state: &State) -> Result<String> {
+    let read = state
+        .db
+        .read_async(|c| Ok((backups::last_backup(c)?, backups::first_start(c)?, backups::last_failed(c)?)));
     let (last, since, failed) = read.await?;
-    let now = timestamp(app.now()).as_second();
+    let now = timestamp(state.now()).as_second();
     // Two days and an hour: one missed backup is caught up the day after.
     let late = |time: jiff::Timestamp| now - time.as_second() > 49 * 3600;
     let (text, bad) = match last {

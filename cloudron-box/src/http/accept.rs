@@ -21,7 +21,7 @@ use super::network::Network;
 use super::watched::{Progress, Watched};
 
 /// How long open requests may take when the server stops.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ const WAITING: usize = 16 * 1024;
 
 /// What all connections share.
 #[derive(Clone)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     router: Router,
     tls: TlsAcceptor,
     stopping: Cancel,
@@ -50,12 +50,12 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(router: Router, tls: Arc<ServerConfig>, stopping: Cancel) -> Self {
+    pub(crate) fn new(router: Router, tls: Arc<ServerConfig>, stopping: Cancel) -> Self {
         Self { router, tls: tls.into(), stopping, crowd: Arc::default(), stall: STALL }
     }
 
     /// Accepts connections until the server stops, then waits for the open ones.
-    pub(super) async fn accept(self, listener: TcpListener) {
+    pub(crate) async fn accept(self, listener: TcpListener) {
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {

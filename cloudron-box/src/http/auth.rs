@@ -11,11 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::network::Network;
-use super::reply::Failure;
-use super::upkeep;
+use super::response::Failure;
 use crate::api::EventSource;
 use crate::db::tokens;
-use crate::{Error, codes};
+use crate::{Error, codes, upkeep};
 
 /// How often it is noted that a token is used, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;

@@ -12,7 +12,7 @@ use cloudron_core::Secret;
 use tokio::sync::oneshot;
 
 use super::network::Network;
-use super::password::Workplace;
+use crate::password::Workplace;
 use crate::{Error, Result, codes};
 
 /// How many may wait in each queue.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::install::port_error;
+use crate::system::port::port_error;
 use crate::{Error, Result};
 
 /// How many connections may wait to be accepted.
@@ -14,7 +14,7 @@ const BACKLOG: u32 = 1024;
 ///
 /// # Errors
 /// `port-in-use`, `permission`, `io`.
-pub(super) fn all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
         match one(*address) {

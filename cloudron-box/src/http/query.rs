@@ -5,7 +5,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::reply::Failure;
+use super::response::Failure;
 use crate::{Error, Result, codes};
 
 /// The query of a request, with our own errors.

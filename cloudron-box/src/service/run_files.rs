@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Layout, Result, codes, files};
+use crate::system::files;
+use crate::{Error, Layout, Result, codes};
 
 /// How long the lock is tried for.
 const PATIENCE: Duration = Duration::from_millis(300);

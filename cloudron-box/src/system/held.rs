@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, openat, statat};
 use sha2::{Digest, Sha256};
 
-use crate::identity::Owner;
-use crate::{Error, Layout, Result, files};
+use crate::system::files;
+use crate::system::owner::Owner;
+use crate::{Error, Layout, Result};
 
 /// The state folder while it is root's: its user can neither rename what is in it nor reach it by its path. It is
 /// given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     folder: OwnedFd,
     owner: Owner,
 }
@@ -22,7 +23,7 @@ impl Held {
     ///
     /// # Errors
     /// Those of file operations.
-    pub(super) fn take(layout: &Layout, owner: Owner) -> Result<Self> {
+    pub(crate) fn take(layout: &Layout, owner: Owner) -> Result<Self> {
         let failed = |e: rustix::io::Errno| Error::io(layout.state(), e.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = openat(CWD, layout.state(), flags, Mode::empty()).map_err(failed)?;
@@ -68,14 +69,14 @@ pub(crate) fn give_back(layout: &Layout, owner: Owner) -> Result<()> {
 
 /// A folder of root's own, for what is restored before its owner gets it. Removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Staged(PathBuf);
+pub(crate) struct Staged(PathBuf);
 
 impl Staged {
     /// Makes the folder, empty.
     ///
     /// # Errors
     /// Those of file operations.
-    pub(super) fn new(layout: &Layout) -> Result<Self> {
+    pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let name = hex::encode(&Sha256::digest(layout.state().as_os_str().as_encoded_bytes())[..8]);
         let path = Path::new("/var/lib").join(format!("cloudron-restore-{name}"));
         files::remove_folder(&path)?;
@@ -83,7 +84,7 @@ impl Staged {
         Ok(Self(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -21,12 +21,32 @@ const BACKUP: &[&[&str]] = &[
     &["fuzzing"],
 ];
 
-/// What `lib.rs` re-exports of another crate, for every room.
-const OF_ALL: [&str; 2] = ["Error", "Result"];
+/// The rooms of cloudron-box, the lowest floor first.
+const BOX: &[&[&str]] = &[
+    &["codes"],
+    &["api_error", "time"],
+    &["password", "system"],
+    &["include", "log", "settings", "tls"],
+    &["db", "store"],
+    &["service", "state"],
+    &["admin", "health", "upkeep"],
+    &["install", "jobs", "repair", "restore"],
+    &["http"],
+    &["server"],
+    &["tests"],
+];
+
+/// What `lib.rs` re-exports of another crate, for every room: of the core, and of the messages.
+const OF_ALL: [&str; 6] = ["Error", "Result", "api", "layout", "Include", "Layout"];
 
 #[test]
 fn no_folder_of_cloudron_backup_imports_upwards() {
     assert_eq!(upwards(BACKUP, &sources("cloudron-backup")), [""; 0]);
+}
+
+#[test]
+fn no_folder_of_cloudron_box_imports_upwards() {
+    assert_eq!(upwards(BOX, &sources("cloudron-box")), [""; 0]);
 }
 
 #[test]

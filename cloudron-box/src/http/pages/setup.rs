@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-const PAGE: &str = include_str!("page.html");
+const PAGE: &str = include_str!("setup.html");
 
 /// Only the page's own script and style run, by their hashes, and it can talk to this server only.
 static POLICY: LazyLock<String> = LazyLock::new(|| {

@@ -10,17 +10,15 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::api::{ActivateRequest, EventSource, LoginRequest, TokenAnswer};
-use crate::db::events;
-use crate::db::tokens;
 use crate::db::users::{self, User};
-use crate::serve::App;
-use crate::serve::auth::{Address, Body, bearer};
-use crate::serve::hashing::Queue;
-use crate::serve::password;
-use crate::serve::reply::{Answer, Failure};
-use crate::serve::throttle::{Key, must_wait};
+use crate::db::{events, tokens};
+use crate::http::App;
+use crate::http::auth::{Address, Body, bearer};
+use crate::http::hashing::Queue;
+use crate::http::response::{Answer, Failure};
+use crate::http::throttle::{Key, must_wait};
 use crate::time::{later, timestamp};
-use crate::{Error, Result, codes};
+use crate::{Error, Result, codes, password};
 
 /// How long a login is valid.
 const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);

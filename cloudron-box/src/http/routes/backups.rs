@@ -10,12 +10,12 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::api::{BackupEntry, BackupPage, DownloadUrl, Job};
-use crate::jobs;
-use crate::serve::App;
-use crate::serve::auth::Caller;
-use crate::serve::downloads::LIFE;
-use crate::serve::query::{Asked, At, Paging};
-use crate::serve::reply::Answer;
+use crate::http::App;
+use crate::http::auth::Caller;
+use crate::http::download_grants::LIFE;
+use crate::http::query::{Asked, At, Paging};
+use crate::http::response::Answer;
+use crate::jobs::{self, Backup};
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes};
 
@@ -55,12 +55,12 @@ fn entry(summary: Summary) -> BackupEntry {
 }
 
 pub(crate) async fn create(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Job>)> {
-    let job = jobs::start_backup(&app, caller.source).await?;
+    let job = app.jobs.start(Backup { source: caller.source }).await?;
     Ok((StatusCode::ACCEPTED, Json(job)))
 }
 
 pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, At(id): At<String>) -> Answer<Json<Job>> {
-    let job = jobs::get(&app, id).await?;
+    let job = app.jobs.get(id).await?;
     Ok(Json(job.ok_or_else(|| Error::new(&codes::NO_SUCH_OBJECT, "there is no such job"))?))
 }
 

@@ -16,9 +16,9 @@ use serde::Deserialize;
 
 use crate::api::StoreObject;
 use crate::db::tokens;
-use crate::serve::App;
-use crate::serve::query::{Asked, At};
-use crate::serve::reply::{Answer, Failure};
+use crate::http::App;
+use crate::http::query::{Asked, At};
+use crate::http::response::{Answer, Failure};
 use crate::{Error, Result, codes};
 
 /// How much of an object is held for a client at a time, in bytes.

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::api::EventPage;
 use crate::db::events::{Filter, page};
-use crate::serve::App;
-use crate::serve::auth::Caller;
-use crate::serve::query::{Asked, Paging};
-use crate::serve::reply::Answer;
+use crate::http::App;
+use crate::http::auth::Caller;
+use crate::http::query::{Asked, Paging};
+use crate::http::response::Answer;
 use crate::{Error, Result, codes};
 
 // `Paging` cannot be flattened into this: a flattened number arrives as text.

@@ -11,11 +11,11 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 
 use crate::db::{blocking, tokens};
+use crate::http::App;
+use crate::http::auth::Caller;
+use crate::http::query::Asked;
+use crate::http::response::Answer;
 use crate::log::{Follower, tail};
-use crate::serve::App;
-use crate::serve::auth::Caller;
-use crate::serve::query::Asked;
-use crate::serve::reply::Answer;
 use crate::{Error, Result, codes};
 
 /// How often a log that is followed is looked at.

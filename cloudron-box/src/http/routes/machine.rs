@@ -9,11 +9,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::api::{BackupSettings, Config, ProgressReport, Status};
-use crate::jobs;
-use crate::serve::App;
-use crate::serve::auth::Caller;
-use crate::serve::health;
-use crate::serve::reply::Answer;
+use crate::db::backups;
+use crate::http::App;
+use crate::http::auth::Caller;
+use crate::http::response::Answer;
 use crate::{Error, admin, codes};
 
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
@@ -27,7 +26,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Json<Config>> {
-    let read = app.db.read_async(|c| Ok((jobs::last_backup(c)?, jobs::last_failed(c)?)));
+    let read = app.db.read_async(|c| Ok((backups::last_backup(c)?, backups::last_failed(c)?)));
     let (last, last_failed) = read.await?;
     Ok(Json(Config {
         version: Version::current(),
@@ -35,10 +34,10 @@ pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Jso
         admin_fqdn: app.settings.fqdn.admin_fqdn(),
         provider: app.settings.provider.clone(),
         update: None,
-        health: health::check(&app).await,
+        health: app.health.make().await,
         retired: app.is_retired().await?,
         backup: BackupSettings {
-            store: health::store_name(&app),
+            store: app.settings.store_name(),
             hour: app.settings.backup_hour,
             last,
             last_failed,

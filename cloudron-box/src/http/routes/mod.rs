@@ -19,9 +19,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http::{HeaderValue, header};
 
-use super::App;
-use super::page;
-use super::reply::Failure;
+use crate::http::App;
+use crate::http::pages::setup;
+use crate::http::response::Failure;
 use crate::{Error, codes};
 
 /// The largest body of a request. It is held in memory before it is known who sends it.
@@ -48,7 +48,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/download/{token}/{*key}", get(download::object))
         .route("/eventlog", get(events::list));
     Router::new()
-        .route("/", get(page::page))
+        .route("/", get(setup::page))
         .nest("/api/v1", api)
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)

@@ -9,13 +9,12 @@ use serde_json::json;
 use super::account::{Guess, refused, verified};
 use crate::api::{PasswordRequest, SessionList, SessionsEnded};
 use crate::db::{events, tokens, users};
-use crate::serve::App;
-use crate::serve::auth::{Address, Body, Caller};
-use crate::serve::hashing::Queue;
-use crate::serve::password;
-use crate::serve::query::At;
-use crate::serve::reply::Answer;
-use crate::{Error, codes};
+use crate::http::App;
+use crate::http::auth::{Address, Body, Caller};
+use crate::http::hashing::Queue;
+use crate::http::query::At;
+use crate::http::response::Answer;
+use crate::{Error, codes, password};
 
 /// What stands for the session that asks.
 const CURRENT: &str = "current";

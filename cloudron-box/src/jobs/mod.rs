@@ -1,0 +1,13 @@
+//! What the server does in the background: one job at a time, remembered over restarts.
+
+mod backup;
+mod daily;
+mod hooks;
+mod progress;
+mod queue;
+mod schedule;
+
+pub(crate) use backup::Backup;
+pub use backup::is_incomplete;
+pub(crate) use daily::run as back_up_daily;
+pub(crate) use queue::Queue;
