@@ -7,32 +7,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use cloudron_api::{Description, SetupToken};
 use cloudron_backup::BackupStore;
-use cloudron_core::{Domain, Secret};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use cloudron_core::Secret;
 use serde_json::{Value, json};
 
 use crate::api::{EventSource, Session};
-use crate::db::{Db, events, includes, settings, settled, tokens, users};
-use crate::identity::become_owner;
-use crate::install::fresh_setup_token;
-use crate::machine::Settings;
+use crate::db::tokens::{self, fresh_setup_token};
+use crate::db::{Db, events, includes, settings, settled, users};
+use crate::include::checked;
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::owner::become_owner;
 use crate::time::{later, millis};
-use crate::{Error, Include, Layout, Result, codes, files};
-
-/// A token for the first-time setup.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetupToken {
-    /// The token.
-    pub token: Secret,
-    /// Where the setup page lives, without the token: `https://my.<domain>/`. The link to open is this,
-    /// `#setup=` and the token.
-    pub page: String,
-    /// When it stops being valid.
-    pub expires_at: Timestamp,
-}
+use crate::{Error, Include, Layout, Result, codes};
 
 /// Makes a bearer token for the interface that is valid for `ttl`, also before the first-time setup.
 ///
@@ -60,13 +48,7 @@ pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
         }
         fresh_setup_token(c, now())
     })?;
-    Ok(SetupToken { token, page: page(&settings), expires_at })
-}
-
-/// The address of the page for the first-time setup.
-pub(crate) fn page(settings: &Settings) -> String {
-    let port = if settings.port() == 443 { String::new() } else { format!(":{}", settings.port()) };
-    format!("https://{}{port}/", settings.fqdn.admin_fqdn())
+    Ok(SetupToken { token, page: settings.setup_page(), expires_at })
 }
 
 /// Adds a folder to every future backup, or changes the commands of one that is there.
@@ -75,7 +57,7 @@ pub(crate) fn page(settings: &Settings) -> String {
 /// `include-invalid`, `machine-missing`, and those of the database.
 pub fn include_add(layout: &Layout, include: Include) -> Result<Include> {
     let (db, settings) = open(layout)?;
-    let include = include.checked(layout, settings.store_folder().as_deref())?;
+    let include = checked(include, layout, settings.store_folder().as_deref())?;
     db.transaction(|c| {
         let new = includes::put(c, &include)?;
         let action = if new { "include.add" } else { "include.update" };
@@ -110,27 +92,6 @@ pub fn include_remove(layout: &Layout, path: &Path) -> Result<()> {
 /// `machine-missing`, and those of the database.
 pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
     open(layout)?.0.read(includes::list)
-}
-
-/// What a computer needs to know of a machine that another computer made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Description {
-    /// The machine's domain.
-    pub fqdn: Domain,
-    /// How it was made.
-    pub provider: String,
-    /// The run that made it.
-    pub run: String,
-    /// The certificate of the machine's own authority, to be pinned: PEM.
-    pub ca_pem: String,
-    /// The port that it listens on.
-    pub port: u16,
-    /// The URL of its backup store.
-    pub store: String,
-    /// The owner's record, if one was left.
-    #[serde(default)]
-    pub record: Option<Value>,
 }
 
 /// The longest owner's record, in bytes.
@@ -214,14 +175,14 @@ pub fn end_sessions(layout: &Layout, id: Option<&str>) -> Result<usize> {
 /// `machine-missing`, and those of the database.
 pub fn reset_password(layout: &Layout, password: &Secret) -> Result<String> {
     let (db, settings) = open(layout)?;
-    crate::serve::check_password(password)?;
+    crate::password::check(password)?;
     let none = || {
         let text = "this server has no owner yet whose password could be reset";
         Error::new(&codes::NOT_ACTIVATED, text)
             .with_hint(format!("`cloudron machine setup-link {}` gives a link to become one", settings.fqdn))
     };
     let owner = db.read(users::owner)?.ok_or_else(none)?;
-    let hash = crate::serve::hash_password(password)?;
+    let hash = crate::password::hash(password)?;
     db.transaction(|c| {
         users::set_password(c, &owner.id, &hash)?;
         users::forget_networks(c, &owner.id)?;

@@ -1,14 +1,14 @@
-//! The error codes of this crate.
+//! The error codes of this crate, and those that the programs which talk to a server know as well.
+
+pub use cloudron_api::codes::{
+    ALREADY_ACTIVATED, BACKUP_INCOMPLETE, MACHINE_MISSING, RESTORE_UNCONFIRMED, TOKEN_INVALID,
+};
 
 cloudron_core::codes! {
     /// Another machine lives in this place already.
     MACHINE_EXISTS = ("machine-exists", Conflict,
         "This place already holds a machine for another domain, or one that another run made. Two machines \
          cannot share a place. Destroy the old one first, or choose another place.");
-    /// No machine lives in this place.
-    MACHINE_MISSING = ("machine-missing", NotFound,
-        "No server is installed in this place. `cloudron machine list` shows the machines that are known; \
-         `cloudron machine create` makes one.");
     /// The configuration cannot be read.
     CONFIG_CORRUPT = ("config-corrupt", Corrupt,
         "The server's configuration file is not what the program wrote. Restore it from a copy, or install \
@@ -70,10 +70,6 @@ cloudron_core::codes! {
     CERTIFICATE = ("certificate", Corrupt,
         "A certificate or private key of the server could not be read or made. Removing the file makes the \
          server create a new one at its next start; clients must then be told the new authority.");
-    /// No valid token was sent.
-    TOKEN_INVALID = ("token-invalid", Denied,
-        "The request carries no access token, or one that is unknown, has expired or was ended. Log in again, \
-         or use `cloudron machine`, which needs no login.");
     /// User name or password is wrong.
     LOGIN_FAILED = ("login-failed", Denied,
         "The user name or the password is wrong. After several failures the server answers more slowly. \
@@ -96,9 +92,6 @@ cloudron_core::codes! {
     SETUP_TOKEN_INVALID = ("setup-token-invalid", Denied,
         "The one-time setup token is wrong, was used or is older than a day. `cloudron machine setup-link \
          DOMAIN` makes a new one.");
-    /// The machine has an owner already.
-    ALREADY_ACTIVATED = ("already-activated", Conflict,
-        "The first-time setup of this server was done already. Log in with the account that it created.");
     /// The machine has no owner yet.
     NOT_ACTIVATED = ("not-activated", Denied,
         "The first-time setup of this server was not done yet. Open the setup link, or run \
@@ -125,12 +118,6 @@ cloudron_core::codes! {
     /// A job was cut off.
     JOB_INTERRUPTED = ("job-interrupted", Failed,
         "The job was interrupted by a restart of the server. What it had stored is used by the next one.");
-    /// The backup lacks some of the folders.
-    BACKUP_INCOMPLETE = ("backup-incomplete", Partial,
-        "The backup was made, but something was left out or not consistent: the message names the folders \
-         whose hook command failed or which do not exist. The other folders are in it, and `cloudron machine backup \
-         list` marks it as incomplete. The server's log holds the output of the commands. `cloudron machine include \
-         remove` leaves a folder out of the next one.");
     /// The newest backup is too old.
     BACKUP_LATE = ("backup-late", Failed,
         "The newest backup is older than two days, the machine is that old and has none, or the last try to make one \
@@ -165,11 +152,6 @@ cloudron_core::codes! {
     RESTORE_NO_STATE = ("restore-no-state", Corrupt,
         "The backup does not hold the state of a server: it may be of some folders only, made by \
          `cloudron backup create`. Restore it with `cloudron backup restore`.");
-    /// The backup holds folders that nobody confirmed.
-    RESTORE_UNCONFIRMED = ("restore-unconfirmed", Usage,
-        "The backup holds folders beyond the server's own state and data, and nobody said that they shall be put \
-         back: whoever had the lost server could have added any folder. Look at the names, then give each one with \
-         --restore-path, or --yes for all.");
     /// The server runs while it should be restored.
     RESTORE_RUNNING = ("restore-running", Conflict,
         "A restore replaces the server's database, so the server must not run. Stop it first.");

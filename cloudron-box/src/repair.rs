@@ -2,29 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+pub use cloudron_api::DatabaseRepair;
+use cloudron_api::SetupToken;
 use serde_json::json;
 
-use crate::admin::SetupToken;
-use crate::db::{Db, events, settled, tokens, users};
-use crate::identity::become_owner;
-use crate::install::fresh_setup_token;
-use crate::machine::Settings;
+use crate::db::tokens::{self, fresh_setup_token};
+use crate::db::{Db, events, settled, users};
 use crate::service::RunFiles;
+use crate::settings::Settings;
+use crate::system::owner::become_owner;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
-
-/// What became of the database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseRepair {
-    /// Whether the database that was there is used. Otherwise there is a new one.
-    pub kept: bool,
-    /// Where the one that was there is now, if it could not be used.
-    pub moved_to: Option<PathBuf>,
-    /// The token for the first-time setup, when the database knows no owner.
-    pub setup: Option<SetupToken>,
-}
 
 /// Uses the database that is there, if it is sound and has an event log, as it is; its sessions end. Begins a new one
 /// otherwise, and keeps what was there beside it. The server must not run.
@@ -55,7 +43,7 @@ pub fn repair_database(layout: &Layout) -> Result<DatabaseRepair> {
     })?;
     settled::note(layout, &db)?;
     let setup = setup.map(|(token, expires_at)| {
-        let page = crate::admin::page(&settings);
+        let page = settings.setup_page();
         SetupToken { token, page, expires_at }
     });
     Ok(DatabaseRepair { kept, moved_to, setup })

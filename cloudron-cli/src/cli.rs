@@ -63,8 +63,8 @@ pub(crate) enum Command {
     /// Print the version
     Version,
     /// The server's side: run on the machine itself
-    #[command(subcommand, name = "box", hide = true, arg_required_else_help = true)]
-    Box(commands::server::Command),
+    #[command(name = "box", hide = true, arg_required_else_help = true)]
+    Box(cloudron_api::BoxCall),
 }
 
 impl Cli {
@@ -78,7 +78,7 @@ impl Cli {
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),
             Command::Version => commands::version::run(out).map(|()| 0),
-            Command::Box(command) => command.run(out).map(|()| 0),
+            Command::Box(call) => commands::server::run(call, out).map(|()| 0),
         }
     }
 }

@@ -75,14 +75,6 @@ cloudron_core::codes! {
     DNS_EXPORT = ("dns-export", Partial,
         "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \
          They are comments in the file that was written, which therefore does not make the whole zone again.");
-    /// Another run writes the zone.
-    DNS_BUSY = ("dns-busy", Conflict,
-        "Another run on this computer is writing the same zone at the same DNS host. Two at once could each miss \
-         what the other one wrote: wait until it is done.");
-    /// What is ours of a zone cannot be read.
-    DNS_STATE = ("dns-state", Corrupt,
-        "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
-         copy, or remove it: nothing in the zone is lost, and changes need --adopt once.");
     /// Not a saved plan.
     DNS_PLAN_FILE = ("dns-plan-file", Corrupt,
         "The file given with --plan is not a plan that `cloudron dns plan --out` wrote, or it is damaged. Make a \

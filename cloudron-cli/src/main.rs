@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);
     // The server has a log of its own, which a second listener would keep from being written.
-    if !matches!(cli.command, cli::Command::Box(commands::server::Command::Serve(_))) {
+    if !matches!(&cli.command, cli::Command::Box(call) if call.command == cloudron_api::BoxCommand::Serve) {
         tracing_setup::start(cli.global.verbose, &out);
     }
     match cli.run(&out) {

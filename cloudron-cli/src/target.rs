@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloudron_api::owner::AdminToken;
+use cloudron_api::{BoxCall, BoxCommand};
 use cloudron_core::{Error, Result, Secret};
 use cloudron_provision::{Command, Remote, answer};
 use serde::Serialize;
@@ -42,14 +44,9 @@ impl Place {
         &self.program
     }
 
-    /// `<program> box <words> [--root DIR]`.
-    pub(crate) fn argv(&self, words: &[&str]) -> Vec<String> {
-        let mut argv = vec![self.program.clone(), "box".into()];
-        argv.extend(words.iter().map(|w| (*w).to_owned()));
-        if let Some(root) = &self.root {
-            argv.extend(["--root".into(), root.to_string_lossy().into_owned()]);
-        }
-        argv
+    /// The arguments that have the program do this.
+    pub(crate) fn argv(&self, command: &BoxCommand) -> Vec<String> {
+        BoxCall { command: command.clone(), root: self.root.clone() }.argv(&self.program)
     }
 }
 
@@ -58,46 +55,43 @@ impl Target {
         Self { remote, place }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
-        Command::new(self.place.argv(words))
+    fn command(&self, command: &BoxCommand) -> Command {
+        Command::new(self.place.argv(command))
             .within(Duration::from_secs(120))
             .as_root()
             .knowing(&explain::all())
     }
 
     /// Calls a command that answers with one JSON value.
-    pub(crate) async fn call<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
-        self.read(words, answer::json(&*self.remote, self.command(words)).await?)
+    pub(crate) async fn call<T: DeserializeOwned>(&self, command: &BoxCommand) -> Result<T> {
+        self.read(command, answer::json(&*self.remote, self.command(command)).await?)
     }
 
     /// Calls a command that reads a JSON request and answers with one JSON value.
     pub(crate) async fn call_with<T: DeserializeOwned>(
         &self,
-        words: &[&str],
+        command: &BoxCommand,
         request: &impl Serialize,
     ) -> Result<T> {
-        let command = self.command(words).stdin_json(request);
-        self.read(words, answer::json(&*self.remote, command).await?)
+        let call = self.command(command).stdin_json(request);
+        self.read(command, answer::json(&*self.remote, call).await?)
     }
 
     /// A token for the machine's interface that is valid for some minutes.
     pub(crate) async fn mint_token(&self) -> Result<Secret> {
-        let token: TokenLine = self.call(&["token"]).await?;
+        let token: AdminToken = self.call(&BoxCommand::Token).await?;
         Ok(token.token)
     }
 
-    fn read<T: DeserializeOwned>(&self, words: &[&str], value: serde_json::Value) -> Result<T> {
+    fn read<T: DeserializeOwned>(&self, command: &BoxCommand, value: serde_json::Value) -> Result<T> {
         serde_json::from_value(value).map_err(|e| {
             Error::new(
                 &cloudron_provision::codes::REMOTE_ANSWER,
-                format!("`box {}` answered with something else than expected: {e}", words.join(" ")),
+                format!(
+                    "`box {}` answered with something else than expected: {e}",
+                    command.words().join(" ")
+                ),
             )
         })
     }
-}
-
-/// What `box token` prints.
-#[derive(Debug, Serialize, serde::Deserialize)]
-pub(crate) struct TokenLine {
-    pub token: Secret,
 }

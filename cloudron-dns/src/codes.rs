@@ -115,4 +115,12 @@ cloudron_core::codes! {
     TRANSFER_REFUSED = ("dns-transfer-refused", Denied,
         "The whole zone was asked for, and the name server does not let this key or address transfer it. Allow that \
          in the server's configuration; reading single names needs no transfer.");
+    /// Another run writes the zone.
+    DNS_BUSY = ("dns-busy", Conflict,
+        "Another run on this computer is writing the same zone at the same DNS host. Two at once could each miss \
+         what the other one wrote: wait until it is done.");
+    /// What is ours of a zone cannot be read.
+    DNS_STATE = ("dns-state", Corrupt,
+        "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
+         copy, or remove it: nothing in the zone is lost, and changes need --adopt once.");
 }

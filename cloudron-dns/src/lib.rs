@@ -22,6 +22,7 @@
 //! - `propagation` (feature `propagation`) queries every authoritative name server.
 //! - `check` (feature `check`) diagnoses a server's records, its mail setup and its addresses.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
+//! - [`managed`] keeps which records of a zone are ours, so that a run which is cut off at any point can be repeated.
 //! - [`zone_file`] reads and writes zone files.
 //! - [`machine`] returns the records of a server; [`spf`] merges SPF records and evaluates senders as a receiver does.
 
@@ -42,6 +43,7 @@ pub mod in_turn;
 pub mod instructions;
 pub mod intent;
 pub mod machine;
+pub mod managed;
 pub mod memory;
 pub mod name;
 pub mod ownership;

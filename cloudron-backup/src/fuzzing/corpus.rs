@@ -2,10 +2,10 @@
 
 use super::compressed;
 use crate::chunk::ChunkId;
-use crate::index::{PackEntry, PackedChunk};
+use crate::format::config::Config;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::manifest::{Entry, Extent, Header, HeaderSource, Kind};
 use crate::keys::Identity;
-use crate::manifest::{Entry, Extent, Header, HeaderSource, Kind};
-use crate::repository::config::Config;
 
 fn line(object: &impl serde::Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec(object).unwrap();
@@ -82,7 +82,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
             let config = Config::new(&identity, &[("recover.py", b"x")], None).unwrap();
             vec![config.object().to_vec()]
         }
-        "summary" => vec![crate::repository::summary::example().sign(&keys.signer().unwrap())],
+        "summary" => vec![crate::format::summary::example().sign(&keys.signer().unwrap())],
         "manifest" => {
             let header = manifest().split_inclusive(|b| *b == b'\n').next().unwrap().to_vec();
             let many = "[null,1],".repeat(400_000);
@@ -104,7 +104,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
         "key_object" | "age" => {
             vec![super::sealed(b"plain"), b"age-encryption.org/v1\n-> scrypt x 18\n".to_vec()]
         }
-        "listing" => vec![crate::backup::listing("ab", &[b"/a", b"/a/b", b"/x"])],
+        "listing" => vec![crate::cache::files::listing("ab", &[b"/a", b"/a/b", b"/x"])],
         "exclude" => vec![
             b"/srv/**/cache\n/srv/app/one/cache".to_vec(),
             b"*.tmp\n/srv/a/b.tmp".to_vec(),

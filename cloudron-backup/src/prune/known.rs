@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use cloudron_core::Result;
 
-use super::owner::Owner;
 use super::rewrite::is_damage;
 use super::state::State;
 use crate::chunk::ChunkId;
 use crate::codes;
-use crate::index::{PackEntry, PackedChunk};
-use crate::trust::Source;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::trust::Source;
+use crate::snapshot::Owner;
 
 /// A pack that is there and not condemned.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::known::{Known, Pack};
 use super::state::State;
 use crate::chunk::ChunkId;
-use crate::index::{PackEntry, PackedChunk};
-use crate::pack::TARGET;
-use crate::trust::Source;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::pack::TARGET;
+use crate::format::trust::Source;
 
 /// Packs below this length are put together once there are [`MANY`] of them.
 const SMALL_PACK: u64 = TARGET as u64 / 4;

@@ -3,39 +3,36 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 
-use super::owner::Owner;
 use super::reach::{Listed, each_chunk};
-use super::report::{RepairReport, RepairRequest};
+use super::report::RepairReport;
+use super::request::RepairRequest;
 use super::rewrite::{Rewriter, is_damage, put_lines};
 use super::state::State;
-use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::{Kind, PackEntry};
+use crate::format::forgotten::describe_gaps;
+use crate::format::index::{Kind, PackEntry};
+use crate::format::pack_scan::chunks_in;
+use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::trust::Source;
+use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
 
 /// Repairs a repository.
 pub(crate) fn repair(
-    store: &Blocking,
-    config: &Config,
+    session: Session<'_>,
     identity: &Identity,
     request: &RepairRequest,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<RepairReport> {
-    config.check_format()?;
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+    session.config.check_format()?;
+    let owner = Owner::new(session, identity)?;
     let _lock = if request.dry_run { None } else { Some(owner.lock("repair")?) };
     let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
     let state = State::load(&owner)?;
     let unusable = state.unusable.iter().chain(&state.condemned.unusable);
     report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
-    crate::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
+    crate::prune::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
     let mut found = Found::read(&owner, &state, &mut report)?;
     if !request.dry_run {
         save_chunks(&owner, &mut found, &mut report)?;
@@ -148,7 +145,7 @@ fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) 
     let mut rewriter = Rewriter::new(owner);
     for pack in &found.damaged {
         owner.stop.check()?;
-        let content = match owner.store.get_at_most(&layout::pack(pack), crate::pack::MOST) {
+        let content = match owner.store.get_at_most(&layout::pack(pack), crate::format::pack::MOST) {
             Err(e) if is_damage(&e) => continue,
             other => other?,
         };
@@ -223,7 +220,7 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
     }
     task.finish();
     for (writer, gaps) in listed.gaps() {
-        report.damaged.push((layout::SNAPSHOTS.to_owned(), super::forget::describe(writer, &gaps)));
+        report.damaged.push((layout::SNAPSHOTS.to_owned(), describe_gaps(writer, &gaps)));
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use cloudron_core::{Error, Result};
 
-use super::owner::Owner;
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::{Kind, PackEntry, PackedChunk};
-use crate::pack::{self, PackWriter};
-use crate::trust::Source;
+use crate::format::index::{Kind, PackEntry, PackedChunk};
+use crate::format::pack::{self, PackWriter};
+use crate::format::pack_scan::chunks_in;
+use crate::format::trust::Source;
+use crate::snapshot::Owner;
 use crate::{codes, layout};
 
 /// Writes packs, and keeps their lines for the index.

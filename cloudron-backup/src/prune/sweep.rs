@@ -10,19 +10,19 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::{BackupId, Result};
 
-use super::forget::describe;
-use super::owner::Owner;
 use super::reach::{Listed, Reach};
 use super::report::PruneReport;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
-use crate::backup::slot::{self, Fate};
 use crate::chunk::ChunkId;
-use crate::condemned::{Condemned, Record};
-use crate::index::{Kind, PackEntry};
+use crate::format::condemned::{Condemned, Record};
+use crate::format::forgotten::describe_gaps;
+use crate::format::index::{Kind, PackEntry};
+use crate::format::lock::{self, Found, Holder};
+use crate::format::trust::Source;
 use crate::layout;
-use crate::lock::{self, Found, Holder};
-use crate::trust::Source;
+use crate::snapshot::Owner;
+use crate::snapshot::slot::{self, Fate};
 
 /// Deletes the packs of records that are older than the grace at `now`, unless a backup may rely on them.
 pub(super) fn sweep(
@@ -121,7 +121,7 @@ fn read_backups(
     report: &mut PruneReport,
 ) -> Result<()> {
     let listed = Listed::load(owner)?;
-    report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe(*writer, gaps)));
+    report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe_gaps(*writer, gaps)));
     let backups: Vec<&BackupId> = listed.summaries.iter().map(|s| &s.id).chain(&made).collect();
     reach.extend(owner, &backups)?;
     report.missing.extend(reach.broken.iter().map(|(backup, why)| format!("{backup}: {why}")));

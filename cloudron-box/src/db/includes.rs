@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::Sql;
+use crate::include::overlaps;
 use crate::{Error, Include, Result, codes};
 
 /// All of them, by path.
@@ -19,7 +20,7 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
 pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
     let existing = list(connection)?;
     let same = existing.iter().any(|e| e.path == include.path);
-    if let Some(other) = existing.iter().find(|e| e.path != include.path && e.overlaps(include)) {
+    if let Some(other) = existing.iter().find(|e| e.path != include.path && overlaps(e, include)) {
         let text = format!("{} overlaps {}, which is included", include.path.display(), other.path.display());
         return Err(Error::new(&codes::INCLUDE_INVALID, text));
     }

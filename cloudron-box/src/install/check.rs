@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use cloudron_backup::WriterKeys;
 
-use super::{InstallRequest, Supervisor};
-use crate::machine::Settings;
+use super::InstallRequest;
+use crate::api::install::Supervisor;
+use crate::include::{checked, overlaps};
+use crate::settings::Settings;
 use crate::{Error, Layout, Result, codes};
 
 pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {
@@ -30,7 +32,7 @@ pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {
         return wrong("the state folder is not an absolute path");
     }
     match &request.store_access {
-        Some(access) => cloudron_backup::open_store_with(&request.store, &access.options())?,
+        Some(access) => cloudron_backup::open_store_with(&request.store, &crate::store::options(access))?,
         None => cloudron_backup::open_store(&request.store)?,
     };
     let folder = store_folder(&request.store);
@@ -39,10 +41,10 @@ pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {
     }
     writer_keys(request.writer_keys.expose())?;
     for include in &request.includes {
-        include.clone().checked(layout, folder.as_deref())?;
+        checked(include.clone(), layout, folder.as_deref())?;
     }
     for (n, include) in request.includes.iter().enumerate() {
-        if request.includes[..n].iter().any(|other| other.path != include.path && other.overlaps(include)) {
+        if request.includes[..n].iter().any(|other| other.path != include.path && overlaps(other, include)) {
             return wrong(&format!("the included folder {} overlaps another one", include.path.display()));
         }
     }

@@ -1,73 +1,31 @@
 //! Putting a backup back on a machine that was just installed.
 
-mod held;
 mod state;
-
-pub(crate) use held::give_back;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use cloudron_api::restore::{RestoreAnswer, RestoreRequest};
 use cloudron_backup::{Identity, Repository, Summary};
-use cloudron_core::{BackupId, Cancel, Progress, Secret, atomic};
-use serde::{Deserialize, Serialize};
+use cloudron_core::{Cancel, Progress, atomic};
 
+use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
-use crate::identity::{as_owner, other_owner};
-use crate::jobs::{DATA, STATE};
-use crate::machine::Settings;
 use crate::service::RunFiles;
-use crate::{Error, Layout, Result, codes, files};
-use held::{Held, Staged};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::held::{Held, Staged, give_back};
+use crate::system::owner::{as_owner, other_owner};
+use crate::{Error, Layout, Result, codes};
 
 /// The name of the database in the state of a backup.
 const DATABASE: &str = "cloudron.db";
 
-/// Which backup is put back, and how. It holds a secret, so it travels through standard input.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RestoreRequest {
-    /// A backup's id, or `latest`.
-    pub backup: String,
-    /// The repository's secret key, in the text form of `cloudron_backup::Identity`. It is only held in memory.
-    pub identity: Secret,
-    /// Whether files that exist and differ are overwritten.
-    #[serde(default)]
-    pub overwrite: bool,
-    /// The folders beyond the server's own that the owner confirmed, as [`beyond`] gives them.
-    #[serde(default)]
-    pub paths: Vec<PathBuf>,
-}
-
-/// The folders that a backup of a server puts back beyond its state and its data, as they were included there. The
-/// server wrote this list, and one that was taken over may have written anything.
+/// The folders that a backup of a server puts back beyond its state and its data, as
+/// [`cloudron_api::restore::beyond`] gives them.
 #[must_use]
 pub fn beyond(summary: &Summary) -> Vec<PathBuf> {
-    let mut own = vec![STATE, DATA];
-    let others =
-        summary.sources.iter().filter(|source| match own.iter().position(|name| *name == source.name) {
-            // A further one of that name is not the server's own.
-            Some(at) => {
-                own.swap_remove(at);
-                false
-            }
-            None => true,
-        });
-    others.map(|source| PathBuf::from(&source.path)).collect()
-}
-
-/// What was put back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RestoreAnswer {
-    /// The backup.
-    pub backup: BackupId,
-    /// How many files it held.
-    pub files: u64,
-    /// How many bytes those files have.
-    pub bytes: u64,
-    /// How many files, folders and links were read back and found equal to the backup.
-    pub compared: u64,
+    cloudron_api::restore::beyond(summary.sources.iter().map(|s| (&*s.name, &*s.path)))
 }
 
 /// Puts a backup back: the state's database with its users, event log and included folders, the data folder,

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 pub(crate) use http_store::HttpStore;
-pub(crate) use owner_store::{OwnerStore, StoreChange, StoreChanged};
+pub(crate) use owner_store::OwnerStore;
 
 use crate::state::Machine;
 use crate::target::Target;

@@ -9,27 +9,14 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use cloudron_api::BoxCommand;
+use cloudron_api::command::STDIN;
+use cloudron_api::owner::{StoreChange, StoreChanged};
 use cloudron_backup::{BackupStore, ObjectMeta};
 use cloudron_core::Result;
-use serde::{Deserialize, Serialize};
 
 use super::{Client, HttpStore};
 use crate::target::Target;
-
-/// What `box store-change` is asked to do.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
-pub(crate) enum StoreChange {
-    Put { key: String, base64: String },
-    PutNew { key: String, base64: String },
-    Delete { key: String },
-}
-
-/// What came of it: false when there was an object already.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct StoreChanged {
-    pub changed: bool,
-}
 
 /// A store that its owner may change.
 pub(crate) struct OwnerStore {
@@ -51,7 +38,7 @@ impl OwnerStore {
     }
 
     async fn change(&self, change: StoreChange) -> Result<bool> {
-        let changed: StoreChanged = self.target.call_with(&["store-change", "--from-stdin"], &change).await?;
+        let changed: StoreChanged = self.target.call_with(&BoxCommand::StoreChange(STDIN), &change).await?;
         Ok(changed.changed)
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn all() -> Vec<&'static Code> {
     let lists = [
         cloudron_core::codes::ALL,
         cloudron_backup::codes::ALL,
+        cloudron_api::codes::ALL,
         cloudron_box::codes::ALL,
         cloudron_dns::codes::ALL,
         cloudron_provision::codes::ALL,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use cloudron_core::{Cancel, Error, Result, codes};
-use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey, Snapshot};
+use cloudron_dns::managed::{Access, ManagedPlan};
+use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey};
 use serde_json::{Value, json};
 
 use super::plan::stopped;
-use super::planned::{Access, Planned};
 use super::render::{PlanFormat, print};
 use super::saved::Saved;
 use super::wait;
@@ -73,27 +73,20 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
         let reading = async {
             match (saved, wishes) {
                 (Some(saved), _) => restored(work, saved, provider, out),
-                (None, Some(wishes)) => {
-                    work.plan(provider, wishes, Access::Write, out).await.map(|p| (p, true))
-                }
+                (None, Some(wishes)) => work.plan(provider, wishes, Access::Write, out).await,
                 (None, None) => Err(stopped()),
             }
         };
-        let (planned, fresh) = tokio::select! {
+        let planned = tokio::select! {
             planned = reading => planned?,
             () = cancel.cancelled() => return Err(stopped()),
         };
-        write(options, planned, fresh, out, &cancel).await
+        write(options, planned, out, &cancel).await
     })
 }
 
 /// The plan of a file, for the zone that it was made for.
-fn restored(
-    work: &Work,
-    saved: Saved,
-    provider: Arc<dyn DnsProvider>,
-    out: &Output,
-) -> Result<(Planned, bool)> {
+fn restored(work: &Work, saved: Saved, provider: Arc<dyn DnsProvider>, out: &Output) -> Result<ManagedPlan> {
     if saved.provider != work.host.id() {
         let message = format!("the plan was made for {}, not for {}", saved.provider, work.host.id());
         return Err(Error::new(&codes::USAGE, message));
@@ -104,33 +97,12 @@ fn restored(
         let message = format!("the plan is for the zone {}, which does not enclose {domain}", zone.apex);
         return Err(Error::new(&codes::USAGE, message));
     }
-    let owned = work.owned(&zone)?;
-    let lock = owned.lock()?;
-    if owned.read()? != saved.ownership {
-        let message = "what this computer wrote in the zone is not what it was when the plan was made";
-        return Err(Error::new(&cloudron_dns::codes::STALE, message).with_hint("make a new plan"));
-    }
-    out.say(&format!("The plan is for the zone {} at {}.", zone.apex, provider.id()));
-    let planned = Planned {
-        provider,
-        desired: Vec::new(),
-        owned,
-        ownership: saved.ownership,
-        basis: Snapshot::new(zone, [], false),
-        plan: saved.plan,
-        left: Vec::new(),
-        _lock: Some(lock),
-    };
-    Ok((planned, false))
+    let planned = work.managed(provider, &zone)?.resume(saved.plan, saved.ownership)?;
+    out.say(&format!("The plan is for the zone {} at {}.", zone.apex, planned.provider().id()));
+    Ok(planned)
 }
 
-async fn write(
-    options: &Options,
-    planned: Planned,
-    fresh: bool,
-    out: &Output,
-    cancel: &Cancel,
-) -> Result<()> {
+async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &Cancel) -> Result<()> {
     let plan = &planned.plan;
     let by_hand = plan.atomicity == Atomicity::Manual;
     if !out.is_json() && options.format != PlanFormat::Json {
@@ -144,13 +116,13 @@ async fn write(
         }
         let sets = if number == 1 { "set" } else { "sets" };
         let question =
-            format!("Change {number} record {sets} of {} at {}?", plan.zone.apex, planned.provider.id());
+            format!("Change {number} record {sets} of {} at {}?", plan.zone.apex, planned.provider().id());
         if !out.confirm(&question)? {
             return Err(Error::new(&codes::INTERRUPTED, "nothing was written"));
         }
     }
     cancel.check()?;
-    let receipt = planned.send(fresh, &out.progress()).await?;
+    let receipt = planned.apply(&out.progress()).await?;
     if !by_hand {
         record_copy::refresh(&options.work.domain, out).await;
     }
@@ -170,7 +142,7 @@ async fn write(
 /// Waits as the options say, and gives what is known afterwards.
 async fn waited(
     options: &Options,
-    planned: &Planned,
+    planned: &ManagedPlan,
     receipt: &Receipt,
     out: &Output,
     cancel: &Cancel,
@@ -180,7 +152,7 @@ async fn waited(
         match options.wait {
             Wait::None => Ok(Value::Null),
             Wait::Insync => {
-                wait::in_sync(&*planned.provider, receipt, limit).await.map(|()| json!({ "inSync": true }))
+                wait::in_sync(planned.provider(), receipt, limit).await.map(|()| json!({ "inSync": true }))
             }
             Wait::Dns => {
                 let desired = wishes(&planned.plan, &planned.desired);

@@ -9,11 +9,9 @@ mod dkim_key;
 mod export;
 mod mail;
 mod plan;
-pub(crate) mod planned;
 pub(crate) mod provider;
 mod render;
 mod saved;
-mod taken_back;
 mod wait;
 pub(crate) mod work;
 

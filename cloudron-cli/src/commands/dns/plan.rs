@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use cloudron_core::Result;
+use cloudron_dns::managed::Access;
 use serde_json::json;
 
-use super::planned::Access;
 use super::render::{PlanFormat, print};
 use super::saved::Saved;
 use super::work::Work;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use cloudron_core::{Error, Result, codes};
+use cloudron_dns::managed::{Access, ManagedPlan, ManagedZone, OwnershipFile};
 use cloudron_dns::{Adopt, DnsProvider, Intent, Name, PlanOptions, RecordKey, Zone};
 
 use super::desired::{Desired, Wanted, without_apex};
-use super::planned::{Access, Planned};
 use super::provider::{Host, Servers};
 use crate::output::Output;
-use crate::state::{Dirs, Owned};
+use crate::state::Dirs;
 
 /// What is to be done, where, and what it may do.
 #[derive(Debug, Args)]
@@ -68,12 +68,12 @@ impl Work {
         (name, desired, options): (Name, Vec<Intent>, PlanOptions),
         access: Access,
         out: &Output,
-    ) -> Result<Planned> {
+    ) -> Result<ManagedPlan> {
         let zone = self.host.find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
-        let owned = self.owned(&zone)?;
+        let managed = self.managed(provider, &zone)?;
         // As when a program that writes the records has failed.
-        let all_goes = self.prune && desired.is_empty() && owned.read()?.keys().next().is_some();
+        let all_goes = self.prune && desired.is_empty() && managed.ownership()?.keys().next().is_some();
         if all_goes && !self.allow_deletions {
             let message = format!(
                 "nothing is wanted of {}, and --prune would delete all that this computer wrote there",
@@ -83,9 +83,9 @@ impl Work {
                 .with_hint("check the records; add --allow-deletions if all of them are to go"));
         }
         if !self.remove {
-            return Planned::make(provider, &zone, owned, desired, &options, access).await;
+            return managed.plan(desired, &options, access).await;
         }
-        let planned = Planned::removal(provider, &zone, owned, &desired, &options, access).await?;
+        let planned = managed.removal(&desired, &options, access).await?;
         if !planned.left.is_empty() {
             let left = keys(&planned.left);
             out.say(&format!("Not what this computer wrote, and left as it is: {left}"));
@@ -93,9 +93,10 @@ impl Work {
         Ok(planned)
     }
 
-    /// The file that says what is ours of a zone.
-    pub(super) fn owned(&self, zone: &Zone) -> Result<Owned> {
-        Ok(Owned::at(&Dirs::from_env()?.dns(), &self.host.id(), zone))
+    /// The zone, with the file that says what is ours of it.
+    pub(super) fn managed(&self, provider: Arc<dyn DnsProvider>, zone: &Zone) -> Result<ManagedZone> {
+        let owned = OwnershipFile::at(&Dirs::from_env()?.dns(), &self.host.id(), zone);
+        Ok(ManagedZone::new(provider, zone.clone(), owned))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use cloudron_box::admin::Description;
+use cloudron_api::{BoxCommand, Description};
 use cloudron_core::{Domain, Error, Result};
 use cloudron_provision::Runner;
 use cloudron_provision::facts::Facts;
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (reach, described) = block_on(|_| async {
         let reach = reach(options, &domain, forgotten.as_ref(), &dirs, out).await?;
         let target = connect::target_of(&reach, out, ASK).await?;
-        let described: Description = target.call(&["describe"]).await?;
+        let described: Description = target.call(&BoxCommand::Describe).await?;
         Ok((reach, described))
     })?;
     let copy = described.record.clone().map(RecordCopy::read).transpose()?;

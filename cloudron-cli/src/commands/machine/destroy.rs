@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use cloudron_api::BoxCommand;
+use cloudron_api::command::Uninstall;
+use cloudron_api::owner::Uninstalled;
 use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_provision::steps::RunSummary;
 use cloudron_provision::{Command, Runner, answer, codes as provision};
@@ -303,7 +306,7 @@ async fn remove(
     };
     if is_left(machine, &target).await? {
         Machines::at(dirs.machines()).put(&Machine { destroying: true, ..machine.clone() })?;
-        let _: serde_json::Value = target.call(&["uninstall", "--keep-backups"]).await?;
+        let _: Uninstalled = target.call(&BoxCommand::Uninstall(Uninstall::keeping_backups())).await?;
     }
     if options.delete_backups {
         match (bucket, folder_of(&machine.store)) {

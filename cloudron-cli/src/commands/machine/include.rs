@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use cloudron_box::Include;
+use cloudron_api::command::{IncludeCommand, STDIN};
+use cloudron_api::{BoxCommand, Include};
 use cloudron_core::Result;
 
 use super::{Which, folders};
@@ -49,13 +50,17 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
-        let (which, verb, include) = match self {
-            Self::Add { which, path, before, after } => (which, "add", Some(Include { path, before, after })),
-            Self::Remove { which, path } => (which, "remove", Some(Include::new(path))),
-            Self::List { which } => (which, "list", None),
+        let (which, command, include) = match self {
+            Self::Add { which, path, before, after } => {
+                (which, IncludeCommand::Add(STDIN), Some(Include { path, before, after }))
+            }
+            Self::Remove { which, path } => (which, IncludeCommand::Remove(STDIN), Some(Include::new(path))),
+            Self::List { which } => (which, IncludeCommand::List, None),
         };
         let machine = which.machine()?;
-        let added = include.iter().filter(|_| verb == "add").cloned().collect::<Vec<_>>();
+        let is_new = matches!(command, IncludeCommand::Add(_));
+        let command = BoxCommand::Include(command);
+        let added = include.iter().filter(|_| is_new).cloned().collect::<Vec<_>>();
         let includes: Vec<Include> = interruptible(async {
             let target = connect::target(&machine, out, connect::ASK).await?;
             if let Some(path) = folders::missing(&*target.remote, &added).await?.first() {
@@ -64,8 +69,8 @@ impl Command {
                 ));
             }
             match include {
-                Some(include) => target.call_with(&["include", verb, "--from-stdin"], &include).await,
-                None => target.call(&["include", verb]).await,
+                Some(include) => target.call_with(&command, &include).await,
+                None => target.call(&command).await,
             }
         })?;
         out.data("includes", &includes, || render(&includes))

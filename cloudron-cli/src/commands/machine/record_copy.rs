@@ -3,7 +3,10 @@
 
 use std::time::SystemTime;
 
+use cloudron_api::BoxCommand;
+use cloudron_api::command::STDIN;
 use cloudron_core::{Domain, Error, Result};
+use cloudron_dns::managed::{OwnershipFile, ZoneOwnership};
 use cloudron_dns::{Addresses, MailSettings, Name, Ownership, RecordKey, machine_records};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +15,7 @@ use crate::codes;
 use crate::commands::dns::work::keys;
 use crate::connect::{self, NO_QUESTIONS};
 use crate::output::Output;
-use crate::state::{Dirs, DnsRecords, Machine, Machines, Owned, ZoneCopy};
+use crate::state::{Dirs, DnsRecords, Machine, Machines};
 use crate::target::Target;
 
 /// What is copied.
@@ -23,14 +26,14 @@ pub(crate) struct RecordCopy {
     pub created: SystemTime,
     pub dns: Option<DnsRecords>,
     /// What is ours of the machine's names, by zone.
-    zones: Vec<ZoneCopy>,
+    zones: Vec<ZoneOwnership>,
 }
 
 impl RecordCopy {
     /// The copy of a machine's record as it is now.
     fn of(machine: &Machine, dirs: &Dirs) -> Result<Self> {
         let domain = Name::from(&machine.fqdn);
-        let mut zones = Owned::enclosing(&dirs.dns(), &domain)?;
+        let mut zones = OwnershipFile::enclosing(&dirs.dns(), &domain)?;
         for zone in &mut zones {
             zone.records = of_machine(&zone.records, |key| key.name.is_in(&domain)).0;
         }
@@ -90,7 +93,7 @@ impl RecordCopy {
 
 /// Leaves the copy on the machine.
 pub(crate) async fn leave(target: &Target, machine: &Machine, dirs: &Dirs) -> Result<()> {
-    let _: Value = target.call_with(&["record", "--from-stdin"], &RecordCopy::of(machine, dirs)?).await?;
+    let _: Value = target.call_with(&BoxCommand::Record(STDIN), &RecordCopy::of(machine, dirs)?).await?;
     Ok(())
 }
 

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudron_core::{Domain, Error, Progress, Result};
+use cloudron_dns::managed::{Access, ManagedZone, OwnershipFile};
 use cloudron_dns::{DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordKey, machine_records};
 use serde_json::{Value, json};
 
 use crate::commands::dns::account::Credentials;
-use crate::commands::dns::planned::{Access, Planned};
 use crate::commands::dns::provider::Host;
 use crate::commands::dns::work::keys;
 use crate::output::Output;
 use crate::records::both_families;
-use crate::state::{Dirs, DnsRecords, Owned};
+use crate::state::{Dirs, DnsRecords};
 
 /// Removes what is ours of the records at a host; what was removed, and what stays because it is not ours.
 pub(super) async fn take_back(
@@ -26,11 +26,11 @@ pub(super) async fn take_back(
     progress: &Progress,
 ) -> Result<(Vec<RecordKey>, Vec<RecordKey>)> {
     let zone = host.find_zone(&*provider, &Name::from(domain)).await?;
-    let owned = Owned::at(folder, &host.id(), &zone);
+    let owned = OwnershipFile::at(folder, &host.id(), &zone);
     let options = PlanOptions::default();
-    let planned = Planned::removal(provider, &zone, owned, wishes, &options, Access::Write).await?;
+    let planned = ManagedZone::new(provider, zone, owned).removal(wishes, &options, Access::Write).await?;
     planned.plan.check()?;
-    planned.send(true, progress).await?;
+    planned.apply(progress).await?;
     let gone = planned.plan.changes.iter().map(|change| change.key().clone()).collect();
     Ok((gone, planned.left))
 }

@@ -1,7 +1,6 @@
 //! `cloudron machine repair-database`
 
-use cloudron_box::DatabaseRepair;
-use cloudron_box::service::ServiceStatus;
+use cloudron_api::{BoxCommand, DatabaseRepair, ServiceStatus};
 use cloudron_core::{Error, Result, codes};
 use serde_json::json;
 
@@ -33,8 +32,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     let (repair, _): (DatabaseRepair, ServiceStatus) = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
-        let repair = target.call(&["repair-database"]).await?;
-        Ok((repair, target.call(&["start"]).await?))
+        let repair = target.call(&BoxCommand::RepairDatabase).await?;
+        Ok((repair, target.call(&BoxCommand::Start).await?))
     })?;
     let setup_link = repair.setup.as_ref().map(link);
     if out.is_json() {

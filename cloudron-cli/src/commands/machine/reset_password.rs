@@ -3,11 +3,13 @@
 use cloudron_core::{Error, Result, Secret, codes};
 
 use super::Which;
-use crate::commands::server::{PasswordReset, ResetPassword};
 use crate::connect;
 use crate::output::{self, Output};
 use crate::runtime::interruptible;
 use crate::secrets;
+use cloudron_api::BoxCommand;
+use cloudron_api::command::STDIN;
+use cloudron_api::owner::{PasswordReset, ResetPassword};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -29,7 +31,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let request = ResetPassword { password: password(options, out)? };
     let reset: PasswordReset = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call_with(&["reset-password", "--from-stdin"], &request).await
+        target.call_with(&BoxCommand::ResetPassword(STDIN), &request).await
     })?;
     out.data("reset", &reset, || {
         output::lines([format!("{} has the new password; all their sessions ended.", reset.email)])

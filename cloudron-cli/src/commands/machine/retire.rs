@@ -3,10 +3,11 @@
 use cloudron_core::{Error, Result, codes};
 
 use super::Which;
-use crate::commands::server::Retired;
 use crate::connect;
 use crate::output::Output;
 use crate::runtime::interruptible;
+use cloudron_api::BoxCommand;
+use cloudron_api::owner::Retired;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -28,7 +29,7 @@ pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
     }
     let retired: Retired = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call(&[if retire { "retire" } else { "unretire" }]).await
+        target.call(if retire { &BoxCommand::Retire } else { &BoxCommand::Unretire }).await
     })?;
     out.data("machine", &retired, || {
         let (now, next) = match retire {

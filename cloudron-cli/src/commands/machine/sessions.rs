@@ -1,10 +1,11 @@
 //! `cloudron machine sessions`
 
-use cloudron_box::api::{Session, SessionList, SessionsEnded};
+use cloudron_api::command::STDIN;
+use cloudron_api::owner::EndSessions;
+use cloudron_api::{BoxCommand, Session, SessionList, SessionsEnded};
 use cloudron_core::Result;
 
 use super::Which;
-use crate::commands::server::EndSessions;
 use crate::connect;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
@@ -33,7 +34,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let request = EndSessions { id: options.revoke.clone() };
         let ended: SessionsEnded = interruptible(async {
             let target = connect::target(&machine, out, connect::ASK).await?;
-            target.call_with(&["end-sessions", "--from-stdin"], &request).await
+            target.call_with(&BoxCommand::EndSessions(STDIN), &request).await
         })?;
         return out.data("sessions", &ended, || match ended.ended {
             1 => "1 session ended.".into(),
@@ -41,7 +42,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         });
     }
     let list: SessionList = interruptible(async {
-        connect::target(&machine, out, connect::ASK).await?.call(&["sessions"]).await
+        connect::target(&machine, out, connect::ASK).await?.call(&BoxCommand::Sessions).await
     })?;
     out.data("sessions", &list.sessions, || render(&list.sessions))
 }

@@ -1,7 +1,7 @@
 //! `cloudron machine setup-link`
 
-use cloudron_box::admin::SetupToken;
-use cloudron_box::codes::ALREADY_ACTIVATED;
+use cloudron_api::codes::ALREADY_ACTIVATED;
+use cloudron_api::{BoxCommand, SetupToken};
 use cloudron_core::{Error, Result};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let setup: SetupToken = interruptible(async {
-        connect::target(&machine, out, connect::ASK).await?.call(&["setup-link"]).await
+        connect::target(&machine, out, connect::ASK).await?.call(&BoxCommand::SetupLink).await
     })
     .map_err(|error: Error| match error.is(&ALREADY_ACTIVATED) {
         true => error.with_hint(format!("open {} and log in", machine.url())),

@@ -1,6 +1,6 @@
 //! `cloudron machine start`
 
-use cloudron_box::service::ServiceStatus;
+use cloudron_api::{BoxCommand, ServiceStatus};
 use cloudron_core::Result;
 
 use super::Which;
@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let status: ServiceStatus = interruptible(async {
         let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call(&["start"]).await
+        target.call(&BoxCommand::Start).await
     })?;
     out.data("server", &status, || format!("{} is running", machine.fqdn))
 }

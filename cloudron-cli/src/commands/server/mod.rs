@@ -10,10 +10,10 @@ mod restore;
 mod serve;
 mod store;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use cloudron_api::owner::{AdminToken, RecordKept};
+use cloudron_api::{BoxCall, BoxCommand};
 use cloudron_box::{Layout, admin, service};
 use cloudron_core::{Error, Result, codes};
 use serde::Serialize;
@@ -21,133 +21,56 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::output::Output;
-use crate::target::TokenLine;
-pub(crate) use owner::{EndSessions, PasswordReset, ResetPassword, Retired};
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Run the server until it is told to stop
-    Serve(Place),
-    /// Make this place into a server, as the request on standard input says
-    Install(Request),
-    /// Remove the server
-    Uninstall(install::Uninstall),
-    /// Start the server and wait until it answers
-    Start(Place),
-    /// Stop the server
-    Stop(Place),
-    /// Say whether the server runs
-    Status(Place),
-    /// Put a backup back, as the request on standard input says
-    Restore(Request),
-    /// Print a token for the interface that is valid for some minutes
-    Token(Place),
-    /// Print a new token for the first-time setup
-    SetupLink(Place),
-    /// List the sessions
-    Sessions(Place),
-    /// End the session of the request on standard input, or all
-    EndSessions(Request),
-    /// Give the owner the password of the request on standard input
-    ResetPassword(Request),
-    /// Retire the server, because another machine took over
-    Retire(Place),
-    /// Take back that the server was retired
-    Unretire(Place),
-    /// Use the database that is there, or begin a new one
-    RepairDatabase(Place),
-    /// Say what the machine is, to a computer that adopts it
-    Describe(Place),
-    /// Keep the owner's record of the machine, as the request on standard input says
-    Record(Request),
-    /// Say which folders are backed up besides the server's own
-    #[command(subcommand)]
-    Include(include::Command),
-    /// List the objects of the backup store
-    StoreList(Place),
-    /// Put the objects of the tar on standard input into the backup store
-    StoreReceive(Place),
-    /// Write or delete an object of the backup store, as the request on standard input says
-    StoreChange(Request),
-}
 
 /// How long a server may take to answer: less than a caller waits for this command, so that it hears why.
 const START_LIMIT: Duration = Duration::from_secs(45);
 
-/// Where the server is.
-#[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// The folder of a local machine; without it, the machine that this program runs on
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-}
-
-/// A command whose request comes by standard input.
-#[derive(Debug, Args)]
-pub(crate) struct Request {
-    #[command(flatten)]
-    place: Place,
-    /// The request is JSON on standard input
-    #[arg(long, required = true)]
-    from_stdin: bool,
-}
-
-impl Place {
-    fn layout(&self) -> Layout {
-        self.root.clone().map_or_else(Layout::system, Layout::rooted)
-    }
-}
-
-impl Request {
-    fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_reader(std::io::stdin().lock()).map_err(|e| {
-            // The text itself may be secret: serde's message has only the place and the kind of the mistake.
-            Error::new(
-                &codes::USAGE,
-                format!("the request on standard input is not understood: {}", place_of(&e)),
-            )
-        })
-    }
+/// Reads the request on standard input.
+fn request<T: DeserializeOwned>() -> Result<T> {
+    serde_json::from_reader(std::io::stdin().lock()).map_err(|e| {
+        // The text itself may be secret: serde's message has only the place and the kind of the mistake.
+        let text = format!("the request on standard input is not understood: {}", place_of(&e));
+        Error::new(&codes::USAGE, text)
+    })
 }
 
 fn place_of(error: &serde_json::Error) -> String {
     format!("{:?} error in line {}, column {}", error.classify(), error.line(), error.column())
 }
 
-impl Command {
-    pub(crate) fn run(self, out: &Output) -> Result<()> {
-        let answer = match self {
-            // Its errors are for the journal, not for a calling program.
-            Self::Serve(place) => return serve::run(&place.layout()),
-            Self::Install(request) => install::run(&request),
-            Self::Uninstall(options) => options.run(),
-            Self::Start(place) => service::start(&place.layout(), START_LIMIT).and_then(value),
-            Self::Stop(place) => service::stop(&place.layout()).and_then(value),
-            Self::Status(place) => service::status(&place.layout()).and_then(value),
-            Self::Restore(request) => restore::run(&request, out),
-            Self::Token(place) => token(&place),
-            Self::SetupLink(place) => admin::setup_token(&place.layout()).and_then(value),
-            Self::Sessions(place) => owner::sessions(&place),
-            Self::EndSessions(request) => owner::end_sessions(&request),
-            Self::ResetPassword(request) => owner::reset_password(&request),
-            Self::Retire(place) => owner::retire(&place, true),
-            Self::Unretire(place) => owner::retire(&place, false),
-            Self::RepairDatabase(place) => cloudron_box::repair_database(&place.layout()).and_then(value),
-            Self::Describe(place) => admin::describe(&place.layout()).and_then(value),
-            Self::Record(request) => record(&request),
-            Self::Include(command) => command.run(),
-            Self::StoreList(place) => store::list(&place),
-            Self::StoreReceive(place) => store::receive(&place),
-            Self::StoreChange(request) => store::change(&request),
-        };
-        match answer {
-            Ok(answer) => out.json_line(&answer),
-            Err(error) => {
-                let told =
-                    json!({ "code": error.code().name, "message": error.to_string(), "hint": error.hint() });
-                out.json_line(&json!({ "error": told }))?;
-                Err(error)
-            }
+pub(crate) fn run(call: BoxCall, out: &Output) -> Result<()> {
+    let layout = call.root.map_or_else(Layout::system, Layout::rooted);
+    let answer = match call.command {
+        // Its errors are for the journal, not for a calling program.
+        BoxCommand::Serve => return serve::run(&layout),
+        BoxCommand::Install(_) => install::install(&layout),
+        BoxCommand::Uninstall(how) => install::uninstall(&layout, &how),
+        BoxCommand::Start => service::start(&layout, START_LIMIT).and_then(value),
+        BoxCommand::Stop => service::stop(&layout).and_then(value),
+        BoxCommand::Status => service::status(&layout).and_then(value),
+        BoxCommand::Restore(_) => restore::run(layout, out),
+        BoxCommand::Token => token(&layout),
+        BoxCommand::SetupLink => admin::setup_token(&layout).and_then(value),
+        BoxCommand::Sessions => owner::sessions(&layout),
+        BoxCommand::EndSessions(_) => owner::end_sessions(&layout),
+        BoxCommand::ResetPassword(_) => owner::reset_password(&layout),
+        BoxCommand::Retire => owner::retire(&layout, true),
+        BoxCommand::Unretire => owner::retire(&layout, false),
+        BoxCommand::RepairDatabase => cloudron_box::repair_database(&layout).and_then(value),
+        BoxCommand::Describe => admin::describe(&layout).and_then(value),
+        BoxCommand::Record(_) => record(&layout),
+        BoxCommand::Include(command) => include::run(&layout, &command),
+        BoxCommand::StoreList => store::list(&layout),
+        BoxCommand::StoreReceive => store::receive(&layout),
+        BoxCommand::StoreChange(_) => store::change(&layout),
+    };
+    match answer {
+        Ok(answer) => out.json_line(&answer),
+        Err(error) => {
+            let told =
+                json!({ "code": error.code().name, "message": error.to_string(), "hint": error.hint() });
+            out.json_line(&json!({ "error": told }))?;
+            Err(error)
         }
     }
 }
@@ -157,12 +80,78 @@ fn value(answer: impl Serialize) -> Result<Value> {
         .map_err(|e| Error::new(&codes::FAILED, format!("the answer is not JSON: {e}")))
 }
 
-fn record(request: &Request) -> Result<Value> {
-    admin::keep_record(&request.place.layout(), &request.read::<Value>()?)?;
-    Ok(json!({ "kept": true }))
+fn record(layout: &Layout) -> Result<Value> {
+    admin::keep_record(layout, &request::<Value>()?)?;
+    value(RecordKept { kept: true })
 }
 
-fn token(place: &Place) -> Result<Value> {
-    let token = admin::mint_token(&place.layout(), "command line", Duration::from_secs(15 * 60))?;
-    value(TokenLine { token })
+fn token(layout: &Layout) -> Result<Value> {
+    let token = admin::mint_token(layout, "command line", Duration::from_secs(15 * 60))?;
+    value(AdminToken { token })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{CommandFactory, Parser};
+    use cloudron_api::command::{IncludeCommand, STDIN, Uninstall};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// One of every command, and of every way of removing a server.
+    fn all() -> Vec<BoxCommand> {
+        use BoxCommand::*;
+        let id = Some("0a1b".to_owned());
+        vec![
+            Serve,
+            Install(STDIN),
+            Uninstall(cloudron_api::command::Uninstall::keeping_backups()),
+            Uninstall(self::Uninstall { keep_backups: false, delete_backups: true, unused_repository: None }),
+            Uninstall(self::Uninstall { keep_backups: true, delete_backups: false, unused_repository: id }),
+            Start,
+            Stop,
+            Status,
+            Restore(STDIN),
+            Token,
+            SetupLink,
+            Sessions,
+            EndSessions(STDIN),
+            ResetPassword(STDIN),
+            Retire,
+            Unretire,
+            RepairDatabase,
+            Describe,
+            Record(STDIN),
+            Include(IncludeCommand::Add(STDIN)),
+            Include(IncludeCommand::Remove(STDIN)),
+            Include(IncludeCommand::List),
+            StoreList,
+            StoreReceive,
+            StoreChange(STDIN),
+        ]
+    }
+
+    #[test]
+    fn every_command_that_is_written_is_parsed_back_equal() {
+        for command in all() {
+            for root in [None, Some("/a place/demo.localhost".into())] {
+                let call = BoxCall { command: command.clone(), root };
+                let argv = call.argv("/usr/local/bin/cloudron");
+                let cli = Cli::try_parse_from(&argv).unwrap_or_else(|e| panic!("{argv:?}: {e}"));
+                let Command::Box(parsed) = cli.command else { panic!("{argv:?} is another command") };
+                assert_eq!(parsed, call, "{argv:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_test_above_knows_every_command() {
+        let program = Cli::command();
+        let of_box = program.find_subcommand("box").unwrap();
+        let names = of_box.get_subcommands().map(|c| c.get_name().to_owned()).collect::<BTreeSet<_>>();
+        let tried = all().iter().map(|c| c.words()[0].clone()).collect::<BTreeSet<_>>();
+        assert_eq!(tried, names);
+    }
 }

@@ -1,56 +1,28 @@
 //! `cloudron box sessions`, `end-sessions`, `reset-password`, `retire` and `unretire`: what the owner of the machine
 //! does on it with its users.
 
-use cloudron_box::admin;
-use cloudron_box::api::{SessionList, SessionsEnded};
-use cloudron_core::{Result, Secret};
-use serde::{Deserialize, Serialize};
+use cloudron_api::owner::{EndSessions, PasswordReset, ResetPassword, Retired};
+use cloudron_api::{SessionList, SessionsEnded};
+use cloudron_box::{Layout, admin};
+use cloudron_core::Result;
 use serde_json::Value;
 
-use super::{Place, Request, value};
+use super::{request, value};
 
-/// What `box end-sessions` reads: which session ends, or all without an id.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct EndSessions {
-    #[serde(default)]
-    pub(crate) id: Option<String>,
+pub(super) fn sessions(layout: &Layout) -> Result<Value> {
+    value(SessionList { sessions: admin::sessions(layout)? })
 }
 
-/// What `box reset-password` reads.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ResetPassword {
-    pub(crate) password: Secret,
+pub(super) fn end_sessions(layout: &Layout) -> Result<Value> {
+    let which: EndSessions = request()?;
+    value(SessionsEnded { ended: admin::end_sessions(layout, which.id.as_deref())? })
 }
 
-/// What `box reset-password` answers.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PasswordReset {
-    /// The owner's e-mail address.
-    pub(crate) email: String,
+pub(super) fn reset_password(layout: &Layout) -> Result<Value> {
+    let new: ResetPassword = request()?;
+    value(PasswordReset { email: admin::reset_password(layout, &new.password)? })
 }
 
-/// What `box retire` and `box unretire` answer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Retired {
-    pub(crate) retired: bool,
-    /// Whether it was different before.
-    pub(crate) changed: bool,
-}
-
-pub(super) fn sessions(place: &Place) -> Result<Value> {
-    value(SessionList { sessions: admin::sessions(&place.layout())? })
-}
-
-pub(super) fn end_sessions(request: &Request) -> Result<Value> {
-    let which: EndSessions = request.read()?;
-    value(SessionsEnded { ended: admin::end_sessions(&request.place.layout(), which.id.as_deref())? })
-}
-
-pub(super) fn reset_password(request: &Request) -> Result<Value> {
-    let new: ResetPassword = request.read()?;
-    value(PasswordReset { email: admin::reset_password(&request.place.layout(), &new.password)? })
-}
-
-pub(super) fn retire(place: &Place, retired: bool) -> Result<Value> {
-    value(Retired { retired, changed: admin::retire(&place.layout(), retired)? })
+pub(super) fn retire(layout: &Layout, retired: bool) -> Result<Value> {
+    value(Retired { retired, changed: admin::retire(layout, retired)? })
 }

@@ -6,25 +6,24 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cloudron_box::admin;
+use cloudron_api::owner::{StoreChange, StoreChanged, StoreKeys};
+use cloudron_box::{Layout, admin};
 use cloudron_core::{Error, Result, codes};
 use serde_json::{Value, json};
 
-use super::{Place, Request, value};
-use crate::client::{StoreChange, StoreChanged};
+use super::{request, value};
 use crate::runtime::block_on;
 
-pub(super) fn list(place: &Place) -> Result<Value> {
-    let store = admin::open_store(&place.layout())?;
+pub(super) fn list(layout: &Layout) -> Result<Value> {
+    let store = admin::open_store(layout)?;
     let objects = block_on(|_| async move { store.list("").await })?;
-    let keys: Vec<String> = objects.into_iter().map(|o| o.key).collect();
-    value(json!({ "keys": keys }))
+    value(StoreKeys { keys: objects.into_iter().map(|o| o.key).collect() })
 }
 
 /// Every entry of the tar becomes an object, whole or not at all, in the order of the tar. One that exists is
 /// left as it is.
-pub(super) fn receive(place: &Place) -> Result<Value> {
-    let store = admin::open_store(&place.layout())?;
+pub(super) fn receive(layout: &Layout) -> Result<Value> {
+    let store = admin::open_store(layout)?;
     let mut archive = tar::Archive::new(std::io::stdin().lock());
     let (stored, present) = block_on(|cancel| async move {
         let (mut stored, mut present) = (0u64, 0u64);
@@ -40,9 +39,9 @@ pub(super) fn receive(place: &Place) -> Result<Value> {
 }
 
 /// Writes or deletes one object, with the rights of the store's owner.
-pub(super) fn change(request: &Request) -> Result<Value> {
-    let change: StoreChange = request.read()?;
-    let store = admin::open_store(&request.place.layout())?;
+pub(super) fn change(layout: &Layout) -> Result<Value> {
+    let change: StoreChange = request()?;
+    let store = admin::open_store(layout)?;
     let changed = block_on(|_| async move {
         let content = |text: String| {
             STANDARD

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::{Domain, Result};
+use cloudron_dns::managed::{Access, ManagedPlan, ManagedZone, OwnershipFile};
 use cloudron_dns::propagation::{self, WaitOptions};
 use cloudron_dns::{
     Addresses, Change, DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordSet, machine_records,
@@ -16,11 +17,9 @@ use cloudron_provision::steps::{Check, Context, Step, Undo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::commands::dns::planned::{Access, Planned};
 use crate::commands::dns::provider::Host;
 use crate::commands::machine::records::take_back;
 use crate::records::{Records, lookup};
-use crate::state::Owned;
 
 /// Says which records to set and checks them on all authoritative servers. That they are not there yet does not
 /// fail the run: only the person can set them.
@@ -135,11 +134,11 @@ impl WriteRecords {
         })
     }
 
-    async fn plan_for(&self, wishes: Vec<Intent>, access: Access) -> Result<Planned> {
+    async fn plan_for(&self, wishes: Vec<Intent>, access: Access) -> Result<ManagedPlan> {
         let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
-        let owned = Owned::at(&self.folder, &self.host.id(), &zone);
+        let owned = OwnershipFile::at(&self.folder, &self.host.id(), &zone);
         let options = PlanOptions::default();
-        Planned::make(self.provider.clone(), &zone, owned, wishes, &options, access).await
+        ManagedZone::new(self.provider.clone(), zone, owned).plan(wishes, &options, access).await
     }
 
     /// Waits for the name servers. That they take longer does not fail the run.
@@ -184,7 +183,7 @@ impl Step for WriteRecords {
     async fn apply(&self, context: &Context) -> Result<Value> {
         let planned = self.plan_for(self.wishes()?, Access::Write).await?;
         planned.plan.check()?;
-        planned.send(true, &context.progress).await?;
+        planned.apply(&context.progress).await?;
         // Others may write the zone while the name servers are waited for.
         let plan = planned.plan;
         let agrees = self.wait(context, &plan.zone.apex).await?;

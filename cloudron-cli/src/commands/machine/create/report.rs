@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cloudron_box::admin::SetupToken;
-use cloudron_box::restore::RestoreAnswer;
+use cloudron_api::restore::RestoreAnswer;
+use cloudron_api::{BoxCommand, SetupToken};
 use cloudron_core::{Result, Secret};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(super) struct Made<'a> {
 /// journal holds.
 pub(super) async fn done(made: Made<'_>, target: Target, out: &Output) -> Result<()> {
     let Made { machine, restored, generated } = made;
-    let setup: Option<SetupToken> = match target.call(&["setup-link"]).await {
+    let setup: Option<SetupToken> = match target.call(&BoxCommand::SetupLink).await {
         Err(e) if e.is(&cloudron_box::codes::ALREADY_ACTIVATED) => None,
         other => Some(other?),
     };

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cloudron_box::StoreAccess;
-use cloudron_box::install::{InstallRequest, Supervisor};
-use cloudron_box::{Include, restore::RestoreAnswer};
+use cloudron_api::command::{STDIN, Uninstall};
+use cloudron_api::install::{InstallRequest, Supervisor};
+use cloudron_api::restore::RestoreAnswer;
+use cloudron_api::{BoxCommand, Include, StoreAccess};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret, codes as core_codes};
 use cloudron_provision::steps::ready::{Health, InstallServer, PlaceProgram, Restore, StartServer};
 use cloudron_provision::steps::{Journal, Outputs, Runner, Step};
@@ -212,10 +213,13 @@ impl Job<'_> {
                 "backup": summary.id, "identity": prepared.identity.to_secret(), "overwrite": self.common.overwrite,
                 "paths": cloudron_box::restore::beyond(summary),
             });
-            let argv = self.place.argv(&["restore", "--from-stdin"]);
+            let argv = self.place.argv(&BoxCommand::Restore(STDIN));
             steps.push(Arc::new(Restore::new(argv, Secret::new(request.to_string()))));
         }
-        steps.push(Arc::new(StartServer::new(self.place.argv(&["start"]), self.place.argv(&["stop"]))));
+        steps.push(Arc::new(StartServer::new(
+            self.place.argv(&BoxCommand::Start),
+            self.place.argv(&BoxCommand::Stop),
+        )));
         steps.extend(self.after_start);
         let probe = Arc::new(steps::Answers { place: self.place.clone(), domain: self.domain.clone() });
         steps.push(Arc::new(Health::new(probe, std::time::Duration::from_secs(60))));
@@ -270,7 +274,7 @@ impl Job<'_> {
             Ok(Secret::new(text))
         };
         let made = (prepared.origin == Origin::New).then(|| prepared.repository.id());
-        Ok(InstallServer::new(self.place.argv(&["install", "--from-stdin"]), fill)
+        Ok(InstallServer::new(self.place.argv(&BoxCommand::Install(STDIN)), fill)
             .uninstall(uninstall(&self.place, made))
             .record(["caPem", "port", "version"]))
     }
@@ -279,11 +283,8 @@ impl Job<'_> {
 /// The command that removes a server and leaves its backups. A repository of that id, which the run made, goes too
 /// when nothing is stored in it.
 pub(super) fn uninstall(place: &Place, made: Option<&str>) -> Vec<String> {
-    let mut words = vec!["uninstall", "--keep-backups"];
-    if let Some(id) = made {
-        words.extend(["--unused-repository", id]);
-    }
-    place.argv(&words)
+    let unused_repository = made.map(str::to_owned);
+    place.argv(&BoxCommand::Uninstall(Uninstall { unused_repository, ..Uninstall::keeping_backups() }))
 }
 
 /// The record of a machine whose steps are done.

@@ -4,14 +4,13 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cloudron_api::owner::StoreKeys;
+use cloudron_api::{BoxCommand, SetupToken, TokenAnswer};
 use cloudron_backup::BackupStore;
-use cloudron_box::admin::SetupToken;
-use cloudron_box::api::TokenAnswer;
 use cloudron_core::{Domain, Error, Result, Unit, codes as core_codes};
 use cloudron_provision::steps::ready::Probe;
 use cloudron_provision::steps::{Check, Context, Step, Undo};
 use cloudron_provision::{Stdin, answer};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::common::Owner;
@@ -26,11 +25,6 @@ use crate::target::{Place, Target};
 pub(super) struct PushStore {
     pub store: Arc<dyn BackupStore>,
     pub place: Place,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    keys: Vec<String>,
 }
 
 #[async_trait]
@@ -50,7 +44,7 @@ impl Step for PushStore {
     async fn apply(&self, context: &Context) -> Result<Value> {
         let remote = context.remote().await?;
         let target = Target::new(remote.clone(), self.place.clone());
-        let there: Listed = target.call(&["store-list"]).await?;
+        let there: StoreKeys = target.call(&BoxCommand::StoreList).await?;
         let mut objects = self.store.list("").await?;
         objects.retain(|o| !there.keys.contains(&o.key));
         // A summary makes its backup count, so summaries come last.
@@ -59,7 +53,7 @@ impl Step for PushStore {
         let task = context.progress.task("Copying the backups", Unit::Bytes, Some(total));
         let (reader, mut writer) = std::io::pipe().map_err(|e| Error::io("a pipe", e))?;
         let command = context
-            .program(&self.place.argv(&["store-receive"]))
+            .program(&self.place.argv(&BoxCommand::StoreReceive))
             .within(std::time::Duration::from_secs(24 * 3600))
             .stdin(Stdin::Reader(Box::new(reader)))
             .cancelled_by(&context.cancel);
@@ -174,7 +168,7 @@ impl Step for Activate {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let target = Target::new(context.remote().await?, self.place.clone());
-        let setup: SetupToken = target.call(&["setup-link"]).await?;
+        let setup: SetupToken = target.call(&BoxCommand::SetupLink).await?;
         let request = self.owner.request();
         let client = client(context, &self.place, &self.domain).await?;
         let _: TokenAnswer = client.post_as("/api/v1/cloudron/activate", &setup.token, &request).await?;

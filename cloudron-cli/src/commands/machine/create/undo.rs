@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cloudron_box::Layout;
+use cloudron_api::command::STDIN;
+use cloudron_api::{BoxCommand, Layout};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret, Version, codes as core_codes};
 use cloudron_provision::generic::Generic;
 use cloudron_provision::local::Local;
@@ -84,7 +85,7 @@ pub(in crate::commands::machine) async fn take_back(
 /// The step that installs the server, as far as undoing it goes.
 fn server(place: &Place, made: Option<&Remembered>) -> InstallServer {
     let nothing_to_ask = |_: &Context| Ok(Secret::new("{}"));
-    InstallServer::new(place.argv(&["install", "--from-stdin"]), nothing_to_ask)
+    InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), nothing_to_ask)
         .uninstall(uninstall(place, made.map(|made| &*made.id)))
 }
 
@@ -117,7 +118,7 @@ fn step(
 ) -> Result<Arc<dyn Step>> {
     Ok(match id {
         "program" => Arc::new(PlaceProgram::new(this_program()?, program).linked_from(link)),
-        "start" => Arc::new(StartServer::new(place.argv(&["start"]), place.argv(&["stop"]))),
+        "start" => Arc::new(StartServer::new(place.argv(&BoxCommand::Start), place.argv(&BoxCommand::Stop))),
         "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
         _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {
             Some(step) => step,

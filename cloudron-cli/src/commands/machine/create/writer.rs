@@ -1,8 +1,8 @@
 //! The credentials that a server has for its bucket, tried before anything is made.
 
 use bytes::Bytes;
-use cloudron_backup::{BackupStore, open_store_with};
-use cloudron_box::StoreAccess;
+use cloudron_api::StoreAccess;
+use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
 use cloudron_core::{Result, ResultExt};
 
 use crate::output::Output;
@@ -21,7 +21,7 @@ pub(super) async fn check(
     owner: &dyn BackupStore,
     out: &Output,
 ) -> Result<()> {
-    let writer = open_store_with(url, &access.options())?;
+    let writer = open_store_with(url, &options(access))?;
     let written = async {
         writer.put(PROBE, &Bytes::from_static(b"written to try the credentials of a server")).await?;
         writer.list(PROBE).await?;
@@ -38,4 +38,14 @@ pub(super) async fn check(
         );
     }
     Ok(())
+}
+
+/// What opening the store as the server does takes.
+fn options(access: &StoreAccess) -> StoreOptions {
+    let mut options = StoreOptions::default();
+    options.access_key_id = Some(access.access_key_id.clone());
+    options.secret_access_key = Some(access.secret_access_key.clone());
+    options.region.clone_from(&access.region);
+    options.endpoint.clone_from(&access.endpoint);
+    options
 }
