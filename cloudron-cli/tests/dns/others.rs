@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudron_core::http::{HttpTransport, Request, Response};
+use cloudron_http::{HttpTransport, Request, Response};
 use cloudron_testkit::canary::{Canary, assert_none};
 use cloudron_testkit::pdns::Pdns;
 use tokio::runtime::Runtime;

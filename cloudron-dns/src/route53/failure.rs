@@ -5,6 +5,7 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::RequestId;
 use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error};
+use cloudron_http::aws_sdk::transport_error;
 
 use crate::{Applied, ApplyFailure, codes};
 
@@ -16,6 +17,8 @@ pub(super) struct Failure {
     /// The service's own words.
     pub(super) message: String,
     request_id: Option<String>,
+    /// What the transport says that no service can: a certificate that is not trusted.
+    refused: Option<&'static Code>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether it is open whether the request was carried out.
@@ -67,7 +70,12 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
+                let ours = e.as_connector_error().and_then(|e| transport_error(e));
+                failure.refused = ours.filter(|_| e.is_user()).map(Error::code);
+                failure.message = match ours {
+                    Some(error) => error.to_string(),
+                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
+                };
             }
             SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
             _ => failure.lost("the answer was cut or makes no sense"),
@@ -106,6 +114,9 @@ impl Failure {
     fn our_code(&self) -> &'static Code {
         // Of a batch, the words alone tell a zone that changed from a record that is wrong.
         let says = |text: &str| self.message.contains(text);
+        if let Some(code) = self.refused {
+            return code;
+        }
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
             "InvalidChangeBatch" | "InvalidInput" => {

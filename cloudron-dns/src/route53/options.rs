@@ -1,7 +1,8 @@
 //! Where and as whom Route 53 is spoken to.
 
 use cloudron_core::retry::RetryPolicy;
-use cloudron_core::{AwsEnvironment, Error, Result, Secret};
+use cloudron_core::{Error, Result, Secret};
+use cloudron_http::AwsEnvironment;
 
 use crate::{Name, codes};
 

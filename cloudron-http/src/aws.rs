@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use cloudron_core::Secret;
 use zeroize::Zeroizing;
 
-use crate::{Error, Result, Secret, codes};
+use crate::{Error, Result, codes};
 
 /// What the environment says of one service. What is nowhere stays empty. `Debug` shows no secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
