@@ -21,11 +21,13 @@ pub struct AwsEnvironment {
     pub secret_access_key: Option<Secret>,
     /// The token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// A file of certificates in PEM to trust.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 impl AwsEnvironment {
     /// What the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL` say. Without a key there, the profile
+    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL` and `AWS_CA_BUNDLE` say. Without a key there, the profile
     /// named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the file named by
     /// `AWS_SHARED_CREDENTIALS_FILE`.
     ///
@@ -46,6 +48,7 @@ impl AwsEnvironment {
             access_key_id: var("AWS_ACCESS_KEY_ID"),
             secret_access_key: var("AWS_SECRET_ACCESS_KEY").map(Secret::new),
             session_token: var("AWS_SESSION_TOKEN").map(Secret::new),
+            ca_bundle: var("AWS_CA_BUNDLE").map(PathBuf::from),
         };
         if found.access_key_id.is_none() {
             let named = var("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
@@ -107,11 +110,13 @@ mod tests {
             ("AWS_SESSION_TOKEN", "canary-token"),
             ("AWS_DEFAULT_REGION", "eu-north-1"),
             ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_CA_BUNDLE", "/ca.pem"),
             ("AWS_ENDPOINT_URL_S3", "http://s3"),
         ])
         .unwrap();
         assert_eq!(found.endpoint.as_deref(), Some("http://s3"));
         assert_eq!(found.region.as_deref(), Some("eu-north-1"));
+        assert_eq!(found.ca_bundle.as_deref(), Some(Path::new("/ca.pem")));
         assert_eq!(found.access_key_id.as_deref(), Some("id"));
         assert_eq!(found.secret_access_key, Some(Secret::new("canary-secret")));
         assert_eq!(found.session_token, Some(Secret::new("canary-token")));

@@ -110,8 +110,9 @@ impl ReqwestTransport {
         let through = self.options.proxies.shown(uri);
         let through = through.map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default();
         if let Some(problem) = certificate_problem(error) {
-            let text = format!("{host}{through}: the certificate is not trusted: {problem}");
-            return Error::new(&codes::CERTIFICATE, text);
+            let text = format!("{host}{through}: the certificate is not trusted: {}", problem.text);
+            let error = Error::new(&codes::CERTIFICATE, text);
+            return if problem.unknown { error.with_hint(TRUST) } else { error };
         }
         // The first layer says only that a request was sent.
         let causes = error.source().map_or_else(|| error.to_string(), |cause| with_causes(cause));
@@ -119,19 +120,29 @@ impl ReqwestTransport {
     }
 }
 
+/// What helps against a certificate that nobody known has signed.
+const TRUST: &str =
+    "if the service has a private authority, name a file with its certificate in the variable SSL_CERT_FILE";
+
+/// What is wrong with a certificate.
+struct Problem {
+    text: String,
+    /// Whether it is only that nobody known has signed it.
+    unknown: bool,
+}
+
 /// What is wrong with the other side's certificate, when that is the reason.
-fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+fn certificate_problem(error: &reqwest::Error) -> Option<Problem> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(next) = cause {
+        if let Some(rustls::Error::InvalidCertificate(problem)) = next.downcast_ref() {
+            let signer = tls::untrusted_signer(problem);
+            let text = signer.map_or_else(|| problem.to_string(), str::to_owned);
+            return Some(Problem { text, unknown: signer.is_some() });
+        }
         // An I/O error gives the cause of what it holds as its own.
         let held = next.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let held = held.map(|held| held as &(dyn StdError + 'static));
-        for layer in [Some(next), held].into_iter().flatten() {
-            if let Some(rustls::Error::InvalidCertificate(problem)) = layer.downcast_ref() {
-                return Some(problem.to_string());
-            }
-        }
-        cause = held.and_then(StdError::source).or_else(|| next.source());
+        cause = held.map(|held| held as &(dyn StdError + 'static)).or_else(|| next.source());
     }
     None
 }

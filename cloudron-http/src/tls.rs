@@ -30,12 +30,16 @@ pub(crate) fn config(options: &HttpOptions) -> Result<ClientConfig> {
     Ok(config)
 }
 
+/// What is wrong with a file that is no list of certificates.
+const NOTHING: &str = "it holds no certificate in PEM";
+
 /// The trusted certificates. A system without any is no error: it may need none.
 fn certificates(options: &HttpOptions) -> Result<Vec<CertificateDer<'static>>> {
     let system = rustls_native_certs::load_native_certs();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| std::env::var_os(name).is_some());
-    if let (Some(name), true, Some(error)) = (named, system.certs.is_empty(), system.errors.first()) {
-        return Err(Error::new(&codes::CA_FILE, format!("{name}: {error}")));
+    if let (Some(name), true) = (named, system.certs.is_empty()) {
+        let why = system.errors.first().map_or_else(|| NOTHING.to_owned(), ToString::to_string);
+        return Err(Error::new(&codes::CA_FILE, format!("{name}: {why}")));
     }
     let mut found = system.certs;
     if let Some(file) = &options.ca_file {
@@ -56,7 +60,7 @@ fn parse(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, String
     let found: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(|e| format!("it is not PEM: {e}"))?;
     if found.is_empty() {
-        return Err("it holds no certificate in PEM".to_owned());
+        return Err(NOTHING.to_owned());
     }
     if let Some(bad) = found.iter().find_map(|der| webpki::anchor_from_trusted_cert(der).err()) {
         return Err(format!("a certificate in it cannot be used: {bad}"));
@@ -87,10 +91,22 @@ impl Verifier {
     }
 }
 
+/// Who has signed a certificate, when nothing is wrong with it but that nobody trusts that.
+pub(crate) fn untrusted_signer(problem: &CertificateError) -> Option<&'static str> {
+    match problem {
+        CertificateError::UnknownIssuer => Some("an authority that is not known has signed it"),
+        CertificateError::BadSignature => {
+            Some("an authority has signed it that only has the name of a known one")
+        }
+        problem if is_authority_itself(problem) => Some("the service signed it itself"),
+        _ => None,
+    }
+}
+
 /// Whether nothing is wrong with a certificate but that it may also sign others, as `openssl req -x509` makes them. Its
 /// time was checked before that.
-fn is_authority_itself(error: &rustls::Error) -> bool {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+fn is_authority_itself(problem: &CertificateError) -> bool {
+    let CertificateError::Other(other) = problem else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
@@ -107,7 +123,9 @@ impl ServerCertVerifier for Verifier {
             return Err(CertificateError::UnknownIssuer.into());
         };
         match authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            Err(error) if is_authority_itself(&error) && self.trusted.contains(certificate) => {
+            Err(rustls::Error::InvalidCertificate(problem))
+                if is_authority_itself(&problem) && self.trusted.contains(certificate) =>
+            {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }

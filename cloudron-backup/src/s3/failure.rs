@@ -22,7 +22,7 @@ pub(super) struct Failure {
     /// The region that the service says the bucket is in.
     region: Option<String>,
     /// What the transport says that no service can: a certificate that is not trusted.
-    refused: Option<&'static Code>,
+    refused: Option<(&'static Code, Option<String>)>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether an earlier try failed in a way that leaves open whether it was done.
@@ -113,7 +113,8 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                failure.refused = ours.filter(|_| e.is_user()).map(Error::code);
+                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
+                failure.refused = ours.filter(|_| e.is_user()).map(refused);
                 failure.message = match ours {
                     Some(error) => error.to_string(),
                     None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
@@ -191,7 +192,7 @@ impl Failure {
 
     fn our_code(&self) -> &'static Code {
         let is = |codes: &[&str]| codes.contains(&self.code.as_str());
-        if let Some(code) = self.refused {
+        if let Some((code, _)) = self.refused {
             code
         } else if self.is_bucket_missing() {
             &codes::STORE_MISSING
@@ -236,6 +237,9 @@ impl Failure {
         }
         if *code == codes::STORE_MISSING {
             error = error.with_hint("check its name, the region and the endpoint, or make the bucket");
+        }
+        if let Some((_, Some(hint))) = &self.refused {
+            error = error.with_hint(hint);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),

@@ -135,6 +135,7 @@ impl StoreOptions {
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
             session_token: found.session_token,
+            ca_file: found.ca_bundle,
             ..Self::default()
         })
     }

@@ -18,7 +18,7 @@ pub(super) struct Failure {
     pub(super) message: String,
     request_id: Option<String>,
     /// What the transport says that no service can: a certificate that is not trusted.
-    refused: Option<&'static Code>,
+    refused: Option<(&'static Code, Option<String>)>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether it is open whether the request was carried out.
@@ -71,7 +71,8 @@ impl Failure {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
                 let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                failure.refused = ours.filter(|_| e.is_user()).map(Error::code);
+                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
+                failure.refused = ours.filter(|_| e.is_user()).map(refused);
                 failure.message = match ours {
                     Some(error) => error.to_string(),
                     None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
@@ -114,7 +115,7 @@ impl Failure {
     fn our_code(&self) -> &'static Code {
         // Of a batch, the words alone tell a zone that changed from a record that is wrong.
         let says = |text: &str| self.message.contains(text);
-        if let Some(code) = self.refused {
+        if let Some((code, _)) = self.refused {
             return code;
         }
         match self.code.as_str() {
@@ -146,6 +147,9 @@ impl Failure {
         let mut error = Error::new(self.our_code(), text);
         if self.is_denied() {
             error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
+        }
+        if let Some((_, Some(hint))) = &self.refused {
+            error = error.with_hint(hint);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),

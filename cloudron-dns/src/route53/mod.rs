@@ -76,10 +76,8 @@ impl Route53Provider {
     /// # Errors
     /// `dns-credentials` without a key or with an address that is none; as [`ReqwestTransport::from_env`].
     pub fn new(options: Route53Options) -> Result<Self> {
-        Self::with_transport(
-            options,
-            Arc::new(ReqwestTransport::new(HttpOptions::from_env()?.within(REQUEST))?),
-        )
+        let http = HttpOptions::from_env()?.within(REQUEST).with_ca_file(options.ca_file.clone());
+        Self::with_transport(options, Arc::new(ReqwestTransport::new(http)?))
     }
 
     /// A provider with these options, over any HTTP client.

@@ -1,5 +1,7 @@
 //! Where and as whom Route 53 is spoken to.
 
+use std::path::PathBuf;
+
 use cloudron_core::retry::RetryPolicy;
 use cloudron_core::{Error, Result, Secret};
 use cloudron_http::AwsEnvironment;
@@ -24,6 +26,8 @@ pub struct Route53Options {
     pub zone_id: Option<String>,
     /// The name of the hosted zone that `zone_id` names. With both, no request is made to find the zone.
     pub zone_name: Option<Name>,
+    /// A file of certificates in PEM that are trusted besides those of the system. Only where no transport is handed in.
+    pub ca_file: Option<PathBuf>,
     /// How often and how long a request that was refused for a passing reason is repeated.
     pub retry: RetryPolicy,
 }
@@ -42,6 +46,7 @@ impl Route53Options {
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
             session_token: found.session_token,
+            ca_file: found.ca_bundle,
             ..Self::default()
         })
     }
