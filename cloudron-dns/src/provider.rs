@@ -193,7 +193,8 @@ impl Receipt {
 }
 
 /// A batch that failed: why, and what was applied nonetheless.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct ApplyFailure {
     /// Why.
     pub error: Error,

@@ -1,6 +1,5 @@
 //! Requests that did not succeed.
 
-use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use cloudron_core::Code;
@@ -13,7 +12,8 @@ use crate::{Error, Response};
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A request that did not succeed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct Failure {
     /// What the caller is told.
     pub error: Error,
@@ -23,12 +23,6 @@ pub struct Failure {
     pub status: Option<StatusCode>,
     /// How long the other side wants us to wait.
     pub wait: Option<Duration>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
 }
 
 /// What the vendor says in an answer that is no success.
@@ -137,7 +131,7 @@ mod tests {
         assert_eq!(asked("7"), Some(Duration::from_secs(7)));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(asked("Sat, 05 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(asked("Mon, 01 Jan 9999 00:00:00 GMT"), Some(LONGEST_WAIT));
+        assert_eq!(asked("Fri, 01 Jan 9999 00:00:00 GMT"), Some(LONGEST_WAIT));
         assert_eq!(asked("18446744073709551615"), Some(LONGEST_WAIT));
         assert_eq!(asked("soon"), None);
         assert_eq!(asked("-1"), None);
