@@ -115,7 +115,7 @@ impl ReqwestTransport {
             return if problem.unknown { error.with_hint(TRUST) } else { error };
         }
         // The first layer says only that a request was sent.
-        let causes = error.source().map_or_else(|| error.to_string(), |cause| with_causes(cause));
+        let causes = error.source().map_or_else(|| error.to_string(), with_causes);
         Error::new(&codes::UNREACHABLE, format!("{host}{through}: {causes}"))
     }
 }
