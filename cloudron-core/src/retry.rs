@@ -100,9 +100,14 @@ impl Retries<'_> {
     /// there is no further call.
     pub async fn again(&mut self, reason: &(dyn std::fmt::Display + Sync), asked: Option<Duration>) -> bool {
         let Some(wait) = self.next_wait(asked) else { return false };
+        self.wait(reason, wait).await;
+        true
+    }
+
+    /// Waits as long as [`next_wait`](Self::next_wait) said.
+    pub async fn wait(&self, reason: &(dyn std::fmt::Display + Sync), wait: Duration) {
         tracing::info!(attempt = self.failures, wait_ms = wait.as_millis() as u64, %reason, "trying again");
         self.clock.sleep(wait).await;
-        true
     }
 }
 
