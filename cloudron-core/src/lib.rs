@@ -30,7 +30,9 @@ pub mod version;
 
 pub use backup_id::BackupId;
 pub use cancel::Cancel;
-pub use clock::{Clock, SystemClock};
+pub use clock::Clock;
+#[cfg(feature = "tokio")]
+pub use clock::SystemClock;
 pub use code::{Code, ErrorKind};
 pub use domain::Domain;
 pub use error::{Error, Result, ResultExt};
