@@ -15,10 +15,12 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, time: Duration);
 }
 
-/// The system's clock. With the feature `tokio`, it waits with tokio's timer; otherwise it waits in a separate thread.
+/// The system's clock, with tokio's timer (feature `tokio`).
+#[cfg(feature = "tokio")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+#[cfg(feature = "tokio")]
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
@@ -31,33 +33,7 @@ impl Clock for SystemClock {
         START.get_or_init(std::time::Instant::now).elapsed()
     }
 
-    #[cfg(feature = "tokio")]
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    async fn sleep(&self, time: Duration) {
-        use std::sync::{Arc, Mutex};
-        use std::task::{Poll, Waker};
-        let state: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(time);
-            let mut state = shared.lock().expect("nothing panics while holding this lock");
-            state.0 = true;
-            if let Some(waker) = state.1.take() {
-                waker.wake();
-            }
-        });
-        std::future::poll_fn(|cx| {
-            let mut state = state.lock().expect("nothing panics while holding this lock");
-            if state.0 {
-                return Poll::Ready(());
-            }
-            state.1 = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
     }
 }

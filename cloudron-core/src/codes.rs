@@ -23,10 +23,6 @@ crate::codes! {
     USAGE = ("usage", Usage,
         "The command was not understood: an option is missing, unknown or contradicts another. \
          `--help` after the command lists what it takes, with examples.");
-    /// A profile of Amazon's tools that does not exist.
-    AWS_PROFILE = ("aws-profile", Usage,
-        "The variable AWS_PROFILE names a profile that the file of Amazon's credentials does not have. The message names \
-         both. Correct the name, or unset the variable to use the profile `default`.");
     /// Not a domain name.
     DOMAIN_INVALID = ("domain-invalid", Usage,
         "What was given is not a domain name. A domain is labels of 1 to 63 letters, digits and hyphens, \

@@ -13,8 +13,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Its `Display` is `<operation>: <what went wrong>` on one line. The hint and the code have their own methods, so that
 /// a program can lay them out. None of the texts may contain a secret.
+#[derive(thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", doing.iter().map(|doing| format!("{doing}: ")).collect::<String>())]
 struct Inner {
     code: &'static Code,
     message: String,
@@ -123,15 +127,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for doing in &self.0.doing {
-            write!(f, "{doing}: ")?;
-        }
-        f.write_str(&self.0.message)
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}] {self}", self.0.code.name)?;
@@ -139,12 +134,6 @@ impl fmt::Debug for Error {
             write!(f, " (hint: {hint})")?;
         }
         Ok(())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|s| s as _)
     }
 }
 

@@ -52,6 +52,11 @@ impl RetryPolicy {
         ceiling.mul_f64(random.clamp(0.0, 1.0))
     }
 
+    /// Begins to count the calls of one operation.
+    pub fn begin<'a>(&'a self, clock: &'a dyn Clock) -> Retries<'a> {
+        Retries { policy: self, clock, start: clock.monotonic(), failures: 0 }
+    }
+
     /// Calls `operation` until it succeeds, fails for good, or the policy is used up.
     ///
     /// # Errors
@@ -60,22 +65,49 @@ impl RetryPolicy {
     where
         F: Future<Output = Result<T>>,
     {
-        let start = clock.monotonic();
-        let mut n = 0;
+        let mut retries = self.begin(clock);
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let wait = self.wait(n, random::unit());
-            n += 1;
-            let late = clock.monotonic().saturating_sub(start) + wait > self.deadline;
-            if !error.is_retryable() || n >= self.attempts || late {
+            if !error.is_retryable() || !retries.again(&error, None).await {
                 return Err(error);
             }
-            tracing::info!(attempt = n, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
-            clock.sleep(wait).await;
         }
+    }
+}
+
+/// The calls of one operation, made again while its policy allows. Every loop that repeats something waits here.
+pub struct Retries<'a> {
+    policy: &'a RetryPolicy,
+    clock: &'a dyn Clock,
+    start: Duration,
+    failures: u32,
+}
+
+impl Retries<'_> {
+    /// Counts a failure and says how long to wait before the next call, at least as long as the other side asked for;
+    /// `None` when there is no further call.
+    pub fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let wait = self.policy.wait(self.failures, random::unit()).max(asked.unwrap_or_default());
+        self.failures += 1;
+        let at = self.clock.monotonic().saturating_sub(self.start).saturating_add(wait);
+        (self.failures < self.policy.attempts && at <= self.policy.deadline).then_some(wait)
+    }
+
+    /// Waits before the next call after a passing failure, at least as long as the other side asked for; `false` when
+    /// there is no further call.
+    pub async fn again(&mut self, reason: &(dyn std::fmt::Display + Sync), asked: Option<Duration>) -> bool {
+        let Some(wait) = self.next_wait(asked) else { return false };
+        self.wait(reason, wait).await;
+        true
+    }
+
+    /// Waits as long as [`next_wait`](Self::next_wait) said.
+    pub async fn wait(&self, reason: &(dyn std::fmt::Display + Sync), wait: Duration) {
+        tracing::info!(attempt = self.failures, wait_ms = wait.as_millis() as u64, %reason, "trying again");
+        self.clock.sleep(wait).await;
     }
 }
 
@@ -149,6 +181,19 @@ mod tests {
         let policy = RetryPolicy::attempts(1000).within(Duration::from_secs(5));
         let _: Result<()> = policy.run(&clock, || async { Err(failing(true)) }).await;
         assert!(clock.monotonic() <= Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_the_other_side_asks_for_is_waited_and_bounded_by_the_deadline() {
+        let clock = Still::default();
+        let policy = RetryPolicy::default();
+        let mut retries = policy.begin(&clock);
+        assert!(retries.again(&"busy", Some(Duration::from_secs(30))).await);
+        assert!(clock.monotonic() >= Duration::from_secs(30));
+        for endless in [Duration::from_secs(1000), Duration::MAX] {
+            assert!(!policy.begin(&clock).again(&"busy", Some(endless)).await);
+        }
+        assert!(clock.monotonic() < Duration::from_secs(60));
     }
 
     #[test]

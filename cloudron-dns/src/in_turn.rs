@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
 
@@ -106,42 +105,24 @@ impl<P: DnsProvider> DnsProvider for InTurn<P> {
 struct Turn {
     /// Number of started and finished writes: a read during a write has another number than one after it.
     writes: AtomicU64,
-    queue: Mutex<Queue>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    taken: bool,
-    waiting: Vec<Waker>,
+    queue: tokio::sync::Mutex<()>,
 }
 
 impl Turn {
     async fn take(&self) -> Mine<'_> {
-        std::future::poll_fn(|context| {
-            let mut queue = lock(&self.queue);
-            if queue.taken {
-                queue.waiting.push(context.waker().clone());
-                return Poll::Pending;
-            }
-            queue.taken = true;
-            Poll::Ready(Mine(self))
-        })
-        .await
+        Mine { turn: self, _queue: self.queue.lock().await }
     }
 }
 
 /// Ends a write when dropped, even if it was cancelled, and passes the turn to the next writer.
-struct Mine<'a>(&'a Turn);
+struct Mine<'a> {
+    turn: &'a Turn,
+    _queue: tokio::sync::MutexGuard<'a, ()>,
+}
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        self.0.writes.fetch_add(1, Ordering::SeqCst);
-        let mut queue = lock(&self.0.queue);
-        queue.taken = false;
-        // All of them: one that was given up would not take it.
-        let waiting = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        waiting.into_iter().for_each(Waker::wake);
+        self.turn.writes.fetch_add(1, Ordering::SeqCst);
     }
 }
 

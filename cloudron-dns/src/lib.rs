@@ -65,8 +65,6 @@ pub mod rfc2136;
 #[cfg(feature = "route53")]
 pub mod route53;
 pub mod spf;
-#[cfg(feature = "_http")]
-pub mod transport;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;
 pub mod zone;

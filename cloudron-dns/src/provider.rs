@@ -194,7 +194,8 @@ impl Receipt {
 }
 
 /// A failed batch: the error, and the changes that were applied nevertheless.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct ApplyFailure {
     /// The error.
     pub error: Error,

@@ -74,6 +74,7 @@ pub(crate) struct DnsRecords {
     pub endpoint: Option<String>,
     pub server: Option<SocketAddr>,
     pub tsig_key_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How to reach a machine.

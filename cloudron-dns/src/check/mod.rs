@@ -14,13 +14,13 @@ mod finding;
 mod meaning;
 mod reverse;
 mod spf;
-mod together;
 mod transport;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use cloudron_core::Domain;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use finding::{Finding, Status};
@@ -28,7 +28,6 @@ pub use meaning::by_meaning;
 
 use cached::Cached;
 use finding::Findings;
-use together::{Task, together};
 
 use crate::machine::{Addresses, Dkim, MailSettings, MtaSts};
 use crate::resolve::Resolve;
@@ -128,7 +127,7 @@ impl Expected {
 pub async fn diagnose(resolver: &dyn Resolve, expected: &Expected) -> Vec<Finding> {
     let deadline = Instant::now() + expected.limit;
     let resolver = &Cached::new(resolver);
-    let mut tasks: Vec<Task<'_>> = vec![within(deadline, "address", addresses::my(resolver, expected))];
+    let mut tasks = vec![within(deadline, "address", addresses::my(resolver, expected))];
     if expected.wildcard {
         tasks.push(within(deadline, "wildcard", addresses::wildcard(resolver, expected)));
     }
@@ -147,14 +146,15 @@ pub async fn diagnose(resolver: &dyn Resolve, expected: &Expected) -> Vec<Findin
     for list in &expected.blocklists {
         tasks.push(within(deadline, "blocklist", blocklist::check(resolver, list, &expected.addresses)));
     }
-    together(tasks).await.into_iter().flatten().collect()
+    join_all(tasks).await.into_iter().flatten().collect()
 }
 
+/// A check that is given up when the time is over.
 fn within<'a>(
     deadline: Instant,
     id: &'static str,
     check: impl Future<Output = Findings> + Send + 'a,
-) -> Task<'a> {
+) -> BoxFuture<'a, Findings> {
     Box::pin(async move {
         let late = |_| vec![Finding::unknown(id, "", "the time was over before there was an answer")];
         timeout_at(deadline, check).await.unwrap_or_else(late)

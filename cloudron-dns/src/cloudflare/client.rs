@@ -1,12 +1,12 @@
 //! Requests and answers.
 
 use cloudron_core::Code;
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{BatchBody, Complaint, Envelope, Listed, ListedZone, Problem};
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Result, codes};
 
 pub(super) struct Client {
@@ -17,6 +17,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "Cloudflare",
     endpoint: "https://api.cloudflare.com/client/v4",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 

@@ -20,15 +20,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cloudron_core::http::HttpTransport;
 use cloudron_core::{ResultExt, Secret};
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Steps, steps};
 use self::types::{BatchBody, ListedZone};
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     RecordData, RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
@@ -63,14 +62,14 @@ impl Cloudflare {
     /// The account that an API token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The account that an API token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, batch: 200 }
+        Self { client: Client { rest: rest::requests(&VENDOR, token, transport) }, batch: 200 }
     }
 
     /// Sets another endpoint than Cloudflare's, such as `http://127.0.0.1:8080`.
@@ -96,10 +95,10 @@ impl Cloudflare {
 
     /// Writes one batch. After a lost response, the zone is read before anything is sent again.
     async fn write(&self, zone: &Zone, body: &BatchBody, changes: &[Change]) -> Result<(), Failure> {
-        let mut patience = self.client.rest.patience();
+        let mut tries = self.client.rest.tries();
         loop {
             let Err(failure) = self.client.batch(&zone.id, body).await else { return Ok(()) };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             if failure.unknown {
                 let Ok(state) = self.state(zone).await else { return Err(failure) };
                 let holds = |change: &Change, wanted: fn(&Change) -> Option<&crate::RecordSet>| {

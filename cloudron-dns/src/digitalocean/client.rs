@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::types::{Created, Fields, List, Listed, Problem};
 use crate::Result;
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 
 /// Maximum number of entries of a page.
 const PER_PAGE: usize = 200;
@@ -20,6 +20,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "DigitalOcean",
     endpoint: "https://api.digitalocean.com",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 
@@ -70,7 +72,7 @@ impl Client {
         known: &BTreeSet<u64>,
         same: impl Fn(&Listed) -> bool,
     ) -> Result<u64, Failure> {
-        let mut patience = self.rest.patience();
+        let mut tries = self.rest.tries();
         let (path, body) = (records_path(zone), json(fields));
         loop {
             let failure = match self.rest.once(&Method::POST, &path, Some(&body)).await {
@@ -80,7 +82,7 @@ impl Client {
                 },
                 Err(failure) => failure,
             };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             if !failure.unknown {
                 if go_on {
                     continue;

@@ -15,14 +15,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::Secret;
-use cloudron_core::http::HttpTransport;
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Step, steps};
 use self::types::Listed;
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
@@ -67,14 +66,14 @@ impl DigitalOcean {
     /// The account that a token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The account that a token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        let client = Client { rest: Rest::new(&VENDOR, token, transport) };
+        let client = Client { rest: rest::requests(&VENDOR, token, transport) };
         Self { client, found: Mutex::default() }
     }
 

@@ -1,12 +1,12 @@
 //! Requests and answers.
 
 use cloudron_core::Code;
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::steps::Step;
 use super::types::{Action, List, Listed, ListedZone, NewRecords, NewSet, NewTtl, One, Problem, Started};
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Error, Result, codes};
 
 /// Maximum number of actions per request.
@@ -20,6 +20,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "Hetzner",
     endpoint: "https://api.hetzner.cloud/v1",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 
@@ -128,7 +130,7 @@ impl Client {
         set: &NewSet,
         done: impl Fn(&Listed) -> bool,
     ) -> Result<Option<Action>, Failure> {
-        let (mut patience, mut lost) = (self.rest.patience(), false);
+        let (mut tries, mut lost) = (self.rest.tries(), false);
         let (path, body) = (sets_path(zone), json(set));
         loop {
             let failure = match self.rest.once(&Method::POST, &path, Some(&body)).await {
@@ -138,7 +140,7 @@ impl Client {
                 },
                 Err(failure) => failure,
             };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             // It may also appear only later.
             lost |= failure.unknown;
             if lost {

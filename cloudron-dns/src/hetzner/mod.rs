@@ -18,16 +18,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cloudron_core::http::HttpTransport;
 use cloudron_core::{ResultExt, Secret};
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::actions::{Progress, wait};
 use self::client::{Client, VENDOR};
 use self::convert::Extras;
 use self::steps::{Step, steps};
 use self::types::{Listed, ListedZone};
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Observed, Receipt,
     Result, Scope, Snapshot, SyncStatus, Ttl, Zone,
@@ -63,14 +62,14 @@ impl Hetzner {
     /// The project that a token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The project that a token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, ttls: Mutex::default() }
+        Self { client: Client { rest: rest::requests(&VENDOR, token, transport) }, ttls: Mutex::default() }
     }
 
     /// Sets another endpoint than Hetzner's, such as `http://127.0.0.1:8080`.

@@ -1,10 +1,10 @@
 //! Requests and answers.
 
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::types::{Patch, Problem, Zone};
-use crate::rest::{Failure, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Result, codes};
 
 pub(super) struct Client {
@@ -13,8 +13,14 @@ pub(super) struct Client {
     pub(super) server: String,
 }
 
-pub(super) static VENDOR: Vendor =
-    Vendor { name: "PowerDNS", endpoint: "http://127.0.0.1:8081", header: ("x-api-key", ""), said };
+pub(super) static VENDOR: Vendor = Vendor {
+    name: "PowerDNS",
+    endpoint: "http://127.0.0.1:8081",
+    header: ("x-api-key", ""),
+    agent: AGENT,
+    codes: &CODES,
+    said,
+};
 
 fn said(answer: &Response) -> Said {
     let message = parse::<Problem>(answer).unwrap_or_default().error;

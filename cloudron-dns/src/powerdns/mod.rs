@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::Secret;
-use cloudron_core::http::HttpTransport;
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use crate::apply::unsupported;
-use crate::rest::{self, Rest};
-use crate::transport::HyperTransport;
+use crate::rest;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     RecordData, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
@@ -61,9 +60,9 @@ impl PowerDns {
     ///
     /// # Errors
     /// `usage` for what is no address, and for `http` to another machine, which would send the key in the clear; and
-    /// as [`HyperTransport::new`].
+    /// as [`ReqwestTransport::from_env`].
     pub fn new(endpoint: &str, api_key: Secret) -> Result<Self> {
-        Self::with_transport(endpoint, api_key, Arc::new(HyperTransport::new()?))
+        Self::with_transport(endpoint, api_key, Arc::new(ReqwestTransport::from_env()?))
     }
 
     /// The same over any HTTP client.
@@ -75,7 +74,7 @@ impl PowerDns {
         api_key: Secret,
         transport: Arc<dyn HttpTransport>,
     ) -> Result<Self> {
-        let mut rest = Rest::new(&VENDOR, api_key, transport);
+        let mut rest = rest::requests(&VENDOR, api_key, transport);
         rest.set_endpoint(endpoint)?;
         Ok(Self { client: Client { rest, server: "localhost".into() }, found: Mutex::default() })
     }

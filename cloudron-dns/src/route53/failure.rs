@@ -5,6 +5,7 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::RequestId;
 use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error};
+use cloudron_http::aws_sdk::transport_error;
 
 use crate::{Applied, ApplyFailure, codes};
 
@@ -16,6 +17,8 @@ pub(super) struct Failure {
     /// The service's error message.
     pub(super) message: String,
     request_id: Option<String>,
+    /// What the transport says that no service can: a certificate that is not trusted.
+    refused: Option<(&'static Code, Option<String>)>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether it is unknown if the request was executed.
@@ -67,7 +70,13 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
+                let ours = e.as_connector_error().and_then(|e| transport_error(e));
+                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
+                failure.refused = ours.filter(|_| e.is_user()).map(refused);
+                failure.message = match ours {
+                    Some(error) => error.to_string(),
+                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
+                };
             }
             SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
             _ => failure.lost("the answer was cut or makes no sense"),
@@ -106,6 +115,9 @@ impl Failure {
     fn our_code(&self) -> &'static Code {
         // For a batch, only the message distinguishes a changed zone from an invalid record.
         let says = |text: &str| self.message.contains(text);
+        if let Some((code, _)) = self.refused {
+            return code;
+        }
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
             "InvalidChangeBatch" | "InvalidInput" => {
@@ -135,6 +147,9 @@ impl Failure {
         let mut error = Error::new(self.our_code(), text);
         if self.is_denied() {
             error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
+        }
+        if let Some((_, Some(hint))) = &self.refused {
+            error = error.with_hint(hint);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),

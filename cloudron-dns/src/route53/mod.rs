@@ -5,7 +5,6 @@
 //! `ListHostedZonesByName` or `ListHostedZones` (none when id and name are given); to wait, `GetChange`.
 
 mod client;
-mod connector;
 mod failure;
 mod options;
 mod read;
@@ -20,13 +19,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_route53::Client;
-use cloudron_core::Result;
-use cloudron_core::http::HttpTransport;
+use cloudron_core::{Clock, Result, SystemClock};
+use cloudron_http::{HttpOptions, HttpTransport, ReqwestTransport};
 
 pub use options::Route53Options;
 pub use wait::SyncWait;
 
-use crate::transport::HyperTransport;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Receipt, RecordKey, RecordType,
     Scope, Snapshot, SyncStatus, Visibility, Zone,
@@ -62,6 +60,7 @@ type RawSets = BTreeMap<RecordKey, Raw>;
 pub struct Route53Provider {
     client: Client,
     options: Route53Options,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Route53Provider {
@@ -75,9 +74,10 @@ impl Route53Provider {
     /// A provider with these options, over an HTTP client of its own. Sends nothing yet.
     ///
     /// # Errors
-    /// `dns-credentials` without a key or with an address that is none; as [`HyperTransport::new`].
+    /// `dns-credentials` without a key or with an address that is none; as [`ReqwestTransport::from_env`].
     pub fn new(options: Route53Options) -> Result<Self> {
-        Self::with_transport(options, Arc::new(HyperTransport::new()?.within(REQUEST)))
+        let http = HttpOptions::from_env()?.within(REQUEST).with_ca_file(options.ca_file.clone());
+        Self::with_transport(options, Arc::new(ReqwestTransport::new(http)?))
     }
 
     /// A provider with these options, over any HTTP client.
@@ -85,7 +85,13 @@ impl Route53Provider {
     /// # Errors
     /// `dns-credentials` without a key or with an address that is none.
     pub fn with_transport(options: Route53Options, transport: Arc<dyn HttpTransport>) -> Result<Self> {
-        Ok(Self { client: client::new(&options, transport)?, options })
+        Ok(Self { client: client::new(&options, transport)?, options, clock: Arc::new(SystemClock) })
+    }
+
+    /// The same provider with another clock for the waits between repetitions.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 }
 

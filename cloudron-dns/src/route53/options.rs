@@ -1,7 +1,10 @@
 //! Connection options for Route 53: credentials, region and zone.
 
+use std::path::PathBuf;
+
 use cloudron_core::retry::RetryPolicy;
-use cloudron_core::{AwsEnvironment, Error, Result, Secret};
+use cloudron_core::{Error, Result, Secret};
+use cloudron_http::AwsEnvironment;
 
 use crate::{Name, codes};
 
@@ -23,6 +26,8 @@ pub struct Route53Options {
     pub zone_id: Option<String>,
     /// Name of the hosted zone with the ID `zone_id`. With both, no request is made to find the zone.
     pub zone_name: Option<Name>,
+    /// File of PEM certificates that are trusted in addition to the system's. Ignored if a transport is given.
+    pub ca_file: Option<PathBuf>,
     /// Retry policy for requests that were refused for a transient reason.
     pub retry: RetryPolicy,
 }
@@ -41,6 +46,7 @@ impl Route53Options {
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
             session_token: found.session_token,
+            ca_file: found.ca_bundle,
             ..Self::default()
         })
     }

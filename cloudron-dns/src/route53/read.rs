@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_route53::types::{HostedZone, ResourceRecordSet, RrType};
 use cloudron_core::{Error, Result};
 
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use super::failure::Failure;
 use super::{Raw, RawSets, Route53Provider, wire};
 use crate::{Name, Observed, RecordKey, RecordSet, RecordType, Ttl, Visibility, Zone, codes};
@@ -170,7 +170,7 @@ impl Route53Provider {
             >,
         >,
     {
-        send(&self.options.retry, Repeat::Always, request).await
+        self.send(Repeat::Always, request).await
     }
 }
 

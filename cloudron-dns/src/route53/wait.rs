@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cloudron_core::{Cancel, Error, Result};
 
 use super::Route53Provider;
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use crate::{Receipt, SyncStatus, codes};
 
 /// How often, and for how long, to ask whether a change is complete.
@@ -73,7 +73,7 @@ impl Route53Provider {
 
     async fn is_in_sync(&self, id: &str) -> Result<bool> {
         let request = || self.client.get_change().id(id).send();
-        let answer = send(&self.options.retry, Repeat::Always, request).await;
+        let answer = self.send(Repeat::Always, request).await;
         let answer = answer.map_err(|failure| failure.error("GetChange"))?;
         Ok(answer.change_info().is_some_and(|info| info.status().as_str() == "INSYNC"))
     }

@@ -9,7 +9,7 @@ use aws_sdk_route53::types::{
 };
 use cloudron_core::{Error, Result};
 
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use super::read::{plain_id, raw_of};
 use super::{RawSets, Route53Provider, TYPES, wire};
 use crate::apply::unsupported;
@@ -55,7 +55,8 @@ impl Route53Provider {
             let request = self.client.change_resource_record_sets().hosted_zone_id(zone);
             request.change_batch(batch.clone()).send()
         };
-        let answer = send(&self.options.retry, Repeat::Refused, request)
+        let answer = self
+            .send(Repeat::Refused, request)
             .await
             .map_err(|failure| failure.of_batch("ChangeResourceRecordSets"))?;
         Ok(answer.change_info().map(|info| plain_id(info.id()).to_owned()).unwrap_or_default())

@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest, Sha1};
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
 
 use super::HostKey;
 
@@ -74,14 +75,8 @@ fn matches_hash(hashed: &str, name: &str) -> Option<bool> {
 
 /// Computes an HMAC (RFC 2104) with SHA-1. No security depends on it here.
 fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut block = [0u8; 64];
-    if key.len() > block.len() {
-        block[..20].copy_from_slice(&Sha1::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let inner = Sha1::new().chain_update(block.map(|b| b ^ 0x36)).chain_update(message).finalize();
-    Sha1::new().chain_update(block.map(|b| b ^ 0x5c)).chain_update(inner).finalize().to_vec()
+    let mac = Hmac::<Sha1>::new_from_slice(key).expect("a key of any length is one");
+    mac.chain_update(message).finalize().into_bytes().to_vec()
 }
 
 /// Matches a pattern in which `*` stands for any text and `?` for one character.

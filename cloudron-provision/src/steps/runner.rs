@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit, random};
+use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit};
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -198,22 +198,16 @@ impl Runner {
 
     /// Executes one step. After a transient failure it checks and tries again.
     async fn until_done(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
-        let start = context.clock.monotonic();
-        let mut failures = 0;
+        let mut retries = self.retry.begin(&*context.clock);
         loop {
             let error = match self.once(step, journal, context).await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
-            let wait = self.retry.wait(failures, random::unit());
-            failures += 1;
-            let late = context.clock.monotonic().saturating_sub(start) + wait > self.retry.deadline;
-            if !error.is_retryable() || failures >= self.retry.attempts || late {
-                return Err(error);
-            }
-            tracing::info!(attempt = failures, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
+            let wait = if error.is_retryable() { retries.next_wait(None) } else { None };
+            let Some(wait) = wait else { return Err(error) };
             context.progress.note(format!("{error}. Trying again."));
-            context.clock.sleep(wait).await;
+            retries.wait(&error, wait).await;
             context.cancel.check()?;
         }
     }

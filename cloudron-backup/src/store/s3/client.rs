@@ -1,5 +1,6 @@
 //! The client, from options.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -7,11 +8,9 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedHttpClient,
 };
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use cloudron_core::{Error, Result};
+use cloudron_http::{HttpOptions, ReqwestTransport, aws_sdk};
 
 use crate::codes;
 use crate::store::StoreOptions;
@@ -26,11 +25,6 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
     if let Some(endpoint) = endpoint {
         check_endpoint(endpoint)?;
     }
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE.min(options.timeout))
-        .operation_attempt_timeout(options.timeout)
-        .build();
     // Other services mostly do not know the newer checksums: they get Content-MD5.
     let checksums = match endpoint {
         None => RequestChecksumCalculation::WhenSupported,
@@ -38,7 +32,7 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
     };
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(http_client(endpoint))
+        .http_client(aws_sdk::client(Arc::new(transport(options)?)))
         .credentials_provider(credentials(options)?)
         .region(Region::new(options.region.clone().unwrap_or_else(|| "us-east-1".to_owned())))
         .force_path_style(options.path_style.unwrap_or(endpoint.is_some()))
@@ -46,13 +40,14 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
         // Every object is checked by the hash in its name or by its encryption.
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
+        // The transport has the limits of time.
+        .timeout_config(TimeoutConfig::disabled());
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Ok(Client::from_conf(config.build()))
 }
 
 fn check_endpoint(endpoint: &str) -> Result<()> {
-    if cloudron_core::http::is_endpoint(endpoint) {
+    if cloudron_http::is_endpoint(endpoint) {
         return Ok(());
     }
     // Not quoted: it may hold a password.
@@ -69,11 +64,15 @@ fn credentials(options: &StoreOptions) -> Result<Credentials> {
     Ok(Credentials::new(id, secret.expose(), token, None, "cloudron"))
 }
 
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new();
-    match endpoint {
-        // A test server, or one behind a tunnel: no certificates are needed.
-        Some(endpoint) if endpoint.starts_with("http://") => builder.build_http(),
-        _ => builder.tls_provider(Provider::rustls(CryptoMode::Ring)).build_https(),
-    }
+/// What the store is reached through. Objects are compressed and encrypted already, and their lengths are checked as they
+/// are stored; HTTP/2 would put all uploads through one connection.
+fn transport(options: &StoreOptions) -> Result<ReqwestTransport> {
+    let mut http = HttpOptions::from_env()?.within(options.timeout).with_ca_file(options.ca_file.clone());
+    http.ca_pem.clone_from(&options.ca_pem);
+    http.connect_timeout = Some(CONNECT);
+    http.read_timeout = Some(SILENCE.min(options.timeout));
+    // Callers ask for no more than they have room for.
+    http.longest_answer = usize::MAX;
+    (http.compression, http.http2) = (false, false);
+    ReqwestTransport::new(http)
 }

@@ -1,9 +1,12 @@
 //! What an answer other than success means.
 
+use std::fmt;
+
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error, codes as core};
+use cloudron_http::aws_sdk::transport_error;
 
 use crate::codes;
 
@@ -18,6 +21,8 @@ pub(super) struct Failure {
     request_id: Option<String>,
     /// The region that the service says the bucket is in.
     region: Option<String>,
+    /// What the transport says that no service can: a certificate that is not trusted.
+    refused: Option<(&'static Code, Option<String>)>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether an earlier try failed in a way that leaves open whether it was done.
@@ -75,6 +80,15 @@ const FULL: [&str; 5] = [
     "XMinioAdminBucketQuotaExceeded",
 ];
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status} {} {}", self.code, self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn new<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         let mut failure = Self::default();
@@ -98,7 +112,13 @@ impl Failure {
             }
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
+                let ours = e.as_connector_error().and_then(|e| transport_error(e));
+                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
+                failure.refused = ours.filter(|_| e.is_user()).map(refused);
+                failure.message = match ours {
+                    Some(error) => error.to_string(),
+                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
+                };
             }
             // An answer that was cut, or is not what the protocol says.
             SdkError::ResponseError(_) => {
@@ -172,7 +192,9 @@ impl Failure {
 
     fn our_code(&self) -> &'static Code {
         let is = |codes: &[&str]| codes.contains(&self.code.as_str());
-        if self.is_bucket_missing() {
+        if let Some((code, _)) = self.refused {
+            code
+        } else if self.is_bucket_missing() {
             &codes::STORE_MISSING
         } else if self.is_archived() {
             &codes::OBJECT_ARCHIVED
@@ -215,6 +237,9 @@ impl Failure {
         }
         if *code == codes::STORE_MISSING {
             error = error.with_hint("check its name, the region and the endpoint, or make the bucket");
+        }
+        if let Some((_, Some(hint))) = &self.refused {
+            error = error.with_hint(hint);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),

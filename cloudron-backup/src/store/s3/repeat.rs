@@ -1,10 +1,8 @@
 //! Repeating requests that failed for a passing reason.
 
-use std::time::Instant;
-
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use cloudron_core::random;
+use cloudron_core::SystemClock;
 
 use super::S3Store;
 use super::failure::Failure;
@@ -16,9 +14,8 @@ impl S3Store {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let (policy, start) = (&self.options.retry, Instant::now());
+        let mut retries = self.options.retry.begin(&SystemClock);
         let mut may_be_done = false;
-        let mut n = 0;
         loop {
             let answer = tokio::time::timeout(self.options.timeout, attempt()).await;
             let mut failure = match answer.unwrap_or_else(|_| Err(Failure::late())) {
@@ -26,15 +23,11 @@ impl S3Store {
                 Err(failure) => failure,
             };
             failure.may_be_done = may_be_done;
-            let wait = policy.wait(n, random::unit());
-            n += 1;
-            if !failure.is_passing || n >= policy.attempts || start.elapsed() + wait > policy.deadline {
+            if !failure.is_passing || !retries.again(&failure, None).await {
                 return Err(failure);
             }
-            tracing::debug!(n, ?failure, "a request to the store is repeated");
             // A refusal by code is one; no answer, a cut one or a server's own error may follow a success.
             may_be_done |= failure.status.is_none_or(|status| !(300..500).contains(&status));
-            tokio::time::sleep(wait).await;
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use cloudron_core::Secret;
 use zeroize::Zeroizing;
 
-use crate::{Error, Result, Secret, codes};
+use crate::{Error, Result, codes};
 
 /// AWS settings for one service, from environment variables and the shared credentials file. Unset values are `None`.
 /// `Debug` redacts secrets.
@@ -21,11 +22,13 @@ pub struct AwsEnvironment {
     pub secret_access_key: Option<Secret>,
     /// Session token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// A file of certificates in PEM to trust.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 impl AwsEnvironment {
     /// Reads the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, and `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`. If they contain no key, reads the
+    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, and `AWS_CA_BUNDLE`. If they contain no key, reads the
     /// profile named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the file named by
     /// `AWS_SHARED_CREDENTIALS_FILE`.
     ///
@@ -47,6 +50,7 @@ impl AwsEnvironment {
             access_key_id: var("AWS_ACCESS_KEY_ID"),
             secret_access_key: var("AWS_SECRET_ACCESS_KEY").map(Secret::new),
             session_token: var("AWS_SESSION_TOKEN").map(Secret::new),
+            ca_bundle: var("AWS_CA_BUNDLE").map(PathBuf::from),
         };
         if found.access_key_id.is_none() {
             let named = var("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
@@ -108,11 +112,13 @@ mod tests {
             ("AWS_SESSION_TOKEN", "canary-token"),
             ("AWS_DEFAULT_REGION", "eu-north-1"),
             ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_CA_BUNDLE", "/ca.pem"),
             ("AWS_ENDPOINT_URL_S3", "http://s3"),
         ])
         .unwrap();
         assert_eq!(found.endpoint.as_deref(), Some("http://s3"));
         assert_eq!(found.region.as_deref(), Some("eu-north-1"));
+        assert_eq!(found.ca_bundle.as_deref(), Some(Path::new("/ca.pem")));
         assert_eq!(found.access_key_id.as_deref(), Some("id"));
         assert_eq!(found.secret_access_key, Some(Secret::new("canary-secret")));
         assert_eq!(found.session_token, Some(Secret::new("canary-token")));

@@ -19,8 +19,8 @@ pub fn is_endpoint(text: &str) -> bool {
 
 /// Sends HTTP requests and returns each response, regardless of its status.
 ///
-/// An implementation sets a time limit, follows no redirect and repeats nothing: callers decide what is
-/// safe to repeat.
+/// An implementation sets a time limit, follows no redirect and repeats nothing that may have arrived: callers decide
+/// what is safe to repeat.
 #[async_trait]
 pub trait HttpTransport: Send + Sync {
     /// Sends one request.
