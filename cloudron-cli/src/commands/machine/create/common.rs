@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use cloudron_backup::{StoreOptions, Summary};
 use cloudron_box::api::ActivateRequest;
-use cloudron_box::restore::beyond;
 use cloudron_box::check_owner;
+use cloudron_box::restore::beyond;
 use cloudron_box::{Include, StoreAccess};
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
 use cloudron_provision::Remote;
