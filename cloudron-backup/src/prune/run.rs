@@ -295,12 +295,11 @@ impl Pass {
         report.bytes_written += rewritten.bytes;
         let mut written = 0;
         for (source, lines) in &plan.lines {
-            let (objects, bytes) = put_lines(owner, lines, Kind::Index, *source)?;
-            written += objects;
-            report.bytes_written += bytes;
+            let put = put_lines(owner, lines, Kind::Index, *source)?;
+            written += put.objects;
+            report.bytes_written += put.bytes;
         }
-        let (_, bytes) = put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?;
-        report.bytes_written += bytes;
+        report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
         report.packs_condemned += plan.dead.len() as u64;
         report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
         for number in plan.replaced {
