@@ -152,7 +152,7 @@ fn check_backups(
     report: &mut UpgradeReport,
 ) -> Result<()> {
     let there: std::collections::HashSet<ChunkId> =
-        lines.iter().chain(unread).flat_map(|l| &l.chunks).map(|c| c.0).collect();
+        lines.iter().chain(unread).flat_map(|l| &l.chunks).map(|c| c.id).collect();
     for summary in &listed.summaries {
         let mut lacking = 0_u64;
         match each_chunk(owner, &summary.id, |chunk| lacking += u64::from(!there.contains(&chunk))) {

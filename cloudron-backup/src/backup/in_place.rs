@@ -242,7 +242,7 @@ mod tests {
     fn a_stretch_is_found_across_parts_of_chunks() {
         let (a, b) = (ChunkId([1; 32]), ChunkId([2; 32]));
         let mut index = Index::default();
-        let chunks = vec![PackedChunk(a, 0, 10, 200_000), PackedChunk(b, 10, 10, 200_000)];
+        let chunks = [(a, 0, 10, 200_000), (b, 10, 10, 200_000)].map(PackedChunk::from).to_vec();
         index.add(&PackEntry { pack: ChunkId([9; 32]), size: 20, chunks });
         let extents = [
             Extent::Data { chunk: a, length: 150_000, offset: 0 },

@@ -7,7 +7,7 @@ use cloudron_core::{Error, Result};
 
 use super::write::Done;
 use super::{BackupRun, unfinished};
-use crate::cache::history::Seen;
+use crate::cache::history::SnapshotHistory;
 use crate::format::config::whole_second;
 use crate::format::lock::Lock;
 use crate::format::manifest::{HeaderSource, Kind, describe};
@@ -33,7 +33,7 @@ pub(super) fn publish(
     let pending = cache_dir.and_then(|dir| unfinished::Pending::note(dir, &request.id, &manifest.sha256));
     // What has that name already is the same: it is named by its hash.
     store.put_new_file(&layout::manifest(&manifest.sha256), done.manifest.path())?;
-    let mut seen = Seen::load(cache_dir, &run.config.id, &store.url());
+    let mut seen = SnapshotHistory::load(cache_dir, &run.config.id, &store.url());
     let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let named = |s: HeaderSource| SourceRef { name: s.name, path: s.path.display().to_string() };
     let counts = done.counts;

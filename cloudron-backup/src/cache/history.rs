@@ -27,12 +27,12 @@ struct Content {
 
 /// The backups that were seen.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SnapshotHistory {
     file: Option<PathBuf>,
     content: Content,
 }
 
-impl Seen {
+impl SnapshotHistory {
     /// What is remembered of a repository as a store has it. Nothing without a folder.
     pub(crate) fn load(dir: Option<&Path>, repository: &str, url: &str) -> Self {
         let file = dir.map(|dir| of_store(dir, url).join(NAME));

@@ -30,13 +30,13 @@ struct Content {
 
 /// Summaries, by key.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct SummaryCache {
     file: Option<PathBuf>,
     content: Content,
     changed: bool,
 }
 
-impl Kept {
+impl SummaryCache {
     /// What a folder has of that repository. Nothing without a folder.
     pub(crate) fn load(dir: Option<&Path>, repository: &str) -> Self {
         let file = dir.map(|dir| dir.join(NAME));

@@ -9,7 +9,7 @@ use cloudron_core::{BackupId, Error, ErrorKind, Result, Task, Unit};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::cache::history::Seen;
+use crate::cache::history::SnapshotHistory;
 use crate::chunk::{ChunkId, ChunkNamer, hash_zeros, slice};
 use crate::copy::TransferReport;
 use crate::format::condemned::packs_to_rely_on;
@@ -39,7 +39,7 @@ pub(crate) fn run(from: &Reading<'_>, to: &Writing<'_>, ids: &[BackupId]) -> Res
         index: Index::default(),
         names: HashMap::new(),
         sound: HashSet::new(),
-        seen: Seen::load(to.memory, &to.config.id, &to.store.url()),
+        seen: SnapshotHistory::load(to.memory, &to.config.id, &to.store.url()),
     };
     let mut report = TransferReport::default();
     for id in ids {
@@ -85,7 +85,7 @@ struct Transfer<'a> {
     /// Contents whose hash was checked: by the hash and the extents that must have it.
     sound: HashSet<[u8; 32]>,
     /// The backups of the target, whose numbers tell the next one.
-    seen: Seen,
+    seen: SnapshotHistory,
 }
 
 /// The chunks that one backup brought, which count as stored once all of it is.

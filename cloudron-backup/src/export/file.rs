@@ -32,16 +32,23 @@ pub(crate) fn to_file(
     let backup = reading.backup(id)?;
     let source = Source { reading, backup: &backup };
     let mut part = Part::open(path)?;
-    let (resumed_bytes, tar_bytes) = match fill(&source, format, &mut part) {
-        Ok(lengths) => lengths,
+    let tar = match fill(&source, format, &mut part) {
+        Ok(tar) => tar,
         Err(e) => return Err(part.left(e)),
     };
-    let bytes = part.publish(path)?;
-    Ok(ExportReport { id: id.to_string(), path: path.to_owned(), bytes, tar_bytes, resumed_bytes })
+    let (id, path, bytes) = (id.to_string(), path.to_owned(), part.publish(path)?);
+    Ok(ExportReport { id, path, bytes, tar_bytes: tar.whole, resumed_bytes: tar.kept })
 }
 
-/// Makes the part whole. Gives the length of what was kept of the tar, and of all of it.
-fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(u64, u64)> {
+/// Lengths of the tar, in bytes.
+struct TarLength {
+    whole: u64,
+    /// That of what an earlier export had left of it.
+    kept: u64,
+}
+
+/// Makes the part whole.
+fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<TarLength> {
     let kept = look(source, format, part)?;
     let length = kept.bytes();
     // Somebody may have copied it here.
@@ -53,7 +60,7 @@ fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(
         let mut sink = Sink::new(Box::new(&part.file), format, source.reading.identity, part.path.clone())?;
         let whole = write(source, kept, &mut sink)?;
         sink.finish()?;
-        return Ok((length, whole));
+        return Ok(TarLength { whole, kept: length });
     }
     // Nothing may be sealed twice by the same key, so what is there goes into a new file.
     let new = part.beside()?;
@@ -64,7 +71,7 @@ fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(
     part.replace_by(new)?;
     let whole = write(source, kept, &mut sink)?;
     sink.finish()?;
-    Ok((length, whole))
+    Ok(TarLength { whole, kept: length })
 }
 
 /// Finds out what of the part can be kept.

@@ -4,6 +4,7 @@
 //! notes. Together they are, for each writer, the set of numbers that may be missing in the list.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use cloudron_core::Result;
@@ -146,7 +147,8 @@ impl Forgotten {
         known.numbers.extend(&more.numbers);
         known.backups.extend(more.backups.iter().cloned());
         let Removed { numbers, backups } = if merge { &*known } else { more };
-        let (sequences, backups) = (numbers.iter().collect(), backups.clone());
+        let sequences = numbers.iter().map(|range| range.into_inner()).collect();
+        let backups = backups.clone();
         let repository = repository.to_owned();
         let object = Object { forgotten: 2, repository, writer, sequences, backups };
         let content = owner.sign(&object, SIGNED);
@@ -162,10 +164,10 @@ impl Forgotten {
 }
 
 /// Names numbers that are missing.
-pub(crate) fn describe_gaps(writer: Option<WriterId>, gaps: &[(u64, u64)]) -> String {
-    let show = |(first, last): &(u64, u64)| match first == last {
-        true => first.to_string(),
-        false => format!("{first} to {last}"),
+pub(crate) fn describe_gaps(writer: Option<WriterId>, gaps: &[RangeInclusive<u64>]) -> String {
+    let show = |gap: &RangeInclusive<u64>| match (gap.start(), gap.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
     };
     let shown: Vec<String> = gaps.iter().take(20).map(show).collect();
     let of = writer.map_or(String::new(), |writer| format!(" of the writer {writer}"));

@@ -79,7 +79,7 @@ impl PackWriter {
 
     fn added(&mut self, id: ChunkId, length: usize, raw: u32) {
         let length = u32::try_from(length).expect("a frame is shorter than 4 GiB");
-        self.chunks.push(PackedChunk(id, self.length, length, raw));
+        self.chunks.push(PackedChunk { id, offset: self.length, length, raw });
         self.length += length;
     }
 

@@ -29,14 +29,14 @@ const TAG: u64 = 16;
 const REMEMBERED: usize = 512;
 
 /// Gives parts of the plain content of packs. Several threads may ask.
-pub(crate) struct Parts<'a> {
+pub(crate) struct PackRangeReader<'a> {
     store: &'a Blocking,
     index: &'a Index,
     key: &'a dyn Decryptor,
     heads: Mutex<HashMap<u32, Bytes>>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PackRangeReader<'a> {
     pub(crate) fn new(store: &'a Blocking, index: &'a Index, key: &'a dyn Decryptor) -> Self {
         Self { store, index, key, heads: Mutex::default() }
     }

@@ -24,7 +24,12 @@ fn chunk_at(plain: &[u8], at: usize, namer: &ChunkNamer) -> Option<(PackedChunk,
     let frame = rest.get(..length)?;
     let raw = u32::try_from(get_frame_content_size(frame).ok()??).ok().filter(|raw| *raw <= MAX_CHUNK)?;
     let content = unframe(frame, raw).ok()?;
-    let chunk = PackedChunk(namer.name(&content), u32::try_from(at).ok()?, u32::try_from(length).ok()?, raw);
+    let chunk = PackedChunk {
+        id: namer.name(&content),
+        offset: u32::try_from(at).ok()?,
+        length: u32::try_from(length).ok()?,
+        raw,
+    };
     Some((chunk, length))
 }
 
@@ -44,9 +49,9 @@ mod tests {
         let plain = frames.concat();
         let (found, whole) = chunks_in(&plain, &namer);
         assert!(whole);
-        let names: Vec<_> = found.iter().map(|c| c.0).collect();
+        let names: Vec<_> = found.iter().map(|c| c.id).collect();
         assert_eq!(names, contents.iter().map(|c| namer.name(c)).collect::<Vec<_>>());
-        assert!(found.iter().zip(contents).all(|(f, c)| f.3 as usize == c.len()));
+        assert!(found.iter().zip(contents).all(|(f, c)| f.raw as usize == c.len()));
         let (found, whole) = chunks_in(&plain[..plain.len() - 3], &namer);
         assert_eq!((found.len(), whole), (3, false));
         assert_eq!(chunks_in(b"no frame at all", &namer).0.len(), 0);

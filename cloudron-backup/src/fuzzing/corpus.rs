@@ -29,7 +29,8 @@ fn manifest() -> Vec<u8> {
 }
 
 fn index() -> Vec<u8> {
-    let chunk = |n: u8| PackedChunk(ChunkId([n; 32]), u32::from(n) * 100, 100, 1000);
+    let chunk =
+        |n: u8| PackedChunk { id: ChunkId([n; 32]), offset: u32::from(n) * 100, length: 100, raw: 1000 };
     let pack =
         |n: u8| PackEntry { pack: ChunkId([n; 32]), size: 1 << 24, chunks: (0..5).map(chunk).collect() };
     [line(&pack(1)), line(&pack(2))].concat()

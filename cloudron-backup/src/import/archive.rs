@@ -17,7 +17,7 @@ use crate::codes;
 use crate::files::path_bytes;
 use crate::format::manifest::{Entry, HeaderSource, Kind};
 use crate::format::summary::Origin;
-use crate::import::tar::{Bytes, Member, Reader};
+use crate::import::tar::{Bytes, Data, Member, Reader};
 use crate::runtime::Stop;
 
 /// A file that is not in the archive but belongs to it.
@@ -284,9 +284,9 @@ fn entry_of(member: &Member) -> Entry {
 
 /// The content of a file that is long or has holes.
 fn large(member: &Member, reader: &mut Reader<Input<'_>>, writer: &mut Writer<'_>) -> Result<Content> {
-    let whole = [(0, member.size)];
+    let whole = [Data { offset: 0, length: member.size }];
     let mut content = Content::new(writer);
-    for (offset, length) in member.sparse.as_deref().unwrap_or(&whole) {
+    for Data { offset, length } in member.sparse.as_deref().unwrap_or(&whole) {
         content.hole(offset - content.size, writer)?;
         let mut left = *length;
         while left > 0 {

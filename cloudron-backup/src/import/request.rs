@@ -29,7 +29,7 @@ pub struct ImportRequest {
     pub host: String,
     /// The domain that the machine served, in clear in the list. Empty to leave it out.
     pub fqdn: String,
-    /// As in [`BackupRequest`].
+    /// As in [`BackupRequest`](crate::BackupRequest).
     pub cache_dir: Option<PathBuf>,
 }
 

@@ -10,8 +10,15 @@ use crate::format::manifest::{Entry, Extent};
 #[derive(Default)]
 pub(super) struct SmallFiles {
     content: Vec<u8>,
-    /// The entry's number, and the offset and length of its content.
-    places: Vec<(usize, u32, u32)>,
+    places: Vec<Place>,
+}
+
+/// Where the content of an entry is.
+struct Place {
+    /// The number of the entry.
+    entry: usize,
+    offset: u32,
+    length: u32,
 }
 
 impl SmallFiles {
@@ -25,7 +32,7 @@ impl SmallFiles {
         writer: &mut Writer<'_>,
     ) -> Result<()> {
         let (offset, length) = (self.content.len() as u32, content.len() as u32);
-        self.places.push((entry, offset, length));
+        self.places.push(Place { entry, offset, length });
         self.content.extend_from_slice(content);
         // Where the content says so, so that archives that differ a little are cut in the same places.
         let run = writer.chunking.run as usize;
@@ -43,7 +50,7 @@ impl SmallFiles {
         }
         let chunk = writer.store(&self.content)?;
         self.content.clear();
-        for (entry, offset, length) in self.places.drain(..) {
+        for Place { entry, offset, length } in self.places.drain(..) {
             entries[entry].extents = vec![Extent::Data { chunk, length, offset }];
         }
         Ok(())

@@ -142,7 +142,7 @@ mod tests {
     use crate::format::index::PackedChunk;
 
     fn entry(n: u8) -> PackEntry {
-        let chunks = vec![PackedChunk(ChunkId([n; 32]), 0, 10, 20)];
+        let chunks = vec![PackedChunk { id: ChunkId([n; 32]), offset: 0, length: 10, raw: 20 }];
         PackEntry { pack: ChunkId([n; 32]), size: 100 + u64::from(n), chunks }
     }
 

@@ -63,7 +63,7 @@ pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> 
     for (writer, gaps) in listed.gaps() {
         if accepted {
             let removed = chosen.of_writers.entry(writer).or_default();
-            gaps.iter().for_each(|(first, last)| removed.numbers.insert(*first, *last));
+            gaps.iter().for_each(|gap| removed.numbers.insert(*gap.start(), *gap.end()));
         } else {
             chosen.gaps.push(describe_gaps(writer, &gaps));
         }

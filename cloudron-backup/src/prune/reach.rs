@@ -1,6 +1,7 @@
 //! What backups there are and what they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
 use cloudron_core::{BackupId, Error, Result, Unit};
@@ -75,7 +76,7 @@ impl Listed {
     }
 
     /// The numbers of backups that somebody other than the owner took away, by writer.
-    pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<(u64, u64)>> {
+    pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<RangeInclusive<u64>>> {
         let mut present: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         for summary in &self.summaries {
             present.entry(summary.writer).or_default().insert(summary.sequence);

@@ -15,7 +15,7 @@ use super::request::PruneRequest;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
 use super::sweep::{is_ripe, sweep};
-use crate::cache::history::Seen;
+use crate::cache::history::SnapshotHistory;
 use crate::chunk::ChunkId;
 use crate::format::index::{Kind, PackEntry};
 use crate::format::lock::{self, Found, Holder, Lock, MARGIN};
@@ -37,7 +37,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
     let mut reach = Reach::default();
     reach.extend(&owner, &chosen.kept.iter().map(|d| &d.id).collect::<Vec<&BackupId>>())?;
     report.missing.extend(chosen.gaps.iter().cloned());
-    let mut seen = Seen::load(session.memory, &session.config.id, &session.store.url());
+    let mut seen = SnapshotHistory::load(session.memory, &session.config.id, &session.store.url());
     if !request.forget_missing {
         report.missing.extend(seen_and_gone(&mut seen, &listed, request));
     }
@@ -79,7 +79,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
 
 /// Names the backups that were seen from this computer and that are not in the list any more, though the owner did not
 /// remove them and does not now.
-fn seen_and_gone(seen: &mut Seen, listed: &Listed, request: &PruneRequest) -> Vec<String> {
+fn seen_and_gone(seen: &mut SnapshotHistory, listed: &Listed, request: &PruneRequest) -> Vec<String> {
     let gone = seen.gone(|name| listed.summaries.iter().any(|s| s.id.as_str() == name), &listed.forgotten);
     let named = |name: &String| request.remove.iter().any(|id| id.as_str() == name);
     let text = |name: String| format!("{name} was in the repository, and is gone or cannot be read");
@@ -295,12 +295,11 @@ impl Pass {
         report.bytes_written += rewritten.bytes;
         let mut written = 0;
         for (source, lines) in &plan.lines {
-            let (objects, bytes) = put_lines(owner, lines, Kind::Index, *source)?;
-            written += objects;
-            report.bytes_written += bytes;
+            let put = put_lines(owner, lines, Kind::Index, *source)?;
+            written += put.objects;
+            report.bytes_written += put.bytes;
         }
-        let (_, bytes) = put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?;
-        report.bytes_written += bytes;
+        report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
         report.packs_condemned += plan.dead.len() as u64;
         report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
         for number in plan.replaced {

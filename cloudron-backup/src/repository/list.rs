@@ -4,7 +4,7 @@ use cloudron_core::{BackupId, Error, Result, ResultExt};
 
 use super::Repository;
 use crate::cache::history::of_store;
-use crate::cache::summaries::Kept;
+use crate::cache::summaries::SummaryCache;
 use crate::codes;
 use crate::format::forgotten::Forgotten;
 use crate::format::summary::{Summary, is_about_the_object};
@@ -81,7 +81,8 @@ impl Repository {
             objects.into_iter().partition(|o| o.size <= layout::MOST_JSON);
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
-        let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
+        let (mut kept, new) =
+            blocking(move || Ok(SummaryCache::load(dir.as_deref(), &id).split(objects))).await?;
         let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(trust, key, content)));
         let mut read: Vec<_> = known.collect();
         let too_large = |o: ObjectMeta| {

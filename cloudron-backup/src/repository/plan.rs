@@ -6,7 +6,7 @@ use cloudron_core::{Cancel, Progress, Result, ResultExt};
 
 use super::Repository;
 use crate::backup::BackupRequest;
-use crate::backup::plan::{BackupPlan, DryStore, PlannedFile};
+use crate::backup::plan::{BackupPlan, DryRunStore, PlannedFile};
 use crate::keys::WriterKeys;
 
 impl Repository {
@@ -24,7 +24,7 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<BackupPlan> {
-        let dry = Self { store: Arc::new(DryStore::new(self.store.clone())), ..self.clone() };
+        let dry = Self { store: Arc::new(DryRunStore::new(self.store.clone())), ..self.clone() };
         let given = request.clone();
         dry.writing(keys, progress, cancel, move |writing| crate::backup::plan::run(writing, &given, each))
             .await

@@ -19,7 +19,7 @@ pub use request::{RestoreRequest, RestoreTo};
 use cloudron_core::{BackupId, Result};
 
 use crate::codes;
-use crate::format::pack_ranges::Parts;
+use crate::format::pack_ranges::PackRangeReader;
 use crate::snapshot::{Backup, Reading, Session, namer};
 
 /// Where the entries of a manifest go.
@@ -64,7 +64,7 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
     // Before anything is written, where the store tells.
     ask.packs(&restore, &index, thaw::Which::Listed)?;
     let source = || -> Result<_> {
-        let parts = Parts::new(session.store, &index, backup.key());
+        let parts = PackRangeReader::new(session.store, &index, backup.key());
         Ok(prefetch::Source::new(&index, parts, namer(reading.identity)?))
     };
     match write::all(&restore, &source()?, &ahead) {

@@ -1,7 +1,7 @@
 //! Bringing the content of files to those who write it: fetched ahead in the order of the manifest, only what is
 //! needed, in few requests, and never more than there is room for.
 //!
-//! The order is the same on both sides. [`Supply`] goes through the chunks of a batch of files and makes spans of
+//! The order is the same on both sides. [`Prefetcher`] goes through the chunks of a batch of files and makes spans of
 //! them, stretches of packs; [`Feed`] asks for the same chunks and receives a span whenever the last few have not
 //! got what it needs.
 
@@ -19,7 +19,7 @@ use crate::chunk::{ChunkId, ChunkNamer};
 use crate::format::index::{Index, Location};
 use crate::format::manifest::Extent;
 use crate::format::pack::same;
-use crate::format::pack_ranges::Parts;
+use crate::format::pack_ranges::PackRangeReader;
 use crate::{codes, layout};
 
 /// A span is closed at this length, in bytes.
@@ -36,7 +36,7 @@ const RECENT: usize = 3;
 const UNPACKED: usize = 4 << 20;
 
 /// A stretch of a pack, fetched once.
-pub(super) struct Span {
+pub(super) struct PackRange {
     pack: u32,
     part: Range<u32>,
     content: OnceLock<Result<Vec<u8>>>,
@@ -51,7 +51,7 @@ struct Room {
     buffers: Pool,
 }
 
-impl Span {
+impl PackRange {
     fn frame(&self, at: &Location) -> Option<Range<usize>> {
         let inside = self.pack == at.pack && self.part.start <= at.offset;
         let end = at.offset.checked_add(at.length).filter(|end| inside && *end <= self.part.end)?;
@@ -65,7 +65,7 @@ impl Span {
     }
 }
 
-impl Drop for Span {
+impl Drop for PackRange {
     fn drop(&mut self) {
         self.receive();
         if let Some(Ok(buffer)) = self.content.take() {
@@ -78,20 +78,20 @@ impl Drop for Span {
 pub(super) struct Source<'a> {
     index: &'a Index,
     namer: ChunkNamer,
-    parts: Parts<'a>,
+    parts: PackRangeReader<'a>,
     room: Arc<Room>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(index: &'a Index, parts: Parts<'a>, namer: ChunkNamer) -> Self {
+    pub(super) fn new(index: &'a Index, parts: PackRangeReader<'a>, namer: ChunkNamer) -> Self {
         let room = Room { ahead: Budget::new(AHEAD), buffers: Pool::new(4, 2 * SPAN as usize) };
         Self { index, namer, parts, room: Arc::new(room) }
     }
 
     /// Who announces what is needed, and the queue from which [`fetch_all`](Self::fetch_all) takes it.
-    pub(super) fn supply(&self) -> (Supply<'_>, Mutex<SpanQueue>) {
+    pub(super) fn prefetcher(&self) -> (Prefetcher<'_>, Mutex<SpanQueue>) {
         let (queue, spans) = channel();
-        let supply = Supply {
+        let prefetcher = Prefetcher {
             source: self,
             queue,
             output: channel().0,
@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
             kept: VecDeque::new(),
             recent: VecDeque::new(),
         };
-        (supply, Mutex::new(spans))
+        (prefetcher, Mutex::new(spans))
     }
 
     /// Fetches spans until no more are announced.
@@ -161,23 +161,23 @@ impl<'a> Source<'a> {
 }
 
 /// Spans on their way to be fetched.
-pub(super) type SpanQueue = Receiver<Arc<Span>>;
+pub(super) type SpanQueue = Receiver<Arc<PackRange>>;
 
 /// Announces what will be needed.
-pub(super) struct Supply<'s> {
+pub(super) struct Prefetcher<'s> {
     source: &'s Source<'s>,
-    queue: Sender<Arc<Span>>,
-    output: Sender<Arc<Span>>,
+    queue: Sender<Arc<PackRange>>,
+    output: Sender<Arc<PackRange>>,
     open: Option<(u32, Range<u32>)>,
     /// What the reader of this batch has at this point, beside the open one.
     kept: VecDeque<(u32, Range<u32>)>,
     /// What was announced last, in whatever batch: the next one may need it as well. The newest first.
-    recent: VecDeque<Arc<Span>>,
+    recent: VecDeque<Arc<PackRange>>,
 }
 
-impl Supply<'_> {
+impl Prefetcher<'_> {
     /// Begins a batch. The spans that are announced from now on come out of the receiver.
-    pub(super) fn begin(&mut self) -> Receiver<Arc<Span>> {
+    pub(super) fn begin(&mut self) -> Receiver<Arc<PackRange>> {
         let (output, spans) = channel();
         self.output = output;
         self.kept.clear();
@@ -232,7 +232,7 @@ impl Supply<'_> {
         room.ahead.take(part.len());
         self.kept.push_front((pack, part.clone()));
         let (content, received) = (OnceLock::new(), AtomicBool::new(false));
-        let span = Arc::new(Span { pack, part, content, received, room });
+        let span = Arc::new(PackRange { pack, part, content, received, room });
         // Who would read it may have stopped. Then it is not fetched either.
         if self.output.send(span.clone()).is_ok() && self.queue.send(span.clone()).is_ok() {
             self.recent.truncate(RECENT - 1);
@@ -252,9 +252,9 @@ impl Supply<'_> {
 /// Gives chunks to one who writes files.
 pub(super) struct Feed<'s> {
     source: &'s Source<'s>,
-    spans: Option<Receiver<Arc<Span>>>,
+    spans: Option<Receiver<Arc<PackRange>>>,
     /// The newest first.
-    kept: VecDeque<Arc<Span>>,
+    kept: VecDeque<Arc<PackRange>>,
     /// The newest last.
     unpacked: VecDeque<(ChunkId, Vec<u8>)>,
 }
@@ -265,7 +265,7 @@ impl<'s> Feed<'s> {
     }
 
     /// Begins a batch, of which these spans were announced.
-    pub(super) fn begin(&mut self, spans: Receiver<Arc<Span>>) {
+    pub(super) fn begin(&mut self, spans: Receiver<Arc<PackRange>>) {
         self.spans = Some(spans);
         self.kept.clear();
     }
@@ -331,7 +331,7 @@ impl<'s> Feed<'s> {
     }
 
     /// The span that has a chunk: one of those kept, or one of those still to be received.
-    fn span(&mut self, at: &Location) -> Option<(Arc<Span>, Range<usize>)> {
+    fn span(&mut self, at: &Location) -> Option<(Arc<PackRange>, Range<usize>)> {
         let known = self.kept.iter().find_map(|span| Some((span.clone(), span.frame(at)?)));
         if known.is_some() {
             return known;

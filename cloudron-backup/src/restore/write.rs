@@ -9,7 +9,7 @@ use cloudron_core::{Error, ErrorKind, Result, Task, Unit};
 use super::Restore;
 use super::conflicts::{Ahead, Substitutes, asked};
 use super::file::{Placed, Placing};
-use super::prefetch::{Feed, Source, Span, Supply};
+use super::prefetch::{Feed, PackRange, Prefetcher, Source};
 use super::tree::Tree;
 use super::ways::Ways;
 use crate::chunk::ChunkId;
@@ -36,7 +36,7 @@ const FETCHERS: usize = 6;
 /// Entries that follow each other, for one thread to place: they mostly are in the same chunks and folders.
 struct Batch {
     entries: Vec<(PathBuf, Entry)>,
-    spans: Receiver<Arc<Span>>,
+    spans: Receiver<Arc<PackRange>>,
 }
 
 struct Work<'a> {
@@ -106,13 +106,13 @@ impl Work<'_> {
                 scope.spawn(move || self.place_all(&batches, &written));
             }
             drop((batches, written));
-            let (mut supply, spans) = self.source.supply();
+            let (mut prefetcher, spans) = self.source.prefetcher();
             let spans = Arc::new(spans);
             for _ in 0..FETCHERS {
                 let spans = spans.clone();
                 scope.spawn(move || self.source.fetch_all(&spans));
             }
-            self.distribute(&queue, &mut supply)
+            self.distribute(&queue, &mut prefetcher)
         });
         match self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
@@ -120,7 +120,7 @@ impl Work<'_> {
         }
     }
 
-    fn distribute(&self, queue: &SyncSender<Batch>, supply: &mut Supply<'_>) -> Result<bool> {
+    fn distribute(&self, queue: &SyncSender<Batch>, prefetcher: &mut Prefetcher<'_>) -> Result<bool> {
         let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, None);
         let mut tree = Tree::making(self.restore.places, &self.ways);
         let mut has_links = false;
@@ -145,7 +145,7 @@ impl Work<'_> {
                     let enough = if goes_on { MOST_BYTES } else { BYTES };
                     if waiting.len() >= ENTRIES || bytes >= enough {
                         bytes = 0;
-                        if !self.hand_out(std::mem::take(&mut waiting), queue, supply) {
+                        if !self.hand_out(std::mem::take(&mut waiting), queue, prefetcher) {
                             return Ok(false);
                         }
                     }
@@ -155,7 +155,7 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(self.hand_out(waiting, queue, supply) && has_links)
+        Ok(self.hand_out(waiting, queue, prefetcher) && has_links)
     }
 
     /// Gives a batch to a thread, and announces what it needs. False when the threads stopped, and have said why.
@@ -163,16 +163,16 @@ impl Work<'_> {
         &self,
         entries: Vec<(PathBuf, Entry)>,
         queue: &SyncSender<Batch>,
-        supply: &mut Supply<'_>,
+        prefetcher: &mut Prefetcher<'_>,
     ) -> bool {
         // The batch goes first: who announces waits for those who read.
         let needed: Vec<Extent> = match self.ahead {
             true => entries.iter().flat_map(|(_, entry)| &entry.extents).copied().collect(),
             false => Vec::new(),
         };
-        let taken = queue.send(Batch { entries, spans: supply.begin() }).is_ok();
-        supply.announce(&needed);
-        supply.end();
+        let taken = queue.send(Batch { entries, spans: prefetcher.begin() }).is_ok();
+        prefetcher.announce(&needed);
+        prefetcher.end();
         taken
     }
 

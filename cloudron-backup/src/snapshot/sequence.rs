@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cloudron_core::Result;
 
-use crate::cache::history::Seen;
+use crate::cache::history::SnapshotHistory;
 use crate::codes;
 use crate::format::forgotten::Forgotten;
 use crate::format::trust::{Trust, highest};
@@ -23,7 +23,7 @@ pub(crate) fn next(
     store: &Blocking,
     trust: &Trust,
     writer: WriterId,
-    seen: &mut Seen,
+    seen: &mut SnapshotHistory,
     warn: impl FnOnce(String),
 ) -> Result<u64> {
     let objects = store.list(layout::SNAPSHOTS)?;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use cloudron_core::Result;
 
-use crate::cache::history::Seen;
+use crate::cache::history::SnapshotHistory;
 use crate::format::trust::{Anchor, Trust};
 use crate::keys::Identity;
 use crate::snapshot::Session;
@@ -22,7 +22,7 @@ struct Check<'a> {
     depth: VerifyDepth,
     identity: Option<&'a Identity>,
     trust: Trust,
-    seen: Seen,
+    seen: SnapshotHistory,
     /// Days since 1970, by which a sample is chosen.
     day: u64,
     report: VerifyReport,
@@ -62,7 +62,7 @@ pub(crate) fn run(
         config.check_identity(identity)?;
     }
     let report = VerifyReport::default();
-    let seen = Seen::load(memory, &config.id, &store.url());
+    let seen = SnapshotHistory::load(memory, &config.id, &store.url());
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
     let trust = Trust::load(store, config, identity.map_or(Anchor::Description, Anchor::Identity))?;
     let damaged = BTreeSet::new();

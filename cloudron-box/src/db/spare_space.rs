@@ -21,7 +21,7 @@ const FULL: u64 = 1024 * 1024;
 
 /// Opens the database. On a full disk, the reserve is given back before or after.
 pub(crate) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> {
-    if file(layout).exists() && space(layout.state())?.0 < FULL {
+    if file(layout).exists() && space(layout.state())?.free < FULL {
         tracing::error!("The disk is full; what was reserved is given back");
         files::remove_file(&file(layout))?;
     }
@@ -44,7 +44,7 @@ pub(crate) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> 
 /// Makes the reserve when there is room for it.
 fn keep(layout: &Layout) -> Result<()> {
     let path = file(layout);
-    if path.exists() || space(layout.state())?.0 < ROOM {
+    if path.exists() || space(layout.state())?.free < ROOM {
         return Ok(());
     }
     let made = files::open_own(&path, OpenOptions::new().write(true).create(true).truncate(true))?;

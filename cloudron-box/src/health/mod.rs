@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::api::{Health, HealthCheck};
 use crate::db::{Sql, backups, blocking};
 use crate::state::State;
-use crate::system::disk::space;
+use crate::system::disk::{Space, space};
 use crate::time::timestamp;
 use crate::{Error, Result, codes};
 use store::StoreCheck;
@@ -70,7 +70,7 @@ async fn database(state: &State) -> Result<String> {
 
 async fn disk(state: &State) -> Result<String> {
     let folder = state.layout.state().to_owned();
-    let (free, total) = blocking(move || space(&folder)).await?;
+    let Space { free, total } = blocking(move || space(&folder)).await?;
     let text = format!("{} MiB of {} MiB are free", free >> 20, total >> 20);
     if free < LITTLE_SPACE.min(total / 20) {
         return Err(Error::new(&cloudron_core::codes::NO_SPACE, format!("only {text}")));

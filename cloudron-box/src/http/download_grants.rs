@@ -15,8 +15,12 @@ pub(crate) const LIFE: Duration = Duration::from_secs(30 * 60);
 /// How many there may be at a time; the oldest goes first.
 const LIMIT: usize = 100;
 
-/// A store, and the session that has to live for it to be read.
-pub(crate) type Allowed = (Arc<dyn BackupStore>, Option<[u8; 32]>);
+/// What a token allows.
+pub(crate) struct Allowed {
+    pub(crate) store: Arc<dyn BackupStore>,
+    /// The session that has to live for the store to be read.
+    pub(crate) session: Option<[u8; 32]>,
+}
 
 #[derive(Clone)]
 struct Grant {
@@ -57,7 +61,7 @@ impl Downloads {
         let mut found = None;
         for grant in grants.iter() {
             if bool::from(grant.hash.ct_eq(&hash)) && grant.until > now {
-                found = Some((grant.store.clone(), grant.session));
+                found = Some(Allowed { store: grant.store.clone(), session: grant.session });
             }
         }
         found

@@ -270,3 +270,119 @@ fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Restore => "restore",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+    use crate::api::install::Supervisor;
+    use crate::db::{Db, settings};
+    use crate::settings::Settings;
+    use crate::state::Tuning;
+
+    /// A job that comes to a sentence, to an error, or to a panic.
+    enum Fake {
+        Done,
+        Failed,
+        Panics,
+    }
+
+    impl Job for Fake {
+        fn kind(&self) -> JobKind {
+            JobKind::Update
+        }
+
+        async fn run(&self, running: &Running) -> Result<String> {
+            running.change(|job| job.percent = 40);
+            match self {
+                Self::Done => Ok("done".to_owned()),
+                Self::Failed => Err(Error::new(&codes::NO_UPDATE, "there is none")),
+                Self::Panics => panic!("the job panics"),
+            }
+        }
+
+        fn remember(connection: &Connection, ended: &api::Job) -> Result<()> {
+            settings::set(connection, "last-fake", &ended.id)
+        }
+    }
+
+    fn queue(home: &std::path::Path) -> Arc<Queue> {
+        let layout = Layout::rooted(home);
+        crate::system::files::private_folder(&layout.logs()).unwrap();
+        let settings = Settings {
+            fqdn: cloudron_core::Domain::parse_any("demo.localhost").unwrap(),
+            provider: "local".into(),
+            run: "run".into(),
+            supervisor: Supervisor::Detached,
+            listen: Vec::new(),
+            store: home.join("store").display().to_string(),
+            backup_hour: 3,
+        };
+        let (db, log) = (Db::open(&layout.database()).unwrap(), crate::log::open(&layout.log()).unwrap());
+        let state = Arc::new(State::new(layout, settings, db, log, Tuning::default()).unwrap());
+        Arc::new(Queue::new(state.clone(), Checks::new(state)))
+    }
+
+    async fn over(queue: &Queue, id: &str) -> api::Job {
+        loop {
+            let job = queue.get(id.to_owned()).await.unwrap().unwrap();
+            if job.state.is_over() {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_a_job_comes_to_its_end_is_remembered_and_the_next_one_runs() {
+        let home = tempfile::tempdir().unwrap();
+        let queue = queue(home.path());
+        for (fake, state, code) in [
+            (Fake::Panics, JobState::Failed, Some("failed")),
+            (Fake::Failed, JobState::Failed, Some("no-update")),
+            (Fake::Done, JobState::Done, None),
+        ] {
+            let queued = queue.start(fake).await.unwrap();
+            assert_eq!((queued.kind, queued.state), (JobKind::Update, JobState::Queued));
+            let job = over(&queue, &queued.id).await;
+            assert_eq!((job.state, job.error.map(|e| e.code).as_deref()), (state, code));
+            assert_eq!(job.percent, if state == JobState::Done { 100 } else { 40 });
+            assert!(queue.report().update.is_none());
+            // What is in memory is over a little before it is written down.
+            queue.stop().await;
+            let id = queued.id.clone();
+            for _ in 0..200 {
+                let last = queue.state.db.read_async(|c| settings::get(c, "last-fake")).await.unwrap();
+                if last.as_ref() == Some(&id) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let stored = queue.state.db.read_async(move |c| jobs::get(c, &id)).await.unwrap().unwrap();
+            assert_eq!(stored.state, state);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_job_runs_at_a_time_and_stops_when_it_is_asked_to() {
+        struct Waits;
+        impl Job for Waits {
+            fn kind(&self) -> JobKind {
+                JobKind::Restore
+            }
+
+            async fn run(&self, running: &Running) -> Result<String> {
+                running.cancel.cancelled().await;
+                running.cancel.check().map(|()| String::new())
+            }
+        }
+        let home = tempfile::tempdir().unwrap();
+        let queue = queue(home.path());
+        let first = queue.start(Waits).await.unwrap();
+        assert!(queue.start(Fake::Done).await.unwrap_err().is(&codes::JOB_BUSY));
+        queue.stop().await;
+        assert_eq!(over(&queue, &first.id).await.state, JobState::Failed);
+        let next = queue.start(Fake::Done).await.unwrap();
+        assert_eq!(over(&queue, &next.id).await.state, JobState::Done);
+    }
+}

@@ -4,8 +4,20 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The free and the whole space of the disk that a folder is on, in bytes.
-pub(crate) fn space(folder: &Path) -> Result<(u64, u64)> {
+/// The space of a disk, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    /// What is left for the server.
+    pub(crate) free: u64,
+    pub(crate) total: u64,
+}
+
+/// The space of the disk that a folder is on.
+///
+/// # Errors
+/// Those of file operations.
+pub(crate) fn space(folder: &Path) -> Result<Space> {
     let found = rustix::fs::statvfs(folder).map_err(|e| Error::io(folder, e.into()))?;
-    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }

@@ -20,12 +20,12 @@ type Written = Option<(ObjectMeta, Option<Bytes>)>;
 
 /// Reads from another store, and keeps to itself what is written. Of large objects it keeps the size only.
 #[derive(Debug)]
-pub(crate) struct DryStore {
+pub(crate) struct DryRunStore {
     inner: Arc<dyn BackupStore>,
     written: Mutex<BTreeMap<String, Written>>,
 }
 
-impl DryStore {
+impl DryRunStore {
     pub(crate) fn new(inner: Arc<dyn BackupStore>) -> Self {
         Self { inner, written: Mutex::default() }
     }
@@ -50,7 +50,7 @@ impl DryStore {
 }
 
 #[async_trait]
-impl BackupStore for DryStore {
+impl BackupStore for DryRunStore {
     fn url(&self) -> String {
         self.inner.url()
     }
@@ -135,7 +135,7 @@ mod tests {
     async fn what_is_written_is_seen_here_and_nowhere_else() {
         let inner: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
         inner.put("a/old", &Bytes::from_static(b"old")).await.unwrap();
-        let dry = DryStore::new(inner.clone());
+        let dry = DryRunStore::new(inner.clone());
         assert!(!dry.put_new("a/old", &Bytes::new()).await.unwrap());
         assert!(dry.put_new("a/new", &Bytes::from_static(b"new")).await.unwrap());
         assert!(!dry.put_new("a/new", &Bytes::new()).await.unwrap());
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_large_object_only_the_size_is_kept() {
-        let dry = DryStore::new(Arc::new(MemoryStore::new()));
+        let dry = DryRunStore::new(Arc::new(MemoryStore::new()));
         let large = Bytes::from(vec![0; KEPT + 1]);
         dry.put("large", &large).await.unwrap();
         assert_eq!(dry.head("large").await.unwrap().map(|o| o.size), Some(large.len() as u64));

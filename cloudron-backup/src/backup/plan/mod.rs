@@ -11,7 +11,7 @@ use cloudron_core::Result;
 use super::request::ReadHook;
 use super::{BackupRequest, BackupRun};
 use crate::snapshot::Writing;
-pub(crate) use dry_run_store::DryStore;
+pub(crate) use dry_run_store::DryRunStore;
 pub use report::{BackupPlan, PlannedFile};
 
 /// Makes a backup into a store that keeps nothing, and says what it came to.
@@ -20,7 +20,7 @@ pub(crate) fn run(
     request: &BackupRequest,
     each: impl FnMut(PlannedFile) + Send + 'static,
 ) -> Result<BackupPlan> {
-    let shadow = overlay_cache::Shadow::of(request.cache_dir.as_deref(), &writing.config.id)?;
+    let overlay = overlay_cache::OverlayCache::of(request.cache_dir.as_deref(), &writing.config.id)?;
     let read = Arc::new(Mutex::new((0, 0)));
     let (counted, each) = (read.clone(), Mutex::new(each));
     let hook = move |path: &std::path::Path, size: u64| {
@@ -30,8 +30,8 @@ pub(crate) fn run(
         let mut each = each.lock().unwrap_or_else(PoisonError::into_inner);
         each(PlannedFile { path: path.to_owned(), size });
     };
-    let also_skip = request.cache_dir.iter().cloned().chain([shadow.path().to_owned()]).collect();
-    let request = request.clone().with_cache_dir(shadow.path());
+    let also_skip = request.cache_dir.iter().cloned().chain([overlay.path().to_owned()]).collect();
+    let request = request.clone().with_cache_dir(overlay.path());
     let run = BackupRun { writing, request: &request, also_skip, on_read: Some(ReadHook::new(hook)) };
     let summary = run.make(None)?;
     let (read_files, read_bytes) = *read.lock().unwrap_or_else(PoisonError::into_inner);

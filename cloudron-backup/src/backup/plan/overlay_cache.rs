@@ -9,16 +9,16 @@ use cloudron_core::{Error, Result};
 use crate::files::private_folder;
 
 /// The stand-in for a cache folder. It goes away when it is dropped.
-pub(super) struct Shadow(tempfile::TempDir);
+pub(super) struct OverlayCache(tempfile::TempDir);
 
-impl Shadow {
+impl OverlayCache {
     /// The stand-in for the part of a cache folder that is of one repository. What is only ever read or
     /// replaced as a whole is there as a link.
     pub(super) fn of(cache: Option<&Path>, repository: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cloudron-backup-plan-").tempdir();
-        let shadow = Self(folder.map_err(|e| Error::io(std::env::temp_dir(), e))?);
-        let Some(cache) = cache.map(|c| c.join(repository)) else { return Ok(shadow) };
-        let ours = shadow.path().join(repository);
+        let overlay = Self(folder.map_err(|e| Error::io(std::env::temp_dir(), e))?);
+        let Some(cache) = cache.map(|c| c.join(repository)) else { return Ok(overlay) };
+        let ours = overlay.path().join(repository);
         private_folder(&ours)?;
         private_folder(&ours.join("index"))?;
         for name in listings(&cache).chain(names(&cache.join("index"))) {
@@ -28,7 +28,7 @@ impl Shadow {
                 symlink(&from, &to).map_err(|e| Error::io(&to, e))?;
             }
         }
-        Ok(shadow)
+        Ok(overlay)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -20,10 +20,30 @@ use crate::{codes, layout};
 pub(crate) mod object;
 pub(crate) use object::{Kind, Lines, Scope};
 
-/// A chunk inside of a pack: its id, the offset of its frame in the pack's plaintext, the length of the
-/// frame, and the length of the chunk.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct PackedChunk(pub(crate) ChunkId, pub(crate) u32, pub(crate) u32, pub(crate) u32);
+/// A chunk inside of a pack. It is stored as an array of its four members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(ChunkId, u32, u32, u32)", into = "(ChunkId, u32, u32, u32)")]
+pub(crate) struct PackedChunk {
+    pub(crate) id: ChunkId,
+    /// Where its frame begins in the pack's plaintext.
+    pub(crate) offset: u32,
+    /// The length of the frame.
+    pub(crate) length: u32,
+    /// The length of the chunk.
+    pub(crate) raw: u32,
+}
+
+impl From<(ChunkId, u32, u32, u32)> for PackedChunk {
+    fn from((id, offset, length, raw): (ChunkId, u32, u32, u32)) -> Self {
+        Self { id, offset, length, raw }
+    }
+}
+
+impl From<PackedChunk> for (ChunkId, u32, u32, u32) {
+    fn from(chunk: PackedChunk) -> Self {
+        (chunk.id, chunk.offset, chunk.length, chunk.raw)
+    }
+}
 
 /// A line of an index object: a pack and what is in it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -123,7 +143,7 @@ impl Index {
     pub(crate) fn add(&mut self, entry: &PackEntry) {
         let Ok(pack) = u32::try_from(self.packs.len()) else { return };
         self.packs.push((entry.pack, entry.size));
-        for PackedChunk(id, offset, length, raw) in &entry.chunks {
+        for PackedChunk { id, offset, length, raw } in &entry.chunks {
             let location = Location { pack, offset: *offset, length: *length, raw: *raw };
             match self.chunks.entry(*id) {
                 Entry::Vacant(first) => drop(first.insert(location)),

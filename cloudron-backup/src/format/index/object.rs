@@ -216,8 +216,8 @@ fn entry(line: &[u8]) -> Result<PackEntry> {
         serde_json::from_slice(line).map_err(|e| corrupt(format!("a line of the index is damaged: {e}")))?;
     let mut end = 0_u64;
     for chunk in &entry.chunks {
-        let (offset, length) = (u64::from(chunk.1), u64::from(chunk.2));
-        if chunk.2 > MAX_FRAME || chunk.3 > MAX_CHUNK || offset < end {
+        let (offset, length) = (u64::from(chunk.offset), u64::from(chunk.length));
+        if chunk.length > MAX_FRAME || chunk.raw > MAX_CHUNK || offset < end {
             return Err(corrupt("the index names a chunk as none is written"));
         }
         end = offset + length;
@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn chunk(offset: u32, length: u32) -> PackedChunk {
-        PackedChunk(ChunkId([2; 32]), offset, length, length)
+        PackedChunk { id: ChunkId([2; 32]), offset, length, raw: length }
     }
 
     impl Fixture {
@@ -324,7 +324,7 @@ mod tests {
     fn a_line_that_claims_what_no_pack_holds_is_refused() {
         let f = fixture();
         let owner = f.identity.owner_signer();
-        let huge = PackedChunk(ChunkId([2; 32]), 0, 10, MAX_CHUNK + 1);
+        let huge = PackedChunk { raw: MAX_CHUNK + 1, ..chunk(0, 10) };
         for chunks in [
             vec![chunk(0, 1001)],
             vec![chunk(0, 10), chunk(9, 5)],

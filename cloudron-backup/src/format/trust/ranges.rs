@@ -1,6 +1,7 @@
 //! Sets of numbers as ranges: a claim of ten million numbers costs no more than a claim of one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// A number that is so much higher than all others was not reached by counting.
 const LEAP: u64 = 1_000_000;
@@ -39,20 +40,19 @@ impl Ranges {
         self.0.is_empty()
     }
 
-    /// The ranges, first and last number of each.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.0.iter().map(|(first, last)| (*first, *last))
+    /// The ranges.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        self.0.iter().map(|(first, last)| *first..=*last)
     }
 
     pub(crate) fn extend(&mut self, other: &Self) {
-        other.iter().for_each(|(first, last)| self.insert(first, last));
+        other.0.iter().for_each(|(first, last)| self.insert(*first, *last));
     }
 
     /// Whether every number of the other set is in this one.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        other
-            .iter()
-            .all(|(first, last)| self.0.range(..=first).next_back().is_some_and(|(_, end)| *end >= last))
+        let covers = |first, last| self.0.range(..=first).next_back().is_some_and(|(_, end)| *end >= last);
+        other.0.iter().all(|(first, last)| covers(*first, *last))
     }
 }
 
@@ -69,28 +69,28 @@ pub(crate) fn highest(present: &BTreeSet<u64>, forgotten: &Ranges) -> u64 {
     let mut all = forgotten.clone();
     present.iter().for_each(|n| all.insert(*n, *n));
     let mut highest = 0;
-    for (first, last) in all.iter() {
-        if first > highest + LEAP {
+    for range in all.iter() {
+        if *range.start() > highest + LEAP {
             break;
         }
-        highest = last;
+        highest = *range.end();
     }
     highest
 }
 
 /// The numbers below the highest of `present` that are in neither set, as ranges. Numbers behind a leap do not
 /// count.
-pub(crate) fn gaps(present: &BTreeSet<u64>, forgotten: &Ranges) -> Vec<(u64, u64)> {
+pub(crate) fn gaps(present: &BTreeSet<u64>, forgotten: &Ranges) -> Vec<RangeInclusive<u64>> {
     let limit = highest(present, forgotten);
     let top = present.iter().copied().filter(|n| *n <= limit).max().unwrap_or(0);
     let mut all = forgotten.clone();
     present.iter().for_each(|n| all.insert(*n, *n));
     let (mut gaps, mut next) = (Vec::new(), 1);
-    for (first, last) in all.iter().take_while(|(first, _)| *first <= top) {
-        if first > next {
-            gaps.push((next, first - 1));
+    for range in all.iter().take_while(|range| *range.start() <= top) {
+        if *range.start() > next {
+            gaps.push(next..=range.start() - 1);
         }
-        next = last.saturating_add(1).max(next);
+        next = range.end().saturating_add(1).max(next);
     }
     gaps
 }
@@ -108,7 +108,7 @@ mod tests {
         let ranges = |numbers: &[u64]| numbers.iter().copied().collect::<Ranges>();
         assert_eq!(gaps(&set(&[]), &ranges(&[3])), []);
         assert_eq!(gaps(&set(&[1, 2, 3]), &ranges(&[])), []);
-        assert_eq!(gaps(&set(&[2, 7]), &ranges(&[4, 5, 9])), [(1, 1), (3, 3), (6, 6)]);
+        assert_eq!(gaps(&set(&[2, 7]), &ranges(&[4, 5, 9])), [1..=1, 3..=3, 6..=6]);
     }
 
     #[test]
@@ -125,13 +125,13 @@ mod tests {
         ranges.insert(5, 5);
         ranges.insert(1, 3);
         ranges.insert(4, 4);
-        assert_eq!(ranges.iter().collect::<Vec<_>>(), [(1, 5)]);
+        assert_eq!(ranges.iter().collect::<Vec<_>>(), [1..=5]);
         ranges.insert(10, u64::MAX);
         ranges.insert(7, 8);
-        assert_eq!(ranges.iter().collect::<Vec<_>>(), [(1, 5), (7, 8), (10, u64::MAX)]);
+        assert_eq!(ranges.iter().collect::<Vec<_>>(), [1..=5, 7..=8, 10..=u64::MAX]);
         assert!(ranges.contains(8) && !ranges.contains(9) && ranges.contains(u64::MAX));
         ranges.insert(2, 20);
-        assert_eq!(ranges.iter().collect::<Vec<_>>(), [(1, u64::MAX)]);
+        assert_eq!(ranges.iter().collect::<Vec<_>>(), [1..=u64::MAX]);
         let part: Ranges = [3, 9].into_iter().collect();
         assert!(ranges.covers(&part) && !part.covers(&ranges));
     }

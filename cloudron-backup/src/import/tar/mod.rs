@@ -7,6 +7,7 @@
 mod header;
 mod pax;
 mod sparse;
+pub(crate) use sparse::Data;
 
 use cloudron_core::{Error, Result};
 
@@ -48,7 +49,7 @@ pub(crate) struct Member {
     /// The size of the content as a file has it, holes included, in bytes.
     pub(crate) size: u64,
     /// The stretches of data of a file with holes: offset and length.
-    pub(crate) sparse: Option<Vec<(u64, u64)>>,
+    pub(crate) sparse: Option<Vec<Data>>,
 }
 
 /// Reads the members one after another.
@@ -117,9 +118,9 @@ impl<B: Bytes> Reader<B> {
         self.expect(stored);
         let (mut size, mut holes) = (if kind == Kind::File { stored } else { 0 }, None);
         if header.flag == b'S' {
-            (holes, size) = self.old_gnu_sparse(block).map(|(map, size)| (Some(map), size))?;
+            (holes, size) = self.old_gnu_sparse(block).map(|map| (Some(map.data), map.size))?;
         } else if kind == Kind::File && records.sparse.is_some() {
-            (holes, size) = self.pax_sparse(&mut records).map(|(map, size)| (Some(map), size))?;
+            (holes, size) = self.pax_sparse(&mut records).map(|map| (Some(map.data), map.size))?;
         }
         if let Some(map) = &holes {
             sparse::check(map, self.left, size).map_err(|e| corrupt(e, self.at))?;

@@ -1,5 +1,6 @@
 //! The records of pax: what the header has no room for.
 
+use super::sparse::Data;
 use crate::files::xattrs::{self, Xattrs};
 
 /// The holes of a file, as far as records tell.
@@ -8,7 +9,7 @@ pub(super) struct SparseRecords {
     /// Whether the map is in front of the content: version 1.0 of the format.
     pub(super) in_content: bool,
     pub(super) size: Option<u64>,
-    pub(super) map: Vec<(u64, u64)>,
+    pub(super) map: Vec<Data>,
     offset: Option<u64>,
 }
 
@@ -82,13 +83,16 @@ impl Records {
             "major" => sparse.in_content = parse::<u32>(value)? >= 1,
             "size" | "realsize" => sparse.size = Some(parse(value)?),
             "offset" => sparse.offset = Some(parse(value)?),
-            "numbytes" => sparse.map.push((sparse.offset.take().ok_or(BAD)?, parse(value)?)),
+            "numbytes" => {
+                sparse.map.push(Data { offset: sparse.offset.take().ok_or(BAD)?, length: parse(value)? })
+            }
             "map" => {
                 let numbers: Vec<u64> = value.split(|b| *b == b',').map(parse).collect::<Result<_, _>>()?;
                 if !numbers.len().is_multiple_of(2) {
                     return Err(BAD);
                 }
-                sparse.map = numbers.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+                sparse.map =
+                    numbers.chunks(2).map(|pair| Data { offset: pair[0], length: pair[1] }).collect();
             }
             _ => {}
         }

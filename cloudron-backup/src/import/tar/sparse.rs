@@ -9,13 +9,24 @@ use super::{Bytes, Reader, corrupt};
 /// No file has more stretches of data: a map of these takes 64 MiB.
 const MAX_STRETCHES: usize = 4 << 20;
 
-/// Stretches of data, and the size of the file.
-type Map = (Vec<(u64, u64)>, u64);
+/// A stretch of data in a file with holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Data {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// Where a file with holes has data.
+pub(super) struct Map {
+    pub(super) data: Vec<Data>,
+    /// The size of the file, in bytes.
+    pub(super) size: u64,
+}
 
 /// Checks that a map goes forward, has as much data as is stored, and ends with the file.
-pub(super) fn check(map: &[(u64, u64)], stored: u64, size: u64) -> std::result::Result<(), &'static str> {
+pub(super) fn check(map: &[Data], stored: u64, size: u64) -> std::result::Result<(), &'static str> {
     let (mut at, mut data) = (0u64, 0u64);
-    for (offset, length) in map {
+    for Data { offset, length } in map {
         let end = offset.checked_add(*length).filter(|end| *offset >= at && *end <= size);
         at = end.ok_or("the map of a file with holes makes no sense")?;
         data += length;
@@ -37,21 +48,21 @@ impl<B: Bytes> Reader<B> {
             self.take_pairs(&mut map, &block[..504])?;
             more = block[504] != 0;
         }
-        Ok((map, size))
+        Ok(Map { data: map, size })
     }
 
-    fn take_pairs(&self, map: &mut Vec<(u64, u64)>, pairs: &[u8]) -> Result<()> {
+    fn take_pairs(&self, map: &mut Vec<Data>, pairs: &[u8]) -> Result<()> {
         for pair in pairs.chunks_exact(24).take_while(|p| p[0] != 0) {
             let read = |field| number(field).ok().and_then(|n| u64::try_from(n).ok());
             let (Some(offset), Some(length)) = (read(&pair[..12]), read(&pair[12..])) else {
                 return Err(corrupt("the map of a file with holes cannot be read", self.at));
             };
-            map.push((offset, length));
+            map.push(Data { offset, length });
         }
         self.check_length(map)
     }
 
-    fn check_length(&self, map: &[(u64, u64)]) -> Result<()> {
+    fn check_length(&self, map: &[Data]) -> Result<()> {
         if map.len() <= MAX_STRETCHES {
             return Ok(());
         }
@@ -63,16 +74,17 @@ impl<B: Bytes> Reader<B> {
         let sparse = records.sparse.take().unwrap_or_default();
         let size = sparse.size.ok_or_else(|| corrupt("a file with holes has no size", self.at))?;
         if !sparse.in_content {
-            return Ok((sparse.map, size));
+            return Ok(Map { data: sparse.map, size });
         }
         let mut lines = Lines::default();
         let count = self.number_line(&mut lines)?;
         let mut map = Vec::new();
         for _ in 0..count {
-            map.push((self.number_line(&mut lines)?, self.number_line(&mut lines)?));
+            let (offset, length) = (self.number_line(&mut lines)?, self.number_line(&mut lines)?);
+            map.push(Data { offset, length });
             self.check_length(&map)?;
         }
-        Ok((map, size))
+        Ok(Map { data: map, size })
     }
 
     fn number_line(&mut self, lines: &mut Lines) -> Result<u64> {

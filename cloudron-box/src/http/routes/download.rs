@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::api::StoreObject;
 use crate::db::tokens;
 use crate::http::App;
+use crate::http::download_grants::Allowed;
 use crate::http::query::{Asked, At};
 use crate::http::response::{Answer, Failure};
 use crate::{Error, Result, codes};
@@ -95,7 +96,8 @@ fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
 /// The store that a token opens, unless the session that asked for the download has ended.
 async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
     let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
-    let (store, session) = app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
+    let Allowed { store, session } =
+        app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
     if let Some(session) = session {
         let now = app.token_time();
         if !app.db.read_async(move |c| tokens::is_alive(c, &session, now)).await? {
