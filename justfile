@@ -20,6 +20,9 @@ lint:
     for provider in cloudflare digitalocean hetzner powerdns rfc2136 wildcard; do \
         cargo clippy -q -p cloudron-dns --lib --features $provider -- -D warnings; \
     done
+    for part in rest reqwest aws-sdk; do \
+        cargo clippy -q -p cloudron-http --lib --features $part -- -D warnings; \
+    done
 
 # Documentation without a broken link
 docs:
