@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_box::Include;
+use cloudron_api::Include;
 use cloudron_core::{Error, Result};
 use cloudron_provision::{Command, Remote, answer};
 
@@ -12,7 +12,7 @@ use crate::codes;
 const SCRIPT: &str = r#"n=0; for path; do [ -e "$path" ] || echo $n; n=$((n+1)); done"#;
 
 /// The folders that do not exist on the machine. A command that runs before a folder is read may make it.
-pub(super) async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result<Vec<PathBuf>> {
+pub async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result<Vec<PathBuf>> {
     let paths: Vec<&Path> = includes.iter().filter(|i| i.before.is_none()).map(|i| &*i.path).collect();
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -24,6 +24,22 @@ pub(super) async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result
 }
 
 /// The error for a folder that does not exist.
-pub(super) fn error(path: &Path) -> Error {
+pub fn error(path: &Path) -> Error {
     Error::new(&codes::FOLDER_MISSING, format!("there is no {} on the machine", path.display()))
+        .with_source(Missing(path.to_owned()))
 }
+
+/// The folder that is missing: the cause of such an error.
+#[derive(Debug)]
+pub struct Missing(
+    /// Its path on the machine.
+    pub PathBuf,
+);
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl std::error::Error for Missing {}

@@ -6,15 +6,17 @@ use std::time::SystemTime;
 use cloudron_core::{Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Machine, Reach, record};
 use crate::backups::place;
-use crate::codes;
+use crate::registry::{Machine, Reach};
+use crate::{codes, record};
 
 /// The backups of a machine that is no more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Kept {
+pub struct Kept {
+    /// The version of the record: 1.
     pub schema: u32,
+    /// The machine's domain.
     pub fqdn: Domain,
     /// How the computer with the backups is reached.
     pub reach: Reach,
@@ -29,17 +31,18 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Where the backups are, for people.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         place(&self.reach, &self.store)
     }
 }
 
 /// All of them, one file of mode 0600 each.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptBackups(PathBuf);
+pub struct KeptBackups(PathBuf);
 
 impl KeptBackups {
-    pub(crate) fn at(folder: PathBuf) -> Self {
+    /// Those in that folder.
+    pub fn at(folder: PathBuf) -> Self {
         Self(folder)
     }
 
@@ -48,7 +51,7 @@ impl KeptBackups {
     }
 
     /// The backups that a machine of that name left.
-    pub(crate) fn find(&self, domain: &Domain) -> Result<Option<Kept>> {
+    pub fn find(&self, domain: &Domain) -> Result<Option<Kept>> {
         let path = self.path(domain);
         record::load(&path, |why| {
             Error::new(&codes::MACHINE_RECORD, format!("{} cannot be read: {why}", path.display()))
@@ -56,12 +59,12 @@ impl KeptBackups {
     }
 
     /// Remembers backups.
-    pub(crate) fn put(&self, kept: &Kept) -> Result<()> {
+    pub fn put(&self, kept: &Kept) -> Result<()> {
         record::store(&self.path(&kept.fqdn), kept)
     }
 
     /// Forgets the backups of a name once they are those of this machine.
-    pub(crate) fn forget(&self, machine: &Machine) -> Result<()> {
+    pub fn forget(&self, machine: &Machine) -> Result<()> {
         match self.find(&machine.fqdn)? {
             Some(kept) if kept.place() == machine.backups() => self.remove(&machine.fqdn),
             _ => Ok(()),
@@ -69,7 +72,7 @@ impl KeptBackups {
     }
 
     /// Forgets backups.
-    pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
+    pub fn remove(&self, domain: &Domain) -> Result<()> {
         record::remove(&self.path(domain))
     }
 }

@@ -6,69 +6,87 @@ use std::time::Duration;
 
 use cloudron_api::owner::AdminToken;
 use cloudron_api::{BoxCall, BoxCommand};
-use cloudron_core::{Error, Result, Secret};
+use cloudron_core::{Cancel, Code, Error, Result, Secret};
 use cloudron_provision::{Command, Remote, answer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::commands::explain;
-
 /// The program on a machine, and how it is reached.
 #[derive(Clone)]
-pub(crate) struct Target {
-    pub remote: Arc<dyn Remote>,
+pub struct Program {
+    pub(crate) remote: Arc<dyn Remote>,
     place: Place,
+    codes: Arc<[&'static Code]>,
+    pub(crate) cancel: Cancel,
 }
 
 /// Where the program is on its machine.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub struct Place {
     program: String,
     root: Option<PathBuf>,
 }
 
 impl Place {
     /// A machine of its own.
-    pub(crate) fn system() -> Self {
+    pub fn system() -> Self {
         Self { program: "/usr/local/bin/cloudron".into(), root: None }
     }
 
     /// A folder on this computer.
-    pub(crate) fn rooted(root: PathBuf) -> Self {
+    pub fn rooted(root: PathBuf) -> Self {
         let program = root.join("bin").join("cloudron");
         Self { program: program.to_string_lossy().into_owned(), root: Some(root) }
     }
 
     /// The program's path on its machine.
-    pub(crate) fn program(&self) -> &str {
+    pub fn program(&self) -> &str {
         &self.program
     }
 
     /// The arguments that have the program do this.
-    pub(crate) fn argv(&self, command: &BoxCommand) -> Vec<String> {
+    pub fn argv(&self, command: &BoxCommand) -> Vec<String> {
         BoxCall { command: command.clone(), root: self.root.clone() }.argv(&self.program)
     }
 }
 
-impl Target {
-    pub(crate) fn new(remote: Arc<dyn Remote>, place: Place) -> Self {
-        Self { remote, place }
+impl Program {
+    pub(crate) fn new(
+        remote: Arc<dyn Remote>,
+        place: Place,
+        codes: Arc<[&'static Code]>,
+        cancel: Cancel,
+    ) -> Self {
+        Self { remote, place, codes, cancel }
     }
 
-    fn command(&self, command: &BoxCommand) -> Command {
-        Command::new(self.place.argv(command))
-            .within(Duration::from_secs(120))
-            .as_root()
-            .knowing(&explain::all())
+    /// The connection to the machine.
+    pub fn remote(&self) -> &Arc<dyn Remote> {
+        &self.remote
+    }
+
+    /// The error code of that name, among those that the program may tell of.
+    pub fn code(&self, name: &str) -> Option<&'static Code> {
+        self.codes.iter().copied().find(|code| code.name == name)
+    }
+
+    pub(crate) fn command(&self, command: &BoxCommand) -> Command {
+        Command::new(self.place.argv(command)).within(Duration::from_secs(120)).as_root().knowing(&self.codes)
     }
 
     /// Calls a command that answers with one JSON value.
-    pub(crate) async fn call<T: DeserializeOwned>(&self, command: &BoxCommand) -> Result<T> {
+    ///
+    /// # Errors
+    /// What the program tells of, and those of the connection.
+    pub async fn call<T: DeserializeOwned>(&self, command: &BoxCommand) -> Result<T> {
         self.read(command, answer::json(&*self.remote, self.command(command)).await?)
     }
 
     /// Calls a command that reads a JSON request and answers with one JSON value.
-    pub(crate) async fn call_with<T: DeserializeOwned>(
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with<T: DeserializeOwned>(
         &self,
         command: &BoxCommand,
         request: &impl Serialize,
@@ -77,8 +95,11 @@ impl Target {
         self.read(command, answer::json(&*self.remote, call).await?)
     }
 
-    /// A token for the machine's interface that is valid for some minutes.
-    pub(crate) async fn mint_token(&self) -> Result<Secret> {
+    /// Makes a token for the machine's interface that is valid for some minutes.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn mint_token(&self) -> Result<Secret> {
         let token: AdminToken = self.call(&BoxCommand::Token).await?;
         Ok(token.token)
     }

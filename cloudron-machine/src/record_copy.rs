@@ -11,12 +11,13 @@ use cloudron_dns::{Addresses, MailSettings, Name, Ownership, RecordKey, machine_
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ask::Question;
 use crate::codes;
-use crate::commands::dns::work::keys;
-use crate::connect::{self, NO_QUESTIONS};
-use crate::output::Output;
-use crate::state::{Dirs, DnsRecords, Machine, Machines};
-use crate::target::Target;
+use crate::dns::keys;
+use crate::manager::Manager;
+use crate::program::Program;
+use crate::registry::{DnsRecords, Machine};
+use crate::state_dir::StateDir;
 
 /// What is copied.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,9 +32,9 @@ pub(crate) struct RecordCopy {
 
 impl RecordCopy {
     /// The copy of a machine's record as it is now.
-    fn of(machine: &Machine, dirs: &Dirs) -> Result<Self> {
+    fn of(machine: &Machine, state: &StateDir) -> Result<Self> {
         let domain = Name::from(&machine.fqdn);
-        let mut zones = OwnershipFile::enclosing(&dirs.dns(), &domain)?;
+        let mut zones = OwnershipFile::enclosing(&state.dns(), &domain)?;
         for zone in &mut zones {
             zone.records = of_machine(&zone.records, |key| key.name.is_in(&domain)).0;
         }
@@ -45,7 +46,7 @@ impl RecordCopy {
     ///
     /// # Errors
     /// `machine-record` when it is no such copy.
-    pub(super) fn read(value: Value) -> Result<Self> {
+    pub(crate) fn read(value: Value) -> Result<Self> {
         let broken = |why: String| {
             Error::new(
                 &codes::MACHINE_RECORD,
@@ -61,14 +62,14 @@ impl RecordCopy {
 
     /// Takes over which records are ours, once the user agreed. Only the names of the machine itself are: for others, a
     /// machine's word is not enough.
-    pub(super) fn take_over(&self, domain: &Domain, dirs: &Dirs, out: &Output) -> Result<()> {
+    pub(crate) fn take_over(&self, domain: &Domain, manager: &Manager) -> Result<()> {
         let own = own_keys(domain)?;
         for zone in self.zones.iter().filter(|zone| Name::from(domain).is_in(&zone.zone)) {
             let (ours, others) = of_machine(&zone.records, |key| own.contains(key));
             if !others.is_empty() {
-                out.warn(&format!(
-                    "{} at {} are not taken over: they are not names of the machine itself. `cloudron dns apply` with \
-                     `--adopt` takes them over",
+                manager.progress().warn(format!(
+                    "{} at {} are not taken over: they are not names of the machine itself. Records are taken over one by \
+                     one when they are written",
                     keys(&others),
                     zone.provider
                 ));
@@ -77,14 +78,10 @@ impl RecordCopy {
             if taken.is_empty() {
                 continue;
             }
-            let question = format!(
-                "The machine says that the DNS records {} at {} were written for it. Take them over, so that they are \
-                 removed with it?",
-                keys(&taken),
-                zone.provider
-            );
-            if out.confirm(&question)? {
-                zone.add(&dirs.dns(), &ours)?;
+            let records = keys(&taken);
+            let question = Question::TakeOver { records: &records, host: &zone.provider };
+            if manager.ask().confirm(&question)? {
+                zone.add(&manager.state().dns(), &ours)?;
             }
         }
         Ok(())
@@ -92,24 +89,19 @@ impl RecordCopy {
 }
 
 /// Leaves the copy on the machine.
-pub(crate) async fn leave(target: &Target, machine: &Machine, dirs: &Dirs) -> Result<()> {
-    let _: Value = target.call_with(&BoxCommand::Record(STDIN), &RecordCopy::of(machine, dirs)?).await?;
+pub(crate) async fn leave(program: &Program, machine: &Machine, state: &StateDir) -> Result<()> {
+    let _: Value = program.call_with(&BoxCommand::Record(STDIN), &RecordCopy::of(machine, state)?).await?;
     Ok(())
 }
 
-/// Leaves the copy on the machine of a domain after its records were written, when this computer knows one. That the
-/// machine cannot be reached is a warning: the records are written.
-pub(crate) async fn refresh(domain: &str, out: &Output) {
-    let renewed = async {
-        let (dirs, Ok(domain)) = (Dirs::from_env()?, Domain::parse_any(domain)) else { return Ok(()) };
-        let Some(machine) = Machines::at(dirs.machines()).find(&domain)? else { return Ok(()) };
-        leave(&connect::target(&machine, out, NO_QUESTIONS).await?, &machine, &dirs).await
-    };
-    if let Err(error) = renewed.await {
-        out.warn(&format!(
-            "the machine {domain} does not have the copy of which records were written, which another computer needs to \
-             adopt it: {error}\nRun this command again when the machine answers"
-        ));
+impl Manager {
+    /// Leaves the copy on the machine of a domain after its records were written, when this computer knows one.
+    ///
+    /// # Errors
+    /// Those of reaching the machine.
+    pub async fn refresh_record(&self, domain: &Domain) -> Result<()> {
+        let Some(machine) = self.machines().find(domain)? else { return Ok(()) };
+        leave(&self.reach(&machine).await?, &machine, self.state()).await
     }
 }
 

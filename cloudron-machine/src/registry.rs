@@ -9,18 +9,23 @@ use cloudron_dns::Name;
 use cloudron_provision::steps::Outputs;
 use serde::{Deserialize, Serialize};
 
-use super::dirs::private_dir;
-use super::record;
-use crate::codes;
+use crate::outputs::{Contact, StepOutput};
+use crate::state_dir::private_dir;
+use crate::{codes, record};
 
 /// What this computer remembers of a machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Machine {
+pub struct Machine {
+    /// The version of the record: 1.
     pub schema: u32,
+    /// Its domain.
     pub fqdn: Domain,
+    /// The run that made it.
     pub run: String,
+    /// When it was made.
     pub created: SystemTime,
+    /// How it is reached.
     pub reach: Reach,
     /// The certificate authority of the machine's own interface, as PEM.
     pub ca_pem: String,
@@ -42,7 +47,7 @@ pub(crate) struct Machine {
 /// A copy of a machine's backups.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Copied {
+pub struct Copied {
     /// The folder.
     pub place: PathBuf,
     /// When it was last brought up to date.
@@ -51,12 +56,12 @@ pub(crate) struct Copied {
 
 impl Machine {
     /// Where its backups are, for people.
-    pub(crate) fn backups(&self) -> String {
+    pub fn backups(&self) -> String {
         crate::backups::place(&self.reach, &self.store)
     }
 
     /// Whether no copy of its backups is known but the one on the machine itself.
-    pub(crate) fn has_only_copy(&self) -> bool {
+    pub fn has_only_copy(&self) -> bool {
         self.copied.is_none() && crate::backups::is_on_machine(&self.reach, &self.store)
     }
 }
@@ -64,24 +69,32 @@ impl Machine {
 /// Where the DNS records of a machine were written, and what they lead to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DnsRecords {
+pub struct DnsRecords {
     /// The DNS host, as `--dns` names it.
     pub provider: String,
+    /// What they lead to.
     pub addresses: Vec<IpAddr>,
-    /// The options that were given, without any secret.
+    /// The zone, when it was named.
     pub zone: Option<Name>,
+    /// The host's id of it, when it was named.
     pub zone_id: Option<String>,
+    /// The address of the host's service, when it was named.
     pub endpoint: Option<String>,
+    /// The primary name server, for dynamic updates.
     pub server: Option<SocketAddr>,
+    /// The file of the key that updates are signed with.
     pub tsig_key_file: Option<PathBuf>,
 }
 
 /// How to reach a machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "provider", rename_all = "lowercase")]
-pub(crate) enum Reach {
+pub enum Reach {
     /// A child process on this computer.
-    Local { root: PathBuf },
+    Local {
+        /// Its folder.
+        root: PathBuf,
+    },
     /// Over SSH.
     Generic(SshReach),
 }
@@ -89,9 +102,12 @@ pub(crate) enum Reach {
 /// How to reach a machine over SSH.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SshReach {
+pub struct SshReach {
+    /// The address.
     pub host: String,
+    /// The port that SSH listens on.
     pub ssh_port: u16,
+    /// The user to log in as.
     pub ssh_user: String,
     /// The private key file; the agent is asked when there is none.
     pub ssh_key: Option<PathBuf>,
@@ -100,7 +116,8 @@ pub(crate) struct SshReach {
 }
 
 impl Reach {
-    pub(crate) fn provider(&self) -> &'static str {
+    /// How the machine was made.
+    pub fn provider(&self) -> &'static str {
         match self {
             Self::Local { .. } => "local",
             Self::Generic(_) => "generic",
@@ -108,16 +125,16 @@ impl Reach {
     }
 
     /// The same with the host key that a run's first contact recorded.
-    pub(crate) fn met(mut self, outputs: &Outputs) -> Self {
-        let key = outputs.get("first-contact").and_then(|o| o["host_key"].as_str());
+    pub fn met(mut self, outputs: &Outputs) -> Self {
+        let key = Contact::of(outputs).and_then(|contact| contact.host_key);
         if let (Self::Generic(ssh), Some(key)) = (&mut self, key) {
-            ssh.host_keys = vec![key.to_owned()];
+            ssh.host_keys = vec![key];
         }
         self
     }
 
     /// Where the machine is, for people.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self {
             Self::Local { root } => root.display().to_string(),
             Self::Generic(ssh) => ssh.host.clone(),
@@ -127,7 +144,7 @@ impl Reach {
 
 impl Machine {
     /// The address of the server's page.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let host = self.fqdn.admin_fqdn();
         if self.port == 443 { format!("https://{host}") } else { format!("https://{host}:{}", self.port) }
     }
@@ -135,10 +152,11 @@ impl Machine {
 
 /// All records, in one folder.
 #[derive(Debug, Clone)]
-pub(crate) struct Machines(PathBuf);
+pub struct Machines(PathBuf);
 
 impl Machines {
-    pub(crate) fn at(folder: PathBuf) -> Self {
+    /// The records in that folder.
+    pub fn at(folder: PathBuf) -> Self {
         Self(folder)
     }
 
@@ -147,7 +165,7 @@ impl Machines {
     }
 
     /// The record of a machine, if there is one.
-    pub(crate) fn find(&self, domain: &Domain) -> Result<Option<Machine>> {
+    pub fn find(&self, domain: &Domain) -> Result<Option<Machine>> {
         let path = self.path(domain);
         record::load(&path, |why| no_record(&path, &why))
     }
@@ -156,21 +174,17 @@ impl Machines {
     ///
     /// # Errors
     /// `machine-unknown` when there is none.
-    pub(crate) fn get(&self, domain: &Domain) -> Result<Machine> {
+    pub fn get(&self, domain: &Domain) -> Result<Machine> {
         self.find(domain)?.ok_or_else(|| {
             Error::new(
                 &codes::MACHINE_UNKNOWN,
                 format!("no machine named {domain} is known on this computer"),
             )
-            .with_hint(format!(
-                "`cloudron machine list` shows the machines that are; one that another computer made becomes known with \
-                 `cloudron machine adopt {domain}`, on another machine with --ip ADDRESS"
-            ))
         })
     }
 
     /// All records by name, and what is wrong with those that cannot be read.
-    pub(crate) fn all(&self) -> Result<(Vec<Machine>, Vec<Error>)> {
+    pub fn all(&self) -> Result<(Vec<Machine>, Vec<Error>)> {
         let entries = match std::fs::read_dir(&self.0) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
@@ -193,24 +207,24 @@ impl Machines {
     }
 
     /// Writes a record: whole or not at all.
-    pub(crate) fn put(&self, machine: &Machine) -> Result<()> {
+    pub fn put(&self, machine: &Machine) -> Result<()> {
         record::store(&self.path(&machine.fqdn), machine)
     }
 
     /// Writes the file that tells the system's ssh whom to trust, and says where it is.
-    pub(crate) fn put_known_hosts(&self, domain: &Domain, lines: &str) -> Result<PathBuf> {
+    pub fn put_known_hosts(&self, domain: &Domain, lines: &str) -> Result<PathBuf> {
         private_dir(&self.0)?;
         let path = self.known_hosts(domain);
         atomic::write(&path, 0o600, lines.as_bytes())?;
         Ok(path)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.0
     }
 
     /// The file that says when the machine answered last.
-    pub(super) fn seen_file(&self, domain: &Domain) -> PathBuf {
+    pub(crate) fn seen_file(&self, domain: &Domain) -> PathBuf {
         self.0.join(format!("{domain}.seen"))
     }
 
@@ -219,7 +233,7 @@ impl Machines {
     }
 
     /// Forgets a machine.
-    pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {
+    pub fn remove(&self, domain: &Domain) -> Result<()> {
         let paths = [self.known_hosts(domain), self.seen_file(domain), self.path(domain)];
         paths.iter().try_for_each(|path| record::remove(path))
     }

@@ -4,15 +4,18 @@ use cloudron_core::{Domain, Result, atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Machines, private_dir};
+use crate::registry::Machines;
+use crate::state_dir::private_dir;
 
 /// What a machine said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Seen {
+pub struct Seen {
     /// When it said so.
     pub time: Timestamp,
+    /// The version of its server.
     pub version: String,
+    /// Whether all its checks were fine.
     pub healthy: bool,
     /// When its latest backup was made.
     pub last_backup: Option<Timestamp>,
@@ -20,14 +23,14 @@ pub(crate) struct Seen {
 
 impl Machines {
     /// Remembers what a machine said. Only what is shown later depends on it.
-    pub(crate) fn put_seen(&self, domain: &Domain, seen: &Seen) -> Result<()> {
+    pub fn put_seen(&self, domain: &Domain, seen: &Seen) -> Result<()> {
         let text = serde_json::to_vec(seen).unwrap_or_default();
         private_dir(self.folder())?;
         atomic::write(&self.seen_file(domain), 0o600, &text)
     }
 
     /// What a machine said last; `None` when it was never asked or the file cannot be read.
-    pub(crate) fn seen(&self, domain: &Domain) -> Option<Seen> {
+    pub fn seen(&self, domain: &Domain) -> Option<Seen> {
         serde_json::from_slice(&std::fs::read(self.seen_file(domain)).ok()?).ok()
     }
 }

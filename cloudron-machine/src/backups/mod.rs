@@ -1,5 +1,6 @@
 //! The backups of a machine as its owner's computer sees them, whether or not the machine's server runs.
 
+mod kept;
 mod remote_folder;
 
 use std::path::{Path, PathBuf};
@@ -8,16 +9,16 @@ use std::sync::Arc;
 use cloudron_backup::{BackupStore, Repository, is_of_backups, is_of_repository, open_store};
 use cloudron_core::{BackupId, Result};
 
-pub(crate) use remote_folder::RemoteFolder;
+pub use remote_folder::RemoteFolder;
 
-use crate::state::Reach;
+use crate::registry::Reach;
 
 /// The object that a repository has from its making to its end.
 const DESCRIPTION: &str = "cloudron-backup.json";
 
 /// Where a repository is, for work that no [`BackupStore`] does: removing it as a whole.
 #[derive(Debug, Clone)]
-pub(crate) enum Folder {
+pub enum Folder {
     /// A folder of this computer.
     Near(PathBuf),
     /// A folder of a machine.
@@ -28,7 +29,7 @@ pub(crate) enum Folder {
 
 impl Folder {
     /// The folder or bucket at an address, as seen from this computer.
-    pub(crate) fn of(url: &str) -> Result<Self> {
+    pub fn of(url: &str) -> Result<Self> {
         match folder_of(url) {
             Some(path) => {
                 Ok(Self::Near(std::path::absolute(path).map_err(|e| cloudron_core::Error::io(path, e))?))
@@ -38,7 +39,7 @@ impl Folder {
     }
 
     /// The store, to read and where possible to write.
-    pub(crate) fn store(&self) -> Result<Arc<dyn BackupStore>> {
+    pub fn store(&self) -> Result<Arc<dyn BackupStore>> {
         Ok(match self {
             Self::Near(path) => open_store(&path.to_string_lossy())?,
             Self::Far(far) => far.clone(),
@@ -48,7 +49,7 @@ impl Folder {
 }
 
 /// The path of a folder's address; `None` for a bucket.
-pub(crate) fn folder_of(url: &str) -> Option<&str> {
+pub fn folder_of(url: &str) -> Option<&str> {
     match url.split_once("://") {
         None => Some(url),
         Some(("file", path)) => Some(path),
@@ -57,7 +58,7 @@ pub(crate) fn folder_of(url: &str) -> Option<&str> {
 }
 
 /// Where backups are, for people: the computer and the folder, or the bucket.
-pub(crate) fn place(reach: &Reach, url: &str) -> String {
+pub fn place(reach: &Reach, url: &str) -> String {
     match (folder_of(url), reach) {
         (None, _) => format!("in {url}"),
         (Some(folder), Reach::Local { .. }) => format!("in {folder}"),
@@ -66,15 +67,17 @@ pub(crate) fn place(reach: &Reach, url: &str) -> String {
 }
 
 /// Whether the backups lie on the machine that they are backups of.
-pub(crate) fn is_on_machine(reach: &Reach, url: &str) -> bool {
+pub fn is_on_machine(reach: &Reach, url: &str) -> bool {
     matches!(reach, Reach::Generic(_)) && folder_of(url).is_some()
 }
 
 /// A repository that is there already.
-pub(crate) struct Earlier {
+pub struct Earlier {
+    /// The repository.
     pub repository: Repository,
     /// How many backups are in it, those that cannot be read included.
     pub backups: usize,
+    /// The latest of them.
     pub latest: Option<BackupId>,
     /// Whether nothing was ever stored in it: it was left by a run that died or a machine without backups.
     pub unused: bool,
@@ -82,7 +85,7 @@ pub(crate) struct Earlier {
 
 impl Earlier {
     /// What it holds, for people: `3 backups, latest backup_…`.
-    pub(crate) fn holds(&self) -> String {
+    pub fn holds(&self) -> String {
         let number = match self.backups {
             0 => return "no backups".into(),
             1 => "1 backup".into(),
@@ -93,7 +96,7 @@ impl Earlier {
 }
 
 /// Looks whether there is a repository, and what is in it. Needs no key.
-pub(crate) async fn look(store: &Arc<dyn BackupStore>) -> Result<Option<Earlier>> {
+pub async fn look(store: &Arc<dyn BackupStore>) -> Result<Option<Earlier>> {
     let repository = match Repository::open(store.clone()).await {
         Err(e) if e.is(&cloudron_backup::codes::REPOSITORY_MISSING) => return Ok(None),
         other => other?,
@@ -107,7 +110,7 @@ pub(crate) async fn look(store: &Arc<dyn BackupStore>) -> Result<Option<Earlier>
 
 /// Removes a repository with all its backups. Files beside it stay. The description goes last, so that an interrupted
 /// removal can be repeated.
-pub(crate) async fn remove(folder: &Folder) -> Result<()> {
+pub async fn remove(folder: &Folder) -> Result<()> {
     let store = folder.store()?;
     let mut keys: Vec<String> = store.list("").await?.into_iter().map(|o| o.key).collect();
     keys.retain(|key| is_of_repository(key));
@@ -141,7 +144,7 @@ fn remove_empty(folder: &Path) {
 }
 
 /// Removes the repository of that id when nothing was ever stored in it. Whether it is gone.
-pub(crate) async fn remove_unused(folder: &Folder, id: &str) -> Result<bool> {
+pub async fn remove_unused(folder: &Folder, id: &str) -> Result<bool> {
     match look(&folder.store()?).await? {
         Some(found) if found.repository.id() == id && found.unused => remove(folder).await.map(|()| true),
         _ => Ok(false),

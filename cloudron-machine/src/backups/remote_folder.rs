@@ -65,7 +65,7 @@ enum Source {
 }
 
 /// A store in a folder of a machine. It is read, gets small objects, and is removed as a whole.
-pub(crate) struct RemoteFolder {
+pub struct RemoteFolder {
     source: Source,
     remote: OnceCell<Arc<dyn Remote>>,
     folder: String,
@@ -81,12 +81,12 @@ impl fmt::Debug for RemoteFolder {
 
 impl RemoteFolder {
     /// The folder on a machine that is reached already; `shown` is what messages call it.
-    pub(crate) fn new(remote: Arc<dyn Remote>, folder: impl Into<String>, shown: impl Into<String>) -> Self {
+    pub fn new(remote: Arc<dyn Remote>, folder: impl Into<String>, shown: impl Into<String>) -> Self {
         Self::of(Source::Remote(remote), folder.into(), shown.into())
     }
 
     /// The folder on a machine that the provider connects to when something is first read.
-    pub(crate) fn at(
+    pub fn at(
         provider: Arc<dyn CloudProvider>,
         outputs: Outputs,
         folder: impl Into<String>,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use cloudron_box::api::ApiError;
+use cloudron_api::ApiError;
 use cloudron_core::{Code, Error, Result};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::{LIMIT, broken, lost, within};
 use crate::codes;
+use crate::program::Program;
 
 /// The most bytes of an ordinary answer.
 const ANSWER: usize = 16 << 20;
@@ -26,14 +27,15 @@ const LINE: usize = 1 << 20;
 /// An answer with a status of success.
 pub(super) struct Answer {
     host: String,
+    program: Program,
     response: Response<Incoming>,
 }
 
 impl Answer {
     /// The answer, or the error that it tells of.
-    pub(super) async fn of(host: &str, response: Response<Incoming>) -> Result<Self> {
+    pub(super) async fn of(host: &str, program: &Program, response: Response<Incoming>) -> Result<Self> {
         let status = response.status();
-        let answer = Self { host: host.to_owned(), response };
+        let answer = Self { host: host.to_owned(), program: program.clone(), response };
         if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
     }
 
@@ -55,7 +57,7 @@ impl Answer {
         loop {
             let frame = match follow {
                 true => body.frame().await,
-                false => within(LIMIT, &self.host, body.frame()).await?,
+                false => within(&self.program.cancel, LIMIT, &self.host, body.frame()).await?,
             };
             let Some(frame) = frame else { return lines.end(&mut each) };
             let frame = frame.map_err(|e| lost(&self.host, &e))?;
@@ -66,7 +68,7 @@ impl Answer {
     }
 
     async fn bytes(self, most: usize, limit: Duration) -> Result<Bytes> {
-        let Self { host, response } = self;
+        let Self { host, program, response } = self;
         let mut body = response.into_body();
         let reading = async {
             let mut bytes = BytesMut::new();
@@ -81,16 +83,17 @@ impl Answer {
             }
             Ok(bytes.freeze())
         };
-        within(limit, &host, reading).await?
+        within(&program.cancel, limit, &host, reading).await?
     }
 
     /// The error that the answer tells of.
     async fn refusal(self, status: StatusCode) -> Error {
+        let program = self.program.clone();
         let body = self.bytes(REFUSAL, LIMIT).await.unwrap_or_default();
         let told: Option<ApiError> = serde_json::from_slice(&body).ok();
         let message =
             told.as_ref().map_or_else(|| format!("the server answered {status}"), |t| t.message.clone());
-        let known = told.as_ref().and_then(|t| crate::commands::explain::find(&t.code));
+        let known = told.as_ref().and_then(|t| program.code(&t.code));
         let error = Error::new(known.unwrap_or_else(|| code_of(status)), message);
         match told.and_then(|t| t.hint) {
             Some(hint) => error.with_hint(hint),

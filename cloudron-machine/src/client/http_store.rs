@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cloudron_api::{DownloadUrl, StoreObject};
 use cloudron_backup::{BackupStore, ObjectMeta};
-use cloudron_box::api::{DownloadUrl, StoreObject};
 use cloudron_core::{Error, ErrorKind, Result, Secret};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::Client;
 
 /// A read-only store behind an address that is good for some minutes, and is asked for anew before it ends.
-pub(crate) struct HttpStore {
+pub struct HttpStore {
     client: Arc<Client>,
     address: Mutex<Option<(Secret, Instant)>>,
 }
@@ -32,7 +32,7 @@ impl fmt::Debug for HttpStore {
 
 impl HttpStore {
     /// The store of the machine that the client talks to.
-    pub(crate) fn new(client: Arc<Client>) -> Self {
+    pub fn new(client: Arc<Client>) -> Self {
         Self { client, address: Mutex::default() }
     }
 

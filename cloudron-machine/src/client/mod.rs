@@ -3,6 +3,7 @@
 mod answer;
 mod http_store;
 mod owner_store;
+mod query;
 mod tls;
 
 use std::ops::Range;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use answer::Answer;
 use bytes::Bytes;
-use cloudron_box::api::{Config, Status};
-use cloudron_core::{Error, Result, Secret};
+use cloudron_api::{Config, Status};
+use cloudron_core::{Cancel, Error, Result, Secret};
 use http::{Method, Request, header};
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
@@ -21,12 +22,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-pub(crate) use http_store::HttpStore;
-pub(crate) use owner_store::OwnerStore;
+pub use http_store::HttpStore;
+pub use owner_store::OwnerStore;
+pub use query::Query;
 
-use crate::state::Machine;
-use crate::target::Target;
-use crate::{codes, runtime};
+use crate::codes;
+use crate::program::Program;
+use crate::registry::Machine;
 
 /// How long the server may take for an ordinary answer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -34,8 +36,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A client of one machine's interface.
-pub(crate) struct Client {
-    target: Target,
+pub struct Client {
+    program: Program,
     tls: tls::Pinned,
     host: String,
     port: u16,
@@ -44,44 +46,65 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client for a machine that is reached through `target`.
-    pub(crate) fn new(target: Target, machine: &Machine) -> Result<Arc<Self>> {
-        Self::to(target, &machine.ca_pem, machine.fqdn.admin_fqdn(), machine.port)
+    /// A client for a machine that is reached through `program`.
+    ///
+    /// # Errors
+    /// `machine-record` when the authority cannot be read.
+    pub fn new(program: Program, machine: &Machine) -> Result<Arc<Self>> {
+        Self::to(program, &machine.ca_pem, machine.fqdn.admin_fqdn(), machine.port)
     }
 
     /// A client for a server with that authority, name and port.
-    pub(crate) fn to(target: Target, ca_pem: &str, host: String, port: u16) -> Result<Arc<Self>> {
+    ///
+    /// # Errors
+    /// `machine-record` when the authority cannot be read.
+    pub fn to(program: Program, ca_pem: &str, host: String, port: u16) -> Result<Arc<Self>> {
         let tls = tls::Pinned::new(ca_pem, &host)?;
-        Ok(Arc::new(Self { target, tls, host, port, token: Mutex::default(), connection: Mutex::default() }))
+        Ok(Arc::new(Self { program, tls, host, port, token: Mutex::default(), connection: Mutex::default() }))
     }
 
     /// The program on the machine.
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+    pub fn program(&self) -> &Program {
+        &self.program
     }
 
     /// What the server says to anybody.
-    pub(crate) async fn status(&self) -> Result<Status> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn status(&self) -> Result<Status> {
         self.send(Method::GET, "/api/v1/cloudron/status", None, Bytes::new()).await?.json().await
     }
 
     /// What the server says of itself to those it knows.
-    pub(crate) async fn config(&self) -> Result<Config> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn config(&self) -> Result<Config> {
         self.get("/api/v1/cloudron/config").await
     }
 
     /// Asks for a value.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.known(Method::GET, path, Bytes::new()).await?.json().await
     }
 
     /// Asks the server to do something.
-    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.known(Method::POST, path, encode(body)?).await?.json().await
     }
 
     /// The same with a token of the caller's.
-    pub(crate) async fn post_as<T: DeserializeOwned>(
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn post_as<T: DeserializeOwned>(
         &self,
         path: &str,
         token: &Secret,
@@ -91,17 +114,18 @@ impl Client {
     }
 
     /// Asks for a stream of lines and passes each on until it ends.
-    pub(crate) async fn lines(
-        &self,
-        path: &str,
-        follow: bool,
-        each: impl FnMut(&str) -> Result<()>,
-    ) -> Result<()> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn lines(&self, path: &str, follow: bool, each: impl FnMut(&str) -> Result<()>) -> Result<()> {
         self.known(Method::GET, path, Bytes::new()).await?.lines(follow, each).await
     }
 
     /// Fetches an object of the machine's store, or a part of it, by an address that is its own permission.
-    pub(crate) async fn object(&self, path: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+    ///
+    /// # Errors
+    /// What the server answers, and `server-dead` when it does not.
+    pub async fn object(&self, path: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let most = range.as_ref().map(|r| r.end.saturating_sub(r.start));
         let range = range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1)));
         self.request(Method::GET, path, None, Bytes::new(), range.as_deref()).await?.object(most).await
@@ -112,7 +136,7 @@ impl Client {
     async fn known(&self, method: Method, path: &str, body: Bytes) -> Result<Answer> {
         let token = self.token().await?;
         match self.send(method.clone(), path, Some(&token), body.clone()).await {
-            Err(e) if e.is(&cloudron_box::codes::TOKEN_INVALID) => {
+            Err(e) if e.is(&cloudron_api::codes::TOKEN_INVALID) => {
                 *self.token.lock().await = None;
                 let token = self.token().await?;
                 self.send(method, path, Some(&token), body).await
@@ -124,7 +148,7 @@ impl Client {
     async fn token(&self) -> Result<Secret> {
         let mut slot = self.token.lock().await;
         if slot.is_none() {
-            *slot = Some(self.target.mint_token().await?);
+            *slot = Some(self.program.mint_token().await?);
         }
         slot.clone().ok_or_else(|| broken("no token was made"))
     }
@@ -167,26 +191,17 @@ impl Client {
             sender.ready().await.map_err(|e| lost(&self.host, &e))?;
             sender.send_request(request).await.map_err(|e| lost(&self.host, &e))
         };
-        let response = within(LIMIT, &self.host, answer).await??;
+        let response = within(&self.program.cancel, LIMIT, &self.host, answer).await??;
         let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis() as u64);
         tracing::debug!(host = self.host, method = %traced.0, path = traced.1, status, ms, "HTTP");
         *connection = Some(sender);
         drop(connection);
-        Answer::of(&self.host, response).await
-    }
-
-    /// The machine's domain, as commands take it.
-    fn fqdn(&self) -> &str {
-        self.host.strip_prefix("my.").unwrap_or(&self.host)
+        Answer::of(&self.host, &self.program, response).await
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let stream = self.target.remote.forward(self.port).await.map_err(|e| {
+        let stream = self.program.remote.forward(self.port).await.map_err(|e| {
             Error::new(&codes::SERVER_DEAD, format!("the server of {} does not answer: {e}", self.host))
-                .with_hint(format!(
-                    "`cloudron machine start {0}` starts it; `cloudron machine logs {0}` shows its last messages",
-                    self.fqdn()
-                ))
         })?;
         let opened = async {
             let stream = self.tls.connect(stream).await?;
@@ -194,7 +209,7 @@ impl Client {
                 .await
                 .map_err(|e| lost(&self.host, &e))
         };
-        let (sender, connection) = within(LIMIT, &self.host, opened).await??;
+        let (sender, connection) = within(&self.program.cancel, LIMIT, &self.host, opened).await??;
         // It ends when the sender is dropped; what breaks it reaches the sender too.
         tokio::spawn(async move { connection.await.ok() });
         Ok(sender)
@@ -202,8 +217,7 @@ impl Client {
 }
 
 /// Does something with the server that has a time limit. When the program was asked to stop, that is seconds.
-async fn within<T>(limit: Duration, host: &str, work: impl Future<Output = T>) -> Result<T> {
-    let stop = runtime::stop();
+async fn within<T>(stop: &Cancel, limit: Duration, host: &str, work: impl Future<Output = T>) -> Result<T> {
     tokio::select! {
         done = work => Ok(done),
         () = tokio::time::sleep(limit) => Err(late(host)),

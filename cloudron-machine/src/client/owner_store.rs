@@ -16,12 +16,12 @@ use cloudron_backup::{BackupStore, ObjectMeta};
 use cloudron_core::Result;
 
 use super::{Client, HttpStore};
-use crate::target::Target;
+use crate::program::Program;
 
 /// A store that its owner may change.
-pub(crate) struct OwnerStore {
+pub struct OwnerStore {
     read: HttpStore,
-    target: Target,
+    program: Program,
 }
 
 impl fmt::Debug for OwnerStore {
@@ -32,13 +32,13 @@ impl fmt::Debug for OwnerStore {
 
 impl OwnerStore {
     /// The store of the machine that the client talks to.
-    pub(crate) fn new(client: Arc<Client>) -> Self {
-        let target = client.target().clone();
-        Self { read: HttpStore::new(client), target }
+    pub fn new(client: Arc<Client>) -> Self {
+        let program = client.program().clone();
+        Self { read: HttpStore::new(client), program }
     }
 
     async fn change(&self, change: StoreChange) -> Result<bool> {
-        let changed: StoreChanged = self.target.call_with(&BoxCommand::StoreChange(STDIN), &change).await?;
+        let changed: StoreChanged = self.program.call_with(&BoxCommand::StoreChange(STDIN), &change).await?;
         Ok(changed.changed)
     }
 }

@@ -3,15 +3,16 @@
 use std::fmt::{Display, Write};
 
 /// A path with a query, built up by parts.
-pub(crate) struct Query(String);
+pub struct Query(String);
 
 impl Query {
-    pub(crate) fn new(path: &str) -> Self {
+    /// The path, without values yet.
+    pub fn new(path: &str) -> Self {
         Self(path.to_owned())
     }
 
     /// Adds a value, if there is one, percent-encoded (RFC 3986, section 2).
-    pub(crate) fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
+    pub fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
         let Some(value) = value else { return self };
         self.0.push(if self.0.contains('?') { '&' } else { '?' });
         self.0.push_str(name);
@@ -28,7 +29,8 @@ impl Query {
         self
     }
 
-    pub(crate) fn build(self) -> String {
+    /// The path with its query.
+    pub fn build(self) -> String {
         self.0
     }
 }

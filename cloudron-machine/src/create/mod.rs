@@ -1,319 +1,522 @@
-//! The run that makes a machine, whatever the provider.
+//! Creating a machine: a list of steps with a journal, so that a run that was cut off is gone on with or undone.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod begun;
+mod copy;
+mod recipe;
+mod repository;
+mod request;
+mod steps;
+mod undo;
+mod writer;
+
+pub use begun::Begun;
+pub use repository::Unconfirmed;
+pub use request::{CreateRequest, Dns, GenericHost, LocalHost, On};
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
-use cloudron_api::command::{STDIN, Uninstall};
 use cloudron_api::install::{InstallRequest, Supervisor};
 use cloudron_api::restore::RestoreAnswer;
-use cloudron_api::{BoxCommand, Include, StoreAccess};
-use cloudron_core::{Cancel, Domain, Error, Result, Secret, codes as core_codes};
-use cloudron_provision::steps::ready::{Health, InstallServer, PlaceProgram, Restore, StartServer};
-use cloudron_provision::steps::{Journal, Outputs, Runner, Step};
-use cloudron_provision::{CloudProvider, Context, Spec};
-use serde_json::json;
+use cloudron_api::{BoxCommand, Layout, SetupToken};
+use cloudron_core::{Domain, Error, ErrorKind, Result, Secret, Version, codes as core_codes};
+use cloudron_provision::facts::{Facts, Requirements};
+use cloudron_provision::generic::Generic;
+use cloudron_provision::local::Local;
+use cloudron_provision::ssh::SshTarget;
+use cloudron_provision::steps::ready::PlaceProgram;
+use cloudron_provision::steps::{Context, Outputs, Runner, Spec, Step};
+use cloudron_provision::{CloudProvider, elf};
 
-use super::common::{Common, Owner};
-use super::repository::{self, Chosen, Origin, Prepared, Remembered};
-use super::{report, steps};
-use crate::commands::explain;
-use crate::output::Output;
-use crate::state::{Dirs, DnsRecords, KeptBackups, Machine, Machines, Reach};
-use crate::target::{Place, Target};
+use crate::access::SSH_PORT;
+use crate::backups::{self, Folder, RemoteFolder, folder_of};
+use crate::dns::{CheckRecords, PROPAGATION, WriteRecords};
+use crate::manager::Manager;
+use crate::outputs::{DnsDone, StepOutput};
+use crate::program::Place;
+use crate::registry::{DnsRecords, Machine, Reach, SshReach};
+use crate::{codes, folders};
+use copy::CopyRepository;
+use recipe::{Install, Recipe, Restored};
+use repository::{Chosen, Origin, Prepared, Remembered};
+use steps::Remember;
 
-/// How the record of the machine follows from the outputs of the steps.
-pub(super) type ReachOf = Arc<dyn Fn(&Outputs) -> Result<Reach> + Send + Sync>;
+/// How long the page's port may take to answer from here.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is made.
-pub(super) struct Job<'a> {
-    pub common: &'a Common,
-    pub domain: Domain,
-    pub dirs: &'a Dirs,
-    pub provider: Arc<dyn CloudProvider>,
-    pub program: PlaceProgram,
-    pub place: Place,
-    pub reach: ReachOf,
+/// A machine that is to be created, checked as far as that needs no connection.
+pub struct Creation {
+    manager: Manager,
+    request: CreateRequest,
+    provider: Arc<dyn CloudProvider>,
+    program: PlaceProgram,
+    place: Place,
     /// How the machine is reached before the run has recorded more.
-    pub origin: Reach,
-    pub supervisor: Supervisor,
-    pub listen: Vec<SocketAddr>,
+    origin: Reach,
     /// The store's address as the machine sees it.
-    pub machine_store: String,
-    /// The credentials that the server has for an object store.
-    pub store_access: Option<StoreAccess>,
-    /// The options that chose the store and the backup.
-    pub chosen: Chosen,
-    /// The run that is resumed.
-    pub begun: Option<Begun>,
-    /// Steps of the provider's own between the start and the look at its health.
-    pub after_start: Vec<Arc<dyn Step>>,
-    /// Steps at the end.
-    pub last: Vec<Arc<dyn Step>>,
-    /// The DNS records that one of these writes.
-    pub dns: Option<DnsRecords>,
-    pub includes: Vec<Include>,
-    pub owner: Option<Owner>,
+    machine_store: String,
+    chosen: Chosen,
+    begun: Option<Begun>,
+    repository: repository::Place,
+    dns: Option<Records>,
 }
 
-/// An unfinished run that is resumed.
-pub(super) struct Begun {
-    run: String,
-    /// What its steps have recorded.
-    pub outputs: Outputs,
-    /// The repository that it began with.
-    pub repository: Option<Remembered>,
+/// What is done about the DNS records.
+enum Records {
+    Write(Arc<WriteRecords>, DnsRecords),
+    Check(Arc<CheckRecords>),
 }
 
-impl Begun {
-    /// The run that `--resume` goes on with; `None` without that option. A name that is taken is refused.
+/// A machine that was created.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Created {
+    /// Its record.
+    pub machine: Machine,
+    /// What was put back.
+    pub restored: Option<RestoreAnswer>,
+    /// The backup key, when it was generated. It is written nowhere.
+    pub backup_key: Option<Secret>,
+    /// The token for the first-time setup, unless that was done.
+    pub setup: Option<SetupToken>,
+    /// Whether the port of its page answers this computer.
+    pub reachable: bool,
+    /// What became of its DNS records, where something was done about them.
+    pub dns: Option<DnsDone>,
+}
+
+impl Manager {
+    /// Makes ready to create a machine. Nothing is connected to yet, and nothing made.
     ///
     /// # Errors
-    /// `machine-known`, `run-exists`; `file-missing` when there is nothing to resume.
-    pub(super) fn find(common: &Common, domain: &Domain, dirs: &Dirs) -> Result<Option<Self>> {
-        let runner = Runner::new(dirs.runs());
-        runner.check_idle(domain.as_str())?;
-        let open = runner.unfinished(Some(domain.as_str()))?.into_iter().next();
-        let Some(run) = open.filter(|_| common.resume) else {
-            common.refuse_known(domain, dirs)?;
-            runner.check_finished(domain.as_str())?;
-            return match common.resume {
-                false => Ok(None),
-                true => {
-                    let text = format!("no unfinished run of {domain} is known on this computer");
-                    Err(Error::new(&core_codes::FILE_MISSING, text)
-                        .with_hint("leave `--resume` out to begin one"))
-                }
-            };
+    /// `machine-known`, `run-exists`, `run-busy`, `run-missing` with `resume`; `usage` for a request that contradicts
+    /// itself; those of the store's address.
+    pub fn creation(&self, mut request: CreateRequest) -> Result<Creation> {
+        let begun = self.begun(&request.domain, request.resume)?;
+        if let Some(begun) = &begun {
+            begun.complete(&mut request.backup, &mut request.store);
+        }
+        match request.on.clone() {
+            On::Local(host) => self.local(request, begun, &host),
+            On::Generic(host) => self.generic(request, begun, &host),
+        }
+    }
+
+    fn local(&self, request: CreateRequest, begun: Option<Begun>, _: &LocalHost) -> Result<Creation> {
+        let root = self.state().local_root(&request.domain);
+        let (store, own) = match &request.store {
+            Some(url) => (repository::absolute(url)?, false),
+            None => (text(&self.state().local_store(&request.domain)), true),
         };
-        let state = Journal::read(&dirs.runs(), &run.run)?;
-        let repository = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
-        Ok(Some(Self { run: run.run, outputs: state.outputs(), repository }))
+        let repository = repository::Place {
+            folder: Folder::of(&store)?,
+            shown: format!("in {store}"),
+            own,
+            seed: None,
+            copy: None,
+        };
+        let place = Place::rooted(root.clone());
+        let program =
+            PlaceProgram::new(self.own_program()?, program_copy(&root)).linked_from(place.program());
+        self.check(Creation {
+            manager: self.clone(),
+            provider: Arc::new(Local::new(&root)),
+            program: program.proven_by("version", "cloudron "),
+            place,
+            origin: Reach::Local { root },
+            machine_store: store,
+            chosen: Chosen::of(&request)?,
+            begun,
+            repository,
+            dns: None,
+            request,
+        })
     }
 
-    /// The options that choose the repository, as the run was begun with them.
-    pub(super) fn complete(&self, backup: &mut Option<String>, store: &mut Option<String>) {
-        if let Some(begun) = self.repository.as_ref().map(|repository| &repository.options) {
-            backup.clone_from(&begun.backup);
-            store.clone_from(&begun.store);
+    fn generic(&self, request: CreateRequest, begun: Option<Begun>, host: &GenericHost) -> Result<Creation> {
+        let on_machine = format!("file://{}", Layout::system().default_store().display());
+        let (machine_store, copy) = match &request.store {
+            Some(url) if folder_of(url).is_none() => (url.clone(), None),
+            Some(url) if request.backup.is_some() => (on_machine, Some(repository::absolute(url)?)),
+            Some(url) => {
+                let text = format!(
+                    "{url} is a folder of this computer, which the server cannot use for its backups"
+                );
+                return Err(Error::new(&core_codes::USAGE, text));
+            }
+            None => (on_machine, None),
+        };
+        let (installed, link) = program_paths()?;
+        let program = PlaceProgram::new(self.program_for(host)?, installed).linked_from(link);
+        let target = SshTarget::new(host.address.to_string()).on_port(host.ssh_port).as_user(&host.ssh_user);
+        let auth = self.auth(host.ssh_key.as_deref());
+        let mut provider = Generic::new(target, auth, self.first_contact(host.host_key.as_deref())?)
+            .requirements(self.requirements(host)?)
+            .within(host.connect_timeout);
+        if !host.keep_ssh_port {
+            provider = provider.may_move_to(SSH_PORT);
+        }
+        let provider: Arc<dyn CloudProvider> = Arc::new(provider);
+        let origin = Reach::Generic(SshReach {
+            host: host.address.to_string(),
+            ssh_port: host.ssh_port,
+            ssh_user: host.ssh_user.clone(),
+            ssh_key: host.ssh_key.clone(),
+            host_keys: Vec::new(),
+        });
+        let shown = backups::place(&origin, &machine_store);
+        let outputs = begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
+        let (folder, seed) = match folder_of(&machine_store) {
+            None => (Folder::of(&machine_store)?, None),
+            Some(path) => {
+                let far = RemoteFolder::at(provider.clone(), outputs, path, &shown);
+                (Folder::Far(Arc::new(far)), Some(self.state().seed(&request.domain)))
+            }
+        };
+        let own = request.store.is_none() || copy.is_some();
+        self.check(Creation {
+            manager: self.clone(),
+            provider,
+            program: program.proven_by("version", "cloudron "),
+            place: Place::system(),
+            origin,
+            machine_store,
+            chosen: Chosen::of(&request)?,
+            begun,
+            repository: repository::Place { folder, shown, own, seed, copy },
+            dns: self.records(&request, host),
+            request,
+        })
+    }
+
+    /// Refuses what contradicts itself.
+    fn check(&self, creation: Creation) -> Result<Creation> {
+        let (request, usage) = (&creation.request, |text: String| Error::new(&core_codes::USAGE, text));
+        if request.discard_backups && request.backup.is_some() && creation.repository.copy.is_none() {
+            return Err(usage("the backup that is to be restored would be removed with the others".into()));
+        }
+        if let Some(include) = request.includes.iter().find(|include| !include.path.is_absolute()) {
+            return Err(usage(format!("{} is not an absolute path", include.path.display())));
+        }
+        match (folder_of(&creation.machine_store), &request.store_access) {
+            (Some(_), Some(_)) => {
+                Err(usage("credentials for an object store mean nothing to a folder".into()))
+            }
+            (None, None) => Err(usage("the server needs credentials of its own for an object store".into())),
+            _ => Ok(creation),
         }
     }
 
-    /// Whether the machine was reached, so that its host key and the port that SSH has now are known.
-    pub(super) fn has_met(&self) -> bool {
-        self.outputs.contains_key("first-contact")
-    }
-}
-
-/// Makes the machine, or goes on making it, and says what it is.
-pub(super) async fn run_job(
-    job: Job<'_>,
-    place: &repository::Place,
-    prepared: Prepared,
-    out: &Output,
-    cancel: &Cancel,
-) -> Result<()> {
-    let (domain, machine_place, kept) = (job.domain.clone(), job.place.clone(), job.kept());
-    let made = (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned());
-    let generated = prepared.generated.clone();
-    let machines = Machines::at(job.dirs.machines());
-    let runner = Runner::new(job.dirs.runs()).keep(job.common.keep).leave_unfinished(true);
-    let context = Context::new(domain.as_str(), job.provider.clone())
-        .progress(&out.progress())
-        .cancelled_by(cancel)
-        .knowing(explain::all());
-    let ended = forward(job, place, prepared, &runner, &context).await;
-    let undone = ended.is_err() && runner.unfinished(Some(domain.as_str()))?.is_empty();
-    if let (true, Some(id)) = (undone, &made) {
-        repository::remove_made(place, id).await?;
-        if generated.is_some() {
-            out.say("The backup key above is of no use: its repository was removed again.");
+    fn records(&self, request: &CreateRequest, host: &GenericHost) -> Option<Records> {
+        let (domain, address) = (request.domain.clone(), host.address);
+        match host.dns.clone() {
+            Dns::None => None,
+            Dns::Check { name_servers } => {
+                Some(Records::Check(Arc::new(CheckRecords { domain, address, name_servers })))
+            }
+            Dns::Write { host, records, name_servers } => {
+                let (folder, patience) = (self.state().dns(), PROPAGATION);
+                let step = WriteRecords { host, domain, address, name_servers, folder, patience };
+                Some(Records::Write(Arc::new(step), records))
+            }
         }
     }
-    let outputs = ended?;
-    if let Some(seed) = &place.seed {
-        repository::remove(seed)?;
-    }
-    let machine = machines.get(&domain)?;
-    kept.forget(&machine)?;
-    let restored: Option<RestoreAnswer> =
-        outputs.get("restore").cloned().and_then(|answer| serde_json::from_value(answer).ok());
-    let made = report::Made { machine: &machine, restored: restored.as_ref(), generated: generated.as_ref() };
-    report::done(made, Target::new(context.remote().await?, machine_place), out).await
-}
 
-/// Begins a run, or goes on with the one that was cut off.
-async fn forward(
-    job: Job<'_>,
-    place: &repository::Place,
-    prepared: Prepared,
-    runner: &Runner,
-    context: &Context,
-) -> Result<Outputs> {
-    let (spec, resumed) = (job.spec(&prepared)?, job.begun.as_ref().map(|begun| begun.run.clone()));
-    let steps = job.steps(place, prepared).await?;
-    match resumed {
-        None => runner.run(spec, &steps, context).await,
-        Some(run) => runner.resume(&run, &steps, context).await,
+    fn program_for(&self, host: &GenericHost) -> Result<std::path::PathBuf> {
+        host.program.clone().map_or_else(|| self.own_program(), Ok)
+    }
+
+    /// What the machine must be.
+    fn requirements(&self, host: &GenericHost) -> Result<Requirements> {
+        let mut requirements = Requirements::default();
+        requirements.architecture = Some(elf::architecture(&self.program_for(host)?)?);
+        Ok(requirements)
     }
 }
 
-impl Job<'_> {
-    /// What this computer remembers of the backups of destroyed machines.
-    fn kept(&self) -> KeptBackups {
-        KeptBackups::at(self.dirs.kept())
+impl Creation {
+    /// What would be done, a line each, in the order in which it is done.
+    ///
+    /// # Errors
+    /// None that a creation which was made ready runs into.
+    pub fn plan(self) -> Result<Vec<String>> {
+        let from = match &self.repository.copy {
+            Some(url) => format!("from {url}"),
+            None => self.repository.shown.clone(),
+        };
+        let restore = self.request.backup.as_ref().map(|id| format!("{id} {from}"));
+        let is_copy = self.repository.copy.is_some();
+        let install = Install { request: None, made: None, backups: self.repository.shown.clone() };
+        let restored = restore.map(|shown| Restored { request: None, shown });
+        let steps = self.recipe(install, is_copy.then_some(None), restored).steps()?;
+        Ok(steps.iter().map(|step| step.plan()).collect())
     }
 
+    /// Creates the machine, or goes on creating it. Whether it can be reached, whether nothing of others is in the way
+    /// and whether the key is right comes before anything is made.
+    ///
+    /// # Errors
+    /// Those of every step. What a failed run made is removed again, unless `keep` was asked for or it was stopped.
+    pub async fn run(self) -> Result<Created> {
+        if let Some(Records::Write(records, _)) = &self.dns {
+            records.preflight().await?;
+        }
+        // A copy has its key, which is tried before the machine is touched. Whether the machine can be reached at all,
+        // and what is on it, comes before a key is made and shown.
+        let opening = self.open_copy().await?;
+        if !self.begun.as_ref().is_some_and(Begun::has_met) {
+            match &self.request.on {
+                On::Local(_) => self.provider.preflight(self.request.domain.as_str()).await?,
+                On::Generic(host) => self.inspect(host).await?,
+            }
+            self.check_folders().await?;
+        }
+        if let (Some(access), None) = (&self.request.store_access, &self.begun) {
+            let owner = self.repository.folder.store()?;
+            writer::check(&self.machine_store, access, &*owner, self.manager.progress()).await?;
+        }
+        let prepared = self.prepare(opening).await?;
+        self.make(prepared).await
+    }
+
+    /// Asks the machine whether it can become this server, before anything is looked at or made. A server that is on
+    /// it already is not an earlier one.
+    async fn inspect(&self, host: &GenericHost) -> Result<()> {
+        let remote = self.provider.connect(&Outputs::new()).await?;
+        let facts = Facts::ask(&*remote).await?;
+        let requirements = self.manager.requirements(host)?;
+        facts.check(&requirements, self.request.domain.as_str(), "").map_err(|error| {
+            let server = facts.server.as_ref().and_then(|server| Domain::parse_any(&server.fqdn).ok());
+            match server.filter(|_| error.kind() == ErrorKind::Conflict) {
+                Some(server) => error.with_source(Occupied(server)),
+                None => error,
+            }
+        })
+    }
+
+    /// Refuses to include folders that do not exist on the machine. What is restored may bring them.
+    async fn check_folders(&self) -> Result<()> {
+        if self.request.resume || self.request.backup.is_some() {
+            return Ok(());
+        }
+        let remote = self.provider.connect(&Outputs::new()).await?;
+        let missing = match folders::missing(&*remote, &self.request.includes).await {
+            // The first step says what is wrong with a machine where commands fail.
+            Err(e) if e.is(&cloudron_provision::codes::REMOTE_COMMAND) => return Ok(()),
+            other => other?,
+        };
+        missing.first().map_or(Ok(()), |path| Err(folders::error(path)))
+    }
+
+    /// Runs the steps.
+    async fn make(self, prepared: Prepared) -> Result<Created> {
+        let (manager, domain) = (self.manager.clone(), self.request.domain.clone());
+        let (place, kept) = (self.place.clone(), manager.kept());
+        let made = (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned());
+        let generated = prepared.generated.clone();
+        let repository = self.repository.clone();
+        let runner = manager.runner().keep(self.request.keep).leave_unfinished(true);
+        let context = manager.context(domain.as_str(), self.provider.clone());
+        let ended = self.forward(prepared, &runner, &context).await;
+        let undone = ended.is_err() && runner.unfinished(Some(domain.as_str()))?.is_empty();
+        if let (true, Some(id)) = (undone, &made) {
+            repository::remove_made(&repository, id).await?;
+            if generated.is_some() {
+                let text = "The backup key above is of no use: its repository was removed again.";
+                manager.progress().note(text);
+            }
+        }
+        let outputs = ended?;
+        if let Some(seed) = &repository.seed {
+            repository::remove(seed)?;
+        }
+        let machine = manager.machines().get(&domain)?;
+        kept.forget(&machine)?;
+        // The setup token is made now, because it is a secret that no journal holds.
+        let program = manager.program(context.remote().await?, place);
+        let setup = match program.call(&BoxCommand::SetupLink).await {
+            Err(e) if e.is(&cloudron_api::codes::ALREADY_ACTIVATED) => None,
+            other => Some(other?),
+        };
+        Ok(Created {
+            reachable: reachable(&machine).await,
+            restored: RestoreAnswer::of(&outputs),
+            dns: DnsDone::of(&outputs),
+            backup_key: generated,
+            machine,
+            setup,
+        })
+    }
+
+    /// Begins a run, or goes on with the one that was cut off.
+    async fn forward(self, prepared: Prepared, runner: &Runner, context: &Context) -> Result<Outputs> {
+        let (spec, resumed) = (self.spec(&prepared)?, self.begun.as_ref().map(|begun| begun.run.clone()));
+        let steps = self.steps(prepared).await?;
+        match resumed {
+            None => runner.run(spec, &steps, context).await,
+            Some(run) => runner.resume(&run, &steps, context).await,
+        }
+    }
+
+    /// What the journal remembers, so that the run can be gone on with and undone without what was asked for.
     fn spec(&self, prepared: &Prepared) -> Result<Spec> {
         let no_json = |e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}"));
+        let dns = match &self.dns {
+            Some(Records::Write(_, records)) => Some(records),
+            _ => None,
+        };
         let mut inputs = serde_json::to_value(&self.origin).map_err(no_json)?;
-        inputs["dns"] = serde_json::to_value(&self.dns).map_err(no_json)?;
+        inputs["dns"] = serde_json::to_value(dns).map_err(no_json)?;
         let (id, store) = (prepared.repository.id().to_owned(), self.machine_store.clone());
         let remembered = Remembered { id, origin: prepared.origin, store, options: self.chosen.clone() };
         inputs["repository"] = serde_json::to_value(remembered).map_err(no_json)?;
-        let (fqdn, provider) = (self.domain.to_string(), self.provider.name().to_owned());
+        let (fqdn, provider) = (self.request.domain.to_string(), self.provider.name().to_owned());
         Ok(Spec { op: "create".into(), fqdn, provider, inputs })
     }
 
-    /// Says what would be done.
-    pub(super) fn dry_run(&self, place: &repository::Place, out: &Output) -> Result<()> {
-        let mut plan: Vec<String> =
-            self.provider.steps(self.domain.as_str()).iter().map(|s| s.plan()).collect();
-        plan.push(self.program.plan());
-        plan.push(format!("Install the server for {} with its backups {}", self.domain, place.shown));
-        if let Some(url) = &place.copy {
-            plan.push(format!("Copy the backups in {url} to the machine"));
-        }
-        if let Some(id) = &self.common.backup {
-            let from = place.copy.as_ref().map_or_else(|| place.shown.clone(), |url| format!("from {url}"));
-            plan.push(format!("Restore the backup {id} {from}"));
-        }
-        plan.push("Start the server".into());
-        plan.extend(self.after_start.iter().map(|s| s.plan()));
-        plan.push("Wait until the server is healthy".into());
-        if let Some(owner) = &self.owner {
-            plan.push(format!("Do the first-time setup for {}", owner.email));
-        }
-        plan.extend(self.last.iter().map(|s| s.plan()));
-        out.data("steps", &plan, || plan.join("\n"))
+    async fn steps(self, prepared: Prepared) -> Result<Vec<Arc<dyn Step>>> {
+        let install = Install {
+            request: Some(self.install(&prepared).await?),
+            made: (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned()),
+            backups: self.repository.shown.clone(),
+        };
+        let restored = prepared.restore.as_ref().map(|summary| Restored {
+            request: Some(cloudron_api::restore::RestoreRequest {
+                backup: summary.id.to_string(),
+                identity: prepared.identity.to_secret(),
+                overwrite: self.request.overwrite,
+                paths: repository::beyond(summary),
+            }),
+            shown: format!("{} from {}", summary.id, prepared.repository.store().url()),
+        });
+        let copy = (prepared.origin == Origin::Copy).then_some(Some(prepared.repository));
+        self.recipe(install, copy, restored).steps()
     }
 
-    async fn steps(self, place: &repository::Place, prepared: Prepared) -> Result<Vec<Arc<dyn Step>>> {
-        let mut steps = self.provider.steps(self.domain.as_str());
-        let install = self.install(place, &prepared).await?;
-        steps.push(Arc::new(self.program));
-        steps.push(Arc::new(install));
-        if prepared.origin == Origin::Copy {
-            let store = prepared.repository.store().clone();
-            steps.push(Arc::new(steps::PushStore { store, place: self.place.clone() }));
-        }
-        if let Some(summary) = &prepared.restore {
-            let request = json!({
-                "backup": summary.id, "identity": prepared.identity.to_secret(), "overwrite": self.common.overwrite,
-                "paths": cloudron_box::restore::beyond(summary),
-            });
-            let argv = self.place.argv(&BoxCommand::Restore(STDIN));
-            steps.push(Arc::new(Restore::new(argv, Secret::new(request.to_string()))));
-        }
-        steps.push(Arc::new(StartServer::new(
-            self.place.argv(&BoxCommand::Start),
-            self.place.argv(&BoxCommand::Stop),
-        )));
-        steps.extend(self.after_start);
-        let probe = Arc::new(steps::Answers { place: self.place.clone(), domain: self.domain.clone() });
-        steps.push(Arc::new(Health::new(probe, std::time::Duration::from_secs(60))));
-        if let Some(owner) = self.owner {
-            steps.push(Arc::new(steps::Activate {
-                owner,
-                place: self.place.clone(),
-                domain: self.domain.clone(),
-            }));
-        }
-        steps.extend(self.last);
-        steps.push(Arc::new(steps::Remember {
-            dirs: self.dirs.clone(),
-            place: self.place,
-            domain: self.domain,
-            reach: self.reach,
-            store: self.machine_store,
-            dns: self.dns,
-        }));
-        Ok(steps)
-    }
-
-    /// What the server needs to make backups, as text. Each machine is a writer of its own, and so is its successor: the
-    /// keys of one that was lost can be revoked.
-    async fn writer_keys(&self, prepared: &Prepared) -> Result<Secret> {
-        if self.begun.as_ref().is_some_and(|begun| begun.outputs.contains_key("server")) {
-            // The server has its keys, and is not installed again.
-            return Ok(Secret::new("{}"));
-        }
-        prepared.writer_keys(&self.domain).await
-    }
-
-    async fn install(&self, place: &repository::Place, prepared: &Prepared) -> Result<InstallServer> {
-        let request = InstallRequest {
-            fqdn: self.domain.clone(),
+    async fn install(&self, prepared: &Prepared) -> Result<InstallRequest> {
+        let (supervisor, listen) = match &self.request.on {
+            On::Local(host) => {
+                (Supervisor::Detached, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, host.port.unwrap_or(0)))])
+            }
+            On::Generic(_) => {
+                let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+                (Supervisor::Systemd, all.map(|ip| SocketAddr::new(ip, 443)).to_vec())
+            }
+        };
+        // Each machine is a writer of its own, and so is its successor: the keys of one that was lost can be revoked.
+        // A server that has its keys is not installed again.
+        let has_keys = self.begun.as_ref().is_some_and(Begun::has_server);
+        let domain = &self.request.domain;
+        let writer_keys = if has_keys { Secret::new("{}") } else { prepared.writer_keys(domain).await? };
+        Ok(InstallRequest {
+            fqdn: domain.clone(),
             provider: self.provider.name().into(),
             run: String::new(),
-            supervisor: self.supervisor,
-            listen: self.listen.clone(),
+            supervisor,
+            listen,
             store: self.machine_store.clone(),
-            writer_keys: self.writer_keys(prepared).await?,
-            repository: prepared.objects(place).await?,
+            writer_keys,
+            repository: prepared.objects(&self.repository).await?,
             repository_id: Some(prepared.repository.id().to_owned()),
-            store_access: self.store_access.clone(),
-            includes: self.includes.clone(),
-            backup_hour: self.common.backup_hour,
+            store_access: self.request.store_access.clone(),
+            includes: self.request.includes.clone(),
+            backup_hour: self.request.backup_hour,
+        })
+    }
+
+    /// What the steps are made from. `copy` is the repository that is copied, which a plan does not have open.
+    fn recipe(
+        self,
+        install: Install,
+        copy: Option<Option<cloudron_backup::Repository>>,
+        restore: Option<Restored>,
+    ) -> Recipe {
+        let Self {
+            manager, request, provider, program, place, origin, machine_store, repository, dns, ..
+        } = self;
+        let copy = copy.map(|opened| CopyRepository {
+            manager: manager.clone(),
+            place: place.clone(),
+            repository: opened,
+            from: repository.copy.clone().unwrap_or_default(),
+            folder: folder_of(&machine_store).unwrap_or_default().to_owned(),
+            shown: repository.shown.clone(),
+        });
+        let move_ssh = matches!(&request.on, On::Generic(host) if !host.keep_ssh_port);
+        let (dns, records): (Option<Arc<dyn Step>>, _) = match dns {
+            None => (None, None),
+            Some(Records::Check(step)) => (Some(step), None),
+            Some(Records::Write(step, records)) => (Some(step), Some(records)),
         };
-        let fill = move |context: &Context| {
-            let request = InstallRequest { run: context.run(), ..request.clone() };
-            let text = serde_json::to_string(&request)
-                .map_err(|e| Error::new(&core_codes::FAILED, format!("the request is not JSON: {e}")))?;
-            Ok(Secret::new(text))
+        let remember = Remember {
+            manager: manager.clone(),
+            place: place.clone(),
+            domain: request.domain.clone(),
+            origin,
+            store: machine_store,
+            dns: records,
         };
-        let made = (prepared.origin == Origin::New).then(|| prepared.repository.id());
-        Ok(InstallServer::new(self.place.argv(&BoxCommand::Install(STDIN)), fill)
-            .uninstall(uninstall(&self.place, made))
-            .record(["caPem", "port", "version"]))
+        let (domain, owner) = (request.domain, request.owner);
+        Recipe {
+            manager,
+            domain,
+            provider,
+            program,
+            place,
+            install,
+            copy,
+            restore,
+            move_ssh,
+            owner,
+            dns,
+            remember,
+        }
     }
 }
 
-/// The command that removes a server and leaves its backups. A repository of that id, which the run made, goes too
-/// when nothing is stored in it.
-pub(super) fn uninstall(place: &Place, made: Option<&str>) -> Vec<String> {
-    let unused_repository = made.map(str::to_owned);
-    place.argv(&BoxCommand::Uninstall(Uninstall { unused_repository, ..Uninstall::keeping_backups() }))
+/// The server of which domain is on a machine already: the cause of a refusal.
+#[derive(Debug)]
+pub struct Occupied(
+    /// The domain.
+    pub Domain,
+);
+
+impl std::fmt::Display for Occupied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
-/// The record of a machine whose steps are done.
-pub(super) fn record(
-    domain: &Domain,
-    reach: Reach,
-    store: &str,
-    dns: Option<DnsRecords>,
-    run: String,
-    outputs: &Outputs,
-) -> Result<Machine> {
-    let server = outputs.get("server").cloned().unwrap_or_default();
-    let missing = || Error::new(&core_codes::FAILED, "the run did not record what the installer answered");
-    Ok(Machine {
-        schema: 1,
-        fqdn: domain.clone(),
-        run,
-        created: SystemTime::now(),
-        reach,
-        ca_pem: server["caPem"].as_str().ok_or_else(missing)?.to_owned(),
-        port: server["port"].as_u64().and_then(|p| u16::try_from(p).ok()).ok_or_else(missing)?,
-        store: store.to_owned(),
-        dns,
-        copied: None,
-        destroying: false,
-    })
+impl std::error::Error for Occupied {}
+
+/// Whether the page's port answers from here. The server was asked through SSH, which a firewall may treat otherwise.
+async fn reachable(machine: &Machine) -> bool {
+    let Reach::Generic(reach) = &machine.reach else { return true };
+    let Ok(address) = reach.host.parse::<IpAddr>() else { return true };
+    let connecting = tokio::net::TcpStream::connect((address, machine.port));
+    matches!(tokio::time::timeout(PATIENCE, connecting).await, Ok(Ok(_)))
 }
 
-/// The path of this computer's own program.
-pub(super) fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|e| Error::io("this program", e))
+/// Where a local machine has its copy of the program.
+fn program_copy(root: &Path) -> String {
+    text(&root.join("bin").join(format!("cloudron-{}", Version::current())))
+}
+
+/// Where a machine of its own has the program, and the link to it.
+fn program_paths() -> Result<(String, String)> {
+    let (layout, version) = (Layout::system(), Version::current());
+    let both = layout.program(&version).zip(layout.program_link());
+    both.map(|(program, link)| (text(&program), text(&link)))
+        .ok_or_else(|| Error::new(&core_codes::FAILED, "a machine of its own has no place for the program"))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The error for a name that is taken on this computer.
+fn known(domain: &Domain) -> Error {
+    Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already"))
 }

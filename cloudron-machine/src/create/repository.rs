@@ -6,22 +6,20 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cloudron_api::install::RepositoryObject;
 use cloudron_backup::{
-    BackupStore, Identity, InitOptions, Repository, SnapshotFilter, Summary, WriterLimits,
-    generate_backup_key, is_of_backups, open_store,
+    BackupStore, Identity, InitOptions, Repository, Summary, WriterLimits, generate_backup_key,
+    is_of_backups, open_store,
 };
-use cloudron_box::install::RepositoryObject;
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes, random};
 use serde::{Deserialize, Serialize};
 
-use super::common::Common;
-use super::key;
-use super::run::Begun;
+use super::{Begun, CreateRequest, Creation};
+use crate::ask::Question;
 use crate::backups::{self, Earlier, Folder};
 use crate::codes;
-use crate::commands::backup::find;
-use crate::output::Output;
-use crate::secrets;
+use crate::manager::Manager;
+use crate::state_dir::private_dir;
 
 /// The repository, opened with its key.
 pub(super) struct Prepared {
@@ -66,6 +64,7 @@ pub(super) struct Chosen {
 }
 
 /// Where the repository of a machine is or will be, as this computer sees it.
+#[derive(Clone)]
 pub(super) struct Place {
     /// Where the machine has its backups.
     pub folder: Folder,
@@ -119,79 +118,188 @@ pub(super) fn absolute(url: &str) -> Result<String> {
     if url.is_empty() { Ok(String::new()) } else { cloudron_backup::store::absolute_url(url) }
 }
 
-/// Reads the key that was given, and opens the copy to restore from with it. The machine is not touched.
-pub(super) async fn open_copy(place: &Place, common: &Common, out: &Output) -> Result<Opening> {
-    let given = secrets::given_backup_key(common.backup_key.as_deref(), out)?;
-    if let Some(key) = &given {
-        cloudron_backup::keys::check_backup_key(key)?;
+impl Creation {
+    /// Opens the copy to restore from with the key that was given. The machine is not touched.
+    pub(super) async fn open_copy(&self) -> Result<Opening> {
+        let given = self.request.backup_key.clone();
+        if let Some(key) = &given {
+            cloudron_backup::keys::check_backup_key(key)?;
+        }
+        let (Some(url), true) = (&self.repository.copy, self.request.backup.is_some()) else {
+            return Ok(Opening { given, copy: None });
+        };
+        let Some(found) = backups::look(&open_store(url)?).await? else {
+            return Err(no_backups(&format!("in {url}")));
+        };
+        let (identity, restore) = self.unlock(&found.repository, given.as_ref()).await?;
+        let (repository, origin) = (found.repository, Origin::Copy);
+        let copy = Prepared { identity, repository, restore, origin, generated: None };
+        Ok(Opening { given, copy: Some(copy) })
     }
-    let (Some(url), true) = (&place.copy, common.backup.is_some()) else {
-        return Ok(Opening { given, copy: None });
-    };
-    let Some(found) = backups::look(&open_store(url)?).await? else {
-        return Err(no_backups(&format!("in {url}")));
-    };
-    let (identity, restore) = unlock(&found.repository, given.as_ref(), common, out).await?;
-    let copy =
-        Prepared { identity, repository: found.repository, restore, origin: Origin::Copy, generated: None };
-    Ok(Opening { given, copy: Some(copy) })
+
+    /// Finds the repository of the machine, or makes it.
+    pub(super) async fn prepare(&self, opening: Opening) -> Result<Prepared> {
+        let place = &self.repository;
+        if let Some(remembered) = self.begun.as_ref().and_then(|begun: &Begun| begun.repository.as_ref()) {
+            return self.again(remembered, opening).await;
+        }
+        let store = place.folder.store()?;
+        let mut there = backups::look(&store).await?;
+        if let (true, Some(found)) = (self.request.discard_backups, &there) {
+            self.discard(found).await?;
+            there = None;
+        }
+        match (opening.copy, there) {
+            (Some(copy), there) => beside(place, copy, there).await,
+            (None, None) if self.request.backup.is_some() => Err(no_backups(&place.shown)),
+            (None, None) => new(place, opening.given, &self.manager).await,
+            (None, Some(found)) => self.existing(found, opening.given).await,
+        }
+    }
+
+    /// The repository of a run that is gone on with.
+    async fn again(&self, remembered: &Remembered, opening: Opening) -> Result<Prepared> {
+        let place = &self.repository;
+        if let (Origin::Copy, Some(copy)) = (remembered.origin, opening.copy) {
+            return Ok(copy);
+        }
+        // The machine has it once the server is installed, and then the one made here may be gone.
+        let seed = place.seed.as_ref().filter(|seed| remembered.origin == Origin::New && seed.is_dir());
+        let store = seed.map_or_else(|| place.folder.store(), |seed| open_store(&seed.to_string_lossy()))?;
+        let found = backups::look(&store).await?.filter(|found| found.repository.id() == remembered.id);
+        let Some(found) = found else {
+            let text = format!("the repository of the run that was cut off is not {} any more", place.shown);
+            return Err(Error::new(&cloudron_backup::codes::REPOSITORY_MISSING, text));
+        };
+        let (identity, restore) = self.unlock(&found.repository, opening.given.as_ref()).await?;
+        let (repository, origin) = (found.repository, remembered.origin);
+        Ok(Prepared { identity, repository, restore, origin, generated: None })
+    }
+
+    /// A repository of an earlier server is restored from, or continued with its key. Otherwise nothing is done.
+    async fn existing(&self, found: Earlier, given: Option<Secret>) -> Result<Prepared> {
+        let (place, origin) = (&self.repository, Origin::There);
+        let is_new = self.request.backup.is_none();
+        if is_new && found.unused && place.own {
+            if let Some(key) = &given
+                && let Ok(identity) = found.repository.unlock(key).await
+            {
+                let repository = found.repository;
+                return Ok(Prepared { identity, repository, restore: None, origin, generated: None });
+            }
+            backups::remove(&place.folder).await?;
+            return new(place, given, &self.manager).await;
+        }
+        if is_new && given.is_none() {
+            return Err(occupied(place, &found));
+        }
+        let opened = self.unlock(&found.repository, given.as_ref()).await;
+        let (identity, restore) =
+            opened.map_err(|e| match e.is(&cloudron_backup::codes::BACKUP_KEY_WRONG) {
+                true => Error::new(
+                    e.code(),
+                    format!("{}; the backup key does not open it", earlier(place, &found)),
+                ),
+                false => e,
+            })?;
+        if restore.is_none() && found.backups > 0 {
+            let text = format!("Continuing in the repository {} ({}).", place.shown, found.holds());
+            self.manager.progress().note(text);
+        }
+        Ok(Prepared { identity, repository: found.repository, restore, origin, generated: None })
+    }
+
+    /// Opens a repository with the key that was given, or asked for, and finds the backup to restore.
+    async fn unlock(
+        &self,
+        repository: &Repository,
+        given: Option<&Secret>,
+    ) -> Result<(Identity, Option<Summary>)> {
+        let identity = match given {
+            Some(key) => repository.unlock(key).await?,
+            None => repository.unlock(&self.manager.ask().backup_key()?).await?,
+        };
+        let Some(id) = &self.request.backup else { return Ok((identity, None)) };
+        if id == "latest" {
+            self.warn_of_ignored(&repository.snapshots().await?.unreadable);
+        }
+        let summary = repository.find(id).await?;
+        self.confirm_beyond(&summary)?;
+        Ok((identity, Some(summary)))
+    }
+
+    /// Names objects that count for nothing.
+    fn warn_of_ignored(&self, ignored: &[(String, Error)]) {
+        /// More are counted only.
+        const NAMED: usize = 10;
+        let progress = self.manager.progress();
+        for (object, why) in ignored.iter().take(NAMED) {
+            progress.warn(format!("{object} is ignored: {why}"));
+        }
+        if ignored.len() > NAMED {
+            progress.warn(format!("{} more objects are ignored", ignored.len() - NAMED));
+        }
+    }
+
+    /// Has the owner confirm the folders that a backup puts back beyond the server's own.
+    fn confirm_beyond(&self, summary: &Summary) -> Result<()> {
+        let included = self.request.includes.iter().map(|include| &include.path);
+        let named: Vec<PathBuf> = self
+            .request
+            .restore_paths
+            .iter()
+            .chain(included)
+            .map(|path| path.components().collect())
+            .collect();
+        let open: Vec<PathBuf> = beyond(summary).into_iter().filter(|path| !named.contains(path)).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        if let Ok(true) = self.manager.ask().confirm(&Question::RestoreFolders(&open)) {
+            return Ok(());
+        }
+        let shown: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+        let text = format!("the backup also puts back {}, which nobody confirmed", shown.join(", "));
+        Err(Error::new(&cloudron_api::codes::RESTORE_UNCONFIRMED, text).with_source(Unconfirmed(open)))
+    }
+
+    /// Removes an earlier repository, as was asked for.
+    async fn discard(&self, found: &Earlier) -> Result<()> {
+        let (place, holds) = (&self.repository, found.holds());
+        let question = Question::RemoveRepository { place: &place.shown, holds: &holds };
+        if !self.manager.ask().confirm(&question)? {
+            return Err(Error::new(&core_codes::INTERRUPTED, "nothing was removed"));
+        }
+        backups::remove(&place.folder).await
+    }
 }
 
-/// Finds the repository of the machine, or makes it.
-pub(super) async fn prepare(
-    place: &Place,
-    common: &Common,
-    begun: Option<&Begun>,
-    opening: Opening,
-    out: &Output,
-) -> Result<Prepared> {
-    if let Some(remembered) = begun.and_then(|begun| begun.repository.as_ref()) {
-        return again(place, common, remembered, opening, out).await;
-    }
-    let store = place.folder.store()?;
-    let mut there = backups::look(&store).await?;
-    if let (true, Some(found)) = (common.discard_backups, &there) {
-        discard(place, found, out).await?;
-        there = None;
-    }
-    match (opening.copy, there) {
-        (Some(copy), there) => beside(place, copy, there).await,
-        (None, None) if common.backup.is_some() => Err(no_backups(&place.shown)),
-        (None, None) => new(place, opening.given, out).await,
-        (None, Some(found)) => existing(place, common, found, opening.given, out).await,
+/// The folders of a backup that nobody confirmed: the cause of a refusal.
+#[derive(Debug)]
+pub struct Unconfirmed(
+    /// The folders.
+    pub Vec<PathBuf>,
+);
+
+impl std::fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("which nobody confirmed")
     }
 }
 
-/// The repository of a run that is resumed.
-async fn again(
-    place: &Place,
-    common: &Common,
-    remembered: &Remembered,
-    opening: Opening,
-    out: &Output,
-) -> Result<Prepared> {
-    if let (Origin::Copy, Some(copy)) = (remembered.origin, opening.copy) {
-        return Ok(copy);
+impl std::error::Error for Unconfirmed {}
+
+/// The folders that a backup puts back beyond the server's own.
+pub(super) fn beyond(summary: &Summary) -> Vec<PathBuf> {
+    cloudron_api::restore::beyond(summary.sources.iter().map(|source| (&*source.name, &*source.path)))
+}
+
+impl Chosen {
+    /// What a request chooses.
+    pub(super) fn of(request: &CreateRequest) -> Result<Self> {
+        let store = request.store.as_deref().map(absolute).transpose()?;
+        Ok(Self { backup: request.backup.clone(), store })
     }
-    // The machine has it once the server is installed, and then the one made here may be gone.
-    let seed = place.seed.as_ref().filter(|seed| remembered.origin == Origin::New && seed.is_dir());
-    let store = seed.map_or_else(|| place.folder.store(), |seed| open_store(&seed.to_string_lossy()))?;
-    let found = backups::look(&store).await?.filter(|found| found.repository.id() == remembered.id);
-    let Some(found) = found else {
-        let text = format!("the repository of the run that was cut off is not {} any more", place.shown);
-        return Err(Error::new(&cloudron_backup::codes::REPOSITORY_MISSING, text).with_hint(format!(
-            "`cloudron machine destroy {}` removes what the run made",
-            common.domain()?
-        )));
-    };
-    let (identity, restore) = unlock(&found.repository, opening.given.as_ref(), common, out).await?;
-    Ok(Prepared {
-        identity,
-        repository: found.repository,
-        restore,
-        origin: remembered.origin,
-        generated: None,
-    })
 }
 
 /// A copy goes to where nothing is, or to an older state of the same repository.
@@ -199,9 +307,7 @@ async fn beside(place: &Place, copy: Prepared, there: Option<Earlier>) -> Result
     match there {
         Some(found) if found.repository.id() != copy.repository.id() => {
             if !(found.unused && place.own) {
-                return Err(occupied(place, &found).with_hint(
-                    "add `--discard-backups` to remove it with all its backups, or use another machine",
-                ));
+                return Err(occupied(place, &found));
             }
             backups::remove(&place.folder).await?;
         }
@@ -210,70 +316,7 @@ async fn beside(place: &Place, copy: Prepared, there: Option<Earlier>) -> Result
     Ok(copy)
 }
 
-/// A repository of an earlier server is restored from, or continued with its key. Otherwise nothing is done.
-async fn existing(
-    place: &Place,
-    common: &Common,
-    found: Earlier,
-    given: Option<Secret>,
-    out: &Output,
-) -> Result<Prepared> {
-    if common.backup.is_none() && found.unused && place.own {
-        if let Some(key) = &given
-            && let Ok(identity) = found.repository.unlock(key).await
-        {
-            return Ok(Prepared {
-                identity,
-                repository: found.repository,
-                restore: None,
-                origin: Origin::There,
-                generated: None,
-            });
-        }
-        backups::remove(&place.folder).await?;
-        return new(place, given, out).await;
-    }
-    if common.backup.is_none() && given.is_none() {
-        return Err(occupied(place, &found).with_hint(
-            "add `--backup latest` to restore that server, or `--backup-key SECRET` with its key to continue in the same \
-             repository, or `--discard-backups` to remove it with all its backups",
-        ));
-    }
-    let opened = unlock(&found.repository, given.as_ref(), common, out).await;
-    let (identity, restore) = opened.map_err(|e| match e.is(&cloudron_backup::codes::BACKUP_KEY_WRONG) {
-        true => Error::new(e.code(), format!("{}; the backup key does not open it", earlier(place, &found)))
-            .with_hint("give the key of that repository, or add `--discard-backups` to remove it with all its backups"),
-        false => e,
-    })?;
-    if restore.is_none() && found.backups > 0 {
-        out.say(&format!("Continuing in the repository {} ({}).", place.shown, found.holds()));
-    }
-    Ok(Prepared { identity, repository: found.repository, restore, origin: Origin::There, generated: None })
-}
-
-/// Opens a repository with the key that was given, or asked for, and finds the backup to restore.
-async fn unlock(
-    repository: &Repository,
-    given: Option<&Secret>,
-    common: &Common,
-    out: &Output,
-) -> Result<(Identity, Option<Summary>)> {
-    let identity = match given {
-        Some(key) => repository.unlock(key).await?,
-        None => repository.unlock(&out.ask_secret("The backup key", "--backup-key")?).await?,
-    };
-    let restore = match &common.backup {
-        Some(id) => {
-            let summary = find(repository, id, &SnapshotFilter::all(), out).await?;
-            common.confirm_beyond(&summary, out)?;
-            Some(summary)
-        }
-        None => None,
-    };
-    Ok((identity, restore))
-}
-
-async fn new(place: &Place, given: Option<Secret>, out: &Output) -> Result<Prepared> {
+async fn new(place: &Place, given: Option<Secret>, manager: &Manager) -> Result<Prepared> {
     let (key, generated) = match given {
         Some(key) => (key, None),
         None => {
@@ -284,7 +327,7 @@ async fn new(place: &Place, given: Option<Secret>, out: &Output) -> Result<Prepa
     if let Some(seed) = &place.seed {
         // What is left of a run that died before it was recorded.
         remove(seed)?;
-        crate::state::private_dir(seed)?;
+        private_dir(seed)?;
     }
     let store: Arc<dyn BackupStore> = match &place.seed {
         Some(seed) => open_store(&seed.to_string_lossy())?,
@@ -297,23 +340,14 @@ async fn new(place: &Place, given: Option<Secret>, out: &Output) -> Result<Prepa
             backups::remove(&place.folder).await?;
         }
         if let Folder::Near(folder) = &place.folder {
-            crate::state::private_dir(folder)?;
+            private_dir(folder)?;
         }
     }
     let (repository, identity) = Repository::init(store, &key, InitOptions::default()).await?;
     if let Some(key) = &generated {
-        key::show(key, out);
+        manager.ask().backup_key_generated(key);
     }
     Ok(Prepared { identity, repository, restore: None, origin: Origin::New, generated })
-}
-
-/// Removes an earlier repository, as was asked for.
-async fn discard(place: &Place, found: &Earlier, out: &Output) -> Result<()> {
-    let question = format!("Remove the repository {} with ALL ITS BACKUPS ({})?", place.shown, found.holds());
-    if !out.confirm(&question)? {
-        return Err(Error::new(&core_codes::INTERRUPTED, "nothing was removed"));
-    }
-    backups::remove(&place.folder).await
 }
 
 fn earlier(place: &Place, found: &Earlier) -> String {
@@ -326,9 +360,6 @@ fn occupied(place: &Place, found: &Earlier) -> Error {
 
 fn no_backups(place: &str) -> Error {
     Error::new(&cloudron_backup::codes::REPOSITORY_MISSING, format!("there are no backups {place}"))
-        .with_hint(
-            "name the repository to restore from with --store, or leave `--backup` out to make a new server",
-        )
 }
 
 /// Removes the repository that a failed run made, unless something is stored in it by now.

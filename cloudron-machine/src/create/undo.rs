@@ -1,147 +1,148 @@
-//! Taking back a run that was cut off, without what its creation needed: keys, backups, options.
+//! Undoing a run that was cut off, without what its creation needed: keys, backups, options.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cloudron_api::command::STDIN;
-use cloudron_api::{BoxCommand, Layout};
-use cloudron_core::{Cancel, Domain, Error, Result, Secret, Version, codes as core_codes};
+use cloudron_core::{Domain, Error, Result, Version, codes as core_codes};
+use cloudron_provision::CloudProvider;
 use cloudron_provision::generic::Generic;
 use cloudron_provision::local::Local;
 use cloudron_provision::ssh::HostKeyPolicy;
-use cloudron_provision::ssh::port::Move;
-use cloudron_provision::steps::ready::{InstallServer, MoveSsh, PlaceProgram, StartServer};
+use cloudron_provision::steps::ready::PlaceProgram;
 use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo};
-use cloudron_provision::{CloudProvider, Runner};
 use serde_json::Value;
 
-use super::generic::{SSH_PORT, program_paths};
-use super::local::program_copy;
+use super::copy::CopyRepository;
+use super::recipe::{Install, Recipe, Restored, nothing_made};
 use super::repository::{self, Origin, Remembered};
-use super::run::{this_program, uninstall};
+use super::steps::Remember;
+use super::{program_copy, program_paths};
+use crate::access::{self, SSH_PORT};
 use crate::backups::{self, Folder, folder_of};
-use crate::commands::explain;
-use crate::commands::machine::records::Records;
-use crate::output::Output;
-use crate::ssh;
-use crate::state::{Dirs, Kept, Reach};
-use crate::target::Place;
+use crate::dns::Removal;
+use crate::kept::Kept;
+use crate::manager::Manager;
+use crate::program::Place;
+use crate::registry::Reach;
 
-/// Undoes what the unfinished run made, in reverse order, and forgets the run. Gives where the backups are that it did
-/// not make, once they are on the machine.
-pub(in crate::commands::machine) async fn take_back(
-    run: &RunSummary,
-    records: Option<Records>,
-    dirs: &Dirs,
-    out: &Output,
-    cancel: &Cancel,
-) -> Result<Option<Kept>> {
-    let domain = Domain::parse_any(&run.spec.fqdn)?;
-    let reach: Reach = serde_json::from_value(run.spec.inputs.clone()).map_err(|e| {
-        Error::new(&core_codes::FAILED, format!("the run {} does not say where its machine is: {e}", run.run))
-    })?;
-    let state = Journal::read(&dirs.runs(), &run.run)?;
-    let remembered: Option<Remembered> = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
-    let made = remembered.as_ref().filter(|r| r.origin == Origin::New);
-    let runner = Runner::new(dirs.runs());
-    if state.outputs().is_empty() && matches!(reach, Reach::Generic(_)) {
-        // The machine was never reached, so nothing is on it.
-        runner.abandon(&run.run)?;
-    } else {
-        let (provider, place, program) = parts(&reach, out)?;
-        let records = records.map(Arc::new);
-        let steps: Vec<Arc<dyn Step>> = state
-            .plan()
-            .iter()
-            .map(|id| match (&**id, &records) {
-                ("dns", Some(records)) => Ok(Arc::new(Dns(records.clone())) as Arc<dyn Step>),
-                ("server", _) => Ok(Arc::new(server(&place, made)) as Arc<dyn Step>),
-                _ => step(id, &place, &program, &provider, &domain),
-            })
-            .collect::<Result<_>>()?;
-        let context = Context::new(domain.as_str(), provider)
-            .progress(&out.progress())
-            .cancelled_by(cancel)
-            .knowing(explain::all());
-        runner.rollback(&run.run, &steps, &context).await?;
-    }
-    repository::remove(&dirs.seed(&domain))?;
-    if let Some(made) =
-        made.filter(|made| matches!(reach, Reach::Local { .. }) || folder_of(&made.store).is_none())
-    {
-        backups::remove_unused(&Folder::of(&made.store)?, &made.id).await?;
-    }
-    Ok(remembered.filter(|r| r.origin != Origin::New).map(|r| Kept {
-        schema: 1,
-        fqdn: domain,
-        reach: reach.met(&state.outputs()),
-        store: r.store,
-        since: SystemTime::now(),
-        forgotten: false,
-    }))
-}
-
-/// The step that installs the server, as far as undoing it goes.
-fn server(place: &Place, made: Option<&Remembered>) -> InstallServer {
-    let nothing_to_ask = |_: &Context| Ok(Secret::new("{}"));
-    InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), nothing_to_ask)
-        .uninstall(uninstall(place, made.map(|made| &*made.id)))
-}
-
-/// Where the program is and where its link.
-type ProgramPaths = (String, String);
-
-fn parts(reach: &Reach, out: &Output) -> Result<(Arc<dyn CloudProvider>, Place, ProgramPaths)> {
-    Ok(match reach {
-        Reach::Local { root } => {
-            let place = Place::rooted(root.clone());
-            let paths = (program_copy(root), place.program().to_owned());
-            (Arc::new(Local::new(root)), place, paths)
+impl Manager {
+    /// Undoes what the unfinished run made, in reverse order, and forgets the run. Gives where the backups are that it
+    /// did not make, once they are on the machine.
+    pub(crate) async fn undo(&self, run: &RunSummary, records: Option<Removal>) -> Result<Option<Kept>> {
+        let domain = Domain::parse_any(&run.spec.fqdn)?;
+        let reach: Reach = serde_json::from_value(run.spec.inputs.clone()).map_err(|e| {
+            let text = format!("the run {} does not say where its machine is: {e}", run.run);
+            Error::new(&core_codes::FAILED, text)
+        })?;
+        let state = Journal::read(&self.state().runs(), &run.run)?;
+        let remembered: Option<Remembered> =
+            serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
+        let made = remembered.as_ref().filter(|r| r.origin == Origin::New);
+        if state.outputs().is_empty() && matches!(reach, Reach::Generic(_)) {
+            // The machine was never reached, so nothing is on it.
+            self.runner().abandon(&run.run)?;
+        } else {
+            let recipe = self.recipe_of(&domain, &reach, made, records)?;
+            let provider = recipe.provider.clone();
+            let steps = of_plan(recipe.steps()?, state.plan())?;
+            let context = self.context(domain.as_str(), provider);
+            self.runner().rollback(&run.run, &steps, &context).await?;
         }
-        Reach::Generic(reach) => {
-            let auth = ssh::auth(reach.ssh_key.as_deref(), out, true);
-            // The run has recorded the host key, and nothing else is trusted.
-            let provider = Generic::new(ssh::target(reach), auth, HostKeyPolicy::Pinned(Vec::new()));
-            (Arc::new(provider.may_move_to(SSH_PORT)), Place::system(), program_paths(&Layout::system())?)
+        repository::remove(&self.state().seed(&domain))?;
+        if let Some(made) =
+            made.filter(|made| matches!(reach, Reach::Local { .. }) || folder_of(&made.store).is_none())
+        {
+            backups::remove_unused(&Folder::of(&made.store)?, &made.id).await?;
         }
-    })
+        Ok(remembered.filter(|r| r.origin != Origin::New).map(|r| Kept {
+            schema: 1,
+            fqdn: domain,
+            reach: reach.met(&state.outputs()),
+            store: r.store,
+            since: SystemTime::now(),
+            forgotten: false,
+        }))
+    }
+
+    /// Everything that a run on such a machine can have made, as far as undoing it goes.
+    fn recipe_of(
+        &self,
+        domain: &Domain,
+        reach: &Reach,
+        made: Option<&Remembered>,
+        records: Option<Removal>,
+    ) -> Result<Recipe> {
+        let (provider, place, (program, link)): (Arc<dyn CloudProvider>, _, _) = match reach {
+            Reach::Local { root } => {
+                let place = Place::rooted(root.clone());
+                let paths = (program_copy(root), place.program().to_owned());
+                (Arc::new(Local::new(root)), place, paths)
+            }
+            Reach::Generic(reach) => {
+                let auth = self.auth(reach.ssh_key.as_deref());
+                // The run has recorded the host key, and nothing else is trusted.
+                let provider = Generic::new(access::target(reach), auth, HostKeyPolicy::Pinned(Vec::new()));
+                (Arc::new(provider.may_move_to(SSH_PORT)), Place::system(), program_paths()?)
+            }
+        };
+        let copy = CopyRepository {
+            manager: self.clone(),
+            place: place.clone(),
+            repository: None,
+            from: String::new(),
+            folder: String::new(),
+            shown: String::new(),
+        };
+        let remember = Remember {
+            manager: self.clone(),
+            place: place.clone(),
+            domain: domain.clone(),
+            origin: reach.clone(),
+            store: String::new(),
+            dns: None,
+        };
+        let owner = cloudron_api::ActivateRequest {
+            email: String::new(),
+            password: cloudron_core::Secret::new(""),
+            username: None,
+            display_name: None,
+        };
+        Ok(Recipe {
+            manager: self.clone(),
+            domain: domain.clone(),
+            provider,
+            program: PlaceProgram::new(self.own_program()?, program).linked_from(link),
+            place,
+            install: Install { made: made.map(|made| made.id.clone()), ..Install::default() },
+            copy: Some(copy),
+            restore: Some(Restored::default()),
+            move_ssh: true,
+            owner: Some(owner),
+            dns: Some(Arc::new(RemoveRecords(records))),
+            remember,
+        })
+    }
 }
 
-/// The step of that name as far as undoing it goes.
-fn step(
-    id: &str,
-    place: &Place,
-    (program, link): &ProgramPaths,
-    provider: &Arc<dyn CloudProvider>,
-    domain: &Domain,
-) -> Result<Arc<dyn Step>> {
-    Ok(match id {
-        "program" => Arc::new(PlaceProgram::new(this_program()?, program).linked_from(link)),
-        "start" => Arc::new(StartServer::new(place.argv(&BoxCommand::Start), place.argv(&BoxCommand::Stop))),
-        "ssh-port" => Arc::new(MoveSsh::new(Move::to(SSH_PORT))),
-        _ => match provider.steps(domain.as_str()).into_iter().find(|s| s.id() == id) {
-            Some(step) => step,
-            None => Arc::new(Nothing(known(id)?)),
-        },
-    })
+/// Those of the steps that a run consists of, in its order.
+fn of_plan(all: Vec<Arc<dyn Step>>, plan: &[String]) -> Result<Vec<Arc<dyn Step>>> {
+    let step = |id: &String| {
+        all.iter().find(|step| step.id() == id).cloned().ok_or_else(|| {
+            let text =
+                format!("the run has a step {id:?} that this version {} does not know", Version::current());
+            Error::new(&core_codes::FAILED, text)
+                .with_hint("use the version of the program that began the run")
+        })
+    };
+    plan.iter().map(step).collect()
 }
 
-/// The names of the steps that leave nothing on the machine which the others do not remove.
-fn known(id: &str) -> Result<&'static str> {
-    let names = ["store", "restore", "health", "setup", "dns", "record"];
-    names.into_iter().find(|name| *name == id).ok_or_else(|| {
-        let text =
-            format!("the run has a step {id:?} that this version {} does not know", Version::current());
-        Error::new(&core_codes::FAILED, text).with_hint("use the version of the program that began the run")
-    })
-}
-
-/// The step that writes DNS records.
-struct Dns(Arc<Records>);
+/// The step that writes DNS records, or looks at them, as far as undoing it goes.
+struct RemoveRecords(Option<Removal>);
 
 #[async_trait]
-impl Step for Dns {
+impl Step for RemoveRecords {
     fn id(&self) -> &'static str {
         "dns"
     }
@@ -155,41 +156,12 @@ impl Step for Dns {
     }
 
     async fn apply(&self, _: &Context) -> Result<Value> {
-        Err(not_forward())
+        Err(nothing_made())
     }
 
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
-        let outcome = self.0.take_back(&context.progress).await;
+        let Some(records) = &self.0 else { return Ok(Undo::Undone) };
+        let outcome = records.remove(&context.progress).await;
         Ok(outcome.stays().map_or(Undo::Undone, Undo::Kept))
-    }
-}
-
-fn not_forward() -> Error {
-    Error::new(&core_codes::FAILED, "a run that is taken back does not go forward")
-}
-
-/// A step that leaves nothing to undo.
-struct Nothing(&'static str);
-
-#[async_trait]
-impl Step for Nothing {
-    fn id(&self) -> &'static str {
-        self.0
-    }
-
-    fn plan(&self) -> String {
-        format!("The step {}", self.0)
-    }
-
-    async fn check(&self, _: &Context) -> Result<Check> {
-        Ok(Check::Absent)
-    }
-
-    async fn apply(&self, _: &Context) -> Result<Value> {
-        Err(not_forward())
-    }
-
-    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
-        Ok(Undo::Undone)
     }
 }

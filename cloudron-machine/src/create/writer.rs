@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use cloudron_api::StoreAccess;
 use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
-use cloudron_core::{Result, ResultExt};
-
-use crate::output::Output;
+use cloudron_core::{Progress, Result, ResultExt};
 
 /// The object that is written to try them. It is of no repository, and the owner removes it.
 const PROBE: &str = "writer-check";
@@ -19,7 +17,7 @@ pub(super) async fn check(
     url: &str,
     access: &StoreAccess,
     owner: &dyn BackupStore,
-    out: &Output,
+    progress: &Progress,
 ) -> Result<()> {
     let writer = open_store_with(url, &options(access))?;
     let written = async {
@@ -32,7 +30,7 @@ pub(super) async fn check(
     owner.delete(PROBE).await?;
     written?;
     if can_delete {
-        out.warn(
+        progress.warn(
             "the credentials for the server can delete objects, so that an attacker on the server can destroy the \
              backups; docs/stores.md has a policy without that right",
         );

@@ -9,7 +9,7 @@ use cloudron_dns::wildcard::WildcardProvider;
 use cloudron_dns::{Addresses, Instructions, Intent, MailSettings, Name, find_zone, machine_records};
 
 /// The records that a machine needs, and who is asked for them.
-pub(crate) struct Records {
+pub struct Records {
     domain: Domain,
     desired: Vec<Intent>,
     provider: WildcardProvider,
@@ -17,7 +17,7 @@ pub(crate) struct Records {
 
 impl Records {
     /// For a machine with those addresses. Without name servers, the authoritative ones are found.
-    pub(crate) fn new(
+    pub fn new(
         domain: &Domain,
         addresses: &[IpAddr],
         mail: bool,
@@ -35,19 +35,19 @@ impl Records {
     }
 
     /// What a person has to set.
-    pub(crate) fn instructions(&self) -> Result<Instructions> {
+    pub fn instructions(&self) -> Result<Instructions> {
         Ok(WildcardProvider::instructions(&Name::parse(self.domain.zone())?, &self.desired))
     }
 
     /// What every authoritative name server says.
-    pub(crate) async fn check(&self) -> Result<Report> {
+    pub async fn check(&self) -> Result<Report> {
         let zone = find_zone(&self.provider, &Name::parse(self.domain.as_str())?).await?;
         self.provider.check(&zone, &self.desired).await
     }
 }
 
 /// Addresses of both families.
-pub(crate) fn both_families(all: &[IpAddr]) -> Addresses {
+pub fn both_families(all: &[IpAddr]) -> Addresses {
     let mut addresses = Addresses::default();
     for address in all {
         match address {
@@ -59,7 +59,7 @@ pub(crate) fn both_families(all: &[IpAddr]) -> Addresses {
 }
 
 /// How authoritative name servers are found: these, or by walking down from the root.
-pub(crate) fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
+pub fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
     match name_servers {
         [] => Lookup::system(),
         given => Ok(Lookup::at(given.iter().copied())),
@@ -67,14 +67,7 @@ pub(crate) fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
 }
 
 /// The zone that a name lies in, as the DNS says.
-pub(crate) async fn zone_of(lookup: &Lookup, name: &Name, limit: Duration) -> Result<Name> {
+pub async fn zone_of(lookup: &Lookup, name: &Name, limit: Duration) -> Result<Name> {
     let provider = WildcardProvider::new(lookup.clone()).within(limit);
     Ok(find_zone(&provider, name).await?.apex)
-}
-
-/// A name server as users write it: an address, with or without a port.
-pub(crate) fn name_server(text: &str) -> std::result::Result<SocketAddr, String> {
-    text.parse::<SocketAddr>()
-        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-        .map_err(|_| "an IP address is expected, with or without a port".to_owned())
 }

@@ -3,27 +3,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::{Domain, Result};
-use cloudron_dns::managed::{Access, ManagedPlan, ManagedZone, OwnershipFile};
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_dns::managed::{Access, ManagedPlan};
 use cloudron_dns::propagation::{self, WaitOptions};
-use cloudron_dns::{
-    Addresses, Change, DnsProvider, Intent, MailSettings, Name, PlanOptions, RecordSet, machine_records,
-};
+use cloudron_dns::{Addresses, Change, Intent, MailSettings, Name, PlanOptions, machine_records};
 use cloudron_provision::steps::{Check, Context, Step, Undo};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::commands::dns::provider::Host;
-use crate::commands::machine::records::take_back;
-use crate::records::{Records, lookup};
+use super::{DnsHost, Records, lookup};
+use crate::outputs::{DnsDone, Written};
 
 /// Says which records to set and checks them on all authoritative servers. That they are not there yet does not
 /// fail the run: only the person can set them.
-pub(super) struct CheckRecords {
+pub(crate) struct CheckRecords {
     pub domain: Domain,
     pub address: IpAddr,
     pub name_servers: Vec<SocketAddr>,
@@ -49,14 +44,13 @@ impl Step for CheckRecords {
             Ok(records) => Ok((records.instructions()?, records.check().await)),
             Err(error) => Err(error),
         };
-        let again = format!("re-check with `cloudron dns check {} --ip {}`", self.domain, self.address);
         match asked {
             Ok((_, Ok(report))) if report.agrees() => {
                 context.progress.note(format!(
                     "Every authoritative name server points {} at {}.",
                     self.domain, self.address
                 ));
-                Ok(json!({ "agrees": true }))
+                done(Some(true), None)
             }
             Ok((instructions, answer)) => {
                 let found = match answer {
@@ -65,12 +59,12 @@ impl Step for CheckRecords {
                 };
                 context
                     .progress
-                    .warn(format!("the DNS records are missing.\n{instructions}\nFound:\n{found}\n{again}"));
-                Ok(json!({ "agrees": false }))
+                    .warn(format!("the DNS records are missing.\n{instructions}\nFound:\n{found}"));
+                done(Some(false), None)
             }
             Err(error) => {
-                context.progress.warn(format!("the DNS records could not be checked: {error}\n{again}"));
-                Ok(json!({ "agrees": null }))
+                context.progress.warn(format!("the DNS records could not be checked: {error}"));
+                done(None, None)
             }
         }
     }
@@ -84,19 +78,23 @@ impl Step for CheckRecords {
     }
 }
 
+fn done(agrees: Option<bool>, written: Option<Written>) -> Result<Value> {
+    serde_json::to_value(DnsDone { agrees, written })
+        .map_err(|e| Error::new(&core_codes::FAILED, format!("the output is not JSON: {e}")))
+}
+
 /// Whether all name servers have the records.
 fn agrees(output: &Value) -> bool {
     output["agrees"] == true
 }
 
 /// How long the name servers are given to have what was written. The machine is there all the same.
-pub(super) const PROPAGATION: Duration = Duration::from_secs(120);
+pub(crate) const PROPAGATION: Duration = Duration::from_secs(120);
 
 /// Writes the records at the DNS host, and waits a while until its name servers have them. Records of others are
 /// never changed: they end the run before anything is made.
-pub(super) struct WriteRecords {
-    pub host: Host,
-    pub provider: Arc<dyn DnsProvider>,
+pub(crate) struct WriteRecords {
+    pub host: DnsHost,
     pub domain: Domain,
     pub address: IpAddr,
     pub name_servers: Vec<SocketAddr>,
@@ -104,13 +102,6 @@ pub(super) struct WriteRecords {
     pub folder: PathBuf,
     /// How long the name servers are given.
     pub patience: Duration,
-}
-
-/// What was written, for the journal.
-#[derive(Debug, Serialize, Deserialize)]
-struct Written {
-    /// The sets that are there now and were not before.
-    sets: Vec<RecordSet>,
 }
 
 impl WriteRecords {
@@ -122,23 +113,13 @@ impl WriteRecords {
     ///
     /// # Errors
     /// `dns-conflict`, `dns-zone-not-found`, and what the host says.
-    pub(super) async fn preflight(&self) -> Result<()> {
-        self.plan_for(self.wishes()?, Access::Read).await?.plan.check().map_err(|e| {
-            e.with_hint(format!(
-                "remove these records, or take them over with `cloudron dns apply {} {} --machine --ip {} --adopt all`, \
-                 and run this again",
-                self.domain,
-                self.host.options(),
-                self.address
-            ))
-        })
+    pub(crate) async fn preflight(&self) -> Result<()> {
+        self.plan_for(self.wishes()?, Access::Read).await?.plan.check()
     }
 
     async fn plan_for(&self, wishes: Vec<Intent>, access: Access) -> Result<ManagedPlan> {
-        let zone = self.host.find_zone(&*self.provider, &Name::from(&self.domain)).await?;
-        let owned = OwnershipFile::at(&self.folder, &self.host.id(), &zone);
-        let options = PlanOptions::default();
-        ManagedZone::new(self.provider.clone(), zone, owned).plan(wishes, &options, access).await
+        let zone = self.host.managed(&self.domain, &self.folder).await?;
+        zone.plan(wishes, &PlanOptions::default(), access).await
     }
 
     /// Waits for the name servers. That they take longer does not fail the run.
@@ -154,11 +135,9 @@ impl WriteRecords {
         match waited {
             Ok(_) => Ok(true),
             Err(error) => {
-                context.progress.warn(format!(
-                    "the DNS records are written, and not on every name server yet: {error}\n\
-                     re-check with `cloudron dns check {} --ip {}`",
-                    self.domain, self.address
-                ));
+                context
+                    .progress
+                    .warn(format!("the DNS records are written, and not on every name server yet: {error}"));
                 Ok(false)
             }
         }
@@ -172,7 +151,7 @@ impl Step for WriteRecords {
     }
 
     fn plan(&self) -> String {
-        let (domain, host) = (&self.domain, self.provider.id());
+        let (domain, host) = (&self.domain, self.host.provider.id());
         format!("Point my.{domain} and *.{domain} at {} at {host}", self.address)
     }
 
@@ -188,17 +167,17 @@ impl Step for WriteRecords {
         let plan = planned.plan;
         let agrees = self.wait(context, &plan.zone.apex).await?;
         let written = Written { sets: plan.changes.iter().filter_map(Change::after).cloned().collect() };
-        Ok(json!({ "agrees": agrees, "written": written }))
+        done(Some(agrees), Some(written))
     }
 
     /// Without its output, the run was cut off while it wrote or waited: then all that is ours goes.
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
-        let wishes = match output.and_then(written) {
+        let written = output.and_then(|output| serde_json::from_value::<DnsDone>(output.clone()).ok());
+        let wishes = match written.and_then(|done| done.written) {
             Some(written) => written.sets.into_iter().map(Intent::Exactly).collect(),
             None => self.wishes()?,
         };
-        take_back(&self.host, self.provider.clone(), &self.domain, &wishes, &self.folder, &context.progress)
-            .await?;
+        self.host.remove(&self.domain, &wishes, &self.folder, &context.progress).await?;
         Ok(Undo::Undone)
     }
 
@@ -207,19 +186,16 @@ impl Step for WriteRecords {
     }
 }
 
-fn written(output: &Value) -> Option<Written> {
-    serde_json::from_value(output.get("written")?.clone()).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use cloudron_dns::memory::MemoryProvider;
-    use cloudron_dns::{Observed, RecordType, Scope, Ttl, Zone, codes};
+    use cloudron_dns::{Observed, RecordSet, RecordType, Scope, Ttl, Zone, codes};
     use cloudron_provision::local::Local;
+    use serde_json::json;
 
     use super::*;
-    use crate::commands::dns::account::Account;
-    use crate::commands::dns::provider::Kind;
 
     fn set(owner: &str, rtype: RecordType, value: &str) -> RecordSet {
         RecordSet::parse(Name::parse(owner).unwrap(), Ttl::DEFAULT, rtype, [value]).unwrap()
@@ -228,8 +204,10 @@ mod tests {
     fn step(there: RecordSet, folder: &std::path::Path) -> (WriteRecords, Context) {
         let zone = Zone::new("1", Name::parse("example.com").unwrap());
         let step = WriteRecords {
-            host: Host::new(Kind::Rfc2136, Account::default()),
-            provider: Arc::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
+            host: DnsHost::new(
+                "memory",
+                Arc::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
+            ),
             domain: Domain::parse("example.com").unwrap(),
             address: "192.0.2.1".parse().unwrap(),
             // Nobody answers there.
@@ -241,8 +219,8 @@ mod tests {
     }
 
     async fn names(step: &WriteRecords) -> Vec<String> {
-        let zone = step.host.find_zone(&*step.provider, &Name::from(&step.domain)).await.unwrap();
-        let all = step.provider.read(&zone, Scope::Zone).await.unwrap();
+        let zone = step.host.zone.find(&*step.host.provider, &Name::from(&step.domain)).await.unwrap();
+        let all = step.host.provider.read(&zone, Scope::Zone).await.unwrap();
         all.sets.keys().map(ToString::to_string).collect()
     }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use cloudron_box::api::{Job, JobState};
+use cloudron_api::{Job, JobState};
 use cloudron_core::{Cancel, Error, Result, Unit};
+use cloudron_machine::Client;
 use serde_json::json;
 
 use super::Which;
-use crate::client::Client;
 use crate::codes;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -34,12 +34,12 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let job: Job = block_on(|cancel| async move {
-        let session = Session::open(&machine, out).await?;
-        let job: Job = session.client.post("/api/v1/backups", &json!({})).await?;
+        let client = machines::client(&machine, out).await?;
+        let job: Job = client.post("/api/v1/backups", &json!({})).await?;
         if options.no_wait {
             return Ok(job);
         }
-        wait(&session.client, job, Duration::from_secs(options.timeout), out, &cancel).await
+        wait(&client, job, Duration::from_secs(options.timeout), out, &cancel).await
     })?;
     let made = incomplete(&job);
     if job.state != JobState::Failed || made.is_some() {
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 /// What is missing from the backup, when the job made one that is not complete.
 fn incomplete(job: &Job) -> Option<Error> {
-    let code = &cloudron_box::codes::BACKUP_INCOMPLETE;
+    let code = &cloudron_api::codes::BACKUP_INCOMPLETE;
     let told = job.error.as_ref().filter(|error| error.code == code.name && job.backup_id.is_some());
     told.map(|error| Error::new(code, error.message.clone()).while_doing("backing up"))
 }
@@ -68,7 +68,7 @@ fn incomplete(job: &Job) -> Option<Error> {
 fn failure(job: &Job) -> Error {
     let told = job.error.as_ref();
     let message = told.map_or_else(|| job.message.clone(), |e| e.message.clone());
-    let code = told.and_then(|e| crate::commands::explain::find(&e.code)).unwrap_or(&codes::JOB_FAILED);
+    let code = told.and_then(|e| codes::find(&e.code)).unwrap_or(&codes::JOB_FAILED);
     Error::new(code, message).while_doing("backing up")
 }
 

@@ -6,17 +6,18 @@ use std::time::SystemTime;
 
 use cloudron_backup::{BackupStore, FsStore, Repository, SnapshotFilter, open_store};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret};
+use cloudron_machine::client::HttpStore;
+use cloudron_machine::{Copied, Machines};
 
-use super::{Found, Which, kept};
-use crate::client::HttpStore;
+use super::{Found, Which};
 use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
 use crate::commands::backup::{find, open_repository};
-use crate::connect::Session;
+use crate::machines;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::{Copied, Dirs, Machines};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -55,23 +56,18 @@ pub(crate) struct Source {
 }
 
 /// The repository of a machine: through its server, straight from a store, or where a destroyed machine left it.
-pub(super) async fn open(
-    which: &Which,
-    source: &Source,
-    out: &Output,
-) -> Result<(Option<Session>, Repository)> {
+pub(super) async fn open(which: &Which, source: &Source, out: &Output) -> Result<Repository> {
     if let Some(url) = &source.store {
         // A copy may be older than what the machine has, and is right nonetheless.
-        return Ok((None, Repository::open(open_store(url)?).await?));
+        return Repository::open(open_store(url)?).await;
     }
     let machine = match which.readable()? {
         Found::Machine(machine) => machine,
-        Found::Kept(kept) => return Ok((None, kept::open(&kept, out).await?)),
+        Found::Kept(kept) => return machines::manager(out)?.kept_repository(&kept).await,
     };
-    let session = Session::open(&machine, out).await?;
-    let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(session.client.clone()));
-    let repository = open_repository(store).await?;
-    Ok((Some(session), repository))
+    let client = machines::client(&machine, out).await?;
+    let store: Arc<dyn BackupStore> = Arc::new(HttpStore::new(client));
+    open_repository(store).await
 }
 
 pub(crate) fn run(options: Options, out: &Output) -> Result<()> {
@@ -86,7 +82,7 @@ pub(crate) fn run(options: Options, out: &Output) -> Result<()> {
 
 /// Copies every object that the folder does not have yet.
 async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) -> Result<()> {
-    let (_session, repository) = open(&options.which, &options.source, out).await?;
+    let repository = open(&options.which, &options.source, out).await?;
     crate::state::private_dir(folder)?;
     let to = Arc::new(FsStore::new(folder)?);
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
@@ -101,7 +97,7 @@ async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) ->
 
 /// Remembers that there is a copy.
 fn remember(domain: &Domain, folder: &Path) -> Result<()> {
-    let machines = Machines::at(Dirs::from_env()?.machines());
+    let machines = Machines::at(state_dir()?.machines());
     let Some(mut machine) = machines.find(domain)? else { return Ok(()) };
     let place = std::path::absolute(folder).map_err(|e| Error::io(folder, e))?;
     machine.copied = Some(Copied { place, time: SystemTime::now() });
@@ -110,7 +106,7 @@ fn remember(domain: &Domain, folder: &Path) -> Result<()> {
 
 /// Writes one backup as one file.
 async fn write(options: &Options, key: &Secret, out: &Output, cancel: Cancel) -> Result<()> {
-    let (_session, repository) = open(&options.which, &options.source, out).await?;
+    let repository = open(&options.which, &options.source, out).await?;
     let identity = repository.unlock(key).await?;
     let id = find(&repository, &options.id, &SnapshotFilter::all(), out).await?.id;
     let report = options.to.write((&repository, &identity), &id, out, &cancel).await?;

@@ -2,20 +2,21 @@
 
 use std::time::SystemTime;
 
+use cloudron_api::BackupPage;
 use cloudron_backup::{Repository, open_store};
-use cloudron_box::api::BackupPage;
 use cloudron_box::is_incomplete;
 use cloudron_core::{Error, Result};
+use cloudron_machine::client::Query;
+use cloudron_machine::{Machines, Reach};
 use serde::Serialize;
 
-use super::{Found, Which, kept};
+use super::{Found, Which};
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::{Output, Table, ago, bytes};
-use crate::query::Query;
 use crate::runtime::interruptible;
-use crate::state::{Dirs, Machines, Reach};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -84,14 +85,14 @@ const PAGES: u32 = 1000;
 async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
     let machine = match options.which.readable()? {
         Found::Machine(machine) => machine,
-        Found::Kept(kept) => return rows(&kept::open(&kept, out).await?, out).await,
+        Found::Kept(kept) => return rows(&machines::manager(out)?.kept_repository(&kept).await?, out).await,
     };
-    let session = Session::open(&machine, out).await?;
+    let client = machines::client(&machine, out).await?;
     let mut rows = Vec::new();
     for page in 1..=PAGES {
         let query =
             Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(PAGE)).build();
-        let answer: BackupPage = session.client.get(&query).await?;
+        let answer: BackupPage = client.get(&query).await?;
         if answer.backups.len() > PAGE as usize {
             return Err(odd(format!(
                 "a page of {} backups, where {PAGE} were asked for",
@@ -145,7 +146,7 @@ async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
 
 /// Where a local machine keeps its backups, also when the machine is gone.
 fn own_store(options: &Options) -> Result<String> {
-    let dirs = Dirs::from_env()?;
+    let dirs = state_dir()?;
     let domain = options.which.domain()?;
     let known = Machines::at(dirs.machines()).find(&domain)?;
     if let Some(machine) = known.filter(|m| matches!(m.reach, Reach::Local { .. })) {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use cloudron_backup::{BackupStore, Repository, open_store};
 use cloudron_core::Result;
+use cloudron_machine::Machine;
+use cloudron_machine::backups::folder_of;
+use cloudron_machine::client::OwnerStore;
 
 use super::Which;
-use crate::backups::folder_of;
-use crate::client::OwnerStore;
 use crate::commands::backup::prune::{Policy, show};
-use crate::connect::Session;
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::Machine;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -50,6 +50,6 @@ async fn store(machine: &Machine, out: &Output) -> Result<Arc<dyn BackupStore>> 
     if folder_of(&machine.store).is_none() {
         return open_store(&machine.store);
     }
-    let session = Session::open(machine, out).await?;
-    Ok(Arc::new(OwnerStore::new(session.client)))
+    let client = machines::client(machine, out).await?;
+    Ok(Arc::new(OwnerStore::new(client)))
 }

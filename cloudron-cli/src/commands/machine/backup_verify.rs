@@ -31,7 +31,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let key = options.depth.key(options.backup_key.as_deref(), out)?;
     let report = block_on(|cancel| async move {
-        let (_session, repository) = open(&options.which, &options.source, out).await?;
+        let repository = open(&options.which, &options.source, out).await?;
         options.depth.verify(&repository, key.as_ref(), out, &cancel).await
     })?;
     show(report, out)

@@ -1,14 +1,15 @@
 //! `cloudron machine list`
 
 use cloudron_core::{Error, Result, codes};
+use cloudron_machine::{Machine, Machines, StateDir};
 use cloudron_provision::Runner;
 use cloudron_provision::codes::RUN_BUSY;
 use serde::Serialize;
 
-use crate::connect::{NO_QUESTIONS, Session};
+use crate::machines::manager;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
-use crate::state::{Dirs, Machine, Machines};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,7 +33,7 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
+    let dirs = state_dir()?;
     let (machines, mut broken) = Machines::at(dirs.machines()).all()?;
     let unfinished = unfinished(&dirs, &machines).unwrap_or_else(|error| {
         broken.push(error);
@@ -92,7 +93,7 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
     if offline {
         return row;
     }
-    let status = async { Session::open_with(&machine, &out, NO_QUESTIONS).await?.client.status().await };
+    let status = async { manager(&out)?.without_questions().client(&machine).await?.status().await };
     match status.await {
         Ok(status) => {
             row.state = if status.activated { "running" } else { "running, not set up" }.into();
@@ -104,7 +105,7 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
 }
 
 /// Runs that died before the machine was finished.
-fn unfinished(dirs: &Dirs, machines: &[Machine]) -> Result<Vec<Row>> {
+fn unfinished(dirs: &StateDir, machines: &[Machine]) -> Result<Vec<Row>> {
     let runner = Runner::new(dirs.runs());
     let runs = runner.unfinished(None)?;
     let state = |fqdn: &str| match runner.check_idle(fqdn) {

@@ -9,13 +9,9 @@ mod backup_verify;
 mod create;
 mod destroy;
 mod eventlog;
-mod folders;
 mod include;
-mod kept;
 mod list;
 mod logs;
-pub(crate) mod record_copy;
-mod records;
 mod repair_database;
 mod reset_password;
 mod retire;
@@ -28,14 +24,13 @@ mod trust;
 
 use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Error, Result};
+use cloudron_machine::{Kept, KeptBackups, Machine, Machines};
 use cloudron_provision::Runner;
-use create::SSH_PORT;
-pub(crate) use create::show_backup_key;
 
 use crate::codes;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
-use crate::state::{Dirs, Kept, KeptBackups, Machine, Machines};
+use crate::state::state_dir;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -178,7 +173,7 @@ impl Which {
 
     /// Refuses a machine whose creation is under way, or was interrupted.
     fn refuse_unfinished(&self) -> Result<()> {
-        let (runner, domain) = (Runner::new(Dirs::from_env()?.runs()), self.domain()?);
+        let (runner, domain) = (Runner::new(state_dir()?.runs()), self.domain()?);
         if runner.unfinished(Some(domain.as_str()))?.is_empty() {
             return Ok(());
         }
@@ -194,7 +189,7 @@ impl Which {
     /// # Errors
     /// `machine-unknown`.
     pub(crate) fn machine_or_kept(&self) -> Result<Found> {
-        let (dirs, domain) = (Dirs::from_env()?, self.domain()?);
+        let (dirs, domain) = (state_dir()?, self.domain()?);
         let machines = Machines::at(dirs.machines());
         if let Some(machine) = machines.find(&domain)? {
             return Ok(Found::Machine(Box::new(machine)));

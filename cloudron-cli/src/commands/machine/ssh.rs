@@ -4,14 +4,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use cloudron_core::{Error, Result, codes};
+use cloudron_machine::access::{LIMIT, known_hosts, target};
+use cloudron_machine::{Machine, Machines, Reach, SshReach};
 use cloudron_provision::codes::HOST_KEY_CHANGED;
 use cloudron_provision::ssh::{HostKey, host_keys};
 
 use super::Which;
+use crate::hints;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::ssh::{LIMIT, advised, known_hosts, target};
-use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -55,7 +57,7 @@ fn check_host_key(machine: &Machine) -> Result<()> {
     }
     let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
     let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
-    Err(advised(Error::new(&HOST_KEY_CHANGED, message), machine))
+    Err(hints::of_machine(Error::new(&HOST_KEY_CHANGED, message), machine))
 }
 
 /// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
@@ -77,7 +79,7 @@ fn command(machine: &Machine) -> Result<Command> {
         )
         .with_hint(format!("its files are in {}", machine.reach.place())));
     };
-    let (known, alias) = known_hosts(&Machines::at(Dirs::from_env()?.machines()), machine)?;
+    let (known, alias) = known_hosts(&Machines::at(state_dir()?.machines()), machine)?;
     let mut ssh = Command::new("ssh");
     ssh.env_remove("CLOUDRON_BACKUP_KEY");
     ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use cloudron_box::api::{BackupEntry, BackupPage, Config, ProgressReport, Status};
+use cloudron_api::{BackupEntry, BackupPage, Config, ProgressReport, Status};
 use cloudron_core::{Error, ErrorKind, Result};
+use cloudron_machine::{Machine, Machines, Reach, Seen};
 use cloudron_provision::codes as provision;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::Which;
 use crate::codes;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
-use crate::state::{Dirs, Machine, Machines, Reach, Seen};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -29,7 +30,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let machines = Machines::at(Dirs::from_env()?.machines());
+    let machines = Machines::at(state_dir()?.machines());
     let said = match interruptible(ask(&machine, out)) {
         Ok(said) => said,
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -80,11 +81,11 @@ struct Said {
 }
 
 async fn ask(machine: &Machine, out: &Output) -> Result<Said> {
-    let session = Session::open(machine, out).await?;
-    let status = session.client.status().await?;
-    let config = session.client.config().await?;
-    let progress = session.client.get("/api/v1/cloudron/progress").await?;
-    let backups: Result<BackupPage> = session.client.get("/api/v1/backups?page=1&per_page=1").await;
+    let client = machines::client(machine, out).await?;
+    let status = client.status().await?;
+    let config = client.config().await?;
+    let progress = client.get("/api/v1/cloudron/progress").await?;
+    let backups: Result<BackupPage> = client.get("/api/v1/backups?page=1&per_page=1").await;
     let latest = backups.ok().and_then(|page| page.backups.into_iter().next());
     Ok(Said { status, config, progress, latest })
 }

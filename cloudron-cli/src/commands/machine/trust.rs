@@ -1,6 +1,8 @@
 //! `cloudron machine trust`
 
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_machine::access::{LIMIT, known_hosts, target};
+use cloudron_machine::{Machine, Machines, Reach, SshReach, StateDir};
 use cloudron_provision::Runner;
 use cloudron_provision::ssh::{self, HostKey, HostKeyPolicy};
 use cloudron_provision::steps::Phase;
@@ -8,11 +10,10 @@ use serde_json::json;
 
 use super::Which;
 use crate::codes;
-use crate::connect::{self, Session};
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::ssh::{LIMIT, known_hosts, target};
-use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,7 +33,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
+    let dirs = state_dir()?;
     let domain = options.which.domain()?;
     let runner = Runner::new(dirs.runs());
     runner.check_idle(domain.as_str())?;
@@ -124,7 +125,7 @@ fn ask(reach: &SshReach, recorded: &[HostKey], key: &HostKey, domain: &Domain, o
 /// Whether the machine with that key still runs the server that the record is about.
 fn look(machine: &Machine, out: &Output) -> Result<()> {
     block_on(|_| async {
-        let status = Session::open_with(machine, out, connect::ASK).await?.client.status().await?;
+        let status = machines::client(machine, out).await?.status().await?;
         if status.fqdn == machine.fqdn.as_str() {
             return Ok(());
         }
@@ -167,7 +168,7 @@ struct Unfinished {
 const CONTACT: &str = "first-contact";
 
 impl Unfinished {
-    fn find(runner: &Runner, dirs: &Dirs, domain: &Domain) -> Result<Option<Self>> {
+    fn find(runner: &Runner, dirs: &StateDir, domain: &Domain) -> Result<Option<Self>> {
         let runs = runner.unfinished(Some(domain.as_str()))?;
         let Some(run) = runs.iter().find(|run| run.phase == Phase::Forward) else { return Ok(None) };
         let Ok(Reach::Generic(mut reach)) = serde_json::from_value(run.spec.inputs.clone()) else {
@@ -183,7 +184,7 @@ impl Unfinished {
     }
 
     /// Has the run trust that key from now on.
-    fn record(mut self, dirs: &Dirs, key: &HostKey) -> Result<()> {
+    fn record(mut self, dirs: &StateDir, key: &HostKey) -> Result<()> {
         use cloudron_provision::steps::{Journal, Record};
         self.contact["host_key"] = key.to_string().into();
         let mut journal = Journal::open(&dirs.runs(), &self.run)?;
