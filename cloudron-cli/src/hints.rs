@@ -19,6 +19,7 @@ const TABLE: &[(&str, &str)] = &[
         "`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it; if it is lost for \
          good, `cloudron machine destroy {domain} --forget` first, then this command again",
     ),
+    (codes::MACHINE_DESTROYING.name, "`cloudron machine destroy {domain}` finishes it"),
     (
         codes::SERVER_DEAD.name,
         "`cloudron machine start {domain}` starts it; `cloudron machine logs {domain}` shows its last messages",

@@ -22,7 +22,7 @@
 //! | [`destroy`], [`adopt`] | removing a machine, and managing one that another computer made |
 //! | [`registry`], [`kept`], [`seen`] | what this computer knows of machines |
 //! | [`program`], [`client`] | the program on a machine, and its server's interface |
-//! | [`access`] | logging in over SSH |
+//! | [`access`], [`trust`] | logging in over SSH, and whom to trust |
 //! | [`backups`] | the backups of a machine, whether or not its server runs |
 //! | [`dns`] | its DNS records |
 
@@ -35,6 +35,7 @@ pub mod codes;
 pub mod create;
 pub mod destroy;
 pub mod dns;
+mod find;
 pub mod folders;
 pub mod kept;
 pub mod manager;
@@ -46,11 +47,13 @@ pub mod registry;
 pub mod seen;
 mod session;
 pub mod state_dir;
+pub mod trust;
 
 pub use ask::{Ask, Nobody, Question};
 pub use client::Client;
 pub use cloudron_core::{Error, Result};
 pub use create::{CreateRequest, Created, Creation};
+pub use find::{Found, Unfinished};
 pub use kept::{Kept, KeptBackups};
 pub use manager::Manager;
 pub use outputs::{Contact, DnsDone, Installed, SshMoved, StepOutput, Written};

@@ -2,6 +2,7 @@
 
 mod answer;
 mod http_store;
+mod overview;
 mod owner_store;
 mod query;
 mod tls;
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 pub use http_store::HttpStore;
+pub use overview::Overview;
 pub use owner_store::OwnerStore;
 pub use query::Query;
 

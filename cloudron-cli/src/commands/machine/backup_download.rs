@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use cloudron_backup::{BackupStore, FsStore, Repository, SnapshotFilter, open_store};
 use cloudron_core::{Cancel, Domain, Error, Result, Secret};
 use cloudron_machine::client::HttpStore;
-use cloudron_machine::{Copied, Machines};
+use cloudron_machine::{Copied, Found, Machines};
 
-use super::{Found, Which};
+use super::Which;
 use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
 use crate::commands::backup::{find, open_repository};

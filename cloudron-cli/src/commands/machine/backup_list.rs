@@ -2,15 +2,14 @@
 
 use std::time::SystemTime;
 
-use cloudron_api::BackupPage;
+use cloudron_api::BackupEntry;
 use cloudron_backup::{Repository, open_store};
 use cloudron_box::is_incomplete;
-use cloudron_core::{Error, Result};
-use cloudron_machine::client::Query;
-use cloudron_machine::{Machines, Reach};
+use cloudron_core::Result;
+use cloudron_machine::{Found, Machines, Reach};
 use serde::Serialize;
 
-use super::{Found, Which};
+use super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
@@ -76,49 +75,28 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
-/// How many backups are asked for at once.
-const PAGE: u32 = 100;
-/// The most pages that are read.
-const PAGES: u32 = 1000;
-
-/// All pages of the server's list, newest first.
+/// The server's list, newest first.
 async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
     let machine = match options.which.readable()? {
         Found::Machine(machine) => machine,
         Found::Kept(kept) => return rows(&machines::manager(out)?.kept_repository(&kept).await?, out).await,
     };
-    let client = machines::client(&machine, out).await?;
-    let mut rows = Vec::new();
-    for page in 1..=PAGES {
-        let query =
-            Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(PAGE)).build();
-        let answer: BackupPage = client.get(&query).await?;
-        if answer.backups.len() > PAGE as usize {
-            return Err(odd(format!(
-                "a page of {} backups, where {PAGE} were asked for",
-                answer.backups.len()
-            )));
+    let backups = machines::client(&machine, out).await?.backups().await.map_err(|e| {
+        match e.is(&codes::SERVER_REFUSED) && e.hint().is_none() {
+            true => e.with_hint("`--store URL` reads the list from the store, without the server"),
+            false => e,
         }
-        let last = answer.backups.is_empty() || u64::from(page) * u64::from(PAGE) >= answer.total;
-        rows.extend(answer.backups.into_iter().map(|b| Row {
-            id: b.id.to_string(),
-            creation_time: b.creation_time,
-            version: b.version.to_string(),
-            files: b.files,
-            bytes: b.bytes,
-            added: b.added,
-            incomplete: b.incomplete,
-        }));
-        if last {
-            return Ok(rows);
-        }
-    }
-    Err(odd(format!("more than {} backups", PAGES * PAGE)))
-}
-
-fn odd(what: String) -> Error {
-    Error::new(&codes::SERVER_REFUSED, format!("the server answered with {what}"))
-        .with_hint("`--store URL` reads the list from the store, without the server")
+    })?;
+    let row = |b: BackupEntry| Row {
+        id: b.id.to_string(),
+        creation_time: b.creation_time,
+        version: b.version.to_string(),
+        files: b.files,
+        bytes: b.bytes,
+        added: b.added,
+        incomplete: b.incomplete,
+    };
+    Ok(backups.into_iter().map(row).collect())
 }
 
 /// The list that the store itself gives, newest first.

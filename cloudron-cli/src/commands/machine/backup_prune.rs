@@ -1,12 +1,7 @@
 //! `cloudron machine backup prune`
 
-use std::sync::Arc;
-
-use cloudron_backup::{BackupStore, Repository, open_store};
+use cloudron_backup::Repository;
 use cloudron_core::Result;
-use cloudron_machine::Machine;
-use cloudron_machine::backups::folder_of;
-use cloudron_machine::client::OwnerStore;
 
 use super::Which;
 use crate::commands::backup::prune::{Policy, show};
@@ -37,19 +32,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let key = secrets::backup_key(options.backup_key.as_deref(), out)?;
     let report = block_on(|cancel| async move {
-        let repository = Repository::open(store(&machine, out).await?).await?;
+        let repository = Repository::open(machines::manager(out)?.owner_store(&machine).await?).await?;
         let identity = repository.unlock(&key).await?;
         repository.prune(&identity, &request, &out.progress(), &cancel).await
     })?;
     show(&report, out)
-}
-
-/// The store with its owner's rights: a bucket with the credentials of this computer, since the server's should not be
-/// able to delete; a folder through the machine.
-async fn store(machine: &Machine, out: &Output) -> Result<Arc<dyn BackupStore>> {
-    if folder_of(&machine.store).is_none() {
-        return open_store(&machine.store);
-    }
-    let client = machines::client(machine, out).await?;
-    Ok(Arc::new(OwnerStore::new(client)))
 }
