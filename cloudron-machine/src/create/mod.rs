@@ -65,7 +65,7 @@ pub struct Creation {
 
 /// What is done about the DNS records.
 enum Records {
-    Write(Arc<WriteRecords>, DnsRecords),
+    Write(Arc<WriteRecords>, Box<DnsRecords>),
     Check(Arc<CheckRecords>),
 }
 
@@ -448,7 +448,7 @@ impl Creation {
         let (dns, records): (Option<Arc<dyn Step>>, _) = match dns {
             None => (None, None),
             Some(Records::Check(step)) => (Some(step), None),
-            Some(Records::Write(step, records)) => (Some(step), Some(records)),
+            Some(Records::Write(step, records)) => (Some(step), Some(*records)),
         };
         let remember = Remember {
             manager: manager.clone(),

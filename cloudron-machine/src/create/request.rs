@@ -98,7 +98,7 @@ pub enum Dns {
         /// Where.
         host: DnsHost,
         /// What is remembered of the host.
-        records: DnsRecords,
+        records: Box<DnsRecords>,
         /// Who is asked whether they are there. Without any, the authoritative name servers.
         name_servers: Vec<SocketAddr>,
     },

@@ -132,7 +132,7 @@ fn dns(options: &Options, out: &Output) -> Result<Dns> {
     match options.dns {
         How::At(kind) if kind != Kind::Wildcard => {
             let host = Host::new(kind, options.account.clone());
-            let (provider, records) = (host.open(&[], out)?, host.remember(vec![options.ip])?);
+            let (provider, records) = (host.open(&[], out)?, Box::new(host.remember(vec![options.ip])?));
             Ok(Dns::Write { host: host.for_machine(provider), records, name_servers })
         }
         _ if options.account.is_given() => Err(Error::new(
