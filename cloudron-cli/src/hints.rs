@@ -68,3 +68,17 @@ pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_the_machine_and_does_not_replace_one_that_is_there() {
+        let hint = |error, domain| complete(error, domain).hint().map(str::to_owned);
+        let dead = || Error::new(&codes::SERVER_DEAD, "it does not answer");
+        assert!(hint(dead(), Some("example.com")).unwrap().contains("`cloudron machine start example.com`"));
+        assert_eq!(hint(dead().with_hint("wait"), Some("example.com")).unwrap(), "wait");
+        assert_eq!(hint(Error::new(&cloudron_core::codes::FAILED, "no"), None), None);
+    }
+}

@@ -1,10 +1,11 @@
 //! Logging in to machines: keys, passphrases, and whom to trust.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudron_core::{Error, Result, Secret};
+use cloudron_core::{Error, Result, Secret, codes as core_codes};
 use cloudron_provision::ssh::{self, Auth, HostKey, HostKeyPolicy, HostKeyQuestion, SshRemote, SshTarget};
 use cloudron_provision::{Remote, codes};
 
@@ -40,6 +41,49 @@ pub fn known_hosts(machines: &Machines, machine: &Machine) -> Result<(PathBuf, S
         lines = trusted.chain(revoked.into_iter().map(|key| format!("@revoked * {key}\n"))).collect();
     }
     Ok((machines.put_known_hosts(&machine.fqdn, &lines)?, alias))
+}
+
+/// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address, and to run these words
+/// there. Without words, a shell.
+///
+/// # Errors
+/// `usage` for a machine on this computer.
+pub fn ssh_command(machines: &Machines, machine: &Machine, words: &[String]) -> Result<Command> {
+    let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, .. }) = &machine.reach else {
+        return Err(Error::new(
+            &core_codes::USAGE,
+            format!("{} runs on this computer: there is nothing to connect to", machine.fqdn),
+        )
+        .with_hint(format!("its files are in {}", machine.reach.place())));
+    };
+    let (known, alias) = known_hosts(machines, machine)?;
+    let mut ssh = Command::new("ssh");
+    ssh.env_remove("CLOUDRON_BACKUP_KEY");
+    ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);
+    ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=15"]);
+    ssh.args(["-o", &format!("HostKeyAlias={alias}")]);
+    ssh.args([
+        "-o",
+        &format!("UserKnownHostsFile={}", known.display()),
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+    ]);
+    if let Some(key) = ssh_key {
+        ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
+    }
+    ssh.arg(host);
+    ssh.args(remote_command(words));
+    Ok(ssh)
+}
+
+/// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
+/// is a command line.
+fn remote_command(words: &[String]) -> Option<String> {
+    match words {
+        [] => None,
+        [line] => Some(line.clone()),
+        words => Some(cloudron_provision::quote::command(words)),
+    }
 }
 
 /// The server and the user to log in as.
@@ -108,4 +152,17 @@ pub fn key_file(name: Option<&str>) -> Result<Option<PathBuf>> {
     let Some(name) = name else { return Ok(None) };
     let path = ssh::keys::find(name, std::env::home_dir().as_deref())?;
     std::path::absolute(&path).map(Some).map_err(|e| Error::io(&path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_arrive_as_given_and_a_line_is_a_line() {
+        let words = |w: &[&str]| remote_command(&w.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        assert_eq!(words(&[]), None);
+        assert_eq!(words(&["ls | wc -l"]).unwrap(), "ls | wc -l");
+        assert_eq!(words(&["cat", "my file"]).unwrap(), "cat 'my file'");
+    }
 }

@@ -1,6 +1,8 @@
 //! What this computer knows of a name.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cloudron_backup::{BackupStore, open_store};
 use cloudron_core::{Domain, Error, Result};
@@ -12,7 +14,7 @@ use crate::client::OwnerStore;
 use crate::codes;
 use crate::kept::Kept;
 use crate::manager::Manager;
-use crate::registry::Machine;
+use crate::registry::{Copied, Machine, Reach};
 
 /// A machine, or where its backups are when it was destroyed.
 pub enum Found {
@@ -110,5 +112,27 @@ impl Manager {
             return open_store(&machine.store);
         }
         Ok(Arc::new(OwnerStore::new(self.client(machine).await?)))
+    }
+
+    /// Where a local machine keeps its backups, also when the machine was destroyed.
+    ///
+    /// # Errors
+    /// Those of reading its record.
+    pub fn local_store(&self, domain: &Domain) -> Result<String> {
+        match self.machines().find(domain)?.filter(|m| matches!(m.reach, Reach::Local { .. })) {
+            Some(machine) => Ok(machine.store),
+            None => Ok(self.state().local_store(domain).to_string_lossy().into_owned()),
+        }
+    }
+
+    /// Remembers that there is a copy of a machine's whole repository in that folder.
+    ///
+    /// # Errors
+    /// Those of writing its record.
+    pub fn remember_copy(&self, domain: &Domain, folder: &Path) -> Result<()> {
+        let Some(mut machine) = self.machines().find(domain)? else { return Ok(()) };
+        let place = std::path::absolute(folder).map_err(|e| Error::io(folder, e))?;
+        machine.copied = Some(Copied { place, time: SystemTime::now() });
+        self.machines().put(&machine)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudron_api::owner::AdminToken;
-use cloudron_api::{BoxCall, BoxCommand};
+use cloudron_api::{BoxCall, BoxCommand, Layout};
 use cloudron_core::{Cancel, Code, Error, Result, Secret};
 use cloudron_provision::{Command, Remote, answer};
 use serde::Serialize;
@@ -37,6 +37,11 @@ impl Place {
     pub fn rooted(root: PathBuf) -> Self {
         let program = root.join("bin").join("cloudron");
         Self { program: program.to_string_lossy().into_owned(), root: Some(root) }
+    }
+
+    /// Where the server keeps its files.
+    pub fn layout(&self) -> Layout {
+        self.root.clone().map_or_else(Layout::system, Layout::rooted)
     }
 
     /// The program's path on its machine.
@@ -102,6 +107,16 @@ impl Program {
     pub async fn mint_token(&self) -> Result<Secret> {
         let token: AdminToken = self.call(&BoxCommand::Token).await?;
         Ok(token.token)
+    }
+
+    /// The last lines of the server's log, read from its file: also when the server does not answer.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn last_of_log(&self, lines: u32) -> Result<String> {
+        let log = self.place.layout().log().display().to_string();
+        let argv = ["tail".into(), "-n".into(), lines.to_string(), "--".into(), log];
+        Ok(answer::run(&*self.remote, Command::new::<String>(argv).as_root()).await?.text())
     }
 
     fn read<T: DeserializeOwned>(&self, command: &BoxCommand, value: serde_json::Value) -> Result<T> {

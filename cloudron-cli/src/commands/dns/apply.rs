@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use cloudron_core::{Cancel, Domain, Error, Result, codes};
 use cloudron_dns::managed::{Access, ManagedPlan};
+use cloudron_dns::propagation::in_sync;
 use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey};
 use serde_json::{Value, json};
 
@@ -164,9 +165,10 @@ async fn waited(
     let waiting = async {
         match options.wait {
             Wait::None => Ok(Value::Null),
-            Wait::Insync => {
-                wait::in_sync(planned.provider(), receipt, limit).await.map(|()| json!({ "inSync": true }))
-            }
+            Wait::Insync => in_sync(planned.provider(), receipt, limit)
+                .await
+                .map(|()| json!({ "inSync": true }))
+                .map_err(wait::advise),
             Wait::Dns => {
                 let desired = wishes(&planned.plan, &planned.desired);
                 if desired.is_empty() {

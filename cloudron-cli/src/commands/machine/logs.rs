@@ -1,11 +1,8 @@
 //! `cloudron machine logs`
 
-use cloudron_api::Layout;
 use cloudron_api::LogLine;
 use cloudron_core::{ErrorKind, Result};
 use cloudron_machine::client::Query;
-use cloudron_machine::{Machine, Program, Reach};
-use cloudron_provision::{Command, answer};
 
 use super::Which;
 use crate::codes;
@@ -47,7 +44,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
         };
         match ended {
             Err(error) if error.is(&codes::SERVER_DEAD) => {
-                let log = last_lines(&machine, client.program(), options.lines).await?;
+                let log = client.program().last_of_log(options.lines).await?;
                 for line in log.lines() {
                     print(line, out)?;
                 }
@@ -57,17 +54,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
             other => other,
         }
     })
-}
-
-/// The end of the log of a server that does not answer, read from its file.
-async fn last_lines(machine: &Machine, program: &Program, lines: u32) -> Result<String> {
-    let layout = match &machine.reach {
-        Reach::Local { root } => Layout::rooted(root),
-        Reach::Generic(_) => Layout::system(),
-    };
-    let argv =
-        ["tail".into(), "-n".into(), lines.to_string(), "--".into(), layout.log().display().to_string()];
-    Ok(answer::run(&**program.remote(), Command::new::<String>(argv).as_root()).await?.text())
 }
 
 /// Prints a line as the server wrote it for programs, or for people.

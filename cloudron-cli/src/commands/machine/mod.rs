@@ -1,11 +1,7 @@
 //! `cloudron machine`
 
 mod adopt;
-mod backup_create;
-mod backup_download;
-mod backup_list;
-mod backup_prune;
-mod backup_verify;
+mod backup;
 mod create;
 mod destroy;
 mod eventlog;
@@ -47,7 +43,7 @@ pub(crate) enum Command {
     Start(start::Options),
     /// Make, list, fetch and check backups
     #[command(subcommand, arg_required_else_help = true)]
-    Backup(BackupCommand),
+    Backup(backup::Command),
     /// Manage additional backup folders
     #[command(subcommand, arg_required_else_help = true)]
     Include(include::Command),
@@ -87,20 +83,6 @@ pub(crate) enum Command {
     Hotfix(Anything),
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum BackupCommand {
-    /// Make a backup now
-    Create(backup_create::Options),
-    /// List backups, from the server or from the store alone
-    List(backup_list::Options),
-    /// Fetch a backup as a plain tar, or the repository as it is
-    Download(backup_download::Options),
-    /// Check that backups are whole
-    Verify(backup_verify::Options),
-    /// Remove old backups, and what only they needed
-    Prune(backup_prune::Options),
-}
-
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self {
@@ -111,11 +93,7 @@ impl Command {
             Self::List(options) => list::run(&options, out),
             Self::Status(options) => status::run(&options, out),
             Self::Start(options) => start::run(&options, out),
-            Self::Backup(BackupCommand::Create(options)) => backup_create::run(&options, out),
-            Self::Backup(BackupCommand::List(options)) => backup_list::run(&options, out),
-            Self::Backup(BackupCommand::Download(options)) => backup_download::run(options, out),
-            Self::Backup(BackupCommand::Verify(options)) => backup_verify::run(&options, out),
-            Self::Backup(BackupCommand::Prune(options)) => backup_prune::run(&options, out),
+            Self::Backup(command) => command.run(out),
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
             Self::Trust(options) => trust::run(&options, out),

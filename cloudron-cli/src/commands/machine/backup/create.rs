@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloudron_api::JobState;
 use cloudron_core::Result;
 
-use super::Which;
+use super::super::Which;
 use crate::machines;
 use crate::output::Output;
 use crate::runtime::block_on;

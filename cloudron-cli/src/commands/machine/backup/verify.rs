@@ -2,8 +2,8 @@
 
 use cloudron_core::Result;
 
-use super::Which;
-use super::backup_download::{Source, open};
+use super::super::Which;
+use super::download::{Source, open};
 use crate::commands::backup::verify::{Depth, show};
 use crate::output::Output;
 use crate::runtime::block_on;

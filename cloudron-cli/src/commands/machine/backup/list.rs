@@ -6,16 +6,15 @@ use cloudron_api::BackupEntry;
 use cloudron_backup::{Repository, open_store};
 use cloudron_box::is_incomplete;
 use cloudron_core::Result;
-use cloudron_machine::{Found, Machines, Reach};
+use cloudron_machine::Found;
 use serde::Serialize;
 
-use super::Which;
+use super::super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
 use crate::output::{Output, Table, ago, bytes};
 use crate::runtime::interruptible;
-use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -101,7 +100,11 @@ async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
 
 /// The list that the store itself gives, newest first.
 async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<Row>> {
-    let url = if store.is_empty() { own_store(options)? } else { store.to_owned() };
+    let url = if store.is_empty() {
+        machines::manager(out)?.local_store(&options.which.domain()?)?
+    } else {
+        store.to_owned()
+    };
     rows(&Repository::open(open_store(&url)?).await?, out).await
 }
 
@@ -120,15 +123,4 @@ async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
         incomplete: is_incomplete(s),
     });
     Ok(rows.collect())
-}
-
-/// Where a local machine keeps its backups, also when the machine is gone.
-fn own_store(options: &Options) -> Result<String> {
-    let dirs = state_dir()?;
-    let domain = options.which.domain()?;
-    let known = Machines::at(dirs.machines()).find(&domain)?;
-    if let Some(machine) = known.filter(|m| matches!(m.reach, Reach::Local { .. })) {
-        return Ok(machine.store);
-    }
-    Ok(dirs.local_store(&domain).to_string_lossy().into_owned())
 }

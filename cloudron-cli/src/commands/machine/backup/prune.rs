@@ -3,7 +3,7 @@
 use cloudron_backup::Repository;
 use cloudron_core::Result;
 
-use super::Which;
+use super::super::Which;
 use crate::commands::backup::prune::{Policy, show};
 use crate::machines;
 use crate::output::Output;

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use cloudron_backup::{BackupStore, FsStore, Repository, SnapshotFilter, open_store};
-use cloudron_core::{Cancel, Domain, Error, Result, Secret};
+use cloudron_core::{Cancel, Result, Secret};
+use cloudron_machine::Found;
 use cloudron_machine::client::HttpStore;
-use cloudron_machine::{Copied, Found, Machines};
 
-use super::Which;
+use super::super::Which;
 use crate::commands::backup::copy::all_copied;
 use crate::commands::backup::export::{To, show};
 use crate::commands::backup::{find, open_repository};
@@ -17,7 +16,6 @@ use crate::machines;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -87,21 +85,12 @@ async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) ->
     let to = Arc::new(FsStore::new(folder)?);
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
     if options.source.store.is_none() {
-        remember(&options.which.domain()?, folder)?;
+        machines::manager(out)?.remember_copy(&options.which.domain()?, folder)?;
     }
     out.data("copy", &report, || {
         format!("{}: {} objects copied, {}", folder.display(), report.copied, bytes(report.bytes))
     })?;
     all_copied(&report, out)
-}
-
-/// Remembers that there is a copy.
-fn remember(domain: &Domain, folder: &Path) -> Result<()> {
-    let machines = Machines::at(state_dir()?.machines());
-    let Some(mut machine) = machines.find(domain)? else { return Ok(()) };
-    let place = std::path::absolute(folder).map_err(|e| Error::io(folder, e))?;
-    machine.copied = Some(Copied { place, time: SystemTime::now() });
-    machines.put(&machine)
 }
 
 /// Writes one backup as one file.
