@@ -1,6 +1,6 @@
 //! What helps after an error, as commands of this program. Libraries do not know them: they follow from the code.
 
-use cloudron_core::Error;
+use cloudron_core::{Domain, Error};
 use cloudron_dns::codes as dns;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
@@ -29,13 +29,13 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// The same error with what helps, unless it says so already. `domain` is the machine that the command was about.
-pub(crate) fn complete(error: Error, domain: Option<&str>) -> Error {
+pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     if error.hint().is_some() {
         return error;
     }
     let found = TABLE.iter().find(|(code, _)| *code == error.code().name);
     match found {
-        Some((_, hint)) => error.with_hint(hint.replace("{domain}", domain.unwrap_or("DOMAIN"))),
+        Some((_, hint)) => error.with_hint(hint.replace("{domain}", domain.map_or("DOMAIN", Domain::as_str))),
         None => error,
     }
 }
@@ -75,10 +75,11 @@ mod tests {
 
     #[test]
     fn a_hint_names_the_machine_and_does_not_replace_one_that_is_there() {
+        let example = Domain::parse("example.com").unwrap();
         let hint = |error, domain| complete(error, domain).hint().map(str::to_owned);
         let dead = || Error::new(&codes::SERVER_DEAD, "it does not answer");
-        assert!(hint(dead(), Some("example.com")).unwrap().contains("`cloudron machine start example.com`"));
-        assert_eq!(hint(dead().with_hint("wait"), Some("example.com")).unwrap(), "wait");
+        assert!(hint(dead(), Some(&example)).unwrap().contains("`cloudron machine start example.com`"));
+        assert_eq!(hint(dead().with_hint("wait"), Some(&example)).unwrap(), "wait");
         assert_eq!(hint(Error::new(&cloudron_core::codes::FAILED, "no"), None), None);
     }
 }

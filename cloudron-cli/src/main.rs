@@ -20,6 +20,7 @@ mod tracing_setup;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use cloudron_core::Domain;
 
 use crate::cli::Cli;
 use crate::output::Output;
@@ -38,17 +39,20 @@ fn main() -> ExitCode {
     match cli.run(&out) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let error = hints::complete(error, domain.as_deref());
+            let error = hints::complete(error, domain.as_ref());
             out.error(&error);
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-/// The domain that a command is about, as it was typed.
-fn domain(matches: &ArgMatches) -> Option<String> {
+/// The domain that a command is about.
+fn domain(matches: &ArgMatches) -> Option<Domain> {
     match matches.subcommand() {
         Some((_, below)) => domain(below),
-        None => ["domain", "fqdn"].iter().find_map(|id| matches.try_get_one::<String>(id).ok()?.cloned()),
+        None => {
+            let typed = ["domain", "fqdn"].iter().find_map(|id| matches.try_get_one::<String>(id).ok()?);
+            Domain::parse_any(typed?).ok()
+        }
     }
 }
