@@ -2,6 +2,7 @@
 
 use cloudron_core::{Domain, Error};
 use cloudron_dns::codes as dns;
+use cloudron_dns::managed::KEEPING_OWNERSHIP;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
 
@@ -32,6 +33,11 @@ const TABLE: &[(&str, &str)] = &[
 pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     if error.hint().is_some() {
         return error;
+    }
+    if error.doing().iter().any(|doing| doing == KEEPING_OWNERSHIP) {
+        return error.with_hint(
+            "make that folder writable, or name another one in XDG_STATE_HOME; no record was changed",
+        );
     }
     let found = TABLE.iter().find(|(code, _)| *code == error.code().name);
     match found {

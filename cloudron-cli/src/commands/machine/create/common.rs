@@ -7,6 +7,7 @@ use cloudron_backup::{StoreOptions, codes as backup};
 use cloudron_box::serve::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_machine::Creation;
+use cloudron_machine::backups::folder_of;
 use cloudron_machine::create::{CreateRequest, On, Unconfirmed};
 use cloudron_machine::folders::Missing;
 use cloudron_provision::quote;
@@ -138,8 +139,8 @@ impl Common {
         Ok(Some(owner))
     }
 
-    /// The same error with what helps: options of this command.
-    pub(super) fn advise(&self, error: Error, domain: &Domain, copies: bool) -> Error {
+    /// The same error with what helps: options of this command. `copies` says that the store is one to copy from.
+    pub(super) fn advise(&self, error: Error, domain: &Domain, store: Option<&str>, copies: bool) -> Error {
         let source = std::error::Error::source(&error);
         if let Some(Unconfirmed(paths)) = source.and_then(|source| source.downcast_ref()) {
             let options: Vec<String> = paths
@@ -182,28 +183,30 @@ impl Common {
                 "give the key of that repository, or add `--discard-backups` to remove it with all its backups",
             );
         }
-        if error.is(&core_codes::FILE_MISSING) && self.resume {
+        if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
             return error.with_hint("leave `--resume` out to begin one");
         }
         if error.is(&core_codes::USAGE) {
-            return self.advise_usage(error);
+            return self.advise_usage(error, store);
         }
         error
     }
 
-    fn advise_usage(&self, error: Error) -> Error {
+    fn advise_usage(&self, error: Error, store: Option<&str>) -> Error {
         if self.discard_backups && self.backup.is_some() {
             return error.with_hint("leave `--discard-backups` out");
         }
         if self.includes.iter().any(|path| !path.is_absolute()) {
             return error.with_hint("give the folder's full path on the machine");
         }
-        match self.writer_access_key_id {
-            Some(_) => error.with_hint("leave `--writer-access-key-id` out, or name the bucket with --store"),
-            None => error.with_hint(
+        let bucket = store.is_some_and(|store| folder_of(store).is_none());
+        match (bucket, &self.writer_access_key_id) {
+            (false, Some(_)) => error.with_hint("leave `--writer-access-key-id` out, or name the bucket with --store"),
+            (true, None) => error.with_hint(
                 "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
                  --writer-secret-access-key file:PATH; those of the owner stay on this computer",
             ),
+            _ => error,
         }
     }
 }

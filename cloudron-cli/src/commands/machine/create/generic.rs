@@ -109,7 +109,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let created = host(options, out)
         .and_then(|host| common.creation(On::Generic(Box::new(host)), options.store.as_deref(), out))
         .and_then(|creation| common.create(creation, out));
-    created.map_err(|e| advise(common.advise(e, &domain, folder.is_some()), options, &domain))
+    created.map_err(|e| {
+        advise(common.advise(e, &domain, options.store.as_deref(), folder.is_some()), options, &domain)
+    })
 }
 
 fn host(options: &Options, out: &Output) -> Result<GenericHost> {

@@ -32,5 +32,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let on = On::Local(LocalHost { port: options.port });
     let created =
         common.creation(on, options.store.as_deref(), out).and_then(|creation| common.create(creation, out));
-    created.map_err(|e| common.advise(e, &domain, false))
+    created.map_err(|e| common.advise(e, &domain, options.store.as_deref(), false))
 }
