@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The whole life of a server on this computer: made, backed up, lost and restored.
+# The life cycle of a server on this computer: created, backed up, lost and restored.
 # Run it: examples/session.sh [PATH OF THE PROGRAM]   (default: target/release/cloudron)
 set -euo pipefail
 program=$(realpath "${1:-target/release/cloudron}")
 work=$(mktemp -d)
-# A home of its own, so that nothing of yours is touched.
+# A separate home, so that your own files are not touched.
 export HOME=$work XDG_STATE_HOME=$work/state XDG_DATA_HOME=$work/data
 trap '"$program" machine destroy demo.localhost --delete-backups --yes >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 cd "$work"

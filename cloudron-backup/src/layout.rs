@@ -116,8 +116,8 @@ pub(crate) fn is_hash_age(key: &str) -> bool {
 }
 
 /// Whether an object is one of a repository by its name, and no larger than those are.
-pub(crate) fn is_ours(object: &crate::store::ObjectMeta) -> bool {
-    let key = object.key.strip_prefix(COPIES).unwrap_or(&object.key);
+pub(crate) fn is_ours(key: &str, size: u64) -> bool {
+    let key = key.strip_prefix(COPIES).unwrap_or(key);
     let most = match key {
         CONFIG | RECOVER_MD | RECOVER_PY | RECOVER_SH => MOST_JSON,
         _ if key.starts_with(KEYS) => MOST_SMALL,
@@ -130,7 +130,7 @@ pub(crate) fn is_ours(object: &crate::store::ObjectMeta) -> bool {
         _ if key.starts_with(SNAPSHOTS) && key.ends_with(".age") => u64::MAX,
         _ => 0,
     };
-    object.size <= most && most > 0
+    size <= most && most > 0
 }
 
 fn is_hash(text: &str) -> bool {
@@ -154,4 +154,14 @@ pub(crate) fn id_of(key: &str) -> Option<&str> {
 /// The id that an object of this content has.
 pub(crate) fn object_id(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
+}
+
+/// The backup's id in the key of a summary.
+pub(crate) fn summary_name(key: &str) -> Option<&str> {
+    key.strip_prefix(SNAPSHOTS)?.strip_suffix(".json")
+}
+
+/// The key of the second copy of an object.
+pub(crate) fn copy_of(key: &str) -> String {
+    format!("{}{key}", COPIES)
 }

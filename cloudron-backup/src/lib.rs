@@ -41,56 +41,36 @@
 //! `docs/backup-format.md`, and who can do what with which key in `docs/backup-keys.md`.
 
 mod backup;
-mod bridge;
+mod browse;
 mod buffers;
+mod cache;
 mod chunk;
 pub mod codes;
-mod condemned;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
-mod copies;
 mod copy;
 pub mod encrypt;
 pub mod export;
 mod files;
-mod forgotten;
-pub mod fs;
+mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod guard;
 pub mod import;
-mod index;
 pub mod keys;
 mod layout;
-pub mod lifecycle;
-mod lock;
-mod manifest;
-pub mod memory;
-mod pack;
-mod parts;
-mod plan;
+mod packer;
 pub mod prune;
-mod reading;
 pub mod repository;
 mod restore;
-#[cfg(feature = "s3")]
-mod s3;
-mod seen;
-mod sequence;
+mod runtime;
+mod snapshot;
 pub mod store;
-mod transfer;
-mod trust;
-mod untar;
 mod upgrade;
 mod verify;
 
 pub use cloudron_core::{Error, Result};
 pub use export::{ExportFormat, ExportReport, SealTo};
-pub use fs::FsStore;
 pub use import::{ImportRequest, OldBackup};
-pub use keys::{Identity, Unlock, WriterKeys, generate_backup_key};
+pub use keys::{Certificate, Identity, Unlock, WriterId, WriterKeys, WriterLimits, generate_backup_key};
 pub use layout::{is_of_backups, is_of_repository};
-pub use memory::MemoryStore;
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
@@ -98,8 +78,12 @@ pub use repository::{
     PaperKey, PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, RevokeReport,
     SnapshotFilter, Source, Summary, TransferReport, VerifyDepth, VerifyReport, WriterInfo,
 };
+#[cfg(any(test, feature = "conformance"))]
+pub use store::conformance;
+pub use store::fs::FsStore;
+pub use store::memory::MemoryStore;
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
-pub use trust::{Certificate, WriterId, WriterLimits};
+pub use store::{fs, lifecycle, memory};
 pub use upgrade::UpgradeReport;
 
 /// The example of the package's page is compiled with the documentation's tests.

@@ -8,21 +8,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 use serde::Serialize;
 
-use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::condemned::Condemned;
-use crate::forgotten::{Forgotten, Removed};
-use crate::index::{Kind, PackEntry};
-use crate::keys::Identity;
-use crate::lock::{EXPIRY, Lock};
-use crate::prune::{Listed, Owner, State, each_chunk, is_damage, put_lines};
-use crate::repository::config::{Config, FIRST};
-use crate::repository::{recovery_files, sign};
-use crate::trust::{Certificate, Source, WriterLimits, revocation};
-use crate::{codes, copies, layout};
+use crate::format::condemned::Condemned;
+use crate::format::config::{Config, FIRST};
+use crate::format::forgotten::{Forgotten, Removed};
+use crate::format::index::{Kind, PackEntry};
+use crate::format::lock::{EXPIRY, Lock};
+use crate::format::recovery::recovery_files;
+use crate::format::trust::{Source, revocation};
+use crate::keys::{Certificate, Identity, WriterLimits, sign};
+use crate::prune::{Listed, State, copies, each_chunk, is_damage, put_lines};
+use crate::snapshot::{Owner, Session};
+use crate::{codes, layout};
 
 /// The name of the writer whose key all writers of format 1 share.
 const NAME: &str = "format-1";
@@ -46,14 +46,9 @@ pub struct UpgradeReport {
 }
 
 /// Upgrades a repository. Gives the description that is stored now.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<(Config, UpgradeReport)> {
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, UpgradeReport)> {
+    let owner = Owner::new(session, identity)?;
+    let Session { store, config, .. } = session;
     let mut report = UpgradeReport::default();
     if config.version != FIRST {
         report.was_new = true;
@@ -97,9 +92,9 @@ pub(crate) fn run(
     }
     let upgraded = config.upgraded(identity, &files);
     let description = Bytes::copy_from_slice(upgraded.object());
-    store.put(&copies::key_of(layout::CONFIG), &description)?;
+    store.put(&layout::copy_of(layout::CONFIG), &description)?;
     store.put(layout::CONFIG, &description)?;
-    let owner = Owner::new(store, &upgraded, identity, progress, stop)?;
+    let owner = Owner::new(Session { config: &upgraded, ..session }, identity)?;
     remove_old(&owner)?;
     copies::put_back(&owner, false, &mut Vec::new())?;
     Ok((upgraded, report))
@@ -157,7 +152,7 @@ fn check_backups(
     report: &mut UpgradeReport,
 ) -> Result<()> {
     let there: std::collections::HashSet<ChunkId> =
-        lines.iter().chain(unread).flat_map(|l| &l.chunks).map(|c| c.0).collect();
+        lines.iter().chain(unread).flat_map(|l| &l.chunks).map(|c| c.id).collect();
     for summary in &listed.summaries {
         let mut lacking = 0_u64;
         match each_chunk(owner, &summary.id, |chunk| lacking += u64::from(!there.contains(&chunk))) {
@@ -189,7 +184,7 @@ fn remove_old(owner: &Owner<'_>) -> Result<()> {
         let content = store.get_at_most(&object.key, layout::MOST_LIST)?;
         let value: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
         let owners = owner.signer.key.verifying_key();
-        if sign::is_signed(&value, crate::forgotten::FIRST_SIGNED, &owners) {
+        if sign::is_signed(&value, crate::format::forgotten::FIRST_SIGNED, &owners) {
             store.delete(&object.key)?;
         }
     }
@@ -199,5 +194,5 @@ fn remove_old(owner: &Owner<'_>) -> Result<()> {
 /// Whether an index object is one of format 1: lines of packs without a header.
 fn is_first_index(owner: &Owner<'_>, key: &str) -> Result<bool> {
     let content = owner.store.get_at_most(key, layout::MOST_INDEX)?;
-    Ok(crate::index::object::is_first(&content, &*owner.open))
+    Ok(crate::format::index::object::is_first(&content, &*owner.open))
 }

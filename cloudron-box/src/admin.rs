@@ -13,13 +13,14 @@ use cloudron_core::Secret;
 use serde_json::{Value, json};
 
 use crate::api::{EventSource, Session};
-use crate::db::{Db, events, includes, settings, settled, tokens, users};
-use crate::identity::become_owner;
+use crate::db::tokens::{self, fresh_setup_token};
+use crate::db::{Db, events, includes, settings, settled, users};
 use crate::include::checked;
-use crate::install::fresh_setup_token;
-use crate::machine::Settings;
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::owner::become_owner;
 use crate::time::{later, millis};
-use crate::{Error, Include, Layout, Result, codes, files};
+use crate::{Error, Include, Layout, Result, codes};
 
 /// Makes a bearer token for the interface that is valid for `ttl`, also before the first-time setup.
 ///
@@ -47,13 +48,7 @@ pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
         }
         fresh_setup_token(c, now())
     })?;
-    Ok(SetupToken { token, page: page(&settings), expires_at })
-}
-
-/// The address of the page for the first-time setup.
-pub(crate) fn page(settings: &Settings) -> String {
-    let port = if settings.port() == 443 { String::new() } else { format!(":{}", settings.port()) };
-    format!("https://{}{port}/", settings.fqdn.admin_fqdn())
+    Ok(SetupToken { token, page: settings.setup_page(), expires_at })
 }
 
 /// Adds a folder to every future backup, or changes the commands of one that is there.
@@ -180,14 +175,14 @@ pub fn end_sessions(layout: &Layout, id: Option<&str>) -> Result<usize> {
 /// `machine-missing`, and those of the database.
 pub fn reset_password(layout: &Layout, password: &Secret) -> Result<String> {
     let (db, settings) = open(layout)?;
-    crate::serve::check_password(password)?;
+    crate::password::check(password)?;
     let none = || {
         let text = "this server has no owner yet whose password could be reset";
         Error::new(&codes::NOT_ACTIVATED, text)
             .with_hint(format!("`cloudron machine setup-link {}` gives a link to become one", settings.fqdn))
     };
     let owner = db.read(users::owner)?.ok_or_else(none)?;
-    let hash = crate::serve::hash_password(password)?;
+    let hash = crate::password::hash(password)?;
     db.transaction(|c| {
         users::set_password(c, &owner.id, &hash)?;
         users::forget_networks(c, &owner.id)?;

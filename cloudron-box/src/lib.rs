@@ -1,7 +1,7 @@
 //! The cloudron server, as a library.
 //!
 //! A place becomes a server with [`install`](install::install), is put under way with
-//! [`start`](service::start), and the process that then runs is [`serve()`]. The owner administers it on the
+//! [`start`](service::start), and the process that then runs is [`serve`]. The owner administers it on the
 //! machine with [`admin`]; everybody else uses the interface, whose messages are in [`api`].
 //!
 //! ```
@@ -13,31 +13,37 @@
 //! ```
 
 pub mod admin;
+mod api_error;
 pub mod codes;
 mod db;
-mod files;
-mod identity;
+mod health;
+mod http;
 pub mod include;
 pub mod install;
 mod jobs;
 pub mod log;
-mod machine;
+mod password;
 mod repair;
 pub mod restore;
-pub mod serve;
+mod server;
 pub mod service;
+mod settings;
+mod state;
 mod store;
+mod system;
 #[cfg(test)]
 mod tests;
 mod time;
 mod tls;
+mod upkeep;
 
 pub use cloudron_api as api;
 pub use cloudron_api::StoreAccess;
 pub use cloudron_api::layout;
 pub use cloudron_core::{Error, Result};
+pub use http::check_owner;
 pub use include::Include;
 pub use jobs::is_incomplete;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
-pub use serve::serve;
+pub use server::serve;

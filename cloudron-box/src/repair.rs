@@ -6,11 +6,11 @@ pub use cloudron_api::DatabaseRepair;
 use cloudron_api::SetupToken;
 use serde_json::json;
 
-use crate::db::{Db, events, settled, tokens, users};
-use crate::identity::become_owner;
-use crate::install::fresh_setup_token;
-use crate::machine::Settings;
+use crate::db::tokens::{self, fresh_setup_token};
+use crate::db::{Db, events, settled, users};
 use crate::service::RunFiles;
+use crate::settings::Settings;
+use crate::system::owner::become_owner;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
 
@@ -43,7 +43,7 @@ pub fn repair_database(layout: &Layout) -> Result<DatabaseRepair> {
     })?;
     settled::note(layout, &db)?;
     let setup = setup.map(|(token, expires_at)| {
-        let page = crate::admin::page(&settings);
+        let page = settings.setup_page();
         SetupToken { token, page, expires_at }
     });
     Ok(DatabaseRepair { kept, moved_to, setup })

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cloudron_api::StoreAccess;
 use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with};
 
-use crate::machine::Settings;
-use crate::{Layout, Result, files};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::{Layout, Result};
 
 /// What opening the store takes.
 pub(crate) fn options(access: &StoreAccess) -> StoreOptions {

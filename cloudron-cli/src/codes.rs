@@ -58,6 +58,7 @@ pub(crate) fn all() -> Vec<&'static Code> {
         cloudron_api::codes::ALL,
         cloudron_box::codes::ALL,
         cloudron_dns::codes::ALL,
+        cloudron_http::codes::ALL,
         cloudron_provision::codes::ALL,
         cloudron_machine::codes::ALL,
         ALL,

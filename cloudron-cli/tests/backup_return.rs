@@ -270,7 +270,7 @@ fn a_pattern_fits_what_it_says_or_is_refused() {
             "{said}"
         );
     }
-    let list = home.ok(&[&["backup", "list"][..], &STORE].concat());
+    let list = home.ok(&["backup", "list", "--store", "store"]);
     assert_eq!(list.matches(", 1 excluded").count(), 4, "{list}");
     std::fs::write(home.path("patterns"), "\u{feff}*.log\r\nnode_modules\r\n").unwrap();
     let (_, list) = left_out(&["--exclude-file", "patterns"]);

@@ -201,7 +201,12 @@ fn old_backups_are_pruned_by_the_owner_and_the_server_goes_on() {
         home.ok(&["machine", "backup", "create", DEMO]);
         std::thread::sleep(std::time::Duration::from_millis(1100));
     }
-    let prune = ["machine", "backup", "prune", DEMO, "--keep-last", "1", "--grace", "0", "--allow-removals"];
+    let keep = ["machine", "backup", "prune", DEMO, "--keep-last", "1", "--grace", "0"];
+    home.run(&[&keep[..], &key].concat()).failed(5, "prune-removals", "next: see which with `--dry-run`");
+    let shown = home.run(&[&keep[..], &key, &["--dry-run"]].concat());
+    shown.failed(5, "prune-removals", "add `--allow-removals`");
+    assert!(shown.stdout.contains("1 would be kept, 2 would be removed"), "{}", shown.stdout);
+    let prune = [&keep[..], &["--allow-removals"]].concat();
     let report = home.json(&[&prune[..], &key].concat());
     assert_eq!(report["prune"]["removed"].as_array().unwrap().len(), 2, "{report}");
     assert_eq!(home.json(&["machine", "backup", "list", DEMO])["backups"].as_array().unwrap().len(), 1);

@@ -8,9 +8,6 @@ use common::Home;
 fn the_help_shows_the_commands_with_examples() {
     let home = Home::new();
     insta::assert_snapshot!("help", home.ok(&["--help"]));
-    insta::assert_snapshot!("help_of_machine", home.ok(&["machine", "--help"]));
-    insta::assert_snapshot!("help_of_dns", home.ok(&["dns", "--help"]));
-    insta::assert_snapshot!("help_of_dns_apply", home.ok(&["dns", "apply", "--help"]));
     for command in ["plan", "apply", "check", "export", "wait", "dkim-key"] {
         assert!(home.ok(&["dns", command, "--help"]).contains("Examples:"), "{command} has no examples");
     }

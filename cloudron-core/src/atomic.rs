@@ -1,6 +1,6 @@
-//! Files that are whole at every moment: after a crash there is the old content or the new, never a part of it.
+//! Atomic file replacement: after a crash, a file has its old content or its new content, never a part of it.
 //!
-//! What is new is made under another name in the same folder, synced and renamed, and then the folder is synced.
+//! New content is written under a temporary name in the same folder, synced and renamed; then the folder is synced.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -10,38 +10,38 @@ use std::time::{Duration, SystemTime};
 
 use crate::{Error, Result, random};
 
-/// What the names of temporary files start and end with: hidden, so that a listing of the folder skips them.
+/// Prefix and suffix of temporary file names. They are hidden, so that a listing of the folder skips them.
 const TEMPORARY: (&str, &str) = (".cloudron-", ".tmp");
-/// Nobody writes one file for so long: its writer has died.
+/// Age after which a temporary file is a leftover: no writer takes this long for one file.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// Writes a file in one step. It has its mode before it has content.
+/// Writes a file atomically. The file has its mode before it has content.
 ///
 /// # Errors
-/// `io` and its like, with the file's name; what was there is then still there.
+/// `io` and similar codes, with the file's name; the old file then still exists.
 pub fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
     write_with(path, mode, |file| file.write_all(content))
 }
 
-/// The same with content that is written by `fill`.
+/// Writes a file atomically, with content that `fill` writes.
 ///
 /// # Errors
-/// As [`write()`], and what `fill` gives.
+/// As [`write()`], and errors of `fill`.
 pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     replace(path, |temporary| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
-        // The umask may have taken something away.
+        // The umask may have removed bits.
         file.set_permissions(Permissions::from_mode(mode))?;
         fill(&mut file)?;
         file.sync_all()
     })
 }
 
-/// Puts in the place of `path` what `make` makes under the name that it is given. What it leaves there when it
-/// fails is removed.
+/// Replaces `path` with what `make` creates under the name that it is given. If `make` fails, what it left there is
+/// removed.
 ///
 /// # Errors
-/// As [`write()`], and what `make` gives.
+/// As [`write()`], and errors of `make`.
 pub fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let folder = folder_of(path);
     remove_leftovers(folder);
@@ -54,11 +54,11 @@ pub fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Resul
     sync_folder(folder)
 }
 
-/// Makes the names in a folder survive a power cut: those that were made, and that others are gone. A file system that
-/// cannot sync a folder, as some that are on a server or in a program, does so by itself or not at all.
+/// Syncs a folder, so that created, renamed and removed names in it survive a power failure. Some file systems, such as
+/// network or FUSE file systems, cannot sync a folder; this is not an error.
 ///
 /// # Errors
-/// `io` and its like, when the disk failed.
+/// `io` and similar codes, if the disk failed.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     match File::open(folder).and_then(|f| f.sync_all()) {
         Err(e) if !is_refusal(&e) => Err(Error::io(folder, e)),
@@ -66,7 +66,7 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// Whether an error says that this cannot be asked for here, and not that something broke.
+/// Returns whether an error means that the operation is not supported here, rather than a failure.
 fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
@@ -76,7 +76,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes what writers that died have left in a folder. A failure leaves it to the next one.
+/// Removes the leftovers of crashed writers in a folder. If it fails, the next write tries again.
 fn remove_leftovers(folder: &Path) {
     let ours = |name: &str| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
     let age = |made: SystemTime| SystemTime::now().duration_since(made).unwrap_or_default();

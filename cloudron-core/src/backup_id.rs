@@ -1,4 +1,4 @@
-//! Names of backups.
+//! IDs of backups.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Version, codes};
 
-/// The name of a backup: `backup_<UTC time>_v<version>`, or `appbackup_<app>_<UTC time>_v<version>` for one
-/// app alone. The time is `YYYY-MM-DDTHH-MM-SSZ`, so ids of one kind sort by age as text, and an id is a
-/// valid file name everywhere.
+/// The ID of a backup: `backup_<UTC time>_v<version>`, or `appbackup_<app>_<UTC time>_v<version>` for a single app. The
+/// time is `YYYY-MM-DDTHH-MM-SSZ`, so IDs of one kind sort by age as text, and an ID is a valid file name on every
+/// system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BackupId {
     text: String,
@@ -21,44 +21,44 @@ pub struct BackupId {
 }
 
 impl BackupId {
-    /// The id of a backup of the whole machine made at that time, to the second.
+    /// Creates the ID of a backup of the whole machine, with the time in whole seconds.
     pub fn new(time: SystemTime, version: &Version) -> Self {
         let time = whole_second(time);
         let text = format!("backup_{}_v{version}", stamp(time));
         Self { text, time, version: version.clone(), app: None }
     }
 
-    /// The id of the same backup in another place: with `+number` behind the version, for when the place of the
-    /// id itself is taken. Nothing where the id becomes too long.
+    /// Returns the ID of the same backup in another slot: with `+number` after the version, for when the location of
+    /// the ID itself is taken. Returns `None` if the ID becomes too long.
     pub fn slot(&self, number: u32) -> Option<Self> {
         let separator = if self.text.contains('+') { '.' } else { '+' };
         format!("{}{separator}{number}", self.text).parse().ok()
     }
 
-    /// Whether this is the other id, or a [`slot`](Self::slot) of it.
+    /// Returns whether this is the other ID or a [`slot`](Self::slot) of it.
     pub fn is_slot_of(&self, other: &Self) -> bool {
         let Some(rest) = self.text.strip_prefix(&other.text) else { return false };
         let separator = if other.text.contains('+') { '.' } else { '+' };
         rest.is_empty() || rest.strip_prefix(separator).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
     }
 
-    /// The id as it is written.
+    /// Returns the ID as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// When the backup was begun.
+    /// Returns the time at which the backup started.
     pub fn time(&self) -> SystemTime {
         let second = u64::try_from(self.time.as_second()).unwrap_or(0);
         SystemTime::UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    /// The version of the program that made it.
+    /// Returns the version of the program that made the backup.
     pub fn version(&self) -> &Version {
         &self.version
     }
 
-    /// The app, for a backup of one app alone.
+    /// Returns the app, for a backup of a single app.
     pub fn app(&self) -> Option<&str> {
         self.app.as_deref()
     }
@@ -74,7 +74,7 @@ fn stamp(time: Timestamp) -> String {
 }
 
 impl Ord for BackupId {
-    /// By time, then by text.
+    /// Orders by time, then by text.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.time, &self.text).cmp(&(other.time, &other.text))
     }
@@ -112,7 +112,7 @@ impl FromStr for BackupId {
         let app_ok = |app: &String| {
             !app.is_empty() && app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
         };
-        // Only the one way of writing it is accepted, so that equal ids are equal texts.
+        // Only the canonical notation is accepted, so that equal IDs are equal texts.
         if !app.as_ref().is_none_or(app_ok) || stamp(parsed) != time {
             return Err(invalid());
         }

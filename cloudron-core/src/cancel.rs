@@ -1,4 +1,4 @@
-//! Asking long work to stop.
+//! Cancellation of long-running work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use crate::{Error, Result, codes};
 
-/// A flag that asks long work to stop at its next safe point. Clones share it.
+/// A flag that asks long-running work to stop at its next safe point. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -17,7 +17,7 @@ struct Shared {
 }
 
 impl Cancel {
-    /// A flag that nobody has raised.
+    /// Creates a flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,15 +29,15 @@ impl Cancel {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether it was asked to stop.
+    /// Returns whether the work was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.raised.load(Ordering::SeqCst)
     }
 
-    /// Returns early from work that was asked to stop.
+    /// Returns an error if the work was asked to stop.
     ///
     /// # Errors
-    /// `interrupted` when it was.
+    /// `interrupted` if it was.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() {
             return Err(Error::new(&codes::INTERRUPTED, "stopped on request"));
@@ -45,11 +45,11 @@ impl Cancel {
         Ok(())
     }
 
-    /// Waits until it is asked to stop.
+    /// Waits until the work is asked to stop.
     pub async fn cancelled(&self) {
         std::future::poll_fn(|cx| {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // Looked at under the lock, so that a stop between look and registration is not missed.
+            // Checked under the lock, so that a stop between check and registration is not missed.
             if self.is_cancelled() {
                 return Poll::Ready(());
             }

@@ -7,19 +7,20 @@ use async_trait::async_trait;
 /// Tells the time and waits.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The time of day.
+    /// Returns the current time of day.
     fn now(&self) -> SystemTime;
-    /// Time since some fixed point that never goes backwards: for deadlines and durations.
+    /// Returns the time since a fixed point. It never goes backwards; use it for deadlines and durations.
     fn monotonic(&self) -> Duration;
-    /// Waits.
+    /// Waits for that long.
     async fn sleep(&self, time: Duration);
 }
 
-/// The system's clock. Waiting needs tokio's timer when the feature `tokio` is on; without it a thread of
-/// its own waits.
+/// The system's clock, with tokio's timer (feature `tokio`).
+#[cfg(feature = "tokio")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+#[cfg(feature = "tokio")]
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
@@ -32,33 +33,7 @@ impl Clock for SystemClock {
         START.get_or_init(std::time::Instant::now).elapsed()
     }
 
-    #[cfg(feature = "tokio")]
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    async fn sleep(&self, time: Duration) {
-        use std::sync::{Arc, Mutex};
-        use std::task::{Poll, Waker};
-        let state: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(time);
-            let mut state = shared.lock().expect("nothing panics while holding this lock");
-            state.0 = true;
-            if let Some(waker) = state.1.take() {
-                waker.wake();
-            }
-        });
-        std::future::poll_fn(|cx| {
-            let mut state = state.lock().expect("nothing panics while holding this lock");
-            if state.0 {
-                return Poll::Ready(());
-            }
-            state.1 = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
     }
 }

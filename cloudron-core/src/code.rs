@@ -1,35 +1,35 @@
-//! Stable error codes: what kind of failure each one is, and the text that explains it.
+//! Stable error codes: the kind of each failure, and the text that explains it.
 
-/// What class of failure an error is. The command line's exit codes follow from it one to one.
+/// The class of a failure. Each kind maps to one exit code of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It failed, and none of the other kinds says more.
+    /// A failure that fits no other kind.
     Failed,
-    /// The request itself is wrong: a malformed name, a missing or contradictory option.
+    /// An invalid request: a malformed name, a missing or contradictory option.
     Usage,
-    /// The thing acted on does not exist.
+    /// The object of the operation does not exist.
     NotFound,
     /// Authentication failed or permission is missing.
     Denied,
-    /// Something else holds it, or it exists already.
+    /// The object exists already, or another process holds it.
     Conflict,
-    /// An input file or stored data is not what it must be.
+    /// An input file or stored data is damaged or has an invalid format.
     Corrupt,
-    /// The network or the other side cannot be reached, or answers that it cannot serve.
+    /// The network or the remote service cannot be reached, or the service reports that it is unavailable.
     Unavailable,
     /// A deadline passed.
     TimedOut,
-    /// Part of it is done, and the same command with `--resume` goes on from there.
+    /// The work is partly done. The same command with `--resume` continues it.
     Partial,
-    /// Everything was done, and the check afterwards found a difference.
+    /// The work is done, but the final check found a difference.
     Unverified,
-    /// The user or a signal stopped it.
+    /// The user or a signal stopped the work.
     Interrupted,
 }
 
 impl ErrorKind {
-    /// The process exit code for this kind.
+    /// Returns the process exit code for this kind.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Failed => 1,
@@ -47,14 +47,14 @@ impl ErrorKind {
     }
 }
 
-/// A stable error code. Declared once with [`codes!`](crate::codes!), compared by name.
+/// A stable error code. Declare codes once with [`codes!`](crate::codes!); they are compared by name.
 #[derive(Debug)]
 pub struct Code {
-    /// The name users see and pass to `cloudron explain`, such as `domain-sublevel`.
+    /// The name that users see and pass to `cloudron explain`, such as `domain-sublevel`.
     pub name: &'static str,
-    /// The class of failure, from which the exit code follows.
+    /// The class of failure, which determines the exit code.
     pub kind: ErrorKind,
-    /// What it means, why it happens and what helps: a few sentences of plain text.
+    /// Meaning, causes and remedies: a few sentences of plain text.
     pub explanation: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl PartialEq for Code {
 }
 impl Eq for Code {}
 
-/// Declares error codes as statics, and `ALL`, the list of them.
+/// Declares error codes as statics, and `ALL`, the list of these codes.
 ///
 /// ```
 /// cloudron_core::codes! {
@@ -79,7 +79,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = ($code:literal, $kind:ident, $text:expr);)*) => {
         $($(#[$doc])* pub static $name: $crate::Code =
             $crate::Code { name: $code, kind: $crate::ErrorKind::$kind, explanation: $text };)*
-        /// Every code declared here.
+        /// All codes that are declared here.
         pub static ALL: &[&$crate::Code] = &[$(&$name),*];
     };
 }

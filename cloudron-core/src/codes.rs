@@ -1,7 +1,7 @@
-//! The error codes of this crate, and those that several crates raise.
+//! The error codes of this crate, and those that several crates use.
 
 crate::codes! {
-    /// Something failed that no other code describes.
+    /// A failure that no other code describes.
     FAILED = ("failed", Failed,
         "The operation failed for the reason that the message gives. Nothing more specific is known.");
     /// A file or folder could not be read or written.
@@ -12,7 +12,7 @@ crate::codes! {
     NO_SPACE = ("no-space", Failed,
         "There is no space left where the program has to write. Nothing that was complete before is lost. \
          Free some space, or point the command at another place, and run it again.");
-    /// Permission to a file is missing.
+    /// Missing permission for a file.
     PERMISSION = ("permission", Denied,
         "The operating system says that this user may not read or write the file that the message names. \
          Change its owner or mode, or run the command as a user that may.");
@@ -23,10 +23,6 @@ crate::codes! {
     USAGE = ("usage", Usage,
         "The command was not understood: an option is missing, unknown or contradicts another. \
          `--help` after the command lists what it takes, with examples.");
-    /// A profile of Amazon's tools that does not exist.
-    AWS_PROFILE = ("aws-profile", Usage,
-        "The variable AWS_PROFILE names a profile that the file of Amazon's credentials does not have. The message names \
-         both. Correct the name, or unset the variable to use the profile `default`.");
     /// Not a domain name.
     DOMAIN_INVALID = ("domain-invalid", Usage,
         "What was given is not a domain name. A domain is labels of 1 to 63 letters, digits and hyphens, \

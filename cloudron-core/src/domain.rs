@@ -1,4 +1,4 @@
-//! The domain that a server is made for.
+//! The domain of a server.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, codes};
 
-/// A domain name in lower-case ASCII (A-labels of RFC 5890), without a final dot, that somebody can own:
-/// a registrable domain by the public suffix list, or on request a name below one.
+/// A domain name that can be registered, or on request a name below one, according to the public suffix list. It is in
+/// lower-case ASCII (A-labels of RFC 5890), without a trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain {
@@ -17,10 +17,10 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// Reads a registrable domain, written `example.com`, `my.example.com` or as the URL of its server.
+    /// Parses a registrable domain, given as `example.com`, `my.example.com` or the URL of its server.
     ///
     /// # Errors
-    /// `domain-invalid` for what is no domain name, `domain-suffix` for a public suffix or a single label,
+    /// `domain-invalid` if the text is not a domain name, `domain-suffix` for a public suffix or a single label,
     /// `domain-sublevel` for a name below a registrable domain.
     pub fn parse(text: &str) -> Result<Self> {
         let domain = Self::parse_any(text)?;
@@ -34,7 +34,7 @@ impl Domain {
         Ok(domain)
     }
 
-    /// The same, and a name below a registrable domain is accepted as it is.
+    /// Parses a domain like [`parse`](Self::parse), and also accepts a name below a registrable domain.
     ///
     /// # Errors
     /// `domain-invalid` or `domain-suffix`.
@@ -42,8 +42,8 @@ impl Domain {
         let host = host_part(text);
         let name = to_ascii(host, text)?;
         let zone = registrable(&name)?;
-        // `my` is where the server's own page lives, so it is stripped, but never from a domain whose own
-        // first label it is, such as my.com.
+        // The server's own page is at `my`, so this label is removed, but never from a domain whose own first label it
+        // is, such as my.com.
         let name = match name.strip_prefix("my.") {
             Some(rest) if name != zone => rest.to_owned(),
             _ => name,
@@ -52,33 +52,33 @@ impl Domain {
         Ok(Self { name, zone_start })
     }
 
-    /// The name.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// The registrable domain that the name is or lies below.
+    /// Returns the registrable domain of the name: the name itself, or the domain above it.
     pub fn zone(&self) -> &str {
         &self.name[self.zone_start..]
     }
 
-    /// Whether the name lies below the registrable domain.
+    /// Returns whether the name is below the registrable domain.
     pub fn is_subdomain(&self) -> bool {
         self.zone_start > 0
     }
 
-    /// Where the server's own page lives: `my.<domain>`.
+    /// Returns the host name of the server's own page: `my.<domain>`.
     pub fn admin_fqdn(&self) -> String {
         format!("my.{}", self.name)
     }
 
-    /// The name for people: international labels in their own script.
+    /// Returns the name for display, with international labels in their own script.
     pub fn to_unicode(&self) -> String {
         idna::domain_to_unicode(&self.name).0
     }
 }
 
-/// The host of a URL, or the text as it is.
+/// Returns the host of a URL, or the text unchanged if it is not a URL.
 fn host_part(text: &str) -> &str {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else { return text };
@@ -127,8 +127,8 @@ fn to_ascii(host: &str, given: &str) -> Result<String> {
     Ok(name)
 }
 
-/// The registrable domain of a name by the public suffix list (publicsuffix.org), private section included:
-/// `example.co.uk` for `a.example.co.uk`.
+/// Returns the registrable domain of a name according to the public suffix list (publicsuffix.org), including its
+/// private section: `example.co.uk` for `a.example.co.uk`.
 fn registrable(name: &str) -> Result<String> {
     psl::domain_str(name).map(str::to_owned).ok_or_else(|| {
         let what = if name.contains('.') { "a public suffix" } else { "a single label" };

@@ -1,4 +1,4 @@
-//! The error shape that every crate uses.
+//! The error type of every crate.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,15 +6,19 @@ use std::fmt;
 use crate::code::{Code, ErrorKind};
 use crate::codes;
 
-/// The result of anything in the cloudron crates that can fail.
+/// The result type of all cloudron crates.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was being done, what went wrong, and what to do next.
+/// An error: the operation, what went wrong, and what to do next.
 ///
-/// It displays as `<what was being done>: <what went wrong>` on one line; the hint and the code are asked
-/// for apart, so that a program can lay them out. A secret must never be part of any of its texts.
+/// Its `Display` is `<operation>: <what went wrong>` on one line. The hint and the code have their own methods, so that
+/// a program can lay them out. None of the texts may contain a secret.
+#[derive(thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", doing.iter().map(|doing| format!("{doing}: ")).collect::<String>())]
 struct Inner {
     code: &'static Code,
     message: String,
@@ -26,7 +30,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with a stable code and a message that says what went wrong and names the thing acted on.
+    /// Creates an error with a stable code and a message that says what went wrong and names the object.
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,
@@ -39,7 +43,8 @@ impl Error {
         }))
     }
 
-    /// A file operation that failed, with the code that fits: no space, no permission, no such file, or I/O.
+    /// Creates an error for a failed file operation, with the matching code: no space, no permission, no such file, or
+    /// I/O.
     pub fn io(path: impl AsRef<std::path::Path>, error: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let code = match error.kind() {
@@ -51,84 +56,74 @@ impl Error {
         Self::new(code, format!("{}: {error}", path.as_ref().display())).with_source(error)
     }
 
-    /// The same error with what was being done put in front of its message. May be said at several levels;
-    /// the outermost comes first.
+    /// Adds the operation in front of the message. Several levels may add one; the outermost comes first.
     pub fn while_doing(mut self, doing: impl Into<String>) -> Self {
         self.0.doing.insert(0, doing.into());
         self
     }
 
-    /// The same error with what the user should do next: a sentence, or a command to run.
+    /// Adds what the user should do next: a sentence, or a command to run.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// The same error with its cause, which [`source`](StdError::source) then gives.
+    /// Adds the cause, which [`source`](StdError::source) returns.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The same error, said to be worth retrying or not. By default only `Unavailable` is.
+    /// Marks the error as worth retrying or not. By default only `Unavailable` is.
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
     }
 
-    /// The same error with the id that the remote service gave the failed request.
+    /// Adds the ID that the remote service gave to the failed request.
     pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
         self.0.request_id = Some(id.into());
         self
     }
 
-    /// The class of failure.
+    /// Returns the class of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.code.kind
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> &'static Code {
         self.0.code
     }
 
-    /// Whether this is the error with that code.
+    /// Returns whether the error has that code.
     pub fn is(&self, code: &Code) -> bool {
         self.0.code == code
     }
 
-    /// Whether the same call may succeed when repeated later.
+    /// Returns whether the same call may succeed if it is repeated later.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// The remote service's id of the failed request, if it gave one.
+    /// Returns the remote service's ID of the failed request, if there is one.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// What went wrong, without what was being done.
+    /// Returns what went wrong, without the operation.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What was being done, outermost first.
+    /// Returns the operations, outermost first.
     pub fn doing(&self) -> &[String] {
         &self.0.doing
     }
 
-    /// What to do next, if something is known to help.
+    /// Returns what to do next, if known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for doing in &self.0.doing {
-            write!(f, "{doing}: ")?;
-        }
-        f.write_str(&self.0.message)
     }
 }
 
@@ -142,14 +137,8 @@ impl fmt::Debug for Error {
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|s| s as _)
-    }
-}
-
-/// Another library's error with its causes, on one line: `<error>: <cause>: <its cause>`. One that its error's
-/// text ends with already is not said again.
+/// Formats another library's error with its causes on one line: `<error>: <cause>: <its cause>`. A cause is skipped if
+/// the text before it already ends with it.
 pub fn with_causes(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -163,14 +152,14 @@ pub fn with_causes(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// Says what was being done where an error passes through.
+/// Adds the operation to an error that passes through.
 pub trait ResultExt<T> {
-    /// Puts what was being done in front of the error. The text is built only on failure.
+    /// Adds the operation in front of the error. The text is built only on failure.
     ///
     /// # Errors
-    /// The same error, with the text added.
+    /// The same error, with the operation added.
     fn doing(self, text: impl FnOnce() -> String) -> Result<T>;
-    /// Adds what to do next, unless the error already says.
+    /// Adds what to do next, unless the error already has a hint.
     ///
     /// # Errors
     /// The same error, with the hint added.

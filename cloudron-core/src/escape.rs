@@ -1,8 +1,8 @@
-//! Text from outside, made safe to show.
+//! Escaping of untrusted text for display.
 //!
-//! A terminal obeys control characters, and shows text in another order after a bidirectional control. Names of
-//! files, answers of servers and objects in a store can hold both, so a program that prints escapes them visibly:
-//! as Rust writes them in text, and as JSON writes them in JSON.
+//! A terminal obeys control characters, and reorders text after a bidirectional control. File names, responses of
+//! servers and objects in a store can contain both. Programs that print them escape such characters visibly: in the
+//! notation of Rust in text, and in that of JSON in JSON.
 //!
 //! ```
 //! use cloudron_core::escape;
@@ -15,9 +15,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a terminal may do something else with the character than show it: control characters (C0, DEL, C1),
-/// separators of lines and paragraphs, controls of the writing direction (Unicode TR 9), and characters of no width
-/// by which two different names look the same. Those that join letters or pictures (U+200C, U+200D) are text.
+/// Returns whether a terminal may do something other than display the character: control characters (C0, DEL, C1), line
+/// and paragraph separators, controls of the writing direction (Unicode TR 9), and zero-width characters, which make
+/// two different names look the same. Joiners of letters or pictures (U+200C, U+200D) are safe.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -25,18 +25,18 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0001}'..='\u{e007f}')
 }
 
-/// Escapes all unsafe characters but line ends and tabs.
+/// Escapes all unsafe characters except line ends and tabs.
 pub fn text(text: &str) -> Cow<'_, str> {
     replaced(text, |c| c == '\n' || c == '\t', |c, out| out.extend(c.escape_default()))
 }
 
-/// Escapes all unsafe characters, line ends and tabs included: what is one line stays one.
+/// Escapes all unsafe characters, including line ends and tabs, so that one line stays one line.
 pub fn line(text: &str) -> Cow<'_, str> {
     replaced(text, |_| false, |c, out| out.extend(c.escape_default()))
 }
 
-/// Escapes all unsafe characters of a JSON document, which keeps its meaning. Line ends and tabs between its values
-/// stay; a carriage return there becomes a blank.
+/// Escapes all unsafe characters of a JSON document without changing its meaning. Line ends and tabs between values
+/// stay; a carriage return there becomes a space.
 pub fn json(document: &str) -> Cow<'_, str> {
     let escape = |c: char, out: &mut String| {
         if c == '\r' {

@@ -1,4 +1,4 @@
-//! The vocabulary that the cloudron crates share.
+//! Types that the cloudron crates share.
 //!
 //! ```
 //! use cloudron_core::Domain;
@@ -9,10 +9,9 @@
 //! # Ok::<(), cloudron_core::Error>(())
 //! ```
 //!
-//! Nothing here knows a provider or a file layout, and nothing here prints.
+//! This crate has no knowledge of providers or file layouts, and never prints.
 
 pub mod atomic;
-pub mod aws;
 pub mod backup_id;
 pub mod cancel;
 pub mod clock;
@@ -22,7 +21,6 @@ pub mod domain;
 pub mod environment;
 pub mod error;
 pub mod escape;
-pub mod http;
 pub mod progress;
 pub mod random;
 pub mod retry;
@@ -30,10 +28,11 @@ pub mod secret;
 pub mod secret_ref;
 pub mod version;
 
-pub use aws::AwsEnvironment;
 pub use backup_id::BackupId;
 pub use cancel::Cancel;
-pub use clock::{Clock, SystemClock};
+pub use clock::Clock;
+#[cfg(feature = "tokio")]
+pub use clock::SystemClock;
 pub use code::{Code, ErrorKind};
 pub use domain::Domain;
 pub use error::{Error, Result, ResultExt};

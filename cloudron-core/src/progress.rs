@@ -16,13 +16,13 @@ pub type TaskId = u64;
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Files, chunks, servers: things without a size.
+    /// Items without a size: files, chunks, servers.
     Items,
-    /// Nothing: the task is only under way or over.
+    /// Nothing: the task is either running or finished.
     None,
 }
 
-/// Something that happened during long work.
+/// An event during long-running work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -35,16 +35,16 @@ pub enum Event {
         label: String,
         /// What it counts.
         unit: Unit,
-        /// How much there is to do, where that is known.
+        /// The total amount of work, if known.
         total: Option<u64>,
     },
-    /// A task went on.
+    /// A task made progress.
     Advanced {
         /// The task.
         task: TaskId,
         /// How much is done so far.
         done: u64,
-        /// How much there is to do, where that is known by now.
+        /// The total amount of work, if known by now.
         total: Option<u64>,
     },
     /// A task ended.
@@ -56,26 +56,26 @@ pub enum Event {
         /// Whether it succeeded. A task that was dropped did not.
         ok: bool,
     },
-    /// A task ended without failing, and what it is for is not reached yet.
+    /// A task ended without failing, but its goal is not reached yet.
     Left {
         /// The task.
         task: TaskId,
     },
-    /// A fact worth telling the user, which needs nothing done.
+    /// A fact for the user that requires no action.
     Note {
-        /// The text, a sentence.
+        /// The text: a sentence.
         text: String,
     },
-    /// Something that went wrong and did not stop the work.
+    /// A problem that did not stop the work.
     Warning {
-        /// The text, a sentence.
+        /// The text: a sentence.
         text: String,
     },
 }
 
 type Listener = dyn Fn(&Event) + Send + Sync;
 
-/// Where events go. Cheap to clone; the default one goes nowhere.
+/// A destination for events. It is cheap to clone; the default discards events.
 #[derive(Clone, Default)]
 pub struct Progress {
     listener: Option<Arc<Listener>>,
@@ -89,17 +89,17 @@ impl fmt::Debug for Progress {
 }
 
 impl Progress {
-    /// Events go nowhere.
+    /// Discards all events.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Events go to a callback, on whatever thread they happen. It must not block.
+    /// Sends events to a callback, on the thread where they occur. The callback must not block.
     pub fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(listener)), next: Arc::default() }
     }
 
-    /// Reports an event as it is, such as one that came from another process.
+    /// Reports an existing event unchanged, such as one from another process.
     pub fn emit(&self, event: &Event) {
         trace(event);
         if let Some(listener) = &self.listener {
@@ -107,22 +107,22 @@ impl Progress {
         }
     }
 
-    /// Tells the user a fact.
+    /// Reports a fact to the user.
     pub fn note(&self, text: impl Into<String>) {
         self.emit(&Event::Note { text: text.into() });
     }
 
-    /// Tells the user of something that went wrong and did not stop the work.
+    /// Warns the user of a problem that did not stop the work.
     pub fn warn(&self, text: impl Into<String>) {
         self.emit(&Event::Warning { text: text.into() });
     }
 
-    /// A number for a task that no other task of this progress has.
+    /// Returns an ID that no other task of this progress has.
     pub fn fresh_id(&self) -> TaskId {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Begins a task. It ends with [`Task::finish`], or as failed when dropped.
+    /// Starts a task. It ends with [`Task::finish`], or as failed when it is dropped.
     pub fn task(&self, label: impl Into<String>, unit: Unit, total: Option<u64>) -> Task {
         let id = self.fresh_id();
         self.emit(&Event::Started { task: id, label: label.into(), unit, total });
@@ -136,7 +136,7 @@ impl Progress {
     }
 }
 
-/// Long work is traced where it reports its progress, so that it has to be said once.
+/// Traces an event, so that long-running work that reports progress needs no separate traces.
 fn trace(event: &Event) {
     match event {
         Event::Started { task, label, total, .. } => tracing::info!(task, total, "begins: {label}"),
@@ -149,7 +149,7 @@ fn trace(event: &Event) {
     }
 }
 
-/// A task under way.
+/// A running task.
 #[derive(Debug)]
 pub struct Task {
     progress: Progress,
@@ -160,25 +160,25 @@ pub struct Task {
 }
 
 impl Task {
-    /// `amount` more is done.
+    /// Adds `amount` to the finished work.
     pub fn advance(&self, amount: u64) {
         let done = self.done.fetch_add(amount, Ordering::Relaxed) + amount;
         self.progress.emit(&Event::Advanced { task: self.id, done, total: self.total() });
     }
 
-    /// There is that much to do, as has become known.
+    /// Sets the total amount of work, once it is known.
     pub fn set_total(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
         let done = self.done.load(Ordering::Relaxed);
         self.progress.emit(&Event::Advanced { task: self.id, done, total: Some(total) });
     }
 
-    /// The task succeeded.
+    /// Ends the task as succeeded.
     pub fn finish(self) {
         self.end(true);
     }
 
-    /// The task is over, and what it is for is not reached yet: something outside has to happen first.
+    /// Ends the task although its goal is not reached yet: something else has to happen first.
     pub fn leave(self) {
         if !self.over.swap(true, Ordering::Relaxed) {
             self.progress.emit(&Event::Left { task: self.id });

@@ -1,20 +1,20 @@
-//! Repeating a remote call that failed for a passing reason.
+//! Retries of remote calls after transient failures.
 
 use std::time::Duration;
 
 use crate::{Clock, Result, random};
 
-/// How often and how long a call is repeated.
+/// The number of attempts of a call and the delays between them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// The wait before the first repetition; it doubles with each one.
+    /// Delay before the first retry; it doubles with each retry.
     pub base: Duration,
-    /// The longest single wait.
+    /// Maximum delay before a retry.
     pub cap: Duration,
-    /// How many calls are made at the most, the first one included.
+    /// Maximum number of calls, including the first one.
     pub attempts: u32,
-    /// No repetition starts later than this after the first call.
+    /// Maximum time from the first call to the start of a retry.
     pub deadline: Duration,
 }
 
@@ -30,26 +30,31 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The default policy with another number of calls.
+    /// Returns the default policy with another number of calls.
     pub fn attempts(attempts: u32) -> Self {
         Self { attempts, ..Self::default() }
     }
 
-    /// The same policy with another deadline.
+    /// Returns the policy with another deadline.
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same policy with other waits.
+    /// Returns the policy with other delays.
     pub fn waits(self, base: Duration, cap: Duration) -> Self {
         Self { base, cap, ..self }
     }
 
-    /// The wait before repetition number `n` (from 0), for a random number between 0 and 1: anywhere from
-    /// nothing to the doubled base ("full jitter", which spreads callers best).
+    /// Returns the delay before retry number `n` (from 0), for a random number from 0 to 1: anywhere from zero to the
+    /// doubled base ("full jitter", which spreads callers best).
     pub fn wait(&self, n: u32, random: f64) -> Duration {
         let ceiling = self.base.saturating_mul(1u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.cap);
         ceiling.mul_f64(random.clamp(0.0, 1.0))
+    }
+
+    /// Begins to count the calls of one operation.
+    pub fn begin<'a>(&'a self, clock: &'a dyn Clock) -> Retries<'a> {
+        Retries { policy: self, clock, start: clock.monotonic(), failures: 0 }
     }
 
     /// Calls `operation` until it succeeds, fails for good, or the policy is used up.
@@ -60,22 +65,49 @@ impl RetryPolicy {
     where
         F: Future<Output = Result<T>>,
     {
-        let start = clock.monotonic();
-        let mut n = 0;
+        let mut retries = self.begin(clock);
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let wait = self.wait(n, random::unit());
-            n += 1;
-            let late = clock.monotonic().saturating_sub(start) + wait > self.deadline;
-            if !error.is_retryable() || n >= self.attempts || late {
+            if !error.is_retryable() || !retries.again(&error, None).await {
                 return Err(error);
             }
-            tracing::info!(attempt = n, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
-            clock.sleep(wait).await;
         }
+    }
+}
+
+/// The calls of one operation, made again while its policy allows. Every loop that repeats something waits here.
+pub struct Retries<'a> {
+    policy: &'a RetryPolicy,
+    clock: &'a dyn Clock,
+    start: Duration,
+    failures: u32,
+}
+
+impl Retries<'_> {
+    /// Counts a failure and says how long to wait before the next call, at least as long as the other side asked for;
+    /// `None` when there is no further call.
+    pub fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let wait = self.policy.wait(self.failures, random::unit()).max(asked.unwrap_or_default());
+        self.failures += 1;
+        let at = self.clock.monotonic().saturating_sub(self.start).saturating_add(wait);
+        (self.failures < self.policy.attempts && at <= self.policy.deadline).then_some(wait)
+    }
+
+    /// Waits before the next call after a passing failure, at least as long as the other side asked for; `false` when
+    /// there is no further call.
+    pub async fn again(&mut self, reason: &(dyn std::fmt::Display + Sync), asked: Option<Duration>) -> bool {
+        let Some(wait) = self.next_wait(asked) else { return false };
+        self.wait(reason, wait).await;
+        true
+    }
+
+    /// Waits as long as [`next_wait`](Self::next_wait) said.
+    pub async fn wait(&self, reason: &(dyn std::fmt::Display + Sync), wait: Duration) {
+        tracing::info!(attempt = self.failures, wait_ms = wait.as_millis() as u64, %reason, "trying again");
+        self.clock.sleep(wait).await;
     }
 }
 
@@ -149,6 +181,19 @@ mod tests {
         let policy = RetryPolicy::attempts(1000).within(Duration::from_secs(5));
         let _: Result<()> = policy.run(&clock, || async { Err(failing(true)) }).await;
         assert!(clock.monotonic() <= Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_the_other_side_asks_for_is_waited_and_bounded_by_the_deadline() {
+        let clock = Still::default();
+        let policy = RetryPolicy::default();
+        let mut retries = policy.begin(&clock);
+        assert!(retries.again(&"busy", Some(Duration::from_secs(30))).await);
+        assert!(clock.monotonic() >= Duration::from_secs(30));
+        for endless in [Duration::from_secs(1000), Duration::MAX] {
+            assert!(!policy.begin(&clock).again(&"busy", Some(endless)).await);
+        }
+        assert!(clock.monotonic() < Duration::from_secs(60));
     }
 
     #[test]

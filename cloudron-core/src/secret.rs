@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A secret text: no `Display`, a `Debug` that redacts, a comparison that takes the same time for any
-/// content of the same length, and memory that is wiped on drop.
+/// A secret text. It has no `Display`, a `Debug` that redacts, a constant-time comparison for contents of the same
+/// length, and is wiped from memory on drop.
 ///
-/// It serializes as its plain text, for sending through an encrypted channel or a pipe. Never serialize one
-/// into a file, a log or an argument list.
+/// It serializes as its plain text, for sending it through an encrypted channel or a pipe. Never serialize it into a
+/// file, a log or an argument list.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes over a secret text.
+    /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The secret text itself. Every call is a place to review.
+    /// Returns the secret text itself. Review every call.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

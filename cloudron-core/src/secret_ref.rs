@@ -1,4 +1,4 @@
-//! Where a secret comes from: `file:PATH`, `env:NAME`, `cmd:PROGRAM`, `-` or a literal.
+//! References to secrets: `file:PATH`, `env:NAME`, `cmd:PROGRAM`, `-` or a literal.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result, Secret, codes};
 
-/// A reference to a secret, as a user writes it on a command line.
+/// A reference to a secret, as a user types it on a command line.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SecretRef {
@@ -16,7 +16,7 @@ pub enum SecretRef {
     File(PathBuf),
     /// `env:NAME`: an environment variable.
     Env(String),
-    /// `cmd:PROGRAM ARGS`: the first line that a program prints. It is run by `sh -c`.
+    /// `cmd:PROGRAM ARGS`: the first line of a program's output. The program is run by `sh -c`.
     Command(String),
     /// `-`: one line of standard input.
     Stdin,
@@ -25,7 +25,7 @@ pub enum SecretRef {
 }
 
 impl SecretRef {
-    /// Reads a reference. Anything without one of the prefixes is a literal.
+    /// Parses a reference. Text without one of the prefixes is a literal.
     pub fn parse(text: &str) -> Self {
         if text == "-" {
             Self::Stdin
@@ -40,17 +40,17 @@ impl SecretRef {
         }
     }
 
-    /// Whether the secret stands in the argument list itself, which deserves a warning.
+    /// Returns whether the argument list contains the secret itself, which deserves a warning.
     pub fn is_literal(&self) -> bool {
         matches!(self, Self::Literal(_))
     }
 
-    /// Obtains the secret. Reads a file, runs a program or reads `stdin`, so it may block. A byte order mark in front
-    /// and one final newline are not part of the secret.
+    /// Reads the secret. It may block, because it reads a file, runs a program or reads `stdin`. A leading byte order
+    /// mark and one final newline are not part of the secret.
     ///
     /// # Errors
-    /// `file-missing`, `permission` or `io` for a file; `secret-ref` for an unset variable or an empty
-    /// secret; `secret-command` for a program that failed. None of them quotes the secret.
+    /// `file-missing`, `permission` or `io` for a file; `secret-ref` for an unset variable or an empty secret;
+    /// `secret-command` for a program that failed. No error quotes the secret.
     pub fn resolve(&self, stdin: &mut dyn BufRead) -> Result<Secret> {
         let (text, from) = match self {
             Self::File(path) => (read(path)?, format!("the file {}", path.display())),
@@ -69,7 +69,7 @@ impl SecretRef {
             Self::Literal(secret) => (secret.expose().to_owned(), "the option".to_owned()),
         };
         let text = Zeroizing::new(text);
-        // Editors of Windows put a byte order mark there, which nobody sees or types.
+        // Windows editors write a byte order mark, which users neither see nor type.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let trimmed = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
         if trimmed.is_empty() {
@@ -79,7 +79,7 @@ impl SecretRef {
     }
 }
 
-/// Reads a file, which must be text in UTF-8.
+/// Reads a file, which must be UTF-8 text.
 fn read(path: &Path) -> Result<String> {
     let content = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     String::from_utf8(content).map_err(|e| {
@@ -90,7 +90,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn run(command: &str) -> Result<String> {
-    // The program's text is not quoted in errors: it may hold a secret of its own.
+    // The program's text is not quoted in errors, because it may contain a secret.
     let failed = |what: String| Error::new(&codes::SECRET_COMMAND, what);
     let output = Command::new("sh")
         .args(["-c", command])

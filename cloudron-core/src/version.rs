@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, codes};
 
-/// A version by the rules of semver.org 2.0.0: ordered, pre-releases before their release.
+/// A version according to semver.org 2.0.0. Pre-releases order before their release.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version(semver::Version);
 
-/// The longest version that is read, in bytes.
+/// Maximum length of a parsed version, in bytes.
 const LONGEST: usize = 128;
 
 impl Version {
-    /// The version of this program.
+    /// Returns the version of this program.
     pub fn current() -> Self {
         env!("CARGO_PKG_VERSION").parse().expect("cargo only builds packages with a valid version")
     }
 
-    /// Whether it is a pre-release such as `1.0.0-rc.1`.
+    /// Returns whether this is a pre-release such as `1.0.0-rc.1`.
     pub fn is_prerelease(&self) -> bool {
         !self.0.pre.is_empty()
     }

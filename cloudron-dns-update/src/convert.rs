@@ -1,4 +1,4 @@
-//! Between record data and the records of `dns-update`.
+//! Converts between record data and the records of `dns-update`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use dns_update::{CAARecord, DnsRecord, DnsRecordType, MXRecord, SRVRecord};
 
 use crate::Step;
 
-/// The types that can be written.
+/// Types that can be written.
 pub(crate) const TYPES: [RecordType; 8] = [
     RecordType::A,
     RecordType::AAAA,
@@ -19,7 +19,7 @@ pub(crate) const TYPES: [RecordType; 8] = [
     RecordType::NS,
 ];
 
-/// A change as `dns-update` takes it.
+/// Converts a change to the form of `dns-update`.
 ///
 /// # Errors
 /// `dns-unsupported`.
@@ -106,10 +106,10 @@ fn caa(flags: u8, tag: &str, value: &[u8]) -> Option<CAARecord> {
     })
 }
 
-/// What records that were answered mean.
+/// Converts the records of a response.
 ///
 /// # Errors
-/// `dns-record` and `dns-name` for what is none.
+/// `dns-record` and `dns-name` for invalid ones.
 pub(crate) fn values(apex: &Name, records: &[DnsRecord]) -> Result<BTreeSet<RecordData>> {
     records.iter().map(|record| value(apex, record)).collect()
 }

@@ -1,23 +1,23 @@
-//! What is used of `dns-update`, and what its errors mean.
+//! The used part of `dns-update`, and the meaning of its errors.
 
 use async_trait::async_trait;
 use cloudron_core::Code;
 use cloudron_dns::codes;
 use dns_update::{DnsRecord, DnsRecordType, DnsUpdater, Error};
 
-/// A request that failed.
+/// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) code: &'static Code,
     pub(crate) said: String,
-    /// Whether it is sure that nothing was written.
+    /// Whether it is certain that nothing was written.
     pub(crate) nothing_done: bool,
 }
 
-/// The two calls that are made. Names and zones have no dot at their end.
+/// The two calls that are made. Names and zones have no final dot.
 #[async_trait]
 pub(crate) trait Host: Send + Sync {
-    /// Replaces the set; no record deletes it.
+    /// Replaces the set; an empty list deletes it.
     async fn set(
         &self,
         name: &str,

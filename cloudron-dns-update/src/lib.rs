@@ -1,4 +1,4 @@
-//! A provider of [`cloudron_dns`] for the DNS hosts that the crate [`dns_update`] knows: some seventy.
+//! A provider of [`cloudron_dns`] for the DNS hosts that the crate [`dns_update`] supports: some seventy.
 //!
 //! ```no_run
 //! # async fn f() -> cloudron_dns::Result<()> {
@@ -14,16 +14,17 @@
 //! # }
 //! ```
 //!
-//! It promises less than the providers of `cloudron-dns` itself:
+//! It guarantees less than the providers of `cloudron-dns` itself:
 //!
-//! - One set after the other, each as a whole as far as the host and `dns-update` do so; no precondition.
-//! - Zones cannot be listed. Reading asks the authoritative name servers, which lag behind the host and answer for an
-//!   alias as for addresses. Before a set is written, the host is asked for it and must hold what was read or what is
-//!   wanted, where `dns-update` can ask.
-//! - After each set the host is asked again, and one that does not hold what was written is an error. Where it cannot
-//!   be asked, the name servers must show it within five minutes. Times to live are not compared: `dns-update` does
+//! - One set is written after the other, each as a whole as far as the host and `dns-update` do so; without
+//!   preconditions.
+//! - Zones cannot be listed. Reading queries the authoritative name servers, which lag behind the host and answer an
+//!   alias with addresses. Before a set is written, the host must have what was read or what is desired, if
+//!   `dns-update` can query it.
+//! - After each set the host is queried again, and a difference from what was written is an error. If it cannot be
+//!   queried, the name servers must show the set within five minutes. TTLs are not compared, because `dns-update` does
 //!   not report them.
-//! - Hosts for which `cloudron-dns` has a provider of its own are refused.
+//! - Hosts with a provider in `cloudron-dns` are refused.
 
 #![forbid(unsafe_code)]
 
@@ -48,7 +49,7 @@ use dns_update::{DnsRecord, DnsRecordType, DnsUpdater};
 
 use self::host::{Failed, Host};
 
-/// One zone at a host that [`dns_update`] knows.
+/// One zone at a host that [`dns_update`] supports.
 pub struct DnsUpdate {
     name: String,
     host: Box<dyn Host>,
@@ -59,7 +60,7 @@ pub struct DnsUpdate {
     secret: Option<Secret>,
 }
 
-/// A change as `dns-update` takes it.
+/// A change in the form of `dns-update`.
 struct Step<'a> {
     change: &'a Change,
     rtype: DnsRecordType,
@@ -68,10 +69,10 @@ struct Step<'a> {
 }
 
 impl DnsUpdate {
-    /// A zone at a host; `name` is the host's, such as `desec`.
+    /// Creates a provider for a zone at a host; `name` is the name of the host, such as `desec`.
     ///
     /// # Errors
-    /// `usage` for a host that `cloudron-dns` has a provider of its own for, which does better.
+    /// `usage` for a host with a provider in `cloudron-dns`, which guarantees more.
     pub fn new(name: impl Into<String>, host: DnsUpdater, apex: Name, lookup: Lookup) -> Result<Self> {
         let better = match host {
             DnsUpdater::Cloudflare(_) => Some("cloudflare"),
@@ -95,17 +96,17 @@ impl DnsUpdate {
         Self { name, host, zone, lookup, min_ttl: Ttl::MIN, limit, secret: None }
     }
 
-    /// The same provider at a host that takes no shorter time to live, such as 3600 seconds at deSEC.
+    /// Sets the minimum TTL of the host, such as 3600 seconds at deSEC.
     pub fn with_min_ttl(self, min_ttl: Ttl) -> Self {
         Self { min_ttl, ..self }
     }
 
-    /// The same provider with another time limit for what only the name servers can confirm.
+    /// Sets the time limit for changes that only the name servers can confirm.
     pub fn confirming_within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// The same provider, with the credential cut out of what the host says in an error.
+    /// Removes the credential from the host's error messages.
     pub fn hiding(self, secret: Secret) -> Self {
         Self { secret: Some(secret), ..self }
     }
@@ -123,7 +124,7 @@ impl DnsUpdate {
         Error::new(failed.code, format!("{key} at {}: {said}", self.name))
     }
 
-    /// The values that the host holds; `None` where it cannot be asked.
+    /// Returns the values at the host; `None` if it cannot be queried.
     async fn held(&self, step: &Step<'_>) -> Result<Option<BTreeSet<RecordData>>> {
         let key = step.change.key();
         match self.host.list(key.name.without_dot(), step.rtype, self.zone.apex.without_dot()).await {
@@ -159,7 +160,7 @@ impl DnsUpdate {
         }
     }
 
-    /// Waits for the name servers to show a change.
+    /// Waits until the name servers show a change.
     async fn confirm(&self, change: &Change) -> Result<()> {
         let intent = match (change.after(), change.before()) {
             (Some(new), _) => Intent::Exactly(new.clone()),
@@ -180,7 +181,7 @@ fn shown(values: &BTreeSet<RecordData>) -> String {
     if values.is_empty() { "nothing".into() } else { values.join(" and ") }
 }
 
-/// Nothing of the host's credentials.
+/// Formats no credentials.
 impl fmt::Debug for DnsUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DnsUpdate")
@@ -208,12 +209,12 @@ impl DnsProvider for DnsUpdate {
         convert::step(&zone.apex, change).err().map(|e| e.message().to_owned())
     }
 
-    /// The zone that was given.
+    /// Returns the given zone.
     async fn list_zones(&self, _near: Option<&Name>) -> Result<Vec<Zone>> {
         Ok(vec![self.zone.clone()])
     }
 
-    /// The record sets of some names, as an authoritative name server has them.
+    /// Returns the record sets of some names, from an authoritative name server.
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
         if zone.apex != self.zone.apex {
             let message = format!("{} was given the zone {}, not {}", self.name, self.zone.apex, zone.apex);
@@ -222,7 +223,7 @@ impl DnsProvider for DnsUpdate {
         self.reader().read(zone, scope).await
     }
 
-    /// Nothing is sent unless every change can be expressed. The first set that fails ends it.
+    /// Sends nothing unless every change can be represented. Stops at the first set that fails.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let step = |change| convert::step(&self.zone.apex, change);
         let steps: Vec<Step<'_>> = batch.changes.iter().map(step).collect::<Result<_>>()?;
@@ -239,7 +240,7 @@ impl DnsProvider for DnsUpdate {
         Ok(Receipt::new(applied))
     }
 
-    /// The hosts do not say.
+    /// The hosts do not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

@@ -1,4 +1,4 @@
-//! Hosts that do it right and hosts that do not, with an authoritative name server that shows what they hold.
+//! Correct and faulty hosts, with an authoritative name server that shows their records.
 
 #[path = "../../cloudron-dns/tests/support/mod.rs"]
 mod support;
@@ -14,21 +14,21 @@ use super::*;
 
 const TOKEN: &str = "token-0123456789";
 
-/// What a host does wrong.
+/// A fault of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
     None,
-    /// It cannot be asked.
+    /// It cannot be queried.
     NoListing,
-    /// It says that it did, and did nothing.
+    /// It reports success, but does nothing.
     Silent,
-    /// Wildcards are kept and not found again.
+    /// Wildcards are stored but not found again.
     BlindToWildcards,
-    /// Texts come back in quotes.
+    /// Texts are returned in quotes.
     Quoting,
-    /// Everything is refused, with the credential in the words.
+    /// Everything is refused, and the message contains the credential.
     Refusing,
-    /// It holds something that the name servers do not show yet.
+    /// It has records that the name servers do not show yet.
     Ahead,
 }
 

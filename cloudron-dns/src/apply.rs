@@ -1,4 +1,4 @@
-//! Finding the zone, planning and writing through any provider.
+//! Finds the zone, plans and writes through any provider.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::{
     PlanOptions, Receipt, RecordKey, Scope, Snapshot, Zone, codes, enclosing_zone, plan,
 };
 
-/// The provider's zone that a name's records go into: the closest that encloses it.
+/// Returns the provider's zone that contains a name's records: the closest that encloses it.
 ///
 /// # Errors
 /// As [`ZoneChoice::find`].
@@ -50,8 +50,8 @@ impl ZoneChoice {
     }
 }
 
-/// The names that must be read to plan these wishes: their own, those above that could be delegated away, and with
-/// `prune` those that something of ours is at.
+/// Returns the names that must be read to plan these intents: their own names, names above that may be delegated, and
+/// with `prune` the names with values that are ours.
 pub fn names_to_read(
     zone: &Zone,
     desired: &[Intent],
@@ -71,10 +71,10 @@ pub fn names_to_read(
     names.into_iter().collect()
 }
 
-/// Reads what a plan needs and makes it. The snapshot that it is based on is for [`apply`].
+/// Reads what a plan needs and makes the plan. The returned snapshot is the basis for [`apply`].
 ///
-/// A plan that would delete several sets is made from the whole zone where that can be read, so that the brake on
-/// [mass deletion](PlanOptions::allow_mass_deletion) knows how large the zone is.
+/// A plan that would delete several sets is made from the whole zone if it can be read, so that the limit on [mass
+/// deletion](PlanOptions::allow_mass_deletion) knows the size of the zone.
 ///
 /// # Errors
 /// As [`DnsProvider::read`].
@@ -94,17 +94,17 @@ pub async fn plan_for(
     let doing = || format!("reading the whole zone {} at {}", zone.apex, provider.id());
     match provider.read(zone, Scope::Zone).await {
         Ok(whole) => Ok((plan_at(provider, desired, &whole, ownership, options), whole)),
-        // The share of what was read decides then.
+        // Then the share of the sets that were read decides.
         Err(e) if e.is(&codes::TRANSFER_REFUSED) || e.is(&codes::UNSUPPORTED) => Ok((plan, current)),
         Err(e) => Err(e.while_doing(doing())),
     }
 }
 
-/// Fewer deletions than these are never more than 30 % of a zone of 10 sets.
+/// Number of deletions below which a zone of at least 10 sets never loses more than 30 %.
 const UNBRAKED: usize = 4;
 
-/// The plan for a snapshot that was read before. What the provider cannot hold is a
-/// [conflict](crate::Reason::Unsupported).
+/// Makes the plan for an existing snapshot. Changes that the provider does not support are
+/// [conflicts](crate::Reason::Unsupported).
 pub fn plan_at(
     provider: &dyn DnsProvider,
     desired: &[Intent],
@@ -134,16 +134,16 @@ pub async fn read_for(
     provider.read(zone, Scope::Names(&names)).await.doing(doing)
 }
 
-/// Writes a plan. Nothing is written when it has conflicts, or when the zone changed since: `basis` is the snapshot
-/// that the plan was made from just now; without it the zone is read again first, unless the provider checks
+/// Writes a plan. Nothing is written if the plan has conflicts, or if the zone changed since it was read. `basis` is
+/// the snapshot that the plan was just made from; without it, the zone is read again first, unless the provider checks
 /// preconditions itself.
 ///
-/// At a provider that cannot write, the receipt says what a person has to do. One that may
-/// [drop](crate::Capabilities::may_drop) a change without a word is read again afterwards.
+/// For a provider that cannot write, the receipt contains instructions for a person. A provider that may silently
+/// [drop](crate::Capabilities::may_drop) a change is read again afterwards.
 ///
 /// # Errors
-/// `dns-conflict`, `dns-spf`, `dns-stale`, `dns-unsupported`, `dns-dropped`, and what the provider says, with what was
-/// applied nonetheless.
+/// `dns-conflict`, `dns-spf`, `dns-stale`, `dns-unsupported`, `dns-dropped`, and errors of the provider, with the
+/// changes that were applied nevertheless.
 pub async fn apply(
     provider: &dyn DnsProvider,
     plan: &Plan,
@@ -194,12 +194,12 @@ pub async fn apply(
     Ok(receipt)
 }
 
-/// That a provider cannot hold a change, as [`DnsProvider::refusal`] says.
+/// Returns the error for a change that a provider does not support, as reported by [`DnsProvider::refusal`].
 pub(crate) fn unsupported(provider: &str, key: &RecordKey, why: &str) -> Error {
     Error::new(&codes::UNSUPPORTED, format!("{key} at {provider}: {why}"))
 }
 
-/// That every change of a plan is in the zone.
+/// Checks that every change of a plan is in the zone.
 async fn confirm(provider: &dyn DnsProvider, plan: &Plan) -> Result<(), ApplyFailure> {
     let there = read_again(provider, plan).await.map_err(|error| {
         let hint = "everything was sent; run the command again, it reads the zone first";
@@ -229,7 +229,7 @@ async fn confirm(provider: &dyn DnsProvider, plan: &Plan) -> Result<(), ApplyFai
     Err(ApplyFailure { error, applied: Applied::Some(taken) })
 }
 
-/// The first ten, and how many more there are.
+/// Lists the first ten items and the number of further ones.
 fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(10);
     let first: Vec<String> = items.take(10).collect();
@@ -239,30 +239,30 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     }
 }
 
-/// What [`ensure`] did.
+/// The result of [`ensure`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ensured {
-    /// The plan that was applied in the end.
+    /// The plan that was applied last.
     pub plan: Plan,
-    /// What was written, by all tries.
+    /// The changes written by all attempts.
     pub receipt: Receipt,
-    /// How often the zone was read and planned; more than once when somebody else wrote to it meanwhile.
+    /// Number of attempts. It is more than one if the zone was changed by another writer meanwhile.
     pub tries: usize,
 }
 
-/// The most tries of [`ensure`].
+/// Maximum number of attempts of [`ensure`].
 const TRIES: usize = 32;
 
-/// Reads, plans and applies, and does so again when somebody else changed the zone meanwhile, at most 32 times. With
-/// wishes about single values ([`Intent::Include`], [`Intent::Exclude`], [`Intent::Spf`]) several writers of one set
-/// lose nothing of each other's, where the provider checks [preconditions](crate::Capabilities::preconditions).
+/// Reads, plans and applies, and repeats this if another writer changed the zone meanwhile, at most 32 times. With
+/// intents for single values ([`Intent::Include`], [`Intent::Exclude`], [`Intent::Spf`]), several writers of one set do
+/// not lose each other's values, if the provider checks [preconditions](crate::Capabilities::preconditions).
 ///
-/// Afterwards `ownership` says what is ours. On failure it has, besides what was ours, what may have been written:
-/// keep it, so that the next run can finish or take back.
+/// Afterwards `ownership` contains the values that are ours. On failure it contains these and the values that may have
+/// been written: store it, so that the next run can finish or remove them.
 ///
 /// # Errors
-/// As [`plan_for`] and [`apply`]; `dns-stale` after the last try.
+/// As [`plan_for`] and [`apply`]; `dns-stale` after the last attempt.
 pub async fn ensure(
     provider: &dyn DnsProvider,
     zone: &Zone,
@@ -305,13 +305,12 @@ async fn read_again(provider: &dyn DnsProvider, plan: &Plan) -> Result<Snapshot>
     provider.read(&plan.zone, Scope::Names(&names)).await.doing(doing)
 }
 
-/// `dns-stale` unless the old state of every change is what a snapshot has.
+/// Returns `dns-stale` unless the old state of every change matches the snapshot.
 pub(crate) fn changed_since(changes: &[Change], current: &Snapshot) -> Result<()> {
     changes.iter().try_for_each(|change| change.fits(current.sets.get(change.key())))
 }
 
-/// Runs of at most `most` changes, in order. Changes of one name that follow each other stay together where that
-/// fits.
+/// Splits changes into batches of at most `most`, in order. Consecutive changes of one name stay together if they fit.
 fn batches(changes: &[Change], most: usize) -> impl Iterator<Item = &[Change]> {
     let mut rest = changes;
     std::iter::from_fn(move || {
@@ -340,13 +339,13 @@ fn with_earlier(
     ApplyFailure { error, applied }.after(earlier)
 }
 
-/// The error alone; where part of the batch was applied nonetheless, it says so.
+/// Keeps only the error. If part of the batch was applied nevertheless, the error says so.
 impl From<ApplyFailure> for Error {
     fn from(failure: ApplyFailure) -> Self {
         let ApplyFailure { error, applied } = failure;
         match applied {
             Applied::Nothing => error,
-            // It names itself what is missing.
+            // The error itself names what is missing.
             Applied::Some(_) if error.is(&codes::DROPPED) => error,
             Applied::Some(keys) => {
                 let keys = listed(keys.iter().map(ToString::to_string));

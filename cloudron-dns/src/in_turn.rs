@@ -1,9 +1,8 @@
-//! Writers of one process that take turns, at a provider that checks no preconditions.
+//! Serialized writers within one process, for a provider that checks no preconditions.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
 
@@ -14,12 +13,12 @@ use crate::{
     SyncStatus, Zone,
 };
 
-/// A provider whose writers in this process take turns: of two plans made from the same reading, the second one to be
-/// applied is checked against the zone as it is by then and fails with `dns-stale` where it no longer fits. Without
-/// a second writer it costs no request.
+/// A provider that serializes its writers in this process. If two plans are based on the same read, the second one to
+/// be applied is checked against the current zone, and fails with `dns-stale` if it no longer fits. Without a second
+/// writer, this costs no request.
 ///
-/// For providers that check no [preconditions](Capabilities::preconditions). Writers in other processes are still not
-/// noticed between reading and writing. All writers must share it.
+/// Use it for providers that check no [preconditions](Capabilities::preconditions). Writers in other processes are
+/// still not detected between reading and writing. All writers must share it.
 ///
 /// ```
 /// # use cloudron_dns::in_turn::InTurn;
@@ -34,7 +33,7 @@ pub struct InTurn<P> {
 }
 
 impl<P> InTurn<P> {
-    /// Lets the writers of a provider take turns.
+    /// Wraps a provider so that its writers take turns.
     pub fn new(provider: P) -> Self {
         Self { provider, zones: Mutex::default() }
     }
@@ -44,7 +43,7 @@ impl<P> InTurn<P> {
     }
 }
 
-/// What a snapshot remembers: how many writes were begun and ended before it was read.
+/// The numbers of writes that were started and finished before a snapshot was read.
 struct Read {
     writes: AtomicU64,
     inner: Option<Handle>,
@@ -101,47 +100,29 @@ impl<P: DnsProvider> DnsProvider for InTurn<P> {
     }
 }
 
-/// The turn to write to one zone.
+/// The lock for writing to one zone.
 #[derive(Debug, Default)]
 struct Turn {
-    /// How many writes were begun and ended: whoever reads during a write has another number than after it.
+    /// Number of started and finished writes: a read during a write has another number than one after it.
     writes: AtomicU64,
-    queue: Mutex<Queue>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    taken: bool,
-    waiting: Vec<Waker>,
+    queue: tokio::sync::Mutex<()>,
 }
 
 impl Turn {
     async fn take(&self) -> Mine<'_> {
-        std::future::poll_fn(|context| {
-            let mut queue = lock(&self.queue);
-            if queue.taken {
-                queue.waiting.push(context.waker().clone());
-                return Poll::Pending;
-            }
-            queue.taken = true;
-            Poll::Ready(Mine(self))
-        })
-        .await
+        Mine { turn: self, _queue: self.queue.lock().await }
     }
 }
 
-/// Ends a write when dropped, also one that was given up, and gives the turn to whoever comes first.
-struct Mine<'a>(&'a Turn);
+/// Ends a write when dropped, even if it was cancelled, and passes the turn to the next writer.
+struct Mine<'a> {
+    turn: &'a Turn,
+    _queue: tokio::sync::MutexGuard<'a, ()>,
+}
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        self.0.writes.fetch_add(1, Ordering::SeqCst);
-        let mut queue = lock(&self.0.queue);
-        queue.taken = false;
-        // All of them: one that was given up would not take it.
-        let waiting = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        waiting.into_iter().for_each(Waker::wake);
+        self.turn.writes.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a person has to set at a DNS host that has no interface.
+//! Instructions for DNS hosts without an API.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Change, Name, RecordData, RecordSet};
 
-/// What a person has to set and to remove in the panel of a DNS host.
+/// The records to set and to remove in the control panel of a DNS host.
 ///
-/// It displays as one table of type, name and value for the panel; [`zone_file`](Self::zone_file) is the same for
-/// hosts that import one.
+/// It displays as a table of type, name and value for the panel; [`zone_file`](Self::zone_file) has the same for hosts
+/// that can import one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Instructions {
-    /// The zone in whose panel this is done.
+    /// The zone.
     pub zone: Name,
-    /// The record sets that must be there, with exactly these values.
+    /// The record sets that must exist, with exactly these values.
     pub set: Vec<RecordSet>,
-    /// The record sets that must go.
+    /// The record sets that must be removed.
     pub remove: Vec<RecordSet>,
 }
 
 impl Instructions {
-    /// What a person must do so that these changes are made.
+    /// Returns the instructions for these changes.
     pub fn for_changes(zone: &Name, changes: &[Change]) -> Self {
         let mut out = Self { zone: zone.clone(), set: Vec::new(), remove: Vec::new() };
         for change in changes {
@@ -39,19 +39,19 @@ impl Instructions {
         out
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.remove.is_empty()
     }
 
-    /// Adds what other instructions say.
+    /// Adds other instructions.
     pub fn extend(&mut self, other: Self) {
         self.set.extend(other.set);
         self.remove.extend(other.remove);
     }
 
-    /// The sets that must be there as zone file text (RFC 1035, section 5): complete with `$ORIGIN`, and what must
-    /// go as comments.
+    /// Formats the sets that must exist as zone file text (RFC 1035, section 5): complete with `$ORIGIN`, with removed
+    /// sets as comments.
     pub fn zone_file(&self) -> String {
         let mut out = format!("$ORIGIN {}\n", self.zone);
         for set in &self.set {
@@ -63,7 +63,7 @@ impl Instructions {
         out
     }
 
-    /// The rows of the table: what to do, type, name relative to the zone, time to live, value.
+    /// Returns the rows of the table: action, type, name relative to the zone, TTL, value.
     pub fn rows(&self) -> Vec<[String; 5]> {
         let of = |action: &'static str, sets: &[RecordSet]| -> Vec<[String; 5]> {
             let rows = sets.iter().flat_map(|set| {
@@ -78,7 +78,7 @@ impl Instructions {
     }
 }
 
-/// A value as panels ask for it: text without quotes, everything else in presentation form.
+/// Formats a value for panels: text without quotes, everything else in presentation form.
 fn for_panel(value: &RecordData) -> String {
     match value {
         RecordData::Txt(text) => match String::from_utf8(text.joined()) {

@@ -1,35 +1,34 @@
-//! What somebody wants of a zone.
+//! The desired state of a zone.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{OwnerName, RecordKey, RecordSet, RecordType, Ttl};
 
-/// What somebody wants of one record set. A zone's other record sets are left alone.
+/// The desired state of one record set. Other record sets of the zone are not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Intent {
-    /// The set has exactly these values and this time to live.
+    /// The set has exactly these values and this TTL.
     Exactly(RecordSet),
-    /// The set exists in some form: it is made if there is none, and one that somebody else made is good as it is.
+    /// The set exists in any form: it is created if it does not exist, and one of another owner is accepted as it is.
     Default(RecordSet),
-    /// There is no such set.
+    /// The set does not exist.
     Absent(RecordKey),
-    /// The set has these values, besides those of others. Its time to live is kept if it exists.
+    /// The set has these values, in addition to those of others. Its TTL is kept if it exists.
     Include(RecordSet),
-    /// The set has none of these values; those of others stay.
+    /// The set has none of these values; values of others stay.
     Exclude(RecordSet),
-    /// The name has one SPF record, and it lets these mechanisms pass (RFC 7208): they are merged into one that
-    /// exists.
+    /// The name has one SPF record, and it allows these mechanisms (RFC 7208): they are merged into an existing one.
     Spf {
         /// The domain of the mail addresses.
         name: OwnerName,
-        /// The time to live if the set does not exist.
+        /// The TTL if the set does not exist.
         ttl: Ttl,
         /// The mechanisms, such as `a:my.example.com`.
         mechanisms: Vec<String>,
     },
-    /// The name's SPF record, if there is one, does not have these mechanisms.
+    /// The name's SPF record, if it exists, does not contain these mechanisms.
     SpfWithout {
         /// The domain of the mail addresses.
         name: OwnerName,
@@ -39,7 +38,7 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// The record set that it is about.
+    /// Returns the key of the record set.
     pub fn key(&self) -> RecordKey {
         match self {
             Self::Exactly(set) | Self::Default(set) | Self::Include(set) | Self::Exclude(set) => {

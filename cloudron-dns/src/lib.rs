@@ -1,5 +1,5 @@
-//! DNS automation that states what a zone should hold, shows what would change, changes exactly that, and knows
-//! when the world sees it.
+//! DNS automation: describe the desired records of a zone, review the changes, apply exactly those, and wait until
+//! every name server has them.
 //!
 //! ```
 //! use cloudron_dns::{Intent, Name, Ownership, PlanOptions, RecordSet, RecordType, Snapshot, Ttl, Zone, plan};
@@ -12,19 +12,19 @@
 //! # Ok::<(), cloudron_dns::Error>(())
 //! ```
 //!
-//! - What is planned and written is the [record set](RecordSet), never the single record.
+//! - [Record sets](RecordSet) are planned and written, never single records.
 //! - [`plan()`] is pure. Records that we did not create are [conflicts](Conflict), never overwritten.
-//! - [`DnsProvider`] is one small trait; [`memory`] implements it for tests, `digitalocean`, `cloudflare`
-//!   and `hetzner` (features of these names) for those hosts, `wildcard` (feature `wildcard`) for every host that has no interface. [`apply()`](apply::apply) writes a plan through any of them.
-//! - `rfc2136` (feature `rfc2136`) speaks to BIND, Knot, PowerDNS and every other server that takes dynamic updates.
-//! - `powerdns` (feature `powerdns`) speaks to PowerDNS by its HTTP interface.
-//! - `propagation` (feature `propagation`) asks every authoritative name server.
-//! - `check` (feature `check`) explains what is wrong with a server's records, its mail and its addresses.
+//! - [`DnsProvider`] is one small trait. [`memory`] implements it for tests, `digitalocean`, `cloudflare` and `hetzner`
+//!   (features of these names) for those hosts, and `wildcard` (feature `wildcard`) for every host without an API.
+//!   [`apply()`](apply::apply) writes a plan through any of them.
+//! - `rfc2136` (feature `rfc2136`) supports BIND, Knot, PowerDNS and every other server that accepts dynamic updates.
+//! - `powerdns` (feature `powerdns`) supports PowerDNS through its HTTP interface.
+//! - `propagation` (feature `propagation`) queries every authoritative name server.
+//! - `check` (feature `check`) diagnoses a server's records, its mail setup and its addresses.
 //! - `conformance` (feature `conformance`) has the checks that every provider must pass.
 //! - [`managed`] keeps which records of a zone are ours, so that a run which is cut off at any point can be repeated.
 //! - [`zone_file`] reads and writes zone files.
-//! - [`machine`] knows the records of a server, [`spf`] merges an SPF record and says what receivers
-//!   make of it.
+//! - [`machine`] returns the records of a server; [`spf`] merges SPF records and evaluates senders as a receiver does.
 
 pub mod apply;
 #[cfg(feature = "check")]
@@ -56,7 +56,7 @@ pub mod provider;
 pub mod record_set;
 pub mod record_type;
 pub mod resolve;
-// One provider alone uses a part of it.
+// A single provider uses only a part of it.
 #[cfg_attr(not(all(feature = "cloudflare", feature = "digitalocean")), allow(dead_code, unused_imports))]
 #[cfg(feature = "_rest")]
 mod rest;
@@ -65,8 +65,6 @@ pub mod rfc2136;
 #[cfg(feature = "route53")]
 pub mod route53;
 pub mod spf;
-#[cfg(feature = "_http")]
-pub mod transport;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;
 pub mod zone;
@@ -88,7 +86,7 @@ pub use record_set::{RecordKey, RecordSet};
 pub use record_type::{RecordType, Ttl};
 pub use zone::{Observed, Snapshot, Visibility, Zone, enclosing_zone};
 
-/// The example of the package's page is compiled with the documentation's tests.
+/// Compiles the example of the package's README with the documentation tests.
 #[cfg(all(doctest, feature = "propagation"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

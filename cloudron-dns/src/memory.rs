@@ -1,4 +1,4 @@
-//! A provider that keeps its zones in memory, as strict as a real one: for tests, and to try a plan out.
+//! An in-memory provider, as strict as a real one: for tests, and for trying out plans.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,33 +41,33 @@ impl Default for MemoryProvider {
 }
 
 impl MemoryProvider {
-    /// A provider without zones.
+    /// Creates a provider without zones.
     pub fn new() -> Self {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         Self { zones: Mutex::default(), capabilities, batches: AtomicU64::new(0) }
     }
 
-    /// The same provider with one more zone.
+    /// Adds a zone.
     pub fn with_zone(self, zone: Zone, sets: impl IntoIterator<Item = Observed>) -> Self {
         let sets = sets.into_iter().map(|s| (s.key().clone(), s)).collect();
         self.lock().push((zone, sets));
         self
     }
 
-    /// The same provider with other limits. It stays atomic and checks preconditions whatever they say.
+    /// Sets other capabilities. The provider remains atomic and checks preconditions in any case.
     pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
         Self { capabilities, ..self }
     }
 
-    /// Puts a set into a zone as somebody else would. An unknown zone is left alone.
+    /// Adds a set to a zone, as another writer would. An unknown zone is ignored.
     pub fn put(&self, zone_id: &str, set: Observed) {
         if let Some((_, sets)) = self.lock().iter_mut().find(|(zone, _)| zone.id == zone_id) {
             sets.insert(set.key().clone(), set);
         }
     }
 
-    /// How many batches were written.
+    /// Returns the number of written batches.
     pub fn batches_written(&self) -> u64 {
         self.batches.load(Ordering::Relaxed)
     }
@@ -162,7 +162,7 @@ fn write(sets: &mut Sets, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// That no written name has a CNAME and something else.
+/// Checks that no written name has a CNAME and other sets.
 fn alone(sets: &Sets, changes: &[Change]) -> Result<()> {
     for name in changes.iter().filter_map(Change::after).map(RecordSet::name) {
         let types: Vec<_> = sets.keys().filter(|key| key.name == *name).map(|key| key.rtype).collect();

@@ -11,11 +11,11 @@ use crate::{Error, Result, codes};
 /// A name as the owner of record sets.
 pub type OwnerName = Name;
 
-/// An absolute DNS name: lower case, international labels as A-labels (RFC 5890). `*` is a wildcard as the first
-/// label, and a label like others elsewhere (RFC 4592, section 2.1.3).
+/// An absolute DNS name: lower case, international labels as A-labels (RFC 5890). `*` is a wildcard as the first label,
+/// and an ordinary label elsewhere (RFC 4592, section 2.1.3).
 ///
-/// It displays in presentation form with its final dot. Names sort in the canonical order of RFC 4034, section
-/// 6.1: a zone's apex first, then what lies below it.
+/// It displays in presentation form with its final dot. Names sort in the canonical order of RFC 4034, section 6.1: a
+/// zone's apex first, then the names below it.
 ///
 /// ```
 /// use cloudron_dns::Name;
@@ -27,21 +27,21 @@ pub type OwnerName = Name;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name {
-    // Presentation form without the final dot, the root as the empty text. A byte that is not a letter, digit,
-    // hyphen, underscore, slash or the wildcard is written `\DDD`, so that a dot always ends a label.
+    // Presentation form without the final dot; the root is the empty text. A byte that is not a letter, digit, hyphen,
+    // underscore, slash or the wildcard is written `\DDD`, so that a dot always ends a label.
     text: String,
 }
 
 impl Name {
-    /// Whether it is a domain as it is registered, such as `example.co.uk`. No zone encloses it but its own.
+    /// Returns whether the name is a registrable domain, such as `example.co.uk`. Only its own zone encloses it.
     #[cfg(feature = "_rest")]
     pub(crate) fn is_registered(&self) -> bool {
         let text = self.without_dot();
         cloudron_core::Domain::parse(text).is_ok_and(|domain| domain.as_str() == text)
     }
 
-    /// Reads a name in presentation form (RFC 1035, section 5.1), with or without its final dot: `\X` and `\DDD`
-    /// escapes are understood, international labels are converted.
+    /// Parses a name in presentation form (RFC 1035, section 5.1), with or without its final dot. `\X` and `\DDD`
+    /// escapes are resolved, international labels are converted.
     ///
     /// # Errors
     /// `dns-name`.
@@ -67,15 +67,15 @@ impl Name {
         Self::from_labels(labels.iter().map(Vec::as_slice)).map_err(|e| invalid(e.message()))
     }
 
-    /// The root of the DNS.
+    /// Returns the root of the DNS.
     pub fn root() -> Self {
         Self { text: String::new() }
     }
 
-    /// A name from its labels, first label first, each of any bytes.
+    /// Creates a name from its labels, first label first, each of any bytes.
     ///
     /// # Errors
-    /// `dns-name` for an empty or too long label, or too long a name.
+    /// `dns-name` for an empty or too long label, or a name that is too long.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self> {
         let invalid = |why: String| Err(Error::new(&codes::NAME, why));
         let mut text = String::new();
@@ -96,32 +96,32 @@ impl Name {
         Ok(Self { text })
     }
 
-    /// The name in presentation form without the final dot; the root is the empty text.
+    /// Returns the name in presentation form without the final dot; the root is the empty text.
     pub fn without_dot(&self) -> &str {
         &self.text
     }
 
-    /// The labels in presentation form, first label first.
+    /// Returns the labels in presentation form, first label first.
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.text.split('.').filter(|l| !l.is_empty())
     }
 
-    /// Whether this is the root.
+    /// Returns whether this is the root.
     pub fn is_root(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Whether the first label is `*`.
+    /// Returns whether the first label is `*`.
     pub fn is_wildcard(&self) -> bool {
         self.text == "*" || self.text.starts_with("*.")
     }
 
-    /// Whether this name is `zone` or lies below it, compared label by label.
+    /// Returns whether this name is `zone` or lies below it, compared label by label.
     pub fn is_in(&self, zone: &Self) -> bool {
         self == zone || self.is_below(zone)
     }
 
-    /// Whether this name lies below `zone` and is not `zone` itself.
+    /// Returns whether this name lies below `zone` and is not `zone` itself.
     pub fn is_below(&self, zone: &Self) -> bool {
         if zone.is_root() {
             return !self.is_root();
@@ -129,7 +129,7 @@ impl Name {
         self.text.strip_suffix(&zone.text).is_some_and(|rest| rest.ends_with('.'))
     }
 
-    /// The name without its first label; the root has none.
+    /// Returns the name without its first label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         if self.is_root() {
             return None;
@@ -138,7 +138,7 @@ impl Name {
         Some(Self { text: text.to_owned() })
     }
 
-    /// This name with labels put in front, such as `_dmarc` or `my`.
+    /// Returns this name with labels prepended, such as `_dmarc` or `my`.
     ///
     /// # Errors
     /// `dns-name`.
@@ -146,7 +146,7 @@ impl Name {
         Self::parse(&format!("{labels}.{}", self.text))
     }
 
-    /// The name relative to a zone, `@` for the zone itself, as provider panels ask for it. A name outside of the
+    /// Returns the name relative to a zone, `@` for the zone itself, as in the panels of DNS hosts. A name outside the
     /// zone stays absolute.
     pub fn relative_to(&self, zone: &Self) -> String {
         if self == zone {
@@ -158,7 +158,7 @@ impl Name {
         self.text[..self.text.len() - zone.text.len() - 1].to_owned()
     }
 
-    /// The labels as raw bytes, escapes resolved.
+    /// Returns the labels as raw bytes, with escapes resolved.
     pub fn raw_labels(&self) -> Vec<Vec<u8>> {
         let labels = split_labels(&self.text).expect("the text was built by escape_label");
         labels.into_iter().map(|l| l.bytes).collect()
@@ -168,7 +168,7 @@ impl Name {
 #[derive(Default)]
 struct Label {
     bytes: Vec<u8>,
-    /// Whether a byte beyond ASCII was written literally, not as an escape.
+    /// Whether a non-ASCII byte was written literally, not as an escape.
     international: bool,
 }
 
@@ -199,7 +199,7 @@ fn split_labels(text: &str) -> Result<Vec<Label>, &'static str> {
     if labels.iter().any(|l| l.bytes.is_empty()) { Err("a label is empty") } else { Ok(labels) }
 }
 
-/// The byte that an escape stands for, after its backslash (RFC 1035, section 5.1).
+/// Resolves an escape, after its backslash (RFC 1035, section 5.1).
 pub(crate) fn unescape(bytes: &mut impl Iterator<Item = u8>) -> Option<u8> {
     let first = bytes.next()?;
     if !first.is_ascii_digit() {
@@ -224,8 +224,8 @@ fn escape_label(label: &[u8], text: &mut String) {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The first labels from the end that differ decide: those around the place where the texts first differ from
-        // their ends. Zones are maps by name, so that this is done a million times for a plan.
+        // From the end, the first pair of different labels decides: those around the position at which the texts, read
+        // from their ends, first differ. Zones are maps by name, so this is done a million times for a plan.
         let (a, b) = (self.text.as_bytes(), other.text.as_bytes());
         let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
         if same == a.len() && same == b.len() {
@@ -235,7 +235,7 @@ impl Ord for Name {
     }
 }
 
-/// The label that the byte before a place belongs to, or that begins there.
+/// Returns the label that contains the byte before a position, or that begins there.
 fn label_at(text: &[u8], place: usize) -> &[u8] {
     let dot = |byte: &u8| *byte == b'.';
     let start = text[..place].iter().rposition(dot).map_or(0, |at| at + 1);

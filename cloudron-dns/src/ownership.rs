@@ -1,4 +1,4 @@
-//! Which values of a zone are ours.
+//! Ownership of values in a zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, OwnerName, RecordData, RecordKey, RecordSet, RecordType, Result};
 
-/// Which values of which record sets this program wrote or adopted. Only those are ever changed or deleted.
+/// The values of record sets that this program wrote or adopted. Only those are ever changed or deleted.
 ///
-/// It is data for the caller to keep, beside whatever else is known of the machine; nothing is added to the zone.
-/// To be safe against a crash between writing the zone and writing this down, keep the
-/// [union](Self::union) of the old one and [`Plan::ownership`](crate::Plan) before applying a plan, and the plan's
-/// alone afterwards: a value that was to be written and was not is simply not there. A union may hold more than one
-/// record set can, such as the old and the new target of a CNAME.
+/// It is data for the caller to store, next to the other state of the machine; nothing is added to the zone. For safety
+/// against a crash between writing the zone and storing the ownership, store the [union](Self::union) of the old one
+/// and [`Plan::ownership`](crate::Plan) before applying a plan, and the plan's alone afterwards: a value that was not
+/// written then simply does not exist. A union may contain more values than a record set can have, such as the old and
+/// the new target of a CNAME.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Form>", into = "Vec<Form>")]
 pub struct Ownership {
@@ -20,32 +20,32 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Nothing is ours.
+    /// Creates an ownership of nothing.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Whether a value of a set is ours.
+    /// Returns whether a value of a set is ours.
     pub fn owns(&self, key: &RecordKey, value: &RecordData) -> bool {
         self.values.get(key).is_some_and(|values| values.contains(value))
     }
 
-    /// Whether every value of a set is ours.
+    /// Returns whether every value of a set is ours.
     pub fn owns_all(&self, set: &RecordSet) -> bool {
         set.values().iter().all(|value| self.owns(set.key(), value))
     }
 
-    /// The sets of which something is ours.
+    /// Returns the sets with values that are ours.
     pub fn keys(&self) -> impl Iterator<Item = &RecordKey> {
         self.values.keys()
     }
 
-    /// What is ours of a set.
+    /// Returns the values of a set that are ours.
     pub fn values(&self, key: &RecordKey) -> impl Iterator<Item = &RecordData> {
         self.values.get(key).into_iter().flatten()
     }
 
-    /// From now on these values are ours.
+    /// Adds values.
     pub fn add<'a>(&mut self, key: &RecordKey, values: impl IntoIterator<Item = &'a RecordData>) {
         let mut values = values.into_iter().cloned().peekable();
         if values.peek().is_some() {
@@ -53,7 +53,7 @@ impl Ownership {
         }
     }
 
-    /// From now on these values are not ours.
+    /// Removes values.
     pub fn remove<'a>(&mut self, key: &RecordKey, values: impl IntoIterator<Item = &'a RecordData>) {
         if let Some(ours) = self.values.get_mut(key) {
             values.into_iter().for_each(|value| {
@@ -65,7 +65,7 @@ impl Ownership {
         }
     }
 
-    /// What is ours by either.
+    /// Returns the values that are in either ownership.
     pub fn union(&self, other: &Self) -> Self {
         let mut all = self.clone();
         other.values.iter().for_each(|(key, values)| all.add(key, values));
@@ -73,7 +73,7 @@ impl Ownership {
     }
 }
 
-/// Everything in these sets is ours; their times to live do not matter.
+/// Owns everything in these sets; their TTLs are ignored.
 impl From<Vec<RecordSet>> for Ownership {
     fn from(sets: Vec<RecordSet>) -> Self {
         let mut ownership = Self::none();
@@ -82,8 +82,8 @@ impl From<Vec<RecordSet>> for Ownership {
     }
 }
 
-/// The values of one key, as they are kept: a record set without a time to live, which has no meaning here. What
-/// earlier versions kept has one.
+/// The stored form of the values of one key: a record set without a TTL, which has no meaning here. Files of earlier
+/// versions have one.
 #[derive(Serialize, Deserialize)]
 struct Form {
     name: OwnerName,

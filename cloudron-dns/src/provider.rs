@@ -7,55 +7,56 @@ use crate::instructions::Instructions;
 use crate::zone::Handle;
 use crate::{Change, Error, Name, OwnerName, RecordKey, RecordType, Result, Snapshot, Ttl, Zone};
 
-/// A DNS provider: somebody who keeps zones and takes changes.
+/// A DNS provider: a service that hosts zones and accepts changes.
 ///
-/// Implementations translate; they decide nothing. What is right for every provider (finding the zone, planning,
-/// batching, checking again before writing) is in [`mod@crate::apply`] and [`plan`](crate::plan()).
+/// Implementations only translate and make no decisions. The logic that all providers share (finding the zone,
+/// planning, batching, the check before writing) is in [`mod@crate::apply`] and [`plan`](crate::plan()).
 #[async_trait]
 pub trait DnsProvider: Send + Sync {
-    /// A short name: `route53`.
+    /// Returns a short name: `route53`.
     fn id(&self) -> &str;
 
-    /// What the provider can do.
+    /// Returns the capabilities of the provider.
     fn capabilities(&self) -> Capabilities;
 
-    /// Why a change can never be written here, such as a type or a text that the provider does not take; `None` where
-    /// nothing is known against it. It is asked while planning and again before anything is sent, and asks nobody.
+    /// Returns why a change can never be written here, such as an unsupported type or text; `None` if no reason is
+    /// known. It is called while planning and again before anything is sent, and sends no requests.
     fn refusal(&self, zone: &Zone, change: &Change) -> Option<String> {
         let _ = (zone, change);
         None
     }
 
-    /// The account's zones, in any order. `near` allows a cheaper question, but every zone that encloses that name
-    /// must be in the answer.
+    /// Returns the account's zones, in any order. `near` allows a cheaper request, but every zone that encloses that
+    /// name must be in the result.
     ///
     /// # Errors
-    /// Kind `Denied` for bad credentials or a missing permission, `Unavailable` when the provider cannot serve now.
+    /// Kind `Denied` for invalid credentials or a missing permission, `Unavailable` if the provider is temporarily
+    /// unavailable.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>>;
 
-    /// The record sets of a zone, read from the provider's own store. It may answer more than was asked for, and
-    /// never less: what cannot be read in full is an error.
+    /// Returns the record sets of a zone, read from the provider's own store. It may return more than the scope, but
+    /// never less: an incomplete read is an error.
     ///
     /// # Errors
     /// As [`list_zones`](Self::list_zones), and `dns-zone-not-found`.
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot>;
 
-    /// Writes one batch of changes, not more than [`Capabilities::max_batch`] of them. Where
-    /// [`Capabilities::preconditions`] is set, a change whose old state no longer holds fails with `dns-stale`;
-    /// where [`Capabilities::atomicity`] is [`Atomicity::Batch`], nothing of the batch is then applied.
+    /// Writes one batch of at most [`Capabilities::max_batch`] changes. If [`Capabilities::preconditions`] is set, a
+    /// change whose old state no longer exists fails with `dns-stale`; if [`Capabilities::atomicity`] is
+    /// [`Atomicity::Batch`], nothing of the batch is then applied.
     ///
     /// # Errors
-    /// The error, with what was applied nonetheless.
+    /// The error, with the changes that were applied nevertheless.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure>;
 
-    /// Whether the provider's own servers all have what a receipt stands for.
+    /// Returns whether all of the provider's own servers have the changes of a receipt.
     ///
     /// # Errors
-    /// Kind `Unavailable` when the provider cannot serve now.
+    /// Kind `Unavailable` if the provider is temporarily unavailable.
     async fn sync_status(&self, receipt: &Receipt) -> Result<SyncStatus>;
 }
 
-/// What to read.
+/// The part of a zone to read.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Scope<'a> {
@@ -66,7 +67,7 @@ pub enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether a name is in it.
+    /// Returns whether a name is in the scope.
     pub fn includes(&self, name: &OwnerName) -> bool {
         match self {
             Self::Zone => true,
@@ -83,23 +84,23 @@ pub struct Batch<'a> {
     pub zone: &'a Zone,
     /// The changes, in the order in which a provider that takes them one at a time must make them.
     pub changes: &'a [Change],
-    /// The handle of the snapshot that the changes are based on, if it was read by this very provider.
+    /// The handle of the snapshot that the changes are based on, if it was read by this provider.
     pub handle: Option<&'a Handle>,
 }
 
 impl<'a> Batch<'a> {
-    /// Changes to a zone.
+    /// Creates a batch of changes to a zone.
     pub fn new(zone: &'a Zone, changes: &'a [Change]) -> Self {
         Self { zone, changes, handle: None }
     }
 
-    /// The same batch with the handle of the snapshot that it is based on.
+    /// Sets the handle of the snapshot that the batch is based on.
     pub fn with_handle(self, handle: Option<&'a Handle>) -> Self {
         Self { handle, ..self }
     }
 }
 
-/// How much of a batch is applied when something fails.
+/// How much of a batch is applied if something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -108,39 +109,39 @@ pub enum Atomicity {
     Batch,
     /// Each record set as a whole; some sets of a batch may be applied and others not.
     Set,
-    /// Each record for itself; a set may be half written.
+    /// Each record separately; a set may be half written.
     Record,
     /// Nothing is written: a person sets the records.
     Manual,
 }
 
-/// What a provider can do. The plan says what follows from it.
+/// The capabilities of a provider. Plans take them into account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
     /// The types that can be written; `None` means all.
     pub types: Option<Vec<RecordType>>,
-    /// The shortest time to live; a shorter one is raised to it, and the plan says so.
+    /// Minimum TTL; a shorter one is raised to it, and the plan says so.
     pub min_ttl: Ttl,
-    /// The longest text of a TXT record, in bytes.
+    /// Maximum length of the text of a TXT record, in bytes.
     pub max_txt: usize,
-    /// How much of a batch is applied when something fails.
+    /// How much of a batch is applied if something fails.
     pub atomicity: Atomicity,
-    /// Whether the provider itself refuses a change whose old state no longer holds. Otherwise the zone is read
-    /// again right before writing, which leaves a small window.
+    /// Whether the provider itself refuses a change whose old state no longer exists. Otherwise the zone is read again
+    /// just before writing, which leaves a small window.
     pub preconditions: bool,
-    /// Whether the provider may answer that it made a change and leave it out, so that it is read again afterwards.
+    /// Whether the provider may report success and omit a change, so that the zone is read again afterwards.
     pub may_drop: bool,
     /// Whether a whole zone can be read.
     pub listing: bool,
-    /// Whether [`DnsProvider::sync_status`] knows.
+    /// Whether [`DnsProvider::sync_status`] is supported.
     pub sync_status: bool,
-    /// The most changes in one batch.
+    /// Maximum number of changes in one batch.
     pub max_batch: usize,
 }
 
 impl Capabilities {
-    /// Capabilities without limits, of that atomicity.
+    /// Creates capabilities without limits, with that atomicity.
     pub fn new(atomicity: Atomicity) -> Self {
         Self {
             types: None,
@@ -156,31 +157,31 @@ impl Capabilities {
     }
 }
 
-/// What was written.
+/// The changes that were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Receipt {
     /// The sets that were written.
     pub applied: Vec<RecordKey>,
-    /// The provider's ids of the changes, for [`DnsProvider::sync_status`].
+    /// The provider's IDs of the changes, for [`DnsProvider::sync_status`].
     pub ids: Vec<String>,
-    /// What a person must do instead, at a provider that cannot write.
+    /// Instructions for a person, at a provider that cannot write.
     pub instructions: Option<Instructions>,
 }
 
 impl Receipt {
-    /// A receipt for sets that were written.
+    /// Creates a receipt for sets that were written.
     pub fn new(applied: impl IntoIterator<Item = RecordKey>) -> Self {
         Self { applied: applied.into_iter().collect(), ..Self::default() }
     }
 
-    /// The same receipt with the provider's id of the change.
+    /// Adds the provider's ID of the change.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.ids.push(id.into());
         self
     }
 
-    /// Adds what another receipt says.
+    /// Adds another receipt.
     pub fn extend(&mut self, other: Self) {
         self.applied.extend(other.applied);
         self.ids.extend(other.ids);
@@ -192,12 +193,13 @@ impl Receipt {
     }
 }
 
-/// A batch that failed: why, and what was applied nonetheless.
-#[derive(Debug)]
+/// A failed batch: the error, and the changes that were applied nevertheless.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct ApplyFailure {
-    /// Why.
+    /// The error.
     pub error: Error,
-    /// What was applied nonetheless.
+    /// The changes that were applied nevertheless.
     pub applied: Applied,
 }
 
@@ -209,12 +211,12 @@ pub enum Applied {
     Nothing,
     /// The sets of these keys.
     Some(Vec<RecordKey>),
-    /// Nobody knows, such as after a connection that broke before the answer. Reading the zone tells.
+    /// Not known, for example after a connection broke before the response. Read the zone to find out.
     Unknown,
 }
 
 impl ApplyFailure {
-    /// The same failure where these sets were written before.
+    /// Adds sets that were written before the failure.
     pub(crate) fn after(self, mut earlier: Vec<RecordKey>) -> Self {
         let applied = match self.applied {
             Applied::Unknown => Applied::Unknown,
@@ -229,22 +231,22 @@ impl ApplyFailure {
     }
 }
 
-/// Nothing was applied.
+/// Converts an error of a batch of which nothing was applied.
 impl From<Error> for ApplyFailure {
     fn from(error: Error) -> Self {
         Self { error, applied: Applied::Nothing }
     }
 }
 
-/// Whether the provider's own servers all have a change.
+/// Whether all of the provider's own servers have a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SyncStatus {
     /// Not yet.
     Pending,
-    /// All have it.
+    /// All servers have it.
     InSync,
-    /// The provider does not say.
+    /// The provider does not report it.
     NotReported,
 }

@@ -1,4 +1,4 @@
-//! Record sets: what is planned, compared and written.
+//! Record sets: the unit of planning, comparing and writing.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, OwnerName, RecordData, RecordType, Result, Ttl, codes};
 
-/// What identifies a record set in a zone.
+/// The identity of a record set in a zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "KeyForm", into = "KeyForm")]
 #[non_exhaustive]
@@ -15,7 +15,7 @@ pub struct RecordKey {
     pub name: OwnerName,
     /// The type.
     pub rtype: RecordType,
-    /// What tells several sets of one name and type apart, at providers that answer by weight, latency or place.
+    /// Distinguishes several sets of one name and type, at providers that answer by weight, latency or location.
     pub variant: Option<String>,
 }
 
@@ -41,12 +41,12 @@ impl From<RecordKey> for KeyForm {
 }
 
 impl RecordKey {
-    /// The key of a plain set.
+    /// Creates the key of a plain set.
     pub fn new(name: OwnerName, rtype: RecordType) -> Self {
         Self { name, rtype, variant: None }
     }
 
-    /// The same key for one of several sets of this name and type.
+    /// Returns the key of one of several sets of this name and type.
     pub fn with_variant(self, variant: impl Into<String>) -> Self {
         Self { variant: Some(variant.into()), ..self }
     }
@@ -62,9 +62,8 @@ impl fmt::Display for RecordKey {
     }
 }
 
-/// A record set (RFC 2181, section 5): an owner name, a type, a time to live, and at least one value. All values
-/// are of the set's type and no two are equal; their order has no meaning. Some types have exactly
-/// [one](RecordType::is_single).
+/// A record set (RFC 2181, section 5): an owner name, a type, a TTL, and at least one value. All values have the set's
+/// type and no two are equal; their order has no meaning. Some types have exactly [one](RecordType::is_single).
 ///
 /// ```
 /// use cloudron_dns::{Name, RecordSet, RecordType, Ttl};
@@ -92,10 +91,10 @@ struct SetForm {
 }
 
 impl RecordSet {
-    /// A record set; its type is that of the values.
+    /// Creates a record set; its type is that of the values.
     ///
     /// # Errors
-    /// `dns-record` for no value, values of two types, or two values of a type that has [one](RecordType::is_single).
+    /// `dns-record` for no values, values of two types, or two values of a type that has [one](RecordType::is_single).
     pub fn new(name: OwnerName, ttl: Ttl, values: impl IntoIterator<Item = RecordData>) -> Result<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort();
@@ -112,7 +111,7 @@ impl RecordSet {
         Ok(Self { key: RecordKey::new(name, rtype), ttl, values })
     }
 
-    /// A record set from values in presentation form.
+    /// Creates a record set from values in presentation form.
     ///
     /// # Errors
     /// As [`RecordSet::new`] and [`RecordData::parse`].
@@ -127,21 +126,21 @@ impl RecordSet {
         Self::new(name, ttl, values)
     }
 
-    /// The same set as one of several of its name and type.
+    /// Returns the set as one of several of its name and type.
     pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
         self.key.variant = Some(variant.into());
         self
     }
 
-    /// The same set with another time to live.
+    /// Returns the set with another TTL.
     pub fn with_ttl(self, ttl: Ttl) -> Self {
         Self { ttl, ..self }
     }
 
-    /// The same set with other values, or `None` when there are none.
+    /// Returns the set with other values, or `None` if there are none.
     ///
     /// # Errors
-    /// As [`RecordSet::new`], and `dns-record` when their type is another one.
+    /// As [`RecordSet::new`], and `dns-record` if they have another type.
     pub fn with_values(&self, values: impl IntoIterator<Item = RecordData>) -> Result<Option<Self>> {
         let values: Vec<_> = values.into_iter().collect();
         if values.is_empty() {
@@ -158,38 +157,38 @@ impl RecordSet {
         Ok(Some(set))
     }
 
-    /// What identifies the set.
+    /// Returns the key of the set.
     pub fn key(&self) -> &RecordKey {
         &self.key
     }
 
-    /// The owner name.
+    /// Returns the owner name.
     pub fn name(&self) -> &OwnerName {
         &self.key.name
     }
 
-    /// The type.
+    /// Returns the type.
     pub fn rtype(&self) -> RecordType {
         self.key.rtype
     }
 
-    /// How long a resolver may keep it.
+    /// Returns the TTL.
     pub fn ttl(&self) -> Ttl {
         self.ttl
     }
 
-    /// The values, sorted, no two equal, at least one.
+    /// Returns the values: at least one, sorted, without duplicates.
     pub fn values(&self) -> &[RecordData] {
         &self.values
     }
 
-    /// Whether the values are the same, whatever the time to live.
+    /// Returns whether the values are the same, regardless of the TTL.
     pub fn same_values(&self, other: &Self) -> bool {
         self.key == other.key && self.values == other.values
     }
 }
 
-/// One line of a zone file per value, without a line break at the end.
+/// Formats one line of a zone file per value, without a line break at the end.
 impl fmt::Display for RecordSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, value) in self.values.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Record types and times to live.
+//! Record types and TTLs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, codes};
 
-/// A record type, by its number (IANA's registry of DNS parameters). Written by its mnemonic, or as `TYPE65280`
-/// (RFC 3597) where this crate knows none.
+/// A record type, by its number (IANA's registry of DNS parameters). It is written as its mnemonic, or as `TYPE65280`
+/// (RFC 3597) if this crate knows none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecordType(pub u16);
@@ -44,7 +44,7 @@ types! {
     HTTPS = 65, "A service binding for HTTPS.";
     CAA = 257, "A certification authority that may issue for the name.";
     [
-    // The rest of IANA's registry of November 2026, without types of questions.
+    // The rest of IANA's registry of November 2026, without types that are only valid in queries.
     "MD" = 3, "MF" = 4, "MB" = 7, "MG" = 8, "MR" = 9, "NULL" = 10, "WKS" = 11, "HINFO" = 13, "MINFO" = 14,
     "RP" = 17, "AFSDB" = 18, "X25" = 19, "ISDN" = 20, "RT" = 21, "NSAP" = 22, "NSAP-PTR" = 23, "SIG" = 24,
     "KEY" = 25, "PX" = 26, "GPOS" = 27, "LOC" = 29, "NXT" = 30, "EID" = 31, "NIMLOC" = 32, "ATMA" = 34,
@@ -58,18 +58,18 @@ types! {
 }
 
 impl RecordType {
-    /// The types whose values [`RecordData`](crate::RecordData) understands, the one for addresses' names last.
+    /// The types whose values [`RecordData`](crate::RecordData) interprets; PTR is the last one.
     pub const TYPED: [Self; 9] =
         [Self::A, Self::AAAA, Self::CNAME, Self::MX, Self::TXT, Self::SRV, Self::CAA, Self::NS, Self::PTR];
 
-    /// Whether a record set of this type has exactly one value: CNAME (RFC 2181, section 10.1), DNAME (RFC 6672,
-    /// section 2.4), SOA (RFC 1035, section 5.2).
+    /// Returns whether a record set of this type has exactly one value: CNAME (RFC 2181, section 10.1), DNAME (RFC
+    /// 6672, section 2.4), SOA (RFC 1035, section 5.2).
     pub fn is_single(self) -> bool {
         matches!(self, Self::CNAME | Self::DNAME | Self::SOA)
     }
 
-    /// Whether a name server makes sets of this type when it signs a zone: keys, signatures and denials (RFC 4034,
-    /// RFC 5155), what it tells its parent (RFC 7344), and BIND's own notes.
+    /// Returns whether a name server generates sets of this type when it signs a zone: keys, signatures and denials
+    /// (RFC 4034, RFC 5155), signals to the parent (RFC 7344), and BIND's own notes.
     pub fn is_signing(self) -> bool {
         matches!(self.0, 24 | 30 | 46..=48 | 50 | 51 | 59 | 60 | 65_534)
     }
@@ -113,23 +113,23 @@ impl From<RecordType> for String {
     }
 }
 
-/// How long a resolver may keep an answer, in seconds: 0 to 2147483647 (RFC 2181, section 8).
+/// A TTL: the time in seconds for which a resolver may cache an answer, 0 to 2147483647 (RFC 2181, section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Ttl(u32);
 
 impl Ttl {
-    /// Five minutes: short enough to move a server, long enough not to load the name servers.
+    /// Five minutes: short enough to move a server, long enough to limit the load of the name servers.
     pub const DEFAULT: Self = Self(300);
-    /// No time at all.
+    /// Zero seconds: answers are not cached.
     pub const MIN: Self = Self(0);
-    /// The greatest time to live that there is.
+    /// Maximum TTL.
     pub const MAX: Self = Self(i32::MAX as u32);
 
-    /// A time to live of so many seconds.
+    /// Creates a TTL of that many seconds.
     ///
     /// # Errors
-    /// `dns-ttl` above 2147483647.
+    /// `dns-ttl` if it exceeds 2147483647.
     pub fn new(seconds: u32) -> Result<Self> {
         if seconds > Self::MAX.0 {
             return Err(Error::new(&codes::TTL, format!("a TTL of {seconds} seconds is too long")));
@@ -137,7 +137,7 @@ impl Ttl {
         Ok(Self(seconds))
     }
 
-    /// The number of seconds.
+    /// Returns the number of seconds.
     pub fn seconds(self) -> u32 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Zones, and what a provider has in one.
+//! Zones, and their contents at a provider.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Name, OwnerName, RecordKey, RecordSet, RecordType, Result, codes};
 
-/// Who is answered from a zone.
+/// The clients that get answers from a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Visibility {
-    /// Everybody.
+    /// All clients.
     Public,
     /// Only some networks.
     Private,
-    /// The provider does not say.
+    /// The provider does not report it.
     Unknown,
 }
 
@@ -26,38 +26,38 @@ pub enum Visibility {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Zone {
-    /// The provider's id of the zone.
+    /// The provider's ID of the zone.
     pub id: String,
-    /// The name at its top.
+    /// The apex: the name of the zone.
     pub apex: Name,
-    /// Who is answered from it.
+    /// The clients that get answers from it.
     pub visibility: Visibility,
-    /// The name servers that the provider says serve it; empty where it does not say.
+    /// The name servers that serve it, according to the provider; empty if it does not report them.
     pub name_servers: Vec<Name>,
 }
 
 impl Zone {
-    /// A public zone.
+    /// Creates a public zone.
     pub fn new(id: impl Into<String>, apex: Name) -> Self {
         Self { id: id.into(), apex, visibility: Visibility::Public, name_servers: Vec::new() }
     }
 
-    /// The same zone with its name servers.
+    /// Sets the name servers.
     pub fn with_name_servers(self, name_servers: impl IntoIterator<Item = Name>) -> Self {
         Self { name_servers: name_servers.into_iter().collect(), ..self }
     }
 
-    /// The same zone, seen by others.
+    /// Sets the visibility.
     pub fn with_visibility(self, visibility: Visibility) -> Self {
         Self { visibility, ..self }
     }
 }
 
-/// The zone that a name's records go into: the one with the longest apex that encloses it, label by label. Private
-/// zones do not count.
+/// Returns the zone that contains a name's records: the one with the longest apex that encloses it, label by label.
+/// Private zones are ignored.
 ///
 /// # Errors
-/// `dns-zone-not-found`; `dns-zone-ambiguous` when several zones have that apex.
+/// `dns-zone-not-found`; `dns-zone-ambiguous` if several zones have that apex.
 pub fn enclosing_zone<'a>(zones: &'a [Zone], name: &Name) -> Result<&'a Zone> {
     let enclosing = zones.iter().filter(|z| z.visibility != Visibility::Private && name.is_in(&z.apex));
     let longest = enclosing.clone().map(|z| z.apex.labels().count()).max();
@@ -78,25 +78,25 @@ pub fn enclosing_zone<'a>(zones: &'a [Zone], name: &Name) -> Result<&'a Zone> {
     }
 }
 
-/// A record set as a provider has it.
+/// A record set at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Observed {
     /// A plain record set.
     Plain(RecordSet),
-    /// Something that this crate's model cannot express, such as an alias or one of several weighted sets. It is
-    /// listed and never written over.
+    /// A set that this crate's model cannot represent, such as an alias or one of several weighted sets. It is listed
+    /// and never overwritten.
     Opaque {
-        /// What identifies it.
+        /// The key of the set.
         key: RecordKey,
-        /// What it is, for people: `alias to d111111abcdef8.cloudfront.net`.
+        /// A description for display: `alias to d111111abcdef8.cloudfront.net`.
         what: String,
     },
 }
 
 impl Observed {
-    /// What identifies it.
+    /// Returns the key of the set.
     pub fn key(&self) -> &RecordKey {
         match self {
             Self::Plain(set) => set.key(),
@@ -104,7 +104,7 @@ impl Observed {
         }
     }
 
-    /// The record set, unless it is opaque.
+    /// Returns the record set, unless it is opaque.
     pub fn plain(&self) -> Option<&RecordSet> {
         match self {
             Self::Plain(set) => Some(set),
@@ -122,10 +122,10 @@ impl fmt::Display for Observed {
     }
 }
 
-/// Something that a provider remembers between reading and writing, such as record ids. Means nothing to others.
+/// Data that a provider keeps between reading and writing, such as record IDs. It is opaque to callers.
 pub type Handle = Arc<dyn Any + Send + Sync>;
 
-/// The record sets of a zone, or of some names in it, as a provider had them when asked.
+/// The record sets of a zone, or of some names in it, at the time of a read.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -133,37 +133,37 @@ pub struct Snapshot {
     pub zone: Zone,
     /// Every record set that was read.
     pub sets: BTreeMap<RecordKey, Observed>,
-    /// Whether these are all sets of the zone, rather than those of the names that were asked for.
+    /// Whether these are all sets of the zone, rather than only those of the requested names.
     pub complete: bool,
-    /// What the provider wants back with the changes.
+    /// Data that the provider needs together with the changes.
     pub handle: Option<Handle>,
 }
 
 impl Snapshot {
-    /// A snapshot of the record sets of a zone.
+    /// Creates a snapshot of the record sets of a zone.
     pub fn new(zone: Zone, sets: impl IntoIterator<Item = Observed>, complete: bool) -> Self {
         let sets = sets.into_iter().map(|s| (s.key().clone(), s)).collect();
         Self { zone, sets, complete, handle: None }
     }
 
-    /// The same snapshot with what the provider wants back with the changes.
+    /// Sets the data that the provider needs together with the changes.
     pub fn with_handle(self, handle: Handle) -> Self {
         Self { handle: Some(handle), ..self }
     }
 
-    /// What has this name and type, opaque variants included.
+    /// Returns everything with this name and type, including opaque variants.
     pub fn all_of<'a>(&'a self, name: &OwnerName, rtype: RecordType) -> impl Iterator<Item = &'a Observed> {
         self.at(name).filter(move |set| set.key().rtype == rtype)
     }
 
-    /// What has this name.
+    /// Returns everything with this name.
     pub fn at<'a>(&'a self, name: &OwnerName) -> impl Iterator<Item = &'a Observed> {
         let first = RecordKey::new(name.clone(), RecordType(0));
         let name = name.clone();
         self.sets.range(first..).take_while(move |(key, _)| key.name == name).map(|(_, set)| set)
     }
 
-    /// The plain record set of this key.
+    /// Returns the plain record set with this key.
     pub fn get(&self, key: &RecordKey) -> Option<&RecordSet> {
         self.sets.get(key).and_then(Observed::plain)
     }

@@ -1,6 +1,6 @@
-//! Random zones, wishes and faults, at providers that write a batch, a set or a record at a time.
+//! Random zones, intents and faults, at providers that write a batch, a set or a record at a time.
 //!
-//! `CLOUDRON_TEST_ROUNDS` says how many cases.
+//! `CLOUDRON_TEST_ROUNDS` sets the number of cases.
 
 #![allow(missing_docs)]
 
@@ -22,7 +22,7 @@ fn zone() -> Zone {
     Zone::new("z", Name::parse("example.com").unwrap())
 }
 
-/// A set of ours has the numbers below 5, one of others those from 5.
+/// Generates a set: ours has numbers below 5, one of others has numbers from 5.
 fn record_set(numbers: std::ops::Range<u8>) -> impl Strategy<Value = RecordSet> {
     let names = ["example.com", "my.example.com", "*.example.com", "a.b.example.com"];
     let parts = (
@@ -69,7 +69,7 @@ fn values(sets: &Snapshot) -> BTreeSet<(RecordKey, RecordData)> {
     plain.flat_map(|s| s.values().iter().map(|v| (s.key().clone(), v.clone()))).collect()
 }
 
-/// One wish for each set; those that the zone has against them are left out.
+/// Returns one intent for each set, without those that contradict the zone.
 fn possible(wishes: Vec<Intent>, theirs: &[RecordSet]) -> Vec<Intent> {
     let mut seen = BTreeSet::new();
     let taken = |key: &RecordKey| theirs.iter().any(|set| set.key() == key);
@@ -82,7 +82,7 @@ fn possible(wishes: Vec<Intent>, theirs: &[RecordSet]) -> Vec<Intent> {
         .collect()
 }
 
-/// That a failure says what was applied.
+/// Checks that a failure reports what was applied.
 fn check_truth(plan: &Plan, before: &Snapshot, after: &Snapshot, applied: &Applied) -> Result<(), String> {
     let is = |change: &Change, wanted: Option<&RecordSet>| after.get(change.key()) == wanted;
     let as_said = |change: &&Change| match applied {
@@ -103,7 +103,7 @@ fn check_truth(plan: &Plan, before: &Snapshot, after: &Snapshot, applied: &Appli
     }
 }
 
-/// One run with `ours` written down before and after, as callers do; how many changes it made.
+/// Executes one run, with `ours` stored before and after it, as callers do, and returns the number of changes.
 async fn run(
     server: &Server,
     provider: &Faulty,

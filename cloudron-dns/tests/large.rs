@@ -1,4 +1,4 @@
-//! A zone of 10,000 record sets is planned quickly, and in little memory.
+//! A zone of 10,000 record sets is planned fast and with little memory.
 
 #![allow(missing_docs, unsafe_code, clippy::print_stdout)]
 
@@ -10,7 +10,7 @@ use cloudron_dns::{
     Intent, Name, Observed, Ownership, PlanOptions, RecordSet, RecordType, Snapshot, Ttl, Zone, plan,
 };
 
-/// Counts the bytes in use, and the most there were.
+/// Counts the bytes in use, and their maximum.
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +42,7 @@ fn set(n: usize, address: &str) -> RecordSet {
     RecordSet::parse(name, Ttl::DEFAULT, RecordType::A, [address]).unwrap()
 }
 
-/// How long planning takes at its best of five times, how many bytes more it needs, and the number of changes.
+/// Returns the shortest planning time of five, the additional memory in bytes, and the number of changes.
 fn measured(
     wishes: &[Intent],
     current: &Snapshot,

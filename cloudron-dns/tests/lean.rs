@@ -1,4 +1,4 @@
-//! The library stays small for those who use only a part of it.
+//! The library stays small for users of a part of it.
 
 #![allow(missing_docs)]
 
@@ -22,10 +22,10 @@ fn the_default_features_need_at_most_38_crates() {
 }
 
 #[test]
-fn each_host_with_a_rest_interface_needs_at_most_70_crates_and_one_tls_stack() {
+fn each_host_with_a_rest_interface_needs_at_most_100_crates_and_one_tls_stack() {
     for feature in ["digitalocean", "cloudflare", "hetzner", "digitalocean,cloudflare,hetzner"] {
         let crates = crates(feature);
-        assert!((10..=70).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
+        assert!((10..=100).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
         let other =
             |name: &&String| ["openssl ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
         assert_eq!(crates.iter().find(other), None);
@@ -33,18 +33,18 @@ fn each_host_with_a_rest_interface_needs_at_most_70_crates_and_one_tls_stack() {
 }
 
 #[test]
-fn route53_needs_at_most_112_crates_and_one_tls_stack() {
+fn route53_needs_at_most_145_crates_and_one_tls_stack() {
     let crates = crates("route53");
-    assert!((60..=112).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
+    assert!((60..=145).contains(&crates.len()), "{} crates: {crates:#?}", crates.len());
     let other =
         |name: &&String| ["openssl-sys ", "native-tls ", "aws-lc"].iter().any(|p| name.starts_with(p));
     assert_eq!(crates.iter().find(other), None);
 }
 
 #[test]
-fn powerdns_needs_at_most_70_crates_and_dynamic_updates_50_without_tls() {
+fn powerdns_needs_at_most_100_crates_and_dynamic_updates_50_without_tls() {
     let powerdns = crates("powerdns");
-    assert!((10..=70).contains(&powerdns.len()), "{} crates: {powerdns:#?}", powerdns.len());
+    assert!((10..=100).contains(&powerdns.len()), "{} crates: {powerdns:#?}", powerdns.len());
     let updates = crates("rfc2136");
     assert!((10..=50).contains(&updates.len()), "{} crates: {updates:#?}", updates.len());
     let other = |name: &&String| {

@@ -1,4 +1,4 @@
-//! What the checks say of a server with mail: of one that is right, and of each thing that can be wrong.
+//! Findings for a correct mail server, and for each possible problem.
 
 #![allow(missing_docs)]
 
@@ -41,7 +41,7 @@ fn expected() -> Expected {
     Expected::new(&Domain::parse("example.com").unwrap(), &addresses(), &mail()).unwrap()
 }
 
-/// Everything that a server should have, as our own planner makes it.
+/// Returns all sets that a server should have, as planned by this crate.
 fn right() -> Vec<RecordSet> {
     let domain = Domain::parse("example.com").unwrap();
     let issuer = CaaIssuer { ca: "letsencrypt.org".into(), account_uri: None };
@@ -56,7 +56,7 @@ fn right() -> Vec<RecordSet> {
     sets
 }
 
-/// The right sets with those of a key replaced.
+/// Returns the correct sets with those of one key replaced.
 fn with(owner: &str, rtype: RecordType, values: &[&str]) -> Table {
     let mut sets = right();
     sets.retain(|s| !(*s.name() == name(owner) && s.rtype() == rtype));
@@ -70,7 +70,7 @@ async fn all(resolver: &dyn Resolve) -> Vec<Finding> {
     diagnose(resolver, &expected()).await
 }
 
-/// The worst finding of a check.
+/// Returns the worst finding of a check.
 fn worst(findings: &[Finding], id: &str) -> Finding {
     let of_check = findings.iter().filter(|f| f.id == id);
     of_check.max_by_key(|f| f.status).unwrap_or_else(|| panic!("no finding {id}: {findings:#?}")).clone()
@@ -257,7 +257,7 @@ async fn a_policy_is_inherited_by_the_tree_walk() {
     }
 }
 
-/// A resolver that nobody answers.
+/// A resolver without answers.
 struct Silent;
 
 #[async_trait]
@@ -267,7 +267,7 @@ impl Resolve for Silent {
     }
 }
 
-/// A resolver that never ends.
+/// A resolver that never returns.
 struct Endless;
 
 #[async_trait]
@@ -288,7 +288,7 @@ async fn what_nobody_answers_is_unknown_and_never_fine() {
     assert!(start.elapsed() < Duration::from_secs(2));
 }
 
-/// A blocklist with its test entries, and what it says of our two addresses.
+/// Returns a blocklist with its test entries, and its entries for our two addresses.
 fn list(entries: &[(&str, &str)]) -> Table {
     let mut sets = right();
     sets.push(set("list.example", RecordType::NS, &["ns.list.example"]));

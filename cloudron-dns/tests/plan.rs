@@ -1,4 +1,4 @@
-//! What a plan does, and what it never does.
+//! Plans: what they do, and what they never do.
 
 #![allow(missing_docs, clippy::cloned_ref_to_slice_refs)]
 
@@ -307,7 +307,7 @@ fn a_large_zone_is_planned_in_no_time() {
     assert!(taken < std::time::Duration::from_secs(10), "{taken:?}");
 }
 
-/// A host that takes every change and leaves some out.
+/// A host that accepts every change and omits some.
 struct Dropping {
     inner: MemoryProvider,
     dropped: fn(&Change) -> bool,
@@ -400,7 +400,7 @@ async fn the_short_form_knows_how_large_the_zone_is() {
     assert!(plan.check().is_ok());
 }
 
-/// How long this thread has been computing, however busy the machine is.
+/// Returns the CPU time of this thread, which is independent of the load of the machine.
 fn cpu_time() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     std::time::Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())

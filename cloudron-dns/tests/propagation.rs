@@ -1,4 +1,4 @@
-//! What the check says of name servers that are right, lagging, dead, refusing or truncating.
+//! Results for name servers that are correct, outdated, dead, refusing or truncating.
 
 #![allow(missing_docs)]
 
@@ -171,7 +171,7 @@ async fn a_cname_in_place_of_an_address_is_a_difference() {
     assert_eq!(found[0].key().rtype, RecordType::CNAME);
 }
 
-/// The root, a registry and two name servers on loopback addresses of one port, as in the world on port 53.
+/// Starts the root, a registry and two name servers on loopback addresses with one port, like the real ones on port 53.
 async fn world() -> (Lookup, [DnsServer; 4]) {
     loop {
         let root = DnsServer::start(".", [set("com", RecordType::NS, &["a.registry.com"])]).await;

@@ -1,4 +1,4 @@
-//! Random zones, wishes and ownership: what holds for every plan.
+//! Random zones, intents and ownership: properties of every plan.
 
 #![allow(missing_docs)]
 
@@ -60,7 +60,7 @@ fn intent() -> impl Strategy<Value = Intent> {
     ]
 }
 
-/// A zone as a provider could hold it: no CNAME beside anything else, none at the top.
+/// Returns a zone that a provider could have: no CNAME with other sets, none at the apex.
 fn sensible(sets: Vec<RecordSet>) -> Vec<RecordSet> {
     let mut kept: Vec<RecordSet> = Vec::new();
     for set in sets {

@@ -1,4 +1,4 @@
-//! What a receiver makes of a sender, by the examples and limits of RFC 7208.
+//! SPF evaluation, with the examples and limits of RFC 7208.
 
 #![allow(missing_docs)]
 
@@ -18,7 +18,7 @@ fn spf(owner: &str, record: &str) -> RecordSet {
     set(owner, RecordType::TXT, &[&format!("\"{record}\"")])
 }
 
-/// The zone of RFC 7208, appendix A, with a record at `example.com`.
+/// Returns the zone of RFC 7208, appendix A, with a record at `example.com`.
 fn appendix(record: &str) -> Table {
     Table::new([
         spf("example.com", record),

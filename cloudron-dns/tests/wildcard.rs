@@ -1,4 +1,4 @@
-//! The provider for hosts without an interface, from instructions to the records being seen.
+//! The provider for hosts without an API, from instructions to visible records.
 
 #![allow(missing_docs)]
 

@@ -1,6 +1,6 @@
-//! Eight writers of one zone at the same time: no value of any of them is lost, in any round.
+//! Eight concurrent writers of one zone: no value of any writer is lost, in any round.
 //!
-//! `CLOUDRON_TEST_ROUNDS` says how many rounds.
+//! `CLOUDRON_TEST_ROUNDS` sets the number of rounds.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
@@ -34,14 +34,14 @@ fn text(text: &str) -> RecordSet {
     RecordSet::new(zone().apex, Ttl::DEFAULT, [RecordData::txt(text)]).unwrap()
 }
 
-/// A zone with texts of somebody else, one of them an SPF record.
+/// Creates a zone with texts of another owner, one of them an SPF record.
 fn memory() -> MemoryProvider {
     let theirs = ["v=spf1 include:_spf.example.net -all", "theirs"].map(RecordData::txt);
     let theirs = RecordSet::new(zone().apex, Ttl::DEFAULT, theirs).unwrap();
     MemoryProvider::new().with_zone(zone(), [Observed::Plain(theirs)])
 }
 
-/// Gives the others a chance to come between reading and writing, and may never answer the first write.
+/// Lets others write between reading and writing, and may lose the response to the first write.
 struct Slow<P>(P, AtomicBool);
 
 fn slow<P>(provider: P) -> Slow<P> {
@@ -81,7 +81,7 @@ impl<P: DnsProvider> DnsProvider for Slow<P> {
     }
 }
 
-/// A provider that writes whatever it is told to, like one without preconditions.
+/// A provider without preconditions.
 struct Unchecked(MemoryProvider);
 
 #[async_trait]
@@ -118,7 +118,8 @@ impl DnsProvider for Unchecked {
     }
 }
 
-/// What one writer wants in a round: its new text in, its last one out, and its SPF mechanism in or out.
+/// Returns the intents of one writer in a round: its new text added, its last one removed, and its SPF mechanism added
+/// or removed.
 fn wishes(writer: usize, round: usize) -> Vec<Intent> {
     let (name, mechanisms) = (zone().apex, vec![format!("ip4:192.0.2.{writer}")]);
     let spf = match round % 2 {
@@ -132,7 +133,7 @@ fn wishes(writer: usize, round: usize) -> Vec<Intent> {
     wishes
 }
 
-/// That the zone has exactly what all want in a round, and what was there.
+/// Checks that the zone has exactly the values of all writers in a round, and the initial ones.
 fn check(snapshot: &Snapshot, round: usize) -> std::result::Result<(), String> {
     let set = snapshot.get(&RecordKey::new(zone().apex, RecordType::TXT)).ok_or("all texts are gone")?;
     let found: BTreeSet<String> = set.values().iter().map(ToString::to_string).collect();
@@ -150,7 +151,7 @@ fn check(snapshot: &Snapshot, round: usize) -> std::result::Result<(), String> {
     if found == wanted && kept { Ok(()) } else { Err(format!("round {round}: {found:?}")) }
 }
 
-/// Lets all writers work in all rounds; how often one had to plan again, or the first thing that was lost.
+/// Runs all writers in all rounds, and returns the number of repeated plans, or the first lost value.
 fn race(provider: &dyn DnsProvider, rounds: usize) -> std::result::Result<usize, String> {
     let (barrier, again) = (Barrier::new(WRITERS), AtomicUsize::new(0));
     let lost = Mutex::new(None);

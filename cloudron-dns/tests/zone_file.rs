@@ -1,4 +1,4 @@
-//! Zone files: what is read, what is refused, and that writing and reading give the same.
+//! Zone files: accepted and refused input, and round trips.
 
 #![allow(missing_docs)]
 
@@ -15,7 +15,7 @@ fn parse(text: impl AsRef<[u8]>) -> cloudron_dns::Result<ZoneFile> {
     read(text.as_ref(), &ReadOptions::new(zone()))
 }
 
-/// The records of a zone file, one a line.
+/// Returns the records of a zone file, one per line.
 #[track_caller]
 fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
     let sets = parse(text).unwrap().sets;
@@ -292,7 +292,7 @@ prop_compose! {
     }
 }
 
-/// What the program of BIND says of a zone file.
+/// Returns the verdict of BIND's program on a zone file.
 fn named_checkzone(text: &str) -> Option<Result<(), String>> {
     let program = require::tool("named-checkzone")?;
     let folder = std::env::temp_dir();
@@ -305,7 +305,7 @@ fn named_checkzone(text: &str) -> Option<Result<(), String>> {
     Some(if output.status.success() { Ok(()) } else { Err(said) })
 }
 
-/// The start of authority and a name server, which every zone has.
+/// The SOA record and a name server, which every zone has.
 const HEAD: &str =
     "@ 3600 SOA ns1.example.net. hostmaster.example.com. 1 7200 900 1209600 300\n@ NS ns1.example.net.\n";
 

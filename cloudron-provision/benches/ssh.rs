@@ -1,5 +1,5 @@
-//! How fast a program gets onto a machine, against an OpenSSH server on loopback:
-//! `cargo bench -p cloudron-provision --features ssh`.
+//! Upload speed to a machine, against an OpenSSH server on loopback: `cargo bench -p cloudron-provision --features
+//! ssh`.
 
 use std::io::Write;
 use std::time::{Duration, Instant};

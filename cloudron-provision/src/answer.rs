@@ -1,4 +1,4 @@
-//! Turning how a command ended into a value or an error.
+//! Conversion of a command's outcome into a value or an error.
 
 use cloudron_core::{Code, Error, ErrorKind, Event, Progress, Result};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::{Command, Output, Remote, codes};
 
-/// The shape of an error that the server's program prints.
+/// The form of an error that the server's program prints.
 #[derive(Debug, Deserialize)]
 struct Told {
     code: String,
@@ -19,19 +19,19 @@ struct Told {
 /// Runs a command that must succeed.
 ///
 /// # Errors
-/// As [`Remote::exec`]; the error that the command printed as `{"error":{…}}`; `remote-command` when it ended
-/// with another status than 0.
+/// As [`Remote::exec`]; the error that the command printed as `{"error":{…}}`; `remote-command` if its exit status is
+/// not 0.
 pub async fn run(remote: &dyn Remote, command: Command) -> Result<Output> {
     let (name, more) = (command.name(), command.codes.clone());
     let output = remote.exec(command).await?;
     checked(&name, output, &more)
 }
 
-/// An ended command's output, or the error that it told. `name` names the command in the message.
+/// Returns the output of a finished command, or the error that it printed. `name` names the command in the message.
 ///
 /// # Errors
-/// The error that the command printed as `{"error":{…}}`; `remote-command` when it ended with another status
-/// than 0; `no-space` when it says so.
+/// The error that the command printed as `{"error":{…}}`; `remote-command` if its exit status is not 0; `no-space` if
+/// it reports a full disk.
 pub fn check(name: &str, output: Output) -> Result<Output> {
     checked(name, output, &[])
 }
@@ -39,7 +39,7 @@ pub fn check(name: &str, output: Output) -> Result<Output> {
 /// Runs a command that prints one JSON value.
 ///
 /// # Errors
-/// As [`run`]; `remote-answer` when it printed something else.
+/// As [`run`]; `remote-answer` if it printed something else.
 pub async fn json(remote: &dyn Remote, command: Command) -> Result<Value> {
     let name = command.name();
     let output = run(remote, command).await?;
@@ -48,11 +48,11 @@ pub async fn json(remote: &dyn Remote, command: Command) -> Result<Value> {
         .map_err(|e| Error::new(&codes::REMOTE_ANSWER, format!("`{name}` did not answer with JSON: {e}")))
 }
 
-/// Runs a command that prints progress events as JSON lines and then `{"result":…}` or `{"error":…}`. The
-/// events are reported to `progress`, under task numbers of its own.
+/// Runs a command that prints progress events as JSON lines and then `{"result":…}` or `{"error":…}`. The events are
+/// reported to `progress`, with new task numbers.
 ///
 /// # Errors
-/// As [`run`]; `remote-answer` when there was no result line.
+/// As [`run`]; `remote-answer` if there was no result line.
 pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) -> Result<Value> {
     let (name, more) = (command.name(), command.codes.clone());
     let last = Arc::new(Mutex::new(None));
@@ -72,10 +72,10 @@ pub async fn events(remote: &dyn Remote, command: Command, progress: &Progress) 
     value.get_mut("result").map(Value::take).ok_or_else(missing)
 }
 
-/// The most tasks of another process that are shown at a time.
+/// Maximum number of concurrent tasks of another process that are shown.
 const TASKS: usize = 1000;
 
-/// Passes on events of another process, whose task numbers mean nothing here.
+/// Passes on events of another process, and translates its task numbers.
 struct Relay {
     progress: Progress,
     tasks: std::collections::HashMap<u64, u64>,
@@ -86,7 +86,7 @@ impl Relay {
         Self { progress, tasks: Default::default() }
     }
 
-    /// Whether the line was an event.
+    /// Handles a line if it is an event, and returns whether it is one.
     fn line(&mut self, line: &str) -> bool {
         let Ok(mut event) = serde_json::from_str::<Event>(line) else { return false };
         let finished = matches!(event, Event::Finished { .. } | Event::Left { .. });
@@ -115,7 +115,7 @@ fn last_line(bytes: &[u8]) -> &str {
     text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default()
 }
 
-/// The output of a command that succeeded, or the error it told.
+/// Returns the output of a command that succeeded, or the error that it printed.
 fn checked(name: &str, output: Output, more: &[&'static Code]) -> Result<Output> {
     let known: Vec<&'static Code> =
         cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more).copied().collect();
@@ -139,8 +139,8 @@ fn checked(name: &str, output: Output, more: &[&'static Code]) -> Result<Output>
     Err(Error::new(code, format!("`{name}` ended with status {}{ending}", output.status)))
 }
 
-/// The error in a line `{"error":{code,message,hint}}`. A code that this program does not know keeps its name
-/// in the message.
+/// Parses the error in a line `{"error":{code,message,hint}}`. A code that this program does not know appears in the
+/// message.
 fn told(line: &str, known: &[&'static Code]) -> Option<Error> {
     let mut value: Value = serde_json::from_str(line).ok()?;
     let told: Told = serde_json::from_value(value.get_mut("error")?.take()).ok()?;

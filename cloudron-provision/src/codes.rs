@@ -5,37 +5,37 @@ cloudron_core::codes! {
     REMOTE_COMMAND = ("remote-command", Failed,
         "A command that was run on the machine ended with an error. The message has its exit status and the last \
          lines it printed. What was done before stays; run the same command again with `--resume` once the cause is gone.");
-    /// A command on the machine gave an answer that could not be understood.
+    /// A command on the machine gave an unintelligible response.
     REMOTE_ANSWER = ("remote-answer", Failed,
         "The program on the machine answered with something else than the JSON that was expected. Its version may \
          differ from this program's: update both.");
     /// A program to run does not exist on this machine.
     PROGRAM_MISSING = ("program-missing", NotFound,
         "A program that has to be run does not exist, or its folder is not in the search path.");
-    /// No key file for a name.
+    /// No key file exists for a name.
     SSH_KEY_MISSING = ("ssh-key-missing", NotFound,
         "No SSH key was found under the name given. A name K is looked up as a path, then as `~/.ssh/K`, \
          `~/.ssh/id_rsa_K` and `~/.ssh/id_ed25519_K`. `ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519_K` makes one.");
-    /// A key file that others may read.
+    /// A key file that other users can read.
     SSH_KEY_MODE = ("ssh-key-mode", Denied,
         "The SSH key can be read by other users of this computer, so it must be treated as known to them. \
          Run `chmod 600` on the file; if others may have read it, replace the key.");
-    /// A key file that is no key.
+    /// A key file that does not contain a key.
     SSH_KEY_FORMAT = ("ssh-key-format", Corrupt,
         "The file given as SSH key is no private key in OpenSSH or PEM format, or is damaged. A file that ends in \
          `.pub` is the public half: give the one without the ending. PuTTY keys are converted with `puttygen -O private-openssh`.");
-    /// An encrypted key and nobody to ask for the passphrase.
+    /// An encrypted key, and no way to ask for the passphrase.
     SSH_KEY_ENCRYPTED = ("ssh-key-encrypted", Denied,
         "The SSH key is encrypted and no passphrase was given. Run the command on a terminal to be asked for it, \
          or load the key into ssh-agent with `ssh-add` first.");
     /// A wrong passphrase.
     SSH_KEY_PASSPHRASE = ("ssh-key-passphrase", Denied,
         "The passphrase does not decrypt the SSH key. Check it with `ssh-keygen -y -f KEY`.");
-    /// The server did not let us in.
+    /// The server refused the login.
     SSH_AUTH = ("ssh-auth", Denied,
         "The server refused the login: it does not know the key, or does not let that user in. The public key has to \
          be a line of `~/.ssh/authorized_keys` of that user on the server.");
-    /// No running ssh-agent that helps.
+    /// No usable ssh-agent is running.
     SSH_AGENT = ("ssh-agent", Denied,
         "The SSH agent could not be reached or holds no key. `ssh-add -l` lists what it holds.");
     /// Nothing answers at that address.
@@ -46,21 +46,21 @@ cloudron_core::codes! {
     SSH_REFUSED = ("ssh-refused", Unavailable,
         "The server answers at that address, but nothing listens on the SSH port. It may still be starting, or \
          listen on another port (`--ssh-port`; a finished machine uses 202).");
-    /// No answer in time.
+    /// No response in time.
     SSH_TIMEOUT = ("ssh-timeout", TimedOut,
         "The server did not answer on its SSH port within the time limit. A wrong address and a firewall that drops \
          packets both look like this.");
     /// The connection broke.
     SSH_LOST = ("ssh-lost", Unavailable,
         "The SSH connection broke while it was in use. Nothing is lost: the same command with `--resume` goes on.");
-    /// The server opens no more sessions.
+    /// The server does not open more sessions.
     SSH_SESSIONS = ("ssh-sessions", Unavailable,
         "The server refused to run one more command over the same SSH connection: `MaxSessions` in its sshd_config is \
          reached, or its process limit. Commands that were given up count until they end.");
-    /// The two sides have no algorithm in common, or the other side speaks no SSH.
+    /// The two sides have no algorithm in common, or the other side does not speak SSH.
     SSH_PROTOCOL = ("ssh-protocol", Failed,
         "What listens on that port does not speak SSH as expected, or offers only algorithms that are not safe any more.");
-    /// A host key that nobody vouched for.
+    /// A host key that is not known to be trustworthy.
     HOST_KEY_UNKNOWN = ("host-key-unknown", Denied,
         "The server's host key is not known, and nobody could be asked whether it is right. Compare the fingerprint with \
          what the server's console shows (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then give it as `--host-key SHA256:…`.");
@@ -80,14 +80,14 @@ cloudron_core::codes! {
     HOST_KEY_INVALID = ("host-key-invalid", Usage,
         "What was given is no host key or fingerprint. A fingerprint looks like `SHA256:` and 43 characters, as \
          `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the server.");
-    /// The user said no.
+    /// The user rejected the host key.
     HOST_KEY_REFUSED = ("host-key-refused", Denied,
         "You answered that the host key is not the right one. Nothing was sent to the server.");
-    /// The program is built for another processor.
+    /// The program is built for another processor architecture.
     ARCHITECTURE = ("wrong-architecture", Usage,
         "The program that would be copied to the machine is built for another processor than the machine has. Give one \
          built for it with `--server-binary PATH`.");
-    /// Not a program that Linux runs.
+    /// Not a Linux executable.
     NOT_A_PROGRAM = ("not-a-program", Corrupt,
         "The file for the machine is not a Linux executable (ELF), or not this program: its `version` does not answer there. \
          Give one with `--server-binary PATH`.");
@@ -104,12 +104,12 @@ cloudron_core::codes! {
     /// Too little disk space on the machine.
     MACHINE_DISK = ("machine-disk", Failed,
         "The machine has too little free disk space for the server. The message says how much is free and how much is needed.");
-    /// The machine carries another server.
+    /// The machine runs another server.
     MACHINE_TAKEN = ("machine-taken", Conflict,
         "The machine already runs a server of another name. Nothing on it was changed. Use another machine, or \
          remove that server first with `cloudron machine destroy`, after `cloudron machine adopt` if it was made from \
          another computer.");
-    /// The machine carries this server already.
+    /// The machine already runs this server.
     MACHINE_CARRIES_SERVER = ("machine-carries-server", Conflict,
         "The machine already runs a server of this name, made by another run or from another computer. \
          `cloudron machine adopt` manages it from this computer; `cloudron machine destroy` then removes it.");
@@ -129,10 +129,10 @@ cloudron_core::codes! {
     /// A journal from a newer version.
     JOURNAL_VERSION = ("journal-version", Corrupt,
         "The journal was written by a newer version of this program. Use that version to go on.");
-    /// No such run.
+    /// The run does not exist.
     RUN_MISSING = ("run-missing", NotFound,
         "There is no unfinished run with that id or for that name on this computer.");
-    /// The same name is being worked on.
+    /// Another process works on the same name.
     RUN_BUSY = ("run-busy", Conflict,
         "Another process on this computer is working on the machine of the same name. Wait for it to end.");
     /// An earlier run of the same name is unfinished.
@@ -147,21 +147,21 @@ cloudron_core::codes! {
     RUN_PLAN_CHANGED = ("run-plan-changed", Usage,
         "The unfinished run was begun with other options, so its steps differ from those of this command. Resume with the \
          options it was begun with, or remove what exists with `cloudron machine destroy`.");
-    /// A run that had failed was taken back.
+    /// A failed run was rolled back.
     RUN_ROLLED_BACK = ("run-rolled-back", Failed,
         "The unfinished run had failed and was being undone. It is undone now; run the command again without `--resume`.");
-    /// Undoing failed in part.
+    /// Undoing failed for some steps.
     UNDO_FAILED = ("undo-failed", Partial,
         "Something that this run had made could not be removed again. The message lists what is left. Remove the cause, and \
          `cloudron machine destroy` tries again; with `--forget` it leaves on the machine what is there.");
-    /// Something of the same name exists and is not ours.
+    /// An object of the same name exists and is not ours.
     STEP_FOREIGN = ("step-foreign", Conflict,
         "Something with the name that is needed exists already and was not made by this program. It was left as it is.");
-    /// A step failed without saying why.
+    /// A step panicked.
     STEP_PANICKED = ("step-panicked", Failed,
         "A step of the run broke off because of a fault in the program. What it did is recorded as uncertain, and is looked \
          at again with `--resume`.");
-    /// The server does not become healthy.
+    /// The server did not become healthy.
     UNHEALTHY = ("unhealthy", TimedOut,
         "The server was installed and started and does not answer as it should within the time limit. \
          `journalctl -u cloudron-box` on the machine, or `cloudron machine logs`, says why.");
@@ -170,7 +170,7 @@ cloudron_core::codes! {
         "The server's SSH could not be moved to another port. The port before still works and the settings were restored. \
          The message says what failed. When the new port did not answer, a firewall or a cloud's security group blocks it: \
          allow TCP port 202, or leave SSH where it is with `--keep-ssh-port`.");
-    /// A port on this machine is taken.
+    /// A port on this machine is in use.
     PORT_TAKEN = ("port-taken", Conflict,
         "The port is in use by another program. Choose another with `--port`, or leave the option out to get a free one.");
 }

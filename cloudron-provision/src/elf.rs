@@ -1,4 +1,4 @@
-//! Which processor a program file is built for.
+//! The processor architecture that a program file is built for.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,11 +8,11 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// The processor a Linux program is built for, as `uname -m` names it: `x86_64`, `aarch64`, or
-/// `ELF machine N` for one that has no name here.
+/// Returns the architecture that a Linux program is built for, in the notation of `uname -m`: `x86_64`, `aarch64`, or
+/// `ELF machine N` for an unknown one.
 ///
 /// # Errors
-/// `not-a-program` when the file is no ELF file; `file-missing` and its like.
+/// `not-a-program` if the file is not an ELF file; `file-missing` and similar codes.
 pub fn architecture(path: &Path) -> Result<String> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
@@ -21,7 +21,7 @@ pub fn architecture(path: &Path) -> Result<String> {
     parse(&head).ok_or_else(no_program)
 }
 
-/// Reads `e_ident` and `e_machine` of an ELF header (System V ABI, chapter 4).
+/// Parses `e_ident` and `e_machine` of an ELF header (System V ABI, chapter 4).
 fn parse(head: &[u8]) -> Option<String> {
     let machine = head.get(18..20)?;
     if !head.starts_with(b"\x7fELF") {
@@ -39,7 +39,7 @@ fn parse(head: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether a program for one processor runs on a machine whose `uname -m` says the other.
+/// Returns whether a program for one architecture runs on a machine with the given `uname -m`.
 pub fn runs_on(program: &str, machine: &str) -> bool {
     let same = |name: &str| match name {
         "amd64" => "x86_64".to_string(),

@@ -1,4 +1,4 @@
-//! What a machine is, asked in one command, and whether a server can be put on it.
+//! Facts about a machine, read with one command, and the check whether a server can be installed on it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Command, Remote, answer, codes, elf};
 
-/// Prints one `name=value` a line.
+/// Prints one `name=value` per line.
 const SCRIPT: &str = r#"p() { printf '%s=%s\n' "$1" "$2"; }
 p kernel "$(uname -s)"
 p machine "$(uname -m)"
@@ -22,19 +22,19 @@ p free_var "$(df -Pk "$d" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
 if [ -r /etc/os-release ]; then . /etc/os-release; p os "${PRETTY_NAME:-${ID:-}}"; fi
 if [ -f /var/lib/cloudron/machine.json ] && [ -f /var/lib/cloudron/config.json ]; then p server "$(tr -d '\n' </var/lib/cloudron/machine.json)"; fi"#;
 
-/// What a machine says of itself.
+/// Facts that a machine reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Facts {
-    /// The kernel's name: `Linux`.
+    /// Name of the kernel: `Linux`.
     pub kernel: String,
-    /// The processor as `uname -m` names it.
+    /// Processor architecture, as reported by `uname -m`.
     pub machine: String,
-    /// The distribution and its version, for people.
+    /// Distribution and version, for display.
     pub os: String,
-    /// The user id that commands run under as root: 0 unless something is wrong.
+    /// User ID of commands that run as root: 0 unless something is wrong.
     pub uid: u32,
-    /// The kernel's id of this boot: another one later says that the machine was restarted.
+    /// The kernel's ID of this boot. A different ID later means that the machine was restarted.
     pub boot_id: String,
     /// The machine's clock, in seconds since 1970.
     pub clock: u64,
@@ -46,30 +46,30 @@ pub struct Facts {
     pub free_root: u64,
     /// Free space on `/var`, in bytes.
     pub free_var: u64,
-    /// The server that is on the machine already, if there is one.
+    /// The server that is already installed on the machine, if any.
     pub server: Option<Installed>,
 }
 
-/// What `/var/lib/cloudron/machine.json` says.
+/// The content of `/var/lib/cloudron/machine.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
-    /// The server's name.
+    /// Name of the server.
     #[serde(default)]
     pub fqdn: String,
-    /// The run that installed it, if it was one of this engine.
+    /// The run that installed it, if this engine did.
     #[serde(default)]
     pub run: Option<String>,
 }
 
-/// What a machine must be.
+/// Requirements for a machine.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Requirements {
-    /// The processor that the program is built for (see [`elf::architecture`]); any, if not given.
+    /// The architecture that the program is built for (see [`elf::architecture`]); `None` allows any.
     pub architecture: Option<String>,
-    /// Free space needed on `/` and on `/var`, in bytes.
+    /// Required free space on each of `/` and `/var`, in bytes.
     pub free: u64,
-    /// Whether a server of the same name, of another run, may be on it already.
+    /// Whether a server of the same name, installed by another run, may already exist.
     pub existing: bool,
 }
 
@@ -80,10 +80,10 @@ impl Default for Requirements {
 }
 
 impl Facts {
-    /// Asks a machine, in one command.
+    /// Reads the facts of a machine, with one command.
     ///
     /// # Errors
-    /// `machine-no-root` when the login may not become root; `machine-not-linux`; as [`Remote::exec`].
+    /// `machine-no-root` if the login may not become root; `machine-not-linux`; as [`Remote::exec`].
     pub async fn ask(remote: &dyn Remote) -> Result<Self> {
         let output =
             remote.exec(Command::sh(SCRIPT, [""; 0]).as_root().within(Duration::from_secs(30))).await?;
@@ -108,7 +108,7 @@ impl Facts {
         }
         let server = match get("server") {
             "" => None,
-            // A file that cannot be read still says that a server is there.
+            // A file that cannot be read still shows that a server exists.
             text => Some(serde_json::from_str(text).unwrap_or_default()),
         };
         Ok(Self {
@@ -126,7 +126,7 @@ impl Facts {
         })
     }
 
-    /// Whether the server `fqdn`, of the run given, can be put on this machine.
+    /// Checks whether the server `fqdn` of the given run can be installed on this machine.
     ///
     /// # Errors
     /// `wrong-architecture`, `machine-no-systemd`, `machine-no-root`, `machine-disk`, `machine-taken`,
@@ -184,16 +184,16 @@ impl Facts {
     }
 }
 
-/// The error for a machine that runs this server already, made by another run.
+/// Returns the error for a machine that already runs this server, installed by another run.
 pub(crate) fn carries_server(fqdn: &str) -> Error {
     Error::new(&codes::MACHINE_CARRIES_SERVER, format!("this machine runs the server {fqdn} already"))
         .with_hint(format!("`cloudron machine adopt {fqdn}` manages it from this computer"))
 }
 
-/// Waits until cloud-init is done, where it is installed. That it ended degraded is a warning.
+/// Waits until cloud-init has finished, if it is installed. A degraded result is a warning.
 ///
 /// # Errors
-/// `cloud-init` (retryable) when it failed or did not end within the limit.
+/// `cloud-init` (retryable) if it failed or did not finish within the limit.
 pub async fn wait_for_cloud_init(remote: &dyn Remote, limit: Duration, progress: &Progress) -> Result<()> {
     let task = progress.task("Waiting for the machine's first boot to end", cloudron_core::Unit::None, None);
     let command = Command::new(["cloud-init", "status", "--wait"]).as_root().within(limit);

@@ -1,4 +1,4 @@
-//! Machines by resumable steps.
+//! Machine setup in resumable steps.
 //!
 //! ```
 //! use cloudron_provision::{Command, Remote, local::LocalRemote};
@@ -11,13 +11,13 @@
 //! # }).unwrap();
 //! ```
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`remote`] | a machine on which commands run: [`Remote`], [`Command`], [`Output`] |
-//! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | what is built on that |
-//! | [`provider`] | where machines come from: [`CloudProvider`] |
+//! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | functions on top of it |
+//! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
-//! | `ssh` | SSH sessions, host keys, keys, moving the port (feature `ssh`) |
+//! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
 
 pub mod answer;
@@ -41,7 +41,7 @@ pub use provider::CloudProvider;
 pub use remote::{Command, Output, Remote, Stdin, Stream};
 pub use steps::{Context, Runner, Spec, Step};
 
-/// The examples of the package's page and of the guide are compiled with the documentation's tests.
+/// Compiles the examples of the package's README and of the guide with the documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

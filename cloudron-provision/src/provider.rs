@@ -1,4 +1,4 @@
-//! Where machines come from.
+//! Providers of machines.
 
 use std::sync::Arc;
 
@@ -8,31 +8,32 @@ use cloudron_core::Result;
 use crate::remote::Remote;
 use crate::steps::{Outputs, Step};
 
-/// Makes a machine on which commands can be run. What happens on it afterwards is the same for all providers.
+/// Creates a machine on which commands can be run. Everything that happens on it afterwards is the same for all
+/// providers.
 #[async_trait]
 pub trait CloudProvider: Send + Sync {
-    /// Its name on the command line and in journals: `local`, `generic`.
+    /// Returns the provider's name on the command line and in journals: `local`, `generic`.
     fn name(&self) -> &'static str;
 
-    /// Looks whether a machine can be made with these settings, before anything is changed. Only reads.
+    /// Checks whether a machine can be created with these settings, before anything is changed. It only reads.
     ///
     /// # Errors
-    /// What is wrong with the settings, or with the place.
+    /// The problem with the settings or the target.
     async fn preflight(&self, fqdn: &str) -> Result<()>;
 
-    /// The steps after which the machine answers; the last one is `first-contact`.
+    /// Returns the steps after which the machine is reachable; the last one is `first-contact`.
     fn steps(&self, fqdn: &str) -> Vec<Arc<dyn Step>>;
 
-    /// Connects to the machine that these steps made, as far as they have come.
+    /// Connects to the machine that these steps created, as far as they have completed.
     ///
     /// # Errors
-    /// What the connection runs into.
+    /// Any error of the connection.
     async fn connect(&self, outputs: &Outputs) -> Result<Arc<dyn Remote>>;
 
-    /// Connects anew on another port of the machine, trusting only the host key that was recorded.
+    /// Opens a new connection on another port of the machine and trusts only the recorded host key.
     ///
     /// # Errors
-    /// What the connection runs into. The default refuses, for machines that are not reached by SSH.
+    /// Any error of the connection. The default implementation always fails, for machines that are not reached by SSH.
     async fn connect_on(&self, port: u16, outputs: &Outputs) -> Result<Arc<dyn Remote>> {
         let _ = outputs;
         let message = format!("a machine of the provider {} is not reached over port {port}", self.name());

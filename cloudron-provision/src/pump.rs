@@ -1,4 +1,4 @@
-//! Moving a command's input and output, for every kind of machine.
+//! Transfer of a command's input and output, for every kind of machine.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt
 use crate::remote::{OnLine, Output, Stdin};
 
 const CHUNK: usize = 256 << 10;
-/// A line longer than this is handed on in pieces, so that a stream without line ends needs no memory.
+/// Maximum length of a line, in bytes. A longer line is split, so that a stream without line ends does not fill memory.
 const LINE_LIMIT: usize = 1 << 20;
 
-/// Writes what a command reads, then closes it. That the command reads no further is no error.
+/// Writes a command's input, then closes it. A command that stops reading is not an error.
 pub(crate) async fn feed(stdin: Stdin, mut to: impl AsyncWrite + Unpin) -> Result<()> {
     let outcome = match stdin {
         Stdin::Empty => Ok(()),
@@ -144,7 +144,7 @@ impl Lines {
     }
 }
 
-/// Feeds a command while it runs. When it is over it is over, whether it read all of its input or not.
+/// Writes the input of a command while it runs. It ends with the command, even if not all input was read.
 pub(crate) async fn while_feeding<T>(
     feeding: impl Future<Output = Result<()>>,
     running: impl Future<Output = Result<T>>,
@@ -160,7 +160,7 @@ pub(crate) async fn while_feeding<T>(
     }
 }
 
-/// Traces a command: that it runs, how it ended and how long it took.
+/// Traces a command: its start, its outcome and its duration.
 pub(crate) async fn traced(
     machine: &str,
     line: String,
@@ -177,7 +177,7 @@ pub(crate) async fn traced(
     ended
 }
 
-/// Runs work until it ends, its time is over or it is cancelled.
+/// Runs work until it ends, the time limit passes or it is cancelled.
 pub(crate) async fn bounded<T>(
     name: &str,
     limit: Duration,

@@ -1,6 +1,6 @@
-//! Quoting an argument list for a POSIX shell, which is what an SSH server hands a command to.
+//! Quoting of an argument list for a POSIX shell: an SSH server passes each command to one.
 
-/// One argument, quoted so that `sh` takes it as exactly that text.
+/// Quotes one argument so that `sh` reads it as exactly that text.
 ///
 /// ```
 /// use cloudron_provision::quote;
@@ -10,14 +10,14 @@
 /// ```
 pub fn argument(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
-    // A leading `=` is special to zsh, and an empty argument would vanish.
+    // A leading `=` is special in zsh, and an empty argument would vanish.
     if !text.is_empty() && !text.starts_with('=') && text.chars().all(plain) {
         return text.to_string();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A whole argument list as one shell command.
+/// Formats a whole argument list as one shell command.
 pub fn command<S: AsRef<str>>(argv: &[S]) -> String {
     argv.iter().map(|a| argument(a.as_ref())).collect::<Vec<_>>().join(" ")
 }

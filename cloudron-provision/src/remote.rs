@@ -1,4 +1,4 @@
-//! A machine on which commands can be run, files put and ports reached.
+//! A machine that can run commands, receive files and connect to its ports.
 
 use std::fmt;
 use std::io::Read;
@@ -11,34 +11,34 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
-/// A machine on which commands can be run: a server over SSH, or this one.
+/// A machine on which commands can be run: a server reached by SSH, or this machine.
 #[async_trait]
 pub trait Remote: Send + Sync {
-    /// What it is, for messages: `root@192.0.2.7 (port 22)`, or `this machine`.
+    /// Describes the machine in messages: `root@192.0.2.7 (port 22)`, or `this machine`.
     fn describe(&self) -> String;
 
-    /// What has to be remembered to recognise it again, as a JSON object: for SSH its port and host key. Nothing
-    /// for machines that need no recognising.
+    /// Returns what has to be recorded to recognise the machine again, as a JSON object: for SSH its port and host key.
+    /// Returns `None` for machines that need not be recognised.
     fn identity(&self) -> Option<serde_json::Value> {
         None
     }
 
-    /// Runs a command to its end. An exit status other than 0 is an answer, not an error: see
-    /// [`Output::success`] and [`answer`](crate::answer).
+    /// Runs a command to its end. An exit status other than 0 is a result, not an error: see [`Output::success`] and
+    /// [`answer`](crate::answer).
     ///
-    /// Dropping the future closes the command's streams; the process may run on until it notices.
+    /// Dropping the future closes the command's streams; the process may continue to run until it notices.
     ///
     /// # Errors
-    /// `ssh-lost` (retryable) when the connection broke, `timed-out` after the command's time limit,
-    /// `interrupted` when it was cancelled, `program-missing` when there is no such program here.
+    /// `ssh-lost` (retryable) if the connection broke, `timed-out` after the command's time limit, `interrupted` if it
+    /// was cancelled, `program-missing` if the program does not exist on this machine.
     async fn exec(&self, command: Command) -> Result<Output>;
 
-    /// Puts a file there: whole and checked by its SHA-256, or not at all. A file that is there already with
-    /// the same content is left, and a transfer that was cut goes on where it stopped, also in a later process.
-    /// `mode` is the file's mode, such as `0o755`. Owned by root where the target is a server.
+    /// Writes a file atomically and verifies its SHA-256. A file that already exists with the same content is kept, and
+    /// an interrupted transfer continues where it stopped, even in a later process. `mode` is the file's mode, such as
+    /// `0o755`. On a server, root owns the file.
     ///
     /// # Errors
-    /// As [`exec`](Self::exec); an unreadable file; `upload-mismatch`; `no-space` when the disk is full.
+    /// As [`exec`](Self::exec); an unreadable file; `upload-mismatch`; `no-space` if the disk is full.
     async fn upload(
         &self,
         local: &Path,
@@ -50,28 +50,28 @@ pub trait Remote: Send + Sync {
         crate::upload::by_exec(self, local, remote, mode, progress, cancel).await
     }
 
-    /// A connection to a TCP port on the machine's own loopback address, 127.0.0.1.
+    /// Connects to a TCP port on the machine's own loopback address, 127.0.0.1.
     ///
     /// # Errors
-    /// `ssh-refused` when nothing listens there, `ssh-lost` when the connection broke.
+    /// `ssh-refused` if nothing listens there, `ssh-lost` if the connection broke.
     async fn forward(&self, port: u16) -> Result<Box<dyn Stream>>;
 }
 
-/// A byte stream in both directions.
+/// A bidirectional byte stream.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// What a command reads.
+/// The standard input of a command.
 #[derive(Default)]
 pub enum Stdin {
-    /// Nothing.
+    /// Empty input.
     #[default]
     Empty,
     /// These bytes, wiped from memory afterwards.
     Bytes(Zeroizing<Vec<u8>>),
-    /// A file's content, from this offset on.
+    /// The content of a file, from this offset in bytes.
     File(PathBuf, u64),
-    /// Whatever the reader gives. It may block: it is read on a thread of its own.
+    /// The data of a reader. It may block: it is read on a separate thread.
     Reader(Box<dyn Read + Send>),
 }
 
@@ -100,21 +100,21 @@ pub type OnLine = Box<dyn FnMut(&str) + Send>;
 /// ```
 #[non_exhaustive]
 pub struct Command {
-    /// The program and its arguments. Nothing secret belongs here: every user of the machine can read it.
+    /// The program and its arguments. Do not put secrets here: every user of the machine can read them.
     pub argv: Vec<String>,
-    /// What it reads.
+    /// The standard input.
     pub stdin: Stdin,
     /// Called with each line of standard output, which then is not collected in [`Output::stdout`].
     pub on_stdout: Option<OnLine>,
-    /// How long it may run.
+    /// Time limit.
     pub limit: Duration,
-    /// Whether it needs root: then `sudo -n` is put in front where the login is another user. On this
-    /// machine it is ignored.
+    /// Whether the command needs root: then `sudo -n` is prepended if the login is another user. Ignored on this
+    /// machine.
     pub root: bool,
-    /// Asks it to be given up early.
+    /// Cancels the command.
     pub cancel: Option<Cancel>,
-    /// The error codes that it may tell of, besides those of this crate and of `cloudron-core`. One that is
-    /// not known keeps its name in the message only.
+    /// The error codes that the command may report, in addition to those of this crate and of `cloudron-core`. An
+    /// unknown code only appears in the message.
     pub codes: Vec<&'static Code>,
 }
 
@@ -130,10 +130,10 @@ impl fmt::Debug for Command {
 }
 
 impl Command {
-    /// The time limit of a command that names none: one minute.
+    /// Default time limit of a command: one minute.
     pub const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
-    /// A command that reads nothing, with the default time limit.
+    /// Creates a command with empty input and the default time limit.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
@@ -146,63 +146,64 @@ impl Command {
         }
     }
 
-    /// A piece of POSIX shell, with arguments it sees as `$1` and on: never paste values into the script.
+    /// Creates a command from a POSIX shell script, with arguments `$1` and so on. Never insert values into the script
+    /// itself.
     pub fn sh<S: Into<String>>(script: impl Into<String>, arguments: impl IntoIterator<Item = S>) -> Self {
         let head = ["sh".to_string(), "-c".into(), script.into(), "sh".into()];
         Self::new(head.into_iter().chain(arguments.into_iter().map(Into::into)))
     }
 
-    /// Gives it something to read.
+    /// Sets the standard input.
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
         self
     }
 
-    /// Gives it a secret text to read.
+    /// Sets a secret text as standard input.
     pub fn stdin_secret(self, secret: &Secret) -> Self {
         self.stdin(Stdin::Bytes(Zeroizing::new(secret.expose().as_bytes().to_vec())))
     }
 
-    /// Gives it a value to read, as JSON. The value may hold secrets.
+    /// Sets a value as standard input, as JSON. The value may contain secrets.
     ///
     /// # Panics
-    /// When the value cannot be JSON, such as a map whose keys are no texts.
+    /// If the value cannot be represented in JSON, such as a map whose keys are not strings.
     pub fn stdin_json(self, value: &impl Serialize) -> Self {
         let bytes = serde_json::to_vec(value).expect("the value is made of texts, numbers, lists and maps");
         self.stdin(Stdin::Bytes(Zeroizing::new(bytes)))
     }
 
-    /// Calls back with each line it prints.
+    /// Calls `callback` with each line of standard output.
     pub fn each_line(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
         self.on_stdout = Some(Box::new(callback));
         self
     }
 
-    /// Sets how long it may run.
+    /// Sets the time limit.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Runs it as root.
+    /// Runs the command as root.
     pub fn as_root(mut self) -> Self {
         self.root = true;
         self
     }
 
-    /// Says which error codes it may tell of.
+    /// Sets the error codes that the command may report.
     pub fn knowing(mut self, codes: &[&'static Code]) -> Self {
         self.codes.extend_from_slice(codes);
         self
     }
 
-    /// Gives it up when asked to.
+    /// Cancels the command through `cancel`.
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = Some(cancel.clone());
         self
     }
 
-    /// The command as one line of shell, for traces. Nothing secret is in it, since arguments are no place for that.
+    /// Formats the command as one shell line, for traces. It contains no secrets, because arguments must not.
     pub(crate) fn line(&self) -> String {
         let line = crate::quote::command(&self.argv);
         match line.char_indices().nth(300) {
@@ -211,7 +212,7 @@ impl Command {
         }
     }
 
-    /// The program's name, for messages: the arguments may be long.
+    /// Returns the program's name, for messages: the arguments may be long.
     pub fn name(&self) -> String {
         let shown: Vec<&str> =
             self.argv.iter().take(3).map(String::as_str).take_while(|a| !a.contains('\n')).collect();
@@ -219,35 +220,35 @@ impl Command {
     }
 }
 
-/// How a command ended and what it printed.
+/// The outcome of a command and its output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
-    /// The exit status; 128 and the signal's number when a signal ended it, as shells say it.
+    /// The exit status; 128 plus the signal number if a signal ended the command, as in shells.
     pub status: i32,
-    /// Standard output, empty when it went to a callback. At most 64 MiB, or the command fails.
+    /// Standard output, empty if it was passed to a callback. At most 64 MiB, otherwise the command fails.
     pub stdout: Vec<u8>,
     /// The last 64 KiB of standard error.
     pub stderr: Vec<u8>,
 }
 
 impl Output {
-    /// The most standard output that is collected, in bytes.
+    /// Maximum amount of standard output that is collected, in bytes.
     pub const STDOUT_LIMIT: usize = 64 << 20;
-    /// The most standard error that is kept, in bytes.
+    /// Maximum amount of standard error that is kept, in bytes.
     pub const STDERR_LIMIT: usize = 64 << 10;
 
-    /// An ended command: for implementations of [`Remote`].
+    /// Creates the output of a finished command: for implementations of [`Remote`].
     pub fn new(status: i32, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
         Self { status, stdout: stdout.into(), stderr: stderr.into() }
     }
 
-    /// Whether it ended with status 0.
+    /// Returns whether the exit status is 0.
     pub fn success(&self) -> bool {
         self.status == 0
     }
 
-    /// Standard output as text, invalid UTF-8 replaced, without white space at the ends.
+    /// Returns standard output as text, with invalid UTF-8 replaced and surrounding white space removed.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_string()
     }

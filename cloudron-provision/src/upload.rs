@@ -1,6 +1,6 @@
-//! Putting a file on a machine by way of commands there: resumed by size, checked by hash, renamed into place.
+//! Uploads a file through commands on the machine: resumed by size, checked by hash, renamed into place.
 //!
-//! SFTP is not used: libssh2 keeps at most 30 kB of it in flight, while a command's input streams.
+//! SFTP is not used, because libssh2 keeps at most 30 kB of it in flight, while a command's input is streamed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Command, Remote, Stdin, answer, codes};
 
-/// `$1` target, `$2` part, `$3` hash, `$4` mode, `$5` size: says `same` or how much of the part is there.
+/// `$1` target, `$2` part, `$3` hash, `$4` mode, `$5` size: prints `same`, or the size of the existing part.
 const LOOK: &str = r#"set -eu
 if [ -f "$1" ] && [ ! -L "$1" ] && [ "$(wc -c <"$1")" -eq "$5" ] && [ "$(sha256sum <"$1" | cut -c1-64)" = "$3" ]; then
   chmod "$4" "$1"; rm -f "$2"; echo same; exit 0
@@ -21,14 +21,14 @@ fi
 mkdir -p "$(dirname "$1")"
 if [ -f "$2" ]; then wc -c <"$2"; else echo 0; fi"#;
 
-/// `$1` part, `$2` its size: appends what is read. Refuses when an earlier transfer still writes.
+/// `$1` part, `$2` its size: appends standard input. Fails if an earlier transfer is still writing.
 const APPEND: &str = r#"set -eu
 umask 077
 if [ "$2" -eq 0 ]; then : >"$1"; fi
 [ "$(wc -c <"$1")" -eq "$2" ] || exit 75
 exec cat >>"$1""#;
 
-/// `$1` target, `$2` part, `$3` hash, `$4` mode: checks and renames. Exit status 65 says another hash.
+/// `$1` target, `$2` part, `$3` hash, `$4` mode: verifies and renames. Exit status 65 means that the hash differs.
 const FINISH: &str = r#"set -eu
 if [ "$(sha256sum <"$2" | cut -c1-64)" != "$3" ]; then rm -f "$2"; exit 65; fi
 chmod "$4" "$2"
@@ -46,7 +46,7 @@ struct Transfer<'a> {
     meter: Meter,
 }
 
-/// How far a transfer came, told once for each byte however often it is sent. Clones share it.
+/// The progress of a transfer, which counts each byte once even if it is sent repeatedly. Clones share it.
 #[derive(Clone)]
 struct Meter(Arc<Mutex<Option<(Task, u64)>>>);
 
@@ -63,7 +63,7 @@ impl Meter {
         }
     }
 
-    /// The transfer succeeded. A reader that is still at work counts no further.
+    /// Ends the transfer as succeeded. A reader that is still running is no longer counted.
     fn finish(&self) {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((task, _)) = inner {
@@ -72,8 +72,8 @@ impl Meter {
     }
 }
 
-/// Uploads by way of [`Remote::exec`]: the default of [`Remote::upload`]. A connection that breaks is made
-/// anew by the remote, and the rest is sent.
+/// Uploads through [`Remote::exec`]: the default of [`Remote::upload`]. If the connection breaks, the remote reconnects
+/// and the rest is sent.
 ///
 /// # Errors
 /// As [`Remote::upload`].
@@ -108,8 +108,8 @@ pub async fn by_exec<R: Remote + ?Sized>(
     Ok(())
 }
 
-/// The partial file's path: beside the target, so that the rename is atomic, and named by the content, so
-/// that the rest of another file is never appended.
+/// Returns the path of the partial file. It is next to the target, so that the rename is atomic, and named by the
+/// content, so that the rest of another file is never appended.
 fn part_of(target: &str, hash: &str) -> String {
     let folder = target.rsplit_once('/').map_or(".", |(folder, _)| folder);
     format!("{folder}/.{hash}.part")
@@ -137,7 +137,7 @@ impl Transfer<'_> {
         let output = remote.exec(finish).await?;
         if output.status == 65 {
             let message = format!("{} arrived with another hash", self.target);
-            // Once more is worth it only when an earlier part was gone on with: that one may have been bad.
+            // A retry is useful only if an earlier part was continued: that part may have been bad.
             return Err(Error::new(&codes::UPLOAD_MISMATCH, message).retryable(offset > 0));
         }
         answer::check(name, output)?;
@@ -146,7 +146,7 @@ impl Transfer<'_> {
 
     async fn send<R: Remote + ?Sized>(&self, remote: &R, offset: u64) -> Result<()> {
         let source = Source::open(self.local, offset, self)?;
-        // No slower than 16 kB/s; a connection that is dead is noticed much earlier.
+        // At least 16 kB/s; a dead connection is detected much earlier.
         let limit = Duration::from_secs(600 + (self.size - offset) / 16_000);
         let append = Command::sh(APPEND, [self.part.as_str(), &offset.to_string()])
             .as_root()
@@ -163,7 +163,7 @@ impl Transfer<'_> {
     }
 }
 
-/// The file from an offset on, telling how far it was read.
+/// Reads the file from an offset and reports the progress.
 struct Source {
     file: File,
     position: u64,
@@ -188,7 +188,7 @@ impl Read for Source {
     }
 }
 
-/// A file's SHA-256 in hexadecimal digits, and its size.
+/// Returns a file's SHA-256 in hexadecimal digits, and its size in bytes.
 pub(crate) fn hash_file(path: &PathBuf) -> Result<(String, u64)> {
     let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
     let mut hash = Sha256::new();

@@ -1,4 +1,4 @@
-//! The first contact with a machine: what it says of itself, and who it must be.
+//! The first contact with a machine: its facts and its requirements.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::json;
 const DEBIAN: &str = "kernel=Linux\nmachine=x86_64\nuid=0\nboot_id=b\nclock=0\nsystemd=yes\n\
                       free_root=9000000\nfree_var=9000000\nos=Debian GNU/Linux 12 (bookworm)\n";
 
-/// A machine that answers with texts.
+/// A machine with fixed responses.
 #[derive(Clone)]
 struct Fake {
     facts: Output,

@@ -1,4 +1,4 @@
-//! The journal's file: torn, damaged, from another version.
+//! Journal files that are torn, damaged or from another version.
 
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ fn a_journal_of_a_newer_version_is_refused_as_such_and_new_fields_are_passed_ove
     Journal::open(folder.path(), &run).unwrap();
 }
 
-/// Records as an engine could write them, in any order.
+/// Records in any order, as an engine could write them.
 fn record() -> impl Strategy<Value = Record> {
     let step = prop_oneof![Just("one".to_string()), Just("two".to_string()), Just("x".to_string())];
     (0..9u8, step, 0..3u32).prop_map(|(kind, step, attempt)| match kind {

@@ -1,4 +1,4 @@
-//! The ready-made steps and the provider `local`, against a program that stands in for the server's.
+//! The ready-made steps and the provider `local`, against a fake of the server's program.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use cloudron_provision::{CloudProvider, Command, Context, Remote, Runner, Spec, 
 use cloudron_testkit::canary::{self, Canary};
 use serde_json::{Value, json};
 
-/// Stands in for the server's program: notes what it is told, answers as it would.
+/// A fake of the server's program: records its arguments and answers like the real one.
 const PROGRAM: &str = r#"#!/bin/sh
 set -eu
 root=$2
@@ -90,7 +90,7 @@ fn spec() -> Spec {
     Spec { op: "create".into(), fqdn: "example.com".into(), provider: "local".into(), inputs: json!({}) }
 }
 
-/// Healthy at the third look, or never.
+/// Healthy at the third probe, or never.
 struct Looks(Mutex<u32>);
 
 #[async_trait]
@@ -166,7 +166,7 @@ async fn a_file_that_is_another_program_is_refused_before_it_is_linked() {
     }
 }
 
-/// Ends well, and what it is for takes somebody else's doing.
+/// A step that succeeds, but whose goal needs another action.
 struct Awaits;
 
 #[async_trait]
@@ -206,7 +206,7 @@ async fn what_is_not_there_yet_is_not_reported_as_done() {
 }
 
 cloudron_core::codes! {
-    /// A code that only the caller knows.
+    /// A code that only the caller defines.
     LAMP_OFF = ("lamp-off", Corrupt, "The lamp is off.");
 }
 

@@ -1,4 +1,4 @@
-//! A server program as a child process with a folder of its own; gone when dropped.
+//! A server program as a child process with its own folder; both are removed when it is dropped.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A server that was started, on a port of the loopback address.
+/// A running server, on a port of the loopback address.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -16,11 +16,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` in a new folder. `prepare` writes its configuration there, for the port that it is given, and
-    /// gives the arguments.
+    /// Starts `program` in a new folder. `prepare` writes its configuration there, for the given port, and returns the
+    /// arguments.
     ///
     /// # Panics
-    /// When it does not listen within 20 seconds; the message holds what it said.
+    /// If it does not listen within 20 seconds; the message contains its output.
     #[track_caller]
     pub(crate) fn start(program: &Path, prepare: impl Fn(&Path, u16) -> Vec<String>) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -40,25 +40,25 @@ impl Daemon {
         panic!("{name} finds no free port")
     }
 
-    /// The address on which it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The folder with its configuration and data.
+    /// Returns the folder with its configuration and data.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it said so far.
+    /// Returns its output so far.
     #[must_use]
     pub fn log(&self) -> String {
         log(self.folder.path())
     }
 
-    /// Ends it at once, as a crash does.
+    /// Kills it, as a crash does.
     pub fn kill(&mut self) {
         // It may have ended already; either way it is gone afterwards.
         let _ = (self.child.kill(), self.child.wait());
@@ -71,7 +71,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A port that nobody has, neither over TCP nor over UDP.
+/// Returns a port that is free for both TCP and UDP.
 pub(crate) fn free_port() -> u16 {
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
@@ -115,14 +115,14 @@ fn log(folder: &Path) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Writes a file into a folder; its path.
+/// Writes a file into a folder and returns its path.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, text).expect("a folder of our own can be written to");
     path
 }
 
-/// A zone with nothing but its SOA and one name server, as a zone file.
+/// A zone with only its SOA and one name server, as a zone file.
 pub(crate) const EMPTY_ZONE: &str = "$TTL 3600
 @ IN SOA ns1.example.net. hostmaster.example.net. 1 3600 600 86400 300
 @ IN NS ns1.example.net.

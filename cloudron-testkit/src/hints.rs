@@ -1,19 +1,19 @@
-//! Typing what an error says to do next: a `next:` line is a promise, and a test can keep the program to it.
+//! Executes the hints of errors: a `next:` line is a promise, and a test can check that the program keeps it.
 
-/// What a `next:` line offers, one entry for each way.
+/// One alternative of a `next:` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
-    /// A command of its own.
+    /// A complete command.
     Command(Vec<String>),
-    /// The command that failed, with these words more.
+    /// The failed command with these additional words.
     Add(Vec<String>),
-    /// The command that failed, without this option.
+    /// The failed command without this option.
     Leave(String),
 }
 
-/// The ways on that the error on standard error names, in their order. Commands are in backticks; so are options, which are
-/// added to the command that failed, or left out where the hint says `leave`. The word `SECRET` stands for a backup key,
-/// for which `key` is typed.
+/// Returns the alternatives in the error on standard error, in their order. Commands are in backticks. So are options,
+/// which are added to the failed command, or removed if the hint says `leave`. The word `SECRET` stands for a backup
+/// key and is replaced by `key`.
 #[must_use]
 pub fn hints(stderr: &str, key: &str) -> Vec<Hint> {
     let Some(text) = stderr.lines().find_map(|line| line.trim_start().strip_prefix("next: ")) else {
@@ -37,12 +37,12 @@ pub fn hints(stderr: &str, key: &str) -> Vec<Hint> {
     found
 }
 
-/// The words of a command, with the key in place of the word for it.
+/// Splits a command into words, and inserts the key.
 fn words(text: &str, key: &str) -> Vec<String> {
     text.split_whitespace().map(|word| word.trim_matches('\'').replace("SECRET", key)).collect()
 }
 
-/// The command to type after `failed`; questions are answered with yes.
+/// Returns the command to execute after `failed`; questions are answered with yes.
 #[must_use]
 pub fn next(failed: &[String], hint: &Hint) -> Vec<String> {
     let mut command = failed.to_vec();

@@ -1,22 +1,22 @@
-//! Knot's `knotd` as a process of the test's own.
+//! Knot's `knotd` as a separate process for a test.
 
 use std::net::SocketAddr;
 
 use crate::daemon::{Daemon, EMPTY_ZONE, write};
 use crate::require;
 
-/// A running `knotd`, ended when dropped.
+/// A running `knotd`, which ends when dropped.
 #[derive(Debug)]
 pub struct Knot {
     daemon: Daemon,
 }
 
 impl Knot {
-    /// Starts one with zones that hold nothing but SOA and NS: each is a name and the list of its access rules, such
-    /// as `[a, b]`. `top` has the sections `key` and `acl`. `None` when Knot is not installed; see [`require`].
+    /// Starts one with zones that contain only SOA and NS: each is a name and the list of its access rules, such as
+    /// `[a, b]`. `top` has the sections `key` and `acl`. Returns `None` if Knot is not installed; see [`require`].
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start(top: &str, zones: &[(String, String)]) -> Option<Self> {
@@ -40,13 +40,13 @@ impl Knot {
         Some(Self { daemon })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.daemon.address()
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn daemon(&mut self) -> &mut Daemon {
         &mut self.daemon
     }

@@ -22,6 +22,8 @@
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
 //! - [`ssh_double`]: an SSH server whose every answer is the test's.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
+//! - [`tinyproxy`]: a real forward proxy in a process of the test's own.
+//! - [`tls_front`]: a private authority, and TLS before a plain server.
 //!
 //! Everything here reports failures of the test's own making by panicking or with `std::io::Error`;
 //! the product's error type is for the product.
@@ -38,4 +40,6 @@ pub mod proxy;
 pub mod require;
 pub mod ssh_double;
 pub mod sshd;
+pub mod tinyproxy;
+pub mod tls_front;
 pub mod tree;

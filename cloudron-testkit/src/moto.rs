@@ -1,4 +1,4 @@
-//! A `moto_server`: Amazon's interfaces, kept in memory by a process of the test's own.
+//! A `moto_server`: Amazon's interfaces, in memory, in a separate process for a test.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::require;
 
-/// A server on a free port of the loopback address. It ends with the test, and all it holds with it.
+/// A server on a free port of the loopback address. It ends with the test, and its data with it.
 pub struct Moto {
     process: Child,
     address: String,
@@ -22,10 +22,10 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    /// Starts one, or gives nothing where moto is not installed.
+    /// Starts one, or returns `None` if moto is not installed.
     ///
     /// # Panics
-    /// When it does not listen within a minute.
+    /// If it does not listen within a minute.
     #[track_caller]
     pub fn start() -> Option<Self> {
         let program = require::tool("moto_server")?;
@@ -47,15 +47,15 @@ impl Moto {
         Some(moto)
     }
 
-    /// Its address: `http://127.0.0.1:PORT`.
+    /// Returns its address: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Sends a request to a service, such as `s3`, as anybody could. Gives the answer with its head.
+    /// Sends a request to a service, such as `s3`, without credentials. Returns the response with its head.
     ///
     /// # Panics
-    /// When the answer is not a success.
+    /// If the response is not a success.
     #[track_caller]
     pub fn request(&self, service: &str, method: &str, path: &str, more: &[&str], body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("moto_server listens");

@@ -1,23 +1,23 @@
-//! BIND's `named` as a process of the test's own.
+//! BIND's `named` as a separate process for a test.
 
 use std::net::SocketAddr;
 
 use crate::daemon::{Daemon, EMPTY_ZONE, write};
 use crate::require;
 
-/// A running `named`, ended when dropped.
+/// A running `named`, which ends when dropped.
 #[derive(Debug)]
 pub struct Named {
     daemon: Daemon,
 }
 
 impl Named {
-    /// Starts one with zones that hold nothing but SOA and NS: each is a name and its clauses, such as
-    /// `type primary; allow-update { key k; };`. `top` is what else the configuration has, such as keys. `None` when
-    /// BIND is not installed; see [`require`].
+    /// Starts one with zones that contain only SOA and NS: each is a name and its clauses, such as `type primary;
+    /// allow-update { key k; };`. `top` is the rest of the configuration, such as keys. Returns `None` if BIND is not
+    /// installed; see [`require`].
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start(top: &str, zones: &[(String, String)]) -> Option<Self> {
@@ -42,13 +42,13 @@ impl Named {
         Some(Self { daemon })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.daemon.address()
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn daemon(&mut self) -> &mut Daemon {
         &mut self.daemon
     }

@@ -1,4 +1,4 @@
-//! The authoritative server of PowerDNS as a process of the test's own, on SQLite.
+//! PowerDNS's authoritative server as a separate process for a test, on SQLite.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::require;
 
 const SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
 
-/// A running `pdns_server` with its HTTP interface, ended when dropped.
+/// A running `pdns_server` with its HTTP interface, which ends when dropped.
 #[derive(Debug)]
 pub struct Pdns {
     daemon: Daemon,
@@ -23,11 +23,11 @@ impl Pdns {
     /// The key of its interface.
     pub const API_KEY: &'static str = "canary-api-key";
 
-    /// Starts one with zones that hold nothing but SOA and NS. Each of `sql` is run on its database first, and
-    /// `settings` are further lines of its configuration. `None` when it is not installed; see [`require`].
+    /// Starts one with zones that contain only SOA and NS. Each of `sql` is first executed on its database, and
+    /// `settings` are further lines of its configuration. Returns `None` if it is not installed; see [`require`].
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start(settings: &str, zones: &[String], sql: &str) -> Option<Self> {
@@ -84,19 +84,19 @@ impl Pdns {
         Some(pdns)
     }
 
-    /// Where it listens for DNS.
+    /// Returns the address on which it answers DNS queries.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.daemon.address()
     }
 
-    /// Where its interface is: `http://127.0.0.1:PORT`.
+    /// Returns the URL of its HTTP interface: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.web)
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn daemon(&mut self) -> &mut Daemon {
         &mut self.daemon
     }

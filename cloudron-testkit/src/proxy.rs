@@ -1,4 +1,4 @@
-//! A TCP proxy on loopback that misbehaves as networks do.
+//! A TCP proxy on loopback that simulates network faults.
 //!
 //! ```
 //! use cloudron_testkit::proxy::{Faults, Proxy};
@@ -18,20 +18,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What goes wrong. The default is nothing. Up is from the client to the server.
+/// The faults; none by default. Up is from the client to the server.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    /// Waited before each piece (at most 16 KiB) is passed on, in both directions.
+    /// Delay before each piece (at most 16 KiB) is passed on, in both directions.
     pub delay: Duration,
-    /// A connection is closed once it has carried this many bytes up.
+    /// Number of bytes up after which a connection is closed.
     pub cut_up_after: Option<u64>,
-    /// A connection is closed once it has carried this many bytes down.
+    /// Number of bytes down after which a connection is closed.
     pub cut_down_after: Option<u64>,
-    /// Instead of being closed, a connection goes silent: it stays open and nothing passes any more.
+    /// Whether a connection becomes silent instead of being closed: it stays open, but no data passes.
     pub stall: bool,
-    /// After the first cut every new connection is refused, until the faults are set again.
+    /// Whether every new connection is refused after the first cut, until the faults are set again.
     pub refuse_after_cut: bool,
-    /// New connections are closed at once.
+    /// Whether new connections are closed at once.
     pub refuse: bool,
 }
 
@@ -62,21 +62,21 @@ enum Direction {
 }
 
 impl Proxy {
-    /// Listens on a free port of 127.0.0.1 and passes everything on to `target`.
+    /// Listens on a free port of 127.0.0.1 and forwards everything to `target`.
     ///
     /// # Errors
     ///
-    /// When no port can be opened.
+    /// If no port can be opened.
     pub fn start(target: SocketAddr) -> io::Result<Self> {
         Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), target)
     }
 
-    /// As [`Self::start`], at an address of choice: a server with several ports needs a proxy for each of them
-    /// at one address, such as 127.7.0.1.
+    /// Starts like [`Self::start`], at a given address: a server with several ports needs a proxy for each of them at
+    /// one address, such as 127.7.0.1.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// If it cannot listen on the address.
     pub fn start_at(address: SocketAddr, target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
@@ -97,19 +97,19 @@ impl Proxy {
         Ok(Self { shared, address, acceptor: Some(acceptor) })
     }
 
-    /// Where clients connect.
+    /// Returns the address for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port of [`Self::address`].
+    /// Returns the port of [`Self::address`].
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Misbehaves like this from now on, open connections included.
+    /// Sets the faults, for open connections as well.
     pub fn set(&self, faults: Faults) {
         *lock(&self.shared.faults) = faults;
     }
@@ -119,25 +119,25 @@ impl Proxy {
         self.shared.cut_all();
     }
 
-    /// Connections accepted so far, the refused ones included.
+    /// Returns the number of connections so far, including refused ones.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// How often a limit in bytes was reached.
+    /// Returns how often a byte limit was reached.
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 
-    /// Bytes passed on so far from clients to the server.
+    /// Returns the number of bytes forwarded so far from clients to the server.
     #[must_use]
     pub fn bytes_up(&self) -> u64 {
         self.shared.up.load(Ordering::SeqCst)
     }
 
-    /// Bytes passed on so far from the server to clients.
+    /// Returns the number of bytes forwarded so far from the server to clients.
     #[must_use]
     pub fn bytes_down(&self) -> u64 {
         self.shared.down.load(Ordering::SeqCst)
@@ -163,7 +163,7 @@ impl Shared {
         }
     }
 
-    /// Counts a piece and says how much of it may pass before the connection is over.
+    /// Counts a piece, and returns how much of it may pass before the connection ends.
     fn allowed(&self, direction: Direction, carried: u64, length: usize) -> (usize, bool) {
         let faults = lock(&self.faults);
         let limit = match direction {
@@ -205,7 +205,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Passes bytes on in one direction until an end, a fault or the proxy's stop.
+/// Forwards bytes in one direction until the end, a fault or the proxy's stop.
 fn carry(shared: &Shared, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = [0u8; 16 * 1024];
     let mut carried = 0u64;
@@ -248,7 +248,7 @@ fn cut(shared: &Shared, from: &TcpStream, to: &TcpStream) {
     }
 }
 
-/// Ends a connection in the middle of whatever it carried: an end of file for the reader, a reset for the writer.
+/// Breaks a connection: an end of file for the reader, a reset for the writer.
 fn end(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends back what it gets.
+    /// Starts an echo server.
     fn echo() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

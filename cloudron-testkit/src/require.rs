@@ -1,14 +1,15 @@
-//! Skipping a test whose tool is missing, and failing it where everything is promised to be there.
+//! Skips a test whose tool is missing, or fails it where all tools must be installed.
 
 use std::path::{Path, PathBuf};
 
 /// The environment variable that turns every skip into a failure when it is `1`; CI sets it.
 pub const STRICT: &str = "CLOUDRON_TEST_STRICT";
 
-/// The folders searched after `PATH`: `sshd` and its like are seldom on a user's path.
+/// The folders searched after `PATH`: `sshd` and similar programs are usually not in a user's PATH.
 const SYSTEM_FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
-/// The program `name`, from `PATH` or the system folders, or `None` after saying that the test is skipped.
+/// Returns the path of the program `name`, from `PATH` or the system folders. If it is missing, prints that the test is
+/// skipped and returns `None`.
 ///
 /// ```
 /// use cloudron_testkit::require;
@@ -19,7 +20,7 @@ const SYSTEM_FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/us
 ///
 /// # Panics
 ///
-/// When the program is missing and [`STRICT`] is `1`.
+/// If the program is missing and [`STRICT`] is `1`.
 #[must_use]
 #[track_caller]
 pub fn tool(name: &str) -> Option<PathBuf> {
@@ -30,11 +31,11 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// All of `names`, in their order, or `None` when one is missing. As [`tool`].
+/// Returns the paths of all `names`, in their order, or `None` if one is missing, like [`tool`].
 ///
 /// # Panics
 ///
-/// When one is missing and [`STRICT`] is `1`.
+/// If one is missing and [`STRICT`] is `1`.
 #[must_use]
 #[track_caller]
 pub fn tools<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
@@ -45,11 +46,11 @@ pub fn tools<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
     Some(found)
 }
 
-/// Whether `met` holds; says that the test is skipped when it does not.
+/// Returns whether `met` holds; prints that the test is skipped if it does not.
 ///
 /// # Panics
 ///
-/// When `met` is false and [`STRICT`] is `1`.
+/// If `met` is false and [`STRICT`] is `1`.
 #[must_use]
 #[track_caller]
 pub fn that(met: bool, what_is_missing: &str) -> bool {
@@ -59,7 +60,7 @@ pub fn that(met: bool, what_is_missing: &str) -> bool {
     met
 }
 
-/// Where `name` is installed, silently.
+/// Returns where `name` is installed, without a message.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -69,7 +70,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_absolute() && is_executable(candidate))
 }
 
-/// Whether this run promises that nothing is missing.
+/// Returns whether missing tools are failures in this run.
 #[must_use]
 pub fn strict() -> bool {
     std::env::var_os(STRICT).is_some_and(|value| value == "1")
@@ -86,12 +87,12 @@ fn skip(reason: &str) {
     }
 }
 
-/// The reason to print for a skip, or the message to fail with.
+/// Returns the reason to print for a skip, or the message of the failure.
 fn verdict(strict: bool, reason: &str) -> Result<String, String> {
     if strict { Err(format!("{reason}, and {STRICT}=1 forbids skipping")) } else { Ok(reason.to_owned()) }
 }
 
-/// Straight to the file descriptor: libtest swallows what `eprintln!` says in a test that passes.
+/// Writes directly to the file descriptor: libtest hides the output of `eprintln!` in a test that passes.
 fn say(line: &str) {
     use std::io::Write;
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());

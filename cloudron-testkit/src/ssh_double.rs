@@ -1,7 +1,8 @@
-//! An SSH server whose every answer is the test's: what a command prints and how it ends, well-formed or not.
+//! An SSH server whose responses are determined by the test: the output of a command and how it ends, well-formed or
+//! not.
 //!
-//! It speaks just enough of SSH (RFC 4253, 4252, 4254) for the clients under test: curve25519-sha256, a host key of
-//! ssh-ed25519, aes256-gcm@openssh.com, and a login without proof. It runs no command.
+//! It implements just enough of SSH (RFC 4253, 4252, 4254) for the clients under test: curve25519-sha256, a host key of
+//! ssh-ed25519, aes256-gcm@openssh.com, and a login without proof. It executes no commands.
 //!
 //! ```
 //! use cloudron_testkit::ssh_double::{Reply, SshDouble};
@@ -35,16 +36,16 @@ pub enum Ending {
     Status(u32),
     /// By that signal, with a message.
     Signal(String, String),
-    /// The channel is closed without a word.
+    /// The channel is closed without a status.
     #[default]
     Closed,
     /// It never ends.
     Never,
-    /// It never ends, and the server sends packets of this type for ever.
+    /// It never ends, and the server continuously sends packets of this type.
     Flood(u8),
 }
 
-/// What a command prints and how it ends.
+/// The output of a command and how it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     stdout: Vec<u8>,
@@ -53,12 +54,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Prints that on standard output; the channel is then closed without an exit status.
+    /// Prints the text on standard output; the channel is then closed without an exit status.
     pub fn out(stdout: impl Into<Vec<u8>>) -> Self {
         Self { stdout: stdout.into(), ..Self::default() }
     }
 
-    /// Prints that on standard error.
+    /// Prints the text on standard error.
     pub fn err(self, stderr: impl Into<Vec<u8>>) -> Self {
         Self { stderr: stderr.into(), ..self }
     }
@@ -68,7 +69,7 @@ impl Reply {
         self.ending(Ending::Status(status))
     }
 
-    /// Ends in that way.
+    /// Sets how it ends.
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
     }
@@ -83,10 +84,10 @@ pub struct SshDouble {
 }
 
 impl SshDouble {
-    /// Starts a server on loopback that answers each command as the function says.
+    /// Starts a server on loopback that answers each command with the result of the function.
     ///
     /// # Panics
-    /// When no port can be had.
+    /// If no port is available.
     pub fn start(answers: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("randomness");
         let key = Arc::new(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key of our own"));
@@ -103,17 +104,17 @@ impl SshDouble {
         Self { address, key }
     }
 
-    /// The port on loopback.
+    /// Returns the port on loopback.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The fingerprint of the host key, `SHA256:…`.
+    /// Returns the fingerprint of the host key, `SHA256:…`.
     pub fn host_key_fingerprint(&self) -> String {
         format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(host_key(&self.key))))
     }
 
-    /// The host key as in known_hosts: `ssh-ed25519 AAAA…`.
+    /// Returns the host key in the form of known_hosts: `ssh-ed25519 AAAA…`.
     pub fn host_public_key(&self) -> String {
         use base64::engine::general_purpose::STANDARD;
         format!("ssh-ed25519 {}", STANDARD.encode(host_key(&self.key)))
@@ -200,7 +201,7 @@ fn answer(sealed: &mut Sealed, channel: u32, reply: &Reply) -> io::Result<()> {
     sealed.send(&Writer::message(97).number(channel).done())
 }
 
-/// The client's version line, without its end.
+/// Reads the client's version line, without its end.
 fn version(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -211,7 +212,7 @@ fn version(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(line.trim_ascii_end().to_vec())
 }
 
-/// RFC 8731, as RFC 4253 frames it.
+/// Exchanges keys (RFC 8731, framed as in RFC 4253).
 fn exchange_keys(mut stream: TcpStream, key: &Ed25519KeyPair, theirs: &[u8]) -> io::Result<Sealed> {
     let mut offer = Writer::message(20).raw(&[7; 16]);
     for list in

@@ -1,4 +1,4 @@
-//! An OpenSSH server of the test's own: on loopback, with fresh keys, without root.
+//! An OpenSSH server for a test: on loopback, with fresh keys, without root.
 //!
 //! ```no_run
 //! use cloudron_testkit::sshd::Sshd;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::require;
 
-/// A running server, ended when dropped.
+/// A running server, which ends when dropped.
 #[derive(Debug)]
 pub struct Sshd {
     child: Child,
@@ -30,7 +30,7 @@ pub struct Sshd {
     program: PathBuf,
 }
 
-/// A server about to be started.
+/// The settings of a server to start.
 #[derive(Debug, Default)]
 pub struct Builder {
     config: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a line to `sshd_config`; of a repeated keyword the first counts, and these come first.
+    /// Adds a line to `sshd_config`; for a repeated keyword the first line counts, and these come first.
     #[must_use]
     pub fn config(mut self, line: &str) -> Self {
         self.config.push(line.to_owned());
@@ -52,11 +52,11 @@ impl Builder {
         self
     }
 
-    /// Starts the server and waits until it greets. `None` when OpenSSH is not installed; see [`require`].
+    /// Starts the server and waits until it answers. Returns `None` if OpenSSH is not installed; see [`require`].
     ///
     /// # Panics
     ///
-    /// When OpenSSH is there and yet does not serve within 10 seconds; the message holds its log.
+    /// If OpenSSH is installed but does not serve within 10 seconds; the message contains its log.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Option<Sshd> {
@@ -86,7 +86,7 @@ impl Builder {
 }
 
 impl Sshd {
-    /// A server with defaults, or `None` after saying that OpenSSH is missing.
+    /// Starts a server with defaults, or returns `None` after a message that OpenSSH is missing.
     ///
     /// # Panics
     ///
@@ -97,46 +97,47 @@ impl Sshd {
         Self::builder().start()
     }
 
-    /// A server with settings of its own.
+    /// Creates a server with settings.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address with the port.
+    /// Returns the address with the port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The only user who can log in: the one who runs the test.
+    /// Returns the only user who can log in: the user who runs the test.
     ///
     /// # Panics
     ///
-    /// When `id` does not know the user.
+    /// If `id` fails.
     #[must_use]
     pub fn user(&self) -> String {
         let output = Command::new("id").arg("-un").output().expect("id runs");
         String::from_utf8(output.stdout).expect("a user's name is text").trim().to_owned()
     }
 
-    /// The private key (ed25519, OpenSSH format, no passphrase, mode 0600) that the server accepts.
+    /// Returns the path of the private key (ed25519, OpenSSH format, no passphrase, mode 0600) that the server accepts.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {
         self.folder.path().join("user_key")
     }
 
-    /// Makes another accepted key pair, with a passphrase unless that is empty; the path of its private key.
+    /// Generates another accepted key pair, with a passphrase unless it is empty, and returns the path of its private
+    /// key.
     ///
     /// # Panics
     ///
-    /// When the name is taken.
+    /// If the name is in use.
     #[must_use]
     pub fn add_key(&self, name: &str, passphrase: &str) -> PathBuf {
         let path = self.folder.path().join(name);
@@ -146,39 +147,39 @@ impl Sshd {
         path
     }
 
-    /// Accepts this public key (one line of `authorized_keys`) too.
+    /// Also accepts this public key (one line of `authorized_keys`).
     ///
     /// # Panics
     ///
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn authorize(&self, public_key: &str) {
         let path = self.folder.path().join("authorized_keys");
         let known = fs::read_to_string(&path).unwrap_or_default();
         fs::write(path, format!("{known}{}\n", public_key.trim())).expect("authorized_keys is ours");
     }
 
-    /// The host key as `ssh-ed25519 AAAA…`, without a comment.
+    /// Returns the host key as `ssh-ed25519 AAAA…`, without a comment.
     ///
     /// # Panics
     ///
-    /// When the server's folder is gone.
+    /// If the server's folder does not exist any more.
     #[must_use]
     pub fn host_public_key(&self) -> String {
         let line = fs::read_to_string(self.folder.path().join("host_key.pub")).expect("ssh-keygen wrote it");
         line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
     }
 
-    /// The host key's fingerprint as OpenSSH prints it: `SHA256:` and 43 characters.
+    /// Returns the host key's fingerprint in OpenSSH's form: `SHA256:` and 43 characters.
     #[must_use]
     pub fn host_key_fingerprint(&self) -> String {
         fingerprint(&self.host_public_key())
     }
 
-    /// Starts again on the same port with another host key, as after a reinstallation or a takeover.
+    /// Restarts on the same port with another host key, as after a reinstallation or a takeover.
     ///
     /// # Panics
     ///
-    /// When the server does not come back.
+    /// If the server does not start again.
     pub fn change_host_key(&mut self) {
         let _ = (self.child.kill(), self.child.wait());
         let key = self.folder.path().join("host_key");
@@ -188,7 +189,7 @@ impl Sshd {
         assert!(greets(self.port, &mut self.child), "sshd does not come back:\n{}", self.log());
     }
 
-    /// What the server said so far, at level VERBOSE.
+    /// Returns the server's log so far, at level VERBOSE.
     #[must_use]
     pub fn log(&self) -> String {
         log(self.folder.path())
@@ -202,11 +203,11 @@ impl Drop for Sshd {
     }
 }
 
-/// The fingerprint of a public key line, as OpenSSH prints it (RFC 4648 base64 of SHA-256, no padding).
+/// Returns the fingerprint of a public key line, in OpenSSH's form (RFC 4648 base64 of SHA-256, no padding).
 ///
 /// # Panics
 ///
-/// When the second word of `public_key` is not base64.
+/// If the second word of `public_key` is not base64.
 #[must_use]
 pub fn fingerprint(public_key: &str) -> String {
     let blob = public_key.split_whitespace().nth(1).expect("a public key has two words");
@@ -214,11 +215,11 @@ pub fn fingerprint(public_key: &str) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }
 
-/// Makes an ed25519 key pair in OpenSSH's format at `path` and `path.pub`.
+/// Generates an ed25519 key pair in OpenSSH's format at `path` and `path.pub`.
 ///
 /// # Panics
 ///
-/// When `ssh-keygen` fails, for example because `path` exists.
+/// If `ssh-keygen` fails, for example because `path` exists.
 pub fn keygen(path: &Path, passphrase: &str, comment: &str) {
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f"]).arg(path);
@@ -244,7 +245,7 @@ fn spawn(program: &Path, folder: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("sshd runs")
 }
 
-/// Whether the server on `port` sends its version within 10 seconds and is still our child.
+/// Returns whether the server on `port` sends its version within 10 seconds and is still our child.
 fn greets(port: u16, child: &mut Child) -> bool {
     let end = Instant::now() + Duration::from_secs(10);
     while Instant::now() < end && matches!(child.try_wait(), Ok(None)) {

@@ -1,4 +1,4 @@
-//! The program as a person runs it: with a home of its own, and a record of all it ever said.
+//! The program as a user runs it: with its own home, and a record of its output.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use cloudron_testkit::canary::{Canary, Leak};
 
-/// After this long a command has hung and is killed.
+/// Time after which a command counts as hung and is killed.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// A laptop: the program, a home folder, and files with secrets outside of that home.
+/// A laptop: the program, a home folder, and files with secrets outside that home.
 #[derive(Debug)]
 pub struct Cloudron {
     program: PathBuf,
@@ -21,49 +21,49 @@ pub struct Cloudron {
     log: Mutex<Vec<u8>>,
 }
 
-/// How a command went.
+/// The outcome of a command.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// The arguments, for messages.
     pub arguments: String,
     /// The exit code; -1 after a signal.
     pub code: i32,
-    /// The data it printed.
+    /// The data that it printed.
     pub stdout: String,
     /// Progress, questions and errors.
     pub stderr: String,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
 }
 
-/// A command that still runs; killed when dropped.
+/// A command that is still running; killed when dropped.
 #[derive(Debug)]
 pub struct Running<'a> {
     laptop: &'a Cloudron,
     child: Child,
     arguments: String,
-    /// Both streams go to files: nobody reads pipes meanwhile, and a full one would stop the program.
+    /// Both streams go to files: no one reads pipes meanwhile, and a full pipe would block the program.
     output: PathBuf,
     errors: PathBuf,
     started: Instant,
 }
 
 impl Cloudron {
-    /// A laptop that has never seen a server, with the program that was built with this test.
+    /// Creates a laptop without any servers, with the program that was built with this test.
     ///
     /// # Panics
     ///
-    /// When the program has not been built: `cargo build -p cloudron-cli`, or name it in `CLOUDRON_BIN`.
+    /// If the program has not been built: `cargo build -p cloudron-cli`, or name it in `CLOUDRON_BIN`.
     #[must_use]
     pub fn new() -> Self {
         Self::with_program(program())
     }
 
-    /// As [`Self::new`], with another program, such as an older version.
+    /// Creates one like [`Self::new`], with another program, such as an older version.
     ///
     /// # Panics
     ///
-    /// When there is no such file.
+    /// If the file does not exist.
     #[must_use]
     pub fn with_program(program: PathBuf) -> Self {
         assert!(program.is_file(), "{} is missing: build it, or name it in CLOUDRON_BIN", program.display());
@@ -74,29 +74,29 @@ impl Cloudron {
         Self { program, folder, log: Mutex::default() }
     }
 
-    /// The program under test.
+    /// Returns the program under test.
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// The home folder, with the XDG folders in it.
+    /// Returns the home folder, which contains the XDG folders.
     #[must_use]
     pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
-    /// A path for something the person keeps, outside of the home folder. Nothing is there yet.
+    /// Returns a path outside the home folder for the user's own files. It does not exist yet.
     #[must_use]
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a secret to a file with mode 0600 outside of the home folder; the reference `file:PATH` to it.
+    /// Writes a secret to a file with mode 0600 outside the home folder, and returns the reference `file:PATH`.
     ///
     /// # Panics
     ///
-    /// When `name` was used before.
+    /// If `name` was used before.
     #[must_use]
     pub fn secret(&self, name: &str, value: &str) -> String {
         let path = self.folder.path().join("secrets").join(name);
@@ -110,16 +110,16 @@ impl Cloudron {
     ///
     /// # Panics
     ///
-    /// When it takes longer than ten minutes.
+    /// If it takes longer than ten minutes.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.spawn(arguments).wait()
     }
 
-    /// As [`Self::run`], and it must succeed.
+    /// Runs a command like [`Self::run`], which must succeed.
     ///
     /// # Panics
     ///
-    /// When it fails, with all it said.
+    /// If it fails, with all its output.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> Run {
         let run = self.run(arguments);
@@ -127,11 +127,11 @@ impl Cloudron {
         run
     }
 
-    /// As [`Self::run`], and it must fail with this exit code.
+    /// Runs a command like [`Self::run`], which must fail with this exit code.
     ///
     /// # Panics
     ///
-    /// When it ends with another code, with all it said.
+    /// If it ends with another code, with all its output.
     #[track_caller]
     pub fn fails(&self, code: i32, arguments: &[&str]) -> Run {
         let run = self.run(arguments);
@@ -139,22 +139,22 @@ impl Cloudron {
         run
     }
 
-    /// Runs a command with `--output json` and reads what it printed.
+    /// Runs a command with `--output json` and parses its output.
     ///
     /// # Panics
     ///
-    /// When it fails or prints anything but JSON.
+    /// If it fails or prints anything other than JSON.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
         let run = self.ok(&[arguments, &["--output", "json"]].concat());
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error} in {run}"))
     }
 
-    /// The ids that `machine backup list` shows, as it orders them.
+    /// Returns the IDs in the order of `machine backup list`.
     ///
     /// # Panics
     ///
-    /// When the list cannot be had.
+    /// If the list is not available.
     #[track_caller]
     pub fn backups(&self, domain: &str) -> Vec<String> {
         let list = self.json(&["machine", "backup", "list", domain]);
@@ -162,12 +162,12 @@ impl Cloudron {
         backups.iter().map(|backup| backup["id"].as_str().expect("an id").to_owned()).collect()
     }
 
-    /// Runs a command on a terminal of its own and types `answer` each time that it prints `question`, as a
-    /// person does who is asked for a passphrase. A terminal has one stream: all it prints is in `stdout`.
+    /// Runs a command on its own terminal and types `answer` each time that it prints `question`, like a user who is
+    /// asked for a passphrase. A terminal has one stream: all output is in `stdout`.
     ///
     /// # Panics
     ///
-    /// When it takes longer than ten minutes, or `script` (Debian: bsdutils) is missing.
+    /// If it takes longer than ten minutes, or `script` (Debian: bsdutils) is missing.
     pub fn run_on_terminal(&self, question: &str, answer: &str, arguments: &[&str]) -> Run {
         let line: Vec<String> = std::iter::once(self.program.to_str().expect("the path is text"))
             .chain(arguments.iter().copied())
@@ -194,7 +194,7 @@ impl Cloudron {
     ///
     /// # Panics
     ///
-    /// When the program cannot be run.
+    /// If the program cannot be run.
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Running<'_> {
         let mut command = Command::new(&self.program);
@@ -235,17 +235,17 @@ impl Cloudron {
         }
     }
 
-    /// Arguments, output and errors of every command so far.
+    /// Returns arguments, output and errors of every command so far.
     #[must_use]
     pub fn log(&self) -> Vec<u8> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the program wrote or said a secret: in its home folder, or in anything it printed.
+    /// Returns where the program wrote or printed a secret: in its home folder, or in any output.
     ///
     /// # Panics
     ///
-    /// When the home folder cannot be read.
+    /// If the home folder cannot be read.
     #[must_use]
     pub fn leaks(&self, canary: &Canary) -> Vec<Leak> {
         let mut leaks = canary.in_bytes("what the program printed", &self.log());
@@ -253,7 +253,7 @@ impl Cloudron {
         leaks
     }
 
-    /// Records a command, and shows it with the test's output when that fails.
+    /// Records a command, and shows it with the test's output if the test fails.
     #[expect(clippy::print_stderr, reason = "a test harness talks to the person who reads a failure")]
     fn note(&self, run: &Run) {
         eprintln!("{run}");
@@ -273,7 +273,7 @@ impl Running<'_> {
     ///
     /// # Panics
     ///
-    /// When it takes longer than ten minutes.
+    /// If it takes longer than ten minutes.
     pub fn wait(mut self) -> Run {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
@@ -297,13 +297,13 @@ impl Running<'_> {
         run
     }
 
-    /// Ends it with SIGKILL, as a crash does, and gives what it had said.
+    /// Ends it with SIGKILL, as a crash does, and returns its output so far.
     pub fn kill(mut self) -> Run {
         let _ = self.child.kill();
         self.wait()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether it is still running.
     ///
     /// # Panics
     ///
@@ -326,7 +326,7 @@ impl std::fmt::Display for Run {
     }
 }
 
-/// The program under test: `CLOUDRON_BIN`, or the one beside this test in the target folder.
+/// Returns the program under test: `CLOUDRON_BIN`, or the one next to this test in the target folder.
 fn program() -> PathBuf {
     if let Some(named) = std::env::var_os("CLOUDRON_BIN") {
         return named.into();

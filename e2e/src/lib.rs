@@ -14,13 +14,12 @@
 //! assert_eq!(server.exec_ok("systemctl is-active cloudron-box"), "active\n");
 //! ```
 //!
-//! Run them all, as root, with
-//! `CLOUDRON_TEST_STRICT=1 cargo test -p cloudron-e2e --features e2e -- --test-threads=2`
-//! after `cargo build -p cloudron-cli`. Another program than the one in the target folder is tested by
-//! naming it in `CLOUDRON_BIN`; it must run on Debian 12, so build it there or statically.
+//! To run them all, as root, run `CLOUDRON_TEST_STRICT=1 cargo test -p cloudron-e2e --features e2e -- --test-threads=2`
+//! after `cargo build -p cloudron-cli`. To test another program than the one in the target folder, name it in
+//! `CLOUDRON_BIN`; it must run on Debian 12, so build it there or statically.
 //!
-//! - [`Server`]: the machine that is created, broken and lost. `image.sh` beside this package makes its image.
-//! - [`Cloudron`]: the program as a person runs it, with a home of its own, and all it ever said.
+//! - [`Server`]: the machine that is created, damaged and lost. `image.sh` next to this package builds its image.
+//! - [`Cloudron`]: the program as a user runs it, with its own home, and a record of its output.
 
 mod cloudron;
 mod server;

@@ -1,4 +1,4 @@
-//! A Debian server that a test owns: a container with systemd as process 1.
+//! A Debian server for a test: a container with systemd as process 1.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,8 +12,8 @@ use cloudron_testkit::{require, sshd};
 
 use crate::wait::until;
 
-/// What systemd, OpenSSH and a server's units need. Not `--privileged`: that asks for capabilities which a
-/// machine that is itself a guest may not have (`SYS_RESOURCE` most of all), and fails.
+/// Capabilities that systemd, OpenSSH and a server's units need. Not `--privileged`: that requests capabilities which a
+/// machine that is itself a guest may not have (most notably `SYS_RESOURCE`), and fails.
 const CAPABILITIES: [&str; 22] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -39,14 +39,14 @@ const CAPABILITIES: [&str; 22] = [
     "SYS_PTRACE",
 ];
 
-/// How long a server may take to boot; it takes about one second.
+/// Time limit for a boot; it takes about one second.
 const BOOT: Duration = Duration::from_secs(60);
 
-/// Whether this machine can run servers; says that the test is skipped when not.
+/// Returns whether this machine can run servers; prints that the test is skipped if not.
 ///
 /// # Panics
 ///
-/// When it cannot and `CLOUDRON_TEST_STRICT` is `1`.
+/// If it cannot and `CLOUDRON_TEST_STRICT` is `1`.
 #[must_use]
 #[track_caller]
 pub fn available() -> bool {
@@ -58,36 +58,36 @@ pub fn available() -> bool {
 /// The result of a command on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// What it printed, invalid UTF-8 replaced.
+    /// Its standard output, with invalid UTF-8 replaced.
     pub stdout: String,
-    /// What it complained.
+    /// Its standard error.
     pub stderr: String,
     /// Its exit code; 128 and more after a signal.
     pub code: i32,
 }
 
-/// A running server; dropping it removes it with everything on it.
+/// A running server; dropping it removes it with all its data.
 #[derive(Debug)]
 pub struct Server {
     container: String,
-    /// systemd's process id as this machine sees it; another one after [`Self::reboot`].
+    /// systemd's process ID as seen by this machine; it changes after [`Self::reboot`].
     pid: AtomicU32,
     keys: tempfile::TempDir,
 }
 
 impl Server {
-    /// Boots a new server that lets in root with [`Self::key_path`], on port 22 of an address of its own.
-    /// `name` is its host name and helps to find it in `docker ps`.
+    /// Boots a new server that accepts root with [`Self::key_path`], on port 22 of its own address. `name` is its host
+    /// name and helps to find it in `docker ps`.
     ///
     /// # Panics
     ///
-    /// When the image cannot be made or the server does not come up within a minute; see [`available`].
+    /// If the image cannot be built or the server does not start within a minute; see [`available`].
     #[must_use]
     pub fn boot(name: &str) -> Self {
         Self::boot_with(name, true)
     }
 
-    /// As [`Self::boot`], on a machine where IPv6 is switched off, `::1` included.
+    /// Boots a server like [`Self::boot`], on a machine where IPv6 is disabled, including `::1`.
     ///
     /// # Panics
     ///
@@ -112,29 +112,30 @@ impl Server {
         server
     }
 
-    /// The address, reachable from this machine.
+    /// Returns the address, reachable from this machine.
     #[must_use]
     pub fn ip(&self) -> String {
         self.inspect("{{.NetworkSettings.IPAddress}}")
     }
 
-    /// The address with a port.
+    /// Returns the address with a port.
     ///
     /// # Panics
     ///
-    /// When Docker gave the server no address.
+    /// If Docker gave the server no address.
     #[must_use]
     pub fn address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.ip().parse().expect("Docker gives an address"), port)
     }
 
-    /// The private key (ed25519, no passphrase, mode 0600) that root may log in with.
+    /// Returns the path of the private key (ed25519, no passphrase, mode 0600) with which root may log in.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {
         self.keys.path().join("id_ed25519")
     }
 
-    /// Makes another key that root may log in with, locked with `passphrase`; the path of its private half.
+    /// Generates another key with which root may log in, encrypted with `passphrase`, and returns the path of its
+    /// private half.
     #[must_use]
     pub fn add_key(&self, name: &str, passphrase: &str) -> PathBuf {
         let path = self.keys.path().join(name);
@@ -144,23 +145,23 @@ impl Server {
         path
     }
 
-    /// The fingerprint of the ed25519 host key: `SHA256:` and 43 characters.
+    /// Returns the fingerprint of the ed25519 host key: `SHA256:` and 43 characters.
     #[must_use]
     pub fn host_key_fingerprint(&self) -> String {
         sshd::fingerprint(&self.exec_ok("cat /etc/ssh/ssh_host_ed25519_key.pub"))
     }
 
-    /// Runs a line of shell as root on the server, without SSH.
+    /// Runs a shell command as root on the server, without SSH.
     #[must_use]
     pub fn exec(&self, line: &str) -> Output {
         self.exec_with(line, b"")
     }
 
-    /// As [`Self::exec`], giving what it printed.
+    /// Runs a command like [`Self::exec`], and returns its output.
     ///
     /// # Panics
     ///
-    /// When it fails, with all that it said.
+    /// If it fails, with all its output.
     #[track_caller]
     pub fn exec_ok(&self, line: &str) -> String {
         let output = self.exec(line);
@@ -168,11 +169,11 @@ impl Server {
         output.stdout
     }
 
-    /// As [`Self::exec`], with `input` on its standard input.
+    /// Runs a command like [`Self::exec`], with `input` on its standard input.
     ///
     /// # Panics
     ///
-    /// When `docker` cannot be run.
+    /// If `docker` cannot be run.
     pub fn exec_with(&self, line: &str, input: &[u8]) -> Output {
         let mut command = Command::new("docker");
         command.args(["exec", "-i", &self.container, "/bin/sh", "-c", line]);
@@ -188,34 +189,34 @@ impl Server {
         }
     }
 
-    /// Where this machine sees the server's `path` (which is absolute), mounts inside the server included.
-    /// Absolute symbolic links on the way would lead out of the server: give the path without them.
+    /// Returns the path under which this machine sees the server's `path` (which is absolute), including mounts inside
+    /// the server. Absolute symbolic links in it would lead out of the server: give the path without them.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid.load(Ordering::Relaxed)));
         root.join(path.trim_start_matches('/'))
     }
 
-    /// Copies a file or folder of this machine to `inside` (which must not exist), keeping everything.
+    /// Copies a file or folder of this machine to `inside` (which must not exist), with all attributes.
     ///
     /// # Panics
     ///
-    /// When the copy fails.
+    /// If the copy fails.
     pub fn copy_in(&self, outside: &Path, inside: &str) {
         copy(outside, &self.path(inside));
     }
 
-    /// Copies a file or folder of the server to `outside` (which must not exist), keeping everything.
+    /// Copies a file or folder of the server to `outside` (which must not exist), with all attributes.
     ///
     /// # Panics
     ///
-    /// When the copy fails.
+    /// If the copy fails.
     pub fn copy_out(&self, inside: &str, outside: &Path) {
         copy(&self.path(inside), outside);
     }
 
-    /// Mounts an empty file system of `megabytes` at the folder `inside`, made when missing, so that it can
-    /// become full. Called again it changes the size and keeps the files.
+    /// Mounts an empty file system of `megabytes` at the folder `inside`, created if missing, so that it can become
+    /// full. If called again, it changes the size and keeps the files.
     pub fn limit(&self, inside: &str, megabytes: u64) {
         let mounted = self.exec(&format!("mountpoint -q {inside}")).code == 0;
         if mounted {
@@ -227,13 +228,13 @@ impl Server {
         }
     }
 
-    /// Whether something accepts connections on this port of the server's address.
+    /// Returns whether something accepts connections on this port of the server's address.
     #[must_use]
     pub fn listens(&self, port: u16) -> bool {
         TcpStream::connect_timeout(&self.address(port), Duration::from_secs(2)).is_ok()
     }
 
-    /// Whether an SSH server greets on this port.
+    /// Returns whether an SSH server answers on this port.
     #[must_use]
     pub fn greets(&self, port: u16) -> bool {
         let limit = Duration::from_secs(2);
@@ -244,24 +245,24 @@ impl Server {
             && &greeting == b"SSH-"
     }
 
-    /// Switches the server off and on again. Memory file systems, [`Self::limit`]'s included, are gone.
+    /// Switches the server off and on again. Memory file systems, including those of [`Self::limit`], are lost.
     pub fn reboot(&self) {
         docker(&["restart".into(), "--time".into(), "20".into(), self.container.clone()]);
         self.booted();
     }
 
-    /// The system's journal, for a test that failed.
+    /// Returns the system's journal, for a failed test.
     #[must_use]
     pub fn journal(&self) -> String {
         self.exec("journalctl --no-pager -n 80").stdout
     }
 
-    /// Takes the server away without a goodbye, as a fire does.
+    /// Destroys the server without a shutdown, as a fire does.
     pub fn destroy(self) {
         drop(self);
     }
 
-    /// Waits for systemd and notes its process id.
+    /// Waits for systemd and records its process ID.
     fn booted(&self) {
         let state = until("systemd has started everything", BOOT, || {
             let state = self.exec("systemctl is-system-running").stdout;
@@ -322,7 +323,7 @@ fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
     arguments
 }
 
-/// The image's name; made once in each run of tests when it does not exist yet.
+/// Returns the image's name; the image is built once in each run of tests if it does not exist yet.
 fn image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
@@ -348,7 +349,7 @@ fn docker(arguments: &[String]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// To the test's own output, which is shown with the test when it fails.
+/// Writes to the test's own output, which is shown with the test if it fails.
 #[expect(clippy::print_stderr, reason = "a test harness talks to the person who reads a failure")]
 fn say(line: &str) {
     eprintln!("{line}");

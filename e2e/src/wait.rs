@@ -1,13 +1,13 @@
-//! Waiting for something to become true, with an end.
+//! Waits until a condition is met, with a limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Asks again every 50 ms until `probe` gives a value.
+/// Calls `probe` every 50 ms until it returns a value.
 ///
 /// # Panics
 ///
-/// After `limit`, saying `what` did not happen.
+/// After `limit`, with the message that `what` did not happen.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;

@@ -1,4 +1,4 @@
-//! The servers themselves: what the other tests take for granted.
+//! Checks of the servers themselves, which the other tests rely on.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use cloudron_e2e::{Server, available, until};
 use cloudron_testkit::tree;
 
-/// The system's ssh, which must find exactly the announced host key.
+/// Runs the system's ssh, which must find exactly the announced host key.
 fn ssh(server: &Server, key: &Path, command: &str) -> std::process::Output {
     let folder = tempfile::tempdir().unwrap();
     let hosts = folder.path().join("known_hosts");

@@ -1,5 +1,5 @@
-//! Moving SSH to another port: the settings are restored when the run is undone, and by the server itself when
-//! nobody finishes; under `ssh.service` and under `ssh.socket`.
+//! Changing the SSH port: the settings are restored when the run is undone, and by the server itself if no one
+//! completes it; with `ssh.service` and with `ssh.socket`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +113,7 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     port::take_back(&*again).await.unwrap();
 }
 
-/// What the server has of SSH: enabled and active units, the files that settings are in, ports that greet.
+/// Returns the server's SSH state: enabled and active units, the files with settings, ports that answer.
 fn state(server: &Server) -> String {
     // A connection starts the service of a socket, so whether it runs says when somebody was there last.
     let look = "systemctl is-enabled ssh.socket ssh.service; systemctl is-active ssh.socket; \
@@ -123,7 +123,7 @@ fn state(server: &Server) -> String {
     format!("{said}22: {}, 202: {}", server.greets(22), server.greets(202))
 }
 
-/// Lets the socket listen, as `systemctl enable --now ssh.socket` on a server that was rebooted after it.
+/// Makes the socket listen, like `systemctl enable --now ssh.socket` on a server that was rebooted afterwards.
 fn use_socket(server: &Server, required: bool) {
     server.exec_ok(
         "systemctl disable -q ssh.service; systemctl stop ssh.service; systemctl enable -q ssh.socket",
@@ -140,7 +140,7 @@ fn use_socket(server: &Server, required: bool) {
     assert!(server.greets(22));
 }
 
-/// Moves SSH on a server whose socket listens, fails at it, and moves it back.
+/// Moves SSH on a server whose socket listens, fails, and moves it back.
 async fn moves_under_a_socket(name: &str, required: bool) {
     let server = Server::boot(name);
     use_socket(&server, required);

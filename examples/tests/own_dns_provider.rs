@@ -1,4 +1,4 @@
-//! The provider of one's own keeps every promise of the conformance kit.
+//! The custom provider passes every check of the conformance kit.
 
 #![allow(missing_docs, dead_code)]
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const START: &str = "$TTL 3600\n@ IN SOA ns1.example.net. admin.example.com. 1 7200 900 1209600 300\n@ IN NS ns1.example.net.\n";
 
-/// A folder that is emptied for each check.
+/// A folder that is cleared for each check.
 struct Folder(TempDir);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Every example runs, and prints what it should.
+//! Runs every example and checks its output.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -50,7 +50,7 @@ fn a_folder_is_backed_up_restored_and_compared() {
     let found = [restored.join(folder), restored].into_iter().find(|p| p.join("note").exists()).unwrap();
     assert!(fs::read(found.join("inner/large")).unwrap() == large);
 
-    // A second run finds a repository there, and says so instead of writing over it.
+    // A second run finds the existing repository and reports it instead of overwriting it.
     let again = run(env!("CARGO_BIN_EXE_back_up_a_folder"), &arguments);
     assert!(!again.status.success());
     assert!(!String::from_utf8_lossy(&again.stderr).contains("correct horse"));

@@ -9,13 +9,12 @@ use rustix::fs::{FileType, fstat};
 use sha2::{Digest, Sha256};
 
 use super::entries::Writer;
-use super::pieces::{Before, Changed, Hashes};
-use crate::bridge::Stop;
-use crate::chunk::ChunkId;
+use super::in_place::{Before, Changed, Hashes};
 use crate::chunk::cut::Cutter;
+use crate::chunk::{ChunkId, hash_zeros};
 use crate::files::meta::Meta;
 use crate::files::sparse::{MIN_HOLE, SparseReader, Step, Stretch};
-use crate::manifest::{Extent, MAX_EXTENTS, MAX_FILE};
+use crate::format::manifest::{Extent, MAX_EXTENTS, MAX_FILE};
 
 /// A file that changes is read so often at most; a large one less often.
 const ATTEMPTS: u32 = 3;
@@ -165,18 +164,6 @@ pub(super) fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
         Some(Stretch::Data(data)) => *data += length,
         _ => stretches.push(Stretch::Data(length)),
     }
-}
-
-/// Hashes a hole, however long. There is no shorter way to it than to hash all its zeros.
-pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64, stop: &Stop) -> Result<()> {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    while length > 0 {
-        stop.check()?;
-        let part = length.min(ZEROS.len() as u64);
-        hash.update(&ZEROS[..part as usize]);
-        length -= part;
-    }
-    Ok(())
 }
 
 /// Lays the chunks, which were cut from all data of a file in one stream, into its stretches of data.

@@ -11,19 +11,20 @@ use cloudron_core::{Progress, Result, Task};
 use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::cache::{CacheReader, CacheWriter, CachedFile, Stamp};
+use super::BackupRun;
 use super::content::{Read, Stored};
-use super::pipeline::Uploads;
 use super::unkept::Unkept;
-use crate::bridge::Stop;
+use crate::backup::request::ReadHook;
+use crate::cache::files::{CacheReader, CacheWriter, CachedFile, Stamp};
 use crate::chunk::cut::{Chunking, Cutter};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::files::meta::Meta;
 use crate::files::owners::Owners;
 use crate::files::xattrs;
-use crate::index::Index;
-use crate::manifest::{Entry, Extent, Kind, ManifestWriter};
-use crate::repository::ReadHook;
+use crate::format::index::Index;
+use crate::format::manifest::{Entry, Extent, Kind, ManifestWriter};
+use crate::packer::Uploads;
+use crate::runtime::Stop;
 
 /// So many entries wait for a run at most.
 const MAX_WAITING: usize = 4096;
@@ -33,10 +34,10 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// What a backup came to so far.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub(super) kinds: BTreeMap<Kind, u64>,
     pub(super) bytes: u64,
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     pub(super) warnings: u64,
     /// Entries that are there without something that they have.
     pub(super) downgraded: u64,
@@ -73,7 +74,7 @@ struct Waiting {
 
 /// Takes what the walk finds.
 pub(crate) struct Writer<'a> {
-    pub(super) chunking: Chunking,
+    pub(crate) chunking: Chunking,
     pub(super) namer: ChunkNamer,
     pub(super) index: &'a Index,
     pub(super) uploads: &'a Uploads<'a>,
@@ -89,11 +90,11 @@ pub(crate) struct Writer<'a> {
     /// The first path of each file that has several.
     pub(super) links: HashMap<(u64, u64), Vec<u8>>,
     pub(super) sent: HashSet<ChunkId>,
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
     pub(super) unkept: Unkept,
-    pub(super) stop: &'a Stop,
+    pub(crate) stop: &'a Stop,
     pub(super) progress: &'a Progress,
-    pub(super) task: &'a Task,
+    pub(crate) task: &'a Task,
     /// What large files are read through, one after another.
     pub(super) cutter: Cutter,
     pub(super) on_read: Option<&'a ReadHook>,
@@ -110,8 +111,46 @@ pub(super) fn show(path: &[u8]) -> std::path::Display<'_> {
     std::path::Path::new(OsStr::from_bytes(path)).display()
 }
 
+impl<'a> Writer<'a> {
+    /// A writer that has met nothing yet, and knows no files of an earlier backup.
+    ///
+    /// # Errors
+    /// `identity-invalid` for keys that are none.
+    pub(super) fn new(
+        run: &'a BackupRun<'a>,
+        index: &'a Index,
+        uploads: &'a Uploads<'a>,
+        manifest: ManifestWriter,
+        task: &'a Task,
+    ) -> Result<Self> {
+        let chunking = run.config.chunker;
+        Ok(Self {
+            chunking,
+            namer: ChunkNamer::new(run.keys.chunk_key()?),
+            index,
+            uploads,
+            manifest,
+            old: None,
+            new: None,
+            owners: Owners::of_this_machine(),
+            run: Run::new(uploads),
+            before: None,
+            pieces: None,
+            links: HashMap::new(),
+            sent: HashSet::new(),
+            counts: Counts::default(),
+            unkept: Unkept::default(),
+            stop: run.stop,
+            progress: run.progress,
+            task,
+            cutter: Cutter::new(chunking),
+            on_read: run.on_read.as_ref(),
+        })
+    }
+}
+
 impl Writer<'_> {
-    pub(super) fn warn(&mut self, text: String) {
+    pub(crate) fn warn(&mut self, text: String) {
         self.counts.warnings += 1;
         self.progress.warn(text);
     }
@@ -302,7 +341,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         entry: Entry,
         stamp: Option<Stamp>,
@@ -328,7 +367,7 @@ impl Writer<'_> {
             }
             self.manifest.entry(&mut entry)?;
             if let (Some(new), Some(stamp)) = (&mut self.new, stamp)
-                && super::optional(new.add(&stamp, &entry), self.progress).is_none()
+                && super::write::optional(new.add(&stamp, &entry), self.progress).is_none()
             {
                 self.new = None;
             }
@@ -351,7 +390,7 @@ impl Writer<'_> {
     }
 
     /// Stores a chunk unless it is there.
-    pub(super) fn store(&mut self, chunk: &[u8]) -> Result<ChunkId> {
+    pub(crate) fn store(&mut self, chunk: &[u8]) -> Result<ChunkId> {
         let id = self.namer.name(chunk);
         if self.is_new(id) {
             let mut content = self.uploads.buffer(chunk.len());

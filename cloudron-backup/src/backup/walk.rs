@@ -1,6 +1,5 @@
 //! Going through folders, by open folders and never by path, so that nobody can lead it elsewhere meanwhile.
 
-use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,16 +10,10 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, stata
 use rustix::io::Errno;
 
 use super::entries::Writer;
-use super::path_bytes;
 use crate::files::exclude::Patterns;
 use crate::files::meta::Meta;
-use crate::manifest::{HeaderSource, Kind};
-
-/// The order of the walk: a folder before what is in it, names by their bytes.
-pub(crate) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
-    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-    a.iter().map(key).cmp(b.iter().map(key))
-}
+use crate::files::path_bytes;
+use crate::format::manifest::{HeaderSource, Kind};
 
 /// Gives everything in the sources to the writer.
 pub(super) fn walk(
@@ -244,16 +237,4 @@ fn is_made_up(mounted: &File) -> bool {
     ];
     #[allow(clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
     rustix::fs::fstatfs(mounted).is_ok_and(|s| MADE_UP.contains(&(s.f_type as u64 & 0xffff_ffff)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_a_folder_comes_right_behind_it() {
-        let mut paths = ["/a.b", "/a/x", "/a", "/a b", "/a/x/y", "/ab", "/a/x.z"].map(str::as_bytes);
-        paths.sort_by(|a, b| in_order(a, b));
-        assert_eq!(paths, ["/a", "/a/x", "/a/x/y", "/a/x.z", "/a b", "/a.b", "/ab"].map(str::as_bytes));
-    }
 }

@@ -5,50 +5,50 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{BackupId, Error, Progress, Result};
+use cloudron_core::{BackupId, Error, Result};
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use super::resume::{Kept, check};
 use super::sink::{Sink, read_back};
 use super::{ExportFormat, ExportReport, Source, output_failed, write};
-use crate::bridge::{Blocking, Stop};
 use crate::codes;
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::restore::Backup;
+use crate::snapshot::Reading;
 
 /// What every age file starts with.
 const AGE: &[u8] = b"age-encryption.org/v1\n";
 
 /// Exports a backup to a file, or goes on with it.
-#[allow(clippy::too_many_arguments, reason = "what every operation gets, the format and the file")]
 pub(crate) fn to_file(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
+    reading: &Reading<'_>,
     id: &BackupId,
     format: &ExportFormat,
     path: &Path,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<ExportReport> {
     if path.symlink_metadata().is_ok() {
         return Err(exists(path));
     }
-    let backup = Backup::open(store, config, identity, id, stop)?;
-    let source = Source { store, config, identity, backup: &backup, progress, stop };
+    let backup = reading.backup(id)?;
+    let source = Source { reading, backup: &backup };
     let mut part = Part::open(path)?;
-    let (resumed_bytes, tar_bytes) = match fill(&source, format, &mut part) {
-        Ok(lengths) => lengths,
+    let tar = match fill(&source, format, &mut part) {
+        Ok(tar) => tar,
         Err(e) => return Err(part.left(e)),
     };
-    let bytes = part.publish(path)?;
-    Ok(ExportReport { id: id.to_string(), path: path.to_owned(), bytes, tar_bytes, resumed_bytes })
+    let (id, path, bytes) = (id.to_string(), path.to_owned(), part.publish(path)?);
+    Ok(ExportReport { id, path, bytes, tar_bytes: tar.whole, resumed_bytes: tar.kept })
 }
 
-/// Makes the part whole. Gives the length of what was kept of the tar, and of all of it.
-fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(u64, u64)> {
+/// Lengths of the tar, in bytes.
+struct TarLength {
+    whole: u64,
+    /// That of what an earlier export had left of it.
+    kept: u64,
+}
+
+/// Makes the part whole.
+fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<TarLength> {
     let kept = look(source, format, part)?;
     let length = kept.bytes();
     // Somebody may have copied it here.
@@ -57,21 +57,21 @@ fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<(
         // A sealed file with nothing in it is begun anew: nothing can be put behind its header.
         part.file.set_len(length).map_err(|e| output_failed(&part.path, e))?;
         (&part.file).seek(SeekFrom::Start(length)).map_err(|e| output_failed(&part.path, e))?;
-        let mut sink = Sink::new(Box::new(&part.file), format, source.identity, part.path.clone())?;
+        let mut sink = Sink::new(Box::new(&part.file), format, source.reading.identity, part.path.clone())?;
         let whole = write(source, kept, &mut sink)?;
         sink.finish()?;
-        return Ok((length, whole));
+        return Ok(TarLength { whole, kept: length });
     }
     // Nothing may be sealed twice by the same key, so what is there goes into a new file.
     let new = part.beside()?;
     let output = new.try_clone().map_err(|e| output_failed(&part.path, e))?;
-    let mut sink = Sink::new(Box::new(output), format, source.identity, part.path.clone())?;
+    let mut sink = Sink::new(Box::new(output), format, source.reading.identity, part.path.clone())?;
     copy(source, format, part, length, &mut sink)?;
     sink.flush()?;
     part.replace_by(new)?;
     let whole = write(source, kept, &mut sink)?;
     sink.finish()?;
-    Ok((length, whole))
+    Ok(TarLength { whole, kept: length })
 }
 
 /// Finds out what of the part can be kept.
@@ -83,11 +83,11 @@ fn look(source: &Source<'_>, format: &ExportFormat, part: &Part) -> Result<Kept>
     if !matches!(format, ExportFormat::Tar) && !starts_like_age(part)? {
         return Err(part.foreign());
     }
-    let Ok(mut tar) = part.tar(format, source.identity) else {
+    let Ok(mut tar) = part.tar(format, source.reading.identity) else {
         // Cut off inside of the header, or sealed to others: nobody here can tell what is in it.
         return Ok(Kept::default());
     };
-    let (kept, damaged) = check(source.backup, &mut tar, source.progress, source.stop)?;
+    let (kept, damaged) = check(source, &mut tar)?;
     match damaged {
         Some(_) if kept.bytes() == 0 => Err(part.foreign()),
         Some(entry) => {
@@ -95,7 +95,7 @@ fn look(source: &Source<'_>, format: &ExportFormat, part: &Part) -> Result<Kept>
                 "{} is not what this export writes from {entry} on: that is fetched again",
                 part.path.display()
             );
-            source.progress.warn(text);
+            source.reading.progress.warn(text);
             Ok(kept)
         }
         None => Ok(kept),
@@ -118,10 +118,10 @@ fn copy(
     length: u64,
     sink: &mut Sink<'_>,
 ) -> Result<()> {
-    let mut tar = part.tar(format, source.identity)?.take(length);
+    let mut tar = part.tar(format, source.reading.identity)?.take(length);
     let (mut buffer, mut copied) = (vec![0; 256 << 10], 0);
     loop {
-        source.stop.check()?;
+        source.reading.stop.check()?;
         let read = tar.read(&mut buffer).map_err(|e| output_failed(&part.path, e))?;
         if read == 0 {
             break;

@@ -3,7 +3,7 @@
 
 use tar::{EntryType, Header};
 
-use crate::manifest::{Entry, Kind};
+use crate::format::manifest::{Entry, Kind};
 
 /// Everything in a tar is a multiple of this long, in bytes.
 pub(super) const BLOCK: usize = 512;

@@ -2,15 +2,15 @@
 
 use std::io::{ErrorKind, Read};
 
-use cloudron_core::{Progress, Result, Unit};
+use cloudron_core::{Result, Unit};
 use sha2::{Digest, Sha256};
 
 use super::head::{BLOCK, head};
-use super::{content_size, padding};
-use crate::bridge::Stop;
+use super::{Source, content_size, padding};
 use crate::chunk::ChunkId;
-use crate::manifest::{Entry, Kind};
-use crate::restore::Backup;
+use crate::format::manifest::{Entry, Kind};
+use crate::runtime::Stop;
+use crate::snapshot::Session;
 
 /// The content of a file, as far as it is there.
 #[derive(Debug, Clone, Default)]
@@ -54,12 +54,9 @@ enum Found {
 
 /// Reads what is there alongside the manifest. Gives what can be kept, and the path of the entry behind it when
 /// that one is there and is not what it must be.
-pub(super) fn check(
-    backup: &Backup,
-    part: &mut dyn Read,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<(Kept, Option<String>)> {
+pub(super) fn check(source: &Source<'_>, part: &mut dyn Read) -> Result<(Kept, Option<String>)> {
+    let Source { reading, backup } = *source;
+    let Session { progress, stop, .. } = **reading;
     let task = progress.task("Checking what is there", Unit::Bytes, Some(backup.summary.bytes));
     let mut kept = Kept::default();
     let mut entries = backup.entries()?;

@@ -35,3 +35,8 @@ pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
         Error::io(file, e)
     })
 }
+
+/// The bytes of a path.
+pub(crate) fn path_bytes(path: &Path) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
+}

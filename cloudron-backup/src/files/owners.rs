@@ -5,8 +5,6 @@ use std::path::Path;
 
 use rustix::fs::Gid;
 
-use crate::manifest::{Entry, Kind};
-
 /// The names that the machine's own files know. Directories such as LDAP are not asked: a restore at first
 /// boot cannot reach them either.
 #[derive(Debug, Default)]
@@ -57,18 +55,6 @@ impl Rights {
     pub(crate) fn has(&self, group: Gid) -> bool {
         self.0.contains(&group)
     }
-}
-
-/// The mode that something may have: a program that acts with the rights of its owner or its group gets that bit only
-/// when it has them.
-pub(crate) fn allowed_mode(entry: &Entry, has_user: bool, has_group: bool) -> u32 {
-    let mut mode = entry.mode;
-    if entry.kind != Kind::Dir {
-        mode &= if has_user { !0 } else { !0o4000 };
-        // Without the right to execute, the bit means something else.
-        mode &= if has_group || mode & 0o010 == 0 { !0 } else { !0o2000 };
-    }
-    mode
 }
 
 /// Reads `name:password:number:…` lines. Of several, the first counts, as for the system.

@@ -2,10 +2,10 @@
 
 use super::compressed;
 use crate::chunk::ChunkId;
-use crate::index::{PackEntry, PackedChunk};
+use crate::format::config::Config;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::manifest::{Entry, Extent, Header, HeaderSource, Kind};
 use crate::keys::Identity;
-use crate::manifest::{Entry, Extent, Header, HeaderSource, Kind};
-use crate::repository::config::Config;
 
 fn line(object: &impl serde::Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec(object).unwrap();
@@ -29,7 +29,8 @@ fn manifest() -> Vec<u8> {
 }
 
 fn index() -> Vec<u8> {
-    let chunk = |n: u8| PackedChunk(ChunkId([n; 32]), u32::from(n) * 100, 100, 1000);
+    let chunk =
+        |n: u8| PackedChunk { id: ChunkId([n; 32]), offset: u32::from(n) * 100, length: 100, raw: 1000 };
     let pack =
         |n: u8| PackEntry { pack: ChunkId([n; 32]), size: 1 << 24, chunks: (0..5).map(chunk).collect() };
     [line(&pack(1)), line(&pack(2))].concat()
@@ -82,7 +83,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
             let config = Config::new(&identity, &[("recover.py", b"x")], None).unwrap();
             vec![config.object().to_vec()]
         }
-        "summary" => vec![crate::repository::summary::example().sign(&keys.signer().unwrap())],
+        "summary" => vec![crate::format::summary::example().sign(&keys.signer().unwrap())],
         "manifest" => {
             let header = manifest().split_inclusive(|b| *b == b'\n').next().unwrap().to_vec();
             let many = "[null,1],".repeat(400_000);
@@ -104,7 +105,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
         "key_object" | "age" => {
             vec![super::sealed(b"plain"), b"age-encryption.org/v1\n-> scrypt x 18\n".to_vec()]
         }
-        "listing" => vec![crate::backup::listing("ab", &[b"/a", b"/a/b", b"/x"])],
+        "listing" => vec![crate::cache::files::listing("ab", &[b"/a", b"/a/b", b"/x"])],
         "exclude" => vec![
             b"/srv/**/cache\n/srv/app/one/cache".to_vec(),
             b"*.tmp\n/srv/a/b.tmp".to_vec(),

@@ -16,12 +16,13 @@ use std::sync::OnceLock;
 
 use crate::encrypt::{AgeIdentities, AgeRecipients, Decryptor, Encryptor};
 use crate::files::exclude::Patterns;
-use crate::index::{Kind, object};
+use crate::format::config::Config;
+use crate::format::index::{Kind, object};
+use crate::format::manifest::ManifestReader;
+use crate::format::summary::Summary;
+use crate::format::trust::Trust;
 use crate::keys::Identity;
-use crate::manifest::ManifestReader;
-use crate::repository::config::Config;
-use crate::repository::{RestoreRequest, Summary};
-use crate::trust::Trust;
+use crate::restore::RestoreRequest;
 
 /// A target: its name and what it does with its input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -129,7 +130,7 @@ pub fn index_stream(input: &[u8]) {
     let object = sealed(input);
     for trust in &keys().trusts {
         if let Ok(lines) = object::decode(&object, &keys().open, trust, Kind::Index) {
-            let mut index = crate::index::Index::default();
+            let mut index = crate::format::index::Index::default();
             lines.entries.iter().for_each(|e| index.add(e));
         }
     }
@@ -144,7 +145,7 @@ pub fn frame(input: &[u8]) {
 
 /// The clear part of an object under `keys/`. Opening one takes a second of computing on purpose.
 pub fn key_object(input: &[u8]) {
-    let _ = crate::keys::object::lock_of(input);
+    let _ = crate::format::key::lock_of(input);
     let _ = crate::layout::is_key_sound("keys/main-0011223344556677.age", input);
 }
 
@@ -157,7 +158,7 @@ pub fn age(input: &[u8]) {
 pub fn listing(input: &[u8]) {
     let Ok(folder) = tempfile::tempdir() else { return };
     if std::fs::write(folder.path().join("files"), input).is_ok() {
-        crate::backup::read_listing(folder.path(), "ab", &[b"/a", b"/a/b", b"/z"]);
+        crate::cache::files::read_listing(folder.path(), "ab", &[b"/a", b"/a/b", b"/z"]);
     }
 }
 
@@ -174,14 +175,14 @@ pub fn store_key(input: &[u8]) {
     let key = String::from_utf8_lossy(input);
     let _ = crate::store::check_key(&key);
     let _ = crate::layout::id_of(&key);
-    let _ = crate::repository::summary_name(&key).map(str::parse::<cloudron_core::BackupId>);
+    let _ = crate::layout::summary_name(&key).map(str::parse::<cloudron_core::BackupId>);
     let _ = crate::store::open_store(&key);
 }
 
 /// A tar in memory.
 struct Slice<'a>(&'a [u8]);
 
-impl crate::untar::Bytes for Slice<'_> {
+impl crate::import::tar::Bytes for Slice<'_> {
     fn next(&mut self, most: usize) -> cloudron_core::Result<&[u8]> {
         let (next, rest) = self.0.split_at(self.0.len().min(most));
         self.0 = rest;
@@ -200,7 +201,7 @@ pub fn tar(input: &[u8]) {
         block[148..156].copy_from_slice(text.as_bytes());
     }
     for tar in [input, &summed] {
-        let mut members = crate::untar::Reader::new(Slice(tar));
+        let mut members = crate::import::tar::Reader::new(Slice(tar));
         while let Ok(Some(_)) = members.next() {
             while members.content(u64::MAX).is_ok_and(|block| !block.is_empty()) {}
         }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cloudron_core::{Error, Result, Secret};
 
 use super::cipher::{BLOCK, DecryptingReader, Derivation, cipher, decrypt};
-use crate::backup::feed::of_reader;
+use crate::backup::source::of_reader;
 use crate::codes;
-use crate::untar::looks_like_tar;
+use crate::import::tar::looks_like_tar;
 
 /// As much as tells what a file is: the first block of a tar.
 const HEAD: u64 = 512;

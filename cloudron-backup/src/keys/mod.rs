@@ -1,6 +1,8 @@
 //! Who can open what: the repository's identity, and what a writer gets of it.
 
-pub(crate) mod object;
+mod certificate;
+pub(crate) mod sign;
+pub(crate) mod signer;
 mod unlock;
 
 use std::fmt;
@@ -12,10 +14,12 @@ use cloudron_core::{Error, Result, Secret, random};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub(crate) use self::certificate::check_name as check_writer_name;
+pub use self::certificate::{Certificate, WriterId, WriterLimits};
+pub(crate) use self::signer::Signer;
 pub use self::unlock::Unlock;
 use crate::codes;
-use crate::repository::config::verifying_key;
-use crate::trust::{Certificate, Signer, WriterId, WriterLimits, check_writer_name};
+use crate::keys::sign::verifying_key;
 
 /// The name of the writer that every repository has.
 pub(crate) const MAIN: &str = "main";

@@ -5,15 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::{BackupId, Result};
 
-use super::owner::Owner;
 use super::reach::Listed;
 use super::report::PruneReport;
-use crate::backup::slot::{self, Fate};
-use crate::lock::{self, Found, Holder};
-use crate::manifest::first_line;
-use crate::repository::{Summary, summary_name};
+use crate::codes;
+use crate::format::lock::{self, Found, Holder};
+use crate::format::manifest::first_line;
+use crate::format::summary::Summary;
+use crate::layout::{self, summary_name};
+use crate::snapshot::Owner;
+use crate::snapshot::slot::{self, Fate};
 use crate::store::ObjectMeta;
-use crate::{codes, layout};
 
 /// Tombstones are kept for much longer than any backup takes, so that none comes back to life behind one.
 const TOMBSTONE: Duration = Duration::from_secs(365 * 24 * 3600);

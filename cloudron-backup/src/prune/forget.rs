@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use cloudron_core::{BackupId, Error, Result};
 
-use super::owner::Owner;
 use super::policy::{Decision, keep_in_groups};
 use super::reach::Listed;
-use super::report::PruneRequest;
-use crate::codes;
-use crate::forgotten::Removed;
-use crate::layout;
-use crate::repository::Summary;
-use crate::trust::WriterId;
+use super::request::PruneRequest;
+use crate::format::forgotten::{Removed, describe_gaps};
+use crate::format::summary::Summary;
+use crate::keys::WriterId;
+use crate::snapshot::Owner;
+use crate::{codes, layout};
 
 /// Which backups stay and which go.
 #[derive(Debug, Default)]
@@ -64,9 +63,9 @@ pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> 
     for (writer, gaps) in listed.gaps() {
         if accepted {
             let removed = chosen.of_writers.entry(writer).or_default();
-            gaps.iter().for_each(|(first, last)| removed.numbers.insert(*first, *last));
+            gaps.iter().for_each(|gap| removed.numbers.insert(*gap.start(), *gap.end()));
         } else {
-            chosen.gaps.push(describe(writer, &gaps));
+            chosen.gaps.push(describe_gaps(writer, &gaps));
         }
     }
     Ok(chosen)
@@ -83,17 +82,6 @@ fn check_removals(group: &[Decision]) -> Result<()> {
         first.id
     );
     Err(Error::new(&codes::PRUNE_REMOVALS, text))
-}
-
-/// Names numbers that are missing.
-pub(crate) fn describe(writer: Option<WriterId>, gaps: &[(u64, u64)]) -> String {
-    let show = |(first, last): &(u64, u64)| match first == last {
-        true => first.to_string(),
-        false => format!("{first} to {last}"),
-    };
-    let shown: Vec<String> = gaps.iter().take(20).map(show).collect();
-    let of = writer.map_or(String::new(), |writer| format!(" of the writer {writer}"));
-    format!("backups are missing that no prune removed: those{of} with the numbers {}", shown.join(", "))
 }
 
 impl Chosen {

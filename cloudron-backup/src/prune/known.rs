@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use cloudron_core::Result;
 
-use super::owner::Owner;
 use super::rewrite::is_damage;
 use super::state::State;
 use crate::chunk::ChunkId;
 use crate::codes;
-use crate::index::{PackEntry, PackedChunk};
-use crate::trust::Source;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::trust::Source;
+use crate::snapshot::Owner;
 
 /// A pack that is there and not condemned.
 #[derive(Debug, Clone)]
@@ -56,8 +56,8 @@ impl Known {
             Some(pack) if verified => *pack = Pack { entry: entry.clone(), verified },
             // Any line may show that a pack is needed.
             Some(pack) => {
-                let there: HashSet<ChunkId> = pack.entry.chunks.iter().map(|c| c.0).collect();
-                let more = entry.chunks.iter().filter(|c| !there.contains(&c.0)).cloned();
+                let there: HashSet<ChunkId> = pack.entry.chunks.iter().map(|c| c.id).collect();
+                let more = entry.chunks.iter().filter(|c| !there.contains(&c.id)).cloned();
                 let more: Vec<PackedChunk> = more.collect();
                 pack.entry.chunks.extend(more);
             }

@@ -1,25 +1,25 @@
 //! Removing old backups and what only they needed, and putting the index in order.
 
 mod clean;
+pub(crate) mod copies;
 mod forget;
 mod known;
-mod owner;
 mod plan;
 mod policy;
 mod reach;
 mod repair;
 mod report;
+mod request;
 mod rewrite;
 mod run;
 mod state;
 mod sweep;
 
-pub(crate) use forget::describe;
-pub(crate) use owner::Owner;
 pub use policy::{Decision, KeepReason, PrunePolicy, keep};
 pub(crate) use reach::{Listed, each_chunk};
 pub(crate) use repair::repair;
-pub use report::{PruneReport, PruneRequest, RepairReport, RepairRequest};
+pub use report::{PruneReport, RepairReport};
+pub use request::{PruneRequest, RepairRequest};
 pub(crate) use rewrite::{is_damage, put_lines};
 pub(crate) use run::run;
 pub(crate) use state::State;

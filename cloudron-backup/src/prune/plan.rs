@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::known::{Known, Pack};
 use super::state::State;
 use crate::chunk::ChunkId;
-use crate::index::{PackEntry, PackedChunk};
-use crate::pack::TARGET;
-use crate::trust::Source;
+use crate::format::index::{PackEntry, PackedChunk};
+use crate::format::pack::TARGET;
+use crate::format::trust::Source;
 
 /// Packs below this length are put together once there are [`MANY`] of them.
 const SMALL_PACK: u64 = TARGET as u64 / 4;
@@ -60,7 +60,7 @@ pub(super) fn plan(
     let mut rewritten = 0;
     for Weighed { pack, used } in &weighed {
         let entry = &pack.entry;
-        let length: u64 = entry.chunks.iter().map(|c| u64::from(c.2)).sum();
+        let length: u64 = entry.chunks.iter().map(|c| u64::from(c.length)).sum();
         let wasteful = used * 2 < length || (small >= MANY && entry.size < SMALL_PACK);
         let may_go = !spare(&entry.pack) && is_proven(&owned, entry, known, &mut plan.unproven);
         if !may_go {
@@ -70,7 +70,7 @@ pub(super) fn plan(
         } else if wasteful && max_rewrite.is_none_or(|max| rewritten + used <= max) {
             rewritten += used;
             let own = |c: &&ChunkId| owned.get(*c) == Some(&entry.pack);
-            let chunks = entry.chunks.iter().map(|c| &c.0).filter(own).copied().collect();
+            let chunks = entry.chunks.iter().map(|c| &c.id).filter(own).copied().collect();
             plan.rewrite.push(Rewrite { entry: entry.clone(), chunks });
         } else {
             stays.insert(entry.pack);
@@ -81,7 +81,7 @@ pub(super) fn plan(
         .condemned
         .entries()
         .filter(|e| state.is_there(e))
-        .flat_map(|e| e.chunks.iter().map(|c| c.0))
+        .flat_map(|e| e.chunks.iter().map(|c| c.id))
         .collect();
     let lacking = needed.iter().filter(|c| !owned.contains_key(*c) && !behind.contains(*c));
     plan.missing = lacking.copied().collect();
@@ -93,7 +93,7 @@ pub(super) fn plan(
 fn hash_of(entry: &PackEntry) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     hash.update(&entry.pack.0).update(&entry.size.to_le_bytes());
-    for PackedChunk(id, offset, length, raw) in &entry.chunks {
+    for PackedChunk { id, offset, length, raw } in &entry.chunks {
         hash.update(&id.0);
         for number in [offset, length, raw] {
             hash.update(&number.to_le_bytes());
@@ -111,7 +111,7 @@ fn is_proven(
     known: &Known,
     unproven: &mut HashSet<ChunkId>,
 ) -> bool {
-    let providers = entry.chunks.iter().filter_map(|c| owned.get(&c.0)).filter(|p| **p != entry.pack);
+    let providers = entry.chunks.iter().filter_map(|c| owned.get(&c.id)).filter(|p| **p != entry.pack);
     let mut proven = true;
     for provider in providers {
         if !known.packs.get(provider).is_some_and(|p| p.verified) {
@@ -131,7 +131,7 @@ fn share_out<'a>(
     needed: &HashSet<ChunkId>,
 ) -> (HashMap<ChunkId, ChunkId>, Vec<Weighed<'a>>) {
     let used = |pack: &Pack| -> u64 {
-        pack.entry.chunks.iter().filter(|c| needed.contains(&c.0)).map(|c| u64::from(c.2)).sum()
+        pack.entry.chunks.iter().filter(|c| needed.contains(&c.id)).map(|c| u64::from(c.length)).sum()
     };
     let mut weighed: Vec<Weighed<'a>> =
         packs.values().map(|pack| Weighed { pack, used: used(pack) }).collect();
@@ -139,9 +139,9 @@ fn share_out<'a>(
     let mut owned = HashMap::new();
     for Weighed { pack, used } in &mut weighed {
         *used = 0;
-        for chunk in pack.entry.chunks.iter().filter(|c| needed.contains(&c.0)) {
-            if *owned.entry(chunk.0).or_insert(pack.entry.pack) == pack.entry.pack {
-                *used += u64::from(chunk.2);
+        for chunk in pack.entry.chunks.iter().filter(|c| needed.contains(&c.id)) {
+            if *owned.entry(chunk.id).or_insert(pack.entry.pack) == pack.entry.pack {
+                *used += u64::from(chunk.length);
             }
         }
     }
@@ -158,7 +158,7 @@ impl Plan {
         let mut goes_on = |source: Source, entry: &PackEntry| {
             if !state.is_there(entry) {
                 // A line of a lost pack stays while somebody misses what was in it, so that errors can name it.
-                let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.0));
+                let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.id));
                 return mourned && seen.insert((source, hash_of(entry)));
             }
             let verified = known.packs.get(&entry.pack).is_some_and(|p| p.verified);

@@ -8,8 +8,8 @@ use cloudron_core::BackupId;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::repository::Summary;
-use crate::repository::latest::latest;
+use crate::format::summary::Summary;
+use crate::snapshot::latest::latest;
 
 /// How many backups of each kind are kept. Periods are those of the calendar in UTC, weeks begin on Monday.
 ///
@@ -192,7 +192,7 @@ impl Period {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::summary::example;
+    use crate::format::summary::example;
 
     /// Backups of one machine at these times.
     fn at(host: &str, times: &[&str]) -> Vec<Summary> {

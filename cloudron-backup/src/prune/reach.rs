@@ -1,20 +1,21 @@
 //! What backups there are and what they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
-use cloudron_core::{BackupId, Result, Unit};
+use cloudron_core::{BackupId, Error, Result, Unit};
 
-use super::owner::{Owner, unsafe_because};
-use crate::bridge::Blocking;
 use crate::chunk::ChunkId;
-use crate::forgotten::Forgotten;
-use crate::manifest::Extent;
-use crate::repository::list::is_about_the_object;
-use crate::repository::{Summary, summary_name};
-use crate::restore::Backup;
-use crate::trust::{WriterId, gaps};
-use crate::{codes, layout};
+use crate::codes;
+use crate::format::forgotten::Forgotten;
+use crate::format::manifest::Extent;
+use crate::format::summary::{Summary, is_about_the_object};
+use crate::format::trust::gaps;
+use crate::keys::WriterId;
+use crate::layout::{self, summary_name};
+use crate::snapshot::Owner;
+use crate::store::blocking::Blocking;
 
 /// The backups in the list.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ impl Listed {
     }
 
     /// The numbers of backups that somebody other than the owner took away, by writer.
-    pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<(u64, u64)>> {
+    pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<RangeInclusive<u64>>> {
         let mut present: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         for summary in &self.summaries {
             present.entry(summary.writer).or_default().insert(summary.sequence);
@@ -145,8 +146,7 @@ impl Reach {
 /// `prune-unsafe` for one that cannot be read; what the store reports.
 pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
-        let Owner { store, config, identity, trust, stop, .. } = owner;
-        let opened = Backup::open_by(store, config, identity, trust, backup, stop)?;
+        let opened = owner.backup(backup)?;
         let mut entries = opened.entries()?;
         while let Some(entry) = entries.next()? {
             owner.stop.check()?;
@@ -173,4 +173,10 @@ pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl F
 /// Whether the backup was removed while it was read.
 fn is_gone(store: &Blocking, backup: &BackupId) -> Result<bool> {
     Ok(store.head(&layout::summary(backup))?.is_none())
+}
+
+/// The error that stops a prune which could lose something.
+fn unsafe_because(object: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::new(&codes::PRUNE_UNSAFE, format!("{object}: {why}"))
+        .with_hint("nothing was deleted; `backup verify` says more")
 }

@@ -3,39 +3,36 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 
-use super::owner::Owner;
 use super::reach::{Listed, each_chunk};
-use super::report::{RepairReport, RepairRequest};
+use super::report::RepairReport;
+use super::request::RepairRequest;
 use super::rewrite::{Rewriter, is_damage, put_lines};
 use super::state::State;
-use crate::bridge::{Blocking, Stop};
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::{Kind, PackEntry};
+use crate::format::forgotten::describe_gaps;
+use crate::format::index::{Kind, PackEntry, PackedChunk};
+use crate::format::pack_scan::chunks_in;
+use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::trust::Source;
+use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
 
 /// Repairs a repository.
 pub(crate) fn repair(
-    store: &Blocking,
-    config: &Config,
+    session: Session<'_>,
     identity: &Identity,
     request: &RepairRequest,
-    progress: &Progress,
-    stop: &Stop,
 ) -> Result<RepairReport> {
-    config.check_format()?;
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+    session.config.check_format()?;
+    let owner = Owner::new(session, identity)?;
     let _lock = if request.dry_run { None } else { Some(owner.lock("repair")?) };
     let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
     let state = State::load(&owner)?;
     let unusable = state.unusable.iter().chain(&state.condemned.unusable);
     report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
-    crate::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
+    crate::prune::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
     let mut found = Found::read(&owner, &state, &mut report)?;
     if !request.dry_run {
         save_chunks(&owner, &mut found, &mut report)?;
@@ -95,7 +92,7 @@ impl Found {
                 // Its lines stay the word of who wrote them.
                 Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
                     for (source, line) in known.get(&pack).into_iter().flatten() {
-                        found.chunks.extend(line.chunks.iter().map(|c| c.0));
+                        found.chunks.extend(line.chunks.iter().map(|c| c.id));
                         found.unread.entry(*source).or_default().push((*line).clone());
                     }
                 }
@@ -112,7 +109,7 @@ impl Found {
     }
 
     fn add(&mut self, line: PackEntry) {
-        self.chunks.extend(line.chunks.iter().map(|c| c.0));
+        self.chunks.extend(line.chunks.iter().map(|c| c.id));
         self.lines.push(line);
     }
 
@@ -122,7 +119,7 @@ impl Found {
         let mut seen: HashSet<ChunkId> = HashSet::new();
         for object in &state.objects {
             for line in &object.entries {
-                let alone = || line.chunks.iter().any(|c| !self.chunks.contains(&c.0));
+                let alone = || line.chunks.iter().any(|c| !self.chunks.contains(&c.id));
                 if !state.is_there(line) && alone() && seen.insert(line.pack) {
                     self.unread.entry(object.source).or_default().push(line.clone());
                 }
@@ -132,8 +129,8 @@ impl Found {
 
     /// Whether the index is another one than is stored.
     fn differs(&self, state: &State) -> bool {
-        let map = |lines: &mut dyn Iterator<Item = &PackEntry>| -> BTreeMap<ChunkId, Vec<(ChunkId, u32, u32, u32)>> {
-            lines.map(|l| (l.pack, l.chunks.iter().map(|c| (c.0, c.1, c.2, c.3)).collect())).collect()
+        let map = |lines: &mut dyn Iterator<Item = &PackEntry>| -> BTreeMap<ChunkId, Vec<PackedChunk>> {
+            lines.map(|l| (l.pack, l.chunks.clone())).collect()
         };
         let owners = state.objects.iter().filter(|o| o.source == Source::Owner).flat_map(|o| &o.entries);
         let is_damaged = |(_, e): &(String, Error)| !e.is(&codes::OBJECT_FOREIGN);
@@ -148,15 +145,15 @@ fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) 
     let mut rewriter = Rewriter::new(owner);
     for pack in &found.damaged {
         owner.stop.check()?;
-        let content = match owner.store.get_at_most(&layout::pack(pack), crate::pack::MOST) {
+        let content = match owner.store.get_at_most(&layout::pack(pack), crate::format::pack::MOST) {
             Err(e) if is_damage(&e) => continue,
             other => other?,
         };
         let plain = readable_part(owner, &content);
         for chunk in chunks_in(&plain, &owner.namer).0 {
-            if found.chunks.insert(chunk.0) {
-                let end = chunk.1 as usize + chunk.2 as usize;
-                rewriter.add(chunk.0, &plain[chunk.1 as usize..end], chunk.3)?;
+            if found.chunks.insert(chunk.id) {
+                let end = chunk.offset as usize + chunk.length as usize;
+                rewriter.add(chunk.id, &plain[chunk.offset as usize..end], chunk.raw)?;
                 report.chunks_saved += 1;
             }
         }
@@ -181,9 +178,9 @@ fn readable_part(owner: &Owner<'_>, content: &[u8]) -> Vec<u8> {
 
 /// Writes the new index and takes away the old one. Gives the number of objects.
 fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
-    let (mut objects, _) = put_lines(owner, &found.lines, Kind::Index, Source::Owner)?;
+    let mut objects = put_lines(owner, &found.lines, Kind::Index, Source::Owner)?.objects;
     for (source, lines) in &found.unread {
-        objects += put_lines(owner, lines, Kind::Index, *source)?.0;
+        objects += put_lines(owner, lines, Kind::Index, *source)?.objects;
     }
     let old = state.objects.iter().map(|o| &o.key);
     // What somebody else put there stays where it is, and counts for nothing.
@@ -198,7 +195,7 @@ fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
 /// Says which backups have all they need.
 fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut RepairReport) -> Result<()> {
     let condemned = state.condemned.entries().filter(|e| state.is_there(e));
-    let behind: HashSet<ChunkId> = condemned.flat_map(|e| &e.chunks).map(|c| c.0).collect();
+    let behind: HashSet<ChunkId> = condemned.flat_map(|e| &e.chunks).map(|c| c.id).collect();
     let listed = Listed::load(owner)?;
     let task = owner.progress.task("Checking backups", Unit::Items, Some(listed.summaries.len() as u64));
     for summary in &listed.summaries {
@@ -223,7 +220,7 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
     }
     task.finish();
     for (writer, gaps) in listed.gaps() {
-        report.damaged.push((layout::SNAPSHOTS.to_owned(), super::forget::describe(writer, &gaps)));
+        report.damaged.push((layout::SNAPSHOTS.to_owned(), describe_gaps(writer, &gaps)));
     }
     Ok(())
 }

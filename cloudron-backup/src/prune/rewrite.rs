@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use cloudron_core::{Error, Result};
 
-use super::owner::Owner;
 use crate::chunk::ChunkId;
-use crate::chunk::scan::chunks_in;
-use crate::index::{Kind, PackEntry, PackedChunk};
-use crate::pack::{self, PackWriter};
-use crate::trust::Source;
+use crate::format::index::{Kind, PackEntry, PackedChunk};
+use crate::format::pack::{self, PackWriter};
+use crate::format::pack_scan::chunks_in;
+use crate::format::trust::Source;
+use crate::snapshot::Owner;
 use crate::{codes, layout};
 
 /// Writes packs, and keeps their lines for the index.
@@ -45,16 +45,16 @@ impl<'a> Rewriter<'a> {
         drop(content);
         let (found, _) = chunks_in(&plain, &self.owner.namer);
         let mut wanted: HashMap<ChunkId, PackedChunk> = HashMap::new();
-        for chunk in found.into_iter().filter(|c| chunks.contains(&c.0)) {
-            wanted.entry(chunk.0).or_insert(chunk);
+        for chunk in found.into_iter().filter(|c| chunks.contains(&c.id)) {
+            wanted.entry(chunk.id).or_insert(chunk);
         }
         if let Some(lacking) = chunks.iter().find(|c| !wanted.contains_key(*c)) {
             let text = format!("{key}: chunk {lacking:?} is not in it, or has another hash than its name");
             return Err(Error::new(&codes::OBJECT_CORRUPT, text));
         }
         let mut wanted: Vec<PackedChunk> = wanted.into_values().collect();
-        wanted.sort_by_key(|c| c.1);
-        for PackedChunk(id, offset, length, raw) in wanted {
+        wanted.sort_by_key(|c| c.offset);
+        for PackedChunk { id, offset, length, raw } in wanted {
             self.add(id, &plain[offset as usize..(offset + length) as usize], raw)?;
         }
         Ok(())
@@ -94,23 +94,30 @@ impl<'a> Rewriter<'a> {
 /// An index object has so many chunks at most, which is about 15 MB.
 const CHUNKS_PER_OBJECT: usize = 300_000;
 
-/// Writes index objects, or records of the condemned, of these lines. Gives how many and how many bytes.
+/// What lines came to in the store.
+#[derive(Debug, Default)]
+pub(crate) struct PutLines {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Writes index objects, or records of the condemned, of these lines.
 pub(crate) fn put_lines(
     owner: &Owner<'_>,
     lines: &[PackEntry],
     kind: Kind,
     source: Source,
-) -> Result<(u64, u64)> {
-    let (mut objects, mut bytes, mut from, mut chunks) = (0, 0, 0, 0);
+) -> Result<PutLines> {
+    let (mut put, mut from, mut chunks) = (PutLines::default(), 0, 0);
     for at in 0..lines.len() {
         chunks += lines[at].chunks.len();
         if chunks >= CHUNKS_PER_OBJECT || at + 1 == lines.len() {
-            bytes += owner.put_lines(&lines[from..=at], kind, source)?;
-            objects += 1;
+            put.bytes += owner.put_lines(&lines[from..=at], kind, source)?;
+            put.objects += 1;
             (from, chunks) = (at + 1, 0);
         }
     }
-    Ok((objects, bytes))
+    Ok(put)
 }
 
 /// Whether an object cannot be read at present: it is damaged, gone, or in an archive.

@@ -1,44 +1,33 @@
 //! A prune from end to end.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Error, Progress, Result, Unit};
+use cloudron_core::{BackupId, Error, Result, Unit};
 
 use super::clean::clean;
 use super::forget::choose;
 use super::known::Known;
-use super::owner::Owner;
 use super::plan::{Plan, plan};
 use super::reach::{Listed, Reach};
-use super::report::{PruneReport, PruneRequest};
+use super::report::PruneReport;
+use super::request::PruneRequest;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
 use super::sweep::{is_ripe, sweep};
-use crate::bridge::{Blocking, Stop};
+use crate::cache::history::SnapshotHistory;
 use crate::chunk::ChunkId;
-use crate::codes;
-use crate::index::{Kind, PackEntry};
+use crate::format::index::{Kind, PackEntry};
+use crate::format::lock::{self, Found, Holder, Lock, MARGIN};
+use crate::format::trust::Source;
 use crate::keys::Identity;
-use crate::layout;
-use crate::lock::{self, Found, Holder, Lock, MARGIN};
-use crate::repository::config::Config;
-use crate::seen::Seen;
-use crate::trust::Source;
+use crate::snapshot::{Owner, Session};
+use crate::{codes, layout};
 
 /// Prunes a repository.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    request: &PruneRequest,
-    memory: Option<&Path>,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<PruneReport> {
-    config.check_format()?;
-    let owner = Owner::new(store, config, identity, progress, stop)?;
+pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequest) -> Result<PruneReport> {
+    session.config.check_format()?;
+    let owner = Owner::new(session, identity)?;
     let lock = if request.dry_run { None } else { Some(owner.lock("prune")?) };
     let now = || lock.as_ref().map_or_else(|| Ok(SystemTime::now()), Lock::store_time);
     let mut report = PruneReport { dry_run: request.dry_run, ..PruneReport::default() };
@@ -48,8 +37,7 @@ pub(crate) fn run(
     let mut reach = Reach::default();
     reach.extend(&owner, &chosen.kept.iter().map(|d| &d.id).collect::<Vec<&BackupId>>())?;
     report.missing.extend(chosen.gaps.iter().cloned());
-    let memory = memory.map(|dir| dir.join(&config.id));
-    let mut seen = Seen::load(memory.as_deref(), &config.id, &store.url());
+    let mut seen = SnapshotHistory::load(session.memory, &session.config.id, &session.store.url());
     if !request.forget_missing {
         report.missing.extend(seen_and_gone(&mut seen, &listed, request));
     }
@@ -60,7 +48,7 @@ pub(crate) fn run(
         .extend(foreign.chain(listed.forgotten.unusable.clone()).chain(owner.trust.foreign.clone()));
     (report.kept, report.removed) = (chosen.kept.clone(), chosen.removed.clone());
 
-    let locks = lock::list(store, &owner.trust)?;
+    let locks = lock::list(owner.store, &owner.trust)?;
     let unsigned = "nobody signed it who may hold a lock";
     report.ignored.extend(locks.foreign.iter().map(|key| (key.clone(), unsigned.to_owned())));
     let young = Young::new(locks.found, &listed, now()?, request.grace);
@@ -91,7 +79,7 @@ pub(crate) fn run(
 
 /// Names the backups that were seen from this computer and that are not in the list any more, though the owner did not
 /// remove them and does not now.
-fn seen_and_gone(seen: &mut Seen, listed: &Listed, request: &PruneRequest) -> Vec<String> {
+fn seen_and_gone(seen: &mut SnapshotHistory, listed: &Listed, request: &PruneRequest) -> Vec<String> {
     let gone = seen.gone(|name| listed.summaries.iter().any(|s| s.id.as_str() == name), &listed.forgotten);
     let named = |name: &String| request.remove.iter().any(|id| id.as_str() == name);
     let text = |name: String| format!("{name} was in the repository, and is gone or cannot be read");
@@ -307,12 +295,11 @@ impl Pass {
         report.bytes_written += rewritten.bytes;
         let mut written = 0;
         for (source, lines) in &plan.lines {
-            let (objects, bytes) = put_lines(owner, lines, Kind::Index, *source)?;
-            written += objects;
-            report.bytes_written += bytes;
+            let put = put_lines(owner, lines, Kind::Index, *source)?;
+            written += put.objects;
+            report.bytes_written += put.bytes;
         }
-        let (_, bytes) = put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?;
-        report.bytes_written += bytes;
+        report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
         report.packs_condemned += plan.dead.len() as u64;
         report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
         for number in plan.replaced {

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use cloudron_core::Result;
 
-use super::owner::Owner;
 use crate::chunk::ChunkId;
-use crate::condemned::Condemned;
-use crate::index::{Kind, Lines, PackEntry, fetch, is_about_the_object, object};
+use crate::format::condemned::Condemned;
+use crate::format::index::{Kind, Lines, PackEntry, fetch, is_about_the_object, object};
+use crate::format::trust::Source;
 use crate::layout;
-use crate::trust::Source;
+use crate::snapshot::Owner;
 
 /// A pack as the store lists it.
 #[derive(Debug, Clone, Copy)]

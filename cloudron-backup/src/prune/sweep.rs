@@ -10,19 +10,19 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::{BackupId, Result};
 
-use super::forget::describe;
-use super::owner::Owner;
 use super::reach::{Listed, Reach};
 use super::report::PruneReport;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
-use crate::backup::slot::{self, Fate};
 use crate::chunk::ChunkId;
-use crate::condemned::{Condemned, Record};
-use crate::index::{Kind, PackEntry};
+use crate::format::condemned::{Condemned, Record};
+use crate::format::forgotten::describe_gaps;
+use crate::format::index::{Kind, PackEntry};
+use crate::format::lock::{self, Found, Holder};
+use crate::format::trust::Source;
 use crate::layout;
-use crate::lock::{self, Found, Holder};
-use crate::trust::Source;
+use crate::snapshot::Owner;
+use crate::snapshot::slot::{self, Fate};
 
 /// Deletes the packs of records that are older than the grace at `now`, unless a backup may rely on them.
 pub(super) fn sweep(
@@ -121,7 +121,7 @@ fn read_backups(
     report: &mut PruneReport,
 ) -> Result<()> {
     let listed = Listed::load(owner)?;
-    report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe(*writer, gaps)));
+    report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe_gaps(*writer, gaps)));
     let backups: Vec<&BackupId> = listed.summaries.iter().map(|s| &s.id).chain(&made).collect();
     reach.extend(owner, &backups)?;
     report.missing.extend(reach.broken.iter().map(|(backup, why)| format!("{backup}: {why}")));
@@ -179,7 +179,7 @@ fn rescue(
     let proven = lines().filter(|(source, _)| *source == Source::Owner).map(|(_, e)| e);
     for entry in proven.filter(|e| !condemned.contains(&e.pack) && state.is_there(e)) {
         for chunk in &entry.chunks {
-            lacking.remove(&chunk.0);
+            lacking.remove(&chunk.id);
         }
     }
     let going: HashSet<ChunkId> =
@@ -187,7 +187,7 @@ fn rescue(
     let mut held: HashMap<ChunkId, HashSet<ChunkId>> = HashMap::new();
     for entry in state.condemned.entries().chain(lines().map(|(_, e)| e)) {
         if going.contains(&entry.pack) && state.packs.contains_key(&entry.pack) {
-            let needed = entry.chunks.iter().map(|c| c.0).filter(|c| lacking.contains(c));
+            let needed = entry.chunks.iter().map(|c| c.id).filter(|c| lacking.contains(c));
             held.entry(entry.pack).or_default().extend(needed);
             if entry.chunks.is_empty() {
                 held.entry(entry.pack).or_default().extend(content_of(owner, &entry.pack, &lacking)?);
@@ -214,9 +214,9 @@ fn rescue(
     }
     let rewritten = rewriter.finish()?;
     if !rewritten.lines.is_empty() {
-        let (objects, bytes) = put_lines(owner, &rewritten.lines, Kind::Index, Source::Owner)?;
-        report.bytes_written += rewritten.bytes + bytes;
-        report.index_objects.1 += objects;
+        let put = put_lines(owner, &rewritten.lines, Kind::Index, Source::Owner)?;
+        report.bytes_written += rewritten.bytes + put.bytes;
+        report.index_objects.1 += put.objects;
     }
     stuck.retain(|_, wanted: &mut HashSet<ChunkId>| wanted.iter().any(|c| lacking.contains(c)));
     Ok(stuck.into_keys().collect())
@@ -225,7 +225,7 @@ fn rescue(
 /// What is needed of a pack of which nothing is known: it could not be read when it was condemned.
 fn content_of(owner: &Owner<'_>, pack: &ChunkId, lacking: &HashSet<ChunkId>) -> Result<Vec<ChunkId>> {
     match owner.read_pack(pack) {
-        Ok(entry) => Ok(entry.chunks.iter().map(|c| c.0).filter(|c| lacking.contains(c)).collect()),
+        Ok(entry) => Ok(entry.chunks.iter().map(|c| c.id).filter(|c| lacking.contains(c)).collect()),
         Err(e) if is_damage(&e) => Ok(Vec::new()),
         Err(e) => Err(e),
     }

@@ -8,8 +8,8 @@ use cloudron_core::{Error, Result};
 use ed25519_dalek::VerifyingKey;
 
 use crate::encrypt::AgePassphrase;
+use crate::format::key::{self, COPIES, Lock};
 use crate::keys::Unlock;
-use crate::keys::object::{self, COPIES, Lock};
 use crate::store::{BackupStore, ObjectMeta};
 use crate::{codes, layout};
 
@@ -60,8 +60,7 @@ impl Candidates {
         // Anybody may have put a large object in the place of a statement.
         let small: HashSet<&str> =
             listed.iter().filter(|o| o.size <= layout::MOST_SMALL).map(|o| o.key.as_str()).collect();
-        let statement_on =
-            |key: &str| object::statement_key(plain(key)).filter(|s| small.contains(s.as_str()));
+        let statement_on = |key: &str| key::statement_key(plain(key)).filter(|s| small.contains(s.as_str()));
         let mut objects: Vec<&ObjectMeta> =
             listed.iter().filter(|o| o.key.ends_with(".age") && meant(plain(&o.key))).collect();
         // Where there are too many, those that may have been signed count.
@@ -80,7 +79,7 @@ impl Candidates {
             if found.iter().any(|c| c.object == key && c.content == content) {
                 continue;
             }
-            let lock = object::lock_of(&content).filter(|_| !object::is_damaged(&meta.key, &content));
+            let lock = key::lock_of(&content).filter(|_| !key::is_damaged(&meta.key, &content));
             let factor = match (lock, unlock) {
                 (None, _) => {
                     this.damaged.push(meta.key.clone());
@@ -96,7 +95,7 @@ impl Candidates {
             let mut signed = false;
             if let (Some(owner), Some(statement)) = (&owner, statement_on(&meta.key)) {
                 let statement = store.get(&statement).await;
-                signed = statement.is_ok_and(|s| object::check_statement(&s, repository, &content, owner));
+                signed = statement.is_ok_and(|s| key::check_statement(&s, repository, &content, owner));
             }
             found.push(Candidate { object: key.to_owned(), content, factor, signed });
         }
@@ -171,8 +170,8 @@ mod tests {
     use cloudron_core::Secret;
 
     use super::*;
-    use crate::MemoryStore;
     use crate::keys::Identity;
+    use crate::store::memory::MemoryStore;
 
     fn candidate(name: &str, factor: u8, signed: bool) -> Candidate {
         Candidate { object: name.into(), content: Bytes::new(), factor, signed }
@@ -201,9 +200,9 @@ mod tests {
         let (store, identity) = (MemoryStore::new(), Identity::generate());
         let owner = identity.owner_key();
         let key = Secret::new("a backup key of some length");
-        let content = object::wrap(&identity, key.clone(), 1, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let content = key::wrap(&identity, key.clone(), 1, jiff::Timestamp::UNIX_EPOCH).unwrap();
         store.put("keys/main.age", &content.clone().into()).await.unwrap();
-        let mut statement = object::statement("ab", &content, &owner);
+        let mut statement = key::statement("ab", &content, &owner);
         for signed in [true, false] {
             store.put("keys/main.json", &statement.clone().into()).await.unwrap();
             let unlock = Unlock::BackupKey(key.clone());

@@ -5,26 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloudron_core::{Error, Progress, Result, Secret};
 
-use super::InitOptions;
-use super::config::Config;
-use super::traces::{self, Traces};
 use crate::encrypt::EncryptionLayer;
-use crate::keys::{Identity, Unlock, check_backup_key, object};
-use crate::store::{BackupStore, blocking};
-use crate::{codes, copies, guard, layout};
-
-const RECOVER_MD: &str = include_str!("../../recover/RECOVER.md");
-const RECOVER_PY: &str = include_str!("../../recover/recover.py");
-const RECOVER_SH: &str = include_str!("../../recover/recover.sh");
-
-/// The files on how to restore without this program, by name.
-pub(crate) fn recovery_files() -> [(&'static str, &'static [u8]); 3] {
-    [
-        (layout::RECOVER_MD, RECOVER_MD.as_bytes()),
-        (layout::RECOVER_PY, RECOVER_PY.as_bytes()),
-        (layout::RECOVER_SH, RECOVER_SH.as_bytes()),
-    ]
-}
+use crate::format::config::Config;
+use crate::format::key;
+use crate::format::recovery::recovery_files;
+use crate::format::traces::{self, Traces};
+use crate::keys::{Identity, Unlock, check_backup_key};
+use crate::runtime::blocking;
+use crate::store::{BackupStore, requirements};
+use crate::{codes, layout};
 
 pub(super) async fn init(
     store: &Arc<dyn BackupStore>,
@@ -33,12 +22,12 @@ pub(super) async fn init(
     layer: Option<Arc<dyn EncryptionLayer>>,
 ) -> Result<(Config, Identity)> {
     check_backup_key(backup_key)?;
-    for place in [layout::CONFIG.to_owned(), copies::key_of(layout::CONFIG)] {
+    for place in [layout::CONFIG.to_owned(), layout::copy_of(layout::CONFIG)] {
         if store.head(&place).await?.is_some() {
             return Err(exists(store));
         }
     }
-    guard::check_rules(&**store, &Progress::none()).await?;
+    requirements::check_rules(&**store, &Progress::none()).await?;
     let begun = begun(store, backup_key).await?;
     let was_begun = begun.is_some();
     let identity = begun.as_ref().map_or_else(Identity::generate, |begun| begun.identity.clone());
@@ -47,10 +36,10 @@ pub(super) async fn init(
     let (key, wrapped) = match begun {
         Some(begun) => (begun.key, begun.content),
         None => {
-            let work_factor = object::work_factor(options.work_factor);
+            let work_factor = key::work_factor(options.work_factor);
             let (of, with, created) = (identity.clone(), backup_key.clone(), config.created);
             let wrapped =
-                blocking(move || object::wrap(&of, with, work_factor, created).map(Bytes::from)).await?;
+                blocking(move || key::wrap(&of, with, work_factor, created).map(Bytes::from)).await?;
             (layout::key("main", &wrapped), wrapped)
         }
     };
@@ -66,7 +55,7 @@ pub(super) async fn init(
         // The key stays: who was faster may have taken it over.
         return Err(exists(store));
     }
-    if let Err(e) = guard::check_conditional(&**store, layout::CONFIG, &description).await {
+    if let Err(e) = requirements::check_conditional(&**store, layout::CONFIG, &description).await {
         // Both are of this call, and nobody relies on them yet.
         store.delete(layout::CONFIG).await?;
         if !was_begun {
@@ -74,8 +63,8 @@ pub(super) async fn init(
         }
         return Err(e);
     }
-    store.put(&copies::key_of(layout::CONFIG), &description).await?;
-    for (beside, content) in object::beside(&key, &config.id, &wrapped, &identity.owner_key()) {
+    store.put(&layout::copy_of(layout::CONFIG), &description).await?;
+    for (beside, content) in key::beside(&key, &config.id, &wrapped, &identity.owner_key()) {
         store.put(&beside, &content).await?;
     }
     let certificate = Bytes::from(identity.writer_keys().certificate.object());
@@ -103,7 +92,7 @@ async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Opti
     for key in &keys {
         let (content, unlock) = (store.get(key).await?, Unlock::BackupKey(backup_key.clone()));
         let wrapped = content.clone();
-        if let Ok(identity) = blocking(move || object::open(&wrapped, &unlock)).await {
+        if let Ok(identity) = blocking(move || key::open(&wrapped, &unlock)).await {
             return Ok(Some(Begun { identity, key: key.clone(), content }));
         }
     }
@@ -113,4 +102,13 @@ async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Opti
 fn exists(store: &Arc<dyn BackupStore>) -> Error {
     let text = format!("there is a backup repository in {} already", store.url());
     Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address")
+}
+
+/// How a repository is made.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second. For
+    /// a key that [`generate_backup_key`](crate::generate_backup_key) just made, which nobody can guess,
+    /// [`GENERATED_WORK_FACTOR`](crate::keys::GENERATED_WORK_FACTOR) will do.
+    pub work_factor: Option<u8>,
 }

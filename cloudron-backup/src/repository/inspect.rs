@@ -1,14 +1,11 @@
 //! What a server can tell of its own repository without reading any backup.
 
-use cloudron_core::{BackupId, Cancel, Result, ResultExt};
+use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
 use super::Repository;
-use crate::backup::writer_at_work;
-use crate::bridge::{Blocking, Stop, on_thread};
-use crate::index::{Index, Packs, Whose};
+use crate::format::index::{Index, Packs, Whose};
 use crate::keys::WriterKeys;
-use crate::repository::config::Config;
-use crate::trust::Trust;
+use crate::snapshot::{Session, Writing};
 use crate::{codes, layout};
 
 /// What an inspection found.
@@ -34,14 +31,12 @@ impl Repository {
         newest: Option<&BackupId>,
         cancel: &Cancel,
     ) -> Result<Inspection> {
-        let (config, keys, newest) = (self.config.clone(), keys.clone(), newest.cloned());
-        let cache = self.cache_dir.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            let (trust, _) = writer_at_work(store, &config, &keys)?;
+        let (newest, cache) = (newest.cloned(), self.cache_dir.clone());
+        self.writing(keys, &Progress::none(), cancel, move |writing| {
             let mut found = Inspection::default();
-            index(store, &config, (&keys, &trust), cache.as_deref(), stop, &mut found)?;
+            index(writing, cache.as_deref(), &mut found)?;
             if let Some(id) = newest
-                && !store.list(&layout::summary(&id))?.iter().any(|o| o.key == layout::summary(&id))
+                && !writing.store.list(&layout::summary(&id))?.iter().any(|o| o.key == layout::summary(&id))
             {
                 found.problems.push(format!("the newest backup {id} is not in the store"));
             }
@@ -53,18 +48,12 @@ impl Repository {
 }
 
 /// Looks for every pack that the lines of the writer and of the owner name.
-fn index(
-    store: &Blocking,
-    config: &Config,
-    (keys, trust): (&WriterKeys, &Trust),
-    cache: Option<&std::path::Path>,
-    stop: &Stop,
-    found: &mut Inspection,
-) -> Result<()> {
+fn index(writing: &Writing<'_>, cache: Option<&std::path::Path>, found: &mut Inspection) -> Result<()> {
+    let Session { store, config, stop, .. } = **writing;
     let packs = Packs::list(store, true)?;
-    let key = config.index_decryptor(&keys.index_identity)?;
-    let whose = Whose::Mine(keys.writer());
-    let index = Index::load(store, (&*key, trust), cache, &packs, whose, stop)?;
+    let key = config.index_decryptor(&writing.keys.index_identity)?;
+    let whose = Whose::Mine(writing.writer());
+    let index = Index::load(store, (&*key, &writing.trust), cache, &packs, whose, stop)?;
     // What nobody signed counts for nothing, and harms nothing.
     let unusable = index.unusable.iter().filter(|(_, error)| !error.is(&codes::OBJECT_FOREIGN));
     let unusable = unusable.map(|(object, error)| format!("{object} cannot be used: {error}"));

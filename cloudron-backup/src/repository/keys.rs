@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::Repository;
 use super::candidates::Candidates;
-use super::config::whole_second;
-use crate::keys::object::{self, COPIES, Lock};
+use crate::format::config::whole_second;
+use crate::format::key::{self, COPIES, Lock};
 use crate::keys::{Identity, Unlock, check_backup_key};
-use crate::store::{ObjectMeta, blocking, get_at_most};
+use crate::runtime::blocking;
+use crate::store::{ObjectMeta, get_at_most};
 use crate::{codes, layout};
 
 /// How a key opens the repository.
@@ -57,7 +58,7 @@ pub struct PaperKey {
 impl KeyInfo {
     fn new(object: &ObjectMeta, content: &[u8]) -> Self {
         let sound = layout::is_key_sound(&object.key, content);
-        let (kind, work_factor) = match object::lock_of(content).filter(|_| sound) {
+        let (kind, work_factor) = match key::lock_of(content).filter(|_| sound) {
             Some(Lock::Passphrase(factor)) => (KeyKind::BackupKey, Some(factor)),
             Some(Lock::Paper) => (KeyKind::Paper, None),
             None => (KeyKind::Unusable, None),
@@ -65,7 +66,7 @@ impl KeyInfo {
         let plain = || layout::id_of(&object.key).unwrap_or(&object.key);
         let created = object.modified.and_then(|t| jiff::Timestamp::try_from(t).ok());
         Self {
-            name: object::name_of(&object.key).unwrap_or_else(plain).to_owned(),
+            name: key::name_of(&object.key).unwrap_or_else(plain).to_owned(),
             object: object.key.clone(),
             kind,
             work_factor,
@@ -113,7 +114,7 @@ impl Repository {
         let mut foreign = None;
         for candidate in &found.tried {
             let (content, with) = (candidate.content.clone(), unlock.clone());
-            match blocking(move || object::open(&content, &with)).await {
+            match blocking(move || key::open(&content, &with)).await {
                 Ok(identity) if self.config.is_of(&identity) => {
                     self.check_description(&identity)?;
                     return Ok((identity, Some(candidate.object.clone())));
@@ -133,7 +134,7 @@ impl Repository {
             return checked;
         }
         checked.map_err(|e| {
-            let copy = crate::copies::key_of(layout::CONFIG);
+            let copy = crate::layout::copy_of(layout::CONFIG);
             e.with_hint(format!("somebody who does not have the keys put {copy} there: delete that object"))
         })
     }
@@ -194,7 +195,7 @@ impl Repository {
         let secret = recipient.is_none().then(Identity::generate);
         let recipient = secret.as_ref().map(Identity::recipient).or_else(|| recipient.map(str::to_owned));
         let recipient = recipient.unwrap_or_default();
-        let content = object::wrap_for(identity, &recipient, whole_second(jiff::Timestamp::now()))?.into();
+        let content = key::wrap_for(identity, &recipient, whole_second(jiff::Timestamp::now()))?.into();
         let secret = secret.map(|s| s.to_secret());
         let info = match &secret {
             Some(secret) => self.put_key(identity, name, &content, &Unlock::Paper(secret.clone())).await?,
@@ -255,7 +256,7 @@ impl Repository {
         let unlock = Unlock::BackupKey(old.clone());
         let (identity, object) = self.open_key(&unlock, |_| true).await?;
         let object = object.unwrap_or_default();
-        let name = object::name_of(&object).unwrap_or("main");
+        let name = key::name_of(&object).unwrap_or("main");
         let content = self.wrapped(&identity, new, work_factor).await?;
         let info = self.put_key(&identity, name, &content, &Unlock::BackupKey(new.clone())).await?;
         // Those that a change left behind that was cut off go too.
@@ -265,7 +266,7 @@ impl Repository {
             others.iter().map(|o| o.key.strip_prefix(COPIES).unwrap_or(&o.key)).collect();
         others.sort_unstable();
         others.dedup();
-        for other in others.into_iter().filter(|o| *o != info.object && object::name_of(o) == Some(name)) {
+        for other in others.into_iter().filter(|o| *o != info.object && key::name_of(o) == Some(name)) {
             self.delete_object(other)
                 .await
                 .doing(|| format!("deleting the old key {other}; the new one opens already"))?;
@@ -275,7 +276,7 @@ impl Repository {
 
     async fn check_new_key(&self, identity: &Identity, name: &str) -> Result<()> {
         self.config.check_identity(identity)?;
-        object::check_name(name)?;
+        key::check_name(name)?;
         if self.keys().await?.iter().any(|k| k.name == name) {
             return Err(Error::new(&codes::BACKUP_KEY_NAME, format!("there is a key {name} already")));
         }
@@ -283,9 +284,9 @@ impl Repository {
     }
 
     async fn wrapped(&self, identity: &Identity, key: &Secret, work_factor: Option<u8>) -> Result<Bytes> {
-        let (identity, key, factor) = (identity.clone(), key.clone(), object::work_factor(work_factor));
+        let (identity, key, factor) = (identity.clone(), key.clone(), key::work_factor(work_factor));
         let now = whole_second(jiff::Timestamp::now());
-        blocking(move || object::wrap(&identity, key, factor, now).map(Bytes::from)).await
+        blocking(move || key::wrap(&identity, key, factor, now).map(Bytes::from)).await
     }
 
     /// Stores a key object, with a statement on it and a second copy, and makes sure that the store gives it back.
@@ -297,7 +298,7 @@ impl Repository {
             let text = format!("{key} was stored, and came back different");
             return Err(Error::new(&codes::OBJECT_CORRUPT, text));
         }
-        for (beside, content) in object::beside(&key, &self.config.id, content, &identity.owner_key()) {
+        for (beside, content) in key::beside(&key, &self.config.id, content, &identity.owner_key()) {
             self.store.put(&beside, &content).await?;
         }
         let meta = self.store.head(&key).await?;
@@ -307,7 +308,7 @@ impl Repository {
 
     /// Deletes a key object. What is beside it goes first: what is cut off can be done again.
     async fn delete_object(&self, key: &str) -> Result<()> {
-        for beside in object::beside_keys(key) {
+        for beside in key::beside_keys(key) {
             if self.store.head(&beside).await?.is_some() {
                 self.store.delete(&beside).await?;
             }
@@ -325,7 +326,7 @@ impl Repository {
     ) -> Result<KeyInfo> {
         let info = self.put_object(identity, name, content).await?;
         let (content, unlock) = (content.clone(), unlock.clone());
-        let opened = blocking(move || object::open(&content, &unlock)).await?;
+        let opened = blocking(move || key::open(&content, &unlock)).await?;
         if self.config.is_of(&opened) {
             return Ok(info);
         }

@@ -2,13 +2,17 @@
 
 use cloudron_core::{BackupId, Error, Result, ResultExt};
 
-use super::kept::Kept;
-use super::{Repository, SnapshotList, Summary, summary_name};
-use crate::forgotten::Forgotten;
-use crate::seen::of_store;
-use crate::store::{ObjectMeta, blocking, get_all};
-use crate::trust::{Anchor, Trust};
-use crate::{codes, layout};
+use super::Repository;
+use crate::cache::history::of_store;
+use crate::cache::summaries::SummaryCache;
+use crate::codes;
+use crate::format::forgotten::Forgotten;
+use crate::format::summary::{Summary, is_about_the_object};
+use crate::format::trust::{Anchor, Trust};
+use crate::layout::{self, summary_name};
+use crate::runtime::blocking;
+use crate::snapshot::SnapshotList;
+use crate::store::{ObjectMeta, get_all};
 
 impl Repository {
     /// The backups, oldest first, from their clear summaries. Needs no key: signatures are checked by the owner's
@@ -77,7 +81,8 @@ impl Repository {
             objects.into_iter().partition(|o| o.size <= layout::MOST_JSON);
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
-        let (mut kept, new) = blocking(move || Ok(Kept::load(dir.as_deref(), &id).split(objects))).await?;
+        let (mut kept, new) =
+            blocking(move || Ok(SummaryCache::load(dir.as_deref(), &id).split(objects))).await?;
         let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(trust, key, content)));
         let mut read: Vec<_> = known.collect();
         let too_large = |o: ObjectMeta| {
@@ -103,11 +108,4 @@ impl Repository {
 
 fn parse(trust: &Trust, key: &str, content: &[u8]) -> Result<Summary> {
     trust.summary(summary_name(key).unwrap_or_default(), content).doing(|| format!("reading {key}"))
-}
-
-/// Whether an error says that an object is no summary that counts.
-pub(crate) fn is_about_the_object(error: &Error) -> bool {
-    [&codes::SNAPSHOT_CORRUPT, &codes::SNAPSHOT_FORGED, &codes::REPOSITORY_NEWER, &codes::OBJECT_CORRUPT]
-        .iter()
-        .any(|code| error.is(code))
 }

@@ -1,53 +1,42 @@
 //! The repository: its layout, and what is done with it.
 
+mod browse;
 mod candidates;
-pub(crate) mod config;
+mod copy;
 mod create;
-pub(crate) use create::recovery_files;
-mod entry;
-pub(crate) mod filter;
 mod inspect;
-mod kept;
 mod keys;
-pub(crate) mod latest;
-pub(crate) mod list;
+mod list;
+mod maintenance;
 mod plan;
-mod read;
-mod report;
-mod request;
-mod sealing;
-pub(crate) mod sign;
+mod session;
 mod streams;
-pub(crate) mod summary;
-pub(crate) mod traces;
-mod transfer;
-mod upkeep;
 mod writers;
 
 use std::sync::Arc;
 
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
 
-use config::Config;
-pub use entry::{FileEntry, FileKind};
-pub use filter::SnapshotFilter;
+pub use create::InitOptions;
 pub use inspect::Inspection;
 pub use keys::{KeyInfo, KeyKind, PaperKey};
-pub(crate) use plan::ReadHook;
-pub use plan::{BackupPlan, PlannedFile};
-pub use read::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport, Skipped};
-pub use report::{
-    CompareReport, CopyReport, Difference, Failure, Problem, RestoreReport, VerifyDepth, VerifyReport,
-};
-pub use request::{BackupRequest, InitOptions, RestoreRequest, RestoreTo, Source};
-pub use summary::{ManifestRef, Origin, SnapshotList, SourceRef, Summary};
-pub use transfer::TransferReport;
 pub use writers::{KeepOfRevoked, RevokeReport, WriterInfo};
 
-use crate::bridge::on_thread;
+pub use crate::backup::plan::{BackupPlan, PlannedFile};
+pub use crate::backup::{BackupRequest, Source};
+pub use crate::browse::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport};
+pub use crate::copy::{CopyReport, TransferReport};
+pub use crate::format::summary::{ManifestRef, Origin, SourceRef, Summary};
+pub use crate::restore::{CompareReport, Difference, Failure, RestoreReport, RestoreRequest, RestoreTo};
+pub use crate::snapshot::{FileEntry, FileKind, Skipped, SnapshotFilter, SnapshotList};
+pub use crate::verify::{Problem, VerifyDepth, VerifyReport};
+
+use crate::backup::BackupRun;
 use crate::encrypt::EncryptionLayer;
+use crate::format::config::{self, Config};
+use crate::format::traces;
 use crate::keys::{Identity, WriterKeys};
-use crate::reading::Reading;
+use crate::store::requirements::check_rules;
 use crate::store::{BackupStore, get_at_most};
 use crate::{codes, layout};
 
@@ -64,7 +53,7 @@ pub struct Repository {
 
 /// The second copy of the description, if it is sound.
 async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Config>> {
-    match get_at_most(&**store, &crate::copies::key_of(layout::CONFIG), layout::MOST_JSON).await {
+    match get_at_most(&**store, &crate::layout::copy_of(layout::CONFIG), layout::MOST_JSON).await {
         Ok(content) if Config::check_signature(&content, None).is_ok() => Ok(Config::parse(&content).ok()),
         Ok(_) => Ok(None),
         Err(e) if e.is(&codes::OBJECT_CORRUPT) => Ok(None),
@@ -219,14 +208,11 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Summary> {
-        let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
         let doing = format!("making the backup {}", request.id);
-        crate::guard::check_rules(&*self.store, &progress).await.doing(|| doing.clone())?;
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::backup::run(store, &config, &keys, &request, &progress, stop)
-        })
-        .await
-        .doing(|| doing)
+        check_rules(&*self.store, progress).await.doing(|| doing.clone())?;
+        self.writing(keys, progress, cancel, move |writing| BackupRun::new(writing, &request).make(None))
+            .await
+            .doing(|| doing)
     }
 
     /// Restores a backup, checking every hash. What fails is in the report, which the caller must look at.
@@ -243,14 +229,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<RestoreReport> {
         let (backup, request) = (id.clone(), request.clone());
-        self.reading(
-            identity,
-            progress,
-            cancel,
-            move |Reading { store, config, identity, progress, stop, .. }| {
-                crate::restore::run(store, config, identity, &backup, &request, progress, stop)
-            },
-        )
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::restore::run(reading, &backup, &request)
+        })
         .await
         .doing(|| format!("restoring the backup {id}"))
     }
@@ -268,14 +249,9 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<CompareReport> {
         let (backup, request) = (id.clone(), request.clone());
-        self.reading(
-            identity,
-            progress,
-            cancel,
-            move |Reading { store, config, identity, progress, stop, .. }| {
-                crate::restore::compare::run(store, config, identity, &backup, &request, progress, stop)
-            },
-        )
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::restore::compare::run(reading, &backup, &request)
+        })
         .await
         .doing(|| format!("comparing with the backup {id}"))
     }
@@ -292,13 +268,10 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<VerifyReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.cloned(), progress.clone());
-        let memory = self.cache_dir.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::verify::run(store, &config, depth, identity.as_ref(), memory.as_deref(), &progress, stop)
-        })
-        .await
-        .doing(|| format!("verifying {}", self.store.url()))
+        let identity = identity.cloned();
+        self.session(progress, cancel, move |session| crate::verify::run(session, identity.as_ref(), depth))
+            .await
+            .doing(|| format!("verifying {}", self.store.url()))
     }
 
     /// Copies what another store lacks of this repository, without any key, in the order in which a copy
@@ -313,13 +286,8 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
-        crate::copy::run(&self.store, &target, &self.config, progress, cancel)
+        crate::copy::repository::run(&self.store, &target, &self.config, progress, cancel)
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
     }
-}
-
-/// The backup's id in the key of a summary.
-pub(crate) fn summary_name(key: &str) -> Option<&str> {
-    key.strip_prefix(layout::SNAPSHOTS)?.strip_suffix(".json")
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
-use super::{BackupRequest, Repository, Summary};
-use crate::backup::feed::{Feed, StreamFeed};
-use crate::bridge::on_thread;
+use super::Repository;
+use crate::backup::source::{Feed, StreamFeed};
+use crate::backup::{BackupRequest, BackupRun};
 use crate::export::{ExportFormat, ExportReport};
+use crate::format::summary::Summary;
 use crate::import::ImportRequest;
 use crate::keys::{Identity, WriterKeys};
 
@@ -68,9 +69,8 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Summary> {
-        let (config, keys, progress) = (self.config.clone(), keys.clone(), progress.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::backup::run_fed(store, &config, &keys, &request, feed, &progress, stop)
+        self.writing(keys, progress, cancel, move |writing| {
+            BackupRun::new(writing, &request).make(Some(feed))
         })
         .await
     }
@@ -88,10 +88,9 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<W> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
         let backup = id.clone();
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::export::run(store, &config, &identity, &backup, &format, output, &progress, stop)
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::export::run(reading, &backup, &format, output)
         })
         .await
         .doing(|| format!("exporting the backup {id}"))
@@ -128,10 +127,9 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<ExportReport> {
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
         let (backup, path) = (id.clone(), path.as_ref().to_owned());
-        on_thread(&self.store, cancel, move |store, stop| {
-            crate::export::to_file(store, &config, &identity, &backup, &format, &path, &progress, stop)
+        self.reading(identity, progress, cancel, move |reading| {
+            crate::export::to_file(reading, &backup, &format, &path)
         })
         .await
         .doing(|| format!("exporting the backup {id}"))

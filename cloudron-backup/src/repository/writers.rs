@@ -8,11 +8,11 @@ use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
 use super::Repository;
-use crate::bridge::{Blocking, on_thread};
-use crate::keys::{Identity, WriterKeys};
-use crate::prune::{Listed, Owner};
+use crate::format::trust::{Anchor, Trust, revocation};
+use crate::keys::{Certificate, Identity, WriterId, WriterKeys, WriterLimits};
+use crate::prune::Listed;
+use crate::snapshot::Owner;
 use crate::store::get_all;
-use crate::trust::{Anchor, Certificate, Trust, WriterId, WriterLimits, revocation};
 use crate::{codes, layout};
 
 /// A writer of a repository.
@@ -137,13 +137,13 @@ impl Repository {
         if named.is_empty() {
             return Err(Error::new(&codes::WRITER_UNKNOWN, format!("there is no writer {writer}")));
         }
-        let (config, identity, progress) = (self.config.clone(), identity.clone(), progress.clone());
-        on_thread(&self.store, cancel, move |store, stop| {
-            let owner = Owner::new(store, &config, &identity, &progress, stop)?;
+        let identity = identity.clone();
+        self.session(progress, cancel, move |session| {
+            let owner = Owner::new(session, &identity)?;
             let listed = Listed::load(&owner)?;
             let mut report = RevokeReport::default();
             for writer in &named {
-                revoke(store, &owner, &listed, *writer, &keep, &mut report)?;
+                revoke(&owner, &listed, *writer, &keep, &mut report)?;
             }
             Ok(report)
         })
@@ -153,7 +153,6 @@ impl Repository {
 }
 
 fn revoke(
-    store: &Blocking,
     owner: &Owner<'_>,
     listed: &Listed,
     writer: WriterId,
@@ -175,5 +174,5 @@ fn revoke(
         }
     }
     let object: Bytes = revocation(&owner.config.id, writer, hashes, &owner.signer.key).into();
-    store.put(&layout::revocation(&object), &object)
+    owner.store.put(&layout::revocation(&object), &object)
 }

@@ -3,37 +3,27 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use cloudron_core::{BackupId, Progress, Result, Unit};
+use cloudron_core::{BackupId, Result, Unit};
 use rustix::fs::{FileType, Gid};
 
-use super::Backup;
 use super::conflicts::{Substitutes, asked, link_target};
 use super::file::{digest, file_type};
-use super::place::Places;
+use super::target::Places;
 use super::tree::{Spot, Tree};
-use crate::bridge::{Blocking, Stop};
 use crate::files::meta::Meta;
-use crate::files::owners::{Owners, Rights, allowed_mode};
+use crate::files::owners::{Owners, Rights};
 use crate::files::xattrs::{self, Found};
-use crate::keys::Identity;
-use crate::manifest::{Entry, Kind};
-use crate::repository::config::Config;
-use crate::repository::{CompareReport, Difference, RestoreRequest};
+use crate::format::manifest::{Entry, Kind, allowed_mode};
+use crate::restore::{CompareReport, Difference, RestoreRequest};
+use crate::snapshot::{Reading, Session};
 
 /// So many differences are kept.
 const KEPT: usize = 100;
 
 /// Compares a backup with where it was restored to.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    id: &BackupId,
-    request: &RestoreRequest,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<CompareReport> {
-    let backup = Backup::open(store, config, identity, id, stop)?;
+pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<CompareReport> {
+    let Session { progress, stop, .. } = **reading;
+    let backup = reading.backup(id)?;
     let places = Places::new(request, &backup.entries()?.header().sources)?;
     let substitutes = asked(&backup, &places, stop)?.substitutes;
     let owners = match request.numeric_owner {

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Error, Progress, Result, Unit};
+use cloudron_core::{Error, Result, Unit};
 use rustix::fs::FileType;
 
-use super::Backup;
+use super::Restore;
 use super::file::{digest, file_type};
-use super::place::Places;
+use super::target::Places;
 use super::tree::{Spot, Tree};
-use crate::bridge::Stop;
 use crate::codes;
 use crate::files::meta::Meta;
-use crate::manifest::{Entry, Kind};
-use crate::repository::RestoreRequest;
+use crate::format::manifest::{Entry, Kind};
+use crate::runtime::Stop;
+use crate::snapshot::{Backup, Session};
 
 /// So many conflicts are named.
 const NAMED: usize = 5;
@@ -56,7 +56,7 @@ pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Ask
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
-            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::reading::PATH_HINT))
+            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::snapshot::paths::PATH_HINT))
         }
     }
 }
@@ -71,13 +71,8 @@ pub(super) struct Ahead {
 }
 
 /// Checks that nothing that exists and differs would be replaced without leave.
-pub(super) fn check(
-    backup: &Backup,
-    places: &Places,
-    request: &RestoreRequest,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<Ahead> {
+pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
+    let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
     let mut ahead = Ahead::default();
     let task =
         progress.task("Looking at what is there", Unit::Items, Some(backup.summary.entries.values().sum()));

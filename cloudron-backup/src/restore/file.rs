@@ -16,17 +16,16 @@ use sha2::{Digest, Sha256};
 
 use super::conflicts::{is_same_file, link_target};
 use super::folded::is_of_another_name;
-use super::place::escape;
-use super::supply::Feed;
+use super::prefetch::Feed;
+use super::target::escape;
 use super::tree::{ANOTHER_NAME, Spot};
-use crate::backup::hash_zeros;
-use crate::bridge::Stop;
-use crate::chunk::ChunkId;
+use crate::chunk::{ChunkId, hash_zeros, slice};
 use crate::codes;
 use crate::files::meta::Meta;
-use crate::files::owners::{Owners, Rights, allowed_mode};
+use crate::files::owners::{Owners, Rights};
 use crate::files::{PIECE, temporary, xattrs};
-use crate::manifest::{Entry, Extent, Kind};
+use crate::format::manifest::{Entry, Extent, Kind, allowed_mode};
+use crate::runtime::Stop;
 
 /// What putting an entry in its place needs, the same for all.
 pub(super) struct Placing {
@@ -391,14 +390,6 @@ fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>,
     let text =
         format!("the content of {} does not have the hash that the backup says", entry.path().display());
     Err(Error::new(&codes::OBJECT_CORRUPT, text))
-}
-
-/// A part of a chunk.
-pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
-    let end = (offset as usize).checked_add(length as usize);
-    end.and_then(|end| content.get(offset as usize..end)).ok_or_else(|| {
-        Error::new(&codes::SNAPSHOT_CORRUPT, "the manifest names a part of a chunk that lies behind its end")
-    })
 }
 
 fn times(entry: &Entry) -> Timestamps {

@@ -4,171 +4,73 @@ pub(crate) mod compare;
 mod conflicts;
 mod file;
 mod folded;
-mod place;
-mod supply;
+mod prefetch;
+mod report;
+mod request;
+mod target;
 mod thaw;
 mod tree;
 mod ways;
 mod write;
 
-use std::fs::File;
-use std::sync::Arc;
+pub use report::{CompareReport, Difference, Failure, RestoreReport};
+pub use request::{RestoreRequest, RestoreTo};
 
-pub(crate) use file::slice;
+use cloudron_core::{BackupId, Result};
 
-use cloudron_core::{BackupId, Error, Progress, Result};
-
-use crate::bridge::{Blocking, Stop};
-use crate::chunk::ChunkNamer;
-use crate::encrypt::Decryptor;
-use crate::index::Index;
-use crate::keys::Identity;
-use crate::manifest::{ManifestReader, fetch};
-use crate::parts::Parts;
-use crate::repository::config::Config;
-use crate::repository::{RestoreReport, RestoreRequest, Summary};
-use crate::trust::{Anchor, Trust, WriterId};
-use crate::{codes, layout};
-
-/// A backup that was checked and can be read.
-pub(crate) struct Backup {
-    pub(crate) summary: Summary,
-    manifest: File,
-    key: Arc<dyn Decryptor>,
-}
-
-impl Backup {
-    /// Checks the signature of the summary and the hash of the manifest.
-    pub(crate) fn open(
-        store: &Blocking,
-        config: &Config,
-        identity: &Identity,
-        id: &BackupId,
-        stop: &Stop,
-    ) -> Result<Self> {
-        let trust = Trust::load(store, config, Anchor::Identity(identity))?;
-        Self::open_by(store, config, identity, &trust, id, stop)
-    }
-
-    /// As [`open`](Self::open), by what is known of whose word counts.
-    pub(crate) fn open_by(
-        store: &Blocking,
-        config: &Config,
-        identity: &Identity,
-        trust: &Trust,
-        id: &BackupId,
-        stop: &Stop,
-    ) -> Result<Self> {
-        config.check_identity(identity)?;
-        let content = match store.get_at_most(&layout::summary(id), layout::MOST_JSON) {
-            Err(e) if e.is(&codes::OBJECT_MISSING) => {
-                let text = format!("there is no backup {id} in {}", store.url());
-                return Err(Error::new(&codes::BACKUP_UNKNOWN, text)
-                    .with_hint("list the backups that exist with `backup list`"));
-            }
-            other => other?,
-        };
-        let summary = match trust.summary(id.as_str(), &content) {
-            Err(e) if e.is(&codes::BACKUP_ABORTED) => {
-                return Err(Error::new(&codes::BACKUP_UNKNOWN, format!("the backup {id} was never made")));
-            }
-            other => other?,
-        };
-        let manifest = fetch(store, &summary.manifest_key(), &summary.manifest, stop)?;
-        let key = config.owner_decryptor(identity)?;
-        let backup = Self { summary, manifest, key };
-        let reader = backup.entries()?;
-        let header = reader.header();
-        let named = header.id.parse::<BackupId>().is_ok_and(|named| id.is_slot_of(&named));
-        let written = backup.summary.schema == 1 || header.writer == backup.summary.writer;
-        if !named || !written || header.repository != config.id {
-            let text = format!(
-                "the manifest of {id} names another backup, writer or repository: {} of {}",
-                header.id, header.repository
-            );
-            return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
-        }
-        reader.check_sources(&backup.summary)?;
-        drop(reader);
-        Ok(backup)
-    }
-
-    /// The entries from the first one on.
-    pub(crate) fn entries(&self) -> Result<ManifestReader<'_>> {
-        ManifestReader::new(&self.manifest, &*self.key)
-    }
-
-    pub(crate) fn key(&self) -> &dyn Decryptor {
-        &*self.key
-    }
-}
-
-/// The index as the owner of the repository reads it, for what this writer made. What cannot be used is warned of.
-pub(crate) fn load_index(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    writer: Option<WriterId>,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<Index> {
-    let key = config.owner_decryptor(identity)?;
-    let trust = Trust::load(store, config, Anchor::Identity(identity))?;
-    let index = crate::condemned::index_for_reading(store, (&*key, &trust), writer, stop)?;
-    for (object, error) in &index.unusable {
-        progress.warn(format!("{object} cannot be used: {error}"));
-    }
-    Ok(index)
-}
-
-/// Names chunks as the writers of this repository do.
-pub(crate) fn namer(identity: &Identity) -> Result<ChunkNamer> {
-    Ok(ChunkNamer::new(identity.writer_keys().chunk_key()?))
-}
+use crate::codes;
+use crate::format::pack_ranges::PackRangeReader;
+use crate::snapshot::{Backup, Reading, Session, namer};
 
 /// Where the entries of a manifest go.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn places(request: &RestoreRequest, header: &crate::manifest::Header) -> Result<place::Places> {
-    place::Places::new(request, &header.sources)
+pub(crate) fn places(
+    request: &RestoreRequest,
+    header: &crate::format::manifest::Header,
+) -> Result<target::Places> {
+    target::Places::new(request, &header.sources)
+}
+
+/// A restore under way.
+struct Restore<'a> {
+    session: Session<'a>,
+    request: &'a RestoreRequest,
+    backup: &'a Backup,
+    places: &'a target::Places,
 }
 
 /// Restores a backup.
-pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    identity: &Identity,
-    id: &BackupId,
-    request: &RestoreRequest,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<RestoreReport> {
-    let ask = thaw::Ask { store, request, progress, stop };
-    let backup = match Backup::open(store, config, identity, id, stop) {
+pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<RestoreReport> {
+    let session = **reading;
+    let ask = thaw::Ask { session, request };
+    let backup = match reading.backup(id) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::first_objects(id, &ask)?;
-            Backup::open(store, config, identity, id, stop)?
+            ask.first_objects(id)?;
+            reading.backup(id)?
         }
         opened => opened?,
     };
-    let places = place::Places::new(request, &backup.entries()?.header().sources)?;
-    let ahead = conflicts::check(&backup, &places, request, progress, stop)?;
+    let places = target::Places::new(request, &backup.entries()?.header().sources)?;
+    let restore = Restore { session, request, backup: &backup, places: &places };
+    let ahead = conflicts::check(&restore)?;
     let writer = backup.summary.writer;
-    let index = match load_index(store, config, identity, writer, progress, stop) {
+    let index = match reading.index(writer) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::first_objects(id, &ask)?;
-            load_index(store, config, identity, writer, progress, stop)?
+            ask.first_objects(id)?;
+            reading.index(writer)?
         }
         loaded => loaded?,
     };
     // Before anything is written, where the store tells.
-    thaw::packs(&backup, &places, &index, thaw::Which::Listed, &ask)?;
+    ask.packs(&restore, &index, thaw::Which::Listed)?;
     let source = || -> Result<_> {
-        Ok(supply::Source::new(&index, Parts::new(store, &index, backup.key()), namer(identity)?))
+        let parts = PackRangeReader::new(session.store, &index, backup.key());
+        Ok(prefetch::Source::new(&index, parts, namer(reading.identity)?))
     };
-    match write::all(&backup, &places, request, &source()?, &ahead, progress, stop) {
+    match write::all(&restore, &source()?, &ahead) {
         Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
-            thaw::packs(&backup, &places, &index, thaw::Which::Needed, &ask)?;
-            write::all(&backup, &places, request, &source()?, &ahead, progress, stop)
+            ask.packs(&restore, &index, thaw::Which::Needed)?;
+            write::all(&restore, &source()?, &ahead)
         }
         done => done,
     }

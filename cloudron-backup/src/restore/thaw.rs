@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use cloudron_core::{BackupId, Error, Progress, Result, Unit};
+use cloudron_core::{BackupId, Error, Result, Unit};
 
-use super::Backup;
-use super::place::Places;
-use crate::bridge::{Blocking, Stop};
-use crate::index::Index;
-use crate::manifest::Extent;
-use crate::repository::RestoreRequest;
+use super::Restore;
+use crate::format::index::Index;
+use crate::format::manifest::Extent;
+use crate::restore::RestoreRequest;
+use crate::snapshot::Session;
 use crate::store::Thaw;
 use crate::{codes, layout};
 
@@ -23,56 +22,49 @@ pub(super) enum Which {
     Needed,
 }
 
-/// Asks for packs that hold what is restored.
-pub(super) fn packs(
-    backup: &Backup,
-    places: &Places,
-    index: &Index,
-    which: Which,
-    ask: &Ask<'_>,
-) -> Result<()> {
-    if which == Which::Listed && index.archived.is_empty() {
-        return Ok(());
-    }
-    let mut needed = BTreeSet::new();
-    let mut entries = backup.entries()?;
-    while let Some(entry) = entries.next()? {
-        ask.stop.check()?;
-        if !places.wants(&entry.path()) {
-            continue;
-        }
-        for extent in &entry.extents {
-            if let Extent::Data { chunk, .. } = extent
-                && let Some(location) = index.get(chunk)
-            {
-                needed.insert(location.pack);
-            }
-        }
-    }
-    let packs = needed.into_iter().filter_map(|n| index.packs.get(n as usize));
-    let keys = packs.map(|(pack, _)| layout::pack(pack));
-    ask.for_all(keys.filter(|key| which == Which::Needed || index.archived.contains(key)).collect())
-}
-
-/// Asks for what must be read before it is known which packs are needed: the manifest and the index.
-pub(super) fn first_objects(id: &BackupId, ask: &Ask<'_>) -> Result<()> {
-    let mut keys = vec![layout::summary(id), layout::first_manifest(id)];
-    let index = ask.store.list(layout::INDEX)?;
-    // Which manifest it is, its summary tells, and that may be in an archive.
-    let manifests = ask.store.list(layout::SNAPSHOTS)?.into_iter().filter(|o| layout::is_hash_age(&o.key));
-    keys.extend(index.into_iter().chain(manifests).filter(|o| o.archived).map(|o| o.key));
-    ask.for_all(keys)
-}
-
 /// How archived objects are asked for.
 pub(super) struct Ask<'a> {
-    pub(super) store: &'a Blocking,
+    pub(super) session: Session<'a>,
     pub(super) request: &'a RestoreRequest,
-    pub(super) progress: &'a Progress,
-    pub(super) stop: &'a Stop,
 }
 
 impl Ask<'_> {
+    /// Asks for what must be read before it is known which packs are needed: the manifest and the index.
+    pub(super) fn first_objects(&self, id: &BackupId) -> Result<()> {
+        let store = self.session.store;
+        let mut keys = vec![layout::summary(id), layout::first_manifest(id)];
+        let index = store.list(layout::INDEX)?;
+        // Which manifest it is, its summary tells, and that may be in an archive.
+        let manifests = store.list(layout::SNAPSHOTS)?.into_iter().filter(|o| layout::is_hash_age(&o.key));
+        keys.extend(index.into_iter().chain(manifests).filter(|o| o.archived).map(|o| o.key));
+        self.for_all(keys)
+    }
+
+    /// Asks for packs that hold what is restored.
+    pub(super) fn packs(&self, restore: &Restore<'_>, index: &Index, which: Which) -> Result<()> {
+        if which == Which::Listed && index.archived.is_empty() {
+            return Ok(());
+        }
+        let mut needed = BTreeSet::new();
+        let mut entries = restore.backup.entries()?;
+        while let Some(entry) = entries.next()? {
+            self.session.stop.check()?;
+            if !restore.places.wants(&entry.path()) {
+                continue;
+            }
+            for extent in &entry.extents {
+                if let Extent::Data { chunk, .. } = extent
+                    && let Some(location) = index.get(chunk)
+                {
+                    needed.insert(location.pack);
+                }
+            }
+        }
+        let packs = needed.into_iter().filter_map(|n| index.packs.get(n as usize));
+        let keys = packs.map(|(pack, _)| layout::pack(pack));
+        self.for_all(keys.filter(|key| which == Which::Needed || index.archived.contains(key)).collect())
+    }
+
     /// Asks for all of them, and waits as long as the request says.
     ///
     /// # Errors
@@ -84,7 +76,7 @@ impl Ask<'_> {
             return Ok(());
         }
         let (start, longest) = (Instant::now(), self.request.thaw_wait.unwrap_or_default());
-        let task = self.progress.task("Waiting for the archive", Unit::Items, Some(count as u64));
+        let task = self.session.progress.task("Waiting for the archive", Unit::Items, Some(count as u64));
         task.advance((count - left.len()) as u64);
         let pause = (longest / 100).clamp(Duration::from_millis(20), Duration::from_secs(300));
         while !left.is_empty() && start.elapsed() < longest {
@@ -103,8 +95,8 @@ impl Ask<'_> {
     fn still_archived(&self, keys: Vec<String>) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for key in keys {
-            self.stop.check()?;
-            match self.store.thaw(&key, self.request.thaw_days) {
+            self.session.stop.check()?;
+            match self.session.store.thaw(&key, self.request.thaw_days) {
                 Ok(Thaw::Ready) => {}
                 Ok(Thaw::Underway) => left.push(key),
                 // The restore says what lacks because of it.
@@ -118,7 +110,7 @@ impl Ask<'_> {
     fn pause(&self, length: Duration) -> Result<()> {
         let end = Instant::now() + length;
         while Instant::now() < end {
-            self.stop.check()?;
+            self.session.stop.check()?;
             std::thread::sleep(Duration::from_millis(200).min(length));
         }
         Ok(())
@@ -127,7 +119,7 @@ impl Ask<'_> {
     fn come_back(&self, waiting: usize) -> Error {
         let text = format!(
             "{waiting} objects that the backup needs are in an archive of {} and were asked for",
-            self.store.url()
+            self.session.store.url()
         );
         Error::new(&codes::OBJECT_ARCHIVED, text).retryable(true).with_hint(format!(
             "run the same restore again in some hours (the cheapest way takes two days); what was asked for can \

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::file::in_the_way;
 use super::folded::is_of_another_name;
-use super::place::{Place, Places, escape};
+use super::target::{Place, Places, escape};
 use super::ways::Ways;
 use crate::files::meta::Meta;
 

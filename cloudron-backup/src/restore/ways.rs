@@ -13,8 +13,8 @@ use cloudron_core::{Error, Result};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchown, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::place::Places;
-use crate::manifest::Entry;
+use super::target::Places;
+use crate::format::manifest::Entry;
 
 /// Makes folders on the way, and remembers which.
 #[derive(Debug)]

@@ -4,20 +4,19 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloudron_core::{Error, ErrorKind, Progress, Result, Task, Unit};
+use cloudron_core::{Error, ErrorKind, Result, Task, Unit};
 
-use super::Backup;
+use super::Restore;
 use super::conflicts::{Ahead, Substitutes, asked};
 use super::file::{Placed, Placing};
-use super::place::Places;
-use super::supply::{Feed, Source, Span, Supply};
+use super::prefetch::{Feed, PackRange, Prefetcher, Source};
 use super::tree::Tree;
 use super::ways::Ways;
-use crate::bridge::Stop;
 use crate::chunk::ChunkId;
 use crate::files::owners::{Owners, Rights};
-use crate::manifest::{Entry, Extent, Kind};
-use crate::repository::{Failure, RestoreReport, RestoreRequest};
+use crate::format::manifest::{Entry, Extent, Kind};
+use crate::restore::{Failure, RestoreReport};
+use crate::snapshot::Session;
 
 /// So many texts are kept in a report.
 const KEPT: usize = 100;
@@ -37,35 +36,25 @@ const FETCHERS: usize = 6;
 /// Entries that follow each other, for one thread to place: they mostly are in the same chunks and folders.
 struct Batch {
     entries: Vec<(PathBuf, Entry)>,
-    spans: Receiver<Arc<Span>>,
+    spans: Receiver<Arc<PackRange>>,
 }
 
 struct Work<'a> {
     source: &'a Source<'a>,
     /// Whether content is fetched ahead. It may not be needed where files are there already.
     ahead: bool,
-    backup: &'a Backup,
-    places: &'a Places,
+    restore: &'a Restore<'a>,
     placing: Placing,
     substitutes: Substitutes,
     ways: Ways,
     report: Mutex<RestoreReport>,
     fatal: Mutex<Option<Error>>,
-    progress: &'a Progress,
     task: Task,
-    stop: &'a Stop,
 }
 
 /// Restores everything that was asked for.
-pub(super) fn all(
-    backup: &Backup,
-    places: &Places,
-    request: &RestoreRequest,
-    source: &Source<'_>,
-    ahead: &Ahead,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<RestoreReport> {
+pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> Result<RestoreReport> {
+    let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
     let placing = Placing {
         owners: Owners::of_this_machine(),
         numeric_owner: request.numeric_owner,
@@ -79,16 +68,13 @@ pub(super) fn all(
     let work = Work {
         source,
         ahead: !ahead.files_there,
-        backup,
-        places,
+        restore,
         placing,
         substitutes: asked.substitutes,
         ways,
         report: Mutex::default(),
         fatal: Mutex::default(),
-        progress,
         task: progress.task("Restoring", Unit::Bytes, Some(ahead.bytes)),
-        stop,
     };
     if places.only().is_empty() {
         Tree::making(places, &work.ways).open_anchors()?;
@@ -120,13 +106,13 @@ impl Work<'_> {
                 scope.spawn(move || self.place_all(&batches, &written));
             }
             drop((batches, written));
-            let (mut supply, spans) = self.source.supply();
+            let (mut prefetcher, spans) = self.source.prefetcher();
             let spans = Arc::new(spans);
             for _ in 0..FETCHERS {
                 let spans = spans.clone();
                 scope.spawn(move || self.source.fetch_all(&spans));
             }
-            self.distribute(&queue, &mut supply)
+            self.distribute(&queue, &mut prefetcher)
         });
         match self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
@@ -134,22 +120,22 @@ impl Work<'_> {
         }
     }
 
-    fn distribute(&self, queue: &SyncSender<Batch>, supply: &mut Supply<'_>) -> Result<bool> {
+    fn distribute(&self, queue: &SyncSender<Batch>, prefetcher: &mut Prefetcher<'_>) -> Result<bool> {
         let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, None);
-        let mut tree = Tree::making(self.places, &self.ways);
+        let mut tree = Tree::making(self.restore.places, &self.ways);
         let mut has_links = false;
-        let mut entries = self.backup.entries()?;
+        let mut entries = self.restore.backup.entries()?;
         while let Some(entry) = entries.next()? {
-            self.stop.check()?;
+            self.restore.session.stop.check()?;
             let mut path = entry.path();
-            if !self.places.wants(&path) {
+            if !self.restore.places.wants(&path) {
                 let Some(link) = self.substitutes.get(&path) else { continue };
                 path.clone_from(link);
             }
             match entry.kind {
                 Kind::Hardlink => has_links = true,
                 Kind::Dir => {
-                    let made = self.places.of(&path).and_then(|place| {
+                    let made = self.restore.places.of(&path).and_then(|place| {
                         tree.spot(&place)?.map_or(Ok(()), |spot| self.placing.folder(&spot))
                     });
                     self.note(&path, made.map(|()| Placed::default()))?;
@@ -159,7 +145,7 @@ impl Work<'_> {
                     let enough = if goes_on { MOST_BYTES } else { BYTES };
                     if waiting.len() >= ENTRIES || bytes >= enough {
                         bytes = 0;
-                        if !self.hand_out(std::mem::take(&mut waiting), queue, supply) {
+                        if !self.hand_out(std::mem::take(&mut waiting), queue, prefetcher) {
                             return Ok(false);
                         }
                     }
@@ -169,7 +155,7 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(self.hand_out(waiting, queue, supply) && has_links)
+        Ok(self.hand_out(waiting, queue, prefetcher) && has_links)
     }
 
     /// Gives a batch to a thread, and announces what it needs. False when the threads stopped, and have said why.
@@ -177,28 +163,32 @@ impl Work<'_> {
         &self,
         entries: Vec<(PathBuf, Entry)>,
         queue: &SyncSender<Batch>,
-        supply: &mut Supply<'_>,
+        prefetcher: &mut Prefetcher<'_>,
     ) -> bool {
         // The batch goes first: who announces waits for those who read.
         let needed: Vec<Extent> = match self.ahead {
             true => entries.iter().flat_map(|(_, entry)| &entry.extents).copied().collect(),
             false => Vec::new(),
         };
-        let taken = queue.send(Batch { entries, spans: supply.begin() }).is_ok();
-        supply.announce(&needed);
-        supply.end();
+        let taken = queue.send(Batch { entries, spans: prefetcher.begin() }).is_ok();
+        prefetcher.announce(&needed);
+        prefetcher.end();
         taken
     }
 
     fn place_all(&self, batches: &Mutex<Receiver<Batch>>, written: &SyncSender<()>) {
-        let (mut tree, mut feed) = (Tree::making(self.places, &self.ways), Feed::new(self.source));
+        let (mut tree, mut feed) = (Tree::making(self.restore.places, &self.ways), Feed::new(self.source));
         loop {
             let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(Batch { entries, spans }) = next else { return };
             feed.begin(spans);
             for (path, entry) in entries {
-                let placed =
-                    self.stop.check().and_then(|()| self.place_one(&mut tree, &path, &entry, &mut feed));
+                let placed = self
+                    .restore
+                    .session
+                    .stop
+                    .check()
+                    .and_then(|()| self.place_one(&mut tree, &path, &entry, &mut feed));
                 if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
                     self.count(&entry, placed, written);
                 }
@@ -218,7 +208,7 @@ impl Work<'_> {
         entry: &Entry,
         feed: &mut Feed<'_>,
     ) -> Result<Placed> {
-        let place = self.places.of(path)?;
+        let place = self.restore.places.of(path)?;
         // Nothing is missing on the way when folders are made.
         let Some(spot) = tree.spot(&place)? else { return Ok(Placed::default()) };
         match entry.kind {
@@ -247,19 +237,19 @@ impl Work<'_> {
         match placed {
             Ok(placed) => {
                 report.owners_lost += u64::from(placed.owner_lost);
-                placed.notes.into_iter().for_each(|text| self.progress.note(text));
+                placed.notes.into_iter().for_each(|text| self.restore.session.progress.note(text));
                 for text in placed.warnings {
                     report.warning_count += 1;
                     if report.warnings.len() < KEPT {
                         report.warnings.push(text.clone());
                     }
-                    self.progress.warn(text);
+                    self.restore.session.progress.warn(text);
                 }
             }
             Err(e) if is_fatal(&e) => return Err(e),
             Err(e) => {
                 report.failed_count += 1;
-                self.progress.warn(format!("{} is not restored: {e}", path.display()));
+                self.restore.session.progress.warn(format!("{} is not restored: {e}", path.display()));
                 if report.failed.len() < KEPT {
                     report.failed.push(Failure { path: path.to_owned(), reason: e.to_string() });
                 }
@@ -269,12 +259,13 @@ impl Work<'_> {
     }
 
     fn further_names(&self) -> Result<()> {
-        let (mut tree, mut targets) = (Tree::making(self.places, &self.ways), Tree::new(self.places));
-        let mut entries = self.backup.entries()?;
+        let (mut tree, mut targets) =
+            (Tree::making(self.restore.places, &self.ways), Tree::new(self.restore.places));
+        let mut entries = self.restore.backup.entries()?;
         while let Some(entry) = entries.next()? {
-            self.stop.check()?;
+            self.restore.session.stop.check()?;
             let path = entry.path();
-            if entry.kind != Kind::Hardlink || !self.places.wants(&path) {
+            if entry.kind != Kind::Hardlink || !self.restore.places.wants(&path) {
                 continue;
             }
             let target = entry.target_path();
@@ -295,7 +286,7 @@ impl Work<'_> {
         path: &std::path::Path,
         target: &std::path::Path,
     ) -> Result<Placed> {
-        let (place, target_place) = (self.places.of(path)?, self.places.of(target)?);
+        let (place, target_place) = (self.restore.places.of(path)?, self.restore.places.of(target)?);
         let (Some(spot), Some(target_spot)) = (tree.spot(&place)?, targets.spot(&target_place)?) else {
             let text = format!("the first name of the file, {}, was not restored", target.display());
             return Err(Error::new(&crate::codes::OBJECT_MISSING, text));
@@ -306,23 +297,23 @@ impl Work<'_> {
     /// What folders have besides their content, from the inside out: a folder that may not be entered, or
     /// written to, becomes so last, and nothing moves its time any more.
     fn folders(&self) -> Result<()> {
-        let mut tree = Tree::new(self.places);
+        let mut tree = Tree::new(self.restore.places);
         let mut open: Vec<(PathBuf, Entry)> = Vec::new();
-        let mut entries = self.backup.entries()?;
+        let mut entries = self.restore.backup.entries()?;
         loop {
-            self.stop.check()?;
+            self.restore.session.stop.check()?;
             let entry = entries.next()?;
             let path = entry.as_ref().map(Entry::path);
             while open.last().is_some_and(|(last, _)| path.as_ref().is_none_or(|p| !p.starts_with(last))) {
                 let Some((path, entry)) = open.pop() else { break };
-                let done = self.places.of(&path).and_then(|place| match tree.spot(&place)? {
+                let done = self.restore.places.of(&path).and_then(|place| match tree.spot(&place)? {
                     Some(spot) => self.placing.folder_metadata(&spot, &entry),
                     None => Ok(Placed::default()),
                 });
                 self.note(&path, done)?;
             }
             let (Some(entry), Some(path)) = (entry, path) else { return Ok(()) };
-            if entry.kind == Kind::Dir && self.places.wants(&path) {
+            if entry.kind == Kind::Dir && self.restore.places.wants(&path) {
                 open.push((path, entry));
             }
         }
@@ -330,10 +321,10 @@ impl Work<'_> {
 
     /// What the folders on the way have that the restore made, from the inside out.
     fn parents(&self) -> Result<()> {
-        let mut tree = Tree::new(self.places);
+        let mut tree = Tree::new(self.restore.places);
         for entry in self.ways.made() {
             let path = entry.path();
-            let done = self.places.of(&path).and_then(|place| match tree.spot(&place)? {
+            let done = self.restore.places.of(&path).and_then(|place| match tree.spot(&place)? {
                 Some(spot) => self.placing.folder_metadata(&spot, entry),
                 None => Ok(Placed::default()),
             });
@@ -351,7 +342,7 @@ impl Work<'_> {
 
     /// Makes what was written survive a power cut.
     fn sync(&self) -> Result<()> {
-        for anchor in &self.places.anchors {
+        for anchor in &self.restore.places.anchors {
             // An anchor below which nothing went does not exist.
             if let Ok(folder) = std::fs::File::open(anchor) {
                 rustix::fs::syncfs(&folder).map_err(|e| Error::io(anchor, e.into()))?;

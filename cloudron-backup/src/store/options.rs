@@ -1,10 +1,11 @@
 //! What opening a store takes besides its address.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use cloudron_core::{AwsEnvironment, Error, Result, RetryPolicy, Secret};
+use cloudron_core::{Error, Result, RetryPolicy, Secret};
 
 use crate::codes;
 
@@ -35,6 +36,11 @@ pub struct StoreOptions {
     /// How fast archived objects are asked for: `Expedited`, `Standard` or `Bulk`, the cheapest. The
     /// service's default when left out.
     pub thaw_tier: Option<String>,
+    /// A file of certificates in PEM that are trusted besides those of the system: authorities, or the certificate
+    /// that the service signed itself.
+    pub ca_file: Option<PathBuf>,
+    /// Likewise, the certificates themselves in PEM.
+    pub ca_pem: Option<String>,
     /// The longest time for one request, its answer read.
     pub timeout: Duration,
     /// How often and how long a request is repeated that failed for a passing reason.
@@ -54,6 +60,8 @@ impl Default for StoreOptions {
             server_side_encryption: None,
             conditional_writes: ConditionalWrites::default(),
             thaw_tier: None,
+            ca_file: None,
+            ca_pem: None,
             timeout: Duration::from_secs(300),
             retry: RetryPolicy::attempts(8).within(Duration::from_secs(300)),
         }
@@ -114,18 +122,20 @@ pub enum ConditionalWrites {
 }
 
 impl StoreOptions {
-    /// What Amazon's own tools read: see [`AwsEnvironment::of`], with `AWS_ENDPOINT_URL_S3`. What is nowhere stays empty.
+    /// What Amazon's own tools read: see [`AwsEnvironment::of`](cloudron_http::AwsEnvironment::of), with `AWS_ENDPOINT_URL_S3`. What is nowhere stays empty.
     ///
     /// # Errors
     /// `aws-profile` when `AWS_PROFILE` names no profile; when the file cannot be read.
+    #[cfg(feature = "s3")]
     pub fn from_env() -> Result<Self> {
-        let found = AwsEnvironment::of("S3")?;
+        let found = cloudron_http::AwsEnvironment::of("S3")?;
         Ok(Self {
             endpoint: found.endpoint,
             region: found.region,
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
             session_token: found.session_token,
+            ca_file: found.ca_bundle,
             ..Self::default()
         })
     }

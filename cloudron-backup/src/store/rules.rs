@@ -3,7 +3,7 @@
 use cloudron_core::Result;
 use serde::Serialize;
 
-use crate::lifecycle::Lifecycle;
+use crate::store::lifecycle::Lifecycle;
 
 /// A fact about a store, which it may not tell to everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

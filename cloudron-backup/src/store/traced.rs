@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cloudron_core::Result;
 
 use super::{BackupStore, Known, ObjectMeta, StoreRules, Thaw};
-use crate::lifecycle::Lifecycle;
+use crate::store::lifecycle::Lifecycle;
 
 /// The store, or one around it where somebody listens to traces.
 pub(super) fn of<S: BackupStore + 'static>(store: S) -> Arc<dyn BackupStore> {

@@ -2,30 +2,27 @@
 
 mod objects;
 mod references;
+mod report;
+
+pub use report::{Problem, VerifyDepth, VerifyReport};
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::SystemTime;
 
-use cloudron_core::{Progress, Result};
+use cloudron_core::Result;
 
-use crate::bridge::{Blocking, Stop};
+use crate::cache::history::SnapshotHistory;
+use crate::format::trust::{Anchor, Trust};
 use crate::keys::Identity;
-use crate::repository::config::Config;
-use crate::repository::{Problem, VerifyDepth, VerifyReport};
-use crate::seen::Seen;
-use crate::trust::{Anchor, Trust};
+use crate::snapshot::Session;
 
 /// A check under way.
 struct Check<'a> {
-    store: &'a Blocking,
-    config: &'a Config,
+    session: Session<'a>,
     depth: VerifyDepth,
     identity: Option<&'a Identity>,
     trust: Trust,
-    progress: &'a Progress,
-    stop: &'a Stop,
-    seen: Seen,
+    seen: SnapshotHistory,
     /// Days since 1970, by which a sample is chosen.
     day: u64,
     report: VerifyReport,
@@ -56,24 +53,20 @@ impl Check<'_> {
 
 /// Checks a repository.
 pub(crate) fn run(
-    store: &Blocking,
-    config: &Config,
-    depth: VerifyDepth,
+    session: Session<'_>,
     identity: Option<&Identity>,
-    memory: Option<&Path>,
-    progress: &Progress,
-    stop: &Stop,
+    depth: VerifyDepth,
 ) -> Result<VerifyReport> {
+    let Session { store, config, memory, .. } = session;
     if let Some(identity) = identity {
         config.check_identity(identity)?;
     }
     let report = VerifyReport::default();
-    let seen = Seen::load(memory.map(|dir| dir.join(&config.id)).as_deref(), &config.id, &store.url());
+    let seen = SnapshotHistory::load(memory, &config.id, &store.url());
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86400;
     let trust = Trust::load(store, config, identity.map_or(Anchor::Description, Anchor::Identity))?;
     let damaged = BTreeSet::new();
-    let mut check =
-        Check { store, config, depth, identity, trust, progress, stop, seen, day, report, damaged };
+    let mut check = Check { session, depth, identity, trust, seen, day, report, damaged };
     check.report.ignored = check.trust.foreign.clone();
     check.description()?;
     check.keys()?;

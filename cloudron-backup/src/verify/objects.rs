@@ -7,11 +7,12 @@ use cloudron_core::{Error, Result, Unit};
 use super::Check;
 use crate::chunk::ChunkId;
 use crate::chunk::frame::unframe;
-use crate::index::{Index, Location, Packs};
-use crate::keys::object::check_statement;
-use crate::repository::VerifyDepth;
-use crate::repository::config::Config;
-use crate::{codes, layout, pack};
+use crate::format::config::Config;
+use crate::format::index::{Index, Location, Packs};
+use crate::format::key::check_statement;
+use crate::format::pack;
+use crate::verify::VerifyDepth;
+use crate::{codes, layout};
 
 /// What is wrong with packs: a problem for all of a pack, or for some chunks.
 #[derive(Debug, Default)]
@@ -60,9 +61,9 @@ impl Check<'_> {
 
     /// Fetches an object. Nothing, and a problem, when it is missing.
     pub(super) fn fetch(&mut self, key: &str) -> Result<Option<bytes::Bytes>> {
-        self.stop.check()?;
+        self.session.stop.check()?;
         self.report.objects += 1;
-        match self.store.get(key) {
+        match self.session.store.get(key) {
             Ok(content) => {
                 self.report.bytes += content.len() as u64;
                 Ok(Some(content))
@@ -82,8 +83,8 @@ impl Check<'_> {
         {
             self.problem(layout::CONFIG, e);
         }
-        self.second_copy(layout::CONFIG, self.config.object().to_vec().into())?;
-        for (name, hash) in self.config.files.clone() {
+        self.second_copy(layout::CONFIG, self.session.config.object().to_vec().into())?;
+        for (name, hash) in self.session.config.files.clone() {
             if let Some(content) = self.fetch(&name)?
                 && layout::object_id(&content) != hash
             {
@@ -94,10 +95,10 @@ impl Check<'_> {
     }
 
     pub(super) fn keys(&mut self) -> Result<()> {
-        let keys = self.store.list(layout::KEYS)?;
+        let keys = self.session.store.list(layout::KEYS)?;
         let (keys, others): (Vec<_>, Vec<_>) = keys
             .into_iter()
-            .partition(|o| crate::keys::object::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
+            .partition(|o| crate::format::key::name_of(&o.key).is_some() && o.size <= layout::MOST_SMALL);
         self.foreign(others.into_iter().filter(|o| !o.key.ends_with(".json")).map(|o| o.key));
         if keys.is_empty() {
             self.problem(layout::KEYS, "there is no key, so that the backup key opens nothing");
@@ -117,7 +118,7 @@ impl Check<'_> {
     /// The certificates of writers. They are in all that writers sign as well.
     fn certificates(&mut self) -> Result<()> {
         let mut found = 0;
-        for object in self.store.list(layout::WRITERS)? {
+        for object in self.session.store.list(layout::WRITERS)? {
             if !layout::is_hash_json(&object.key) || object.size > layout::MOST_JSON {
                 self.foreign([object.key].into_iter());
             } else if let Some(content) = self.fetch(&object.key)? {
@@ -140,8 +141,8 @@ impl Check<'_> {
 
     /// Checks the owner's statement on a key object. One that came from an earlier format has none.
     fn statement(&mut self, key: &str, content: &[u8]) -> Result<()> {
-        let Some(place) = crate::keys::object::statement_key(key) else { return Ok(()) };
-        let statement = match self.store.get_at_most(&place, layout::MOST_SMALL) {
+        let Some(place) = crate::format::key::statement_key(key) else { return Ok(()) };
+        let statement = match self.session.store.get_at_most(&place, layout::MOST_SMALL) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(()),
             other => other?,
         };
@@ -159,7 +160,7 @@ impl Check<'_> {
         if self.trust.is_first() {
             return Ok(());
         }
-        let copy = crate::copies::key_of(key);
+        let copy = crate::layout::copy_of(key);
         if self.fetch(&copy)?.is_some_and(|found| found != content) {
             self.problem(&copy, "it is not the same as the object of which it is the second copy");
         }
@@ -169,9 +170,13 @@ impl Check<'_> {
     /// The index, if there is the identity to read it.
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
-            let key = self.config.owner_decryptor(identity)?;
-            let index =
-                crate::condemned::index_for_reading(self.store, (&*key, &self.trust), None, self.stop)?;
+            let key = self.session.config.owner_decryptor(identity)?;
+            let index = crate::format::condemned::index_for_reading(
+                self.session.store,
+                (&*key, &self.trust),
+                None,
+                self.session.stop,
+            )?;
             self.report.objects += index.objects.len() as u64;
             for (object, error) in &index.unusable {
                 if error.is(&codes::OBJECT_FOREIGN) {
@@ -182,8 +187,8 @@ impl Check<'_> {
             }
             return Ok(Some(index));
         }
-        let mut objects = self.store.list(layout::INDEX)?;
-        objects.extend(self.store.list(layout::CONDEMNED)?);
+        let mut objects = self.session.store.list(layout::INDEX)?;
+        objects.extend(self.session.store.list(layout::CONDEMNED)?);
         let (objects, others): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|o| layout::is_hash_age(&o.key) && o.size <= layout::MOST_INDEX);
         self.foreign(others.into_iter().map(|o| o.key));
@@ -214,7 +219,7 @@ impl Check<'_> {
     }
 
     pub(super) fn packs(&mut self, index: Option<&Index>) -> Result<BadPacks> {
-        let listed = self.store.list(layout::PACKS)?;
+        let listed = self.session.store.list(layout::PACKS)?;
         let (listed, others): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|o| layout::is_hash_age(&o.key) && o.size <= layout::MOST_PACK);
         self.foreign(others.into_iter().map(|o| o.key));
@@ -230,7 +235,7 @@ impl Check<'_> {
         self.report.objects -= listed.len() as u64;
         let claims = index.map(claims_of_packs).unwrap_or_default();
         let total = listed.iter().map(|o| o.size).sum();
-        let task = self.progress.task("Reading packs", Unit::Bytes, Some(total));
+        let task = self.session.progress.task("Reading packs", Unit::Bytes, Some(total));
         for object in listed {
             let content = self.hashed(&object.key)?;
             let known = layout::id_of(&object.key).and_then(|id| claims.get(id));
@@ -250,7 +255,7 @@ impl Check<'_> {
     }
 
     fn lost_packs(&self, index: &Index, bad: &mut BadPacks) -> Result<()> {
-        let packs = Packs::list(self.store, true)?;
+        let packs = Packs::list(self.session.store, true)?;
         for (number, (id, size)) in index.packs.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let text = match packs.size(id) {
@@ -275,8 +280,8 @@ impl Check<'_> {
     /// Opens a pack and checks every chunk of it.
     fn chunks(&mut self, key: &str, content: &[u8], known: &Claims, bad: &mut BadPacks) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
-        let opener = self.config.owner_decryptor(identity)?;
-        let namer = crate::restore::namer(identity)?;
+        let opener = self.session.config.owner_decryptor(identity)?;
+        let namer = crate::snapshot::namer(identity)?;
         let plain = match pack::open_checked(content, &*opener) {
             Ok(plain) => plain,
             Err(e) => {
@@ -286,7 +291,7 @@ impl Check<'_> {
             }
         };
         for (id, location) in &known.chunks {
-            self.stop.check()?;
+            self.session.stop.check()?;
             let end = location.offset as usize + location.length as usize;
             let chunk = plain.get(location.offset as usize..end).map(|frame| unframe(frame, location.raw));
             if !chunk.is_some_and(|c| c.is_ok_and(|c| namer.name(&c) == *id)) {

@@ -6,29 +6,31 @@ use cloudron_core::{BackupId, Result, Unit};
 
 use super::Check;
 use super::objects::{BadPacks, is_damage};
-use crate::forgotten::Forgotten;
-use crate::index::Index;
-use crate::manifest::{Entry, Extent, first_line};
-use crate::prune::describe;
-use crate::repository::{Summary, VerifyDepth, summary_name};
-use crate::restore::Backup;
-use crate::trust::{WriterId, gaps};
-use crate::{codes, layout};
+use crate::codes;
+use crate::format::forgotten::{Forgotten, describe_gaps};
+use crate::format::index::Index;
+use crate::format::manifest::{Entry, Extent, first_line};
+use crate::format::summary::Summary;
+use crate::format::trust::gaps;
+use crate::keys::WriterId;
+use crate::layout::{self, summary_name};
+use crate::snapshot::Backup;
+use crate::verify::VerifyDepth;
 
 /// So many files are named for a problem.
 const NAMED: usize = 20;
 
 impl Check<'_> {
     pub(super) fn snapshots(&mut self, index: Option<&Index>, bad: &BadPacks) -> Result<()> {
-        let listed = self.store.list(layout::SNAPSHOTS)?;
+        let listed = self.session.store.list(layout::SNAPSHOTS)?;
         let number = listed.iter().filter(|o| summary_name(&o.key).is_some()).count() as u64;
-        let task = self.progress.task("Checking backups", Unit::Items, Some(number));
+        let task = self.session.progress.task("Checking backups", Unit::Items, Some(number));
         let mut sequences: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         let mut named = BTreeSet::new();
-        let forgotten = Forgotten::load(self.store, &self.trust)?;
+        let forgotten = Forgotten::load(self.session.store, &self.trust)?;
         self.report.ignored.extend(forgotten.unusable.iter().cloned());
         for object in &listed {
-            self.stop.check()?;
+            self.session.stop.check()?;
             let Some(name) = summary_name(&object.key) else { continue };
             task.advance(1);
             if object.size > layout::MOST_JSON || name.parse::<BackupId>().is_err() {
@@ -76,7 +78,8 @@ impl Check<'_> {
         let checked = match (self.identity, index) {
             (Some(identity), Some(index)) => self.references(identity, summary, index, bad),
             _ if self.depth == VerifyDepth::Full => {
-                crate::manifest::fetch(self.store, &key, &summary.manifest, self.stop).map(drop)
+                crate::format::manifest::fetch(self.session.store, &key, &summary.manifest, self.session.stop)
+                    .map(drop)
             }
             _ => self.manifest_size(summary, &key),
         };
@@ -94,7 +97,7 @@ impl Check<'_> {
     }
 
     fn manifest_size(&self, summary: &Summary, key: &str) -> Result<()> {
-        let found = self.store.head(key)?.map(|o| o.size);
+        let found = self.session.store.head(key)?.map(|o| o.size);
         if found == Some(summary.manifest.size) {
             return Ok(());
         }
@@ -114,10 +117,10 @@ impl Check<'_> {
         bad: &BadPacks,
     ) -> Result<()> {
         let id = &summary.id;
-        let backup = Backup::open_by(self.store, self.config, identity, &self.trust, id, self.stop)?;
+        let backup = Backup::open(&self.session, &self.trust, identity, id)?;
         let mut entries = backup.entries()?;
         while let Some(entry) = entries.next()? {
-            self.stop.check()?;
+            self.session.stop.check()?;
             for extent in &entry.extents {
                 let Extent::Data { chunk, length, offset } = extent else { continue };
                 let end = u64::from(*offset) + u64::from(*length);
@@ -172,7 +175,7 @@ impl Check<'_> {
             let gaps = gaps(present, forgotten.of(*writer));
             if !gaps.is_empty() {
                 withheld = true;
-                self.problem(layout::SNAPSHOTS, describe(*writer, &gaps));
+                self.problem(layout::SNAPSHOTS, describe_gaps(*writer, &gaps));
             }
         }
         if withheld { self.name_withheld(unnamed) } else { Ok(()) }
@@ -181,10 +184,11 @@ impl Check<'_> {
     /// Names the backups of which the manifest is there and the summary is not.
     fn name_withheld(&mut self, unnamed: &[&String]) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
-        let key = self.config.owner_decryptor(identity)?;
+        let key = self.session.config.owner_decryptor(identity)?;
         for manifest in unnamed {
-            self.stop.check()?;
-            let header = first_line(self.store, manifest, &*key)?.filter(|h| h.repository == self.config.id);
+            self.session.stop.check()?;
+            let header = first_line(self.session.store, manifest, &*key)?
+                .filter(|h| h.repository == self.session.config.id);
             // A manifest may be anybody's: one of a backup that is there says nothing.
             let id = header.and_then(|h| h.id.parse::<BackupId>().ok());
             let is_there = |id: &BackupId| self.report.good.iter().any(|name| name == id.as_str());
@@ -203,10 +207,10 @@ impl Check<'_> {
         listed: impl Iterator<Item = &'k str>,
         forgotten: &Forgotten,
     ) -> Result<()> {
-        let missing = self.seen.missing(self.store, listed, forgotten)?;
+        let missing = self.seen.missing(self.session.store, listed, forgotten)?;
         self.seen.save();
         if !missing.is_empty() {
-            let problem = self.problem(layout::SNAPSHOTS, crate::seen::rolled_back(&missing));
+            let problem = self.problem(layout::SNAPSHOTS, crate::cache::history::rolled_back(&missing));
             missing.iter().for_each(|name| self.affects(problem, name));
             self.report.rolled_back = missing;
         }

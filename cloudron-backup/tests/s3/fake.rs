@@ -1,11 +1,17 @@
 //! A server that speaks as much of S3 as the store uses, and fails where it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use cloudron_backup::{BackupStore, open_store_with};
+use futures_util::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 
 /// What happens to a request instead of, or after, what it asks for.
 #[derive(Debug, Clone)]
@@ -90,15 +96,14 @@ impl Answer {
 impl Fake {
     /// It listens for as long as the process lives.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { page: 1000, ..State::default() }));
         let fake = Self { endpoint, state: state.clone() };
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let state = state.clone();
-                std::thread::spawn(move || serve(&state, stream.unwrap()));
-            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(listen(listener, state));
         });
         fake
     }
@@ -127,77 +132,72 @@ impl Fake {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+async fn listen(listener: std::net::TcpListener, state: Arc<Mutex<State>>) {
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = state.clone();
+        let service = service_fn(move |request| serve(state.clone(), request));
+        let server = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+        // One that is cut ends with an error.
+        tokio::spawn(server);
     }
-    if headers.contains_key("expect") {
-        (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-    }
-    let length = headers.get("content-length").map_or(0, |l| l.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let pairs = query.split('&').filter(|p| !p.is_empty());
+}
+
+async fn read(request: hyper::Request<Incoming>) -> io::Result<Request> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
+    let pairs = head.uri.query().unwrap_or_default().split('&').filter(|p| !p.is_empty());
     let plain = |text: &str| text.replace("%2F", "/");
     let query =
         pairs.map(|p| p.split_once('=').unwrap_or((p, ""))).map(|(k, v)| (plain(k), plain(v))).collect();
-    Some(Request { method, path: path.to_owned(), query, headers, body })
+    let headers = head.headers.iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
+    Ok(Request { method: head.method.to_string(), path: head.uri.path().to_owned(), query, headers, body })
 }
 
-fn serve(state: &Mutex<State>, stream: TcpStream) {
-    let Some(request) = read(&stream) else { return };
-    let mut state = state.lock().unwrap();
-    let line = format!("{} {}{}", request.method, request.path.trim_end_matches('/'), shown(&request.query));
-    state.log.push(line.clone());
-    let fault = match state.faults.front() {
-        Some((start, _)) if line.starts_with(start) => state.faults.pop_front().map(|(_, fault)| fault),
-        _ => None,
-    };
+/// One answer; an error cuts the connection.
+async fn serve(
+    state: Arc<Mutex<State>>,
+    request: hyper::Request<Incoming>,
+) -> io::Result<hyper::Response<impl Body<Data = Bytes, Error = io::Error>>> {
+    let request = read(request).await?;
+    let fault = state.lock().unwrap().note(&request);
+    let cut = || io::Error::other("cut");
     let mut half = false;
     let answer = match fault {
-        None => state.answer(&request),
+        None => state.lock().unwrap().answer(&request),
         Some(Fault::Answer(status, headers, code)) => {
             Answer(status, headers.to_owned(), Answer::error(status, code).2)
         }
         Some(Fault::Text(text)) => Answer(200, String::new(), text.into()),
-        Some(Fault::Cut) => return,
-        Some(Fault::DoneAndCut) => return drop(state.answer(&request)),
+        Some(Fault::Cut) => return Err(cut()),
+        Some(Fault::DoneAndCut) => {
+            state.lock().unwrap().answer(&request);
+            return Err(cut());
+        }
         Some(Fault::DoneAnd(status, code)) => {
-            state.answer(&request);
+            state.lock().unwrap().answer(&request);
             Answer::error(status, code)
         }
         Some(Fault::Half) => {
             half = true;
-            state.answer(&request)
+            state.lock().unwrap().answer(&request)
         }
-        Some(Fault::Silence) => {
-            drop(state);
-            return std::thread::sleep(std::time::Duration::from_secs(30));
-        }
+        Some(Fault::Silence) => return std::future::pending().await,
     };
-    drop(state);
     let Answer(status, headers, body) = answer;
-    let length = match headers.contains("Content-Length") {
-        true => String::new(),
-        false => format!("Content-Length: {}\r\n", body.len()),
-    };
-    let head =
-        format!("HTTP/1.1 {status} X\r\nx-amz-request-id: R1\r\n{headers}{length}Connection: close\r\n\r\n");
-    let sent = if half { &body[..body.len() / 2] } else { &body[..] };
-    let _ = (&stream).write_all(head.as_bytes());
-    if request.method != "HEAD" {
-        let _ = (&stream).write_all(sent);
+    let mut response = hyper::Response::builder().status(status).header("x-amz-request-id", "R1");
+    for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+        response = response.header(name, value);
     }
+    if !headers.contains("Content-Length") {
+        response = response.header("content-length", body.len());
+    }
+    let sent = if half { body.len() / 2 } else { body.len() };
+    let mut frames = vec![Ok(Frame::data(Bytes::from(body).slice(..sent)))];
+    if half {
+        frames.push(Err(cut()));
+    }
+    Ok(response.body(StreamBody::new(stream::iter(frames))).unwrap())
 }
 
 /// The part of a query that says what is asked.
@@ -209,6 +209,15 @@ fn shown(query: &BTreeMap<String, String>) -> String {
 }
 
 impl State {
+    /// Writes a request down, and says what happens to it.
+    fn note(&mut self, request: &Request) -> Option<Fault> {
+        let path = request.path.trim_end_matches('/');
+        let line = format!("{} {path}{}", request.method, shown(&request.query));
+        self.log.push(line.clone());
+        let is_meant = self.faults.front().is_some_and(|(start, _)| line.starts_with(start));
+        if is_meant { self.faults.pop_front().map(|(_, fault)| fault) } else { None }
+    }
+
     fn answer(&mut self, request: &Request) -> Answer {
         let has = |name: &str| request.query.contains_key(name);
         let signed = request.headers.get("authorization").is_some_and(|a| a.starts_with("AWS4-HMAC-SHA256"));

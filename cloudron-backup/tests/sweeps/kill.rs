@@ -1,6 +1,7 @@
 //! Killed at any point.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::child::{Die, outcome};
 use crate::world::{World, rounds, seed, temporary_files};
@@ -59,10 +60,20 @@ async fn killed_once(world: &mut World, round: u64, calls: u64, time: Duration) 
         assert!(world.made.contains_key(&spec.id), "{context}: it is not listed");
     }
     world.change();
+    a_day_passes(&world.cache());
     world.backup().await;
     world.check(None, &context).await;
     assert_eq!(world.orphans().await, Vec::<String>::new(), "{context}");
     ended.is_none()
+}
+
+/// A temporary file without a lock, as the note of the backups that were seen has one for a moment, is removed when it is
+/// a day old.
+fn a_day_passes(cache: &Path) {
+    for file in temporary_files(cache) {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! The server's database: one SQLite connection behind a lock, off the runtime.
 
+pub(crate) mod backups;
 pub(crate) mod events;
 pub(crate) mod includes;
+pub(crate) mod interrupted;
 pub(crate) mod jobs;
 mod open;
 mod schema;
 pub(crate) mod settings;
 pub(crate) mod settled;
+pub(crate) mod spare_space;
 pub(crate) mod tokens;
 pub(crate) mod users;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{Sql, schema};
-use crate::{Error, Result, codes, files};
+use crate::system::files;
+use crate::{Error, Result, codes};
 
 pub(super) fn open(path: &Path, accept: impl FnOnce(&Connection) -> Result<()>) -> Result<Connection> {
     // SQLite gives its -wal and -shm files the mode of the database, so it is made with ours.

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use super::{Db, Sql, schema, settings};
-use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes, files};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::{Error, Layout, Result, codes};
 
 /// `database.json`: what is known of the database outside of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,10 @@
 //! All times are those of [`time`], which never goes back: a token that expired stays so when the clock is set
 //! back.
 
+use std::time::Duration;
+
 use cloudron_core::{Secret, random};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -12,7 +15,7 @@ use subtle::ConstantTimeEq;
 use super::{Sql, settings};
 use crate::Result;
 use crate::api::Session;
-use crate::time::timestamp;
+use crate::time::{later, timestamp};
 
 /// How many sessions a user may have. The oldest end first.
 const SESSIONS: u32 = 100;
@@ -248,6 +251,17 @@ pub(crate) fn clear_setup(connection: &Connection) -> Result<()> {
 pub(crate) fn clear(connection: &Connection) -> Result<()> {
     connection.execute("DELETE FROM tokens", []).sql()?;
     Ok(())
+}
+
+/// How long a token for the first-time setup is valid.
+const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Makes a token for the first-time setup; the one before is worthless from then on.
+pub(crate) fn fresh_setup_token(c: &Connection, now: i64) -> Result<(Secret, Timestamp)> {
+    let (token, time) = (Secret::new(random::token(32)), time(c, now)?);
+    clear_setup(c)?;
+    add(c, &token, Kind::Setup, ("setup", None), (time, later(time, SETUP_LIFE)))?;
+    Ok((token, timestamp(later(now, SETUP_LIFE))))
 }
 
 #[cfg(test)]

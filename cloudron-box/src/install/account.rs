@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::identity::Owner;
 use crate::layout::USER;
-use crate::service::command;
+use crate::system::command::command;
+use crate::system::owner::Owner;
 use crate::{Error, Layout, Result, codes};
 
 /// Makes the user on a machine of its own, and gives it. Elsewhere there is none.

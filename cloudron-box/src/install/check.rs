@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use cloudron_backup::WriterKeys;
 
-use super::{InstallRequest, Supervisor};
+use super::InstallRequest;
+use crate::api::install::Supervisor;
 use crate::include::{checked, overlaps};
-use crate::machine::Settings;
+use crate::settings::Settings;
 use crate::{Error, Layout, Result, codes};
 
 pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {

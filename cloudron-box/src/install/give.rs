@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 
-use crate::identity::Owner;
+use crate::system::owner::Owner;
 use crate::{Error, Layout, Result};
 
 /// Deeper than any tree that we make: a repository has three levels, a log or cache fewer.

@@ -12,21 +12,21 @@ pub use remove::uninstall;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use cloudron_core::{Secret, Version, random};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::db::{Db, events, includes, settled, tokens, users};
-use crate::identity::{as_owner, as_user, other_owner};
+use crate::db::tokens::fresh_setup_token;
+use crate::db::{Db, events, includes, settled, users};
 use crate::include::checked;
-use crate::machine::{Machine, Settings};
-use crate::time::{later, millis, timestamp};
-use crate::{Error, Layout, Result, codes, files, service, tls};
-
-/// How long a token for the first-time setup is valid.
-const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
+use crate::settings::{Machine, Settings};
+use crate::system::files;
+use crate::system::owner::{as_owner, as_user, other_owner};
+use crate::system::port::port_error;
+use crate::time::millis;
+use crate::{Error, Layout, Result, service, tls};
 
 /// Makes a place into a server: user, folders, database, certificate authority, settings, systemd unit. It
 /// does not start it. The same run may do it again, and then gets a new setup token.
@@ -139,23 +139,6 @@ fn listen_address(wanted: SocketAddr, before: Option<u16>, running: bool) -> Res
     Ok(SocketAddr::new(address.ip(), port))
 }
 
-/// Why an address cannot be listened on.
-pub(crate) fn port_error(address: SocketAddr, error: &std::io::Error) -> Error {
-    let code = match error.kind() {
-        std::io::ErrorKind::AddrInUse => &codes::PORT_IN_USE,
-        std::io::ErrorKind::PermissionDenied => &cloudron_core::codes::PERMISSION,
-        _ => &cloudron_core::codes::IO,
-    };
-    let error = Error::new(code, format!("the server cannot listen on {address}: {error}"));
-    if code == &codes::PORT_IN_USE {
-        return error.with_hint(format!(
-            "`ss -ltnp 'sport = :{}'` shows which program listens there",
-            address.port()
-        ));
-    }
-    error
-}
-
 fn fill_database(
     layout: &Layout,
     request: &InstallRequest,
@@ -180,12 +163,4 @@ fn fill_database(
     })?;
     settled::note(layout, &db)?;
     Ok(setup)
-}
-
-/// Makes a token for the first-time setup; the one before is worthless from then on.
-pub(crate) fn fresh_setup_token(c: &rusqlite::Connection, now: i64) -> Result<(Secret, Timestamp)> {
-    let (token, time) = (Secret::new(random::token(32)), tokens::time(c, now)?);
-    tokens::clear_setup(c)?;
-    tokens::add(c, &token, tokens::Kind::Setup, ("setup", None), (time, later(time, SETUP_LIFE)))?;
-    Ok((token, timestamp(later(now, SETUP_LIFE))))
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use cloudron_core::{Version, atomic};
 
-use crate::{Error, Layout, Result, files};
+use crate::system::files;
+use crate::{Error, Layout, Result};
 
 /// Puts this program in its place, unless it runs from there, and points the link at it.
 pub(super) fn place(layout: &Layout) -> Result<()> {

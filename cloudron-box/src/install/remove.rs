@@ -1,9 +1,10 @@
 //! Removing a server from a place.
 
 use super::{account, program, store};
-use crate::identity::{as_owner, other_owner};
-use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes, files, service};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::owner::{as_owner, other_owner};
+use crate::{Error, Layout, Result, codes, service};
 
 /// Stops the server and removes everything that [`install`](super::install) made, and the state. The repository in
 /// the backup store is only removed when `keep_store` is not set and the store is a folder of this machine; other files

@@ -10,9 +10,10 @@ use cloudron_backup::store::check_key;
 use serde::Deserialize;
 
 use super::{InstallRequest, RepositoryObject, give};
-use crate::identity::{Owner, as_user};
-use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes, files};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::owner::{Owner, as_user};
+use crate::{Error, Layout, Result, codes};
 
 /// The object that every repository has.
 const DESCRIPTION: &str = "cloudron-backup.json";

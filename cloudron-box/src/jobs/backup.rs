@@ -1,19 +1,23 @@
 //! The backup: commands before, a consistent copy of the state, one snapshot, commands after.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cloudron_backup::{BackupRequest, Repository, Source, Summary, WriterKeys};
-use cloudron_core::{BackupId, Cancel, Event, Progress, Version};
+use cloudron_core::{BackupId, Event, Progress, Version};
+use rusqlite::Connection;
 use serde_json::json;
 
-use super::meter::Meter;
-use super::{DATA, STATE, hooks};
-use crate::api::EventSource;
-use crate::db::{Db, blocking, includes, tokens};
-use crate::serve::App;
-use crate::{Error, Include, Layout, Result, codes, files};
+use super::hooks;
+use super::progress::Meter;
+use super::queue::{Job, Running};
+use crate::api::restore::{DATA, STATE};
+use crate::api::{self, EventSource, JobKind};
+use crate::db::{Db, backups, blocking, includes, tokens};
+use crate::state::State;
+use crate::system::files;
+use crate::{Error, Include, Layout, Result, codes};
 
 /// The tag of a backup that lacks a folder, or a folder whose command before it failed. It stands in the summary, so
 /// that a list says so which comes from the store alone.
@@ -22,10 +26,36 @@ const INCOMPLETE: &str = "incomplete";
 /// How many seconds a backup's id may run ahead of the clock, when ids of this second are taken.
 const ID_TRIES: u64 = 5;
 
+/// A backup of the server.
+pub(crate) struct Backup {
+    /// Who asked for it.
+    pub(crate) source: EventSource,
+}
+
+impl Job for Backup {
+    fn kind(&self) -> JobKind {
+        JobKind::Backup
+    }
+
+    async fn run(&self, running: &Running) -> Result<String> {
+        run(running, &self.source).await
+    }
+
+    fn remember(connection: &Connection, ended: &api::Job) -> Result<()> {
+        let incomplete = codes::BACKUP_INCOMPLETE.name;
+        let made = ended.error.as_ref().is_none_or(|error| error.code == incomplete);
+        match ended.finished_at.filter(|_| made) {
+            Some(time) => backups::note(connection, time, ended.backup_id.as_ref()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Makes a backup, with events at its beginning and end. Gives a sentence on it.
-pub(super) async fn run(app: &Arc<App>, source: &EventSource, cancel: &Cancel) -> Result<String> {
-    app.try_event("backup.start", source.clone(), json!({"jobId": job_id(app)})).await;
-    let made = make(app, cancel).await;
+async fn run(running: &Running, source: &EventSource) -> Result<String> {
+    let state = &running.state;
+    state.try_event("backup.start", source.clone(), json!({"jobId": running.id})).await;
+    let made = make(running).await;
     let error = match &made {
         Ok((_, issues)) if issues.is_empty() => None,
         Ok((_, issues)) => Some(Error::new(&codes::BACKUP_INCOMPLETE, issues.join("; "))),
@@ -33,7 +63,7 @@ pub(super) async fn run(app: &Arc<App>, source: &EventSource, cancel: &Cancel) -
     };
     let summary = made.as_ref().ok().map(|(summary, _)| summary);
     let data = json!({
-        "jobId": job_id(app),
+        "jobId": running.id,
         "id": summary.map(|s| &s.id),
         "files": summary.map(|s| s.files),
         "bytes": summary.map(|s| s.bytes),
@@ -41,7 +71,7 @@ pub(super) async fn run(app: &Arc<App>, source: &EventSource, cancel: &Cancel) -
         "unreadable": summary.map(|s| s.errors),
         "errorMessage": error.as_ref().map(ToString::to_string),
     });
-    app.try_event("backup.finish", source.clone(), data).await;
+    state.try_event("backup.finish", source.clone(), data).await;
     let (summary, _) = made?;
     match error {
         Some(error) => Err(error),
@@ -63,10 +93,6 @@ fn copy(error: &Error) -> Error {
     }
 }
 
-fn job_id(app: &App) -> Option<String> {
-    app.jobs.running().map(|(job, _)| job.id)
-}
-
 fn sentence(summary: &Summary) -> String {
     let unreadable = match summary.errors {
         0 => String::new(),
@@ -76,26 +102,27 @@ fn sentence(summary: &Summary) -> String {
 }
 
 /// The snapshot, and what is wrong with it although it was made.
-async fn make(app: &Arc<App>, cancel: &Cancel) -> Result<(Summary, Vec<String>)> {
-    let folders = app.db.read_async(includes::list).await?;
+async fn make(running: &Running) -> Result<(Summary, Vec<String>)> {
+    let state = &running.state;
+    let folders = state.db.read_async(includes::list).await?;
     let (mut issues, mut ran) = (Vec::new(), Vec::new());
     let mut result = Ok(());
     for include in &folders {
         // Once begun, the command after is owed, also when the one before failed half-way.
         ran.push(include);
-        result = before(app, include, cancel, &mut issues).await;
+        result = before(running, include, &mut issues).await;
         if result.is_err() {
             break;
         }
     }
     let snapshot = match result {
-        Ok(()) => snapshot(app, &folders, cancel, &mut issues).await,
+        Ok(()) => snapshot(running, &folders, &mut issues).await,
         Err(error) => Err(error),
     };
     for include in ran {
         if let Some(command) = &include.after {
-            note(app, format!("Running the command after {}", include.path.display()));
-            if let Err(error) = hooks::run("after", command, &include.path, app.tuning.hook_limit).await {
+            note(running, format!("Running the command after {}", include.path.display()));
+            if let Err(error) = hooks::run("after", command, &include.path, state.tuning.hook_limit).await {
                 tracing::error!(%error, "A hook command failed");
                 issues.push(error.to_string());
             }
@@ -104,14 +131,14 @@ async fn make(app: &Arc<App>, cancel: &Cancel) -> Result<(Summary, Vec<String>)>
     snapshot.map(|summary| (summary, issues))
 }
 
-async fn before(app: &App, include: &Include, cancel: &Cancel, issues: &mut Vec<String>) -> Result<()> {
-    cancel.check()?;
+async fn before(running: &Running, include: &Include, issues: &mut Vec<String>) -> Result<()> {
+    running.cancel.check()?;
     let Some(command) = &include.before else { return Ok(()) };
-    note(app, format!("Running the command before {}", include.path.display()));
-    let command = hooks::run("before", command, &include.path, app.tuning.hook_limit);
+    note(running, format!("Running the command before {}", include.path.display()));
+    let command = hooks::run("before", command, &include.path, running.state.tuning.hook_limit);
     let result = tokio::select! {
         result = command => result,
-        () = cancel.cancelled() => return cancel.check(),
+        () = running.cancel.cancelled() => return running.cancel.check(),
     };
     if let Err(error) = result {
         tracing::error!(%error, "A hook command failed");
@@ -120,22 +147,18 @@ async fn before(app: &App, include: &Include, cancel: &Cancel, issues: &mut Vec<
     Ok(())
 }
 
-fn note(app: &App, message: String) {
-    app.jobs.update(|job| job.message = message);
+fn note(running: &Running, message: String) {
+    running.change(|job| job.message = message);
 }
 
-async fn snapshot(
-    app: &Arc<App>,
-    folders: &[Include],
-    cancel: &Cancel,
-    issues: &mut Vec<String>,
-) -> Result<Summary> {
-    note(app, "Copying the server's state".to_owned());
+async fn snapshot(running: &Running, folders: &[Include], issues: &mut Vec<String>) -> Result<Summary> {
+    note(running, "Copying the server's state".to_owned());
     let staged = {
-        let (db, layout) = (app.db.clone(), app.layout.clone());
+        let state = &running.state;
+        let (db, layout) = (state.db.clone(), state.layout.clone());
         blocking(move || stage(&db, &layout)).await?
     };
-    let mut sources = vec![Source::new(STATE, &staged), Source::new(DATA, app.layout.data())];
+    let mut sources = vec![Source::new(STATE, &staged), Source::new(DATA, running.state.layout.data())];
     for include in folders {
         if include.path.exists() {
             sources.push(Source::new(include.path.to_string_lossy(), &include.path));
@@ -143,7 +166,7 @@ async fn snapshot(
             issues.push(format!("the included folder {} does not exist", include.path.display()));
         }
     }
-    let result = upload(app, sources, !issues.is_empty(), cancel).await;
+    let result = upload(running, sources, !issues.is_empty()).await;
     let _ = files::remove_folder(&staged);
     result
 }
@@ -161,25 +184,26 @@ fn stage(db: &Db, layout: &Layout) -> Result<PathBuf> {
     Ok(folder)
 }
 
-async fn upload(app: &Arc<App>, sources: Vec<Source>, incomplete: bool, cancel: &Cancel) -> Result<Summary> {
-    let keys: WriterKeys = files::read_json(&app.layout.writer_keys())?.ok_or_else(|| {
-        let path = app.layout.writer_keys();
+async fn upload(running: &Running, sources: Vec<Source>, incomplete: bool) -> Result<Summary> {
+    let state = &running.state;
+    let keys: WriterKeys = files::read_json(&state.layout.writer_keys())?.ok_or_else(|| {
+        let path = state.layout.writer_keys();
         Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display()))
     })?;
-    let repository = Repository::open(crate::store::open(&app.layout, &app.settings)?).await?;
-    let progress = progress(app);
+    let repository = Repository::open(crate::store::open(&state.layout, &state.settings)?).await?;
+    let progress = progress(running);
     let version = Version::current();
     for later in 0..ID_TRIES {
-        let id = BackupId::new(started(app) + Duration::from_secs(later), &version);
-        app.jobs.update(|job| job.backup_id = Some(id.clone()));
+        let id = BackupId::new(started(state) + Duration::from_secs(later), &version);
+        running.change(|job| job.backup_id = Some(id.clone()));
         let mut request = BackupRequest::new(id, sources.clone());
-        request.host = app.settings.fqdn.admin_fqdn();
-        request.fqdn = app.settings.fqdn.to_string();
+        request.host = state.settings.fqdn.admin_fqdn();
+        request.fqdn = state.settings.fqdn.to_string();
         if incomplete {
             request.tags = vec![INCOMPLETE.into()];
         }
-        request.cache_dir = Some(app.layout.cache().join("backup"));
-        match repository.backup(&keys, request, &progress, cancel).await {
+        request.cache_dir = Some(state.layout.cache().join("backup"));
+        match repository.backup(&keys, request, &progress, &running.cancel).await {
             Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) => {}
             result => return result,
         }
@@ -190,13 +214,13 @@ async fn upload(app: &Arc<App>, sources: Vec<Source>, incomplete: bool, cancel: 
     ))
 }
 
-fn started(app: &App) -> SystemTime {
-    app.tuning.clock.now()
+fn started(state: &State) -> SystemTime {
+    state.tuning.clock.now()
 }
 
 /// Progress that changes the job that runs.
-fn progress(app: &Arc<App>) -> Progress {
-    let (app, meter) = (app.clone(), Mutex::new(Meter::default()));
+fn progress(running: &Running) -> Progress {
+    let (running, meter) = (running.clone(), Mutex::new(Meter::default()));
     Progress::to(move |event| {
         match event {
             Event::Warning { text } => tracing::warn!(%text, "The backup warns"),
@@ -205,7 +229,7 @@ fn progress(app: &Arc<App>) -> Progress {
         }
         let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
         let (percent, message) = meter.note(event);
-        app.jobs.update(|job| {
+        running.change(|job| {
             job.percent = job.percent.max(percent);
             if !message.is_empty() {
                 message.clone_into(&mut job.message);

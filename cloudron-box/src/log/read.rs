@@ -106,8 +106,8 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rotate::Rotating;
     use super::*;
+    use crate::log::rotate::Rotating;
 
     #[test]
     fn the_tail_spans_rotated_files_and_the_follower_misses_nothing() {

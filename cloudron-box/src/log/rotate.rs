@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result, files};
+use crate::system::files;
+use crate::{Error, Result};
 
 /// How many older files are kept beside the current one: `box.log.1` is the newest of them.
 const KEPT: u32 = 3;

@@ -1,9 +1,6 @@
 //! Putting a backup back on a machine that was just installed.
 
-mod held;
 mod state;
-
-pub(crate) use held::give_back;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,13 +9,14 @@ pub use cloudron_api::restore::{RestoreAnswer, RestoreRequest};
 use cloudron_backup::{Identity, Repository, Summary};
 use cloudron_core::{Cancel, Progress, atomic};
 
+use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
-use crate::identity::{as_owner, other_owner};
-use crate::jobs::{DATA, STATE};
-use crate::machine::Settings;
 use crate::service::RunFiles;
-use crate::{Error, Layout, Result, codes, files};
-use held::{Held, Staged};
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::held::{Held, Staged, give_back};
+use crate::system::owner::{as_owner, other_owner};
+use crate::{Error, Layout, Result, codes};
 
 /// The name of the database in the state of a backup.
 const DATABASE: &str = "cloudron.db";

@@ -9,10 +9,10 @@ use cloudron_core::atomic;
 use serde_json::json;
 
 use super::RestoreAnswer;
+use crate::db::interrupted::close_restored;
 use crate::db::{Db, events, includes, settings, settled, tokens};
 use crate::include::overlaps;
-use crate::jobs::close_restored;
-use crate::machine::Settings;
+use crate::settings::Settings;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
 
@@ -44,7 +44,7 @@ pub(super) fn put_in_place(
         tokens::clear(c)?;
         close_restored(c, now, summary)?;
         // The old machine may have been retired, and what it says of times is true of it alone.
-        for key in [settings::RETIRED, settings::HIGHEST_TIME, crate::jobs::FIRST_START] {
+        for key in [settings::RETIRED, settings::HIGHEST_TIME, crate::db::backups::FIRST_START] {
             settings::remove(c, key)?;
         }
         settled::adopt(c)?;
@@ -63,7 +63,7 @@ pub(super) fn put_in_place(
     }
     let database = layout.database();
     for beside in ["-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", database.display()))) {
-        crate::files::remove_file(&beside)?;
+        crate::system::files::remove_file(&beside)?;
     }
     let synced = fs::File::open(restored).and_then(|f| f.sync_all());
     synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PAUSE, RunFiles};
-use crate::{Error, Layout, Result, files};
+use crate::system::files;
+use crate::{Error, Layout, Result};
 
 /// How long a server may take to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,23 +1,24 @@
 //! Starting, stopping and watching the server.
 
 mod detached;
-mod pid_file;
 mod probe;
+mod run_files;
 mod systemd;
 
 pub use cloudron_api::ServiceStatus;
 pub use systemd::unit_text;
 
-pub(crate) use pid_file::{Listening, RunFiles, RunLock};
-pub(crate) use systemd::{command, disable, reload_and_enable};
+pub(crate) use run_files::{Listening, RunFiles, RunLock};
+pub(crate) use systemd::{disable, reload_and_enable};
 
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use crate::identity::{as_owner, other_owner};
-use crate::install::Supervisor;
-use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes, files};
+use crate::api::install::Supervisor;
+use crate::settings::Settings;
+use crate::system::files;
+use crate::system::owner::{as_owner, other_owner};
+use crate::{Error, Layout, Result, codes};
 
 /// How often a server that starts or stops is looked at.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -38,7 +39,7 @@ pub fn start(layout: &Layout, limit: Duration) -> Result<ServiceStatus> {
 /// As [`start`].
 pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration) -> Result<ServiceStatus> {
     if let Some(owner) = other_owner(layout)? {
-        crate::restore::give_back(layout, owner)?;
+        crate::system::held::give_back(layout, owner)?;
     }
     let settings = as_owner(layout, || Settings::require(layout))?;
     let files = RunFiles::of(layout);

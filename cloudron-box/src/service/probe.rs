@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::{ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
-use crate::machine::Settings;
+use crate::settings::Settings;
 use crate::{Error, Layout, Result, api, codes, tls};
 
 const LIMIT: Duration = Duration::from_secs(5);

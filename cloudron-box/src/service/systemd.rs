@@ -1,10 +1,9 @@
 //! The server as a systemd unit.
 
-use std::process::Command;
-
 use crate::layout::{UNIT, USER};
-use crate::machine::Settings;
-use crate::{Error, Layout, Result, codes};
+use crate::settings::Settings;
+use crate::system::command::command;
+use crate::{Layout, Result};
 
 /// The text of the server's unit.
 ///
@@ -97,7 +96,7 @@ pub(crate) fn disable(layout: &Layout) -> Result<()> {
         Err(error) if file.exists() => return Err(error),
         _ => {}
     }
-    crate::files::remove_file(&file)?;
+    crate::system::files::remove_file(&file)?;
     command("systemctl", &["daemon-reload"]).map(drop)
 }
 
@@ -115,21 +114,6 @@ pub(super) fn stop() -> Result<()> {
 pub(super) fn main_pid() -> Option<u32> {
     let text = command("systemctl", &["show", "--property=MainPID", "--value", UNIT]).ok()?;
     text.trim().parse().ok().filter(|pid| *pid != 0)
-}
-
-/// Runs a system program and gives what it printed.
-pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .map_err(|e| Error::new(&codes::INSTALL_UNSUPPORTED, format!("{program} could not be run: {e}")))?;
-    if !output.status.success() {
-        let printed = String::from_utf8_lossy(&output.stderr);
-        let text =
-            format!("`{program} {}` ended with {}: {}", arguments.join(" "), output.status, printed.trim());
-        return Err(Error::new(&codes::INSTALL_COMMAND, text));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::machine::{EMAIL, Machine, PASSWORD};
 use crate::api::EventPage;
-use crate::serve::{Server, Tuning};
-use crate::{Error, codes, repair_database};
+use crate::repair::repair_database;
+use crate::server::Server;
+use crate::state::Tuning;
+use crate::{Error, codes};
 
 fn files(machine: &Machine) -> [PathBuf; 3] {
     let database = machine.layout.database();
@@ -41,7 +43,7 @@ async fn actions(machine: &Machine) -> Vec<String> {
 }
 
 /// Repairs, starts, and says whether the machine knows its owner.
-async fn repaired(machine: &mut Machine) -> (crate::DatabaseRepair, bool) {
+async fn repaired(machine: &mut Machine) -> (crate::api::DatabaseRepair, bool) {
     let repair = repair_database(&machine.layout).unwrap();
     machine.start().await;
     let status: crate::api::Status = machine.stranger().get("/api/v1/cloudron/status").await.json();

@@ -52,7 +52,7 @@ fn a_request_that_makes_no_sense_is_refused_before_anything_is_made() {
         (|r| r.listen.clear(), &codes::INSTALL_REQUEST),
         (|r| r.provider = "a b".into(), &codes::INSTALL_REQUEST),
         (|r| r.run = String::new(), &codes::INSTALL_REQUEST),
-        (|r| r.supervisor = crate::install::Supervisor::Systemd, &codes::INSTALL_REQUEST),
+        (|r| r.supervisor = crate::api::install::Supervisor::Systemd, &codes::INSTALL_REQUEST),
         (|r| r.writer_keys = Secret::new("canary"), &codes::INSTALL_REQUEST),
         (|r| r.store = "ftp://x/y".into(), &cloudron_backup::codes::STORE_URL),
         (|r| r.includes = vec![Include::new("relative")], &codes::INCLUDE_INVALID),

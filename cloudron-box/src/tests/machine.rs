@@ -10,9 +10,11 @@ use cloudron_core::{Clock, Secret};
 use serde_json::json;
 
 use super::client::{Answered, Client};
+use crate::api::install::Supervisor;
 use crate::api::{Job, TokenAnswer};
-use crate::install::{InstallAnswer, InstallRequest, Supervisor, install};
-use crate::serve::{Server, Tuning};
+use crate::install::{InstallAnswer, InstallRequest, install};
+use crate::server::Server;
+use crate::state::Tuning;
 use crate::{Include, Layout, admin};
 
 pub(super) const EMAIL: &str = "owner@example.com";

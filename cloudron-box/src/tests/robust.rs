@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::machine::{Machine, over};
 use crate::api::{Config, EventPage, Job, JobKind, JobState};
+use crate::db::backups::{FIRST_START, first_start};
 use crate::db::events::{Filter, page};
 use crate::db::{Sql, jobs};
-use crate::jobs::{FIRST_START, first_start};
-use crate::serve::{Server, Tuning};
+use crate::server::Server;
+use crate::state::Tuning;
 use crate::{Include, codes};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +73,7 @@ async fn a_taken_port_is_said_by_its_code_and_left_for_the_one_who_started_it() 
     let mut machine = Machine::new().await;
     machine.stop().await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", machine.installed.port)).unwrap();
-    let error = crate::serve(&machine.layout, async {}).await.unwrap_err();
+    let error = crate::server::serve(&machine.layout, async {}).await.unwrap_err();
     assert!(error.is(&codes::PORT_IN_USE), "{error:?}");
     let failure = std::fs::read_to_string(machine.layout.run().join("failure.json")).unwrap();
     assert!(failure.contains("port-in-use"), "{failure}");
@@ -102,7 +103,7 @@ async fn a_damaged_database_is_said_by_its_code_and_not_touched() {
 async fn a_place_without_a_machine_has_no_server() {
     let home = tempfile::tempdir().unwrap();
     let layout = crate::Layout::rooted(home.path().join("nothing"));
-    assert!(crate::serve(&layout, async {}).await.unwrap_err().is(&codes::MACHINE_MISSING));
+    assert!(crate::server::serve(&layout, async {}).await.unwrap_err().is(&codes::MACHINE_MISSING));
     assert!(crate::service::status(&layout).unwrap_err().is(&codes::MACHINE_MISSING));
     assert!(!layout.database().exists());
 }

@@ -10,9 +10,9 @@ use cloudron_core::{Cancel, Progress};
 
 use super::machine::{Machine, back_up, request};
 use crate::Layout;
-use crate::identity::{Owner, as_owner, other_owner};
 use crate::install::install;
 use crate::restore::{RestoreRequest, restore};
+use crate::system::owner::{Owner, as_owner, other_owner};
 
 const NOBODY: u32 = 65534;
 

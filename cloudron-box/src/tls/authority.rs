@@ -13,8 +13,9 @@ use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::system::files;
 use crate::time::millis;
-use crate::{Error, Layout, Result, codes, files};
+use crate::{Error, Layout, Result, codes};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -18,6 +18,7 @@ pub(crate) fn private_file(path: &Path, content: &[u8]) -> Result<()> {
         File::options().write(true).create_new(true).mode(0o600).open(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::new(&codes::OUTPUT_EXISTS, format!("{} exists already", path.display()))
+                    .with_hint("choose another name, or move the file away")
             }
             _ => Error::io(path, e),
         })?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::response::IntoResponse;
-use cloudron_core::http::HttpTransport;
+use cloudron_http::HttpTransport;
 use cloudron_testkit::canary::{Canary, assert_none};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -33,6 +33,7 @@ mod host;
 mod mail;
 mod others;
 mod propagation;
+mod proxied;
 mod records;
 mod rfc2136;
 mod route53;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudron_core::http::{HttpTransport, Request, Response};
+use cloudron_http::{HttpTransport, Request, Response};
 use cloudron_testkit::canary::{Canary, assert_none};
 use cloudron_testkit::pdns::Pdns;
 use tokio::runtime::Runtime;
@@ -18,7 +18,7 @@ mail A   192.0.2.25
 ";
 
 /// A model that requests reach over a socket, on which they lose their host and the mark of their secret.
-struct Reached<S>(Arc<Model<S>>);
+pub struct Reached<S>(pub Arc<Model<S>>);
 
 #[async_trait::async_trait]
 impl<S: Service> HttpTransport for Reached<S> {
@@ -31,24 +31,33 @@ impl<S: Service> HttpTransport for Reached<S> {
 }
 
 /// A host, and who speaks to it.
-struct Account<'a> {
-    provider: &'a str,
-    variable: &'a str,
-    token: &'a str,
-    endpoint: String,
+pub struct Account<'a> {
+    pub provider: &'a str,
+    /// The variables that hold who asks, what must not be shown among them.
+    pub variables: Vec<(&'a str, &'a str)>,
+    /// Where, if not at the host's own address.
+    pub endpoint: Option<String>,
+    /// More variables.
+    pub environment: Vec<(&'a str, String)>,
 }
 
 /// Plans, writes, writes again, changes and exports a zone, and gives the export.
-fn session(account: &Account<'_>) -> String {
+pub fn session(account: &Account<'_>) -> String {
     let home = Home::new();
     std::fs::write(home.path("zone"), ZONE).unwrap();
-    let canary = Canary::new().secret("token", account.token);
+    let mut canary = Canary::new();
+    for (_, secret) in &account.variables {
+        canary = canary.secret("credential", secret);
+    }
     let run = |arguments: &[&str]| {
         let mut command = home.command();
-        command.env(account.variable, account.token);
+        command.envs(account.variables.iter().copied());
+        command.envs(account.environment.iter().map(|(name, value)| (name, value)));
         command.arg("dns").args(arguments).args(["--provider", account.provider]);
-        let endpoint = format!("{}={}", account.provider, account.endpoint);
-        let run = Run::of(command.args(["--endpoint", &endpoint]).output().unwrap());
+        if let Some(endpoint) = &account.endpoint {
+            command.args(["--endpoint", &format!("{}={endpoint}", account.provider)]);
+        }
+        let run = Run::of(command.output().unwrap());
         assert_eq!(run.code, 0, "{arguments:?}\n{}{}", run.stdout, run.stderr);
         assert_none(&canary.in_bytes("output", format!("{}{}", run.stdout, run.stderr).as_bytes()));
         assert_none(&canary.in_tree(home.dir()).unwrap());
@@ -73,7 +82,8 @@ fn session_at<S: Service>(provider: &str, variable: &str, path: &str, model: &Ar
     let runtime = Runtime::new().unwrap();
     let transport: Arc<dyn HttpTransport> = Arc::new(Reached(model.clone()));
     let endpoint = runtime.block_on(host::serve(transport, Arc::default())) + path;
-    session(&Account { provider, variable, token: S::TOKEN, endpoint });
+    let variables = vec![(variable, S::TOKEN)];
+    session(&Account { provider, variables, endpoint: Some(endpoint), environment: Vec::new() });
     model.none_wrong();
 }
 
@@ -92,7 +102,7 @@ fn hetzner_takes_the_whole_session() {
 #[test]
 fn powerdns_takes_the_whole_session() {
     let Some(server) = Pdns::start("", &["example.com".to_owned()], "") else { return };
-    let endpoint = server.endpoint();
-    let account = Account { provider: "powerdns", variable: "PDNS_API_KEY", token: Pdns::API_KEY, endpoint };
+    let (endpoint, variables) = (Some(server.endpoint()), vec![("PDNS_API_KEY", Pdns::API_KEY)]);
+    let account = Account { provider: "powerdns", variables, endpoint, environment: Vec::new() };
     assert!(session(&account).contains("\tSOA\t"));
 }

@@ -1,4 +1,4 @@
-//! The addresses of the server's names, and of its mail servers.
+//! Checks of the addresses of the server's names and of its mail servers.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use super::finding::{Finding, Findings};
 use crate::resolve::{Answer, NotKnown, Resolve};
 use crate::{Name, RecordData, RecordType};
 
-/// The addresses of a name, of both families.
+/// Returns the addresses of a name, of both families.
 pub(super) async fn addresses(resolver: &dyn Resolve, name: &Name) -> Result<Vec<IpAddr>, NotKnown> {
     let mut found = Vec::new();
     for rtype in [RecordType::A, RecordType::AAAA] {
@@ -25,7 +25,7 @@ pub(super) async fn my(resolver: &dyn Resolve, expected: &Expected) -> Findings 
     vec![leads_here(resolver, expected, "address", &expected.my, &expected.my).await]
 }
 
-/// A name that nobody would make shows what the wildcard answers.
+/// Checks the wildcard, with a name that is unlikely to exist.
 pub(super) async fn wildcard(resolver: &dyn Resolve, expected: &Expected) -> Findings {
     let wildcard = expected.domain.below("*").unwrap_or_else(|_| expected.domain.clone());
     let Ok(probe) = expected.domain.below("cloudron-wildcard-probe") else {
@@ -70,7 +70,7 @@ fn listed(values: &[impl ToString]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Mail servers are names with addresses, not aliases (RFC 5321, section 5.1; RFC 2181, section 10.3).
+/// Checks that mail servers are names with addresses, not aliases (RFC 5321, section 5.1; RFC 2181, section 10.3).
 pub(super) async fn mx(resolver: &dyn Resolve, expected: &Expected) -> Findings {
     let (domain, my) = (&expected.domain, &expected.my);
     let set_ours = format!("set {domain} MX 10 {my}");

@@ -1,4 +1,4 @@
-//! Whether blocklists have an address (RFC 5782).
+//! Checks whether blocklists contain an address (RFC 5782).
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,15 +6,15 @@ use super::finding::{Finding, Findings};
 use crate::resolve::{Answer, NotKnown, Resolve, reversed_labels};
 use crate::{Name, RecordData, RecordType};
 
-/// An address that every list has, and one that none has (RFC 5782, section 5).
+/// An address that every list contains, and one that no list contains (RFC 5782, section 5).
 const ALWAYS: [&str; 2] = ["127.0.0.2", "::ffff:7f00:2"];
 const NEVER: [&str; 2] = ["127.0.0.1", "::ffff:7f00:1"];
 
-/// What a list says of an address.
+/// A list's answer about an address.
 enum Said {
     Clean,
     Listed(Vec<Ipv4Addr>),
-    /// It answers, and does not say.
+    /// It answers, but gives no information.
     Refused(String),
     Silent(NotKnown),
 }
@@ -31,8 +31,8 @@ pub(super) async fn check(resolver: &dyn Resolve, list: &Name, addresses: &[IpAd
     findings
 }
 
-/// Whether the list works for a family, by its test entries. One that has all addresses, as some do when they are
-/// given up, or none, says nothing.
+/// Checks whether the list works for a family, by its test entries. A list that contains all addresses, as some
+/// abandoned ones do, or none, gives no information.
 async fn works(resolver: &dyn Resolve, list: &Name, v6: bool) -> Result<(), String> {
     let test = |addresses: [&str; 2]| addresses[usize::from(v6)].parse::<IpAddr>().map_err(|e| e.to_string());
     match ask(resolver, list, test(ALWAYS)?).await {
@@ -79,8 +79,9 @@ async fn ask(resolver: &dyn Resolve, list: &Name, address: IpAddr) -> Said {
     }
 }
 
-/// 127.255.255.x says that the question was not taken: 252 a typing error, 254 through a public resolver, 255 too
-/// many (Spamhaus's return codes, which others follow). What is not in 127.0.0.0/8 is no list's answer.
+/// Interprets return codes. 127.255.255.x means that the query was not accepted: 252 a typing error, 254 a public
+/// resolver, 255 too many queries (Spamhaus's return codes, which others follow). An address outside 127.0.0.0/8 is not
+/// an answer of a list.
 fn meaning(values: &[RecordData]) -> Said {
     let codes: Vec<Ipv4Addr> = values
         .iter()
@@ -104,7 +105,7 @@ fn meaning(values: &[RecordData]) -> Said {
     }
 }
 
-/// The list's own words, where it has some.
+/// Returns the list's own reason, if it gives one.
 async fn reason(resolver: &dyn Resolve, list: &Name, address: IpAddr) -> String {
     let Some(name) = entry(list, address) else { return String::new() };
     let answer = resolver.resolve(&name, RecordType::TXT).await;

@@ -1,15 +1,15 @@
-//! Whether the authority may issue certificates (RFC 8659).
+//! Checks whether the authority may issue certificates (RFC 8659).
 
 use super::Expected;
 use super::finding::{Finding, Findings};
 use crate::resolve::Resolve;
 use crate::{Name, RecordData, RecordType};
 
-/// Tags that an authority knows; it must not issue when it does not know a critical one.
+/// Tags that an authority knows. It must not issue a certificate if a critical tag is unknown to it.
 const KNOWN: [&str; 7] =
     ["issue", "issuewild", "iodef", "contactemail", "contactphone", "issuevmc", "issuemail"];
 
-/// The set that counts is the closest one above the name (RFC 8659, section 3).
+/// Checks the relevant record set: the closest one at or above the name (RFC 8659, section 3).
 pub(super) async fn check(resolver: &dyn Resolve, expected: &Expected) -> Findings {
     let (my, ca) = (&expected.my, &expected.ca);
     let mut at = Some(my.clone());
@@ -47,7 +47,7 @@ fn judged(values: &[RecordData], name: &Name, ca: &str) -> Finding {
         (true, _) => Finding::pass("caa", name, "its CAA records say nothing of who may issue"),
         (_, true) => Finding::fail("caa", name, evidence, format!("add {name} CAA 0 issue \"{ca}\"")),
         _ if ours.iter().all(|issuer| issuer.contains(';')) => {
-            // Parameters narrow it down to an account or a way of validation (RFC 8657).
+            // Parameters restrict it to an account or a validation method (RFC 8657).
             let fix = "check that the account and the way of validation are those of this server";
             Finding::warn("caa", name, evidence, fix)
         }

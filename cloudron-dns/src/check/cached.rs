@@ -1,4 +1,4 @@
-//! One run asks each question once.
+//! Caches answers, so that one run asks each question once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whether receivers find the key that the server signs with (RFC 6376).
+//! Checks whether receivers find the key that the server signs with (RFC 6376).
 
 use super::Expected;
 use super::finding::{Finding, Findings};
@@ -33,7 +33,7 @@ fn judged(texts: &[Vec<u8>], name: &Name, dkim: &Dkim) -> Finding {
     let text = match texts {
         [] => return fail("it has no key record".into()),
         [one] => one,
-        // What receivers do then is not defined (RFC 6376, section 3.6.2.2).
+        // The behaviour of receivers is then not defined (RFC 6376, section 3.6.2.2).
         more => return fail(format!("it has {} key records, where one is allowed", more.len())),
     };
     let record = match DkimRecord::parse(text) {
@@ -50,7 +50,7 @@ fn judged(texts: &[Vec<u8>], name: &Name, dkim: &Dkim) -> Finding {
         None => fail(format!("the key is no RSA key that can be read, but {}", record.key_type)),
         Some(bits) if bits < MIN_RSA_BITS => fail(format!("its key has {bits} bits, which receivers refuse")),
         Some(bits) if bits > 4096 => {
-            // They must take 1024 to 4096 (RFC 8301, section 3.2).
+            // Receivers must accept 1024 to 4096 (RFC 8301, section 3.2).
             let evidence =
                 format!("its key is the right one, with {bits} bits, which not all receivers take");
             Finding::warn("dkim", name, evidence, "use a key of 2048 bits")

@@ -1,19 +1,19 @@
-//! The DMARC policy that receivers find for the domain, by the tree walk of RFC 9989.
+//! Checks the DMARC policy that receivers find for the domain by the tree walk of RFC 9989.
 
 use super::Expected;
 use super::finding::{Finding, Findings};
 use crate::resolve::{NotKnown, Resolve};
 use crate::{Name, RecordType};
 
-/// Longer names are shortened to so many labels after the first question (RFC 9989, section 4.10).
+/// Number of labels to which longer names are shortened after the first query (RFC 9989, section 4.10).
 const MAX_LABELS: usize = 7;
 
-/// A policy record and where it was found.
+/// A policy record and the name where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Policy {
     domain: Name,
     tags: Vec<(String, String)>,
-    /// What is no tag, or is there twice: receivers ignore it (RFC 7489, section 6.3).
+    /// Invalid and duplicate tags, which receivers ignore (RFC 7489, section 6.3).
     ignored: Vec<String>,
 }
 
@@ -23,13 +23,13 @@ impl Policy {
     }
 }
 
-/// What a name has.
+/// The policy records of a name.
 enum Here {
     Nothing,
     One(Policy),
-    /// A text that was meant as one, and that receivers take for something else.
+    /// A text that is meant as a policy but that receivers do not recognize as one.
     Broken(String),
-    /// Receivers discard them all.
+    /// Several policies; receivers discard all of them.
     Several(usize),
 }
 
@@ -80,8 +80,8 @@ async fn here(resolver: &dyn Resolve, domain: &Name) -> Result<Here, NotKnown> {
     })
 }
 
-/// The policy of a record whose first tag is the version. Syntax errors further on are ignored, and what they would
-/// have said has its default (RFC 7489, section 6.3).
+/// Parses a record whose first tag is the version. Later syntax errors are ignored, and the affected tags have their
+/// defaults (RFC 7489, section 6.3).
 fn policy(domain: &Name, text: &[u8]) -> Option<Policy> {
     let text = String::from_utf8_lossy(text);
     let mut parts = text.split(';').map(str::trim);
@@ -107,19 +107,19 @@ fn policy(domain: &Name, text: &[u8]) -> Option<Policy> {
     Some(Policy { domain: domain.clone(), tags, ignored })
 }
 
-/// A text that looks like a policy without being one.
+/// Returns a text that looks like a policy but is not one.
 fn meant(text: &[u8]) -> Option<String> {
     let text: String = String::from_utf8_lossy(text).chars().take(200).collect();
     text.to_ascii_lowercase().contains("dmarc1").then_some(text)
 }
 
-/// The policy of the organizational domain, or else of the public suffix above it.
+/// Returns the policy of the organizational domain, or else of the public suffix above it.
 async fn inherited(resolver: &dyn Resolve, domain: &Name) -> Result<Option<Policy>, NotKnown> {
     let mut at = shortened(domain);
     let mut found: Option<Policy> = None;
     while let Some(name) = at.filter(|name| !name.is_root()) {
         if let Here::One(policy) = here(resolver, &name).await? {
-            // `psd=n` marks the organizational domain itself; above a public suffix nothing counts.
+            // `psd=n` marks the organizational domain itself; policies above a public suffix are ignored.
             match policy.get("psd") {
                 Some("n") => return Ok(Some(policy)),
                 Some("y") => return Ok(found.or(Some(policy))),
@@ -131,7 +131,7 @@ async fn inherited(resolver: &dyn Resolve, domain: &Name) -> Result<Option<Polic
     Ok(found)
 }
 
-/// The name that the walk goes on with after the first one.
+/// Returns the name with which the walk continues after the first one.
 fn shortened(domain: &Name) -> Option<Name> {
     let mut name = domain.parent()?;
     while name.labels().count() > MAX_LABELS {
@@ -148,7 +148,7 @@ fn judged(domain: &Name, policy: &Policy) -> Finding {
         false => policy.get("sp").or(policy.get("p")),
     };
     let action = match wanted.map(str::to_ascii_lowercase).as_deref() {
-        // Without a usable policy receivers take `none` where reports are asked for.
+        // Without a usable policy, receivers assume `none` if reports are requested.
         None if policy.get("rua").is_none() => {
             let fix = "add a policy, such as p=none";
             return Finding::fail("dmarc", domain, format!("the record has no policy{from}"), fix);
@@ -188,7 +188,7 @@ fn judged(domain: &Name, policy: &Policy) -> Finding {
     Finding::pass("dmarc", domain, format!("the policy is {action}{from}"))
 }
 
-/// Reports go to another domain only if that domain agrees (RFC 9990).
+/// Checks report addresses in other domains, which must agree to receive reports (RFC 9990).
 async fn foreign_reports(resolver: &dyn Resolve, policy: &Policy) -> Findings {
     let mut findings = Vec::new();
     for uri in policy.get("rua").unwrap_or_default().split(',') {

@@ -1,4 +1,4 @@
-//! What a check found.
+//! Results of checks.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::resolve::NotKnown;
 
-/// Whether something is right.
+/// The status of a checked property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It is right.
+    /// It is correct.
     Pass,
-    /// Nobody answered, so that nothing can be said.
+    /// No server answered, so the status is not known.
     Unknown,
-    /// It works, and could be better.
+    /// It works, but could be improved.
     Warn,
     /// It is wrong.
     Fail,
@@ -31,20 +31,20 @@ impl fmt::Display for Status {
     }
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
     /// The check: `address`, `wildcard`, `caa`, `mx`, `spf`, `spf-helo`, `dkim`, `dmarc`, `mta-sts`, `tls-rpt`,
     /// `ptr` or `blocklist`.
     pub id: String,
-    /// What was looked at, such as a name or an address; empty where the check is about everything.
+    /// The checked object, such as a name or an address; empty if the check covers everything.
     pub subject: String,
-    /// Whether it is right.
+    /// The status.
     pub status: Status,
     /// What was found.
     pub evidence: String,
-    /// What to do; `None` where nothing is.
+    /// What to do; `None` if nothing is needed.
     pub fix: Option<String>,
 }
 
@@ -87,7 +87,7 @@ impl Finding {
     }
 }
 
-/// One line, and one more with what to do.
+/// Formats one line, and a second one with the fix.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:7}  {}", self.status, self.id)?;

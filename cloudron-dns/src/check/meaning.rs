@@ -1,4 +1,4 @@
-//! Whether records that differ from those that are wanted mean the same.
+//! Checks whether records that differ from the desired ones have the same meaning.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,9 @@ use crate::machine::{DkimRecord, tags};
 use crate::propagation::{Report, Verdict};
 use crate::{Observed, RecordData, RecordKey, RecordSet, RecordType};
 
-/// The report of name servers that were asked for records letter by letter, where records that mean the same count as
-/// right: keys and policies with other tags around what matters, and what the findings of the same domain call right,
-/// such as an SPF record that lets the server pass by another mechanism, or a key behind a CNAME. All servers that
-/// answer must have the same then.
+/// Corrects the report of a literal comparison: records with the same meaning count as correct. These are keys and
+/// policies with additional tags, and records that the findings for the same domain accept, such as an SPF record that
+/// allows the server by another mechanism, or a key behind a CNAME. All servers that answer must have the same record.
 pub fn by_meaning(mut report: Report, findings: &[Finding], expected: &Expected) -> Report {
     let judged = right(findings, expected);
     for key in &judged {
@@ -45,8 +44,8 @@ fn verdicts_of<'a>(report: &'a mut Report, key: &'a RecordKey) -> impl Iterator<
     keys.filter(|k| k.key == *key).map(|k| &mut k.verdict)
 }
 
-/// What a server has instead of what is wanted: `Some(None)` where that is the very thing, or nothing at all; `None`
-/// where it does not say.
+/// Returns the records that a server has instead of the desired ones: `Some(None)` if it has exactly those or none,
+/// `None` if it gives no answer.
 fn has(verdict: &Verdict) -> Option<Option<BTreeSet<RecordData>>> {
     match verdict {
         Verdict::Differs { found, .. } => {
@@ -58,7 +57,7 @@ fn has(verdict: &Verdict) -> Option<Option<BTreeSet<RecordData>>> {
     }
 }
 
-/// The sets that the findings call right, though some could be better.
+/// Returns the sets that the findings accept, with or without a warning.
 fn right(findings: &[Finding], expected: &Expected) -> Vec<RecordKey> {
     let domain = &expected.domain;
     let below = |label: &str| domain.below(label).ok();
@@ -81,8 +80,8 @@ fn right(findings: &[Finding], expected: &Expected) -> Vec<RecordKey> {
     right.filter_map(|(_, name, rtype)| Some(RecordKey::new(name?, rtype))).collect()
 }
 
-/// Whether one text is there and one is wanted, and their tags say the same: for keys what receivers make of them, for
-/// policies each tag, in any order.
+/// Returns whether there is one text and one desired text, and their tags have the same meaning: for keys, how
+/// receivers interpret them; for policies, each tag, in any order.
 fn same_tags(found: &[Observed], wanted: &RecordSet) -> bool {
     let [Observed::Plain(found)] = found else { return false };
     let ([RecordData::Txt(there)], [RecordData::Txt(wanted_text)]) = (found.values(), wanted.values()) else {

@@ -1,7 +1,7 @@
-//! Checks that explain what is wrong with the records of a server, its mail, and its addresses.
+//! Checks that diagnose the records of a server, its mail setup, and its addresses.
 //!
-//! [`diagnose`] asks through [`Resolve`]: a recursive resolver that is given by address, the authoritative servers
-//! ([`Resolver`](crate::propagation::Resolver)), or a list. What nobody answered is [`Status::Unknown`], never
+//! [`diagnose`] queries through [`Resolve`]: a recursive resolver given by address, the authoritative servers
+//! ([`Resolver`](crate::propagation::Resolver)), or a list. A query without an answer gives [`Status::Unknown`], never
 //! [`Status::Pass`].
 
 mod addresses;
@@ -14,13 +14,13 @@ mod finding;
 mod meaning;
 mod reverse;
 mod spf;
-mod together;
 mod transport;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use cloudron_core::Domain;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use finding::{Finding, Status};
@@ -28,49 +28,48 @@ pub use meaning::by_meaning;
 
 use cached::Cached;
 use finding::Findings;
-use together::{Task, together};
 
 use crate::machine::{Addresses, Dkim, MailSettings, MtaSts};
 use crate::resolve::Resolve;
 use crate::{Name, Result};
 
-/// The authority that issues the server's certificates, unless another one is named.
+/// The default authority that issues the server's certificates.
 const CA: &str = "letsencrypt.org";
 
-/// What a server should have, and what is looked at.
+/// The expected records of a server, and what to check.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Expected {
     /// The domain.
     pub domain: Name,
-    /// The server's own name, which it greets other mail servers with.
+    /// The server's own name, which it uses in greetings to other mail servers.
     pub my: Name,
-    /// Its addresses.
+    /// Addresses of the server.
     pub addresses: Vec<IpAddr>,
-    /// Whether every name below the domain should lead to it.
+    /// Whether every name below the domain should resolve to the server.
     pub wildcard: bool,
-    /// Whether it has to do with mail.
+    /// Whether mail is checked.
     pub mail: bool,
-    /// The key that it signs mail with.
+    /// The key that signs its mail.
     pub dkim: Option<Dkim>,
-    /// The policy that mail must come encrypted.
+    /// The policy that mail must be encrypted.
     pub mta_sts: Option<MtaSts>,
-    /// Whether senders should report failures of encryption.
+    /// Whether senders should report encryption failures.
     pub tls_reports: bool,
-    /// The authority that issues its certificates: `letsencrypt.org`.
+    /// The authority that issues its certificates; by default `letsencrypt.org`.
     pub ca: String,
-    /// The blocklists that are asked, by their zones, such as `zen.spamhaus.org`: none. Some refuse those who ask
-    /// through a public resolver, or ask too often; read the terms of each.
+    /// The blocklists to query, by their zones, such as `zen.spamhaus.org`; none by default. Some refuse queries
+    /// through a public resolver or too many queries; read the terms of each.
     pub blocklists: Vec<Name>,
-    /// The time for everything: 60 seconds.
+    /// Time limit for all checks; 60 seconds by default.
     pub limit: Duration,
 }
 
 impl Expected {
-    /// What a server of a domain should have, with the mail that its settings say.
+    /// Creates the expectation for a server of a domain, with mail records according to the settings.
     ///
     /// # Errors
-    /// `dns-name` when the domain is too long.
+    /// `dns-name` if the domain is too long.
     pub fn new(domain: &Domain, addresses: &Addresses, mail: &MailSettings) -> Result<Self> {
         let domain = Name::from(domain);
         Ok(Self {
@@ -88,29 +87,29 @@ impl Expected {
         })
     }
 
-    /// The same with names of its own for each app, rather than a wildcard.
+    /// Expects separate names for each app instead of a wildcard.
     pub fn without_wildcard(self) -> Self {
         Self { wildcard: false, ..self }
     }
 
-    /// The same with blocklists to ask.
+    /// Sets the blocklists to query.
     pub fn with_blocklists(self, blocklists: impl IntoIterator<Item = Name>) -> Self {
         Self { blocklists: blocklists.into_iter().collect(), ..self }
     }
 
-    /// The same with another authority for certificates.
+    /// Sets another certificate authority.
     pub fn with_ca(self, ca: impl Into<String>) -> Self {
         Self { ca: ca.into(), ..self }
     }
 
-    /// The same with another time for everything.
+    /// Sets another time limit for all checks.
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 }
 
-/// Looks at everything that a server should have, and says of each thing whether it is right, why, and what to do.
-/// The findings are in a fixed order. A check that the time ends is unknown.
+/// Checks everything that a server should have. Each finding contains the status, the reason, and what to do. The
+/// findings are in a fixed order. A check that does not finish in time is unknown.
 ///
 /// ```
 /// use cloudron_dns::check::{Expected, Status, diagnose};
@@ -128,7 +127,7 @@ impl Expected {
 pub async fn diagnose(resolver: &dyn Resolve, expected: &Expected) -> Vec<Finding> {
     let deadline = Instant::now() + expected.limit;
     let resolver = &Cached::new(resolver);
-    let mut tasks: Vec<Task<'_>> = vec![within(deadline, "address", addresses::my(resolver, expected))];
+    let mut tasks = vec![within(deadline, "address", addresses::my(resolver, expected))];
     if expected.wildcard {
         tasks.push(within(deadline, "wildcard", addresses::wildcard(resolver, expected)));
     }
@@ -147,14 +146,15 @@ pub async fn diagnose(resolver: &dyn Resolve, expected: &Expected) -> Vec<Findin
     for list in &expected.blocklists {
         tasks.push(within(deadline, "blocklist", blocklist::check(resolver, list, &expected.addresses)));
     }
-    together(tasks).await.into_iter().flatten().collect()
+    join_all(tasks).await.into_iter().flatten().collect()
 }
 
+/// A check that is given up when the time is over.
 fn within<'a>(
     deadline: Instant,
     id: &'static str,
     check: impl Future<Output = Findings> + Send + 'a,
-) -> Task<'a> {
+) -> BoxFuture<'a, Findings> {
     Box::pin(async move {
         let late = |_| vec![Finding::unknown(id, "", "the time was over before there was an answer")];
         timeout_at(deadline, check).await.unwrap_or_else(late)

@@ -1,4 +1,4 @@
-//! The name of each address, and whether it has that address (RFC 8601, section 2.7.3, "iprev").
+//! Checks the name of each address, and that the name resolves to that address (RFC 8601, section 2.7.3, "iprev").
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ async fn check_one(resolver: &dyn Resolve, my: &Name, address: IpAddr) -> Findin
     if names.is_empty() {
         return Finding::fail("ptr", address, "it has no name, so that many receivers refuse its mail", fix);
     }
-    // Receivers take any of the names; more than ten are not looked at.
+    // Receivers accept any of the names; more than ten are not evaluated.
     let name = names.iter().find(|name| **name == my).or(names.first()).copied().unwrap_or(my);
     match addresses(resolver, name).await {
         Err(why) => Finding::not_known("ptr", address, &why),

@@ -1,4 +1,4 @@
-//! What receivers make of mail from each address (RFC 7208).
+//! Checks how receivers evaluate mail from each address (RFC 7208).
 
 use std::net::IpAddr;
 
@@ -55,7 +55,7 @@ fn judged(expected: &Expected, address: IpAddr, evaluation: &Evaluation) -> Find
     }
 }
 
-/// A greeting name without a record is usual; one whose record refuses the server is not.
+/// Evaluates the greeting name: one without a record is common; one whose record rejects the server is an error.
 fn helo(expected: &Expected, address: IpAddr, evaluation: &Evaluation) -> Option<Finding> {
     let subject = format!("{} from {address}", expected.my);
     let evidence = format!("{}: {}", evaluation.outcome, evaluation.reason);

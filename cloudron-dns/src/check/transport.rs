@@ -1,4 +1,4 @@
-//! That mail must come encrypted (RFC 8461), and reports about it (RFC 8460).
+//! Checks the policy for encrypted mail (RFC 8461), and reports about it (RFC 8460).
 
 use super::Expected;
 use super::addresses::addresses;
@@ -7,7 +7,7 @@ use crate::machine::tags;
 use crate::resolve::{NotKnown, Resolve};
 use crate::{Name, RecordType};
 
-/// The tags of the records of one version at a name.
+/// Returns the tags of the records of one version at a name.
 async fn records(
     resolver: &dyn Resolve,
     name: &Name,
@@ -20,7 +20,7 @@ async fn records(
     Ok(ours.map(tags).collect())
 }
 
-/// Whether the record names the policy. The policy itself, which is fetched over HTTPS, is not looked at here.
+/// Checks whether the record names the policy. The policy itself, which is fetched over HTTPS, is not checked.
 pub(super) async fn mta_sts(resolver: &dyn Resolve, expected: &Expected) -> Findings {
     let (Ok(name), Ok(host)) = (expected.domain.below("_mta-sts"), expected.domain.below("mta-sts")) else {
         return Vec::new();

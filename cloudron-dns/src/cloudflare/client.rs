@@ -1,12 +1,12 @@
 //! Requests and answers.
 
 use cloudron_core::Code;
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{BatchBody, Complaint, Envelope, Listed, ListedZone, Problem};
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Result, codes};
 
 pub(super) struct Client {
@@ -17,6 +17,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "Cloudflare",
     endpoint: "https://api.cloudflare.com/client/v4",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 
@@ -39,7 +41,7 @@ fn said(answer: &Response) -> Said {
     }
 }
 
-/// What a number of theirs means, where the status does not say it.
+/// Returns the meaning of a Cloudflare error number, if the status does not determine it.
 fn meaning(number: u32) -> Option<&'static Code> {
     Some(match number {
         // Malformed headers, an unknown or disabled token, one that lacks a permission.
@@ -54,7 +56,7 @@ fn meaning(number: u32) -> Option<&'static Code> {
 }
 
 impl Client {
-    /// The zones of a name, or all, over all pages.
+    /// Returns the zones with a name, or all zones, from all pages.
     pub(super) async fn zones(&self, name: Option<&str>) -> Result<Vec<ListedZone>> {
         let filter = name.map(|name| format!("&name={}", segment(name))).unwrap_or_default();
         let path = format!("/zones?per_page=50{filter}");
@@ -64,13 +66,13 @@ impl Client {
             .map_err(|failure| failure.error)
     }
 
-    /// All records of a zone, over all pages.
+    /// Returns all records of a zone, from all pages.
     pub(super) async fn records(&self, zone: &str) -> Result<Vec<Listed>, Failure> {
         let path = format!("/zones/{}/dns_records?per_page=5000", segment(zone));
         self.rest.list(&path, page, |record: &Listed| record.id.clone()).await
     }
 
-    /// Carries out a batch: all of it or nothing, deletions first, then patches, then new records. Sent once.
+    /// Executes a batch atomically: deletions first, then patches, then new records. It is sent only once.
     pub(super) async fn batch(&self, zone: &str, body: &BatchBody) -> Result<(), Failure> {
         let path = format!("/zones/{}/dns_records/batch", segment(zone));
         let answer = self.rest.once(&Method::POST, &path, Some(&json(body))).await?;

@@ -1,5 +1,5 @@
-//! Between Cloudflare's records and record sets. A time to live of 1 and targets without a dot exist here and
-//! nowhere else.
+//! Converts between Cloudflare's records and record sets. A TTL of 1 and targets without a final dot occur only in this
+//! module.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use super::types::{Data, Fields, Listed};
 use crate::rest::grouped;
 use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
-/// The types that can be written.
+/// Types that can be written.
 pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
 
-/// The time to live by which Cloudflare chooses one itself.
+/// The TTL value with which Cloudflare chooses the TTL.
 const AUTOMATIC: u32 = 1;
-/// What it chooses for a record that it does not proxy:
+/// The TTL that it chooses for a record that is not proxied:
 /// <https://developers.cloudflare.com/dns/manage-dns-records/reference/ttl/>.
 const CHOSEN: u32 = 300;
 const LONGEST_TTL: u32 = 86_400;
-/// The most bytes of a text in zone file form.
+/// Maximum length of a text in zone file form, in bytes.
 const LONGEST_TEXT: usize = 2048;
 
 /// One record of a set.
@@ -25,14 +25,14 @@ pub(super) struct Known {
     pub(super) id: String,
     pub(super) value: RecordData,
     pub(super) ttl: u32,
-    /// Whether Cloudflare chooses the time to live.
+    /// Whether Cloudflare chooses the TTL.
     pub(super) automatic: bool,
 }
 
-/// The records of a zone by the set that they belong to.
+/// The records of a zone by their set.
 pub(super) type Records = BTreeMap<RecordKey, Vec<Known>>;
 
-/// The sets that records make, and the records of each. A set that cannot be expressed is opaque.
+/// Groups records into sets, and returns the records of each. A set that cannot be represented is opaque.
 pub(super) fn sets(apex: &Name, listed: &[Listed]) -> Result<(Vec<Observed>, Records)> {
     grouped(listed, |record| key(apex, record), plain, shown)
 }
@@ -50,12 +50,12 @@ fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {
     let name =
         Name::parse(&record.name).map_err(|e| e.while_doing(format!("reading record {}", record.id)))?;
     Ok(match record.rtype.parse() {
-        // Flattened: it is answered as addresses, and stands beside other records.
+        // Flattened: it is answered as addresses, and coexists with other records.
         Ok(RecordType::CNAME) if name == *apex => {
             RecordKey::new(name, RecordType::CNAME).with_variant("flattened")
         }
         Ok(rtype) => RecordKey::new(name, rtype),
-        // A type that has no number here is kept apart from all others by its own word.
+        // A type without a number is distinguished from others by its name.
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(record.rtype.clone()),
     })
 }
@@ -74,13 +74,13 @@ fn plain(key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, Vec<Known>)> 
         let ttl = if automatic { CHOSEN } else { record.ttl };
         known.push(Known { id: record.id.clone(), value: value(key.rtype, record)?, ttl, automatic });
     }
-    // Resolvers go by the least of different times to live (RFC 2181, section 5.2).
+    // Resolvers use the lowest of several TTLs (RFC 2181, section 5.2).
     let ttl = Ttl::new(known.iter().map(|k| k.ttl).min()?).ok()?;
     let set = RecordSet::new(key.name.clone(), ttl, known.iter().map(|k| k.value.clone())).ok()?;
     Some((set, known))
 }
 
-/// The value of a record; none for what cannot be read.
+/// Returns the value of a record; `None` if it cannot be parsed.
 fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
     let content = record.content.as_deref().unwrap_or_default();
     let data = || serde_json::from_value::<Data>(record.data.clone()).ok();
@@ -107,15 +107,15 @@ fn value(rtype: RecordType, record: &Listed) -> Option<RecordData> {
         RecordType::CNAME => RecordData::Cname(target(content)?),
         RecordType::NS => RecordData::Ns(target(content)?),
         RecordType::PTR => RecordData::Ptr(target(content)?),
-        // Quoted as in a zone file. Records from the time before that are not.
+        // Quoted as in a zone file. Records from before that change are not.
         _ => RecordData::parse(rtype, content).ok()?,
     })
 }
 
-/// What is sent for one value of a set.
+/// Returns the request fields for one value of a set.
 ///
 /// # Errors
-/// Why Cloudflare cannot hold it.
+/// The reason why Cloudflare does not support it.
 pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields, String> {
     let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
@@ -184,7 +184,7 @@ pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl)
     Ok(fields)
 }
 
-/// The time to live to send for a record that is there: one that Cloudflare chooses stays so while it is right.
+/// Returns the TTL to send for an existing record: an automatic TTL stays automatic as long as its value is right.
 pub(super) fn kept_ttl(known: &Known, wanted: u32) -> u32 {
     if known.automatic && wanted == CHOSEN { AUTOMATIC } else { wanted }
 }

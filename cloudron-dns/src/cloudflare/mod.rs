@@ -1,16 +1,15 @@
 //! Cloudflare's DNS: <https://developers.cloudflare.com/api/resources/dns/subresources/records/>.
 //!
-//! Changes are written in one request, all or nothing: what it deletes, then what it changes in place, then what it
-//! adds. The interface takes record ids and knows no other precondition: a record that is gone fails the whole
-//! batch, one that somebody else changed a moment ago is not noticed. Servers around the world take the records of a
-//! batch over one by one.
+//! Changes are written in one atomic request: deletions, then changes in place, then additions. The interface takes
+//! record IDs and has no other precondition: a record that no longer exists fails the whole batch, but one that another
+//! program changed a moment ago is not detected. Name servers around the world get the records of a batch one by one.
 //!
-//! - Records that Cloudflare proxies or keeps itself, and a CNAME at the top of the zone, which it flattens, are
-//!   opaque: listed and never overwritten.
-//! - A time to live that Cloudflare chooses ("automatic") is read as the 300 seconds that it is, and stays automatic
-//!   while a plan wants 300.
-//! - A batch holds 200 records, as many as every plan of Cloudflare allows. Changes that need more are written in
-//!   several batches, one after the other; see [`Cloudflare::with_batch_size`].
+//! - Records that Cloudflare proxies or manages itself, and a CNAME at the apex, which it flattens, are opaque: listed
+//!   and never overwritten.
+//! - A TTL that Cloudflare chooses ("automatic") is read as its actual 300 seconds, and stays automatic while a plan
+//!   wants 300.
+//! - A batch holds 200 records, which every Cloudflare plan allows. Changes that need more are written in several
+//!   batches, one after the other; see [`Cloudflare::with_batch_size`].
 
 mod client;
 mod convert;
@@ -21,21 +20,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cloudron_core::http::HttpTransport;
 use cloudron_core::{ResultExt, Secret};
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Steps, steps};
 use self::types::{BatchBody, ListedZone};
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     RecordData, RecordSet, Result, Scope, Snapshot, SyncStatus, Ttl, Visibility, Zone, codes,
 };
 
-/// The zones that a Cloudflare API token sees. It needs the permissions Zone: Read and DNS: Edit.
+/// The zones that a Cloudflare API token can access. It needs the permissions Zone: Read and DNS: Edit.
 ///
 /// ```no_run
 /// # async fn f(token: cloudron_core::Secret) -> cloudron_dns::Result<()> {
@@ -49,11 +47,11 @@ use crate::{
 /// ```
 pub struct Cloudflare {
     client: Client,
-    /// The most records in a batch.
+    /// Maximum number of records in a batch.
     batch: usize,
 }
 
-/// The state of a zone that changes are made from.
+/// The state of a zone that changes are based on.
 struct State {
     zone: String,
     sets: Vec<Observed>,
@@ -64,26 +62,26 @@ impl Cloudflare {
     /// The account that an API token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The account that an API token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, batch: 200 }
+        Self { client: Client { rest: rest::requests(&VENDOR, token, transport) }, batch: 200 }
     }
 
-    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    /// Sets another endpoint than Cloudflare's, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    /// `usage` if it is not a URL, and for `http` to another machine, which would send the token in clear text.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
     }
 
-    /// The same provider with more records in a batch: 3500 for zones of the plans Pro, Business and Enterprise
+    /// Sets the maximum number of records in a batch: 3500 for zones with the plans Pro, Business and Enterprise
     /// (<https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/>).
     pub fn with_batch_size(self, records: usize) -> Self {
         Self { batch: records.max(1), ..self }
@@ -95,12 +93,12 @@ impl Cloudflare {
         Ok(Arc::new(State { zone: zone.id.clone(), sets, records }))
     }
 
-    /// Writes one batch. After an answer that was lost the zone is read before anything is sent again.
+    /// Writes one batch. After a lost response, the zone is read before anything is sent again.
     async fn write(&self, zone: &Zone, body: &BatchBody, changes: &[Change]) -> Result<(), Failure> {
-        let mut patience = self.client.rest.patience();
+        let mut tries = self.client.rest.tries();
         loop {
             let Err(failure) = self.client.batch(&zone.id, body).await else { return Ok(()) };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             if failure.unknown {
                 let Ok(state) = self.state(zone).await else { return Err(failure) };
                 let holds = |change: &Change, wanted: fn(&Change) -> Option<&crate::RecordSet>| {
@@ -120,7 +118,7 @@ impl Cloudflare {
         }
     }
 
-    /// Runs of changes that fit into a batch each.
+    /// Groups changes into batches.
     fn batches<'a>(&self, changes: &'a [Change], planned: Vec<Steps>) -> Vec<(&'a [Change], BatchBody)> {
         let (mut batches, mut start) = (Vec::new(), 0);
         let (mut body, mut count) = (BatchBody::default(), 0);
@@ -168,7 +166,7 @@ impl DnsProvider for Cloudflare {
             set.into_iter().flat_map(RecordSet::values).cloned().collect()
         };
         let (old, new) = (values(change.before()), values(change.after()));
-        // Records that stay are written for their time to live alone.
+        // Unchanged records are written only because of their TTL.
         let slow = change.before().map(RecordSet::ttl) != change.after().map(RecordSet::ttl);
         let kept = if slow { old.intersection(&new).count() } else { 0 };
         let count = kept + old.difference(&new).count().max(new.difference(&old).count());
@@ -177,7 +175,7 @@ impl DnsProvider for Cloudflare {
         steps::refusal(&zone.apex, change).or(many)
     }
 
-    /// The zones that the token sees. For a domain as it is registered, that zone alone is asked for.
+    /// Returns the zones that the token can access. For a registered domain, only that zone is requested.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered {
@@ -189,14 +187,15 @@ impl DnsProvider for Cloudflare {
         self.client.zones(None).await?.into_iter().map(zone).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
+    /// Returns all record sets of the zone, regardless of the scope: this needs the fewest requests.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await.map_err(|failure| failure.error)?;
         Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read and can be held. Changes of more than
-    /// [`Cloudflare::with_batch_size`] records are several batches; a later one that fails leaves the earlier ones.
+    /// Sends nothing unless every change fits the state that was read and is supported. Changes of more than
+    /// [`Cloudflare::with_batch_size`] records are several batches; if a later one fails, the earlier ones remain
+    /// applied.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -222,7 +221,7 @@ impl DnsProvider for Cloudflare {
         Ok(Receipt::new(applied))
     }
 
-    /// Cloudflare does not say.
+    /// Cloudflare does not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

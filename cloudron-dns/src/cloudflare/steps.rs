@@ -1,4 +1,4 @@
-//! From changes of sets to one batch of records.
+//! Converts changes of sets to one batch of records.
 
 use super::convert::{Known, Records, fields, kept_ttl};
 use super::types::{BatchBody, Fields, Id};
@@ -6,7 +6,7 @@ use crate::apply::unsupported;
 use crate::rest::{self, Paired, pair};
 use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 
-/// What a change does to records.
+/// The record operations of a change.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Steps {
     pub(super) deletes: Vec<Id>,
@@ -19,7 +19,7 @@ impl Steps {
         self.deletes.len() + self.patches.len() + self.posts.len()
     }
 
-    /// Adds these to a batch.
+    /// Adds these operations to a batch.
     pub(super) fn join(self, body: &mut BatchBody) {
         body.deletes.extend(self.deletes);
         body.patches.extend(self.patches);
@@ -27,11 +27,11 @@ impl Steps {
     }
 }
 
-/// What makes a change. Records that stay are not touched, and one whose value changes keeps its id, and with it its
-/// comment and tags.
+/// Returns the operations of a change. Unchanged records are not touched. A record whose value changes keeps its ID,
+/// and with it its comment and tags.
 ///
 /// # Errors
-/// `dns-stale` when the set is not what the change was made for, `dns-unsupported`.
+/// `dns-stale` if the set does not match the change's old state, `dns-unsupported`.
 pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &Change) -> Result<Steps> {
     let key = change.key();
     change.fits(sets.iter().find(|set| set.key() == key))?;
@@ -45,7 +45,7 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
     }
 }
 
-/// Why a change cannot be made at Cloudflare.
+/// Returns why a change cannot be made at Cloudflare.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     rest::refusal(apex, change, |set, value| fields(apex, set.key(), value, set.ttl()).err())
 }

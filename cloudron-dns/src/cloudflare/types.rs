@@ -1,9 +1,9 @@
-//! What is sent and answered: <https://developers.cloudflare.com/api/resources/dns/subresources/records/>.
+//! Request and response types: <https://developers.cloudflare.com/api/resources/dns/subresources/records/>.
 
 use serde::{Deserialize, Serialize};
 
-/// A record as it is sent: the body of an entry of `posts`, and with an id that of an entry of `patches`. Comment,
-/// tags, settings and whether it is proxied are never sent, so that a record keeps what it has.
+/// A record in a request: the body of an entry of `posts`, and with an ID that of an entry of `patches`. Comment, tags,
+/// settings and the proxied state are never sent, so that an existing record keeps them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Fields {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub(super) struct Data {
     pub(super) target: Option<String>,
 }
 
-/// A record as it is answered.
+/// A record in a response.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Listed {
     pub(super) id: String,
@@ -51,7 +51,7 @@ pub(super) struct Listed {
     pub(super) ttl: u32,
     #[serde(default)]
     pub(super) priority: Option<u16>,
-    /// Its fields depend on the type.
+    /// Fields that depend on the type.
     #[serde(default)]
     pub(super) data: serde_json::Value,
     #[serde(default)]
@@ -62,7 +62,7 @@ pub(super) struct Listed {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Meta {
-    /// Kept by Cloudflare itself, such as the mail servers of its Email Routing.
+    /// Managed by Cloudflare itself, such as the mail servers of its Email Routing.
     #[serde(default)]
     pub(super) read_only: bool,
 }
@@ -93,7 +93,7 @@ pub(super) struct ListedZone {
     pub(super) name_servers: Option<Vec<String>>,
 }
 
-/// What every answer is wrapped in.
+/// The envelope of every response.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<T> {
     pub(super) success: bool,
@@ -111,7 +111,7 @@ pub(super) struct ResultInfo {
     pub(super) total_count: Option<usize>,
 }
 
-/// The body of an error.
+/// An error in a response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem {
     #[serde(default)]

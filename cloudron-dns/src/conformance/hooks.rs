@@ -1,60 +1,60 @@
-//! What a fixture may offer beyond a place to work in, so that more can be checked.
+//! Optional capabilities of a fixture, which allow more checks.
 
 use async_trait::async_trait;
 
 use crate::{Observed, RecordKey, Result, Zone};
 
-/// A reader of the zone that is not the provider under test, such as the state of the server that it speaks to: a
-/// provider that reads what it wishes it had written is caught by it.
+/// A reader of the zone that is independent of the provider under test, such as the state of its server. It catches a
+/// provider that returns what it intended to write.
 #[async_trait]
 pub trait Truth: Send + Sync {
-    /// Every record set that the zone holds now.
+    /// Returns every record set that is now in the zone.
     ///
     /// # Errors
-    /// Whatever keeps it from reading; the check then counts as failed.
+    /// Any error of reading; the check then counts as failed.
     async fn sets(&self, zone: &Zone) -> Result<Vec<Observed>>;
 
-    /// Puts something into the zone that the provider must show as opaque, such as an alias, and says its key. By
-    /// default there is nothing of that kind.
+    /// Adds something to the zone that the provider must show as opaque, such as an alias, and returns its key. The
+    /// default has nothing of that kind.
     ///
     /// # Errors
-    /// Whatever keeps it from being put there.
+    /// Any error of adding it.
     async fn put_opaque(&self, _zone: &Zone) -> Result<Option<RecordKey>> {
         Ok(None)
     }
 }
 
-/// The way between the provider and its server: it counts requests and lets them fail.
+/// The connection between the provider and its server: it counts requests and can make them fail.
 ///
-/// A provider that waits between its tries should be given a clock that does not, or a short patience.
+/// A provider with retry delays should use a clock that does not wait, or short delays.
 pub trait Wire: Send + Sync {
-    /// The requests since the place was made.
+    /// Returns the number of requests since the place was created.
     fn calls(&self) -> Calls;
 
-    /// Lets requests fail from now on; what was injected before is forgotten. `false` when it cannot do that.
+    /// Makes requests fail from now on and replaces earlier injections. Returns `false` if this is not supported.
     fn inject(&self, injection: Injection) -> bool;
 
-    /// Lets all requests through again.
+    /// Removes all injections.
     fn clear(&self);
 }
 
-/// How many requests there were.
+/// Numbers of requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
-    /// Those that ask.
+    /// Requests that read.
     pub reads: usize,
-    /// Those that change something, or try to.
+    /// Requests that write, or try to.
     pub writes: usize,
 }
 
 impl Calls {
-    /// So many of each.
+    /// Creates the numbers.
     pub fn new(reads: usize, writes: usize) -> Self {
         Self { reads, writes }
     }
 
-    /// What came after an earlier count.
+    /// Returns the difference from an earlier count.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             reads: self.reads.saturating_sub(earlier.reads),
@@ -63,30 +63,30 @@ impl Calls {
     }
 }
 
-/// Which requests fail, and how.
+/// The requests that fail, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Injection {
-    /// Whether those that write are meant, rather than those that read.
+    /// Whether requests that write fail, rather than those that read.
     pub writes: bool,
-    /// How many of that kind are let through first.
+    /// Number of requests of that kind that pass first.
     pub after: usize,
-    /// How many fail then.
+    /// Number of requests that fail then.
     pub times: usize,
-    /// How they fail.
+    /// The kind of failure.
     pub fault: Fault,
 }
 
-/// How a request fails.
+/// The kind of failure of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The server refuses it for good (such as 403, 422, REFUSED), and nothing is done.
+    /// The server refuses it permanently (for example 403, 422, REFUSED) and does nothing.
     Refused,
-    /// The server says that it is too busy (such as 429, 503, SERVFAIL), and nothing is done.
+    /// The server reports that it is busy (for example 429, 503, SERVFAIL) and does nothing.
     Busy,
     /// The connection ends before the request arrives.
     CutBefore,
-    /// The request is carried out, and its answer is lost.
+    /// The request is executed, but its response is lost.
     CutAfter,
 }

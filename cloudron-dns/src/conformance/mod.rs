@@ -1,4 +1,4 @@
-//! The checks that every provider must pass, ours or another's.
+//! Checks that every provider must pass, including providers of other crates.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -23,9 +23,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! That is enough for two thirds of the checks. The rest need what only a fixture can give, each a method of
-//! [`Fixture`] with a default: an independent reader ([`Truth`]), a wire that counts and fails ([`Wire`]), a second
-//! zone. A check that lacks something is [skipped](Outcome::Skipped) with the reason, never passed.
+//! This is enough for two thirds of the checks. The others need optional methods of [`Fixture`]: an independent reader
+//! ([`Truth`]), a wire that counts and fails ([`Wire`]), a second zone. A check that lacks something is
+//! [skipped](Outcome::Skipped) with the reason, never passed.
 
 mod hooks;
 mod levels;
@@ -43,17 +43,17 @@ use trial::Trial;
 
 use crate::{DnsProvider, Name, Result, Zone};
 
-/// Gives each check a place to work in.
+/// Provides a zone for each check.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// A provider with a zone that holds nothing but its SOA and name servers, if those are listed at all.
+    /// Creates a provider with a zone that contains only its SOA and name servers, if those are listed at all.
     ///
     /// # Errors
-    /// Whatever keeps it from being made; the check then counts as failed.
+    /// Any error of creating it; the check then counts as failed.
     async fn fresh(&self) -> Result<Place>;
 
-    /// Makes a place that was used good for the next check. By default another one is made; where that is slow, its
-    /// zone can be emptied instead. Whatever was injected into its wire must be gone.
+    /// Prepares a used place for the next check. The default creates another one; if that is slow, the zone can be
+    /// emptied instead. Everything that was injected into its wire must be removed.
     ///
     /// # Errors
     /// As [`fresh`](Self::fresh).
@@ -62,26 +62,26 @@ pub trait Fixture: Send + Sync {
         self.fresh().await
     }
 
-    /// An independent reader of this place, which is the one made last.
+    /// Returns an independent reader of this place, which is the last one created.
     fn truth(&self, _place: &Place) -> Option<Arc<dyn Truth>> {
         None
     }
 
-    /// The wire of this place, which is the one made last.
+    /// Returns the wire of this place, which is the last one created.
     fn wire(&self, _place: &Place) -> Option<Arc<dyn Wire>> {
         None
     }
 
-    /// Adds an empty zone of that name to the account of this place, which is the one made last; `None` where that
-    /// cannot be done.
+    /// Adds an empty zone of that name to the account of this place, which is the last one created. Returns `None` if
+    /// that is not supported.
     ///
     /// # Errors
-    /// Whatever keeps it from being made.
+    /// Any error of creating it.
     async fn add_zone(&self, _place: &Place, _apex: &Name) -> Result<Option<Zone>> {
         Ok(None)
     }
 
-    /// The checks that are not made, by name, each with the reason.
+    /// Returns the names of checks to skip, each with the reason.
     fn skip(&self) -> &[(&str, &str)] {
         &[]
     }
@@ -95,7 +95,7 @@ pub struct Place {
     pub zone: Zone,
 }
 
-/// The promise of every check, and what it is about.
+/// Returns the promise and the subject of every check.
 pub fn checks() -> impl Iterator<Item = (Level, &'static str)> {
     levels::ALL.iter().flat_map(|(level, cases)| cases.iter().map(|(name, _)| (*level, *name)))
 }
@@ -104,12 +104,12 @@ fn level_of(name: &str) -> Option<Level> {
     checks().find(|(_, n)| *n == name).map(|(level, _)| level)
 }
 
-/// Makes all checks, one after the other, each in a fresh place.
+/// Runs all checks, one after the other, each in a fresh place.
 pub async fn run(fixture: &dyn Fixture) -> Report {
     run_some(fixture, |_, _| true).await
 }
 
-/// Makes the checks that are chosen by what they are about and by name.
+/// Runs the checks that are chosen by subject and name.
 pub async fn run_some(fixture: &dyn Fixture, chosen: impl Fn(Level, &str) -> bool) -> Report {
     let mut report = Report { provider: String::new(), outcomes: Vec::new() };
     let mut used = None;
@@ -151,7 +151,7 @@ type Done = Result<(), Outcome>;
 type Check = for<'a> fn(&'a Trial<'a>) -> Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
 type Cases = &'static [(&'static str, Check)];
 
-/// Names checks by the functions that make them.
+/// Names checks by their functions.
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
         pub(super) const CASES: $crate::conformance::Cases =
@@ -160,7 +160,7 @@ macro_rules! cases {
 }
 use cases;
 
-/// An error of the provider, where none may be, fails the check.
+/// Converts an unexpected error of the provider to a failed check.
 impl From<crate::Error> for Outcome {
     fn from(error: crate::Error) -> Self {
         Self::Failed(format!("{error:?}"))

@@ -1,66 +1,66 @@
-//! How the checks went.
+//! Results of the checks.
 
 use std::fmt;
 
 use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-/// What a check is about.
+/// The subject of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Level {
-    /// Zones are found, and read whole.
+    /// Zones are found and read completely.
     Zones,
-    /// Names come back as they were written.
+    /// Names are returned as they were written.
     Names,
-    /// Values of every type come back as they were written.
+    /// Values of every type are returned as they were written.
     Values,
-    /// Texts come back byte for byte.
+    /// Texts are returned byte for byte.
     Texts,
     /// Record sets change as a whole.
     Sets,
-    /// What is right already is not written again.
+    /// Correct sets are not written again.
     Idempotence,
     /// Nothing of others is lost.
     Safety,
     /// Batches, preconditions and receipts.
     Batches,
-    /// Whatever fails on the way, the zone is as the answer says.
+    /// After any fault, the zone is as reported.
     Faults,
     /// No more requests than needed.
     Budget,
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The promise holds.
     Passed,
-    /// It does not.
+    /// The promise does not hold.
     Failed(String),
-    /// It was not checked: the provider says that it cannot do that, or the fixture lacks what is needed.
+    /// The check was skipped: the provider does not support the feature, or the fixture lacks something.
     Skipped(String),
 }
 
-/// How all checks went. Serialises with the sums in front.
+/// The results of all checks. Serializes with the totals first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The provider's short name.
     pub provider: String,
-    /// The promise that each check is about, and how it went.
+    /// The promise of each check, and its result.
     pub outcomes: Vec<(&'static str, Outcome)>,
 }
 
 impl Report {
-    /// Whether no check failed.
+    /// Returns whether no check failed.
     pub fn passed(&self) -> bool {
         self.failures().next().is_none()
     }
 
-    /// The checks that failed, and why.
+    /// Returns the failed checks, and the reasons.
     pub fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.outcomes.iter().filter_map(|(name, outcome)| match outcome {
             Outcome::Failed(why) => Some((*name, why.as_str())),
@@ -68,7 +68,7 @@ impl Report {
         })
     }
 
-    /// The checks that were not made, and why.
+    /// Returns the skipped checks, and the reasons.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.outcomes.iter().filter_map(|(name, outcome)| match outcome {
             Outcome::Skipped(why) => Some((*name, why.as_str())),
@@ -76,12 +76,12 @@ impl Report {
         })
     }
 
-    /// How a check went; `None` if it was not among them.
+    /// Returns the result of a check; `None` if it was not among them.
     pub fn outcome(&self, name: &str) -> Option<&Outcome> {
         self.outcomes.iter().find(|(n, _)| *n == name).map(|(_, outcome)| outcome)
     }
 
-    /// A line of a Markdown table: provider, passed, failed, skipped, and why checks were skipped, each reason once.
+    /// Formats a line of a Markdown table: provider, passed, failed, skipped, and the distinct reasons for skipping.
     ///
     /// ```
     /// # use cloudron_dns::conformance::Report;
@@ -97,12 +97,12 @@ impl Report {
         format!("| `{}` | {passed} | {failed} | {skipped} | {reasons} |", self.provider)
     }
 
-    /// The first two lines of the table that [`markdown`](Self::markdown) makes lines for.
+    /// The header lines of the table for [`markdown`](Self::markdown).
     pub const HEADER: &'static str =
         "| provider | passed | failed | skipped | why skipped |\n|---|---|---|---|---|";
 }
 
-/// One line for each check.
+/// Formats one line for each check.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, outcome) in &self.outcomes {

@@ -1,4 +1,4 @@
-//! What checks are made with.
+//! The environment of a check.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     codes, plan_for,
 };
 
-/// One check: the place that it is made in, and what the fixture offers for it.
+/// One check: its place, and the optional capabilities of the fixture.
 pub(super) struct Trial<'a> {
     pub(super) fixture: &'a dyn Fixture,
     pub(super) place: &'a Place,
@@ -38,7 +38,7 @@ impl<'a> Trial<'a> {
         if relative == "@" { Ok(self.zone.apex.clone()) } else { self.zone.apex.below(relative) }
     }
 
-    /// A set with a time to live that every provider takes.
+    /// Creates a set with a TTL that every provider supports.
     pub(super) fn set(&self, relative: &str, rtype: RecordType, values: &[&str]) -> Result<RecordSet> {
         RecordSet::parse(self.name(relative)?, Ttl::new(3600)?, rtype, values.iter().copied())
     }
@@ -89,7 +89,7 @@ impl<'a> Trial<'a> {
         if self.wire()?.inject(injection) { Ok(()) } else { skipped("the wire cannot do that") }
     }
 
-    /// The requests so far; none are known without a wire.
+    /// Returns the number of requests so far; zero without a wire.
     pub(super) fn calls(&self) -> Calls {
         self.wire.as_ref().map(|wire| wire.calls()).unwrap_or_default()
     }
@@ -98,12 +98,12 @@ impl<'a> Trial<'a> {
         self.provider().read(self.zone, Scope::Names(names)).await
     }
 
-    /// Writes changes past the planner, as they are.
+    /// Writes changes directly, without the planner.
     pub(super) async fn try_write(&self, changes: &[Change]) -> Result<Receipt, ApplyFailure> {
         self.provider().apply(Batch::new(self.zone, changes)).await
     }
 
-    /// Writes one change, with the handle of a reading of its name.
+    /// Writes one change, with the handle of a snapshot of its name.
     pub(super) async fn write(&self, change: Change) -> Done {
         let read = self.read(std::slice::from_ref(&change.key().name)).await?;
         let changes = [change];
@@ -121,7 +121,7 @@ impl<'a> Trial<'a> {
         plan_for(self.provider(), self.zone, desired, ours, options).await
     }
 
-    /// Brings the zone to what is desired; how many sets that changed.
+    /// Brings the zone to the desired state, and returns the number of changed sets.
     pub(super) async fn bring(&self, desired: &[Intent], ours: &mut Ownership) -> Result<usize, Outcome> {
         self.bring_with(desired, ours, &PlanOptions::default()).await
     }
@@ -133,20 +133,20 @@ impl<'a> Trial<'a> {
         options: &PlanOptions,
     ) -> Result<usize, Outcome> {
         let (plan, basis) = self.plan(desired, ours, options).await?;
-        // As a program keeps it before it writes.
+        // The ownership that a program stores before it writes.
         kept(&ours.union(&plan.ownership))?;
         apply(self.provider(), &plan, Some(&basis), &Progress::none()).await?;
         *ours = plan.ownership;
         Ok(plan.changes.len())
     }
 
-    /// Puts sets into the zone that are nobody's as far as the caller knows.
+    /// Adds sets to the zone that are not ours.
     pub(super) async fn others(&self, sets: &[RecordSet]) -> Done {
         let desired: Vec<Intent> = sets.iter().cloned().map(Intent::Exactly).collect();
         self.bring(&desired, &mut Ownership::none()).await.map(|_| ())
     }
 
-    /// That a name has exactly these sets, by the provider's own answer and by the independent reader.
+    /// Checks that a name has exactly these sets, according to the provider and the independent reader.
     pub(super) async fn holds(&self, name: &Name, sets: &[&RecordSet]) -> Done {
         let mut wanted = sets.to_vec();
         wanted.sort_by(|a, b| a.key().cmp(b.key()));
@@ -158,8 +158,8 @@ impl<'a> Trial<'a> {
         same("the zone holds", &there, &wanted)
     }
 
-    /// Everything that the zone holds, its own SOA and name servers included: by the independent reader, or the
-    /// provider's own answer where there is none.
+    /// Returns all sets of the zone, including its own SOA and name servers: from the independent reader, or from the
+    /// provider if there is none.
     pub(super) async fn everything(&self) -> Result<Vec<Observed>, Outcome> {
         let mut sets = match &self.truth {
             Some(truth) => truth.sets(self.zone).await?,
@@ -174,13 +174,13 @@ impl<'a> Trial<'a> {
         Ok(sets)
     }
 
-    /// Whether a set was in the zone from the start.
+    /// Returns whether a set was in the zone from the start.
     fn is_given(&self, set: &Observed) -> bool {
         let key = set.key();
         key.name == self.zone.apex && matches!(key.rtype, RecordType::NS | RecordType::SOA)
     }
 
-    /// That changes are refused as late, and the zone holds what it held.
+    /// Checks that changes are refused as stale, and the zone is unchanged.
     pub(super) async fn late(&self, changes: &[Change], held: &[&RecordSet]) -> Done {
         match self.try_write(changes).await {
             Ok(_) => return Err(Outcome::Failed("it was written".into())),
@@ -192,7 +192,7 @@ impl<'a> Trial<'a> {
         self.holds(&changes[0].key().name, held).await
     }
 
-    /// That changes are refused, whatever the reason, and nothing of them is written.
+    /// Checks that changes are refused for any reason, and nothing of them is written.
     pub(super) async fn refused(&self, changes: &[Change]) -> Done {
         let before = self.everything().await?;
         if let Ok(receipt) = self.try_write(changes).await {
@@ -203,7 +203,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// That what is ours can be kept and read again.
+/// Checks that an ownership can be serialized and parsed again.
 fn kept(ownership: &Ownership) -> Done {
     let read = serde_json::to_value(ownership).and_then(serde_json::from_value::<Ownership>);
     let same = read.as_ref().is_ok_and(|read| read == ownership);
@@ -218,7 +218,7 @@ fn same(what: &str, found: &[&Observed], wanted: &[&RecordSet]) -> Done {
     })
 }
 
-/// Sets on one line.
+/// Formats sets on one line.
 pub(super) fn shown<T: ToString>(sets: &[T]) -> String {
     sets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ").replace('\n', " and ")
 }

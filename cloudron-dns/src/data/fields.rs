@@ -1,4 +1,4 @@
-//! The fields of record data in presentation form, by type, for types whose data is a row of simple fields.
+//! Fields of record data in presentation form, for types whose data is a sequence of simple fields.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ enum Field {
     U8,
     U16,
     U32,
-    /// A number of seconds, which may be written with units.
+    /// A number of seconds, optionally with units.
     Period,
     /// A string of at most 255 bytes (RFC 1035, section 3.3).
     Text,
@@ -24,17 +24,17 @@ enum Field {
     Texts,
     /// A string of letters and digits (RFC 8659, section 4.1.1).
     Tag,
-    /// All that is left, as one string.
+    /// The rest of the data, as one string.
     Rest,
-    /// All that is left, in hexadecimal digits with blanks anywhere.
+    /// The rest of the data, in hexadecimal digits with optional blanks.
     Hex,
-    /// All that is left, in base 64 with blanks anywhere.
+    /// The rest of the data, in base64 with optional blanks.
     Base64,
-    /// An algorithm of DNSSEC, by number or mnemonic (RFC 4034, appendix A.1).
+    /// A DNSSEC algorithm, by number or mnemonic (RFC 4034, appendix A.1).
     Algorithm,
-    /// Bytes in hexadecimal digits, in groups with a mark between them: so many groups of so many bytes.
+    /// Bytes in hexadecimal digits: the number of groups, the bytes per group, and the separator.
     Groups(usize, usize, char),
-    /// A place on Earth (RFC 1876).
+    /// A location (RFC 1876).
     Location,
     /// The parameters of a service binding (RFC 9460, section 2.1).
     Parameters,
@@ -45,7 +45,7 @@ use Field::{
     U16, U32,
 };
 
-/// The fields of a type's data; `None` for a type that is written as bytes only (RFC 3597).
+/// Returns the fields of a type's data; `None` for a type that is written as bytes only (RFC 3597).
 fn fields(rtype: RecordType) -> Option<&'static [Field]> {
     Some(match rtype {
         RecordType::A => &[Ipv4],
@@ -75,7 +75,7 @@ const KEY: &[Field] = &[U16, U8, Algorithm, Base64];
 /// RFC 6698, section 2.2.
 const CERTIFICATE: &[Field] = &[U8, U8, U8, Hex];
 
-/// The fields of the types that are seldom used, by number.
+/// Returns the fields of rarely used types, by number.
 fn rare(number: u16) -> Option<&'static [Field]> {
     Some(match number {
         // MD, MF, MB, MG, MR (RFC 1035, section 3.3), NSAP-PTR (RFC 1706).
@@ -142,7 +142,7 @@ const ALGORITHMS: &[(&str, u8)] = &[
 ];
 
 impl Field {
-    /// What a person is to write.
+    /// Describes the expected input.
     fn wanted(self) -> &'static str {
         match self {
             Ipv4 => "an IPv4 address",
@@ -164,22 +164,22 @@ impl Field {
         }
     }
 
-    /// Whether it takes all words that are left.
+    /// Returns whether the field takes all remaining words.
     fn takes_all(self) -> bool {
         matches!(self, Texts | Hex | Base64 | Location | Parameters)
     }
 
-    /// Whether it may have no word at all.
+    /// Returns whether the field may be empty.
     fn may_be_missing(self) -> bool {
         self == Parameters
     }
 
-    /// Whether it may stand in quotes.
+    /// Returns whether the field may be quoted.
     fn is_string(self) -> bool {
         matches!(self, Text | Texts | Tag | Rest)
     }
 
-    /// The field's bytes on the wire, from a word in presentation form. Names are made absolute by `name`.
+    /// Converts a word in presentation form to the field's bytes on the wire. Names are made absolute by `name`.
     fn read(self, word: &[u8], name: &Absolute<'_>) -> Result<Vec<u8>, String> {
         let text = std::str::from_utf8(word).ok();
         let wanted = || format!("{} is not {}", shown(word), self.wanted());
@@ -236,13 +236,13 @@ impl Field {
     }
 }
 
-/// How names in data are made absolute.
+/// Makes names in data absolute.
 pub(crate) type Absolute<'a> = dyn Fn(&[u8]) -> Result<Name, String> + 'a;
 
-/// Data from the words of its presentation form, the bytes form of RFC 3597 included.
+/// Parses data from the words of its presentation form, including the bytes form of RFC 3597.
 ///
 /// # Errors
-/// What is wrong and what was expected.
+/// The problem and the expected input.
 pub(crate) fn read(rtype: RecordType, words: &[Word], name: &Absolute<'_>) -> Result<RecordData, String> {
     let rdata = match words.split_first() {
         None => return Err(format!("the data of the {rtype} record is missing: expected {}", form(rtype))),
@@ -305,14 +305,14 @@ fn generic(words: &[Word]) -> Result<Vec<u8>, String> {
     from_hex(&digits).filter(|bytes| bytes.len() == length).ok_or_else(wrong)
 }
 
-/// The form of a type's data, for messages.
+/// Describes the form of a type's data, for messages.
 fn form(rtype: RecordType) -> String {
     let Some(fields) = fields(rtype) else { return r"`\# LENGTH HEX`".into() };
     let words: Vec<&str> = fields.iter().map(|field| field.wanted()).collect();
     words.join(", then ")
 }
 
-/// Data of a type whose fields are known, in presentation form; `None` when it is written as bytes only.
+/// Formats data of a type with known fields in presentation form; `None` if it is written as bytes only.
 pub(crate) fn write(rtype: RecordType, rdata: &[u8]) -> Option<String> {
     let mut rest = rdata;
     let mut words = Vec::new();
@@ -350,7 +350,7 @@ pub(crate) fn write(rtype: RecordType, rdata: &[u8]) -> Option<String> {
     rest.is_empty().then(|| words.join(" "))
 }
 
-/// Data of a type whose fields are known, its names in lower case as they are compared (RFC 4034, section 6.2).
+/// Converts the names in data of a type with known fields to lower case, for comparison (RFC 4034, section 6.2).
 pub(crate) fn canonical(rtype: RecordType, rdata: &[u8]) -> Option<Vec<u8>> {
     let mut rest = rdata;
     let mut out = Vec::with_capacity(rdata.len());
@@ -389,7 +389,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// A number of seconds, plain or with units as BIND has them: `3600`, `1h30m`, `2W`.
+/// Parses a number of seconds, plain or with BIND's units: `3600`, `1h30m`, `2W`.
 pub(crate) fn period(text: &str) -> Option<u32> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok();
@@ -413,7 +413,7 @@ pub(crate) fn period(text: &str) -> Option<u32> {
     (!text.is_empty()).then(|| u32::try_from(total).ok()).flatten()
 }
 
-/// The bytes that a word stands for, its escapes resolved.
+/// Returns the bytes of a word, with its escapes resolved.
 pub(super) fn unescaped(word: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = word.iter().copied();
     let mut out = Vec::with_capacity(word.len());
@@ -423,7 +423,7 @@ pub(super) fn unescaped(word: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A word for a message: not too long, and no control characters.
+/// Formats a word for a message: limited in length, without control characters.
 pub(crate) fn shown(word: &[u8]) -> String {
     let text = String::from_utf8_lossy(word);
     let short: String = text.chars().take(60).collect();
@@ -443,7 +443,7 @@ fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Base 64 with padding (RFC 4648, section 4).
+/// Encodes base64 with padding (RFC 4648, section 4).
 pub(super) fn to_base64(bytes: &[u8]) -> String {
     let groups = bytes.chunks(3).flat_map(|group| {
         let bits =

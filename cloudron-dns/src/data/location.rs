@@ -1,16 +1,16 @@
-//! The data of a LOC record (RFC 1876): a place on Earth.
+//! Data of a LOC record (RFC 1876): a location on Earth.
 
 use crate::zone_file::Word;
 
 /// The equator and the prime meridian, in thousandths of a second of arc (RFC 1876, section 2).
 const MIDDLE: i64 = 1 << 31;
-/// What the altitude is counted from, in centimetres.
+/// The reference altitude, in centimetres.
 const GROUND: i64 = 10_000_000;
 
-/// `d [m [s]] N|S d [m [s]] E|W altitude [size [horizontal [vertical]]]`, lengths in metres.
+/// Parses `d [m [s]] N|S d [m [s]] E|W altitude [size [horizontal [vertical]]]`, with lengths in metres.
 ///
 /// # Errors
-/// What is wrong.
+/// The problem.
 pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
     let texts: Option<Vec<&str>> = words.iter().map(|word| std::str::from_utf8(&word.text).ok()).collect();
     let texts = texts.ok_or("it is not text")?;
@@ -32,7 +32,7 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
     Ok(data)
 }
 
-/// Takes an angle with its direction.
+/// Parses an angle with its direction.
 fn angle(rest: &mut &[&str], [positive, negative]: [&str; 2], most: i64) -> Option<u32> {
     let end =
         rest.iter().position(|t| t.eq_ignore_ascii_case(positive) || t.eq_ignore_ascii_case(negative))?;
@@ -49,7 +49,7 @@ fn angle(rest: &mut &[&str], [positive, negative]: [&str; 2], most: i64) -> Opti
     u32::try_from(MIDDLE + signed).ok().filter(|_| fits)
 }
 
-/// A number with at most so many digits after its point, without the point.
+/// Parses a number with at most that many decimal places, and returns it without the decimal point.
 fn decimal(text: &str, places: usize) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -67,7 +67,7 @@ fn centimetres(text: &str) -> Option<i64> {
     }
 }
 
-/// A length in centimetres as a digit and a power of ten.
+/// Encodes a length in centimetres as a digit and a power of ten.
 fn power(mut length: i64) -> Option<u8> {
     let mut exponent = 0;
     while length > 9 {
@@ -76,7 +76,7 @@ fn power(mut length: i64) -> Option<u8> {
     u8::try_from(length << 4 | exponent).ok().filter(|_| (0..=9).contains(&exponent) && length >= 0)
 }
 
-/// The text of data of version 0.
+/// Formats data of version 0.
 pub(super) fn write(data: &[u8]) -> Option<String> {
     let [0, size, horizontal, vertical, rest @ ..] = data else { return None };
     let number = |at: usize| rest.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes).map(i64::from);

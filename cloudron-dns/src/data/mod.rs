@@ -1,4 +1,4 @@
-//! The data of one record.
+//! Data of one record.
 
 pub(crate) mod fields;
 mod location;
@@ -13,7 +13,7 @@ pub use text::Text;
 
 use crate::{Name, RecordType};
 
-/// The data of one record. Two are equal when they mean the same, however they were written.
+/// The data of one record. Two are equal if they have the same meaning, regardless of their notation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RecordData {
@@ -25,29 +25,30 @@ pub enum RecordData {
     Cname(Name),
     /// A name server.
     Ns(Name),
-    /// The name of an address.
+    /// The name that an address resolves to.
     Ptr(Name),
     /// A mail server (RFC 5321, section 5).
     Mx {
-        /// The lowest is tried first.
+        /// The lowest value is tried first.
         preference: u16,
-        /// Its name, which has addresses and is no CNAME; the root says that the domain takes no mail (RFC 7505).
+        /// Host name of the mail server, which has addresses and is no CNAME. The root means that the domain accepts no
+        /// mail (RFC 7505).
         exchange: Name,
     },
     /// Text.
     Txt(Text),
     /// The server of a service (RFC 2782).
     Srv {
-        /// The lowest is tried first.
+        /// The lowest value is tried first.
         priority: u16,
-        /// The share among servers of the same priority.
+        /// The relative weight among servers of the same priority.
         weight: u16,
         /// The port.
         port: u16,
         /// The server's name.
         target: Name,
     },
-    /// Who may issue certificates (RFC 8659).
+    /// An authority that may issue certificates (RFC 8659).
     Caa {
         /// The flags; 128 is "critical".
         flags: u8,
@@ -56,7 +57,7 @@ pub enum RecordData {
         /// Its value.
         value: Vec<u8>,
     },
-    /// Data of a type that this crate does not interpret: its bytes, uncompressed (RFC 3597).
+    /// Data of a type that this crate does not interpret: uncompressed bytes (RFC 3597).
     Unknown {
         /// The type.
         rtype: RecordType,
@@ -66,7 +67,7 @@ pub enum RecordData {
 }
 
 impl RecordData {
-    /// The record type that this data belongs to.
+    /// Returns the record type of this data.
     pub fn record_type(&self) -> RecordType {
         match self {
             Self::A(_) => RecordType::A,
@@ -82,7 +83,7 @@ impl RecordData {
         }
     }
 
-    /// Text of any length, such as an SPF record.
+    /// Creates a text of any length, such as an SPF record.
     pub fn txt(text: impl Into<Vec<u8>>) -> Self {
         Self::Txt(Text::new(text))
     }

@@ -1,4 +1,4 @@
-//! Record data in presentation form (RFC 1035, section 5.1), as zone files have it.
+//! Record data in presentation form (RFC 1035, section 5.1), as in zone files.
 
 use std::fmt;
 
@@ -8,11 +8,10 @@ use crate::zone_file::words;
 use crate::{Error, Name, RecordData, RecordType, Result, codes};
 
 impl RecordData {
-    /// Reads the presentation form of a type's data: `10 mx.example.com.` for MX, `"text"` for TXT, and
-    /// `\# 4 c0000201` (RFC 3597) for any type.
+    /// Parses the presentation form of a type's data: `10 mx.example.com.` for MX, `"text"` for TXT, and `\# 4
+    /// c0000201` (RFC 3597) for any type.
     ///
-    /// Names are absolute, with or without their final dot. A text without quotes is taken as it is, spaces
-    /// included.
+    /// Names are absolute, with or without their final dot. A text without quotes is taken literally, including spaces.
     ///
     /// # Errors
     /// `dns-record`, or `dns-name` for a name in it.
@@ -53,7 +52,8 @@ impl RecordData {
         }
     }
 
-    /// As [`parse`](Self::parse), where names without their final dot are relative to `origin`, and `@` is that.
+    /// Parses like [`parse`](Self::parse), but names without a final dot are relative to `origin`, and `@` is the
+    /// origin.
     #[cfg(feature = "hetzner")]
     pub(crate) fn parse_below(origin: &Name, rtype: RecordType, text: &str) -> Result<Self> {
         let name = |word: &[u8]| match word {
@@ -70,7 +70,7 @@ fn absolute(word: &[u8]) -> std::result::Result<Name, String> {
     Name::parse(&String::from_utf8_lossy(word)).map_err(|e| e.message().to_owned())
 }
 
-/// Data of a type that the model keeps as bytes by its fields, where that says exactly the same.
+/// Formats data of a type that the model keeps as bytes by its fields, if this form has exactly the same meaning.
 fn by_fields(rtype: RecordType, rdata: &[u8]) -> Option<String> {
     let text = fields::write(rtype, rdata)?;
     let read = words(&text).and_then(|words| fields::read(rtype, &words, &absolute)).ok()?;
@@ -125,7 +125,7 @@ fn caa(text: &str) -> Option<RecordData> {
     valid.then_some(RecordData::Caa { flags: flags.parse().ok()?, tag, value })
 }
 
-/// The strings of `"one" "two"`.
+/// Parses the strings of `"one" "two"`.
 fn quoted(text: &str) -> Option<Vec<Vec<u8>>> {
     let mut strings = Vec::new();
     let mut bytes = text.bytes();

@@ -16,7 +16,7 @@ const IPV6: u16 = 6;
 const PATH: u16 = 7;
 const OHTTP: u16 = 8;
 
-/// The parameters that have a name (IANA's registry of service parameter keys).
+/// Parameters that have a name (IANA's registry of service parameter keys).
 const NAMES: [(&str, u16); 9] = [
     ("mandatory", MANDATORY),
     ("alpn", ALPN),
@@ -40,10 +40,10 @@ fn name(key: u16) -> String {
     NAMES.iter().find(|(_, k)| *k == key).map_or_else(|| format!("key{key}"), |(name, _)| (*name).to_owned())
 }
 
-/// The parameters on the wire, in the order of their keys.
+/// Encodes the parameters in wire format, in the order of their keys.
 ///
 /// # Errors
-/// What is wrong.
+/// The problem.
 pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
     let mut parameters: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
     let mut words = words.iter().peekable();
@@ -52,7 +52,7 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<u8>, String> {
         let equals = word.text.iter().position(|byte| *byte == b'=');
         let (head, tail) = word.text.split_at(equals.unwrap_or(word.text.len()));
         let mut value = equals.map(|_| tail[1..].to_vec());
-        // A value in quotes is a word of its own.
+        // A quoted value is a separate word.
         if value.as_ref().is_some_and(Vec::is_empty)
             && let Some(quoted) = words.next_if(|next| next.quoted)
         {
@@ -83,7 +83,7 @@ fn encode(key: u16, value: Option<&[u8]>) -> Option<Vec<u8>> {
         return Some(plain);
     }
     let text = String::from_utf8(plain.clone()).ok()?;
-    // An item of a list has a comma of its own only behind a second escape, which is left to the bytes form.
+    // A comma within an item of a list needs a second level of escapes, which is left to the bytes form.
     let items = || if text.is_empty() || text.contains('\\') { None } else { Some(text.split(',')) };
     match key {
         MANDATORY => {
@@ -112,7 +112,7 @@ fn encode(key: u16, value: Option<&[u8]>) -> Option<Vec<u8>> {
     }
 }
 
-/// The text of parameters; `None` for what has no other form than bytes.
+/// Formats parameters; `None` if they have no other form than bytes.
 pub(super) fn write(mut rest: &[u8]) -> Option<String> {
     let mut words = Vec::new();
     while !rest.is_empty() {

@@ -5,15 +5,15 @@ use std::hash::{Hash, Hasher};
 
 /// The text of a TXT record: bytes, never quoted. On the wire it is one or more strings of at most 255 bytes.
 ///
-/// Two texts are equal when their joined bytes are (RFC 7208, section 3.3; RFC 6376, section 3.6.2.2), wherever
-/// the boundaries of their strings lie; the boundaries that were read are kept, for those who write the set back.
+/// Two texts are equal if their joined bytes are equal (RFC 7208, section 3.3; RFC 6376, section 3.6.2.2), regardless
+/// of the string boundaries. The boundaries that were read are kept, for writing the set back.
 #[derive(Debug, Clone)]
 pub struct Text {
     strings: Vec<Vec<u8>>,
 }
 
 impl Text {
-    /// A text, split into strings of 255 bytes and a shorter last one.
+    /// Creates a text, split into strings of 255 bytes and a shorter last one.
     pub fn new(text: impl Into<Vec<u8>>) -> Self {
         let text = text.into();
         if text.is_empty() {
@@ -22,19 +22,19 @@ impl Text {
         Self { strings: text.chunks(255).map(<[u8]>::to_vec).collect() }
     }
 
-    /// A text of strings with given boundaries, as DNS-SD needs them (RFC 6763, section 6). A string longer than
-    /// 255 bytes is split; no string at all is one empty string.
+    /// Creates a text from strings with given boundaries, as DNS-SD needs them (RFC 6763, section 6). A string longer
+    /// than 255 bytes is split; no string at all becomes one empty string.
     pub fn from_strings(strings: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let strings: Vec<_> = strings.into_iter().flat_map(|s| Self::new(s).strings).collect();
         if strings.is_empty() { Self::new("") } else { Self { strings } }
     }
 
-    /// The strings, each of at most 255 bytes.
+    /// Returns the strings, each of at most 255 bytes.
     pub fn strings(&self) -> &[Vec<u8>] {
         &self.strings
     }
 
-    /// The whole text: the strings joined with nothing between them.
+    /// Returns the whole text: the strings joined without separators.
     pub fn joined(&self) -> Vec<u8> {
         self.strings.concat()
     }

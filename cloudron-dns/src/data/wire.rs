@@ -1,10 +1,10 @@
-//! Record data as bytes (RFC 1035, section 3.3 and the RFCs of each type), names uncompressed.
+//! Record data in wire format (RFC 1035, section 3.3 and the RFCs of each type), with uncompressed names.
 
 use crate::data::Text;
 use crate::{Error, Name, RecordData, RecordType, Result, codes};
 
 impl RecordData {
-    /// The data as it travels, names uncompressed.
+    /// Returns the data in wire format, with uncompressed names.
     pub fn to_rdata(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
@@ -38,10 +38,11 @@ impl RecordData {
         out
     }
 
-    /// Reads data as it travels, names uncompressed. A type that this crate does not interpret is kept as bytes.
+    /// Parses data in wire format, with uncompressed names. Data of a type that this crate does not interpret is kept
+    /// as bytes.
     ///
     /// # Errors
-    /// `dns-record` when the bytes are not what the type demands.
+    /// `dns-record` if the bytes are not valid for the type.
     pub fn from_rdata(rtype: RecordType, rdata: &[u8]) -> Result<Self> {
         let mut input = Input(rdata);
         let data = match rtype {
@@ -73,14 +74,14 @@ fn put_name(out: &mut Vec<u8>, name: &Name) {
     out.push(0);
 }
 
-/// A name as it travels.
+/// Returns a name in wire format.
 pub(super) fn name_bytes(name: &Name) -> Vec<u8> {
     let mut out = Vec::new();
     put_name(&mut out, name);
     out
 }
 
-/// Takes a name off the front of data.
+/// Parses a name at the start of data and removes it.
 pub(super) fn take_name(rest: &mut &[u8]) -> Option<Name> {
     let mut input = Input(rest);
     let name = input.name()?;

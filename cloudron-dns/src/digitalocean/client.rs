@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::types::{Created, Fields, List, Listed, Problem};
 use crate::Result;
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 
-/// The most entries that a page may have.
+/// Maximum number of entries of a page.
 const PER_PAGE: usize = 200;
 
 pub(super) struct Client {
@@ -20,6 +20,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "DigitalOcean",
     endpoint: "https://api.digitalocean.com",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 
@@ -42,7 +44,7 @@ fn said(answer: &Response) -> Said {
 }
 
 impl Client {
-    /// All zones, over all pages.
+    /// Returns all zones, from all pages.
     pub(super) async fn domains(&self) -> Result<Vec<String>> {
         let path = format!("/v2/domains?per_page={PER_PAGE}");
         let take = |page: List| Some(page.domains?.into_iter().map(|d| d.name).collect());
@@ -50,7 +52,7 @@ impl Client {
         self.rest.list(&path, page, String::clone).await.map_err(|failure| failure.error)
     }
 
-    /// All records of a zone, over all pages; none when there is no such zone.
+    /// Returns all records of a zone, from all pages; `None` if the zone does not exist.
     pub(super) async fn records(&self, zone: &str) -> Result<Option<Vec<Listed>>> {
         let path = format!("{}?per_page={PER_PAGE}", records_path(zone));
         let page = |answer: &Response| page(answer, |list| list.domain_records);
@@ -61,8 +63,8 @@ impl Client {
         }
     }
 
-    /// Makes a record and says its id. After an answer that was lost the zone is searched for the record before it
-    /// is made again; `known` are the ids that are older.
+    /// Creates a record and returns its ID. After a lost response, the zone is searched for the record before it is
+    /// created again; `known` are the IDs of older records.
     pub(super) async fn create(
         &self,
         zone: &str,
@@ -70,7 +72,7 @@ impl Client {
         known: &BTreeSet<u64>,
         same: impl Fn(&Listed) -> bool,
     ) -> Result<u64, Failure> {
-        let mut patience = self.rest.patience();
+        let mut tries = self.rest.tries();
         let (path, body) = (records_path(zone), json(fields));
         loop {
             let failure = match self.rest.once(&Method::POST, &path, Some(&body)).await {
@@ -80,7 +82,7 @@ impl Client {
                 },
                 Err(failure) => failure,
             };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             if !failure.unknown {
                 if go_on {
                     continue;
@@ -97,12 +99,12 @@ impl Client {
         }
     }
 
-    /// Replaces a record. Saying so twice is the same as once.
+    /// Replaces a record. It is idempotent.
     pub(super) async fn update(&self, zone: &str, id: u64, fields: &Fields) -> Result<(), Failure> {
         self.rest.repeat(&Method::PUT, &record_path(zone, id), Some(&json(fields))).await.map(|_| ())
     }
 
-    /// Deletes a record. One that is gone already is as wanted.
+    /// Deletes a record. A record that no longer exists is a success.
     pub(super) async fn delete(&self, zone: &str, id: u64) -> Result<(), Failure> {
         match self.rest.repeat(&Method::DELETE, &record_path(zone, id), None).await {
             Err(failure) if failure.status != Some(StatusCode::NOT_FOUND) => Err(failure),

@@ -1,5 +1,5 @@
-//! Between DigitalOcean's records and record sets. Names are relative and targets end in a dot here and nowhere
-//! else.
+//! Converts between DigitalOcean's records and record sets. Relative names and targets with a final dot occur only in
+//! this module.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use super::types::{Fields, Listed};
 use crate::rest::grouped;
 use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
-/// The types that can be written.
+/// Types that can be written.
 pub(super) const TYPES: &[RecordType] = RecordType::TYPED.split_at(8).0;
 
-/// The most bytes of a text in zone file form, quotes included: it is that form whose length is limited to 512.
+/// Maximum length of a text in zone file form, including quotes, in bytes: the limit of 512 applies to that form.
 const LONGEST_TEXT: usize = 509;
 
-/// One record of a set: its id, its value and its time to live.
+/// One record of a set: its ID, its value and its TTL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) id: u64,
@@ -21,10 +21,10 @@ pub(super) struct Known {
     pub(super) ttl: u32,
 }
 
-/// The records of a zone by the set that they belong to.
+/// The records of a zone by their set.
 pub(super) type Records = BTreeMap<RecordKey, Vec<Known>>;
 
-/// The sets that records make, and the records of each. A set that cannot be expressed is opaque.
+/// Groups records into sets, and returns the records of each. A set that cannot be represented is opaque.
 pub(super) fn sets(apex: &Name, listed: &[Listed]) -> Result<(Vec<Observed>, Records)> {
     let shown = |r: &Listed| format!("{} {}", r.rtype, r.data.as_deref().unwrap_or_default());
     grouped(listed, |record| key(apex, record), |key, group| plain(apex, key, group), shown)
@@ -37,7 +37,7 @@ fn key(apex: &Name, record: &Listed) -> Result<RecordKey> {
         relative => apex.below(relative),
     };
     let name = name.map_err(|e| e.while_doing(format!("reading record {}", record.id)))?;
-    // A type that has no number here is kept apart from all others by its own word.
+    // A type without a number is distinguished from others by its name.
     Ok(match record.rtype.parse() {
         Ok(rtype) => RecordKey::new(name, rtype),
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(record.rtype.clone()),
@@ -50,13 +50,13 @@ fn plain(apex: &Name, key: &RecordKey, group: &[&Listed]) -> Option<(RecordSet, 
         let value = value(apex, key.rtype, record)?;
         known.push(Known { id: record.id, value, ttl: record.ttl.unwrap_or(1800) });
     }
-    // Resolvers go by the least of different times to live (RFC 2181, section 5.2).
+    // Resolvers use the lowest of several TTLs (RFC 2181, section 5.2).
     let ttl = Ttl::new(known.iter().map(|k| k.ttl).min()?).ok()?;
     let set = RecordSet::new(key.name.clone(), ttl, known.iter().map(|k| k.value.clone())).ok()?;
     Some((set, known))
 }
 
-/// The value of a record; none for what is not written by this provider either, such as the SOA.
+/// Returns the value of a record; `None` for records that this provider does not write either, such as the SOA.
 fn value(apex: &Name, rtype: RecordType, record: &Listed) -> Option<RecordData> {
     let data = record.data.as_deref()?;
     let target = || match data.trim_end_matches('.') {
@@ -87,15 +87,15 @@ fn value(apex: &Name, rtype: RecordType, record: &Listed) -> Option<RecordData> 
     })
 }
 
-/// Whether a CAA property is sent with a dot at its end.
+/// Returns whether a CAA property is sent with a final dot.
 fn is_name(tag: &str) -> bool {
     matches!(tag, "issue" | "issuewild")
 }
 
-/// What is sent for one value of a set.
+/// Returns the request fields for one value of a set.
 ///
 /// # Errors
-/// Why DigitalOcean cannot hold it.
+/// The reason why DigitalOcean does not support it.
 pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl) -> Result<Fields, String> {
     let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
@@ -167,7 +167,7 @@ pub(super) fn fields(apex: &Name, key: &RecordKey, value: &RecordData, ttl: Ttl)
     Ok(fields)
 }
 
-/// Whether a record is the one that was to be made.
+/// Returns whether a record is the one that was to be created.
 pub(super) fn same(apex: &Name, listed: &Listed, sent: &Fields) -> bool {
     let as_listed = Listed {
         id: listed.id,

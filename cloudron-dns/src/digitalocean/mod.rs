@@ -1,8 +1,8 @@
 //! DigitalOcean's DNS: <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domains>.
 //!
-//! The interface takes one record at a time and knows no precondition: a plan that fails midway is half applied, and
-//! the next run finishes it. Records are changed in place where that is possible, added before others are deleted,
-//! and a record is never made again before the zone was searched for it.
+//! The interface takes one record at a time and has no preconditions: a plan that fails midway is half applied, and the
+//! next run finishes it. Records are changed in place if possible, and added before others are deleted. A record is
+//! never created again before the zone was searched for it.
 
 mod client;
 mod convert;
@@ -15,20 +15,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::Secret;
-use cloudron_core::http::HttpTransport;
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use self::convert::Records;
 use self::steps::{Step, steps};
 use self::types::Listed;
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     Result, Scope, Snapshot, SyncStatus, Ttl, Zone, codes,
 };
 
-/// How long what was read while looking for a zone is good for reading it.
+/// Time for which the data read by `list_zones` may be reused by `read`.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The zones of a DigitalOcean account.
@@ -45,7 +44,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// ```
 pub struct DigitalOcean {
     client: Client,
-    /// What the search for a zone has read of it, for the reading that follows.
+    /// Data read during the search for a zone, for the following read.
     found: Mutex<Option<Found>>,
 }
 
@@ -55,7 +54,7 @@ struct Found {
     records: Vec<Listed>,
 }
 
-/// The state of a zone that changes are made from.
+/// The state of a zone that changes are based on.
 struct State {
     zone: String,
     sets: Vec<Observed>,
@@ -67,21 +66,21 @@ impl DigitalOcean {
     /// The account that a token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The account that a token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        let client = Client { rest: Rest::new(&VENDOR, token, transport) };
+        let client = Client { rest: rest::requests(&VENDOR, token, transport) };
         Self { client, found: Mutex::default() }
     }
 
-    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    /// Sets another endpoint than DigitalOcean's, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    /// `usage` if it is not a URL, and for `http` to another machine, which would send the token in clear text.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
@@ -91,7 +90,7 @@ impl DigitalOcean {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The zone of a registered domain, by reading it. No other zone can enclose that name.
+    /// Returns the zone of a registered domain, by reading it. No other zone can enclose that name.
     async fn zone_named(&self, domain: &Name) -> Result<Option<Zone>> {
         let zone = domain.without_dot();
         let Some(records) = self.client.records(zone).await? else { return Ok(None) };
@@ -156,8 +155,8 @@ impl DnsProvider for DigitalOcean {
         steps::refusal(&zone.apex, change)
     }
 
-    /// The zones of the account. For a domain as it is registered, that zone alone is asked for, and what is
-    /// answered serves the reading that follows within 5 seconds: one request instead of two.
+    /// Returns the zones of the account. For a registered domain, only that zone is requested, and the response is
+    /// reused by a read within 5 seconds: one request instead of two.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered
@@ -169,13 +168,13 @@ impl DnsProvider for DigitalOcean {
         domains.iter().map(|domain| Ok(Zone::new(domain.clone(), Name::parse(domain)?))).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for: it takes the fewest requests.
+    /// Returns all record sets of the zone, regardless of the scope: this needs the fewest requests.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
         Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read and can be held.
+    /// Sends nothing unless every change fits the state that was read and is supported.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -199,7 +198,7 @@ impl DnsProvider for DigitalOcean {
         Ok(Receipt::new(applied))
     }
 
-    /// DigitalOcean does not say.
+    /// DigitalOcean does not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

@@ -1,4 +1,4 @@
-//! From a change of a set to requests for its records.
+//! Converts a change of a set to requests for its records.
 
 use super::convert::{Known, Records, fields};
 use super::types::Fields;
@@ -9,19 +9,19 @@ use crate::{Change, Name, Observed, RecordData, RecordSet, Result};
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A record becomes another one in place.
+    /// Replaces a record in place.
     Update(u64, Fields),
-    /// A new record.
+    /// Creates a record.
     Create(Fields),
-    /// A record goes.
+    /// Deletes a record.
     Delete(u64),
 }
 
-/// The requests that make a change, in an order that leaves a name with an answer at every moment: changes in
-/// place, additions, times to live, deletions. Records that stay are not touched.
+/// Returns the requests for a change, in an order that leaves a name with an answer at every moment: changes in place,
+/// additions, TTLs, deletions. Unchanged records are not touched.
 ///
 /// # Errors
-/// `dns-stale` when the set is not what the change was made for, `dns-unsupported`.
+/// `dns-stale` if the set does not match the change's old state, `dns-unsupported`.
 pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &Change) -> Result<Vec<Step>> {
     let key = change.key();
     change.fits(sets.iter().find(|set| set.key() == key))?;
@@ -35,7 +35,7 @@ pub(super) fn steps(apex: &Name, sets: &[Observed], records: &Records, change: &
     replace(apex, known, new)
 }
 
-/// Why a change cannot be made at DigitalOcean.
+/// Returns why a change cannot be made at DigitalOcean.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     rest::refusal(apex, change, |set, value| fields(apex, set.key(), value, set.ttl()).err())
 }
@@ -63,7 +63,7 @@ mod tests {
         RecordSet::parse(name, Ttl::new(ttl).unwrap(), RecordType::A, values.iter().copied()).unwrap()
     }
 
-    /// The steps from records with these ids to a set: `=` in place, `+` new, `-` gone.
+    /// Formats the steps from records with these IDs to a set: `=` in place, `+` new, `-` deleted.
     fn to(ttl: u32, old: &[(u64, &str)], new: Option<RecordSet>) -> Vec<String> {
         let apex = Name::parse("example.com").unwrap();
         let texts: Vec<&str> = old.iter().map(|(_, text)| *text).collect();

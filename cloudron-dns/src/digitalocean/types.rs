@@ -1,8 +1,8 @@
-//! What is sent and answered: <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domain-Records>.
+//! Request and response types: <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domain-Records>.
 
 use serde::{Deserialize, Serialize};
 
-/// A record, without its id: the body of POST and PUT. Names are relative to the zone.
+/// A record without its ID: the body of POST and PUT. Names are relative to the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fields {
     #[serde(rename = "type")]
@@ -10,7 +10,7 @@ pub(super) struct Fields {
     pub(super) name: String,
     pub(super) data: String,
     pub(super) ttl: u32,
-    // A missing zero is refused, so that only what does not belong to the type is left out.
+    // A missing zero is refused, so only fields that do not belong to the type are omitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) priority: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub(super) struct Fields {
     pub(super) tag: Option<String>,
 }
 
-/// A record as it is answered. Old records lack fields.
+/// A record in a response. Old records lack fields.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Listed {
     pub(super) id: u64,
@@ -87,7 +87,7 @@ pub(super) struct Meta {
     pub(super) total: Option<usize>,
 }
 
-/// The body of an error.
+/// An error in a response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Changes that go on after they were answered.
+//! Changes that continue after their response.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::types::Action;
 use crate::rest::Failure;
 use crate::{Error, RecordKey, RecordType, codes};
 
-/// How long an action may take.
+/// Time limit of an action.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The sets whose actions are under way, and those that are done.
+/// The sets with running actions, and those that are done.
 #[derive(Default)]
 pub(super) struct Progress {
     running: Vec<(RecordKey, u64)>,
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A change of a set has been started; without an action it is done.
+    /// Records that a change of a set was started; without an action it is done.
     pub(super) fn started(&mut self, key: &RecordKey, action: Option<&Action>) {
         match action {
             Some(action) => self.running.push((key.clone(), action.id)),
@@ -26,20 +26,20 @@ impl Progress {
         }
     }
 
-    /// Whether something is under way that must be over before this set changes: a CNAME stands alone.
+    /// Returns whether a running change must end before this set changes: a CNAME excludes other sets.
     pub(super) fn hinders(&self, key: &RecordKey) -> bool {
         let cname = |key: &RecordKey| key.rtype == RecordType::CNAME;
         self.running.iter().any(|(other, _)| other.name == key.name && (cname(other) || cname(key)))
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no change is running.
     ///
     /// # Errors
-    /// What an action failed with, and `timed-out`.
+    /// The error of a failed action, and `timed-out`.
     pub(super) async fn settle(&mut self, client: &Client) -> Result<(), Failure> {
         let running = std::mem::take(&mut self.running);
         let ids: Vec<u64> = running.iter().map(|(_, id)| *id).collect();
-        // Whatever keeps us from asking: what becomes of them is not known then.
+        // After any failure to ask, the outcome of the actions is not known.
         wait(client, &ids).await.map_err(|failure| Failure { unknown: true, ..failure })?;
         self.done.extend(running.into_iter().map(|(key, _)| key));
         Ok(())
@@ -74,7 +74,7 @@ pub(super) async fn wait(client: &Client, ids: &[u64]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// That an action has not failed.
+/// Checks that an action has not failed.
 fn succeeded(action: &Action) -> Result<(), Failure> {
     if action.status != "error" {
         return Ok(());
@@ -82,6 +82,6 @@ fn succeeded(action: &Action) -> Result<(), Failure> {
     let complaint = action.error.clone().unwrap_or_default();
     let code = meaning(&complaint.code).unwrap_or(&codes::REFUSED);
     let message = format!("action {} failed: {} ({})", action.id, complaint.message, complaint.code);
-    // What it had done by then is not said.
+    // The progress of the action is not reported.
     Err(Failure { unknown: true, ..Error::new(code, message).into() })
 }

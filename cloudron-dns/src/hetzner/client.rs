@@ -1,15 +1,15 @@
 //! Requests and answers.
 
 use cloudron_core::Code;
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::steps::Step;
 use super::types::{Action, List, Listed, ListedZone, NewRecords, NewSet, NewTtl, One, Problem, Started};
-use crate::rest::{Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Page, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Error, Result, codes};
 
-/// The most actions that are asked for at a time.
+/// Maximum number of actions per request.
 pub(super) const ACTIONS: usize = 25;
 
 pub(super) struct Client {
@@ -20,6 +20,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     name: "Hetzner",
     endpoint: "https://api.hetzner.cloud/v1",
     header: ("authorization", "Bearer "),
+    agent: AGENT,
+    codes: &CODES,
     said,
 };
 
@@ -43,7 +45,7 @@ fn said(answer: &Response) -> Said {
     }
 }
 
-/// What a word of theirs means, where the status does not say it:
+/// Returns the meaning of a Hetzner error code, if the status does not determine it:
 /// <https://docs.hetzner.cloud/reference/cloud#errors>.
 pub(super) fn meaning(word: &str) -> Option<&'static Code> {
     Some(match word {
@@ -58,7 +60,7 @@ pub(super) fn meaning(word: &str) -> Option<&'static Code> {
 }
 
 impl Client {
-    /// The zones of a name, or all, over all pages.
+    /// Returns the zones with a name, or all zones, from all pages.
     pub(super) async fn zones(&self, name: Option<&str>) -> Result<Vec<ListedZone>> {
         let filter = name.map(|name| format!("&name={}", segment(name))).unwrap_or_default();
         let path = format!("/zones?per_page=50{filter}");
@@ -72,7 +74,7 @@ impl Client {
         parse::<One>(&answer).and_then(|one| one.zone).ok_or_else(|| garbled(&path))
     }
 
-    /// All sets of a zone, over all pages.
+    /// Returns all sets of a zone, from all pages.
     pub(super) async fn sets(&self, zone: &str) -> Result<Vec<Listed>> {
         let path = format!("{}?per_page=100", sets_path(zone));
         let page = |answer: &Response| page(answer, |list| list.rrsets);
@@ -92,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Starts one step and says which action carries it out; none when it is done.
+    /// Starts one step and returns the action that executes it; `None` if it is done.
     pub(super) async fn start(
         &self,
         zone: &str,
@@ -121,14 +123,14 @@ impl Client {
         }
     }
 
-    /// Makes a set. After an answer that was lost it is looked for before it is made again.
+    /// Creates a set. After a lost response, the set is looked up before it is created again.
     async fn create(
         &self,
         zone: &str,
         set: &NewSet,
         done: impl Fn(&Listed) -> bool,
     ) -> Result<Option<Action>, Failure> {
-        let (mut patience, mut lost) = (self.rest.patience(), false);
+        let (mut tries, mut lost) = (self.rest.tries(), false);
         let (path, body) = (sets_path(zone), json(set));
         loop {
             let failure = match self.rest.once(&Method::POST, &path, Some(&body)).await {
@@ -138,7 +140,7 @@ impl Client {
                 },
                 Err(failure) => failure,
             };
-            let go_on = patience.again(&failure).await;
+            let go_on = tries.again(&failure).await;
             // It may also appear only later.
             lost |= failure.unknown;
             if lost {
@@ -154,7 +156,7 @@ impl Client {
         }
     }
 
-    /// Deletes a set. One that is gone already is as wanted.
+    /// Deletes a set. A set that no longer exists is a success.
     async fn delete(&self, path: &str) -> Result<Option<Action>, Failure> {
         match self.rest.repeat(&Method::DELETE, path, None).await {
             Ok(answer) => started(path, &answer),
@@ -163,7 +165,7 @@ impl Client {
         }
     }
 
-    /// How actions stand, at most [`ACTIONS`] of them.
+    /// Returns the states of at most [`ACTIONS`] actions.
     pub(super) async fn actions(&self, ids: &[u64]) -> Result<Vec<Action>, Failure> {
         let ids: Vec<String> = ids.iter().map(|id| format!("id={id}")).collect();
         let path = format!("/actions?{}", ids.join("&"));

@@ -1,17 +1,18 @@
-//! Between Hetzner's sets and record sets. Names are relative and values are as in a zone file here and nowhere else.
+//! Converts between Hetzner's sets and record sets. Relative names and values in zone file form occur only in this
+//! module.
 
 use std::collections::BTreeMap;
 
 use super::types::{Listed, Value};
 use crate::{Change, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
-/// The types that can be written.
+/// Types that can be written.
 pub(super) const TYPES: [RecordType; 9] = RecordType::TYPED;
 
-/// The most bytes of a text. Hetzner does not say; longer ones are rare enough to be refused here.
+/// Maximum length of a text, in bytes. Hetzner does not document it; longer ones are rare and are refused here.
 pub(super) const LONGEST_TEXT: usize = 4000;
 
-/// What of a set is not in its record set.
+/// The properties of a set that are not in its record set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// The comments of its values.
@@ -20,10 +21,10 @@ pub(super) struct Known {
     pub(super) protected: bool,
 }
 
-/// What is known of the sets of a zone.
+/// The additional properties of the sets of a zone.
 pub(super) type Extras = BTreeMap<RecordKey, Known>;
 
-/// The sets of a zone whose own time to live is `ttl`. One that cannot be expressed is opaque.
+/// Returns the sets of a zone whose default TTL is `ttl`. A set that cannot be represented is opaque.
 pub(super) fn sets(apex: &Name, ttl: u32, listed: &[Listed]) -> Result<(Vec<Observed>, Extras)> {
     let (mut observed, mut extras) = (Vec::new(), Extras::new());
     for set in listed {
@@ -43,7 +44,7 @@ pub(super) fn sets(apex: &Name, ttl: u32, listed: &[Listed]) -> Result<(Vec<Obse
     Ok((observed, extras))
 }
 
-/// Whether a set has no time to live of its own and could be expressed.
+/// Returns whether a set has no TTL and could be represented.
 pub(super) fn needs_zone_ttl(listed: &[Listed]) -> bool {
     listed.iter().any(|set| set.ttl.is_none() && set.rtype.parse::<RecordType>().is_ok())
 }
@@ -53,7 +54,7 @@ fn key(apex: &Name, set: &Listed) -> Result<RecordKey> {
         relative(apex, &set.name).map_err(|e| e.while_doing(format!("reading the set {}", set.name)))?;
     Ok(match set.rtype.parse() {
         Ok(rtype) => RecordKey::new(name, rtype),
-        // A type that has no number here is kept apart from all others by its own word.
+        // A type without a number is distinguished from others by its name.
         Err(_) => RecordKey::new(name, RecordType(0)).with_variant(set.rtype.clone()),
     })
 }
@@ -78,24 +79,24 @@ fn plain(apex: &Name, ttl: u32, key: &RecordKey, set: &Listed) -> Option<(Record
     Some((RecordSet::new(key.name.clone(), ttl, values).ok()?, known))
 }
 
-/// A value as in a zone file, where a name without a dot at its end is relative to the zone.
+/// Parses a value in zone file form, in which a name without a final dot is relative to the zone.
 fn value(apex: &Name, rtype: RecordType, text: &str) -> Option<RecordData> {
     RecordData::parse_below(apex, rtype, text).ok()
 }
 
-/// A set that was answered, with the time to live that it would have had if it has none of its own.
+/// Converts a set of a response, with the given TTL if it has none.
 pub(super) fn one(apex: &Name, ttl: u32, listed: &Listed) -> Result<Observed> {
     let (mut sets, _) = sets(apex, ttl, std::slice::from_ref(listed))?;
     Ok(sets.remove(0))
 }
 
-/// The values to send for a set; those that are there keep their comments.
+/// Returns the values to send for a set; existing ones keep their comments.
 pub(super) fn records(set: &RecordSet, known: &Known) -> Vec<Value> {
     let comment = |value| known.comments.get(value).cloned().unwrap_or_default();
     set.values().iter().map(|v| Value { value: v.to_string(), comment: comment(v) }).collect()
 }
 
-/// Why a change cannot be made at Hetzner.
+/// Returns why a change cannot be made at Hetzner.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     let long = |value: &RecordData| match value {
         RecordData::Txt(text) => !(1..=LONGEST_TEXT).contains(&text.joined().len()),
@@ -108,7 +109,7 @@ pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     writable(apex, change.key()).err().or_else(text)
 }
 
-/// That sets of this key can be written.
+/// Checks that sets of this key can be written.
 fn writable(apex: &Name, key: &RecordKey) -> Result<(), String> {
     let refuse = |why: &str| Err(why.to_owned());
     let top = key.name == *apex;
@@ -121,7 +122,7 @@ fn writable(apex: &Name, key: &RecordKey) -> Result<(), String> {
     if !key.name.is_in(apex) {
         return refuse("the name is not in the zone");
     }
-    // As documented; whether only whole labels count is not.
+    // As documented; whether only whole labels count is not documented.
     if !top && key.name.relative_to(apex).ends_with(apex.without_dot()) {
         return refuse("a name within the zone must not end with the zone's own");
     }

@@ -1,13 +1,12 @@
 //! The DNS of Hetzner's cloud: <https://docs.hetzner.cloud/reference/cloud#zones>. The former interface at
-//! dns.hetzner.com is another one, and no longer there.
+//! dns.hetzner.com was a different one and no longer exists.
 //!
-//! The interface takes one set at a time and knows no precondition: a plan that fails midway is half applied, and
-//! the next run finishes it. Each set is written as a whole, but for one whose values and time to live change
-//! together, which takes two requests, the values first. Changes go on after they were answered; they are waited for,
-//! several together.
+//! The interface takes one set at a time and has no preconditions: a plan that fails midway is half applied, and the
+//! next run finishes it. Each set is written as a whole. Only a set whose values and TTL change together takes two
+//! requests, the values first. Changes continue after their response; several are awaited together.
 //!
-//! Labels of sets and comments of values that stay are kept. A set that is protected is not changed; the plan is then
-//! refused before anything is sent.
+//! Labels of sets and comments of unchanged values are kept. A protected set is not changed; the plan is then refused
+//! before anything is sent.
 
 mod actions;
 mod client;
@@ -19,16 +18,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cloudron_core::http::HttpTransport;
 use cloudron_core::{ResultExt, Secret};
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::actions::{Progress, wait};
 use self::client::{Client, VENDOR};
 use self::convert::Extras;
 use self::steps::{Step, steps};
 use self::types::{Listed, ListedZone};
-use crate::rest::{self, Failure, Rest};
-use crate::transport::HyperTransport;
+use crate::rest::{self, Failure};
 use crate::{
     Applied, ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Observed, Receipt,
     Result, Scope, Snapshot, SyncStatus, Ttl, Zone,
@@ -48,11 +46,11 @@ use crate::{
 /// ```
 pub struct Hetzner {
     client: Client,
-    /// The times to live of zones that were listed, for the reading that follows.
+    /// The TTLs of listed zones, for the following read.
     ttls: Mutex<BTreeMap<String, u32>>,
 }
 
-/// The state of a zone that changes are made from.
+/// The state of a zone that changes are based on.
 struct State {
     zone: String,
     ttl: u32,
@@ -64,20 +62,20 @@ impl Hetzner {
     /// The project that a token is for, over an HTTP client of its own.
     ///
     /// # Errors
-    /// As [`HyperTransport::new`].
+    /// As [`ReqwestTransport::from_env`].
     pub fn new(token: Secret) -> Result<Self> {
-        Ok(Self::with_transport(token, Arc::new(HyperTransport::new()?)))
+        Ok(Self::with_transport(token, Arc::new(ReqwestTransport::from_env()?)))
     }
 
     /// The project that a token is for, over any HTTP client.
     pub fn with_transport(token: Secret, transport: Arc<dyn HttpTransport>) -> Self {
-        Self { client: Client { rest: Rest::new(&VENDOR, token, transport) }, ttls: Mutex::default() }
+        Self { client: Client { rest: rest::requests(&VENDOR, token, transport) }, ttls: Mutex::default() }
     }
 
-    /// The same provider at another address than the vendor's, such as `http://127.0.0.1:8080`.
+    /// Sets another endpoint than Hetzner's, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the token in the clear.
+    /// `usage` if it is not a URL, and for `http` to another machine, which would send the token in clear text.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         self.client.rest.set_endpoint(endpoint)?;
         Ok(self)
@@ -108,7 +106,7 @@ impl Hetzner {
         Ok(Arc::new(State { zone: zone.id.clone(), ttl, sets, extras }))
     }
 
-    /// Starts the steps of one change, each after the one before it has ended.
+    /// Starts the steps of one change, each after the previous one has ended.
     async fn make(
         &self,
         zone: &Zone,
@@ -158,7 +156,7 @@ impl DnsProvider for Hetzner {
         convert::refusal(&zone.apex, change)
     }
 
-    /// The zones of the project. For a domain as it is registered, that zone alone is asked for.
+    /// Returns the zones of the project. For a registered domain, only that zone is requested.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let registered = near.filter(|name| name.is_registered());
         if let Some(domain) = registered {
@@ -170,13 +168,13 @@ impl DnsProvider for Hetzner {
         self.client.zones(None).await?.into_iter().map(|zone| self.zone(zone)).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for.
+    /// Returns all record sets of the zone, regardless of the scope.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
         Ok(Snapshot::new(zone.clone(), state.sets.iter().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read and can be held.
+    /// Sends nothing unless every change fits the state that was read and is supported.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -204,7 +202,7 @@ impl DnsProvider for Hetzner {
         }
     }
 
-    /// Hetzner does not say.
+    /// Hetzner does not report this.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

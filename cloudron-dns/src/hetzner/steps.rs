@@ -1,4 +1,4 @@
-//! From a change of a set to requests for it.
+//! Converts a change of a set to requests.
 
 use super::convert::{Extras, records, refusal};
 use super::types::{NewSet, Value};
@@ -8,21 +8,20 @@ use crate::{Change, Error, Name, Observed, Result, codes};
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A new set.
+    /// Creates a set.
     Create(NewSet),
-    /// Other values for a set.
+    /// Replaces the values of a set.
     Records { name: String, rtype: String, records: Vec<Value> },
-    /// Another time to live for a set.
+    /// Changes the TTL of a set.
     Ttl { name: String, rtype: String, ttl: u32 },
-    /// A set goes.
+    /// Deletes a set.
     Delete { name: String, rtype: String },
 }
 
-/// The requests that make a change: the values first, which matter more than how long they are kept.
+/// Returns the requests for a change: the values first, because they matter more than the TTL.
 ///
 /// # Errors
-/// `dns-stale` when the set is not what the change was made for, `dns-refused` when it is protected,
-/// `dns-unsupported`.
+/// `dns-stale` if the set does not match the change's old state, `dns-refused` if it is protected, `dns-unsupported`.
 pub(super) fn steps(apex: &Name, sets: &[Observed], extras: &Extras, change: &Change) -> Result<Vec<Step>> {
     let key = change.key();
     change.fits(sets.iter().find(|set| set.key() == key))?;

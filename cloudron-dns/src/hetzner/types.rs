@@ -1,11 +1,11 @@
-//! What is sent and answered: <https://docs.hetzner.cloud/reference/cloud#zone-rrsets>.
+//! Request and response types: <https://docs.hetzner.cloud/reference/cloud#zone-rrsets>.
 
 use serde::{Deserialize, Serialize};
 
 /// One value of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Value {
-    /// As in a zone file.
+    /// In zone file form.
     pub(super) value: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) comment: String,
@@ -33,13 +33,13 @@ pub(super) struct NewTtl {
     pub(super) ttl: u32,
 }
 
-/// A set as it is answered.
+/// A set in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Listed {
     pub(super) name: String,
     #[serde(rename = "type")]
     pub(super) rtype: String,
-    /// That of the zone, when it has none of its own.
+    /// `None` if the set uses the zone's TTL.
     #[serde(default)]
     pub(super) ttl: Option<u32>,
     #[serde(default)]
@@ -96,7 +96,7 @@ pub(super) struct Pagination {
     pub(super) total_entries: Option<usize>,
 }
 
-/// One set or zone.
+/// A response with one set or zone.
 #[derive(Debug, Deserialize)]
 pub(super) struct One {
     #[serde(default)]
@@ -105,7 +105,7 @@ pub(super) struct One {
     pub(super) zone: Option<ListedZone>,
 }
 
-/// What most changes are answered with: they go on after the answer.
+/// The response to most changes, which continue after it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Started {
     pub(super) action: Action,
@@ -120,7 +120,7 @@ pub(super) struct Action {
     pub(super) error: Option<Complaint>,
 }
 
-/// The body of an error.
+/// An error in a response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem {
     #[serde(default)]
@@ -133,7 +133,7 @@ pub(super) struct Complaint {
     pub(super) code: String,
     #[serde(default)]
     pub(super) message: String,
-    /// Says which field is wrong, in a form of its own for each code.
+    /// The invalid fields, in a form that depends on the code.
     #[serde(default)]
     pub(super) details: serde_json::Value,
 }

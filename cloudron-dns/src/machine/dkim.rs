@@ -1,4 +1,4 @@
-//! Keys that sign mail, as receivers look them up (RFC 6376).
+//! DKIM keys, as receivers look them up (RFC 6376).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,34 +7,34 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::{Error, Name, RecordData, Result, codes};
 
-/// The fewest bits of an RSA key that receivers accept (RFC 8301, section 3.2).
+/// Minimum size of an RSA key that receivers accept, in bits (RFC 8301, section 3.2).
 pub const MIN_RSA_BITS: usize = 1024;
 
-/// The public half of a key that signs mail (RFC 6376).
+/// The public half of a DKIM key (RFC 6376).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dkim {
     /// The selector, such as `c202611`.
     pub selector: String,
-    /// The RSA public key (SubjectPublicKeyInfo, DER) in base 64.
+    /// The RSA public key (SubjectPublicKeyInfo, DER) in base64.
     pub public_key: String,
 }
 
 impl Dkim {
-    /// The name that receivers look the key up at.
+    /// Returns the name at which receivers look the key up.
     ///
     /// # Errors
-    /// `dns-name` when the selector is none, or too long for the domain.
+    /// `dns-name` if the selector is invalid, or too long for the domain.
     pub fn name(&self, domain: &Name) -> Result<Name> {
         record_name(&self.selector, domain)
     }
 
-    /// The record of the key.
+    /// Returns the record of the key.
     pub fn record(&self) -> RecordData {
         RecordData::txt(format!("v=DKIM1; k=rsa; p={}", self.public_key))
     }
 }
 
-/// The record of a key that is no longer to be trusted: it has no key (RFC 6376, section 3.6.1).
+/// Returns the record of a retired key: it contains no key (RFC 6376, section 3.6.1).
 pub(super) fn retired_record() -> RecordData {
     RecordData::txt("v=DKIM1; k=rsa; p=")
 }
@@ -43,8 +43,8 @@ pub(super) fn record_name(selector: &str, domain: &Name) -> Result<Name> {
     domain.below(&format!("{selector}._domainkey"))
 }
 
-/// A selector that tells when its key was made, `c` with year and month, and a letter when that one is taken, so
-/// that a key can be replaced while mail that the old one signed is still on its way.
+/// Returns a selector that contains the date of its key, `c` with year and month, and a letter if that one is taken, so
+/// that a key can be replaced while mail signed by the old one is still in transit.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -61,7 +61,7 @@ pub fn dated_selector(now: SystemTime, taken: &[&str]) -> String {
     free.unwrap_or(plain)
 }
 
-/// The year and month of a day, counted from the first of January 1970.
+/// Converts a day, counted from 1 January 1970, to year and month.
 fn year_and_month(mut day: u64) -> (u64, u64) {
     let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let mut year = 1970;
@@ -81,33 +81,33 @@ fn year_and_month(mut day: u64) -> (u64, u64) {
     (year, month)
 }
 
-/// A key record as a receiver reads it (RFC 6376, section 3.6.1).
+/// A key record as parsed by a receiver (RFC 6376, section 3.6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DkimRecord {
-    /// The kind of key: `rsa`, or `ed25519` (RFC 8463).
+    /// The type of the key: `rsa`, or `ed25519` (RFC 8463).
     pub key_type: String,
-    /// The key, in DER or, for Ed25519, raw; `None` when it was retired.
+    /// The key, in DER or, for Ed25519, raw; `None` if it was retired.
     pub key: Option<Vec<u8>>,
-    /// Whether the domain only tries DKIM out (`t=y`).
+    /// Whether the domain only tests DKIM (`t=y`).
     pub testing: bool,
-    /// The hash algorithms that are allowed (`h=`), in lower case; `None` for all.
+    /// The allowed hash algorithms (`h=`), in lower case; `None` for all.
     pub hashes: Option<Vec<String>>,
-    /// The services that the key is for (`s=`), in lower case; `None` for all.
+    /// The services for which the key is valid (`s=`), in lower case; `None` for all.
     pub services: Option<Vec<String>>,
 }
 
 impl DkimRecord {
-    /// Reads a key record.
+    /// Parses a key record.
     ///
     /// # Errors
-    /// `dns-dkim` for what receivers do not take for a key record.
+    /// `dns-dkim` if receivers do not recognize the text as a key record.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let shown = String::from_utf8_lossy(text).into_owned();
         let bad = |why: &str| Error::new(&codes::DKIM, format!("the key record {shown:?} {why}"));
         let tags = tags(&shown).ok_or_else(|| bad("is no list of tags"))?;
         let get = |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
-        // The version comes first where there is one.
+        // The version comes first if it is present.
         if get("v").is_some_and(|v| v != "DKIM1") || tags.iter().skip(1).any(|(tag, _)| tag == "v") {
             return Err(bad("has another version than DKIM1"));
         }
@@ -127,8 +127,8 @@ impl DkimRecord {
         Ok(Self { key_type, key, testing, hashes: list("h"), services: list("s") })
     }
 
-    /// Why no receiver may use the key, whatever key it is: it allows no hash but SHA-1 (RFC 8301, section 3.1), or is
-    /// not for mail (RFC 6376, section 3.6.1), or of a kind that receivers need not know, or retired.
+    /// Returns why no receiver may use the key: it allows no hash except SHA-1 (RFC 8301, section 3.1), is not valid
+    /// for mail (RFC 6376, section 3.6.1), has a type that receivers need not support, or is retired.
     pub fn unusable(&self) -> Option<String> {
         if self.key.is_none() {
             return Some("it was retired (p= is empty)".into());
@@ -150,7 +150,8 @@ impl DkimRecord {
         None
     }
 
-    /// Whether another record has the same key. An RSA key is the same with and without the algorithm around it.
+    /// Returns whether another record has the same key. An RSA key is the same with and without the enclosing
+    /// algorithm.
     #[cfg(feature = "check")]
     pub(crate) fn is_same_key(&self, other: &Self) -> bool {
         let rsa = |record: &Self| {
@@ -160,13 +161,14 @@ impl DkimRecord {
             && (self.key == other.key || (rsa(self).is_some() && rsa(self) == rsa(other)))
     }
 
-    /// How many bits an RSA key has; `None` for another or no key.
+    /// Returns the size of an RSA key in bits; `None` for another type or no key.
     pub fn rsa_bits(&self) -> Option<usize> {
         let key = self.key.as_deref().filter(|_| self.key_type == "rsa")?;
         Some(modulus(key)?.len() * 8 - modulus(key)?.first()?.leading_zeros() as usize)
     }
 
-    /// Whether it is the public half of a key. An RSA key is the same with and without the algorithm around it.
+    /// Returns whether the record contains the public half of a key. An RSA key is the same with and without the
+    /// enclosing algorithm.
     pub fn is_key(&self, dkim: &Dkim) -> bool {
         let Ok(wanted) = STANDARD.decode(dkim.public_key.split_whitespace().collect::<String>()) else {
             return false;
@@ -176,7 +178,7 @@ impl DkimRecord {
     }
 }
 
-/// The tags of a list `a=1; b=2` (RFC 6376, section 3.2); `None` when one is none or is there twice.
+/// Parses the tags of a list `a=1; b=2` (RFC 6376, section 3.2); `None` if one is invalid or duplicate.
 pub(crate) fn tags(text: &str) -> Option<Vec<(String, String)>> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for tag in text.split(';').map(str::trim).filter(|tag| !tag.is_empty()) {
@@ -194,7 +196,7 @@ const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
-/// The contents of the first DER value of a tag, and what follows it.
+/// Returns the contents of the first DER value with a tag, and the rest.
 fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = bytes.strip_prefix(&[tag])?;
     let (first, rest) = rest.split_first()?;
@@ -207,7 +209,7 @@ fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// The contents of the RSAPublicKey in a SubjectPublicKeyInfo, or of one that stands alone (RFC 8017, appendix A.1.1).
+/// Returns the contents of the RSAPublicKey in a SubjectPublicKeyInfo, or of a bare one (RFC 8017, appendix A.1.1).
 fn rsa_key(key: &[u8]) -> Option<&[u8]> {
     let (outer, _) = der(key, SEQUENCE)?;
     match der(outer, SEQUENCE) {
@@ -216,7 +218,7 @@ fn rsa_key(key: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The modulus of an RSA key, without leading zeros.
+/// Returns the modulus of an RSA key, without leading zeros.
 fn modulus(key: &[u8]) -> Option<&[u8]> {
     let (number, _) = der(rsa_key(key)?, INTEGER)?;
     let zeros = number.iter().take_while(|byte| **byte == 0).count();

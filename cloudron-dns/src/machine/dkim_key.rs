@@ -1,4 +1,4 @@
-//! Making a key that signs mail, by OpenSSL.
+//! Generates DKIM keys with OpenSSL.
 
 use cloudron_core::Secret;
 use openssl::pkey::{PKey, Private};
@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use super::{Dkim, MIN_RSA_BITS};
 use crate::{Error, Result, codes};
 
-/// What every receiver verifies and fits into a record everywhere (RFC 8301, section 3.2).
+/// Key size in bits that every receiver verifies and that fits into a record everywhere (RFC 8301, section 3.2).
 const BITS: u32 = 2048;
 
-/// A key that signs mail: its private half for the server, its public half for the zone.
+/// A DKIM key: its private half for the server, its public half for the zone.
 #[derive(Debug, Clone)]
 pub struct DkimKey {
     private: Secret,
@@ -20,10 +20,11 @@ pub struct DkimKey {
 }
 
 impl DkimKey {
-    /// A new RSA key of 2048 bits. It takes some tenths of a second of computing: off the async runtime's threads.
+    /// Generates a new RSA key of 2048 bits. This takes some tenths of a second of CPU time: call it outside the async
+    /// runtime's threads.
     ///
     /// # Errors
-    /// `dns-dkim` when OpenSSL fails or made another key than it was asked for.
+    /// `dns-dkim` if OpenSSL fails or generates an unexpected key.
     pub fn generate() -> Result<Self> {
         let rsa = Rsa::generate(BITS).map_err(|e| failed("cannot be made", &e))?;
         let key = Self::of(rsa)?;
@@ -33,13 +34,13 @@ impl DkimKey {
         Ok(key)
     }
 
-    /// A key that was made before, in PEM (PKCS #1 or PKCS #8, not encrypted).
+    /// Parses an existing key in PEM (PKCS #1 or PKCS #8, not encrypted).
     ///
     /// # Errors
-    /// `dns-dkim` when it is no such key, its parts do not fit each other, or it has fewer than
-    /// [`MIN_RSA_BITS`] bits.
+    /// `dns-dkim` if it is not such a key, its parts do not match each other, or it has fewer than [`MIN_RSA_BITS`]
+    /// bits.
     pub fn from_pem(pem: &Secret) -> Result<Self> {
-        // A callback that gives no password: nobody is asked for one at a terminal.
+        // A callback without a password, so that OpenSSL does not prompt on a terminal.
         let key = PKey::private_key_from_pem_callback(pem.expose().as_bytes(), |_| Ok(0));
         let rsa = key.and_then(|key| key.rsa()).map_err(|e| failed("is no RSA key in PEM", &e))?;
         if !rsa.check_key().map_err(|e| failed("cannot be checked", &e))? {
@@ -62,28 +63,28 @@ impl DkimKey {
         Ok(Self { private, public: openssl::base64::encode_block(&public), bits })
     }
 
-    /// The private half, in PEM (PKCS #8).
+    /// Returns the private half, in PEM (PKCS #8).
     pub fn private_pem(&self) -> &Secret {
         &self.private
     }
 
-    /// The public half (SubjectPublicKeyInfo, DER) in base 64, as its record has it.
+    /// Returns the public half (SubjectPublicKeyInfo, DER) in base64, as in its record.
     pub fn public_key(&self) -> &str {
         &self.public
     }
 
-    /// How many bits it has.
+    /// Returns the size in bits.
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// The public half with the selector that it is looked up by.
+    /// Returns the public half with its selector.
     pub fn dkim(&self, selector: impl Into<String>) -> Dkim {
         Dkim { selector: selector.into(), public_key: self.public.clone() }
     }
 }
 
-/// What OpenSSL says; it has no part of a key.
+/// Converts an OpenSSL error; it contains no part of a key.
 fn failed(what: &str, error: &openssl::error::ErrorStack) -> Error {
     Error::new(&codes::DKIM, format!("the private key {what}: {error}"))
 }

@@ -1,98 +1,98 @@
-//! What a server does with mail, and the records that follow.
+//! Mail settings of a server, and the resulting records.
 
 use super::dkim::{record_name, retired_record};
 use super::{Dkim, MtaSts};
 use crate::{Intent, Name, RecordData, RecordSet, Result, Ttl};
 
-/// What receivers are asked to do with mail that is not from the domain (RFC 9989, section 4.7).
+/// The request to receivers for mail that is not from the domain (RFC 9989, section 4.7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DmarcPolicy {
-    /// Nothing: the domain only watches. Where one starts.
+    /// Only monitor; the initial policy.
     #[default]
     None,
-    /// To treat it as suspicious.
+    /// Treat it as suspicious.
     Quarantine,
-    /// To refuse it.
+    /// Reject it.
     Reject,
 }
 
-/// What the server does with mail of its domain.
+/// The mail settings of a server for its domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MailSettings {
-    /// Whether it receives and sends mail of the domain. If not, no mail record is wanted.
+    /// Whether the server receives and sends mail of the domain. If not, there are no mail records.
     pub enabled: bool,
-    /// The key that signs what it sends.
+    /// The key that signs outgoing mail.
     pub dkim: Option<Dkim>,
-    /// Other keys that receivers must still, or already, know: one that signs later, or mail of which is on its way.
+    /// Further keys that receivers must be able to look up: the next one, or an old one whose mail is still in transit.
     pub other_dkim: Vec<Dkim>,
-    /// Selectors of keys that are no longer to be trusted.
+    /// Selectors of retired keys.
     pub retired_dkim: Vec<String>,
-    /// What receivers are asked to do with mail that is not from the domain.
+    /// The request to receivers for mail that is not from the domain.
     pub dmarc: DmarcPolicy,
-    /// Where receivers send their DMARC reports: a mail address.
+    /// The mail address for DMARC reports.
     pub dmarc_reports_to: Option<String>,
-    /// Whether the name that the server greets with has an SPF record too (RFC 7208, section 2.3).
+    /// Whether the server's greeting name also has an SPF record (RFC 7208, section 2.3).
     pub helo_spf: bool,
-    /// That mail to the domain must come encrypted.
+    /// The policy that mail to the domain must be encrypted.
     pub mta_sts: Option<MtaSts>,
-    /// Where senders report that they could not send encrypted: a mail address (TLSRPT, RFC 8460).
+    /// The mail address for reports about encryption failures (TLSRPT, RFC 8460).
     pub tls_reports_to: Option<String>,
 }
 
 impl MailSettings {
-    /// The server has nothing to do with mail.
+    /// Returns settings for a server without mail.
     pub fn off() -> Self {
         Self::default()
     }
 
-    /// The server receives and sends mail of the domain.
+    /// Returns settings for a server that receives and sends mail of the domain.
     pub fn on() -> Self {
         Self { enabled: true, ..Self::default() }
     }
 
-    /// The same settings with a key that signs what is sent.
+    /// Sets the key that signs outgoing mail.
     pub fn with_dkim(self, selector: impl Into<String>, public_key: impl Into<String>) -> Self {
         let dkim = Dkim { selector: selector.into(), public_key: public_key.into() };
         Self { dkim: Some(dkim), ..self }
     }
 
-    /// The same settings with one more key that receivers can look up. To rotate a key, publish the new one here,
-    /// sign with it once its record has propagated and negative answers are forgotten, keep the old one here for a
-    /// week, and then [retire](Self::with_retired_dkim) it.
+    /// Adds a further key that receivers can look up. To rotate a key, publish the new one here, sign with it once its
+    /// record has propagated and negative answers have expired, keep the old one here for a week, and then
+    /// [retire](Self::with_retired_dkim) it.
     pub fn with_other_dkim(mut self, selector: impl Into<String>, public_key: impl Into<String>) -> Self {
         self.other_dkim.push(Dkim { selector: selector.into(), public_key: public_key.into() });
         self
     }
 
-    /// The same settings with a key that is no longer to be trusted: its record stays, without a key.
+    /// Adds a retired key: its record stays, without a key.
     pub fn with_retired_dkim(mut self, selector: impl Into<String>) -> Self {
         self.retired_dkim.push(selector.into());
         self
     }
 
-    /// The same settings with another DMARC policy than to watch. A policy that somebody else made is then a
-    /// conflict, rather than good as it is.
+    /// Sets another DMARC policy than monitoring. A policy of another owner is then a conflict instead of being
+    /// accepted.
     pub fn with_dmarc(self, dmarc: DmarcPolicy) -> Self {
         Self { dmarc, ..self }
     }
 
-    /// The same settings with a mail address that DMARC reports go to.
+    /// Sets the mail address for DMARC reports.
     pub fn with_dmarc_reports_to(self, address: impl Into<String>) -> Self {
         Self { dmarc_reports_to: Some(address.into()), ..self }
     }
 
-    /// The same settings with an SPF record for the name that the server greets with.
+    /// Adds an SPF record for the server's greeting name.
     pub fn with_helo_spf(self) -> Self {
         Self { helo_spf: true, ..self }
     }
 
-    /// The same settings with a policy that mail must come encrypted.
+    /// Sets the policy that mail must be encrypted.
     pub fn with_mta_sts(self, policy: MtaSts) -> Self {
         Self { mta_sts: Some(policy), ..self }
     }
 
-    /// The same settings with a mail address that reports about encryption go to.
+    /// Sets the mail address for reports about encryption failures.
     pub fn with_tls_reports_to(self, address: impl Into<String>) -> Self {
         Self { tls_reports_to: Some(address.into()), ..self }
     }
@@ -123,7 +123,7 @@ impl MailSettings {
         Ok(intents)
     }
 
-    /// RFC 9989 has no `pct` any more: a policy is meant for all mail.
+    /// Returns the DMARC intent. RFC 9989 has no `pct` any more: a policy applies to all mail.
     fn dmarc_intent(&self, domain: &Name) -> Result<Intent> {
         let policy = match self.dmarc {
             DmarcPolicy::None => "none",

@@ -1,6 +1,6 @@
-//! The records of a server: its addresses, its mail, and who may issue its certificates.
+//! The records of a server: its addresses, its mail, and the authorities that may issue its certificates.
 //!
-//! [`machine_records`] is what every server wants; [`Machine`] has the choices.
+//! [`machine_records`] returns the records that every server needs; [`Machine`] has options.
 
 mod dkim;
 #[cfg(feature = "dkim")]
@@ -27,13 +27,13 @@ use crate::{Intent, Name, RecordData, RecordSet, Result, Ttl};
 /// The addresses of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
-    /// Its IPv4 addresses.
+    /// IPv4 addresses.
     pub v4: Vec<Ipv4Addr>,
-    /// Its IPv6 addresses.
+    /// IPv6 addresses.
     pub v6: Vec<Ipv6Addr>,
 }
 
-/// One address of either family.
+/// Creates a list of one address of either family.
 impl From<IpAddr> for Addresses {
     fn from(address: IpAddr) -> Self {
         match address {
@@ -44,40 +44,40 @@ impl From<IpAddr> for Addresses {
 }
 
 impl Addresses {
-    /// All of them, IPv4 first.
+    /// Returns all addresses, IPv4 first.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.v4.iter().copied().map(IpAddr::V4).chain(self.v6.iter().copied().map(IpAddr::V6))
     }
 }
 
-/// Which names below the domain lead to the server, besides `my`.
+/// The names below the domain that resolve to the server, in addition to `my`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AppNames {
-    /// Every name that has no records of its own.
+    /// Every name without its own records.
     #[default]
     Wildcard,
-    /// These, such as `blog`.
+    /// These names, such as `blog`.
     Each(Vec<String>),
 }
 
 /// A certification authority that may issue for the domain (RFC 8659).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaaIssuer {
-    /// Its domain, such as `letsencrypt.org`.
+    /// Domain of the authority, such as `letsencrypt.org`.
     pub ca: String,
-    /// The only account there that may ask for certificates (RFC 8657).
+    /// The only account there that may request certificates (RFC 8657).
     pub account_uri: Option<String>,
 }
 
 impl CaaIssuer {
-    /// The record that lets the authority issue.
+    /// Returns the record that allows the authority to issue certificates.
     pub fn record(&self) -> RecordData {
         let account = self.account_uri.as_ref().map(|uri| format!("; accounturi={uri}")).unwrap_or_default();
         RecordData::Caa { flags: 0, tag: "issue".into(), value: format!("{}{account}", self.ca).into_bytes() }
     }
 }
 
-/// A server, and what its zone should hold for it.
+/// A server and the records that its zone should have.
 ///
 /// ```
 /// use cloudron_dns::machine::{AppNames, Machine};
@@ -97,33 +97,33 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A server of a domain, which all names below lead to, without mail.
+    /// Creates a server of a domain without mail, to which all names below resolve.
     pub fn new(domain: &Domain, addresses: Addresses) -> Self {
         let (names, mail) = (AppNames::Wildcard, MailSettings::off());
         Self { domain: Name::from(domain), addresses, names, mail, caa: None }
     }
 
-    /// The same with other names.
+    /// Sets the app names.
     pub fn with_names(self, names: AppNames) -> Self {
         Self { names, ..self }
     }
 
-    /// The same with mail.
+    /// Sets the mail settings.
     pub fn with_mail(self, mail: MailSettings) -> Self {
         Self { mail, ..self }
     }
 
-    /// The same with an authority that may issue certificates. It is added to those that are allowed already; the
-    /// first one locks all others out, so that it is only set when asked for.
+    /// Adds an authority that may issue certificates, in addition to existing ones. The first CAA record excludes all
+    /// other authorities, so none is set by default.
     pub fn with_caa(self, issuer: CaaIssuer) -> Self {
         Self { caa: Some(issuer), ..self }
     }
 
-    /// What the zone should hold. The names are absolute: for a domain below a zone they go into the zone that
+    /// Returns the desired records. The names are absolute: for a domain below a zone, they belong to the zone that
     /// encloses it.
     ///
     /// # Errors
-    /// `dns-name` for a name that is none, or too long.
+    /// `dns-name` for a name that is invalid or too long.
     pub fn intents(&self) -> Result<Vec<Intent>> {
         let my = self.domain.below("my")?;
         let mut names = vec![my.clone()];
@@ -135,7 +135,7 @@ impl Machine {
                 }
             }
         }
-        // The policy is fetched from a name of its own, which the wildcard answers for.
+        // The policy is fetched from a separate name, which the wildcard covers.
         if self.mail.enabled && self.mail.mta_sts.is_some() && self.names != AppNames::Wildcard {
             names.push(self.domain.below("mta-sts")?);
         }
@@ -161,14 +161,14 @@ impl Machine {
     }
 }
 
-/// What a zone should hold for a server: `my` and the wildcard with its addresses; for mail, MX, SPF (merged into
-/// one that exists), DKIM, and a DMARC policy that only watches, unless there is one.
+/// Returns the records that a zone should have for a server: `my` and the wildcard with its addresses; for mail, MX,
+/// SPF (merged into an existing one), DKIM, and a monitoring DMARC policy unless one exists.
 ///
-/// The names are absolute: for a domain below a zone they go into the zone that encloses it. Addresses of a family
-/// that the server no longer has go when the plan [prunes](crate::PlanOptions::prune).
+/// The names are absolute: for a domain below a zone, they belong to the zone that encloses it. Addresses of a family
+/// that the server no longer has are deleted if the plan [prunes](crate::PlanOptions::prune).
 ///
 /// # Errors
-/// `dns-name` when the domain is so long that nothing fits in front of it.
+/// `dns-name` if the domain is too long for a name below it.
 pub fn machine_records(domain: &Domain, addresses: &Addresses, mail: &MailSettings) -> Result<Vec<Intent>> {
     Machine::new(domain, addresses.clone()).with_mail(mail.clone()).intents()
 }

@@ -1,4 +1,4 @@
-//! That mail to the domain must come encrypted (MTA-STS, RFC 8461).
+//! The policy that mail to the domain must be encrypted (MTA-STS, RFC 8461).
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Name, RecordData, Result, codes};
 
-/// The longest time that a policy may be kept: about a year (RFC 8461, section 3.2).
+/// Maximum `max_age` of a policy, in seconds: about a year (RFC 8461, section 3.2).
 pub const MAX_AGE: u32 = 31_557_600;
 
-/// What senders do when they cannot send encrypted (RFC 8461, section 5).
+/// What senders do if they cannot send encrypted (RFC 8461, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MtaStsMode {
-    /// They send nevertheless, and report.
+    /// Send nevertheless, and report.
     Testing,
-    /// They do not send.
+    /// Do not send.
     Enforce,
-    /// There is no policy any more. To be kept until the last policy's `max_age` is over.
+    /// The policy has ended. Keep this mode until the last policy's `max_age` has passed.
     None,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for MtaStsMode {
     }
 }
 
-/// A policy. Its text has to be served at `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` before its record is set.
+/// A policy. Its text must be served at `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` before its record is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtaSts {
     mode: MtaStsMode,
@@ -40,7 +40,7 @@ pub struct MtaSts {
 }
 
 impl MtaSts {
-    /// A policy for mail servers, which senders keep for `max_age` seconds, at most [`MAX_AGE`].
+    /// Creates a policy for mail servers, which senders cache for `max_age` seconds, at most [`MAX_AGE`].
     ///
     /// # Errors
     /// `dns-record` without a server, unless the mode is `none`.
@@ -54,15 +54,15 @@ impl MtaSts {
         Ok(Self { mode, max_age: max_age.min(MAX_AGE), servers })
     }
 
-    /// The text to serve, with the line ends of the RFC.
+    /// Returns the text to serve, with the line ends of the RFC.
     pub fn policy(&self) -> String {
         let servers: String = self.servers.iter().map(|s| format!("mx: {}\r\n", s.without_dot())).collect();
         format!("version: STSv1\r\nmode: {}\r\n{servers}max_age: {}\r\n", self.mode, self.max_age)
     }
 
-    /// The id of the policy: it is another one exactly when the text is another one. 32 letters and digits.
+    /// Returns the ID of the policy, 32 letters and digits. It changes exactly when the text changes.
     pub fn id(&self) -> String {
-        // FNV-1a of 128 bits: nobody but ourselves makes these texts, so that no stronger hash is needed.
+        // FNV-1a of 128 bits: only this program generates these texts, so no stronger hash is needed.
         let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         for byte in self.policy().bytes() {
             hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
@@ -70,7 +70,7 @@ impl MtaSts {
         format!("{hash:032x}")
     }
 
-    /// The record at `_mta-sts`.
+    /// Returns the record at `_mta-sts`.
     pub fn record(&self) -> RecordData {
         RecordData::txt(format!("v=STSv1; id={};", self.id()))
     }

@@ -1,4 +1,4 @@
-//! The name of an address (PTR): who sets it, and how. It is set at the host of the server, not in the zone.
+//! Reverse DNS names of addresses (PTR). They are set at the host of the server, not in the zone.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Name;
 use crate::resolve::reverse_name;
 
-/// Where the server is.
+/// The host of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -21,31 +21,32 @@ pub enum Cloud {
     Hetzner,
     /// Scaleway.
     Scaleway,
-    /// Somewhere else.
+    /// Another host.
     Generic,
 }
 
-/// What a person does so that an address has the name of its server.
+/// Instructions to set the reverse DNS name of a server's address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PtrAdvice {
     /// The address.
     pub address: IpAddr,
-    /// The line of a zone file that results.
+    /// The resulting line of a zone file.
     pub record: String,
-    /// What has to hold before.
+    /// A precondition.
     pub before: Option<String>,
-    /// What to click.
+    /// Steps in the web interface.
     pub steps: Vec<String>,
-    /// The call of the host's interface that does the same.
+    /// The equivalent API call.
     pub call: Option<String>,
-    /// Whether the host lets mail out (port 25).
+    /// Whether the host allows outgoing mail (port 25).
     pub port_25: String,
-    /// The host's own page about it.
+    /// The host's documentation.
     pub page: Option<String>,
 }
 
-/// What to do at a host so that `address` is named `name`. The record of the name itself comes first everywhere.
+/// Returns the instructions of a host for giving `address` the name `name`. The name must resolve to the address first,
+/// at every host.
 ///
 /// Sources: Amazon EC2 API (ModifyAddressAttribute), DigitalOcean "How to Manage PTR records", Hetzner Cloud API
 /// (change_dns_ptr), Scaleway Instances API (update IP).

@@ -1,4 +1,4 @@
-//! From wishes to changes. Pure.
+//! Computes changes from intents. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::{
     Snapshot,
 };
 
-/// The changes that make a zone hold what is desired, and no others.
+/// Returns the changes that bring a zone to the desired state, and no others.
 ///
-/// `current` must hold every record set of the names that the wishes are about
-/// ([`names_to_read`](crate::apply::names_to_read)). Record sets that nobody wished anything of are not touched, and
-/// values that `ownership` does not know are neither changed nor deleted unless `options` adopts them: they become
-/// conflicts. Applied and planned again, nothing is left to do.
+/// `current` must contain every record set of the names in the intents
+/// ([`names_to_read`](crate::apply::names_to_read)). Record sets without an intent are not changed. Values that are not
+/// in `ownership` are neither changed nor deleted unless `options` adopts them: they become conflicts. After the plan
+/// was applied, planning again finds no changes.
 pub fn plan(desired: &[Intent], current: &Snapshot, ownership: &Ownership, options: &PlanOptions) -> Plan {
     let mut planner = Planner {
         current,
@@ -60,23 +60,23 @@ struct Planner<'a> {
     before: &'a Ownership,
     options: &'a PlanOptions,
     changes: Vec<Change>,
-    /// Of each changed set, what its draft says of whose the values are.
+    /// The effect of each changed set on ownership, from its draft.
     titles: BTreeMap<RecordKey, Title>,
     plan: Plan,
 }
 
-/// Whose the values of a changed set are.
+/// The effect of a changed set on ownership.
 #[derive(Default)]
 struct Title {
-    /// Values that hold something of somebody else, and so do not become ours.
+    /// Values with parts of another owner, which therefore do not become ours.
     shared: BTreeSet<RecordData>,
-    /// Whether the values that stay become ours too.
+    /// Whether the unchanged values become ours too.
     adopted: bool,
 }
 
 impl<'a> Planner<'a> {
-    /// What happens to one set. When it is adopted, values of others may go; those that stay become ours only if
-    /// the whole set was wished for.
+    /// Decides about one set. If it is adopted, values of others may be deleted; unchanged values become ours only if
+    /// the intent is about the whole set.
     fn decide(&mut self, key: &RecordKey, mut draft: Draft<'a>, adopted: bool) {
         let foreign = |value: &RecordData| !adopted && !self.before.owns(key, value);
         let old = draft.old;
@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
             old.is_some_and(|o| o.values().iter().any(|v| foreign(v) && draft.values.contains(v)));
         let mut kept_ttl = None;
         if let (true, Some(old)) = (keeps_foreign, old) {
-            // The time to live belongs to the set, and so to those who have values in it.
+            // The TTL belongs to the set, and so to all owners of its values.
             kept_ttl = Some((old.ttl(), draft.ttl)).filter(|(kept, wanted)| draft.exact && kept != wanted);
             draft.ttl = old.ttl();
         }
@@ -129,7 +129,7 @@ impl<'a> Planner<'a> {
         self.changes.push(change);
     }
 
-    /// The set that a draft asks for, within what the provider can do.
+    /// Returns the set of a draft, within the capabilities of the provider.
     fn target(&mut self, key: &RecordKey, draft: &Draft<'_>) -> Result<Option<RecordSet>, Reason> {
         if draft.values.is_empty() {
             return Ok(None);
@@ -154,7 +154,7 @@ impl<'a> Planner<'a> {
         Ok(Some(set))
     }
 
-    /// Why a set may never be written, whoever made it.
+    /// Returns why a set may never be written, regardless of its owner.
     fn forbidden(&self, key: &RecordKey) -> Option<Reason> {
         let apex = &self.current.zone.apex;
         if !key.name.is_in(apex) {
@@ -164,7 +164,7 @@ impl<'a> Planner<'a> {
         if key.rtype == RecordType::SOA || at_top {
             return Some(Reason::Protected);
         }
-        // A plain set beside weighted ones, or the other way round, would change who is answered what.
+        // A plain set next to weighted ones, or the reverse, would change which client gets which answer.
         let routed = |set: &Observed| set.key().variant.is_some() != key.variant.is_some();
         if self.current.all_of(&key.name, key.rtype).any(|set| set.plain().is_none() || routed(set)) {
             return Some(Reason::Opaque);
@@ -177,7 +177,7 @@ impl<'a> Planner<'a> {
         self.plan.conflicts.push(Conflict { key: key.clone(), reason, existing, wanted });
     }
 
-    /// Records what a change makes ours.
+    /// Records the values that a change makes ours.
     fn own(&mut self, change: &Change) {
         let key = change.key();
         let title = self.titles.remove(key).unwrap_or_default();
@@ -191,7 +191,7 @@ impl<'a> Planner<'a> {
         self.plan.ownership.remove(key, old.iter().filter(|v| !new.contains(v)));
     }
 
-    /// Removes what is ours and nobody wishes any more.
+    /// Deletes values that are ours and no longer desired.
     fn prune(&mut self, wished: &BTreeSet<RecordKey>) {
         let keys: Vec<RecordKey> = self.before.keys().filter(|k| !wished.contains(k)).cloned().collect();
         for key in keys.iter().filter(|k| k.name.is_in(&self.current.zone.apex)) {
@@ -202,7 +202,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Refuses to write what a delegation or a DNAME hides, by then.
+    /// Refuses changes of sets that a delegation or a DNAME hides after the plan.
     fn refuse_hidden(&mut self) {
         let cuts = Cuts::after(self.current, &self.changes);
         for (cut, hidden) in cuts.newly_hidden(self.current, &self.changes) {
@@ -217,7 +217,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Sees to it that what ends up at a name can stand together there: a CNAME alone, a DS beside name servers.
+    /// Ensures that the resulting sets of a name can coexist: a CNAME alone, a DS only with name servers.
     fn separate(&mut self, wished: &BTreeSet<RecordKey>) {
         for (name, changes) in together::by_name(std::mem::take(&mut self.changes)) {
             let removable = |set: &Observed| {
@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
                 }
                 Outcome::Refused(reason, existing) => {
                     for change in changes {
-                        // A deletion that stands alone can still be made.
+                        // A deletion by itself is still possible.
                         if change.after().is_none() && reason != Reason::DsWithoutNs {
                             self.changes.push(change);
                             continue;
@@ -248,8 +248,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Refuses to delete a large share of a zone by accident. Of a zone that was not read as a whole, it is the share
-    /// of what was read.
+    /// Refuses to delete a large share of a zone by accident. If the zone was not read completely, it uses the share of
+    /// the sets that were read.
     fn brake(&mut self) {
         let (deletions, all) = (together::losses(&self.changes), self.current.sets.len());
         if self.options.allow_mass_deletion || all < 10 || deletions * 10 <= all * 3 {
@@ -263,8 +263,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Plan {
         let freed = together::freed(&self.changes);
-        // What stands in the way goes first; then changes in place and additions, so that nothing is missing at any
-        // moment; deletions come last.
+        // First the deletions that other changes depend on; then changes in place and additions, so that nothing is
+        // missing at any moment; then the other deletions.
         let phase = |change: &Change| match change {
             Change::Delete(set) if freed.contains(set.key()) => 0,
             Change::Replace { .. } => 1,

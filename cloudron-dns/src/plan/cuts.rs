@@ -1,16 +1,16 @@
-//! Where a zone ends: delegations and DNAMEs, and what lies behind them.
+//! Ends of a zone (delegations and DNAMEs), and the sets that they hide.
 
 use std::collections::BTreeSet;
 
 use super::{Change, Reason};
 use crate::{Name, RecordData, RecordKey, RecordSet, RecordType, Snapshot};
 
-/// The delegations and DNAMEs of a zone once changes are made.
+/// The delegations and DNAMEs of a zone after the changes.
 pub(super) struct Cuts {
     delegations: BTreeSet<Name>,
     dnames: BTreeSet<Name>,
-    /// The name servers of all delegations. Addresses of those behind a cut are glue (RFC 1034, section 4.2.1), also
-    /// where another delegation names them (RFC 9471, section 3.2).
+    /// The name servers of all delegations. Addresses of those below a cut are glue (RFC 1034, section 4.2.1), even if
+    /// another delegation names them (RFC 9471, section 3.2).
     servers: BTreeSet<Name>,
 }
 
@@ -41,13 +41,13 @@ impl Cuts {
         }
     }
 
-    /// Why a set has no effect in the zone: it lies behind a cut, and is not glue.
+    /// Returns why a set has no effect in the zone: it is below a cut and is not glue.
     pub(super) fn hide(&self, key: &RecordKey) -> Option<Reason> {
         if self.delegations.is_empty() && self.dnames.is_empty() {
             return None;
         }
         let glue = matches!(key.rtype, RecordType::A | RecordType::AAAA) && self.servers.contains(&key.name);
-        // The name servers and keys of a delegation are on this side of it.
+        // The name servers and keys of a delegation belong to the parent zone.
         let at_cut = matches!(key.rtype, RecordType::NS | RecordType::DS);
         let mut reason = None;
         let mut at = Some(key.name.clone());
@@ -64,7 +64,7 @@ impl Cuts {
         reason
     }
 
-    /// The first set that is there and that a new delegation or DNAME hides, for each of these.
+    /// Returns, for each of these, the first existing set that a new delegation or DNAME hides.
     pub(super) fn newly_hidden<'a>(
         &self,
         current: &'a Snapshot,

@@ -1,11 +1,11 @@
-//! Plans for people.
+//! Formatting of plans.
 
 use std::fmt;
 
 use super::{Change, Conflict, Plan, Reason};
 use crate::{RecordData, RecordSet};
 
-/// The plan as a diff: `+` is added, `-` is removed, `!` stands against it.
+/// Formats the plan as a diff: `+` is added, `-` is removed, `!` is a conflict.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
@@ -29,7 +29,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The lines that go and those that come, without a line break at the end.
+/// Formats the removed and the added lines, without a line break at the end.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (old, new) = (self.before(), self.after());
@@ -88,7 +88,7 @@ fn one_line(observed: &crate::Observed) -> String {
     }
 }
 
-/// The values with their type, on one line.
+/// Formats the values with their type, on one line.
 fn values(set: &RecordSet) -> String {
     let values: Vec<String> = set.values().iter().map(ToString::to_string).collect();
     format!("{} {} (TTL {})", set.rtype(), values.join(" and "), set.ttl())

@@ -1,24 +1,24 @@
-//! What all wishes together make of one record set.
+//! Combines all intents for one record set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reason;
 use crate::{Intent, Ownership, RecordData, RecordKey, RecordSet, Snapshot, Ttl, spf};
 
-/// One record set, from what it is to what it should be.
+/// One record set, with its current and its desired state.
 pub(super) struct Draft<'a> {
     pub(super) old: Option<&'a RecordSet>,
     pub(super) ttl: Ttl,
     pub(super) values: BTreeSet<RecordData>,
-    /// Values that may go whoever made them, because what takes their place preserves them.
+    /// Values that may be deleted regardless of their owner, because their replacement preserves them.
     pub(super) released: BTreeSet<RecordData>,
-    /// Values that hold something of somebody else, and so do not become ours.
+    /// Values with parts of another owner, which therefore do not become ours.
     pub(super) shared: BTreeSet<RecordData>,
-    /// Whether all of the set was wished for, so that none of it is left to others.
+    /// Whether the intent is about the whole set, so that none of it is left to others.
     pub(super) exact: bool,
 }
 
-/// The sets that anything is wanted of, and the wishes that cannot be combined.
+/// The sets with intents, and the intents that cannot be combined.
 pub(super) type Drafts<'a> = BTreeMap<RecordKey, Result<Draft<'a>, Reason>>;
 
 pub(super) fn drafts<'a>(desired: &[Intent], current: &'a Snapshot, ownership: &Ownership) -> Drafts<'a> {
@@ -39,8 +39,8 @@ pub(super) fn drafts<'a>(desired: &[Intent], current: &'a Snapshot, ownership: &
     drafts.collect()
 }
 
-/// Whether wishes about one set exclude each other: one about the whole set stands alone, and what one puts in no
-/// other takes out.
+/// Returns whether intents for one set contradict each other: an intent for the whole set must be the only one, and no
+/// intent may remove what another one adds.
 fn contradict(wishes: &[&Intent]) -> bool {
     let whole = |i: &&Intent| matches!(i, Intent::Exactly(_) | Intent::Default(_) | Intent::Absent(_));
     if wishes.iter().any(whole) {
@@ -60,13 +60,13 @@ fn values(intent: &Intent, wanted: bool) -> &[RecordData] {
     }
 }
 
-/// Whether a value is an SPF record.
+/// Returns whether a value is an SPF record.
 pub(super) fn is_spf(value: &RecordData) -> bool {
     matches!(value, RecordData::Txt(text) if spf::Record::is_spf(&text.joined()))
 }
 
 impl<'a> Draft<'a> {
-    /// The set as it is.
+    /// Creates a draft without changes.
     pub(super) fn of(old: Option<&'a RecordSet>) -> Self {
         Self {
             old,
@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
         texts.collect()
     }
 
-    /// Replaces the SPF record among the texts by another, or by none.
+    /// Replaces the SPF record among the texts by another, or removes it.
     fn put_spf(&mut self, change: spf::Merged) {
         let spf::Merged { old, new } = change;
         if old == new {

@@ -1,4 +1,4 @@
-//! Plans: what would change, as data.
+//! Plans: changes as data.
 
 mod build;
 mod cuts;
@@ -15,33 +15,33 @@ use crate::{
     Snapshot, Zone, codes,
 };
 
-/// One change of one record set. The old state is its precondition: if the zone holds something else by then, the
-/// change must not be made.
+/// One change of one record set. The old state is its precondition: if the zone has another state by then, the change
+/// must not be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// There is no such set yet.
+    /// Creates a set that does not exist yet.
     Create(RecordSet),
-    /// The set is replaced in one step.
+    /// Replaces the set in one step.
     Replace {
-        /// What is there.
+        /// The current state.
         old: RecordSet,
-        /// What will be.
+        /// The new state.
         new: RecordSet,
     },
-    /// The set goes.
+    /// Deletes the set.
     Delete(RecordSet),
 }
 
 impl Change {
-    /// The set that changes.
+    /// Returns the key of the set.
     pub fn key(&self) -> &RecordKey {
         match self {
             Self::Create(set) | Self::Delete(set) | Self::Replace { new: set, .. } => set.key(),
         }
     }
 
-    /// What must be there before.
+    /// Returns the required state before the change.
     pub fn before(&self) -> Option<&RecordSet> {
         match self {
             Self::Create(_) => None,
@@ -49,7 +49,7 @@ impl Change {
         }
     }
 
-    /// What will be there afterwards.
+    /// Returns the state after the change.
     pub fn after(&self) -> Option<&RecordSet> {
         match self {
             Self::Create(new) | Self::Replace { new, .. } => Some(new),
@@ -57,8 +57,8 @@ impl Change {
         }
     }
 
-    /// Whether a zone that was read afterwards shows that the change was made. Others may have changed the set further
-    /// by then: what counts is what this change puts in and takes out.
+    /// Returns whether a later read of the zone shows that the change was made. Others may have changed the set further
+    /// by then, so only the values that this change adds and removes are compared.
     pub fn is_in(&self, afterwards: &Snapshot) -> bool {
         let values = |set: Option<&RecordSet>| set.map(|set| set.values().to_vec()).unwrap_or_default();
         let (old, new) = (values(self.before()), values(self.after()));
@@ -69,17 +69,17 @@ impl Change {
         if !added.is_empty() || new.is_empty() {
             return added.into_iter().all(has) && !removed.any(has);
         }
-        // Only the time to live changes, or values go.
+        // Only the TTL changes, or values are removed.
         let ttl = |there: &RecordSet| {
             !self.after().is_some_and(|new| new.same_values(there) && new.ttl() != there.ttl())
         };
         there.is_some_and(ttl) && !removed.any(has)
     }
 
-    /// That what is there is what the change was made for.
+    /// Checks this change's precondition against the record set that is currently in the zone.
     ///
     /// # Errors
-    /// `dns-stale`, naming what is there.
+    /// `dns-stale`, which names the current state.
     pub fn fits(&self, there: Option<&Observed>) -> Result<()> {
         if there.and_then(Observed::plain) == self.before() && there.is_none_or(|t| t.plain().is_some()) {
             return Ok(());
@@ -90,8 +90,8 @@ impl Change {
     }
 }
 
-/// What would change in a zone, and what stands against it. Made by [`plan()`], written by
-/// [`apply`](crate::apply::apply), shown by `Display` as a diff.
+/// The changes of a zone, and the conflicts. Made by [`plan()`], written by [`apply`](crate::apply::apply), displayed
+/// as a diff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
@@ -99,39 +99,39 @@ pub struct Plan {
     pub zone: Zone,
     /// The changes, in the order in which a provider that takes them one at a time must make them.
     pub changes: Vec<Change>,
-    /// The wanted sets that are right already.
+    /// The desired sets that are correct already.
     pub unchanged: Vec<RecordKey>,
-    /// What stands against it. A plan with conflicts is not applied.
+    /// Conflicts. A plan with conflicts is not applied.
     pub conflicts: Vec<Conflict>,
-    /// What was wanted and is done a little differently.
+    /// Sets that differ slightly from the intent.
     pub adjusted: Vec<Adjustment>,
-    /// Names that have no answer for a moment, at a provider that takes changes one at a time: a CNAME cannot stand
-    /// beside the set that takes its place.
+    /// Names without an answer for a moment, at a provider that takes changes one at a time: a CNAME cannot coexist
+    /// with the set that replaces it.
     pub gaps: Vec<RecordKey>,
-    /// How much of the plan is applied when something fails midway.
+    /// How much of the plan is applied if something fails midway.
     pub atomicity: Atomicity,
-    /// What is ours once the plan is applied.
+    /// The ownership after the plan was applied.
     pub ownership: Ownership,
 }
 
 impl Plan {
-    /// Whether there is nothing to write and nothing against it.
+    /// Returns whether there are no changes and no conflicts.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.conflicts.is_empty()
     }
 
-    /// Whether the zone holds what was wanted: nothing to write, nothing against it, and nothing
-    /// [left undone](Adjustment::undone).
+    /// Returns whether the zone has the desired state: no changes, no conflicts, and nothing [left
+    /// undone](Adjustment::undone).
     pub fn is_fulfilled(&self) -> bool {
         self.is_empty() && self.adjusted.iter().all(|adjustment| !adjustment.undone)
     }
 
-    /// How many record sets would be deleted and not replaced by another type at their name.
+    /// Returns the number of record sets that would be deleted without a replacement of another type at their name.
     pub(crate) fn losses(&self) -> usize {
         together::losses(&self.changes)
     }
 
-    /// Moves every change that a provider cannot hold to the conflicts. `refusal` says why it cannot.
+    /// Moves every change that a provider does not support to the conflicts. `refusal` returns the reason.
     pub(crate) fn refuse(&mut self, refusal: impl Fn(&Change) -> Option<String>) {
         for change in std::mem::take(&mut self.changes) {
             let Some(why) = refusal(&change) else {
@@ -145,10 +145,10 @@ impl Plan {
         self.conflicts.sort_by(|a, b| a.key.cmp(&b.key));
     }
 
-    /// Nothing unless something stands against the plan.
+    /// Returns an error if the plan has conflicts.
     ///
     /// # Errors
-    /// `dns-conflict` with both sides of every conflict; `dns-spf` when an SPF record is all that stands against it.
+    /// `dns-conflict` with both sides of every conflict; `dns-spf` if all conflicts are about SPF records.
     pub fn check(&self) -> Result<()> {
         let Some(first) = self.conflicts.first() else { return Ok(()) };
         let mut all: Vec<String> = self.conflicts.iter().take(10).map(ToString::to_string).collect();
@@ -167,59 +167,59 @@ impl Plan {
     }
 }
 
-/// Something in the zone that stands against what is wanted.
+/// A state of the zone that conflicts with an intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conflict {
-    /// The set that was to change.
+    /// The set of the change.
     pub key: RecordKey,
-    /// Why it may not.
+    /// The reason for the conflict.
     pub reason: Reason,
-    /// What the zone holds.
+    /// The existing sets.
     pub existing: Vec<Observed>,
-    /// What is wanted instead; nothing if the set was to go.
+    /// The desired set; `None` if the set was to be deleted.
     pub wanted: Option<RecordSet>,
 }
 
-/// Why a change is refused.
+/// The reason why a change is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The values are somebody else's.
+    /// The values have another owner.
     Foreign,
-    /// A CNAME cannot stand beside other records of its name (RFC 1034, section 3.6.2).
+    /// A CNAME cannot coexist with other records of its name (RFC 1034, section 3.6.2).
     CnameAndOther,
-    /// What is there cannot be expressed as a plain record set.
+    /// The existing set cannot be represented as a plain record set.
     Opaque,
-    /// The start of authority and the zone's own name servers are never touched, and its top is no CNAME.
+    /// The SOA record and the zone's own name servers are never changed, and the apex cannot be a CNAME.
     Protected,
     /// The name is not in the zone.
     NotInZone,
-    /// The name lies in a zone of its own, and the record is not the address of a name server there.
+    /// The name is in a delegated zone, and the record is not the address of a name server there.
     Delegated(Name),
-    /// The name lies below a DNAME, which hides it (RFC 6672, section 2.4).
+    /// The name is below a DNAME, which hides it (RFC 6672, section 2.4).
     Redirected(Name),
-    /// A DS record stands beside the name servers of a delegated zone and nowhere else (RFC 4035, section 2.4). Name
-    /// servers drop it without a word.
+    /// A DS record is only allowed together with the name servers of a delegated zone (RFC 4035, section 2.4). Name
+    /// servers silently drop it otherwise.
     DsWithoutNs,
-    /// The provider cannot write it.
+    /// The provider does not support it.
     Unsupported(String),
     /// The SPF records cannot be merged.
     Spf(String),
-    /// Two wishes contradict each other.
+    /// Two intents contradict each other.
     Contradiction,
     /// Too large a share of the zone would be deleted.
     MassDeletion(String),
 }
 
 impl Reason {
-    /// Whether [`PlanOptions::adopt`] resolves it.
+    /// Returns whether [`PlanOptions::adopt`] resolves it.
     pub fn is_adoptable(&self) -> bool {
         matches!(self, Self::Foreign | Self::CnameAndOther)
     }
 
-    /// What to do.
+    /// Returns what to do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Foreign | Self::CnameAndOther => {
@@ -245,20 +245,20 @@ impl Reason {
     }
 }
 
-/// Something that was wanted and is done a little differently.
+/// A set that differs slightly from the intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Adjustment {
     /// The set.
     pub key: RecordKey,
-    /// What is done instead, a sentence.
+    /// The difference, as a sentence.
     pub what: String,
-    /// Whether a part of what was wanted is not done, so that the set is not right yet.
+    /// Whether a part of the intent is not fulfilled, so that the set is not correct yet.
     #[serde(default)]
     pub undone: bool,
 }
 
-/// Which records of others may be taken over.
+/// The records of others that may be taken over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Adopt {
@@ -267,7 +267,7 @@ pub enum Adopt {
     Nothing,
     /// Those of these sets.
     Keys(Vec<RecordKey>),
-    /// All that stand in the way.
+    /// All conflicting ones.
     All,
 }
 
@@ -281,37 +281,37 @@ impl Adopt {
     }
 }
 
-/// What a plan may do, and for whom it is made.
+/// Options of a plan, and the capabilities of the provider.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct PlanOptions {
-    /// Which records of others may be taken over.
+    /// The records of others that may be taken over.
     pub adopt: Adopt,
-    /// Whether values that are ours and no longer wanted are deleted.
+    /// Whether values that are ours and no longer desired are deleted.
     pub prune: bool,
     /// Whether more than 30 % of a zone of at least 10 sets may be deleted.
     pub allow_mass_deletion: bool,
-    /// What the provider can do; without it, nothing is adjusted.
+    /// The capabilities of the provider; without them, nothing is adjusted.
     pub capabilities: Option<Capabilities>,
 }
 
 impl PlanOptions {
-    /// The defaults for a provider that can do this.
+    /// Returns the default options for a provider with these capabilities.
     pub fn with_capabilities(capabilities: Capabilities) -> Self {
         Self { capabilities: Some(capabilities), ..Self::default() }
     }
 
-    /// The same options with records that may be taken over.
+    /// Sets the records that may be taken over.
     pub fn adopt(self, adopt: Adopt) -> Self {
         Self { adopt, ..self }
     }
 
-    /// The same options, with or without deleting what is ours and no longer wanted.
+    /// Sets whether values that are ours and no longer desired are deleted.
     pub fn prune(self, prune: bool) -> Self {
         Self { prune, ..self }
     }
 
-    /// The same options, with or without the brake on deleting a large share of the zone.
+    /// Sets whether a large share of the zone may be deleted.
     pub fn allow_mass_deletion(self, allow: bool) -> Self {
         Self { allow_mass_deletion: allow, ..self }
     }

@@ -1,21 +1,21 @@
-//! Which record sets can stand together at a name.
+//! Coexistence of record sets at a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Reason};
 use crate::{Name, Observed, RecordKey, RecordType, Snapshot};
 
-/// What the changes of a name come to.
+/// The result for the changes of a name.
 pub(super) enum Outcome {
-    /// They can be made.
+    /// They are possible.
     Fine,
-    /// These sets must go first.
+    /// These sets must be deleted first.
     InTheWay(Vec<RecordKey>),
-    /// They cannot be made, because of what is there.
+    /// They are not possible, because of existing sets.
     Refused(Reason, Vec<Observed>),
 }
 
-/// The changes by their names.
+/// Groups the changes by name.
 pub(super) fn by_name(changes: Vec<Change>) -> BTreeMap<Name, Vec<Change>> {
     let mut groups: BTreeMap<Name, Vec<Change>> = BTreeMap::new();
     for change in changes {
@@ -24,7 +24,7 @@ pub(super) fn by_name(changes: Vec<Change>) -> BTreeMap<Name, Vec<Change>> {
     groups
 }
 
-/// Judges the changes of one name. `removable` says whether a set that is there may go.
+/// Evaluates the changes of one name. `removable` returns whether an existing set may be deleted.
 pub(super) fn judge(
     name: &Name,
     changes: &[Change],
@@ -37,7 +37,7 @@ pub(super) fn judge(
     let is = |rtype: RecordType| move |key: &&RecordKey| key.rtype == rtype;
     let types = || kept.iter().map(|set| set.key()).chain(made.iter().copied());
     let at_top = *name == current.zone.apex;
-    // Without a change of its own it is as others left it, unless its name servers go.
+    // An unchanged set is as others left it, unless its name servers are removed.
     let ds_changes = changes.iter().any(|c| matches!(c.key().rtype, RecordType::DS | RecordType::NS));
     if ds_changes && types().any(|key| is(RecordType::DS)(&key)) {
         let delegated = !at_top && types().any(|key| is(RecordType::NS)(&key));
@@ -58,7 +58,7 @@ pub(super) fn judge(
     let stands = |set: &&&Observed| if makes_cname { excluded(&set.key()) } else { is_cname(&set.key()) };
     let in_the_way: Vec<&Observed> = kept.iter().filter(stands).copied().collect();
     if in_the_way.is_empty() {
-        // Both were there before, and neither is made.
+        // Both existed before, and neither is created.
         return Outcome::Fine;
     }
     if in_the_way.iter().all(|set| removable(set)) {
@@ -67,13 +67,13 @@ pub(super) fn judge(
     Outcome::Refused(Reason::CnameAndOther, in_the_way.into_iter().cloned().collect())
 }
 
-/// A signed name has signatures beside its CNAME (RFC 4035, section 2.5).
+/// Returns whether a type may coexist with a CNAME: a signed name has signatures (RFC 4035, section 2.5).
 fn beside_cname(rtype: RecordType) -> bool {
     rtype == RecordType::RRSIG || rtype == RecordType::NSEC
 }
 
-/// The deletions without which another change cannot be made: of what excludes a set of the same name, of delegations
-/// and DNAMEs above a name, and of what lies below new ones.
+/// Returns the deletions that other changes depend on: of sets that exclude a set of the same name, of delegations and
+/// DNAMEs above a name, and of sets below new ones.
 pub(super) fn freed(changes: &[Change]) -> BTreeSet<RecordKey> {
     let mut freed = excluded(changes);
     let (made, deleted): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|c| c.after().is_some());
@@ -98,7 +98,7 @@ fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
     std::iter::successors(name.parent(), Name::parent)
 }
 
-/// The deletions of what excludes a set that is made at the same name.
+/// Returns the deletions of sets that exclude a set that is created at the same name.
 fn excluded(changes: &[Change]) -> BTreeSet<RecordKey> {
     if changes.iter().all(|change| change.after().is_some()) {
         return BTreeSet::new();
@@ -110,7 +110,7 @@ fn excluded(changes: &[Change]) -> BTreeSet<RecordKey> {
     deleted.filter(|key| made.contains(&(&key.name, !is_cname(key)))).cloned().collect()
 }
 
-/// How many sets are deleted and not replaced by another type at their name.
+/// Returns the number of sets that are deleted without a replacement of another type at their name.
 pub(super) fn losses(changes: &[Change]) -> usize {
     changes.iter().filter(|change| change.after().is_none()).count() - excluded(changes).len()
 }

@@ -1,10 +1,10 @@
 //! Requests and answers.
 
-use cloudron_core::http::Response;
+use cloudron_http::Response;
 use http::{Method, StatusCode};
 
 use super::types::{Patch, Problem, Zone};
-use crate::rest::{Failure, Rest, Said, Vendor, garbled, json, parse, segment};
+use crate::rest::{AGENT, CODES, Failure, Rest, Said, Vendor, garbled, json, parse, segment};
 use crate::{Result, codes};
 
 pub(super) struct Client {
@@ -13,8 +13,14 @@ pub(super) struct Client {
     pub(super) server: String,
 }
 
-pub(super) static VENDOR: Vendor =
-    Vendor { name: "PowerDNS", endpoint: "http://127.0.0.1:8081", header: ("x-api-key", ""), said };
+pub(super) static VENDOR: Vendor = Vendor {
+    name: "PowerDNS",
+    endpoint: "http://127.0.0.1:8081",
+    header: ("x-api-key", ""),
+    agent: AGENT,
+    codes: &CODES,
+    said,
+};
 
 fn said(answer: &Response) -> Said {
     let message = parse::<Problem>(answer).unwrap_or_default().error;
@@ -37,14 +43,14 @@ impl Client {
         format!("{}/{}", self.zones(), segment(id))
     }
 
-    /// All zones, without their sets. The interface has no pages.
+    /// Returns all zones, without their sets. The interface has no pages.
     pub(super) async fn list(&self) -> Result<Vec<Zone>> {
         let path = self.zones();
         let answer = self.rest.repeat(&Method::GET, &path, None).await.map_err(|failure| failure.error)?;
         parse(&answer).ok_or_else(|| garbled(&path))
     }
 
-    /// A zone with all its sets; none when there is no such zone.
+    /// Returns a zone with all its sets; `None` if the zone does not exist.
     pub(super) async fn zone(&self, id: &str) -> Result<Option<Zone>> {
         let path = self.path(id);
         match self.rest.repeat(&Method::GET, &path, None).await {
@@ -54,7 +60,8 @@ impl Client {
         }
     }
 
-    /// Makes all changes or none. Sent once: what others wrote in between would be overwritten by a repetition.
+    /// Applies all changes or none. It is sent only once: a repetition would overwrite changes that others wrote in
+    /// between.
     pub(super) async fn patch(&self, id: &str, patch: &Patch) -> Result<(), Failure> {
         self.rest.once(&Method::PATCH, &self.path(id), Some(&json(patch))).await.map(|_| ())
     }

@@ -1,28 +1,28 @@
-//! Between PowerDNS's sets and ours. Names and targets end in a dot on both sides; texts are quoted there.
+//! Converts between PowerDNS's sets and ours. Names and targets end in a dot on both sides; PowerDNS quotes texts.
 
 use std::collections::BTreeMap;
 
 use super::types::{Change, Listed, Record};
 use crate::{Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl};
 
-/// Whether PowerDNS keeps sets of a type itself: the zone's own, and what it makes when it signs; and types that are
-/// questions (RFC 6895, section 3.1).
+/// Returns whether PowerDNS manages sets of a type itself: the zone's own, and those that it generates for signing; and
+/// types that are only valid in queries (RFC 6895, section 3.1).
 pub(super) fn kept_by_server(rtype: RecordType) -> bool {
     matches!(rtype.0, 0 | 6 | 24 | 30 | 41 | 46..=48 | 50 | 51 | 59 | 60 | 128..=255)
 }
 
-/// What a type without a number is listed as.
+/// The listed type of a set whose type has no number.
 const NAMELESS: RecordType = RecordType(65_535);
 
-/// Whether the interface takes a name: letters, digits and `_/.-`, and a wildcard in front.
+/// Returns whether the interface accepts a name: letters, digits and `_/.-`, and a wildcard as the first label.
 pub(super) fn takes_name(name: &Name) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_/.-".contains(&b);
     let text = name.without_dot();
     text.strip_prefix("*.").unwrap_or(text).bytes().all(plain)
 }
 
-/// The sets of a zone. What cannot be expressed is opaque: disabled records, which a change would enable or lose,
-/// ALIAS and LUA records, which stand for addresses, and data that has no form but PowerDNS's own.
+/// Returns the sets of a zone. A set that cannot be represented is opaque: disabled records, which a change would
+/// enable or lose, ALIAS and LUA records, which stand for addresses, and data in a form that only PowerDNS has.
 pub(super) fn sets(listed: &[Listed]) -> Result<BTreeMap<RecordKey, Observed>> {
     let mut sets = BTreeMap::new();
     for set in listed {
@@ -67,7 +67,7 @@ fn observe(name: &Name, set: &Listed) -> Vec<Observed> {
     vec![plain.map_or_else(|_| opaque(rtype, None), Observed::Plain)]
 }
 
-/// What is sent for changes: what goes comes first, since a CNAME stands alone at any time.
+/// Returns the request for changes, with deletions first, since a CNAME must be alone at any time.
 pub(super) fn changes(changes: &[crate::Change]) -> Vec<Change> {
     let deletions = changes.iter().filter(|change| change.after().is_none()).map(|change| Change {
         name: change.key().name.to_string(),
@@ -88,7 +88,7 @@ pub(super) fn changes(changes: &[crate::Change]) -> Vec<Change> {
 
 fn record(value: &RecordData) -> Record {
     let content = match value {
-        // It knows no IPv6 address with an IPv4 address in it.
+        // PowerDNS does not accept an IPv6 address with an embedded IPv4 address.
         RecordData::Aaaa(address) if address.to_string().contains('.') => {
             address.segments().map(|segment| format!("{segment:x}")).join(":")
         }

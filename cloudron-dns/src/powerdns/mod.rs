@@ -1,7 +1,7 @@
-//! PowerDNS by its HTTP interface: <https://doc.powerdns.com/authoritative/http-api/index.html>.
+//! PowerDNS through its HTTP interface: <https://doc.powerdns.com/authoritative/http-api/index.html>.
 //!
-//! A batch is one request that is made whole or not at all. The interface knows no precondition: what is written must
-//! fit what was read just before, which leaves a small window. Where that matters, `rfc2136` speaks to PowerDNS too.
+//! A batch is one atomic request. The interface has no preconditions: the changes are checked against a read just
+//! before the write, which leaves a small window. If this matters, use `rfc2136`, which also supports PowerDNS.
 
 mod client;
 mod convert;
@@ -13,21 +13,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudron_core::Secret;
-use cloudron_core::http::HttpTransport;
+use cloudron_http::{HttpTransport, ReqwestTransport};
 
 use self::client::{Client, VENDOR};
 use crate::apply::unsupported;
-use crate::rest::{self, Rest};
-use crate::transport::HyperTransport;
+use crate::rest;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Error, Name, Observed, Receipt,
     RecordData, RecordKey, RecordType, Result, Scope, Snapshot, SyncStatus, Visibility, Zone, codes,
 };
 
-/// How long what was read while looking for a zone is good for reading it.
+/// Time for which the data read by `list_zones` may be reused by `read`.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The longest text.
+/// Maximum length of a text, in bytes.
 const LONGEST_TEXT: usize = 4_000;
 
 /// The zones of a PowerDNS server.
@@ -44,11 +43,11 @@ const LONGEST_TEXT: usize = 4_000;
 /// ```
 pub struct PowerDns {
     client: Client,
-    /// The zone that the search for one has read, for the reading that follows, and when that was.
+    /// The zone read during the search for a zone, for the following read, and the time of that search.
     found: Mutex<Option<(Duration, types::Zone)>>,
 }
 
-/// The zone that changes are made from.
+/// The zone that changes are based on.
 struct State {
     zone: String,
     secondary: bool,
@@ -61,9 +60,9 @@ impl PowerDns {
     ///
     /// # Errors
     /// `usage` for what is no address, and for `http` to another machine, which would send the key in the clear; and
-    /// as [`HyperTransport::new`].
+    /// as [`ReqwestTransport::from_env`].
     pub fn new(endpoint: &str, api_key: Secret) -> Result<Self> {
-        Self::with_transport(endpoint, api_key, Arc::new(HyperTransport::new()?))
+        Self::with_transport(endpoint, api_key, Arc::new(ReqwestTransport::from_env()?))
     }
 
     /// The same over any HTTP client.
@@ -75,12 +74,12 @@ impl PowerDns {
         api_key: Secret,
         transport: Arc<dyn HttpTransport>,
     ) -> Result<Self> {
-        let mut rest = Rest::new(&VENDOR, api_key, transport);
+        let mut rest = rest::requests(&VENDOR, api_key, transport);
         rest.set_endpoint(endpoint)?;
         Ok(Self { client: Client { rest, server: "localhost".into() }, found: Mutex::default() })
     }
 
-    /// The same provider for another of the servers behind the interface; `localhost` is the only one as a rule.
+    /// Selects another server behind the interface; usually `localhost` is the only one.
     pub fn with_server(mut self, id: impl Into<String>) -> Self {
         self.client.server = id.into();
         self
@@ -134,8 +133,8 @@ impl DnsProvider for PowerDns {
         long.then(|| format!("a text has more than {LONGEST_TEXT} bytes"))
     }
 
-    /// The zones of the server. For a domain as it is registered, that zone alone is asked for, and what is answered
-    /// serves the reading that follows within 5 seconds: one request instead of two.
+    /// Returns the zones of the server. For a registered domain, only that zone is requested, and the response is
+    /// reused by a read within 5 seconds: one request instead of two.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let zone = |zone: &types::Zone| -> Result<Zone> {
             Ok(Zone::new(&zone.id, Name::parse(&zone.name)?).with_visibility(Visibility::Unknown))
@@ -151,13 +150,13 @@ impl DnsProvider for PowerDns {
         self.client.list().await?.iter().map(zone).collect()
     }
 
-    /// Every record set of the zone, whatever was asked for: it takes one request.
+    /// Returns all record sets of the zone, regardless of the scope: this needs one request.
     async fn read(&self, zone: &Zone, _scope: Scope<'_>) -> Result<Snapshot> {
         let state = self.state(zone).await?;
         Ok(Snapshot::new(zone.clone(), state.sets.values().cloned(), true).with_handle(state))
     }
 
-    /// Nothing is sent unless every change fits what was read.
+    /// Sends nothing unless every change fits the state that was read.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let state = match rest::state::<State>(&batch, |state| &state.zone) {
             Some(state) => state,
@@ -180,7 +179,7 @@ impl DnsProvider for PowerDns {
         Ok(Receipt::new(batch.changes.iter().map(|change| change.key().clone())))
     }
 
-    /// PowerDNS does not say what other servers have.
+    /// PowerDNS does not report the state of other servers.
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

@@ -1,8 +1,8 @@
-//! What is sent and answered: <https://doc.powerdns.com/authoritative/http-api/zone.html>.
+//! Request and response types: <https://doc.powerdns.com/authoritative/http-api/zone.html>.
 
 use serde::{Deserialize, Serialize};
 
-/// A zone, with its sets where they were asked for.
+/// A zone, with its sets if they were requested.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Zone {
     pub(super) id: String,
@@ -13,7 +13,7 @@ pub(super) struct Zone {
     pub(super) rrsets: Vec<Listed>,
 }
 
-/// A record set as it is answered.
+/// A record set in a response.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Listed {
     pub(super) name: String,
@@ -37,7 +37,7 @@ pub(super) struct Patch {
     pub(super) rrsets: Vec<Change>,
 }
 
-/// What becomes of one set. Comments that are not mentioned stay.
+/// The change of one set. Comments that are not mentioned stay.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
     pub(super) name: String,
@@ -50,7 +50,7 @@ pub(super) struct Change {
     pub(super) records: Option<Vec<Record>>,
 }
 
-/// The body of an error.
+/// An error in a response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Asking one server one question: UDP, and TCP when the answer does not fit. Always within a time limit.
+//! Sends one query to one server: by UDP, and by TCP if the response does not fit. Always within a time limit.
 
 use std::fmt;
 use std::io;
@@ -11,19 +11,19 @@ use tokio::time::{Instant, timeout_at};
 
 use super::wire::{Question, Reply};
 
-/// Why there is no answer.
+/// The reason for a missing response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Silence {
-    /// None came in time.
+    /// No response came in time.
     TimedOut(Duration),
-    /// This machine has no route to the address, as when it has no IPv6 at all.
+    /// This machine has no route to the address, for example because it has no IPv6.
     NoRoute,
-    /// The address answers that nobody is there, or the connection broke.
+    /// The address reports that no server is there, or the connection broke.
     Broken(String),
 }
 
 impl Silence {
-    /// Whether nothing can be said of the server from here.
+    /// Returns whether the server's state cannot be determined from this machine.
     pub(super) fn is_no_route(&self) -> bool {
         matches!(self, Self::NoRoute)
     }
@@ -50,7 +50,7 @@ impl From<io::Error> for Silence {
     }
 }
 
-/// Asks a question, waiting no longer than `limit` and not beyond `deadline`.
+/// Sends a query, and waits at most `limit` and at most until `deadline`.
 pub(super) async fn ask(
     server: SocketAddr,
     question: &Question,
@@ -81,14 +81,14 @@ async fn ask_until(server: SocketAddr, question: &Question, until: Instant) -> R
     timeout_at(until, by_tcp(server, question)).await.map_err(late)?
 }
 
-/// Sends the question, and again when nothing came for `resend_after`: packets get lost.
+/// Sends the query, and repeats it after `resend_after` without a response, because packets can be lost.
 async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration) -> Result<Reply, Silence> {
     let local: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(local).await?;
-    // A connected socket receives from that address only, and learns that nobody listens there.
+    // A connected socket receives only from that address, and reports if no server listens there.
     socket.connect(server).await?;
     let (sent, message) = question.message().ok_or_else(unsendable)?;
     let mut buffer = vec![0; 65_535];
@@ -96,7 +96,7 @@ async fn by_udp(server: SocketAddr, question: &Question, resend_after: Duration)
         socket.send(&message).await?;
         let resend = Instant::now() + resend_after.max(Duration::from_millis(50));
         while let Ok(received) = timeout_at(resend, socket.recv(&mut buffer)).await {
-            // What does not answer this question is somebody's guess; the answer may still come.
+            // Data that does not answer this query may be forged; the real response may still come.
             if let Some(reply) = question.reply(&sent, &buffer[..received?]) {
                 return Ok(reply);
             }

@@ -1,4 +1,4 @@
-//! Asking all authoritative servers once.
+//! Queries all authoritative servers once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,18 +16,18 @@ use crate::{
     RecordType, Result, Snapshot, Ttl, Zone, codes, plan,
 };
 
-/// Asks every address of every authoritative server whether it has what is desired; all within `limit`. Times to
-/// live are not compared, since a host may set its own.
+/// Queries every address of every authoritative server for the desired records, within `limit` in total. TTLs are not
+/// compared, since a host may set its own.
 ///
 /// # Errors
-/// As [`Lookup::authority`]. What the servers answer, or that they do not, is in the report.
+/// As [`Lookup::authority`]. Responses and missing responses are in the report.
 pub async fn check(lookup: &Lookup, zone: &Name, desired: &[Intent], limit: Duration) -> Result<Report> {
     let deadline = Instant::now() + limit;
     let authority = lookup.zone_until(zone, deadline).await?;
     Ok(check_until(lookup, &authority, desired, deadline).await)
 }
 
-/// The same for servers that were found before.
+/// Queries servers that were found before.
 pub async fn check_at(lookup: &Lookup, authority: &Authority, desired: &[Intent], limit: Duration) -> Report {
     check_until(lookup, authority, desired, Instant::now() + limit).await
 }
@@ -63,7 +63,7 @@ pub(super) async fn check_until(
         }
     }
     while let Some(done) = tasks.join_next().await {
-        // A task that panicked has no report, and a report that is missing is no agreement: the panic is passed on.
+        // A task that panicked has no report, and a missing report is not agreement: the panic is propagated.
         let (at, report) = done.expect("asking a server does not panic");
         reports.insert(at, report);
     }
@@ -93,7 +93,7 @@ struct OneServer {
 }
 
 impl OneServer {
-    /// The report of this address, and how long it lets resolvers remember what was not there.
+    /// Returns the report of this address, and how long it lets resolvers cache that a record does not exist.
     async fn report(&self, desired: &[Intent]) -> (ServerReport, Option<u32>) {
         let start = Instant::now();
         let soa = self.ask(&self.zone, RecordType::SOA).await;
@@ -127,8 +127,8 @@ impl OneServer {
         judge(wishes, key, &Snapshot::new(zone, found, false))
     }
 
-    /// What the server has of a set: its own answer, or what stands in a referral, which has the name servers of a
-    /// delegation and their addresses in the zone's own data (RFC 1034, section 4.2.1).
+    /// Returns the records of a set from the server's own answer, or from a referral, which contains the name servers
+    /// of a delegation and their addresses in the zone's own data (RFC 1034, section 4.2.1).
     async fn found(&self, name: &Name, rtype: RecordType) -> Result<Vec<Observed>, Verdict> {
         let reply = self.reply(name, rtype).await?;
         match reply.code {
@@ -145,7 +145,7 @@ impl OneServer {
         }
     }
 
-    /// Asks; anything but the answer of a responsible server is a verdict.
+    /// Sends a query. Anything except the answer of an authoritative server is a verdict.
     async fn ask(&self, name: &Name, rtype: RecordType) -> Result<Reply, Verdict> {
         let reply = self.reply(name, rtype).await?;
         match reply.code {
@@ -165,7 +165,7 @@ impl OneServer {
     }
 }
 
-/// Whether what a server has fulfils the wishes: whether a plan would leave it as it is.
+/// Returns whether the server's records fulfil the intents, that is, whether a plan would not change them.
 fn judge(wishes: &[Intent], key: &RecordKey, found: &Snapshot) -> Verdict {
     let plan = plan(wishes, found, &Ownership::none(), &PlanOptions::default());
     if let Some(conflict) = plan.conflicts.first() {
@@ -191,7 +191,7 @@ fn judge(wishes: &[Intent], key: &RecordKey, found: &Snapshot) -> Verdict {
     }
 }
 
-/// The record sets of a name in a section of an answer.
+/// Returns the record sets of a name in a section of a response.
 fn sets_at(section: &[Answered], name: &Name) -> Vec<Observed> {
     let mut by_type: BTreeMap<RecordType, (u32, Vec<_>)> = BTreeMap::new();
     for record in section.iter().filter(|record| record.name == *name) {
@@ -206,15 +206,14 @@ fn sets_at(section: &[Answered], name: &Name) -> Vec<Observed> {
     sets.map(Observed::Plain).collect()
 }
 
-/// The types that are asked for when a name's record sets are read over DNS: there is no question for all of them
-/// (RFC 8482).
+/// The types that are queried to read a name's record sets over DNS: there is no query for all of them (RFC 8482).
 const READ: &[RecordType] = RecordType::TYPED.split_at(8).0;
 
-/// The record sets of names, of the types that [`RecordData`](crate::RecordData) names, as the first authoritative
-/// server that answers everything has them. What a wildcard answers for a name is read as being at that name.
+/// Reads the record sets of names, of the types in [`RecordData`](crate::RecordData), from the first authoritative
+/// server that answers all queries. Records that a wildcard provides for a name count as existing at that name.
 ///
 /// # Errors
-/// As [`Lookup::authority`]; `dns-no-answer` when no server answers everything within `limit`.
+/// As [`Lookup::authority`]; `dns-no-answer` if no server answers all queries within `limit`.
 pub async fn read_names(
     lookup: &Lookup,
     authority: &Authority,
@@ -267,7 +266,7 @@ impl OneServer {
         Ok(sets)
     }
 
-    /// The name server set of the zone below that an answer refers to.
+    /// Returns the name server set of the child zone that a response refers to.
     fn delegation(&self, reply: &Reply, name: &Name) -> Option<RecordSet> {
         let below = |cut: &Name| name.is_in(cut) && cut.is_below(&self.zone);
         let mut records = reply.authorities.iter().filter(|a| a.data.record_type() == RecordType::NS);

@@ -1,4 +1,4 @@
-//! Where the authoritative name servers of a zone are, and where to begin to look for them.
+//! Discovery of the authoritative name servers of a zone.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::walk::Walk;
 use crate::{Error, Name, Result, codes};
 
-/// How the authoritative name servers are found, and how long each question may take.
+/// How the authoritative name servers are found, and the time limit of each query.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     pub(super) start: Start,
@@ -19,21 +19,21 @@ pub struct Lookup {
 
 #[derive(Debug, Clone)]
 pub(super) enum Start {
-    /// Walk down from the root, whose addresses these resolvers know.
+    /// Walks down from the root, whose addresses are obtained from these resolvers.
     Resolvers(Vec<SocketAddr>),
-    /// Walk down from these servers of the root, or of any zone above.
+    /// Walks down from these servers of the root, or of any zone above.
     Above(Vec<SocketAddr>),
-    /// These are the authoritative servers.
+    /// Uses these servers as the authoritative ones.
     Given(Vec<SocketAddr>),
 }
 
-/// The zone that a name lies in, and the name servers that answer for it.
+/// The zone of a name, and its authoritative name servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Authority {
-    /// The top of the zone.
+    /// The apex of the zone.
     pub zone: Name,
-    /// Its name servers: those that the zone above names, and those that the zone itself names.
+    /// The name servers that the parent zone names and those that the zone itself names.
     pub servers: Vec<Server>,
 }
 
@@ -41,9 +41,9 @@ pub struct Authority {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
-    /// Its name; `None` for one given by address.
+    /// Host name; `None` for a server given by address.
     pub name: Option<Name>,
-    /// Its addresses; none when its name has no address.
+    /// Addresses; empty if its name has none.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -58,11 +58,11 @@ impl fmt::Display for Server {
 }
 
 impl Lookup {
-    /// Walks down from the root. The addresses of the root's servers are asked from the resolvers that
-    /// `/etc/resolv.conf` names; nothing else is.
+    /// Walks down from the root. Only the addresses of the root's servers are obtained from the resolvers in
+    /// `/etc/resolv.conf`.
     ///
     /// # Errors
-    /// `dns-no-answer` when no resolver is configured.
+    /// `dns-no-answer` if no resolver is configured.
     pub fn system() -> Result<Self> {
         let path = "/etc/resolv.conf";
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
@@ -74,12 +74,12 @@ impl Lookup {
         Ok(Self::of(Start::Resolvers(resolvers)))
     }
 
-    /// Walks down from servers of the root, or of any zone above those that are looked up.
+    /// Walks down from servers of the root, or of any zone above the names that are looked up.
     pub fn from_root(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self::of(Start::Above(servers.into_iter().collect()))
     }
 
-    /// Walks nowhere: these servers are the authoritative ones. For zones at home, in an intranet and in tests.
+    /// Uses these servers as the authoritative ones, without a walk. For home and intranet zones, and for tests.
     pub fn at(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self::of(Start::Given(servers.into_iter().collect()))
     }
@@ -88,25 +88,25 @@ impl Lookup {
         Self { start, port: 53, query_timeout: Duration::from_secs(5) }
     }
 
-    /// The same with another port than 53 for every server that is found.
+    /// Sets another port than 53 for every server that is found.
     pub fn with_port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
-    /// The same with another limit than 5 seconds for each question.
+    /// Sets another time limit than 5 seconds for each query.
     pub fn with_query_timeout(self, query_timeout: Duration) -> Self {
         Self { query_timeout, ..self }
     }
 
-    /// The zone that a name lies in and the name servers that answer for it, found within `limit`.
+    /// Returns the zone of a name and its authoritative name servers, found within `limit`.
     ///
     /// # Errors
-    /// `dns-no-answer` when no server answers on the way down; `dns-no-delegation` when the way ends.
+    /// `dns-no-answer` if no server answers on the way down; `dns-no-delegation` if the walk cannot continue.
     pub async fn authority(&self, name: &Name, limit: Duration) -> Result<Authority> {
         self.authority_until(name, Instant::now() + limit).await
     }
 
-    /// The name servers of a zone, whose top the name must be.
+    /// Returns the name servers of a zone. The name must be its apex.
     pub(super) async fn zone_until(&self, zone: &Name, deadline: Instant) -> Result<Authority> {
         let authority = self.authority_until(zone, deadline).await?;
         if authority.zone != *zone {
@@ -119,7 +119,7 @@ impl Lookup {
         Ok(authority)
     }
 
-    /// Whether the servers were given, rather than found by a walk.
+    /// Returns whether the servers were given, rather than found by a walk.
     #[cfg(feature = "wildcard")]
     pub(crate) fn is_given(&self) -> bool {
         matches!(self.start, Start::Given(_))
@@ -131,7 +131,7 @@ impl Lookup {
     }
 }
 
-/// The servers that lines `nameserver ADDRESS` name (resolv.conf(5)).
+/// Parses the lines `nameserver ADDRESS` (resolv.conf(5)).
 fn resolvers(text: &str) -> Vec<SocketAddr> {
     let addresses = text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();

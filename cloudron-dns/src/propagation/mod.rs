@@ -1,8 +1,8 @@
-//! Asking every authoritative name server what it answers.
+//! Queries every authoritative name server.
 //!
-//! A resolver that is asked too early remembers that there was nothing, so nobody but the authoritative servers is
-//! asked. They are found by walking down from the root, or given by address ([`Lookup`]). [`check`] asks once,
-//! [`wait`] until all agree or the time is over. An answer that did not come is never taken for agreement.
+//! A resolver that is queried too early caches that a record does not exist, so only the authoritative servers are
+//! queried. They are found by walking down from the root, or given by address ([`Lookup`]). [`check`] queries once,
+//! [`wait`] until all agree or the time limit passes. A missing response never counts as agreement.
 
 mod ask;
 mod check;

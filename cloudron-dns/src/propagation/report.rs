@@ -1,4 +1,4 @@
-//! What the name servers answered, and what follows from it.
+//! Responses of the name servers, and conclusions from them.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,49 +8,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Change, Name, Observed, RecordKey, RecordSet};
 
-/// What one server says of one record set.
+/// The verdict on one server's answer for one record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It has what is wanted.
+    /// It has the desired records.
     Agrees,
-    /// It has something else.
+    /// It has other records.
     Differs {
-        /// What it has.
+        /// The records found.
         found: Vec<Observed>,
-        /// What is wanted; nothing if the set should be gone.
+        /// The desired set; `None` if the set should not exist.
         wanted: Option<RecordSet>,
     },
-    /// It has something else that means the same, as [`by_meaning`](crate::check::by_meaning) finds.
+    /// It has other records with the same meaning, as determined by [`by_meaning`](crate::check::by_meaning).
     Equivalent {
-        /// What it has.
+        /// The records found.
         found: Vec<Observed>,
     },
-    /// It has what nothing can be added to, such as two SPF records.
+    /// It has records to which nothing can be added, such as two SPF records.
     Broken {
-        /// What it has.
+        /// The records found.
         found: Vec<Observed>,
-        /// What is wrong with it.
+        /// The problem with them.
         why: String,
     },
     /// It does not have the set.
     Missing {
-        /// What is wanted.
+        /// The desired set.
         wanted: RecordSet,
     },
-    /// It did not answer.
+    /// It did not answer; the reason.
     NoAnswer(String),
-    /// This machine has no route to that address, as when it has no IPv6.
+    /// This machine has no route to that address, for example because it has no IPv6.
     NoRoute,
     /// It refuses to answer, with this response code.
     Refused(String),
-    /// It answers, and not as one that is responsible for the zone.
+    /// It answers, but is not authoritative for the zone.
     Lame,
 }
 
 impl Verdict {
-    /// Whether the server has what is wanted.
+    /// Returns whether the server has the desired records.
     pub fn agrees(&self) -> bool {
         matches!(self, Self::Agrees | Self::Equivalent { .. })
     }
@@ -86,34 +86,34 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What one server says of one record set.
+/// The result of one server for one record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeyReport {
     /// The record set.
     pub key: RecordKey,
-    /// What the server says of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What one address of one server says.
+/// The result of one address of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServerReport {
-    /// The server's name, or its address where it was given by address.
+    /// The server's name, or its address if it was given by address.
     pub server: String,
-    /// The address that was asked; `None` for a server whose name has no address.
+    /// The queried address; `None` for a server whose name has no address.
     pub address: Option<SocketAddr>,
     /// The serial number of the zone there (RFC 1035, section 3.3.13).
     pub serial: Option<u32>,
-    /// What it says of each record set.
+    /// The results for each record set.
     pub keys: Vec<KeyReport>,
-    /// How long it took to answer everything, in milliseconds.
+    /// Total response time, in milliseconds.
     pub millis: u64,
 }
 
 impl ServerReport {
-    /// Whether it has everything that is wanted.
+    /// Returns whether it has all desired records.
     pub fn agrees(&self) -> bool {
         !self.keys.is_empty() && self.keys.iter().all(|k| k.verdict.agrees())
     }
@@ -123,45 +123,45 @@ impl ServerReport {
     }
 }
 
-/// What all authoritative name servers of a zone say.
+/// The results of all authoritative name servers of a zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The zone.
     pub zone: Name,
-    /// Each address of each server.
+    /// The results of each address of each server.
     pub servers: Vec<ServerReport>,
-    /// For how many seconds a resolver may remember that a record set was not there (RFC 2308): the longest time
-    /// that any server gives.
+    /// Maximum time in seconds for which a resolver may cache that a record set does not exist (RFC 2308), over all
+    /// servers.
     pub negative_ttl: Option<u32>,
 }
 
-/// What a resolver somewhere may still answer, and until when.
+/// An outdated answer that resolvers may still give, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stale {
     /// The record set.
     pub key: RecordKey,
-    /// No resolver that keeps to the rules answers with the old state after this.
+    /// The time after which no conforming resolver gives the old answer.
     pub until: SystemTime,
-    /// What it may answer.
+    /// The kind of outdated answer.
     pub reason: StaleReason,
 }
 
-/// What a resolver may still answer.
+/// The kind of an outdated answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum StaleReason {
-    /// That there is no such record set: it asked before there was.
+    /// That the record set does not exist: the resolver asked before it was created.
     NotThere,
     /// The old values.
     OldValues,
 }
 
 impl Report {
-    /// Whether every server has everything that is wanted. An address that this machine has no route to counts as
-    /// its server's other addresses do; an answer that did not come counts as none.
+    /// Returns whether every server has all desired records. An address to which this machine has no route counts like
+    /// its server's other addresses; a missing response counts as no agreement.
     pub fn agrees(&self) -> bool {
         let answers = |server: &ServerReport| {
             let others = self.servers.iter().any(|o| o.server == server.server && o.agrees());
@@ -170,12 +170,12 @@ impl Report {
         !self.servers.is_empty() && self.servers.iter().all(answers)
     }
 
-    /// How many addresses have everything that is wanted.
+    /// Returns the number of addresses that have all desired records.
     pub fn agreeing(&self) -> usize {
         self.servers.iter().filter(|s| s.agrees()).count()
     }
 
-    /// Every verdict that is no agreement, with its server.
+    /// Returns every verdict other than agreement, with its server.
     pub fn problems(&self) -> impl Iterator<Item = (&ServerReport, &KeyReport)> {
         self.servers
             .iter()
@@ -183,7 +183,8 @@ impl Report {
             .filter(|(_, k)| !k.verdict.agrees())
     }
 
-    /// What resolvers may still answer after changes that all authoritative servers have had since `since`.
+    /// Returns the outdated answers that resolvers may still give after changes that all authoritative servers have had
+    /// since `since`.
     pub fn stale_after(&self, changes: &[Change], since: SystemTime) -> Vec<Stale> {
         let stale = changes.iter().filter_map(|change| {
             let (seconds, reason) = match change.before() {
@@ -197,7 +198,7 @@ impl Report {
     }
 }
 
-/// One line for each server and each record set that it does not agree on.
+/// Formats one line for each server and each record set on which it does not agree.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for server in &self.servers {

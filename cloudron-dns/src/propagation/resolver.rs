@@ -1,4 +1,4 @@
-//! Answers for those who judge them: by a recursive resolver, or by the authoritative servers themselves.
+//! Resolvers for checks: a recursive resolver, or the authoritative servers themselves.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,14 +17,14 @@ use crate::{Name, RecordData, RecordType};
 
 const MAX_ALIASES: usize = 8;
 
-/// A resolver that asks over the network. It never asks the resolver of the operating system unless it was made
-/// from [`Lookup::system`], and then only for the servers of the root.
+/// A resolver that sends queries over the network. It uses the operating system's resolver only if it was created from
+/// [`Lookup::system`], and then only for the servers of the root.
 #[derive(Debug)]
 pub struct Resolver {
     source: Source,
     query_timeout: Duration,
     limit: Duration,
-    /// The name servers of the zones that were asked before.
+    /// The name servers of zones that were queried before.
     zones: Mutex<BTreeMap<Name, Authority>>,
 }
 
@@ -35,13 +35,12 @@ enum Source {
 }
 
 impl Resolver {
-    /// Asks recursive resolvers, one after the other until one answers.
+    /// Queries recursive resolvers, one after the other until one answers.
     pub fn recursive(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self::of(Source::Recursive(servers.into_iter().collect()), Duration::from_secs(3))
     }
 
-    /// Asks the authoritative servers of each name, found as the lookup says: what a cache somewhere still has is
-    /// not seen.
+    /// Queries the authoritative servers of each name, found through the lookup. Outdated caches are not seen.
     pub fn authoritative(lookup: Lookup) -> Self {
         let query_timeout = lookup.query_timeout;
         Self::of(Source::Authoritative(lookup), query_timeout)
@@ -51,13 +50,13 @@ impl Resolver {
         Self { source, query_timeout, limit: Duration::from_secs(10), zones: Mutex::default() }
     }
 
-    /// The same with other limits than 3 seconds (5 for authoritative servers) for each question to a server, and
-    /// 10 for each answer.
+    /// Sets other limits than 3 seconds (5 for authoritative servers) for each query to a server, and 10 for each
+    /// answer.
     pub fn with_limits(self, query_timeout: Duration, limit: Duration) -> Self {
         Self { query_timeout, limit, ..self }
     }
 
-    /// What one server after the other says, until one knows.
+    /// Queries one server after the other until one gives an answer.
     async fn first(
         &self,
         servers: impl Iterator<Item = SocketAddr>,
@@ -132,7 +131,7 @@ impl Resolver {
     ) -> Result<Reply, String> {
         let question = Question { name: name.clone(), rtype, recursive: false };
         if let Some(authority) = self.known(name) {
-            // Servers of a zone above say who is asked instead; then the walk finds them.
+            // Servers of a parent zone refer to the right servers; then the walk finds them.
             if let Ok(reply) = self.first(addresses(&authority), &question, deadline).await {
                 return Ok(reply);
             }
@@ -167,8 +166,8 @@ fn addresses(authority: &Authority) -> impl Iterator<Item = SocketAddr> + '_ {
     authority.servers.iter().flat_map(|server| server.addresses.iter().copied())
 }
 
-/// Whether an answer says how it is. A referral, or the shrug of a server that is not responsible, does not: it
-/// must not be taken for "there is none".
+/// Returns whether a response is conclusive. A referral, or the response of a server that is not authoritative, is not:
+/// it must not be taken for "does not exist".
 fn knows(reply: &Reply, recursive: bool) -> bool {
     reply.authoritative || (recursive && reply.recursion_available)
 }
@@ -176,7 +175,7 @@ fn knows(reply: &Reply, recursive: bool) -> bool {
 enum Step {
     /// The values, and the name that has them.
     Done(Vec<RecordData>, Name),
-    /// There are none; the name that the aliases in the answer lead to.
+    /// There are no values; the name at which the aliases in the response end.
     Ends(Name),
 }
 

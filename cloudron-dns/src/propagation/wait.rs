@@ -1,4 +1,4 @@
-//! Waiting until all authoritative servers agree.
+//! Waits until all authoritative servers agree.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use super::check::check_until;
 use super::{Authority, Lookup, Report};
 use crate::{Error, Intent, Name, Result, codes};
 
-/// The waits between rounds, in seconds; the last one repeats.
+/// Delays between rounds, in seconds; the last one repeats.
 const WAITS: [u64; 8] = [1, 2, 3, 5, 8, 13, 20, 30];
 
-/// So long before the end the last round begins, or a tenth of the whole time when that is less.
+/// Time before the end at which the last round begins, or a tenth of the total time if that is less.
 const LAST_ROUND: Duration = Duration::from_secs(1);
 
-/// How long to wait, and who hears of it.
+/// How long to wait, and where progress is reported.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WaitOptions {
-    /// The whole time, all questions and waits included.
+    /// Total time limit, including all queries and delays.
     pub limit: Duration,
-    /// The waits between rounds; the last one repeats.
+    /// Delays between rounds; the last one repeats.
     pub waits: Vec<Duration>,
-    /// Hears when a server agrees.
+    /// Reports when a server agrees.
     pub progress: Progress,
 }
 
 impl Default for WaitOptions {
-    /// Ten minutes.
+    /// Waits up to ten minutes.
     fn default() -> Self {
         Self {
             limit: Duration::from_secs(600),
@@ -41,26 +41,26 @@ impl Default for WaitOptions {
 }
 
 impl WaitOptions {
-    /// The same options with another limit.
+    /// Sets another time limit.
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// The same options with other waits between rounds; the last one repeats.
+    /// Sets other delays between rounds; the last one repeats.
     pub fn with_waits(self, waits: impl IntoIterator<Item = Duration>) -> Self {
         Self { waits: waits.into_iter().collect(), ..self }
     }
 
-    /// The same options with somebody who hears when a server agrees.
+    /// Sets the destination of progress events.
     pub fn with_progress(self, progress: Progress) -> Self {
         Self { progress, ..self }
     }
 }
 
-/// Asks all authoritative servers of a zone, again and again, until all have what is desired.
+/// Queries all authoritative servers of a zone repeatedly until all have the desired records.
 ///
 /// # Errors
-/// `dns-not-propagated` when the time is over, with what each server answers; before the servers are even found,
+/// `dns-not-propagated` if the time limit passes, with the answer of each server; if the servers were not even found,
 /// the error of [`Lookup::authority`].
 pub async fn wait(lookup: &Lookup, zone: &Name, desired: &[Intent], options: &WaitOptions) -> Result<Report> {
     let deadline = Instant::now() + options.limit;
@@ -105,7 +105,7 @@ struct Waits<'a> {
 }
 
 impl Waits<'_> {
-    /// Waits before the next round; `false` after the last one, which begins shortly before the deadline.
+    /// Waits before the next round. Returns `false` after the last one, which begins shortly before the deadline.
     async fn next(&mut self) -> bool {
         let waits = &self.options.waits;
         let wait = waits.get(self.round).or(waits.last()).copied().unwrap_or(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! The walk from the root, or from servers that are known, down to the name servers of a zone.
+//! The walk from the root, or from known servers, down to the name servers of a zone.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use super::wire::{Answered, Question, Reply};
 use crate::{Error, Name, RecordData, RecordType, Result, codes};
 
 const MAX_REFERRALS: usize = 16;
-/// How many walks to the address of a name server may be begun within one another.
+/// Maximum nesting of walks to addresses of name servers.
 const MAX_DEPTH: usize = 4;
 
 /// One walk from the top down to a name.
@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
             if let Some(zone) = zone_of(&reply, &asked) {
                 return self.complete(zone.clone(), servers, delegated).await;
             }
-            // The answer is about the name that the alias leads to. An alias is never the top of a zone.
+            // The response is about the target of the alias. An alias is never the apex of a zone.
             if let Some(parent) = asked.parent().filter(|_| is_alias(&reply, &asked)) {
                 asked = parent;
                 continue;
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
         Err(Error::new(&codes::NO_DELEGATION, format!("more than {MAX_REFERRALS} referrals lead nowhere")))
     }
 
-    /// The servers that the walk starts at.
+    /// Returns the servers at which the walk starts.
     async fn top(&self) -> Result<Vec<Server>> {
         let resolvers = match &self.lookup.start {
             Start::Above(addresses) | Start::Given(addresses) => {
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         let reply = self.resolve(resolvers, &Name::root(), RecordType::NS).await?;
         let names = ns_names(&reply.answers, &Name::root());
         let mut root = Vec::new();
-        // Three of the root's servers are as good as thirteen.
+        // Three of the root's servers are sufficient.
         for name in names.into_iter().take(3) {
             let addresses = self.addresses(&name).await;
             root.push(Server { name: Some(name), addresses });
@@ -88,7 +88,7 @@ impl<'a> Walk<'a> {
         Ok(root)
     }
 
-    /// Adds the servers that the zone itself names to those that the zone above names.
+    /// Adds the servers that the zone itself names to those that the parent zone names.
     async fn complete(&self, zone: Name, servers: Vec<Server>, delegated: Vec<Server>) -> Result<Authority> {
         if matches!(self.lookup.start, Start::Given(_)) {
             return Ok(Authority { zone, servers });
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
         let known: BTreeSet<&Name> = delegated.iter().filter_map(|s| s.name.as_ref()).collect();
         let new: Vec<Name> =
             ns_names(&reply.answers, &zone).into_iter().filter(|n| !known.contains(n)).collect();
-        // The servers that a walk starts at are known by address only, and answer to their names too.
+        // The servers at which a walk starts are known only by address, but they also have names.
         let mut all: Vec<Server> =
             delegated.into_iter().filter(|s| s.name.is_some() || new.is_empty()).collect();
         let (inside, outside) = new.into_iter().partition(|name| name.is_in(&zone));
@@ -109,8 +109,8 @@ impl<'a> Walk<'a> {
         Ok(Authority { zone, servers: all })
     }
 
-    /// The addresses of a name server inside of the zone that it serves, from the servers that were found: a walk to
-    /// it would end at this zone again.
+    /// Returns the addresses of a name server inside the zone that it serves, from the servers that were found: a walk
+    /// to it would end at this zone again.
     async fn addresses_inside(&self, servers: &[Server], name: &Name) -> Vec<SocketAddr> {
         let mut found = Vec::new();
         for rtype in [RecordType::A, RecordType::AAAA] {
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
         found.into_iter().map(|address| SocketAddr::new(address, self.lookup.port)).collect()
     }
 
-    /// Name servers with their addresses: from the message where it has them (glue), else looked up.
+    /// Returns name servers with their addresses: from the message if it contains them (glue), otherwise looked up.
     async fn addressed(&self, names: Vec<Name>, additionals: &[Answered]) -> Vec<Server> {
         let mut servers = Vec::new();
         for name in names {
@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
         servers
     }
 
-    /// The addresses of a name; none if it has none or nobody knows.
+    /// Returns the addresses of a name; none if it has none or no server knows.
     async fn addresses(&self, name: &Name) -> Vec<SocketAddr> {
         let mut found = Vec::new();
         for rtype in [RecordType::A, RecordType::AAAA] {
@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
         self.first(servers.iter().flat_map(|s| s.addresses.iter().copied()), &question, useful).await
     }
 
-    /// The first useful answer of several servers, or one that is not useful if no other came.
+    /// Returns the first useful response of several servers, or another one if there is no useful one.
     async fn first(
         &self,
         servers: impl Iterator<Item = SocketAddr>,
@@ -210,19 +210,19 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The zone that a responsible server says a name lies in.
+/// Returns the zone that contains a name, according to an authoritative server.
 fn zone_of<'a>(reply: &'a Reply, name: &Name) -> Option<&'a Name> {
     let soa = reply.soa.as_ref().filter(|soa| reply.authoritative && name.is_in(&soa.zone))?;
     Some(&soa.zone)
 }
 
-/// Whether a responsible server says that a name is an alias.
+/// Returns whether a name is an alias, according to an authoritative server.
 fn is_alias(reply: &Reply, name: &Name) -> bool {
     let alias = |record: &Answered| record.name == *name && matches!(record.data, RecordData::Cname(_));
     reply.authoritative && reply.answers.iter().any(alias)
 }
 
-/// The zone cut that an answer refers to, below `at`, and the names of its servers.
+/// Returns the zone cut below `at` that a response refers to, and the names of its servers.
 fn referral(reply: &Reply, name: &Name, at: Option<&Name>) -> Option<(Name, Vec<Name>)> {
     let records = reply.authorities.iter().filter(|a| matches!(a.data, RecordData::Ns(_)));
     let mut cuts =

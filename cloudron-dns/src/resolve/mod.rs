@@ -1,4 +1,4 @@
-//! Asking the DNS, for those who judge what it says.
+//! The interface for DNS queries, for checks.
 
 mod table;
 
@@ -10,36 +10,36 @@ use async_trait::async_trait;
 
 use crate::{Name, RecordData, RecordType};
 
-/// What the DNS says of one record set. That nobody answered is an answer of its own, so that it is never taken for
-/// "there is none".
+/// The answer of the DNS for one record set. A missing response has its own variant, so that it is never taken for
+/// "does not exist".
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// The values, at least one; aliases on the way to them are followed.
+    /// The values, at least one; aliases are followed.
     Found {
         /// The values.
         values: Vec<RecordData>,
-        /// The name that has them, when the name that was asked is an alias (CNAME).
+        /// The name that has the values, if the queried name is an alias (CNAME).
         alias_of: Option<Name>,
     },
-    /// The name exists and has no such set.
+    /// The name exists, but has no such set.
     NoSuchSet,
     /// The name does not exist.
     NoSuchName,
-    /// Nobody answered, or nobody who knows: the reason.
+    /// No server answered, or none with a conclusive answer; the reason.
     Unknown(String),
 }
 
 impl Answer {
-    /// Values that were found at the name itself; none means that there is no such set.
+    /// Creates an answer from values at the name itself; without values, the set does not exist.
     pub fn found(values: Vec<RecordData>) -> Self {
         if values.is_empty() { Self::NoSuchSet } else { Self::Found { values, alias_of: None } }
     }
 
-    /// The values; none where there are none.
+    /// Returns the values; empty if there are none.
     ///
     /// # Errors
-    /// The reason, when nobody knows.
+    /// The reason, if the answer is not known.
     pub fn values(&self) -> Result<&[RecordData], NotKnown> {
         match self {
             Self::Found { values, .. } => Ok(values),
@@ -48,10 +48,10 @@ impl Answer {
         }
     }
 
-    /// The texts among the values, each with its strings joined.
+    /// Returns the texts among the values, each with its strings joined.
     ///
     /// # Errors
-    /// The reason, when nobody knows.
+    /// The reason, if the answer is not known.
     pub fn texts(&self) -> Result<Vec<Vec<u8>>, NotKnown> {
         let texts = self.values()?.iter().filter_map(|value| match value {
             RecordData::Txt(text) => Some(text.joined()),
@@ -61,8 +61,8 @@ impl Answer {
     }
 }
 
-/// Why something is not known: no server answered the question. It is no [`Error`](crate::Error), because it is an
-/// answer to report rather than a failure.
+/// The reason why an answer is not known: no server answered the query. It is not an [`Error`](crate::Error), because
+/// it is a result to report rather than a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotKnown(pub String);
 
@@ -72,14 +72,14 @@ impl fmt::Display for NotKnown {
     }
 }
 
-/// Somebody who can be asked for record sets: a recursive resolver, the authoritative servers, or a test.
+/// A resolver for record sets: a recursive resolver, the authoritative servers, or a test.
 #[async_trait]
 pub trait Resolve: Send + Sync {
-    /// What the DNS says of a record set. It ends in a time of its own, with [`Answer::Unknown`] at the latest.
+    /// Queries the DNS for a record set. It has its own time limit, after which it returns [`Answer::Unknown`].
     async fn resolve(&self, name: &Name, rtype: RecordType) -> Answer;
 }
 
-/// The name whose PTR records name an address (RFC 1035, section 3.5; RFC 3596, section 2.5).
+/// Returns the name whose PTR records name an address (RFC 1035, section 3.5; RFC 3596, section 2.5).
 ///
 /// ```
 /// let name = cloudron_dns::resolve::reverse_name("192.0.2.1".parse().unwrap());
@@ -91,7 +91,7 @@ pub fn reverse_name(address: std::net::IpAddr) -> Name {
     Name::parse(&name).expect("digits and a known suffix are a name")
 }
 
-/// The labels of an address, last part first, and the zone that all addresses of its family are in.
+/// Returns the labels of an address, last part first, and the zone of all addresses of its family.
 pub(crate) fn reversed_labels(address: std::net::IpAddr) -> (String, &'static str) {
     match address {
         std::net::IpAddr::V4(v4) => {

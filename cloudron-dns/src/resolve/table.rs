@@ -1,4 +1,4 @@
-//! Answers from a list of record sets.
+//! A resolver with a fixed list of record sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use crate::{Name, RecordData, RecordKey, RecordSet, RecordType};
 
 const MAX_ALIASES: usize = 8;
 
-/// A resolver that knows a list of record sets and nothing else: for tests, and to see what a check would say of
-/// records that are not set yet. Wildcards answer (RFC 4592) and aliases are followed.
+/// A resolver that knows only a list of record sets: for tests, and for checking records that are not set yet. It
+/// supports wildcards (RFC 4592) and follows aliases.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     sets: BTreeMap<RecordKey, Vec<RecordData>>,
@@ -19,7 +19,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A resolver that knows these sets.
+    /// Creates a resolver that knows these sets.
     pub fn new(sets: impl IntoIterator<Item = RecordSet>) -> Self {
         let mut table = Self::default();
         for set in sets {
@@ -33,13 +33,13 @@ impl Table {
         table
     }
 
-    /// The same, with nobody who answers for a name and what lies below it.
+    /// Gives no answer for a name and the names below it.
     pub fn with_silence_at(mut self, name: Name) -> Self {
         self.silent.insert(name);
         self
     }
 
-    /// The name, or the wildcard that answers for it; `None` when it does not exist.
+    /// Returns the name, or the wildcard that matches it; `None` if it does not exist.
     fn owner(&self, name: &Name) -> Option<Name> {
         if self.names.contains(name) {
             return Some(name.clone());

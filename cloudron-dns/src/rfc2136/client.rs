@@ -1,4 +1,4 @@
-//! Messages to one server over TCP and their answers, signed and checked, always within a time limit.
+//! Sends messages to one server over TCP, and verifies signed responses, always within a time limit.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use super::message::{LONGEST, Message, QUERY, Record, UPDATE, Writer};
 use super::tsig::{Distrust, Verifier, sign};
 use crate::{Name, RecordType};
 
-/// How many messages are on their way at a time.
+/// Maximum number of concurrent messages.
 const PIPELINE: usize = 64;
 
 pub(super) struct Client {
@@ -26,7 +26,7 @@ pub(super) struct Client {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A message to be sent: a kind, the name and type that it is about, and for an update what must hold and what is done.
+/// A message to send: its kind, name and type, and for an update its preconditions and changes.
 pub(super) struct Request {
     pub(super) kind: u16,
     pub(super) about: Name,
@@ -51,7 +51,7 @@ pub(super) struct Connection<'a> {
     stream: TcpStream,
 }
 
-/// A message on its way, and what its answer must be.
+/// A message that was sent, and the requirements for its response.
 pub(super) struct Asked<'a> {
     id: u16,
     kind: u16,
@@ -60,7 +60,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether all that was answered so far is covered by signatures, if there are any.
+    /// Returns whether everything received so far is covered by signatures, if there are any.
     pub(super) fn settled(&self) -> bool {
         self.verifier.as_ref().is_none_or(Verifier::settled)
     }
@@ -151,14 +151,14 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The next message of an answer.
+    /// Returns the next message of a response.
     pub(super) async fn receive(&mut self, asked: &mut Asked<'_>) -> Result<Message, Problem> {
         let (bytes, message) = self.next().await?;
         asked.check(&bytes, &message, self.client.now())?;
         Ok(message)
     }
 
-    /// The answers to several messages, in the order of the messages. They may come in any order.
+    /// Sends several messages and returns their responses, in the order of the messages. They may arrive in any order.
     pub(super) async fn ask(&mut self, requests: &[Request]) -> Result<Vec<Message>, Problem> {
         let mut answers = Vec::with_capacity(requests.len());
         for requests in requests.chunks(PIPELINE) {

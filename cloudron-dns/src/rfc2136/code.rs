@@ -1,4 +1,4 @@
-//! What a server says of a request, in one number.
+//! Response codes.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl Code {
     pub(super) const BADTIME: Self = Self(18);
     pub(super) const BADTRUNC: Self = Self(22);
 
-    /// Whether the server says that it does not or cannot do what was asked, and nothing of a zone's contents.
+    /// Returns whether the server does not or cannot do what was requested, which says nothing about a zone's contents.
     pub(super) fn denies(self) -> bool {
         [Self::FORMERR, Self(2), Self::NOTIMP, Self::REFUSED, Self::NOTAUTH].contains(&self)
     }

@@ -1,35 +1,35 @@
-//! From records to record sets. Pure.
+//! Converts records to record sets. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{IN, Record, name};
 use crate::{Error, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
-/// What the server makes of a signed zone by itself (SIG, NXT, RRSIG, NSEC, NSEC3): no set of anybody's.
+/// Types that the server generates for a signed zone (SIG, NXT, RRSIG, NSEC, NSEC3).
 const DERIVED: [u16; 5] = [24, 30, 46, 47, 50];
 
-/// What the server keeps for signing (DNSKEY, NSEC3PARAM, CDS, CDNSKEY, and BIND's own notes).
+/// Types that the server manages for signing (DNSKEY, NSEC3PARAM, CDS, CDNSKEY, and BIND's own notes).
 const SIGNING: [u16; 5] = [48, 51, 59, 60, 65_534];
 
-/// A set as the server has it. Preconditions repeat its data byte by byte: two texts, or two spellings of a name, may
-/// mean the same to us and not to the server.
+/// A set in the server's form. Preconditions repeat its data byte by byte: two texts, or two spellings of a name, may
+/// have the same meaning for us but not for the server.
 pub(super) struct Known {
     pub(super) set: RecordSet,
     pub(super) rdata: Vec<Vec<u8>>,
 }
 
-/// The sets of a zone as the server has them.
+/// The sets of a zone in the server's form.
 pub(super) struct State {
     pub(super) zone: String,
     pub(super) known: BTreeMap<RecordKey, Known>,
 }
 
-/// Why a set of this type is not for us to write.
+/// Returns why a set of this type cannot be written by us.
 pub(super) fn kept_by_server(rtype: RecordType) -> bool {
     DERIVED.contains(&rtype.0) || SIGNING.contains(&rtype.0)
 }
 
-/// The sets that records make. With `wanted`, those of these names alone.
+/// Groups records into sets. With `wanted`, only those of these names.
 pub(super) fn sets(
     apex: &Name,
     records: impl IntoIterator<Item = Record>,
@@ -75,7 +75,7 @@ fn plain(key: &RecordKey, ttl: u32, rdata: &[Vec<u8>]) -> Result<RecordSet, Stri
     }
     let values = rdata.iter().map(|bytes| RecordData::from_rdata(key.rtype, bytes));
     let values: Vec<_> = values.collect::<Result<_>>().map_err(|e| e.message().to_owned())?;
-    // A greater one than there may be counts as zero (RFC 2181, section 8).
+    // A TTL above the maximum counts as zero (RFC 2181, section 8).
     let ttl = Ttl::new(ttl).unwrap_or(Ttl::MIN);
     RecordSet::new(key.name.clone(), ttl, values).map_err(|e| e.message().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What goes wrong between us and the server, and what its codes mean.
+//! Failures of the communication with the server, and the meaning of its codes.
 
 use std::net::SocketAddr;
 
@@ -6,23 +6,23 @@ use super::code::Code;
 use super::tsig::Distrust;
 use crate::{Error, Name, RecordType, codes};
 
-/// Why there is no answer that counts.
+/// The reason for a missing or invalid response.
 #[derive(Debug)]
 pub(super) enum Problem {
     /// No message was sent.
     Unreachable(String),
-    /// A message was sent, and no whole answer came.
+    /// A message was sent, and no complete response arrived.
     Silent(String),
-    /// The answer is no DNS message, or none to what was asked.
+    /// The response is not a DNS message, or does not belong to the request.
     Garbled(&'static str),
-    /// The server does not say what must be known.
+    /// The server does not provide required information.
     Undecided(String),
-    /// The key was not accepted, or the answer is not believed.
+    /// The key was not accepted, or the response is not authenticated.
     Distrust(Distrust, Code),
 }
 
 impl Problem {
-    /// Whether what was asked may have been carried out nonetheless.
+    /// Returns whether the request may have been executed nevertheless.
     pub(super) fn unknown(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -77,7 +77,7 @@ fn clock(server: SocketAddr, ahead: i64) -> Error {
     Error::new(&codes::CLOCK, message).with_hint("set both clocks right; signatures allow 300 seconds")
 }
 
-/// What a code means as the answer to a question or a transfer.
+/// Returns the meaning of a code as the response to a query or a transfer.
 pub(super) fn reading(server: SocketAddr, zone: &Name, code: Code) -> Error {
     match code {
         Code::REFUSED | Code::NOTAUTH | Code::NXDOMAIN => Error::new(
@@ -92,14 +92,14 @@ pub(super) fn reading(server: SocketAddr, zone: &Name, code: Code) -> Error {
     }
 }
 
-/// A whole zone is wanted, and the server does not give it.
+/// Returns the error for a refused transfer of a whole zone.
 pub(super) fn transfer_refused(server: SocketAddr, zone: &Name, code: Code) -> Error {
     let message = format!("{server} does not let us transfer the zone {zone} ({code})");
     Error::new(&codes::TRANSFER_REFUSED, message)
         .with_hint("allow the key to transfer the zone (BIND: allow-transfer { key \"NAME\"; };)")
 }
 
-/// What a code means as the answer to an update, other than a precondition that does not hold.
+/// Returns the meaning of a code as the response to an update, except for a failed precondition.
 pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
     match code {
         Code::REFUSED => {
@@ -135,7 +135,7 @@ pub(super) fn writing(server: SocketAddr, zone: &Name, code: Code) -> Error {
     }
 }
 
-/// PowerDNS does not tell a type that it does not know from a message that is none.
+/// Handles a server such as PowerDNS, which does not distinguish an unknown type from an invalid message.
 pub(super) fn no_such_type(server: SocketAddr, zone: &Name, rtype: RecordType) -> Error {
     let message =
         format!("{server} refuses the change of the zone {zone} (FORMERR), most likely because of {rtype}");
@@ -143,7 +143,7 @@ pub(super) fn no_such_type(server: SocketAddr, zone: &Name, rtype: RecordType) -
         .with_hint("leave the record out, or write it in the server's own way")
 }
 
-/// BIND does not tell a name that it does not like from a key that may not.
+/// Handles a server such as BIND, which does not distinguish an unacceptable name from a key without permission.
 pub(super) fn no_host_name(server: SocketAddr, name: &Name) -> Error {
     let message =
         format!("{server} refuses the change (REFUSED), most likely because {name} is no host name");

@@ -1,8 +1,8 @@
-//! Reading the bytes of a message: names that are compressed, and records whose data may hold some.
+//! Parses the bytes of a message: compressed names, and records whose data may contain some.
 
 use super::message::Record;
 
-/// What data of a type is made of, where names in it may be compressed (RFC 3597, section 4).
+/// The parts of a type's data, for types whose names may be compressed (RFC 3597, section 4).
 enum Part {
     Name,
     Bytes(usize),
@@ -30,7 +30,7 @@ fn layout(rtype: u16) -> &'static [Part] {
     }
 }
 
-/// The message, and where reading it has come to.
+/// The message, and the current position.
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
@@ -51,7 +51,7 @@ impl<'a> Input<'a> {
         self.take(2)?.try_into().ok().map(u16::from_be_bytes)
     }
 
-    /// A name, uncompressed. A pointer leads backwards only, so that reading ends.
+    /// Parses a name and decompresses it. Pointers only lead backwards, so that parsing ends.
     pub(super) fn name(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         let mut jumped: Option<Input<'a>> = None;

@@ -1,4 +1,4 @@
-//! Keys that transactions are signed with (RFC 8945), and the ways of writing one.
+//! TSIG keys (RFC 8945), and their text forms.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Name, Result, codes};
 
-/// How a transaction is signed (RFC 8945, section 6). HMAC-MD5 must not be used any more.
+/// The algorithm of a signature (RFC 8945, section 6). HMAC-MD5 must not be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TsigAlgorithm {
-    /// For old servers that know nothing better.
+    /// For old servers that support nothing better.
     HmacSha1,
-    /// What every server knows.
+    /// Supported by every server.
     #[default]
     HmacSha256,
     /// A longer digest.
@@ -28,7 +28,7 @@ pub enum TsigAlgorithm {
 impl TsigAlgorithm {
     const ALL: [Self; 4] = [Self::HmacSha1, Self::HmacSha256, Self::HmacSha384, Self::HmacSha512];
 
-    /// Its registered name: `hmac-sha256`.
+    /// Returns the registered name: `hmac-sha256`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HmacSha1 => "hmac-sha1",
@@ -60,7 +60,7 @@ impl FromStr for TsigAlgorithm {
     }
 }
 
-/// A key that a name server shares with those who may ask it for changes. `Debug` shows no secret.
+/// A key that a name server shares with clients that may change its zones. `Debug` redacts the secret.
 ///
 /// ```
 /// use cloudron_dns::rfc2136::TsigKey;
@@ -82,10 +82,10 @@ pub struct TsigKey {
 }
 
 impl TsigKey {
-    /// A key; its secret is base64, as in the server's configuration.
+    /// Creates a key; its secret is base64, as in the server's configuration.
     ///
     /// # Errors
-    /// `dns-tsig-key` for a secret that is not base64, or is empty.
+    /// `dns-tsig-key` if the secret is not base64 or is empty.
     pub fn new(name: Name, algorithm: TsigAlgorithm, secret: &Secret) -> Result<Self> {
         let compact: String = secret.expose().chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let secret = Secret::new(compact);
@@ -96,32 +96,33 @@ impl TsigKey {
         }
     }
 
-    /// Reads a key as `nsupdate -y` takes it, `[ALGORITHM:]NAME:SECRET` (hmac-sha256 when left out), or as a file
-    /// for BIND has it: `key "NAME" { algorithm ALGORITHM; secret "SECRET"; };`, the first one of several.
+    /// Parses a key in the form of `nsupdate -y`, `[ALGORITHM:]NAME:SECRET` (hmac-sha256 by default), or of a file for
+    /// BIND: `key "NAME" { algorithm ALGORITHM; secret "SECRET"; };`, the first one of several.
     ///
     /// # Errors
-    /// `dns-tsig-key`, which repeats nothing of the text but the name of an algorithm.
+    /// `dns-tsig-key`, which quotes nothing of the text except the name of an algorithm.
     pub fn parse(text: &str) -> Result<Self> {
         if text.contains('{') { bind(text) } else { short(text.trim()) }
     }
 
-    /// The key's name, which both sides must call the same.
+    /// Returns the key's name, which must be the same on both sides.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> TsigAlgorithm {
         self.algorithm
     }
 
-    /// The bytes that are signed with.
+    /// Returns the bytes of the secret.
     pub(super) fn secret_bytes(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(STANDARD.decode(self.secret.expose()).unwrap_or_default())
     }
 }
 
-/// Without the key's name: who mixes up the fields has the secret in its place.
+/// Returns the error for an unusable key, without the key's name: if the fields were swapped, the secret is in its
+/// place.
 fn unusable(why: &str) -> Error {
     Error::new(&codes::TSIG_KEY, format!("the key cannot be used: {why}"))
 }
@@ -160,7 +161,7 @@ fn short(text: &str) -> Result<TsigKey> {
     TsigKey::new(key_name(name)?, algorithm, &Secret::new(secret))
 }
 
-/// A field that is no name may be the secret, in the wrong place.
+/// Parses the key's name. An invalid name is not quoted, because it may be the secret in the wrong field.
 fn key_name(text: &str) -> Result<Name> {
     match Name::parse(text) {
         Ok(name) if !name.is_root() => Ok(name),
@@ -194,7 +195,7 @@ fn bind(text: &str) -> Result<TsigKey> {
     TsigKey::new(name, algorithm, &secret)
 }
 
-/// The words, quoted strings and signs of BIND's configuration, without its comments.
+/// Splits BIND's configuration into words, quoted strings and punctuation, without comments.
 fn words(text: &str) -> Result<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

@@ -1,7 +1,7 @@
-//! Messages on the wire (RFC 1035, section 4; RFC 2136, section 2), to and from bytes.
+//! Converts messages to and from wire format (RFC 1035, section 4; RFC 2136, section 2).
 //!
-//! Only what is needed of a message is interpreted, and data of a type that is not known passes as the bytes that it
-//! is: a zone can be read whatever records it holds.
+//! Only the required parts of a message are interpreted, and data of unknown types is kept as bytes: any zone can be
+//! read, whatever its records.
 
 use super::code::Code;
 use super::input::Input;
@@ -25,10 +25,10 @@ pub(super) const TSIG: u16 = 250;
 pub(super) const AXFR: u16 = 252;
 pub(super) const ANY_TYPE: u16 = 255;
 
-/// The longest message over TCP.
+/// Maximum length of a message over TCP, in bytes.
 pub(super) const LONGEST: usize = 65_535;
 
-/// A name as it travels: labels with their lengths, uncompressed.
+/// Returns a name in wire format: labels with their lengths, uncompressed.
 pub(super) fn wire(name: &Name) -> Vec<u8> {
     let mut out = Vec::new();
     for label in name.raw_labels() {
@@ -39,7 +39,7 @@ pub(super) fn wire(name: &Name) -> Vec<u8> {
     out
 }
 
-/// The name that these bytes are; `None` for one that this crate has no word for, such as `a.*.b`.
+/// Parses a name in wire format; `None` for a name that this crate cannot represent, such as `a.*.b`.
 pub(super) fn name(wire: &[u8]) -> Option<Name> {
     let (mut labels, mut rest) = (Vec::new(), wire);
     while let Some((&length, after)) = rest.split_first().filter(|(length, _)| **length > 0) {
@@ -57,7 +57,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A message of a kind about one name, type and class.
+    /// Creates a message of a kind for one name, type and class.
     pub(super) fn new(id: u16, kind: u16, about: &Name, rtype: u16) -> Self {
         let mut bytes = Vec::with_capacity(512);
         for word in [id, kind, 1, 0, 0, 0] {
@@ -69,13 +69,13 @@ impl Writer {
         Self { bytes }
     }
 
-    /// A message that was written before, to append to.
+    /// Continues a message that was written before.
     pub(super) fn resume(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }
 
     /// Appends records to a section: 1 (answers or prerequisites), 2 (authorities or updates) or 3 (additionals).
-    /// Sections are written in their order.
+    /// Sections must be written in their order.
     pub(super) fn records<'a>(&mut self, section: usize, records: impl IntoIterator<Item = &'a Record>) {
         for record in records {
             record.write(&mut self.bytes);
@@ -90,7 +90,7 @@ impl Writer {
     }
 }
 
-/// One record, its owner and data uncompressed.
+/// One record, with its owner and data uncompressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) owner: Vec<u8>,
@@ -101,7 +101,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// The bytes that it takes.
+    /// Returns its length in bytes.
     pub(super) fn length(&self) -> usize {
         self.owner.len() + 10 + self.rdata.len()
     }
@@ -116,7 +116,7 @@ impl Record {
     }
 }
 
-/// A message that was read.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) id: u16,
@@ -125,12 +125,12 @@ pub(super) struct Message {
     pub(super) answers: Vec<Record>,
     pub(super) authorities: Vec<Record>,
     pub(super) additionals: Vec<Record>,
-    /// Where the last record of the message begins, if it is a signature.
+    /// The offset of the last record of the message, if it is a signature.
     pub(super) signed_at: Option<usize>,
 }
 
 impl Message {
-    /// Reads a message; `None` when the bytes are not one.
+    /// Parses a message; `None` if the bytes are not a message.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut input = Input::new(bytes);
         let [id, flags, questions, answers, authorities, additionals] = [(); 6].map(|()| input.word());
@@ -163,7 +163,7 @@ impl Message {
         Some(message)
     }
 
-    /// Whether it is the answer to a message of that kind.
+    /// Returns whether it is the response to a message of that kind.
     pub(super) fn answers(&self, id: u16, kind: u16) -> bool {
         self.id == id && self.flags & RESPONSE != 0 && self.flags & OPCODE == kind
     }

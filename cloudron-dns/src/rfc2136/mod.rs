@@ -1,8 +1,8 @@
-//! Any authoritative server that takes dynamic updates (RFC 2136): BIND, Knot, PowerDNS and others.
+//! Any authoritative server that accepts dynamic updates (RFC 2136): BIND, Knot, PowerDNS and others.
 //!
-//! One plan is one message: what must hold, what goes and what comes, signed with a shared key (TSIG, RFC 8945), and
-//! made whole or not at all. Zones are read by transfer (AXFR, RFC 5936) where the server allows that, and by a
-//! question for each name and type otherwise. Everything goes over TCP.
+//! One plan is one message with preconditions, deletions and additions. It is signed with a shared key (TSIG, RFC
+//! 8945), and applied completely or not at all. Zones are read by transfer (AXFR, RFC 5936) if the server allows it,
+//! and otherwise by a query for each name and type. Everything uses TCP.
 
 mod client;
 mod code;
@@ -40,8 +40,8 @@ use crate::{
 
 /// The zones of an authoritative server.
 ///
-/// Preconditions are the server's own: of two writers, the later one gets `dns-stale`. They compare values, not times
-/// to live. A batch is split only beyond 65,535 bytes, and then each message is atomic by itself.
+/// The server itself checks preconditions: of two writers, the later one gets `dns-stale`. They compare values, not
+/// TTLs. A batch is split only beyond 65,535 bytes, and then each message is atomic by itself.
 ///
 /// ```no_run
 /// # async fn f() -> cloudron_dns::Result<()> {
@@ -74,7 +74,7 @@ impl fmt::Debug for Rfc2136Provider {
 }
 
 impl Rfc2136Provider {
-    /// A server. Nothing is sent yet.
+    /// Creates a provider for a server. Nothing is sent yet.
     pub fn new(options: Rfc2136Options) -> Self {
         let client = Client {
             server: options.server,
@@ -85,7 +85,7 @@ impl Rfc2136Provider {
         Self { client, options, no_transfer: AtomicBool::new(false) }
     }
 
-    /// Repeats a reading that failed for a passing reason.
+    /// Retries a read after a transient failure.
     async fn patiently<T, F>(&self, mut reading: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Problem>>,
@@ -98,7 +98,7 @@ impl Rfc2136Provider {
         self.options.retry.run(&*self.options.clock, once).await
     }
 
-    /// The records of a zone: of these names, or all. Also says whether they are all.
+    /// Returns the records of a zone: of these names, or all. Also returns whether these are all records.
     async fn records(&self, apex: &Name, names: Option<&[Name]>) -> Result<(Vec<Record>, bool)> {
         let server = self.options.server;
         let mut refused = None;
@@ -111,7 +111,7 @@ impl Rfc2136Provider {
                 Transfer::Refused(code) => return Err(failure::reading(server, apex, code)),
             }
         }
-        // Also tells whether the zone is there at all.
+        // This also shows whether the zone exists at all.
         let asked = names.unwrap_or_default();
         match self.patiently(|| read::names(&self.client, apex, asked)).await? {
             Err(code) => Err(failure::reading(server, apex, code)),
@@ -161,8 +161,8 @@ impl Rfc2136Provider {
         }
     }
 
-    /// Makes sure that CNAMEs took the place of other sets. In a zone that it signs, Knot deletes those and ignores the
-    /// CNAME of the same message, with a NOERROR; it takes it in a second one.
+    /// Ensures that CNAMEs have replaced other sets. In a zone that it signs, Knot deletes those sets and ignores the
+    /// CNAME of the same message, with a NOERROR; it accepts the CNAME in a second message.
     async fn complete(&self, zone: &Zone, cnames: Vec<RecordSet>) -> Result<()> {
         let server = self.options.server;
         let missing = self.missing(zone, cnames).await?;
@@ -184,7 +184,7 @@ impl Rfc2136Provider {
         }
     }
 
-    /// Those of some sets that are not there.
+    /// Returns those of the sets that do not exist.
     async fn missing(&self, zone: &Zone, sets: Vec<RecordSet>) -> Result<Vec<RecordSet>> {
         if sets.is_empty() {
             return Ok(sets);
@@ -198,7 +198,7 @@ impl Rfc2136Provider {
         Ok(sets.into_iter().filter(|set| !there(set)).collect())
     }
 
-    /// A precondition does not hold: which one, as far as the server says when asked.
+    /// Returns the error for a failed precondition, and names it if the server gives enough information.
     async fn late(&self, zone: &Zone, code: Code, changes: &[&Change]) -> Error {
         let names: BTreeSet<Name> = changes.iter().map(|change| change.key().name.clone()).take(50).collect();
         let names: Vec<Name> = names.into_iter().collect();
@@ -249,10 +249,10 @@ impl DnsProvider for Rfc2136Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.preconditions = true;
-        // What has no place in a zone is ignored with a NOERROR (RFC 2136, section 3.4.2.2).
+        // Records that are not allowed in a zone are ignored with a NOERROR (RFC 2136, section 3.4.2.2).
         capabilities.may_drop = true;
         capabilities.listing = self.options.transfer;
-        // Single questions are asked for the types that are known.
+        // Single queries are sent for the known types.
         capabilities.types = (!self.options.transfer).then(|| steps::TYPES.map(RecordType).to_vec());
         capabilities.max_txt = steps::LONGEST_TEXT;
         capabilities
@@ -262,8 +262,8 @@ impl DnsProvider for Rfc2136Provider {
         steps::refusal(&zone.apex, change)
     }
 
-    /// The configured zone, or the one that `near` is in at this server: one question as a rule. Without either, a
-    /// server cannot be asked for its zones: `dns-unsupported`.
+    /// Returns the configured zone, or the zone of `near` at this server, usually with one query. Without either, it
+    /// fails with `dns-unsupported`: a server cannot list its zones.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let zone =
             |apex: &Name| Zone::new(apex.to_string(), apex.clone()).with_visibility(Visibility::Unknown);
@@ -280,8 +280,8 @@ impl DnsProvider for Rfc2136Provider {
         }
     }
 
-    /// By transfer, one exchange; where that is refused, by a question for each name and type, which cannot see types
-    /// that are seldom used, and not whole zones.
+    /// Reads by transfer, in one exchange. If that is refused, it sends a query for each name and type, which does not
+    /// find rarely used types and cannot read whole zones.
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
         let names = match scope {
             Scope::Names(names) => Some(names),
@@ -308,7 +308,7 @@ impl DnsProvider for Rfc2136Provider {
         Ok(Receipt::new(applied))
     }
 
-    /// A server does not say what its secondary servers have; asking them does (`propagation`).
+    /// A server does not report the state of its secondary servers; query them instead (`propagation`).
     async fn sync_status(&self, _receipt: &Receipt) -> Result<SyncStatus> {
         Ok(SyncStatus::NotReported)
     }

@@ -1,4 +1,4 @@
-//! Which server is spoken to, as whom, and about what.
+//! Connection options for RFC 2136: server address, TSIG key and zone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use cloudron_core::{Clock, RetryPolicy, SystemClock};
 use super::TsigKey;
 use crate::Name;
 
-/// Which server is spoken to, as whom, and about what.
+/// Connection options for RFC 2136: server address, TSIG key and zone.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Rfc2136Options {
-    /// The primary server, over TCP; the port is 53 as a rule.
+    /// Address of the primary server, over TCP; the port is usually 53.
     pub server: SocketAddr,
-    /// The key that messages are signed with. Without one, the server must go by our address.
+    /// The key that signs messages. Without one, the server must authorize our address.
     pub key: Option<TsigKey>,
-    /// The zone. Without it, the server is asked for the zone of each name, and cannot list its zones.
+    /// The zone. Without it, the server is queried for the zone of each name, and zones cannot be listed.
     pub zone: Option<Name>,
-    /// Whether zones are read by transfer (AXFR) where the server allows it, in one exchange. Otherwise each name and
-    /// type is asked for, which cannot read whole zones.
+    /// Whether zones are read by transfer (AXFR) if the server allows it, in one exchange. Otherwise each name and type
+    /// is queried, which cannot read whole zones.
     pub transfer: bool,
-    /// How long the server may take to connect, and for each message of an answer.
+    /// Time limit for connecting, and for each message of a response.
     pub timeout: Duration,
-    /// How often and how long a reading that failed for a passing reason is repeated. Writing is never repeated.
+    /// Retry policy for reads after transient failures. Writes are never repeated.
     pub retry: RetryPolicy,
-    /// The clock, whose time is in every signature.
+    /// The clock; its time is in every signature.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Rfc2136Options {
-    /// A server without a key, and the defaults for everything else: 10 seconds for an answer, 3 tries to read.
+    /// Creates options for a server without a key. Defaults: 10 seconds for a response, 3 attempts to read.
     pub fn new(server: SocketAddr) -> Self {
         Self {
             server,
@@ -44,27 +44,27 @@ impl Rfc2136Options {
         }
     }
 
-    /// The same options with the key that messages are signed with.
+    /// Sets the key that signs messages.
     pub fn with_key(self, key: TsigKey) -> Self {
         Self { key: Some(key), ..self }
     }
 
-    /// The same options for this zone alone.
+    /// Restricts the provider to this zone.
     pub fn with_zone(self, zone: Name) -> Self {
         Self { zone: Some(zone), ..self }
     }
 
-    /// The same options, with or without reading by zone transfer.
+    /// Sets whether zones are read by transfer.
     pub fn with_transfer(self, transfer: bool) -> Self {
         Self { transfer, ..self }
     }
 
-    /// The same options with another clock.
+    /// Sets the clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
 
-    /// The same options with another time limit for each message of an answer.
+    /// Sets the time limit for each message of a response.
     pub fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

@@ -1,4 +1,4 @@
-//! Reading zones: by transfer (RFC 5936), or by asking for each name and type.
+//! Reads zones: by transfer (RFC 5936), or by a query for each name and type.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +13,22 @@ use crate::{Name, RecordType};
 const SOA: u16 = RecordType::SOA.0;
 const CNAME: u16 = RecordType::CNAME.0;
 
-/// What a transfer came to.
+/// The result of a transfer.
 pub(super) enum Transfer {
     /// Every record of the zone.
     Whole(Vec<Record>),
-    /// The server does not give it; its word for why.
+    /// The server refuses the transfer; its code.
     Refused(Code),
 }
 
-/// The whole zone. What does not come to its end is an error, and never a part of it.
+/// Transfers the whole zone. An incomplete transfer is an error and never returns a part of the zone.
 pub(super) async fn transfer(client: &Client, apex: &Name) -> Result<Transfer, Problem> {
     let mut connection = client.connect().await?;
     let mut asked = connection.send(&Request::question(apex, AXFR)).await?;
     let (mut records, mut serial): (Vec<Record>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
         let message = match connection.receive(&mut asked).await {
-            // Knot says so of a key that it knows, and does not allow to transfer.
+            // Knot's response for a known key that may not transfer.
             Err(Problem::Distrust(Distrust::Key(Code::BADKEY), code)) => return Ok(Transfer::Refused(code)),
             other => other?,
         };
@@ -67,16 +67,16 @@ pub(super) async fn transfer(client: &Client, apex: &Name) -> Result<Transfer, P
     }
 }
 
-/// Where the search for a zone has come to.
+/// The result of the search for a zone.
 pub(super) enum Found {
-    /// The zone with this name at its top holds the name that was asked for.
+    /// The zone with this apex contains the name.
     Zone(Name),
     /// The server gives no authoritative answer; its code.
     No(Code),
 }
 
-/// The zone that a name is in, at this server (RFC 1035, section 4.3.2). A name that is delegated away is looked for
-/// above its delegation.
+/// Returns the zone that contains a name, at this server (RFC 1035, section 4.3.2). For a delegated name, it returns
+/// the zone above its delegation.
 pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Problem> {
     let mut connection = client.connect().await?;
     let (mut asked, mut code) = (Some(wanted.clone()), Code::REFUSED);
@@ -87,7 +87,7 @@ pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Pro
         let enclosing = soa.and_then(|r| name(&r.owner)).filter(|apex| question.is_in(apex));
         match enclosing.filter(|_| answer.authoritative()) {
             Some(apex) => return Ok(Found::Zone(apex)),
-            // Who refuses a name has no zone above it either.
+            // A server that refuses a name has no zone above it either.
             None if !matches!(code, Code::OK | Code::NXDOMAIN) => break,
             None => asked = question.parent(),
         }
@@ -95,8 +95,8 @@ pub(super) async fn zone_of(client: &Client, wanted: &Name) -> Result<Found, Pro
     Ok(Found::No(code))
 }
 
-/// The records of some names of a zone, or the code by which the server says that it has no such zone. Types beyond
-/// [`TYPES`] are not seen.
+/// Returns the records of some names of a zone, or the code with which the server reports that it has no such zone.
+/// Types not in [`TYPES`] are not seen.
 pub(super) async fn names(
     client: &Client,
     apex: &Name,
@@ -145,18 +145,18 @@ pub(super) async fn names(
 }
 
 enum Answer {
-    /// There is no such name.
+    /// The name does not exist.
     Nothing,
-    /// There is a name; its records of that type, perhaps none.
+    /// The name exists; its records of that type, possibly none.
     Data(Vec<Record>),
-    /// There is a CNAME, beside which nothing can be.
+    /// The name has a CNAME, which excludes other sets.
     Alias(Vec<Record>),
-    /// The name is delegated, or lies below a delegation: the name servers, and the name's own addresses if it is one
-    /// of them.
+    /// The name is delegated, or is below a delegation: the name servers, and the name's own addresses if it is one of
+    /// them.
     Cut(Vec<Record>, Vec<Record>),
 }
 
-/// What an answer says of a name. One that says neither yes nor no is an error.
+/// Interprets a response about a name. An inconclusive response is an error.
 fn judge(apex: &Name, owner: &Name, rtype: u16, answer: Message) -> Result<Answer, Problem> {
     let of_owner = |record: &Record, rtype: u16| {
         record.rtype == rtype
@@ -193,8 +193,8 @@ fn judge(apex: &Name, owner: &Name, rtype: u16, answer: Message) -> Result<Answe
     }
 }
 
-/// Takes out what a wildcard (RFC 4592) or a DNAME made up: an update that does nothing, but demands that the name
-/// is in use, is answered from what the zone really holds.
+/// Removes records that were synthesized from a wildcard (RFC 4592) or a DNAME: an update without changes, which
+/// requires that the name is in use, is answered from the actual contents of the zone.
 async fn without_synthesized(
     connection: &mut Connection<'_>,
     apex: &Name,

@@ -1,7 +1,7 @@
-//! From changes to updates: what must hold, what goes, what comes. Pure.
+//! Converts changes to updates: preconditions, deletions, additions. Pure functions.
 //!
-//! A server ignores a CNAME beside other data, and other data beside a CNAME, without a word (RFC 2136, section
-//! 3.4.2.2). Preconditions say it instead, so that such a change is refused as a whole.
+//! A server silently ignores a CNAME next to other data, and other data next to a CNAME (RFC 2136, section 3.4.2.2).
+//! Preconditions express this instead, so that such a change is refused as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +10,15 @@ use super::message::{ANY, ANY_TYPE, IN, LONGEST, NONE, Record, wire};
 use crate::apply::unsupported;
 use crate::{Change, Error, Name, RecordData, RecordKey, RecordSet, RecordType, Result, codes};
 
-/// Room for the header, the zone and the signature of a message.
+/// Reserved length for the header, the zone and the signature of a message, in bytes.
 const RESERVED: usize = 12 + 259 + 512;
 
-/// Types that could stand beside others at a name, for a CNAME that takes the place of one of them: that the name is
-/// not in use cannot be said then.
+/// Types that could exist at a name at which a CNAME replaces one of them. In this case, "name is not in use" cannot be
+/// a precondition.
 pub(super) const TYPES: [u16; 24] =
     [1, 2, 5, 12, 13, 15, 16, 17, 18, 28, 29, 33, 35, 37, 39, 43, 44, 52, 53, 61, 64, 65, 256, 257];
 
-/// The longest text: a set must fit into a message together with its old state.
+/// Maximum length of a text, in bytes: a set must fit into a message together with its old state.
 pub(super) const LONGEST_TEXT: usize = 16_000;
 
 /// One message.
@@ -42,11 +42,11 @@ impl Update {
     }
 }
 
-/// The updates that make these changes: one, unless that message would be too long. The changes of a name stay
+/// Returns the updates for these changes: one, unless that message would be too long. The changes of a name stay
 /// together.
 ///
 /// # Errors
-/// `dns-unsupported` for what is not for us to write, and for a name whose sets are too long for a message.
+/// `dns-unsupported` for sets that cannot be written by us, and for a name whose sets are too long for a message.
 pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) -> Result<Vec<Update>> {
     let mut names: BTreeMap<&Name, usize> = BTreeMap::new();
     let mut groups: Vec<(&Name, Vec<&Change>)> = Vec::new();
@@ -82,11 +82,11 @@ pub(super) fn updates(apex: &Name, state: Option<&State>, changes: &[Change]) ->
     Ok(updates)
 }
 
-/// Why a change cannot be sent.
+/// Returns why a change cannot be sent.
 pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     let key = change.key();
     let top = key.name == *apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
-    // Types that are questions (RFC 6895, section 3.1), and the one for extensions.
+    // Types that are only valid in queries (RFC 6895, section 3.1), and the one for extensions.
     let meta = matches!(key.rtype.0, 0 | 41 | 128..=255);
     let fixed = top || meta || key.rtype == RecordType::SOA || kept_by_server(key.rtype);
     if fixed || key.variant.is_some() || !key.name.is_in(apex) {
@@ -104,7 +104,7 @@ pub(super) fn refusal(apex: &Name, change: &Change) -> Option<String> {
     (length > LONGEST - RESERVED).then(|| format!("it is too long for one message: {length} bytes"))
 }
 
-/// The CNAMEs that take the place of other sets of their names.
+/// Returns the CNAMEs that replace other sets of their names.
 pub(super) fn replacing_cnames(changes: &[&Change]) -> Vec<RecordSet> {
     let gone: BTreeSet<&Name> =
         changes.iter().filter(|change| change.after().is_none()).map(|change| &change.key().name).collect();
@@ -113,14 +113,14 @@ pub(super) fn replacing_cnames(changes: &[&Change]) -> Vec<RecordSet> {
     created.filter(|set| set.rtype() == RecordType::CNAME && gone.contains(set.name())).cloned().collect()
 }
 
-/// A type in an update that has no mnemonic, which a server need not know.
+/// Returns a type in an update without a mnemonic, which a server need not support.
 pub(super) fn no_mnemonic(changes: &[&Change]) -> Option<RecordType> {
     let mut types = changes.iter().map(|change| change.key().rtype);
     types.find(|rtype| rtype.to_string().starts_with("TYPE"))
 }
 
-/// A name in an update that is no host name (RFC 952, RFC 1123), where servers may insist on one: as the owner of
-/// addresses and mail servers.
+/// Returns a name in an update that is not a host name (RFC 952, RFC 1123), where servers may require one: the owner of
+/// addresses, and mail servers.
 pub(super) fn no_host_name(changes: &[&Change]) -> Option<Name> {
     const HOSTS: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::MX];
     let added = changes.iter().filter_map(|change| change.after()).filter(|set| HOSTS.contains(&set.rtype()));
@@ -164,7 +164,7 @@ fn of_one_name(name: &Name, state: Option<&State>, changes: &[&Change]) -> Updat
     update
 }
 
-/// The types that a name must not have, besides those that the changes themselves speak of.
+/// Returns the types that a name must not have, besides those in the changes themselves.
 fn alone(changes: &[&Change]) -> Vec<u16> {
     let spoken: BTreeSet<u16> = changes.iter().map(|c| c.key().rtype.0).collect();
     let others: Vec<u16> = TYPES.iter().filter(|rtype| !spoken.contains(rtype)).copied().collect();
@@ -179,7 +179,7 @@ fn alone(changes: &[&Change]) -> Vec<u16> {
     if beside && !spoken.contains(&RecordType::CNAME.0) { vec![RecordType::CNAME.0] } else { Vec::new() }
 }
 
-/// The data of a set byte by byte as the server has it, if that is known.
+/// Returns the data of a set byte by byte in the server's form, if known.
 fn bytes(state: Option<&State>, set: &RecordSet) -> Vec<Vec<u8>> {
     match state.and_then(|state| state.known.get(set.key())).filter(|known| known.set == *set) {
         Some(known) => known.rdata.clone(),
@@ -200,7 +200,7 @@ mod tests {
         Name::parse("example.com").unwrap()
     }
 
-    /// `type class` of what must hold and of what is done.
+    /// Formats preconditions and changes as `type class`.
     fn shown(changes: &[Change]) -> (Vec<String>, Vec<String>) {
         let [update] = <[Update; 1]>::try_from(updates(&apex(), None, changes).unwrap()).ok().unwrap();
         let show = |records: &[Record]| {

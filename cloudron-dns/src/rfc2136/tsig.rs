@@ -1,4 +1,4 @@
-//! Signatures of messages (RFC 8945). Pure: the time is a parameter.
+//! Signatures of messages (RFC 8945). Pure functions: the time is a parameter.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -9,10 +9,10 @@ use super::code::Code;
 use super::key::{TsigAlgorithm, TsigKey};
 use super::message::{ANY, Message, Record, TSIG, wire};
 
-/// By how many seconds the clocks of both sides may differ (RFC 8945, section 10).
+/// Maximum difference of the two clocks, in seconds (RFC 8945, section 10).
 const FUDGE: u16 = 300;
 
-/// The most messages of one answer that may follow each other unsigned (RFC 8945, section 5.3.1).
+/// Maximum number of consecutive unsigned messages of one response (RFC 8945, section 5.3.1).
 const MOST_UNSIGNED: usize = 99;
 
 /// The data of a signature.
@@ -67,7 +67,7 @@ impl Signature {
         Some(Self { time, fudge, mac, original_id, error, other })
     }
 
-    /// What is signed besides the message: everything, or the times alone.
+    /// Returns the data that is signed in addition to the message: everything, or only the times.
     fn variables(&self, key: &TsigKey, all: bool) -> Vec<u8> {
         let mut out = Vec::new();
         if all {
@@ -87,7 +87,7 @@ impl Signature {
     }
 }
 
-/// Signs a message at a time, in seconds since 1970; what its answer must be signed with.
+/// Signs a message at a time, in seconds since 1970, and returns the verifier of its response.
 pub(super) fn sign<'a>(message: &mut Vec<u8>, key: &'a TsigKey, now: u64) -> Verifier<'a> {
     let original_id = u16::from_be_bytes([message[0], message[1]]);
     let mut signature =
@@ -106,18 +106,18 @@ fn append(message: &mut Vec<u8>, key: &TsigKey, signature: &Signature) {
     *message = out.into_bytes();
 }
 
-/// Why an answer is not believed, or the key not accepted.
+/// The reason why a response is not authenticated, or the key not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Distrust {
-    /// The server does not accept the key: its word for why. Not signed, so that anybody could have said it.
+    /// The server does not accept the key; its code. The response is not signed, so it may be forged.
     Key(Code),
     /// The clocks differ: the server's is this many seconds ahead.
     Clock(i64),
-    /// The answer is not signed, or not with this key; what is wrong.
+    /// The response is not signed, or not with this key; the reason.
     Answer(&'static str),
 }
 
-/// Checks the messages of one answer, in their order.
+/// Verifies the messages of one response, in their order.
 pub(super) struct Verifier<'a> {
     key: &'a TsigKey,
     /// The last signature, which the next one covers.
@@ -129,12 +129,12 @@ pub(super) struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    /// Whether every message so far is covered by a signature.
+    /// Returns whether every message so far is covered by a signature.
     pub(super) fn settled(&self) -> bool {
         self.unsigned == 0 && !self.first
     }
 
-    /// Takes the next message of the answer. The first one must be signed, and later ones now and then.
+    /// Verifies the next message of the response. The first one must be signed, and later ones at intervals.
     pub(super) fn check(&mut self, bytes: &[u8], message: &Message, now: u64) -> Result<(), Distrust> {
         let (Some(at), Some(record)) = (message.signed_at, message.additionals.last()) else {
             self.unsigned += 1;
@@ -175,7 +175,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// A server that does not know the key may name no algorithm, or another one.
+    /// Handles a server that does not know the key: it may name no algorithm, or another one.
     fn unreadable(&self, record: &Record) -> Distrust {
         let end = record.rdata.len();
         let error = record.rdata.get(end.saturating_sub(4)..end.saturating_sub(2)).map(|e| (e[0], e[1]));
@@ -186,7 +186,7 @@ impl Verifier<'_> {
     }
 
     fn digest(&self, bytes: &[u8], at: usize, signature: &Signature) -> Digest {
-        // As it was before it was signed: its first id, and one record less.
+        // The message before it was signed: with its first ID, and one record less.
         let mut head = bytes[..at].to_vec();
         head[..2].copy_from_slice(&signature.original_id.to_be_bytes());
         let count = u16::from_be_bytes([head[10], head[11]]).saturating_sub(1);
@@ -242,7 +242,7 @@ impl Digest {
         each!(self, mac => mac.finalize().into_bytes().to_vec())
     }
 
-    /// In constant time, and never a shortened signature.
+    /// Compares in constant time, and accepts no truncated signature.
     fn matches(self, signature: &[u8]) -> bool {
         each!(self, mac => mac.verify_slice(signature).is_ok())
     }
@@ -264,7 +264,7 @@ mod tests {
         Writer::new(7, QUERY, &Name::parse("example.com").unwrap(), 6).into_bytes()
     }
 
-    /// Signs answers as a server does: `covers` are the messages that this signature is about.
+    /// Signs responses like a server: `covers` are the messages that this signature covers.
     struct Server {
         key: TsigKey,
         mac: Vec<u8>,

@@ -1,35 +1,38 @@
-//! What an answer other than success means.
+//! Interpretation of error responses.
 
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::RequestId;
 use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error};
+use cloudron_http::aws_sdk::transport_error;
 
 use crate::{Applied, ApplyFailure, codes};
 
-/// A request that failed, as seen by what decides what to do about it.
+/// A failed request, with the properties that decide how to continue.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failure {
-    /// The service's name for what is wrong, such as `InvalidChangeBatch`. Empty without one.
+    /// The service's error code, such as `InvalidChangeBatch`; empty without one.
     pub(super) code: String,
-    /// The service's own words.
+    /// The service's error message.
     pub(super) message: String,
     request_id: Option<String>,
+    /// What the transport says that no service can: a certificate that is not trusted.
+    refused: Option<(&'static Code, Option<String>)>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
-    /// Whether it is open whether the request was carried out.
+    /// Whether it is unknown if the request was executed.
     pub(super) may_be_done: bool,
 }
 
-/// Refusals for the number of requests. All come with status 400, so that only the name tells.
+/// Error codes of throttling. All have status 400, so only the code distinguishes them.
 const THROTTLED: [&str; 4] =
     ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"];
 
-/// An earlier change of the same zone is still being taken in (ChangeResourceRecordSets, errors).
+/// An earlier change of the same zone is still being processed (ChangeResourceRecordSets, errors).
 const BUSY: &str = "PriorRequestNotComplete";
 
-/// Refusals of the one who asks.
+/// Error codes for invalid credentials and missing permissions.
 const DENIED: [&str; 10] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -67,7 +70,13 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
-                failure.message = e.as_connector_error().map_or_else(String::new, |e| with_causes(e));
+                let ours = e.as_connector_error().and_then(|e| transport_error(e));
+                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
+                failure.refused = ours.filter(|_| e.is_user()).map(refused);
+                failure.message = match ours {
+                    Some(error) => error.to_string(),
+                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
+                };
             }
             SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
             _ => failure.lost("the answer was cut or makes no sense"),
@@ -75,8 +84,8 @@ impl Failure {
         failure
     }
 
-    /// Reads the one answer that the SDK does not: a refused batch has its own element (InvalidChangeBatch in the
-    /// API reference) where other errors have `ErrorResponse`. Whether it is one.
+    /// Parses the one response that the SDK does not parse: a refused batch has its own element (InvalidChangeBatch in
+    /// the API reference) instead of `ErrorResponse`. Returns whether it is one.
     fn read_batch(&mut self, body: &str) -> bool {
         if !body.contains("<InvalidChangeBatch") {
             return false;
@@ -98,14 +107,17 @@ impl Failure {
         THROTTLED.contains(&self.code.as_str())
     }
 
-    /// Whether the one who asks may not.
+    /// Returns whether permission was denied.
     pub(super) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
     }
 
     fn our_code(&self) -> &'static Code {
-        // Of a batch, the words alone tell a zone that changed from a record that is wrong.
+        // For a batch, only the message distinguishes a changed zone from an invalid record.
         let says = |text: &str| self.message.contains(text);
+        if let Some((code, _)) = self.refused {
+            return code;
+        }
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
             "InvalidChangeBatch" | "InvalidInput" => {
@@ -125,7 +137,7 @@ impl Failure {
         }
     }
 
-    /// The error that the caller gets. `action` is the permission that the request needs.
+    /// Returns the error for the caller. `action` is the permission that the request needs.
     pub(super) fn error(&self, action: &str) -> Error {
         let text = match (self.code.as_str(), self.message.as_str()) {
             ("", message) => format!("{action}: {message}"),
@@ -136,13 +148,16 @@ impl Failure {
         if self.is_denied() {
             error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
         }
+        if let Some((_, Some(hint))) = &self.refused {
+            error = error.with_hint(hint);
+        }
         match &self.request_id {
             Some(id) => error.with_request_id(id),
             None => error,
         }
     }
 
-    /// The failure of a batch, which is applied whole or not at all.
+    /// Returns the failure of a batch, which is applied completely or not at all.
     pub(super) fn of_batch(&self, action: &str) -> ApplyFailure {
         let applied = if self.may_be_done { Applied::Unknown } else { Applied::Nothing };
         ApplyFailure { error: self.error(action), applied }

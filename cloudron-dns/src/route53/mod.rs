@@ -1,10 +1,10 @@
-//! Amazon Route 53, by the [API reference](https://docs.aws.amazon.com/Route53/latest/APIReference/) of 2013-04-01.
+//! Amazon Route 53, according to the [API reference](https://docs.aws.amazon.com/Route53/latest/APIReference/) of
+//! 2013-04-01.
 //!
 //! Permissions needed: `route53:ChangeResourceRecordSets` and `ListResourceRecordSets` on the zone; to find it,
 //! `ListHostedZonesByName` or `ListHostedZones` (none when id and name are given); to wait, `GetChange`.
 
 mod client;
-mod connector;
 mod failure;
 mod options;
 mod read;
@@ -19,22 +19,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_route53::Client;
-use cloudron_core::Result;
-use cloudron_core::http::HttpTransport;
+use cloudron_core::{Clock, Result, SystemClock};
+use cloudron_http::{HttpOptions, HttpTransport, ReqwestTransport};
 
 pub use options::Route53Options;
 pub use wait::SyncWait;
 
-use crate::transport::HyperTransport;
 use crate::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Name, Receipt, RecordKey, RecordType,
     Scope, Snapshot, SyncStatus, Visibility, Zone,
 };
 
-/// How long one request may take.
+/// Time limit of one request.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// The values of a set as the service wrote them.
+/// The values of a set in the service's form.
 struct Raw {
     values: Vec<String>,
 }
@@ -43,10 +42,9 @@ type RawSets = BTreeMap<RecordKey, Raw>;
 
 /// Amazon Route 53.
 ///
-/// Batches are atomic and preconditions are the service's own: of two writers, the later one gets `dns-stale`. A
+/// Batches are atomic, and the service itself checks preconditions: of two writers, the later one gets `dns-stale`. A
 /// batch is split only beyond 1,000 values or 32,000 characters of them, and then each part is atomic by itself.
-/// Private zones are listed as such and never written to. Sets that are aliases or belong to a routing policy are
-/// opaque.
+/// Private zones are listed as such and never written. Alias sets and sets with a routing policy are opaque.
 ///
 /// ```no_run
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -62,11 +60,12 @@ type RawSets = BTreeMap<RecordKey, Raw>;
 pub struct Route53Provider {
     client: Client,
     options: Route53Options,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Route53Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client would show what it is configured with.
+        // The client's `Debug` would show its configuration.
         f.debug_struct("Route53Provider").field("options", &self.options).finish_non_exhaustive()
     }
 }
@@ -75,9 +74,10 @@ impl Route53Provider {
     /// A provider with these options, over an HTTP client of its own. Sends nothing yet.
     ///
     /// # Errors
-    /// `dns-credentials` without a key or with an address that is none; as [`HyperTransport::new`].
+    /// `dns-credentials` without a key or with an address that is none; as [`ReqwestTransport::from_env`].
     pub fn new(options: Route53Options) -> Result<Self> {
-        Self::with_transport(options, Arc::new(HyperTransport::new()?.within(REQUEST)))
+        let http = HttpOptions::from_env()?.within(REQUEST).with_ca_file(options.ca_file.clone());
+        Self::with_transport(options, Arc::new(ReqwestTransport::new(http)?))
     }
 
     /// A provider with these options, over any HTTP client.
@@ -85,7 +85,13 @@ impl Route53Provider {
     /// # Errors
     /// `dns-credentials` without a key or with an address that is none.
     pub fn with_transport(options: Route53Options, transport: Arc<dyn HttpTransport>) -> Result<Self> {
-        Ok(Self { client: client::new(&options, transport)?, options })
+        Ok(Self { client: client::new(&options, transport)?, options, clock: Arc::new(SystemClock) })
+    }
+
+    /// The same provider with another clock for the waits between repetitions.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 }
 
@@ -94,7 +100,7 @@ fn encloses(zones: &[Zone], name: &Name) -> bool {
     zones.iter().any(|zone| zone.visibility != Visibility::Private && name.is_in(&zone.apex))
 }
 
-/// The types that can be written.
+/// Types that can be written.
 const TYPES: [RecordType; 12] = {
     let [a, b, c, d, e, f, g, h, i] = RecordType::TYPED;
     [a, b, c, d, e, f, g, h, i, RecordType::DS, RecordType::SSHFP, RecordType::TLSA]
@@ -109,7 +115,7 @@ impl DnsProvider for Route53Provider {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::new(Atomicity::Batch);
         capabilities.types = Some(TYPES.to_vec());
-        // 4000 characters with the quotes of 16 strings.
+        // 4000 characters including the quotes of 16 strings.
         capabilities.max_txt = 3953;
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         capabilities
@@ -119,8 +125,8 @@ impl DnsProvider for Route53Provider {
         write::refusal(zone, change)
     }
 
-    /// With a name, one request where it finds a zone that encloses it; without the permission for that request,
-    /// or without such a zone, all zones.
+    /// Makes one request if a name is given and an enclosing zone is found. Without the permission for that request, or
+    /// without such a zone, returns all zones.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         if let Some(id) = &self.options.zone_id {
             return Ok(vec![self.configured_zone(id).await?]);

@@ -1,38 +1,43 @@
-//! Where and as whom Route 53 is spoken to.
+//! Connection options for Route 53: credentials, region and zone.
+
+use std::path::PathBuf;
 
 use cloudron_core::retry::RetryPolicy;
-use cloudron_core::{AwsEnvironment, Error, Result, Secret};
+use cloudron_core::{Error, Result, Secret};
+use cloudron_http::AwsEnvironment;
 
 use crate::{Name, codes};
 
-/// Where and as whom Route 53 is spoken to. `Debug` shows no secret.
+/// Connection options for Route 53: credentials, region and zone. `Debug` redacts secrets.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Route53Options {
-    /// Another address than Amazon's own, such as `http://127.0.0.1:5000`.
+    /// Endpoint URL, if it is not Amazon's own, such as `http://127.0.0.1:5000`.
     pub endpoint: Option<String>,
-    /// The region that requests are signed for; `us-east-1` when left out, which is right outside of China.
+    /// The region for signing; `us-east-1` by default, which is correct outside China.
     pub region: Option<String>,
-    /// The id of the access key.
+    /// AWS access key ID.
     pub access_key_id: Option<String>,
-    /// The access key's secret.
+    /// AWS secret access key.
     pub secret_access_key: Option<Secret>,
-    /// The token of temporary credentials.
+    /// Session token of temporary credentials.
     pub session_token: Option<Secret>,
-    /// The id of the hosted zone, such as `Z0123456789ABC`. Zones are then not looked for.
+    /// ID of the hosted zone, such as `Z0123456789ABC`. Zones are then not searched.
     pub zone_id: Option<String>,
-    /// The name of the hosted zone that `zone_id` names. With both, no request is made to find the zone.
+    /// Name of the hosted zone with the ID `zone_id`. With both, no request is made to find the zone.
     pub zone_name: Option<Name>,
-    /// How often and how long a request that was refused for a passing reason is repeated.
+    /// File of PEM certificates that are trusted in addition to the system's. Ignored if a transport is given.
+    pub ca_file: Option<PathBuf>,
+    /// Retry policy for requests that were refused for a transient reason.
     pub retry: RetryPolicy,
 }
 
 impl Route53Options {
-    /// What Amazon's own tools read: see [`AwsEnvironment::of`], with `AWS_ENDPOINT_URL_ROUTE_53`. What is nowhere stays
-    /// empty.
+    /// Reads the settings from the same places as Amazon's own tools: see [`AwsEnvironment::of`], with
+    /// `AWS_ENDPOINT_URL_ROUTE_53`. Unset values are `None`.
     ///
     /// # Errors
-    /// `aws-profile` when `AWS_PROFILE` names no profile; when the file cannot be read.
+    /// `aws-profile` if `AWS_PROFILE` names a profile that does not exist; an error if the file cannot be read.
     pub fn from_env() -> Result<Self> {
         let found = AwsEnvironment::of("ROUTE_53")?;
         Ok(Self {
@@ -41,11 +46,12 @@ impl Route53Options {
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
             session_token: found.session_token,
+            ca_file: found.ca_bundle,
             ..Self::default()
         })
     }
 
-    /// The key's id and its secret.
+    /// Returns the access key ID and its secret.
     pub(super) fn key(&self) -> Result<(&str, &Secret)> {
         let (Some(id), Some(secret)) = (&self.access_key_id, &self.secret_access_key) else {
             let text = "there are no credentials for Route 53: an access key id and its secret are needed";

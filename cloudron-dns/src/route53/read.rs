@@ -1,30 +1,30 @@
-//! Reading zones and record sets, all pages of them.
+//! Reads zones and record sets, from all pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_route53::types::{HostedZone, ResourceRecordSet, RrType};
 use cloudron_core::{Error, Result};
 
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use super::failure::Failure;
 use super::{Raw, RawSets, Route53Provider, wire};
 use crate::{Name, Observed, RecordKey, RecordSet, RecordType, Ttl, Visibility, Zone, codes};
 
-/// The most zones in a page (ListHostedZones, `maxitems`).
+/// Maximum number of zones in a page (ListHostedZones, `maxitems`).
 const ZONES: i32 = 100;
-/// The most record sets in a page (ListResourceRecordSets, `maxitems`).
+/// Maximum number of record sets in a page (ListResourceRecordSets, `maxitems`).
 const SETS: i32 = 300;
-/// Above this many names, all of a zone is read rather than each of them.
+/// Number of names above which the whole zone is read instead of each name.
 const NAMES: usize = 30;
 
-/// What was read: the sets, and their values as they were written, which a deletion must repeat.
+/// The sets that were read, and their values in the service's form, which a deletion must repeat.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) sets: Vec<Observed>,
     pub(super) raw: RawSets,
 }
 
-/// Where a page of record sets begins.
+/// The start of a page of record sets.
 #[derive(Clone, Default)]
 struct Start {
     name: Option<String>,
@@ -33,7 +33,7 @@ struct Start {
 }
 
 impl Route53Provider {
-    /// The zone that the options name.
+    /// Returns the zone given in the options.
     pub(super) async fn configured_zone(&self, id: &str) -> Result<Zone> {
         if let Some(apex) = &self.options.zone_name {
             return Ok(Zone::new(id, apex.clone()));
@@ -43,7 +43,7 @@ impl Route53Provider {
         zone(answer.hosted_zone().ok_or_else(|| unreadable("a zone without a name"))?)
     }
 
-    /// All zones of the account.
+    /// Returns all zones of the account.
     pub(super) async fn all_zones(&self) -> Result<Vec<Zone>> {
         let mut zones = Vec::new();
         let mut marker: Option<String> = None;
@@ -63,8 +63,8 @@ impl Route53Provider {
         }
     }
 
-    /// The zones from the last two labels of a name on, until they sort behind that name: every zone that encloses
-    /// it and has at least two labels is among them.
+    /// Returns the zones from the last two labels of a name on, until they sort after that name: every zone that
+    /// encloses it and has at least two labels is among them.
     pub(super) async fn zones_near(&self, near: &Name) -> Result<Vec<Zone>, Failure> {
         let labels: Vec<&str> = near.labels().collect();
         let mut start = Some(format!("{}.", labels[labels.len().saturating_sub(2)..].join(".")));
@@ -90,7 +90,7 @@ impl Route53Provider {
         }
     }
 
-    /// Every record set of a zone.
+    /// Returns all record sets of a zone.
     pub(super) async fn whole_zone(&self, zone: &Zone) -> Result<Found> {
         let mut found = Found::default();
         let mut start = Some(Start::default());
@@ -102,8 +102,9 @@ impl Route53Provider {
         Ok(found)
     }
 
-    /// The record sets of some names, in as few pages as it takes: a zone of one page is read whole; of a larger
-    /// one, each name is asked for, since the sets of a name follow each other. Also says whether that is the whole zone.
+    /// Returns the record sets of some names, with as few pages as possible: a zone of one page is read completely; of
+    /// a larger one, each name is requested, since the sets of a name are consecutive. Also returns whether that is the
+    /// whole zone.
     pub(super) async fn names(&self, zone: &Zone, names: &[Name]) -> Result<(Found, bool)> {
         let (page, next) = self.page(zone, Start::default()).await?;
         let mut found = Found::default();
@@ -169,7 +170,7 @@ impl Route53Provider {
             >,
         >,
     {
-        send(&self.options.retry, Repeat::Always, request).await
+        self.send(Repeat::Always, request).await
     }
 }
 
@@ -181,8 +182,8 @@ impl Found {
         self.sets.push(set);
     }
 
-    /// Adds a page whose last name may go on in the next one, so that it is left out unless it is `asked`; the
-    /// names that are complete.
+    /// Adds a page, and returns the names that are complete. The last name may continue in the next page, so it is
+    /// omitted unless it is `asked`.
     fn add_whole_names(&mut self, page: Vec<Read>, asked: Option<&Name>) -> BTreeSet<Name> {
         let last = page.last().map(|(key, ..)| key.name.clone()).filter(|last| Some(last) != asked);
         let whole: Vec<Read> =
@@ -199,7 +200,7 @@ fn unreadable(what: &str) -> Error {
     Error::new(&codes::PROVIDER_DOWN, format!("Route 53 answered with {what}"))
 }
 
-/// An id without the path that the service puts before it.
+/// Returns an ID without the path that the service puts before it.
 pub(super) fn plain_id(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
@@ -211,7 +212,7 @@ fn zone(found: &HostedZone) -> Result<Zone> {
     Ok(Zone::new(plain_id(found.id()), apex).with_visibility(visibility))
 }
 
-/// A record set as this crate has it: plain, or opaque where its model has no words for it.
+/// Converts a record set: plain, or opaque if the model cannot represent it.
 fn observe(set: &ResourceRecordSet) -> Result<Read> {
     let name = wire::parse_name(set.name())
         .ok_or_else(|| unreadable(&format!("a record set of the name {:?}", set.name())))?;
@@ -242,7 +243,7 @@ fn observe(set: &ResourceRecordSet) -> Result<Read> {
     })
 }
 
-/// What makes a set answer otherwise than by its values.
+/// Describes what makes a set answer with something other than its values.
 fn routing(set: &ResourceRecordSet) -> Option<String> {
     let by = if let Some(weight) = set.weight() {
         format!("weighted {weight}")
@@ -274,7 +275,7 @@ fn routing(set: &ResourceRecordSet) -> Option<String> {
     }
 }
 
-/// The sets of a snapshot as they were written.
+/// Returns the sets of a snapshot in the service's form.
 pub(super) fn raw_of(handle: Option<&crate::zone::Handle>) -> Option<&BTreeMap<RecordKey, Raw>> {
     handle.and_then(|handle| handle.downcast_ref::<RawSets>())
 }

@@ -1,24 +1,24 @@
-//! Waiting until Amazon's own name servers have a change.
+//! Waits until Amazon's own name servers have a change.
 
 use std::time::{Duration, Instant};
 
 use cloudron_core::{Cancel, Error, Result};
 
 use super::Route53Provider;
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use crate::{Receipt, SyncStatus, codes};
 
-/// How often and how long is asked whether a change is everywhere.
+/// How often, and for how long, to ask whether a change is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncWait {
-    /// The pause before the first question; it doubles with each one.
+    /// Delay before the first request; it doubles with each one.
     pub first: Duration,
-    /// The longest wait in all.
+    /// Total time limit.
     pub limit: Duration,
 }
 
-/// Four questions, after 5, 15, 35 and 75 seconds: changes are mostly everywhere within 60 seconds.
+/// Four requests, after 5, 15, 35 and 75 seconds: changes are usually complete within 60 seconds.
 impl Default for SyncWait {
     fn default() -> Self {
         Self { first: Duration::from_secs(5), limit: Duration::from_secs(75) }
@@ -26,17 +26,17 @@ impl Default for SyncWait {
 }
 
 impl SyncWait {
-    /// The default with other times.
+    /// Creates a policy with other times.
     pub fn new(first: Duration, limit: Duration) -> Self {
         Self { first, limit }
     }
 }
 
 impl Route53Provider {
-    /// Waits until all of Amazon's name servers have what was written (GetChange says INSYNC).
+    /// Waits until all of Amazon's name servers have the changes (GetChange returns INSYNC).
     ///
     /// # Errors
-    /// `dns-not-propagated` when the limit is reached, kind `Interrupted` when cancelled, and what the service says.
+    /// `dns-not-propagated` if the time limit passes, kind `Interrupted` if cancelled, and errors of the service.
     pub async fn wait_in_sync(&self, receipt: &Receipt, wait: &SyncWait, cancel: &Cancel) -> Result<()> {
         let start = Instant::now();
         let mut pause = wait.first.max(Duration::from_millis(1));
@@ -47,7 +47,7 @@ impl Route53Provider {
                 let message = format!("Route 53 still takes in the change {}", pending.join(", "));
                 return Err(Error::new(&codes::NOT_PROPAGATED, message));
             }
-            // The time being over is the usual end of the pause.
+            // The pause normally ends by reaching its time limit.
             let _ = tokio::time::timeout(pause.min(left), cancel.cancelled()).await;
             cancel.check()?;
             pause = pause.saturating_mul(2);
@@ -73,7 +73,7 @@ impl Route53Provider {
 
     async fn is_in_sync(&self, id: &str) -> Result<bool> {
         let request = || self.client.get_change().id(id).send();
-        let answer = send(&self.options.retry, Repeat::Always, request).await;
+        let answer = self.send(Repeat::Always, request).await;
         let answer = answer.map_err(|failure| failure.error("GetChange"))?;
         Ok(answer.change_info().is_some_and(|info| info.status().as_str() == "INSYNC"))
     }

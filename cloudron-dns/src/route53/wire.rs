@@ -1,11 +1,11 @@
-//! Names and values as Route 53 writes them: with octal escapes ("DNS domain name format" and "Supported DNS record
-//! types" in its developer guide), where zone files have decimal ones.
+//! Names and values in Route 53's form: with octal escapes ("DNS domain name format" and "Supported DNS record types"
+//! in its developer guide), where zone files have decimal ones.
 
 use std::fmt::Write;
 
 use crate::{Name, RecordData, RecordType, Text};
 
-/// A name with its final dot; the wildcard is `\052`.
+/// Formats a name with its final dot; the wildcard is `\052`.
 pub(super) fn name(name: &Name) -> String {
     let mut text = String::new();
     for label in name.raw_labels() {
@@ -20,7 +20,7 @@ pub(super) fn name(name: &Name) -> String {
     if text.is_empty() { ".".to_owned() } else { text }
 }
 
-/// Reads a name, with or without its final dot.
+/// Parses a name, with or without its final dot.
 pub(super) fn parse_name(text: &str) -> Option<Name> {
     match text {
         "" => return None,
@@ -42,7 +42,7 @@ pub(super) fn parse_name(text: &str) -> Option<Name> {
     Name::from_labels(labels.iter().map(Vec::as_slice)).ok()
 }
 
-/// A value.
+/// Formats a value.
 pub(super) fn value(data: &RecordData) -> String {
     match data {
         RecordData::Cname(target) | RecordData::Ns(target) | RecordData::Ptr(target) => name(target),
@@ -59,7 +59,7 @@ pub(super) fn value(data: &RecordData) -> String {
     }
 }
 
-/// Reads a value.
+/// Parses a value.
 pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
     let fields: Vec<&str> = text.split_ascii_whitespace().collect();
     let data = match (rtype, &fields[..]) {
@@ -80,7 +80,7 @@ pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
             let value = strings(&text[text.find('"')?..])?.concat();
             RecordData::Caa { flags: flags.parse().ok()?, tag: tag.to_ascii_lowercase(), value }
         }
-        // The escapes of others would be octal.
+        // Other escapes would be octal.
         (_, _) if !text.contains('\\') => RecordData::parse(rtype, text).ok()?,
         _ => return None,
     };
@@ -104,7 +104,7 @@ fn octal(text: &mut String, byte: u8) {
     write!(text, "\\{byte:03o}").expect("writing to a text cannot fail");
 }
 
-/// The strings of `"one" "two"`; a text without quotes is one string, up to the next space.
+/// Parses the strings of `"one" "two"`; a text without quotes is one string, up to the next space.
 fn strings(text: &str) -> Option<Vec<Vec<u8>>> {
     let mut strings = Vec::new();
     let mut bytes = text.bytes().peekable();
@@ -131,7 +131,7 @@ fn strings(text: &str) -> Option<Vec<Vec<u8>>> {
     Some(strings)
 }
 
-/// The byte that an escape stands for, after its backslash: three octal digits, or the character itself.
+/// Resolves an escape, after its backslash: three octal digits, or the character itself.
 fn unescape(bytes: &mut impl Iterator<Item = u8>) -> Option<u8> {
     let first = bytes.next()?;
     if !first.is_ascii_digit() {

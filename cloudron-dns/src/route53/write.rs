@@ -1,28 +1,28 @@
-//! Writing record sets.
+//! Writes record sets.
 //!
-//! A change is written so that the service itself checks its old state: a creation is CREATE, which fails where
-//! there is a set; a replacement is DELETE of the old values and CREATE of the new in one atomic batch, and DELETE
-//! fails unless values and time to live are those of the set. UPSERT would check nothing, and counts as much.
+//! A change is written so that the service itself checks its old state. A creation is CREATE, which fails if the set
+//! exists. A replacement is DELETE of the old values and CREATE of the new ones in one atomic batch; DELETE fails
+//! unless values and TTL match the set. UPSERT would check nothing, and counts the same for limits.
 
 use aws_sdk_route53::types::{
     Change as Item, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
 };
 use cloudron_core::{Error, Result};
 
-use super::client::{Repeat, send};
+use super::client::Repeat;
 use super::read::{plain_id, raw_of};
 use super::{RawSets, Route53Provider, TYPES, wire};
 use crate::apply::unsupported;
 use crate::{ApplyFailure, Batch, Change, Receipt, RecordKey, RecordSet, RecordType, Zone, codes};
 
-/// The most ResourceRecord elements in a request ("Quotas", ChangeResourceRecordSets).
+/// Maximum number of ResourceRecord elements in a request ("Quotas", ChangeResourceRecordSets).
 const RECORDS: usize = 1000;
-/// The most characters in all Value elements of a request.
+/// Maximum number of characters in all Value elements of a request.
 const CHARACTERS: usize = 32_000;
-/// The most characters in one Value element ("ResourceRecord").
+/// Maximum number of characters in one Value element ("ResourceRecord").
 const VALUE: usize = 4000;
 
-/// One change as it is sent, and what it counts.
+/// One change in request form, and its sizes for the limits.
 struct Written {
     key: RecordKey,
     items: Vec<Item>,
@@ -55,15 +55,16 @@ impl Route53Provider {
             let request = self.client.change_resource_record_sets().hosted_zone_id(zone);
             request.change_batch(batch.clone()).send()
         };
-        let answer = send(&self.options.retry, Repeat::Refused, request)
+        let answer = self
+            .send(Repeat::Refused, request)
             .await
             .map_err(|failure| failure.of_batch("ChangeResourceRecordSets"))?;
         Ok(answer.change_info().map(|info| plain_id(info.id()).to_owned()).unwrap_or_default())
     }
 }
 
-/// Runs of changes within the limits of one request, in order. All changes of one name stay together where that
-/// fits, so that nobody sees half of it.
+/// Splits changes into parts within the limits of one request, in order. All changes of one name stay together if they
+/// fit, so that no client sees half of them.
 fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
     let mut parts: Vec<Vec<Written>> = Vec::new();
     let (mut records, mut characters) = (0, 0);
@@ -85,7 +86,7 @@ fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
         records = moved.iter().map(|w| w.records).sum();
         characters = moved.iter().map(|w| w.characters).sum();
         if records > RECORDS || characters > CHARACTERS {
-            // They do not fit together: only the last one begins the new request.
+            // They do not fit into one request: only the last one begins the new request.
             let last = moved.pop();
             if let Some(full) = parts.last_mut() {
                 full.append(&mut moved);
@@ -99,7 +100,8 @@ fn parts(written: Vec<Written>) -> Vec<Vec<Written>> {
     parts
 }
 
-/// Why the service cannot hold a change, or why it would end the zone: its own name servers can be replaced there.
+/// Returns why the service does not support a change, or why the change would break the zone: its own name servers can
+/// be replaced there.
 pub(super) fn refusal(zone: &Zone, change: &Change) -> Option<String> {
     let key = change.key();
     let top = key.name == zone.apex && matches!(key.rtype, RecordType::NS | RecordType::CNAME);
@@ -125,7 +127,7 @@ fn written(zone: &Zone, change: &Change, raw: Option<&RawSets>) -> Result<Writte
     }
     let mut out = Written { key, items: Vec::new(), records: 0, characters: 0 };
     if let Some(old) = change.before() {
-        // As it was written, since the same meaning may be written in several ways.
+        // In the original form, since the same meaning can be written in several ways.
         let known = raw.and_then(|raw| raw.get(old.key())).map(|raw| raw.values.clone());
         let known = known.filter(|values| same_meaning(old, values));
         let values = known.unwrap_or_else(|| old.values().iter().map(wire::value).collect());

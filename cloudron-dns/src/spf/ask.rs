@@ -1,4 +1,4 @@
-//! What a receiver asks for while it evaluates a record, within the limits of RFC 7208, section 4.6.4.
+//! Queries of a receiver while it evaluates a record, within the limits of RFC 7208, section 4.6.4.
 
 use std::net::IpAddr;
 
@@ -7,13 +7,13 @@ use super::term::Prefix;
 use crate::resolve::{Answer, Resolve, reverse_name};
 use crate::{Name, RecordData, RecordType};
 
-/// The most look-ups that may find nothing (RFC 7208, section 4.6.4).
+/// Maximum number of lookups that may find nothing (RFC 7208, section 4.6.4).
 pub const MAX_VOID_LOOKUPS: usize = 2;
 
-/// The most names of mail servers, or of an address, that are looked at (RFC 7208, section 4.6.4).
+/// Maximum number of names of mail servers, or of an address, that are evaluated (RFC 7208, section 4.6.4).
 pub(super) const MAX_NAMES: usize = 10;
 
-/// Why the evaluation ends without an outcome.
+/// The reason why the evaluation is aborted.
 pub(super) struct Broken {
     pub(super) temporary: bool,
     pub(super) why: String,
@@ -29,14 +29,14 @@ impl Broken {
     }
 }
 
-/// The questions about one sender.
+/// The queries about one sender.
 pub(super) struct Asker<'a> {
     pub(super) resolver: &'a dyn Resolve,
-    /// The sender's address.
+    /// Address of the sender.
     pub(super) address: IpAddr,
-    /// How many terms asked something.
+    /// Number of terms that caused a lookup.
     pub(super) lookups: usize,
-    /// How many questions found nothing.
+    /// Number of queries that found nothing.
     voids: usize,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Asker<'a> {
         Self { resolver, address, lookups: 0, voids: 0 }
     }
 
-    /// Whether a name has the sender's address, or one of the same network.
+    /// Returns whether a name has the sender's address, or one of the same network.
     pub(super) async fn has_sender(
         &mut self,
         name: &Name,
@@ -60,8 +60,8 @@ impl<'a> Asker<'a> {
         Ok(values.iter().filter_map(address).any(|network| is_in(self.address, network, bits)))
     }
 
-    /// The names of the sender's address that have that address themselves (section 5.5). Names that nobody
-    /// answers for are left out.
+    /// Returns the names of the sender's address that resolve to that address (section 5.5). Names without an answer
+    /// are skipped.
     pub(super) async fn validated_names(&mut self) -> Result<Vec<Name>, Broken> {
         let reverse = reverse_name(self.address);
         let answer = self.resolver.resolve(&reverse, RecordType::PTR).await;
@@ -81,7 +81,7 @@ impl<'a> Asker<'a> {
         Ok(validated)
     }
 
-    /// Values that a term asks for itself; that there are none is counted.
+    /// Returns the values that a term itself queries; an empty result is counted.
     pub(super) async fn values(&mut self, name: &Name, rtype: RecordType) -> Result<Vec<RecordData>, Broken> {
         let (values, void) = self.asked(name, rtype).await?;
         if void {
@@ -125,7 +125,7 @@ fn address(value: &RecordData) -> Option<IpAddr> {
     }
 }
 
-/// Whether the first `bits` of two addresses of one family are the same.
+/// Returns whether the first `bits` of two addresses of one family are equal.
 pub(super) fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     match (address, network) {
         (IpAddr::V4(a), IpAddr::V4(n)) => {

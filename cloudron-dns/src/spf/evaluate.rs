@@ -1,4 +1,4 @@
-//! What a receiver makes of a sender by SPF: the function `check_host` of RFC 7208, section 4.
+//! SPF evaluation by a receiver: the function `check_host` of RFC 7208, section 4.
 
 use super::Record;
 use super::ask::{Asker, Broken, MAX_NAMES, is_in};
@@ -8,9 +8,9 @@ use super::term::{self, Mechanism, Prefix};
 use crate::resolve::Resolve;
 use crate::{Name, RecordData, RecordType};
 
-/// What a receiver makes of a sender in the name of `domain`. The text that `exp=` refers to is not looked up.
+/// Evaluates a sender for `domain` as a receiver does. The text behind `exp=` is not looked up.
 ///
-/// An address that was mapped from IPv4 to IPv6 is taken as IPv4 (RFC 7208, section 5).
+/// An IPv4-mapped IPv6 address is treated as IPv4 (RFC 7208, section 5).
 pub async fn check_host(resolver: &dyn Resolve, sender: &Sender, domain: &Name) -> Evaluation {
     let mail_from = match sender.mail_from.rsplit_once('@') {
         // Without a local part it is `postmaster` (section 4.3).
@@ -37,7 +37,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Evaluates one domain's record, and those that it refers to.
+    /// Evaluates one domain's record, and the records that it refers to.
     async fn domain(&mut self, domain: &str) -> Result<(Outcome, String), Broken> {
         let Some(name) = host_name(domain) else {
             return Ok((Outcome::None, format!("{domain:?} is no domain name")));
@@ -104,7 +104,7 @@ impl Check<'_> {
                 self.asker.count(text)?;
                 let target = self.expanded(spec, domain).await?;
                 let Some(name) = host_name(&target) else { return Ok(false) };
-                // An IPv4 address is asked for, whatever the sender's family is (section 5.7).
+                // An IPv4 address is queried for any family of the sender's address (section 5.7).
                 Ok(!self.asker.values(&name, RecordType::A).await?.is_empty())
             }
             Mechanism::Ptr(spec) => {
@@ -154,7 +154,7 @@ impl Check<'_> {
         Ok(macros::expand(spec, values))
     }
 
-    /// What the macro `p` stands for: the domain itself, else a name below it, else any (section 7.3).
+    /// Returns the value of the macro `p`: the domain itself, else a name below it, else any (section 7.3).
     async fn best_name(&mut self, domain: &str) -> Result<String, Broken> {
         let names = self.asker.validated_names().await?;
         let domain = host_name(domain);
@@ -168,7 +168,8 @@ impl Check<'_> {
     }
 }
 
-/// A domain name of at least two labels. Bytes that no host name has are kept, since a macro may bring them.
+/// Parses a domain name of at least two labels. Bytes that are not valid in host names are kept, since a macro may
+/// produce them.
 fn host_name(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let labels: Vec<&[u8]> = text.split('.').map(str::as_bytes).collect();
@@ -184,7 +185,7 @@ mod tests {
     use crate::resolve::Table;
     use crate::{RecordSet, Ttl};
 
-    /// What a future gives that never waits.
+    /// Returns the result of a future that never waits.
     fn now<T>(future: impl Future<Output = T>) -> T {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match std::pin::pin!(future).poll(&mut context) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// What macros stand for.
+/// Values of macros.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
     /// The sender, `local-part@domain` (`s`, `l`, `o`).
@@ -11,9 +11,9 @@ pub(super) struct Values<'a> {
     pub(super) domain: &'a str,
     /// The address of the sending server (`i`, `v`).
     pub(super) address: IpAddr,
-    /// The name that it greets with (`h`).
+    /// The greeting name of the sending server (`h`).
     pub(super) helo: &'a str,
-    /// The validated name of the address, where it was looked up (`p`).
+    /// The validated name of the address, if it was looked up (`p`).
     pub(super) validated: &'a str,
 }
 
@@ -23,18 +23,18 @@ enum Piece<'a> {
     Macro { letter: char, keep: usize, reverse: bool, delimiters: &'a str },
 }
 
-/// Whether every `%` begins a macro that may stand in a record. `c`, `r` and `t` are for explanations only.
+/// Returns whether every `%` begins a macro that is allowed in a record. `c`, `r` and `t` are for explanations only.
 pub(super) fn is_valid(text: &str) -> bool {
     text.bytes().all(|b| (0x21..=0x7e).contains(&b)) && pieces(text).is_some()
 }
 
-/// Whether the macro `p` is used, which has to be looked up.
+/// Returns whether the macro `p` is used, which requires a lookup.
 pub(super) fn needs_validated_name(text: &str) -> bool {
     let pieces = pieces(text).unwrap_or_default();
     pieces.iter().any(|p| matches!(p, Piece::Macro { letter: 'p' | 'P', .. }))
 }
 
-/// The domain that a text with macros stands for; labels are cut from its left until it has at most 253 characters.
+/// Expands a text with macros to a domain; labels are removed from its left until it has at most 253 characters.
 pub(super) fn expand(text: &str, values: Values<'_>) -> String {
     let mut domain: String = pieces(text)
         .unwrap_or_default()
@@ -121,7 +121,7 @@ fn value(letter: char, values: Values<'_>) -> String {
     }
 }
 
-/// An IPv4 address as usual, an IPv6 address as its 32 nibbles.
+/// Formats an IPv4 address as usual, and an IPv6 address as its 32 nibbles.
 fn dotted(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => v4.to_string(),

@@ -1,4 +1,4 @@
-//! SPF records (RFC 7208): reading, merging, removing; and what a receiver makes of a sender ([`check_host`]).
+//! SPF records (RFC 7208): parsing, merging, removing, and evaluation as by a receiver ([`check_host`]).
 
 mod ask;
 mod evaluate;
@@ -12,36 +12,36 @@ pub use outcome::{Evaluation, Outcome, Sender};
 
 use crate::{Error, Result, codes};
 
-/// The most terms that make a receiver look something up (RFC 7208, section 4.6.4).
+/// Maximum number of terms that cause a lookup (RFC 7208, section 4.6.4).
 pub const MAX_LOOKUPS: usize = 10;
 
-/// An SPF record: its terms, in order, each as it was written.
+/// An SPF record: its terms in order, each as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     terms: Vec<String>,
 }
 
-/// What merging or removing makes of the SPF record among the texts of a name.
+/// The result of adding or removing mechanisms, for the SPF record among the texts of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Merged {
-    /// The record that is there, byte for byte.
+    /// The existing record, byte for byte.
     pub old: Option<Vec<u8>>,
-    /// The record that takes its place; the same bytes when nothing has to change.
+    /// The new record; the same bytes if nothing has to change.
     pub new: Option<Vec<u8>>,
 }
 
 impl Record {
-    /// Whether a text is an SPF record at all (RFC 7208, section 4.5).
+    /// Returns whether a text is an SPF record at all (RFC 7208, section 4.5).
     pub fn is_spf(text: &[u8]) -> bool {
         let version = text.get(..6).is_some_and(|v| v.eq_ignore_ascii_case(b"v=spf1"));
         version && text.get(6).is_none_or(|b| *b == b' ')
     }
 
-    /// Reads an SPF record.
+    /// Parses an SPF record.
     ///
     /// # Errors
-    /// `dns-spf` for what a receiver would call a permanent error (RFC 7208, section 4.6).
+    /// `dns-spf` for a record that gives receivers a permanent error (RFC 7208, section 4.6).
     pub fn parse(text: &[u8]) -> Result<Self> {
         let shown = String::from_utf8_lossy(text).into_owned();
         let bad = |why: String| Error::new(&codes::SPF, format!("the SPF record {shown:?}: {why}"));
@@ -61,13 +61,13 @@ impl Record {
         Ok(Self { terms })
     }
 
-    /// The terms after the version, as they were written.
+    /// Returns the terms after the version, as they were written.
     pub fn terms(&self) -> &[String] {
         &self.terms
     }
 
-    /// How many terms make a receiver look something up. What an included record adds is not counted: it is not
-    /// known here.
+    /// Returns the number of terms that cause a lookup. Lookups of an included record are not counted, because it is
+    /// not known here.
     pub fn lookups(&self) -> usize {
         let end = self.terms.iter().position(|t| mechanism(t).is_some_and(|(_, name, _)| name == "all"));
         let counted =
@@ -78,7 +78,7 @@ impl Record {
         counted.count()
     }
 
-    /// Lets a mechanism pass that does not yet: puts it in front of `all`, or of the modifiers where there is none.
+    /// Adds a mechanism unless it is allowed already: before `all`, or before the modifiers if there is no `all`.
     fn insert(&mut self, ours: &str) -> Result<()> {
         let wanted = mechanism(ours).filter(|(qualifier, ..)| *qualifier == '+').ok_or_else(|| {
             Error::new(&codes::SPF, format!("{ours:?} is not a mechanism that lets mail pass"))
@@ -113,9 +113,9 @@ impl std::fmt::Display for Record {
     }
 }
 
-/// Lets mechanisms pass by the one SPF record that a name may have (RFC 7208, section 3.2). `texts` are all texts
-/// of the name, each with its strings joined. Terms, their order and the policy of `all` are kept; ours go in front
-/// of `all`. A new record ends in `~all`.
+/// Adds mechanisms to the one SPF record that a name may have (RFC 7208, section 3.2). `texts` are all texts of the
+/// name, each with its strings joined. Terms, their order and the policy of `all` are kept; new mechanisms are inserted
+/// before `all`. A new record ends in `~all`.
 ///
 /// ```
 /// let texts = [b"v=spf1 include:_spf.example.net -all".to_vec()];
@@ -125,7 +125,7 @@ impl std::fmt::Display for Record {
 /// ```
 ///
 /// # Errors
-/// `dns-spf` when there are two records, one has an error or refuses ours, or the result would need more than
+/// `dns-spf` if there are two records, one has an error or rejects ours, or the result would need more than
 /// [`MAX_LOOKUPS`].
 pub fn merge(texts: &[Vec<u8>], ours: &[String]) -> Result<Merged> {
     let old = only_record(texts)?;
@@ -148,11 +148,11 @@ pub fn merge(texts: &[Vec<u8>], ours: &[String]) -> Result<Merged> {
     Ok(Merged { old, new: Some(merged.to_string().into_bytes()) })
 }
 
-/// Takes mechanisms out of the SPF record among the texts of a name. A record that then lets nothing pass and has
-/// no redirect goes altogether.
+/// Removes mechanisms from the SPF record among the texts of a name. A record that then allows nothing and has no
+/// redirect is removed completely.
 ///
 /// # Errors
-/// `dns-spf` when there are two records or one has an error.
+/// `dns-spf` if there are two records or one has an error.
 pub fn remove(texts: &[Vec<u8>], ours: &[String]) -> Result<Merged> {
     let Some(old) = only_record(texts)? else { return Ok(Merged { old: None, new: None }) };
     let existing = Record::parse(&old)?;
@@ -180,7 +180,7 @@ fn only_record(texts: &[Vec<u8>]) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Qualifier, name and the rest of a mechanism, in lower case; a rest that means the default is left out.
+/// Returns qualifier, name and the rest of a mechanism, in lower case; a rest that is equal to the default is omitted.
 fn mechanism(term: &str) -> Option<(char, String, String)> {
     let (qualifier, rest) = match term.chars().next()? {
         q @ ('+' | '-' | '~' | '?') => (q, &term[1..]),

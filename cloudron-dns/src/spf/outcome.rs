@@ -1,4 +1,4 @@
-//! Who sends, and what a receiver makes of it.
+//! Senders, and the result of their evaluation.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::term::Qualifier;
 
-/// What a receiver makes of a sender (RFC 7208, section 2.6).
+/// The result of an evaluation (RFC 7208, section 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -18,13 +18,13 @@ pub enum Outcome {
     Fail,
     /// It probably may not.
     SoftFail,
-    /// The domain says nothing about it.
+    /// The domain makes no statement about it.
     Neutral,
     /// The domain has no SPF record.
     None,
-    /// Nobody could tell just now.
+    /// The lookup failed temporarily.
     TempError,
-    /// The record is broken, which receivers treat as if the whole domain were.
+    /// The record is invalid.
     PermError,
 }
 
@@ -42,14 +42,14 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Who sends.
+/// A sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
     /// The address of the sending server.
     pub address: IpAddr,
     /// The mail address that is given as the sender, such as `postmaster@example.com`.
     pub mail_from: String,
-    /// The name that the server greets with (HELO).
+    /// The greeting name of the server (HELO).
     pub helo: String,
 }
 
@@ -61,9 +61,9 @@ pub struct Evaluation {
     pub outcome: Outcome,
     /// The record of the domain, as it was read.
     pub record: Option<String>,
-    /// The term that decided, or what is wrong.
+    /// The term that matched, or the problem.
     pub reason: String,
-    /// How many terms made the receiver look something up; more than [`MAX_LOOKUPS`](super::MAX_LOOKUPS) is a permanent error.
+    /// Number of terms that caused a lookup; more than [`MAX_LOOKUPS`](super::MAX_LOOKUPS) is a permanent error.
     pub lookups: usize,
 }
 

@@ -1,10 +1,10 @@
-//! The terms of an SPF record with their meaning, by the grammar of RFC 7208, section 12.
+//! The terms of an SPF record, parsed with the grammar of RFC 7208, section 12.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::macros;
 
-/// What a matching mechanism means for the sender.
+/// The result for the sender if a mechanism matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Qualifier {
     Pass,
@@ -13,7 +13,7 @@ pub(super) enum Qualifier {
     Neutral,
 }
 
-/// How many leading bits of an address are compared, for each family.
+/// Number of leading bits of an address that are compared, for each family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Prefix {
     pub(super) v4: u8,
@@ -31,14 +31,14 @@ pub(super) enum Mechanism {
     Exists(String),
 }
 
-/// An SPF record that was read as a receiver reads it.
+/// An SPF record as parsed by a receiver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) mechanisms: Vec<(Qualifier, Mechanism, String)>,
     pub(super) redirect: Option<String>,
 }
 
-/// Reads the terms of a record; any error anywhere makes the whole record a permanent error (RFC 7208, section 4.6).
+/// Parses the terms of a record; any error makes the whole record a permanent error (RFC 7208, section 4.6).
 pub(super) fn read(record: &[u8]) -> Result<Terms, String> {
     let text = std::str::from_utf8(record).ok().filter(|t| t.is_ascii()).ok_or("it is not ASCII")?;
     let mut terms = Terms::default();
@@ -104,7 +104,7 @@ fn network<A: std::str::FromStr + Into<IpAddr>>(rest: &str, bits: u8) -> Option<
     Some(Mechanism::Ip(address.into(), length))
 }
 
-/// `[":" domain-spec] ["/" length] ["//" length]`
+/// Parses `[":" domain-spec] ["/" length] ["//" length]`.
 fn domain_and_prefix(rest: &str) -> Option<(Option<String>, Prefix)> {
     // A slash that no digits follow belongs to the domain, or delimits the parts of a macro.
     let length = |digits: &str| digits.is_empty() || digits.bytes().all(|b| b.is_ascii_digit());
@@ -129,7 +129,7 @@ fn prefix_length(text: &str, most: u8) -> Option<u8> {
     text.parse().ok().filter(|length| plain && *length <= most)
 }
 
-/// A domain with macros: it ends in a macro, or in a dot and a label that is not only digits (section 7.1).
+/// Parses a domain with macros: it ends in a macro, or in a dot and a label that is not only digits (section 7.1).
 fn domain_spec(text: &str) -> Option<String> {
     if !macros::is_valid(text) {
         return None;

@@ -1,4 +1,4 @@
-//! The provider for every DNS host that has no interface: it says what a person has to set, and checks it.
+//! The provider for every DNS host without an API: it tells a person what to set, and checks it.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use crate::{
     Snapshot, SyncStatus, Visibility, Zone, codes,
 };
 
-/// A DNS host without an interface. It writes nothing: [`apply`](DnsProvider::apply) answers with
-/// [`Instructions`], and reading asks the authoritative name servers.
+/// A DNS host without an API. It writes nothing: [`apply`](DnsProvider::apply) returns [`Instructions`], and reading
+/// queries the authoritative name servers.
 ///
-/// What a person has set once as a wildcard answers for every name below it, so that those names need nothing
-/// more.
+/// A wildcard that a person has set once covers every name below it, so that those names need no further records.
 #[derive(Debug, Clone)]
 pub struct WildcardProvider {
     lookup: Lookup,
@@ -23,17 +22,17 @@ pub struct WildcardProvider {
 }
 
 impl WildcardProvider {
-    /// A provider that finds the name servers this way. Each reading takes 30 seconds at most.
+    /// Creates a provider that finds the name servers with this lookup. Each read takes at most 30 seconds.
     pub fn new(lookup: Lookup) -> Self {
         Self { lookup, limit: Duration::from_secs(30) }
     }
 
-    /// The same provider with another time limit for each reading.
+    /// Sets another time limit for each read.
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// What a person has to set, without asking any name server what is there already.
+    /// Returns what a person has to set, without querying name servers for existing records.
     ///
     /// ```
     /// # use cloudron_dns::{Intent, Name, RecordSet, RecordType, Ttl, wildcard::WildcardProvider};
@@ -50,7 +49,7 @@ impl WildcardProvider {
         Instructions::for_changes(zone, &plan.changes)
     }
 
-    /// Asks every authoritative name server once whether it has what is desired.
+    /// Queries every authoritative name server once for the desired records.
     ///
     /// # Errors
     /// As [`check`].
@@ -58,7 +57,7 @@ impl WildcardProvider {
         check(&self.lookup, &zone.apex, desired, self.limit).await
     }
 
-    /// Asks every authoritative name server until all have what is desired.
+    /// Queries every authoritative name server until all have the desired records.
     ///
     /// # Errors
     /// As [`wait`].
@@ -68,7 +67,7 @@ impl WildcardProvider {
 
     async fn authority(&self, name: &Name) -> Result<Authority> {
         let authority = self.lookup.authority(name, self.limit).await?;
-        // A walk for a name that is not registered ends at the registry's own zone, which nobody can write to.
+        // A walk for an unregistered name ends at the registry's own zone, which users cannot write.
         let suffix = Domain::parse_any(authority.zone.without_dot()).is_err();
         if suffix && !self.lookup.is_given() {
             let message = format!("{name} is not registered: {} does not know it", authority.zone);
@@ -91,7 +90,7 @@ impl DnsProvider for WildcardProvider {
         capabilities
     }
 
-    /// The zone that encloses `near`, as the DNS says; without a name, none.
+    /// Returns the zone that encloses `near`, according to the DNS; without a name, none.
     async fn list_zones(&self, near: Option<&Name>) -> Result<Vec<Zone>> {
         let Some(near) = near else { return Ok(Vec::new()) };
         let authority = self.authority(near).await?;
@@ -100,7 +99,7 @@ impl DnsProvider for WildcardProvider {
         Ok(vec![zone.with_name_servers(names).with_visibility(Visibility::Public)])
     }
 
-    /// The record sets of some names, as an authoritative name server has them. The whole zone cannot be read.
+    /// Returns the record sets of some names, from an authoritative name server. The whole zone cannot be read.
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
         let Scope::Names(names) = scope else {
             let message = format!("a zone cannot be listed over DNS, only single names of {}", zone.apex);
@@ -111,13 +110,13 @@ impl DnsProvider for WildcardProvider {
         Ok(Snapshot::new(zone.clone(), sets, false))
     }
 
-    /// Writes nothing: the receipt has what a person must do.
+    /// Writes nothing: the receipt contains instructions for a person.
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
         let instructions = Some(Instructions::for_changes(&batch.zone.apex, batch.changes));
         Ok(Receipt { instructions, ..Receipt::default() })
     }
 
-    /// Whether every authoritative name server has what the person was told to set.
+    /// Returns whether every authoritative name server has the records that the person was told to set.
     async fn sync_status(&self, receipt: &Receipt) -> Result<SyncStatus> {
         let Some(instructions) = &receipt.instructions else { return Ok(SyncStatus::InSync) };
         let set = instructions.set.iter().cloned().map(Intent::Exactly);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{MAX_BYTES, without_bom};
 use crate::{Error, RecordSet, Result, codes};
 
-/// A list, or an object that has it as `records`.
+/// A list, or an object that contains it as `records`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Form {
@@ -15,11 +15,11 @@ enum Form {
     Object { records: Vec<serde_json::Value> },
 }
 
-/// Reads `[{"name": "my.example.com", "type": "A", "ttl": 300, "values": ["192.0.2.1"]}]`, or an object that has such a
-/// list as `records`. Names are absolute, with or without their final dot.
+/// Parses `[{"name": "my.example.com", "type": "A", "ttl": 300, "values": ["192.0.2.1"]}]`, or an object that contains
+/// such a list as `records`. Names are absolute, with or without their final dot.
 ///
 /// # Errors
-/// `dns-zone-file` with the place and what is wrong there; a set that is there twice is wrong.
+/// `dns-zone-file` with the position and the problem; a duplicate set is an error.
 pub fn from_json(bytes: &[u8]) -> Result<Vec<RecordSet>> {
     let wrong = |why: String| Error::new(&codes::ZONE_FILE, why);
     if bytes.len() > MAX_BYTES {

@@ -1,8 +1,8 @@
-//! Lines and words of a zone file (RFC 1035, section 5.1).
+//! Splits a zone file into lines and words (RFC 1035, section 5.1).
 
 use super::MAX_ENTRY;
 
-/// A word: a run of bytes without blanks, or what stands in quotes. Escapes are still in it.
+/// A word: a run of bytes without blanks, or a quoted string. Escapes are not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
     pub(crate) text: Vec<u8>,
@@ -12,17 +12,17 @@ pub(crate) struct Word {
 /// A record or directive, which parentheses may spread over lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The line that it begins in, from 1.
+    /// The number of its first line, from 1.
     pub(super) line: usize,
     /// Whether its first line begins with a blank.
     pub(super) indented: bool,
     pub(super) words: Vec<Word>,
 }
 
-/// What is wrong in which line.
+/// A line number and the problem.
 pub(super) type Wrong = (usize, String);
 
-/// The entries of a file, one after the other. After an error nothing more comes.
+/// The entries of a file, one after the other. The iteration ends after an error.
 pub(super) struct Entries<'a> {
     rest: &'a [u8],
     line: usize,
@@ -53,7 +53,7 @@ impl Iterator for Entries<'_> {
 }
 
 impl Entries<'_> {
-    /// Takes a byte.
+    /// Returns the next byte.
     fn bump(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -68,7 +68,7 @@ impl Entries<'_> {
         let whole = self.rest.len();
         let indented = matches!(self.rest.first(), Some(b' ' | b'\t'));
         let mut words = Vec::new();
-        // The lines of the parentheses that are open.
+        // The lines of the open parentheses.
         let mut open = Vec::new();
         while let Some(&byte) = self.rest.first() {
             if whole - self.rest.len() > MAX_ENTRY {
@@ -139,7 +139,7 @@ impl Entries<'_> {
         Word { text, quoted: false }
     }
 
-    /// Takes a byte, and with a backslash the one that it escapes unless that ends the line.
+    /// Adds the next byte, and after a backslash also the escaped one, unless the backslash ends the line.
     fn character(&mut self, text: &mut Vec<u8>) {
         let byte = self.bump();
         text.extend(byte);
@@ -150,10 +150,10 @@ impl Entries<'_> {
     }
 }
 
-/// The words of one line, such as the data of a record.
+/// Splits one line into words, such as the data of a record.
 ///
 /// # Errors
-/// What is wrong.
+/// The problem.
 pub(crate) fn words(line: &str) -> Result<Vec<Word>, String> {
     let mut entries = Entries::new(line.as_bytes());
     let words = match entries.next() {

@@ -9,9 +9,10 @@
 //! # Ok::<(), cloudron_dns::Error>(())
 //! ```
 //!
-//! Read are `$ORIGIN`, `$TTL` (RFC 2308), times with units, parentheses, comments, blank owners, escapes, quoted and
-//! plain strings, and data as bytes (RFC 3597). `$INCLUDE` and `$GENERATE` are refused. Signatures and denials of
-//! DNSSEC are left out: the name server makes them. [`write()`] gives a canonical file: the same sets, the same bytes.
+//! Supported are `$ORIGIN`, `$TTL` (RFC 2308), times with units, parentheses, comments, blank owners, escapes, quoted
+//! and plain strings, and data as bytes (RFC 3597). `$INCLUDE` and `$GENERATE` are refused. Signatures and denials of
+//! DNSSEC are skipped, because the name server generates them. [`write()`] returns a canonical file: the same sets give
+//! the same bytes.
 
 #[cfg(feature = "json")]
 mod json;
@@ -27,45 +28,46 @@ pub use writer::write;
 
 use crate::{Name, RecordSet, Ttl};
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// The longest record or directive, in bytes, over all its lines. The longest data of a record fits, all of it escaped.
+/// Maximum length of a record or directive over all its lines, in bytes. The longest possible data of a record fits,
+/// even if all of it is escaped.
 pub const MAX_ENTRY: usize = 512 << 10;
 
-/// How a zone file is read.
+/// Options for reading a zone file.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// What relative names are relative to until `$ORIGIN` says otherwise; without it they are refused.
+    /// The origin of relative names before the first `$ORIGIN`; without it, relative names are refused.
     pub origin: Option<Name>,
-    /// The time to live of records before any was stated.
+    /// The TTL of records before the first TTL in the file.
     pub ttl: Ttl,
 }
 
 impl ReadOptions {
-    /// Names are relative to this one, and records that state none live for five minutes.
+    /// Creates options with this origin and a default TTL of five minutes.
     pub fn new(origin: Name) -> Self {
         Self { origin: Some(origin), ttl: Ttl::DEFAULT }
     }
 
-    /// The same options with another time to live where none is stated.
+    /// Sets another default TTL.
     pub fn with_ttl(self, ttl: Ttl) -> Self {
         Self { ttl, ..self }
     }
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ZoneFile {
     /// The record sets, sorted by name and type.
     pub sets: Vec<RecordSet>,
-    /// What was not taken as it is written.
+    /// Deviations from the file.
     pub notes: Vec<Note>,
 }
 
-/// Something that was not taken as it is written.
+/// A part of the file that was not taken literally.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {
@@ -75,7 +77,7 @@ pub struct Note {
     pub what: String,
 }
 
-/// Reads a zone file, or a JSON list of record sets; the first character that is no blank tells which.
+/// Parses a zone file, or a JSON list of record sets; the first non-blank character decides.
 ///
 /// # Errors
 /// As [`read()`] and [`from_json`].

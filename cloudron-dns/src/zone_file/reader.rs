@@ -1,4 +1,4 @@
-//! From entries to record sets.
+//! Converts entries to record sets.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,12 @@ use super::{MAX_BYTES, Note, ReadOptions, ZoneFile, without_bom};
 use crate::data::fields::{self, period, shown};
 use crate::{Error, Name, RecordData, RecordKey, RecordSet, RecordType, Result, Ttl, codes};
 
-/// What the name server makes itself in a signed zone: RRSIG, NSEC, NSEC3 and NSEC3PARAM, which few tools can write.
+/// Types that the name server itself generates in a signed zone: RRSIG, NSEC, NSEC3 and NSEC3PARAM; few tools can write
+/// them.
 const SIGNING: [(&str, u16); 4] = [("RRSIG", 46), ("NSEC", 47), ("NSEC3", 50), ("NSEC3PARAM", 51)];
 
-/// Reads a zone file. Records of one name and type become one set; where they differ in their time to live, the
-/// lowest is taken and noted (RFC 2181, section 5.2, demands one).
+/// Parses a zone file. Records of one name and type become one set; if their TTLs differ, the lowest is used and noted
+/// (RFC 2181, section 5.2, requires one).
 ///
 /// # Errors
 /// `dns-zone-file` with the line and what was expected there.
@@ -44,9 +45,9 @@ struct Reader {
     origin: Option<Name>,
     /// The owner of the last record.
     owner: Option<Name>,
-    /// The time to live that was stated last.
+    /// The last explicit TTL.
     stated: Option<Ttl>,
-    /// What `$TTL` says.
+    /// The TTL of `$TTL`.
     default: Option<Ttl>,
     fallback: Ttl,
     drafts: BTreeMap<RecordKey, Draft>,
@@ -57,9 +58,9 @@ struct Draft {
     line: usize,
     ttl: Ttl,
     values: Vec<RecordData>,
-    /// The line in which another time to live was stated.
+    /// The line with a different TTL.
     differs: Option<usize>,
-    /// Texts that are there before with other string boundaries, and their lines.
+    /// Texts that occur before with other string boundaries, and their lines.
     doubles: Vec<(usize, RecordData)>,
 }
 
@@ -97,7 +98,7 @@ impl Reader {
         Ok(())
     }
 
-    /// `[TTL] [CLASS] TYPE DATA` or `[CLASS] [TTL] TYPE DATA`.
+    /// Parses `[TTL] [CLASS] TYPE DATA` or `[CLASS] [TTL] TYPE DATA`.
     fn record(&mut self, line: usize, owner: Name, words: &[Word]) -> Said<()> {
         let mut stated = None;
         let mut class = false;
@@ -142,7 +143,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The time to live where none was stated before: an SOA record's own minimum, as BIND has it.
+    /// Returns the TTL before any explicit one: an SOA record's own minimum, as in BIND.
     fn implied(&mut self, value: &RecordData) -> Ttl {
         let minimum = match value {
             RecordData::Unknown { rtype: RecordType::SOA, rdata } => rdata.last_chunk::<4>(),
@@ -161,7 +162,7 @@ impl Reader {
             draft.differs = Some(line);
         }
         draft.ttl = draft.ttl.min(ttl);
-        // Two records to a name server (RFC 1035, section 3.3.14), one value here.
+        // Two records for a name server (RFC 1035, section 3.3.14), but one value here.
         if let RecordData::Txt(text) = &value {
             let same = |other: &RecordData| matches!(other, RecordData::Txt(o) if o == text && o.strings() != text.strings());
             if draft.values.iter().any(same) {
@@ -178,7 +179,7 @@ impl Reader {
         self.absolute(&word.text)
     }
 
-    /// A name, made absolute with the origin unless it ends with a dot.
+    /// Parses a name, and makes it absolute with the origin unless it ends with a dot.
     fn absolute(&self, word: &[u8]) -> Said<Name> {
         let origin = || {
             let hint = "give the whole name with a final dot, or $ORIGIN before";
@@ -216,7 +217,7 @@ impl Reader {
     }
 }
 
-/// Whether a name ends with a dot that is not escaped.
+/// Returns whether a name ends with an unescaped dot.
 fn ends_with_dot(text: &str) -> bool {
     text.strip_suffix('.').is_some_and(|rest| {
         let escapes = rest.bytes().rev().take_while(|b| *b == b'\\').count();

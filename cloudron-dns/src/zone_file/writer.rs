@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use crate::{Name, Observed, RecordSet, RecordType};
 
-/// A zone file with these record sets: the SOA record first, then the zone's name servers, then the rest in the
-/// canonical order of names (RFC 4034, section 6.1), each record on a line of its own with its time to live. The same
-/// sets give the same bytes, in whatever order they come.
+/// Formats a zone file with these record sets: the SOA record first, then the zone's name servers, then the rest in the
+/// canonical order of names (RFC 4034, section 6.1), one line per record with its TTL. The same sets give the same
+/// bytes, in any input order.
 ///
-/// What cannot be expressed, such as an alias or one of several weighted sets, is written as a comment.
+/// Sets that cannot be represented, such as an alias or one of several weighted sets, are written as comments.
 pub fn write<'a>(zone: &Name, sets: impl IntoIterator<Item = &'a Observed>) -> String {
     let mut sets: Vec<&Observed> = sets.into_iter().collect();
     sets.sort_by_key(|set| {
@@ -42,7 +42,7 @@ fn write_set(out: &mut String, zone: &Name, set: &RecordSet) {
     }
 }
 
-/// A comment on one line, whatever the text holds.
+/// Writes a comment on one line, for any text.
 fn comment(out: &mut String, text: &str) {
     let line: String = text
         .chars()

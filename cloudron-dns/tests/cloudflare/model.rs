@@ -1,5 +1,5 @@
-//! Cloudflare's DNS interface as its documentation describes it, in this process: zones by id, records with ids in
-//! pages, batches that are carried out whole or not at all, and every request checked.
+//! An in-process model of Cloudflare's DNS interface according to its documentation: zones by ID, records with IDs in
+//! pages, atomic batches, and checks of every request.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -16,14 +16,14 @@ type Refused = (u16, u32, String);
 
 #[derive(Default)]
 pub struct Cloudflare {
-    /// Id, name and records of each zone.
+    /// ID, name and records of each zone.
     pub zones: Vec<(String, String, Vec<Record>)>,
     pub next: u64,
-    /// The sizes of the batches that were carried out.
+    /// The sizes of the executed batches.
     pub batches: Vec<usize>,
-    /// The most records in a batch, less than 200 for tests.
+    /// Maximum number of records in a batch; less than 200 for tests.
     pub most: Option<usize>,
-    /// Whether a record goes while the first page is read.
+    /// The number of records that are deleted while the first page is read.
     pub shifts: usize,
 }
 
@@ -35,7 +35,7 @@ fn text<'a>(record: &'a Record, field: &str) -> &'a str {
     record.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What no two records may have in common.
+/// Returns the part of a record that no other record may have.
 fn meaning(record: &Record) -> String {
     let part = |field: &str| record.get(field).unwrap_or(&Value::Null).to_string();
     ["name", "type", "content", "priority"].map(part).join(" ")
@@ -47,7 +47,7 @@ impl Cloudflare {
         self
     }
 
-    /// A record as it is kept.
+    /// Adds a record as it is stored.
     pub fn put(&mut self, zone: &str, record: Value) {
         self.next += 1;
         let mut record = record.as_object().unwrap().clone();
@@ -123,7 +123,7 @@ impl Cloudflare {
     }
 }
 
-/// A record as it is kept and answered, or why it is refused.
+/// Converts a record to its stored form, or returns why it is refused.
 fn stored(apex: &str, others: &[Record], sent: &Record, wrong: &mut Vec<String>) -> Result<Record, Refused> {
     let invalid = |why: &str| Err(refuse(400, 9005, format!("DNS Validation Error: {why}")));
     let (rtype, name) = (text(sent, "type"), text(sent, "name"));
@@ -190,7 +190,7 @@ fn is_target(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('.') && !text.ends_with('.') && !text.contains([' ', '\\', '"'])
 }
 
-/// Strings in quotes, each of 1 to 255 bytes, as in a zone file.
+/// Returns whether a text consists of quoted strings, each of 1 to 255 bytes, as in a zone file.
 fn is_quoted(text: &str) -> bool {
     use cloudron_dns::{RecordData, RecordType};
     let strings = match RecordData::parse(RecordType::TXT, text) {
@@ -276,7 +276,7 @@ impl Service for Cloudflare {
 }
 
 impl Cloudflare {
-    /// Whether every record has an id of its own.
+    /// Returns the distinct IDs of the records.
     pub fn ids(&self) -> BTreeSet<String> {
         self.zones
             .iter()

@@ -1,4 +1,4 @@
-//! A provider with one defect, over one that has none.
+//! A provider with one defect, on top of a correct one.
 
 use std::sync::Mutex;
 
@@ -112,13 +112,13 @@ impl DnsProvider for Broken {
     }
 }
 
-/// What was never written.
+/// Changes that were never written.
 fn wished() -> &'static Mutex<Vec<Change>> {
     static WISHED: Mutex<Vec<Change>> = Mutex::new(Vec::new());
     &WISHED
 }
 
-/// Every replacement as a deletion and a creation.
+/// Splits every replacement into a deletion and a creation.
 fn split(changes: &[Change]) -> Vec<Change> {
     let apart = |change: &Change| match change.clone() {
         Change::Replace { old, new } => vec![Change::Delete(old), Change::Create(new)],
@@ -214,7 +214,7 @@ impl Broken {
         Err(ApplyFailure { error, applied })
     }
 
-    /// The changes that fit what is there, after a moment in which others may write.
+    /// Returns the changes that fit the current state, after a moment in which others may write.
     async fn checked(&self, zone: &Zone, changes: &[Change]) -> Result<Vec<Change>, ApplyFailure> {
         let before = self.inner.server.all(zone).await;
         for change in changes {
@@ -228,7 +228,7 @@ impl Broken {
         Ok(changes.iter().filter_map(force).collect())
     }
 
-    /// A change as this provider makes it.
+    /// Returns a change in the form that this provider makes.
     fn bent(&self, zone: &Zone, change: &Change) -> Option<Change> {
         match change {
             Change::Create(new)
@@ -348,7 +348,7 @@ impl Broken {
         }
     }
 
-    /// Changes the zone so that the precondition of a change holds, or more than that.
+    /// Changes the zone so that the precondition of a change, or more than that, is fulfilled.
     async fn make_room(&self, zone: &Zone, change: &Change) -> Result<(), ApplyFailure> {
         let Ok(memory) = self.inner.server.memory(zone) else { return Ok(()) };
         let all = self.inner.server.all(zone).await;
@@ -376,7 +376,7 @@ impl Broken {
         Ok(())
     }
 
-    /// What a provider changes besides what it was told to.
+    /// Makes changes in addition to the requested ones.
     async fn after(&self, zone: &Zone, changes: &[Change]) -> Result<(), ApplyFailure> {
         if self.defect != Defect::NeighboursGetTheTtl {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Defects that real providers had, each with the check that must catch it.
+//! Defects of real providers, each with the check that must catch it.
 
 macro_rules! defects {
     ($($defect:ident: $check:ident;)*) => {

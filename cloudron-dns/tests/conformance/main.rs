@@ -1,4 +1,4 @@
-//! The kit passes what is right, and no deliberately broken provider.
+//! The kit passes correct providers, and fails each deliberately broken one.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -23,7 +23,7 @@ fn zone() -> Zone {
     Zone::new("z", Name::parse("example.com").unwrap())
 }
 
-/// Places with everything that a fixture can offer.
+/// Places with every optional capability of a fixture.
 struct Full<P> {
     server: Mutex<Arc<Server>>,
     provider: P,

@@ -1,4 +1,4 @@
-//! What goes wrong on the way: nothing is written twice, and nothing of others is lost.
+//! Faults during requests: nothing is written twice, and nothing of others is lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::model::{Fault, Model};
 use crate::{model, name, none_wrong, provider, set, zone};
 
-/// One run; what is ours is written down before and after, as callers do.
+/// Executes one run; the ownership is stored before and after it, as callers do.
 async fn bring(model: &Arc<Model>, desired: &[Intent], ours: &mut Ownership) -> Result<usize> {
     let provider = provider(model);
     let options = PlanOptions::default().prune(true).allow_mass_deletion(true);

@@ -1,4 +1,4 @@
-//! The conformance kit, with the model read past the provider and its requests counted and failing.
+//! The conformance kit, with an independent reader of the model, and counted and failing requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -106,7 +106,7 @@ impl Wire for Behind {
 }
 
 impl model::State {
-    /// Counts a request, and says what happens to it.
+    /// Counts a request, and returns its fault.
     pub fn next_fault(&mut self, writes: bool) -> model::Fault {
         let calls = self.calls;
         let more = |counts: bool| usize::from(counts);

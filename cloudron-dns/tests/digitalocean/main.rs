@@ -30,14 +30,14 @@ pub fn provider(model: &Arc<Model>) -> DigitalOcean {
     DigitalOcean::with_transport(Secret::new(TOKEN), model.clone()).with_clock(model.clock.clone())
 }
 
-/// A model with the zone example.com.
+/// Creates a model with the zone example.com.
 pub fn model() -> Arc<Model> {
     let model = Model::new();
     model.zone("example.com");
     model
 }
 
-/// Finds the zone, plans and applies, as one run of a program does; how many requests that took.
+/// Finds the zone, plans and applies, as one run of a program does, and returns the number of requests.
 async fn run_once(model: &Arc<Model>, desired: &[Intent], ours: &mut Ownership, prune: bool) -> usize {
     let provider = provider(model);
     let zone = find_zone(&provider, &name("example.com")).await.unwrap();

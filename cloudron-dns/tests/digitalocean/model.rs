@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloudron_core::http::{HttpTransport, Request, Response};
 use cloudron_core::{Clock, Error, Result};
 use cloudron_dns::codes;
 use cloudron_dns::conformance::{Calls, Injection};
+use cloudron_http::{HttpTransport, Request, Response};
 use serde_json::{Map, Value, json};
 
 use crate::clock::FakeClock;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
-use cloudron_core::http::HttpTransport;
 use cloudron_core::{ErrorKind, Secret};
 use cloudron_dns::digitalocean::DigitalOcean;
-use cloudron_dns::transport::HyperTransport;
 use cloudron_dns::{DnsProvider, Scope};
+use cloudron_http::{HttpOptions, HttpTransport, ReqwestTransport};
 
 use crate::model::{Fault, Model, TOKEN};
 use crate::{model, zone};
@@ -49,7 +48,7 @@ async fn a_zone_is_read_over_a_real_connection_that_breaks_once() {
 async fn a_server_that_never_answers_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let transport = HyperTransport::new().unwrap().within(Duration::from_millis(200));
+    let transport = ReqwestTransport::new(HttpOptions::default().within(Duration::from_millis(200))).unwrap();
     let request = http::Request::get(url).body(bytes::Bytes::new()).unwrap();
     assert_eq!(transport.send(request).await.unwrap_err().kind(), ErrorKind::TimedOut);
 }

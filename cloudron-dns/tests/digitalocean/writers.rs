@@ -1,4 +1,4 @@
-//! Writers of one process who take turns lose nothing, though the interface knows no precondition.
+//! Writers of one process that take turns lose nothing, although the interface has no preconditions.
 
 use std::collections::BTreeSet;
 

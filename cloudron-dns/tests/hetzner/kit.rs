@@ -1,4 +1,4 @@
-//! The conformance kit, on a model whose changes take their time.
+//! The conformance kit, on a model with delayed changes.
 
 use std::sync::Mutex;
 

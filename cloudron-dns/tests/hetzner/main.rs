@@ -41,7 +41,7 @@ fn model() -> Arc<Model> {
     Model::new(model::Hetzner::default().with_zone(ZONE, "example.com"))
 }
 
-/// One whose changes take their time.
+/// Creates a model with delayed changes.
 fn slow() -> Arc<Model> {
     let model = model();
     model.lock().service.delay = Duration::from_secs(3);

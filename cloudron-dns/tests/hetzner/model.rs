@@ -1,5 +1,5 @@
-//! The DNS interface of Hetzner's cloud as its documentation describes it, in this process: zones and sets in pages,
-//! changes that are carried out some time after they were answered, and every request checked.
+//! An in-process model of the DNS interface of Hetzner's cloud according to its documentation: zones and sets in pages,
+//! changes that are executed some time after the response, and checks of every request.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Action {
     zone: u64,
     key: Key,
     ready: Duration,
-    /// The set as it will be; `None` deletes it.
+    /// The new state of the set; `None` deletes it.
     becomes: Option<Set>,
     status: &'static str,
 }
@@ -38,11 +38,11 @@ struct Action {
 pub struct Hetzner {
     pub zones: Vec<(u64, String, BTreeMap<Key, Set>)>,
     actions: Vec<Action>,
-    /// How long a change takes after it was answered.
+    /// Delay of a change after its response.
     pub delay: Duration,
     /// How many of the next actions fail.
     pub failing: usize,
-    /// The most entries that a page of sets has whatever was asked for.
+    /// Maximum number of entries of a page of sets, regardless of the request.
     pub clamp: Option<usize>,
 }
 
@@ -67,14 +67,14 @@ impl Hetzner {
         &mut self.zones.iter_mut().find(|(id, _, _)| *id == zone).unwrap().2
     }
 
-    /// Puts a set there.
+    /// Adds a set.
     pub fn put(&mut self, name: &str, rtype: &str, ttl: Option<u64>, records: &[(&str, &str)]) {
         let records = records.iter().map(|(value, comment)| ((*value).into(), (*comment).into())).collect();
         let labels = json!({"team": "web"});
         self.sets(ZONE).insert((name.into(), rtype.into()), Set { ttl, records, labels, protected: false });
     }
 
-    /// Carries out what is due.
+    /// Executes the changes that are due.
     fn work(&mut self, now: Duration) {
         let mut due = Vec::new();
         for action in self.actions.iter_mut().filter(|a| a.status == "running" && a.ready <= now) {
@@ -225,7 +225,7 @@ fn ttl(body: &Value) -> Result<u64, Refused> {
     ttl.ok_or_else(|| refuse(422, "invalid_input", "ttl must be between 60 and 2147483647"))
 }
 
-/// The values of a request, or why they are refused.
+/// Returns the values of a request, or why they are refused.
 fn values(
     apex: &str,
     key: &Key,

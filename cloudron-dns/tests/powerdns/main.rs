@@ -12,16 +12,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudron_core::http::{HttpTransport, Request, Response};
 use cloudron_core::{Progress, RetryPolicy, Secret};
 use cloudron_dns::conformance::{Calls, Fault, Fixture, Injection, Outcome, Place, Truth, Wire, run};
 use cloudron_dns::powerdns::PowerDns;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider};
-use cloudron_dns::transport::HyperTransport;
 use cloudron_dns::{
     Applied, Batch, Change, DnsProvider, Error, Intent, Observed, Ownership, PlanOptions, RecordType, Result,
     Scope, Ttl, Zone, apply, codes, find_zone, plan_for,
 };
+use cloudron_http::{HttpTransport, Request, ReqwestTransport, Response};
 use cloudron_testkit::pdns::Pdns;
 use tap::Tap;
 use task::{machine, name, set};
@@ -39,13 +38,13 @@ fn server(sql: &str) -> Option<Pdns> {
 
 /// A client that counts its requests, and lets them fail.
 struct Counting {
-    client: HyperTransport,
+    client: ReqwestTransport,
     state: Mutex<Tap>,
 }
 
 impl Counting {
     fn new() -> Arc<Self> {
-        Arc::new(Self { client: HyperTransport::new().unwrap(), state: Mutex::default() })
+        Arc::new(Self { client: ReqwestTransport::from_env().unwrap(), state: Mutex::default() })
     }
 
     fn requests(&self) -> usize {
@@ -207,7 +206,7 @@ async fn disabled_records_aliases_and_comments_survive() {
         .header("x-api-key", Pdns::API_KEY)
         .body(bytes::Bytes::new())
         .unwrap();
-    let answer = HyperTransport::new().unwrap().send(get).await.unwrap();
+    let answer = ReqwestTransport::from_env().unwrap().send(get).await.unwrap();
     let text = String::from_utf8_lossy(answer.body());
     assert!(text.contains("ask me first") && text.contains("192.0.2.2"), "{text}");
 }

@@ -1,5 +1,5 @@
-//! Propagation among real name servers: BIND and Knot on port 53, found by walking down from a root, in a network of
-//! their own. Each test runs itself again inside of a new network namespace, where port 53 needs no root.
+//! Propagation among real name servers: BIND and Knot on port 53, found by walking down from a root, in a separate
+//! network. Each test runs itself again inside a new network namespace, where port 53 does not require root.
 
 #![allow(missing_docs)]
 
@@ -47,7 +47,7 @@ async fn report(desired: &[Intent]) -> Report {
     check(&lookup(), &name("example.com"), desired, LIMIT).await.unwrap()
 }
 
-/// What each server says, by its name.
+/// Returns the verdict on a server, by its name.
 fn verdict<'a>(report: &'a Report, server: &str) -> &'a Verdict {
     &report.servers.iter().find(|s| s.server == server).unwrap_or_else(|| panic!("{report}")).keys[0].verdict
 }

@@ -1,4 +1,4 @@
-//! A network of its own for one test.
+//! A separate network for one test.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -7,7 +7,7 @@ use cloudron_testkit::require;
 
 const INSIDE: &str = "CLOUDRON_DNS_LAB";
 
-/// Runs a test of this program in a new network namespace; skips where a tool is missing or that is not permitted.
+/// Runs a test of this program in a new network namespace; skips it if a tool is missing or this is not permitted.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str) {
     let tools = require::tools(["unshare", "ip", "named", "knotd", "knotc"]);
@@ -25,8 +25,8 @@ pub(crate) fn in_namespace(test: &str) {
     assert!(output.status.success() && text.contains("1 passed"), "{test}: {text}");
 }
 
-/// Whether this is a run in a namespace; brings its loopback up, with these addresses: BIND binds to none that no
-/// interface has.
+/// Returns whether this is a run in a namespace. Configures its loopback with these addresses: BIND only binds to
+/// addresses of an interface.
 pub(crate) fn inside(addresses: &[Ipv4Addr]) -> bool {
     if std::env::var_os(INSIDE).is_none() {
         return false;

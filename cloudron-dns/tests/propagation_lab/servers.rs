@@ -15,7 +15,7 @@ pub(crate) const COM: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 pub(crate) const NS1: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 21);
 pub(crate) const NS2: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 22);
 
-/// A server process with a folder of its own; both go when it is dropped.
+/// A server process with its own folder; both are removed when it is dropped.
 struct Process {
     child: Child,
     folder: PathBuf,
@@ -36,7 +36,7 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success(), "{command}");
     }
 
-    /// Waits until the server has a zone, with a serial number where one is given.
+    /// Waits until the server has a zone, with a serial number if one is given.
     async fn until_it_has(&self, zone: &str, serial: Option<u32>) {
         let lookup = Lookup::at([(self.address, 53).into()]).with_query_timeout(Duration::from_millis(300));
         let resolver = Resolver::authoritative(lookup);
@@ -104,7 +104,7 @@ impl Bind {
         server
     }
 
-    /// Gives the server another zone file, with another serial number.
+    /// Replaces the zone file, with a new serial number.
     pub(crate) async fn reload(&self, zone: &str, text: &str) {
         write(&self.0.folder, &format!("{}.zone", zone.replace('.', "_")), text);
         self.0.signal("-HUP");
@@ -117,7 +117,7 @@ impl Bind {
 pub(crate) struct Knot(Process);
 
 impl Knot {
-    /// Starts Knot as a secondary of a zone, which it has fetched.
+    /// Starts Knot as a secondary of a zone, and waits until it has fetched the zone.
     pub(crate) async fn secondary(address: Ipv4Addr, zone: &str, primary: Ipv4Addr) -> Self {
         let folder = folder(address);
         let path = folder.display();
@@ -152,7 +152,7 @@ impl Knot {
     }
 }
 
-/// The servers of the root and of `com`, which has these lines besides its own. The root has more zones itself.
+/// Starts the servers of the root and of `com`, which has these additional lines. The root server has the other zones.
 pub(crate) async fn registry(lines: &str, more: &[(&str, &str)]) -> Registry {
     let root = format!(
         "$TTL 300\n. SOA a.root. x. 1 3600 600 86400 900\n. NS a.root.\na.root. A {ROOT}\n\

@@ -1,4 +1,4 @@
-//! Answers that are lost, and several writers at a time.
+//! Lost responses, and concurrent writers.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn eight_writers_at_a_time_lose_no_value() {
     }
 }
 
-/// Adds a text to those at the top of the zone, again until nobody was faster.
+/// Adds a text to those at the apex, and retries until no other writer was faster.
 async fn include(provider: Rfc2136Provider, apex: String, text: String) {
     let wish = [Intent::Include(set(&apex, RecordType::TXT, &[&text]))];
     loop {

@@ -1,4 +1,4 @@
-//! The provider `rfc2136` against BIND, Knot and PowerDNS, for real.
+//! The provider `rfc2136` against real BIND, Knot and PowerDNS servers.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -30,7 +30,7 @@ use servers::{CLOSED, Server, ZONES, bind, key, knot, pdns, zone};
 pub use task::{machine, name, set};
 use wire::Wire;
 
-/// Gives each check a zone of its own at one server.
+/// Provides a separate zone of one server for each check.
 struct Fresh<'a> {
     server: &'a Server,
     wire: Wire,
@@ -62,7 +62,7 @@ impl Fixture for Fresh<'_> {
         }
     }
 
-    /// Where zones are read by questions, each read has many, some of which are updates that do nothing.
+    /// If zones are read by queries, each read has many of them, including updates without changes.
     fn wire(&self, _: &Place) -> Option<Arc<dyn conformance::Wire>> {
         self.transfer.then(|| Arc::new(self.wire.clone()) as _)
     }
@@ -72,7 +72,7 @@ impl Fixture for Fresh<'_> {
     }
 }
 
-/// What PowerDNS's other interface says of a zone.
+/// The state of a zone according to PowerDNS's HTTP interface.
 struct Api(PowerDns);
 
 #[async_trait]
@@ -82,7 +82,7 @@ impl Truth for Api {
     }
 }
 
-/// Runs all checks; how many passed.
+/// Runs all checks, and returns the number of passed ones.
 async fn conforms(server: Option<Server>, skip: &'static [(&'static str, &'static str)]) -> Option<usize> {
     let mut server = server?;
     let wire = Wire::start(server.address()).await;
@@ -119,7 +119,7 @@ async fn powerdns_passes_the_conformance_kit_by_updates() {
     assert!(passed >= 171, "{passed}");
 }
 
-/// What is written comes back by questions too. Checks of many sets take too many of those.
+/// Written records can also be read by queries. Checks of many sets would need too many queries.
 #[tokio::test]
 async fn bind_keeps_every_value_and_knot_every_name_without_transfers() {
     for (server, skip, about) in [(bind(), BIND, Level::Values), (knot(), &[][..], Level::Names)] {
@@ -148,7 +148,7 @@ async fn every_algorithm_signs_what_every_server_believes() {
     }
 }
 
-/// Finds the zone, plans and applies, as one run of a program does; how many messages that took.
+/// Finds the zone, plans and applies, as one run of a program does, and returns the number of messages.
 async fn run_once(wire: &Wire, known: bool, desired: &[Intent], ours: &mut Ownership, prune: bool) -> usize {
     let mut options = cloudron_dns::rfc2136::Rfc2136Options::new(wire.address()).with_key(key("sha256"));
     if known {

@@ -1,4 +1,4 @@
-//! What the servers refuse, and how that is said.
+//! Refusals of the servers, and the resulting errors.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ async fn create(provider: &Rfc2136Provider, apex: &str) -> Result<Receipt, Apply
     provider.apply(Batch::new(&zone(apex), &changes)).await
 }
 
-/// That reading and writing both fail so, nothing is written, and the error has these words.
+/// Checks that reading and writing both fail with this code, nothing is written, and the error contains these words.
 async fn refuses(server: &Server, options: Rfc2136Options, code: &cloudron_core::Code, words: &str) {
     let provider = Rfc2136Provider::new(options);
     let read = provider.read(&zone(ZONE), Scope::Zone).await.unwrap_err();
@@ -40,7 +40,7 @@ async fn refuses(server: &Server, options: Rfc2136Options, code: &cloudron_core:
     assert_eq!(read.sets.len(), 2);
 }
 
-/// A clock that is wrong by some seconds.
+/// A clock that is off by some seconds.
 struct Skewed(i64);
 
 #[async_trait]
@@ -71,7 +71,7 @@ async fn a_wrong_key_a_wrong_secret_and_a_wrong_algorithm_are_told_apart() {
     }
 }
 
-/// It signs nothing then, and says NOTAUTH or REFUSED alone.
+/// PowerDNS does not sign such a response, and only returns NOTAUTH or REFUSED.
 #[tokio::test]
 async fn powerdns_does_not_say_what_is_wrong_with_a_key_and_the_error_says_what_it_may_be() {
     let Some(server) = pdns() else { return };

@@ -12,7 +12,7 @@ use crate::name;
 
 pub const SECRET: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmE=";
 
-/// Zones `z0.example.com` and so on, for checks that each want a fresh one.
+/// Number of zones `z0.example.com` and so on, for checks that need a fresh one each.
 pub const ZONES: usize = 200;
 
 /// The zone whose transfer is refused.
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// What a client of a zone has for options.
+    /// Returns the options of a client of a zone.
     pub fn options(&self, zone: &str) -> Rfc2136Options {
         Rfc2136Options::new(self.address()).with_key(key("sha256")).with_zone(name(zone))
     }

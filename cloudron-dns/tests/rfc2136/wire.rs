@@ -1,4 +1,4 @@
-//! A proxy between client and server that counts messages and lets them fail.
+//! A proxy between client and server that counts messages and makes them fail.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -32,22 +32,22 @@ impl Wire {
         self.address
     }
 
-    /// How many messages were sent.
+    /// Returns the number of sent messages.
     pub fn messages(&self) -> usize {
         self.state.lock().unwrap().sent()
     }
 
-    /// Forgets all messages and faults.
+    /// Resets all counts and faults.
     pub fn reset(&self) {
         *self.state.lock().unwrap() = Tap::default();
     }
 
-    /// From now on the server gets updates, and its answers to them are lost.
+    /// Sets whether updates reach the server but their responses are lost.
     pub fn lose_answers_to_updates(&self, lose: bool) {
         self.state.lock().unwrap().loses_writes = lose;
     }
 
-    /// Counts a message, and says what happens to it.
+    /// Counts a message, and returns its fault.
     fn fate(&self, message: &[u8]) -> Option<Fault> {
         self.state.lock().unwrap().fate(message[2] >> 3 & 0b1111 == 5)
     }

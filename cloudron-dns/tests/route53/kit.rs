@@ -1,4 +1,4 @@
-//! The conformance kit, with the model read past the provider and its requests counted and failing.
+//! The conformance kit, with an independent reader of the model, and counted and failing requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -71,7 +71,7 @@ impl Truth for Behind {
     }
 }
 
-/// Escapes are octal here, where zone files have them decimal.
+/// Converts octal escapes to the decimal ones of zone files.
 fn decimal(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -105,7 +105,7 @@ impl Wire for Behind {
 }
 
 impl model::State {
-    /// Counts a request; how it fails, if that was injected.
+    /// Counts a request, and returns its fault, if one was injected.
     pub(crate) fn count(&mut self, writes: bool) -> Option<conformance::Fault> {
         let calls = self.calls;
         self.calls = Calls::new(calls.reads + usize::from(!writes), calls.writes + usize::from(writes));

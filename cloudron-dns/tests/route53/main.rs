@@ -62,9 +62,9 @@ impl Fixture for OnMoto {
     }
 }
 
-/// What moto lets pass, or refuses with another error than the service; the strict model has these rules. It also
-/// refuses to replace some sets of several texts in one batch, as if the old one were not deleted first, and to make some
-/// sets again that were there before.
+/// Checks of rules that moto does not enforce, or reports with another error than the service; the strict model has
+/// these rules. It also refuses to replace some sets of several texts in one batch, as if the old one were not deleted
+/// first, and to create some sets again that existed before.
 const UNENFORCED_BY_MOTO: [&str; 22] = [
     "a_name_changes_its_type_twice",
     "a_delegation_gets_another_key_and_goes_with_it",

@@ -1,4 +1,4 @@
-//! A clock that nobody waits for.
+//! A clock that does not wait.
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,5 @@
-//! A provider in memory that writes whole batches, one set or one record a request, and whose requests fail on
-//! demand. What it says of a failure is true.
+//! An in-memory provider that writes whole batches, or one set or one record per request, with requests that fail on
+//! demand. It reports failures truthfully.
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
@@ -14,10 +14,10 @@ use cloudron_dns::{
     Receipt, RecordData, RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus, Zone, codes,
 };
 
-/// The most sets in one answer.
+/// Maximum number of sets in one response.
 const PAGE: usize = 100;
 
-/// What the providers of an account write to.
+/// The common state of the providers of an account.
 #[derive(Default)]
 pub struct Server {
     zones: Mutex<BTreeMap<String, Arc<MemoryProvider>>>,
@@ -29,7 +29,7 @@ struct State {
     zones: Vec<Zone>,
     calls: Calls,
     injection: Option<Injection>,
-    /// What happens to the next requests that write.
+    /// The outcomes of the next requests that write.
     script: VecDeque<Option<Fault>>,
 }
 
@@ -63,7 +63,7 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    /// Counts a request; how it fails, if it does.
+    /// Counts a request, and returns its fault, if any.
     fn request(&self, writes: bool) -> Option<Fault> {
         let mut state = self.state();
         let calls = state.calls;
@@ -131,14 +131,15 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// One that checks preconditions, and writes so much in one request.
+    /// Creates a provider that checks preconditions, and writes with that atomicity.
     pub fn new(server: &Arc<Server>, atomicity: Atomicity) -> Self {
         let mut capabilities = Capabilities::new(atomicity);
         (capabilities.preconditions, capabilities.sync_status) = (true, true);
         Self { server: server.clone(), capabilities }
     }
 
-    /// Makes one request that brings the zone from one state to another; whether it is known to have failed.
+    /// Makes one request that changes the zone from one state to another. An error includes whether the request is
+    /// known to have failed.
     async fn send(&self, zone: &Zone, changes: &[Change]) -> Result<(), (Error, bool)> {
         let memory = self.server.memory(zone).map_err(|e| (e, false))?;
         match self.server.request(true) {
@@ -154,7 +155,7 @@ impl Faulty {
         }
     }
 
-    /// Makes a change record by record: in place, then new ones, then those that go.
+    /// Makes a change record by record: in place, then new ones, then deletions.
     async fn by_record(&self, zone: &Zone, change: &Change) -> Result<(), (Error, bool)> {
         let values = |set: Option<&RecordSet>| set.map_or(Vec::new(), |s| s.values().to_vec());
         let (old, new) = (values(change.before()), values(change.after()));

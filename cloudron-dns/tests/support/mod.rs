@@ -1,4 +1,4 @@
-//! A small authoritative name server on loopback, over UDP and TCP, that can misbehave.
+//! A small authoritative name server on loopback, over UDP and TCP, with optional faults.
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
@@ -13,35 +13,35 @@ use hickory_proto::rr::{Name as WireName, RData, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-/// How a server behaves.
+/// The behaviour of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Right,
-    /// Takes questions and never answers.
+    /// Receives queries and never answers.
     Dead,
     Refusing,
-    /// Answers as one that is not responsible.
+    /// Answers without authority.
     Lame,
-    /// Answers over UDP with nothing but the sign to ask over TCP.
+    /// Over UDP, only answers that the query must be repeated over TCP.
     Truncating,
-    /// The same, and then never answers over TCP.
+    /// Truncates over UDP, and never answers over TCP.
     TruncatingDeadTcp,
-    /// Sends guesses with wrong ids and names before the answer.
+    /// Sends forged responses with wrong IDs and names before the real one.
     Spoofed,
-    /// Sends bytes that are no message.
+    /// Sends bytes that are not a message.
     Garbage,
-    /// Repeats the name that was asked in lower case.
+    /// Repeats the queried name in lower case.
     LowerCase,
 }
 
-/// What a server has.
+/// The contents of a server.
 #[derive(Debug, Clone)]
 pub struct Contents {
     pub mode: Mode,
     pub apex: Name,
     pub serial: u32,
     pub sets: Vec<RecordSet>,
-    /// Addresses of name servers that referrals carry.
+    /// Addresses of name servers in referrals.
     pub glue: Vec<(Name, IpAddr)>,
 }
 
@@ -62,12 +62,12 @@ pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
 }
 
 impl DnsServer {
-    /// A server for a zone on 127.0.0.1, on a port of its own.
+    /// Starts a server for a zone on 127.0.0.1, on a free port.
     pub async fn start(apex: &str, sets: impl IntoIterator<Item = RecordSet>) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), apex, sets).await.unwrap()
     }
 
-    /// The same on an address. `None` when it is taken.
+    /// Starts a server on an address. Returns `None` if the address is in use.
     pub async fn start_at(
         address: SocketAddr,
         apex: &str,
@@ -89,7 +89,7 @@ impl DnsServer {
         Some(server)
     }
 
-    /// Changes what the server has or does.
+    /// Changes the contents or the behaviour of the server.
     pub fn change(&self, change: impl FnOnce(&mut Contents)) {
         change(&mut self.contents.lock().unwrap());
     }
@@ -207,7 +207,7 @@ impl Contents {
         reply
     }
 
-    /// The name itself, or the wildcard that answers for it (RFC 4592).
+    /// Returns the name itself, or the wildcard that matches it (RFC 4592).
     fn owner_for(&self, asked: &Name) -> Option<Name> {
         if self.sets.iter().any(|s| s.name().is_in(asked)) {
             return Some(asked.clone());

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloudron_core::http::{HttpTransport, Request, Response};
 use cloudron_core::{Clock, Error, Progress, Result};
 use cloudron_dns::{
     DnsProvider, Intent, Ownership, PlanOptions, RecordSet, RecordType, Ttl, Zone, apply, codes, find_zone,
     plan_for,
 };
+use cloudron_http::{HttpTransport, Request, Response};
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The conformance kit on a model of a REST interface: read past the provider, its requests counted and failing.
+//! The conformance kit on a model of a REST interface, with an independent reader, and counted and failing requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,18 +11,18 @@ use cloudron_dns::{
 
 use crate::rest::{self, Model, Service};
 
-/// What the kit asks of a model.
+/// What the kit needs from a model.
 pub trait Held: Service {
-    /// Every plain record of a zone: name, type, time to live and value as in a zone file.
+    /// Returns every plain record of a zone: name, type, TTL, and value as in a zone file.
     fn held(&self, zone: &Zone) -> Vec<(Name, RecordType, u32, String)>;
-    /// Puts something there that is opaque.
+    /// Adds an opaque set.
     fn put_opaque(&mut self, zone: &Zone) -> RecordKey;
     fn add_zone(&mut self, apex: &Name) -> Zone;
 }
 
 pub type Make<S> = fn() -> (Arc<Model<S>>, Box<dyn DnsProvider>, Zone);
 
-/// Makes a model for each check.
+/// Creates a model for each check.
 pub struct Fresh<S> {
     pub make: Make<S>,
     pub skip: &'static [(&'static str, &'static str)],

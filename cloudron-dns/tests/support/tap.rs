@@ -1,4 +1,4 @@
-//! Counts what goes to a real server, and lets it fail.
+//! Counts messages to a real server, and makes them fail.
 
 use cloudron_dns::conformance::{Calls, Fault, Injection};
 
@@ -6,19 +6,19 @@ use cloudron_dns::conformance::{Calls, Fault, Injection};
 pub struct Tap {
     pub calls: Calls,
     pub injection: Option<Injection>,
-    /// What went of the kind that fails, since that was said.
+    /// Number of messages of the failing kind since the fault was injected.
     pub seen: usize,
-    /// Whether writes arrive and their answers do not.
+    /// Whether writes arrive but their responses are lost.
     pub loses_writes: bool,
 }
 
 impl Tap {
-    /// How often something was sent.
+    /// Returns the number of sent messages.
     pub fn sent(&self) -> usize {
         self.calls.reads + self.calls.writes
     }
 
-    /// Counts something that is sent, and says what happens to it.
+    /// Counts a sent message, and returns its fault.
     pub fn fate(&mut self, writes: bool) -> Option<Fault> {
         if writes {
             self.calls.writes += 1

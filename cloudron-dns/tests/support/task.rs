@@ -1,4 +1,4 @@
-//! What the tests of several providers want of a zone.
+//! The desired state for the tests of several providers.
 
 use cloudron_core::Domain;
 use cloudron_dns::{Addresses, Intent, MailSettings, Name, RecordSet, RecordType, Ttl, machine_records};
@@ -11,7 +11,7 @@ pub fn set(owner: &str, rtype: RecordType, values: &[&str]) -> RecordSet {
     RecordSet::parse(name(owner), Ttl::DEFAULT, rtype, values.iter().copied()).unwrap()
 }
 
-/// The eight sets of the task whose requests are counted: a machine's, with one AAAA and a CAA.
+/// Returns the eight sets for which requests are counted: a machine's, with one AAAA and a CAA.
 pub fn machine(domain: &str, v4: &str) -> Vec<Intent> {
     let addresses = Addresses { v4: vec![v4.parse().unwrap()], v6: vec!["2001:db8::1".parse().unwrap()] };
     let mail = MailSettings::on().with_dkim("cloudron", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".repeat(12));

@@ -15,7 +15,7 @@ use crate::ssh::{self, Auth, CONNECT_LIMIT, HostKey, HostKeyPolicy, SshRemote, S
 use crate::steps::ready::FirstContact;
 use crate::steps::{Outputs, Step};
 
-/// Takes a machine that exists.
+/// Uses an existing machine.
 pub struct Generic {
     target: SshTarget,
     auth: Auth,
@@ -27,8 +27,8 @@ pub struct Generic {
 }
 
 impl Generic {
-    /// The machine at that address, logged in to with that key, trusted by that policy until its host key is
-    /// recorded.
+    /// Creates a provider for the machine at that address, with that login. The policy decides whether its host key is
+    /// trusted, until the key is recorded.
     pub fn new(target: SshTarget, auth: Auth, policy: HostKeyPolicy) -> Self {
         Self {
             target,
@@ -41,25 +41,25 @@ impl Generic {
         }
     }
 
-    /// What the machine must be.
+    /// Sets the requirements for the machine.
     pub fn requirements(mut self, requirements: Requirements) -> Self {
         self.requirements = requirements;
         self
     }
 
-    /// The time limit of connecting.
+    /// Sets the time limit for connecting.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// A port that a run moves SSH to, where the machine is looked for as well.
+    /// Adds a port that a run moves SSH to; connecting tries this port as well.
     pub fn may_move_to(mut self, port: u16) -> Self {
         self.moved_to.push(port);
         self
     }
 
-    /// Connects by the caller's policy, once; the connection is kept.
+    /// Connects once according to the caller's policy, and keeps the connection.
     async fn first(&self) -> Result<Arc<SshRemote>> {
         let mut first = self.first.lock().await;
         if let Some(remote) = &*first {
@@ -91,7 +91,7 @@ impl CloudProvider for Generic {
         "generic"
     }
 
-    /// Connects and logs in, so that a wrong address, key or host key is said before a run begins.
+    /// Connects and logs in, so that a wrong address, key or host key is reported before a run begins.
     async fn preflight(&self, _: &str) -> Result<()> {
         self.first().await.map(|_| ())
     }
@@ -124,19 +124,19 @@ impl CloudProvider for Generic {
             Some(key) => key,
             None => self.first().await?.host_key().clone(),
         };
-        // A login of its own, never the connection that exists.
+        // A separate login, never the existing connection.
         let policy = HostKeyPolicy::Pinned(vec![key]);
         Ok(Arc::new(ssh::connect(self.target.clone().on_port(port), &self.auth, policy, self.limit).await?))
     }
 }
 
-/// The host key that the first contact recorded.
+/// Returns the host key that the first contact recorded.
 fn recorded_key(outputs: &Outputs) -> Result<Option<HostKey>> {
     let recorded = outputs.get("first-contact").and_then(|o| o.get("host_key")).and_then(Value::as_str);
     recorded.map(str::parse).transpose()
 }
 
-/// The ports to try, the likeliest first.
+/// Returns the ports to try, the most likely one first.
 fn ports(outputs: &Outputs, first: u16, moved_to: &[u16]) -> Vec<u16> {
     let moved = outputs.get("ssh-port").and_then(|o| o.get("port")).and_then(Value::as_u64);
     let mut ports: Vec<u16> = moved.and_then(|p| u16::try_from(p).ok()).into_iter().collect();

@@ -1,4 +1,4 @@
-//! The step that makes the root folder.
+//! The step that creates the root folder.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -13,7 +13,7 @@ use crate::codes;
 use crate::facts::{self, Installed};
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Whether the folder exists or can be made, and can be written.
+/// Checks that the folder exists or can be created, and is writable.
 pub(super) fn check(root: &Path) -> Result<()> {
     let mut existing = root;
     while !existing.exists() {
@@ -27,21 +27,21 @@ pub(super) fn check(root: &Path) -> Result<()> {
         .map_err(|e| Error::io(existing, e.into()))
 }
 
-/// Makes the machine's folder, mode 0700.
+/// Creates the machine's folder with mode 0700.
 pub(super) struct Folder {
     pub(super) root: PathBuf,
     pub(super) fqdn: String,
 }
 
-/// The server whose files are under a folder, once it is installed.
+/// Returns the server whose files are below a folder, if one is installed.
 pub(super) fn installed(root: &Path) -> Option<Installed> {
-    // An installation that died half-way left no settings, and is no server.
+    // An interrupted installation has no settings and is not a server.
     root.join("config.json").is_file().then_some(())?;
     let text = std::fs::read(root.join("machine.json")).ok()?;
     Some(serde_json::from_slice(&text).unwrap_or_default())
 }
 
-/// Refuses a folder with another server than that of the run.
+/// Refuses a folder that contains another server than that of the run.
 pub(super) fn check_server(root: &Path, fqdn: &str, run: &str) -> Result<()> {
     match installed(root) {
         Some(server) if server.fqdn != fqdn => {
@@ -80,7 +80,7 @@ impl Step for Folder {
     }
 
     async fn undo(&self, _: &Context, output: Option<&Value>) -> Result<Undo> {
-        // Without an output it is not known whether the folder was there before; an empty one is no loss.
+        // Without an output it is not known whether the folder existed before; removing an empty one loses nothing.
         if output.is_some_and(|o| o["existed"] == json!(true)) {
             return Ok(Undo::Undone);
         }

@@ -1,4 +1,4 @@
-//! The provider `local`: the server is a process on this machine, with everything under one folder.
+//! The provider `local`: the server is a process on this machine, with all its files in one folder.
 
 mod folder;
 mod port;
@@ -18,24 +18,24 @@ use crate::provider::CloudProvider;
 use crate::remote::Remote;
 use crate::steps::{Outputs, Step};
 
-/// Makes machines that are a folder on this one.
+/// Creates machines that are folders on this machine.
 #[derive(Debug, Clone)]
 pub struct Local {
     root: PathBuf,
 }
 
 impl Local {
-    /// A machine whose files are all under `root`, which is made when needed.
+    /// Creates a machine with all its files below `root`, which is created when needed.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The server that is in the folder already, if there is one.
+    /// Returns the server that is already installed in the folder, if any.
     pub fn installed(&self) -> Option<Installed> {
         folder::installed(&self.root)
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }

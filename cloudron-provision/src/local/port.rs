@@ -1,4 +1,4 @@
-//! Ports of this machine.
+//! TCP ports of this machine.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,11 +6,11 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// A TCP port that is free on this machine's loopback address: the one given, or any. It stays free only
-/// until another program takes it.
+/// Returns a TCP port that is free on this machine's loopback address: the given one, or any. It stays free only until
+/// another program uses it.
 ///
 /// # Errors
-/// `port-taken` when the one given is in use, `permission` when this user may not listen on it.
+/// `port-taken` if the given port is in use, `permission` if this user may not listen on it.
 pub fn free_port(wanted: Option<u16>) -> Result<u16> {
     let port = wanted.unwrap_or(0);
     let taken = || Error::new(&codes::PORT_TAKEN, format!("port {port} on 127.0.0.1 is in use"));

@@ -1,4 +1,4 @@
-//! Commands as child processes of this one, without a shell in between.
+//! Commands as child processes, without a shell.
 
 use std::fs::File;
 use std::io;
@@ -15,18 +15,18 @@ use tokio::net::TcpStream;
 use crate::remote::{Command, Output, Remote, Stream};
 use crate::{codes, pump, upload};
 
-/// This machine, as the user that runs this program.
+/// This machine, as the user who runs this program.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalRemote;
 
 impl LocalRemote {
-    /// This machine.
+    /// Returns this machine.
     pub fn new() -> Self {
         Self
     }
 }
 
-/// How long output is read after a command ended: a process that it left behind may hold its pipes open.
+/// Maximum time for reading output after a command ended: a process that it left behind may keep its pipes open.
 const GRACE: Duration = Duration::from_millis(500);
 
 #[async_trait]
@@ -117,7 +117,7 @@ fn held_open(program: &str) -> Error {
 }
 
 fn not_started(program: &str, e: io::Error) -> Error {
-    // A folder of the search path that this user may not look into turns "not found" into "permission denied".
+    // A folder in PATH that this user may not search turns "not found" into "permission denied".
     let searched = !program.contains('/') && e.kind() == io::ErrorKind::PermissionDenied;
     if searched || e.kind() == io::ErrorKind::NotFound {
         return Error::new(&codes::PROGRAM_MISSING, format!("there is no program `{program}`"))
@@ -126,7 +126,7 @@ fn not_started(program: &str, e: io::Error) -> Error {
     Error::io(program, e)
 }
 
-/// Copies a file so that the target is whole or not there, and syncs it.
+/// Copies and syncs a file atomically: the target is complete or does not exist.
 fn copy(from: &PathBuf, to: &Path, mode: u32, cancel: &Cancel) -> Result<()> {
     let (hash, _) = upload::hash_file(from)?;
     if to.is_file() && upload::hash_file(&to.to_path_buf())?.0 == hash {

@@ -1,4 +1,4 @@
-//! Who logs in, and proving it.
+//! SSH authentication.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use super::keys::{self, KeyFile};
 use super::watch::Watch;
 use crate::codes;
 
-/// Asks the user for the passphrase of a key file; `None` gives up. Called on a thread that may block, at
-/// most three times.
+/// Asks the user for the passphrase of a key file; `None` cancels. Called on a thread that may block, at most three
+/// times.
 pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<Secret> + Send + Sync>;
 
-/// How to prove who logs in: a key file, or what ssh-agent holds.
+/// The credentials for a login: a key file, or the keys of ssh-agent.
 #[derive(Clone)]
 pub struct Auth {
     key: Option<String>,
@@ -26,11 +26,11 @@ pub struct Auth {
     passphrases: Passphrases,
 }
 
-/// The passphrases that were right, by key file. All connections of one [`Auth`] share them.
+/// The correct passphrases, by key file. All connections of one [`Auth`] share them.
 type Passphrases = Arc<Mutex<Vec<(PathBuf, Secret)>>>;
 
 impl Default for Auth {
-    /// What ssh-agent holds, then the usual files in `~/.ssh`.
+    /// Uses the keys of ssh-agent, then the usual files in `~/.ssh`.
     fn default() -> Self {
         let agent = std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(PathBuf::from);
         Self { key: None, agent, ask: None, home: keys::home(), passphrases: Passphrases::default() }
@@ -44,36 +44,37 @@ impl fmt::Debug for Auth {
 }
 
 impl Auth {
-    /// That key, found as [`keys::find`] says; when it is encrypted and ssh-agent holds it, by way of the agent.
+    /// Uses that key, found as described at [`keys::find`]. If it is encrypted and ssh-agent holds it, the agent is
+    /// used.
     pub fn key(name: impl Into<String>) -> Self {
         Self { key: Some(name.into()), ..Self::default() }
     }
 
-    /// The same, asking for the passphrase of an encrypted key: once, however many connections follow.
+    /// Asks for the passphrase of an encrypted key: once for all connections.
     pub fn ask_passphrase(mut self, ask: AskPassphrase) -> Self {
         self.ask = Some(ask);
         self
     }
 
-    /// The same without ssh-agent.
+    /// Does not use ssh-agent.
     pub fn without_agent(mut self) -> Self {
         self.agent = None;
         self
     }
 
-    /// The same with the ssh-agent at that socket, rather than the one that `SSH_AUTH_SOCK` names.
+    /// Uses the ssh-agent at that socket instead of the one in `SSH_AUTH_SOCK`.
     pub fn agent_at(mut self, socket: impl Into<PathBuf>) -> Self {
         self.agent = Some(socket.into());
         self
     }
 
-    /// The same with another home folder.
+    /// Uses another home folder.
     pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
         self.home = Some(home.into());
         self
     }
 
-    /// Reads the key files, so that what is wrong with them is said before anything is connected.
+    /// Reads the key files, so that problems with them are reported before connecting.
     pub(super) fn load(&self) -> Result<Credentials> {
         let mut keys = Vec::new();
         match (&self.key, &self.home) {
@@ -119,7 +120,7 @@ fn locked(path: &Path) -> Error {
     .with_hint(format!("run the command on a terminal, or load the key first: ssh-add {}", path.display()))
 }
 
-/// Keys that were read, and the passphrases given so far: connecting anew asks nobody again.
+/// Loaded keys, and the passphrases given so far, so that a reconnection does not ask again.
 pub(super) struct Credentials {
     keys: Vec<KeyFile>,
     named: bool,
@@ -129,10 +130,10 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Logs in. The time that the user takes for a passphrase is not counted by the watch.
+    /// Logs in. The time that the user takes to type a passphrase does not count for the watch.
     pub(super) fn authenticate(&self, session: &Session, user: &str, watch: &Watch) -> Result<()> {
         match session.auth_methods(user) {
-            // The server let us in without anything.
+            // The server accepted the login without authentication.
             _ if session.authenticated() => return Ok(()),
             Ok(methods) if methods.split(',').any(|m| m == "publickey") => {}
             Ok(methods) => {
@@ -161,7 +162,7 @@ impl Credentials {
         Err(Error::new(&codes::SSH_AUTH, message).with_hint(hint))
     }
 
-    /// Tries what the agent holds: the named key only, when one is named. No agent is no error.
+    /// Tries the keys of the agent: only the named key, if one is named. A missing agent is not an error.
     fn by_agent(
         &self,
         session: &Session,
@@ -177,7 +178,7 @@ impl Credentials {
             return Ok(false);
         }
         let wanted = |blob: &[u8]| !self.named || self.keys.iter().any(|k| k.public_blob() == Some(blob));
-        // A server gives up after a few keys, six by default.
+        // A server closes the connection after a few keys, six by default.
         let identities = agent.identities().unwrap_or_default();
         for identity in identities.iter().filter(|i| wanted(i.blob())).take(5) {
             match agent.userauth(user, identity) {
@@ -192,7 +193,7 @@ impl Credentials {
         Ok(false)
     }
 
-    /// Tries one key file; whether the server took it.
+    /// Tries one key file and returns whether the server accepted it.
     fn by_file(&self, session: &Session, user: &str, key: &KeyFile, watch: &Watch) -> Result<bool> {
         if !key.encrypted() {
             return self.offer(session, user, key, None).map(|o| o == Offer::Taken);
@@ -254,11 +255,11 @@ impl Credentials {
     }
 }
 
-/// What became of a key that was offered.
+/// The outcome of offering a key.
 #[derive(Debug, PartialEq, Eq)]
 enum Offer {
     Taken,
     Refused,
-    /// It could not be decrypted.
+    /// The key could not be decrypted.
     Locked,
 }

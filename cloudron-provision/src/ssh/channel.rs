@@ -1,4 +1,4 @@
-//! One channel of a session: a command that runs, or a connection to a port. A state machine that never blocks.
+//! One channel of a session: a running command, or a connection to a port. It is a state machine that never blocks.
 
 use std::task::Poll;
 
@@ -12,10 +12,10 @@ use super::raw::{Exit, RawChannel};
 use super::turn::{PACKET, Turn, op};
 use crate::codes;
 
-/// How much is read at once: several packets.
+/// Size of one read, in bytes: several packets.
 const READ: usize = 128 << 10;
 
-/// What is opened.
+/// What a channel opens.
 pub(super) enum Kind {
     /// A command, for the user's shell on the server.
     Exec(String),
@@ -23,15 +23,15 @@ pub(super) enum Kind {
     Port(u16),
 }
 
-/// A channel to open, and the pipes to connect it with.
+/// A channel to open, and the pipes to connect it to.
 pub(super) struct Opening {
     pub(super) kind: Kind,
     pub(super) input: Box<dyn AsyncRead + Send + Unpin>,
     pub(super) output: Box<dyn AsyncWrite + Send + Unpin>,
     pub(super) errors: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    /// Told once it is open.
+    /// Receives the result of opening.
     pub(super) started: oneshot::Sender<Result<()>>,
-    /// Told once it is over, with the exit status. That nobody waits for it any more closes the channel.
+    /// Receives the exit status when the channel has ended. Dropping the receiver closes the channel.
     pub(super) ended: oneshot::Sender<Result<i32>>,
 }
 
@@ -85,20 +85,20 @@ impl Channel {
         self.stage == Stage::Over
     }
 
-    /// Whether it was closed from here and nobody waits for it: only the server's word is missing, which comes
-    /// when the command there ends.
+    /// Returns whether the channel was closed on this side and has no user any more. Only the server's close is
+    /// missing, which arrives when the command there ends.
     pub(super) fn abandoned(&self) -> bool {
         self.stage == Stage::Closing && self.ended.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// Whether libssh2 holds something for this channel that its user has room for, or its end.
+    /// Returns whether libssh2 holds data that the user of this channel can take, or the end of the stream.
     pub(super) fn has_unread(&self) -> bool {
         let Some(raw) = self.raw.as_ref().filter(|_| self.stage == Stage::Running) else { return false };
         let room = self.outlets.iter().all(|o| o.buffer.is_empty());
         room && raw.has_unread()
     }
 
-    /// Ends with an error.
+    /// Ends the channel with an error.
     pub(super) fn fail(&mut self, error: Error) {
         if let Some(started) = self.started.take() {
             let _ = started.send(Err(error));
@@ -110,7 +110,8 @@ impl Channel {
         self.outlets = [Outlet::new(None), Outlet::new(None)];
     }
 
-    /// Goes as far as it can; whether it went at all. An error means that the connection is gone.
+    /// Makes as much progress as possible, and returns whether there was any. An error means that the connection is
+    /// lost.
     pub(super) fn go(&mut self, turn: &mut Turn<'_>) -> Result<bool, String> {
         match self.stage {
             Stage::Opening => self.open(turn),
@@ -210,7 +211,7 @@ impl Channel {
                     self.input.buffer.took(n);
                 }
                 Poll::Ready(Err(e)) => {
-                    // The other side closed: its end is noticed when reading.
+                    // The other side closed; the end is noticed when reading.
                     self.eof_sent = tolerate(Err(e))?;
                     self.input.close();
                 }
@@ -242,7 +243,7 @@ impl Channel {
         Ok(progress)
     }
 
-    /// Looks whether the server or the user of the channel is done with it.
+    /// Checks whether the server or the user of the channel is done with it.
     fn notice_end(&mut self, turn: &mut Turn<'_>) -> Result<bool, String> {
         if self.ended.as_ref().is_none_or(oneshot::Sender::is_closed)
             && !turn.stalled.is_some_and(|s| s.0 == self.id)
@@ -254,7 +255,7 @@ impl Channel {
         if self.outlets.iter().any(|o| !o.buffer.is_empty()) {
             return Ok(false);
         }
-        // Nothing more comes: let the readers see the end, although the command may run on.
+        // No more data will come: let the readers see the end, although the command may still run.
         for outlet in &mut self.outlets {
             outlet.shut_down(turn.waker);
         }
@@ -296,7 +297,7 @@ impl Channel {
     }
 }
 
-/// A write or an end of input that the other side did not want any more is no failure of the session.
+/// Ignores a failed write or end of input that the other side no longer accepts: the session has not failed.
 fn tolerate(outcome: Result<(), ssh2::Error>) -> Result<bool, String> {
     match outcome {
         Err(e) if error::is_lost(&e) => Err(e.message().into()),
@@ -304,8 +305,8 @@ fn tolerate(outcome: Result<(), ssh2::Error>) -> Result<bool, String> {
     }
 }
 
-/// The exit status, or 128 and the number of the signal (RFC 4254, section 6.10). A command of which the server said
-/// neither may have done anything or nothing, so it counts as failed.
+/// Returns the exit status, or 128 plus the signal number (RFC 4254, section 6.10). A command for which the server sent
+/// neither counts as failed, because it is not known what it did.
 fn status(exit: &Exit) -> Result<i32> {
     Ok(match exit {
         Exit::Status(status) => *status,

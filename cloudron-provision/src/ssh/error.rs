@@ -1,4 +1,4 @@
-//! libssh2's errors in this crate's terms.
+//! Conversion of libssh2's errors.
 
 use cloudron_core::Error;
 use ssh2::ErrorCode;
@@ -11,12 +11,12 @@ fn number(error: &ssh2::Error) -> i32 {
     }
 }
 
-/// Whether a non-blocking call has to be made again later.
+/// Returns whether a non-blocking call has to be repeated later.
 pub(super) fn is_again(error: &ssh2::Error) -> bool {
     number(error) == libssh2_sys::LIBSSH2_ERROR_EAGAIN
 }
 
-/// Whether the connection is gone.
+/// Returns whether the connection is lost.
 pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     matches!(
         number(error),
@@ -27,18 +27,18 @@ pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     )
 }
 
-/// Whether a private key could not be read or decrypted, so that nothing was sent.
+/// Returns whether a private key could not be read or decrypted, so that nothing was sent.
 pub(super) fn is_unreadable_key(error: &ssh2::Error) -> bool {
     matches!(number(error), libssh2_sys::LIBSSH2_ERROR_FILE | libssh2_sys::LIBSSH2_ERROR_KEYFILE_AUTH_FAILED)
         || error.message().contains("Unable to extract public key")
 }
 
-/// Whether two sides found no algorithm in common.
+/// Returns whether the two sides have no algorithm in common.
 pub(super) fn is_no_method(error: &ssh2::Error) -> bool {
     matches!(number(error), libssh2_sys::LIBSSH2_ERROR_KEX_FAILURE | libssh2_sys::LIBSSH2_ERROR_METHOD_NONE)
 }
 
-/// The error of a session that was in use.
+/// Converts the error of an open session.
 pub(super) fn of(error: &ssh2::Error, doing: &str) -> Error {
     if is_lost(error) {
         return lost(error.message());
@@ -46,7 +46,7 @@ pub(super) fn of(error: &ssh2::Error, doing: &str) -> Error {
     Error::new(&codes::SSH_PROTOCOL, format!("{doing}: {}", error.message()))
 }
 
-/// The connection broke.
+/// Returns the error for a broken connection.
 pub(super) fn lost(why: &str) -> Error {
     Error::new(&codes::SSH_LOST, format!("the SSH connection broke ({why})"))
         .with_hint("run the same command with `--resume`")

@@ -1,4 +1,4 @@
-//! From an address to an authenticated session. Blocking: runs on the session's own thread.
+//! Connection setup, from an address to an authenticated session. It blocks and runs on the session's own thread.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,19 +14,19 @@ use super::watch::Watch;
 use super::{HostKey, HostKeyPolicy, HostKeyQuestion, SshTarget, error};
 use crate::codes;
 
-/// No ChaCha20-Poly1305 (CVE-2026-55200 lies there) and no CBC.
+/// Ciphers, without ChaCha20-Poly1305 (CVE-2026-55200) and CBC.
 const CIPHERS: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
 const MACS: &str = "hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-256";
-/// Host key algorithms by preference, as families: the first is what this program makes itself.
+/// Families of host key algorithms by preference. The first is the one that this program generates.
 const FAMILIES: [&str; 3] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
     "rsa-sha2-512,rsa-sha2-256",
 ];
-/// How long a server waits for a login at the least; after thinking longer than that, connect anew.
+/// Minimum time that a server waits for a login. After a longer pause, for example to type a passphrase, connect again.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A blocking session with a server whose host key is known, and what to poll.
+/// A blocking session with a server whose host key is trusted, and the socket to poll.
 pub(super) struct Ready {
     pub(super) session: Session,
     pub(super) socket: TcpStream,
@@ -34,7 +34,8 @@ pub(super) struct Ready {
     pub(super) key: HostKey,
 }
 
-/// Connects, checks the host key, and only then logs in. Each of the two has a deadline, whatever the server sends.
+/// Connects, checks the host key, and only then logs in. Each of the two has a deadline, independent of what the server
+/// sends.
 pub(super) fn establish(
     target: &SshTarget,
     credentials: &Credentials,
@@ -60,7 +61,7 @@ pub(super) fn establish(
     login.map(|()| ready)
 }
 
-/// A session with a server whose host key is trusted, and is not marked as revoked in known_hosts.
+/// Opens a session with a server whose host key is trusted and is not marked as revoked in known_hosts.
 fn trusted(target: &SshTarget, policy: &HostKeyPolicy, limit: Duration) -> Result<Ready> {
     let until = Deadline { limit, end: Instant::now() + limit };
     match policy {
@@ -103,7 +104,7 @@ fn trusted(target: &SshTarget, policy: &HostKeyPolicy, limit: Duration) -> Resul
     }
 }
 
-/// The host keys that a server shows, one of each algorithm that it has, without logging in.
+/// Returns the host keys that a server presents, one for each of its algorithms, without logging in.
 pub(super) fn shown(target: &SshTarget, limit: Duration) -> Result<Vec<HostKey>> {
     let until = Deadline { limit, end: Instant::now() + limit };
     let mut keys = Vec::new();
@@ -121,7 +122,8 @@ pub(super) fn shown(target: &SshTarget, limit: Duration) -> Result<Vec<HostKey>>
     }
 }
 
-/// The fingerprint may be of any of the server's keys, so each algorithm is looked at before it is refused.
+/// Looks for a host key with the fingerprint. It may belong to any of the server's keys, so each algorithm is tried
+/// before the server is refused.
 fn by_fingerprint(target: &SshTarget, fingerprint: &str, until: Deadline) -> Result<Ready> {
     let mut shown = Vec::new();
     let mut failure = None;
@@ -144,7 +146,7 @@ fn by_fingerprint(target: &SshTarget, fingerprint: &str, until: Deadline) -> Res
     }
 }
 
-/// The algorithms to ask for, those of the keys known for the server first.
+/// Returns the algorithms to offer, with those of known keys of the server first.
 fn preference(known: &[HostKey]) -> String {
     let algorithms = known.iter().map(|k| match k.algorithm() {
         "ssh-rsa" => "rsa-sha2-512,rsa-sha2-256".to_string(),
@@ -169,7 +171,7 @@ fn unknown(target: &SshTarget, shown: &HostKey) -> Error {
         .with_hint(format!("compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console, then give `--host-key {}`", shown.fingerprint()))
 }
 
-/// When the exchange of keys must be over, and how long it has in all.
+/// The deadline of the key exchange, and its total duration.
 #[derive(Debug, Clone, Copy)]
 struct Deadline {
     limit: Duration,
@@ -182,8 +184,8 @@ impl Deadline {
     }
 }
 
-/// Connects and exchanges keys. Nothing of the user's was sent when it returns. A key that is marked as revoked is
-/// refused here, so that no policy can trust one.
+/// Connects and exchanges keys. Nothing of the user has been sent when it returns. A key that is marked as revoked is
+/// refused here, so that no policy can trust it.
 fn shake(target: &SshTarget, host_keys: &str, until: Deadline) -> Result<Ready> {
     let limit = until.limit;
     tracing::debug!(host = target.host, port = target.port, host_keys, "connecting by SSH");
@@ -245,7 +247,7 @@ fn refused(e: &ssh2::Error, target: &SshTarget, limit: Duration) -> Error {
     Error::new(&codes::SSH_PROTOCOL, format!("{place} does not answer as an SSH server: {}", e.message()))
 }
 
-/// The server sent more than anybody asked for.
+/// Returns the error for a server that sent too much unrequested data.
 fn chatter(target: &SshTarget) -> Error {
     let message = format!("{} sends far more than the setting up of a connection needs", place(target));
     Error::new(&codes::SSH_PROTOCOL, message)
@@ -257,7 +259,7 @@ fn timed_out(place: &str, limit: Duration) -> Error {
         .retryable(true)
 }
 
-/// A TCP connection to the first of the server's addresses that takes one.
+/// Opens a TCP connection to the first of the server's addresses that accepts one.
 fn dial(target: &SshTarget, until: Deadline) -> Result<TcpStream> {
     let (place, limit) = (place(target), until.limit);
     let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|e| {
@@ -283,7 +285,7 @@ fn dial(target: &SshTarget, until: Deadline) -> Result<TcpStream> {
 fn connect(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
     let socket = TcpStream::connect_timeout(address, limit)?;
     socket.set_nodelay(true)?;
-    // With the keepalives of the session this notices a dead network within about half a minute.
+    // Together with the session's keepalives, this detects a dead network within about half a minute.
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(&socket, 30_000)?;
     Ok(socket)

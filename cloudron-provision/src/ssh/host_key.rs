@@ -1,4 +1,4 @@
-//! Host keys, and which are trusted.
+//! Host keys, and the policies for trusting them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,10 +21,10 @@ pub struct HostKey {
 }
 
 impl HostKey {
-    /// From the key as it is on the wire (RFC 4253, section 6.6): a length-prefixed algorithm name first.
+    /// Parses a key in wire format (RFC 4253, section 6.6), which begins with a length-prefixed algorithm name.
     ///
     /// # Errors
-    /// `host-key-invalid` when it does not begin with one.
+    /// `host-key-invalid` if it does not begin with such a name.
     pub fn from_blob(blob: &[u8]) -> Result<Self> {
         let invalid = || Error::new(&codes::HOST_KEY_INVALID, "not an SSH public key");
         let (length, rest) = blob.split_first_chunk::<4>().ok_or_else(invalid)?;
@@ -36,12 +36,12 @@ impl HostKey {
         Ok(Self { algorithm: algorithm.into(), blob: blob.to_vec() })
     }
 
-    /// The algorithm: `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`.
+    /// Returns the algorithm: `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`.
     pub fn algorithm(&self) -> &str {
         &self.algorithm
     }
 
-    /// The fingerprint as `ssh-keygen -l` shows it: `SHA256:` and 43 characters.
+    /// Returns the fingerprint in the form of `ssh-keygen -l`: `SHA256:` and 43 characters.
     pub fn fingerprint(&self) -> String {
         format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&self.blob)))
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for HostKey {
 impl FromStr for HostKey {
     type Err = Error;
 
-    /// Reads `ALGORITHM BASE64`; what follows, such as a comment, is ignored.
+    /// Parses `ALGORITHM BASE64`; ignores what follows, such as a comment.
     fn from_str(text: &str) -> Result<Self> {
         let mut words = text.split_whitespace();
         let invalid =
@@ -90,35 +90,34 @@ impl From<HostKey> for String {
     }
 }
 
-/// What the user is asked about a host key that nobody vouched for.
+/// The question to the user about an unknown host key.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HostKeyQuestion {
-    /// The server.
+    /// Name or address of the server.
     pub host: String,
-    /// Its port.
+    /// Port of the server.
     pub port: u16,
-    /// The key that it shows.
+    /// The key that the server presents.
     pub key: HostKey,
 }
 
-/// Asks the user whether a host key is the right one. Called on a thread that may block.
+/// Asks the user whether a host key is correct. Called on a thread that may block.
 pub type AskHostKey = Arc<dyn Fn(&HostKeyQuestion) -> bool + Send + Sync>;
 
-/// Which host keys are trusted.
+/// The host keys that are trusted.
 #[derive(Clone)]
 pub enum HostKeyPolicy {
-    /// Only these, recorded at the first contact.
+    /// Only these keys, recorded at the first contact.
     Pinned(Vec<HostKey>),
-    /// The one with this fingerprint, `SHA256:…`, whatever its algorithm.
+    /// The key with this fingerprint, `SHA256:…`, of any algorithm.
     Fingerprint(String),
-    /// Those in known_hosts; for a server that is not in it the user is asked, or it is refused when nobody
-    /// can be asked.
+    /// The keys in known_hosts. For a server that is not in it, the user is asked; without a way to ask, it is refused.
     KnownHostsThenAsk(Option<AskHostKey>),
 }
 
 impl HostKeyPolicy {
-    /// A fingerprint as given by a user: `SHA256:` and 43 characters, with or without padding.
+    /// Parses a fingerprint given by a user: `SHA256:` and 43 characters, with or without padding.
     ///
     /// # Errors
     /// `host-key-invalid`.

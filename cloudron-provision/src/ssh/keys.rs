@@ -1,4 +1,4 @@
-//! Key files: finding them, and telling what they are before they are used.
+//! Key files: finding them, and determining their type before use.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use zeroize::Zeroizing;
 
 use crate::codes;
 
-/// The user's home folder, from `HOME`.
+/// Returns the user's home folder, from `HOME`.
 pub fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
 }
 
-/// Finds the key file that a name stands for: the path itself, then `~/.ssh/NAME`, `~/.ssh/id_rsa_NAME` and
+/// Finds the key file for a name: the path itself, then `~/.ssh/NAME`, `~/.ssh/id_rsa_NAME` and
 /// `~/.ssh/id_ed25519_NAME`.
 ///
 /// # Errors
-/// `ssh-key-missing`, with what was tried.
+/// `ssh-key-missing`, with the paths that were tried.
 pub fn find(name: &str, home: Option<&Path>) -> Result<PathBuf> {
     let mut tried = Vec::new();
     match (name.strip_prefix("~/"), home) {
@@ -42,7 +42,7 @@ pub fn find(name: &str, home: Option<&Path>) -> Result<PathBuf> {
         .with_hint("give the path of a private key, or make one with `ssh-keygen -t ed25519`"))
 }
 
-/// A private key as it is in its file, perhaps encrypted.
+/// A private key in the form of its file, possibly encrypted.
 pub struct KeyFile {
     path: PathBuf,
     text: Zeroizing<String>,
@@ -63,7 +63,7 @@ impl KeyFile {
     /// Reads a key file.
     ///
     /// # Errors
-    /// `ssh-key-mode` when others may read it; `ssh-key-format`; `permission` and its like.
+    /// `ssh-key-mode` if other users can read it; `ssh-key-format`; `permission` and similar codes.
     pub fn read(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if path.extension().is_some_and(|e| e == "pub") {
@@ -120,17 +120,17 @@ impl KeyFile {
         Err(no_key(path, "it is in no format that is known"))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether a passphrase is needed.
+    /// Returns whether a passphrase is needed.
     pub fn encrypted(&self) -> bool {
         self.encrypted
     }
 
-    /// The public key on the wire, where the file has it in clear (OpenSSH's format).
+    /// Returns the public key in wire format, if the file contains it in clear (OpenSSH format).
     pub fn public_blob(&self) -> Option<&[u8]> {
         self.public.as_deref()
     }
@@ -156,7 +156,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     Some(text.strip_prefix(start)?.split_once(end)?.0)
 }
 
-/// The head of OpenSSH's format (PROTOCOL.key): whether the rest is encrypted, and the public key.
+/// Parses the head of OpenSSH's format (PROTOCOL.key): whether the rest is encrypted, and the public key.
 fn open_ssh(raw: &[u8]) -> Option<(bool, Vec<u8>)> {
     let mut rest = raw.strip_prefix(b"openssh-key-v1\0")?;
     let mut string = || {

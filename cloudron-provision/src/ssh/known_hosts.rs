@@ -1,29 +1,31 @@
-//! The known_hosts file of OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure.
+//! OpenSSH's known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure functions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest, Sha1};
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
 
 use super::HostKey;
 
-/// What the file says of one key of a host.
+/// The state of one host key in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// It is the host's.
+    /// A valid key of the host.
     Key(HostKey),
-    /// It was, and must not be trusted any more.
+    /// A revoked key, which must not be trusted.
     Revoked(HostKey),
 }
 
-/// Everything that a known_hosts file says of a host at a port. Lines that cannot be understood, and those of
-/// certificate authorities, are passed over.
+/// Returns all entries of a known_hosts file for a host and port. Lines that cannot be parsed, and those of certificate
+/// authorities, are skipped.
 pub fn lookup(text: &str, host: &str, port: u16) -> Vec<Known> {
     let host = host.to_lowercase();
     let name = if port == 22 { host } else { format!("[{host}]:{port}") };
     text.lines().filter_map(|line| entry(line.trim(), &name)).collect()
 }
 
-/// The keys that a known_hosts file marks as revoked, for whatever host: a key that another may have is nobody's.
+/// Returns the keys that a known_hosts file marks as revoked, for any host: a compromised key is not trusted for any
+/// host.
 pub fn revoked(text: &str) -> Vec<HostKey> {
     let marked = text.lines().filter_map(|line| line.trim().strip_prefix("@revoked"));
     marked.filter_map(|rest| rest.trim_start().split_once(char::is_whitespace)?.1.parse().ok()).collect()
@@ -64,26 +66,20 @@ fn matches(hosts: &str, name: &str) -> bool {
     found
 }
 
-/// `SALT|HASH`, where HASH is the HMAC-SHA-1 of the name under the salt, both in base 64.
+/// Compares a name with `SALT|HASH`, where HASH is the HMAC-SHA-1 of the name with the salt, both in base64.
 fn matches_hash(hashed: &str, name: &str) -> Option<bool> {
     let (salt, hash) = hashed.split_once('|')?;
     let (salt, hash) = (STANDARD.decode(salt).ok()?, STANDARD.decode(hash).ok()?);
     Some(hmac_sha1(&salt, name.as_bytes()) == hash)
 }
 
-/// RFC 2104, with SHA-1: nothing here needs it to be safe against forgers.
+/// Computes an HMAC (RFC 2104) with SHA-1. No security depends on it here.
 fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut block = [0u8; 64];
-    if key.len() > block.len() {
-        block[..20].copy_from_slice(&Sha1::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let inner = Sha1::new().chain_update(block.map(|b| b ^ 0x36)).chain_update(message).finalize();
-    Sha1::new().chain_update(block.map(|b| b ^ 0x5c)).chain_update(inner).finalize().to_vec()
+    let mac = Hmac::<Sha1>::new_from_slice(key).expect("a key of any length is one");
+    mac.chain_update(message).finalize().into_bytes().to_vec()
 }
 
-/// `*` stands for any text and `?` for any one character.
+/// Matches a pattern in which `*` stands for any text and `?` for one character.
 fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n, mut star) = (0, 0, None);

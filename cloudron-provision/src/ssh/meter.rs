@@ -1,8 +1,8 @@
-//! A limit for what a server sends that nobody asked for.
+//! A limit for unrequested data from a server.
 //!
-//! libssh2 keeps packets whose type it does not know, for whoever might ask for one, and nobody ever does. A server
-//! that sends nothing else would fill the memory, so what is read from the socket is counted here and compared with
-//! what channels were given of it.
+//! libssh2 keeps packets of unknown types in memory for a caller that never comes. A server that sends only such
+//! packets would fill the memory. Therefore all bytes read from the socket are counted here and compared with the bytes
+//! delivered to channels.
 
 use std::ffi::{c_int, c_void};
 use std::io::{ErrorKind, Read};
@@ -15,9 +15,9 @@ use libssh2_sys as sys;
 use rustix::io::Errno;
 use ssh2::Session;
 
-/// Bytes that a server may send beside the data of channels: keys, banners, keepalives.
+/// Bytes that a server may send in addition to channel data: keys, banners, keepalives.
 const BESIDE: u64 = 64 << 20;
-/// Bytes that one byte of a channel's data may cost on its way: a packet of its own has about 50.
+/// Maximum cost in bytes of one byte of channel data: a packet of one byte has about 50.
 const COST: u64 = 64;
 
 /// `LIBSSH2_CALLBACK_RECV` of libssh2.h.
@@ -27,7 +27,7 @@ type Generic = unsafe extern "C" fn();
 type Receive = unsafe extern "C" fn(c_int, *mut c_void, usize, c_int, *mut *mut c_void) -> isize;
 
 unsafe extern "C" {
-    /// Of libssh2 1.11.1; the Rust bindings lack it.
+    /// A function of libssh2 1.11.1 that the Rust bindings lack.
     fn libssh2_session_callback_set2(
         session: *mut sys::LIBSSH2_SESSION,
         kind: c_int,
@@ -35,7 +35,7 @@ unsafe extern "C" {
     ) -> Option<Generic>;
 }
 
-/// What a server sent, and what channels were given of it.
+/// Bytes that a server sent, and bytes of them that were delivered to channels.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     received: AtomicU64,
@@ -43,13 +43,13 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Has everything that a session reads counted. The few bytes of a meter are never freed: the session, which
-    /// has no end that could be waited for, points to them.
+    /// Counts all data that a session reads. The few bytes of a meter are never freed, because the session points to
+    /// them and its end cannot be awaited.
     pub(super) fn install(session: &Session) -> &'static Self {
         let meter: &'static Self = Box::leak(Box::default());
         let mut locked = session.raw();
-        // SAFETY: the session is alive and locked; the meter lives for ever; and the function has the type that
-        // libssh2 calls it by (LIBSSH2_RECV_FUNC).
+        // SAFETY: the session is alive and locked; the meter is never freed; and the function has the type with which
+        // libssh2 calls it (LIBSSH2_RECV_FUNC).
         unsafe {
             *sys::libssh2_session_abstract(&raw mut *locked) = std::ptr::from_ref(meter).cast_mut().cast();
             let callback = std::mem::transmute::<Receive, Generic>(receive);
@@ -58,25 +58,25 @@ impl Meter {
         meter
     }
 
-    /// A channel was given so many bytes.
+    /// Records the number of bytes delivered to a channel.
     pub(super) fn deliver(&self, bytes: usize) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A channel took so many bytes to the server, which answers that it has room again (RFC 4254, section 5.2): a
-    /// packet for some of what it took, so at most as many bytes.
+    /// Records the number of bytes sent through a channel. The server answers with window adjustments (RFC 4254,
+    /// section 5.2), one packet for several bytes, so at most as many bytes.
     pub(super) fn take(&self, bytes: usize) {
         self.deliver(bytes / COST as usize);
     }
 
-    /// Whether the server sent more than anybody can have asked for.
+    /// Returns whether the server sent more than can have been requested.
     pub(super) fn is_over(&self) -> bool {
         let delivered = self.delivered.load(Ordering::Relaxed);
         self.received.load(Ordering::Relaxed) > BESIDE.saturating_add(delivered.saturating_mul(COST))
     }
 }
 
-/// Reads from the socket of a session, as libssh2 does by itself, and counts.
+/// Reads from the socket of a session, like libssh2's own function, and counts.
 unsafe extern "C" fn receive(
     socket: c_int,
     buffer: *mut c_void,
@@ -84,12 +84,12 @@ unsafe extern "C" fn receive(
     _: c_int,
     meter: *mut *mut c_void,
 ) -> isize {
-    // SAFETY: libssh2 gives the pointer that `install` set.
+    // SAFETY: libssh2 passes the pointer that `install` set.
     let meter: &Meter = unsafe { &*(*meter).cast() };
     if meter.is_over() {
         return failure(Errno::CONNABORTED);
     }
-    // SAFETY: the socket is the session's and open, and is not closed here; libssh2 has as much room as it says.
+    // SAFETY: the socket is the session's and open, and is not closed here; libssh2's buffer has the given length.
     let (socket, room) = unsafe {
         let socket = ManuallyDrop::new(TcpStream::from_raw_fd(socket));
         (socket, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length))

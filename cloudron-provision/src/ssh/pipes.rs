@@ -1,4 +1,4 @@
-//! The ends of a channel on this side: what goes in, and what comes out.
+//! The local ends of a channel: its input and output.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::PACKET;
 
-/// Bytes on their way in one direction.
+/// Buffered bytes of one direction.
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
@@ -32,11 +32,11 @@ impl Buffer {
     }
 }
 
-/// One of the streams that a channel gives: where it goes, and what is on its way there.
+/// One of the output streams of a channel: its reader, and the buffered data.
 pub(super) struct Outlet {
     to: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     pub(super) buffer: Buffer,
-    /// Nobody reads it any more: what arrives is dropped.
+    /// The reader was dropped: arriving data is discarded.
     gone: bool,
 }
 
@@ -45,7 +45,7 @@ impl Outlet {
         Self { gone: to.is_none(), to, buffer: Buffer::default() }
     }
 
-    /// Hands on what is buffered; whether anything moved.
+    /// Passes on buffered data, and returns whether anything moved.
     pub(super) fn flush(&mut self, waker: &Waker) -> bool {
         let mut moved = false;
         while !self.buffer.is_empty() {
@@ -63,7 +63,7 @@ impl Outlet {
         moved
     }
 
-    /// Lets the reader see the end.
+    /// Signals the end of the stream to the reader.
     pub(super) fn shut_down(&mut self, waker: &Waker) {
         if let Some(to) = self.to.as_mut().filter(|_| !self.gone) {
             let _ = Pin::new(to).poll_shutdown(&mut Context::from_waker(waker));
@@ -72,7 +72,7 @@ impl Outlet {
     }
 }
 
-/// What a channel is given: where it comes from, and what is on its way to the server.
+/// The input of a channel: its source, and the data buffered for the server.
 pub(super) struct Inlet {
     from: Option<Box<dyn AsyncRead + Send + Unpin>>,
     pub(super) buffer: Buffer,
@@ -83,7 +83,7 @@ impl Inlet {
         Self { from: Some(from), buffer: Buffer::default() }
     }
 
-    /// Gets more input; whether there is some, or the end of it.
+    /// Reads more input, and returns whether there is some, or its end.
     pub(super) fn fill(&mut self, waker: &Waker) -> bool {
         let Some(from) = &mut self.from else { return true };
         let mut bytes = vec![0; PACKET * 4];
@@ -100,7 +100,7 @@ impl Inlet {
         true
     }
 
-    /// Nothing more of it is wanted.
+    /// Stops reading: no more input is needed.
     pub(super) fn close(&mut self) {
         self.from = None;
         self.buffer = Buffer::default();

@@ -1,14 +1,14 @@
-//! Moving the SSH server to another port, without locking anybody out.
+//! Changes the port of an SSH server without locking the user out.
 //!
-//! 1. Ask systemd which unit listens: a service (`ssh.service`, `sshd.service`), or `ssh.socket`, under which
-//!    `Port` in sshd_config is ignored (Ubuntu 22.10 to 24.04).
-//! 2. Start a timer on the server that takes everything back in a few minutes, whatever happens here.
-//! 3. Let both ports listen, after `sshd -t` agreed.
-//! 4. Prove a login of its own on the new port, with the recorded host key.
-//! 5. Only then let the old port go, prove the new one once more, and stop the timer.
+//! 1. Ask systemd which unit listens: a service (`ssh.service`, `sshd.service`), or `ssh.socket`, with which `Port` in
+//!    sshd_config is ignored (Ubuntu 22.10 to 24.04).
+//! 2. Start a timer on the server that reverts everything in a few minutes, even if this computer disconnects.
+//! 3. Let both ports listen, after `sshd -t` succeeded.
+//! 4. Prove a separate login on the new port, with the recorded host key.
+//! 5. Only then close the old port, prove the new one once more, and stop the timer.
 //!
-//! Everything is in two files of our own, so that restoring is removing them. What was asked for and does not
-//! work leaves the settings, and which unit listens, as they were.
+//! All changes are in two files of our own, so that they are reverted by removing the files. After a failure, the
+//! settings and the listening unit are as before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::remote::Remote;
 use crate::steps::Context;
 use crate::{Command, Output, answer, codes};
 
-/// Common to all scripts: which unit listens, unless `$unit` names it already, and making it read its settings.
-/// Both ways keep the sessions that exist: a reload, and a socket that is started again. systemd refuses to start
-/// a socket while its service runs (Debian 12, where the service does not require the socket), so the service is
+/// The common part of all scripts: determines which unit listens, unless `$unit` names it already, and makes it read
+/// its settings. Existing sessions are kept by both ways: a reload, and a restart of the socket. systemd refuses to
+/// start a socket while its service runs (Debian 12, where the service does not require the socket), so the service is
 /// stopped in between; the next connection starts it.
 const UNIT: &str = r#"set -eu
 config=/etc/ssh/sshd_config.d/10-cloudron-port.conf
@@ -44,10 +44,10 @@ apply() {
 }
 "#;
 
-/// The units that may listen for SSH.
+/// Units that may listen for SSH.
 const UNITS: [&str; 3] = ["ssh.socket", "ssh.service", "sshd.service"];
 
-/// Prints the unit and the ports that listen.
+/// Prints the unit and the ports that it listens on.
 const LOOK: &str = r#"
 echo "$unit"
 if [ "$unit" = ssh.socket ]; then
@@ -57,7 +57,7 @@ else
   "$sshd" -T | sed -n 's/^listenaddress .*:\([0-9][0-9]*\)$/\1/p' | sort -un
 fi"#;
 
-/// `$1`…: the ports to listen on, and no others. Files that are right already are left.
+/// `$1`…: the only ports to listen on. Files that are correct already are not changed.
 const LISTEN: &str = r#"
 if [ "$unit" = ssh.socket ]; then
   file=$socket
@@ -93,8 +93,8 @@ rmdir "$(dirname "$socket")" 2>/dev/null || true
 sed -i -e '/^Include .* # cloudron$/d' -e 's/^#cloudron# //' /etc/ssh/sshd_config
 apply"#;
 
-/// `$1`: seconds, `$2`: the script. The timer survives this session and this computer. Without a description,
-/// systemd would take the script itself for one, which is no valid line of a unit.
+/// `$1`: seconds, `$2`: the script. The timer outlives this session and this computer. Without a description, systemd
+/// would use the script itself as one, which is not a valid line of a unit.
 const ARM: &str = r#"set -eu
 systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true
 systemctl reset-failed cloudron-ssh-revert.service 2>/dev/null || true
@@ -103,38 +103,37 @@ systemd-run -q --collect --unit=cloudron-ssh-revert --description="Restore the S
 
 const DISARM: &str = "systemctl stop cloudron-ssh-revert.timer 2>/dev/null || true";
 
-/// What a move is.
+/// The parameters of a port change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Move {
-    /// The port to move to.
+    /// The new port.
     pub to: u16,
-    /// Whether the ports that listen before go on listening, such as where something outside depends on the one
-    /// of the first contact.
+    /// Whether the old ports stay open, for example because something else depends on the port of the first contact.
     pub keep_old: bool,
-    /// After this long the server takes everything back by itself, unless the move was finished.
+    /// Time after which the server reverts everything by itself, unless the change was completed.
     pub revert_after: Duration,
 }
 
 impl Move {
-    /// To that port, giving up those before, taken back after five minutes.
+    /// Moves to that port, closes the old ones, and reverts after five minutes if not completed.
     pub fn to(port: u16) -> Self {
         Self { to: port, keep_old: false, revert_after: Duration::from_secs(300) }
     }
 
-    /// The same, with the ports before listening on as well.
+    /// Sets whether the old ports stay open.
     pub fn keep_old(mut self, keep: bool) -> Self {
         self.keep_old = keep;
         self
     }
 
-    /// The same, taken back by the server after another time.
+    /// Sets the time after which the server reverts the change.
     pub fn revert_after(mut self, time: Duration) -> Self {
         self.revert_after = time;
         self
     }
 
-    /// The ports that listen while the new one is being proven, and those in the end.
+    /// Returns the ports that listen during the test of the new one, and those at the end.
     fn stages(&self, before: &[u16]) -> (Vec<u16>, Vec<u16>) {
         let during: Vec<u16> =
             std::iter::once(self.to).chain(before.iter().copied().filter(|p| *p != self.to)).collect();
@@ -143,21 +142,21 @@ impl Move {
     }
 }
 
-/// What a move came to.
+/// The result of a port change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Moved {
     /// The unit that listens.
     pub unit: String,
-    /// The ports that listen.
+    /// The ports that it listens on.
     pub ports: Vec<u16>,
 }
 
-/// Which unit listens on which ports of the server itself. Seen from outside they may be others, behind a
-/// router that maps ports.
+/// Returns which unit listens on which ports of the server itself. The ports may differ from those seen from outside,
+/// behind a router with port forwarding.
 ///
 /// # Errors
-/// `remote-command` when no unit of systemd listens for SSH; as [`Remote::exec`].
+/// `remote-command` if no systemd unit listens for SSH; as [`Remote::exec`].
 pub async fn look(remote: &dyn Remote) -> Result<Moved> {
     let text = run(remote, None, LOOK, &[]).await?.text();
     let mut lines = text.lines();
@@ -169,7 +168,7 @@ pub async fn look(remote: &dyn Remote) -> Result<Moved> {
     Ok(Moved { unit, ports: lines.filter_map(|l| l.trim().parse().ok()).collect() })
 }
 
-/// A script for the unit that is known to listen, or for the one that listens when it runs.
+/// Builds a script for the known unit, or for the one that listens when the script runs.
 fn script(unit: Option<&str>, body: &str) -> String {
     let unit = unit.unwrap_or_default();
     format!("unit={unit}\n{UNIT}{body}")
@@ -180,12 +179,12 @@ async fn run(remote: &dyn Remote, unit: Option<&str>, body: &str, arguments: &[u
     answer::run(remote, Command::sh(script(unit, body), arguments).as_root()).await
 }
 
-/// Moves the SSH server of the machine that `remote` is a session with, and makes the context use the new port.
-/// Doing it again changes nothing.
+/// Moves the SSH server of the machine that `remote` is connected to, and makes the context use the new port. It is
+/// idempotent.
 ///
 /// # Errors
-/// `ssh-port` when the new port does not work; everything is as it was then, or will be when the timer on the
-/// server runs out. As [`Remote::exec`].
+/// `ssh-port` if the new port does not work; then everything is as before, or will be when the timer on the server
+/// expires. As [`Remote::exec`].
 pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Result<Moved> {
     let before = look(remote).await.map_err(|error| unknown_unit(wanted.to, error))?;
     let (during, after) = wanted.stages(&before.ports);
@@ -201,7 +200,7 @@ pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Res
         Err(error) if error.is(&cloudron_core::codes::INTERRUPTED) => return Err(error),
         Err(error) => error,
     };
-    // The session that exists still works, whatever listens now.
+    // The existing session still works, whatever listens now.
     let state = match restore(remote, unit).await {
         Ok(()) => "the settings were restored".to_string(),
         Err(_) => format!("the server restores the settings within {} s", wanted.revert_after.as_secs()),
@@ -210,7 +209,7 @@ pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Res
     Err(Error::new(&codes::SSH_PORT, message).with_hint(advice(wanted.to, &error)).with_source(error))
 }
 
-/// The error for a server whose SSH no unit of systemd that is known here listens for: nothing was changed on it.
+/// Returns the error for a server on which no known systemd unit listens for SSH. Nothing was changed there.
 fn unknown_unit(port: u16, error: Error) -> Error {
     if !error.is(&codes::REMOTE_COMMAND) {
         return error.while_doing("looking where SSH listens");
@@ -221,7 +220,7 @@ fn unknown_unit(port: u16, error: Error) -> Error {
 
 const KEEP: &str = "run the same command with `--keep-ssh-port`, which leaves SSH where it is";
 
-/// What to do about a new port that did not work.
+/// Returns advice for a new port that does not work.
 fn advice(port: u16, error: &Error) -> String {
     let blocked = [&codes::SSH_TIMEOUT, &codes::SSH_REFUSED, &codes::SSH_UNREACHABLE];
     if blocked.iter().any(|code| error.is(code)) {
@@ -232,7 +231,7 @@ fn advice(port: u16, error: &Error) -> String {
     KEEP.into()
 }
 
-/// Opens the new port, logs in there, and only from there closes the old ones and stops the timer.
+/// Opens the new port, logs in there, and only over that login closes the old ones and stops the timer.
 async fn prove(
     remote: &dyn Remote,
     to: u16,
@@ -258,7 +257,7 @@ async fn prove(
     Ok(fresh)
 }
 
-/// A login of its own on a port, tried for a few seconds: a reload takes a moment.
+/// Opens a separate connection on a port. It retries for a few seconds, because a reload takes a moment.
 async fn login(port: u16, context: &Context) -> Result<Arc<dyn Remote>> {
     let policy = RetryPolicy::attempts(10)
         .waits(Duration::from_millis(100), Duration::from_secs(1))
@@ -272,15 +271,15 @@ async fn login(port: u16, context: &Context) -> Result<Arc<dyn Remote>> {
     policy.run(&SystemClock, attempt).await.doing(|| format!("logging in on port {port}"))
 }
 
-/// Puts the settings back as they were before any move, and stops the timer.
+/// Restores the settings that existed before any port change, and stops the timer.
 ///
 /// # Errors
-/// As [`Remote::exec`]; `remote-command` when the server cannot be made to listen as before.
+/// As [`Remote::exec`]; `remote-command` if the server cannot be made to listen as before.
 pub async fn take_back(remote: &dyn Remote) -> Result<()> {
     restore(remote, None).await
 }
 
-/// The same for the unit that listened before, which may be stopped now.
+/// Restores the settings for the unit that listened before, which may be stopped now.
 async fn restore(remote: &dyn Remote, unit: Option<&str>) -> Result<()> {
     run(remote, unit, REVERT, &[]).await?;
     answer::run(remote, Command::sh(DISARM, [""; 0]).as_root()).await.map(|_| ())

@@ -1,8 +1,8 @@
-//! A channel of libssh2, by its C interface: `ssh2` does not tell whether a server said an exit status at all, and a
-//! command that nobody saw the end of must not count as one that succeeded.
+//! A libssh2 channel, through the C interface. The crate `ssh2` does not tell whether the server sent an exit status at
+//! all, and a command without one must not count as successful.
 //!
-//! A pointer to a channel is valid as long as its session, which each channel holds, and the session's lock keeps
-//! calls apart. All functions are non-blocking where the session is.
+//! A pointer to a channel is valid as long as its session. Each channel holds the session, whose lock serializes the
+//! calls. All functions are non-blocking if the session is.
 
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -11,18 +11,18 @@ use libssh2_sys as sys;
 use ssh2::{Error, ErrorCode, Session};
 
 unsafe extern "C" {
-    /// Of libssh2 1.11.2; the Rust bindings lack it.
+    /// A function of libssh2 1.11.2 that the Rust bindings lack.
     fn libssh2_channel_has_exit_status(channel: *mut sys::LIBSSH2_CHANNEL) -> c_int;
 }
 
-/// How a command ended, as the server said.
+/// The outcome of a command, as reported by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// With that status.
+    /// It exited with that status.
     Status(i32),
-    /// By that signal: its name without `SIG` (RFC 4254, section 6.10).
+    /// A signal ended it: the name without `SIG` (RFC 4254, section 6.10).
     Signal(String),
-    /// The server said neither.
+    /// The server reported neither.
     Unsaid,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct RawChannel {
     channel: NonNull<sys::LIBSSH2_CHANNEL>,
 }
 
-// SAFETY: libssh2 ties nothing to a thread, and the session's lock keeps calls apart.
+// SAFETY: libssh2 is not bound to a thread, and the session's lock serializes calls.
 unsafe impl Send for RawChannel {}
 
 impl RawChannel {
@@ -41,7 +41,7 @@ impl RawChannel {
         const KIND: &[u8] = b"session";
         let opened = {
             let mut locked = session.raw();
-            // SAFETY: the session is alive and locked, and KIND is as long as is said.
+            // SAFETY: the session is alive and locked, and the length of KIND is correct.
             unsafe {
                 sys::libssh2_channel_open_ex(
                     &raw mut *locked,
@@ -75,7 +75,7 @@ impl RawChannel {
         }
     }
 
-    /// Makes a call that gives a count, or an error as a negative number.
+    /// Makes a call that returns a count, or a negative error number.
     fn call(&self, call: impl FnOnce(*mut sys::LIBSSH2_CHANNEL) -> isize) -> Result<usize, Error> {
         let given = {
             let _locked = self.session.raw();
@@ -83,7 +83,7 @@ impl RawChannel {
         };
         usize::try_from(given).map_err(|_| {
             let number = c_int::try_from(given).unwrap_or(sys::LIBSSH2_ERROR_SOCKET_DISCONNECT);
-            // The message of an earlier failure would be misleading where this call only has to be made again.
+            // The message of an earlier failure would be misleading if this call only has to be repeated.
             if number == sys::LIBSSH2_ERROR_EAGAIN {
                 return Error::from_errno(ErrorCode::Session(number));
             }
@@ -91,11 +91,11 @@ impl RawChannel {
         })
     }
 
-    /// Runs a command, which the user's shell on the server is given.
+    /// Runs a command in the user's shell on the server.
     pub(super) fn exec(&mut self, command: &str) -> Result<(), Error> {
         const REQUEST: &[u8] = b"exec";
         self.call(|channel| {
-            // SAFETY: the channel is alive and locked, and both texts are as long as is said.
+            // SAFETY: the channel is alive and locked, and the lengths of both texts are correct.
             let rc = unsafe {
                 sys::libssh2_channel_process_startup(
                     channel,
@@ -110,51 +110,51 @@ impl RawChannel {
         .map(drop)
     }
 
-    /// Writes some of the bytes.
+    /// Writes some of the bytes, and returns how many.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         self.call(|channel| {
-            // SAFETY: the channel is alive and locked, and the bytes are as many as is said.
+            // SAFETY: the channel is alive and locked, and the length of the bytes is correct.
             unsafe {
                 sys::libssh2_channel_write_ex(channel, 0, bytes.as_ptr().cast(), bytes.len() as _) as isize
             }
         })
     }
 
-    /// Reads what has arrived of a stream: 0 is standard output, 1 standard error.
+    /// Reads available data of a stream: 0 is standard output, 1 standard error.
     pub(super) fn read(&mut self, stream: i32, bytes: &mut [u8]) -> Result<usize, Error> {
         if self.eof() {
             return Ok(0);
         }
         self.call(|channel| {
             let room: *mut c_char = bytes.as_mut_ptr().cast();
-            // SAFETY: the channel is alive and locked, and there is as much room as is said.
+            // SAFETY: the channel is alive and locked, and the length of the buffer is correct.
             unsafe { sys::libssh2_channel_read_ex(channel, stream, room, bytes.len() as _) as isize }
         })
     }
 
-    /// Whether the server sends no more, and all was read.
+    /// Returns whether the server has ended the stream and everything was read.
     pub(super) fn eof(&self) -> bool {
         let _locked = self.session.raw();
         // SAFETY: the channel is alive and locked.
         unsafe { sys::libssh2_channel_eof(self.channel.as_ptr()) != 0 }
     }
 
-    /// Whether bytes have arrived that nobody read.
+    /// Returns whether unread bytes have arrived.
     pub(super) fn has_unread(&self) -> bool {
         let _locked = self.session.raw();
         let (mut unread, mut window): (c_ulong, c_ulong) = (0, 0);
-        // SAFETY: the channel is alive and locked, and both numbers are this function's own.
+        // SAFETY: the channel is alive and locked, and both numbers are local variables.
         unsafe { sys::libssh2_channel_window_read_ex(self.channel.as_ptr(), &mut unread, &mut window) };
         unread > 0
     }
 
-    /// Says that nothing more is written.
+    /// Signals the end of the input.
     pub(super) fn send_eof(&mut self) -> Result<(), Error> {
         // SAFETY: the channel is alive and locked.
         self.call(|channel| unsafe { sys::libssh2_channel_send_eof(channel) as isize }).map(drop)
     }
 
-    /// Waits until the server closed the channel.
+    /// Waits until the server has closed the channel.
     pub(super) fn wait_close(&mut self) -> Result<(), Error> {
         // SAFETY: the channel is alive and locked.
         self.call(|channel| unsafe { sys::libssh2_channel_wait_closed(channel) as isize }).map(drop)
@@ -166,7 +166,7 @@ impl RawChannel {
         self.call(|channel| unsafe { sys::libssh2_channel_close(channel) as isize }).map(drop)
     }
 
-    /// How the command ended.
+    /// Returns the outcome of the command.
     pub(super) fn exit(&self) -> Exit {
         if let Some(signal) = self.exit_signal() {
             return Exit::Signal(signal);
@@ -185,8 +185,8 @@ impl RawChannel {
     fn exit_signal(&self) -> Option<String> {
         let mut locked = self.session.raw();
         let (mut name, mut length): (*mut c_char, _) = (null_mut(), 0);
-        // SAFETY: the channel is alive and locked. What is not wanted may be null; the name is a copy of that length,
-        // to be freed by the caller.
+        // SAFETY: the channel is alive and locked. Unused results may be null; the name is a copy of that length, which
+        // the caller must free.
         unsafe {
             let rc = sys::libssh2_channel_get_exit_signal(
                 self.channel.as_ptr(),

@@ -16,11 +16,11 @@ use crate::codes;
 use crate::remote::{Command, Output, Remote, Stream};
 use crate::{pump, quote};
 
-/// How much of a channel's data is held in memory on its way, in bytes.
+/// Size of the buffer of a channel's stream, in bytes.
 const PIPE: usize = 256 << 10;
 
-/// A server with an SSH session to it. When the connection broke, the next command connects anew, trusting
-/// only the host key of the first time.
+/// A server with an SSH session to it. If the connection broke, the next command reconnects and trusts only the host
+/// key of the first connection.
 pub struct SshRemote {
     target: SshTarget,
     credentials: Arc<Credentials>,
@@ -29,8 +29,8 @@ pub struct SshRemote {
     session: tokio::sync::Mutex<Arc<Handle>>,
 }
 
-/// Connects, checks the host key, and logs in. The time limit is for connecting and for each exchange with the
-/// server after that; thinking time of the user does not count.
+/// Connects, checks the host key, and logs in. The time limit applies to connecting and to each exchange with the
+/// server after that; the time that the user needs for an answer does not count.
 ///
 /// # Errors
 /// `ssh-key-missing`, `ssh-key-mode`, `ssh-key-format`, `ssh-key-encrypted`, `ssh-key-passphrase`;
@@ -48,8 +48,8 @@ pub async fn connect(
     SshRemote::with(target, credentials, policy, limit).await
 }
 
-/// The host keys that a server shows, one of each algorithm that it has. Nothing is sent to it but what the
-/// protocol needs before a login, so none of them has to be trusted.
+/// Returns the host keys that a server presents, one for each of its algorithms. Only what the protocol requires before
+/// a login is sent, so no key has to be trusted.
 ///
 /// # Errors
 /// `ssh-refused`, `ssh-unreachable`, `ssh-timeout`; `ssh-protocol`.
@@ -70,18 +70,18 @@ impl SshRemote {
         Ok(Self { target, credentials, key, limit, session: tokio::sync::Mutex::new(Arc::new(handle)) })
     }
 
-    /// The server's host key, to be recorded and given as [`HostKeyPolicy::Pinned`] from then on.
+    /// Returns the server's host key, to be recorded and then used as [`HostKeyPolicy::Pinned`].
     pub fn host_key(&self) -> &HostKey {
         &self.key
     }
 
-    /// Where the server is.
+    /// Returns the address of the server.
     pub fn target(&self) -> &SshTarget {
         &self.target
     }
 
-    /// A new session to the same server on another port, with the same credentials, trusting only the same
-    /// host key.
+    /// Opens a new session to the same server on another port, with the same credentials. It trusts only the same host
+    /// key.
     ///
     /// # Errors
     /// As [`connect`].
@@ -90,7 +90,7 @@ impl SshRemote {
         Self::with(self.target.clone().on_port(port), self.credentials.clone(), pinned, self.limit).await
     }
 
-    /// The session, made anew when it is known to be gone.
+    /// Returns the session, or a new one if it is known to be lost.
     async fn session(&self) -> Result<Arc<Handle>> {
         let mut session = self.session.lock().await;
         if !session.alive() {
@@ -102,8 +102,8 @@ impl SshRemote {
         Ok(session.clone())
     }
 
-    /// Opens a channel. A session that turns out to be gone before the channel was open is replaced once, and
-    /// a server that has no session free is asked again for a while: nothing was done yet.
+    /// Opens a channel. If the session turns out to be lost before the channel is open, it is replaced once. If the
+    /// server has no free session, it is asked again for a while: nothing has been done yet.
     async fn open(&self, kind: impl Fn() -> Kind) -> Result<Opened> {
         let policy = RetryPolicy::attempts(12).waits(Duration::from_millis(50), Duration::from_secs(1));
         let attempt = || async {
@@ -145,19 +145,19 @@ impl SshRemote {
     }
 }
 
-/// What the user's shell on the server is given.
+/// Returns the command line for the user's shell on the server.
 fn shell_command(argv: &[String], root: bool, user: &str) -> String {
     let quoted = quote::command(argv);
     if root && user != "root" { format!("sudo -n -- {quoted}") } else { quoted }
 }
 
-/// An open channel's ends. Dropping it closes the channel.
+/// The ends of an open channel. Dropping them closes the channel.
 struct Opened {
     input: DuplexStream,
     output: DuplexStream,
     errors: DuplexStream,
     end: oneshot::Receiver<Result<i32>>,
-    // Dropped after `end`, so that the thread wakes up and sees that nobody waits.
+    // Dropped after `end`, so that the thread wakes up and sees that the receiver was dropped.
     _nudge: Nudge,
     _session: Arc<Handle>,
 }
@@ -186,7 +186,7 @@ impl Remote for SshRemote {
         let line = shell_command(&command.argv, command.root && self.target.sudo, &self.target.user);
         let work = async {
             let opened = self.open(|| Kind::Exec(line.clone())).await?;
-            // Dropped in reverse order, so that the thread is woken after nobody waits for the end any more.
+            // Dropped in reverse order, so that the thread is woken after the receiver of the end was dropped.
             let Opened { _nudge, _session, input, output, errors, mut end } = opened;
             let running = async {
                 let ended =

@@ -1,9 +1,9 @@
 //! The thread that owns a session.
 //!
-//! libssh2 is not safe to call from several threads at once and blocks when told so, so one thread has it, in
-//! non-blocking mode, and serves all channels: each turn it lets every channel go as far as it can, then
-//! sleeps in `poll` until the socket or one of the channels' pipes has something. The other ends of those
-//! pipes are tokio's in-memory streams, whose wakers write to a socket pair that `poll` watches too.
+//! libssh2 is not thread-safe, and blocks by default. Therefore one thread owns it, in non-blocking mode, and serves
+//! all channels: in each turn it lets every channel make as much progress as possible, then sleeps in `poll` until the
+//! socket or one of the channels' pipes has data. The other ends of those pipes are tokio's in-memory streams, whose
+//! wakers write to a socket pair that `poll` watches too.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -26,13 +26,13 @@ use super::meter::Meter;
 use super::turn::Turn;
 use super::{HostKey, HostKeyPolicy, SshTarget, error};
 
-/// A keepalive goes out after this long without any other traffic, at the latest.
+/// Maximum time without other traffic before a keepalive is sent.
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// The longest sleep while several channels are open. Reading for one of them may take in a packet that
-/// completes another's open or request, which `poll` cannot see.
+/// Maximum sleep while several channels are open. A read for one of them may receive a packet that completes another
+/// channel's open or request, which `poll` cannot see.
 const SHARED_NAP: Duration = Duration::from_millis(10);
 
-/// The way to a session's thread. The thread ends when the last handle is dropped, after its channels.
+/// A handle of a session's thread. The thread ends when the last handle is dropped, after its channels.
 pub(super) struct Handle {
     orders: Option<mpsc::Sender<Box<Opening>>>,
     bell: Arc<Bell>,
@@ -80,17 +80,17 @@ impl Handle {
         Ok(Self { orders: Some(orders), bell, alive, key })
     }
 
-    /// Whether the connection still stands, as far as is known.
+    /// Returns whether the connection still exists, as far as known.
     pub(super) fn alive(&self) -> bool {
         self.alive.load(Ordering::SeqCst)
     }
 
-    /// The host key of the server.
+    /// Returns the host key of the server.
     pub(super) fn key(&self) -> &HostKey {
         &self.key
     }
 
-    /// Hands a channel to the thread.
+    /// Passes a channel to the thread.
     pub(super) fn open(&self, opening: Opening) -> Result<()> {
         let sent = self.orders.as_ref().is_some_and(|o| o.send(Box::new(opening)).is_ok());
         if !sent || !self.alive() {
@@ -100,7 +100,8 @@ impl Handle {
         Ok(())
     }
 
-    /// Something that wakes the thread when it is dropped, so that it notices what became of a channel's user.
+    /// Returns a value that wakes the thread when it is dropped, so that the thread notices changes of a channel's
+    /// user.
     pub(super) fn nudge(&self) -> Nudge {
         Nudge(self.bell.clone())
     }
@@ -127,7 +128,7 @@ struct Bell(UnixStream);
 
 impl Bell {
     fn ring(&self) {
-        // A full pair is as good as rung; a closed one has nobody to wake.
+        // A full socket pair already wakes the thread; a closed one has no thread to wake.
         let _ = (&self.0).write(&[1]);
     }
 }
@@ -155,11 +156,11 @@ struct Loop {
     stalled: Option<(u64, u8)>,
     next: u64,
     closing: bool,
-    /// Something waits in the socket of an idle session.
+    /// Whether data is waiting in the socket of an idle session.
     waiting: bool,
-    /// When something last came from the server while a channel was open.
+    /// When data last arrived from the server while a channel was open.
     last_heard: Instant,
-    /// A server that says nothing for this long, not even to keepalives, is given up.
+    /// Time after which a silent server, which does not even answer keepalives, counts as lost.
     silence: Duration,
 }
 
@@ -221,7 +222,7 @@ impl Loop {
         }
     }
 
-    /// Takes in new channels.
+    /// Accepts new channels.
     fn listen(&mut self) {
         let mut drain = [0; 256];
         while matches!(self.heard.read(&mut drain), Ok(n) if n == drain.len()) {}
@@ -240,12 +241,12 @@ impl Loop {
         }
     }
 
-    /// Lets every channel go as far as it can; whether any went at all.
+    /// Lets every channel make as much progress as possible, and returns whether any made some.
     fn turn(&mut self) -> Result<bool, String> {
         let mut any = false;
         loop {
             let mut progress = false;
-            // Opening is done one at a time: libssh2 keeps its state in the session.
+            // Only one channel is opened at a time: libssh2 keeps the state of opening in the session.
             let opener = self.channels.iter().find(|c| c.opening()).map(Channel::id);
             for channel in &mut self.channels {
                 if channel.opening() && Some(channel.id()) != opener {
@@ -271,14 +272,14 @@ impl Loop {
         KEEPALIVE.min(self.silence / 4)
     }
 
-    /// A keepalive is sent only when it fits into the socket's buffer, since it cannot be sent in two parts.
+    /// Sends a keepalive only if it fits into the socket's buffer, since it cannot be sent in two parts.
     fn keepalive(&mut self) -> Result<(), String> {
         let mut socket = [PollFd::new(&self.socket, PollFlags::OUT)];
         let free = poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|n| n > 0);
         if self.stalled.is_some() || !free {
             return Ok(());
         }
-        // The interval is the least that libssh2 takes: when to send is decided here.
+        // The interval is the minimum that libssh2 accepts: the time of sending is decided here.
         self.session.set_keepalive(true, 2);
         match self.session.keepalive_send() {
             Err(e) if error::is_lost(&e) => Err(e.message().into()),
@@ -319,8 +320,8 @@ impl Loop {
         if idle && stirred { self.look() } else { Ok(()) }
     }
 
-    /// With no channel nothing reads the socket. What the server sends to an idle session, such as answers to
-    /// keepalives, waits there for the next channel; only an end is noticed.
+    /// Checks an idle session, whose socket is not read. Data from the server, such as answers to keepalives, stays in
+    /// the socket for the next channel; only its end is noticed.
     fn look(&self) -> Result<(), String> {
         match self.socket.peek(&mut [0]) {
             Ok(0) => Err("the server closed it".into()),
@@ -330,13 +331,13 @@ impl Loop {
     }
 
     fn give_up(mut self, why: &str) {
-        // Said before anybody is told, so that whoever tries again connects anew.
+        // Set before the result is sent, so that a retry opens a new connection.
         self.alive.store(false, Ordering::SeqCst);
         let why = if self.meter.is_over() { "the server sends far more than was asked for" } else { why };
         for channel in &mut self.channels {
             channel.fail(error::lost(why));
         }
-        // Channels of a session whose connection is gone cannot be closed properly; freeing them needs no answer.
+        // Channels of a lost connection cannot be closed properly; freeing them needs no response.
         self.session.set_blocking(false);
         while let Ok(opening) = self.inbox.try_recv() {
             Channel::new(self.next, *opening).fail(error::lost(why));

@@ -1,4 +1,4 @@
-//! Calls of libssh2 that never block, and the order that it wants them in.
+//! Non-blocking calls of libssh2, and the order that it requires.
 
 use std::task::{Poll, Waker};
 
@@ -7,22 +7,22 @@ use ssh2::{BlockDirections, Session};
 use super::error;
 use super::meter::Meter;
 
-/// The most that libssh2 puts into one packet.
+/// Maximum payload of one libssh2 packet, in bytes.
 pub(super) const PACKET: usize = 32_700;
 
-/// Operations, as named in the session's note of what stalled.
+/// Operations, as recorded in the session's note of what stalled.
 pub(super) mod op {
     pub(in crate::ssh) const OPEN: u8 = 0;
     pub(in crate::ssh) const REQUEST: u8 = 1;
     pub(in crate::ssh) const WRITE: u8 = 2;
     pub(in crate::ssh) const EOF: u8 = 3;
-    /// Reading stream N is `READ + N`.
+    /// Reading of stream N is `READ + N`.
     pub(in crate::ssh) const READ: u8 = 4;
     pub(in crate::ssh) const WAIT: u8 = 6;
     pub(in crate::ssh) const CLOSE: u8 = 7;
 }
 
-/// What a channel is given for its turn.
+/// The session's state, as passed to a channel for its turn.
 pub(super) struct Turn<'a> {
     pub(super) session: &'a Session,
     pub(super) meter: &'a Meter,
@@ -31,8 +31,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Makes a non-blocking call. An operation that stopped in the middle of a packet must be the next one
-    /// that sends anything (libssh2 refuses others until then), so all others wait for it.
+    /// Makes a non-blocking call. After an operation stopped in the middle of a packet, it must be the next one that
+    /// sends (libssh2 refuses others until then), so all others wait for it.
     pub(super) fn call<T>(
         &mut self,
         id: (u64, u8),

@@ -1,7 +1,7 @@
-//! A deadline over exchanges with a server that block.
+//! A deadline for blocking exchanges with a server.
 //!
-//! libssh2 has a time limit for waiting only: a server that always has something to send, such as lines before its
-//! version, never lets it wait. So a thread of its own shuts the socket down when the time is over.
+//! libssh2 only limits the time of waiting: a server that always sends something, such as lines before its version,
+//! never lets it wait. Therefore a separate thread shuts the socket down when the time is over.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cloudron_core::{Error, Result};
 
-/// Shuts a connection down when its time is over. Dropping it ends the watch.
+/// Shuts a connection down when its time is over. Dropping it stops the watch.
 pub(super) struct Watch {
     shared: Arc<Shared>,
     limit: Duration,
@@ -28,7 +28,7 @@ enum State {
 }
 
 impl Watch {
-    /// Watches a connection for that time from now on.
+    /// Watches a connection, with the time limit starting now.
     pub(super) fn over(socket: &TcpStream, limit: Duration) -> Result<Self> {
         let failed = |e| Error::io("a connection's deadline", e);
         let socket = socket.try_clone().map_err(failed)?;
@@ -40,7 +40,7 @@ impl Watch {
         Ok(Self { shared, limit })
     }
 
-    /// Does something that takes no time of the server's, such as asking the user. Afterwards the time begins anew.
+    /// Does work that does not depend on the server, such as asking the user. Afterwards the time limit starts again.
     pub(super) fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
         self.shared.set(State::Paused);
         let done = work();
@@ -48,7 +48,7 @@ impl Watch {
         done
     }
 
-    /// Whether the connection was shut down.
+    /// Returns whether the connection was shut down.
     pub(super) fn is_over(&self) -> bool {
         matches!(*self.shared.lock(), State::Over)
     }
@@ -65,7 +65,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state; what is over stays so.
+    /// Changes the state; a state that is over does not change any more.
     fn set(&self, new: State) {
         let mut state = self.lock();
         if !matches!(*state, State::Over) {
@@ -85,7 +85,7 @@ impl Shared {
                     let left = end.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         *state = State::Over;
-                        // A connection that is closed already needs no more.
+                        // A connection that is already closed needs nothing more.
                         let _ = socket.shutdown(Shutdown::Both);
                         return;
                     }

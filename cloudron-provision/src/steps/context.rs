@@ -1,4 +1,4 @@
-//! What a step is given.
+//! The context of a step.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,17 +10,17 @@ use crate::codes;
 use crate::provider::CloudProvider;
 use crate::remote::{Command, Remote};
 
-/// The outputs of the steps done so far, by step id.
+/// The outputs of the completed steps, by step ID.
 pub type Outputs = BTreeMap<String, Value>;
 
-/// What the steps of a run share: the provider and its connection, the outputs so far, progress and the wish
-/// to stop. Clones share everything.
+/// The state that the steps of a run share: the provider and its connection, the outputs so far, progress and
+/// cancellation. Clones share everything.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
-    /// Where progress goes.
+    /// The destination of progress events.
     pub progress: Progress,
-    /// Whether the user asked to stop.
+    /// Set if the user asked to stop.
     pub cancel: Cancel,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -36,7 +36,7 @@ struct Inner {
 }
 
 impl Context {
-    /// A context without outputs.
+    /// Creates a context without outputs.
     pub fn new(fqdn: impl Into<String>, provider: Arc<dyn CloudProvider>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -53,66 +53,66 @@ impl Context {
         }
     }
 
-    /// The same context with progress reported there.
+    /// Sets the destination of progress events.
     pub fn progress(mut self, progress: &Progress) -> Self {
         self.progress = progress.clone();
         self
     }
 
-    /// The same context, stopped by that flag.
+    /// Sets the cancellation flag.
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
     }
 
-    /// The same context, whose machine's program may tell of these error codes.
+    /// Sets the error codes that the machine's program may report.
     pub fn knowing(mut self, codes: impl IntoIterator<Item = &'static Code>) -> Self {
         self.codes = codes.into_iter().collect();
         self
     }
 
-    /// The machine's own program with these arguments, as root.
+    /// Builds a command for the machine's own program with these arguments, as root.
     pub fn program(&self, argv: &[String]) -> Command {
         Command::new(argv).as_root().knowing(&self.codes)
     }
 
-    /// The same context with another clock.
+    /// Sets the clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The name of the machine that the run is about.
+    /// Returns the name of the run's machine.
     pub fn fqdn(&self) -> &str {
         &self.inner.fqdn
     }
 
-    /// The run's id, a ULID; empty before it began.
+    /// Returns the run's ID, a ULID; empty before the run began.
     pub fn run(&self) -> String {
         self.inner.run.lock().expect("nothing panics while holding this lock").clone()
     }
 
-    /// The provider.
+    /// Returns the provider.
     pub fn provider(&self) -> &Arc<dyn CloudProvider> {
         &self.inner.provider
     }
 
-    /// The output of a step, if it is done.
+    /// Returns the output of a step, if it is done.
     pub fn output(&self, step: &str) -> Option<Value> {
         self.outputs().get(step).cloned()
     }
 
-    /// What a step's own `check` and `undo` find recorded of it: the same as [`output`](Self::output).
+    /// Returns the recorded output of a step for its own `check` and `undo`: the same as [`output`](Self::output).
     pub fn previous(&self, step: &str) -> Option<Value> {
         self.output(step)
     }
 
-    /// All outputs so far.
+    /// Returns all outputs so far.
     pub fn outputs(&self) -> Outputs {
         self.inner.outputs.lock().expect("nothing panics while holding this lock").clone()
     }
 
-    /// The connection to the machine, made when first asked for.
+    /// Returns the connection to the machine, which is opened on the first call.
     ///
     /// # Errors
     /// As [`CloudProvider::connect`].
@@ -133,7 +133,7 @@ impl Context {
         Ok(remote)
     }
 
-    /// Replaces the connection, such as after SSH moved to another port.
+    /// Replaces the connection, for example after SSH moved to another port.
     pub async fn set_remote(&self, remote: Arc<dyn Remote>) {
         *self.inner.remote.lock().await = Some(remote);
     }

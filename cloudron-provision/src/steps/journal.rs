@@ -1,4 +1,4 @@
-//! The journal's file: one JSON record a line, each written by one call and synced before anything else happens.
+//! The journal's file: one JSON record per line, each written by one call and synced before anything else happens.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -23,10 +23,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins a run: makes the folder (mode 0700) and the file (mode 0600), and writes the first record.
+    /// Begins a run: creates the folder (mode 0700) and the file (mode 0600), and writes the first record.
     ///
     /// # Errors
-    /// `run-busy` when another process works on the same name, `io` and its like.
+    /// `run-busy` if another process works on the same name, `io` and similar codes.
     pub fn begin(folder: &Path, spec: Spec, plan: Vec<String>) -> Result<Self> {
         make_folder(folder)?;
         let lock = Lock::take(folder, &spec.fqdn)?;
@@ -47,7 +47,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens a run's journal to go on with it. A torn last line, left by a death while writing, is cut off.
+    /// Opens a run's journal to continue it. A torn last line, left by a crash while writing, is truncated.
     ///
     /// # Errors
     /// `run-missing`, `run-busy`, `journal-corrupt`, `journal-version`.
@@ -63,7 +63,7 @@ impl Journal {
         Ok(Self { path, file, length, state, broken: false, _lock: lock })
     }
 
-    /// The state of a run, without locking it.
+    /// Reads the state of a run, without locking it.
     ///
     /// # Errors
     /// As [`open`](Self::open), without `run-busy`.
@@ -77,20 +77,19 @@ impl Journal {
         load(&path).map(|(state, _)| state)
     }
 
-    /// The states of all runs in a folder, newest first. A journal that was torn in its first line is left
-    /// out: nothing was done in that run.
+    /// Returns the states of all runs in a folder, newest first. A journal that was torn in its first line is skipped:
+    /// nothing was done in that run.
     ///
     /// # Errors
-    /// `journal-corrupt` when one of them cannot be read.
+    /// `journal-corrupt` if one of them cannot be read.
     pub fn list(folder: &Path) -> Result<Vec<RunState>> {
         Self::list_of(folder, None)
     }
 
-    /// The states of the runs about one name, newest first. What is wrong with the journal of another name does not
-    /// matter to this one.
+    /// Returns the states of the runs of one name, newest first. Problems with the journal of another name are ignored.
     ///
     /// # Errors
-    /// `journal-corrupt` when one of them cannot be read, or one does not say what it is about.
+    /// `journal-corrupt` if one of them cannot be read, or one does not contain its name.
     pub fn list_of(folder: &Path, fqdn: Option<&str>) -> Result<Vec<RunState>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -119,14 +118,14 @@ impl Journal {
         Ok(states)
     }
 
-    /// Writes a record and syncs it. When that fails nothing of the record stays, and the caller must not do
-    /// what it announced.
+    /// Writes a record and syncs it. If this fails, nothing of the record stays, and the caller must not do what it
+    /// announced.
     ///
     /// # Errors
     /// `no-space`, `io`: the file could not be written.
     ///
     /// # Panics
-    /// When the record cannot follow those before it: a fault in the caller.
+    /// If the record cannot follow those before it: a bug in the caller.
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let mut next = self.state.clone();
         if let Err(problem) = next.apply(record) {
@@ -153,12 +152,12 @@ impl Journal {
         Ok(())
     }
 
-    /// What is known of the run.
+    /// Returns the state of the run.
     pub fn state(&self) -> &RunState {
         &self.state
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -168,12 +167,12 @@ fn file_of(folder: &Path, run: &str) -> PathBuf {
     folder.join(format!("{}.jsonl", run.to_lowercase()))
 }
 
-/// Makes the journals' folder, which only its owner may look into.
+/// Creates the journals' folder, which only its owner can access.
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))
 }
 
-/// Reads a journal: its state, and the length of its whole lines.
+/// Reads a journal: its state, and the length of its complete lines in bytes.
 fn load(path: &Path) -> Result<(RunState, u64)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
@@ -199,7 +198,7 @@ fn parse(line: &[u8]) -> Result<Record, String> {
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }
 
-/// The name that a journal is about, if its first line says so.
+/// Returns the name that a journal belongs to, if its first line contains it.
 fn subject(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     match parse(bytes.split(|b| *b == b'\n').next()?) {
@@ -235,7 +234,7 @@ mod tests {
         let error = journal.write(&intent).unwrap_err();
         assert!(error.is(&cloudron_core::codes::NO_SPACE), "{error:?}");
         assert_eq!(journal.state().step_state("one"), StepState::Pending);
-        // It could not be cut back either, so what would follow might not be readable.
+        // It could not be truncated either, so later records might not be readable.
         journal.file = real;
         journal.write(&intent).unwrap_err();
         let run = journal.state().run().to_string();

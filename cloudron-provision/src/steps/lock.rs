@@ -1,4 +1,4 @@
-//! Keeps two processes of this computer off the same machine.
+//! A lock that prevents two processes of this computer from working on the same machine.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,11 +10,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::codes;
 
-/// A lock that is only looked at, or that a child has from its parent until it runs its program, is free in a moment.
+/// Number of attempts. A lock that another process only checks, or that a child process inherited until it executes its
+/// program, is free again in a moment.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Held while a run works on a name; the kernel releases it with the process, however that ends.
+/// Held while a run works on a name. The kernel releases it when the process ends, for any reason.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,

@@ -1,14 +1,14 @@
-//! The step engine: a run is a list of steps; a journal records each before and after, so that a run that died
-//! at any point is resumed or rolled back.
+//! The step engine. A run is a list of steps. A journal records each step before and after it is applied, so that a run
+//! that was interrupted at any point can be resumed or rolled back.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `step.rs` | the trait that a step implements |
-//! | `context.rs` | what a step is given |
-//! | `record.rs`, `state.rs` | the journal's records, and the state that they fold to |
-//! | `journal.rs`, `lock.rs` | the file, and the lock that keeps two processes off one name |
+//! | `context.rs` | the state that steps share |
+//! | `record.rs`, `state.rs` | the journal's records, and the state computed from them |
+//! | `journal.rs`, `lock.rs` | the file, and the lock that allows one process per name |
 //! | `runner.rs`, `rollback.rs` | running, resuming, undoing |
-//! | `ready/` | the steps that install a server on a machine that answers |
+//! | `ready/` | the steps that install a server on a reachable machine |
 
 mod context;
 mod journal;

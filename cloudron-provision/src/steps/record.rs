@@ -3,21 +3,21 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a run is about. It goes into the journal and must hold nothing secret.
+/// The subject of a run. It is written to the journal and must not contain secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// What is done: `create`, `restore`, `destroy`.
+    /// The operation: `create`, `restore`, `destroy`.
     pub op: String,
-    /// The machine's name.
+    /// Name of the machine.
     pub fqdn: String,
-    /// The provider's name.
+    /// Name of the provider.
     pub provider: String,
-    /// What else a resume has to know, such as the options given; secrets by their reference only.
+    /// Further values that a resume needs, such as the given options; secrets only as references.
     #[serde(default)]
     pub inputs: Value,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
@@ -25,25 +25,25 @@ pub enum Ending {
     Committed,
     /// Everything is undone.
     RolledBack,
-    /// It failed, and what exists was kept on request or was given up.
+    /// It failed, and its results were kept on request or given up.
     Abandoned,
 }
 
-/// One line of a journal. Fields that a later version adds are ignored; a kind that it adds is an error.
+/// One line of a journal. Fields of later versions are ignored; kinds of later versions are an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Record {
     /// The first line.
     Begin {
-        /// The version of the format: 1.
+        /// Version of the format: 1.
         schema: u32,
-        /// The run's id, a ULID.
+        /// The run's ID, a ULID.
         run: String,
-        /// The version of the program that began it.
+        /// Version of the program that began the run.
         version: String,
-        /// The ids of the steps, in order.
+        /// IDs of the steps, in order.
         plan: Vec<String>,
-        /// What it is about.
+        /// Subject of the run.
         #[serde(flatten)]
         spec: Spec,
     },
@@ -51,7 +51,7 @@ pub enum Record {
     Intent {
         /// The step.
         step: String,
-        /// How many times it was begun, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
     },
     /// A step was applied.
@@ -61,7 +61,7 @@ pub enum Record {
         /// Its output.
         output: Value,
     },
-    /// A step was found done by a check.
+    /// A check found that a step is already done.
     Adopted {
         /// The step.
         step: String,
@@ -72,9 +72,9 @@ pub enum Record {
     Failed {
         /// The step.
         step: String,
-        /// The error's code. Its message is not recorded: it may quote what a program printed.
+        /// Code of the error. Its message is not recorded, because it may quote the output of a program.
         code: String,
-        /// Whether it may succeed later.
+        /// Whether the step may succeed later.
         retryable: bool,
     },
     /// A step is about to be undone.
@@ -86,7 +86,7 @@ pub enum Record {
     Undone {
         /// The step.
         step: String,
-        /// Why something of it was left, if something was.
+        /// The reason why something of it was left, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<String>,
     },
@@ -94,14 +94,14 @@ pub enum Record {
     UndoFailed {
         /// The step.
         step: String,
-        /// The error's code.
+        /// Code of the error.
         code: String,
     },
     /// The user stopped the run.
     Cancel,
     /// The last line.
     End {
-        /// How it ended.
+        /// The outcome.
         ending: Ending,
     },
 }

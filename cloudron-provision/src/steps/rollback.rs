@@ -1,4 +1,4 @@
-//! Undoing.
+//! Rollback of a run.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use super::{Context, Ending, Phase, Record, Runner, Step, StepState, Undo};
 use crate::codes;
 
 impl Runner {
-    /// Undoes the steps that this run may have done, last first. One that cannot be undone does not stop the
-    /// others; the run then stays unfinished. A machine that cannot be logged in to, such as with another host key,
-    /// leaves the run as it is: once the way in is there again it can go either way.
+    /// Undoes the steps that this run may have done, last first. A step that cannot be undone does not stop the others;
+    /// the run then stays unfinished. If a login on the machine is not possible, for example because its host key
+    /// changed, the run is left unchanged: when a login is possible again, it can be resumed or rolled back.
     pub(super) async fn back(
         &self,
         journal: &Shared,
@@ -76,7 +76,7 @@ impl Runner {
     }
 }
 
-/// Whether the run has done a step that it would have to undo.
+/// Returns whether the run has done a step that it would have to undo.
 fn made_something(journal: &Shared) -> bool {
     let journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = journal.state();
@@ -84,7 +84,7 @@ fn made_something(journal: &Shared) -> bool {
         && state.plan().iter().any(|id| state.step_state(id) == StepState::Done && state.created(id))
 }
 
-/// Whether the login failed for a reason that only a person can remove.
+/// Returns whether the login failed for a reason that only a person can remove.
 fn no_way_in(error: &Error) -> bool {
     const CODES: [&Code; 10] = [
         &codes::HOST_KEY_CHANGED,
@@ -101,7 +101,7 @@ fn no_way_in(error: &Error) -> bool {
     CODES.iter().any(|code| error.is(code))
 }
 
-/// Whether a step may have left something that this run made.
+/// Returns whether a step may have left something that this run created.
 fn to_undo(journal: &Shared, id: &str) -> bool {
     let journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let touched = !matches!(journal.state().step_state(id), StepState::Pending | StepState::Undone);

@@ -1,10 +1,10 @@
-//! Running and resuming.
+//! Running and resuming of steps.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit, random};
+use cloudron_core::{Error, ErrorKind, Result, RetryPolicy, Unit};
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -16,7 +16,7 @@ use crate::codes;
 
 pub(super) type Shared = Arc<Mutex<Journal>>;
 
-/// Runs lists of steps with a journal each, all in one folder.
+/// Runs lists of steps, with one journal per run, all in one folder.
 #[derive(Debug, Clone)]
 pub struct Runner {
     pub(super) folder: PathBuf,
@@ -25,44 +25,44 @@ pub struct Runner {
     leave_unfinished: bool,
 }
 
-/// Why a run stopped going forward.
+/// The reason why a run stopped.
 struct Stop {
     step: &'static str,
     error: Error,
 }
 
 impl Runner {
-    /// A runner whose journals are in that folder, which is made when needed.
+    /// Creates a runner with its journals in that folder, which is created when needed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let retry = RetryPolicy::attempts(3).waits(Duration::from_secs(1), Duration::from_secs(10));
         Self { folder: folder.into(), retry, keep: false, leave_unfinished: false }
     }
 
-    /// How often a step that failed for a passing reason is tried.
+    /// Sets how often a step is retried after a transient failure.
     pub fn retries(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Whether a run that failed is left as it is rather than undone.
+    /// Sets whether a failed run is left as it is instead of being undone.
     pub fn keep(mut self, keep: bool) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Whether a run that failed for a passing reason, such as a lost connection, is left to be resumed rather
-    /// than undone. It then ends with `run-unfinished`.
+    /// Sets whether a run that failed for a transient reason, such as a lost connection, is left to be resumed instead
+    /// of being undone. It then ends with `run-unfinished`.
     pub fn leave_unfinished(mut self, leave: bool) -> Self {
         self.leave_unfinished = leave;
         self
     }
 
-    /// Does the steps in order and gives their outputs.
+    /// Executes the steps in order and returns their outputs.
     ///
     /// # Errors
-    /// The error of the step that failed, after what this run made was undone; `run-exists` when an earlier run
-    /// of that name is unfinished; `run-unfinished` when it can be resumed; `undo-failed` when something is left;
-    /// `interrupted`; `run-busy`; `io` and its like when the journal cannot be written.
+    /// The error of the step that failed, after the changes of this run were undone; `run-exists` if an earlier run of
+    /// that name is unfinished; `run-unfinished` if it can be resumed; `undo-failed` if something is left;
+    /// `interrupted`; `run-busy`; `io` and similar codes if the journal cannot be written.
     pub async fn run(&self, spec: Spec, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
         self.check_idle(&spec.fqdn)?;
         self.check_finished(&spec.fqdn)?;
@@ -71,7 +71,7 @@ impl Runner {
         self.forward(journal, steps, context).await
     }
 
-    /// Refuses a name that an unfinished run is about.
+    /// Refuses a name with an unfinished run.
     ///
     /// # Errors
     /// `run-exists`; as [`unfinished`](Self::unfinished).
@@ -83,12 +83,12 @@ impl Runner {
         )))
     }
 
-    /// Goes on with a run. Steps that are done are looked at and skipped; one that was under way is looked at
-    /// and done again if it has to be. A run that was being undone is undone to its end.
+    /// Resumes a run. Done steps are checked and skipped; an interrupted step is checked and repeated if necessary. A
+    /// run that was being undone is undone completely.
     ///
     /// # Errors
-    /// As [`run`](Self::run); `run-missing`, `journal-corrupt`; `run-plan-changed` when the steps differ;
-    /// `run-rolled-back` when it was being undone.
+    /// As [`run`](Self::run); `run-missing`, `journal-corrupt`; `run-plan-changed` if the steps differ;
+    /// `run-rolled-back` if it was being undone.
     pub async fn resume(&self, run: &str, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
         let journal = self.reopen(run, steps)?;
         match journal.state().phase() {
@@ -103,10 +103,10 @@ impl Runner {
         }
     }
 
-    /// Undoes what a run made, in reverse order.
+    /// Undoes the changes of a run, in reverse order.
     ///
     /// # Errors
-    /// `undo-failed` when something is left; `interrupted`; as [`resume`](Self::resume).
+    /// `undo-failed` if something is left; `interrupted`; as [`resume`](Self::resume).
     pub async fn rollback(&self, run: &str, steps: &[Arc<dyn Step>], context: &Context) -> Result<()> {
         let journal = self.reopen(run, steps)?;
         if let Phase::Ended(_) = journal.state().phase() {
@@ -116,7 +116,7 @@ impl Runner {
         self.back(&Arc::new(Mutex::new(journal)), steps, context).await
     }
 
-    /// Ends a run without undoing it, such as after its machine was removed in another way.
+    /// Ends a run without undoing it, for example after its machine was removed in another way.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -128,10 +128,10 @@ impl Runner {
         journal.write(&Record::End { ending: Ending::Abandoned })
     }
 
-    /// The runs that have not ended, of one name or of all, newest first.
+    /// Returns the runs that have not ended, of one name or of all, newest first.
     ///
     /// # Errors
-    /// `journal-corrupt` when one of these journals cannot be read.
+    /// `journal-corrupt` if one of these journals cannot be read.
     pub fn unfinished(&self, fqdn: Option<&str>) -> Result<Vec<RunSummary>> {
         let open = |s: &RunState| !matches!(s.phase(), Phase::Ended(_));
         let named = |s: &RunState| fqdn.is_none_or(|f| f == s.spec().fqdn);
@@ -139,11 +139,11 @@ impl Runner {
         Ok(states.iter().filter(|s| open(s) && named(s)).map(RunState::summary).collect())
     }
 
-    /// Refuses a name that another process works on. To be asked before anything else about the name: while that
-    /// process works, neither resuming nor removing its run is right.
+    /// Refuses a name that another process works on. Call it before anything else: while that process works, the run
+    /// must be neither resumed nor removed.
     ///
     /// # Errors
-    /// `run-busy`, and those of file operations.
+    /// `run-busy`, and the codes of file operations.
     pub fn check_idle(&self, fqdn: &str) -> Result<()> {
         if self.folder.is_dir() { Lock::take(&self.folder, fqdn).map(drop) } else { Ok(()) }
     }
@@ -196,24 +196,18 @@ impl Runner {
         Ok(())
     }
 
-    /// One step, tried again after passing failures, each time with a look first.
+    /// Executes one step. After a transient failure it checks and tries again.
     async fn until_done(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
-        let start = context.clock.monotonic();
-        let mut failures = 0;
+        let mut retries = self.retry.begin(&*context.clock);
         loop {
             let error = match self.once(step, journal, context).await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
-            let wait = self.retry.wait(failures, random::unit());
-            failures += 1;
-            let late = context.clock.monotonic().saturating_sub(start) + wait > self.retry.deadline;
-            if !error.is_retryable() || failures >= self.retry.attempts || late {
-                return Err(error);
-            }
-            tracing::info!(attempt = failures, wait_ms = wait.as_millis() as u64, reason = %error, "trying again");
+            let wait = if error.is_retryable() { retries.next_wait(None) } else { None };
+            let Some(wait) = wait else { return Err(error) };
             context.progress.note(format!("{error}. Trying again."));
-            context.clock.sleep(wait).await;
+            retries.wait(&error, wait).await;
             context.cancel.check()?;
         }
     }
@@ -234,7 +228,7 @@ impl Runner {
         }
     }
 
-    /// Decides what becomes of a run that stopped.
+    /// Decides how to continue with a run that stopped.
     async fn stopped(
         &self,
         stop: Stop,
@@ -258,7 +252,7 @@ impl Runner {
     }
 }
 
-/// Applies a step on a task of its own, so that dropping the run's future cannot lose the outcome.
+/// Applies a step in a separate task, so that dropping the run's future cannot lose the outcome.
 async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result<Value> {
     let id = step.id();
     let attempt = with(&journal, |j| Ok(j.state().attempts(id)))? + 1;
@@ -268,7 +262,7 @@ async fn apply(step: Arc<dyn Step>, journal: Shared, context: Context) -> Result
         let outcome = step.apply(&context).await;
         let record = match &outcome {
             Ok(output) => Record::Done { step: id.into(), output: output.clone() },
-            // Stopped by the user: how far it came is not known.
+            // Stopped by the user; its progress is not known.
             Err(e) if e.kind() == ErrorKind::Interrupted => return outcome,
             Err(e) => {
                 Record::Failed { step: id.into(), code: e.code().name.into(), retryable: e.is_retryable() }
@@ -301,7 +295,8 @@ pub(super) fn with<T>(journal: &Shared, work: impl FnOnce(&mut Journal) -> Resul
     work(&mut journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// Records that the user stopped the run. That the record cannot be written changes nothing: its intents stand.
+/// Records that the user stopped the run. A failure to write this record has no effect, because its intents are
+/// recorded.
 pub(super) fn cancelled(journal: &Shared, step: &str, context: &Context) -> Error {
     let _ = with(journal, |j| j.write(&Record::Cancel));
     Error::new(&cloudron_core::codes::INTERRUPTED, format!("stopped on request at step `{step}`"))
@@ -314,7 +309,7 @@ fn unfinished(step: &str, error: Error, context: &Context) -> Error {
         .with_source(error)
 }
 
-/// The two ways on from an unfinished run.
+/// Describes the two ways to continue an unfinished run.
 fn on_with(context: &Context) -> String {
     format!("add `--resume` to go on, or `cloudron machine destroy {}` removes what was made", context.fqdn())
 }

@@ -1,4 +1,4 @@
-//! The state that a journal's records fold to. Pure.
+//! The state computed from a journal's records. Pure functions.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -7,29 +7,29 @@ use serde_json::Value;
 
 use super::{Ending, Outputs, Record, Spec};
 
-/// The version of the journal's format that is written.
+/// Version of the journal's format.
 pub(super) const SCHEMA: u32 = 1;
 
-/// Where a step stands.
+/// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StepState {
-    /// Nothing was done for it.
+    /// Nothing was done.
     #[default]
     Pending,
-    /// It was begun, and how that ended is not known.
+    /// It was begun, and the outcome is not known.
     InDoubt,
     /// It failed, and may have left something.
     Failed,
     /// It is done.
     Done,
-    /// Undoing it was begun, and how that ended is not known; or it failed.
+    /// Undoing was begun and its outcome is not known, or undoing failed.
     UndoInDoubt,
     /// It is undone.
     Undone,
 }
 
-/// Which way a run goes.
+/// The direction of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -37,7 +37,7 @@ pub enum Phase {
     Forward,
     /// Steps are undone.
     Back,
-    /// It is over.
+    /// The run has ended.
     Ended(Ending),
 }
 
@@ -49,7 +49,7 @@ struct StepLog {
     output: Option<Value>,
 }
 
-/// What is known of a run.
+/// The state of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
     run: String,
@@ -59,31 +59,31 @@ pub struct RunState {
     steps: BTreeMap<String, StepLog>,
 }
 
-/// A run in a list.
+/// A run as an entry of a list.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RunSummary {
-    /// Its id, a ULID.
+    /// The run's ID, a ULID.
     pub run: String,
-    /// What it is about.
+    /// Subject of the run.
     pub spec: Spec,
-    /// When it began.
+    /// Start time.
     pub started: SystemTime,
-    /// How many of its steps are done.
+    /// Number of completed steps.
     pub done: usize,
-    /// How many steps it has.
+    /// Number of steps.
     pub steps: usize,
-    /// The step that comes next, if any.
+    /// The next step, if any.
     pub next: Option<String>,
-    /// Which way it was going.
+    /// Direction of the run.
     pub phase: Phase,
 }
 
 impl RunState {
-    /// Folds a journal's records, in order.
+    /// Computes the state from a journal's records, in order.
     ///
     /// # Errors
-    /// The number of the first record that cannot follow those before it, from 0, and what is wrong with it.
+    /// The index of the first record that cannot follow those before it, from 0, and the problem with it.
     pub fn fold(records: &[Record]) -> Result<Self, (usize, String)> {
         let Some((Record::Begin { schema, run, plan, spec, .. }, rest)) = records.split_first() else {
             return Err((0, "the first record is not `begin`".into()));
@@ -100,10 +100,10 @@ impl RunState {
         Ok(state)
     }
 
-    /// Takes one more record in.
+    /// Applies one more record.
     ///
     /// # Errors
-    /// Why it cannot follow those before it.
+    /// The reason why it cannot follow those before it.
     pub fn apply(&mut self, record: &Record) -> Result<(), String> {
         use StepState::{Done, Failed, InDoubt, UndoInDoubt, Undone};
         if let Phase::Ended(_) = self.phase {
@@ -113,7 +113,7 @@ impl RunState {
             Record::Begin { .. } => return Err("`begin` appears twice".into()),
             Record::Intent { step, attempt } => {
                 let log = self.step(step, Phase::Forward)?;
-                // An output of before says nothing of what is being done now.
+                // An earlier output does not describe the current attempt.
                 *log = StepLog { state: InDoubt, attempts: *attempt, created: true, output: None };
             }
             Record::Done { step, output } => {
@@ -155,52 +155,52 @@ impl RunState {
         self.steps.get_mut(id).ok_or_else(|| format!("step `{id}` is not in the plan"))
     }
 
-    /// The run's id, a ULID.
+    /// Returns the run's ID, a ULID.
     pub fn run(&self) -> &str {
         &self.run
     }
 
-    /// What the run is about.
+    /// Returns the subject of the run.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// The ids of its steps, in order.
+    /// Returns the IDs of its steps, in order.
     pub fn plan(&self) -> &[String] {
         &self.plan
     }
 
-    /// Which way it goes.
+    /// Returns the direction of the run.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Where a step stands.
+    /// Returns the state of a step.
     pub fn step_state(&self, id: &str) -> StepState {
         self.steps.get(id).map(|s| s.state).unwrap_or_default()
     }
 
-    /// How often a step was begun.
+    /// Returns how often a step was begun.
     pub fn attempts(&self, id: &str) -> u32 {
         self.steps.get(id).map_or(0, |s| s.attempts)
     }
 
-    /// Whether this run may have made what the step makes, so that undoing removes it.
+    /// Returns whether this run may have created what the step creates, so that undoing removes it.
     pub fn created(&self, id: &str) -> bool {
         self.steps.get(id).is_some_and(|s| s.created)
     }
 
-    /// A step's recorded output.
+    /// Returns a step's recorded output.
     pub fn output(&self, id: &str) -> Option<&Value> {
         self.steps.get(id).and_then(|s| s.output.as_ref())
     }
 
-    /// The outputs of all steps that have one.
+    /// Returns the outputs of all steps that have one.
     pub fn outputs(&self) -> Outputs {
         self.steps.iter().filter_map(|(id, s)| Some((id.clone(), s.output.clone()?))).collect()
     }
 
-    /// The run as an entry of a list.
+    /// Returns the run as an entry of a list.
     pub fn summary(&self) -> RunSummary {
         let done = |id: &&String| self.step_state(id) == StepState::Done;
         let started = ulid::Ulid::from_string(&self.run).map_or(SystemTime::UNIX_EPOCH, |u| u.datetime());

@@ -1,4 +1,4 @@
-//! What a step is.
+//! The interface of a step.
 
 use async_trait::async_trait;
 use cloudron_core::Result;
@@ -6,67 +6,67 @@ use serde_json::Value;
 
 use super::Context;
 
-/// What a look at the world found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Check {
-    /// It is not there: apply.
+    /// It does not exist: apply the step.
     Absent,
-    /// It is there and ours, with this output.
+    /// It exists and is ours, with this output.
     Done(Value),
-    /// Something that is not ours stands in the way, described by the text.
+    /// An object that is not ours is in the way; the text describes it.
     Foreign(String),
 }
 
-/// How undoing went.
+/// The result of undoing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Undo {
-    /// It is gone, or never was.
+    /// It was removed, or never existed.
     Undone,
-    /// It was left, for the reason given: a sentence for the user.
+    /// It was left, for the given reason: a sentence for the user.
     Kept(String),
 }
 
-/// One thing that a run makes.
+/// One change that a run makes.
 ///
-/// Outputs go into the journal and must hold nothing secret.
+/// Outputs are written to the journal and must not contain secrets.
 #[async_trait]
 pub trait Step: Send + Sync {
-    /// A stable name, part of the journal's format: `first-contact`, `program`, `server`.
+    /// Returns a stable name, which is part of the journal's format: `first-contact`, `program`, `server`.
     fn id(&self) -> &'static str;
 
-    /// One line that says what it does, for `--dry-run` and progress: `Copy the program to 192.0.2.7`.
+    /// Returns one line that describes the step, for `--dry-run` and progress: `Copy the program to 192.0.2.7`.
     fn plan(&self) -> String;
 
-    /// Looks whether it is done already, without changing anything. [`Context::previous`] has the output that
-    /// the journal recorded, if it did.
+    /// Checks whether the step is done already, without changing anything. [`Context::previous`] returns the output
+    /// that the journal recorded, if any.
     ///
     /// # Errors
-    /// Whatever the look runs into; the run then stops as if applying had failed.
+    /// Any error of the check; the run then stops as if applying had failed.
     async fn check(&self, context: &Context) -> Result<Check>;
 
-    /// Does it. Called again after a failure or a death in between, always after a `check` that said
-    /// [`Check::Absent`], so whatever it half did must not stop it.
+    /// Applies the step. It is called again after a failure or crash, always after a `check` that returned
+    /// [`Check::Absent`], so a partial result must not stop it.
     ///
     /// # Errors
-    /// Retryable ones are tried again, others end the run.
+    /// Retryable errors are tried again, others end the run.
     async fn apply(&self, context: &Context) -> Result<Value>;
 
-    /// Takes it back, given the output if one was recorded. Removes only what is ours; that it is gone
-    /// already is success. May be called several times.
+    /// Undoes the step, with the output if one was recorded. It removes only what is ours; if that no longer exists, it
+    /// succeeds. It may be called several times.
     ///
     /// # Errors
-    /// Whatever it runs into; the rest is undone all the same.
+    /// Any error; the other steps are undone nevertheless.
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo>;
 
-    /// Whether the output says that what [`plan`](Self::plan) names was reached. A step may end well without: its
-    /// caller is told that it is not done yet.
+    /// Returns whether the output says that the goal named by [`plan`](Self::plan) was reached. A step may succeed
+    /// without; its caller is told that the goal is not reached yet.
     fn reached(&self, _output: &Value) -> bool {
         true
     }
 
-    /// Whether nothing before this step may be undone once it is done.
+    /// Returns whether nothing before this step may be undone once it is done.
     fn point_of_no_return(&self) -> bool {
         false
     }

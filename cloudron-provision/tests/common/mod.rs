@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Common functions of the tests.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::io::{self, Read};
@@ -9,10 +9,10 @@ use cloudron_provision::ssh::{Auth, HostKey, HostKeyPolicy, SshRemote, SshTarget
 use cloudron_testkit::sshd::Sshd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The time limit of connecting.
+/// Time limit for connecting.
 pub const LIMIT: Duration = Duration::from_secs(15);
 
-/// Where the server is, without any known_hosts file.
+/// Returns the address of the server, without any known_hosts file.
 pub fn target(server: &Sshd) -> SshTarget {
     let mut target = SshTarget::new("127.0.0.1").on_port(server.port()).as_user(server.user());
     // Nothing here needs root, whoever runs the tests.
@@ -21,23 +21,23 @@ pub fn target(server: &Sshd) -> SshTarget {
     target
 }
 
-/// The server's host key.
+/// Returns the server's host key.
 pub fn pin(server: &Sshd) -> HostKey {
     server.host_public_key().parse().unwrap()
 }
 
-/// A session with the server.
+/// Opens a session with the server.
 pub async fn login(server: &Sshd) -> SshRemote {
     login_with(server, target(server)).await
 }
 
-/// A session with the server, by another way.
+/// Opens a session with the server at another target.
 pub async fn login_with(server: &Sshd, target: SshTarget) -> SshRemote {
     let auth = Auth::key(server.key_path().to_str().unwrap()).without_agent();
     connect(target, &auth, HostKeyPolicy::Pinned(vec![pin(server)]), LIMIT).await.unwrap()
 }
 
-/// A key pair made by ssh-keygen; the private key's path.
+/// Generates a key pair with ssh-keygen and returns the private key's path.
 pub fn keygen(folder: &Path, name: &str, options: &[&str], passphrase: &str) -> PathBuf {
     let path = folder.join(name);
     let mut command = std::process::Command::new("ssh-keygen");
@@ -46,7 +46,7 @@ pub fn keygen(folder: &Path, name: &str, options: &[&str], passphrase: &str) -> 
     path
 }
 
-/// Bytes without a pattern.
+/// Returns bytes without a pattern.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ length as u64;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -60,7 +60,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A server on loopback that sends back what it gets; its port.
+/// Starts an echo server on loopback and returns its port.
 pub async fn echo_server() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -81,7 +81,7 @@ pub async fn echo_server() -> u16 {
     port
 }
 
-/// A reader that never gives anything.
+/// A reader that never returns data.
 pub struct Never;
 
 impl Read for Never {

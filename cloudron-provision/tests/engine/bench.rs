@@ -1,4 +1,4 @@
-//! Steps that make things in a world of their own, where a call dies or fails on demand.
+//! Steps that change a simulated world, with crashes and failures of calls on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,21 +16,21 @@ use serde_json::{Value, json};
 pub struct World {
     pub exists: BTreeMap<&'static str, u32>,
     pub calls: Vec<String>,
-    /// The number of the call at which something happens.
+    /// The number of the call at which a fault occurs.
     pub at: Option<(usize, Fault)>,
-    /// The process died.
+    /// Whether the process has crashed.
     pub dead: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Fault {
-    /// The process dies before the call changed anything.
+    /// The process crashes before the call changed anything.
     DieBefore,
-    /// The process dies after the call changed the world.
+    /// The process crashes after the call changed the world.
     DieAfter,
-    /// The call fails for good.
+    /// The call fails permanently.
     Fail,
-    /// The call fails for a passing reason, after it changed the world.
+    /// The call fails transiently, after it changed the world.
     Lost,
     /// The user stops the run during the call.
     Cancel,
@@ -43,14 +43,14 @@ pub struct Thing {
     pub world: Shared,
     pub cancel: Cancel,
     pub final_step: bool,
-    /// Its undo fails.
+    /// Whether its undo fails.
     pub stubborn: bool,
-    /// The call at which something happens from when it was applied on.
+    /// The call at which a fault occurs, once the step was applied.
     pub arms: Option<(usize, Fault)>,
 }
 
 impl Thing {
-    /// Counts a call, and says what is to happen at it.
+    /// Counts a call, and returns the fault that occurs at it.
     pub fn call(&self, what: &str) -> Option<Fault> {
         let mut world = self.world.lock().unwrap();
         world.calls.push(format!("{what} {}", self.id));
@@ -125,7 +125,7 @@ impl Step for Thing {
 
 pub const IDS: [&str; 4] = ["one", "two", "three", "four"];
 
-/// The calls of a run without faults: a check and an apply for each step.
+/// The number of calls of a run without faults: a check and an apply for each step.
 pub const CALLS: usize = IDS.len() * 2;
 
 pub struct Bench {
@@ -168,7 +168,7 @@ impl Bench {
         runner.run(spec(), &self.steps(&self.cancel), &context).await.map(|_| ())
     }
 
-    /// As a process that dies: the run is dropped where it stands, and so is its runtime.
+    /// Simulates a crash: drops the run and its runtime at the current point.
     pub fn run_until_it_dies(&self, runner: &Runner, resume: Option<&str>) -> Option<Result<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let context = self.context(&self.cancel);
@@ -184,7 +184,7 @@ impl Bench {
         })
     }
 
-    /// The outcome, unless the process dies before.
+    /// Returns the outcome, unless the process crashes before.
     pub async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let dead = async {
             while !self.world.lock().unwrap().dead {
@@ -197,7 +197,7 @@ impl Bench {
         }
     }
 
-    /// Goes on in a new process, without any fault.
+    /// Resumes in a new process, without faults.
     pub fn resume(&self) -> Result<()> {
         {
             let mut world = self.world.lock().unwrap();

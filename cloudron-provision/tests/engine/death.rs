@@ -1,4 +1,4 @@
-//! A process that dies, a run that is dropped, a step that panics: the journal knows what may have been done.
+//! Crashed processes, dropped runs and panicking steps: the journal records what may have been done.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The step engine, killed and failed at every point.
+//! The step engine with crashes and failures at every point.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 

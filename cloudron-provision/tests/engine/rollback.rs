@@ -1,4 +1,4 @@
-//! A failure takes back what the run made, and nothing else.
+//! A failure rolls back the changes of the run, and nothing else.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn a_rollback_that_died_at_any_call_is_finished_by_a_resume() {
 }
 
 impl Bench {
-    /// Steps whose last fails, and that die at a later call.
+    /// Returns steps of which the last fails, and that crash at a later call.
     fn steps_failing_last(&self, dies_at: usize, fault: Fault) -> Vec<Arc<dyn Step>> {
         let mut steps = self.steps(&self.cancel);
         steps[3] = Arc::new(Thing { arms: Some((dies_at, fault)), ..self.thing(IDS[3], &self.cancel) });
@@ -88,7 +88,7 @@ async fn what_cannot_be_undone_is_told_and_the_rest_is_undone() {
     bench.nothing_is_unfinished();
 }
 
-/// A provider whose machine lets nobody in.
+/// A provider whose machine refuses every login.
 struct Locked;
 
 #[async_trait::async_trait]

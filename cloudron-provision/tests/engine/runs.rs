@@ -1,4 +1,4 @@
-//! What a run does when nothing goes wrong, and who may have one.
+//! Runs without faults, and the exclusion of concurrent runs.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Connections that are lost, and runs that are stopped or kept: they can be gone on with.
+//! Lost connections, and runs that are stopped or kept: they can be resumed.
 
 use cloudron_core::{Cancel, RetryPolicy};
 use cloudron_provision::codes;

@@ -1,4 +1,4 @@
-//! Connections that break, fall silent or are never made.
+//! Connections that break, become silent or cannot be made.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Which servers are trusted.
+//! Host keys and policies.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Which keys log in, and what is said of those that do not.
+//! Keys that can log in, and the errors of those that cannot.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Uploads arrive whole, and what was sent is not sent again.
+//! Uploads are complete, and resumed without sending data again.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};

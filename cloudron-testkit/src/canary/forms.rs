@@ -1,17 +1,17 @@
-//! The forms a secret takes when a program writes it down, and the search for all of them at once.
+//! The encodings in which a program may write a secret, and a search for all of them at once.
 
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// One way of writing a secret.
+/// One encoding of a secret.
 pub(super) struct Form {
     pub(super) name: &'static str,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Every form of `value` that is looked for, without repetitions.
+/// Returns every distinct form of `value` to search for.
 pub(super) fn of(value: &str) -> Vec<Form> {
     let mut forms = vec![
         Form { name: "plain", bytes: value.into() },
@@ -34,8 +34,8 @@ pub(super) fn of(value: &str) -> Vec<Form> {
     kept
 }
 
-/// The base64 characters that `value` alone decides when `offset` bytes of something else precede it in a
-/// group of three.
+/// Returns the base64 characters that depend only on `value` if `offset` bytes of other data precede it in a group of
+/// three.
 fn base64_inner(value: &str, offset: usize, url: bool) -> Vec<u8> {
     let mut bytes = vec![0; offset];
     bytes.extend(value.as_bytes());
@@ -45,7 +45,7 @@ fn base64_inner(value: &str, offset: usize, url: bool) -> Vec<u8> {
     text.as_bytes()[first..last].to_vec()
 }
 
-/// RFC 3986; with `form`, a space is `+` as HTML forms have it.
+/// Encodes as in RFC 3986; with `form`, a space becomes `+` as in HTML forms.
 fn percent(value: &str, form: bool) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
@@ -62,11 +62,11 @@ fn json(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t")
 }
 
-/// Looks for many byte strings in one pass.
+/// Searches for many byte strings in one pass.
 #[derive(Default)]
 pub(super) struct Matcher {
     needles: Vec<(String, &'static str, Vec<u8>)>,
-    /// Which hashes of four bytes begin a needle: one bit each. Most positions need nothing else.
+    /// The hashes of the first four bytes of all needles, one bit each. Most positions need no further check.
     starts: Vec<u64>,
 }
 
@@ -81,18 +81,18 @@ impl Matcher {
         self.needles.push((secret.to_owned(), form, bytes));
     }
 
-    /// The secret's and the form's name of a needle.
+    /// Returns the names of a needle's secret and form.
     pub(super) fn name(&self, index: usize) -> (&str, &'static str) {
         let (secret, form, _) = &self.needles[index];
         (secret, form)
     }
 
-    /// Length of the longest needle.
+    /// Returns the length of the longest needle.
     pub(super) fn longest(&self) -> usize {
         self.needles.iter().map(|(_, _, bytes)| bytes.len()).max().unwrap_or(0)
     }
 
-    /// Appends the indexes of the needles in `haystack`.
+    /// Appends the indexes of the needles found in `haystack`.
     pub(super) fn scan(&self, haystack: &[u8], found: &mut Vec<usize>) {
         if self.needles.is_empty() {
             return;

@@ -1,5 +1,5 @@
-//! Proof that secrets stay where they belong: looks for them in files, in output, and in what every
-//! process on the machine shows of itself.
+//! Checks that secrets do not leak: searches files, output, and the arguments and environment of every process on the
+//! machine.
 //!
 //! ```
 //! use cloudron_testkit::canary::Canary;
@@ -12,8 +12,8 @@
 //! );
 //! ```
 //!
-//! Found are the plain form, hexadecimal, base64 (both alphabets, at any offset within other data), URL
-//! encoding and JSON escapes. Not found is what was compressed or encrypted together with other data.
+//! It finds the plain form, hexadecimal, base64 (both alphabets, at any offset within other data), URL encoding and
+//! JSON escapes. It does not find data that was compressed or encrypted together with other data.
 
 mod forms;
 mod processes;
@@ -27,18 +27,18 @@ use std::path::{Path, PathBuf};
 
 use forms::{Form, Matcher};
 
-/// A set of secrets to look for.
+/// A set of secrets to search for.
 #[derive(Default)]
 pub struct Canary {
     matcher: Matcher,
 }
 
-/// Where a secret was found. Never holds the secret itself.
+/// The location of a secret. It never contains the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leak {
     /// The name given to [`Canary::secret`].
     pub secret: String,
-    /// How it was written: `plain`, `hex`, `base64`, `url-encoded`, `json`.
+    /// Its encoding: `plain`, `hex`, `base64`, `url-encoded`, `json`.
     pub form: &'static str,
     /// The file, output or process.
     pub place: String,
@@ -51,17 +51,17 @@ impl fmt::Display for Leak {
 }
 
 impl Canary {
-    /// Nothing to look for yet.
+    /// Creates an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks for `value` too, and calls it `name` in reports.
+    /// Adds `value`, with the name `name` in reports.
     ///
     /// # Panics
     ///
-    /// When `value` is shorter than 8 bytes, of which chance would find copies.
+    /// If `value` is shorter than 8 bytes, for which random matches are likely.
     #[must_use]
     pub fn secret(mut self, name: &str, value: &str) -> Self {
         assert!(value.len() >= 8, "the canary {name:?} is too short to be found only where it leaked");
@@ -71,7 +71,7 @@ impl Canary {
         self
     }
 
-    /// The leaks in `bytes`, at most one for each secret and form.
+    /// Returns the leaks in `bytes`, at most one for each secret and form.
     #[must_use]
     pub fn in_bytes(&self, place: &str, bytes: &[u8]) -> Vec<Leak> {
         let mut found = Vec::new();
@@ -79,11 +79,11 @@ impl Canary {
         self.leaks(place, found)
     }
 
-    /// The leaks in one regular file's content.
+    /// Returns the leaks in the content of one regular file.
     ///
     /// # Errors
     ///
-    /// Those of opening and reading it.
+    /// Errors of opening and reading it.
     pub fn in_file(&self, path: &Path) -> io::Result<Vec<Leak>> {
         let mut file = File::open(path)?;
         let mut found = Vec::new();
@@ -103,12 +103,12 @@ impl Canary {
         Ok(self.leaks(&path.display().to_string(), found))
     }
 
-    /// The leaks in everything below `dir`: contents, names, link targets and extended attributes.
-    /// Other file systems mounted below it are not entered, special files not opened.
+    /// Returns the leaks in everything below `dir`: contents, names, link targets and extended attributes. Other file
+    /// systems mounted below it are not entered, and special files are not opened.
     ///
     /// # Errors
     ///
-    /// Those of the file system, except that files which vanish meanwhile are passed over.
+    /// Errors of the file system, except for files that vanish meanwhile, which are skipped.
     pub fn in_tree(&self, dir: &Path) -> io::Result<Vec<Leak>> {
         let device = fs::metadata(dir)?.dev();
         let mut leaks = Vec::new();
@@ -127,8 +127,8 @@ impl Canary {
         Ok(leaks)
     }
 
-    /// Runs `work` and meanwhile reads the arguments and environment of every process that this user may
-    /// read, over and over. This process itself is left out: it holds the secrets.
+    /// Runs `work`, and meanwhile repeatedly reads the arguments and environment of every process that this user may
+    /// read. This process itself is skipped: it holds the secrets.
     ///
     /// A process that lives shorter than a few milliseconds can be missed.
     pub fn while_watching_processes<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<Leak>) {
@@ -186,11 +186,11 @@ impl Canary {
     }
 }
 
-/// Fails with the list of `leaks` when there are any.
+/// Fails with the list of `leaks` if there are any.
 ///
 /// # Panics
 ///
-/// When `leaks` is not empty.
+/// If `leaks` is not empty.
 #[track_caller]
 pub fn assert_none(leaks: &[Leak]) {
     let lines: Vec<String> = leaks.iter().take(40).map(Leak::to_string).collect();

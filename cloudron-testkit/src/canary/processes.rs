@@ -1,4 +1,4 @@
-//! Watching what processes show of themselves to every user: arguments and environment.
+//! Watches what every process shows to all users: arguments and environment.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Canary, Leak};
 
-/// Between two looks at all processes.
+/// Pause between two scans of all processes.
 const PAUSE: Duration = Duration::from_millis(1);
 
 pub(super) fn watch<T>(canary: &Canary, work: impl FnOnce() -> T) -> (T, Vec<Leak>) {
@@ -39,7 +39,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// One look at every process but this one. Processes that end or belong to others are passed over.
+/// Scans every process except this one. Processes that end or belong to others are skipped.
 fn look(canary: &Canary, leaks: &mut Vec<Leak>) {
     let own = std::process::id();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -1,10 +1,10 @@
-//! Objects in clear: summaries, tombstones, locks, notes of the forgotten, certificates, descriptions.
+//! Unencrypted objects: summaries, tombstones, locks, notes of forgotten backups, certificates, descriptions.
 
 use serde_json::{Value, json};
 
 use super::{Forge, Object, hash, merged};
 
-/// The time in the name of a backup, as summaries write it.
+/// Returns the time in the name of a backup, in the form of a summary.
 fn time_of(id: &str) -> String {
     let time = id.split('_').nth(1).unwrap_or("2026-01-01T00-00-00Z");
     let (day, clock) = time.split_at(time.len().min(11));
@@ -12,7 +12,7 @@ fn time_of(id: &str) -> String {
 }
 
 impl Forge {
-    /// Where the manifest of a backup is.
+    /// Returns the key of a backup's manifest.
     #[must_use]
     pub fn manifest_key(&self, id: &str, manifest: &[u8]) -> String {
         match self.version {
@@ -21,7 +21,7 @@ impl Forge {
         }
     }
 
-    /// A summary, signed, with the members of `change` in place of its own.
+    /// Creates a signed summary; the members of `change` replace its own.
     #[must_use]
     pub fn summary(&self, id: &str, sequence: u64, manifest: &[u8], change: &Value) -> Object {
         let summary = json!({
@@ -35,14 +35,14 @@ impl Forge {
         (format!("snapshots/{id}.json"), self.signed(summary, "summary"))
     }
 
-    /// A whole backup: manifest and summary.
+    /// Creates a complete backup: manifest and summary.
     #[must_use]
     pub fn backup(&self, id: &str, sequence: u64, manifest: Vec<u8>, change: &Value) -> Vec<Object> {
         let summary = self.summary(id, sequence, &manifest, change);
         vec![(self.manifest_key(id, &manifest), manifest), summary]
     }
 
-    /// A tombstone in the place of a summary.
+    /// Creates a tombstone in the place of a summary.
     #[must_use]
     pub fn tombstone(&self, id: &str) -> Object {
         let mut tombstone =
@@ -53,7 +53,7 @@ impl Forge {
         (format!("snapshots/{id}.json"), self.signed(self.certified(tombstone), "summary"))
     }
 
-    /// A lock of that name, with the members of `change` in place of its own.
+    /// Creates a lock of that name; the members of `change` replace its own.
     #[must_use]
     pub fn lock(&self, name: &str, change: &Value) -> Object {
         let lock = json!({
@@ -63,7 +63,7 @@ impl Forge {
         (format!("locks/{name}.json"), self.signed(lock, "lock"))
     }
 
-    /// A note that the backups of these numbers were removed, of a writer where numbers count per writer.
+    /// Creates a note that the backups with these numbers were removed, of a writer if numbers count per writer.
     #[must_use]
     pub fn forgotten(&self, writer: &str, ranges: &[(u64, u64)]) -> Object {
         let mut note = json!({
@@ -77,7 +77,7 @@ impl Forge {
         (format!("forgotten/{}.json", hash(&content)), content)
     }
 
-    /// A certificate for the attacker's own key, which the attacker signed.
+    /// Creates a certificate for the attacker's own key, signed by the attacker.
     #[must_use]
     pub fn own_certificate(&self, name: &str) -> Value {
         let certificate = json!({
@@ -88,14 +88,14 @@ impl Forge {
         serde_json::from_slice(&content).expect("it is JSON")
     }
 
-    /// Any JSON as `writers/<hash>.json`.
+    /// Creates an object `writers/<hash>.json` from any JSON.
     #[must_use]
     pub fn writer_object(&self, object: &Value) -> Object {
         let content = serde_json::to_vec(object).expect("it is JSON");
         (format!("writers/{}.json", hash(&content)), content)
     }
 
-    /// A revocation of that writer, which the attacker signed.
+    /// Creates a revocation of that writer, signed by the attacker.
     #[must_use]
     pub fn revocation(&self, writer: &str) -> Object {
         let revocation = json!({
@@ -106,7 +106,7 @@ impl Forge {
         (format!("writers/{}.json", hash(&content)), content)
     }
 
-    /// The statement beside a key object, which the attacker signed.
+    /// Creates the statement for a key object, signed by the attacker.
     #[must_use]
     pub fn key_statement(&self, key: &Object) -> Object {
         let statement = json!({"key": 1, "repository": self.repository, "object": hash(&key.1)});
@@ -114,7 +114,7 @@ impl Forge {
         (key.0.replace(".age", ".json"), content)
     }
 
-    /// A description with the members of `change` in place of what it said, signed by the attacker.
+    /// Creates a description in which the members of `change` replace the original ones, signed by the attacker.
     #[must_use]
     pub fn description(&self, original: &[u8], change: &Value) -> Object {
         let original = serde_json::from_slice(original).expect("a description is JSON");

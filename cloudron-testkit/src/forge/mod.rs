@@ -1,7 +1,7 @@
-//! Objects of a backup repository, made from `docs/backup-format.md` alone, as an attacker makes them.
+//! Objects of a backup repository, created from `docs/backup-format.md` alone, as an attacker does.
 //!
-//! A [`Forge`] knows what a store shows in clear: the repository's id, to whom objects are sealed, the version of
-//! the format. It signs with the keys of a writer that were stolen, or with a key of its own that nobody certified.
+//! A [`Forge`] knows what a store shows in clear: the repository's ID, its recipients, and the version of the format.
+//! It signs with stolen keys of a writer, or with its own uncertified key.
 
 mod clear;
 mod sealed;
@@ -17,19 +17,19 @@ pub use sealed::frame;
 /// An object: its key and its content.
 pub type Object = (String, Vec<u8>);
 
-/// The writer's keys that an attacker has got hold of.
+/// Stolen keys of a writer.
 #[derive(Debug, Clone)]
 struct Stolen {
     index_identity: String,
     chunk_key: [u8; 32],
 }
 
-/// Makes objects of one repository.
+/// Creates objects of one repository.
 #[derive(Debug, Clone)]
 pub struct Forge {
-    /// The version of the format.
+    /// Version of the format.
     pub version: u64,
-    /// The id of the repository.
+    /// ID of the repository.
     pub repository: String,
     data: Vec<String>,
     index: Vec<String>,
@@ -38,23 +38,23 @@ pub struct Forge {
     stolen: Option<Stolen>,
 }
 
-/// The SHA-256 of an object, in hex.
+/// Returns the SHA-256 of an object, in hex.
 #[must_use]
 pub fn hash(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }
 
-/// The id of the writer of that public key.
+/// Returns the ID of the writer with that public key.
 #[must_use]
 pub fn writer_id(public_key: &[u8]) -> String {
     hash(public_key)[..16].to_owned()
 }
 
 impl Forge {
-    /// An attacker who has read `cloudron-backup.json` and has no key. Signs with a key that nobody certified.
+    /// Creates an attacker who has read `cloudron-backup.json` and has no key. It signs with an uncertified key.
     ///
     /// # Panics
-    /// When the description cannot be read.
+    /// If the description cannot be parsed.
     #[must_use]
     pub fn keyless(description: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(description).expect("a description is JSON");
@@ -73,10 +73,10 @@ impl Forge {
         }
     }
 
-    /// The same with the keys of a writer, as `backup key writer` writes them.
+    /// Adds the keys of a writer, in the form of `backup key writer`.
     ///
     /// # Panics
-    /// When they cannot be read.
+    /// If they cannot be parsed.
     #[must_use]
     pub fn with_keys(self, keys: &Value) -> Self {
         let bytes = |name: &str| -> [u8; 32] {
@@ -95,41 +95,41 @@ impl Forge {
         }
     }
 
-    /// The same, claiming to be the writer of this certificate, which stands in clear in a summary.
+    /// Claims to be the writer of this certificate, which is visible in a summary.
     #[must_use]
     pub fn claiming(self, certificate: Value) -> Self {
         Self { certificate: Some(certificate), ..self }
     }
 
-    /// The same, writing another version of the format.
+    /// Writes another version of the format.
     #[must_use]
     pub fn of_version(self, version: u64) -> Self {
         Self { version, certificate: self.certificate.filter(|_| version > 1), ..self }
     }
 
-    /// Whether it has the keys of a writer.
+    /// Returns whether it has the keys of a writer.
     #[must_use]
     pub fn has_keys(&self) -> bool {
         self.stolen.is_some()
     }
 
-    /// The certificate that its objects carry.
+    /// Returns the certificate in its objects.
     #[must_use]
     pub fn certificate(&self) -> Option<&Value> {
         self.certificate.as_ref()
     }
 
-    /// The id of a chunk. Without a writer's keys, one that looks like it.
+    /// Returns the ID of a chunk; without a writer's keys, a plausible one.
     #[must_use]
     pub fn chunk_id(&self, content: &[u8]) -> String {
         let key = self.stolen.as_ref().map_or([0; 32], |s| s.chunk_key);
         blake3::keyed_hash(&key, content).to_hex().to_string()
     }
 
-    /// An age file to the readers of data, or of index objects as well.
+    /// Encrypts an age file to the readers of data, and also to those of index objects if requested.
     ///
     /// # Panics
-    /// When the repository's recipients are none.
+    /// If the repository's recipients are invalid.
     #[must_use]
     pub fn seal(&self, plain: &[u8], index: bool) -> Vec<u8> {
         let more = self.index.iter().filter(|_| index);
@@ -144,7 +144,7 @@ impl Forge {
         sealed
     }
 
-    /// What is in an index object, which a writer's keys open: its lines.
+    /// Returns the lines of an index object, which a writer's keys can decrypt.
     #[must_use]
     pub fn read_index(&self, object: &[u8]) -> Vec<Value> {
         let Some(stolen) = &self.stolen else { return Vec::new() };
@@ -162,7 +162,7 @@ impl Forge {
         lines.filter(|line: &Value| line.get("pack").is_some()).collect()
     }
 
-    /// A signed JSON object as it is stored.
+    /// Returns a signed JSON object in stored form.
     fn signed(&self, mut object: Value, kind: &str) -> Vec<u8> {
         let mut text = format!("cloudron-backup {kind} v{}\n", self.version).into_bytes();
         canonical(&object, &mut text);
@@ -170,7 +170,7 @@ impl Forge {
         serde_json::to_vec_pretty(&object).expect("it is JSON")
     }
 
-    /// Puts the certificate in where the format has one.
+    /// Adds the certificate if the format has one.
     fn certified(&self, mut object: Value) -> Value {
         if let Some(certificate) = self.certificate.as_ref().filter(|_| self.version > 1) {
             object["certificate"] = certificate.clone();
@@ -178,14 +178,14 @@ impl Forge {
         object
     }
 
-    /// The id of the writer that it signs as.
+    /// Returns the ID of the writer as which it signs.
     #[must_use]
     pub fn writer(&self) -> String {
         writer_id(self.signing.verifying_key().as_bytes())
     }
 }
 
-/// The members of `change` in place of those of `object`.
+/// Replaces members of `object` by those of `change`.
 fn merged(mut object: Value, change: &Value) -> Value {
     for (name, value) in change.as_object().into_iter().flatten() {
         object[name] = value.clone();
@@ -193,7 +193,7 @@ fn merged(mut object: Value, change: &Value) -> Value {
     object
 }
 
-/// The text that is signed: members sorted, no blanks.
+/// Writes the text to sign: sorted members, no blanks.
 fn canonical(value: &Value, out: &mut Vec<u8>) {
     fn sorted(value: &Value) -> Value {
         match value {
@@ -220,7 +220,7 @@ fn canonical(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(sorted(value).to_string().as_bytes());
 }
 
-/// A line of an index that says these chunks are in that pack: id, offset, length of the frame, length.
+/// Creates an index line for chunks of a pack: ID, offset, length of the frame, length.
 #[must_use]
 pub fn line(pack: &str, size: u64, chunks: &[(String, u64, u64, u64)]) -> Value {
     let chunks: Vec<Value> =

@@ -1,4 +1,4 @@
-//! Objects that are sealed: packs, index objects, records of the condemned, manifests, wrapped keys.
+//! Encrypted objects: packs, index objects, condemned records, manifests, wrapped keys.
 
 use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Forge, Object, hash};
 
-/// A chunk as a pack holds it: a zstd frame of raw blocks (RFC 8878, section 3.1.1).
+/// Creates a chunk in the form of a pack: a zstd frame of raw blocks (RFC 8878, section 3.1.1).
 #[must_use]
 pub fn frame(content: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
@@ -24,7 +24,7 @@ fn compressed(plain: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(plain, 3).expect("compressing into memory works")
 }
 
-/// So many bytes of blanks, compressed: a few hundred bytes for each megabyte.
+/// Compresses that many megabytes of blanks: a few hundred bytes per megabyte.
 fn bomb(megabytes: usize) -> Vec<u8> {
     let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("zstd works");
     for _ in 0..megabytes {
@@ -38,7 +38,7 @@ fn text(lines: &[Value]) -> Vec<u8> {
 }
 
 impl Forge {
-    /// A pack of these frames, or of anything else.
+    /// Creates a pack from these frames, or from any other data.
     #[must_use]
     pub fn pack(&self, plain: &[u8]) -> Object {
         let object = self.seal(plain, false);
@@ -46,7 +46,7 @@ impl Forge {
         (format!("packs/{}/{id}.age", &id[..2]), object)
     }
 
-    /// An object of the index, or of `condemned`: its lines signed as the format asks.
+    /// Creates an object of the index or of `condemned`, with signed lines.
     #[must_use]
     pub fn index(&self, kind: &str, lines: &[Value]) -> Object {
         let mut plain = Vec::new();
@@ -63,20 +63,20 @@ impl Forge {
         self.index_of(kind, &compressed(&plain))
     }
 
-    /// An object of the index, or of `condemned`, with anything in it.
+    /// Creates an object of the index or of `condemned`, with any content.
     #[must_use]
     pub fn index_of(&self, kind: &str, packed: &[u8]) -> Object {
         let object = self.seal(packed, true);
         (format!("{kind}/{}.age", hash(&object)), object)
     }
 
-    /// One that unpacks to so many megabytes.
+    /// Creates one that unpacks to that many megabytes.
     #[must_use]
     pub fn index_bomb(&self, kind: &str, megabytes: usize) -> Object {
         self.index_of(kind, &bomb(megabytes))
     }
 
-    /// The sealed manifest of a backup with these entries.
+    /// Creates the encrypted manifest of a backup with these entries.
     #[must_use]
     pub fn manifest(&self, id: &str, sources: &Value, entries: &[Value]) -> Vec<u8> {
         let mut lines = vec![
@@ -88,13 +88,13 @@ impl Forge {
         self.seal(&compressed(&text(&lines)), false)
     }
 
-    /// A sealed manifest that unpacks to so many megabytes.
+    /// Creates an encrypted manifest that unpacks to that many megabytes.
     #[must_use]
     pub fn manifest_bomb(&self, megabytes: usize) -> Vec<u8> {
         self.seal(&bomb(megabytes), false)
     }
 
-    /// An entry of a file whose content is one chunk, and the frame of that chunk.
+    /// Creates an entry of a file with one chunk, and the frame of that chunk.
     #[must_use]
     pub fn file(&self, path: &str, content: &[u8]) -> (Value, Vec<u8>) {
         let entry = json!({
@@ -104,7 +104,7 @@ impl Forge {
         (entry, frame(content))
     }
 
-    /// An object `keys/…` that asks for that work factor and opens with nothing.
+    /// Creates an object `keys/…` with that work factor, which no passphrase opens.
     #[must_use]
     pub fn wrapped_key(&self, name: &str, work_factor: u8, salt: u64) -> Object {
         use base64::Engine as _;

@@ -1,11 +1,11 @@
-//! Fields and packets of SSH (RFC 4251, section 5; RFC 4253, section 6; RFC 5647 as OpenSSH has it).
+//! Fields and packets of SSH (RFC 4251, section 5; RFC 4253, section 6; RFC 5647 as implemented by OpenSSH).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-/// The most bytes that a packet may have.
+/// Maximum size of a packet, in bytes.
 const MOST: usize = 1 << 20;
 
 /// Writes the fields of a message.
@@ -30,7 +30,7 @@ impl Writer {
         self.number(text.len() as u32).raw(text)
     }
 
-    /// A positive number of any length, big-endian.
+    /// Writes a positive number of any length, big-endian.
     pub(super) fn positive(self, bytes: &[u8]) -> Self {
         let start = bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len());
         let bytes = &bytes[start..];
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A message with its padding, whose length is a multiple of 16 without the first `apart` bytes.
+/// Pads a message so that its length, without the first `apart` bytes, is a multiple of 16.
 fn padded(message: &[u8], apart: usize) -> Vec<u8> {
     let length = 5 + message.len() - apart;
     let padding = 16 - length % 16 + if 16 - length % 16 < 4 { 16 } else { 0 };
@@ -87,7 +87,7 @@ fn padded(message: &[u8], apart: usize) -> Vec<u8> {
     packet.raw(message).raw(&vec![0; padding]).done()
 }
 
-/// The message in a packet without its length.
+/// Returns the message in a packet without its length.
 fn message(packet: &[u8]) -> io::Result<Vec<u8>> {
     let (padding, rest) = packet.split_first().ok_or(io::ErrorKind::UnexpectedEof)?;
     let end = rest.len().checked_sub(usize::from(*padding)).ok_or(io::ErrorKind::InvalidData)?;
@@ -112,7 +112,7 @@ pub(super) fn receive_clear(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     message(&packet)
 }
 
-/// A key of one direction and its counter.
+/// The key of one direction and its counter.
 struct Half {
     key: LessSafeKey,
     nonce: [u8; 12],
@@ -124,7 +124,7 @@ impl Half {
         Self { key, nonce: nonce[..12].try_into().expect("12 bytes") }
     }
 
-    /// The nonce of the next packet: four bytes that stay and a counter.
+    /// Returns the nonce of the next packet: four fixed bytes and a counter.
     fn next(&mut self) -> Nonce {
         let nonce = Nonce::assume_unique_for_key(self.nonce);
         let counter = u64::from_be_bytes(self.nonce[4..].try_into().expect("8 bytes")).wrapping_add(1);
@@ -133,7 +133,7 @@ impl Half {
     }
 }
 
-/// A connection whose packets are sealed.
+/// A connection with encrypted packets.
 pub(super) struct Sealed {
     stream: TcpStream,
     theirs: Half,

@@ -1,12 +1,12 @@
-//! The differences of two trees, one line each.
+//! Differences between two trees, one line each.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::digest::{Entry, Kind, digest};
 
-/// What differs between `expected` and `actual`, one line a path, naming only the properties that differ.
-/// Empty when they are the same.
+/// Returns the differences between `expected` and `actual`, one line per path, with only the properties that differ.
+/// Empty if they are the same.
 #[must_use]
 pub fn compare(expected: &BTreeMap<PathBuf, Entry>, actual: &BTreeMap<PathBuf, Entry>) -> Vec<String> {
     let mut lines = Vec::new();
@@ -33,7 +33,7 @@ pub fn compare(expected: &BTreeMap<PathBuf, Entry>, actual: &BTreeMap<PathBuf, E
 ///
 /// # Panics
 ///
-/// When they differ (the first 40 differences are shown) or one cannot be read.
+/// If they differ (the first 40 differences are shown) or one cannot be read.
 #[track_caller]
 pub fn assert_same(expected: &Path, actual: &Path) {
     let read =

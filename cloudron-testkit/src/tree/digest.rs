@@ -1,4 +1,4 @@
-//! A tree's description: everything a restore must bring back, in a form that compares.
+//! The description of a tree: everything that a restore must restore, in comparable form.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,25 +12,25 @@ use sha2::{Digest, Sha256};
 
 use super::generate::at;
 
-/// What kind of entry a path is, with what only that kind has.
+/// The kind of an entry, with the properties of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File {
-        /// Length in bytes, holes included.
+        /// Length in bytes, including holes.
         size: u64,
         /// SHA-256 of the content, in hexadecimal.
         sha256: String,
-        /// The smallest path, relative to the top, that is the same file; `None` without a second name there.
+        /// The smallest path, relative to the top, of the same file; `None` if there is no other name in the tree.
         hard_link: Option<PathBuf>,
-        /// Whether at least 64 KiB of the length take no room on disk.
+        /// Whether at least 64 KiB of the length use no space on disk.
         sparse: bool,
     },
     /// A folder.
     Folder,
     /// A symbolic link.
     Symlink {
-        /// Where it points, as written.
+        /// The target, as written.
         target: PathBuf,
     },
     /// A named pipe.
@@ -39,28 +39,28 @@ pub enum Kind {
     Socket,
     /// A block or character device.
     Device {
-        /// The kernel's number for it.
+        /// The kernel's number of the device.
         number: u64,
-        /// Block rather than character.
+        /// Whether it is a block device rather than a character device.
         block: bool,
     },
 }
 
-/// One path of a tree, with all that belongs to it.
+/// One path of a tree, with all its properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Permission bits with set-id and sticky bits; 0 for symbolic links, where the system fixes them.
+    /// Permission bits with set-ID and sticky bits; 0 for symbolic links, for which the system fixes them.
     pub mode: u32,
-    /// Owner.
+    /// User ID of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group ID.
     pub gid: u32,
     /// Time of last modification, in nanoseconds since 1970.
     pub mtime_ns: i128,
-    /// Extended attributes, by name. Names outside `user.`, `trusted.` and `security.capability` are the
-    /// system's business and left out.
+    /// Extended attributes, by name. Names outside `user.`, `trusted.` and `security.capability` belong to the system
+    /// and are omitted.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -92,11 +92,11 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Describes everything below `dir`, by path relative to it; the top folder itself is the path `""`.
+/// Describes everything below `dir`, by relative path; the top folder itself has the path `""`.
 ///
 /// # Errors
 ///
-/// Those of the file system, with the path in the message: an unreadable file is an error, not a gap.
+/// Errors of the file system, with the path in the message: an unreadable file is an error, not omitted.
 pub fn digest(dir: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
     let mut found = BTreeMap::new();
     let mut inodes: HashMap<(u64, u64), Vec<PathBuf>> = HashMap::new();
@@ -125,11 +125,11 @@ pub fn digest(dir: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
     Ok(found)
 }
 
-/// SHA-256 of a file's content, in hexadecimal.
+/// Returns the SHA-256 of a file's content, in hexadecimal.
 ///
 /// # Errors
 ///
-/// Those of opening and reading `path`.
+/// Errors of opening and reading `path`.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path).map_err(|e| at(path, e))?;
     let mut hash = Sha256::new();

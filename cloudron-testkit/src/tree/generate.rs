@@ -1,4 +1,4 @@
-//! Trees like the ones on real servers, with every kind of entry a backup must keep.
+//! Trees like those on real servers, with every kind of entry that a backup must preserve.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -11,18 +11,18 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 
 use super::rng::Rng;
 
-/// What [`generate`] made.
+/// The result of [`generate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
-    /// Content of regular files in bytes; holes of sparse files do not count, and a hard link counts once.
+    /// Content of regular files in bytes; holes of sparse files are not counted, and a hard link is counted once.
     pub bytes: u64,
-    /// Regular files, folders, links and the rest, without the top folder.
+    /// Number of regular files, folders, links and other entries, without the top folder.
     pub entries: u64,
-    /// Whether the file system took `user.*` extended attributes.
+    /// Whether the file system supports `user.*` extended attributes.
     pub xattrs: bool,
 }
 
-/// Words that source code, mail and notes are made of: text that compresses about as well as theirs.
+/// Words of source code, mail and notes: text that compresses about as well.
 const WORDS: [&str; 32] = [
     "the",
     "and",
@@ -58,7 +58,7 @@ const WORDS: [&str; 32] = [
     "of",
 ];
 
-/// Folder names, some of which are a trouble to careless programs.
+/// Folder names, some of which cause errors in careless programs.
 const FOLDERS: [&str; 12] = [
     "mail",
     "photos",
@@ -74,18 +74,17 @@ const FOLDERS: [&str; 12] = [
     "🙂",
 ];
 
-/// Fills `dir` (made when missing) with a tree that depends on `seed` and `bytes` only.
+/// Fills `dir` (created if missing) with a tree that depends only on `seed` and `bytes`.
 ///
-/// About `bytes` of content: many small text files, a few big ones of both text and incompressible bytes, and
-/// once each the entries in which backups differ: names that are not UTF-8 or hold newlines, hard
-/// and symbolic links of every sort, odd modes, a sparse file, xattrs, a fifo, empty folders, times with
-/// nanoseconds. Owners are left to be the
-/// caller's. The same arguments give the same content, names, modes and times; hard-link and xattr
-/// support of the file system apart.
+/// It has about `bytes` of content: many small text files, a few large ones of both text and incompressible bytes, and
+/// one of each entry that backup programs treat differently: names that are not UTF-8 or contain newlines, hard and
+/// symbolic links of every kind, unusual modes, a sparse file, xattrs, a FIFO, empty folders, times with nanoseconds.
+/// Owners remain those of the caller. The same arguments give the same content, names, modes and times, except for hard
+/// links and xattrs that the file system does not support.
 ///
 /// # Errors
 ///
-/// Those of the file system, with the path in the message.
+/// Errors of the file system, with the path in the message.
 pub fn generate(dir: &Path, seed: u64, bytes: u64) -> io::Result<Made> {
     fs::create_dir_all(dir)?;
     let mut maker = Maker {
@@ -104,13 +103,13 @@ struct Maker {
     rng: Rng,
     made: Made,
     folders: Vec<PathBuf>,
-    /// Everything made, parents before children; times are set last and backwards, since making a child
-    /// changes its parent's.
+    /// All created paths, parents before children. Times are set last and in reverse order, because creating a child
+    /// changes the time of its parent.
     times: Vec<PathBuf>,
 }
 
 impl Maker {
-    /// Small files in nested folders, with a big file for every eight parts of content.
+    /// Creates small files in nested folders, with a large file for every eight parts of content.
     fn bulk(&mut self, dir: &Path, bytes: u64) -> io::Result<()> {
         self.folders.push(dir.to_owned());
         let big = (bytes / 8).max(1);
@@ -148,7 +147,7 @@ impl Maker {
         Ok(())
     }
 
-    /// One of each entry that a backup is likely to get wrong.
+    /// Creates one of each entry that a backup is likely to handle wrongly.
     fn oddities(&mut self, dir: &Path) -> io::Result<()> {
         self.make_dir(dir)?;
         self.names(&dir.join("names"))?;
@@ -230,7 +229,7 @@ impl Maker {
         Ok(())
     }
 
-    /// 64 MiB of which 12 KiB are data: at the start, in the middle, and with a hole at the end.
+    /// Creates 64 MiB of which 12 KiB are data: at the start, in the middle, and with a hole at the end.
     fn sparse(&mut self, path: &Path) -> io::Result<()> {
         let mut file = File::create(path).map_err(|e| at(path, e))?;
         let mut block = [0u8; 4096];
@@ -304,7 +303,7 @@ impl Maker {
         self.times.push(path);
     }
 
-    /// Times between 1970 and 2025 with nanoseconds; one before 1970 and one after 2038.
+    /// Sets times between 1970 and 2025 with nanoseconds; one before 1970 and one after 2038.
     fn set_times(&mut self) -> io::Result<()> {
         for (index, path) in std::mem::take(&mut self.times).iter().enumerate().rev() {
             let seconds = match index {
@@ -322,7 +321,7 @@ impl Maker {
     }
 }
 
-/// Names the path in an error, which the operating system does not.
+/// Adds the path to an error, which the operating system does not include.
 pub(super) fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! File trees as people have them: made from a seed, described with all their metadata, and compared.
+//! Realistic file trees: generated from a seed, described with all their metadata, and compared.
 
 mod compare;
 mod digest;

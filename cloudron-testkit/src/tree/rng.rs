@@ -1,17 +1,17 @@
-//! Repeatable pseudo-random numbers (SplitMix64), so that a seed gives the same tree on every machine.
+//! Reproducible pseudo-random numbers (SplitMix64), so that a seed gives the same tree on every machine.
 
-/// A pseudo-random sequence. Not for secrets.
+/// A pseudo-random sequence. Do not use it for secrets.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The sequence that belongs to `seed`.
+    /// Creates the sequence of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -20,12 +20,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, or 0 when `limit` is 0.
+    /// Returns a number below `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.next_u64() % limit }
     }
 
-    /// Fills `buffer` with bytes that no compressor shrinks.
+    /// Fills `buffer` with incompressible bytes.
     pub fn fill(&mut self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(8) {
             let word = self.next_u64().to_le_bytes();
@@ -33,7 +33,7 @@ impl Rng {
         }
     }
 
-    /// One of `choices`, which must not be empty.
+    /// Returns one of `choices`, which must not be empty.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len() as u64) as usize]
     }

@@ -1,4 +1,4 @@
-//! Secrets are nowhere but where they belong.
+//! Secrets do not leak.
 
 use cloudron_e2e::{Cloudron, Server, available};
 use cloudron_testkit::canary::{Canary, assert_none};
@@ -26,7 +26,7 @@ fn no_secret_is_in_any_file_log_argument_environment_or_output() {
     on_server(&scene.server, &canary);
 }
 
-/// Creates, sets up, backs up, downloads and verifies, with every secret in play.
+/// Creates, sets up, backs up, downloads and verifies, with every secret in use.
 fn whole_life(first: &Scene, ssh_key: &str) {
     let password = first.laptop.secret("password", PASSWORD);
     first.fill(1_000_000);
@@ -65,7 +65,7 @@ fn whole_life(first: &Scene, ssh_key: &str) {
     on_terminal(&["machine", "backup", "verify", DOMAIN, "--full", "--backup-key", &first.backup_key]);
 }
 
-/// Looks through the whole disk of the server, its memory file systems and its journal.
+/// Searches the whole disk of the server, its memory file systems and its journal.
 fn on_server(server: &Server, canary: &Canary) {
     for folder in ["/", "/run", "/tmp"] {
         assert_none(&canary.in_tree(&server.path(folder)).unwrap());

@@ -1,4 +1,4 @@
-//! Making a machine: what is there afterwards, and what is refused before anything is touched.
+//! Creating a machine: the result, and requests that are refused before anything is changed.
 
 use std::fs;
 
@@ -65,7 +65,7 @@ fn a_run_that_dies_while_it_waits_for_name_servers_is_destroyed_with_its_records
     assert_eq!(scene.traces(), "");
 }
 
-/// BIND, where the machine's domain is kept.
+/// BIND, which hosts the machine's domain.
 struct DnsHost {
     _bind: Named,
     server: String,
@@ -94,7 +94,7 @@ impl DnsHost {
         scene.laptop.ok(&[&["dns", "export", DOMAIN][..], &self.options("--provider")].concat()).stdout
     }
 
-    /// The lines of the zone that are the machine's.
+    /// Returns the machine's lines of the zone.
     fn records(&self, scene: &Scene) -> [String; 2] {
         ["my", "*"].map(|name| format!("{name}\t300\tIN\tA\t{}\n", scene.server.ip()))
     }

@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and leaves everything that was good before as it was.
+//! Faults that leave everything that existed before unchanged.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cloudron_testkit::proxy::{Faults, Proxy};
 
 use super::scene::{DOMAIN, FILES, Scene};
 
-/// Where the machine keeps its backups.
+/// Location of the machine's backups.
 const STORE: &str = "/var/backups/cloudron";
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The main promise: a server is lost with everything on it, and comes back on another one.
+//! The main promise: a server is lost with all its data, and is restored on another one.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! A server made over SSH on a bare Debian machine: what it does, and what it survives.
+//! A server created over SSH on a bare Debian machine: its functions, and the faults that it survives.
 
 mod canary;
 mod create;

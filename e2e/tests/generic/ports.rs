@@ -1,4 +1,4 @@
-//! Servers behind a firewall that lets only some ports through, and servers whose host key changed.
+//! Servers behind a firewall that allows only some ports, and servers whose host key changed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use cloudron_testkit::proxy::Proxy;
 
 use super::scene::{DOMAIN, Scene};
 
-/// Lets one port of the server through at an address of this computer.
+/// Makes one port of the server reachable at an address of this computer.
 fn open(scene: &Scene, address: &str, port: u16) -> Proxy {
     Proxy::start_at(format!("{address}:{port}").parse().unwrap(), scene.server.address(port)).unwrap()
 }

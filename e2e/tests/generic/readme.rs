@@ -1,4 +1,4 @@
-//! The block of the README about a machine over SSH, typed in order as it stands there.
+//! The README's block about a machine over SSH, typed in order.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use cloudron_e2e::{Cloudron, Server, available};
 
 use super::scene::BACKUP_KEY;
 
-/// The two addresses that the README has.
+/// The two addresses in the README.
 const ADDRESSES: [&str; 2] = ["203.0.113.7", "203.0.113.9"];
 
-/// The commands of the block that names the first address.
+/// Returns the commands of the block that contains the first address.
 fn commands() -> Vec<String> {
     let readme = include_str!("../../../README.md").replace("\\\n", " ");
     let mut blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());

@@ -1,20 +1,20 @@
-//! The arrangement that the tests share: a bare server, a laptop, and a machine made with both.
+//! The setup that the tests share: a bare server, a laptop, and a machine created with both.
 
 use std::path::Path;
 
 use cloudron_e2e::{Cloudron, Run, Server};
 use cloudron_testkit::tree;
 
-/// The machine's domain in all tests; nothing asks a name server for it.
+/// The machine's domain in all tests; no name server is queried for it.
 pub(crate) const DOMAIN: &str = "example.com";
 
-/// The backup key in all tests that do not say otherwise.
+/// The backup key in all tests, unless they use another one.
 pub(crate) const BACKUP_KEY: &str = "kanari-backup-key-7f3a91";
 
-/// The folder that the machine backs up besides its own.
+/// The additional folder that the machine backs up.
 pub(crate) const FILES: &str = "/srv/files";
 
-/// A laptop, and a server that may carry a machine.
+/// A laptop, and a server on which a machine may be created.
 pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) laptop: Cloudron,
@@ -22,14 +22,14 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A bare server and a laptop that knows nothing yet.
+    /// Creates a bare server and a laptop without any machines.
     pub(crate) fn bare(name: &str) -> Self {
         let laptop = Cloudron::new();
         let backup_key = laptop.secret("backup-key", BACKUP_KEY);
         Self { server: Server::boot(name), laptop, backup_key }
     }
 
-    /// A machine that backs [`FILES`] up, which hold about `bytes`.
+    /// Creates a machine that backs up [`FILES`], with about `bytes` of content.
     pub(crate) fn with_files(name: &str, bytes: u64) -> Self {
         let scene = Self::bare(name);
         scene.fill(bytes);
@@ -37,14 +37,14 @@ impl Scene {
         scene
     }
 
-    /// Puts realistic files into [`FILES`], some with other owners.
+    /// Writes realistic files to [`FILES`], some with other owners.
     pub(crate) fn fill(&self, bytes: u64) {
         tree::generate(&self.server.path(FILES), 11, bytes).unwrap();
         self.server.exec_ok(&format!("chown -h -R 1234:2345 {FILES}/odd/names {FILES}/odd/links"));
     }
 
-    /// The arguments that make the machine, with `extra` ones. The address and host key are the server's
-    /// unless `extra` has others.
+    /// Returns the arguments that create the machine, with `extra` ones. The address and host key are the server's
+    /// unless `extra` contains others.
     pub(crate) fn create_arguments(&self, extra: &[&str]) -> Vec<String> {
         let key = self.server.key_path().display().to_string();
         let mut arguments: Vec<String> =
@@ -65,13 +65,13 @@ impl Scene {
         arguments
     }
 
-    /// Tries to make the machine.
+    /// Tries to create the machine.
     pub(crate) fn try_create(&self, extra: &[&str]) -> Run {
         let arguments = self.create_arguments(extra);
         self.laptop.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Makes the machine.
+    /// Creates the machine.
     #[track_caller]
     pub(crate) fn create(&self, extra: &[&str]) -> Run {
         let run = self.try_create(extra);
@@ -79,7 +79,7 @@ impl Scene {
         run
     }
 
-    /// Makes a backup; its id, which is the only new one of the list.
+    /// Makes a backup and returns its ID, which is the only new one in the list.
     #[track_caller]
     pub(crate) fn back_up(&self) -> String {
         let before = self.laptop.backups(DOMAIN);
@@ -90,7 +90,7 @@ impl Scene {
         new.remove(0)
     }
 
-    /// Fetches the repository as it is to `folder` of the laptop.
+    /// Downloads the repository to `folder` of the laptop.
     #[track_caller]
     pub(crate) fn download_repository(&self, folder: &Path) {
         self.laptop.ok(&[
@@ -103,7 +103,7 @@ impl Scene {
         ]);
     }
 
-    /// What a machine leaves behind on a server: none of it when nothing was created.
+    /// Returns the traces of a machine on a server: empty if nothing was created.
     pub(crate) fn traces(&self) -> String {
         let look = "ls -d /usr/local/bin/cloudron* /usr/local/lib/cloudron* /var/lib/cloudron* /var/backups/cloudron* \
                     /etc/systemd/system/cloudron* 2>/dev/null; getent passwd cloudron; \
@@ -111,7 +111,7 @@ impl Scene {
         self.server.exec_ok(look)
     }
 
-    /// Whether anybody ever got past the server's SSH login.
+    /// Returns whether any client ever logged in to the server by SSH.
     pub(crate) fn somebody_logged_in(&self) -> bool {
         self.server.exec_ok("journalctl --no-pager -u ssh").contains("Accepted ")
     }

@@ -1,5 +1,5 @@
-//! The states that a machine's life on a server can be cut off in, and what a person types then. Every error is answered
-//! with what its `next:` says.
+//! The states in which a machine's life on a server can be interrupted, and what a user types then. Every error is
+//! answered with its `next:` line.
 
 use cloudron_e2e::{Cloudron, Server, available, until};
 use cloudron_testkit::hints::{Hint, hints, next};
@@ -10,11 +10,11 @@ use super::scene::{DOMAIN, Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// After so many errors in a row, the hints lead in a circle.
+/// Number of consecutive errors after which the hints count as circular.
 const ERRORS: usize = 5;
 
 impl Scene {
-    /// Starts to make the machine, and kills the program when its journal has this record of a step.
+    /// Starts to create the machine, and kills the program when its journal has this record of a step.
     fn killed_at(&self, extra: &[&str], kind: &str, step: &str) {
         let arguments = self.create_arguments(extra);
         let mut running = self.laptop.spawn(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -25,8 +25,8 @@ impl Scene {
         running.kill();
     }
 
-    /// Types the command that makes the machine, and then what the errors say: of the ways on, the one that `choose`
-    /// takes. Gives all that was typed.
+    /// Types the command that creates the machine, and then follows the hints of errors: `choose` selects an
+    /// alternative. Returns all that was typed.
     #[track_caller]
     fn typed(&self, extra: &[&str], choose: impl Fn(&[Hint]) -> usize) -> String {
         let mut command = self.create_arguments(extra);
@@ -44,14 +44,14 @@ impl Scene {
         panic!("the hints lead nowhere: {story}");
     }
 
-    /// The machine is healthy and makes backups.
+    /// Checks that the machine is healthy and makes backups.
     #[track_caller]
     fn is_well(&self) {
         self.back_up();
         self.laptop.ok(&["machine", "status", DOMAIN]);
     }
 
-    /// Another computer of the same owner, at the same server.
+    /// Switches to another computer of the same owner, for the same server.
     fn on_another_computer(self) -> Self {
         let laptop = Cloudron::new();
         let backup_key = laptop.secret("backup-key", super::scene::BACKUP_KEY);
@@ -68,7 +68,7 @@ fn journals(laptop: &Cloudron) -> String {
         .collect()
 }
 
-/// The way that adds this option, or is this command.
+/// Selects the alternative that adds this option, or is this command.
 fn with(words: &str) -> impl Fn(&[Hint]) -> usize {
     let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
     move |ways| {

@@ -8,12 +8,12 @@ async fn main() -> Result<()> {
     let [folder, store, target, key_file] = arguments()?;
     let (progress, cancel) = (Progress::none(), Cancel::new());
 
-    // The key opens the repository; it comes from a file, so that it is in no argument list and no log.
+    // The key opens the repository. It is read from a file, so that it appears in no argument list and no log.
     let backup_key = SecretRef::parse(&format!("file:{key_file}")).resolve(&mut std::io::empty())?;
     let (repository, identity) =
         Repository::init(open_store(&store)?, &backup_key, InitOptions::default()).await?;
 
-    // Files go through in one stream of small pieces: memory does not grow with the folder.
+    // Files are processed as one stream of small chunks: memory use does not grow with the folder.
     let id = BackupId::new(std::time::SystemTime::now(), &Version::current());
     let request = BackupRequest::new(id.clone(), vec![Source::new("folder", &folder)]);
     repository.backup(&identity.writer_keys(), request, &progress, &cancel).await?;

@@ -1,8 +1,8 @@
-//! Explains what is wrong with the mail of a domain, asking a name server that is given by address.
+//! Diagnoses the mail setup of a domain, using a name server that is given by address.
 //!
 //! Run: `cargo run -p cloudron-examples --bin check_mail example.com 203.0.113.7 9.9.9.9:53 recursive`, with the
 //! address of the machine and of a recursive resolver; or with `authoritative` and the address of the zone's own name
-//! server, as at home.
+//! server.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,9 +1,9 @@
-//! A DNS provider of one's own: zone files in a folder, as a name server at home reads them. Its test runs the
-//! conformance kit. Run: `cargo run -p cloudron-examples --bin own_dns_provider FOLDER`
+//! A custom DNS provider: zone files in a folder, as a name server reads them. Its test runs the conformance kit.
+//! Run: `cargo run -p cloudron-examples --bin own_dns_provider FOLDER`
 //!
-//! Each zone is a file `example.com.zone`. A batch is written to another file, which then takes its place, so that
-//! all of it is there or nothing. What is not written here: a new serial number in the SOA, and a signal to the
-//! name server.
+//! Each zone is a file `example.com.zone`. A batch is written to a temporary file, which then replaces the zone file, so
+//! that it is applied completely or not at all. Not implemented here: a new serial number in the SOA, and a signal to
+//! the name server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use cloudron_dns::{
     SyncStatus, Ttl, Zone, codes, ensure, find_zone,
 };
 
-/// The longest text, in bytes.
+/// Maximum length of a text, in bytes.
 const LONGEST_TEXT: usize = 4000;
 
 type Sets = BTreeMap<RecordKey, RecordSet>;
@@ -59,7 +59,7 @@ impl ZoneFolder {
     }
 }
 
-/// Makes a change, if what it was planned for is still there and the result is a zone.
+/// Applies a change if the set is still in the state that it was planned for and the result is valid.
 fn change(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
     let key = change.key();
     let top = key.name == zone.apex;
@@ -82,7 +82,7 @@ fn change(zone: &Zone, sets: &mut Sets, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// A CNAME stands alone (RFC 1034, section 3.6.2).
+/// Checks that no CNAME has other records at its name (RFC 1034, section 3.6.2).
 fn check_cnames(sets: &Sets) -> Result<()> {
     let cnames = sets.keys().filter(|key| key.rtype == RecordType::CNAME);
     match cnames.into_iter().find(|cname| sets.keys().filter(|key| key.name == cname.name).count() > 1) {
@@ -142,7 +142,7 @@ async fn main() -> Result<()> {
     let name = Name::parse("my.example.com")?;
     let zone = find_zone(&provider, &name).await?;
     let wanted = [Intent::Exactly(RecordSet::parse(name, Ttl::DEFAULT, RecordType::A, ["192.0.2.1"])?)];
-    // A program keeps this from run to run.
+    // A real program stores this between runs.
     let mut ours = Ownership::none();
     let options = PlanOptions::default();
     let done = ensure(&provider, &zone, &wanted, &mut ours, &options, &Progress::none()).await?;

@@ -9,7 +9,7 @@ use cloudron_dns::{
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // A zone in which somebody sends mail through another service already.
+    // A zone whose owner already sends mail through another service.
     let apex = Name::parse("example.com")?;
     let spf = ["v=spf1 include:_spf.example.net -all"];
     let theirs = RecordSet::parse(apex.clone(), Ttl::DEFAULT, RecordType::TXT, spf)?;
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let (plan, basis) = plan_for(&provider, &zone, &wanted, &ours, &PlanOptions::default()).await?;
     print!("{plan}");
 
-    // Applied and planned again, nothing is left to do.
+    // After the plan was applied, planning again finds no changes.
     apply(&provider, &plan, Some(&basis), &Progress::none()).await?;
     ours = plan.ownership;
     let (again, _) = plan_for(&provider, &zone, &wanted, &ours, &PlanOptions::default()).await?;

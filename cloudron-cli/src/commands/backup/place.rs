@@ -44,6 +44,10 @@ pub(crate) struct Service {
     /// For a service without conditional writes: look before writing. Only one computer may use the store then
     #[arg(help_heading = "Object stores", long)]
     no_conditional_writes: bool,
+    /// A file of certificates in PEM to trust besides those of the system: of a private authority, or of a service that
+    /// signed its own
+    #[arg(help_heading = "Object stores", long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 impl Service {
@@ -68,6 +72,9 @@ impl Service {
         }
         if let Some(how) = &self.server_side_encryption {
             options.server_side_encryption = Some(how.parse()?);
+        }
+        if let Some(file) = &self.ca_file {
+            options.ca_file = Some(file.clone());
         }
         if self.no_conditional_writes {
             options.conditional_writes = ConditionalWrites::LookFirst;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloudron_backup::{PrunePolicy, PruneReport, PruneRequest};
-use cloudron_core::{Error, Result, codes};
+use cloudron_backup::{Identity, PrunePolicy, PruneReport, PruneRequest, Repository};
+use cloudron_core::{Cancel, Error, Result, codes};
 
 use super::place::Owned;
 use crate::output::{self, Output, bytes};
@@ -100,15 +100,46 @@ impl Policy {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let request = options.policy.request(out)?;
-    let report = block_on(|cancel| async move {
+    let pruned = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        repository.prune(&identity, &request, &out.progress(), &cancel).await
+        prune(&repository, &identity, request, out, &cancel).await
     })?;
-    show(&report, out)
+    show(pruned, out)
+}
+
+/// What a prune did or, in a dry run, would do.
+#[derive(Debug)]
+pub(crate) struct Pruned {
+    report: PruneReport,
+    /// Why the same without `--dry-run` would do nothing.
+    refused: Option<Error>,
+}
+
+/// Prunes. A dry run shows also what would be refused.
+pub(crate) async fn prune(
+    repository: &Repository,
+    identity: &Identity,
+    mut request: PruneRequest,
+    out: &Output,
+    cancel: &Cancel,
+) -> Result<Pruned> {
+    let progress = out.progress();
+    match repository.prune(identity, &request, &progress, cancel).await {
+        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) && request.dry_run => {
+            request.allow_removals = true;
+            let report = repository.prune(identity, &request, &progress, cancel).await?;
+            let hint = "if that is what you want, add `--allow-removals`";
+            Ok(Pruned { report, refused: Some(e.with_hint(hint)) })
+        }
+        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) => {
+            Err(e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`"))
+        }
+        report => Ok(Pruned { report: report?, refused: None }),
+    }
 }
 
 /// Prints what was done, and warns of what is left to do.
-pub(crate) fn show(report: &PruneReport, out: &Output) -> Result<()> {
+pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<()> {
     for id in &report.damaged {
         out.warn(&format!("{id} lacks content: `backup repair` and `backup verify` say more"));
     }
@@ -119,8 +150,8 @@ pub(crate) fn show(report: &PruneReport, out: &Output) -> Result<()> {
     for missing in &report.missing {
         out.warn(missing);
     }
-    out.data("prune", report, || render(report))?;
-    let Some(first) = report.missing.first() else { return Ok(()) };
+    out.data("prune", &report, || render(&report))?;
+    let Some(first) = report.missing.first() else { return refused.map_or(Ok(()), Err) };
     let text = match report.dry_run {
         true => format!("nothing would be deleted: {first}"),
         false => format!("nothing was deleted: {first}"),

@@ -41,6 +41,10 @@ pub(crate) struct Credentials {
     /// For rfc2136: the file with the key that updates are signed with; otherwise CLOUDRON_TSIG_KEY
     #[arg(long, value_name = "FILE")]
     pub(super) tsig_key_file: Option<PathBuf>,
+    /// A file of certificates in PEM to trust besides those of the system: of a private authority, or of a host that signed
+    /// its own
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 fn name(text: &str) -> std::result::Result<Name, String> {
@@ -50,7 +54,7 @@ fn name(text: &str) -> std::result::Result<Name, String> {
 impl Credentials {
     /// Whether any are given.
     pub(crate) fn are_given(&self) -> bool {
-        self.token.is_some() || self.tsig_key_file.is_some()
+        self.token.is_some() || self.tsig_key_file.is_some() || self.ca_file.is_some()
     }
 }
 
@@ -74,6 +78,7 @@ impl Account {
             endpoint: self.endpoint.clone(),
             server: self.server,
             tsig_key_file: self.credentials.tsig_key_file.as_ref().map(absolute).transpose()?,
+            ca_file: self.credentials.ca_file.as_ref().map(absolute).transpose()?,
         })
     }
 
@@ -81,6 +86,9 @@ impl Account {
     pub(super) fn remembered(records: &DnsRecords, mut credentials: Credentials) -> Self {
         if credentials.tsig_key_file.is_none() {
             credentials.tsig_key_file.clone_from(&records.tsig_key_file);
+        }
+        if credentials.ca_file.is_none() {
+            credentials.ca_file.clone_from(&records.ca_file);
         }
         Self {
             zone: records.zone.clone(),
@@ -93,13 +101,14 @@ impl Account {
 
     /// The options that give it, as one types them, but for a token.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
-        let key_file = self.credentials.tsig_key_file.as_ref().map(|path| path.display().to_string());
+        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let all = [
             ("--zone", self.zone.as_ref().map(ToString::to_string)),
             ("--zone-id", self.zone_id.clone()),
             ("--endpoint", self.endpoint.clone()),
             ("--server", self.server.map(|address| address.to_string())),
-            ("--tsig-key-file", key_file),
+            ("--tsig-key-file", shown(&self.credentials.tsig_key_file)),
+            ("--ca-file", shown(&self.credentials.ca_file)),
         ];
         all.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }

@@ -14,6 +14,7 @@ use cloudron_dns::propagation::Lookup;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
 use cloudron_dns::wildcard::WildcardProvider;
 use cloudron_dns::{DnsProvider, Name, Zone, ZoneChoice};
+use cloudron_http::{HttpOptions, HttpTransport, ReqwestTransport};
 use cloudron_machine::DnsRecords;
 use cloudron_machine::dns::DnsHost;
 use cloudron_provision::quote;
@@ -103,21 +104,34 @@ impl Host {
             #[cfg(feature = "route53")]
             Kind::Route53 => Arc::new(self.route53()?),
             Kind::DigitalOcean => {
-                self.at(DigitalOcean::new(self.secret("DIGITALOCEAN_TOKEN", out)?)?, DigitalOcean::at)?
+                let token = self.secret("DIGITALOCEAN_TOKEN", out)?;
+                self.at(DigitalOcean::with_transport(token, self.transport()?), DigitalOcean::at)?
             }
             Kind::Cloudflare => {
-                self.at(Cloudflare::new(self.secret("CLOUDFLARE_API_TOKEN", out)?)?, Cloudflare::at)?
+                let token = self.secret("CLOUDFLARE_API_TOKEN", out)?;
+                self.at(Cloudflare::with_transport(token, self.transport()?), Cloudflare::at)?
             }
-            Kind::Hetzner => self.at(Hetzner::new(self.secret("HETZNER_API_TOKEN", out)?)?, Hetzner::at)?,
+            Kind::Hetzner => {
+                let token = self.secret("HETZNER_API_TOKEN", out)?;
+                self.at(Hetzner::with_transport(token, self.transport()?), Hetzner::at)?
+            }
             Kind::PowerDns => {
                 let endpoint = self.endpoint().unwrap_or("http://127.0.0.1:8081");
-                Arc::new(PowerDns::new(endpoint, self.secret("PDNS_API_KEY", out)?)?)
+                let key = self.secret("PDNS_API_KEY", out)?;
+                Arc::new(PowerDns::with_transport(endpoint, key, self.transport()?)?)
             }
             Kind::Rfc2136 => Arc::new(self.rfc2136()?),
             Kind::Wildcard => {
                 Arc::new(WildcardProvider::new(lookup(name_servers)?).within(Duration::from_secs(30)))
             }
         })
+    }
+
+    /// What a host with an interface is reached through: the proxies that the environment names, and trusting the file that
+    /// the options name.
+    fn transport(&self) -> Result<Arc<dyn HttpTransport>> {
+        let options = HttpOptions::from_env()?.with_ca_file(self.account.credentials.ca_file.clone());
+        Ok(Arc::new(ReqwestTransport::new(options)?))
     }
 
     /// A provider at the address that the options name, if they do.
@@ -146,6 +160,7 @@ impl Host {
             (self.account.credentials.tsig_key_file.is_some(), dynamic, "--tsig-key-file"),
             (self.account.credentials.token.is_some(), takes_token, "--token"),
             (self.account.endpoint.is_some(), !dynamic && !by_hand, "--endpoint"),
+            (self.account.credentials.ca_file.is_some(), !dynamic && !by_hand, "--ca-file"),
         ] {
             if given && !right {
                 return Err(Error::new(&codes::USAGE, format!("{option} means nothing to {id}")));
@@ -188,6 +203,9 @@ impl Host {
         if let Some(endpoint) = self.endpoint() {
             options.endpoint = Some(endpoint.to_owned());
         }
+        if let Some(file) = &self.account.credentials.ca_file {
+            options.ca_file = Some(file.clone());
+        }
         options.zone_id.clone_from(&self.account.zone_id);
         options.zone_name.clone_from(&self.account.zone);
         cloudron_dns::route53::Route53Provider::new(options)
@@ -226,6 +244,11 @@ impl Host {
         self.zone().find(provider, domain).await.map_err(|e| {
             if e.is(&cloudron_dns::codes::PROVIDER_DOWN) && provider.id() != "rfc2136" {
                 return e.with_hint("check this computer's network, and the address given with --endpoint");
+            }
+            if e.is(&cloudron_http::codes::CERTIFICATE) && e.hint().is_some() {
+                return e.with_hint(
+                    "if the host has a private authority, give the file with its certificate with --ca-file",
+                );
             }
             match e.is(&cloudron_dns::codes::ZONE_AMBIGUOUS) {
                 true => e.with_hint("say which one with --zone-id"),

@@ -1,4 +1,4 @@
-//! Batches, preconditions, writers at the same time, and what receipts say.
+//! Checks of batches, preconditions, concurrent writers, and receipts.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -52,7 +52,7 @@ async fn a_replacement_of_something_else_is_refused(t: &Trial<'_>) -> Done {
     t.others(std::slice::from_ref(&there)).await?;
     let (old, new) = (t.a("my", "192.0.2.2")?, t.a("my", "192.0.2.3")?);
     t.late(&[Change::Replace { old, new: new.clone() }], &[&there]).await?;
-    // A set that has one value more than was expected is another set.
+    // A set with one additional value is a different set.
     let old = t.set("my", RecordType::A, &["192.0.2.1", "192.0.2.2"])?;
     t.late(&[Change::Replace { old, new }], &[&there]).await
 }
@@ -111,7 +111,7 @@ async fn a_batch_that_fails_at_its_last_change_writes_nothing(t: &Trial<'_>) -> 
     ensure(t.everything().await? == before, || "the zone changed".into())
 }
 
-/// Of changes of which the last one is late, those that were applied, by the answer and by the zone.
+/// If the last change of a batch is stale, the error must report exactly the changes that are in the zone.
 async fn a_batch_that_fails_says_what_was_applied(t: &Trial<'_>) -> Done {
     t.needs_preconditions()?;
     let there = t.a("z", "192.0.2.1")?;
@@ -197,7 +197,7 @@ async fn include(t: &Trial<'_>, text: &str) -> Done {
     done.map(|_| ()).map_err(Outcome::from)
 }
 
-/// All of them at the same time.
+/// Runs all futures concurrently.
 async fn together(mut all: Vec<Pin<Box<dyn Future<Output = Done> + Send + '_>>>) -> Done {
     let mut result = Ok(());
     std::future::poll_fn(|context| {
@@ -217,7 +217,7 @@ async fn together(mut all: Vec<Pin<Box<dyn Future<Output = Done> + Send + '_>>>)
 }
 
 async fn more_changes_than_a_batch_takes_are_all_written(t: &Trial<'_>) -> Done {
-    // No more than this many, since not every provider splits by number.
+    // At most this many, since not every provider splits by number.
     let count = t.can().max_batch.saturating_add(1).min(120);
     let wishes: Vec<Intent> = (0..count)
         .map(|n| Ok(Intent::Exactly(t.a(&format!("n{n}"), "192.0.2.1")?)))

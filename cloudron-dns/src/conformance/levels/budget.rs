@@ -1,4 +1,4 @@
-//! No more requests than needed.
+//! Checks that no more requests are made than needed.
 
 use crate::conformance::{Calls, Done, Outcome, Trial, cases, ensure};
 use crate::{Atomicity, Intent, Ownership, PlanOptions, RecordSet, RecordType, Scope, find_zone};
@@ -13,7 +13,7 @@ cases![
     finding_the_zone_again_takes_two_requests_at_most,
 ];
 
-/// The sets of a server, without those that a provider does not have.
+/// Returns the sets of a server, without types that a provider does not support.
 fn machine(t: &Trial<'_>, address: &str) -> Result<Vec<RecordSet>, Outcome> {
     let all = [
         t.a("my", address)?,
@@ -32,7 +32,7 @@ fn wishes(sets: Vec<RecordSet>) -> Vec<Intent> {
     sets.into_iter().map(Intent::Exactly).collect()
 }
 
-/// The requests that bringing a zone to what is desired takes.
+/// Returns the number of requests to bring a zone to the desired state.
 async fn cost(t: &Trial<'_>, desired: &[Intent], ours: &mut Ownership) -> Result<Calls, Outcome> {
     t.wire()?;
     let before = t.calls();
@@ -40,7 +40,8 @@ async fn cost(t: &Trial<'_>, desired: &[Intent], ours: &mut Ownership) -> Result
     Ok(t.calls().since(before))
 }
 
-/// That so many changes of one value each took no more requests that write than the provider's way needs.
+/// Checks that this number of changes, with one value each, took no more write requests than the provider's atomicity
+/// requires.
 fn writes(t: &Trial<'_>, calls: Calls, changes: usize) -> Done {
     let can = t.can();
     let most = match can.atomicity {

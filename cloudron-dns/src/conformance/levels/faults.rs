@@ -1,12 +1,12 @@
-//! Whatever fails on the way: the zone is as the answer says, nothing of others is lost, nothing is there twice,
-//! and the next run finishes what is missing.
+//! Checks with faults: the zone is as reported, nothing of others is lost, nothing exists twice, and the next run
+//! finishes what is missing.
 
 use cloudron_core::Progress;
 
 use crate::conformance::{Done, Fault, Injection, Outcome, Trial, cases, ensure};
 use crate::{Applied, Intent, Observed, Ownership, Plan, PlanOptions, RecordType, Scope, Snapshot, apply};
 
-/// For ever, as far as a check goes.
+/// Permanent, for the duration of a check.
 const LASTING: usize = 1000;
 
 macro_rules! matrix {
@@ -50,7 +50,7 @@ enum Verb {
     Delete,
 }
 
-/// A zone of others, one set of ours where the verb needs one, and the wish.
+/// Prepares a zone with sets of others, one set of ours if the verb needs one, and the intent.
 async fn arranged(t: &Trial<'_>, verb: Verb, ours: &mut Ownership) -> Result<Vec<Intent>, Outcome> {
     t.others(&[t.a("theirs", "192.0.2.1")?, t.txt("@", &["theirs"])?]).await?;
     let old = t.set("my", RecordType::A, &["192.0.2.1", "192.0.2.2"])?;
@@ -71,7 +71,7 @@ async fn one_change(t: &Trial<'_>, verb: Verb, fault: Fault, times: usize) -> Do
     survives(t, &wishes, ours, injection).await
 }
 
-/// Plans, lets requests fail, applies, and compares what is said with what is there; then runs again.
+/// Plans, makes requests fail, applies, and compares the report with the zone; then runs again.
 async fn survives(t: &Trial<'_>, wishes: &[Intent], ours: Ownership, injection: Injection) -> Done {
     let before = t.everything().await?;
     let (plan, basis) = t.plan(wishes, &ours, &PlanOptions::default()).await?;
@@ -101,7 +101,7 @@ async fn survives(t: &Trial<'_>, wishes: &[Intent], ours: Ownership, injection: 
             }
         },
     }
-    // What others have is there in any case.
+    // Records of others exist in any case.
     let ours_now = |set: &Observed| plan.changes.iter().any(|c| c.key() == set.key());
     let theirs = |sets: &[Observed]| sets.iter().filter(|s| !ours_now(s)).cloned().collect::<Vec<_>>();
     ensure(theirs(&before) == theirs(&after), || "something else changed".into())?;
@@ -114,7 +114,7 @@ async fn survives(t: &Trial<'_>, wishes: &[Intent], ours: Ownership, injection: 
     ensure(left == 0, || format!("the run after that had {left} changes"))
 }
 
-/// Whether exactly the chosen changes of a plan were made: each set is as after its change, or as before it.
+/// Returns whether exactly the chosen changes of a plan were made: each set is as after its change, or as before it.
 fn holds(plan: &Plan, sets: &[Observed], chosen: impl Fn(&crate::RecordKey) -> bool) -> bool {
     let there = Snapshot::new(plan.zone.clone(), sets.iter().cloned(), false);
     plan.changes.iter().all(|change| {

@@ -1,4 +1,4 @@
-//! What is right already is not written again.
+//! Checks that correct sets are not written again.
 
 use cloudron_core::Progress;
 
@@ -28,7 +28,7 @@ cases![
     deleting_what_is_gone_writes_nothing,
 ];
 
-/// Brings sets into the zone twice, and sees that the second time nothing is written.
+/// Applies sets twice, and checks that the second run writes nothing.
 async fn once(t: &Trial<'_>, sets: Vec<RecordSet>) -> Done {
     for set in &sets {
         t.needs(set.rtype())?;

@@ -1,4 +1,4 @@
-//! The checks, in a file for each thing that they are about.
+//! The checks, one file per subject.
 
 mod batches;
 mod budget;

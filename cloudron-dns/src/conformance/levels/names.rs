@@ -1,4 +1,4 @@
-//! Names come back as they were written, and each is its own.
+//! Checks that names are returned as they were written, and are independent of each other.
 
 use super::values::{exotic, simple, there_and_back};
 use crate::conformance::{Done, Trial, cases, ensure};
@@ -41,7 +41,7 @@ async fn a_wildcard_two_labels_down_comes_back_and_goes(t: &Trial<'_>) -> Done {
 async fn a_wildcard_and_its_neighbours_do_not_mix(t: &Trial<'_>) -> Done {
     let sets = [t.a("*", "192.0.2.1")?, t.a("my", "192.0.2.2")?, t.a("@", "192.0.2.3")?];
     t.others(&sets).await?;
-    // What the wildcard answers in the DNS is not what the zone holds.
+    // The answers of a wildcard in the DNS are not records of the zone.
     t.holds(&t.name("none")?, &[]).await?;
     let new = t.a("*", "192.0.2.4")?;
     t.write(Change::Replace { old: sets[0].clone(), new: new.clone() }).await?;
@@ -85,7 +85,7 @@ async fn a_label_of_63_bytes_comes_back(t: &Trial<'_>) -> Done {
     a(t, &"l".repeat(63)).await
 }
 
-/// A relative name with which the whole has that many bytes in presentation form, without the final dot.
+/// Returns a relative name for which the absolute name has that many bytes in presentation form, without the final dot.
 fn long(t: &Trial<'_>, bytes: usize) -> String {
     let mut rest = bytes.saturating_sub(t.zone.apex.without_dot().len() + 1);
     let mut labels = Vec::new();

@@ -1,4 +1,4 @@
-//! Zones of many sets are read whole, whatever the size of the provider's pages.
+//! Checks that zones of many sets are read completely, for any page size of the provider.
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure};
 use crate::{Change, Intent, Ownership, RecordSet, RecordType, Scope};

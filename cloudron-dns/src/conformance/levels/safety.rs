@@ -1,4 +1,4 @@
-//! Nothing of others is lost, and what must not be written is refused.
+//! Checks that nothing of others is lost, and that forbidden changes are refused.
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure, skipped};
 use crate::{
@@ -231,7 +231,7 @@ async fn what_is_opaque_is_listed_and_never_written_over(t: &Trial<'_>) -> Done 
     Ok(())
 }
 
-/// That what cannot be held is a conflict in the plan, and stops a batch before anything of it is written.
+/// Checks that an unsupported set is a conflict in the plan, and stops a batch before anything of it is written.
 async fn stops(t: &Trial<'_>, impossible: RecordSet) -> Done {
     let reason = conflict(t, Intent::Exactly(impossible.clone())).await?;
     ensure(matches!(reason, Reason::Unsupported(_)), || format!("the conflict is {reason:?}"))?;

@@ -1,4 +1,4 @@
-//! Record sets change as a whole: nothing of the old stays, and nothing beside them changes.
+//! Checks that record sets change as a whole: no old value stays, and nothing else changes.
 
 use super::values::{exotic, there_and_back};
 use crate::conformance::{Done, Trial, cases, ensure};
@@ -53,7 +53,7 @@ async fn a_time_to_live_that_is_too_short_is_raised_and_told(t: &Trial<'_>) -> D
     ensure(again == 0, || "it is written again on every run".into())
 }
 
-/// Makes one set, then another of its name and type.
+/// Writes one set, then another of the same name and type.
 async fn turn(t: &Trial<'_>, old: RecordSet, new: RecordSet) -> Done {
     let mut ours = Ownership::none();
     t.bring(&[Intent::Exactly(old)], &mut ours).await?;
@@ -84,7 +84,7 @@ async fn sets_of_one_name_do_not_mix(t: &Trial<'_>) -> Done {
     t.holds(sets[0].name(), &[&sets[0], &sets[1]]).await?;
     let other = t.read(&[t.name("other")?]).await?;
     let mine = other.at(sets[0].name()).count();
-    // More than was asked for may be answered, but then it must be all of it.
+    // A provider may return more than requested, but then completely.
     ensure(mine == 0 || mine == 2, || format!("it answered {mine} of the 2 sets of another name"))
 }
 
@@ -138,7 +138,7 @@ async fn what_was_deleted_can_be_made_again(t: &Trial<'_>) -> Done {
     Ok(())
 }
 
-/// Puts one set of ours in the place of another of its name.
+/// Replaces one set of ours by another of its name.
 async fn swap(t: &Trial<'_>, old: RecordSet, new: RecordSet) -> Done {
     t.needs(RecordType::CNAME)?;
     let mut ours = Ownership::none();

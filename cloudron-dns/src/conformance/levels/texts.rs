@@ -1,4 +1,4 @@
-//! Texts come back byte for byte; nobody quotes them.
+//! Checks that texts are returned byte for byte, without quotes.
 
 use super::values::{exotic, there_and_back};
 use crate::conformance::{Done, Trial, cases, ensure};
@@ -39,7 +39,7 @@ async fn text(t: &Trial<'_>, text: impl Into<Vec<u8>>) -> Done {
 
 async fn long(t: &Trial<'_>, bytes: usize) -> Done {
     t.needs_text(bytes)?;
-    // No two pieces of 255 bytes are equal, so that none can be lost or turned round unseen.
+    // No two parts of 255 bytes are equal, so that a lost or swapped one is detected.
     let all: String = (0..).flat_map(|n| format!("{n}.").chars().collect::<Vec<_>>()).take(bytes).collect();
     text(t, all).await
 }
@@ -76,7 +76,7 @@ async fn a_text_of_511_bytes_comes_back(t: &Trial<'_>) -> Done {
 }
 
 async fn the_longest_text_that_it_says_it_takes_comes_back(t: &Trial<'_>) -> Done {
-    // A record has 65,535 bytes, of which one in 256 is a length; zone files and messages want some room.
+    // A record has 65,535 bytes, of which one in 256 is a length; zone files and messages need some space.
     long(t, t.can().max_txt.min(4000)).await
 }
 

@@ -1,4 +1,4 @@
-//! What was written is changed again, and becomes something else.
+//! Checks of repeated changes.
 
 use cloudron_core::Progress;
 
@@ -64,7 +64,7 @@ async fn the_address_of_a_delegated_name_server_changes(t: &Trial<'_>) -> Done {
     through(t, &[&[&servers, &one], &[&servers, &two], &[]]).await
 }
 
-/// A DS record without a delegation has no place in a zone (RFC 4035, section 2.4).
+/// A DS record without a delegation is not allowed in a zone (RFC 4035, section 2.4).
 async fn what_is_said_to_be_written_is_there(t: &Trial<'_>) -> Done {
     t.needs(RecordType::DS)?;
     let orphan = t.set("orphan", RecordType::DS, &[&format!("1 13 2 {}", "ab".repeat(32))])?;

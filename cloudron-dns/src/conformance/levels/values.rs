@@ -1,4 +1,4 @@
-//! Values of every type come back as they were written, and go.
+//! Checks that values of every type are returned as they were written, and can be deleted.
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure};
 use crate::{Applied, Change, RecordSet, RecordType, codes};
@@ -31,7 +31,7 @@ cases![
     a_record_of_a_type_without_a_name_comes_back_or_is_refused,
 ];
 
-/// Writes a set, reads it back, deletes it, and sees it gone.
+/// Writes a set, reads it back, deletes it, and checks that it was deleted.
 pub(super) async fn there_and_back(t: &Trial<'_>, set: RecordSet) -> Done {
     t.needs(set.rtype())?;
     t.write(Change::Create(set.clone())).await?;
@@ -44,7 +44,7 @@ pub(super) async fn simple(t: &Trial<'_>, name: &str, rtype: RecordType, values:
     there_and_back(t, t.set(name, rtype, values)?).await
 }
 
-/// The same for what a provider may refuse, if it says so and writes nothing.
+/// Does the same for a set that a provider may refuse, if it reports this and writes nothing.
 pub(super) async fn exotic(t: &Trial<'_>, set: RecordSet, otherwise: &str) -> Done {
     t.needs(set.rtype())?;
     match t.try_write(&[Change::Create(set.clone())]).await {

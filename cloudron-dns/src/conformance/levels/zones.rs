@@ -1,4 +1,4 @@
-//! Zones are found, and a failure to read one is never taken for an empty one.
+//! Checks that zones are found, and that a failed read never counts as an empty zone.
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure};
 use crate::{Batch, Change, Intent, Ownership, Scope, Zone, codes, find_zone};
@@ -33,7 +33,7 @@ async fn finds(t: &Trial<'_>, relative: &str, zone: &Zone) -> Done {
 }
 
 async fn a_name_in_no_zone_finds_none(t: &Trial<'_>) -> Done {
-    // A name that is reserved never to exist (RFC 2606), and one that differs in its last label only.
+    // A name that is reserved as nonexistent (RFC 2606), and one that differs only in its last label.
     let text = t.zone.apex.without_dot();
     for name in ["nothing.invalid".to_owned(), format!("{text}x"), format!("{text}.invalid")] {
         match find_zone(t.provider(), &name.parse()?).await {

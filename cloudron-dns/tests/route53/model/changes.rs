@@ -1,4 +1,4 @@
-//! Batches of changes, carried out whole or refused.
+//! Batches of changes, executed completely or refused.
 
 use std::collections::BTreeMap;
 

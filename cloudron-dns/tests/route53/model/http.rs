@@ -1,4 +1,4 @@
-//! Requests and answers over a socket: which action is asked for, and which fault it meets.
+//! Requests and responses over a socket: determines the action and the fault.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

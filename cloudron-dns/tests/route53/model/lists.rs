@@ -1,4 +1,4 @@
-//! Zones, record sets and changes as they are shown, in pages.
+//! Lists of zones, record sets and changes, in pages.
 
 use std::collections::BTreeMap;
 

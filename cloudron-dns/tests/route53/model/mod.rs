@@ -1,4 +1,5 @@
-//! A strict model of Route 53, by its API reference: atomic batches, limits, error codes, pages, and faults on demand.
+//! A strict model of Route 53 according to its API reference: atomic batches, limits, error codes, pages, and faults on
+//! demand.
 
 mod changes;
 mod http;
@@ -14,15 +15,15 @@ use cloudron_dns::conformance::{Calls, Injection};
 use http::serve;
 use xml::between;
 
-/// What goes wrong with the next request that writes or reads.
+/// The fault of the next request that writes or reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     Throttled,
     Busy,
     ServerError,
-    /// Somebody else answers: a proxy's page, say.
+    /// Another server answers, for example a proxy with an HTML page.
     WebPage,
-    /// The connection ends after the request was carried out.
+    /// The connection breaks after the request was executed.
     CutAfter,
     DeniedByName,
 }
@@ -31,11 +32,11 @@ pub(crate) enum Fault {
 pub(crate) struct Set {
     pub ttl: String,
     pub values: Vec<String>,
-    /// Anything beyond a plain set, as XML that follows the type.
+    /// Properties beyond a plain set, as XML that follows the type.
     pub more: String,
 }
 
-/// By the name with its labels turned around, the type, and the set's identifier.
+/// The reversed labels of the name, the type, and the set's identifier.
 type Key = (String, String, String);
 
 #[derive(Debug, Clone)]
@@ -53,9 +54,9 @@ pub(crate) struct State {
     pub faults: VecDeque<Fault>,
     pub injection: Option<Injection>,
     pub calls: Calls,
-    /// How often a change is still pending when asked.
+    /// How often a change is still pending when queried.
     pub pending: usize,
-    /// The most items in a page, where less than what is asked for.
+    /// Maximum number of items in a page, if less than requested.
     pub page: usize,
     changes: usize,
 }
@@ -104,7 +105,7 @@ impl Model {
         Self { state, endpoint }
     }
 
-    /// How many requests there were since the last time.
+    /// Returns the requests since the last call.
     pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }

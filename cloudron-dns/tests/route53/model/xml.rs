@@ -1,4 +1,4 @@
-//! As much of XML as the model needs.
+//! The part of XML that the model needs.
 
 pub(super) const NS: &str = r#"xmlns="https://route53.amazonaws.com/doc/2013-04-01/""#;
 

@@ -1,4 +1,4 @@
-//! `first-contact`: the machine answers, is what it must be, and its first boot is over.
+//! `first-contact`: the machine is reachable, meets the requirements, and its first boot is complete.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 use crate::facts::{self, Facts, Requirements};
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Connects for the first time, asks the machine what it is and waits for its first boot to end.
+/// Connects for the first time, reads the machine's facts and waits for its first boot to end.
 ///
 /// Output: `{"host_key": …, "port": …, "facts": {…}}`, the first two for machines reached by SSH.
 pub struct FirstContact {
     /// The machine, for messages.
     pub machine: String,
-    /// What the machine must be.
+    /// Requirements for the machine.
     pub requirements: Requirements,
-    /// How long cloud-init may take.
+    /// Time limit for cloud-init.
     pub first_boot: Duration,
 }
 
 impl FirstContact {
-    /// For a machine that must be like that, with five minutes for its first boot.
+    /// Creates the step with these requirements, and five minutes for the first boot.
     pub fn new(machine: impl Into<String>, requirements: Requirements) -> Self {
         Self { machine: machine.into(), requirements, first_boot: Duration::from_secs(300) }
     }
@@ -40,7 +40,7 @@ impl Step for FirstContact {
 
     async fn check(&self, context: &Context) -> Result<Check> {
         let Some(previous) = context.previous(self.id()) else { return Ok(Check::Absent) };
-        // Connecting now proves that the machine of before is still the one that answers.
+        // Connecting now proves that it is still the same machine.
         context.remote().await?;
         Ok(Check::Done(previous))
     }
@@ -66,7 +66,7 @@ impl Step for FirstContact {
     }
 }
 
-/// Certificates and tokens need a clock that is about right.
+/// Warns about a wrong clock: certificates and tokens need one that is approximately right.
 fn warn_of_clock(facts: &Facts, context: &Context) {
     let here = context.clock.now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let off = here.abs_diff(facts.clock);

@@ -1,4 +1,4 @@
-//! `health`: the server answers as it should.
+//! `health`: the server is healthy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::codes;
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Looks once whether the server is healthy.
+/// Checks the health of the server once.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// What the server says of itself, when it is healthy. Must hold nothing secret.
+    /// Returns what a healthy server reports about itself. It must not contain secrets.
     ///
     /// # Errors
-    /// Why it is not healthy yet, whatever the kind.
+    /// Any error: the reason why it is not healthy yet.
     async fn probe(&self, context: &Context) -> Result<Value>;
 }
 
@@ -27,7 +27,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Probes at growing intervals, from 50 ms to 1 s.
+    /// Creates the step, which probes at growing intervals, from 50 ms to 1 s.
     pub fn new(probe: Arc<dyn Probe>, deadline: Duration) -> Self {
         Self { probe, deadline }
     }
@@ -44,7 +44,7 @@ impl Step for Health {
     }
 
     async fn check(&self, _: &Context) -> Result<Check> {
-        // What was healthy before may not be now: always look.
+        // The server may have become unhealthy since: always probe.
         Ok(Check::Absent)
     }
 

@@ -1,5 +1,5 @@
-//! The steps that turn a machine that answers into a running server. A caller puts them after its provider's
-//! steps and adds its own, such as DNS records.
+//! The steps that turn a reachable machine into a running server. A caller appends them to its provider's steps and
+//! adds its own, such as DNS records.
 
 mod contact;
 mod health;

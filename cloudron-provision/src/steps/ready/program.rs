@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::steps::{Check, Context, Step, Undo};
 use crate::{Command, Remote, answer, codes};
 
-/// How long the program may take to say what it is.
+/// Time limit for the program to identify itself.
 const PROOF_LIMIT: Duration = Duration::from_secs(30);
 
-/// Copies the program to the machine and points a link at it.
+/// Copies the program to the machine and creates a link to it.
 ///
 /// Output: `{"path": …}`.
 pub struct PlaceProgram {
@@ -24,19 +24,19 @@ pub struct PlaceProgram {
 }
 
 impl PlaceProgram {
-    /// Copies `local` to the absolute path `remote` on the machine, mode 0755.
+    /// Copies the file `local` to the absolute path `remote` on the machine, with mode 0755.
     pub fn new(local: impl Into<PathBuf>, remote: impl Into<String>) -> Self {
         Self { local: local.into(), remote: remote.into(), link: None, proof: None }
     }
 
-    /// Also makes a symbolic link to it, replacing one that is there: such as `/usr/local/bin/cloudron` to a
-    /// file named by its version.
+    /// Also creates a symbolic link to it and replaces an existing one: for example `/usr/local/bin/cloudron` to a file
+    /// named by its version.
     pub fn linked_from(mut self, link: impl Into<String>) -> Self {
         self.link = Some(link.into());
         self
     }
 
-    /// Also runs it once with that argument, before anything relies on it: what it prints must begin so.
+    /// Also runs it once with that argument, before anything relies on it: its output must begin with `answer`.
     pub fn proven_by(mut self, argument: impl Into<String>, answer: impl Into<String>) -> Self {
         self.proof = Some((argument.into(), answer.into()));
         self
@@ -77,7 +77,7 @@ impl Step for PlaceProgram {
         remote.upload(&self.local, &self.remote, 0o755, &context.progress, &context.cancel).await?;
         self.prove(&*remote).await?;
         if let Some(link) = &self.link {
-            // A new link renamed over the old one, so that there is always one.
+            // Renames a new link over the old one, so that a link always exists.
             const SCRIPT: &str = r#"set -eu; ln -sfn "$1" "$2.new"; mv -fT "$2.new" "$2""#;
             let output = remote.exec(Command::sh(SCRIPT, [&self.remote, link]).as_root()).await?;
             answer::check(&format!("ln -s {} {link}", self.remote), output)?;

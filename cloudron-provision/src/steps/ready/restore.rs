@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Runs the program's restore on the machine and passes its progress on. Its result is the output, and must
-/// hold nothing secret.
+/// Runs the program's restore on the machine and passes its progress on. Its result is the output and must not contain
+/// secrets.
 pub struct Restore {
     command: Vec<String>,
     stdin: Secret,
@@ -19,8 +19,8 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// Runs that command with that text on its standard input; it prints events as JSON lines, then
-    /// `{"result":…}` or `{"error":…}`.
+    /// Creates the step, which runs that command with that text on its standard input. The command prints events as
+    /// JSON lines, then `{"result":…}` or `{"error":…}`.
     pub fn new<S: Into<String>>(command: impl IntoIterator<Item = S>, stdin: Secret) -> Self {
         Self {
             command: command.into_iter().map(Into::into).collect(),
@@ -30,13 +30,13 @@ impl Restore {
         }
     }
 
-    /// The same, which says of itself what it does in these words.
+    /// Sets the sentence that says what the step does.
     pub fn described(mut self, plan: impl Into<String>) -> Self {
         self.plan = plan.into();
         self
     }
 
-    /// How long it may take: a day, if not said.
+    /// Sets the time limit; the default is one day.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Makes the text that the installer reads, once the run is known. It may hold secrets.
+/// Builds the installer's input, once the run is known. It may contain secrets.
 type Request = Box<dyn Fn(&Context) -> Result<Secret> + Send + Sync>;
 
 /// Runs the program's installer on the machine.
 ///
-/// What the installer answers may hold secrets, such as the first setup token. Only the fields named by
-/// [`record`](Self::record) go into the journal and the step's output; the whole of it is
-/// [`answer`](Self::answer)'s.
+/// The installer's response may contain secrets, such as the first setup token. Only the fields named by
+/// [`record`](Self::record) are written to the journal and the step's output; [`answer`](Self::answer) returns the
+/// whole response.
 pub struct InstallServer {
     install: Vec<String>,
     request: Request,
@@ -29,8 +29,8 @@ pub struct InstallServer {
 }
 
 impl InstallServer {
-    /// Runs that command with the text that `request` makes on its standard input; it answers with one JSON
-    /// object.
+    /// Creates the step, which runs that command with the output of `request` on its standard input. The command
+    /// responds with one JSON object.
     pub fn new<S: Into<String>>(
         install: impl IntoIterator<Item = S>,
         request: impl Fn(&Context) -> Result<Secret> + Send + Sync + 'static,
@@ -46,31 +46,32 @@ impl InstallServer {
         }
     }
 
-    /// The command that takes it back; without one the server is left when the run is undone.
+    /// Sets the command that removes the server; without one, the server is left when the run is undone.
     pub fn uninstall<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
         self.uninstall = Some(command.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The fields of the answer that are recorded. They must not be secret.
+    /// Sets the fields of the response that are recorded. They must not be secret.
     pub fn record<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.record = fields.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The same, which says of itself what it does in these words.
+    /// Sets the sentence that says what the step does.
     pub fn described(mut self, plan: impl Into<String>) -> Self {
         self.plan = plan.into();
         self
     }
 
-    /// How long the installer may take: five minutes, if not said.
+    /// Sets the time limit of the installer; the default is five minutes.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Where the whole answer is after the step was applied. Empty when a resumed run found it done.
+    /// Returns the slot that contains the whole response after the step was applied. It stays empty if a resumed run
+    /// found the step done.
     pub fn answer(&self) -> Arc<Mutex<Option<Value>>> {
         self.answer.clone()
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ssh::port::{self, Move};
 use crate::steps::{Check, Context, Step, Undo};
 
-/// Moves SSH as [`port::shift`] says, and puts it back when undone.
+/// Moves SSH with [`port::shift`], and moves it back when undone.
 ///
 /// Output: `{"port": …, "unit": …, "ports": […]}`.
 pub struct MoveSsh {
@@ -15,7 +15,7 @@ pub struct MoveSsh {
 }
 
 impl MoveSsh {
-    /// Does that move.
+    /// Creates the step for that port change.
     pub fn new(wanted: Move) -> Self {
         Self { wanted }
     }
@@ -44,7 +44,7 @@ impl Step for MoveSsh {
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         let remote = context.remote().await?;
         port::take_back(&*remote).await?;
-        // The session stands, but nothing could connect anew where it did.
+        // The session exists, but a reconnection to the old port would fail.
         context.set_remote(context.provider().connect(&context.outputs()).await?).await;
         Ok(Undo::Undone)
     }

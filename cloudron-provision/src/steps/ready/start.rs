@@ -16,7 +16,7 @@ pub struct StartServer {
 }
 
 impl StartServer {
-    /// With these commands. Both must be harmless when there is nothing to do.
+    /// Creates the step with these commands. Both must be idempotent.
     pub fn new<S: Into<String>>(
         start: impl IntoIterator<Item = S>,
         stop: impl IntoIterator<Item = S>,

@@ -4,7 +4,7 @@ use cloudron_backup::Repository;
 use cloudron_core::Result;
 
 use super::super::Which;
-use crate::commands::backup::prune::{Policy, show};
+use crate::commands::backup::prune::{Policy, prune, show};
 use crate::machines;
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -31,10 +31,10 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let request = options.policy.request(out)?;
     let machine = options.which.machine()?;
     let key = secrets::backup_key(options.backup_key.as_deref(), out)?;
-    let report = block_on(|cancel| async move {
+    let pruned = block_on(|cancel| async move {
         let repository = Repository::open(machines::manager(out)?.owner_store(&machine).await?).await?;
         let identity = repository.unlock(&key).await?;
-        repository.prune(&identity, &request, &out.progress(), &cancel).await
+        prune(&repository, &identity, request, out, &cancel).await
     })?;
-    show(&report, out)
+    show(pruned, out)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cloudron_api::{ActivateRequest, Include, StoreAccess};
 use cloudron_backup::{StoreOptions, codes as backup};
-use cloudron_box::serve::check_owner;
+use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_machine::Creation;
 use cloudron_machine::backups::folder_of;

@@ -1,0 +1,63 @@
+//! Manifests whose summary is not known to be stored, noted on this machine, so that the next run removes one that
+//! a run left behind when it died.
+
+use std::path::{Path, PathBuf};
+
+use cloudron_core::{BackupId, Result};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::files::temporary;
+use crate::format::trust::Trust;
+use crate::keys::Signer;
+use crate::layout;
+use crate::snapshot::slot;
+use crate::store::blocking::Blocking;
+
+const PREFIX: &str = "pending-";
+
+/// A note that a manifest is being stored. Its run is alive as long as the note is open.
+pub(super) struct Pending {
+    note: PathBuf,
+    _open: std::fs::File,
+}
+
+impl Pending {
+    /// Makes a note. Without one, a manifest that is left behind stays until a prune.
+    pub(super) fn note(dir: &Path, id: &BackupId, manifest: &str) -> Option<Self> {
+        // Renamed once it is locked: under its name it is never without a lock while its run lives.
+        let (temporary, file) = temporary::create(dir).ok()?;
+        let note = dir.join(format!("{PREFIX}{}-{manifest}-{id}", temporary::mark()));
+        match renameat_with(CWD, &temporary, CWD, &note, RenameFlags::NOREPLACE) {
+            Ok(()) => Some(Self { note, _open: file }),
+            Err(_) => {
+                let _ = std::fs::remove_file(&temporary);
+                None
+            }
+        }
+    }
+
+    /// Takes it back: the summary is stored, or the manifest is somebody else's.
+    pub(super) fn take_back(self) {
+        let _ = std::fs::remove_file(&self.note);
+    }
+}
+
+/// Removes the manifests of runs that died before their summary was stored. A tombstone in its place comes first:
+/// what such a run sent last may still be under way. A store that refuses keeps the manifest until a prune.
+pub(super) fn settle(store: &Blocking, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
+    let own = format!("{PREFIX}{}-", temporary::mark());
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let named = name.to_str().and_then(|n| n.strip_prefix(&own)).and_then(|n| n.split_once('-'));
+        let named = named.and_then(|(hash, id)| Some((hash, id.parse::<BackupId>().ok()?)));
+        let Some((hash, id)) = named.filter(|_| temporary::is_abandoned(&entry.path())) else { continue };
+        let manifest = layout::manifest(hash);
+        if let (Ok(Some(_)), Some(writer)) = (store.head(&manifest), signer.writer())
+            && slot::fence(store, trust, &id, writer, signer)? == slot::Fate::Dead
+        {
+            let _ = store.delete(&manifest);
+        }
+        let _ = std::fs::remove_file(entry.path());
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Whose word counts in a repository: the owner's, and that of the writers that the owner certified.
+
+mod limits;
+mod ranges;
+mod revocation;
+mod source;
+mod verdict;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cloudron_core::{Error, Result};
+use ed25519_dalek::VerifyingKey;
+use serde_json::Value;
+
+pub(crate) use ranges::{Ranges, gaps, highest};
+pub(crate) use revocation::revocation;
+pub(crate) use verdict::Standing;
+
+use crate::format::config::{Config, FIRST};
+use crate::keys::sign::verifying_key;
+use crate::keys::{Certificate, Identity, WriterId, WriterKeys};
+use crate::store::blocking::Blocking;
+use crate::store::{BackupStore, get_all};
+use crate::{codes, layout};
+
+/// Who signed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// The owner of the repository. What the owner lists was read and hashed.
+    Owner,
+    /// A writer.
+    Writer(WriterId),
+    /// A writer of a repository of format 1, where all writers share a key and do not sign what they list.
+    Unverified,
+}
+
+/// The key by which the owner's signatures are checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Anchor<'a> {
+    /// That of the identity, for the owner at work.
+    Identity(&'a Identity),
+    /// The one that a writer was given with its keys.
+    Writer(&'a WriterKeys),
+    /// The one that the description of the repository names: nothing better is at hand.
+    Description,
+}
+
+/// What counts in one repository.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    repository: String,
+    root: Root,
+    /// Writers that are revoked, and the hashes of the summaries of theirs that still count.
+    revoked: HashMap<WriterId, HashSet<String>>,
+    /// Certificates that were checked before, by their text.
+    checked: Mutex<HashMap<String, Option<WriterId>>>,
+    /// Objects that say who is revoked and are not the owner's: key and reason.
+    pub(crate) foreign: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+enum Root {
+    Owner(VerifyingKey),
+    /// The keys that sign summaries in a repository of format 1, and the owner's where it is known.
+    First(Vec<VerifyingKey>, Option<VerifyingKey>),
+}
+
+impl Trust {
+    /// Reads what is revoked.
+    ///
+    /// # Errors
+    /// What the store reports; `repository-corrupt` for a description without the owner's key.
+    pub(crate) async fn read(
+        store: &Arc<dyn BackupStore>,
+        config: &Config,
+        anchor: Anchor<'_>,
+    ) -> Result<Self> {
+        let mut trust = Self::of(&config.id, root(config, anchor)?);
+        if config.version == FIRST {
+            return Ok(trust);
+        }
+        let mut objects = store.list(layout::REVOKED).await?;
+        objects.retain(|o| layout::is_hash_json(&o.key));
+        let (small, large): (Vec<_>, Vec<_>) = objects.into_iter().partition(|o| o.size <= layout::MOST_LIST);
+        trust.foreign.extend(large.into_iter().map(|o| (o.key, "it is too large".to_owned())));
+        for (object, content) in get_all(store, small, |o| &o.key).await? {
+            match content {
+                Ok(content) => trust.revoke(object.key, &content),
+                Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(trust)
+    }
+
+    /// What counts in a repository of this owner where nobody is revoked.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_owner(repository: &str, owner: VerifyingKey) -> Self {
+        Self::of(repository, Root::Owner(owner))
+    }
+
+    /// What counts in a repository of format 1.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_first(repository: &str, key: VerifyingKey) -> Self {
+        Self::of(repository, Root::First(vec![key], None))
+    }
+
+    fn of(repository: &str, root: Root) -> Self {
+        Self {
+            repository: repository.to_owned(),
+            root,
+            revoked: HashMap::new(),
+            checked: Mutex::default(),
+            foreign: Vec::new(),
+        }
+    }
+
+    /// As [`read`](Self::read), on a thread that may block.
+    pub(crate) fn load(store: &Blocking, config: &Config, anchor: Anchor<'_>) -> Result<Self> {
+        store.with(|inner| async move { Self::read(&inner, config, anchor).await })
+    }
+
+    /// The id of the repository.
+    pub(crate) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Whether the repository is of format 1.
+    pub(crate) fn is_first(&self) -> bool {
+        matches!(self.root, Root::First(..))
+    }
+
+    /// Whether a writer is revoked.
+    pub(crate) fn is_revoked(&self, writer: &WriterId) -> bool {
+        self.revoked.contains_key(writer)
+    }
+
+    /// The owner's public key, where it is known.
+    pub(crate) fn owner(&self) -> Option<&VerifyingKey> {
+        match &self.root {
+            Root::Owner(key) => Some(key),
+            Root::First(_, key) => key.as_ref(),
+        }
+    }
+
+    /// The writer of a certificate that the owner signed. Whether it is revoked is another question.
+    pub(crate) fn writer(&self, certificate: &Value) -> Option<WriterId> {
+        let owner = self.owner()?;
+        let text = certificate.to_string();
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        // Certificates are few. More than that are somebody's who wants memory.
+        if checked.len() > 1000 {
+            checked.clear();
+        }
+        *checked.entry(text).or_insert_with(|| Certificate::check(certificate, owner).map(|c| c.writer()))
+    }
+
+    /// The key of a writer, with which it signs.
+    fn signer_of(&self, certificate: &Value) -> Option<(WriterId, VerifyingKey)> {
+        let writer = self.writer(certificate)?;
+        Some((writer, verifying_key(certificate.get("key")?.as_str()?)?))
+    }
+}
+
+fn root(config: &Config, anchor: Anchor<'_>) -> Result<Root> {
+    let missing = || Error::new(&codes::REPOSITORY_CORRUPT, "cloudron-backup.json names no key of the owner");
+    if config.version == FIRST {
+        return Ok(match anchor {
+            Anchor::Identity(identity) => {
+                let key = identity.first_signing_key().verifying_key();
+                Root::First(vec![key], Some(identity.owner_key().verifying_key()))
+            }
+            _ => Root::First(config.first_keys(), None),
+        });
+    }
+    Ok(Root::Owner(match anchor {
+        Anchor::Identity(identity) => identity.owner_key().verifying_key(),
+        Anchor::Writer(keys) => keys.owner_key()?,
+        Anchor::Description => config.owner_key().ok_or_else(missing)?,
+    }))
+}

@@ -1,0 +1,126 @@
+//! Whether the backup store holds what the server's keys and the index say.
+//!
+//! The comparison lists all packs and reads new index objects, so it may take longer than somebody waits. Then it
+//! goes on in the background, and what was found before is said until it is done.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloudron_backup::{Repository, WriterKeys};
+use tokio::sync::watch;
+
+use crate::db::{backups, blocking};
+use crate::state::State;
+use crate::system::files;
+use crate::{Error, Result, codes};
+
+/// How long a comparison is waited for.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How old a result may be that is said while a new comparison takes its time.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+
+/// How many problems are named.
+const NAMED: usize = 3;
+
+/// What was found: a sentence, and whether all is well.
+#[derive(Debug, Clone)]
+struct Found {
+    at: Duration,
+    result: std::result::Result<String, String>,
+}
+
+#[derive(Debug, Default)]
+struct Comparisons {
+    last: Option<Found>,
+    /// Changes when the comparison that runs is done.
+    running: Option<watch::Receiver<()>>,
+}
+
+/// The comparison that runs, and what the last one found.
+pub(super) struct StoreCheck {
+    state: Arc<State>,
+    comparisons: Mutex<Comparisons>,
+}
+
+impl StoreCheck {
+    pub(super) fn new(state: Arc<State>) -> Self {
+        Self { state, comparisons: Mutex::default() }
+    }
+
+    fn comparisons(&self) -> MutexGuard<'_, Comparisons> {
+        self.comparisons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Compares, unless that is being done, and gives what was found.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) async fn check(self: &Arc<Self>) -> Result<String> {
+        let mut done = self.begin();
+        let waited = tokio::time::timeout(PATIENCE, done.changed()).await;
+        let store = self.state.settings.store_name();
+        let Some(found) = self.comparisons().last.clone() else {
+            return Err(failed(format!("{store} was not compared with the index yet: it takes its time")));
+        };
+        let age = self.state.tuning.clock.monotonic().saturating_sub(found.at);
+        match (waited.is_ok(), found.result) {
+            (true, result) => result.map_err(failed),
+            (false, result) if age < STALE => {
+                let when = |text: String| format!("{text} (as of {} min ago)", age.as_secs() / 60);
+                result.map(when).map_err(|text| failed(when(text)))
+            }
+            _ => Err(failed(format!("{store} was not compared with the index for a day"))),
+        }
+    }
+
+    /// Begins a comparison, unless one runs. The receiver changes when it is done.
+    pub(super) fn begin(self: &Arc<Self>) -> watch::Receiver<()> {
+        let mut comparisons = self.comparisons();
+        if let Some(running) = &comparisons.running {
+            return running.clone();
+        }
+        let (done, running) = watch::channel(());
+        comparisons.running = Some(running.clone());
+        let check = self.clone();
+        tokio::spawn(async move {
+            let result = compare(&check.state).await.map_err(|error| error.to_string());
+            let at = check.state.tuning.clock.monotonic();
+            {
+                let mut comparisons = check.comparisons();
+                (comparisons.last, comparisons.running) = (Some(Found { at, result }), None);
+            }
+            done.send_replace(());
+        });
+        running
+    }
+}
+
+fn failed(text: String) -> Error {
+    Error::new(&codes::STORE_DIFFERS, text)
+}
+
+async fn compare(state: &State) -> Result<String> {
+    let path = state.layout.writer_keys();
+    let keys = blocking(move || {
+        files::read_json::<WriterKeys>(&path)?
+            .ok_or_else(|| Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display())))
+    });
+    let (keys, newest) = (keys.await?, state.db.read_async(backups::last_backup_id).await?);
+    let repository = Repository::open(crate::store::open(&state.layout, &state.settings)?).await?;
+    let repository = repository.with_cache_dir(state.layout.cache().join("backup"));
+    let found = repository.inspect(&keys, newest.as_ref(), &state.stopping).await?;
+    if found.problems.is_empty() {
+        return Ok(format!(
+            "{} holds the repository and its {} packs",
+            state.settings.store_name(),
+            found.packs
+        ));
+    }
+    let more = match found.problems.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let named: Vec<&str> = found.problems.iter().take(NAMED).map(String::as_str).collect();
+    Err(failed(format!("{}: {}{more}", state.settings.store_name(), named.join("; "))))
+}

@@ -1,0 +1,3 @@
+//! The pages that the server shows in a browser.
+
+pub(crate) mod setup;

@@ -1,0 +1,157 @@
+//! Reading the objects of the store with a one-time token. They are encrypted; whoever has the backup key
+//! decrypts them at home.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use cloudron_backup::store::{check_key, missing};
+use cloudron_backup::{BackupStore, ObjectMeta};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use crate::api::StoreObject;
+use crate::db::tokens;
+use crate::http::App;
+use crate::http::download_grants::Allowed;
+use crate::http::query::{Asked, At};
+use crate::http::response::{Answer, Failure};
+use crate::{Error, Result, codes};
+
+/// How much of an object is held for a client at a time, in bytes.
+const PIECE: u64 = 1024 * 1024;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listing {
+    #[serde(default)]
+    list: String,
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    At(token): At<String>,
+    Asked(listing): Asked<Listing>,
+) -> Answer<Json<Vec<StoreObject>>> {
+    let store = store(&app, &token).await?;
+    // A prefix is what a key begins with; what lies outside of the store cannot be one.
+    let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
+    if !checkable.is_empty() {
+        check_key(checkable)?;
+    } else if !listing.list.is_empty() {
+        return Err(Error::new(&codes::BAD_REQUEST, "nothing in the store begins like this").into());
+    }
+    let objects = store.list(&listing.list).await?;
+    let shown = |o: ObjectMeta| {
+        let modified = o.modified.and_then(|time| time.try_into().ok());
+        StoreObject { key: o.key, size: o.size, modified }
+    };
+    Ok(Json(objects.into_iter().map(shown).collect()))
+}
+
+pub(crate) async fn object(
+    State(app): State<Arc<App>>,
+    At((token, key)): At<(String, String)>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let store = store(&app, &token).await?;
+    check_key(&key)?;
+    let size = store.head(&key).await?.ok_or_else(|| missing(&store.url(), &key))?.size;
+    let Some(range) = headers.get(header::RANGE) else {
+        return Ok(answer(StatusCode::OK, parts(store, key, 0..size), Some(size), None));
+    };
+    match range.to_str().ok().and_then(|text| requested(text, size)) {
+        Some(range) => {
+            let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            let length = range.end - range.start;
+            let body = parts(store, key, range);
+            Ok(answer(StatusCode::PARTIAL_CONTENT, body, Some(length), Some(shown)))
+        }
+        None => {
+            let shown = format!("bytes */{size}");
+            Ok(answer(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty(), None, Some(shown)))
+        }
+    }
+}
+
+/// A part of an object, read from the store as the client takes it, so that slow ones hold little memory. When the
+/// store fails, the answer is cut off, which its length tells.
+fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
+    Body::from_stream(stream::try_unfold((store, key, range), |(store, key, range)| async move {
+        if range.is_empty() {
+            return Ok::<_, Error>(None);
+        }
+        let end = range.end.min(range.start.saturating_add(PIECE));
+        let part = store.get_range(&key, range.start..end).await?;
+        if part.len() as u64 != end - range.start {
+            return Err(missing(&store.url(), &key));
+        }
+        Ok(Some((part, (store, key, end..range.end))))
+    }))
+}
+
+/// The store that a token opens, unless the session that asked for the download has ended.
+async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
+    let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
+    let Allowed { store, session } =
+        app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
+    if let Some(session) = session {
+        let now = app.token_time();
+        if !app.db.read_async(move |c| tokens::is_alive(c, &session, now)).await? {
+            return Err(refused().into());
+        }
+    }
+    Ok(store)
+}
+
+fn answer(status: StatusCode, body: Body, length: Option<u64>, range: Option<String>) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(range) = range.and_then(|r| HeaderValue::from_str(&r).ok()) {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
+    response
+}
+
+/// The one range that a header asks for (RFC 9110, section 14.1.2), within an object of that size.
+fn requested(text: &str, size: u64) -> Option<Range<u64>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (first.trim(), last.trim()) {
+        ("", count) => size.saturating_sub(count.parse().ok()?)..size,
+        (first, "") => first.parse().ok()?..size,
+        (first, last) => first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?.min(size),
+    };
+    (range.start < range.end).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_the_rfc_says() {
+        for (text, range) in [
+            ("bytes=0-0", Some(0..1)),
+            ("bytes=2-", Some(2..10)),
+            ("bytes=-3", Some(7..10)),
+            ("bytes=-30", Some(0..10)),
+            ("bytes=5-99", Some(5..10)),
+            ("bytes=10-", None),
+            ("bytes=5-4", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-0", None),
+            ("bytes=0-18446744073709551615", None),
+            ("lines=1-2", None),
+        ] {
+            assert_eq!(requested(text, 10), range, "{text}");
+        }
+    }
+}

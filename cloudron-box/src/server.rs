@@ -1,0 +1,128 @@
+//! The running server.
+
+use std::sync::Arc;
+
+use cloudron_core::Version;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::db::{blocking, events, interrupted, settled, spare_space};
+use crate::http::{self, App, accept, listen};
+use crate::service::{Listening, RunFiles, RunLock};
+use crate::settings::Settings;
+use crate::state::{State, Tuning};
+use crate::system::{files, owner};
+use crate::tls::{self, Certificate};
+use crate::{Layout, Result, codes, jobs, log, upkeep};
+
+/// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
+/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Has the process log with
+/// [`log::init`], unless it logs already.
+///
+/// # Errors
+/// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
+pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    owner::become_owner(layout)?;
+    log::init(None);
+    let server = match Server::start(layout, Tuning::default()).await {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::error!(code = error.code().name, %error, "The server cannot start");
+            // The server that runs already must not be taken for one that failed.
+            if !error.is(&codes::ALREADY_RUNNING) {
+                RunFiles::of(layout).record_failure(&error);
+            }
+            return Err(error);
+        }
+    };
+    shutdown.await;
+    server.stop().await;
+    Ok(())
+}
+
+/// A server that answers.
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    listening: JoinSet<()>,
+    background: JoinSet<()>,
+    run: RunFiles,
+    _lock: RunLock,
+}
+
+impl Server {
+    /// Starts a server and returns when it answers.
+    pub(crate) async fn start(layout: &Layout, tuning: Tuning) -> Result<Self> {
+        let (run, layout) = (RunFiles::of(layout), layout.clone());
+        let (state, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
+        let state = Arc::new(state);
+        let app = Arc::new(App::new(state.clone())?);
+        let listeners = listen::all(&app.settings.listen)?;
+        let address = listeners.first().and_then(|l| l.local_addr().ok());
+        let data = json!({"version": Version::current()});
+        app.try_event("cloudron.start", events::system("boot"), data).await;
+        let mut listening = JoinSet::new();
+        let config = certificate.server_config()?;
+        let connections = accept::Connections::new(http::router(app.clone()), config, app.stopping.clone());
+        for listener in listeners {
+            listening.spawn(connections.clone().accept(listener));
+        }
+        let mut background = JoinSet::new();
+        background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
+        background.spawn(upkeep::run(state, certificate));
+        // So that the first who asks is told.
+        app.health.begin_store_check();
+        if let Some(address) = address {
+            tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
+            if let Err(error) = run.remember(Listening { port: address.port() }) {
+                tracing::warn!(%error, "Where the server listens could not be written down");
+            }
+        }
+        Ok(Self { app, listening, background, run, _lock: lock })
+    }
+
+    /// Stops: new connections are refused, open requests finish within some seconds, a running job is
+    /// stopped and marked as failed.
+    pub(crate) async fn stop(mut self) {
+        tracing::info!("The server stops");
+        self.app.stopping.cancel();
+        self.background.shutdown().await;
+        self.app.jobs.stop().await;
+        let rest = async { while self.listening.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        if let Err(error) = upkeep::tidy(&self.app.state).await {
+            tracing::warn!(%error, "How far the database is could not be written down");
+        }
+        let db = self.app.db.clone();
+        if let Err(error) = blocking(move || db.checkpoint()).await {
+            tracing::warn!(%error, "The database could not be tidied up");
+        }
+        self.run.forget();
+    }
+}
+
+/// Everything that blocks and comes before the first connection.
+fn prepare(layout: Layout, tuning: Tuning) -> Result<(State, RunLock, Arc<Certificate>)> {
+    let settings = Settings::require(&layout)?;
+    let lock = RunFiles::of(&layout).lock()?;
+    for folder in [layout.logs(), layout.cache(), layout.data()] {
+        if !folder.exists() {
+            files::private_folder(&folder)?;
+        }
+    }
+    let sink = log::open(&layout.log())?;
+    let db = spare_space::open_database(&layout, &settings)?;
+    if let Err(error) = settled::note(&layout, &db) {
+        tracing::warn!(%error, "How far the database is could not be written down");
+    }
+    let now = tuning.clock.now();
+    let millis = crate::time::millis(now);
+    match db.transaction(|c| interrupted::close(c, millis)) {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "A job was interrupted when the server last stopped"),
+        // On a full disk the server starts all the same: the next job closes them.
+        Err(error) => tracing::error!(%error, "Interrupted jobs could not be marked"),
+    }
+    tls::ensure(&layout, settings.fqdn.as_str(), now)?;
+    let certificate = Certificate::load(&layout)?;
+    Ok((State::new(layout, settings, db, sink, tuning)?, lock, certificate))
+}

@@ -1,0 +1,8 @@
+//! The machine: its files, users, programs, disks and ports.
+
+pub(crate) mod command;
+pub(crate) mod disk;
+pub(crate) mod files;
+pub(crate) mod held;
+pub(crate) mod owner;
+pub(crate) mod port;

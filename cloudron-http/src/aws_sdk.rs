@@ -1,0 +1,68 @@
+//! What Amazon's SDKs run on: any transport, so that there is one HTTP client and one TLS stack, or the embedder's.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use cloudron_core::{Error, ErrorKind};
+use http_body_util::BodyExt;
+
+use crate::{HttpTransport, Request};
+
+/// An SDK's client over a transport.
+pub fn client(transport: Arc<dyn HttpTransport>) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector(transport));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// The transport's own error among the causes of an SDK's.
+pub fn transport_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+    let mut cause = Some(error);
+    while let Some(next) = cause {
+        if let Some(error) = next.downcast_ref() {
+            return Some(error);
+        }
+        cause = next.source();
+    }
+    None
+}
+
+struct Connector(Arc<dyn HttpTransport>);
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let transport = self.0.clone();
+        HttpConnectorFuture::new(async move { exchange(&*transport, request).await })
+    }
+}
+
+async fn exchange(
+    transport: &dyn HttpTransport,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
+    let (head, body) = request.try_into_http1x().map_err(|e| ConnectorError::user(e.into()))?.into_parts();
+    let body = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
+    let answer = transport.send(Request::from_parts(head, body)).await;
+    let answer = answer.map_err(|error| (kind_of(&error))(error.into()))?;
+    HttpResponse::try_from(answer.map(Into::into)).map_err(|e| ConnectorError::other(e.into(), None))
+}
+
+/// An error that does not pass is one of the user: it is not worth another try.
+fn kind_of(error: &Error) -> fn(Box<dyn StdError + Send + Sync>) -> ConnectorError {
+    match error.kind() {
+        ErrorKind::TimedOut => ConnectorError::timeout,
+        ErrorKind::Unavailable => ConnectorError::io,
+        _ => ConnectorError::user,
+    }
+}
