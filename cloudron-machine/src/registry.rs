@@ -84,6 +84,7 @@ pub struct DnsRecords {
     pub server: Option<SocketAddr>,
     /// The file of the key that updates are signed with.
     pub tsig_key_file: Option<PathBuf>,
+    /// The file with the certificate of a private authority that the host has.
     pub ca_file: Option<PathBuf>,
 }
 

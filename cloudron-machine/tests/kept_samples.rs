@@ -41,7 +41,12 @@ fn the_record_of_a_machine_is_read_and_written_back_as_it_was() {
     manager.machines().put(&machine).unwrap();
     let written =
         std::fs::read_to_string(home.path().join("state/cloudron/machines/example.com.json")).unwrap();
-    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    // A later version may write members that are empty.
+    let json = |text: &str| {
+        let mut record: serde_json::Value = serde_json::from_str(text).unwrap();
+        record["dns"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        record
+    };
     assert_eq!(json(&written), json(&sample("machine.json")));
 }
 
