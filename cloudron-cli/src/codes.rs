@@ -1,50 +1,12 @@
-//! The error codes of the command line itself.
+//! The error codes of the command line itself, and those of machines.
+
+use cloudron_core::Code;
+pub(crate) use cloudron_machine::codes::{
+    MACHINE_DESTROYING, MACHINE_KNOWN, MACHINE_UNKNOWN, NEEDS_ANSWER, SERVER_DEAD, SERVER_REFUSED,
+    STORE_IN_USE,
+};
 
 cloudron_core::codes! {
-    /// A question that nobody can answer.
-    NEEDS_ANSWER = ("needs-answer", Usage,
-        "The command needs an answer or a secret, and its input is not a terminal where somebody could be asked. \
-         Give the answer as an option: --yes for questions; file:PATH, env:NAME, cmd:PROGRAM or - for secrets.");
-    /// No machine of that name is known here.
-    MACHINE_UNKNOWN = ("machine-unknown", NotFound,
-        "This computer knows no machine of that name. `cloudron machine list` shows those it knows. A machine \
-         that was created on another computer becomes known here with `cloudron machine adopt`.");
-    /// A machine of that name exists.
-    MACHINE_KNOWN = ("machine-known", Conflict,
-        "A machine of that name exists already. Work with it, remove it with `cloudron machine destroy`, or \
-         choose another domain.");
-    /// The destruction of a machine was cut off.
-    MACHINE_DESTROYING = ("machine-destroying", Conflict,
-        "`cloudron machine destroy` was begun for this machine and did not end, so that parts of it may be gone. The \
-         same command again finishes it. Its backups stay unless --delete-backups is given.");
-    /// The record of a machine cannot be read.
-    MACHINE_RECORD = ("machine-record", Corrupt,
-        "The file in which this computer remembers the machine is damaged. Restore it from a copy, or remove it \
-         and create or adopt the machine again.");
-    /// The server does not answer.
-    SERVER_DEAD = ("server-dead", Unavailable,
-        "The server of that machine does not answer. It may be stopped, restarting or unreachable. \
-         `cloudron machine status` says what is known; `cloudron machine logs` or `ssh` help to find out why. \
-         A local machine that was stopped starts again with `cloudron machine start`.");
-    /// The server answered with an error.
-    SERVER_REFUSED = ("server-refused", Failed,
-        "The server understood the request and did not carry it out. The message is the server's own.");
-    /// The server says that it is busy.
-    SERVER_BUSY = ("server-busy", Conflict,
-        "The server does one job at a time, and one is running now. `cloudron machine status` shows it; try \
-         again when it is over.");
-    /// The server does not know the caller.
-    SERVER_DENIED = ("server-denied", Denied,
-        "The server did not accept the token that this computer presented.");
-    /// A job on the server failed.
-    JOB_FAILED = ("job-failed", Failed,
-        "A job that was started on the server failed there. The message is the server's own; \
-         `cloudron machine logs` shows what led to it.");
-    /// A repository exists and no key was given.
-    STORE_IN_USE = ("store-in-use", Conflict,
-        "The place for backups already holds a repository, and the command would have made a new key for it. \
-         Give the key of that repository, restore from it with `--backup latest`, or choose another place \
-         with `--store`.");
     /// An output file exists.
     OUTPUT_EXISTS = ("output-exists", Conflict,
         "The file or folder that the command should write exists already and would be overwritten. Choose \
@@ -54,10 +16,6 @@ cloudron_core::codes! {
         "The backup was made and can be restored, and some files or folders are not in it because they could not \
          be read. The warnings name them: give the program the right to read them, or leave them out with \
          --exclude.");
-    /// A folder to back up does not exist.
-    FOLDER_MISSING = ("folder-missing", NotFound,
-        "The folder that is to be backed up does not exist on the machine, so that every backup would be incomplete. \
-         Make it there first, or give the command that makes it with `--before`: `cloudron machine include add`.");
     /// Writer's keys that cannot be read.
     WRITER_KEYS = ("writer-keys", Usage,
         "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
@@ -90,4 +48,27 @@ cloudron_core::codes! {
     /// Nothing is known of the code.
     CODE_UNKNOWN = ("code-unknown", NotFound,
         "No error code has that name. `cloudron explain` without a name lists all of them.");
+}
+
+/// Every code of every crate, by name.
+pub(crate) fn all() -> Vec<&'static Code> {
+    let lists = [
+        cloudron_core::codes::ALL,
+        cloudron_backup::codes::ALL,
+        cloudron_api::codes::ALL,
+        cloudron_box::codes::ALL,
+        cloudron_dns::codes::ALL,
+        cloudron_http::codes::ALL,
+        cloudron_provision::codes::ALL,
+        cloudron_machine::codes::ALL,
+        ALL,
+    ];
+    let mut all: Vec<&'static Code> = lists.into_iter().flatten().copied().collect();
+    all.sort_by_key(|c| c.name);
+    all
+}
+
+/// The code of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Code> {
+    all().into_iter().find(|c| c.name == name)
 }

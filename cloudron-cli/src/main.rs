@@ -1,29 +1,26 @@
 //! The cloudron command line: parses, composes the libraries, renders.
 
-mod backups;
 mod cli;
-mod client;
 mod codes;
 mod commands;
-mod connect;
 mod help;
+mod hints;
+mod machines;
 mod memory;
 mod output;
 #[cfg(test)]
 mod promises;
-mod query;
 mod records;
 mod runtime;
 mod secrets;
-mod ssh;
 mod state;
-mod target;
 mod time;
 mod tracing_setup;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use cloudron_core::Domain;
 
 use crate::cli::Cli;
 use crate::output::Output;
@@ -32,6 +29,7 @@ fn main() -> ExitCode {
     memory::keep_private();
     output::tell_panics();
     let matches = help::flowing(Cli::command()).try_get_matches();
+    let domain = matches.as_ref().ok().and_then(domain);
     let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);
     // The server has a log of its own, which a second listener would keep from being written.
@@ -41,8 +39,20 @@ fn main() -> ExitCode {
     match cli.run(&out) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
+            let error = hints::complete(error, domain.as_ref());
             out.error(&error);
             ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// The domain that a command is about.
+fn domain(matches: &ArgMatches) -> Option<Domain> {
+    match matches.subcommand() {
+        Some((_, below)) => domain(below),
+        None => {
+            let typed = ["domain", "fqdn"].iter().find_map(|id| matches.try_get_one::<String>(id).ok()?);
+            Domain::parse_any(typed?).ok()
         }
     }
 }

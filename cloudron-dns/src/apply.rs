@@ -10,14 +10,44 @@ use crate::{
     PlanOptions, Receipt, RecordKey, Scope, Snapshot, Zone, codes, enclosing_zone, plan,
 };
 
-/// Returns the provider's zone that contains a name's records.
+/// Returns the provider's zone that contains a name's records: the closest that encloses it.
 ///
 /// # Errors
-/// As [`DnsProvider::list_zones`] and [`enclosing_zone`].
+/// As [`ZoneChoice::find`].
 pub async fn find_zone(provider: &dyn DnsProvider, name: &Name) -> Result<Zone> {
-    let doing = || format!("looking for the zone of {name} at {}", provider.id());
-    let zones = provider.list_zones(Some(name)).await.doing(doing)?;
-    enclosing_zone(&zones, name).cloned().doing(doing)
+    ZoneChoice::default().find(provider, name).await
+}
+
+/// Which zone of a host, when it is not the closest that encloses the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ZoneChoice {
+    /// The zone's name.
+    pub name: Option<Name>,
+    /// The host's id of it, where several have the same name.
+    pub id: Option<String>,
+}
+
+impl ZoneChoice {
+    /// The zone that was chosen, or the closest that encloses the name.
+    ///
+    /// # Errors
+    /// As [`DnsProvider::list_zones`] and [`enclosing_zone`]; `dns-zone-not-found` when the host has no such zone.
+    pub async fn find(&self, provider: &dyn DnsProvider, name: &Name) -> Result<Zone> {
+        let near = self.name.as_ref().unwrap_or(name);
+        let doing = || format!("looking for the zone of {near} at {}", provider.id());
+        let mut zones = provider.list_zones(Some(near)).await.doing(doing)?;
+        let known = zones.len();
+        zones.retain(|zone| {
+            self.name.as_ref().is_none_or(|name| zone.apex == *name)
+                && self.id.as_ref().is_none_or(|id| zone.id == *id)
+        });
+        if zones.is_empty() && known > 0 {
+            let id = self.id.as_ref().map(|id| format!(" with the id {id}")).unwrap_or_default();
+            let message = format!("there is no zone {near}{id}");
+            return Err(Error::new(&codes::ZONE_NOT_FOUND, message).while_doing(doing()));
+        }
+        enclosing_zone(&zones, near).cloned().doing(doing)
+    }
 }
 
 /// Returns the names that must be read to plan these intents: their own names, names above that may be delegated, and

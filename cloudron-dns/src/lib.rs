@@ -70,7 +70,7 @@ pub mod wildcard;
 pub mod zone;
 pub mod zone_file;
 
-pub use apply::{Ensured, apply, ensure, find_zone, names_to_read, plan_at, plan_for, read_for};
+pub use apply::{Ensured, ZoneChoice, apply, ensure, find_zone, names_to_read, plan_at, plan_for, read_for};
 pub use cloudron_core::{Error, Result};
 pub use data::{RecordData, Text};
 pub use instructions::Instructions;

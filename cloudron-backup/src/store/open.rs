@@ -16,11 +16,11 @@ use crate::codes;
 /// # Errors
 /// As [`open_store_with`] and [`StoreOptions::from_env`].
 pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
-    let options = match url.starts_with("s3://") {
-        true => StoreOptions::from_env()?,
-        false => StoreOptions::default(),
-    };
-    open_store_with(url, &options)
+    #[cfg(feature = "s3")]
+    if url.starts_with("s3://") {
+        return open_store_with(url, &StoreOptions::from_env()?);
+    }
+    open_store_with(url, &StoreOptions::default())
 }
 
 /// The store at an address, with what it takes besides. Nothing is asked of the store yet.

@@ -15,31 +15,9 @@ pub(crate) struct Options {
     code: Option<String>,
 }
 
-/// Every code of every crate, by name.
-pub(crate) fn all() -> Vec<&'static Code> {
-    let lists = [
-        cloudron_core::codes::ALL,
-        cloudron_backup::codes::ALL,
-        cloudron_api::codes::ALL,
-        cloudron_box::codes::ALL,
-        cloudron_dns::codes::ALL,
-        cloudron_http::codes::ALL,
-        cloudron_provision::codes::ALL,
-        codes::ALL,
-    ];
-    let mut all: Vec<&'static Code> = lists.into_iter().flatten().copied().collect();
-    all.sort_by_key(|c| c.name);
-    all
-}
-
-/// The code of that name.
-pub(crate) fn find(name: &str) -> Option<&'static Code> {
-    all().into_iter().find(|c| c.name == name)
-}
-
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let Some(name) = &options.code else { return list(out) };
-    let code = find(name).ok_or_else(|| {
+    let code = codes::find(name).ok_or_else(|| {
         Error::new(&codes::CODE_UNKNOWN, format!("there is no error code {name:?}"))
             .with_hint("`cloudron explain` lists all of them")
     })?;
@@ -67,7 +45,7 @@ fn wrapped(text: &str, width: usize) -> String {
 }
 
 fn list(out: &Output) -> Result<()> {
-    let codes = all();
+    let codes = codes::all();
     let data: Vec<_> = codes.iter().map(|c| describe(c)).collect();
     out.data("codes", &data, || {
         let mut table = Table::new(["Code", "Exit"]);
@@ -94,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_name_of_its_own_and_an_explanation() {
-        let codes = all();
+        let codes = codes::all();
         for pair in codes.windows(2) {
             assert_ne!(pair[0].name, pair[1].name, "two codes have the same name");
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cloudron_backup::WriterKeys;
 use cloudron_core::{Error, Result, atomic};
 
-use super::dirs::private_dir;
+use super::private_dir;
 use crate::codes;
 
 /// All of them, in one folder.

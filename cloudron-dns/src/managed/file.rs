@@ -185,11 +185,11 @@ fn load(path: &Path) -> Result<Option<Form>> {
     }
 }
 
-/// What is said when the folder cannot be written; nothing was sent to the DNS host yet.
+/// What an error was doing that kept the file from being written: nothing was sent to the DNS host yet.
+pub const KEEPING_OWNERSHIP: &str = "noting which records this computer writes";
+
 fn unkept(error: Error) -> Error {
-    error
-        .while_doing("noting which records this computer writes")
-        .with_hint("make that folder writable; no record was changed")
+    error.while_doing(KEEPING_OWNERSHIP)
 }
 
 /// A text as part of a file name: what is neither letter, digit, hyphen, underscore nor dot is written as `%XX`.

@@ -11,7 +11,7 @@ mod file;
 mod removal;
 
 #[cfg(feature = "managed-file")]
-pub use file::{OwnershipFile, ZoneOwnership};
+pub use file::{KEEPING_OWNERSHIP, OwnershipFile, ZoneOwnership};
 
 use std::any::Any;
 use std::fmt;

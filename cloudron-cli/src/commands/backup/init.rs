@@ -8,7 +8,6 @@ use cloudron_core::{Error, Result};
 use serde_json::json;
 
 use super::place::{Key, Place};
-use crate::commands::machine::show_backup_key;
 use crate::output::Output;
 use crate::runtime::interruptible;
 use crate::secrets;
@@ -44,7 +43,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let work_factor = generated.then_some(GENERATED_WORK_FACTOR);
         let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
         if generated {
-            show_backup_key(&key, out);
+            super::new_key::show(&key, out);
         }
         Ok((repository, identity.writer_keys()))
     })?;

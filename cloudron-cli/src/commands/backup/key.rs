@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::place::{Owned, Place};
 use crate::codes;
-use crate::commands::machine::show_backup_key;
 use crate::output::{Output, Table};
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
@@ -249,7 +248,7 @@ fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret,
         // Shown before the old key may be gone.
         None => {
             let key = cloudron_backup::generate_backup_key();
-            show_backup_key(&key, out);
+            super::new_key::show(&key, out);
             Ok((key, Some(GENERATED_WORK_FACTOR)))
         }
     }

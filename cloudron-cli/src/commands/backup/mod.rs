@@ -10,6 +10,7 @@ pub(crate) mod init;
 mod key;
 mod list;
 mod ls;
+mod new_key;
 mod place;
 mod producer;
 pub(crate) mod prune;
@@ -25,6 +26,7 @@ use cloudron_core::Result;
 use crate::output::Output;
 use crate::state::cache_dir;
 
+pub(crate) use new_key::show as show_new_key;
 pub(crate) use place::{Place, find, open_repository};
 
 #[derive(Debug, Subcommand)]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use cloudron_core::{Error, Result};
 use cloudron_dns::Name;
+use cloudron_machine::DnsRecords;
 
 use crate::records::name_server;
-use crate::state::DnsRecords;
 
 /// Which zone of a DNS host, and as whom it is spoken to.
 #[derive(Debug, Clone, Default, Args)]

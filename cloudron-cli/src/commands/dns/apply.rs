@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use cloudron_core::{Cancel, Error, Result, codes};
+use cloudron_core::{Cancel, Domain, Error, Result, codes};
 use cloudron_dns::managed::{Access, ManagedPlan};
+use cloudron_dns::propagation::in_sync;
 use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::render::{PlanFormat, print};
 use super::saved::Saved;
 use super::wait;
 use super::work::Work;
-use crate::commands::machine::record_copy;
+use crate::machines::manager;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -124,7 +125,7 @@ async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &C
     cancel.check()?;
     let receipt = planned.apply(&out.progress()).await?;
     if !by_hand {
-        record_copy::refresh(&options.work.domain, out).await;
+        refresh(&options.work.domain, out).await;
     }
     if let Some(instructions) = receipt.instructions.as_ref().filter(|_| !out.is_json()) {
         out.say(&instructions.to_string());
@@ -139,6 +140,19 @@ async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &C
     waited.map(drop)
 }
 
+/// Leaves the copy of what was written on the machine of the domain, when this computer knows one. That the machine
+/// cannot be reached is a warning: the records are written.
+async fn refresh(domain: &str, out: &Output) {
+    let Ok(known) = Domain::parse_any(domain) else { return };
+    let renewed = async { manager(out)?.without_questions().refresh_record(&known).await };
+    if let Err(error) = renewed.await {
+        out.warn(&format!(
+            "the machine {domain} does not have the copy of which records were written, which another computer needs to \
+             adopt it: {error}\nRun this command again when the machine answers"
+        ));
+    }
+}
+
 /// Waits as the options say, and gives what is known afterwards.
 async fn waited(
     options: &Options,
@@ -151,9 +165,10 @@ async fn waited(
     let waiting = async {
         match options.wait {
             Wait::None => Ok(Value::Null),
-            Wait::Insync => {
-                wait::in_sync(planned.provider(), receipt, limit).await.map(|()| json!({ "inSync": true }))
-            }
+            Wait::Insync => in_sync(planned.provider(), receipt, limit)
+                .await
+                .map(|()| json!({ "inSync": true }))
+                .map_err(wait::advise),
             Wait::Dns => {
                 let desired = wishes(&planned.plan, &planned.desired);
                 if desired.is_empty() {

@@ -13,15 +13,16 @@ use cloudron_dns::powerdns::PowerDns;
 use cloudron_dns::propagation::Lookup;
 use cloudron_dns::rfc2136::{Rfc2136Options, Rfc2136Provider, TsigKey};
 use cloudron_dns::wildcard::WildcardProvider;
-use cloudron_dns::{DnsProvider, Name, Zone, enclosing_zone};
+use cloudron_dns::{DnsProvider, Name, Zone, ZoneChoice};
 use cloudron_http::{HttpOptions, HttpTransport, ReqwestTransport};
+use cloudron_machine::DnsRecords;
+use cloudron_machine::dns::DnsHost;
 use cloudron_provision::quote;
 
 use super::account::{Account, Credentials};
 use crate::output::Output;
 use crate::records::{lookup, name_server};
 use crate::secrets;
-use crate::state::DnsRecords;
 
 /// A DNS host that this program speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -228,38 +229,31 @@ impl Host {
         Ok(Rfc2136Provider::new(options))
     }
 
+    /// Which zone the options name.
+    fn zone(&self) -> ZoneChoice {
+        ZoneChoice { name: self.account.zone.clone(), id: self.account.zone_id.clone() }
+    }
+
+    /// The host, for a machine's records.
+    pub(crate) fn for_machine(&self, provider: Arc<dyn DnsProvider>) -> DnsHost {
+        DnsHost { id: self.id(), provider, zone: self.zone() }
+    }
+
     /// The zone of a name: the one that the options name, or the closest that encloses it.
     pub(crate) async fn find_zone(&self, provider: &dyn DnsProvider, domain: &Name) -> Result<Zone> {
-        let near = self.account.zone.as_ref().unwrap_or(domain);
-        let doing = || format!("looking for the zone of {near} at {}", provider.id());
-        let mut zones = provider.list_zones(Some(near)).await.map_err(|e| {
-            let down = e.is(&cloudron_dns::codes::PROVIDER_DOWN) && provider.id() != "rfc2136";
-            let untrusted = e.is(&cloudron_http::codes::CERTIFICATE) && e.hint().is_some();
-            let e = e.while_doing(doing());
-            if down {
-                e.with_hint("check this computer's network, and the address given with --endpoint")
-            } else if untrusted {
-                e.with_hint(
-                    "if the host has a private authority, give the file with its certificate with --ca-file",
-                )
-            } else {
-                e
+        self.zone().find(provider, domain).await.map_err(|e| {
+            if e.is(&cloudron_dns::codes::PROVIDER_DOWN) && provider.id() != "rfc2136" {
+                return e.with_hint("check this computer's network, and the address given with --endpoint");
             }
-        })?;
-        let known = zones.len();
-        zones.retain(|zone| {
-            self.account.zone.as_ref().is_none_or(|name| zone.apex == *name)
-                && self.account.zone_id.as_ref().is_none_or(|id| zone.id == *id)
-        });
-        if zones.is_empty() && known > 0 {
-            let id = self.account.zone_id.as_ref().map(|id| format!(" with the id {id}")).unwrap_or_default();
-            let message = format!("there is no zone {near}{id}");
-            return Err(Error::new(&cloudron_dns::codes::ZONE_NOT_FOUND, message).while_doing(doing()));
-        }
-        enclosing_zone(&zones, near).cloned().map_err(|e| {
-            let ambiguous = e.is(&cloudron_dns::codes::ZONE_AMBIGUOUS);
-            let e = e.while_doing(doing());
-            if ambiguous { e.with_hint("say which one with --zone-id") } else { e }
+            if e.is(&cloudron_http::codes::CERTIFICATE) && e.hint().is_some() {
+                return e.with_hint(
+                    "if the host has a private authority, give the file with its certificate with --ca-file",
+                );
+            }
+            match e.is(&cloudron_dns::codes::ZONE_AMBIGUOUS) {
+                true => e.with_hint("say which one with --zone-id"),
+                false => e,
+            }
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudron_core::{Error, Result};
 use cloudron_dns::propagation::{self, Lookup, Report, WaitOptions};
-use cloudron_dns::{DnsProvider, Intent, Name, Receipt, SyncStatus, codes};
+use cloudron_dns::{Intent, Name, codes};
 use serde_json::json;
 
 use super::desired::{Desired, Wanted, without_apex};
@@ -67,32 +67,13 @@ pub(super) async fn all_agree(
     propagation::wait(lookup, zone, desired, &options).await
 }
 
-/// The pauses before the host is asked whether all its servers have a change, in seconds; the last one repeats.
-const PAUSES: [u64; 4] = [5, 10, 20, 40];
-
-/// Waits until the host says that all its own servers have what was written.
-pub(super) async fn in_sync(provider: &dyn DnsProvider, receipt: &Receipt, limit: Duration) -> Result<()> {
-    if !provider.capabilities().sync_status {
-        let message = format!("{} does not say whether its servers have a change", provider.id());
-        return Err(Error::new(&codes::UNSUPPORTED, message).with_hint("wait with --wait dns instead"));
+/// The same error with what helps.
+pub(super) fn advise(error: Error) -> Error {
+    if error.is(&codes::UNSUPPORTED) {
+        return error.with_hint("wait with --wait dns instead");
     }
-    if receipt.applied.is_empty() && receipt.instructions.is_none() {
-        return Ok(());
+    match error.is(&codes::NOT_PROPAGATED) {
+        true => error.with_hint("`cloudron dns wait` asks the servers themselves"),
+        false => error,
     }
-    let start = tokio::time::Instant::now();
-    let pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[3])).copied().map(Duration::from_secs);
-    for pause in pauses {
-        let left = limit.saturating_sub(start.elapsed());
-        tokio::time::sleep(pause.min(left)).await;
-        if provider.sync_status(receipt).await? == SyncStatus::InSync {
-            return Ok(());
-        }
-        if start.elapsed() >= limit {
-            break;
-        }
-    }
-    let message =
-        format!("after {} s, {} has not sent the change to all its servers", limit.as_secs(), provider.id());
-    Err(Error::new(&codes::NOT_PROPAGATED, message)
-        .with_hint("`cloudron dns wait` asks the servers themselves"))
 }

@@ -1,25 +1,18 @@
 //! `cloudron machine adopt`
 
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use cloudron_api::{BoxCommand, Description};
 use cloudron_core::{Domain, Error, Result};
-use cloudron_provision::Runner;
-use cloudron_provision::facts::Facts;
-use cloudron_provision::local::Local;
-use cloudron_provision::ssh::HostKeyPolicy;
+use cloudron_machine::Machine;
+use cloudron_machine::access::{LIMIT, key_file};
+use cloudron_machine::adopt::{AdoptRequest, SshAddress};
 use serde_json::json;
 
 use super::Which;
-use super::record_copy::RecordCopy;
-use crate::codes;
-use crate::connect::{self, ASK, Session};
+use crate::machines::{client, manager};
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::ssh;
-use crate::state::{Dirs, Kept, KeptBackups, Machine, Machines, Reach, SshReach};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -48,141 +41,53 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SHA256:…", requires = "ip")]
     host_key: Option<String>,
     /// How long to wait for the machine to answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = ssh::LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     connect_timeout: u64,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
     let domain = options.which.domain()?;
-    let (machines, kept) = (Machines::at(dirs.machines()), KeptBackups::at(dirs.kept()));
-    if machines.find(&domain)?.is_some() {
-        let text = format!("the machine {domain} is known on this computer already");
-        return Err(Error::new(&codes::MACHINE_KNOWN, text)
-            .with_hint(format!("`cloudron machine status {domain}` shows it")));
-    }
-    Runner::new(dirs.runs()).check_finished(domain.as_str()).map_err(|e| {
-        e.with_hint(format!(
-            "type the command that began it with --resume, or `cloudron machine destroy {domain}` removes what it made"
-        ))
-    })?;
-    let forgotten = kept.find(&domain)?;
-    let (reach, described) = block_on(|_| async {
-        let reach = reach(options, &domain, forgotten.as_ref(), &dirs, out).await?;
-        let target = connect::target_of(&reach, out, ASK).await?;
-        let described: Description = target.call(&BoxCommand::Describe).await?;
-        Ok((reach, described))
-    })?;
-    let copy = described.record.clone().map(RecordCopy::read).transpose()?;
-    let machine = machine(&domain, reach, described, copy.as_ref())?;
-    if let Some(copy) = &copy {
-        copy.take_over(&domain, &dirs, out)?;
-    }
-    machines.put(&machine)?;
-    kept.forget(&machine)?;
+    let at = options.ip.map(|address| -> Result<SshAddress> {
+        Ok(SshAddress {
+            address,
+            ssh_key: key_file(options.ssh_key.as_deref())?,
+            ssh_port: options.ssh_port,
+            ssh_user: options.ssh_user.clone(),
+            host_key: options.host_key.clone(),
+        })
+    });
+    let request = AdoptRequest {
+        domain: domain.clone(),
+        at: at.transpose()?,
+        connect_timeout: Duration::from_secs(options.connect_timeout),
+    };
+    let manager = manager(out)?;
+    let machine = block_on(|_| async { manager.adopt(&request).await });
+    let machine = machine.map_err(|e| advise(e, &domain, options.ip.is_some()))?;
     report(&machine, out)
 }
 
-/// How the machine is reached from this computer, and that it runs this server.
-async fn reach(
-    options: &Options,
-    domain: &Domain,
-    forgotten: Option<&Kept>,
-    dirs: &Dirs,
-    out: &Output,
-) -> Result<Reach> {
-    if let Some(ip) = options.ip {
-        let key = ssh::key_file(options.ssh_key.as_deref())?;
-        let origin = SshReach {
-            host: ip.to_string(),
-            ssh_port: options.ssh_port.unwrap_or(super::SSH_PORT),
-            ssh_user: options.ssh_user.clone(),
-            ssh_key: key,
-            host_keys: Vec::new(),
-        };
-        let ports = options.ssh_port.map_or_else(|| vec![super::SSH_PORT, 22], |port| vec![port]);
-        let policy = ssh::first_contact(options.host_key.as_deref(), out)?;
-        let limit = Duration::from_secs(options.connect_timeout);
-        return over_ssh(domain, origin, &ports, policy, limit, out).await;
+/// The same error with what helps.
+fn advise(error: Error, domain: &Domain, over_ssh: bool) -> Error {
+    if error.is(&cloudron_provision::codes::RUN_EXISTS) {
+        return error.with_hint(format!(
+            "type the command that began it with --resume, or `cloudron machine destroy {domain}` removes what it made"
+        ));
     }
-    match forgotten.map(|kept| kept.reach.clone()) {
-        Some(Reach::Generic(reach)) => {
-            let ports = [super::SSH_PORT, reach.ssh_port, 22];
-            let (policy, limit) = (ssh::pinned(&reach)?, Duration::from_secs(options.connect_timeout));
-            over_ssh(domain, reach, &ports, policy, limit, out).await
-        }
-        _ => local(domain, dirs.local_root(domain)),
-    }
-}
-
-async fn over_ssh(
-    domain: &Domain,
-    origin: SshReach,
-    ports: &[u16],
-    policy: HostKeyPolicy,
-    limit: Duration,
-    out: &Output,
-) -> Result<Reach> {
-    let remote = ssh::connect_any(&origin, ports, policy, limit, out).await?;
-    let facts = Facts::ask(&remote).await?;
-    match facts.server.map(|server| server.fqdn) {
-        Some(name) if name == domain.as_str() => {}
-        Some(name) => {
-            let text = format!("{} runs the server {name:?}, not {domain}", origin.host);
-            return Err(Error::new(&cloudron_provision::codes::MACHINE_TAKEN, text)
-                .with_hint("give the domain of the server that is on the machine"));
-        }
-        None => return Err(no_server(domain, &format!("on {}", origin.host))),
-    }
-    let mut reach = origin;
-    reach.ssh_port = remote.target().port;
-    reach.host_keys = vec![remote.host_key().to_string()];
-    Ok(Reach::Generic(reach))
-}
-
-fn local(domain: &Domain, root: PathBuf) -> Result<Reach> {
-    match Local::new(&root).installed() {
-        Some(server) if server.fqdn == domain.as_str() => Ok(Reach::Local { root }),
-        _ => Err(no_server(domain, "on this computer").with_hint(
+    match (error.is(&cloudron_api::codes::MACHINE_MISSING), over_ssh) {
+        (false, _) => error,
+        (true, true) => error.with_hint(
+            "`cloudron machine create generic --help` shows how to make one, new or from a backup",
+        ),
+        (true, false) => error.with_hint(
             "for a server on another machine, give its address with --ip and the key with --ssh-key",
-        )),
+        ),
     }
-}
-
-fn no_server(domain: &Domain, place: &str) -> Error {
-    Error::new(&cloudron_box::codes::MACHINE_MISSING, format!("no server {domain} is installed {place}"))
-        .with_hint("`cloudron machine create generic --help` shows how to make one, new or from a backup")
-}
-
-/// The record, from what the machine says of itself.
-fn machine(domain: &Domain, reach: Reach, said: Description, copy: Option<&RecordCopy>) -> Result<Machine> {
-    if said.fqdn != *domain {
-        let text = format!("the server calls itself {}, not {domain}", said.fqdn);
-        return Err(Error::new(&cloudron_provision::codes::MACHINE_TAKEN, text));
-    }
-    let mut dns = copy.and_then(|copy| copy.dns.clone());
-    if let Some(dns) = &mut dns {
-        // A file of the computer that made the machine.
-        dns.tsig_key_file = dns.tsig_key_file.take().filter(|path| path.is_file());
-    }
-    Ok(Machine {
-        schema: 1,
-        fqdn: said.fqdn,
-        run: said.run,
-        created: copy.map_or_else(SystemTime::now, |copy| copy.created),
-        reach,
-        ca_pem: said.ca_pem,
-        port: said.port,
-        store: said.store,
-        dns,
-        copied: None,
-        destroying: false,
-    })
 }
 
 /// Says what was adopted, and whether its server answers.
 fn report(machine: &Machine, out: &Output) -> Result<()> {
-    let status = block_on(|_| async { Session::open(machine, out).await?.client.status().await });
+    let status = block_on(|_| async { client(machine, out).await?.status().await });
     let json = json!([{
         "fqdn": machine.fqdn, "provider": machine.reach.provider(), "place": machine.reach.place(),
         "store": machine.store, "answers": status.is_ok(),

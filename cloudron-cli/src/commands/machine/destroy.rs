@@ -1,26 +1,22 @@
 //! `cloudron machine destroy`
 
-use std::sync::Arc;
-
-use cloudron_api::BoxCommand;
-use cloudron_api::command::Uninstall;
-use cloudron_api::owner::Uninstalled;
 use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_dns::RecordKey;
+use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
+use cloudron_machine::dns::{Outcome, Removal};
+use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
+use cloudron_provision::codes as provision;
 use cloudron_provision::steps::RunSummary;
-use cloudron_provision::{Command, Runner, answer, codes as provision};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::create::{SSH_PORT, take_back};
-use super::records::{Outcome, Records};
-use super::{Found, Which, kept};
-use crate::backups::{self, Folder, RemoteFolder, folder_of};
+use super::Which;
 use crate::commands::dns::account::Credentials;
-use crate::connect::{self, ASK};
+use crate::commands::dns::provider::Host;
+use crate::commands::dns::work::keys;
+use crate::hints;
+use crate::machines::manager;
 use crate::output::{self, Output};
 use crate::runtime::block_on;
-use crate::ssh;
-use crate::state::{Dirs, DnsRecords, Kept, KeptBackups, Machine, Machines, Reach};
-use crate::target::{Place, Target};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -51,125 +47,102 @@ pub(crate) struct Options {
     credentials: Credentials,
 }
 
+impl Options {
+    fn how(&self) -> DestroyOptions {
+        let Self { delete_backups, forget, keep_dns, .. } = *self;
+        DestroyOptions { delete_backups, forget, keep_dns }
+    }
+}
+
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
-    let domain = options.which.domain()?;
-    let unfinished = Runner::new(dirs.runs()).unfinished(Some(domain.as_str()))?;
-    match (options.which.machine_or_kept(), unfinished.is_empty()) {
-        (Ok(Found::Machine(machine)), _) => living(options, *machine, &unfinished, &dirs, out),
-        (_, false) => begun(options, &domain, &unfinished, &dirs, out),
-        (Ok(Found::Kept(kept)), true) => left(options, &kept, &dirs, out),
-        (Err(unknown), true) => Err(unknown),
+    let (manager, domain) = (manager(out)?, options.which.domain()?);
+    let known = manager.known(&domain)?;
+    let written = known.dns()?;
+    let dns = written
+        .iter()
+        .map(|at| at.as_ref().map(|at| removal(options, &domain, at, &manager, out)).transpose());
+    let dns: Vec<Option<Removal>> = dns.collect::<Result<_>>()?;
+    let asked = dns.iter().flatten().next();
+    if options.credentials.are_given() && asked.is_none() && !matches!(known, Known::Kept(_)) {
+        let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
+        return Err(Error::new(&codes::USAGE, message));
+    }
+    match &known {
+        Known::Machine(machine, runs) => living((options, &manager), machine, runs, asked, out),
+        Known::Runs(runs) => {
+            agreed(options, &domain, asked, out)?;
+            let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
+            let done = done.map_err(|e| lost(e, &domain))?;
+            report(&domain, &done, &format!("What the unfinished run of {domain} made is gone"), out)
+        }
+        Known::Kept(kept) => left((options, &manager), kept, out),
     }
 }
 
 /// Destroys a machine.
-fn living(options: &Options, machine: Machine, runs: &[RunSummary], dirs: &Dirs, out: &Output) -> Result<()> {
-    let domain = &machine.fqdn;
-    let records = machine.dns.as_ref().map(|at| records(options, domain, at, dirs, out)).transpose()?;
-    usable(options, domain, records.as_ref())?;
-    // A bucket is out of the machine's hands: that it can be emptied from here comes first.
-    let bucket = bucket(options, &machine)?;
-    agreed(options, domain, records.as_ref(), out)?;
-    let removed = block_on(|_| remove(options, &machine, bucket.as_ref(), dirs, out));
-    let forgotten = removed.is_err() && options.forget;
-    forgiven(removed, options, domain, out)?;
-    let dns = records.map(|records| take_records(&records, options, out)).transpose()?;
-    let kept = (!options.delete_backups || forgotten).then(|| kept::of(&machine, dirs, forgotten));
-    if let Some(kept) = &kept {
-        KeptBackups::at(dirs.kept()).put(kept)?;
-    }
-    Machines::at(dirs.machines()).remove(domain)?;
-    for run in runs {
-        Runner::new(dirs.runs()).abandon(&run.run)?;
-    }
-    let too = if kept.is_none() { ", and its backups" } else { "" };
-    report(domain, kept.as_ref(), dns.as_ref(), &format!("{domain} is gone{too}"), out)
-}
-
-/// Undoes what runs made that died before there was a machine.
-fn begun(options: &Options, domain: &Domain, runs: &[RunSummary], dirs: &Dirs, out: &Output) -> Result<()> {
-    let of_run = |run| dns_of(run)?.map(|at| records(options, domain, &at, dirs, out)).transpose();
-    let all: Vec<Option<Records>> = runs.iter().map(of_run).collect::<Result<_>>()?;
-    let asked = all.iter().flatten().next();
-    usable(options, domain, asked)?;
-    agreed(options, domain, asked, out)?;
-    let mut left = None;
-    for (run, records) in runs.iter().zip(all) {
-        let records = records.filter(|_| !options.keep_dns);
-        let undone = block_on(|cancel| async move { take_back(run, records, dirs, out, &cancel).await });
-        match undone {
-            Ok(kept) => left = left.or(kept),
-            Err(error) => forgiven(Err(error), options, domain, out)?,
-        }
-        if options.forget {
-            Runner::new(dirs.runs()).abandon(&run.run)?;
-        }
-    }
-    if let Some(kept) = left.take_if(|_| options.delete_backups) {
-        block_on(|_| async { backups::remove(&kept::folder(&kept, out).await?).await })?;
-    }
-    if let Some(kept) = &left {
-        KeptBackups::at(dirs.kept()).put(kept)?;
-    }
-    let gone = format!("What the unfinished run of {domain} made is gone");
-    report(domain, left.as_ref(), None, &gone, out)
+fn living(
+    (options, manager): (&Options, &Manager),
+    machine: &Machine,
+    runs: &[RunSummary],
+    dns: Option<&Removal>,
+    out: &Output,
+) -> Result<()> {
+    let (domain, how) = (&machine.fqdn, options.how());
+    block_on(|_| async { manager.check_bucket(machine, &how).await })?;
+    agreed(options, domain, dns, out)?;
+    let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
+    let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
+    let too = if done.kept.is_none() { ", and its backups" } else { "" };
+    report(domain, &done, &format!("{domain} is gone{too}"), out)
 }
 
 /// Removes the backups that a destroyed machine left, or forgets them.
-fn left(options: &Options, kept: &Kept, dirs: &Dirs, out: &Output) -> Result<()> {
+fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> Result<()> {
     let (domain, place) = (&kept.fqdn, kept.place());
     if options.forget {
         if !out.confirm(&format!("Forget that backups of {domain} are {place}?"))? {
             return Err(Error::new(&codes::INTERRUPTED, "nothing was forgotten"));
         }
-        KeptBackups::at(dirs.kept()).remove(domain)?;
-        return report(domain, None, None, &format!("{domain} is forgotten. Its backups stay {place}"), out);
+        manager.kept().remove(domain)?;
+        let gone = format!("{domain} is forgotten. Its backups stay {place}");
+        return report(domain, &Destroyed::default(), &gone, out);
     }
     if !options.delete_backups {
         return options.which.machine().map(drop);
     }
-    let gone = block_on(|_| async {
-        let folder = kept::folder(kept, out).await?;
-        if let Some(found) = backups::look(&folder.store()?).await? {
-            if kept.forgotten && kept::has_server(kept, out).await? {
-                let text = format!(
-                    "{domain} was forgotten, and its server is still on the machine with the backups"
-                );
-                return Err(Error::new(&provision::MACHINE_CARRIES_SERVER, text).with_hint(format!(
-                    "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} \
-                     --delete-backups` removes both"
-                )));
-            }
-            if !out.confirm(&format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds()))? {
-                return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
-            }
-            backups::remove(&folder).await?;
+    let removed = block_on(|_| async {
+        if let Some(found) = manager.look_at_kept(kept).await?
+            && !out.confirm(&format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds()))?
+        {
+            return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
         }
-        Ok(format!("The backups of {domain} {place} are gone"))
+        manager.remove_kept(kept).await
+    });
+    removed.map_err(|e| match e.is(&provision::MACHINE_CARRIES_SERVER) {
+        true => e.with_hint(format!(
+            "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} \
+             --delete-backups` removes both"
+        )),
+        false => e,
     })?;
-    KeptBackups::at(dirs.kept()).remove(domain)?;
-    report(domain, None, None, &gone, out)
+    report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} are gone"), out)
 }
 
 /// Says what is gone, what stays, and how to reach it.
-fn report(
-    domain: &Domain,
-    kept: Option<&Kept>,
-    dns: Option<&Outcome>,
-    gone: &str,
-    out: &Output,
-) -> Result<()> {
+fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result<()> {
+    let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
     let json = json!([{
         "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
-        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::json),
+        "backupsPlace": kept.map(Kept::place), "dns": dns.map(dns_json),
     }]);
     out.data("machines", &json, || {
         let mut lines = vec![match kept {
             Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
             None => gone.to_owned(),
         }];
-        lines.extend(dns.and_then(Outcome::gone));
+        if let Some(dns) = dns.filter(|dns| !dns.removed.is_empty()) {
+            lines.push(format!("The DNS records {} at {} are gone", keys(&dns.removed), dns.provider));
+        }
         output::lines(lines)
     })?;
     if kept.is_some() {
@@ -181,58 +154,57 @@ fn report(
     Ok(())
 }
 
-fn records(
+fn dns_json(outcome: &Outcome) -> Value {
+    let names = |keys: &[RecordKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "provider": outcome.provider,
+        "removed": names(&outcome.removed),
+        "left": names(&outcome.left),
+        "reason": outcome.failure,
+        "command": outcome.failure.as_ref().and(outcome.advice()),
+    })
+}
+
+/// The records that were written for a machine, and the account to remove them with.
+///
+/// # Errors
+/// When credentials are given that cannot be used.
+fn removal(
     options: &Options,
     domain: &Domain,
-    at: &DnsRecords,
-    dirs: &Dirs,
+    records: &DnsRecords,
+    manager: &Manager,
     out: &Output,
-) -> Result<Records> {
-    Records::open(domain, at, &options.credentials, dirs, out)
+) -> Result<Removal> {
+    let host = Host::remembered(records, options.credentials.clone());
+    let named = host.as_ref().map_or_else(|_| format!("--provider {}", records.provider), Host::options);
+    let host = host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider)));
+    let host = match host {
+        Err(error) if options.credentials.are_given() => return Err(error),
+        host => host,
+    };
+    let addresses: String = records.addresses.iter().map(|address| format!(" --ip {address}")).collect();
+    let below = if domain.is_subdomain() { " --allow-subdomain" } else { "" };
+    let command = format!("cloudron dns apply {domain} {named} --machine{addresses}{below} --remove");
+    Ok(manager.removal(domain, records, host)?.advising(command))
 }
 
-/// Refuses credentials that nothing needs.
-fn usable(options: &Options, domain: &Domain, records: Option<&Records>) -> Result<()> {
-    if options.credentials.are_given() && records.is_none() {
-        let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
-        return Err(Error::new(&codes::USAGE, message));
-    }
-    Ok(())
-}
-
-fn agreed(options: &Options, domain: &Domain, records: Option<&Records>, out: &Output) -> Result<()> {
-    match out.confirm(&question(domain, options, records))? {
+fn agreed(options: &Options, domain: &Domain, dns: Option<&Removal>, out: &Output) -> Result<()> {
+    match out.confirm(&question(domain, options, dns))? {
         true => Ok(()),
         false => Err(Error::new(&codes::INTERRUPTED, "nothing was removed")),
     }
 }
 
-/// The bucket that is to be emptied, opened with the owner's credentials.
-fn bucket(options: &Options, machine: &Machine) -> Result<Option<Folder>> {
-    if !options.delete_backups || folder_of(&machine.store).is_some() {
-        return Ok(None);
-    }
-    let folder = Folder::of(&machine.store)?;
-    block_on(|_| async { backups::look(&folder.store()?).await })?;
-    Ok(Some(folder))
-}
-
-/// The DNS records that an unfinished run was to write.
-fn dns_of(run: &RunSummary) -> Result<Option<DnsRecords>> {
-    serde_json::from_value(run.spec.inputs["dns"].clone()).map_err(|e| {
-        Error::new(&codes::FAILED, format!("the run {} does not say which records it wrote: {e}", run.run))
-    })
-}
-
 /// What is asked before anything is removed.
-fn question(domain: &Domain, options: &Options, records: Option<&Records>) -> String {
+fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> String {
     let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
     match options.delete_backups {
         true => gone.push("ALL ITS BACKUPS".into()),
         false => stay.push("its backups stay".into()),
     }
     if let Some(records) = records {
-        let what = format!("its DNS records at {}", records.host());
+        let what = format!("its DNS records at {}", records.provider());
         match records.obstacle() {
             _ if options.keep_dns => stay.push(format!("{what} stay")),
             Some(why) => stay.push(format!("{what} stay: {why}")),
@@ -243,98 +215,14 @@ fn question(domain: &Domain, options: &Options, records: Option<&Records>) -> St
     format!("Remove {}{stay}?", gone.join(" and "))
 }
 
-/// Takes the DNS records of a machine back that is gone, or says how to.
-fn take_records(records: &Records, options: &Options, out: &Output) -> Result<Outcome> {
-    if options.keep_dns {
-        return Ok(records.kept("--keep-dns was given"));
+/// The same error with what helps when the machine does not come back.
+fn lost(error: Error, domain: &Domain) -> Error {
+    let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+    if before.contains("--forget") {
+        return error;
     }
-    let progress = out.progress();
-    let outcome = block_on(|cancel| async move {
-        Ok(tokio::select! {
-            outcome = records.take_back(&progress) => outcome,
-            () = cancel.cancelled() => records.kept("the run was stopped"),
-        })
-    })?;
-    if let Some(stays) = outcome.stays() {
-        out.warn(&stays);
-    }
-    Ok(outcome)
-}
-
-/// With `--forget`, a machine that cannot be reached is no reason to stop.
-fn forgiven(removed: Result<()>, options: &Options, domain: &Domain, out: &Output) -> Result<()> {
-    match removed {
-        Err(error) if options.forget => {
-            out.warn(&format!("the machine was not cleaned up: {error}"));
-            Ok(())
-        }
-        Err(error) => {
-            let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
-            if before.contains("--forget") {
-                return Err(error);
-            }
-            Err(error.with_hint(format!(
-                "{before}if the machine is lost for good, `cloudron machine destroy {domain} --forget` removes what this \
-                 computer knows of it"
-            )))
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Whether the program or anything that it would remove is on the machine.
-const LEFT: &str =
-    r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
-
-/// Removes the server, then its backups if that was asked for, and at last puts SSH back: until then, the machine is
-/// reached as its record says. What an interrupted removal did already is no error.
-async fn remove(
-    options: &Options,
-    machine: &Machine,
-    bucket: Option<&Folder>,
-    dirs: &Dirs,
-    out: &Output,
-) -> Result<()> {
-    let target = match &machine.reach {
-        Reach::Local { .. } => connect::target_of(&machine.reach, out, ASK).await?,
-        Reach::Generic(reach) => {
-            let ports = [reach.ssh_port, kept::port_before(machine, dirs).unwrap_or(22)];
-            let remote = ssh::connect_any(reach, &ports, ssh::pinned(reach)?, ssh::LIMIT, out).await;
-            let remote = remote.map_err(|e| ssh::advised(e, machine))?;
-            Target::new(Arc::new(remote), Place::system())
-        }
-    };
-    if is_left(machine, &target).await? {
-        Machines::at(dirs.machines()).put(&Machine { destroying: true, ..machine.clone() })?;
-        let _: Uninstalled = target.call(&BoxCommand::Uninstall(Uninstall::keeping_backups())).await?;
-    }
-    if options.delete_backups {
-        match (bucket, folder_of(&machine.store)) {
-            (Some(bucket), _) => backups::remove(bucket).await?,
-            (None, Some(path)) => {
-                let far = RemoteFolder::new(target.remote.clone(), path, machine.backups());
-                backups::remove(&Folder::Far(Arc::new(far))).await?;
-            }
-            (None, None) => {}
-        }
-    }
-    if matches!(&machine.reach, Reach::Generic(reach) if reach.ssh_port == SSH_PORT) {
-        cloudron_provision::ssh::port::take_back(&*target.remote).await?;
-    }
-    Ok(())
-}
-
-/// Whether there is a server to remove.
-async fn is_left(machine: &Machine, target: &Target) -> Result<bool> {
-    let program = match &machine.reach {
-        Reach::Local { root } => return Ok(root.join("bin").exists() || root.join("config.json").exists()),
-        Reach::Generic(_) => Place::system().program().to_owned(),
-    };
-    let look = Command::sh(LEFT, [program]).as_root();
-    match answer::run(&*target.remote, look).await?.text().as_str() {
-        "" => Ok(false),
-        "program" => Ok(true),
-        _ => Err(Error::new(&codes::FAILED, "the server's state is on the machine, and its program is not")
-            .with_hint("remove /var/lib/cloudron on the machine, and try again")),
-    }
+    error.with_hint(format!(
+        "{before}if the machine is lost for good, `cloudron machine destroy {domain} --forget` removes what this \
+         computer knows of it"
+    ))
 }

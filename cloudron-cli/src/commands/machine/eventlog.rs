@@ -1,12 +1,12 @@
 //! `cloudron machine eventlog`
 
-use cloudron_box::api::{EventEntry, EventPage};
+use cloudron_api::{EventEntry, EventPage};
 use cloudron_core::Result;
+use cloudron_machine::client::Query;
 
 use super::Which;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::{Output, Table};
-use crate::query::Query;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
@@ -50,8 +50,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .with("since", options.since)
         .with("until", options.until)
         .build();
-    let page: EventPage =
-        interruptible(async { Session::open(&machine, out).await?.client.get(&query).await })?;
+    let page: EventPage = interruptible(async { machines::client(&machine, out).await?.get(&query).await })?;
     out.data("eventlogs", &page.eventlogs, || render(&page, options.full))
 }
 

@@ -6,9 +6,10 @@ use clap::Subcommand;
 use cloudron_api::command::{IncludeCommand, STDIN};
 use cloudron_api::{BoxCommand, Include};
 use cloudron_core::Result;
+use cloudron_machine::folders;
 
-use super::{Which, folders};
-use crate::connect;
+use super::Which;
+use crate::machines;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
 
@@ -62,15 +63,15 @@ impl Command {
         let command = BoxCommand::Include(command);
         let added = include.iter().filter(|_| is_new).cloned().collect::<Vec<_>>();
         let includes: Vec<Include> = interruptible(async {
-            let target = connect::target(&machine, out, connect::ASK).await?;
-            if let Some(path) = folders::missing(&*target.remote, &added).await?.first() {
+            let program = machines::reach(&machine, out).await?;
+            if let Some(path) = folders::missing(&**program.remote(), &added).await?.first() {
                 return Err(folders::error(path).with_hint(
                     "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
                 ));
             }
             match include {
-                Some(include) => target.call_with(&command, &include).await,
-                None => target.call(&command).await,
+                Some(include) => program.call_with(&command, &include).await,
+                None => program.call(&command).await,
             }
         })?;
         out.data("includes", &includes, || render(&includes))

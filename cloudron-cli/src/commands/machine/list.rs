@@ -1,14 +1,12 @@
 //! `cloudron machine list`
 
 use cloudron_core::{Error, Result, codes};
-use cloudron_provision::Runner;
-use cloudron_provision::codes::RUN_BUSY;
+use cloudron_machine::{Machine, Unfinished};
 use serde::Serialize;
 
-use crate::connect::{NO_QUESTIONS, Session};
+use crate::machines::manager;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
-use crate::state::{Dirs, Machine, Machines};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,9 +30,8 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
-    let (machines, mut broken) = Machines::at(dirs.machines()).all()?;
-    let unfinished = unfinished(&dirs, &machines).unwrap_or_else(|error| {
+    let (machines, mut broken) = manager(out)?.machines().all()?;
+    let unfinished = unfinished(out).unwrap_or_else(|error| {
         broken.push(error);
         Vec::new()
     });
@@ -92,7 +89,7 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
     if offline {
         return row;
     }
-    let status = async { Session::open_with(&machine, &out, NO_QUESTIONS).await?.client.status().await };
+    let status = async { manager(&out)?.without_questions().client(&machine).await?.status().await };
     match status.await {
         Ok(status) => {
             row.state = if status.activated { "running" } else { "running, not set up" }.into();
@@ -104,25 +101,18 @@ async fn state(machine: Machine, offline: bool, out: Output) -> Row {
 }
 
 /// Runs that died before the machine was finished.
-fn unfinished(dirs: &Dirs, machines: &[Machine]) -> Result<Vec<Row>> {
-    let runner = Runner::new(dirs.runs());
-    let runs = runner.unfinished(None)?;
-    let state = |fqdn: &str| match runner.check_idle(fqdn) {
-        Ok(()) => "unfinished: create it again with --resume, or destroy it".to_owned(),
-        Err(error) if error.is(&RUN_BUSY) => "in progress: another process is working on it".to_owned(),
-        Err(error) => error.message().to_owned(),
+fn unfinished(out: &Output) -> Result<Vec<Row>> {
+    let row = |Unfinished { run, busy, problem }: Unfinished| Row {
+        place: "-".into(),
+        url: None,
+        state: match (busy, problem) {
+            (_, Some(problem)) => problem.message().to_owned(),
+            (true, None) => "in progress: another process is working on it".to_owned(),
+            (false, None) => "unfinished: create it again with --resume, or destroy it".to_owned(),
+        },
+        version: None,
+        fqdn: run.spec.fqdn,
+        provider: run.spec.provider,
     };
-    let known = |fqdn: &str| machines.iter().any(|m| m.fqdn.as_str() == fqdn);
-    Ok(runs
-        .into_iter()
-        .filter(|run| !known(&run.spec.fqdn))
-        .map(|run| Row {
-            place: "-".into(),
-            url: None,
-            state: state(&run.spec.fqdn),
-            version: None,
-            fqdn: run.spec.fqdn,
-            provider: run.spec.provider,
-        })
-        .collect())
+    Ok(manager(out)?.unfinished()?.into_iter().map(row).collect())
 }

@@ -1,18 +1,14 @@
 //! `cloudron machine logs`
 
-use cloudron_box::Layout;
-use cloudron_box::api::LogLine;
+use cloudron_api::LogLine;
 use cloudron_core::{ErrorKind, Result};
-use cloudron_provision::{Command, answer};
+use cloudron_machine::client::Query;
 
 use super::Which;
 use crate::codes;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::Output;
-use crate::query::Query;
 use crate::runtime::block_on;
-use crate::state::{Machine, Reach};
-use crate::target::Target;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -39,8 +35,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
         .with("follow", options.follow.then_some(true))
         .build();
     block_on(|cancel| async move {
-        let session = Session::open(&machine, out).await?;
-        let lines = session.client.lines(&path, options.follow, |line| print(line, out));
+        let client = machines::client(&machine, out).await?;
+        let lines = client.lines(&path, options.follow, |line| print(line, out));
         let ended = tokio::select! {
             ended = lines => ended.map(|()| 0),
             // The usual end of following a log, of which there is nothing to say.
@@ -48,7 +44,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
         };
         match ended {
             Err(error) if error.is(&codes::SERVER_DEAD) => {
-                let log = last_lines(&machine, session.client.target(), options.lines).await?;
+                let log = client.program().last_of_log(options.lines).await?;
                 for line in log.lines() {
                     print(line, out)?;
                 }
@@ -58,17 +54,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
             other => other,
         }
     })
-}
-
-/// The end of the log of a server that does not answer, read from its file.
-async fn last_lines(machine: &Machine, target: &Target, lines: u32) -> Result<String> {
-    let layout = match &machine.reach {
-        Reach::Local { root } => Layout::rooted(root),
-        Reach::Generic(_) => Layout::system(),
-    };
-    let argv =
-        ["tail".into(), "-n".into(), lines.to_string(), "--".into(), layout.log().display().to_string()];
-    Ok(answer::run(&*target.remote, Command::new::<String>(argv).as_root()).await?.text())
 }
 
 /// Prints a line as the server wrote it for programs, or for people.

@@ -1,21 +1,13 @@
 //! `cloudron machine`
 
 mod adopt;
-mod backup_create;
-mod backup_download;
-mod backup_list;
-mod backup_prune;
-mod backup_verify;
+mod backup;
 mod create;
 mod destroy;
 mod eventlog;
-mod folders;
 mod include;
-mod kept;
 mod list;
 mod logs;
-pub(crate) mod record_copy;
-mod records;
 mod repair_database;
 mod reset_password;
 mod retire;
@@ -28,14 +20,13 @@ mod trust;
 
 use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Error, Result};
-use cloudron_provision::Runner;
-use create::SSH_PORT;
-pub(crate) use create::show_backup_key;
+use cloudron_machine::destroy::Known;
+use cloudron_machine::{Found, Machine, Manager};
 
 use crate::codes;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
-use crate::state::{Dirs, Kept, KeptBackups, Machine, Machines};
+use crate::state::state_dir;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -52,7 +43,7 @@ pub(crate) enum Command {
     Start(start::Options),
     /// Make, list, fetch and check backups
     #[command(subcommand, arg_required_else_help = true)]
-    Backup(BackupCommand),
+    Backup(backup::Command),
     /// Manage additional backup folders
     #[command(subcommand, arg_required_else_help = true)]
     Include(include::Command),
@@ -92,20 +83,6 @@ pub(crate) enum Command {
     Hotfix(Anything),
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum BackupCommand {
-    /// Make a backup now
-    Create(backup_create::Options),
-    /// List backups, from the server or from the store alone
-    List(backup_list::Options),
-    /// Fetch a backup as a plain tar, or the repository as it is
-    Download(backup_download::Options),
-    /// Check that backups are whole
-    Verify(backup_verify::Options),
-    /// Remove old backups, and what only they needed
-    Prune(backup_prune::Options),
-}
-
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self {
@@ -116,11 +93,7 @@ impl Command {
             Self::List(options) => list::run(&options, out),
             Self::Status(options) => status::run(&options, out),
             Self::Start(options) => start::run(&options, out),
-            Self::Backup(BackupCommand::Create(options)) => backup_create::run(&options, out),
-            Self::Backup(BackupCommand::List(options)) => backup_list::run(&options, out),
-            Self::Backup(BackupCommand::Download(options)) => backup_download::run(options, out),
-            Self::Backup(BackupCommand::Verify(options)) => backup_verify::run(&options, out),
-            Self::Backup(BackupCommand::Prune(options)) => backup_prune::run(&options, out),
+            Self::Backup(command) => command.run(out),
             Self::Include(command) => command.run(out),
             Self::Eventlog(options) => eventlog::run(&options, out),
             Self::Trust(options) => trust::run(&options, out),
@@ -158,10 +131,8 @@ impl Which {
     /// # Errors
     /// `machine-unknown`, which says where the backups of a machine are that was destroyed.
     pub(crate) fn machine(&self) -> Result<Machine> {
-        match self.readable()? {
-            Found::Machine(machine) => Ok(*machine),
-            Found::Kept(kept) => self.refuse_unfinished().and(Err(destroyed(&kept))),
-        }
+        let (manager, domain) = (Manager::new(state_dir()?), self.domain()?);
+        manager.machine(&domain).map_err(|e| advise(e, &manager, &domain))
     }
 
     /// The machine, or where its backups are when it was destroyed, for commands that read backups.
@@ -169,67 +140,30 @@ impl Which {
     /// # Errors
     /// As [`machine`](Self::machine).
     pub(crate) fn readable(&self) -> Result<Found> {
-        match self.machine_or_kept() {
-            Ok(Found::Machine(machine)) if machine.destroying => Err(half_destroyed(&machine.fqdn)),
-            Err(error) if error.is(&codes::MACHINE_UNKNOWN) => self.refuse_unfinished().and(Err(error)),
-            found => found,
-        }
+        let (manager, domain) = (Manager::new(state_dir()?), self.domain()?);
+        manager.readable(&domain).map_err(|e| advise(e, &manager, &domain))
     }
+}
 
-    /// Refuses a machine whose creation is under way, or was interrupted.
-    fn refuse_unfinished(&self) -> Result<()> {
-        let (runner, domain) = (Runner::new(Dirs::from_env()?.runs()), self.domain()?);
-        if runner.unfinished(Some(domain.as_str()))?.is_empty() {
-            return Ok(());
-        }
-        runner.check_idle(domain.as_str())?;
-        let message = format!("the machine {domain} is not finished: its creation was interrupted");
-        Err(Error::new(&codes::MACHINE_UNKNOWN, message).with_hint(format!(
+/// The same error with what helps, by what is known of the name.
+fn advise(error: Error, manager: &Manager, domain: &Domain) -> Error {
+    if !error.is(&codes::MACHINE_UNKNOWN) {
+        return error;
+    }
+    match manager.known(domain) {
+        Ok(Known::Runs(_)) => error.with_hint(format!(
             "repeat the command that was to create it with --resume, or undo it with `cloudron machine destroy {domain}`"
-        )))
-    }
-
-    /// The record of the machine, or where its backups are when it was destroyed.
-    ///
-    /// # Errors
-    /// `machine-unknown`.
-    pub(crate) fn machine_or_kept(&self) -> Result<Found> {
-        let (dirs, domain) = (Dirs::from_env()?, self.domain()?);
-        let machines = Machines::at(dirs.machines());
-        if let Some(machine) = machines.find(&domain)? {
-            return Ok(Found::Machine(Box::new(machine)));
+        )),
+        Ok(Known::Kept(kept)) => {
+            let way = match kept.forgotten {
+                true => format!("if its server still runs, `cloudron machine adopt {domain}` manages it again; "),
+                false => String::new(),
+            };
+            error.with_hint(format!(
+                "{way}`cloudron machine backup list {domain}` lists its backups, and `cloudron machine destroy {domain} \
+                 --delete-backups` removes them"
+            ))
         }
-        match KeptBackups::at(dirs.kept()).find(&domain)? {
-            Some(kept) => Ok(Found::Kept(Box::new(kept))),
-            None => machines.get(&domain).map(|machine| Found::Machine(Box::new(machine))),
-        }
+        _ => error,
     }
-}
-
-/// What this computer knows of a name.
-pub(crate) enum Found {
-    Machine(Box<Machine>),
-    Kept(Box<Kept>),
-}
-
-/// The error for a machine whose destruction was cut off.
-fn half_destroyed(domain: &Domain) -> Error {
-    Error::new(&codes::MACHINE_DESTROYING, format!("the destruction of {domain} was begun and did not end"))
-        .with_hint(format!("`cloudron machine destroy {domain}` finishes it"))
-}
-
-/// The error for a machine that was destroyed, or forgotten.
-fn destroyed(kept: &Kept) -> Error {
-    let (domain, place) = (&kept.fqdn, kept.place());
-    let (what, way) = match kept.forgotten {
-        true => (
-            "forgotten",
-            format!("if its server still runs, `cloudron machine adopt {domain}` manages it again; "),
-        ),
-        false => ("destroyed", String::new()),
-    };
-    Error::new(&codes::MACHINE_UNKNOWN, format!("{domain} was {what}; its backups are {place}")).with_hint(format!(
-        "{way}`cloudron machine backup list {domain}` lists its backups, and `cloudron machine destroy {domain} \
-         --delete-backups` removes them"
-    ))
 }

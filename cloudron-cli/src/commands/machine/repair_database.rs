@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Which;
 use super::setup_link::link;
-use crate::connect;
+use crate::machines;
 use crate::output::{self, Output};
 use crate::runtime::interruptible;
 
@@ -31,9 +31,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
     }
     let (repair, _): (DatabaseRepair, ServiceStatus) = interruptible(async {
-        let target = connect::target(&machine, out, connect::ASK).await?;
-        let repair = target.call(&BoxCommand::RepairDatabase).await?;
-        Ok((repair, target.call(&BoxCommand::Start).await?))
+        let program = machines::reach(&machine, out).await?;
+        let repair = program.call(&BoxCommand::RepairDatabase).await?;
+        Ok((repair, program.call(&BoxCommand::Start).await?))
     })?;
     let setup_link = repair.setup.as_ref().map(link);
     if out.is_json() {

@@ -3,7 +3,7 @@
 use cloudron_core::{Error, Result, Secret, codes};
 
 use super::Which;
-use crate::connect;
+use crate::machines;
 use crate::output::{self, Output};
 use crate::runtime::interruptible;
 use crate::secrets;
@@ -30,8 +30,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let request = ResetPassword { password: password(options, out)? };
     let reset: PasswordReset = interruptible(async {
-        let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call_with(&BoxCommand::ResetPassword(STDIN), &request).await
+        let program = machines::reach(&machine, out).await?;
+        program.call_with(&BoxCommand::ResetPassword(STDIN), &request).await
     })?;
     out.data("reset", &reset, || {
         output::lines([format!("{} has the new password; all their sessions ended.", reset.email)])

@@ -3,7 +3,7 @@
 use cloudron_core::{Error, Result, codes};
 
 use super::Which;
-use crate::connect;
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::interruptible;
 use cloudron_api::BoxCommand;
@@ -28,8 +28,8 @@ pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
         return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
     }
     let retired: Retired = interruptible(async {
-        let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call(if retire { &BoxCommand::Retire } else { &BoxCommand::Unretire }).await
+        let program = machines::reach(&machine, out).await?;
+        program.call(if retire { &BoxCommand::Retire } else { &BoxCommand::Unretire }).await
     })?;
     out.data("machine", &retired, || {
         let (now, next) = match retire {

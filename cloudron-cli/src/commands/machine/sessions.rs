@@ -6,7 +6,7 @@ use cloudron_api::{BoxCommand, Session, SessionList, SessionsEnded};
 use cloudron_core::Result;
 
 use super::Which;
-use crate::connect;
+use crate::machines;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
 
@@ -33,17 +33,16 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if options.revoke.is_some() || options.all {
         let request = EndSessions { id: options.revoke.clone() };
         let ended: SessionsEnded = interruptible(async {
-            let target = connect::target(&machine, out, connect::ASK).await?;
-            target.call_with(&BoxCommand::EndSessions(STDIN), &request).await
+            let program = machines::reach(&machine, out).await?;
+            program.call_with(&BoxCommand::EndSessions(STDIN), &request).await
         })?;
         return out.data("sessions", &ended, || match ended.ended {
             1 => "1 session ended.".into(),
             n => format!("{n} sessions ended."),
         });
     }
-    let list: SessionList = interruptible(async {
-        connect::target(&machine, out, connect::ASK).await?.call(&BoxCommand::Sessions).await
-    })?;
+    let list: SessionList =
+        interruptible(async { machines::reach(&machine, out).await?.call(&BoxCommand::Sessions).await })?;
     out.data("sessions", &list.sessions, || render(&list.sessions))
 }
 

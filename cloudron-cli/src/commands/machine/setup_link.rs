@@ -6,7 +6,7 @@ use cloudron_core::{Error, Result};
 use serde_json::json;
 
 use super::Which;
-use crate::connect;
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::interruptible;
 
@@ -23,13 +23,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let setup: SetupToken = interruptible(async {
-        connect::target(&machine, out, connect::ASK).await?.call(&BoxCommand::SetupLink).await
-    })
-    .map_err(|error: Error| match error.is(&ALREADY_ACTIVATED) {
-        true => error.with_hint(format!("open {} and log in", machine.url())),
-        false => error,
-    })?;
+    let setup: SetupToken =
+        interruptible(async { machines::reach(&machine, out).await?.call(&BoxCommand::SetupLink).await })
+            .map_err(|error: Error| match error.is(&ALREADY_ACTIVATED) {
+                true => error.with_hint(format!("open {} and log in", machine.url())),
+                false => error,
+            })?;
     let link = link(&setup);
     if out.is_json() {
         return out.json_object(json!({ "setupLink": link, "expiresAt": setup.expires_at }));

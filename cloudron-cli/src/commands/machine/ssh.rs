@@ -1,17 +1,18 @@
 //! `cloudron machine ssh`
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
-use cloudron_core::{Error, Result, codes};
+use cloudron_core::{Error, Result};
+use cloudron_machine::access::{LIMIT, ssh_command, target};
+use cloudron_machine::{Machine, Machines, Reach};
 use cloudron_provision::codes::HOST_KEY_CHANGED;
 use cloudron_provision::ssh::{HostKey, host_keys};
 
 use super::Which;
+use crate::hints;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::ssh::{LIMIT, advised, known_hosts, target};
-use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -30,8 +31,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
     let machine = options.which.machine()?;
-    let mut ssh = command(&machine)?;
-    ssh.args(remote_command(&options.command));
+    let mut ssh = ssh_command(&Machines::at(state_dir()?.machines()), &machine, &options.command)?;
     let status = ssh.status().map_err(|e| {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;
@@ -55,56 +55,5 @@ fn check_host_key(machine: &Machine) -> Result<()> {
     }
     let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
     let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
-    Err(advised(Error::new(&HOST_KEY_CHANGED, message), machine))
-}
-
-/// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
-/// is a command line.
-fn remote_command(words: &[String]) -> Option<String> {
-    match words {
-        [] => None,
-        [line] => Some(line.clone()),
-        words => Some(cloudron_provision::quote::command(words)),
-    }
-}
-
-/// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address.
-fn command(machine: &Machine) -> Result<Command> {
-    let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, .. }) = &machine.reach else {
-        return Err(Error::new(
-            &codes::USAGE,
-            format!("{} runs on this computer: there is nothing to connect to", machine.fqdn),
-        )
-        .with_hint(format!("its files are in {}", machine.reach.place())));
-    };
-    let (known, alias) = known_hosts(&Machines::at(Dirs::from_env()?.machines()), machine)?;
-    let mut ssh = Command::new("ssh");
-    ssh.env_remove("CLOUDRON_BACKUP_KEY");
-    ssh.args(["-p", &ssh_port.to_string(), "-l", ssh_user]);
-    ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=15"]);
-    ssh.args(["-o", &format!("HostKeyAlias={alias}")]);
-    ssh.args([
-        "-o",
-        &format!("UserKnownHostsFile={}", known.display()),
-        "-o",
-        "GlobalKnownHostsFile=/dev/null",
-    ]);
-    if let Some(key) = ssh_key {
-        ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
-    }
-    ssh.arg(host);
-    Ok(ssh)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_arrive_as_given_and_a_line_is_a_line() {
-        let words = |w: &[&str]| remote_command(&w.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(words(&[]), None);
-        assert_eq!(words(&["ls | wc -l"]).unwrap(), "ls | wc -l");
-        assert_eq!(words(&["cat", "my file"]).unwrap(), "cat 'my file'");
-    }
+    Err(hints::of_machine(Error::new(&HOST_KEY_CHANGED, message), machine))
 }

@@ -4,7 +4,7 @@ use cloudron_api::{BoxCommand, ServiceStatus};
 use cloudron_core::Result;
 
 use super::Which;
-use crate::connect;
+use crate::machines;
 use crate::output::Output;
 use crate::runtime::interruptible;
 
@@ -21,8 +21,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let status: ServiceStatus = interruptible(async {
-        let target = connect::target(&machine, out, connect::ASK).await?;
-        target.call(&BoxCommand::Start).await
+        let program = machines::reach(&machine, out).await?;
+        program.call(&BoxCommand::Start).await
     })?;
     out.data("server", &status, || format!("{} is running", machine.fqdn))
 }

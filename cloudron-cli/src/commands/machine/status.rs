@@ -2,18 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use cloudron_box::api::{BackupEntry, BackupPage, Config, ProgressReport, Status};
 use cloudron_core::{Error, ErrorKind, Result};
+use cloudron_machine::client::Overview;
+use cloudron_machine::{Machine, Machines, Reach, Seen};
 use cloudron_provision::codes as provision;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::Which;
 use crate::codes;
-use crate::connect::Session;
+use crate::machines;
 use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
-use crate::state::{Dirs, Machine, Machines, Reach, Seen};
+use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -29,8 +30,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let machines = Machines::at(Dirs::from_env()?.machines());
-    let said = match interruptible(ask(&machine, out)) {
+    let machines = Machines::at(state_dir()?.machines());
+    let said = match interruptible(async { machines::client(&machine, out).await?.overview().await }) {
         Ok(said) => said,
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
         Err(error) => {
@@ -43,7 +44,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             return Err(advise(error, &machine));
         }
     };
-    let Said { status, config, .. } = &said;
+    let Overview { status, config, .. } = &said;
     let seen = Seen {
         time: Timestamp::now(),
         version: status.version.to_string(),
@@ -70,25 +71,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         )))
 }
 
-/// What a server says of itself.
-struct Said {
-    status: Status,
-    config: Config,
-    progress: ProgressReport,
-    /// The latest backup, when the store can be read; when it cannot, the checks say so.
-    latest: Option<BackupEntry>,
-}
-
-async fn ask(machine: &Machine, out: &Output) -> Result<Said> {
-    let session = Session::open(machine, out).await?;
-    let status = session.client.status().await?;
-    let config = session.client.config().await?;
-    let progress = session.client.get("/api/v1/cloudron/progress").await?;
-    let backups: Result<BackupPage> = session.client.get("/api/v1/backups?page=1&per_page=1").await;
-    let latest = backups.ok().and_then(|page| page.backups.into_iter().next());
-    Ok(Said { status, config, progress, latest })
-}
-
 /// What to do about a machine that does not answer. An error of the server itself has its own advice.
 fn advise(error: Error, machine: &Machine) -> Error {
     let lost = [&provision::SSH_TIMEOUT, &provision::SSH_REFUSED, &provision::SSH_UNREACHABLE];
@@ -103,7 +85,7 @@ fn advise(error: Error, machine: &Machine) -> Error {
     error
 }
 
-fn describe(machine: &Machine, said: Option<&Said>, seen: Option<&Seen>) -> serde_json::Value {
+fn describe(machine: &Machine, said: Option<&Overview>, seen: Option<&Seen>) -> serde_json::Value {
     json!({
         "fqdn": machine.fqdn, "provider": machine.reach.provider(), "place": machine.reach.place(),
         "url": machine.url(), "created": timestamp(machine.created), "store": machine.store,
@@ -139,8 +121,8 @@ fn render_silent(machine: &Machine, seen: Option<&Seen>) -> String {
     output::lines(lines)
 }
 
-fn render(machine: &Machine, said: &Said) -> String {
-    let Said { status, config, progress, latest } = said;
+fn render(machine: &Machine, said: &Overview) -> String {
+    let Overview { status, config, progress, latest } = said;
     let state = if config.health.ok { "healthy" } else { "NOT HEALTHY" };
     let mut lines = vec![
         format!(

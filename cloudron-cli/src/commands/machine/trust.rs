@@ -1,18 +1,15 @@
 //! `cloudron machine trust`
 
-use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_provision::Runner;
-use cloudron_provision::ssh::{self, HostKey, HostKeyPolicy};
-use cloudron_provision::steps::Phase;
+use cloudron_core::{Domain, Error, Result};
+use cloudron_machine::Machine;
+use cloudron_machine::trust::ShownKey;
+use cloudron_provision::ssh::HostKey;
 use serde_json::json;
 
-use super::Which;
-use crate::codes;
-use crate::connect::{self, Session};
+use super::{Which, advise};
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::ssh::{LIMIT, known_hosts, target};
-use crate::state::{Dirs, Machine, Machines, Reach, SshReach};
+use crate::{codes, machines};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,72 +29,19 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
-    let domain = options.which.domain()?;
-    let runner = Runner::new(dirs.runs());
-    runner.check_idle(domain.as_str())?;
-    let unfinished = Unfinished::find(&runner, &dirs, &domain)?;
-    let machine = match &unfinished {
-        Some(_) => None,
-        None => Some(options.which.machine()?),
-    };
-    let reach = match (&machine, &unfinished) {
-        (Some(Machine { reach: Reach::Generic(reach), .. }), _) => reach.clone(),
-        (_, Some(unfinished)) => unfinished.reach.clone(),
-        _ => {
-            let message = format!("{domain} runs on this computer, which has no host key to trust");
-            return Err(Error::new(&core_codes::USAGE, message));
-        }
-    };
-    let recorded: Vec<HostKey> = reach.host_keys.iter().map(|key| key.parse()).collect::<Result<_>>()?;
-    let shown = block_on(|_| ssh::host_keys(target(&reach), LIMIT))?;
-    let key = choose(&shown, &recorded, options.host_key.as_deref(), &domain)?;
-    let changed = !recorded.contains(&key);
-    if changed && options.host_key.is_none() {
-        ask(&reach, &recorded, &key, &domain, out)?;
+    let (manager, domain) = (machines::manager(out)?, options.which.domain()?);
+    let shown = block_on(|_| async { manager.shown_key(&domain, options.host_key.as_deref()).await });
+    let shown = shown.map_err(|e| advise(e, &manager, &domain))?;
+    if shown.is_new() && options.host_key.is_none() {
+        ask(&shown, &domain, out)?;
     }
-    let mut server = None;
-    if let Some(mut machine) = machine {
-        machine.reach = Reach::Generic(SshReach { host_keys: vec![key.to_string()], ..reach });
-        let machines = Machines::at(dirs.machines());
-        known_hosts(&machines, &machine)?;
-        machines.put(&machine)?;
-        server = Some(look(&machine, out));
-    }
-    if let Some(unfinished) = unfinished {
-        unfinished.record(&dirs, &key)?;
-    }
+    let (recorded, key) = (shown.recorded.clone(), shown.key.clone());
+    let server = manager.trust(shown)?.map(|machine| look(&machine, out));
     report(&domain, &recorded, &key, server, out)
 }
 
-/// The key to trust: the one with the fingerprint given, or the recorded one if it is still shown, or one of its kind.
-fn choose(
-    shown: &[HostKey],
-    recorded: &[HostKey],
-    fingerprint: Option<&str>,
-    domain: &Domain,
-) -> Result<HostKey> {
-    if let Some(given) = fingerprint {
-        let HostKeyPolicy::Fingerprint(wanted) = HostKeyPolicy::fingerprint(given)? else {
-            return Err(Error::new(&core_codes::USAGE, format!("{given:?} is not a fingerprint")));
-        };
-        return shown.iter().find(|key| key.fingerprint() == wanted).cloned().ok_or_else(|| {
-            let keys: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
-            let message = format!("{domain} shows the host key {}, not {wanted}", keys.join(", "));
-            Error::new(&cloudron_provision::codes::HOST_KEY_MISMATCH, message).with_hint(
-                "compare with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server's console",
-            )
-        });
-    }
-    let of_a_kind = |key: &&HostKey| recorded.iter().any(|old| old.algorithm() == key.algorithm());
-    let same = shown.iter().find(|key| recorded.contains(key));
-    same.or_else(|| shown.iter().find(of_a_kind)).or_else(|| shown.first()).cloned().ok_or_else(|| {
-        Error::new(&cloudron_provision::codes::SSH_PROTOCOL, format!("{domain} shows no host key"))
-    })
-}
-
 /// Shows both keys and has a person decide.
-fn ask(reach: &SshReach, recorded: &[HostKey], key: &HostKey, domain: &Domain, out: &Output) -> Result<()> {
+fn ask(ShownKey { reach, recorded, key, .. }: &ShownKey, domain: &Domain, out: &Output) -> Result<()> {
     let one = |key: &HostKey| format!("{} ({})", key.fingerprint(), key.algorithm());
     let old: Vec<String> = recorded.iter().map(one).collect();
     out.say(&format!(
@@ -124,7 +68,7 @@ fn ask(reach: &SshReach, recorded: &[HostKey], key: &HostKey, domain: &Domain, o
 /// Whether the machine with that key still runs the server that the record is about.
 fn look(machine: &Machine, out: &Output) -> Result<()> {
     block_on(|_| async {
-        let status = Session::open_with(machine, out, connect::ASK).await?.client.status().await?;
+        let status = machines::client(machine, out).await?.status().await?;
         if status.fqdn == machine.fqdn.as_str() {
             return Ok(());
         }
@@ -154,39 +98,4 @@ fn report(
         true => format!("The host key of {domain} is now {} ({})", key.fingerprint(), key.algorithm()),
         false => format!("The host key of {domain} is unchanged: {}", key.fingerprint()),
     })
-}
-
-/// An interrupted creation whose first contact recorded a host key.
-struct Unfinished {
-    run: String,
-    reach: SshReach,
-    contact: serde_json::Value,
-}
-
-/// The step that records the host key.
-const CONTACT: &str = "first-contact";
-
-impl Unfinished {
-    fn find(runner: &Runner, dirs: &Dirs, domain: &Domain) -> Result<Option<Self>> {
-        let runs = runner.unfinished(Some(domain.as_str()))?;
-        let Some(run) = runs.iter().find(|run| run.phase == Phase::Forward) else { return Ok(None) };
-        let Ok(Reach::Generic(mut reach)) = serde_json::from_value(run.spec.inputs.clone()) else {
-            return Ok(None);
-        };
-        let state = cloudron_provision::steps::Journal::read(&dirs.runs(), &run.run)?;
-        let Some(contact) = state.output(CONTACT).cloned() else { return Ok(None) };
-        let Some(key) = contact["host_key"].as_str() else { return Ok(None) };
-        reach.host_keys = vec![key.to_owned()];
-        let moved = state.output("ssh-port").and_then(|output| output["port"].as_u64());
-        reach.ssh_port = moved.and_then(|port| u16::try_from(port).ok()).unwrap_or(reach.ssh_port);
-        Ok(Some(Self { run: run.run.clone(), reach, contact }))
-    }
-
-    /// Has the run trust that key from now on.
-    fn record(mut self, dirs: &Dirs, key: &HostKey) -> Result<()> {
-        use cloudron_provision::steps::{Journal, Record};
-        self.contact["host_key"] = key.to_string().into();
-        let mut journal = Journal::open(&dirs.runs(), &self.run)?;
-        journal.write(&Record::Adopted { step: CONTACT.into(), output: self.contact })
-    }
 }

@@ -5,10 +5,10 @@ use cloudron_api::owner::Uninstalled;
 use cloudron_box::Layout;
 use cloudron_box::install::{self as box_install, InstallRequest};
 use cloudron_core::Result;
+use cloudron_machine::backups::{self, Folder};
 use serde_json::Value;
 
 use super::{request, value};
-use crate::backups::{self, Folder};
 use crate::runtime::block_on;
 
 pub(super) fn install(layout: &Layout) -> Result<Value> {

@@ -15,6 +15,7 @@ pub struct Restore {
     command: Vec<String>,
     stdin: Secret,
     limit: Duration,
+    plan: String,
 }
 
 impl Restore {
@@ -25,7 +26,14 @@ impl Restore {
             command: command.into_iter().map(Into::into).collect(),
             stdin,
             limit: Duration::from_secs(24 * 3600),
+            plan: "Restore the backup".into(),
         }
+    }
+
+    /// Sets the sentence that says what the step does.
+    pub fn described(mut self, plan: impl Into<String>) -> Self {
+        self.plan = plan.into();
+        self
     }
 
     /// Sets the time limit; the default is one day.
@@ -42,7 +50,7 @@ impl Step for Restore {
     }
 
     fn plan(&self) -> String {
-        "Restore the backup".into()
+        self.plan.clone()
     }
 
     async fn check(&self, context: &Context) -> Result<Check> {

@@ -24,6 +24,7 @@ pub struct InstallServer {
     uninstall: Option<Vec<String>>,
     record: Vec<String>,
     limit: Duration,
+    plan: String,
     answer: Arc<Mutex<Option<Value>>>,
 }
 
@@ -40,6 +41,7 @@ impl InstallServer {
             uninstall: None,
             record: Vec::new(),
             limit: Duration::from_secs(300),
+            plan: "Install the server".into(),
             answer: Arc::default(),
         }
     }
@@ -53,6 +55,12 @@ impl InstallServer {
     /// Sets the fields of the response that are recorded. They must not be secret.
     pub fn record<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.record = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the sentence that says what the step does.
+    pub fn described(mut self, plan: impl Into<String>) -> Self {
+        self.plan = plan.into();
         self
     }
 
@@ -76,7 +84,7 @@ impl Step for InstallServer {
     }
 
     fn plan(&self) -> String {
-        "Install the server".into()
+        self.plan.clone()
     }
 
     async fn check(&self, context: &Context) -> Result<Check> {

@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::{StoreOptions, Summary};
-use cloudron_box::api::ActivateRequest;
+use cloudron_api::{ActivateRequest, Include, StoreAccess};
+use cloudron_backup::{StoreOptions, codes as backup};
 use cloudron_box::check_owner;
-use cloudron_box::restore::beyond;
-use cloudron_box::{Include, StoreAccess};
-use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
-use cloudron_provision::Remote;
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_machine::Creation;
+use cloudron_machine::backups::folder_of;
+use cloudron_machine::create::{CreateRequest, On, Unconfirmed};
+use cloudron_machine::folders::Missing;
 use cloudron_provision::quote;
 
-use crate::backups::folder_of;
-use crate::codes;
-use crate::commands::machine::folders;
+use super::report;
+use crate::machines::manager;
 use crate::output::Output;
-use crate::secrets;
-use crate::state::{Dirs, Machines};
+use crate::runtime::block_on;
+use crate::{codes, secrets};
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Common {
@@ -70,146 +70,143 @@ pub(crate) struct Common {
     pub keep: bool,
 }
 
-/// The owner of a new server.
-pub(super) struct Owner {
-    pub email: String,
-    pub password: Secret,
-}
-
-impl Owner {
-    /// What the server is asked for.
-    pub(super) fn request(&self) -> ActivateRequest {
-        let (email, password) = (self.email.clone(), self.password.clone());
-        ActivateRequest { email, password, username: None, display_name: None }
-    }
-}
-
 impl Common {
     /// The domain, refused when it is below a registered one, unless allowed.
     pub(super) fn domain(&self) -> Result<Domain> {
         if self.allow_subdomain { Domain::parse_any(&self.fqdn) } else { Domain::parse(&self.fqdn) }
     }
 
-    /// Refuses a name that is taken on this computer.
-    pub(super) fn refuse_known(&self, domain: &Domain, dirs: &Dirs) -> Result<()> {
-        if Machines::at(dirs.machines()).find(domain)?.is_none() {
-            return Ok(());
+    /// What is asked for, and making ready for it. Secrets are read, but for the backup key.
+    pub(super) fn creation(&self, on: On, store: Option<&str>, out: &Output) -> Result<Creation> {
+        let domain = self.domain()?;
+        let manager = manager(out)?;
+        let mut request = CreateRequest::local(domain.clone());
+        request.on = on;
+        request.store = store.map(str::to_owned);
+        request.backup.clone_from(&self.backup);
+        let begun = manager.begun(&domain, self.resume)?;
+        if let Some(begun) = &begun {
+            begun.complete(&mut request.backup, &mut request.store);
         }
-        Err(Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already")).with_hint(format!(
-            "`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it; if it is lost \
-             for good, `cloudron machine destroy {domain} --forget` first, then this command again"
-        )))
+        request.includes = self.includes.iter().map(Include::new).collect();
+        request.owner = self.owner(out)?;
+        request.store_access = self.store_access(out)?;
+        request.overwrite = self.overwrite;
+        request.restore_paths.clone_from(&self.restore_paths);
+        request.discard_backups = self.discard_backups;
+        request.backup_hour = self.backup_hour;
+        (request.resume, request.keep) = (self.resume, self.keep);
+        if !self.dry_run {
+            request.backup_key = secrets::given_backup_key(self.backup_key.as_deref(), out)?;
+        }
+        manager.creation(request)
     }
 
-    /// Has the owner confirm the folders that a backup puts back beyond the server's own.
-    pub(super) fn confirm_beyond(&self, summary: &Summary, out: &Output) -> Result<()> {
-        let named: Vec<PathBuf> =
-            self.restore_paths.iter().chain(&self.includes).map(|path| path.components().collect()).collect();
-        let open: Vec<String> = beyond(summary)
-            .iter()
-            .filter(|path| !named.contains(path))
-            .map(|path| path.display().to_string())
-            .collect();
-        if open.is_empty() {
-            return Ok(());
+    /// Creates the machine, or says what would be done.
+    pub(super) fn create(&self, creation: Creation, out: &Output) -> Result<()> {
+        if self.dry_run {
+            let plan = creation.plan()?;
+            return out.data("steps", &plan, || plan.join("\n"));
         }
-        out.say(&format!(
-            "Beyond the server's own state and data, this backup puts back: {}",
-            open.join(", ")
-        ));
-        if let Ok(true) = out.confirm("Are these the folders that you had included?") {
-            return Ok(());
-        }
-        let options: Vec<String> =
-            open.iter().map(|path| format!("--restore-path {}", quote::argument(path))).collect();
-        Err(Error::new(
-            &cloudron_box::codes::RESTORE_UNCONFIRMED,
-            format!("the backup also puts back {}, which nobody confirmed", open.join(", ")),
-        )
-        .with_hint(format!("if you had included that, add `{}`; nothing was changed", options.join(" "))))
-    }
-
-    /// Refuses to restore from the repository that is to be removed.
-    pub(super) fn refuse_contradiction(&self, copy: bool) -> Result<()> {
-        if self.discard_backups && self.backup.is_some() && !copy {
-            return Err(Error::new(
-                &core_codes::USAGE,
-                "--discard-backups would remove what --backup restores",
-            )
-            .with_hint("leave `--discard-backups` out"));
-        }
-        Ok(())
+        let created = block_on(|_| creation.run())?;
+        report::done(&created, out)
     }
 
     /// The server's own credentials for its store, which only an object store needs.
-    ///
-    /// # Errors
-    /// `usage` when they are missing, or given for a folder.
-    pub(super) fn store_access(&self, store: &str, out: &Output) -> Result<Option<StoreAccess>> {
+    fn store_access(&self, out: &Output) -> Result<Option<StoreAccess>> {
         let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
-        let usage = |text: &str| Error::new(&core_codes::USAGE, text.to_owned());
-        match (folder_of(store), given) {
-            (Some(_), None) => Ok(None),
-            (Some(_), Some(_)) => Err(usage("credentials for an object store mean nothing without --store s3://…")),
-            (None, None) => Err(usage("the server needs credentials of its own for an object store").with_hint(
-                "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
-                 --writer-secret-access-key file:PATH; those of the owner stay on this computer",
-            )),
-            (None, Some((id, secret))) => {
-                secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref(), Some(secret)])?;
-                let owner = StoreOptions::from_env()?;
-                Ok(Some(StoreAccess {
-                    access_key_id: id.clone(),
-                    secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
-                    region: owner.region,
-                    endpoint: owner.endpoint,
-                }))
-            }
-        }
-    }
-
-    /// The folders to include, which must be absolute paths on the machine.
-    pub(super) fn includes(&self) -> Result<Vec<Include>> {
-        if let Some(path) = self.includes.iter().find(|p| !p.is_absolute()) {
-            return Err(Error::new(
-                &core_codes::USAGE,
-                format!("--include {} is not an absolute path", path.display()),
-            )
-            .with_hint("give the folder's full path on the machine"));
-        }
-        Ok(self.includes.iter().map(Include::new).collect())
+        let Some((id, secret)) = given else { return Ok(None) };
+        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref(), Some(secret)])?;
+        let owner = StoreOptions::from_env()?;
+        Ok(Some(StoreAccess {
+            access_key_id: id.clone(),
+            secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
+            region: owner.region,
+            endpoint: owner.endpoint,
+        }))
     }
 
     /// Who does the first-time setup, if that was asked for.
-    pub(super) fn owner(&self, out: &Output) -> Result<Option<Owner>> {
+    fn owner(&self, out: &Output) -> Result<Option<ActivateRequest>> {
         let (Some(email), Some(password)) = (&self.admin_email, &self.admin_password) else {
             return Ok(None);
         };
         secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
         let password = secrets::resolve(password, "--admin-password", out)?;
-        let owner = Owner { email: email.clone(), password };
+        let owner = ActivateRequest { email: email.clone(), password, username: None, display_name: None };
         // The server would say the same, after it was made.
-        check_owner(&owner.request())
-            .map_err(|e| e.while_doing("checking --admin-email and --admin-password"))?;
+        check_owner(&owner).map_err(|e| e.while_doing("checking --admin-email and --admin-password"))?;
         Ok(Some(owner))
     }
 
-    /// Refuses to include folders that do not exist on the machine. What is restored may bring them.
-    pub(super) async fn check_folders(&self, remote: &dyn Remote) -> Result<()> {
-        if self.resume || self.backup.is_some() {
-            return Ok(());
+    /// The same error with what helps: options of this command. `copies` says that the store is one to copy from.
+    pub(super) fn advise(&self, error: Error, domain: &Domain, store: Option<&str>, copies: bool) -> Error {
+        let source = std::error::Error::source(&error);
+        if let Some(Unconfirmed(paths)) = source.and_then(|source| source.downcast_ref()) {
+            let options: Vec<String> = paths
+                .iter()
+                .map(|path| format!("--restore-path {}", quote::argument(&path.display().to_string())))
+                .collect();
+            let options = options.join(" ");
+            return error
+                .with_hint(format!("if you had included that, add `{options}`; nothing was changed"));
         }
-        let missing = match folders::missing(remote, &self.includes()?).await {
-            // The first step says what is wrong with a machine where commands fail.
-            Err(e) if e.is(&cloudron_provision::codes::REMOTE_COMMAND) => return Ok(()),
-            other => other?,
-        };
-        match missing.first() {
-            None => Ok(()),
-            Some(path) => Err(folders::error(path).with_hint(format!(
-                "make the folder on the machine first, or leave `--include {}` out",
-                path.display()
-            ))),
+        if let Some(Missing(path)) = source.and_then(|source| source.downcast_ref()) {
+            let path = path.display().to_string();
+            return error
+                .with_hint(format!("make the folder on the machine first, or leave `--include {path}` out"));
+        }
+        if error.is(&codes::STORE_IN_USE) {
+            return error.with_hint(match copies {
+                true => "add `--discard-backups` to remove it with all its backups, or use another machine",
+                false => {
+                    "add `--backup latest` to restore that server, or `--backup-key SECRET` with its key to continue in \
+                     the same repository, or `--discard-backups` to remove it with all its backups"
+                }
+            });
+        }
+        if error.hint().is_some() {
+            return error;
+        }
+        if error.is(&backup::REPOSITORY_MISSING) {
+            return error.with_hint(match self.resume {
+                true => format!("`cloudron machine destroy {domain}` removes what the run made"),
+                false => {
+                    "name the repository to restore from with --store, or leave `--backup` out to make a new \
+                          server"
+                        .to_owned()
+                }
+            });
+        }
+        if error.is(&backup::BACKUP_KEY_WRONG) && !copies {
+            return error.with_hint(
+                "give the key of that repository, or add `--discard-backups` to remove it with all its backups",
+            );
+        }
+        if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
+            return error.with_hint("leave `--resume` out to begin one");
+        }
+        if error.is(&core_codes::USAGE) {
+            return self.advise_usage(error, store);
+        }
+        error
+    }
+
+    fn advise_usage(&self, error: Error, store: Option<&str>) -> Error {
+        if self.discard_backups && self.backup.is_some() {
+            return error.with_hint("leave `--discard-backups` out");
+        }
+        if self.includes.iter().any(|path| !path.is_absolute()) {
+            return error.with_hint("give the folder's full path on the machine");
+        }
+        let bucket = store.is_some_and(|store| folder_of(store).is_none());
+        match (bucket, &self.writer_access_key_id) {
+            (false, Some(_)) => error.with_hint("leave `--writer-access-key-id` out, or name the bucket with --store"),
+            (true, None) => error.with_hint(
+                "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
+                 --writer-secret-access-key file:PATH; those of the owner stay on this computer",
+            ),
+            _ => error,
         }
     }
 }

@@ -1,39 +1,21 @@
 //! `cloudron machine create generic`
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use cloudron_box::install::Supervisor;
-use cloudron_box::{Layout, layout};
-use cloudron_core::{Domain, Error, Result, Version, codes as core_codes};
-use cloudron_provision::facts::{Facts, Requirements};
-use cloudron_provision::generic::Generic;
-use cloudron_provision::ssh::SshTarget;
-use cloudron_provision::ssh::port::Move;
-use cloudron_provision::steps::ready::{MoveSsh, PlaceProgram};
-use cloudron_provision::steps::{Outputs, Step};
-use cloudron_provision::{elf, quote};
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_machine::access::{LIMIT, key_file};
+use cloudron_machine::backups::folder_of;
+use cloudron_machine::create::{Dns, GenericHost, Occupied, On};
+use cloudron_provision::quote;
 
 use super::common::Common;
-use super::dns::{CheckRecords, PROPAGATION, WriteRecords};
-use super::repository::{self, Chosen, open_copy, prepare};
-use super::run::{Begun, Job, run_job, this_program};
-use super::writer;
-use crate::backups::{self, Folder, RemoteFolder, folder_of};
 use crate::commands::dns::account::Account;
 use crate::commands::dns::provider::{Host, Kind};
 use crate::output::Output;
 use crate::records::name_server;
-use crate::runtime::block_on;
-use crate::ssh;
-use crate::state::{Dirs, Reach, SshReach};
-use crate::target::Place;
-
-/// Where SSH listens on a machine of ours.
-pub(in crate::commands::machine) const SSH_PORT: u16 = 202;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
@@ -75,7 +57,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SHA256:…")]
     host_key: Option<String>,
     /// How long to wait for the machine to answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = ssh::LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     connect_timeout: u64,
     /// The program to install, when the machine is of another kind than this computer
     #[arg(long, value_name = "FILE")]
@@ -87,7 +69,7 @@ pub(crate) struct Options {
     /// The DNS host that the records are written to, as for `cloudron dns`; or wildcard: you set them at any host, and
     /// they are checked; or none: they are not looked at
     #[arg(long, default_value = "wildcard", value_name = "HOW", value_parser = how)]
-    dns: Dns,
+    dns: How,
     /// Ask this name server rather than find the authoritative ones (repeatable)
     #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
     name_server: Vec<SocketAddr>,
@@ -97,120 +79,96 @@ pub(crate) struct Options {
 
 /// What is done about the DNS records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dns {
+enum How {
     None,
     At(Kind),
 }
 
-fn how(text: &str) -> std::result::Result<Dns, String> {
+fn how(text: &str) -> std::result::Result<How, String> {
     if text == "none" {
-        return Ok(Dns::None);
+        return Ok(How::None);
     }
     let kinds = || Kind::value_variants().iter().filter_map(Kind::to_possible_value);
-    Kind::from_str(text, false).map(Dns::At).map_err(|_| {
+    Kind::from_str(text, false).map(How::At).map_err(|_| {
         let names: Vec<String> = kinds().map(|kind| kind.get_name().to_owned()).collect();
         format!("expected none, {}", names.join(", "))
     })
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let dirs = Dirs::from_env()?;
-    let domain = options.common.domain()?;
-    let begun = Begun::find(&options.common, &domain, &dirs)?;
-    let mut options = options.clone();
-    if let Some(begun) = &begun {
-        begun.complete(&mut options.common.backup, &mut options.store);
+    let (common, domain) = (&options.common, options.common.domain()?);
+    let folder = options.store.as_deref().and_then(folder_of);
+    if let (Some(_), None, false) = (folder, &common.backup, common.resume) {
+        let text = format!(
+            "{} is a folder of this computer, which the server cannot use for its backups",
+            options.store.as_deref().unwrap_or_default()
+        );
+        return Err(Error::new(&core_codes::USAGE, text)
+            .with_hint("give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder"));
     }
-    let (options, common) = (&options, &options.common);
-    let stores = stores(options)?;
-    let records = records(options, &dirs, &domain, out)?;
-    let job = job(options, &dirs, domain, (&stores.machine, begun), records.clone(), out)?;
-    let place = place(&job, &stores, options)?;
-    if common.dry_run {
-        return job.dry_run(&place, out);
-    }
-    block_on(|cancel| async move {
-        if let Some(records) = &records {
-            // Records of others in the way, or a wrong token, come before anything is made.
-            records.preflight().await?;
-        }
-        // A copy has its key, which is tried before the machine is touched. Whether the machine can be reached at all,
-        // and what is on it, comes before a key is made and shown.
-        let opening = open_copy(&place, common, out).await?;
-        if !job.begun.as_ref().is_some_and(Begun::has_met) {
-            inspect(&job, options).await?;
-            common.check_folders(&*job.provider.connect(&Outputs::new()).await?).await?;
-        }
-        if let (Some(access), None) = (&job.store_access, &job.begun) {
-            writer::check(&job.machine_store, access, &*place.folder.store()?, out).await?;
-        }
-        let prepared = prepare(&place, common, job.begun.as_ref(), opening, out).await?;
-        run_job(job, &place, prepared, out, &cancel).await
+    let created = host(options, out)
+        .and_then(|host| common.creation(On::Generic(Box::new(host)), options.store.as_deref(), out))
+        .and_then(|creation| common.create(creation, out));
+    created.map_err(|e| {
+        advise(common.advise(e, &domain, options.store.as_deref(), folder.is_some()), options, &domain)
     })
 }
 
-/// The store of the machine, and the one that is copied there.
-struct Stores {
-    machine: String,
-    copy: Option<String>,
-}
-
-/// A bucket is the machine's own store; a folder of this computer is one to copy from.
-fn stores(options: &Options) -> Result<Stores> {
-    let on_machine = || format!("file://{}", Layout::system().default_store().display());
-    let stores = match &options.store {
-        Some(url) if folder_of(url).is_none() => Stores { machine: url.clone(), copy: None },
-        Some(url) if options.common.backup.is_some() => {
-            Stores { machine: on_machine(), copy: Some(repository::absolute(url)?) }
-        }
-        Some(url) => {
-            let text =
-                format!("{url} is a folder of this computer, which the server cannot use for its backups");
-            return Err(Error::new(&core_codes::USAGE, text)
-                .with_hint("give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder"));
-        }
-        None => Stores { machine: on_machine(), copy: None },
-    };
-    options.common.refuse_contradiction(stores.copy.is_some())?;
-    Ok(stores)
-}
-
-/// Where the repository is, as this computer sees it: in a bucket, or on the machine.
-fn place(job: &Job<'_>, stores: &Stores, options: &Options) -> Result<repository::Place> {
-    let shown = backups::place(&job.origin, &stores.machine);
-    let outputs = job.begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
-    let (folder, seed) = match folder_of(&stores.machine) {
-        None => (Folder::of(&stores.machine)?, None),
-        Some(path) => {
-            let far = RemoteFolder::at(job.provider.clone(), outputs, path, &shown);
-            (Folder::Far(Arc::new(far)), Some(job.dirs.seed(&job.domain)))
-        }
-    };
-    let own = options.store.is_none() || stores.copy.is_some();
-    Ok(repository::Place { folder, shown, own, seed, copy: stores.copy.clone() })
-}
-
-/// Asks the machine whether it can become this server, before anything is looked at or made. A server that is on it
-/// already is not an earlier one.
-async fn inspect(job: &Job<'_>, options: &Options) -> Result<()> {
-    let remote = job.provider.connect(&Outputs::new()).await?;
-    let facts = Facts::ask(&*remote).await?;
-    facts.check(&requirements(options)?, job.domain.as_str(), "").map_err(|error| {
-        let server = facts.server.as_ref().and_then(|server| Domain::parse_any(&server.fqdn).ok());
-        match server.filter(|_| error.kind() == cloudron_core::ErrorKind::Conflict) {
-            Some(server) if server == job.domain => {
-                let adopt = adopt_command(&server, options);
-                error.with_hint(format!("`{adopt}` manages it from this computer"))
-            }
-            Some(server) => {
-                let adopt = adopt_command(&server, options);
-                error.with_hint(format!(
-                    "use another machine, or remove that server with `{adopt}` and then `cloudron machine destroy {server}`"
-                ))
-            }
-            None => error,
-        }
+fn host(options: &Options, out: &Output) -> Result<GenericHost> {
+    Ok(GenericHost {
+        ssh_key: key_file(options.ssh_key.as_deref())?,
+        ssh_port: options.ssh_port,
+        keep_ssh_port: options.keep_ssh_port,
+        ssh_user: options.ssh_user.clone(),
+        host_key: options.host_key.clone(),
+        connect_timeout: Duration::from_secs(options.connect_timeout),
+        program: options.server_binary.clone(),
+        dns: dns(options, out)?,
+        ..GenericHost::new(options.ip)
     })
+}
+
+/// Writing the records, where a host is named that they can be written to.
+fn dns(options: &Options, out: &Output) -> Result<Dns> {
+    let name_servers = options.name_server.clone();
+    match options.dns {
+        How::At(kind) if kind != Kind::Wildcard => {
+            let host = Host::new(kind, options.account.clone());
+            let (provider, records) = (host.open(&[], out)?, Box::new(host.remember(vec![options.ip])?));
+            Ok(Dns::Write { host: host.for_machine(provider), records, name_servers })
+        }
+        _ if options.account.is_given() => Err(Error::new(
+            &core_codes::USAGE,
+            "an account at a DNS host means nothing without --dns and the name of the host",
+        )),
+        How::At(_) => Ok(Dns::Check { name_servers }),
+        How::None => Ok(Dns::None),
+    }
+}
+
+/// The same error with what helps: another server on the machine, or records of others.
+fn advise(error: Error, options: &Options, domain: &Domain) -> Error {
+    let source = std::error::Error::source(&error);
+    if let Some(Occupied(server)) = source.and_then(|source| source.downcast_ref()) {
+        let adopt = adopt_command(server, options);
+        let hint = match server == domain {
+            true => format!("`{adopt}` manages it from this computer"),
+            false => format!(
+                "use another machine, or remove that server with `{adopt}` and then `cloudron machine destroy {server}`"
+            ),
+        };
+        return error.with_hint(hint);
+    }
+    if let (true, How::At(kind)) = (error.is(&cloudron_dns::codes::CONFLICT), options.dns) {
+        let host = Host::new(kind, options.account.clone());
+        return error.with_hint(format!(
+            "remove these records, or take them over with `cloudron dns apply {domain} {} --machine --ip {} --adopt all`, \
+             and run this again",
+            host.options(),
+            options.ip
+        ));
+    }
+    error
 }
 
 /// The command that makes a server known on this computer which is reached with these options.
@@ -227,124 +185,4 @@ fn adopt_command(domain: &Domain, options: &Options) -> String {
         words.push(format!("--host-key {}", quote::argument(key)));
     }
     words.join(" ")
-}
-
-/// What the machine must be.
-fn requirements(options: &Options) -> Result<Requirements> {
-    let program = options.server_binary.clone().map_or_else(this_program, Ok)?;
-    let mut requirements = Requirements::default();
-    requirements.architecture = Some(elf::architecture(&program)?);
-    Ok(requirements)
-}
-
-/// Writing the records, where a host is named that they can be written to.
-fn records(
-    options: &Options,
-    dirs: &Dirs,
-    domain: &Domain,
-    out: &Output,
-) -> Result<Option<Arc<WriteRecords>>> {
-    match options.dns {
-        Dns::At(kind) if kind != Kind::Wildcard => {
-            let host = Host::new(kind, options.account.clone());
-            let provider = host.open(&[], out)?;
-            let (domain, folder) = (domain.clone(), dirs.dns());
-            let (address, name_servers) = (options.ip, options.name_server.clone());
-            let patience = PROPAGATION;
-            let step = WriteRecords { host, provider, domain, address, name_servers, folder, patience };
-            Ok(Some(Arc::new(step)))
-        }
-        _ if options.account.is_given() => Err(Error::new(
-            &core_codes::USAGE,
-            "an account at a DNS host means nothing without --dns and the name of the host",
-        )),
-        _ => Ok(None),
-    }
-}
-
-fn job<'a>(
-    options: &'a Options,
-    dirs: &'a Dirs,
-    domain: Domain,
-    (store, begun): (&str, Option<Begun>),
-    records: Option<Arc<WriteRecords>>,
-    out: &Output,
-) -> Result<Job<'a>> {
-    let common = &options.common;
-    let layout = Layout::system();
-    let program = options.server_binary.clone().map_or_else(this_program, Ok)?;
-    let (installed, link) = program_paths(&layout)?;
-    let key = ssh::key_file(options.ssh_key.as_deref())?;
-    let target = SshTarget::new(options.ip.to_string()).on_port(options.ssh_port).as_user(&options.ssh_user);
-    let auth = ssh::auth(key.as_deref(), out, true);
-    let provider = Generic::new(target, auth, ssh::first_contact(options.host_key.as_deref(), out)?)
-        .requirements(requirements(options)?)
-        .within(Duration::from_secs(options.connect_timeout));
-    let (provider, after_start): (_, Vec<Arc<dyn Step>>) = if options.keep_ssh_port {
-        (provider, Vec::new())
-    } else {
-        (provider.may_move_to(SSH_PORT), vec![Arc::new(MoveSsh::new(Move::to(SSH_PORT)))])
-    };
-    let mut last: Vec<Arc<dyn Step>> = Vec::new();
-    let dns = records.as_ref().map(|records| records.host.remember(vec![options.ip])).transpose()?;
-    if let Some(records) = records {
-        last.push(records);
-    } else if options.dns == Dns::At(Kind::Wildcard) {
-        let name_servers = options.name_server.clone();
-        last.push(Arc::new(CheckRecords { domain: domain.clone(), address: options.ip, name_servers }));
-    }
-    let origin = SshReach {
-        host: options.ip.to_string(),
-        ssh_port: options.ssh_port,
-        ssh_user: options.ssh_user.clone(),
-        ssh_key: key,
-        host_keys: Vec::new(),
-    };
-    let before = origin.clone();
-    Ok(Job {
-        includes: common.includes()?,
-        owner: common.owner(out)?,
-        provider: Arc::new(provider),
-        program: PlaceProgram::new(program, installed).linked_from(link).proven_by("version", "cloudron "),
-        origin: Reach::Generic(origin),
-        reach: Arc::new(move |outputs| reach(&before, outputs)),
-        supervisor: Supervisor::Systemd,
-        listen: vec![
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)),
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443)),
-        ],
-        store_access: common.store_access(store, out)?,
-        machine_store: store.to_owned(),
-        chosen: Chosen {
-            backup: common.backup.clone(),
-            store: options.store.as_deref().map(repository::absolute).transpose()?,
-        },
-        begun,
-        after_start,
-        last,
-        dns,
-        common,
-        domain,
-        place: Place::system(),
-        dirs,
-    })
-}
-
-pub(super) fn program_paths(layout: &Layout) -> Result<(String, String)> {
-    let version = Version::current();
-    let text = |path: Option<PathBuf>| path.map(|p| p.to_string_lossy().into_owned());
-    text(layout.program(&version)).zip(text(layout.program_link())).ok_or_else(|| {
-        Error::new(&core_codes::FAILED, format!("{} has no place for the program", layout::USER))
-    })
-}
-
-/// How the machine is reached from now on: its host key and port as the steps have recorded them.
-fn reach(origin: &SshReach, outputs: &Outputs) -> Result<Reach> {
-    let missing = || Error::new(&core_codes::FAILED, "the run did not record the machine's host key");
-    let host_key = outputs.get("first-contact").and_then(|o| o["host_key"].as_str()).ok_or_else(missing)?;
-    let moved = outputs.get("ssh-port").and_then(|o| o["port"].as_u64()).and_then(|p| u16::try_from(p).ok());
-    let mut reach = origin.clone();
-    reach.ssh_port = moved.unwrap_or(reach.ssh_port);
-    reach.host_keys = vec![host_key.to_owned()];
-    Ok(Reach::Generic(reach))
 }

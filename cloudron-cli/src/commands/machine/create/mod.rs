@@ -1,17 +1,9 @@
 //! `cloudron machine create`
 
 mod common;
-mod dns;
 mod generic;
-mod key;
-pub(crate) use key::show as show_backup_key;
 mod local;
 mod report;
-mod repository;
-mod run;
-mod steps;
-mod undo;
-mod writer;
 
 use clap::Subcommand;
 use cloudron_core::Result;
@@ -19,9 +11,7 @@ use cloudron_core::Result;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 
-pub(super) use generic::SSH_PORT;
 pub(super) use report::only_copy;
-pub(super) use undo::take_back;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

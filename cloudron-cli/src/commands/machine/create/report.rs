@@ -1,38 +1,19 @@
 //! What a finished run says.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
-use cloudron_api::restore::RestoreAnswer;
-use cloudron_api::{BoxCommand, SetupToken};
 use cloudron_core::{Result, Secret};
+use cloudron_machine::{Created, DnsDone, Machine};
 use serde_json::json;
 
 use super::super::setup_link::link;
 use crate::output::{self, Output, bytes};
-use crate::state::{Machine, Reach};
-use crate::target::Target;
 
-/// How long the page's port may take to answer from here.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a run made.
-pub(super) struct Made<'a> {
-    pub machine: &'a Machine,
-    pub restored: Option<&'a RestoreAnswer>,
-    /// The backup key that was generated. It was shown before; programs read it here.
-    pub generated: Option<&'a Secret>,
-}
-
-/// Prints where the machine is and how to go on. The setup link is made now, because it is a secret that no
-/// journal holds.
-pub(super) async fn done(made: Made<'_>, target: Target, out: &Output) -> Result<()> {
-    let Made { machine, restored, generated } = made;
-    let setup: Option<SetupToken> = match target.call(&BoxCommand::SetupLink).await {
-        Err(e) if e.is(&cloudron_box::codes::ALREADY_ACTIVATED) => None,
-        other => Some(other?),
-    };
-    let reachable = reachable(machine).await;
+/// Prints where the machine is and how to go on.
+pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
+    let Created { machine, restored, backup_key, setup, reachable, dns, .. } = created;
+    if let Some(dns) = dns.as_ref().filter(|dns| dns.agrees != Some(true)) {
+        re_check(machine, dns, out);
+    }
+    let (generated, restored, reachable) = (backup_key.as_ref(), restored.as_ref(), *reachable);
     if !reachable {
         out.warn(&format!(
             "{} port {} does not answer this computer: allow TCP port {1} in the machine's firewall and in the cloud's \
@@ -87,10 +68,12 @@ pub(in crate::commands::machine) fn only_copy(machine: &Machine, out: &Output) {
     }
 }
 
-/// Whether the page's port answers from here. The server was asked through SSH, which a firewall may treat otherwise.
-async fn reachable(machine: &Machine) -> bool {
-    let Reach::Generic(reach) = &machine.reach else { return true };
-    let Ok(address) = reach.host.parse::<IpAddr>() else { return true };
-    let connecting = tokio::net::TcpStream::connect((address, machine.port));
-    matches!(tokio::time::timeout(PATIENCE, connecting).await, Ok(Ok(_)))
+/// Says how to look again whether the DNS records are there.
+fn re_check(machine: &Machine, dns: &DnsDone, out: &Output) {
+    let what = if dns.written.is_some() { "are not on every name server yet" } else { "are not verified" };
+    out.warn(&format!(
+        "the DNS records {what}: re-check with `cloudron dns check {} --ip {}`",
+        machine.fqdn,
+        machine.reach.place()
+    ));
 }

@@ -1,0 +1,126 @@
+//! `cloudron machine backup list`
+
+use std::time::SystemTime;
+
+use cloudron_api::BackupEntry;
+use cloudron_backup::{Repository, open_store};
+use cloudron_box::is_incomplete;
+use cloudron_core::Result;
+use cloudron_machine::Found;
+use serde::Serialize;
+
+use super::super::Which;
+use crate::codes;
+use crate::commands::not_yet::FromCloud;
+use crate::machines;
+use crate::output::{Output, Table, ago, bytes};
+use crate::runtime::interruptible;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cloudron machine backup list example.com
+  cloudron machine backup list example.com --store /mnt/disk/backups --output json
+  cloudron machine backup list demo.localhost --store
+
+With --store no server is asked and no backup key is needed.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// Read the list from this store; without a value, from the one a local machine uses
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    store: Option<String>,
+    #[command(flatten)]
+    cloud: FromCloud,
+}
+
+/// A backup, from wherever the list came.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    id: String,
+    creation_time: jiff::Timestamp,
+    version: String,
+    files: u64,
+    bytes: u64,
+    added: u64,
+    incomplete: bool,
+}
+
+pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
+    options.cloud.refuse()?;
+    let rows = match &options.store {
+        Some(store) => interruptible(from_store(options, store, out))?,
+        None => interruptible(from_server(options, out))?,
+    };
+    out.data("backups", &rows, || {
+        if rows.is_empty() {
+            return "No backups have been made.".into();
+        }
+        let now = SystemTime::now();
+        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added", "State"]);
+        for row in &rows {
+            let made = SystemTime::try_from(row.creation_time).map(|t| ago(t, now));
+            table.row([
+                row.id.clone(),
+                made.unwrap_or_else(|_| "-".into()),
+                row.version.clone(),
+                row.files.to_string(),
+                bytes(row.bytes),
+                bytes(row.added),
+                if row.incomplete { "incomplete" } else { "complete" }.into(),
+            ]);
+        }
+        table.render()
+    })
+}
+
+/// The server's list, newest first.
+async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
+    let machine = match options.which.readable()? {
+        Found::Machine(machine) => machine,
+        Found::Kept(kept) => return rows(&machines::manager(out)?.kept_repository(&kept).await?, out).await,
+    };
+    let backups = machines::client(&machine, out).await?.backups().await.map_err(|e| {
+        match e.is(&codes::SERVER_REFUSED) && e.hint().is_none() {
+            true => e.with_hint("`--store URL` reads the list from the store, without the server"),
+            false => e,
+        }
+    })?;
+    let row = |b: BackupEntry| Row {
+        id: b.id.to_string(),
+        creation_time: b.creation_time,
+        version: b.version.to_string(),
+        files: b.files,
+        bytes: b.bytes,
+        added: b.added,
+        incomplete: b.incomplete,
+    };
+    Ok(backups.into_iter().map(row).collect())
+}
+
+/// The list that the store itself gives, newest first.
+async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<Row>> {
+    let url = if store.is_empty() {
+        machines::manager(out)?.local_store(&options.which.domain()?)?
+    } else {
+        store.to_owned()
+    };
+    rows(&Repository::open(open_store(&url)?).await?, out).await
+}
+
+async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
+    let listing = repository.snapshots().await?;
+    for (key, problem) in &listing.unreadable {
+        out.warn(&format!("{key}: {problem}"));
+    }
+    let rows = listing.summaries.iter().rev().map(|s| Row {
+        id: s.id.to_string(),
+        creation_time: s.time,
+        version: s.id.version().to_string(),
+        files: s.files,
+        bytes: s.bytes,
+        added: s.added_bytes,
+        incomplete: is_incomplete(s),
+    });
+    Ok(rows.collect())
+}

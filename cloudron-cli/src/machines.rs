@@ -1,0 +1,74 @@
+//! The machines of this user: where they are remembered, who answers questions about them, and how they are reached.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cloudron_core::{Result, Secret};
+use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question};
+use cloudron_provision::ssh::HostKeyQuestion;
+
+use crate::output::Output;
+use crate::state::state_dir;
+use crate::{codes, hints, runtime};
+
+/// What work on machines takes, with questions and progress on the terminal.
+pub(crate) fn manager(out: &Output) -> Result<Manager> {
+    Ok(Manager::new(state_dir()?)
+        .asking(Person(out.clone()))
+        .reporting(&out.progress())
+        .cancelled_by(&runtime::stop())
+        .with_error_codes(codes::all()))
+}
+
+/// Reaches a machine's program.
+pub(crate) async fn reach(machine: &Machine, out: &Output) -> Result<Program> {
+    manager(out)?.reach(machine).await.map_err(|e| hints::of_machine(e, machine))
+}
+
+/// Reaches a machine's interface.
+pub(crate) async fn client(machine: &Machine, out: &Output) -> Result<Arc<Client>> {
+    manager(out)?.client(machine).await.map_err(|e| hints::of_machine(e, machine))
+}
+
+/// Whoever is at the terminal.
+struct Person(Output);
+
+impl Ask for Person {
+    fn is_there(&self) -> bool {
+        Output::can_ask()
+    }
+
+    fn confirm(&self, question: &Question<'_>) -> Result<bool> {
+        if let Question::RestoreFolders(folders) = question {
+            let folders: Vec<String> = folders.iter().map(|path| path.display().to_string()).collect();
+            let folders = folders.join(", ");
+            self.0.say(&format!("Beyond the server's own state and data, this backup puts back: {folders}"));
+        }
+        self.0.confirm(&question.to_string())
+    }
+
+    fn backup_key(&self) -> Result<Secret> {
+        self.0.ask_secret("The backup key", "--backup-key")
+    }
+
+    fn passphrase(&self, key: &Path) -> Option<Secret> {
+        self.0.ask_secret(&format!("The passphrase of {}", key.display()), "ssh-add").ok()
+    }
+
+    fn accept_host_key(&self, question: &HostKeyQuestion) -> bool {
+        self.0.say(&format!(
+            "{} port {} shows the {} host key\n  {}\nCompare it with what `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` \
+             prints on the server's console.",
+            question.host,
+            question.port,
+            question.key.algorithm(),
+            question.key.fingerprint()
+        ));
+        // Never answered by --yes: whom to trust is not a formality.
+        self.0.confirm_in_person("Is it the right one?").unwrap_or(false)
+    }
+
+    fn backup_key_generated(&self, key: &Secret) {
+        crate::commands::backup::show_new_key(key, &self.0);
+    }
+}

@@ -1,0 +1,143 @@
+//! What a server says of itself, its backups and its jobs. What it says is bounded: it may be anybody's by now.
+
+use std::time::{Duration, Instant};
+
+use cloudron_api::{
+    BackupEntry, BackupPage, Config, Job, JobState, ProgressReport, Status, codes as api_codes,
+};
+use cloudron_core::{Cancel, Error, Progress, Result, Unit, codes as core_codes};
+use serde_json::json;
+
+use super::{Client, Query, broken};
+use crate::codes;
+
+/// How many backups are asked for at once.
+const PAGE: u32 = 100;
+/// The most pages that are read.
+const PAGES: u32 = 1000;
+
+/// What a server says of itself.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// What it says to anybody.
+    pub status: Status,
+    /// How it is set up, and how it fares.
+    pub config: Config,
+    /// What runs now.
+    pub progress: ProgressReport,
+    /// The latest backup, when the store can be read; when it cannot, the checks say so.
+    pub latest: Option<BackupEntry>,
+}
+
+impl Client {
+    /// Asks the server for all that it says of itself.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub async fn overview(&self) -> Result<Overview> {
+        let status = self.status().await?;
+        let config = self.config().await?;
+        let progress = self.get("/api/v1/cloudron/progress").await?;
+        let backups: Result<BackupPage> = self.get("/api/v1/backups?page=1&per_page=1").await;
+        let latest = backups.ok().and_then(|page| page.backups.into_iter().next());
+        Ok(Overview { status, config, progress, latest })
+    }
+
+    /// Reads all pages of the server's list of backups, newest first.
+    ///
+    /// # Errors
+    /// `server-refused` for a list that does not end.
+    pub async fn backups(&self) -> Result<Vec<BackupEntry>> {
+        let odd = |what: String| broken(&format!("the server answered with {what}"));
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let query =
+                Query::new("/api/v1/backups").with("page", Some(page)).with("per_page", Some(PAGE)).build();
+            let answer: BackupPage = self.get(&query).await?;
+            if answer.backups.len() > PAGE as usize {
+                let number = answer.backups.len();
+                return Err(odd(format!("a page of {number} backups, where {PAGE} were asked for")));
+            }
+            let last = answer.backups.is_empty() || u64::from(page) * u64::from(PAGE) >= answer.total;
+            all.extend(answer.backups);
+            if last {
+                return Ok(all);
+            }
+        }
+        Err(odd(format!("more than {} backups", PAGES * PAGE)))
+    }
+
+    /// Has the server begin a backup.
+    ///
+    /// # Errors
+    /// `server-busy` when a job runs already.
+    pub async fn begin_backup(&self) -> Result<Job> {
+        self.post("/api/v1/backups", &json!({})).await
+    }
+
+    /// Waits until a job is over, whatever came of it, showing its progress.
+    ///
+    /// # Errors
+    /// `timed-out` and `interrupted`: the server continues it.
+    pub async fn wait_for(
+        &self,
+        mut job: Job,
+        limit: Duration,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Job> {
+        let task = progress.task("Backing up", Unit::None, None);
+        let start = Instant::now();
+        let path = format!("/api/v1/jobs/{}", job.id);
+        let mut pause = Duration::from_millis(50);
+        while !job.state.is_over() {
+            cancel.check().map_err(|e| e.with_hint("the server continues the backup"))?;
+            if start.elapsed() > limit {
+                let text =
+                    format!("the backup is not done after {} s; the server continues it", limit.as_secs());
+                return Err(Error::new(&core_codes::TIMED_OUT, text));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+            job = self.get(&path).await?;
+        }
+        if job.state == JobState::Done || incomplete(&job).is_some() {
+            task.finish();
+        }
+        Ok(job)
+    }
+
+    /// Has the server make a backup and waits until it is there.
+    ///
+    /// # Errors
+    /// Those of [`begin_backup`](Self::begin_backup) and [`wait_for`](Self::wait_for); `backup-incomplete` when it was
+    /// made and something is missing from it; why the job failed.
+    pub async fn back_up(&self, limit: Duration, progress: &Progress, cancel: &Cancel) -> Result<Job> {
+        let job = self.wait_for(self.begin_backup().await?, limit, progress, cancel).await?;
+        match self.failure(&job) {
+            Some(error) => Err(error),
+            None => Ok(job),
+        }
+    }
+
+    /// Why a job failed, or what is missing from the backup that it made.
+    pub fn failure(&self, job: &Job) -> Option<Error> {
+        if let Some(missing) = incomplete(job) {
+            return Some(missing);
+        }
+        if job.state != JobState::Failed {
+            return None;
+        }
+        let told = job.error.as_ref();
+        let message = told.map_or_else(|| job.message.clone(), |e| e.message.clone());
+        let code = told.and_then(|e| self.program.code(&e.code)).unwrap_or(&codes::JOB_FAILED);
+        Some(Error::new(code, message).while_doing("backing up"))
+    }
+}
+
+/// What is missing from the backup, when the job made one that is not complete.
+fn incomplete(job: &Job) -> Option<Error> {
+    let code = &api_codes::BACKUP_INCOMPLETE;
+    let told = job.error.as_ref().filter(|error| error.code == code.name && job.backup_id.is_some());
+    told.map(|error| Error::new(code, error.message.clone()).while_doing("backing up"))
+}

@@ -1,0 +1,47 @@
+//! Query strings.
+
+use std::fmt::{Display, Write};
+
+/// A path with a query, built up by parts.
+pub struct Query(String);
+
+impl Query {
+    /// The path, without values yet.
+    pub fn new(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Adds a value, if there is one, percent-encoded (RFC 3986, section 2).
+    pub fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
+        let Some(value) = value else { return self };
+        self.0.push(if self.0.contains('?') { '&' } else { '?' });
+        self.0.push_str(name);
+        self.0.push('=');
+        for byte in value.to_string().bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    self.0.push(byte as char)
+                }
+                // Writing to a text cannot fail.
+                _ => drop(write!(self.0, "%{byte:02X}")),
+            }
+        }
+        self
+    }
+
+    /// The path with its query.
+    pub fn build(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_encoded_and_missing_ones_left_out() {
+        let query = Query::new("/a").with("x", Some("ü &=")).with("y", None::<u8>).with("z", Some(1)).build();
+        assert_eq!(query, "/a?x=%C3%BC%20%26%3D&z=1");
+    }
+}

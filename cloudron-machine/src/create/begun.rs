@@ -1,0 +1,66 @@
+//! A run that was cut off and is gone on with.
+
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_provision::steps::{Journal, Outputs};
+
+use super::known;
+use super::repository::Remembered;
+use crate::manager::Manager;
+use crate::outputs::{Contact, Installed, StepOutput};
+
+/// An unfinished run that is gone on with.
+pub struct Begun {
+    pub(super) run: String,
+    /// What its steps have recorded.
+    pub(super) outputs: Outputs,
+    /// The repository that it began with.
+    pub(super) repository: Option<Remembered>,
+}
+
+impl Manager {
+    /// The run that is gone on with; `None` unless that is asked for. A name that is taken is refused.
+    ///
+    /// # Errors
+    /// `machine-known`, `run-exists`; `file-missing` when there is nothing to go on with.
+    pub fn begun(&self, domain: &Domain, resume: bool) -> Result<Option<Begun>> {
+        let runner = self.runner();
+        runner.check_idle(domain.as_str())?;
+        let open = runner.unfinished(Some(domain.as_str()))?.into_iter().next();
+        let Some(run) = open.filter(|_| resume) else {
+            if self.machines().find(domain)?.is_some() {
+                return Err(known(domain));
+            }
+            runner.check_finished(domain.as_str())?;
+            return match resume {
+                false => Ok(None),
+                true => {
+                    let text = format!("no unfinished run of {domain} is known on this computer");
+                    Err(Error::new(&core_codes::FILE_MISSING, text))
+                }
+            };
+        };
+        let state = Journal::read(&self.state().runs(), &run.run)?;
+        let repository = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
+        Ok(Some(Begun { run: run.run, outputs: state.outputs(), repository }))
+    }
+}
+
+impl Begun {
+    /// Puts the choice of the repository and of the backup in place with which the run was begun.
+    pub fn complete(&self, backup: &mut Option<String>, store: &mut Option<String>) {
+        if let Some(begun) = self.repository.as_ref().map(|repository| &repository.options) {
+            backup.clone_from(&begun.backup);
+            store.clone_from(&begun.store);
+        }
+    }
+
+    /// Whether the machine was reached, so that its host key and the port that SSH has now are known.
+    pub(super) fn has_met(&self) -> bool {
+        self.outputs.contains_key(Contact::STEP)
+    }
+
+    /// Whether the server is installed.
+    pub(super) fn has_server(&self) -> bool {
+        self.outputs.contains_key(Installed::STEP)
+    }
+}

@@ -1,0 +1,117 @@
+//! The steps that make a machine, in their order: the one list that a run, a dry run and an undo are made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudron_api::command::{STDIN, Uninstall};
+use cloudron_api::install::InstallRequest;
+use cloudron_api::restore::RestoreRequest;
+use cloudron_api::{ActivateRequest, BoxCommand};
+use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes};
+use cloudron_provision::CloudProvider;
+use cloudron_provision::ssh::port::Move;
+use cloudron_provision::steps::ready::{Health, InstallServer, MoveSsh, PlaceProgram, Restore, StartServer};
+use cloudron_provision::steps::{Context, Step};
+
+use super::copy::CopyRepository;
+use super::steps::{Activate, Answers, Remember};
+use crate::access::SSH_PORT;
+use crate::manager::Manager;
+use crate::program::Place;
+
+/// What the steps are made from. Whatever is `None` is no part of the run.
+pub(super) struct Recipe {
+    pub manager: Manager,
+    pub domain: Domain,
+    pub provider: Arc<dyn CloudProvider>,
+    pub program: PlaceProgram,
+    pub place: Place,
+    pub install: Install,
+    pub copy: Option<CopyRepository>,
+    pub restore: Option<Restored>,
+    pub move_ssh: bool,
+    pub owner: Option<ActivateRequest>,
+    pub dns: Option<Arc<dyn Step>>,
+    pub remember: Remember,
+}
+
+/// How the server is installed.
+#[derive(Default)]
+pub(super) struct Install {
+    /// What it is told, but for the run. `None` while nothing is made.
+    pub request: Option<InstallRequest>,
+    /// The repository that the run makes: it is removed with the server as long as nothing is stored in it.
+    pub made: Option<String>,
+    /// Where the backups are, for people.
+    pub backups: String,
+}
+
+/// How a backup is put back.
+#[derive(Default)]
+pub(super) struct Restored {
+    /// What is asked. `None` while nothing is made.
+    pub request: Option<RestoreRequest>,
+    /// Which backup, and where it is, for people.
+    pub shown: String,
+}
+
+impl Recipe {
+    /// All steps, in their order.
+    pub(super) fn steps(self) -> Result<Vec<Arc<dyn Step>>> {
+        let place = &self.place;
+        let mut steps = self.provider.steps(self.domain.as_str());
+        steps.push(Arc::new(self.program));
+        steps.push(Arc::new(server(place, &self.domain, self.install)));
+        if let Some(copy) = self.copy {
+            steps.push(Arc::new(copy));
+        }
+        if let Some(restored) = self.restore {
+            steps.push(Arc::new(restore(place, restored)?));
+        }
+        let (start, stop) = (place.argv(&BoxCommand::Start), place.argv(&BoxCommand::Stop));
+        steps.push(Arc::new(StartServer::new(start, stop)));
+        if self.move_ssh {
+            steps.push(Arc::new(MoveSsh::new(Move::to(SSH_PORT))));
+        }
+        let (manager, domain) = (self.manager, self.domain);
+        let probe = Answers { manager: manager.clone(), place: place.clone(), domain: domain.clone() };
+        steps.push(Arc::new(Health::new(Arc::new(probe), Duration::from_secs(60))));
+        if let Some(owner) = self.owner {
+            steps.push(Arc::new(Activate { manager, owner, place: place.clone(), domain }));
+        }
+        steps.extend(self.dns);
+        steps.push(Arc::new(self.remember));
+        Ok(steps)
+    }
+}
+
+/// Installing the server. Undone, its backups stay, but for an unused repository that the run made.
+fn server(place: &Place, domain: &Domain, install: Install) -> InstallServer {
+    let Install { request, made, backups } = install;
+    let fill = move |context: &Context| {
+        let Some(request) = &request else { return Err(nothing_made()) };
+        json(&InstallRequest { run: context.run(), ..request.clone() })
+    };
+    let uninstall = Uninstall { unused_repository: made, ..Uninstall::keeping_backups() };
+    InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), fill)
+        .uninstall(place.argv(&BoxCommand::Uninstall(uninstall)))
+        .record(["caPem", "port", "version"])
+        .described(format!("Install the server for {domain} with its backups {backups}"))
+}
+
+fn restore(place: &Place, restored: Restored) -> Result<Restore> {
+    let request = restored.request.as_ref().map_or_else(|| Ok(Secret::new("{}")), json)?;
+    let step = Restore::new(place.argv(&BoxCommand::Restore(STDIN)), request);
+    Ok(step.described(format!("Restore the backup {}", restored.shown)))
+}
+
+fn json(request: &impl serde::Serialize) -> Result<Secret> {
+    serde_json::to_string(request)
+        .map(Secret::new)
+        .map_err(|e| Error::new(&core_codes::FAILED, format!("the request is not JSON: {e}")))
+}
+
+/// What a step says that is asked to go forward without what it needs for that.
+pub(super) fn nothing_made() -> Error {
+    Error::new(&core_codes::FAILED, "a run that is undone does not go forward")
+}

@@ -1,0 +1,49 @@
+//! The credentials that a server has for its bucket, tried before anything is made.
+
+use bytes::Bytes;
+use cloudron_api::StoreAccess;
+use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
+use cloudron_core::{Progress, Result, ResultExt};
+
+/// The object that is written to try them. It is of no repository, and the owner removes it.
+const PROBE: &str = "writer-check";
+
+/// Writes, lists and reads an object as the server will, and looks whether the server could delete it. That it could is a
+/// warning.
+///
+/// # Errors
+/// What the store reports.
+pub(super) async fn check(
+    url: &str,
+    access: &StoreAccess,
+    owner: &dyn BackupStore,
+    progress: &Progress,
+) -> Result<()> {
+    let writer = open_store_with(url, &options(access))?;
+    let written = async {
+        writer.put(PROBE, &Bytes::from_static(b"written to try the credentials of a server")).await?;
+        writer.list(PROBE).await?;
+        writer.get(PROBE).await
+    };
+    let written = written.await.doing(|| "trying the credentials for the server".into());
+    let can_delete = written.is_ok() && writer.delete(PROBE).await.is_ok();
+    owner.delete(PROBE).await?;
+    written?;
+    if can_delete {
+        progress.warn(
+            "the credentials for the server can delete objects, so that an attacker on the server can destroy the \
+             backups; docs/stores.md has a policy without that right",
+        );
+    }
+    Ok(())
+}
+
+/// What opening the store as the server does takes.
+fn options(access: &StoreAccess) -> StoreOptions {
+    let mut options = StoreOptions::default();
+    options.access_key_id = Some(access.access_key_id.clone());
+    options.secret_access_key = Some(access.secret_access_key.clone());
+    options.region.clone_from(&access.region);
+    options.endpoint.clone_from(&access.endpoint);
+    options
+}

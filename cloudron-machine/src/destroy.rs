@@ -1,0 +1,267 @@
+//! Removing a machine, what an unfinished run made, or the backups that a destroyed machine left.
+
+use std::sync::Arc;
+
+use cloudron_api::BoxCommand;
+use cloudron_api::command::Uninstall;
+use cloudron_api::owner::Uninstalled;
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_provision::steps::RunSummary;
+use cloudron_provision::{Command, answer, codes as provision};
+
+use crate::access::{LIMIT, SSH_PORT, pinned};
+use crate::backups::{self, Earlier, Folder, RemoteFolder, folder_of};
+use crate::dns::{Outcome, Removal};
+use crate::kept::Kept;
+use crate::manager::Manager;
+use crate::program::{Place, Program};
+use crate::registry::{DnsRecords, Machine, Reach};
+
+/// How a machine is removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DestroyOptions {
+    /// Whether its backups are removed as well.
+    pub delete_backups: bool,
+    /// Whether it is forgotten even when it cannot be reached.
+    pub forget: bool,
+    /// Whether the DNS records stay that its creation wrote.
+    pub keep_dns: bool,
+}
+
+/// What a computer knows of a name, as far as there is something to remove.
+pub enum Known {
+    /// A machine, and runs about it that did not end.
+    Machine(Box<Machine>, Vec<RunSummary>),
+    /// Runs that died before there was a machine.
+    Runs(Vec<RunSummary>),
+    /// The backups that a destroyed machine left.
+    Kept(Box<Kept>),
+}
+
+/// What was removed, and what stays.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Destroyed {
+    /// Where the backups are that stay.
+    pub kept: Option<Kept>,
+    /// What became of the DNS records.
+    pub dns: Option<Outcome>,
+}
+
+/// Whether the program or anything that it would remove is on the machine.
+const LEFT: &str =
+    r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
+
+impl Known {
+    /// Where DNS records were written that are to be removed too.
+    ///
+    /// # Errors
+    /// `failed` when a run does not say so.
+    pub fn dns(&self) -> Result<Vec<Option<DnsRecords>>> {
+        match self {
+            Self::Machine(machine, _) => Ok(vec![machine.dns.clone()]),
+            Self::Runs(runs) => runs.iter().map(dns_of).collect(),
+            Self::Kept(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The DNS records that an unfinished run was to write.
+fn dns_of(run: &RunSummary) -> Result<Option<DnsRecords>> {
+    serde_json::from_value(run.spec.inputs["dns"].clone()).map_err(|e| {
+        let text = format!("the run {} does not say which records it wrote: {e}", run.run);
+        Error::new(&core_codes::FAILED, text)
+    })
+}
+
+impl Manager {
+    /// What this computer knows of a name.
+    ///
+    /// # Errors
+    /// `machine-unknown`, and those of reading records.
+    pub fn known(&self, domain: &Domain) -> Result<Known> {
+        let runs = self.runner().unfinished(Some(domain.as_str()))?;
+        match (self.machines().find(domain)?, runs.is_empty()) {
+            (Some(machine), _) => Ok(Known::Machine(Box::new(machine), runs)),
+            (None, false) => Ok(Known::Runs(runs)),
+            (None, true) => match self.kept().find(domain)? {
+                Some(kept) => Ok(Known::Kept(Box::new(kept))),
+                None => self.machines().get(domain).map(|machine| Known::Machine(Box::new(machine), runs)),
+            },
+        }
+    }
+
+    /// Looks whether the bucket with a machine's backups can be emptied from here, when that is asked for. A bucket is
+    /// out of the machine's hands, so this comes before anything is removed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn check_bucket(&self, machine: &Machine, options: &DestroyOptions) -> Result<()> {
+        if !options.delete_backups || folder_of(&machine.store).is_some() {
+            return Ok(());
+        }
+        backups::look(&Folder::of(&machine.store)?.store()?).await.map(drop)
+    }
+
+    /// Removes a machine's server, then its backups if that was asked for, its DNS records, and what this computer knows
+    /// of it. What an interrupted removal did already is no error.
+    ///
+    /// # Errors
+    /// Those of reaching the machine, unless it is to be forgotten: then they are warnings. Those of the store.
+    pub async fn destroy(
+        &self,
+        machine: &Machine,
+        runs: &[RunSummary],
+        dns: Option<&Removal>,
+        options: &DestroyOptions,
+    ) -> Result<Destroyed> {
+        let removed = self.remove(machine, options).await;
+        let forgotten = removed.is_err() && options.forget;
+        self.forgive(removed, options)?;
+        let dns = match dns {
+            Some(dns) => Some(self.remove_records(dns, options).await),
+            None => None,
+        };
+        let kept = (!options.delete_backups || forgotten).then(|| self.kept_of(machine, forgotten));
+        if let Some(kept) = &kept {
+            self.kept().put(kept)?;
+        }
+        self.machines().remove(&machine.fqdn)?;
+        for run in runs {
+            self.runner().abandon(&run.run)?;
+        }
+        Ok(Destroyed { kept, dns })
+    }
+
+    /// Undoes what runs made that died before there was a machine. `dns` has the records of each run.
+    ///
+    /// # Errors
+    /// As [`destroy`](Self::destroy).
+    pub async fn destroy_unfinished(
+        &self,
+        runs: &[RunSummary],
+        dns: Vec<Option<Removal>>,
+        options: &DestroyOptions,
+    ) -> Result<Destroyed> {
+        let mut kept = None;
+        for (run, records) in runs.iter().zip(dns) {
+            let records = records.filter(|_| !options.keep_dns);
+            match self.undo(run, records).await {
+                Ok(left) => kept = kept.or(left),
+                Err(error) => self.forgive(Err(error), options)?,
+            }
+            if options.forget {
+                self.runner().abandon(&run.run)?;
+            }
+        }
+        if let Some(left) = kept.take_if(|_| options.delete_backups) {
+            backups::remove(&self.kept_folder(&left).await?).await?;
+        }
+        if let Some(kept) = &kept {
+            self.kept().put(kept)?;
+        }
+        Ok(Destroyed { kept, dns: None })
+    }
+
+    /// Looks at the backups that a destroyed machine left, before they are removed. `None` when there are none.
+    ///
+    /// # Errors
+    /// `machine-carries-server` when the machine was forgotten and its server is still there; those of the store.
+    pub async fn look_at_kept(&self, kept: &Kept) -> Result<Option<Earlier>> {
+        let found = backups::look(&self.kept_folder(kept).await?.store()?).await?;
+        if found.is_some() && kept.forgotten && self.has_server(kept).await? {
+            let domain = &kept.fqdn;
+            let text =
+                format!("{domain} was forgotten, and its server is still on the machine with the backups");
+            return Err(Error::new(&provision::MACHINE_CARRIES_SERVER, text));
+        }
+        Ok(found)
+    }
+
+    /// Removes the backups that a destroyed machine left, and forgets them.
+    ///
+    /// # Errors
+    /// As [`look_at_kept`](Self::look_at_kept).
+    pub async fn remove_kept(&self, kept: &Kept) -> Result<()> {
+        if self.look_at_kept(kept).await?.is_some() {
+            backups::remove(&self.kept_folder(kept).await?).await?;
+        }
+        self.kept().remove(&kept.fqdn)
+    }
+
+    /// Removes the DNS records of a machine that is removed already.
+    async fn remove_records(&self, records: &Removal, options: &DestroyOptions) -> Outcome {
+        if options.keep_dns {
+            return records.kept("they were to be kept");
+        }
+        let outcome = tokio::select! {
+            outcome = records.remove(self.progress()) => outcome,
+            () = self.cancel().cancelled() => records.kept("the run was stopped"),
+        };
+        if let Some(stays) = outcome.stays() {
+            self.progress().warn(stays);
+        }
+        outcome
+    }
+
+    /// A machine that is to be forgotten and cannot be reached is no reason to stop.
+    fn forgive(&self, removed: Result<()>, options: &DestroyOptions) -> Result<()> {
+        match removed {
+            Err(error) if options.forget => {
+                self.progress().warn(format!("the machine was not cleaned up: {error}"));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Removes the server, then its backups if that was asked for, and at last puts SSH back: until then, the machine
+    /// is reached as its record says.
+    async fn remove(&self, machine: &Machine, options: &DestroyOptions) -> Result<()> {
+        let program = match &machine.reach {
+            Reach::Local { .. } => self.reach_at(&machine.reach).await?,
+            Reach::Generic(reach) => {
+                let ports = [reach.ssh_port, self.port_before(machine).unwrap_or(22)];
+                let remote = self.connect_any(reach, &ports, pinned(reach)?, LIMIT).await?;
+                self.program(Arc::new(remote), Place::system())
+            }
+        };
+        if is_left(machine, &program).await? {
+            self.machines().put(&Machine { destroying: true, ..machine.clone() })?;
+            let uninstall = BoxCommand::Uninstall(Uninstall::keeping_backups());
+            let _: Uninstalled = program.call(&uninstall).await?;
+        }
+        if options.delete_backups {
+            let folder = match folder_of(&machine.store) {
+                None => Folder::of(&machine.store)?,
+                Some(path) => {
+                    let far = RemoteFolder::new(program.remote().clone(), path, machine.backups());
+                    Folder::Far(Arc::new(far))
+                }
+            };
+            backups::remove(&folder).await?;
+        }
+        if matches!(&machine.reach, Reach::Generic(reach) if reach.ssh_port == SSH_PORT) {
+            cloudron_provision::ssh::port::take_back(&**program.remote()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is a server to remove.
+async fn is_left(machine: &Machine, program: &Program) -> Result<bool> {
+    let path = match &machine.reach {
+        Reach::Local { root } => return Ok(root.join("bin").exists() || root.join("config.json").exists()),
+        Reach::Generic(_) => Place::system().program().to_owned(),
+    };
+    let look = Command::sh(LEFT, [path]).as_root();
+    match answer::run(&**program.remote(), look).await?.text().as_str() {
+        "" => Ok(false),
+        "program" => Ok(true),
+        _ => Err(Error::new(
+            &core_codes::FAILED,
+            "the server's state is on the machine, and its program is not",
+        )
+        .with_hint("remove /var/lib/cloudron on the machine, and try again")),
+    }
+}

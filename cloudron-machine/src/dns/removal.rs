@@ -1,0 +1,140 @@
+//! Removing the DNS records that the creation of a machine wrote.
+
+use std::path::PathBuf;
+
+use cloudron_core::{Domain, Error, Progress, Result};
+use cloudron_dns::managed::Access;
+use cloudron_dns::{Intent, MailSettings, PlanOptions, RecordKey, machine_records};
+
+use super::{DnsHost, both_families};
+use crate::manager::Manager;
+use crate::registry::DnsRecords;
+
+impl DnsHost {
+    /// Removes what is ours of the records; what was removed, and what stays because it is not ours.
+    pub(super) async fn remove(
+        &self,
+        domain: &Domain,
+        wishes: &[Intent],
+        folder: &std::path::Path,
+        progress: &Progress,
+    ) -> Result<(Vec<RecordKey>, Vec<RecordKey>)> {
+        let zone = self.managed(domain, folder).await?;
+        let planned = zone.removal(wishes, &PlanOptions::default(), Access::Write).await?;
+        planned.plan.check()?;
+        planned.apply(progress).await?;
+        let removed = planned.plan.changes.iter().map(|change| change.key().clone()).collect();
+        Ok((removed, planned.left))
+    }
+}
+
+/// The records of a machine, and the account to remove them with.
+pub struct Removal {
+    domain: Domain,
+    provider: String,
+    wishes: Vec<Intent>,
+    folder: PathBuf,
+    host: Result<DnsHost>,
+    advice: Option<String>,
+}
+
+/// What became of the records.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The DNS host.
+    pub provider: String,
+    /// What was removed.
+    pub removed: Vec<RecordKey>,
+    /// What stays.
+    pub left: Vec<RecordKey>,
+    /// Why all of them stay. Otherwise, what stays is not what was written.
+    pub failure: Option<String>,
+    advice: Option<String>,
+}
+
+impl Manager {
+    /// The records that a machine's record, or a run, speaks of. That there is no account to remove them with is found
+    /// out later and is no error then: the machine is removed all the same.
+    ///
+    /// # Errors
+    /// None for records that were written.
+    pub fn removal(&self, domain: &Domain, records: &DnsRecords, host: Result<DnsHost>) -> Result<Removal> {
+        let wishes = machine_records(domain, &both_families(&records.addresses), &MailSettings::off())?;
+        Ok(Removal {
+            domain: domain.clone(),
+            provider: records.provider.clone(),
+            wishes,
+            folder: self.state().dns(),
+            host,
+            advice: None,
+        })
+    }
+}
+
+impl Removal {
+    /// The same, with the command that removes them, for when they stay.
+    #[must_use]
+    pub fn advising(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// The name of the DNS host.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Why they will stay, when that is known before anything is done.
+    pub fn obstacle(&self) -> Option<&Error> {
+        self.host.as_ref().err()
+    }
+
+    /// Removes what is ours of them. That it is not possible is part of the outcome: the machine is removed already.
+    pub async fn remove(&self, progress: &Progress) -> Outcome {
+        let host = match &self.host {
+            Ok(host) => host,
+            Err(error) => return self.kept(&error.to_string()),
+        };
+        match host.remove(&self.domain, &self.wishes, &self.folder, progress).await {
+            Ok((removed, left)) => {
+                Outcome { provider: self.provider.clone(), removed, left, failure: None, advice: None }
+            }
+            Err(error) => self.kept(&error.to_string()),
+        }
+    }
+
+    /// Nobody removes them, for this reason.
+    pub fn kept(&self, why: &str) -> Outcome {
+        Outcome {
+            provider: self.provider.clone(),
+            removed: Vec::new(),
+            left: self.wishes.iter().map(Intent::key).collect(),
+            failure: Some(why.to_owned()),
+            advice: self.advice.clone(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The command that removes what stays, as the caller gave it.
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
+    /// What stays and why, for people; `None` when nothing stays.
+    pub fn stays(&self) -> Option<String> {
+        let (all, provider) = (keys(&self.left), &self.provider);
+        let advice =
+            self.advice.as_ref().map(|advice| format!("; `{advice}` removes them")).unwrap_or_default();
+        match &self.failure {
+            Some(why) => Some(format!("the DNS records {all} stay at {provider}: {why}{advice}")),
+            None if self.left.is_empty() => None,
+            None => Some(format!("{all} at {provider} is not what this computer wrote, and stays")),
+        }
+    }
+}
+
+/// Names of record sets as a list for people.
+pub(crate) fn keys(keys: &[RecordKey]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,270 @@
+//! The last step of a machine: its DNS records. They are written where the host has an interface; where it has none,
+//! it is said what to set, and looked whether it is set.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_dns::managed::{Access, ManagedPlan};
+use cloudron_dns::propagation::{self, WaitOptions};
+use cloudron_dns::{Addresses, Change, Intent, MailSettings, Name, PlanOptions, machine_records};
+use cloudron_provision::steps::{Check, Context, Step, Undo};
+use serde_json::Value;
+
+use super::{DnsHost, Records, lookup};
+use crate::outputs::{DnsDone, Written};
+
+/// Says which records to set and checks them on all authoritative servers. That they are not there yet does not
+/// fail the run: only the person can set them.
+pub(crate) struct CheckRecords {
+    pub domain: Domain,
+    pub address: IpAddr,
+    pub name_servers: Vec<SocketAddr>,
+}
+
+#[async_trait]
+impl Step for CheckRecords {
+    fn id(&self) -> &'static str {
+        "dns"
+    }
+
+    fn plan(&self) -> String {
+        format!("Check that my.{} and *.{} point at {}", self.domain, self.domain, self.address)
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let limit = Duration::from_secs(20);
+        let asked = match Records::new(&self.domain, &[self.address], false, &self.name_servers, limit) {
+            Ok(records) => Ok((records.instructions()?, records.check().await)),
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok((_, Ok(report))) if report.agrees() => {
+                context.progress.note(format!(
+                    "Every authoritative name server points {} at {}.",
+                    self.domain, self.address
+                ));
+                done(Some(true), None)
+            }
+            Ok((instructions, answer)) => {
+                let found = match answer {
+                    Ok(report) => report.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                context
+                    .progress
+                    .warn(format!("the DNS records are missing.\n{instructions}\nFound:\n{found}"));
+                done(Some(false), None)
+            }
+            Err(error) => {
+                context.progress.warn(format!("the DNS records could not be checked: {error}"));
+                done(None, None)
+            }
+        }
+    }
+
+    async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
+        Ok(Undo::Undone)
+    }
+
+    fn reached(&self, output: &Value) -> bool {
+        agrees(output)
+    }
+}
+
+fn done(agrees: Option<bool>, written: Option<Written>) -> Result<Value> {
+    serde_json::to_value(DnsDone { agrees, written })
+        .map_err(|e| Error::new(&core_codes::FAILED, format!("the output is not JSON: {e}")))
+}
+
+/// Whether all name servers have the records.
+fn agrees(output: &Value) -> bool {
+    output["agrees"] == true
+}
+
+/// How long the name servers are given to have what was written. The machine is there all the same.
+pub(crate) const PROPAGATION: Duration = Duration::from_secs(120);
+
+/// Writes the records at the DNS host, and waits a while until its name servers have them. Records of others are
+/// never changed: they end the run before anything is made.
+pub(crate) struct WriteRecords {
+    pub host: DnsHost,
+    pub domain: Domain,
+    pub address: IpAddr,
+    pub name_servers: Vec<SocketAddr>,
+    /// Where it is kept which records are ours.
+    pub folder: PathBuf,
+    /// How long the name servers are given.
+    pub patience: Duration,
+}
+
+impl WriteRecords {
+    fn wishes(&self) -> Result<Vec<Intent>> {
+        machine_records(&self.domain, &Addresses::from(self.address), &MailSettings::off())
+    }
+
+    /// That the zone is there, and nothing of others in the way.
+    ///
+    /// # Errors
+    /// `dns-conflict`, `dns-zone-not-found`, and what the host says.
+    pub(crate) async fn preflight(&self) -> Result<()> {
+        self.plan_for(self.wishes()?, Access::Read).await?.plan.check()
+    }
+
+    async fn plan_for(&self, wishes: Vec<Intent>, access: Access) -> Result<ManagedPlan> {
+        let zone = self.host.managed(&self.domain, &self.folder).await?;
+        zone.plan(wishes, &PlanOptions::default(), access).await
+    }
+
+    /// Waits for the name servers. That they take longer does not fail the run.
+    async fn wait(&self, context: &Context, apex: &Name) -> Result<bool> {
+        let options = WaitOptions::default().within(self.patience).with_progress(context.progress.clone());
+        let wishes = self.wishes()?;
+        let waiting =
+            async { propagation::wait(&lookup(&self.name_servers)?, apex, &wishes, &options).await };
+        let waited = tokio::select! {
+            waited = waiting => waited,
+            () = context.cancel.cancelled() => return context.cancel.check().map(|()| false),
+        };
+        match waited {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                context
+                    .progress
+                    .warn(format!("the DNS records are written, and not on every name server yet: {error}"));
+                Ok(false)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Step for WriteRecords {
+    fn id(&self) -> &'static str {
+        "dns"
+    }
+
+    fn plan(&self) -> String {
+        let (domain, host) = (&self.domain, self.host.provider.id());
+        format!("Point my.{domain} and *.{domain} at {} at {host}", self.address)
+    }
+
+    async fn check(&self, _: &Context) -> Result<Check> {
+        Ok(Check::Absent)
+    }
+
+    async fn apply(&self, context: &Context) -> Result<Value> {
+        let planned = self.plan_for(self.wishes()?, Access::Write).await?;
+        planned.plan.check()?;
+        planned.apply(&context.progress).await?;
+        // Others may write the zone while the name servers are waited for.
+        let plan = planned.plan;
+        let agrees = self.wait(context, &plan.zone.apex).await?;
+        let written = Written { sets: plan.changes.iter().filter_map(Change::after).cloned().collect() };
+        done(Some(agrees), Some(written))
+    }
+
+    /// Without its output, the run was cut off while it wrote or waited: then all that is ours goes.
+    async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
+        let written = output.and_then(|output| serde_json::from_value::<DnsDone>(output.clone()).ok());
+        let wishes = match written.and_then(|done| done.written) {
+            Some(written) => written.sets.into_iter().map(Intent::Exactly).collect(),
+            None => self.wishes()?,
+        };
+        self.host.remove(&self.domain, &wishes, &self.folder, &context.progress).await?;
+        Ok(Undo::Undone)
+    }
+
+    fn reached(&self, output: &Value) -> bool {
+        agrees(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cloudron_dns::memory::MemoryProvider;
+    use cloudron_dns::{Observed, RecordSet, RecordType, Scope, Ttl, Zone, codes};
+    use cloudron_provision::local::Local;
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(owner: &str, rtype: RecordType, value: &str) -> RecordSet {
+        RecordSet::parse(Name::parse(owner).unwrap(), Ttl::DEFAULT, rtype, [value]).unwrap()
+    }
+
+    fn step(there: RecordSet, folder: &std::path::Path) -> (WriteRecords, Context) {
+        let zone = Zone::new("1", Name::parse("example.com").unwrap());
+        let step = WriteRecords {
+            host: DnsHost::new(
+                "memory",
+                Arc::new(MemoryProvider::new().with_zone(zone, [Observed::Plain(there)])),
+            ),
+            domain: Domain::parse("example.com").unwrap(),
+            address: "192.0.2.1".parse().unwrap(),
+            // Nobody answers there.
+            name_servers: vec!["127.0.0.1:9".parse().unwrap()],
+            folder: folder.join("dns"),
+            patience: Duration::ZERO,
+        };
+        (step, Context::new("example.com", Arc::new(Local::new(folder))))
+    }
+
+    async fn names(step: &WriteRecords) -> Vec<String> {
+        let zone = step.host.zone.find(&*step.host.provider, &Name::from(&step.domain)).await.unwrap();
+        let all = step.host.provider.read(&zone, Scope::Zone).await.unwrap();
+        all.sets.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn records_that_are_missing_or_could_not_be_looked_up_are_not_done() {
+        let step = CheckRecords {
+            domain: Domain::parse("example.com").unwrap(),
+            address: "192.0.2.1".parse().unwrap(),
+            name_servers: Vec::new(),
+        };
+        assert!(step.reached(&json!({ "agrees": true })));
+        assert!(!step.reached(&json!({ "agrees": false })) && !step.reached(&json!({ "agrees": null })));
+    }
+
+    #[tokio::test]
+    async fn what_a_run_wrote_is_taken_back_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("www.example.com", RecordType::A, "192.0.2.1"), dir.path());
+        step.preflight().await.unwrap();
+        assert_eq!(names(&step).await, ["www.example.com. A"]);
+        let output = step.apply(&context).await.unwrap();
+        assert!(!step.reached(&output));
+        assert_eq!(names(&step).await, ["*.example.com. A", "my.example.com. A", "www.example.com. A"]);
+        for _ in 0..2 {
+            assert_eq!(step.undo(&context, Some(&output)).await.unwrap(), Undo::Undone);
+            assert_eq!(names(&step).await, ["www.example.com. A"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_cut_off_while_it_waited_is_taken_back_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("www.example.com", RecordType::A, "192.0.2.1"), dir.path());
+        step.apply(&context).await.unwrap();
+        assert_eq!(step.undo(&context, None).await.unwrap(), Undo::Undone);
+        assert_eq!(names(&step).await, ["www.example.com. A"]);
+    }
+
+    #[tokio::test]
+    async fn records_of_others_end_the_run_before_it_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let (step, context) = step(set("my.example.com", RecordType::A, "192.0.2.9"), dir.path());
+        assert!(step.preflight().await.unwrap_err().is(&codes::CONFLICT));
+        assert!(step.apply(&context).await.unwrap_err().is(&codes::CONFLICT));
+        assert_eq!(names(&step).await, ["my.example.com. A"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! Whether folders that are to be backed up exist on their machine.
+
+use std::path::{Path, PathBuf};
+
+use cloudron_api::Include;
+use cloudron_core::{Error, Result};
+use cloudron_provision::{Command, Remote, answer};
+
+use crate::codes;
+
+/// Prints the numbers of the arguments that do not exist.
+const SCRIPT: &str = r#"n=0; for path; do [ -e "$path" ] || echo $n; n=$((n+1)); done"#;
+
+/// The folders that do not exist on the machine. A command that runs before a folder is read may make it.
+pub async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result<Vec<PathBuf>> {
+    let paths: Vec<&Path> = includes.iter().filter(|i| i.before.is_none()).map(|i| &*i.path).collect();
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let command = Command::sh(SCRIPT, paths.iter().map(|p| p.to_string_lossy()));
+    let said = answer::run(remote, command.as_root()).await?.text();
+    let numbers = said.lines().filter_map(|line| line.trim().parse::<usize>().ok());
+    Ok(numbers.filter_map(|n| paths.get(n)).map(|path| path.to_path_buf()).collect())
+}
+
+/// The error for a folder that does not exist.
+pub fn error(path: &Path) -> Error {
+    Error::new(&codes::FOLDER_MISSING, format!("there is no {} on the machine", path.display()))
+        .with_source(Missing(path.to_owned()))
+}
+
+/// The folder that is missing: the cause of such an error.
+#[derive(Debug)]
+pub struct Missing(
+    /// Its path on the machine.
+    pub PathBuf,
+);
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl std::error::Error for Missing {}

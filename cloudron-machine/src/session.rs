@@ -1,0 +1,59 @@
+//! Reaching a machine that this computer knows.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cloudron_core::{Error, Result};
+use cloudron_provision::Remote;
+use cloudron_provision::codes::PROGRAM_MISSING;
+use cloudron_provision::local::LocalRemote;
+
+use crate::ask::Nobody;
+use crate::client::Client;
+use crate::manager::Manager;
+use crate::program::{Place, Program};
+use crate::registry::{Machine, Reach};
+
+impl Manager {
+    /// The same, which asks nothing, such as while many machines are looked at.
+    #[must_use]
+    pub fn without_questions(&self) -> Self {
+        self.clone().asking(Nobody)
+    }
+
+    /// Reaches a machine's program.
+    ///
+    /// # Errors
+    /// `program-missing` when the files of a local machine are gone, and those of SSH.
+    pub async fn reach(&self, machine: &Machine) -> Result<Program> {
+        if let Reach::Local { root } = &machine.reach
+            && !Path::new(Place::rooted(root.clone()).program()).exists()
+        {
+            let message = format!("the files of {} in {} are gone", machine.fqdn, root.display());
+            return Err(Error::new(&PROGRAM_MISSING, message));
+        }
+        self.reach_at(&machine.reach).await
+    }
+
+    /// Reaches the program on a machine that is reached like that.
+    ///
+    /// # Errors
+    /// Those of SSH.
+    pub async fn reach_at(&self, reach: &Reach) -> Result<Program> {
+        Ok(match reach {
+            Reach::Local { root } => {
+                let remote: Arc<dyn Remote> = Arc::new(LocalRemote::new());
+                self.program(remote, Place::rooted(root.clone()))
+            }
+            Reach::Generic(reach) => self.program(self.connect(reach).await?, Place::system()),
+        })
+    }
+
+    /// Reaches a machine's interface.
+    ///
+    /// # Errors
+    /// As [`reach`](Self::reach).
+    pub async fn client(&self, machine: &Machine) -> Result<Arc<Client>> {
+        Client::new(self.reach(machine).await?, machine)
+    }
+}
