@@ -20,7 +20,7 @@ cloudron_core::codes! {
          remove` leaves a folder out of the next one.");
     /// The backup holds folders that nobody confirmed.
     RESTORE_UNCONFIRMED = ("restore-unconfirmed", Usage,
-        "The backup holds folders beyond the server's own state and data, and nobody said that they shall be put \
-         back: whoever had the lost server could have added any folder. Look at the names, then give each one with \
+        "The backup holds folders beyond the server's own state and data, and they were not confirmed: an \
+         attacker on the lost server could have added any folder. Look at the names, then give each one with \
          --restore-path, or --yes for all.");
 }

@@ -107,7 +107,7 @@ cloudron_core::codes! {
         "The address exists, but not with this HTTP method. `docs/server-interface.md` lists the routes.");
     /// The body is too large.
     BODY_TOO_LARGE = ("body-too-large", Usage,
-        "The body of the request is larger than the server accepts (1 MiB).");
+        "The body of the request is larger than the server accepts (64 KiB).");
     /// The request took too long.
     REQUEST_TIMEOUT = ("request-timeout", TimedOut,
         "The server did not finish the request within its time limit, or the request arrived too slowly.");
@@ -132,7 +132,7 @@ cloudron_core::codes! {
     /// The machine is retired.
     MACHINE_RETIRED = ("machine-retired", Conflict,
         "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
-         accepts no changes. `cloudron machine unretire DOMAIN` takes that back.");
+         accepts no changes. `cloudron machine unretire DOMAIN` reverses this.");
     /// No update exists.
     NO_UPDATE = ("no-update", Conflict,
         "There is no update to apply: the server knows of no version newer than its own.");

@@ -32,19 +32,19 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// How data is printed: text, or json for one object with a `schema` number
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
-    #[arg(hide_possible_values = true, help_heading = "Everywhere")]
+    #[arg(hide_possible_values = true, help_heading = "Global options")]
     pub output: Format,
     /// Trace what happens on stderr: -v steps, -vv requests and commands, -vvv or DEBUG=* everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
     /// Answer every question with yes
-    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    #[arg(short, long, global = true, help_heading = "Global options")]
     pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create, back up, restore and look after servers
+    /// Create, back up, restore and manage servers
     #[command(subcommand, arg_required_else_help = true)]
     Machine(commands::machine::Command),
     /// Back up and restore any folder, with no server
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Plan, write, check and export the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
-    /// What to allow and to set at a cloud
+    /// Print and set the lifecycle rules of a bucket
     #[command(subcommand, arg_required_else_help = true)]
     Policy(commands::policy::Command),
     /// Describe an error code, or list all of them

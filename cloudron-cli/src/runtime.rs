@@ -41,7 +41,7 @@ pub(crate) fn stop() -> Cancel {
 }
 
 fn interrupted() -> Error {
-    Error::new(&codes::INTERRUPTED, "stopped on request")
+    Error::new(&codes::INTERRUPTED, "interrupted")
 }
 
 async fn watch_signals(cancel: Cancel) {

@@ -119,7 +119,7 @@ fn plan(
         })
     };
     if let Some(path) = beyond(summary).iter().find(|path| !asked.paths.contains(path)) {
-        let text = format!("{} holds {}, which nobody confirmed", summary.id, path.display());
+        let text = format!("{} contains {}, which was not confirmed", summary.id, path.display());
         return Err(Error::new(&codes::RESTORE_UNCONFIRMED, text));
     }
     let mut request = cloudron_backup::RestoreRequest::original();

@@ -13,7 +13,7 @@ use crate::runtime::interruptible;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The lifecycle rules that are good for a bucket with backups, and those that would destroy them
+    /// Check the lifecycle rules of a bucket with backups, and add safe ones
     Lifecycle(Lifecycle),
     /// Not in this version
     #[command(hide = true, disable_help_flag = true)]

@@ -13,8 +13,11 @@ pub(super) fn terminal() -> bool {
 
 pub(super) fn confirm(question: &str) -> Result<bool> {
     if !terminal() {
-        return Err(Error::new(&codes::NEEDS_ANSWER, format!("{question} Nobody can be asked"))
-            .with_hint("add --yes to answer every question with yes"));
+        return Err(Error::new(
+            &codes::NEEDS_ANSWER,
+            format!("cannot ask \"{question}\": standard input is not a terminal"),
+        )
+        .with_hint("add --yes to answer every question with yes"));
     }
     tell(&Text::line(question).then("[y/N] "));
     let mut answer = String::new();
@@ -26,7 +29,7 @@ pub(super) fn secret(question: &str, option: &str) -> Result<Secret> {
     if !terminal() {
         return Err(Error::new(
             &codes::NEEDS_ANSWER,
-            format!("{question} is needed, and nobody can be asked"),
+            format!("{question} is required: standard input is not a terminal"),
         )
         .with_hint(format!(
             "give it with {option} as file:PATH, env:NAME, cmd:PROGRAM or - for standard input"
@@ -35,9 +38,7 @@ pub(super) fn secret(question: &str, option: &str) -> Result<Secret> {
     let shown = Text::line(&format!("{question}: ")).into_string();
     let text = rpassword::prompt_password(shown).map_err(|e| match e.kind() {
         // Ctrl-C, which the prompt reads as a key.
-        std::io::ErrorKind::Interrupted => {
-            Error::new(&cloudron_core::codes::INTERRUPTED, "stopped on request")
-        }
+        std::io::ErrorKind::Interrupted => Error::new(&cloudron_core::codes::INTERRUPTED, "interrupted"),
         _ => Error::io("the terminal", e),
     })?;
     if text.is_empty() {

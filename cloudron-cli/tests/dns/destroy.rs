@@ -65,7 +65,7 @@ fn the_records_go_with_the_machine_and_those_of_others_stay() {
     assert!(host.data("A", "my").is_empty() && host.data("A", "*").is_empty());
     assert_eq!(host.data("A", "www"), ["192.0.2.1"]);
     assert!(
-        run.stdout.contains("*.example.com. A, my.example.com. A at digitalocean are gone"),
+        run.stdout.contains("*.example.com. A, my.example.com. A at digitalocean were removed"),
         "{}",
         run.stdout
     );

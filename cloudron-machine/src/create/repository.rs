@@ -259,7 +259,7 @@ impl Creation {
             return Ok(());
         }
         let shown: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
-        let text = format!("the backup also puts back {}, which nobody confirmed", shown.join(", "));
+        let text = format!("the backup also restores {}, which was not confirmed", shown.join(", "));
         Err(Error::new(&cloudron_api::codes::RESTORE_UNCONFIRMED, text).with_source(Unconfirmed(open)))
     }
 

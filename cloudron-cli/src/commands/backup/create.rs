@@ -40,10 +40,10 @@ pub(crate) struct Options {
     place: Place,
     #[command(flatten)]
     writing: Writing,
-    /// Leave out what this pattern fits (repeatable)
+    /// Exclude paths that match this pattern (repeatable)
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Leave out what the patterns in this file fit: one a line, # begins a comment
+    /// Exclude paths that match a pattern in this file: one per line, # begins a comment
     #[arg(long, value_name = "FILE")]
     exclude_file: Vec<PathBuf>,
     /// The name of this computer in the list

@@ -35,7 +35,7 @@ pub(crate) struct To {
     /// Write a plain tar, in clear
     #[arg(long)]
     decrypt: bool,
-    /// Who can open the file rather than who can open the repository (repeatable)
+    /// Encrypt to this recipient instead of the repository's (repeatable)
     #[arg(long, value_name = "age1…", conflicts_with = "decrypt")]
     recipient: Vec<String>,
     /// The file, or - for standard output

@@ -230,7 +230,7 @@ fn change(options: &Change, out: &Output) -> Result<()> {
 }
 
 fn remove(options: &Remove, out: &Output) -> Result<()> {
-    let question = format!("Remove the key {}? Whoever holds it reads no backup any more.", options.name);
+    let question = format!("Remove the key {}? It will no longer open the repository.", options.name);
     if !out.confirm(&question)? {
         return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was removed"));
     }

@@ -31,7 +31,7 @@ pub(crate) use place::{Place, find, open_repository};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a repository for backups
+    /// Create a repository
     Init(init::Options),
     /// Back up folders and files
     Create(create::Options),
@@ -39,23 +39,23 @@ pub(crate) enum Command {
     List(list::Options),
     /// Show the files in a backup
     Ls(ls::Options),
-    /// Say which backups hold a file
+    /// Find files in all backups
     Find(find::Options),
-    /// Say what changed between two backups
+    /// Show the differences between two backups
     Diff(diff::Options),
-    /// Bring files back
+    /// Restore files
     Restore(restore::Options),
-    /// Check that backups are whole
+    /// Verify backups
     Verify(verify::Options),
     /// Remove old backups, and what only they needed
     Prune(prune::Options),
-    /// Make the index of a damaged repository anew
+    /// Rebuild the index of a damaged repository
     Repair(repair::Options),
-    /// Make a repository of an earlier format new
+    /// Upgrade a repository to the current format
     Upgrade(upgrade::Options),
     /// Write a backup as one file, encrypted or plain
     Export(export::Options),
-    /// Take in a backup that the original Cloudron made
+    /// Import a backup of the original Cloudron
     Import(import::Options),
     /// Copy a repository as it is, or backups into another one
     Copy(copy::Options),
@@ -67,9 +67,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
         if cache_dir().is_none() {
-            out.warn(
-                "HOME is not set: nothing is remembered of this run, and the next backup reads every file",
-            );
+            out.warn("HOME is not set: no cache is kept, and the next backup reads every file");
         }
         match self {
             Self::Init(options) => init::run(&options, out),

@@ -28,13 +28,13 @@ pub(crate) struct Options {
 /// Which backups are kept, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Policy {
-    /// Keep the newest so many
+    /// Keep the newest N backups
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep_last: Option<u32>,
     /// Keep the newest of each of the last so many hours
     #[arg(long, value_name = "N")]
     keep_hourly: Option<u32>,
-    /// Keep the newest of each of the last so many days
+    /// Keep the newest backup of each of the last N days
     #[arg(long, value_name = "N")]
     keep_daily: Option<u32>,
     /// Keep the newest of each of the last so many weeks
@@ -58,7 +58,7 @@ pub(crate) struct Policy {
     /// Give up backups that are missing from the list, as their numbers show
     #[arg(long)]
     forget_missing: bool,
-    /// How long what is set aside is kept before it is deleted
+    /// Grace period before unneeded packs are deleted
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::time::parse)]
     grace: Duration,
     /// Only say what would be done
@@ -144,7 +144,7 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         out.warn(&format!("{id} lacks content: `backup repair` and `backup verify` say more"));
     }
     for id in &report.fenced {
-        out.warn(&format!("{id} was not heard of for too long and was declared dead"));
+        out.warn(&format!("the unfinished backup {id} has timed out and was declared dead"));
     }
     warn_of_ignored(&report.ignored, out);
     for missing in &report.missing {

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// The folder to restore into
     #[arg(long, value_name = "DIR", required_unless_present = "original", conflicts_with = "original")]
     target: Option<PathBuf>,
-    /// Restore everything to where it was
+    /// Restore to the original paths
     #[arg(long)]
     original: bool,
     /// Replace existing files that differ
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Owners by number rather than by name
     #[arg(long)]
     numeric_owner: bool,
-    /// Wait so long for objects that the store keeps in an archive, as in 12h; they are asked for in any case
+    /// Maximum time to wait for archived objects, such as 12h; their retrieval is requested in any case
     #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
     wait: Option<Duration>,
     /// Afterwards read everything back and compare it with the backup

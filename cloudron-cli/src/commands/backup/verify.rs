@@ -32,7 +32,7 @@ pub(crate) struct Depth {
     /// Read and decrypt every byte
     #[arg(long)]
     full: bool,
-    /// Read and decrypt so many percent of the packs, others each day
+    /// Read and decrypt this percentage of the packs, different ones each day
     #[arg(long, value_name = "PERCENT", conflicts_with = "full")]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
     sample: Option<u8>,

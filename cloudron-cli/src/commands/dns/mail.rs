@@ -33,13 +33,13 @@ pub(crate) struct Mail {
     /// The name that the machine greets with has an SPF record too
     #[arg(long, requires = "mail")]
     helo_spf: bool,
-    /// That mail to the domain must come encrypted; you serve the policy, which is printed
+    /// Require encrypted mail to the domain (MTA-STS); you serve the printed policy
     #[arg(long, value_enum, value_name = "MODE", requires = "mail")]
     mta_sts: Option<Sts>,
     /// Where senders report that they could not send encrypted
     #[arg(long, value_name = "MAIL-ADDRESS", requires = "mail")]
     tls_reports: Option<String>,
-    /// An authority that may issue certificates, such as letsencrypt.org; the first one locks all others out
+    /// An authority that may issue certificates, such as letsencrypt.org; the first one excludes all others
     #[arg(long, value_name = "DOMAIN", requires = "ip")]
     caa: Option<String>,
 }

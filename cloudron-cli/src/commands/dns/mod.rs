@@ -24,7 +24,7 @@ use crate::output::Output;
 pub(crate) enum Command {
     /// Show what would change in a zone; writes nothing
     Plan(plan::Options),
-    /// Change a zone so that it holds the records that are wanted
+    /// Apply the desired records to a zone
     Apply(apply::Options),
     /// Say which records a domain needs, and whether every authoritative name server has them
     Check(check::Options),
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Wait until every authoritative name server has the records
     Wait(wait::Options),
-    /// Make a key that signs mail, and say which record it needs
+    /// Generate a DKIM key and print its record
     DkimKey(dkim_key::Options),
 }
 

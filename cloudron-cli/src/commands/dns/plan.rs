@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// Also write the plan into a new file, for `apply --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 1 when something would change, or stays other than wanted
+    /// Exit with 1 if something would change or stay different from the desired records
     #[arg(long)]
     exit_code: bool,
 }

@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     Cloudflare,
     /// Hetzner's cloud
     Hetzner,
-    /// Any other host: you set the records, this program says which and looks whether they are there
+    /// Any other host: you set the records, this program prints and checks them
     Wildcard,
 }
 

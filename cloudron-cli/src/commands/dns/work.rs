@@ -23,17 +23,17 @@ pub(crate) struct Work {
     pub host: Host,
     #[command(flatten)]
     pub servers: Servers,
-    /// Take these records away instead, as far as this computer wrote them
-    #[arg(long, help_heading = "What may happen", conflicts_with_all = ["prune", "adopt"])]
+    /// Remove these records instead, as far as this computer wrote them
+    #[arg(long, help_heading = "Permissions", conflicts_with_all = ["prune", "adopt"])]
     remove: bool,
     /// Also delete what this computer wrote and is no longer wanted
-    #[arg(long, help_heading = "What may happen")]
+    #[arg(long, help_heading = "Permissions")]
     prune: bool,
     /// Take over records of others that stand in the way: all, or the one set NAME/TYPE (repeatable)
-    #[arg(long, value_name = "all|NAME/TYPE", help_heading = "What may happen")]
+    #[arg(long, value_name = "all|NAME/TYPE", help_heading = "Permissions")]
     adopt: Vec<String>,
     /// Delete even more than 30 % of the record sets of a zone that has 10 or more, or all that this computer wrote
-    #[arg(long, help_heading = "What may happen")]
+    #[arg(long, help_heading = "Permissions")]
     allow_deletions: bool,
 }
 

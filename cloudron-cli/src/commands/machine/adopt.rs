@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// The port that SSH listens on; without it, 202 and then 22
     #[arg(long, value_name = "PORT", requires = "ip", value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
-    /// The user to log in as; another one than root needs sudo without a password
+    /// The user to log in as; a user other than root needs passwordless sudo
     #[arg(long, value_name = "USER", requires = "ip", default_value = "root")]
     ssh_user: String,
     /// The fingerprint of the machine's host key; without it, known_hosts and a question

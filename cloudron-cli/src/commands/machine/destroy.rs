@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             agreed(options, &domain, asked, out)?;
             let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
             let done = done.map_err(|e| lost(e, &domain))?;
-            report(&domain, &done, &format!("What the unfinished run of {domain} made is gone"), out)
+            report(&domain, &done, &format!("The unfinished run of {domain} was rolled back"), out)
         }
         Known::Kept(kept) => left((options, &manager), kept, out),
     }
@@ -93,7 +93,7 @@ fn living(
     let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
     let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
     let too = if done.kept.is_none() { ", and its backups" } else { "" };
-    report(domain, &done, &format!("{domain} is gone{too}"), out)
+    report(domain, &done, &format!("{domain} was destroyed{too}"), out)
 }
 
 /// Removes the backups that a destroyed machine left, or forgets them.
@@ -125,7 +125,7 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
         )),
         false => e,
     })?;
-    report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} are gone"), out)
+    report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} were removed"), out)
 }
 
 /// Says what is gone, what stays, and how to reach it.
@@ -141,7 +141,7 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
             None => gone.to_owned(),
         }];
         if let Some(dns) = dns.filter(|dns| !dns.removed.is_empty()) {
-            lines.push(format!("The DNS records {} at {} are gone", keys(&dns.removed), dns.provider));
+            lines.push(format!("The DNS records {} at {} were removed", keys(&dns.removed), dns.provider));
         }
         output::lines(lines)
     })?;

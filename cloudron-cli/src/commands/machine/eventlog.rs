@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// How many entries a page has
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1000))]
     per_page: u32,
-    /// Do not shorten what belongs to an entry
+    /// Do not truncate the Data column
     #[arg(long)]
     full: bool,
 }

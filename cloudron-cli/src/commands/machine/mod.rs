@@ -33,7 +33,7 @@ pub(crate) enum Command {
     /// Create a server, new or from a backup
     #[command(subcommand, arg_required_else_help = true)]
     Create(create::Command),
-    /// Manage a running server from this computer that another computer made
+    /// Manage a server that another computer created from this computer
     Adopt(adopt::Options),
     /// List the machines and their state
     List(list::Options),
@@ -57,17 +57,17 @@ pub(crate) enum Command {
     Trust(trust::Options),
     /// Print a new link for the first-time setup
     SetupLink(setup_link::Options),
-    /// List who is logged in, or end sessions
+    /// List or end login sessions
     Sessions(sessions::Options),
-    /// Give the owner a new password
+    /// Reset the password of the owner
     ResetPassword(reset_password::Options),
     /// Stop a server's backups, because another machine took over
     Retire(retire::Options),
-    /// Let a server that was retired work again
+    /// Reactivate a retired server
     Unretire(retire::Options),
-    /// Get a server going again that has lost its database
+    /// Repair a server that has lost its database
     RepairDatabase(repair_database::Options),
-    /// Remove a machine, and the DNS records that were written for it; its backups stay unless told otherwise
+    /// Destroy a machine and its DNS records; keeps its backups by default
     Destroy(destroy::Options),
     /// Not in this version
     #[command(hide = true, disable_help_flag = true)]

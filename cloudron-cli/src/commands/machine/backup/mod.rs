@@ -19,7 +19,7 @@ pub(crate) enum Command {
     List(list::Options),
     /// Fetch a backup as a plain tar, or the repository as it is
     Download(download::Options),
-    /// Check that backups are whole
+    /// Verify backups
     Verify(verify::Options),
     /// Remove old backups, and what only they needed
     Prune(prune::Options),

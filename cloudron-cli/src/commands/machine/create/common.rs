@@ -44,13 +44,13 @@ pub(crate) struct Common {
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
     pub overwrite: bool,
-    /// With --backup, put this folder back, which the lost server had included (repeatable; --yes: all of them)
+    /// With --backup, also restore this included folder of the lost server (repeatable; --yes: all of them)
     #[arg(long = "restore-path", value_name = "PATH", requires = "backup")]
     pub restore_paths: Vec<PathBuf>,
     /// Back this folder of the machine up as well (repeatable)
     #[arg(long = "include", value_name = "PATH")]
     pub includes: Vec<PathBuf>,
-    /// The hour of the daily backup, UTC; without it, one at random
+    /// The hour of the daily backup, in UTC [default: random]
     #[arg(long, value_name = "HOUR", value_parser = clap::value_parser!(u8).range(0..24))]
     pub backup_hour: Option<u8>,
     /// Do the first-time setup with this e-mail address
@@ -65,7 +65,7 @@ pub(crate) struct Common {
     /// Resume an interrupted run, with the same options
     #[arg(long)]
     pub resume: bool,
-    /// Leave what a failed run made, rather than remove it
+    /// Do not roll back a failed run
     #[arg(long)]
     pub keep: bool,
 }

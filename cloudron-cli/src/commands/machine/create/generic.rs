@@ -59,7 +59,7 @@ pub(crate) struct Options {
     /// How long to wait for the machine to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     connect_timeout: u64,
-    /// The program to install, when the machine is of another kind than this computer
+    /// The program to install, if the machine has another architecture than this computer
     #[arg(long, value_name = "FILE")]
     server_binary: Option<PathBuf>,
     /// Where the server keeps its backups: s3://BUCKET/PREFIX; without it, a folder of the machine. With --backup also a
