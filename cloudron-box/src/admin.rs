@@ -31,7 +31,8 @@ pub fn mint_token(layout: &Layout, name: &str, ttl: Duration) -> Result<Secret> 
     let token = tokens::fresh();
     db.transaction(|c| {
         let now = tokens::time(c, now())?;
-        tokens::add(c, &token, tokens::Kind::Admin, (name, None), (now, later(now, ttl)))
+        let life = tokens::Life { from: now, until: later(now, ttl) };
+        tokens::add(c, &token, tokens::Purpose::of_nobody(tokens::Kind::Admin, name), life)
     })?;
     Ok(token)
 }

@@ -10,6 +10,9 @@ use cloudron_core::error::with_causes;
 
 use crate::{Error, HttpOptions, HttpTransport, Request, Response, Result, codes, tls};
 
+/// The most memory that is asked for before an answer has arrived.
+const AT_ONCE: usize = 64 << 20;
+
 /// Connections that are kept, on tokio. Follows no redirect and repeats nothing, but for what the other side says that
 /// it did not look at, as HTTP/2 can.
 #[derive(Debug, Clone)]
@@ -80,6 +83,9 @@ impl ReqwestTransport {
     /// The body, decompressed, up to the limit.
     async fn body(&self, mut answer: reqwest::Response, uri: &http::Uri) -> Result<Bytes> {
         let host = uri.host().unwrap_or_default();
+        // What it says of its length is a claim.
+        let expected = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+        let expected = expected.min(self.options.longest_answer).min(AT_ONCE);
         let (mut whole, mut parts) = (Bytes::new(), BytesMut::new());
         while let Some(part) = answer.chunk().await.map_err(|e| {
             let error = self.failure(uri, &e.without_url());
@@ -93,6 +99,9 @@ impl ReqwestTransport {
             if whole.is_empty() && parts.is_empty() {
                 whole = part;
             } else {
+                if parts.is_empty() {
+                    parts.reserve(expected.max(whole.len() + part.len()));
+                }
                 parts.extend_from_slice(&std::mem::take(&mut whole));
                 parts.extend_from_slice(&part);
             }

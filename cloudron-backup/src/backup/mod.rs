@@ -8,6 +8,7 @@ mod known;
 pub(crate) mod plan;
 mod publish;
 mod request;
+mod runs;
 pub(crate) mod source;
 mod sources;
 mod unfinished;

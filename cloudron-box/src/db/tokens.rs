@@ -93,19 +93,37 @@ pub(crate) fn remove_expired(connection: &Connection, now: i64) -> Result<usize>
     connection.execute("DELETE FROM tokens WHERE expires <= ?1", [now]).sql()
 }
 
+/// What a token is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Purpose<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a str,
+    /// The user whose session it is.
+    pub(crate) user_id: Option<&'a str>,
+}
+
+impl<'a> Purpose<'a> {
+    /// A token that is no user's.
+    pub(crate) fn of_nobody(kind: Kind, name: &'a str) -> Self {
+        Self { kind, name, user_id: None }
+    }
+}
+
+/// When a token is valid: from one time of [`time`] to before another one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) from: i64,
+    pub(crate) until: i64,
+}
+
 /// Stores a token's hash. Expired ones are dropped on the way.
-pub(crate) fn add(
-    connection: &Connection,
-    token: &Secret,
-    kind: Kind,
-    (name, user_id): (&str, Option<&str>),
-    (now, expires): (i64, i64),
-) -> Result<()> {
-    remove_expired(connection, now)?;
+pub(crate) fn add(connection: &Connection, token: &Secret, purpose: Purpose<'_>, life: Life) -> Result<()> {
+    let Purpose { kind, name, user_id } = purpose;
+    remove_expired(connection, life.from)?;
     connection
         .execute(
             "INSERT INTO tokens (hash, kind, user_id, name, created, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (hash(token.expose()), kind.name(), user_id, name, now, expires),
+            (hash(token.expose()), kind.name(), user_id, name, life.from, life.until),
         )
         .sql()?;
     Ok(())
@@ -142,15 +160,24 @@ pub(crate) fn is_alive(connection: &Connection, hash: &[u8; 32], now: i64) -> Re
     connection.query_row(query, (hash, now), |row| row.get(0)).sql()
 }
 
+/// Who logs in, and from where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Login<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) address: &'a str,
+}
+
 /// A new session of a user. When there are too many, the oldest end.
 pub(crate) fn add_session(
     connection: &Connection,
     token: &Secret,
-    (user_id, address): (&str, &str),
-    (now, expires): (i64, i64),
+    login: Login<'_>,
+    life: Life,
 ) -> Result<()> {
-    add(connection, token, Kind::Session, ("login", Some(user_id)), (now, expires))?;
-    note_use(connection, &hash(token.expose()), address, now)?;
+    let Login { user_id, address } = login;
+    let purpose = Purpose { kind: Kind::Session, name: "login", user_id: Some(user_id) };
+    add(connection, token, purpose, life)?;
+    note_use(connection, &hash(token.expose()), address, life.from)?;
     connection
         .execute(
             "DELETE FROM tokens WHERE kind = 'session' AND user_id = ?1 AND hash NOT IN
@@ -260,7 +287,8 @@ const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn fresh_setup_token(c: &Connection, now: i64) -> Result<(Secret, Timestamp)> {
     let (token, time) = (Secret::new(random::token(32)), time(c, now)?);
     clear_setup(c)?;
-    add(c, &token, Kind::Setup, ("setup", None), (time, later(time, SETUP_LIFE)))?;
+    let life = Life { from: time, until: later(time, SETUP_LIFE) };
+    add(c, &token, Purpose::of_nobody(Kind::Setup, "setup"), life)?;
     Ok((token, timestamp(later(now, SETUP_LIFE))))
 }
 
@@ -273,7 +301,8 @@ mod tests {
     fn a_token_is_known_until_it_expires_and_only_its_hash_is_stored() {
         let (home, db) = for_test();
         let token = fresh();
-        db.transaction(|c| add(c, &token, Kind::Admin, ("cli", None), (1000, 2000))).unwrap();
+        let (purpose, life) = (Purpose::of_nobody(Kind::Admin, "cli"), Life { from: 1000, until: 2000 });
+        db.transaction(|c| add(c, &token, purpose, life)).unwrap();
         let known = |now| db.read(|c| find(c, token.expose(), now)).unwrap().is_some();
         assert!(known(1999) && !known(2000));
         assert!(db.read(|c| find(c, fresh().expose(), 1000)).unwrap().is_none());
@@ -286,7 +315,8 @@ mod tests {
     fn a_setup_token_opens_nothing_else_and_works_once() {
         let (_home, db) = for_test();
         let token = fresh();
-        db.transaction(|c| add(c, &token, Kind::Setup, ("setup", None), (0, 9))).unwrap();
+        let (purpose, life) = (Purpose::of_nobody(Kind::Setup, "setup"), Life { from: 0, until: 9 });
+        db.transaction(|c| add(c, &token, purpose, life)).unwrap();
         assert!(db.read(|c| find(c, token.expose(), 1)).unwrap().is_none());
         assert!(!db.transaction(|c| take_setup(c, token.expose(), 9)).unwrap());
         assert!(db.read(|c| is_setup(c, token.expose(), 8)).unwrap());
@@ -314,11 +344,26 @@ mod tests {
             crate::db::users::add_owner(c, &user("one"), 0)?;
             crate::db::users::add_owner(c, &user("two"), 0)?;
             for n in 0..i64::from(SESSIONS) + 20 {
-                add_session(c, &fresh(), ("one", "192.0.2.1"), (n, 9999))?;
+                add_session(
+                    c,
+                    &fresh(),
+                    Login { user_id: "one", address: "192.0.2.1" },
+                    Life { from: n, until: 9999 },
+                )?;
             }
             let (kept, other) = (fresh(), fresh());
-            add_session(c, &kept, ("one", "192.0.2.1"), (900, 9999))?;
-            add_session(c, &other, ("two", "192.0.2.2"), (901, 9999))?;
+            add_session(
+                c,
+                &kept,
+                Login { user_id: "one", address: "192.0.2.1" },
+                Life { from: 900, until: 9999 },
+            )?;
+            add_session(
+                c,
+                &other,
+                Login { user_id: "two", address: "192.0.2.2" },
+                Life { from: 901, until: 9999 },
+            )?;
             assert_eq!(sessions(c, Some("one"), 0)?.len(), 100);
             let newest = &sessions(c, None, 0)?[0];
             assert_eq!(

@@ -18,11 +18,24 @@ pub(super) struct Failure {
     pub(super) message: String,
     request_id: Option<String>,
     /// What the transport says that no service can: a certificate that is not trusted.
-    refused: Option<(&'static Code, Option<String>)>,
+    refused: Option<Box<Refused>>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether it is unknown if the request was executed.
     pub(super) may_be_done: bool,
+}
+
+/// What the transport would not do.
+#[derive(Debug, Clone)]
+struct Refused {
+    code: &'static Code,
+    hint: Option<String>,
+}
+
+impl Refused {
+    fn new(error: &Error) -> Self {
+        Self { code: error.code(), hint: error.hint().map(str::to_owned) }
+    }
 }
 
 /// Error codes of throttling. All have status 400, so only the code distinguishes them.
@@ -71,8 +84,7 @@ impl Failure {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
                 let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
-                failure.refused = ours.filter(|_| e.is_user()).map(refused);
+                failure.refused = ours.filter(|_| e.is_user()).map(|error| Box::new(Refused::new(error)));
                 failure.message = match ours {
                     Some(error) => error.to_string(),
                     None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
@@ -115,8 +127,8 @@ impl Failure {
     fn our_code(&self) -> &'static Code {
         // For a batch, only the message distinguishes a changed zone from an invalid record.
         let says = |text: &str| self.message.contains(text);
-        if let Some((code, _)) = self.refused {
-            return code;
+        if let Some(refused) = &self.refused {
+            return refused.code;
         }
         match self.code.as_str() {
             "NoSuchHostedZone" => &codes::ZONE_NOT_FOUND,
@@ -148,7 +160,7 @@ impl Failure {
         if self.is_denied() {
             error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
         }
-        if let Some((_, Some(hint))) = &self.refused {
+        if let Some(hint) = self.refused.as_ref().and_then(|refused| refused.hint.as_ref()) {
             error = error.with_hint(hint);
         }
         match &self.request_id {

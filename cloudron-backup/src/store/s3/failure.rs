@@ -22,11 +22,24 @@ pub(super) struct Failure {
     /// The region that the service says the bucket is in.
     region: Option<String>,
     /// What the transport says that no service can: a certificate that is not trusted.
-    refused: Option<(&'static Code, Option<String>)>,
+    refused: Option<Box<Refused>>,
     /// Whether it may work when asked again.
     pub(super) is_passing: bool,
     /// Whether an earlier try failed in a way that leaves open whether it was done.
     pub(super) may_be_done: bool,
+}
+
+/// What the transport would not do.
+#[derive(Debug, Clone)]
+struct Refused {
+    code: &'static Code,
+    hint: Option<String>,
+}
+
+impl Refused {
+    fn new(error: &Error) -> Self {
+        Self { code: error.code(), hint: error.hint().map(str::to_owned) }
+    }
 }
 
 /// The service's names for what passes, whatever the status.
@@ -113,8 +126,7 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                let refused = |error: &Error| (error.code(), error.hint().map(str::to_owned));
-                failure.refused = ours.filter(|_| e.is_user()).map(refused);
+                failure.refused = ours.filter(|_| e.is_user()).map(|error| Box::new(Refused::new(error)));
                 failure.message = match ours {
                     Some(error) => error.to_string(),
                     None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
@@ -192,8 +204,8 @@ impl Failure {
 
     fn our_code(&self) -> &'static Code {
         let is = |codes: &[&str]| codes.contains(&self.code.as_str());
-        if let Some((code, _)) = self.refused {
-            code
+        if let Some(refused) = &self.refused {
+            refused.code
         } else if self.is_bucket_missing() {
             &codes::STORE_MISSING
         } else if self.is_archived() {
@@ -238,7 +250,7 @@ impl Failure {
         if *code == codes::STORE_MISSING {
             error = error.with_hint("check its name, the region and the endpoint, or make the bucket");
         }
-        if let Some((_, Some(hint))) = &self.refused {
+        if let Some(hint) = self.refused.as_ref().and_then(|refused| refused.hint.as_ref()) {
             error = error.with_hint(hint);
         }
         match &self.request_id {

@@ -175,8 +175,9 @@ fn source(user: &User, address: Address) -> EventSource {
 /// A new session of the user, who is known at that address from then on.
 fn session(c: &rusqlite::Connection, user: &User, address: Address, times: Times) -> Result<TokenAnswer> {
     let token = tokens::fresh();
-    let life = (times.token, later(times.token, SESSION));
-    tokens::add_session(c, &token, (&user.id, &address.text()), life)?;
+    let life = tokens::Life { from: times.token, until: later(times.token, SESSION) };
+    let login = tokens::Login { user_id: &user.id, address: &address.text() };
+    tokens::add_session(c, &token, login, life)?;
     users::note_network(c, &user.id, &address.network().to_string(), times.clock)?;
     Ok(TokenAnswer { token, expires_at: timestamp(later(times.clock, SESSION)) })
 }
