@@ -242,11 +242,7 @@ impl Creation {
     /// # Errors
     /// None that a creation which was made ready runs into.
     pub fn plan(self) -> Result<Vec<String>> {
-        let from = match &self.repository.copy {
-            Some(url) => format!("from {url}"),
-            None => self.repository.shown.clone(),
-        };
-        let restore = self.request.backup.as_ref().map(|id| format!("{id} {from}"));
+        let restore = self.request.backup.as_ref().map(|id| self.shown(id));
         let is_copy = self.repository.copy.is_some();
         let install = Install { request: None, made: None, backups: self.repository.shown.clone() };
         let restored = restore.map(|shown| Restored { request: None, shown });
@@ -279,6 +275,14 @@ impl Creation {
         }
         let prepared = self.prepare(opening).await?;
         self.make(prepared).await
+    }
+
+    /// A backup and where it is restored from, for people.
+    fn shown(&self, id: &str) -> String {
+        match &self.repository.copy {
+            Some(url) => format!("{id} from {url}"),
+            None => format!("{id} {}", self.repository.shown),
+        }
     }
 
     /// Asks the machine whether it can become this server, before anything is looked at or made. A server that is on
@@ -389,7 +393,7 @@ impl Creation {
                 overwrite: self.request.overwrite,
                 paths: repository::beyond(summary),
             }),
-            shown: format!("{} from {}", summary.id, prepared.repository.store().url()),
+            shown: self.shown(summary.id.as_str()),
         });
         let copy = (prepared.origin == Origin::Copy).then_some(Some(prepared.repository));
         self.recipe(install, copy, restored).steps()

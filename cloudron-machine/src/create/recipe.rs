@@ -93,16 +93,22 @@ fn server(place: &Place, domain: &Domain, install: Install) -> InstallServer {
         json(&InstallRequest { run: context.run(), ..request.clone() })
     };
     let uninstall = Uninstall { unused_repository: made, ..Uninstall::keeping_backups() };
-    InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), fill)
+    let step = InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), fill)
         .uninstall(place.argv(&BoxCommand::Uninstall(uninstall)))
-        .record(["caPem", "port", "version"])
-        .described(format!("Install the server for {domain} with its backups {backups}"))
+        .record(["caPem", "port", "version"]);
+    match backups.is_empty() {
+        true => step,
+        false => step.described(format!("Install the server for {domain} with its backups {backups}")),
+    }
 }
 
 fn restore(place: &Place, restored: Restored) -> Result<Restore> {
     let request = restored.request.as_ref().map_or_else(|| Ok(Secret::new("{}")), json)?;
     let step = Restore::new(place.argv(&BoxCommand::Restore(STDIN)), request);
-    Ok(step.described(format!("Restore the backup {}", restored.shown)))
+    Ok(match restored.shown.is_empty() {
+        true => step,
+        false => step.described(format!("Restore the backup {}", restored.shown)),
+    })
 }
 
 fn json(request: &impl serde::Serialize) -> Result<Secret> {
