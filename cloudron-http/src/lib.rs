@@ -1,11 +1,11 @@
 //! HTTP for the services of vendors.
 //!
 //! - [`HttpTransport`] sends one request. It is a trait, so that a program can bring its own client and no TLS stack is
-//!   forced on it. [`ReqwestTransport`] (feature `reqwest`) is the one that this project uses: rustls with ring, HTTP/2,
-//!   compression, proxies and private authorities by [`HttpOptions`].
-//! - [`rest`] (feature `rest`) sends requests with a credential, repeats what may be repeated, waits as long as the other
+//!   forced on it. `ReqwestTransport` (feature `reqwest`) is the one that this project uses: rustls with ring, HTTP/2,
+//!   compression, proxies and private authorities by `HttpOptions`.
+//! - `rest` (feature `rest`) sends requests with a credential, repeats what may be repeated, waits as long as the other
 //!   side asks for, reads lists in pages, and never puts the credential into a message.
-//! - [`aws`] reads what Amazon's own tools read; [`aws_sdk`] (feature `aws-sdk`) runs Amazon's SDKs over a transport.
+//! - [`aws`] reads what Amazon's own tools read; `aws_sdk` (feature `aws-sdk`) runs Amazon's SDKs over a transport.
 
 pub mod aws;
 #[cfg(feature = "aws-sdk")]

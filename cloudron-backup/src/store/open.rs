@@ -11,10 +11,10 @@ use super::{BackupStore, StoreOptions, traced};
 use crate::codes;
 
 /// The store at an address: a path, `file:///path` or, in a build with S3 support, `s3://bucket/prefix` with the
-/// options of [`StoreOptions::from_env`].
+/// options of `StoreOptions::from_env`.
 ///
 /// # Errors
-/// As [`open_store_with`] and [`StoreOptions::from_env`].
+/// As [`open_store_with`] and `StoreOptions::from_env`.
 pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
     #[cfg(feature = "s3")]
     if url.starts_with("s3://") {

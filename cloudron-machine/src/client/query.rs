@@ -1,6 +1,11 @@
 //! Query strings.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands for itself (RFC 3986, section 2.3).
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path with a query, built up by parts.
 pub struct Query(String);
@@ -17,15 +22,7 @@ impl Query {
         self.0.push(if self.0.contains('?') { '&' } else { '?' });
         self.0.push_str(name);
         self.0.push('=');
-        for byte in value.to_string().bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    self.0.push(byte as char)
-                }
-                // Writing to a text cannot fail.
-                _ => drop(write!(self.0, "%{byte:02X}")),
-            }
-        }
+        self.0.extend(utf8_percent_encode(&value.to_string(), PLAIN));
         self
     }
 
