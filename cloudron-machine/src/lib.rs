@@ -61,3 +61,8 @@ pub use program::{Place, Program};
 pub use registry::{Copied, DnsRecords, Machine, Machines, Reach, SshReach};
 pub use seen::Seen;
 pub use state_dir::StateDir;
+
+/// Compiles the example of the package's README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
