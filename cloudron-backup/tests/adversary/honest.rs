@@ -170,7 +170,7 @@ impl World {
         within(&format!("requests of {what} of {objects} objects"), calls, 300 + 12 * objects);
         within(&format!("bytes read by {what} of {stored}"), read, (16 << 20) + 10 * stored);
         within(&format!("memory of {what} of {stored} bytes"), memory as u64, (256 << 20) + 4 * stored);
-        within(&format!("seconds of {what}"), processor_seconds() - begun, 20);
+        within(&format!("seconds of {what}"), processor_seconds() - begun, 60);
         if let Err(e) = &result {
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             said.push_str(&format!("{what}: {e:?}\n"));
