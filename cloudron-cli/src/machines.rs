@@ -42,7 +42,7 @@ impl Ask for Person {
         if let Question::RestoreFolders(folders) = question {
             let folders: Vec<String> = folders.iter().map(|path| path.display().to_string()).collect();
             let folders = folders.join(", ");
-            self.0.say(&format!("Beyond the server's own state and data, this backup puts back: {folders}"));
+            self.0.say(&format!("Beyond the server's own state and data, this backup restores: {folders}"));
         }
         self.0.confirm(&question.to_string())
     }

@@ -283,7 +283,7 @@ pub struct Unconfirmed(
 
 impl std::fmt::Display for Unconfirmed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("which nobody confirmed")
+        f.write_str("which was not confirmed")
     }
 }
 

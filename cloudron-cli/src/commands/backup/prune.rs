@@ -31,22 +31,22 @@ pub(crate) struct Policy {
     /// Keep the newest N backups
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep_last: Option<u32>,
-    /// Keep the newest of each of the last so many hours
+    /// Keep the newest backup of each of the last N hours
     #[arg(long, value_name = "N")]
     keep_hourly: Option<u32>,
     /// Keep the newest backup of each of the last N days
     #[arg(long, value_name = "N")]
     keep_daily: Option<u32>,
-    /// Keep the newest of each of the last so many weeks
+    /// Keep the newest backup of each of the last N weeks
     #[arg(long, value_name = "N")]
     keep_weekly: Option<u32>,
-    /// Keep the newest of each of the last so many months
+    /// Keep the newest backup of each of the last N months
     #[arg(long, value_name = "N")]
     keep_monthly: Option<u32>,
-    /// Keep the newest of each of the last so many years
+    /// Keep the newest backup of each of the last N years
     #[arg(long, value_name = "N")]
     keep_yearly: Option<u32>,
-    /// Keep all that are at most this much older than the newest, as in 36h, 30d or 8w
+    /// Keep all backups that are at most this much older than the newest, such as 36h, 30d or 8w
     #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
     keep_within: Option<Duration>,
     /// Remove this backup whatever the rest says (repeatable)
