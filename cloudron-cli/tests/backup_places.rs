@@ -110,7 +110,7 @@ fn without_a_home_everything_works_and_one_warning_says_what_is_missing() {
         command.args(arguments).args(["--store", "store"]);
         let run = Run::of(command.output().unwrap());
         ok(&run);
-        assert_eq!(run.stderr.matches("HOME is not set: nothing is remembered").count(), 1, "{}", run.stderr);
+        assert_eq!(run.stderr.matches("HOME is not set: no cache is kept").count(), 1, "{}", run.stderr);
         run
     };
     let init = run(&["backup", "init"]);
