@@ -17,6 +17,9 @@ use crate::{codes, layout};
 const MOST_UNSIGNED: usize = 20;
 /// What these cost together at most, as the sum of scrypt's N: two keys of the highest work factor.
 const MOST_WORK: u64 = 2 << AgePassphrase::MAX_WORK_FACTOR;
+/// The highest work factor of an object that the owner has not signed a statement on: 1 GiB of memory. Repositories of
+/// format 1 have no statements, and their owner may have chosen any factor.
+const DEAREST_UNSIGNED: u8 = 20;
 /// So many objects are read.
 const MOST_READ: usize = 1000;
 
@@ -101,7 +104,7 @@ impl Candidates {
         }
         // What a second copy makes good is of no account.
         this.damaged.retain(|key| !found.iter().any(|c| c.object == plain(key)));
-        this.choose(found);
+        this.choose(found, if owner.is_some() { DEAREST_UNSIGNED } else { AgePassphrase::MAX_WORK_FACTOR });
         Ok(this)
     }
 
@@ -142,8 +145,8 @@ impl Candidates {
         error.with_hint(hint)
     }
 
-    /// Puts them in order, and leaves out what costs too much.
-    fn choose(&mut self, mut found: Vec<Candidate>) {
+    /// Puts them in order, and leaves out what costs too much. `dearest` is the highest work factor of an unsigned one.
+    fn choose(&mut self, mut found: Vec<Candidate>, dearest: u8) {
         found.sort_by_key(|c| (!c.signed, c.factor));
         let (mut unsigned, mut work) = (0, 0);
         for candidate in found {
@@ -151,7 +154,8 @@ impl Candidates {
                 unsigned += 1;
                 work += 1u64.checked_shl(candidate.factor.into()).unwrap_or(u64::MAX / 1000);
             }
-            let dear = candidate.factor > AgePassphrase::MAX_WORK_FACTOR;
+            let most = if candidate.signed { AgePassphrase::MAX_WORK_FACTOR } else { dearest };
+            let dear = candidate.factor > most;
             match !dear && (candidate.signed || (unsigned <= MOST_UNSIGNED && work <= MOST_WORK)) {
                 true => self.tried.push(candidate),
                 false => self.untried += 1,
@@ -178,8 +182,12 @@ mod tests {
     }
 
     fn chosen(found: Vec<Candidate>) -> (Vec<String>, usize) {
+        chosen_up_to(found, AgePassphrase::MAX_WORK_FACTOR)
+    }
+
+    fn chosen_up_to(found: Vec<Candidate>, dearest: u8) -> (Vec<String>, usize) {
         let mut candidates = Candidates::default();
-        candidates.choose(found);
+        candidates.choose(found, dearest);
         (candidates.tried.into_iter().map(|c| c.object).collect(), candidates.untried)
     }
 
@@ -211,6 +219,13 @@ mod tests {
             assert_eq!(found.tried.iter().map(|c| c.signed).collect::<Vec<_>>(), [signed]);
             statement.resize(layout::MOST_SMALL as usize + 1, b' ');
         }
+    }
+
+    #[test]
+    fn what_nobody_signed_is_not_tried_where_it_takes_gigabytes() {
+        let found =
+            vec![candidate("dear", 21, false), candidate("cheap", 20, false), candidate("owner", 22, true)];
+        assert_eq!(chosen_up_to(found, DEAREST_UNSIGNED), (vec!["owner".into(), "cheap".into()], 1));
     }
 
     #[test]
