@@ -123,9 +123,10 @@ impl Repository {
     }
 
     async fn load(store: Arc<dyn BackupStore>, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
-        let content = match get_at_most(&*store, layout::CONFIG, layout::MOST_JSON).await {
-            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                Err(Error::new(&codes::REPOSITORY_CORRUPT, e.to_string()))
+        let content = match store.get_range(layout::CONFIG, 0..layout::MOST_JSON + 1).await {
+            Ok(content) if content.len() as u64 > layout::MOST_JSON => {
+                let text = format!("{} is larger than any description", layout::CONFIG);
+                Err(Error::new(&codes::REPOSITORY_CORRUPT, text))
             }
             Ok(content) => Ok(content),
             Err(e) if e.is(&codes::OBJECT_MISSING) => Err(Self::missing(&*store).await?),
