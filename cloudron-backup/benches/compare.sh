@@ -10,7 +10,7 @@ cd "${1:?a scratch folder with the data set in data/}" || exit 1
 bin=$(cd "${2:?the folder of the examples}" && pwd) || exit 1
 : "${MUTATE:?a script that changes about 1%}"
 W=$PWD
-export CLOUDRON_BACKUP_KEY_FILE=$W/key RESTIC_PASSWORD=x RESTIC_CACHE_DIR=$W/cache_restic BORG_PASSPHRASE=x
+export CLOUDRON_BACKUP_KEY_FILE=$W/key CLOUDRON_WORK_FACTOR=15 RESTIC_PASSWORD=x RESTIC_CACHE_DIR=$W/cache_restic BORG_PASSPHRASE=x
 export BORG_BASE_DIR=$W/cache_borg BORG_RELOCATED_REPO_ACCESS_IS_OK=yes
 tools=(ours)
 for tool in restic borg; do command -v $tool > /dev/null && tools+=($tool); done

@@ -1,6 +1,7 @@
 #![allow(clippy::print_stderr, reason = "a program prints")]
 //! Backs up a folder: `backup_folder STORE FOLDER [CACHE]`, with the backup key in a file named by
-//! CLOUDRON_BACKUP_KEY_FILE. The repository is made by the first run.
+//! CLOUDRON_BACKUP_KEY_FILE. The repository is made by the first run. For a key that a program generated, CLOUDRON_WORK_FACTOR=15
+//! makes unlocking fast.
 
 use cloudron_backup::{BackupRequest, InitOptions, Repository, Result, Source, codes, open_store};
 use cloudron_core::{BackupId, Cancel, Progress, SecretRef, Version};
@@ -12,10 +13,11 @@ async fn main() -> Result<()> {
     let key =
         std::env::var("CLOUDRON_BACKUP_KEY_FILE").expect("CLOUDRON_BACKUP_KEY_FILE names the key's file");
     let key = SecretRef::parse(&format!("file:{key}")).resolve(&mut std::io::stdin().lock())?;
+    let work_factor = std::env::var("CLOUDRON_WORK_FACTOR").ok().and_then(|factor| factor.parse().ok());
     let store = open_store(url)?;
     let (repository, identity) = match Repository::open(store.clone()).await {
         Err(e) if e.is(&codes::REPOSITORY_MISSING) => {
-            Repository::init(store, &key, InitOptions::default()).await?
+            Repository::init(store, &key, InitOptions { work_factor }).await?
         }
         opened => {
             let repository = opened?;
