@@ -25,6 +25,6 @@ tar -tf x.tar | grep today.jpg
 
 "$program" machine destroy demo.localhost --yes
 rm -r photos
-"$program" machine create local --fqdn demo.localhost --backup latest
+"$program" machine create local --fqdn demo.localhost --backup latest --restore-path "$work/photos"
 cmp photos/today.jpg kept.jpg
 echo 'Everything is back, byte for byte.'
