@@ -9,7 +9,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use cloudron_core::{Error, ErrorKind};
+use cloudron_core::error::with_causes;
+use cloudron_core::{Code, Error, ErrorKind};
 use http_body_util::BodyExt;
 
 use crate::{HttpTransport, Request};
@@ -20,8 +21,48 @@ pub fn client(transport: Arc<dyn HttpTransport>) -> SharedHttpClient {
     http_client_fn(move |_, _| connector.clone())
 }
 
+/// Why the transport did not carry a request, as an SDK reports it.
+#[derive(Debug, Clone)]
+pub struct Unsent {
+    /// The transport's message, or that of whatever the SDK met before it.
+    pub message: String,
+    /// What the transport refuses to do, however often it is asked: a certificate that is not trusted.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// The code and hint of a transport's refusal.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The error code.
+    pub code: &'static Code,
+    /// What helps.
+    pub hint: Option<String>,
+}
+
+impl Unsent {
+    /// Reads the error of a request that was not carried.
+    pub fn new(error: &ConnectorError) -> Self {
+        let Some(ours) = transport_error(error) else {
+            return Self { message: with_causes(error), refused: None };
+        };
+        let refused = || Box::new(Refused { code: ours.code(), hint: ours.hint().map(str::to_owned) });
+        Self { message: ours.to_string(), refused: error.is_user().then(refused) }
+    }
+}
+
+impl Refused {
+    /// Adds the hint to an error.
+    #[must_use]
+    pub fn explain(&self, error: Error) -> Error {
+        match &self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
 /// The transport's own error among the causes of an SDK's.
-pub fn transport_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+fn transport_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut cause = Some(error);
     while let Some(next) = cause {
         if let Some(error) = next.downcast_ref() {

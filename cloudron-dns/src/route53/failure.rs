@@ -3,9 +3,8 @@
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::RequestId;
-use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error};
-use cloudron_http::aws_sdk::transport_error;
+use cloudron_http::aws_sdk::{Refused, Unsent};
 
 use crate::{Applied, ApplyFailure, codes};
 
@@ -23,19 +22,6 @@ pub(super) struct Failure {
     pub(super) is_passing: bool,
     /// Whether it is unknown if the request was executed.
     pub(super) may_be_done: bool,
-}
-
-/// What the transport would not do.
-#[derive(Debug, Clone)]
-struct Refused {
-    code: &'static Code,
-    hint: Option<String>,
-}
-
-impl Refused {
-    fn new(error: &Error) -> Self {
-        Self { code: error.code(), hint: error.hint().map(str::to_owned) }
-    }
 }
 
 /// Error codes of throttling. All have status 400, so only the code distinguishes them.
@@ -83,12 +69,9 @@ impl Failure {
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
                 failure.may_be_done = true;
-                let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                failure.refused = ours.filter(|_| e.is_user()).map(|error| Box::new(Refused::new(error)));
-                failure.message = match ours {
-                    Some(error) => error.to_string(),
-                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
-                };
+                if let Some(unsent) = e.as_connector_error().map(Unsent::new) {
+                    (failure.message, failure.refused) = (unsent.message, unsent.refused);
+                }
             }
             SdkError::TimeoutError(_) => failure.lost("no answer came in time"),
             _ => failure.lost("the answer was cut or makes no sense"),
@@ -160,8 +143,8 @@ impl Failure {
         if self.is_denied() {
             error = error.with_hint(format!("check the credentials, and that they allow route53:{action}"));
         }
-        if let Some(hint) = self.refused.as_ref().and_then(|refused| refused.hint.as_ref()) {
-            error = error.with_hint(hint);
+        if let Some(refused) = &self.refused {
+            error = refused.explain(error);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),

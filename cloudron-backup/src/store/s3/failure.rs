@@ -6,7 +6,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use cloudron_core::error::with_causes;
 use cloudron_core::{Code, Error, codes as core};
-use cloudron_http::aws_sdk::transport_error;
+use cloudron_http::aws_sdk::{Refused, Unsent};
 
 use crate::codes;
 
@@ -27,19 +27,6 @@ pub(super) struct Failure {
     pub(super) is_passing: bool,
     /// Whether an earlier try failed in a way that leaves open whether it was done.
     pub(super) may_be_done: bool,
-}
-
-/// What the transport would not do.
-#[derive(Debug, Clone)]
-struct Refused {
-    code: &'static Code,
-    hint: Option<String>,
-}
-
-impl Refused {
-    fn new(error: &Error) -> Self {
-        Self { code: error.code(), hint: error.hint().map(str::to_owned) }
-    }
 }
 
 /// The service's names for what passes, whatever the status.
@@ -125,12 +112,9 @@ impl Failure {
             }
             SdkError::DispatchFailure(e) => {
                 failure.is_passing = !e.is_user();
-                let ours = e.as_connector_error().and_then(|e| transport_error(e));
-                failure.refused = ours.filter(|_| e.is_user()).map(|error| Box::new(Refused::new(error)));
-                failure.message = match ours {
-                    Some(error) => error.to_string(),
-                    None => e.as_connector_error().map_or_else(String::new, |e| with_causes(e)),
-                };
+                if let Some(unsent) = e.as_connector_error().map(Unsent::new) {
+                    (failure.message, failure.refused) = (unsent.message, unsent.refused);
+                }
             }
             // An answer that was cut, or is not what the protocol says.
             SdkError::ResponseError(_) => {
@@ -250,8 +234,8 @@ impl Failure {
         if *code == codes::STORE_MISSING {
             error = error.with_hint("check its name, the region and the endpoint, or make the bucket");
         }
-        if let Some(hint) = self.refused.as_ref().and_then(|refused| refused.hint.as_ref()) {
-            error = error.with_hint(hint);
+        if let Some(refused) = &self.refused {
+            error = refused.explain(error);
         }
         match &self.request_id {
             Some(id) => error.with_request_id(id),
