@@ -2,6 +2,7 @@
 
 mod kept;
 mod remote_folder;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use cloudron_backup::{BackupStore, Repository, is_of_backups, is_of_repository, 
 use cloudron_core::{BackupId, Result};
 
 pub use remote_folder::RemoteFolder;
+pub use search::{describe_ignored, find};
 
 use crate::registry::Reach;
 

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cloudron_api::install::RepositoryObject;
 use cloudron_backup::{
-    BackupStore, Identity, InitOptions, Repository, Summary, WriterLimits, generate_backup_key,
-    is_of_backups, open_store,
+    BackupStore, Identity, InitOptions, Repository, SnapshotFilter, Summary, WriterLimits,
+    generate_backup_key, is_of_backups, open_store,
 };
 use cloudron_core::{Domain, Error, Result, Secret, codes as core_codes, random};
 use serde::{Deserialize, Serialize};
@@ -220,25 +220,11 @@ impl Creation {
             None => repository.unlock(&self.manager.ask().backup_key()?).await?,
         };
         let Some(id) = &self.request.backup else { return Ok((identity, None)) };
-        if id == "latest" {
-            self.warn_of_ignored(&repository.snapshots().await?.unreadable);
-        }
-        let summary = repository.find(id).await?;
+        let progress = self.manager.progress();
+        let summary =
+            backups::find(repository, id, &SnapshotFilter::all(), |text| progress.warn(text)).await?;
         self.confirm_beyond(&summary)?;
         Ok((identity, Some(summary)))
-    }
-
-    /// Names objects that count for nothing.
-    fn warn_of_ignored(&self, ignored: &[(String, Error)]) {
-        /// More are counted only.
-        const NAMED: usize = 10;
-        let progress = self.manager.progress();
-        for (object, why) in ignored.iter().take(NAMED) {
-            progress.warn(format!("{object} is ignored: {why}"));
-        }
-        if ignored.len() > NAMED {
-            progress.warn(format!("{} more objects are ignored", ignored.len() - NAMED));
-        }
     }
 
     /// Has the owner confirm the folders that a backup puts back beyond the server's own.

@@ -9,6 +9,7 @@ use cloudron_backup::{
     BackupStore, Identity, Repository, SnapshotFilter, Summary, WriterKeys, open_store_with,
 };
 use cloudron_core::{Error, Result, ResultExt, Secret};
+use cloudron_machine::backups;
 
 use crate::codes;
 use crate::output::Output;
@@ -140,16 +141,7 @@ pub(crate) async fn find(
     filter: &SnapshotFilter,
     out: &Output,
 ) -> Result<Summary> {
-    if id == "latest" {
-        let list = repository.snapshots_matching(filter).await?;
-        let ignored: Vec<_> =
-            list.unreadable.iter().map(|(key, why)| (key.clone(), why.to_string())).collect();
-        super::prune::warn_of_ignored(&ignored, out);
-        if let Some(latest) = list.latest() {
-            return Ok(latest.clone());
-        }
-    }
-    repository.find_matching(id, filter).await
+    backups::find(repository, id, filter, |text| out.warn(&text)).await
 }
 
 /// A path of this computer as it was typed, absolute and without `..`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloudron_backup::{Identity, PrunePolicy, PruneReport, PruneRequest, Repository};
 use cloudron_core::{Cancel, Error, Result, codes};
+use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
 use crate::output::{self, Output, bytes};
@@ -162,14 +163,7 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
 
 /// Names objects that count for nothing.
 pub(crate) fn warn_of_ignored(ignored: &[(String, String)], out: &Output) {
-    /// More are counted only.
-    const NAMED: usize = 10;
-    for (object, why) in ignored.iter().take(NAMED) {
-        out.warn(&format!("{object} is ignored: {why}"));
-    }
-    if ignored.len() > NAMED {
-        out.warn(&format!("{} more objects are ignored", ignored.len() - NAMED));
-    }
+    describe_ignored(ignored).iter().for_each(|text| out.warn(text));
 }
 
 fn render(report: &PruneReport) -> String {

@@ -1,0 +1,38 @@
+//! Finding a backup, and naming what may have hidden a later one.
+
+use std::fmt::Display;
+
+use cloudron_backup::{Repository, SnapshotFilter, Summary};
+use cloudron_core::Result;
+
+/// Maximum number of ignored objects that are named; more are only counted.
+const NAMED: usize = 10;
+
+/// Describes objects that count for nothing, with the reason of each.
+#[must_use]
+pub fn describe_ignored<W: Display>(ignored: &[(String, W)]) -> Vec<String> {
+    let named = ignored.iter().take(NAMED).map(|(object, why)| format!("{object} is ignored: {why}"));
+    let more = ignored.len().saturating_sub(NAMED);
+    named.chain((more > 0).then(|| format!("{more} more objects are ignored"))).collect()
+}
+
+/// Finds the backup with an ID, or for `latest` the last one that matches the filter. Passes to `warn` what may have hidden
+/// a later one.
+///
+/// # Errors
+/// `backup-unknown`; errors of the store.
+pub async fn find(
+    repository: &Repository,
+    id: &str,
+    filter: &SnapshotFilter,
+    warn: impl FnMut(String),
+) -> Result<Summary> {
+    if id == "latest" {
+        let list = repository.snapshots_matching(filter).await?;
+        describe_ignored(&list.unreadable).into_iter().for_each(warn);
+        if let Some(latest) = list.latest() {
+            return Ok(latest.clone());
+        }
+    }
+    repository.find_matching(id, filter).await
+}
