@@ -23,17 +23,8 @@ fn prepared() -> Option<(Home, Moto)> {
 }
 
 fn run(home: &Home, moto: &Moto, arguments: &[&str]) -> Run {
-    let mut command: Command = home.command();
-    command
-        .env("AWS_ACCESS_KEY_ID", "id")
-        .env("AWS_SECRET_ACCESS_KEY", SECRET)
-        .env("CLOUDRON_BACKUP_STORE", "s3://bucket/home")
-        .env("CLOUDRON_BACKUP_KEY_FILE", home.path("key"))
-        .args(arguments)
-        .args(["--endpoint", &format!("s3={}", moto.endpoint())]);
-    let run = Run::of(command.output().unwrap());
-    assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET));
-    run
+    let endpoint = format!("s3={}", moto.endpoint());
+    run_with(home, &[], &[arguments, &["--endpoint", &endpoint]].concat())
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! The help of every command.
 
 use crate::common::Home;
+use crate::story::settings;
 
 #[test]
 fn the_help_of_every_command_is_as_it_was() {
@@ -8,10 +9,7 @@ fn the_help_of_every_command_is_as_it_was() {
     for command in ["machine", "backup", "dns", "policy", "explain", "completions", "version"] {
         let mut text = String::new();
         collect(&home, &[command], &mut text);
-        let mut settings = insta::Settings::clone_current();
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.bind(|| insta::assert_snapshot!(format!("help_{command}"), text));
+        settings().bind(|| insta::assert_snapshot!(format!("help_{command}"), text));
     }
 }
 

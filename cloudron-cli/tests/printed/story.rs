@@ -69,9 +69,7 @@ impl Story {
 
     /// Compares all of it with the snapshot of that name.
     pub(crate) fn is(self, name: &str) {
-        let mut settings = insta::Settings::clone_current();
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
+        let mut settings = settings();
         let home = self.home.dir().to_str().unwrap().to_owned();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let text = self.text.replace(&home, "HOME").replace(&format!(" {host} "), " HOST ");
@@ -84,4 +82,12 @@ impl Story {
 
 fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+/// How all snapshots of these tests are kept.
+pub(crate) fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
 }
