@@ -115,10 +115,10 @@ pub(crate) fn is_hash_age(key: &str) -> bool {
     id_of(key).is_some_and(is_hash)
 }
 
-/// Whether an object is one of a repository by its name, and no larger than those are.
-pub(crate) fn is_ours(key: &str, size: u64) -> bool {
+/// Returns the size in bytes of the largest object that this program writes under a key: 0 where it writes none.
+pub(crate) fn largest(key: &str) -> u64 {
     let key = key.strip_prefix(COPIES).unwrap_or(key);
-    let most = match key {
+    match key {
         CONFIG | RECOVER_MD | RECOVER_PY | RECOVER_SH => MOST_JSON,
         _ if key.starts_with(KEYS) => MOST_SMALL,
         _ if key.starts_with(PACKS) && is_hash_age(key) => MOST_PACK,
@@ -129,8 +129,13 @@ pub(crate) fn is_ours(key: &str, size: u64) -> bool {
         // A manifest has no limit: it is as long as there are files.
         _ if key.starts_with(SNAPSHOTS) && key.ends_with(".age") => u64::MAX,
         _ => 0,
-    };
-    size <= most && most > 0
+    }
+}
+
+/// Checks that an object is one of a repository by its name, and no larger than those are.
+pub(crate) fn is_ours(key: &str, size: u64) -> bool {
+    let largest = largest(key);
+    size <= largest && largest > 0
 }
 
 fn is_hash(text: &str) -> bool {

@@ -86,12 +86,15 @@ async fn copy(
         if present.get(&object.key) == Some(&object.size) {
             report.present += 1;
         } else {
-            let content = source.get(&object.key).await?;
+            let content = get_at_most(&**source, &object.key, object.size).await;
             // A damaged object is not spread, and does not keep the others from being copied.
-            if let Err(e) = check(&object.key, &content) {
-                report.not_copied.push((object.key.clone(), e.to_string()));
-                continue;
-            }
+            let content = match content.and_then(|c| check(&object.key, &c).map(|()| c)) {
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    report.not_copied.push((object.key.clone(), e.to_string()));
+                    continue;
+                }
+                other => other?,
+            };
             lock.check_awake()?;
             target.put(&object.key, &content).await?;
             report.copied += 1;
@@ -115,9 +118,14 @@ async fn named_manifests(
     let summaries: Vec<ObjectMeta> =
         objects.iter().filter(|o| summary_name(&o.key).is_some()).cloned().collect();
     let (mut named, mut left_out) = (HashMap::new(), HashSet::new());
-    for (object, content) in get_all(source, summaries, |o| &o.key).await? {
+    for (object, content) in get_all(source, summaries, layout::MOST_JSON).await? {
         let content = match content {
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                report.not_copied.push((object.key.clone(), e.to_string()));
+                left_out.insert(object.key);
+                continue;
+            }
             other => other?,
         };
         match trust.summary(summary_name(&object.key).unwrap_or_default(), &content) {

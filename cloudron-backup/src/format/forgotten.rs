@@ -64,15 +64,17 @@ impl Forgotten {
     pub(crate) async fn read(store: &Arc<dyn BackupStore>, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
         let listed = store.list(layout::FORGOTTEN).await?.into_iter();
-        let (small, others): (Vec<_>, Vec<_>) =
-            listed.partition(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_LIST);
+        let (named, others): (Vec<_>, Vec<_>) = listed.partition(|o| layout::is_hash_json(&o.key));
         let text = "it is no note that this program writes";
         forgotten.unusable.extend(others.into_iter().map(|o| (o.key, text.to_owned())));
-        for (object, content) in get_all(store, small, |o| &o.key).await? {
+        for (object, content) in get_all(store, named, layout::MOST_LIST).await? {
             match content {
                 Ok(content) => forgotten.take(trust, object.key, &content),
                 // It was put together with others since it was listed.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    forgotten.unusable.push((object.key, "it is too large".to_owned()));
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -42,26 +42,24 @@ impl Listed {
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
         let forgotten = Forgotten::load(owner.store, &owner.trust)?;
         let mut listed = Self { forgotten, ..Self::default() };
-        let objects = owner.store.list(layout::SNAPSHOTS)?.into_iter();
-        let (small, large): (Vec<_>, Vec<_>) =
-            objects.filter(|o| summary_name(&o.key).is_some()).partition(|o| o.size <= layout::MOST_JSON);
-        let written: BTreeMap<String, SystemTime> =
-            small.iter().filter_map(|o| Some((o.key.clone(), o.modified?))).collect();
-        let name = |key: &str| summary_name(key).unwrap_or_default().to_owned();
-        let too_large = "it is larger than any summary".to_owned();
-        listed.ignored.extend(large.iter().map(|o| (name(&o.key), too_large.clone())));
-        for (key, content) in owner.store.get_all(small.into_iter().map(|o| o.key).collect())? {
+        let mut objects = owner.store.list(layout::SNAPSHOTS)?;
+        objects.retain(|o| summary_name(&o.key).is_some());
+        for (object, content) in owner.store.get_all(objects, layout::MOST_JSON)? {
             owner.stop.check()?;
-            let name = name(&key);
+            let name = summary_name(&object.key).unwrap_or_default().to_owned();
             let content = match content {
                 Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    listed.ignored.insert(name, "it is larger than any summary".to_owned());
+                    continue;
+                }
                 other => other?,
             };
             match owner.trust.summary(&name, &content) {
                 Ok(summary) if listed.forgotten.has(&summary) => listed.removed.push(summary),
                 Ok(summary) => {
                     listed.hashes.insert(summary.id.clone(), layout::object_id(&content));
-                    listed.written.extend(written.get(&key).map(|time| (summary.id.clone(), *time)));
+                    listed.written.extend(object.modified.map(|time| (summary.id.clone(), time)));
                     listed.summaries.push(summary);
                 }
                 Err(e) if e.is(&codes::BACKUP_ABORTED) => {}

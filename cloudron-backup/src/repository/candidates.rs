@@ -10,7 +10,7 @@ use ed25519_dalek::VerifyingKey;
 use crate::encrypt::AgePassphrase;
 use crate::format::key::{self, COPIES, Lock};
 use crate::keys::Unlock;
-use crate::store::{BackupStore, ObjectMeta};
+use crate::store::{BackupStore, ObjectMeta, get_at_most};
 use crate::{codes, layout};
 
 /// So many objects are tried that the owner has not signed a statement on.
@@ -74,8 +74,12 @@ impl Candidates {
                 this.untried += 1;
                 continue;
             }
-            let content = match store.get(&meta.key).await {
+            let content = match get_at_most(store, &meta.key, layout::MOST_SMALL).await {
                 Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    this.untried += 1;
+                    continue;
+                }
                 content => content?,
             };
             let key = plain(&meta.key);
@@ -97,7 +101,7 @@ impl Candidates {
             };
             let mut signed = false;
             if let (Some(owner), Some(statement)) = (&owner, statement_on(&meta.key)) {
-                let statement = store.get(&statement).await;
+                let statement = get_at_most(store, &statement, layout::MOST_SMALL).await;
                 signed = statement.is_ok_and(|s| key::check_statement(&s, repository, &content, owner));
             }
             found.push(Candidate { object: key.to_owned(), content, factor, signed });

@@ -12,7 +12,7 @@ use crate::format::recovery::recovery_files;
 use crate::format::traces::{self, Traces};
 use crate::keys::{Identity, Unlock, check_backup_key};
 use crate::runtime::blocking;
-use crate::store::{BackupStore, requirements};
+use crate::store::{BackupStore, get_at_most, requirements};
 use crate::{codes, layout};
 
 pub(super) async fn init(
@@ -90,7 +90,8 @@ async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Opti
         Traces::Keys(keys) => keys,
     };
     for key in &keys {
-        let (content, unlock) = (store.get(key).await?, Unlock::BackupKey(backup_key.clone()));
+        let (content, unlock) =
+            (get_at_most(&**store, key, layout::MOST_SMALL).await?, Unlock::BackupKey(backup_key.clone()));
         let wrapped = content.clone();
         if let Ok(identity) = blocking(move || key::open(&wrapped, &unlock)).await {
             return Ok(Some(Begun { identity, key: key.clone(), content }));

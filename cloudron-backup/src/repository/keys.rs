@@ -293,7 +293,7 @@ impl Repository {
     async fn put_object(&self, identity: &Identity, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
         self.store.put(&key, content).await?;
-        let stored = self.store.get(&key).await?;
+        let stored = get_at_most(&*self.store, &key, layout::MOST_SMALL).await?;
         if stored != content {
             let text = format!("{key} was stored, and came back different");
             return Err(Error::new(&codes::OBJECT_CORRUPT, text));

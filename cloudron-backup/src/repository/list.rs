@@ -12,7 +12,7 @@ use crate::format::trust::{Anchor, Trust};
 use crate::layout::{self, summary_name};
 use crate::runtime::blocking;
 use crate::snapshot::SnapshotList;
-use crate::store::{ObjectMeta, get_all};
+use crate::store::get_all;
 
 impl Repository {
     /// The backups, oldest first, from their clear summaries. Needs no key: signatures are checked by the owner's
@@ -77,20 +77,13 @@ impl Repository {
     async fn read_summaries(&self, trust: &Trust) -> Result<Vec<(String, Result<Summary>)>> {
         let mut objects = self.store.list(layout::SNAPSHOTS).await?;
         objects.retain(|o| summary_name(&o.key).is_some());
-        let (objects, large): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|o| o.size <= layout::MOST_JSON);
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
         let (mut kept, new) =
             blocking(move || Ok(SummaryCache::load(dir.as_deref(), &id).split(objects))).await?;
         let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(trust, key, content)));
         let mut read: Vec<_> = known.collect();
-        let too_large = |o: ObjectMeta| {
-            let text = format!("{} is larger than any summary", o.key);
-            (o.key, Err(Error::new(&codes::SNAPSHOT_CORRUPT, text)))
-        };
-        read.extend(large.into_iter().map(too_large));
-        for (object, content) in get_all(&self.store, new, |o| &o.key).await? {
+        for (object, content) in get_all(&self.store, new, layout::MOST_JSON).await? {
             let summary = content.and_then(|content| {
                 kept.add(&object, &content);
                 parse(trust, &object.key, &content)

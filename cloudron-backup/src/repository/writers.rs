@@ -94,11 +94,11 @@ impl Repository {
     pub async fn writers(&self) -> Result<Vec<WriterInfo>> {
         let trust = self.trust().await?;
         let mut objects = self.store.list(layout::WRITERS).await?;
-        objects.retain(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_JSON);
+        objects.retain(|o| layout::is_hash_json(&o.key));
         let mut writers: Vec<WriterInfo> = Vec::new();
-        for (_, content) in get_all(&self.store, objects, |o| &o.key).await? {
+        for (_, content) in get_all(&self.store, objects, layout::MOST_JSON).await? {
             let content = match content {
-                Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => continue,
                 other => other?,
             };
             let value = serde_json::from_slice(&content).unwrap_or_default();

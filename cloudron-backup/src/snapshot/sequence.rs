@@ -33,16 +33,16 @@ pub(crate) fn next(
         warn(crate::cache::history::rolled_back(&missing));
     }
     let is_new = |key: &str| summary_name(key).is_some_and(|name| seen.sequence(name).is_none());
-    let new = objects.into_iter().filter(|o| o.size <= layout::MOST_JSON && is_new(&o.key));
-    for (key, content) in store.get_all(new.map(|o| o.key).collect())? {
+    let new = objects.into_iter().filter(|o| is_new(&o.key)).collect();
+    for (object, content) in store.get_all(new, layout::MOST_JSON)? {
         let content = match content {
-            // It was deleted since it was listed.
-            Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            // It was deleted since it was listed, or is too large.
+            Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => continue,
             other => other?,
         };
         // One that is damaged or forged counts for nothing, and would be remembered for ever. `verify` reports
         // it; it must not stop the next backup.
-        if let Ok(summary) = trust.summary(summary_name(&key).unwrap_or_default(), &content) {
+        if let Ok(summary) = trust.summary(summary_name(&object.key).unwrap_or_default(), &content) {
             seen.add(&summary);
         }
     }

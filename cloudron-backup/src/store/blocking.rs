@@ -58,18 +58,18 @@ impl Blocking {
         self.run(self.store.put_new_file(key, file))
     }
 
-    pub(crate) fn get(&self, key: &str) -> Result<Bytes> {
-        self.run(self.store.get(key))
-    }
-
     /// Checks that an object, which is there, is not written over by a write that must not.
     pub(crate) fn check_conditional(&self, key: &str) -> Result<()> {
         self.run(crate::store::requirements::check_conditional(&*self.store, key, &Bytes::new()))
     }
 
-    /// Reads objects, several at once. They come in no order.
-    pub(crate) fn get_all(&self, keys: Vec<String>) -> Result<Vec<(String, Result<Bytes>)>> {
-        self.runtime.block_on(get_all(&self.store, keys, String::as_str))
+    /// As [`get_all`].
+    pub(crate) fn get_all(
+        &self,
+        objects: Vec<ObjectMeta>,
+        most: u64,
+    ) -> Result<Vec<(ObjectMeta, Result<Bytes>)>> {
+        self.run(get_all(&self.store, objects, most))
     }
 
     pub(crate) fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {

@@ -63,13 +63,17 @@ impl Check<'_> {
     pub(super) fn fetch(&mut self, key: &str) -> Result<Option<bytes::Bytes>> {
         self.session.stop.check()?;
         self.report.objects += 1;
-        match self.session.store.get(key) {
+        match self.session.store.get_at_most(key, layout::largest(key)) {
             Ok(content) => {
                 self.report.bytes += content.len() as u64;
                 Ok(Some(content))
             }
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 self.problem(key, "it is missing");
+                Ok(None)
+            }
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                self.problem(key, "it is too large");
                 Ok(None)
             }
             Err(e) => Err(e),

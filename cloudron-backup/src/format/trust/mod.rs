@@ -82,12 +82,13 @@ impl Trust {
         }
         let mut objects = store.list(layout::REVOKED).await?;
         objects.retain(|o| layout::is_hash_json(&o.key));
-        let (small, large): (Vec<_>, Vec<_>) = objects.into_iter().partition(|o| o.size <= layout::MOST_LIST);
-        trust.foreign.extend(large.into_iter().map(|o| (o.key, "it is too large".to_owned())));
-        for (object, content) in get_all(store, small, |o| &o.key).await? {
+        for (object, content) in get_all(store, objects, layout::MOST_LIST).await? {
             match content {
                 Ok(content) => trust.revoke(object.key, &content),
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    trust.foreign.push((object.key, "it is too large".to_owned()));
+                }
                 Err(e) => return Err(e),
             }
         }
