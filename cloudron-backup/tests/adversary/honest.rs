@@ -11,7 +11,7 @@ use cloudron_backup::{
 use cloudron_core::Event;
 use cloudron_core::{BackupId, Cancel, Progress, Result, Secret, Version};
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Rights};
 use crate::common::sim::{Rng, SimStore};
 use crate::common::{KEY, noise};
 use crate::memory;
@@ -46,6 +46,8 @@ pub struct World {
     pub sim: SimStore,
     pub adversary: Arc<Mutex<Adversary>>,
     pub identity: Identity,
+    /// The id of the repository.
+    id: String,
     pub key: Secret,
     pub writers: Vec<Writer>,
     pub backups: Vec<Backup>,
@@ -88,8 +90,11 @@ impl World {
     pub fn new(context: String, sim: SimStore, identity: Identity, adversary: Adversary) -> Self {
         let writers =
             ["a.example", "b.example"].map(|name| Writer { name, keys: writer_keys(&sim, &identity, name) });
+        let store = Hostile { sim: sim.clone(), adversary: None, meter: Arc::default() };
+        let id = block_on(Repository::open(Arc::new(store))).unwrap().id().to_owned();
         Self {
             context,
+            id,
             sim,
             adversary: Arc::new(Mutex::new(adversary)),
             identity,
@@ -268,11 +273,16 @@ impl World {
         Ok(())
     }
 
-    /// Opens the repository with the backup key.
+    /// Opens the repository with the backup key. Who can overwrite may put another repository of the same backup key in
+    /// its place, which says another id.
     pub fn unlock(&self) -> Result<()> {
         let key = self.key.clone();
-        let opened = self.run("unlock", async |repository, _, _| repository.unlock(&key).await)?;
-        self.check(opened.recipient() == self.identity.recipient(), || "another identity".to_owned());
+        let (id, opened) = self.run("unlock", async |repository, _, _| {
+            Ok((repository.id().to_owned(), repository.unlock(&key).await?))
+        })?;
+        let ours = opened.recipient() == self.identity.recipient();
+        let swapped = self.adversary().rights == Rights::Overwrite && id != self.id;
+        self.check(ours || swapped, || "another identity".to_owned());
         Ok(())
     }
 
