@@ -18,7 +18,7 @@ use crate::{codes, layout};
 /// Stores the manifest and, last of all, the summary that makes the backup listed.
 ///
 /// # Errors
-/// `backup-exists`, `backup-aborted`; `source-invalid` for a backup that the writer may not make; what the store reports.
+/// `backup-exists`, `backup-aborted`; `source-invalid` for a backup that the writer may not make; errors of the store.
 pub(super) fn publish(
     run: &BackupRun<'_>,
     done: Done,

@@ -30,7 +30,7 @@ pub(super) struct Done {
 /// Writes everything but the manifest to the store.
 ///
 /// # Errors
-/// What the store reports; `interrupted`. What could not be read is in the counts.
+/// Errors of the store; `interrupted`. What could not be read is in the counts.
 pub(super) fn write_all(
     run: &BackupRun<'_>,
     sources: Sources,

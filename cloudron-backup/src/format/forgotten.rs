@@ -60,7 +60,7 @@ impl Forgotten {
     /// Reads the objects that the owner signed.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) async fn read(store: &Arc<dyn BackupStore>, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
         let listed = store.list(layout::FORGOTTEN).await?.into_iter();
@@ -82,7 +82,7 @@ impl Forgotten {
     /// As [`read`](Self::read), on a thread that may block.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, trust).await })
     }
@@ -129,7 +129,7 @@ impl Forgotten {
     /// Notes more backups of a writer, before they are removed.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn add(
         &mut self,
         store: &Blocking,

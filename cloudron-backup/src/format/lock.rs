@@ -105,7 +105,7 @@ impl Lock {
     /// The store's time: when the lock was last written, having been written just now.
     ///
     /// # Errors
-    /// What the store reports; `interrupted` when somebody took the lock away.
+    /// Errors of the store; `interrupted` when somebody took the lock away.
     pub(crate) fn store_time(&self) -> Result<SystemTime> {
         if self.store.head(&self.key)?.is_none() {
             let text = format!("{} was taken away: another prune took this one for dead", self.key);
@@ -208,7 +208,7 @@ pub(crate) struct Locks {
 /// Reads the locks in the store.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn list(store: &Blocking, trust: &Trust) -> Result<Locks> {
     let mut locks = Locks::default();
     for object in store.list(layout::LOCKS)? {

@@ -181,7 +181,7 @@ impl<'a> ChunkReader<'a> {
     /// The content of a chunk.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(crate) fn chunk(&self, id: &ChunkId) -> Result<Arc<Vec<u8>>> {
         if let Some(chunk) = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(chunk);

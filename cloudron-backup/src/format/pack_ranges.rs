@@ -44,7 +44,7 @@ impl<'a> PackRangeReader<'a> {
     /// Puts a part of a pack, by its number in the index, into an empty buffer.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(crate) fn read(&self, pack: u32, part: Range<u32>, buffer: &mut Vec<u8>) -> Result<()> {
         let (id, size) = self.index.packs[pack as usize];
         let key = layout::pack(&id);

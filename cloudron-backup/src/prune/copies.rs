@@ -11,7 +11,7 @@ use crate::{codes, layout};
 /// Names the objects that were or would be written.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn put_back(owner: &Owner<'_>, dry_run: bool, written: &mut Vec<String>) -> Result<()> {
     let store = owner.store;
     // The description was opened, and its signature checked: that is what belongs there.

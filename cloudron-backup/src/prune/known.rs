@@ -72,7 +72,7 @@ impl Known {
     /// Reads a pack, and forgets what was claimed of it.
     ///
     /// # Errors
-    /// What the store reports. A pack that is damaged or in an archive is noted.
+    /// Errors of the store. A pack that is damaged or in an archive is noted.
     pub(super) fn verify(&mut self, owner: &Owner<'_>, pack: &ChunkId) -> Result<()> {
         owner.stop.check()?;
         match owner.read_pack(pack) {

@@ -38,7 +38,7 @@ impl Listed {
     /// Reads the summaries, and what the owner removed.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
         let forgotten = Forgotten::load(owner.store, &owner.trust)?;
         let mut listed = Self { forgotten, ..Self::default() };
@@ -103,7 +103,7 @@ impl Reach {
     /// Takes in what these backups need, where that is not known yet.
     ///
     /// # Errors
-    /// What the store reports. A backup that cannot be read is noted.
+    /// Errors of the store. A backup that cannot be read is noted.
     pub(crate) fn extend(&mut self, owner: &Owner<'_>, backups: &[&BackupId]) -> Result<()> {
         let new: Vec<_> = backups.iter().filter(|b| !self.read.contains(**b)).collect();
         let task = owner.progress.task("Reading what backups need", Unit::Items, Some(new.len() as u64));
@@ -143,7 +143,7 @@ impl Reach {
 /// Goes through the chunks of a backup. One that is gone by now needs nothing.
 ///
 /// # Errors
-/// `prune-unsafe` for one that cannot be read; what the store reports.
+/// `prune-unsafe` for one that cannot be read; errors of the store.
 pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
         let opened = owner.backup(backup)?;

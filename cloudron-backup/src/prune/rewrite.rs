@@ -36,7 +36,7 @@ impl<'a> Rewriter<'a> {
     /// Copies these chunks of a pack, all of them or none. Where they are in it is found out by reading it.
     ///
     /// # Errors
-    /// `object-corrupt`, `object-missing` where they cannot be read; what the store reports.
+    /// `object-corrupt`, `object-missing` where they cannot be read; errors of the store.
     pub(crate) fn copy(&mut self, id: &ChunkId, chunks: &HashSet<ChunkId>) -> Result<()> {
         self.owner.stop.check()?;
         let key = layout::pack(id);

@@ -279,7 +279,7 @@ impl<'s> Feed<'s> {
     /// The content of a chunk, checked.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(super) fn chunk(&mut self, id: &ChunkId) -> Result<&[u8]> {
         let at = match self.unpacked.iter().position(|(known, _)| known == id) {
             Some(at) => at,

@@ -26,7 +26,7 @@ impl Backup {
     /// Checks the signature of the summary and the hash of the manifest.
     ///
     /// # Errors
-    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; as [`Config::check_identity`]; what the store reports.
+    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; as [`Config::check_identity`]; errors of the store.
     pub(crate) fn open(
         session: &Session<'_>,
         trust: &Trust,

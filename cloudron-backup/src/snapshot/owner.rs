@@ -90,7 +90,7 @@ impl<'a> Owner<'a> {
     /// What is in a pack, by reading it.
     ///
     /// # Errors
-    /// `object-corrupt`, `object-missing`; what the store reports.
+    /// `object-corrupt`, `object-missing`; errors of the store.
     pub(crate) fn read_pack(&self, id: &ChunkId) -> Result<PackEntry> {
         let content = self.store.get_at_most(&layout::pack(id), pack::MOST)?;
         let plain = pack::open(&content, id, &*self.open)?;

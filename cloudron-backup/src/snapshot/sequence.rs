@@ -18,7 +18,7 @@ use crate::store::blocking::Blocking;
 /// does not grow with that of the backups, unless the memory was lost.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn next(
     store: &Blocking,
     trust: &Trust,

@@ -48,7 +48,7 @@ impl<'a> Reading<'a> {
     /// Checks that the identity is that of the repository, and reads whose word counts.
     ///
     /// # Errors
-    /// As [`Config::check_identity`]; what the store reports.
+    /// As [`Config::check_identity`]; errors of the store.
     pub(crate) fn new(session: Session<'a>, identity: &'a Identity) -> Result<Self> {
         session.config.check_identity(identity)?;
         let trust = Trust::load(session.store, session.config, Anchor::Identity(identity))?;
@@ -66,7 +66,7 @@ impl<'a> Reading<'a> {
     /// The index, for what this writer made. What cannot be used is warned of.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn index(&self, writer: Option<WriterId>) -> Result<Index> {
         let key = self.config.owner_decryptor(self.identity)?;
         let index = condemned::index_for_reading(self.store, (&*key, &self.trust), writer, self.stop)?;
@@ -97,7 +97,7 @@ impl<'a> Writing<'a> {
     /// Checks that the keys are those of a writer of the repository that is not revoked.
     ///
     /// # Errors
-    /// As [`Config::check_writer`]; `writer-revoked`; what the store reports.
+    /// As [`Config::check_writer`]; `writer-revoked`; errors of the store.
     pub(crate) fn new(session: Session<'a>, keys: &'a WriterKeys) -> Result<Self> {
         session.config.check_writer(keys)?;
         let trust = Trust::load(session.store, session.config, Anchor::Writer(keys))?;

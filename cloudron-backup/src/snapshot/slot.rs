@@ -35,7 +35,7 @@ fn read(store: &Blocking, slot: &BackupId) -> Result<Option<Bytes>> {
 /// What became of the backup of a writer. Nothing when that is not decided.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: WriterId) -> Result<Option<Fate>> {
     for slot in layout::slots(id) {
         let Some(content) = read(store, &slot)? else { return Ok(None) };
@@ -51,7 +51,7 @@ pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: Write
 /// The backups of this id, by any writer.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn made(store: &Blocking, trust: &Trust, id: &BackupId) -> Result<Vec<Summary>> {
     let mut found = Vec::new();
     for slot in layout::slots(id) {
@@ -96,7 +96,7 @@ pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, si
 /// Declares the backup of a writer dead, unless it is made.
 ///
 /// # Errors
-/// What the store reports; `backup-exists` when there is no slot left.
+/// Errors of the store; `backup-exists` when there is no slot left.
 pub(crate) fn fence(
     store: &Blocking,
     trust: &Trust,

@@ -1,4 +1,4 @@
-//! Reading objects: no more than is expected of one, and many at once.
+//! Reads objects with a limit on their size, and many in parallel.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use super::BackupStore;
 use crate::codes;
 use crate::runtime::shutting_down;
 
-/// The content of an object, unless it is larger than any that is written: its size is a claim of whoever wrote it.
+/// Returns the content of an object, unless it is larger than `most`. The size of an object is a claim of its
+/// writer.
 ///
 /// # Errors
-/// `object-missing`; `object-corrupt` for one that is too large; what the store reports.
+/// `object-missing`; `object-corrupt` for one that is too large; errors of the store.
 pub(crate) async fn get_at_most(store: &dyn BackupStore, key: &str, most: u64) -> Result<Bytes> {
     let content = store.get_range(key, 0..most + 1).await?;
     if content.len() as u64 <= most {
@@ -22,10 +23,10 @@ pub(crate) async fn get_at_most(store: &dyn BackupStore, key: &str, most: u64) -
     Err(Error::new(&codes::OBJECT_CORRUPT, format!("{key} is larger than {most} bytes")))
 }
 
-/// So many objects are read at once, since each takes a round trip.
+/// The number of objects read in parallel, since each takes a round trip.
 const AT_ONCE: usize = 16;
 
-/// Reads objects that are small, several at once. They come in no order.
+/// Reads small objects in parallel. Their order is undefined.
 pub(crate) async fn get_all<T: Send + 'static>(
     store: &Arc<dyn BackupStore>,
     objects: Vec<T>,

@@ -161,7 +161,7 @@ impl Index {
     /// these the ones that the owner or else the preferred writer signed.
     ///
     /// # Errors
-    /// What the store reports. An object that cannot be used is noted in [`unusable`](Self::unusable).
+    /// Errors of the store. An object that cannot be used is noted in [`unusable`](Self::unusable).
     pub(crate) fn load(
         store: &Blocking,
         (key, trust): (&dyn Decryptor, &Trust),
@@ -248,7 +248,7 @@ fn forget(cache: &Path, objects: &[ObjectMeta]) {
 /// An index object, from the local cache or the store, with its hash checked against its name.
 ///
 /// # Errors
-/// `object-corrupt` for one that is too large or has another hash; what the store reports.
+/// `object-corrupt` for one that is too large or has another hash; errors of the store.
 pub(crate) fn fetch(store: &Blocking, object: &ObjectMeta, cache: Option<&Path>) -> Result<Bytes> {
     let key = &object.key;
     if object.size > layout::MOST_INDEX {

@@ -59,7 +59,7 @@ const HEAD: u64 = 1 << 20;
 /// take. Nothing for an object that is none.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn first_line(store: &Blocking, key: &str, open: &dyn Decryptor) -> Result<Option<Header>> {
     let start = match store.get_range(key, 0..HEAD) {
         Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),

@@ -70,7 +70,7 @@ impl Trust {
     /// Reads what is revoked.
     ///
     /// # Errors
-    /// What the store reports; `repository-corrupt` for a description without the owner's key.
+    /// Errors of the store; `repository-corrupt` for a description without the owner's key.
     pub(crate) async fn read(
         store: &Arc<dyn BackupStore>,
         config: &Config,
