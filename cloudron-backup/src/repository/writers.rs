@@ -40,7 +40,7 @@ pub struct WriterInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeepOfRevoked {
-    /// All that are in the list now.
+    /// All backups in the list now.
     All,
     /// Those whose summary was written before this time by the store's clock. Later ones may come from a
     /// thief of the keys; dates and numbers in a backup are claims of its writer.
