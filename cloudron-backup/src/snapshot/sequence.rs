@@ -1,4 +1,4 @@
-//! The number of the next backup.
+//! The sequence number of the next backup.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
 use crate::store::blocking::Blocking;
 
-/// One more than the highest number that the writer reached, as far as is known.
+/// Returns one more than the highest number that the writer is known to have reached.
 ///
-/// Only summaries that were not seen before are read, and what is read is remembered. So the number of requests
-/// does not grow with that of the backups, unless the memory was lost.
+/// Only new summaries are read, and then added to the local record. So the number of requests does not grow
+/// with the number of backups, unless the record was lost.
 ///
 /// # Errors
 /// Errors of the store.
@@ -40,8 +40,8 @@ pub(crate) fn next(
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
             other => other?,
         };
-        // One that is damaged or forged counts for nothing, and would be remembered for ever. `verify` reports
-        // it; it must not stop the next backup.
+        // A damaged or forged summary is ignored, and must not enter the record. `verify` reports it; it must
+        // not stop the next backup.
         if let Ok(summary) = trust.summary(summary_name(&key).unwrap_or_default(), &content) {
             seen.add(&summary);
         }
