@@ -51,7 +51,7 @@ pub enum ChangeKind {
     Removed,
     /// Different content or link target. Mode, owner and times may differ too.
     Content,
-    /// The same content with a different mode, owner, time or extended attribute.
+    /// Equal content with a different mode, owner, time or extended attribute.
     Metadata,
     /// A different type: a folder instead of a file, for instance.
     Type,

@@ -46,9 +46,9 @@ enum Found {
     Whole,
     /// The header, and a part of the content.
     Partial(Partial),
-    /// Nothing, or not all of the head.
+    /// Nothing, or an incomplete header.
     Cut,
-    /// Something else.
+    /// Different content.
     Other,
 }
 

@@ -124,7 +124,7 @@ pub(super) fn in_the_way(path: &Path, why: &str) -> Error {
     Error::new(&codes::RESTORE_CONFLICT, format!("{} {why}", path.display()))
 }
 
-/// What exists in the place of an entry.
+/// The existing entry in the place of an entry.
 #[derive(PartialEq)]
 enum There {
     Nothing,

@@ -39,7 +39,7 @@ pub struct StoreOptions {
     /// A PEM file of certificates trusted in addition to those of the system: authorities, or the self-signed
     /// certificate of the service.
     pub ca_file: Option<PathBuf>,
-    /// The same kind of certificates, as PEM text.
+    /// PEM text of certificates trusted in addition to those of the system.
     pub ca_pem: Option<String>,
     /// The maximum duration of one request, including reading its response.
     pub timeout: Duration,

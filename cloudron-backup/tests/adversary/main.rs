@@ -1,9 +1,11 @@
-//! An adversary who can write to the store, beside honest backups, prunes, repairs, copies and restores.
+//! An adversary with write access to the store, alongside honest backups, prunes, repairs, copies and
+//! restores.
 //!
-//! Before, between and during all of them the adversary does random things with well-formed and malformed objects
-//! of every kind. After each round every honest backup must restore byte for byte; nobody who can only add keeps
-//! an honest run from succeeding, in bounded time and memory. `CLOUDRON_TEST_ROUNDS` says how many rounds;
-//! `CLOUDRON_TEST_SEED` runs a single one, the number that a failure names.
+//! Before, between and during all of them the adversary performs random actions with well-formed and
+//! malformed objects of every kind. After each round every honest backup must restore byte for byte; an
+//! adversary who can only add objects must not prevent an honest operation from succeeding, within limits on
+//! time and memory. `CLOUDRON_TEST_ROUNDS` sets the number of rounds; `CLOUDRON_TEST_SEED` runs a single one,
+//! with the number that a failure names.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 
@@ -21,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use adversary::Rights;
 use round::{Stats, round};
 
-/// Memory is measured of the whole process: one test at a time.
+/// Memory is measured for the whole process: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn rounds(rights: Rights, default: u64) {

@@ -6,7 +6,7 @@ use crate::files::xattrs::{self, Xattrs};
 /// The holes of a file according to the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SparseRecords {
-    /// Whether the map is in front of the content: version 1.0 of the format.
+    /// True if the map is before the content: version 1.0 of the format.
     pub(super) in_content: bool,
     pub(super) size: Option<u64>,
     pub(super) map: Vec<Data>,

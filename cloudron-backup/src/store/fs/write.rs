@@ -80,7 +80,7 @@ fn publish(temporary: &Path, file: &Path, existing: Existing) -> std::io::Result
     }
 }
 
-/// Makes the name of a file survive a power cut.
+/// Makes the name of a file survive a power failure.
 pub(super) fn sync_parent(file: &Path) -> Result<()> {
     atomic::sync_folder(file.parent().unwrap_or(Path::new("/")))
 }
