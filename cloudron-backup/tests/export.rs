@@ -15,7 +15,7 @@ use common::{Counting, Failing, Fixture, noise};
 
 const PASSPHRASE: &str = "a passphrase that nobody guesses";
 
-/// A fixture with several packs: large files and small ones, a long name, a hole.
+/// Returns a fixture with several packs: large files and small ones, a long name, a hole.
 async fn fixture() -> (Fixture, BackupId) {
     of_size(5 << 20).await
 }

@@ -46,7 +46,7 @@ struct Walker<'a, 'w> {
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
 impl Walker<'_, '_> {
-    /// A source itself may be a symbolic link: its path was given by the user.
+    /// Walks a source, which may itself be a symbolic link: its path was given by the user.
     fn source(&mut self, source: &HeaderSource) -> Result<()> {
         let mut path = path_bytes(&source.path).to_vec();
         if source.kind == Kind::Dir {

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use cloudron_core::{Error, Result};
 
-/// The number of bytes written per call. For several megabytes at once, some versions of Linux use large
-/// pages, which costs several times as much as the copying.
+/// The number of bytes written per call. For several megabytes at once, some versions of Linux allocate large
+/// blocks of memory, which costs several times as much as the copying.
 pub(crate) const PIECE: usize = 128 << 10;
 
 /// Creates a folder of mode 0700, and its parents.

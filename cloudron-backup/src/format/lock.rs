@@ -107,7 +107,7 @@ impl Lock {
     /// Returns the store's time: the time of the lock's last write, which has just happened.
     ///
     /// # Errors
-    /// Errors of the store; `interrupted` when the lock was removed.
+    /// Errors of the store; `object-missing` when the lock was removed.
     pub(crate) fn store_time(&self) -> Result<SystemTime> {
         if self.store.head(&self.key)?.is_none() {
             let text = format!("{} was taken away: another prune took this one for dead", self.key);

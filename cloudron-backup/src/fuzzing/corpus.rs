@@ -36,7 +36,7 @@ fn index() -> Vec<u8> {
     [line(&pack(1)), line(&pack(2))].concat()
 }
 
-/// Compressed data that unpacks to this many megabytes.
+/// Returns compressed data that unpacks to this many megabytes.
 fn bomb(megabytes: usize) -> Vec<u8> {
     let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     for _ in 0..megabytes {
@@ -45,7 +45,7 @@ fn bomb(megabytes: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// A tar with a file, one with holes, one with a long name and a folder.
+/// Returns a tar with a file, one with holes, one with a long name and a folder.
 fn tar() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |name: &str, kind: tar::EntryType, content: &[u8]| {

@@ -49,7 +49,7 @@ impl PrunePolicy {
 pub enum KeepReason {
     /// The policy has no rule.
     NoPolicy,
-    /// It is the newest of its group.
+    /// The backup is the newest of its group.
     Newest,
     /// [`PrunePolicy::last`].
     Last,

@@ -70,7 +70,7 @@ pub struct RepairReport {
     pub packs_damaged: Vec<(String, String)>,
     /// The number of chunks saved from damaged packs.
     pub chunks_saved: u64,
-    /// The objects restored from their second copies: the description or key objects.
+    /// The objects written to restore the description, key objects, or their second copies.
     pub restored: Vec<String>,
     /// The unusable index objects: object and reason.
     pub index_unusable: Vec<(String, String)>,

@@ -14,12 +14,12 @@ pub struct PruneRequest {
     pub policy: PrunePolicy,
     /// Backups to remove regardless of the policy, including the newest and unreadable ones.
     pub remove: Vec<BackupId>,
-    /// Allows the policy to remove more than half of the backups of a group.
+    /// If true, the policy may remove more than half of the backups of a group.
     pub allow_removals: bool,
-    /// Accepts missing backups, detected by their numbers, as removed from now on. While something is missing
-    /// and not accepted, nothing is deleted.
+    /// If true, missing backups, detected by their numbers, count as removed from now on. While something is
+    /// missing and not accepted, nothing is deleted.
     pub forget_missing: bool,
-    /// Only reports what would be done, without writing anything.
+    /// If true, only reports what would be done, without writing anything.
     pub dry_run: bool,
     /// The time for which unneeded packs are kept before a later prune deletes them, and for which objects of
     /// dead runs are left alone. By default 24 hours. If it is shorter than running restores and checks take,
@@ -59,6 +59,6 @@ impl Default for PruneRequest {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RepairRequest {
-    /// Only reports what is wrong, without writing anything.
+    /// If true, only reports what is wrong, without writing anything.
     pub dry_run: bool,
 }

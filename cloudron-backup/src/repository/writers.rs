@@ -42,8 +42,8 @@ pub struct WriterInfo {
 pub enum KeepOfRevoked {
     /// All backups in the list now.
     All,
-    /// Those whose summary was written before this time by the store's clock. Later ones may come from a
-    /// thief of the keys; dates and numbers in a backup are claims of its writer.
+    /// The backups whose summary was written before this time by the store's clock. Later ones may come from
+    /// a thief of the keys; dates and numbers in a backup are claims of its writer.
     WrittenBefore(SystemTime),
     /// These backups.
     These(BTreeSet<BackupId>),

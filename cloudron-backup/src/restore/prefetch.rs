@@ -40,7 +40,7 @@ pub(super) struct PackRange {
     pack: u32,
     part: Range<u32>,
     content: OnceLock<Result<Vec<u8>>>,
-    /// True if it no longer counts as fetched ahead.
+    /// True if the span no longer counts as fetched ahead.
     received: AtomicBool,
     room: Arc<Room>,
 }

@@ -21,14 +21,14 @@ pub struct RestoreRequest {
     /// Folders to restore to another path: (old path, new path). The first match is used. Applied before
     /// [`to`](Self::to).
     pub relocate: Vec<(PathBuf, PathBuf)>,
-    /// Restores only these paths of the backup and everything below them. Empty for everything.
+    /// The paths of the backup to restore, with everything below them. Empty for everything.
     pub only: Vec<PathBuf>,
     /// Parent folders of [`only`](Self::only) to compare as well: those that a restore created, from
     /// [`RestoreReport::parents`](crate::restore::RestoreReport::parents).
     pub parents: Vec<PathBuf>,
-    /// Replaces existing files that differ.
+    /// If true, existing files that differ are replaced.
     pub overwrite: bool,
-    /// Uses numeric owners only. Otherwise owners are mapped by name if the name exists on the machine.
+    /// If true, owners are set by number only. Otherwise by name, if the name exists on the machine.
     pub numeric_owner: bool,
     /// The number of days for which requested objects of an archive stay readable.
     pub thaw_days: u32,

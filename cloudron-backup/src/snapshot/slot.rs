@@ -17,9 +17,9 @@ use crate::{codes, layout};
 /// The outcome of a backup whose lock expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is complete, under this id.
+    /// The backup is complete, under this id.
     Made(BackupId),
-    /// It can no longer be completed.
+    /// The backup can no longer be completed.
     Dead,
 }
 

@@ -73,9 +73,9 @@ impl ObjectLock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Thaw {
-    /// It can be read.
+    /// The object can be read.
     Ready,
-    /// It was requested, and will be readable in minutes to days, depending on its storage class.
+    /// The object was requested, and will be readable in minutes to days, depending on its storage class.
     Underway,
 }
 

@@ -40,7 +40,7 @@ pub struct Adversary {
 }
 
 impl Adversary {
-    /// Called before each call of an honest operation.
+    /// Acts, with some probability, before a call of an honest operation.
     pub fn between(&mut self, sim: &SimStore) {
         if self.once_in > 0 && self.rng.once_in(self.once_in) {
             self.during += 1;

@@ -62,8 +62,8 @@ impl BackupStore for Recording {
     }
 }
 
-/// The order that the proof in `docs/prune.md` requires. Most violations lose content only if a process is
-/// suspended at the worst moment, so the order itself is tested.
+/// Checks the order that the proof in `docs/prune.md` requires. Most violations lose content only if a
+/// process is suspended at the worst moment, so the order itself is tested.
 #[tokio::test]
 async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps_backups_safe() {
     let f = Fixture::new().await;

@@ -43,7 +43,7 @@ enum Fault {
 struct Faulty {
     inner: Arc<dyn BackupStore>,
     fault: Fault,
-    /// The number of the first call with the fault, and of the calls after the last one.
+    /// The calls with the fault, by number.
     at: Range<u64>,
     calls: AtomicU64,
     /// Objects written through this store, for delayed listings.

@@ -33,11 +33,12 @@ pub struct Danger {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Harm {
-    /// It deletes objects that backups need, however new the backups are.
+    /// The rule deletes objects that backups need, however new the backups are.
     Deletes,
-    /// It moves objects that every backup and every listing must read to this class.
+    /// The rule moves objects that every backup and every listing must read to this class.
     ArchivesIndex(String),
-    /// It moves only packs to this class: backups still work, and a restore must request the packs and wait.
+    /// The rule moves only packs to this class: backups still work, and a restore must request the packs and
+    /// wait.
     ArchivesPacks(String),
 }
 

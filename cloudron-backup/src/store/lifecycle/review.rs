@@ -15,7 +15,7 @@ pub struct Review {
     pub current: Known<Lifecycle>,
     /// The existing rules, with ours added or updated.
     pub wanted: Lifecycle,
-    /// Only our rules.
+    /// The safe rules alone.
     pub ours: Vec<Rule>,
     /// True if the existing rules are the wanted ones.
     pub is_applied: bool,

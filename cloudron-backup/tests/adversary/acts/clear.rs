@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use crate::adversary::{Adversary, stored};
 use crate::common::sim::SimStore;
 
-/// The names of the backups in the store.
+/// Returns the names of the backups in the store.
 fn listed(sim: &SimStore) -> Vec<String> {
     let name = |key: &str| key.strip_prefix("snapshots/")?.strip_suffix(".json").map(str::to_owned);
     sim.list("snapshots/").into_iter().filter_map(|o| name(&o.key)).collect()
 }
 
-/// The summaries in the store that are JSON.
+/// Returns the summaries in the store that are JSON.
 fn summaries(sim: &SimStore) -> Vec<Value> {
     let objects = sim.list("snapshots/").into_iter().filter(|o| o.key.ends_with(".json") && o.size < 1 << 16);
     objects.filter_map(|o| serde_json::from_slice(&sim.get(&o.key).ok()?).ok()).collect()
 }
 
-/// The forge for the next signature: with the adversary's keys, claiming to be an honest writer, or in format
-/// 1.
+/// Returns the forge for the next signature: with the adversary's keys, claiming to be an honest writer, or
+/// in format 1.
 fn forge(adversary: &mut Adversary, sim: &SimStore) -> Forge {
     let forge = adversary.forge.clone();
     let certificates: Vec<Value> =

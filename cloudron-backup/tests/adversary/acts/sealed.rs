@@ -8,20 +8,20 @@ use crate::adversary::{Adversary, stored};
 use crate::common::noise;
 use crate::common::sim::SimStore;
 
-/// The packs in the store: id and size.
+/// Returns the packs in the store: id and size.
 fn packs(sim: &SimStore) -> Vec<(String, u64)> {
     let id = |key: &str| key.rsplit('/').next()?.strip_suffix(".age").map(str::to_owned);
     let listed = sim.list("packs/").into_iter();
     listed.filter_map(|o| Some((id(&o.key)?, o.size))).filter(|(id, _)| id.len() == 64).collect()
 }
 
-/// The lines of every index object that opens with the stolen keys.
+/// Returns the lines of every index object that opens with the stolen keys.
 fn lines(forge: &Forge, sim: &SimStore) -> Vec<Value> {
     let objects = sim.list("index/").into_iter().filter(|o| o.size < 1 << 20);
     objects.filter_map(|o| sim.get(&o.key).ok()).flat_map(|content| forge.read_index(&content)).collect()
 }
 
-/// The chunks in the index: id and length. Without keys, random ones.
+/// Returns the chunks in the index: id and length. Without keys, random ones.
 fn chunks(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, u64)> {
     let lines = lines(&adversary.forge, sim);
     let named = lines.iter().flat_map(|l| l["chunks"].as_array().cloned().unwrap_or_default());
@@ -35,7 +35,7 @@ fn chunks(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, u64)> {
     chunks
 }
 
-/// The forge for the next signature: with the adversary's keys, or in the format of another version.
+/// Returns the forge for the next signature: with the adversary's keys, or in the format of another version.
 fn forge(adversary: &mut Adversary) -> Forge {
     let version = if adversary.rng.once_in(6) { 3 - adversary.forge.version.min(2) } else { 0 };
     if version == 0 { adversary.forge.clone() } else { adversary.forge.clone().of_version(version) }
@@ -146,7 +146,7 @@ fn zeros() -> Vec<u8> {
     ZEROS.clone()
 }
 
-/// A pack without an index line, with chunks of an honest machine whose content the adversary knows.
+/// Returns a pack without an index line, with chunks of an honest machine whose content the adversary knows.
 pub fn orphaned_chunks(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes)> {
     let content = noise(128 << 10, adversary.rng.below(6) as u8);
     let plain = [frame(&content), frame(b"x")].concat();
