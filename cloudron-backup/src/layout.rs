@@ -116,8 +116,7 @@ pub(crate) fn is_hash_age(key: &str) -> bool {
     id_of(key).is_some_and(is_hash)
 }
 
-/// Checks whether an object has the name of one of a repository and no more than the largest size of its
-/// kind.
+/// Checks whether an object has the name of one of a repository and no more than the largest size of its kind.
 pub(crate) fn is_ours(key: &str, size: u64) -> bool {
     let key = key.strip_prefix(COPIES).unwrap_or(key);
     let most = match key {

@@ -3,8 +3,7 @@
 //! In format 1 all writers share a key, and nobody signs the index. So every pack is read once, and the new
 //! index is signed by the owner. The key that the writers shared is certified and revoked in one step, and
 //! the revocation lists every backup signed with it by its hash. The description is replaced last: after an
-//! interruption the repository is still of format 1 or already of format 2, and a second run finishes the
-//! work.
+//! interruption the repository is still of format 1 or already of format 2, and a second run finishes the work.
 
 use std::collections::{BTreeMap, BTreeSet};
 

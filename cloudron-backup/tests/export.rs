@@ -195,8 +195,7 @@ async fn a_part_of_any_length_is_used_and_nothing_in_it_is_fetched_again() {
             counting.taken();
             let report = export.with(&repo, &Progress::none()).await.unwrap();
             let kept = report.resumed_bytes;
-            // Tar: all but a truncated header. Encrypted: all but the last block of zstd and the last one of
-            // age.
+            // Tar: all but a truncated header. Encrypted: all but the last block of zstd and the last one of age.
             let lost = if matches!(export.format, ExportFormat::Tar) { 2048 } else { 400_000 };
             assert!(kept + lost >= cut as u64, "{kept} of {cut}");
             let rest = length as u64 - kept.min(length as u64);

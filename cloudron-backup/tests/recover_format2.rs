@@ -1,5 +1,4 @@
-//! recover.py and recover.sh read both formats, and trust only the owner and the writers certified by the
-//! owner.
+//! recover.py and recover.sh read both formats, and trust only the owner and the writers certified by the owner.
 
 mod common;
 

@@ -37,8 +37,7 @@ pub(super) struct Read {
 }
 
 impl Writer<'_> {
-    /// Reads a file, again if it changed meanwhile. The inner error concerns the file only, the outer one is
-    /// fatal.
+    /// Reads a file, again if it changed meanwhile. The inner error concerns the file only, the outer one is fatal.
     pub(super) fn read(&mut self, file: &File) -> Result<std::io::Result<Read>> {
         let stat = || fstat(file).map(Meta::from).map_err(std::io::Error::from);
         let mut attempt = 1;

@@ -85,8 +85,7 @@ impl<'a> BackupRun<'a> {
         }
         // Before reading anything that this backup will rely on.
         let mut lock = Lock::take(store, request.id.as_str(), &request.host, &self.signer)?;
-        // A bucket can change after its repository was created: Ceph ignores conditions once versioning is
-        // enabled.
+        // A bucket can change after its repository was created: Ceph ignores conditions once versioning is enabled.
         store.check_conditional(lock.key())?;
         let index = known::known_chunks(self, cache_dir)?;
         let done = write::write_all(self, sources, feed, &index, cache_dir)?;

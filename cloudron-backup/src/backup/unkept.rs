@@ -1,5 +1,4 @@
-//! Properties of files that a backup does not keep: reported once for each kind, with the first file that has
-//! it.
+//! Properties of files that a backup does not keep: reported once for each kind, with the first file that has it.
 
 use std::collections::BTreeMap;
 

@@ -61,8 +61,7 @@ impl Cutter {
         Self { chunking, buffer: Vec::new(), filled: 0 }
     }
 
-    /// Returns the maximum buffer length: twice the longest chunk, so that moving the rest to the front costs
-    /// little.
+    /// Returns the maximum buffer length: twice the longest chunk, so that moving the rest to the front costs little.
     fn most(&self) -> usize {
         2 * self.chunking.max as usize
     }

@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 use crate::codes;
 use crate::runtime::Stop;
 
-/// The name of a chunk: the keyed BLAKE3 hash of its content. Without the key, it reveals nothing about the
-/// content.
+/// The name of a chunk: the keyed BLAKE3 hash of its content. Without the key, it reveals nothing about the content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ChunkId(pub(crate) [u8; 32]);
 

@@ -161,8 +161,7 @@ impl<'a> CopyLock<'a> {
         Ok(())
     }
 
-    /// Stops a copy that was suspended for longer than its lock is valid: copied objects may have been
-    /// deleted.
+    /// Stops a copy that was suspended for longer than its lock is valid: copied objects may have been deleted.
     fn check_awake(&self) -> Result<()> {
         if self.written.elapsed().unwrap_or_default() < lock::EXPIRY {
             return Ok(());

@@ -16,8 +16,7 @@ pub(crate) struct Patterns(Vec<Pattern>);
 #[derive(Debug, Clone)]
 struct Pattern {
     text: String,
-    /// The normalized pattern: without repeated slashes, and with a leading `**/` if it may begin at any
-    /// folder.
+    /// The normalized pattern: without repeated slashes, and with a leading `**/` if it may begin at any folder.
     glob: Vec<u8>,
     /// True if it is compared with whole paths, false if with names.
     is_path: bool,
@@ -33,8 +32,7 @@ impl Patterns {
         patterns.iter().map(|text| Pattern::read(text)).collect::<Result<_>>().map(Self)
     }
 
-    /// Returns the index of the first pattern that an entry matches. Its parent folder must have been checked
-    /// before.
+    /// Returns the index of the first pattern that an entry matches. Its parent folder must have been checked before.
     pub(crate) fn find(&self, path: &[u8]) -> Option<usize> {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
         self.0.iter().position(|pattern| match pattern.is_path {

@@ -38,8 +38,7 @@ pub(crate) fn name() -> String {
     format!("{PREFIX}{}-{}", mark(), random::token(16))
 }
 
-/// Creates a file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is
-/// open.
+/// Creates a file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is open.
 pub(crate) fn create(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     for _ in 0..ATTEMPTS {
         let path = folder.join(name());

@@ -64,8 +64,7 @@ impl Content {
     }
 }
 
-/// Returns the key and the content of the lock of a copy, which the copying process writes and refreshes
-/// itself.
+/// Returns the key and the content of the lock of a copy, which the copying process writes and refreshes itself.
 pub(crate) fn of_copy() -> (String, bytes::Bytes) {
     let name = format!("{COPY}{}", hex::encode(cloudron_core::random::bytes::<8>()));
     let text = serde_json::to_vec_pretty(&Content::new(&name, "")).expect("a lock is plain JSON");

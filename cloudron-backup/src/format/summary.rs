@@ -131,8 +131,7 @@ impl Summary {
     }
 }
 
-/// Returns the object that replaces the summary of a backup declared dead, so that the backup can never be
-/// completed.
+/// Returns the object that replaces the summary of a backup declared dead, so that the backup can never be completed.
 pub(crate) fn tombstone(id: &BackupId, repository: &str, writer: WriterId, signer: &Signer) -> Vec<u8> {
     #[derive(Serialize)]
     struct Tombstone<'a> {

@@ -1,8 +1,7 @@
 //! Finds the remains of a repository whose description is missing.
 //!
 //! `init` considers a store empty only if no object in it can belong to a repository. The description can be
-//! lost, withheld or not yet copied while backups exist, and a new identity would make them unreadable for
-//! ever.
+//! lost, withheld or not yet copied while backups exist, and a new identity would make them unreadable for ever.
 
 use cloudron_core::{Error, Result};
 

@@ -36,8 +36,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Returns the maximum number of bytes that this thread allocated at once during `work`, beyond its initial
-/// amount.
+/// Returns the maximum number of bytes that this thread allocated at once during `work`, beyond its initial amount.
 pub(super) fn peak(work: impl FnOnce()) -> usize {
     let before = NOW.get();
     MOST.set(before);

@@ -2,8 +2,7 @@
 //! nothing: none may panic, take long or use much memory, for any input.
 //!
 //! Targets of encrypted formats take the plaintext, and encrypt it first, because random data does not pass
-//! the decryption. The targets in `fuzz/` of the repository and the tests of this module call these
-//! functions.
+//! the decryption. The targets in `fuzz/` of the repository and the tests of this module call these functions.
 
 #[cfg(test)]
 mod allocation;
@@ -144,8 +143,7 @@ pub fn frame(input: &[u8]) {
     }
 }
 
-/// Parses the clear-text part of an object under `keys/`. Opening one takes about a second, by the design of
-/// scrypt.
+/// Parses the clear-text part of an object under `keys/`. Opening one takes about a second, by the design of scrypt.
 pub fn key_object(input: &[u8]) {
     let _ = crate::format::key::lock_of(input);
     let _ = crate::layout::is_key_sound("keys/main-0011223344556677.age", input);

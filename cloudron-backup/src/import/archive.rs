@@ -248,8 +248,7 @@ impl Tree {
     }
 }
 
-/// Converts a name of the archive to a path below the target: without `.` and leading slashes, as tar reads
-/// it.
+/// Converts a name of the archive to a path below the target: without `.` and leading slashes, as tar reads it.
 fn clean(name: &[u8]) -> Result<Vec<u8>> {
     let refused = |why: &str| {
         Error::new(&codes::OLD_BACKUP_CORRUPT, format!("the name {:?} in the archive {why}", show(name)))

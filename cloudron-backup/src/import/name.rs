@@ -62,8 +62,7 @@ fn id_of(name: &str) -> Option<BackupId> {
     id.parse().ok()
 }
 
-/// Returns the time in the format of ids: from fourteen digits, with or without separators, and optional
-/// milliseconds.
+/// Returns the time in the format of ids: from fourteen digits, with or without separators, and optional milliseconds.
 fn time_of(text: &str) -> Option<String> {
     let text = text.replace("%3A", ":").replace("%3a", ":");
     if !text.chars().all(|c| c.is_ascii_digit() || "-_:.TZ ".contains(c)) {

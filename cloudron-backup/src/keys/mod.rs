@@ -32,8 +32,7 @@ pub const MAX_BACKUP_KEY: usize = 1000;
 /// Not for a key that a person chose, whatever it looks like.
 pub const GENERATED_WORK_FACTOR: u8 = 15;
 
-/// The contexts of `blake3::derive_key` that derive the other keys from the identity. They are part of the
-/// format.
+/// The contexts of `blake3::derive_key` that derive the other keys from the identity. They are part of the format.
 mod context {
     pub(super) const INDEX: &str = "cloudron-backup 2026-11 v1 index identity";
     pub(super) const CHUNK: &str = "cloudron-backup 2026-11 v1 chunk id key";

@@ -41,8 +41,7 @@ pub(crate) fn checks(text: &[u8], signature: &str, key: &VerifyingKey) -> bool {
         && key.verify_strict(text, &Signature::from_bytes(&bytes)).is_ok()
 }
 
-/// Returns the signed text: the context and the object without its signature, with sorted keys and no
-/// whitespace.
+/// Returns the signed text: the context and the object without its signature, with sorted keys and no whitespace.
 fn signed_text(value: &Value, context: &[u8]) -> Vec<u8> {
     let mut text = context.to_vec();
     let mut object = value.as_object().cloned().unwrap_or_default();

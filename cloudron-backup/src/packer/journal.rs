@@ -88,8 +88,7 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Reads the journals of other runs in the cache folder of a repository. Those of active runs are
-    /// skipped.
+    /// Reads the journals of other runs in the cache folder of a repository. Those of active runs are skipped.
     pub(crate) fn read(dir: &Path, chunk_key: &[u8; 32]) -> Self {
         let mut left = Self::default();
         let mark = Mark::new(chunk_key);

@@ -34,8 +34,7 @@ const BUFFERS: usize = 5;
 /// The maximum number of waiting chunks, however short they are.
 const QUEUE: usize = 256;
 
-/// A numbered chunk. Packs contain chunks in the order in which they came, so that those of a file are
-/// adjacent.
+/// A numbered chunk. Packs contain chunks in the order in which they came, so that those of a file are adjacent.
 struct Chunk {
     number: u64,
     id: ChunkId,
@@ -228,8 +227,7 @@ fn pack(
     Ok(())
 }
 
-/// Returns the frames in the order of their numbers. Early frames wait, and count as waiting until they are
-/// packed.
+/// Returns the frames in the order of their numbers. Early frames wait, and count as waiting until they are packed.
 fn in_order(frames: &Receiver<Framed>) -> impl Iterator<Item = Framed> {
     let (mut early, mut next) = (BTreeMap::new(), 0);
     std::iter::from_fn(move || {

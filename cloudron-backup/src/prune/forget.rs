@@ -58,8 +58,7 @@ pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> 
         removed.numbers.insert(summary.sequence, summary.sequence);
         removed.backups.insert(summary.id.to_string());
     }
-    // The number of an unreadable backup is unknown. If the owner removes it, missing numbers are accepted
-    // too.
+    // The number of an unreadable backup is unknown. If the owner removes it, missing numbers are accepted too.
     let accepted = request.forget_missing || request.remove.iter().any(|id| !known.contains_key(id));
     for (writer, gaps) in listed.gaps() {
         if accepted {
@@ -86,8 +85,7 @@ fn check_removals(group: &[Decision]) -> Result<()> {
 }
 
 impl Chosen {
-    /// Removes the chosen backups: records them as forgotten first, then deletes the summaries, then the
-    /// manifests.
+    /// Removes the chosen backups: records them as forgotten first, then deletes the summaries, then the manifests.
     pub(super) fn remove(&self, owner: &Owner<'_>, listed: &mut Listed) -> Result<()> {
         for (writer, removed) in &self.of_writers {
             listed.forgotten.add(owner.store, &owner.config.id, &owner.signer, *writer, removed)?;

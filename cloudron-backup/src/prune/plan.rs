@@ -156,8 +156,7 @@ impl Plan {
         let mut read: HashSet<ChunkId> = HashSet::new();
         let mut goes_on = |source: Source, entry: &PackEntry| {
             if !state.is_there(entry) {
-                // A line of a missing pack is kept while its chunks are needed, so that errors can name the
-                // pack.
+                // A line of a missing pack is kept while its chunks are needed, so that errors can name the pack.
                 let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.id));
                 return mourned && seen.insert((source, hash_of(entry)));
             }

@@ -125,8 +125,7 @@ pub(crate) fn is_unreadable(error: &Error) -> bool {
     is_damage(error) || error.is(&codes::OBJECT_ARCHIVED)
 }
 
-/// Checks whether an error means that an object is damaged or missing, rather than that the store cannot be
-/// reached.
+/// Checks whether an error means that an object is damaged or missing, rather than that the store cannot be reached.
 pub(crate) fn is_damage(error: &Error) -> bool {
     error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)
 }

@@ -221,8 +221,7 @@ impl Pass {
         Ok(pass)
     }
 
-    /// Makes a new plan for the current state. Reads packs that other decisions rely on, until everything is
-    /// proven.
+    /// Makes a new plan for the current state. Reads packs that other decisions rely on, until everything is proven.
     fn again(
         owner: &Owner<'_>,
         reach: &mut Reach,

@@ -25,8 +25,7 @@ use crate::layout;
 use crate::snapshot::Owner;
 use crate::snapshot::slot::{self, Fate};
 
-/// Deletes the packs of records that are older than the grace period at `now`, unless a backup may rely on
-/// them.
+/// Deletes the packs of records that are older than the grace period at `now`, unless a backup may rely on them.
 pub(super) fn sweep(
     owner: &Owner<'_>,
     now: SystemTime,

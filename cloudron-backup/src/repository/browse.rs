@@ -86,8 +86,7 @@ impl Repository {
     }
 
     /// Passes every difference between two backups to `each`, or only those at and below the given paths, in
-    /// the order of the walk. Memory use does not depend on their size. An error of `each` ends the
-    /// comparison.
+    /// the order of the walk. Memory use does not depend on their size. An error of `each` ends the comparison.
     ///
     /// # Errors
     /// As [`entries`](Self::entries); a path counts as known when it is in one of the two backups.

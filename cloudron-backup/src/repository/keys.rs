@@ -306,8 +306,7 @@ impl Repository {
         Ok(KeyInfo::new(&meta, &stored))
     }
 
-    /// Deletes a key object. Its statement and copies are deleted first, so that an interrupted call can be
-    /// repeated.
+    /// Deletes a key object. Its statement and copies are deleted first, so that an interrupted call can be repeated.
     async fn delete_object(&self, key: &str) -> Result<()> {
         for beside in key::beside_keys(key) {
             if self.store.head(&beside).await?.is_some() {

@@ -65,8 +65,7 @@ impl Repository {
     /// returns the same keys.
     ///
     /// # Errors
-    /// `writer-name`; `writer-revoked` for the name of a revoked writer; `repository-old`; errors of the
-    /// store.
+    /// `writer-name`; `writer-revoked` for the name of a revoked writer; `repository-old`; errors of the store.
     pub async fn add_writer(
         &self,
         identity: &Identity,

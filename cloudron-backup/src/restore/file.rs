@@ -196,8 +196,7 @@ impl Placing {
         Ok(placed)
     }
 
-    /// Determines what exists in the place of an entry: the same content, nothing, or something that may be
-    /// replaced.
+    /// Determines what exists in the place of an entry: the same content, nothing, or something that may be replaced.
     fn look(
         &self,
         spot: &Spot<'_>,
@@ -354,8 +353,7 @@ impl Placing {
             placed.unchanged = true;
             return Ok(placed);
         }
-        // The existing file was found to have the same content before anything was written, or may be
-        // replaced.
+        // The existing file was found to have the same content before anything was written, or may be replaced.
         let temporary = Temporary::beside(spot);
         linkat(target.folder, &target.name, spot.folder, &temporary.name, AtFlags::empty())
             .map_err(|e| spot.error(e))?;

@@ -1,8 +1,7 @@
 //! Missing parent folders of the restored paths, which are not requested themselves.
 //!
 //! Folders that the backup knows are restored with their metadata, after everything in them. Others are
-//! created like `mkdir -p`; root gives them to the owner of the folder above, who could not use them
-//! otherwise.
+//! created like `mkdir -p`; root gives them to the owner of the folder above, who could not use them otherwise.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;

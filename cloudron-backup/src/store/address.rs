@@ -17,8 +17,7 @@ pub(super) enum Address {
 
 impl Address {
     /// Parses an address. Text that may mean something other than a folder is refused: otherwise a backup to
-    /// `sftp:host:/backups` would be written to a local folder of that name, unnoticed until the disk is
-    /// lost.
+    /// `sftp:host:/backups` would be written to a local folder of that name, unnoticed until the disk is lost.
     ///
     /// # Errors
     /// `store-url`, with a suggestion of what to write instead.

@@ -138,8 +138,7 @@ pub trait BackupStore: Send + Sync + Debug {
         Ok(StoreRules::default())
     }
 
-    /// Returns only the lifecycle part of [`rules`](Self::rules): deletion and transitions by age. Default:
-    /// none.
+    /// Returns only the lifecycle part of [`rules`](Self::rules): deletion and transitions by age. Default: none.
     ///
     /// # Errors
     /// As [`rules`](Self::rules).

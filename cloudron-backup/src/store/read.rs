@@ -10,8 +10,7 @@ use super::BackupStore;
 use crate::codes;
 use crate::runtime::shutting_down;
 
-/// Returns the content of an object, unless it is larger than `most`. The size of an object is a claim of its
-/// writer.
+/// Returns the content of an object, unless it is larger than `most`. The size of an object is a claim of its writer.
 ///
 /// # Errors
 /// `object-missing`; `object-corrupt` for one that is too large; errors of the store.

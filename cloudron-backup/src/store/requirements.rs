@@ -40,8 +40,7 @@ pub(crate) async fn check_conditional(store: &dyn BackupStore, key: &str, conten
     Err(writes_over(store).await)
 }
 
-/// Returns the error for a store that overwrote an object despite the condition, with the cause if it is
-/// known.
+/// Returns the error for a store that overwrote an object despite the condition, with the cause if it is known.
 async fn writes_over(store: &dyn BackupStore) -> Error {
     let versions = store.rules().await.is_ok_and(|rules| rules.versioning == Known::Is(true));
     let (why, instead) = match versions {

@@ -26,8 +26,7 @@ pub(super) struct BadPacks {
 }
 
 impl Check<'_> {
-    /// Returns the problem that makes a chunk unreadable: that of its best location, if no location is
-    /// readable.
+    /// Returns the problem that makes a chunk unreadable: that of its best location, if no location is readable.
     pub(super) fn problem_of(&mut self, bad: &BadPacks, index: &Index, id: &ChunkId) -> Option<usize> {
         let mut first = None;
         for at in index.places(id) {

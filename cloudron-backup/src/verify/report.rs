@@ -44,8 +44,7 @@ pub struct VerifyReport {
     pub not_checked: Vec<String>,
     /// Ignored objects without a valid signature: key and reason. They do no harm.
     pub ignored: Vec<(String, String)>,
-    /// True if it was checked that all content of every file of every backup exists, which requires the
-    /// identity.
+    /// True if it was checked that all content of every file of every backup exists, which requires the identity.
     pub references_checked: bool,
     /// The problems found.
     pub problems: Vec<Problem>,
@@ -67,8 +66,7 @@ impl VerifyReport {
     /// Returns the report, or an error if there is a problem.
     ///
     /// # Errors
-    /// `repository-rolled-back` when backups seen before are missing; else `verify-failed`, naming the first
-    /// problem.
+    /// `repository-rolled-back` when backups seen before are missing; else `verify-failed`, naming the first problem.
     pub fn good(self) -> Result<Self> {
         let Some(first) = self.problems.first() else { return Ok(self) };
         let text = format!("{} problems, among them {}: {}", self.problems.len(), first.object, first.text);

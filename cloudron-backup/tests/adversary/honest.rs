@@ -216,8 +216,7 @@ impl World {
         Ok(made.id)
     }
 
-    /// Restores a backup and returns what is wrong, if anything. Panics if it silently restored different
-    /// content.
+    /// Restores a backup and returns what is wrong, if anything. Panics if it silently restored different content.
     pub fn restored(&self, backup: &Backup) -> Result<(), String> {
         self.restored_from(&self.sim, backup)
     }

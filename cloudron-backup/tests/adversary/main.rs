@@ -1,5 +1,4 @@
-//! An adversary with write access to the store, alongside honest backups, prunes, repairs, copies and
-//! restores.
+//! An adversary with write access to the store, alongside honest backups, prunes, repairs, copies and restores.
 //!
 //! Before, between and during all of them the adversary performs random actions with well-formed and
 //! malformed objects of every kind. After each round every honest backup must restore byte for byte; an

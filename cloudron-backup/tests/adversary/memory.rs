@@ -52,8 +52,7 @@ pub fn about(run: String) {
     }
 }
 
-/// Returns the maximum number of bytes that the process allocated at once during `work`, beyond its initial
-/// amount.
+/// Returns the maximum number of bytes that the process allocated at once during `work`, beyond its initial amount.
 pub fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);

@@ -121,8 +121,7 @@ impl Round<'_> {
         }
     }
 
-    /// Runs an operation of the owner. An old lock of the owner that was put back may block it until the lock
-    /// expires.
+    /// Runs an operation of the owner. An old lock of the owner that was put back may block it until the lock expires.
     fn waited<T>(&self, run: impl Fn(&Self) -> cloudron_backup::Result<T>) -> cloudron_backup::Result<T> {
         match run(self) {
             Err(e) if e.is(&codes::PRUNE_BUSY) => {

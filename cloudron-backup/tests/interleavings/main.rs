@@ -1,5 +1,4 @@
-//! Concurrent backups and prunes of one repository, with their calls to the store in an order chosen by a
-//! seed.
+//! Concurrent backups and prunes of one repository, with their calls to the store in an order chosen by a seed.
 //!
 //! After each round every listed backup must restore completely. `CLOUDRON_TEST_ROUNDS` sets the number of
 //! rounds; `CLOUDRON_TEST_SEED` runs a single one, with the number that a failure names.

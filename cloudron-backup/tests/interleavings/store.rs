@@ -75,8 +75,7 @@ impl Scheduler {
         }
     }
 
-    /// Makes a call when it is the actor's turn. A call at which the actor dies may or may not have its
-    /// effect.
+    /// Makes a call when it is the actor's turn. A call at which the actor dies may or may not have its effect.
     fn call<T>(&self, actor: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
         let killed = || Error::new(&cloudron_core::codes::IO, "killed").retryable(false);
         let mut turns = self.turns.0.lock().unwrap();

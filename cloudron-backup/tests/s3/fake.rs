@@ -36,8 +36,7 @@ pub(crate) enum Fault {
 pub(crate) struct Object {
     pub(crate) content: Vec<u8>,
     pub(crate) headers: BTreeMap<String, String>,
-    /// In an archive: the number of requests until a requested restore is done. `None` if it was not
-    /// requested.
+    /// In an archive: the number of requests until a requested restore is done. `None` if it was not requested.
     pub(crate) thaw: Option<u32>,
 }
 

@@ -100,8 +100,7 @@ impl World {
         self.made.insert(id, self.source());
     }
 
-    /// Checks that every backup made is listed and sound, and adds the one that an interrupted run may have
-    /// completed.
+    /// Checks that every backup made is listed and sound, and adds the one that an interrupted run may have completed.
     pub async fn check(&mut self, cut_off: Option<&BackupId>, context: &str) {
         let list = self.f.repo.snapshots().await.unwrap();
         assert!(list.unreadable.is_empty(), "{context}: {:?}", list.unreadable);

@@ -1,5 +1,4 @@
-//! Checks that every manifest must pass before its content is used. Anybody with a writer's keys can create
-//! one.
+//! Checks that every manifest must pass before its content is used. Anybody with a writer's keys can create one.
 //!
 //! All readers and writers of manifests use these checks, so that restore, export and listing agree on the
 //! content: a tree of plain names below the sources, in the order of the walk, with nothing below a link or a

@@ -2,8 +2,7 @@
 //! manual, "Tar Internals").
 //!
 //! This crate has its own reader because names and attributes may contain any byte, including line breaks,
-//! because a truncated tar must be distinguished from a whole one, and because errors must say where they
-//! are.
+//! because a truncated tar must be distinguished from a whole one, and because errors must say where they are.
 
 mod header;
 mod pax;
@@ -195,8 +194,7 @@ impl<B: Bytes> Reader<B> {
         Ok(())
     }
 
-    /// Reads the data after the end, so that compression and encryption check their own end. Tar adds zeros
-    /// there.
+    /// Reads the data after the end, so that compression and encryption check their own end. Tar adds zeros there.
     fn drain(&mut self) -> Result<()> {
         loop {
             let found = self.input.next(usize::MAX)?;

@@ -1,5 +1,4 @@
-//! Atomic and durable writes: creates a temporary file in the same folder, syncs it, renames it and syncs the
-//! folder.
+//! Atomic and durable writes: creates a temporary file in the same folder, syncs it, renames it and syncs the folder.
 //!
 //! `cloudron_core::atomic` is not enough: an existing object may have to be kept, and a lock shows which
 //! temporary files are dead, so that the next run removes the rest of a killed backup at once.

@@ -37,8 +37,7 @@ pub enum Harm {
     Deletes,
     /// The rule moves objects that every backup and every listing must read to this class.
     ArchivesIndex(String),
-    /// The rule moves only packs to this class: backups still work, and a restore must request the packs and
-    /// wait.
+    /// The rule moves only packs to this class: backups still work, and a restore must request the packs and wait.
     ArchivesPacks(String),
 }
 
@@ -111,8 +110,7 @@ pub fn refuse(lifecycle: &Lifecycle, prefix: &str, url: &str) -> Result<()> {
     )))
 }
 
-/// Returns the safe rules for a repository whose keys start with `prefix`: they remove only what no backup
-/// needs.
+/// Returns the safe rules for a repository whose keys start with `prefix`: they remove only what no backup needs.
 pub fn safe_rules(prefix: &str, days: SafeDays) -> Vec<Rule> {
     let rule = |what: &str| Rule {
         id: Some(id(what, prefix)),

@@ -26,8 +26,7 @@ use crate::store::lifecycle::Lifecycle;
 use crate::store::{BackupStore, Known, ObjectMeta, StoreOptions, StoreRules, Thaw, check_key};
 
 /// The metadata key of the id of the call that wrote an object: random, new for each call. If the response to
-/// a conditional write is lost and the retry reports an existing object, this id shows whether that is our
-/// own.
+/// a conditional write is lost and the retry reports an existing object, this id shows whether that is our own.
 const WRITER: &str = "writer";
 /// The maximum size written in one request, in bytes. The content is in memory during the request.
 const ONE_REQUEST: u64 = 32 << 20;

@@ -80,8 +80,7 @@ impl S3Store {
         .map_err(|f| f.error("setting the lifecycle rules of", &format!("s3://{}", self.bucket)))
     }
 
-    /// Turns a denied or unsupported query into an unknown fact. A missing bucket or a missing response is an
-    /// error.
+    /// Turns a denied or unsupported query into an unknown fact. A missing bucket or a missing response is an error.
     fn fact<T>(&self, permission: &str, asked: Result<T, Failure>) -> Result<Known<T>> {
         let place = format!("s3://{}", self.bucket);
         match asked {

@@ -41,8 +41,7 @@ fn forge(adversary: &mut Adversary) -> Forge {
     if version == 0 { adversary.forge.clone() } else { adversary.forge.clone().of_version(version) }
 }
 
-/// Encrypts repeatedly until the name sorts before most others: with several lines, the first one used to
-/// win.
+/// Encrypts repeatedly until the name sorts before most others: with several lines, the first one used to win.
 fn first(forge: &Forge, kind: &str, lines: &[Value]) -> Vec<(String, Bytes)> {
     let tries = (0..6).map(|_| forge.index(kind, lines));
     stored(tries.min_by(|a, b| a.0.cmp(&b.0)))

@@ -131,8 +131,7 @@ async fn empty_and_huge_things_come_back() {
     let f = Fixture::on(Arc::new(FsStore::new(tempfile::tempdir().unwrap().keep()).unwrap())).await;
     let empty = f.backup().await;
     f.assert_restores(&empty.id, "empty").await;
-    // An empty file as a separate source, and a file of more than 4 GiB in the long form, almost all of it a
-    // hole.
+    // An empty file as a separate source, and a file of more than 4 GiB in the long form, almost all of it a hole.
     let (file, huge) = (f.target("empty file"), f.target("huge"));
     std::fs::write(&file, "").unwrap();
     let sparse = std::fs::File::create(&huge).unwrap();
