@@ -42,7 +42,7 @@ impl Pending {
     }
 }
 
-/// Removes the manifests of runs that died before their summary was stored. A tombstone replaces the summary
+/// Removes the manifests of runs that died before their summary was stored. A tombstone takes the summary's place
 /// first, because the last request of such a run may still be in progress. If the store refuses, the manifest
 /// stays until a prune.
 pub(super) fn settle(store: &Blocking, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
