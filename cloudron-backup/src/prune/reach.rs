@@ -1,4 +1,4 @@
-//! What backups there are and what they need.
+//! Finds the listed backups and the chunks they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
@@ -20,25 +20,25 @@ use crate::store::blocking::Blocking;
 /// The backups in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
-    /// Those that count.
+    /// The valid backups.
     pub(crate) summaries: Vec<Summary>,
     /// The hashes of their summaries.
     pub(crate) hashes: BTreeMap<BackupId, String>,
-    /// When their summaries were written, by the store's clock.
+    /// Times when their summaries were written, by the store's clock.
     pub(crate) written: BTreeMap<BackupId, SystemTime>,
-    /// The objects in the place of a summary that count for nothing, by name, and why.
+    /// Ignored objects in the place of a summary, by name, and why.
     pub(crate) ignored: BTreeMap<String, String>,
-    /// What the owner removed.
+    /// The backups that the owner removed.
     pub(crate) forgotten: Forgotten,
-    /// Those that the owner removed and that are there: a prune was cut off, or somebody put them back.
+    /// Removed backups that still exist: a prune was interrupted, or somebody put them back.
     pub(crate) removed: Vec<Summary>,
 }
 
 impl Listed {
-    /// Reads the summaries, and what the owner removed.
+    /// Reads the summaries, and the records of removed backups.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
         let forgotten = Forgotten::load(owner.store, &owner.trust)?;
         let mut listed = Self { forgotten, ..Self::default() };
@@ -73,7 +73,7 @@ impl Listed {
         Ok(listed)
     }
 
-    /// The numbers of backups that somebody other than the owner took away, by writer.
+    /// Returns the numbers of backups that somebody other than the owner removed, by writer.
     pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<RangeInclusive<u64>>> {
         let mut present: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         for summary in &self.summaries {
@@ -98,10 +98,10 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// Takes in what these backups need, where that is not known yet.
+    /// Adds the chunks needed by these backups, unless they are known already.
     ///
     /// # Errors
-    /// What the store reports. A backup that cannot be read is noted.
+    /// Errors of the store. An unreadable backup is recorded.
     pub(crate) fn extend(&mut self, owner: &Owner<'_>, backups: &[&BackupId]) -> Result<()> {
         let new: Vec<_> = backups.iter().filter(|b| !self.read.contains(**b)).collect();
         let task = owner.progress.task("Reading what backups need", Unit::Items, Some(new.len() as u64));
@@ -122,7 +122,7 @@ impl Reach {
         Ok(())
     }
 
-    /// Those of the backups that need one of these chunks.
+    /// Returns the backups that need one of these chunks.
     pub(crate) fn who_needs(&self, owner: &Owner<'_>, chunks: &HashSet<ChunkId>) -> Result<Vec<String>> {
         let mut found = BTreeSet::new();
         if !chunks.is_empty() {
@@ -138,10 +138,10 @@ impl Reach {
     }
 }
 
-/// Goes through the chunks of a backup. One that is gone by now needs nothing.
+/// Visits the chunks of a backup. A backup removed meanwhile needs none.
 ///
 /// # Errors
-/// `prune-unsafe` for one that cannot be read; what the store reports.
+/// `prune-unsafe` for an unreadable backup; errors of the store.
 pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
         let opened = owner.backup(backup)?;
@@ -168,12 +168,12 @@ pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl F
     }
 }
 
-/// Whether the backup was removed while it was read.
+/// Checks whether the backup was removed while it was read.
 fn is_gone(store: &Blocking, backup: &BackupId) -> Result<bool> {
     Ok(store.head(&layout::summary(backup))?.is_none())
 }
 
-/// The error that stops a prune which could lose something.
+/// Returns the error that stops a prune which could lose content.
 fn unsafe_because(object: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(&codes::PRUNE_UNSAFE, format!("{object}: {why}"))
         .with_hint("nothing was deleted; `backup verify` says more")

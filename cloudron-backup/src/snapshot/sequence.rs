@@ -1,4 +1,4 @@
-//! The number of the next backup.
+//! The sequence number of the next backup.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
 use crate::store::blocking::Blocking;
 
-/// One more than the highest number that the writer reached, as far as is known.
+/// Returns one more than the highest number that the writer is known to have reached.
 ///
-/// Only summaries that were not seen before are read, and what is read is remembered. So the number of requests
-/// does not grow with that of the backups, unless the memory was lost.
+/// Only new summaries are read, and then added to the local record. So the number of requests does not grow
+/// with the number of backups, unless the record was lost.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn next(
     store: &Blocking,
     trust: &Trust,

@@ -1,4 +1,4 @@
-//! Reading objects: no more than is expected of one, and many at once.
+//! Reads objects with a limit on their size, and many in parallel.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::{BackupStore, ObjectMeta};
 use crate::codes;
 use crate::runtime::shutting_down;
 
-/// The content of an object, unless it is larger than any that is written: its size is a claim of whoever wrote it.
+/// Returns the content of an object, unless it is larger than `most`. The size of an object is a claim of its writer.
 ///
 /// # Errors
-/// `object-missing`; `object-corrupt` for one that is too large; what the store reports.
+/// `object-missing`; `object-corrupt` for one that is too large; errors of the store.
 pub(crate) async fn get_at_most(store: &dyn BackupStore, key: &str, most: u64) -> Result<Bytes> {
     let content = store.get_range(key, 0..most.saturating_add(1)).await?;
     if content.len() as u64 <= most { Ok(content) } else { Err(too_large(key, most)) }
@@ -23,7 +23,7 @@ fn too_large(key: &str, most: u64) -> Error {
     Error::new(&codes::OBJECT_CORRUPT, format!("{key} is larger than {most} bytes"))
 }
 
-/// So many objects are read at once, since each takes a round trip.
+/// The number of objects read in parallel, since each takes a round trip.
 const AT_ONCE: usize = 16;
 
 /// Reads objects of at most `most` bytes, several at once, in no order. Those that are listed as larger are not asked

@@ -1,4 +1,4 @@
-//! An adversary who can write to the store, beside honest backups, prunes, repairs, copies and restores.
+//! An adversary with write access to the store, alongside honest backups, prunes, repairs, copies and restores.
 //!
 //! Before, between and during all of them the adversary does random things with well-formed and malformed objects
 //! of every kind. After each round every honest backup must restore byte for byte; nobody who can only add keeps
@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use adversary::Rights;
 use round::{Stats, round};
 
-/// Memory is measured of the whole process: one test at a time.
+/// Memory is measured for the whole process: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn rounds(rights: Rights, default: u64) {
