@@ -51,7 +51,6 @@ impl Repository {
     pub async fn find(&self, id: &str) -> Result<Summary> {
         let unknown = |text: String| {
             Error::new(&codes::BACKUP_UNKNOWN, text)
-                .with_hint("list the backups that exist with `backup list`")
         };
         if id == "latest" {
             let list = self.snapshots().await?;

@@ -72,7 +72,7 @@ fn check_path(text: &str) -> Result<&str> {
         return refused(
             format!("{text}: no store is called {scheme}:"),
             format!(
-                "use a path, file:///folder or s3://bucket/prefix (with --endpoint for a service other than Amazon's); \
+                "use a path, file:///folder or s3://bucket/prefix (with the endpoint of a service other than Amazon's); \
                  a folder of that name is written ./{text}"
             ),
         );

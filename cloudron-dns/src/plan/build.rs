@@ -94,9 +94,7 @@ impl<'a> Planner<'a> {
         };
         if let Some((kept, wanted)) = kept_ttl {
             let what = format!(
-                "the TTL stays {kept} instead of {wanted}, since it has values that are not ours; \
-                 --adopt {}/{} changes it",
-                key.name, key.rtype
+                "the TTL stays {kept} instead of {wanted}, since it has values that are not ours"
             );
             self.plan.adjusted.push(Adjustment { key: key.clone(), what, undone: true });
         }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use cloudron_core::{Cancel, Clock, Code, Progress, Result, SystemClock};
 use serde_json::Value;
 
-use crate::codes;
 use crate::provider::CloudProvider;
 use crate::remote::{Command, Remote};
 
@@ -121,14 +120,7 @@ impl Context {
         if let Some(remote) = &*slot {
             return Ok(remote.clone());
         }
-        let connecting = self.inner.provider.connect(&self.outputs()).await;
-        let remote = connecting.map_err(|error| match error.is(&codes::HOST_KEY_CHANGED) {
-            true => error.with_hint(format!(
-                "find out why it changed; when the new key is right, `cloudron machine trust {}` records it",
-                self.fqdn()
-            )),
-            false => error,
-        })?;
+        let remote = self.inner.provider.connect(&self.outputs()).await?;
         *slot = Some(remote.clone());
         Ok(remote)
     }
