@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn an_error_told_in_json_keeps_its_code_message_hint_and_details() {
         let line =
-            br#"{"error":{"code":"no-space","message":"full","hint":"delete","details":{"disk":"/"}}}"#.to_vec();
+            br#"{"error":{"code":"no-space","message":"full","hint":"delete","details":{"disk":"/"}}}"#
+                .to_vec();
         let error = checked("x", Output::new(1, line, ""), &[]).unwrap_err();
         assert!(error.is(&cloudron_core::codes::NO_SPACE));
         assert_eq!((error.message(), error.hint()), ("full", Some("delete")));

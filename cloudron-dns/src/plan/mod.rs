@@ -222,9 +222,7 @@ impl Reason {
     /// Returns what to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Foreign | Self::CnameAndOther => {
-                "remove the records at your DNS host, or adopt them"
-            }
+            Self::Foreign | Self::CnameAndOther => "remove the records at your DNS host, or adopt them",
             Self::Opaque => "remove the alias or routing rule in your DNS provider's own console first",
             Self::Protected => "change the zone's SOA and name servers at your DNS provider or registrar",
             Self::NotInZone => "put the record into the zone that encloses its name",
