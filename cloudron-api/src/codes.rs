@@ -3,7 +3,7 @@
 cloudron_core::codes! {
     /// No machine lives in this place.
     MACHINE_MISSING = ("machine-missing", NotFound,
-        "No server is installed in this place.");
+        "No server is installed in this place: neither its settings nor its state are there.");
     /// No valid token was sent.
     TOKEN_INVALID = ("token-invalid", Denied,
         "The request carries no access token, or one that is unknown, has expired or was ended. Log in again.");

@@ -9,8 +9,8 @@ cloudron_core::codes! {
     /// A certificate that is not trusted.
     CERTIFICATE = ("http-certificate", Denied,
         "The service showed a certificate that this computer does not trust, so that nothing was sent to it. A service \
-         with a private authority, or with a certificate that it signed itself, is trusted when the file that the \
-         variable SSL_CERT_FILE names holds that certificate in PEM. If the message says that the certificate is for \
+         with a private authority, or with a certificate that it signed itself, is trusted when the file that the variable \
+         SSL_CERT_FILE names holds that certificate in PEM. If the message says that the certificate is for \
          another name or has expired, it must be replaced at the service. If the service is a public one, something \
          between this computer and the service may read what is sent.");
     /// An unusable file of certificates.

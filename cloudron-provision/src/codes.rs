@@ -68,7 +68,8 @@ cloudron_core::codes! {
     HOST_KEY_UNKNOWN = ("host-key-unknown", Denied,
         "The server's host key is not known, and nobody could be asked whether it is right. Compare the fingerprint with \
          what the server's console shows (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`).");
-    /// A host key that differs from the recorded one. Detail, where the record is in known_hosts: `known_hosts`, the host.
+    /// A host key that differs from the recorded one. Details: `known_hosts`, the host, where the record is in that file;
+    /// `domain`, where it is one of the run for that machine.
     HOST_KEY_CHANGED = ("host-key-changed", Denied,
         "The server shows another host key than the one recorded for it. Either the server was installed anew, or somebody \
          is in between. Nothing was sent to it. Trust the new key only when you know why it changed.");

@@ -129,10 +129,12 @@ static TABLE: &[Hint] = &[
         "known_hosts",
         "find out why it changed; when the new key is right, give its fingerprint with `--host-key SHA256:…`",
     ),
-    Hint::of(
+    Hint::with(
         &provision::HOST_KEY_CHANGED,
+        "domain",
         "find out why it changed; when the new key is right, `cloudron machine trust {domain}` records it",
     ),
+    Hint::of(&provision::HOST_KEY_CHANGED, "find out why it changed before you trust it"),
     Hint::with(
         &provision::SSH_PORT,
         "blocked",

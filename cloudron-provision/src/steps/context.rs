@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use cloudron_core::{Cancel, Clock, Code, Progress, Result, SystemClock};
 use serde_json::Value;
 
+use crate::codes;
 use crate::provider::CloudProvider;
 use crate::remote::{Command, Remote};
 
@@ -120,7 +121,11 @@ impl Context {
         if let Some(remote) = &*slot {
             return Ok(remote.clone());
         }
-        let remote = self.inner.provider.connect(&self.outputs()).await?;
+        let connecting = self.inner.provider.connect(&self.outputs()).await;
+        let remote = connecting.map_err(|error| match error.is(&codes::HOST_KEY_CHANGED) {
+            true => error.with_detail("domain", self.fqdn()),
+            false => error,
+        })?;
         *slot = Some(remote.clone());
         Ok(remote)
     }
