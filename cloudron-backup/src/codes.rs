@@ -1,7 +1,7 @@
 //! Error codes of backups.
 
 cloudron_core::codes! {
-    /// The store address is not understood.
+    /// The store address is not understood. Detail, where no store has its scheme: `address`.
     STORE_URL = ("store-url", Usage,
         "The address of the backup store is not understood. Write a folder as a path or as file:///folder; \
          s3://bucket/prefix needs a build with S3 support.");
@@ -147,7 +147,7 @@ cloudron_core::codes! {
     /// The backup does not exist.
     BACKUP_UNKNOWN = ("backup-unknown", NotFound,
         "There is no backup of that name. The name `latest` stands for the one that was made last.");
-    /// The path is not in the backup.
+    /// The path is not in the backup. Detail, where one backup was asked: `path`.
     PATH_UNKNOWN = ("backup-path-unknown", NotFound,
         "A path that is to be restored is not in the backup. Paths are absolute, as they were on the machine.");
     /// The backup exists already.

@@ -59,8 +59,10 @@ fn certificates(options: &HttpOptions) -> Result<Vec<CertificateDer<'static>>> {
 /// Those of reading the files.
 pub fn named_certificates(ca_file: Option<&Path>) -> Result<Option<String>> {
     let mut files: Vec<PathBuf> = ca_file.map(Path::to_owned).into_iter().collect();
-    files.extend(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from));
-    for folder in std::env::split_paths(&std::env::var_os("SSL_CERT_DIR").unwrap_or_default()) {
+    files.extend(std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty()).map(PathBuf::from));
+    let list = std::env::var_os("SSL_CERT_DIR");
+    let folders = list.iter().flat_map(std::env::split_paths);
+    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
         let entries = std::fs::read_dir(&folder).map_err(|e| Error::io(&folder, e))?;
         files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()));
     }

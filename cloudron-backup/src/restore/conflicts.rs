@@ -56,7 +56,7 @@ pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Ask
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
-            Err(Error::new(&codes::PATH_UNKNOWN, text))
+            Err(Error::new(&codes::PATH_UNKNOWN, text).with_detail("path", path.display().to_string()))
         }
     }
 }

@@ -34,7 +34,7 @@ impl<'a> Wanted<'a> {
             None => Ok(()),
             Some((path, _)) => {
                 let text = format!("{} is not in {place}", path.display());
-                Err(Error::new(&codes::PATH_UNKNOWN, text))
+                Err(Error::new(&codes::PATH_UNKNOWN, text).with_detail("path", path.display().to_string()))
             }
         }
     }

@@ -146,6 +146,12 @@ static TABLE: &[Hint] = &[
         "run the same command with `--keep-ssh-port`, which leaves SSH where it is",
     ),
     // Stores and repositories.
+    Hint::with(
+        &backup::STORE_URL,
+        "address",
+        "use a path, file:///folder or s3://bucket/prefix (with --endpoint for a service other than Amazon's); a folder \
+         of that name is written ./{address}",
+    ),
     Hint::of(
         &backup::STORE_EXPIRES,
         "remove the rule {rule} from the bucket; `cloudron policy lifecycle --store {store}` prints rules that are safe, \
@@ -176,7 +182,7 @@ static TABLE: &[Hint] = &[
         "give the key of then with --backup-key, which finishes that repository, or choose another address",
     ),
     Hint::of(&backup::BACKUP_UNKNOWN, "list the backups that exist with `backup list`"),
-    Hint::of(&backup::PATH_UNKNOWN, "`backup ls` shows the paths in a backup"),
+    Hint::with(&backup::PATH_UNKNOWN, "path", "`backup ls` shows the paths in a backup"),
     Hint::of(&backup::PRUNE_UNSAFE, "nothing was deleted; `backup verify` says more"),
     Hint::with(
         &backup::RESTORE_CONFLICT,

@@ -33,8 +33,7 @@ pub(super) fn print(
         PlanFormat::Json => json_with(plan, more, out),
         PlanFormat::Diff => {
             let undone = plan.adjusted.iter().filter(|adjustment| adjustment.undone).map(|a| &a.key);
-            let adopt =
-                undone.map(|key| format!("  add `--adopt {}/{}` to change {key}\n", key.name, key.rtype));
+            let adopt = undone.map(|key| format!("~ {key}: --adopt {}/{} changes it\n", key.name, key.rtype));
             out.text(&format!("{plan}{}", adopt.collect::<String>()))
         }
         PlanFormat::Zone => {
