@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::floors::sources;
 
+/// The server is not among them: it is the other half of the program, on a machine.
 const LIBRARIES: [&str; 7] = [
     "cloudron-core",
     "cloudron-http",
@@ -28,7 +29,7 @@ const OTHERS: [&str; 5] = [
 /// Texts that are one argument of such a program: of cloud-init.
 const ARGUMENTS: [&str; 1] = ["--wait"];
 
-/// The one place where the commands of the program on a machine are written, and where its unit is described.
+/// The places that write the commands of the program on a machine, for programs to call.
 const SPOKEN: [(&str, &str); 2] = [("cloudron-api", "command.rs"), ("cloudron-api", "layout.rs")];
 
 /// The groups of commands that people type.
