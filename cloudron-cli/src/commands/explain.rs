@@ -4,6 +4,7 @@ use cloudron_core::{Code, Error, Result};
 use serde_json::json;
 
 use crate::codes;
+use crate::hints::explanation;
 use crate::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             .with_hint("`cloudron explain` lists all of them")
     })?;
     out.data("code", &describe(code), || {
-        format!("{} (exit code {})\n\n{}", code.name, code.kind.exit_code(), wrapped(code.explanation, 80))
+        format!("{} (exit code {})\n\n{}", code.name, code.kind.exit_code(), wrapped(&explanation(code), 80))
     })
 }
 
@@ -57,7 +58,7 @@ fn list(out: &Output) -> Result<()> {
 }
 
 fn describe(code: &Code) -> serde_json::Value {
-    json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": code.explanation })
+    json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": explanation(code) })
 }
 
 #[cfg(test)]

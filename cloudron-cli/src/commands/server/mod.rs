@@ -67,8 +67,12 @@ pub(crate) fn run(call: BoxCall, out: &Output) -> Result<()> {
     match answer {
         Ok(answer) => out.json_line(&answer),
         Err(error) => {
-            let told =
-                json!({ "code": error.code().name, "message": error.to_string(), "hint": error.hint() });
+            let told = json!({
+                "code": error.code().name,
+                "message": error.to_string(),
+                "hint": error.hint(),
+                "details": error.details(),
+            });
             out.json_line(&json!({ "error": told }))?;
             Err(error)
         }
