@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::api::EventSource;
 use crate::db::{Db, events, settings, tokens, users};
-use crate::log::Sink;
+use crate::log::Opened;
 use crate::settings::Settings;
 use crate::time::millis;
 use crate::{Layout, Result};
@@ -45,7 +45,7 @@ pub(crate) struct State {
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) db: Db,
-    pub(crate) log: Sink,
+    pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
     /// Raised when the server stops.
     pub(crate) stopping: Cancel,
@@ -54,7 +54,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(layout: Layout, settings: Settings, db: Db, log: Sink, tuning: Tuning) -> Result<Self> {
+    pub(crate) fn new(
+        layout: Layout,
+        settings: Settings,
+        db: Db,
+        log: Opened,
+        tuning: Tuning,
+    ) -> Result<Self> {
         let activated = db.read(users::any)?;
         let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
         let steady = Steady::new(highest, tuning.clock.monotonic());
