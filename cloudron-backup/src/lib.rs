@@ -83,6 +83,8 @@ pub use repository::{
 pub use store::conformance;
 pub use store::fs::FsStore;
 pub use store::memory::MemoryStore;
+#[cfg(feature = "s3")]
+pub use store::open_store_with_clock;
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
 pub use store::{fs, lifecycle, memory};
 pub use upgrade::UpgradeReport;
