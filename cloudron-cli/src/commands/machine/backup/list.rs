@@ -13,8 +13,9 @@ use super::super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
-use crate::output::{Output, Table, ago, bytes};
+use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
+use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
