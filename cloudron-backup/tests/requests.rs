@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cloudron_backup::{MemoryStore, Repository};
+use cloudron_backup::{CopyTarget, MemoryStore, Repository};
 use cloudron_core::{Cancel, Progress};
 use common::{Counting, Fixture};
 
@@ -112,7 +112,7 @@ async fn a_copy_to_another_repository_does_not_read_all_that_is_there() {
     for _ in 0..9 {
         let ids = [f.backup().await.id];
         store.requests();
-        let to = (&target, &other.keys);
+        let to = CopyTarget { repository: &target, keys: &other.keys };
         let copied = f.repo.copy_snapshots(&f.identity, &ids, to, &Progress::none(), &Cancel::new()).await;
         assert_eq!(copied.unwrap().copied, ids);
         requests.push(store.requests());

@@ -20,6 +20,7 @@ use crate::chunk::ChunkId;
 use crate::format::index::{Kind, PackEntry};
 use crate::format::lock::{self, Found, Holder, Lock, MARGIN};
 use crate::format::trust::Source;
+use crate::issue::{BeforeAfter, Issue};
 use crate::keys::Identity;
 use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
@@ -42,7 +43,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
         report.missing.extend(seen_and_gone(&mut seen, &listed, request));
     }
     let foreign =
-        listed.ignored.iter().map(|(name, why)| (format!("{}{name}.json", layout::SNAPSHOTS), why.clone()));
+        listed.ignored.iter().map(|(name, why)| Issue::new(format!("{}{name}.json", layout::SNAPSHOTS), why));
     report
         .ignored
         .extend(foreign.chain(listed.forgotten.unusable.clone()).chain(owner.trust.foreign.clone()));
@@ -50,7 +51,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
 
     let locks = lock::list(owner.store, &owner.trust)?;
     let unsigned = "nobody signed it who may hold a lock";
-    report.ignored.extend(locks.foreign.iter().map(|key| (key.clone(), unsigned.to_owned())));
+    report.ignored.extend(locks.foreign.iter().map(|key| Issue::new(key, unsigned)));
     let young = Young::new(locks.found, &listed, now()?, request.grace);
     let mut pass = Pass::judge(&owner, &mut reach, &young, request, &mut report)?;
     if request.dry_run {
@@ -196,7 +197,7 @@ impl Pass {
     ) -> Result<Self> {
         let pass = Self::again(owner, reach, young, request, report)?;
         let unusable = pass.state.unusable.iter().chain(&pass.state.condemned.unusable);
-        report.ignored.extend(unusable.map(|(object, e)| (object.clone(), e.to_string())));
+        report.ignored.extend(unusable.map(|(object, e)| Issue::new(object, e)));
         for (backup, why) in &reach.broken {
             report.damaged.push(backup.to_string());
             report.missing.push(format!("{backup}: {why}"));
@@ -217,7 +218,7 @@ impl Pass {
         report.damaged.sort();
         report.damaged.dedup();
         let objects = (pass.state.objects.len() + pass.state.unusable.len()) as u64;
-        report.index_objects = (objects, objects);
+        report.index_objects = BeforeAfter { before: objects, after: objects };
         Ok(pass)
     }
 
@@ -302,7 +303,7 @@ impl Pass {
         }
         report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
         report.packs_condemned += plan.dead.len() as u64;
-        report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
+        report.index_objects.after = report.index_objects.after + written - plan.replaced.len() as u64;
         for number in plan.replaced {
             owner.stop.check()?;
             owner.store.delete(&state.objects[number].key)?;
@@ -318,7 +319,7 @@ impl Pass {
         let goes: Vec<&PackEntry> = plan.dead.iter().chain(plan.rewrite.iter().map(|r| &r.entry)).collect();
         report.packs_condemned = goes.len() as u64;
         let written = plan.lines.values().filter(|lines| !lines.is_empty()).count() as u64;
-        report.index_objects.1 = report.index_objects.0 - plan.replaced.len() as u64 + written;
+        report.index_objects.after = report.index_objects.before - plan.replaced.len() as u64 + written;
         let mut seen = HashSet::new();
         let mut count = |entry: &PackEntry, now: bool| {
             if !seen.insert(entry.pack) {

@@ -217,7 +217,7 @@ fn rescue(
     if !rewritten.lines.is_empty() {
         let put = put_lines(owner, &rewritten.lines, Kind::Index, Source::Owner)?;
         report.bytes_written += rewritten.bytes + put.bytes;
-        report.index_objects.1 += put.objects;
+        report.index_objects.after += put.objects;
     }
     stuck.retain(|_, wanted: &mut HashSet<ChunkId>| wanted.iter().any(|c| lacking.contains(c)));
     Ok(stuck.into_keys().collect())

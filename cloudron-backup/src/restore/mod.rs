@@ -14,7 +14,7 @@ mod ways;
 mod write;
 
 pub use report::{CompareReport, Difference, Failure, RestoreReport};
-pub use request::{RestoreRequest, RestoreTo};
+pub use request::{Relocation, RestoreRequest, RestoreTo};
 
 use cloudron_core::{BackupId, Result};
 

@@ -7,7 +7,7 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 use crate::format::manifest::{HeaderSource, Kind};
-use crate::restore::{RestoreRequest, RestoreTo};
+use crate::restore::{Relocation, RestoreRequest, RestoreTo};
 
 /// A place on disk: a path below a folder given by the user. Nothing is written outside of that folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Places {
             RestoreTo::Under(dir) => Some(std::path::absolute(dir).map_err(|e| Error::io(dir, e))?),
         };
         let mut relocate = Vec::new();
-        for (from, to) in &request.relocate {
+        for Relocation { from, to } in &request.relocate {
             let to = std::path::absolute(to).map_err(|e| Error::io(to, e))?;
             relocate.push((from.components().collect::<PathBuf>(), to));
         }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn relocated_folders_go_elsewhere() {
         let mut request = RestoreRequest::original();
-        request.relocate = vec![("/srv".into(), "/new".into()), ("/srv/data/in".into(), "/inner".into())];
+        request.relocate = vec![Relocation::new("/srv", "/new"), Relocation::new("/srv/data/in", "/inner")];
         assert_eq!(shown(&places(&request), "/srv/data/a"), "/new/data/a");
         assert_eq!(shown(&places(&request), "/srv/data/in/x"), "/inner/x");
         request.to = RestoreTo::Under("/mnt".into());

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use cloudron_api::BoxCommand;
 use cloudron_api::command::STDIN;
 use cloudron_api::owner::{StoreChange, StoreChanged};
-use cloudron_backup::{BackupStore, ObjectMeta, Repository};
+use cloudron_backup::{BackupStore, Issue, ObjectMeta, Repository};
 use cloudron_core::{Error, Result, codes as core_codes};
 use cloudron_provision::steps::{Check, Context, Step, Undo};
 use cloudron_provision::{Stdin, answer};
@@ -62,8 +62,8 @@ impl Step for CopyRepository {
         let read = RemoteFolder::new(remote.clone(), &*self.folder, &*self.shown);
         let store = InstalledStore::new(read, self.manager.program(remote, self.place.clone())).await?;
         let report = repository.copy_to(Arc::new(store), &context.progress, &context.cancel).await?;
-        for (object, why) in &report.not_copied {
-            context.progress.warn(format!("{object} was not copied: {why}"));
+        for Issue { subject, reason } in &report.not_copied {
+            context.progress.warn(format!("{subject} was not copied: {reason}"));
         }
         Ok(json!({ "stored": report.copied, "present": report.present }))
     }

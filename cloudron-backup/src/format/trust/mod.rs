@@ -18,6 +18,7 @@ pub(crate) use revocation::revocation;
 pub(crate) use verdict::Standing;
 
 use crate::format::config::{Config, FIRST};
+use crate::issue::Issue;
 use crate::keys::sign::verifying_key;
 use crate::keys::{Certificate, Identity, WriterId, WriterKeys};
 use crate::store::blocking::Blocking;
@@ -56,7 +57,7 @@ pub(crate) struct Trust {
     /// Certificates checked before, by their text.
     checked: Mutex<HashMap<String, Option<WriterId>>>,
     /// Revocations not signed by the owner: key and reason.
-    pub(crate) foreign: Vec<(String, String)>,
+    pub(crate) foreign: Vec<Issue>,
 }
 
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Trust {
                 Ok(content) => trust.revoke(object.key, &content),
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                    trust.foreign.push((object.key, "it is too large".to_owned()));
+                    trust.foreign.push(Issue::new(object.key, "it is too large"));
                 }
                 Err(e) => return Err(e),
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cloudron_backup::{BackupStore, Repository, Summary};
+use cloudron_backup::{BackupStore, Repository, Summary, UnreadableSummary};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
 use serde_json::json;
@@ -27,8 +27,8 @@ pub(crate) async fn list(
     let (page, per_page) = paging.checked()?;
     let repository = open(&app, crate::store::open(&app.layout, &app.settings)?).await?;
     let snapshots = repository.snapshots().await?;
-    for (key, error) in &snapshots.unreadable {
-        tracing::warn!(key, %error, "The summary of a backup cannot be read");
+    for UnreadableSummary { object, error } in &snapshots.unreadable {
+        tracing::warn!(key = object, %error, "The summary of a backup cannot be read");
     }
     let total = snapshots.summaries.len() as u64;
     let before = (page as usize - 1).saturating_mul(per_page as usize);
