@@ -15,7 +15,7 @@ use crate::format::summary::Summary;
 use crate::format::trust::{Ranges, Source, Trust};
 use crate::issue::Issue;
 use crate::keys::{Signer, WriterId};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::store::{BackupStore, get_all};
 use crate::{codes, layout};
 
@@ -86,7 +86,7 @@ impl Forgotten {
     ///
     /// # Errors
     /// Errors of the store.
-    pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
+    pub(crate) fn load(store: &BlockingStore, trust: &Trust) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, trust).await })
     }
 
@@ -135,7 +135,7 @@ impl Forgotten {
     /// Errors of the store.
     pub(crate) fn add(
         &mut self,
-        store: &Blocking,
+        store: &BlockingStore,
         repository: &str,
         owner: &Signer,
         writer: Option<WriterId>,

@@ -14,7 +14,7 @@ use super::report::PruneReport;
 use super::request::PruneRequest;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
-use super::sweep::{is_ripe, sweep};
+use super::sweep::{grace_is_over, sweep};
 use crate::cache::history::SnapshotHistory;
 use crate::chunk::ChunkId;
 use crate::format::index::{Kind, PackEntry};
@@ -257,9 +257,9 @@ impl Pass {
 
     /// Checks whether packs are rewritten while others can be deleted at once.
     fn frees_before_it_writes(&self, young: &Young, request: &PruneRequest) -> bool {
-        let is_ripe = |record| is_ripe(record, young.now, request.grace);
+        let grace_is_over = |record| grace_is_over(record, young.now, request.grace);
         let frees = request.grace.is_zero() && !self.plan.dead.is_empty();
-        !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(is_ripe))
+        !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(grace_is_over))
     }
 
     /// Returns a plan that keeps every needed pack as it is.
@@ -336,7 +336,7 @@ impl Pass {
         let at_once = young.running.is_empty() && request.grace.is_zero();
         goes.into_iter().for_each(|entry| count(entry, at_once));
         for record in &state.condemned.records {
-            let ripe = young.running.is_empty() && is_ripe(record, young.now, request.grace);
+            let ripe = young.running.is_empty() && grace_is_over(record, young.now, request.grace);
             record.entries.iter().filter(|e| state.is_there(e)).for_each(|entry| count(entry, ripe));
         }
     }

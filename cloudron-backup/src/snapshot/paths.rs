@@ -10,12 +10,12 @@ use crate::codes;
 pub(crate) const PATH_HINT: &str = "`backup ls` shows the paths in a backup";
 
 /// The requested paths, and which of them were found.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PathSelection<'a> {
     paths: &'a [PathBuf],
     met: Vec<bool>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> PathSelection<'a> {
     pub(crate) fn new(paths: &'a [PathBuf]) -> Self {
         Self { paths, met: vec![false; paths.len()] }
     }

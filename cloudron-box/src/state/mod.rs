@@ -15,7 +15,7 @@ use crate::log::Opened;
 use crate::settings::Settings;
 use crate::time::millis;
 use crate::{Layout, Result};
-use steady::Steady;
+use steady::SteadyClock;
 
 /// What a test sets to other values than a real server has.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ pub(crate) struct State {
     /// Raised when the server stops.
     pub(crate) stopping: Cancel,
     activated: AtomicBool,
-    steady: Steady,
+    steady: SteadyClock,
 }
 
 impl State {
@@ -63,7 +63,7 @@ impl State {
     ) -> Result<Self> {
         let activated = db.read(users::any)?;
         let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
-        let steady = Steady::new(highest, tuning.clock.monotonic());
+        let steady = SteadyClock::new(highest, tuning.clock.monotonic());
         Ok(Self {
             layout,
             settings,

@@ -21,7 +21,7 @@ use crate::format::config::{Config, FIRST};
 use crate::issue::Issue;
 use crate::keys::sign::verifying_key;
 use crate::keys::{Certificate, Identity, WriterId, WriterKeys};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::store::{BackupStore, get_all};
 use crate::{codes, layout};
 
@@ -119,7 +119,7 @@ impl Trust {
     }
 
     /// As [`read`](Self::read), on a thread that may block.
-    pub(crate) fn load(store: &Blocking, config: &Config, anchor: Anchor<'_>) -> Result<Self> {
+    pub(crate) fn load(store: &BlockingStore, config: &Config, anchor: Anchor<'_>) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, config, anchor).await })
     }
 
