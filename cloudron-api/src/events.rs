@@ -60,7 +60,7 @@ pub struct LogLine {
     pub target: String,
     /// The text.
     pub message: String,
-    /// Further values.
+    /// Further values: the fields of the event and of the spans around it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub fields: Map<String, Value>,
 }

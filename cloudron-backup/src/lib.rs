@@ -55,6 +55,7 @@ mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod import;
+mod issue;
 pub mod keys;
 mod layout;
 mod packer;
@@ -70,19 +71,23 @@ mod verify;
 pub use cloudron_core::{Error, Result};
 pub use export::{ExportFormat, ExportReport, SealTo};
 pub use import::{ImportRequest, OldBackup};
+pub use issue::{BeforeAfter, Issue};
 pub use keys::{Certificate, Identity, Unlock, WriterId, WriterKeys, WriterLimits, generate_backup_key};
 pub use layout::{is_of_backups, is_of_repository};
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
 pub use repository::{
-    BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
-    FileKind, FindReport, Found, InitOptions, Inspection, KeepOfRevoked, KeyInfo, KeyKind, ListReport,
-    PaperKey, PlannedFile, Repository, RestoreReport, RestoreRequest, RestoreTo, RevokeReport,
-    SnapshotFilter, Source, Summary, TransferReport, VerifyDepth, VerifyReport, WriterInfo,
+    BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, CopyTarget, DiffReport,
+    DiffRequest, FileEntry, FileKind, FindReport, Found, InitOptions, Inspection, KeepOfRevoked, KeyInfo,
+    KeyKind, ListReport, PaperKey, PlannedFile, Relocation, Repository, RestoreReport, RestoreRequest,
+    RestoreTo, RevokeReport, SnapshotFilter, Source, Summary, TransferReport, UnreadableSummary, VerifyDepth,
+    VerifyReport, WriterInfo,
 };
 #[cfg(any(test, feature = "conformance"))]
 pub use store::conformance;
 pub use store::fs::FsStore;
 pub use store::memory::MemoryStore;
+#[cfg(feature = "s3")]
+pub use store::open_store_with_clock;
 pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_with};
 pub use store::{fs, lifecycle, memory};
 pub use upgrade::UpgradeReport;

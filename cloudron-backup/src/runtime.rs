@@ -23,12 +23,12 @@ pub(crate) fn shutting_down() -> Error {
 
 /// Tells blocking work when to stop: it was cancelled, or its future was dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Stop {
+pub(crate) struct CancelToken {
     cancel: Cancel,
     abandoned: Arc<AtomicBool>,
 }
 
-impl Stop {
+impl CancelToken {
     /// Creates a signal for work that a caller awaits until the guard is dropped.
     pub(crate) fn new(cancel: &Cancel) -> (Self, OnDrop) {
         let abandoned = Arc::new(AtomicBool::new(false));

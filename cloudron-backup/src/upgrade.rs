@@ -19,6 +19,7 @@ use crate::format::index::{Kind, PackEntry};
 use crate::format::lock::{EXPIRY, Lock};
 use crate::format::recovery::recovery_files;
 use crate::format::trust::{Source, revocation};
+use crate::issue::Issue;
 use crate::keys::{Certificate, Identity, WriterLimits, sign};
 use crate::prune::{Listed, State, copies, each_chunk, is_damage, put_lines};
 use crate::snapshot::{Owner, Session};
@@ -36,13 +37,13 @@ pub struct UpgradeReport {
     /// The number of packs read.
     pub packs: u64,
     /// The damaged packs: object and reason.
-    pub packs_damaged: Vec<(String, String)>,
+    pub packs_damaged: Vec<Issue>,
     /// The valid backups after the upgrade.
     pub backups: Vec<String>,
     /// The backups that lack content, and why. They remain valid.
-    pub damaged: Vec<(String, String)>,
+    pub damaged: Vec<Issue>,
     /// Ignored objects: key and reason.
-    pub ignored: Vec<(String, String)>,
+    pub ignored: Vec<Issue>,
 }
 
 /// Upgrades a repository. Returns the description that is stored now.
@@ -60,7 +61,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, 
     let lock = owner.lock("repair")?;
     check_nothing_runs(&owner, &lock)?;
     let listed = Listed::load(&owner)?;
-    report.ignored.extend(listed.ignored.iter().map(|(name, why)| (name.clone(), why.clone())));
+    report.ignored.extend(listed.ignored.iter().map(|(name, why)| Issue::new(name, why)));
     // Includes condemned packs: the next prune copies what a backup needs of one.
     let state = State::behind(&owner, Condemned::default())?;
     let (lines, unread) = read_packs(&owner, &state, &mut report)?;
@@ -135,7 +136,7 @@ fn read_packs(
         match owner.read_pack(pack) {
             Ok(line) => lines.push(line),
             Err(e) if e.is(&codes::OBJECT_ARCHIVED) => unread.extend(old.get(pack).map(|e| (*e).clone())),
-            Err(e) if is_damage(&e) => report.packs_damaged.push((layout::pack(pack), e.to_string())),
+            Err(e) if is_damage(&e) => report.packs_damaged.push(Issue::new(layout::pack(pack), e)),
             Err(e) => return Err(e),
         }
         task.advance(size);
@@ -159,10 +160,10 @@ fn check_backups(
             Ok(()) if lacking == 0 => {}
             Ok(()) => {
                 let text = format!("{lacking} of its chunks are in no pack that can be read");
-                report.damaged.push((summary.id.to_string(), text));
+                report.damaged.push(Issue::new(summary.id.to_string(), text));
             }
             Err(e) if e.is(&codes::PRUNE_UNSAFE) => {
-                report.damaged.push((summary.id.to_string(), e.message().to_owned()));
+                report.damaged.push(Issue::new(summary.id.to_string(), e.message()));
             }
             Err(e) => return Err(e),
         }

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use cloudron_backup::{ExportFormat, codes};
+use cloudron_backup::{CopyTarget, ExportFormat, codes};
 use cloudron_core::{BackupId, Cancel, Error, Progress};
 use common::{Fixture, forge};
 use serde_json::{Value, json};
@@ -32,7 +32,16 @@ async fn read(f: &Fixture, id: &BackupId, target: &str) -> Vec<(&'static str, Re
     let tar = f.target(&format!("{target}.tar"));
     let to = Fixture::new().await;
     let ids = [id.clone()];
-    let copied = f.repo.copy_snapshots(&f.identity, &ids, (&to.repo, &to.keys), &progress, &cancel).await;
+    let copied = f
+        .repo
+        .copy_snapshots(
+            &f.identity,
+            &ids,
+            CopyTarget { repository: &to.repo, keys: &to.keys },
+            &progress,
+            &cancel,
+        )
+        .await;
     vec![
         (
             "export",

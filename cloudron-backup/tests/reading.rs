@@ -5,7 +5,7 @@ mod common;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use cloudron_backup::{Change, ChangeKind, FileEntry, FileKind, Found, SnapshotFilter, codes};
+use cloudron_backup::{Change, ChangeKind, DiffRequest, FileEntry, FileKind, Found, SnapshotFilter, codes};
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result};
 use common::{Fixture, noise};
 
@@ -46,8 +46,8 @@ async fn found(f: &Fixture, pattern: &str, filter: &SnapshotFilter) -> Vec<Found
 
 async fn changes(f: &Fixture, a: &BackupId, b: &BackupId) -> Vec<(ChangeKind, String)> {
     let (seen, each) = collector();
-    let report =
-        f.repo.diff(&f.identity, (a, b), &[], each, &Progress::none(), &Cancel::new()).await.unwrap();
+    let request = DiffRequest::new(a.clone(), b.clone());
+    let report = f.repo.diff(&f.identity, &request, each, &Progress::none(), &Cancel::new()).await.unwrap();
     let all: Vec<Change> = taken(&seen);
     let count = |kind| all.iter().filter(|c| c.kind == kind).count() as u64;
     assert_eq!(
@@ -170,9 +170,9 @@ async fn a_diff_names_what_was_added_removed_and_changed_in_what_way() {
     assert_eq!(swapped, 2, "{back:?}");
 
     let (seen, each) = collector();
-    let only = [f.source().join("large")];
+    let request = DiffRequest::new(a, b).with_only(vec![f.source().join("large")]);
     let (progress, cancel) = (Progress::none(), Cancel::new());
-    let report = f.repo.diff(&f.identity, (&a, &b), &only, each, &progress, &cancel).await.unwrap();
+    let report = f.repo.diff(&f.identity, &request, each, &progress, &cancel).await.unwrap();
     assert_eq!((report.bytes_before, report.bytes_after, report.content), (300_000, 400_000, 1));
     let change: Change = taken(&seen).remove(0);
     assert_eq!((change.before.unwrap().size, change.after.unwrap().size), (300_000, 400_000));

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cloudron_backup::{MemoryStore, Repository};
+use cloudron_backup::{CopyTarget, MemoryStore, Repository};
 use cloudron_core::{Cancel, Progress};
 use common::{Counting, Fixture};
 
@@ -83,6 +83,25 @@ async fn a_list_reads_only_summaries_that_are_new_or_changed() {
 }
 
 #[tokio::test]
+async fn an_inspection_reads_no_part_of_the_index_that_a_backup_read_already() {
+    let (f, store) = counted().await;
+    let cache = f.dir.path().join("cache");
+    let inspected = async |repo: Repository| {
+        store.requests();
+        let found = repo.inspect(&f.keys, None, &Cancel::new()).await.unwrap();
+        assert!(found.packs > 0 && found.problems.is_empty(), "{found:?}");
+        store.requests()
+    };
+    let without = inspected(f.repo.clone()).await;
+    let repo = f.repo.clone().with_cache_dir(&cache);
+    let first = inspected(repo.clone()).await;
+    assert!(first < without, "{first} requests, {without} without a cache");
+    assert_eq!(inspected(repo).await, first);
+    let folders: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(folders, [f.repo.id()], "there is one copy of the index");
+}
+
+#[tokio::test]
 async fn a_copy_to_another_repository_does_not_read_all_that_is_there() {
     let (f, _) = counted().await;
     let memory: Arc<dyn cloudron_backup::BackupStore> = Arc::new(MemoryStore::new());
@@ -93,7 +112,7 @@ async fn a_copy_to_another_repository_does_not_read_all_that_is_there() {
     for _ in 0..9 {
         let ids = [f.backup().await.id];
         store.requests();
-        let to = (&target, &other.keys);
+        let to = CopyTarget { repository: &target, keys: &other.keys };
         let copied = f.repo.copy_snapshots(&f.identity, &ids, to, &Progress::none(), &Cancel::new()).await;
         assert_eq!(copied.unwrap().copied, ids);
         requests.push(store.requests());

@@ -3,13 +3,21 @@
 mod common;
 
 use cloudron_backup::repository::Origin;
-use cloudron_backup::{Result, Summary, TransferReport, VerifyDepth, codes};
+use cloudron_backup::{CopyTarget, Result, Summary, TransferReport, VerifyDepth, codes};
 use cloudron_core::{BackupId, Cancel, Progress};
 use common::{Fixture, noise};
 
 async fn copy(from: &Fixture, to: &Fixture, ids: &[BackupId]) -> Result<TransferReport> {
     let (progress, cancel) = (Progress::none(), Cancel::new());
-    from.repo.copy_snapshots(&from.identity, ids, (&to.repo, &to.keys), &progress, &cancel).await
+    from.repo
+        .copy_snapshots(
+            &from.identity,
+            ids,
+            CopyTarget { repository: &to.repo, keys: &to.keys },
+            &progress,
+            &cancel,
+        )
+        .await
 }
 
 /// Returns two repositories; the second one has other names for its backups.
@@ -132,10 +140,22 @@ async fn the_keys_must_be_those_of_another_repository() {
     let id = from.backup().await.id;
     let (progress, cancel) = (Progress::none(), Cancel::new());
     let ids = [id];
-    let mixed = from.repo.copy_snapshots(&from.identity, &ids, (&to.repo, &from.keys), &progress, &cancel);
+    let mixed = from.repo.copy_snapshots(
+        &from.identity,
+        &ids,
+        CopyTarget { repository: &to.repo, keys: &from.keys },
+        &progress,
+        &cancel,
+    );
     assert!(mixed.await.unwrap_err().is(&codes::REPOSITORY_OTHER));
     assert!(copy(&from, &from, &ids).await.unwrap_err().is(&codes::REPOSITORY_EXISTS));
-    let wrong = from.repo.copy_snapshots(&to.identity, &ids, (&to.repo, &to.keys), &progress, &cancel);
+    let wrong = from.repo.copy_snapshots(
+        &to.identity,
+        &ids,
+        CopyTarget { repository: &to.repo, keys: &to.keys },
+        &progress,
+        &cancel,
+    );
     assert!(wrong.await.unwrap_err().is(&codes::REPOSITORY_OTHER));
     assert!(to.keys_under("snapshots/").await.is_empty());
 }

@@ -46,4 +46,4 @@ pub use include::Include;
 pub use jobs::is_incomplete;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
-pub use server::serve;
+pub use server::{serve, serve_with_log};

@@ -8,23 +8,38 @@ use tokio::task::JoinSet;
 
 use crate::db::{blocking, events, interrupted, settled, spare_space};
 use crate::http::{self, App, accept, listen};
+use crate::log::{self, Log};
 use crate::service::{Listening, RunFiles, RunLock};
 use crate::settings::Settings;
 use crate::state::{State, Tuning};
 use crate::system::{files, owner};
 use crate::tls::{self, Certificate};
-use crate::{Layout, Result, codes, jobs, log, upkeep};
+use crate::{Layout, Result, codes, jobs, upkeep};
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
-/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Has the process log with
-/// [`log::init`], unless it logs already.
+/// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Makes the process log with
+/// [`log::init`]; a program with a subscriber of its own uses [`serve_with_log`].
 ///
 /// # Errors
 /// `machine-missing`, `already-running`, `port-in-use`, `database-corrupt`, `database-newer`, `certificate`.
 pub async fn serve(layout: &Layout, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let log = Log::new();
+    log::init(&log, None);
+    serve_with_log(layout, &log, shutdown).await
+}
+
+/// Does the same for a program with a subscriber of its own, whose events go to the log file by the
+/// [layer](Log::layer) of `log`. Each server needs a log of its own.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with_log(
+    layout: &Layout,
+    log: &Log,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     owner::become_owner(layout)?;
-    log::init(None);
-    let server = match Server::start(layout, Tuning::default()).await {
+    let server = match Server::start(layout, log, Tuning::default()).await {
         Ok(server) => server,
         Err(error) => {
             tracing::error!(code = error.code().name, %error, "The server cannot start");
@@ -51,9 +66,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server and returns when it answers.
-    pub(crate) async fn start(layout: &Layout, tuning: Tuning) -> Result<Self> {
-        let (run, layout) = (RunFiles::of(layout), layout.clone());
-        let (state, lock, certificate) = blocking(move || prepare(layout, tuning)).await?;
+    pub(crate) async fn start(layout: &Layout, log: &Log, tuning: Tuning) -> Result<Self> {
+        let (run, layout, log) = (RunFiles::of(layout), layout.clone(), log.clone());
+        let (state, lock, certificate) = blocking(move || prepare(layout, &log, tuning)).await?;
         let state = Arc::new(state);
         let app = Arc::new(App::new(state.clone())?);
         let listeners = listen::all(&app.settings.listen)?;
@@ -101,7 +116,7 @@ impl Server {
 }
 
 /// Everything that blocks and comes before the first connection.
-fn prepare(layout: Layout, tuning: Tuning) -> Result<(State, RunLock, Arc<Certificate>)> {
+fn prepare(layout: Layout, log: &Log, tuning: Tuning) -> Result<(State, RunLock, Arc<Certificate>)> {
     let settings = Settings::require(&layout)?;
     let lock = RunFiles::of(&layout).lock()?;
     for folder in [layout.logs(), layout.cache(), layout.data()] {
@@ -109,7 +124,7 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(State, RunLock, Arc<Certif
             files::private_folder(&folder)?;
         }
     }
-    let sink = log::open(&layout.log())?;
+    let log = log.open(&layout.log())?;
     let db = spare_space::open_database(&layout, &settings)?;
     if let Err(error) = settled::note(&layout, &db) {
         tracing::warn!(%error, "How far the database is could not be written down");
@@ -124,5 +139,5 @@ fn prepare(layout: Layout, tuning: Tuning) -> Result<(State, RunLock, Arc<Certif
     }
     tls::ensure(&layout, settings.fqdn.as_str(), now)?;
     let certificate = Certificate::load(&layout)?;
-    Ok((State::new(layout, settings, db, sink, tuning)?, lock, certificate))
+    Ok((State::new(layout, settings, db, log, tuning)?, lock, certificate))
 }

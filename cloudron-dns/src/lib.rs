@@ -39,7 +39,6 @@ pub mod data;
 pub mod digitalocean;
 #[cfg(feature = "hetzner")]
 pub mod hetzner;
-pub mod in_turn;
 pub mod instructions;
 pub mod intent;
 pub mod machine;
@@ -64,6 +63,7 @@ mod rest;
 pub mod rfc2136;
 #[cfg(feature = "route53")]
 pub mod route53;
+pub mod serialized;
 pub mod spf;
 #[cfg(feature = "wildcard")]
 pub mod wildcard;

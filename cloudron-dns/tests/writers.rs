@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use cloudron_core::Progress;
-use cloudron_dns::in_turn::InTurn;
 use cloudron_dns::memory::MemoryProvider;
+use cloudron_dns::serialized::SerializedWrites;
 use cloudron_dns::{
     ApplyFailure, Atomicity, Batch, Capabilities, Change, DnsProvider, Intent, Name, Observed, Ownership,
     PlanOptions, Receipt, RecordData, RecordKey, RecordSet, RecordType, Result, Scope, Snapshot, SyncStatus,
@@ -202,7 +202,7 @@ fn eight_writers_of_one_set_lose_nothing() {
 #[test]
 fn eight_writers_who_take_turns_lose_nothing_without_preconditions() {
     let rounds = rounds(100);
-    let (provider, start) = (InTurn::new(slow(Unchecked(memory()))), Instant::now());
+    let (provider, start) = (SerializedWrites::new(slow(Unchecked(memory()))), Instant::now());
     let again = race(&provider, rounds).unwrap();
     println!("{rounds} rounds of {WRITERS} writers in {:?}, {again} plans made again", start.elapsed());
     assert!(rounds < 50 || again > 0, "nobody was ever in the way of another");
@@ -215,7 +215,7 @@ fn without_preconditions_and_turns_something_is_lost_so_that_the_race_is_one() {
 
 #[test]
 fn a_writer_that_is_given_up_lets_the_others_have_their_turn() {
-    let provider = InTurn::new(Slow(Unchecked(memory()), AtomicBool::new(true)));
+    let provider = SerializedWrites::new(Slow(Unchecked(memory()), AtomicBool::new(true)));
     let (zone, name) = (zone(), zone().apex.below("my").unwrap());
     let set = RecordSet::parse(name, Ttl::DEFAULT, RecordType::A, ["192.0.2.1"]).unwrap();
     let changes = [Change::Create(set)];

@@ -24,8 +24,8 @@ use crate::files::owners::Owners;
 use crate::files::xattrs;
 use crate::format::index::Index;
 use crate::format::manifest::{Entry, Extent, Kind, ManifestWriter};
-use crate::packer::Uploads;
-use crate::runtime::Stop;
+use crate::packer::Packer;
+use crate::runtime::CancelToken;
 
 /// A file changed less than this before it was checked may change again unnoticed, because the clocks of file
 /// systems are coarse.
@@ -57,7 +57,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) chunking: Chunking,
     pub(super) namer: ChunkNamer,
     pub(super) index: &'a Index,
-    pub(super) uploads: &'a Uploads<'a>,
+    pub(super) packer: &'a Packer<'a>,
     pub(super) manifest: ManifestWriter,
     pub(super) old: Option<CacheReader>,
     pub(super) new: Option<CacheWriter>,
@@ -72,7 +72,7 @@ pub(crate) struct Writer<'a> {
     pub(super) sent: HashSet<ChunkId>,
     pub(crate) counts: Counts,
     pub(super) unkept: Unkept,
-    pub(crate) stop: &'a Stop,
+    pub(crate) stop: &'a CancelToken,
     pub(super) progress: &'a Progress,
     pub(crate) task: &'a Task,
     /// The buffer for large files, one after another.
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         run: &'a BackupRun<'a>,
         index: &'a Index,
-        uploads: &'a Uploads<'a>,
+        packer: &'a Packer<'a>,
         manifest: ManifestWriter,
         task: &'a Task,
     ) -> Result<Self> {
@@ -108,12 +108,12 @@ impl<'a> Writer<'a> {
             chunking,
             namer: ChunkNamer::new(run.keys.chunk_key()?),
             index,
-            uploads,
+            packer,
             manifest,
             old: None,
             new: None,
             owners: Owners::of_this_machine(),
-            run: Run::new(uploads),
+            run: Run::new(packer),
             before: None,
             pieces: None,
             links: HashMap::new(),
@@ -308,9 +308,9 @@ impl Writer<'_> {
     pub(crate) fn store(&mut self, chunk: &[u8]) -> Result<ChunkId> {
         let id = self.namer.name(chunk);
         if self.is_new(id) {
-            let mut content = self.uploads.buffer(chunk.len());
+            let mut content = self.packer.buffer(chunk.len());
             content.extend_from_slice(chunk);
-            self.uploads.store(id, content)?;
+            self.packer.store(id, content)?;
         }
         Ok(id)
     }

@@ -31,7 +31,7 @@ use crate::snapshot::{Writing, filter, slot};
 use folders::cache_dir;
 use publish::Begun;
 use request::ReadHook;
-use source::Feed;
+use source::ReadSource;
 use sources::Sources;
 
 /// A backup to be made.
@@ -58,12 +58,12 @@ impl<'a> BackupRun<'a> {
         Self { writing, request, also_skip: Vec::new(), on_read: None }
     }
 
-    /// Makes the backup, from the first request to the store to the summary. A feed replaces the folders of
+    /// Makes the backup, from the first request to the store to the summary. A read source replaces the folders of
     /// the request.
     ///
     /// # Errors
     /// As [`Repository::backup`](crate::Repository::backup).
-    pub(crate) fn make(&self, feed: Option<Box<dyn Feed>>) -> Result<Summary> {
+    pub(crate) fn make(&self, source: Option<Box<dyn ReadSource>>) -> Result<Summary> {
         let begun = Begun::now();
         let (store, request) = (self.store, self.request);
         filter::check_tags(&request.tags)?;
@@ -71,24 +71,24 @@ impl<'a> BackupRun<'a> {
             let text = format!("there is a backup {} already", request.id);
             return Err(Error::new(&codes::BACKUP_EXISTS, text));
         }
-        let (sources, origin) = match &feed {
-            Some(feed) => (Sources::of_feed(&**feed, request)?, feed.origin()),
+        let (sources, origin) = match &source {
+            Some(source) => (Sources::of_read_source(&**source, request)?, source.origin()),
             None => (Sources::find(request, self.progress)?, None),
         };
-        if feed.is_none() {
+        if source.is_none() {
             Patterns::new(&request.excludes)?.check_below(&sources.paths())?;
         }
         let cache_dir = cache_dir(request, self.config, self.progress);
         let cache_dir = cache_dir.as_deref();
         if let Some(dir) = cache_dir {
-            unfinished::settle(store, dir, &self.trust, &self.signer)?;
+            unfinished::clean_up(store, dir, &self.trust, &self.signer)?;
         }
         // Before reading anything that this backup will rely on.
         let mut lock = Lock::take(store, request.id.as_str(), &request.host, &self.signer)?;
         // A bucket can change after its repository was created: Ceph ignores conditions once versioning is enabled.
         store.check_conditional(lock.key())?;
         let index = known::known_chunks(self, cache_dir)?;
-        let done = write::write_all(self, sources, feed, &index, cache_dir)?;
+        let done = write::write_all(self, sources, source, &index, cache_dir)?;
         let made = publish::publish(self, done, origin, cache_dir, &begun, &mut lock)?;
         lock.release(&made.id);
         Ok(made)

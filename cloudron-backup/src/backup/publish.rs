@@ -79,7 +79,7 @@ pub(super) fn publish(
         }
         published => published?,
     }
-    pending.into_iter().for_each(unfinished::Pending::take_back);
+    pending.into_iter().for_each(unfinished::Pending::discard);
     seen.add(&summary);
     seen.save();
     if let Some(cache) = done.cache {

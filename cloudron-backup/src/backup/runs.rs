@@ -7,7 +7,7 @@ use super::write::optional;
 use crate::cache::files::Stamp;
 use crate::chunk::ChunkId;
 use crate::format::manifest::{Entry, Extent};
-use crate::packer::Uploads;
+use crate::packer::Packer;
 
 /// The maximum number of entries that wait for a run.
 const MAX_WAITING: usize = 4096;
@@ -19,8 +19,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(uploads: &Uploads<'_>) -> Self {
-        Self { content: uploads.buffer(0), waiting: Vec::new() }
+    pub(super) fn new(packer: &Packer<'_>) -> Self {
+        Self { content: packer.buffer(0), waiting: Vec::new() }
     }
 }
 
@@ -91,8 +91,8 @@ impl Writer<'_> {
     fn store_run(&mut self, content: Vec<u8>) -> Result<ChunkId> {
         let id = self.namer.name(&content);
         if self.is_new(id) {
-            self.run.content = self.uploads.buffer(content.len());
-            self.uploads.store(id, content)?;
+            self.run.content = self.packer.buffer(content.len());
+            self.packer.store(id, content)?;
         } else {
             self.run.content = content;
             self.run.content.clear();

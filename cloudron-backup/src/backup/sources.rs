@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cloudron_core::{Error, Progress, Result};
 
 use super::BackupRequest;
-use super::source::Feed;
+use super::source::ReadSource;
 use crate::codes;
 use crate::files::path_bytes;
 use crate::format::manifest::order::in_order;
@@ -68,13 +68,13 @@ impl Sources {
         Ok(Self { found, missing })
     }
 
-    /// Returns the sources of a feed, which replaces the folders of a request.
+    /// Returns the sources of a read source, which replaces the folders of a request.
     ///
     /// # Errors
     /// `source-invalid` when the request names folders.
-    pub(super) fn of_feed(feed: &dyn Feed, request: &BackupRequest) -> Result<Self> {
+    pub(super) fn of_read_source(source: &dyn ReadSource, request: &BackupRequest) -> Result<Self> {
         if request.sources.is_empty() {
-            return Ok(Self { found: feed.sources(), missing: 0 });
+            return Ok(Self { found: source.sources(), missing: 0 });
         }
         let text = "the backup of a stream has no folders beside it";
         Err(Error::new(&codes::SOURCE_INVALID, text))

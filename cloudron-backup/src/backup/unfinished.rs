@@ -11,7 +11,7 @@ use crate::format::trust::Trust;
 use crate::keys::Signer;
 use crate::layout;
 use crate::snapshot::slot;
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 
 const PREFIX: &str = "pending-";
 
@@ -37,7 +37,7 @@ impl Pending {
     }
 
     /// Removes the note: the summary is stored, or the manifest belongs to another backup.
-    pub(super) fn take_back(self) {
+    pub(super) fn discard(self) {
         let _ = std::fs::remove_file(&self.note);
     }
 }
@@ -45,7 +45,7 @@ impl Pending {
 /// Removes the manifests of runs that died before their summary was stored. A tombstone takes the summary's place
 /// first, because the last request of such a run may still be in progress. If the store refuses, the manifest
 /// stays until a prune.
-pub(super) fn settle(store: &Blocking, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
+pub(super) fn clean_up(store: &BlockingStore, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
     let own = format!("{PREFIX}{}-", temporary::mark());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -6,7 +6,7 @@ use cloudron_core::{Progress, Result, Unit};
 
 use super::entries::{Counts, Writer};
 use super::folders::{own_folders, scratch};
-use super::source::Feed;
+use super::source::ReadSource;
 use super::sources::Sources;
 use super::{BackupRun, walk};
 use crate::cache::files::{self, CacheReader, CacheWriter};
@@ -34,7 +34,7 @@ pub(super) struct Done {
 pub(super) fn write_all(
     run: &BackupRun<'_>,
     sources: Sources,
-    feed: Option<Box<dyn Feed>>,
+    source: Option<Box<dyn ReadSource>>,
     index: &Index,
     cache_dir: Option<&Path>,
 ) -> Result<Done> {
@@ -53,8 +53,8 @@ pub(super) fn write_all(
     temporary::sweep(&scratch);
     temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
-    // The entries of a feed are no local files, so there is no file cache for them.
-    let listing = cache_dir.filter(|_| feed.is_none());
+    // The entries of a read source are no local files, so there is no file cache for them.
+    let listing = cache_dir.filter(|_| source.is_none());
     let old = listing.and_then(|dir| CacheReader::open(dir, &run.config.id, &sources.found));
     let new = listing.map(|dir| CacheWriter::new(dir, &run.config.id, &sources.found));
     let new = new.and_then(|new| optional(new, run.progress));
@@ -62,11 +62,11 @@ pub(super) fn write_all(
     let task = run.progress.task("Backing up", Unit::Bytes, expected);
 
     let target = run.target(&*data, &*for_index, journal.as_ref());
-    let (written, added) = packer::with(&target, |uploads| {
-        let mut writer = Writer::new(run, index, uploads, manifest, &task)?;
+    let (written, added) = packer::run(&target, |packer| {
+        let mut writer = Writer::new(run, index, packer, manifest, &task)?;
         (writer.old, writer.new) = (old, new);
-        if let Some(feed) = feed {
-            feed.give(&mut writer)?;
+        if let Some(source) = source {
+            source.read_into(&mut writer)?;
             return writer.finish();
         }
         writer.counts.failed(sources.missing);

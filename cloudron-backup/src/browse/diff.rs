@@ -1,27 +1,25 @@
 //! Compares two backups by merging their manifests, which have the same order.
 
 use std::cmp::Ordering;
-use std::path::PathBuf;
 
-use cloudron_core::{BackupId, Result, Unit};
+use cloudron_core::{Result, Unit};
 
-use crate::browse::{Change, ChangeKind, DiffReport};
+use crate::browse::{Change, ChangeKind, DiffReport, DiffRequest};
 use crate::format::manifest::order::in_order;
 use crate::format::manifest::{Entry, Kind, ManifestReader};
-use crate::snapshot::paths::Wanted;
+use crate::snapshot::paths::PathSelection;
 use crate::snapshot::{FileEntry, Reading};
 
 /// Compares two backups. At most one entry of each is in memory.
 pub(crate) fn run(
     reading: &Reading<'_>,
-    (before, after): (&BackupId, &BackupId),
-    only: &[PathBuf],
+    request: &DiffRequest,
     mut each: impl FnMut(Change) -> Result<()>,
 ) -> Result<DiffReport> {
-    let (old, new) = (reading.backup(before)?, reading.backup(after)?);
+    let (old, new) = (reading.backup(&request.before)?, reading.backup(&request.after)?);
     let total = old.summary.entries.values().chain(new.summary.entries.values()).sum();
     let task = reading.progress.task("Comparing", Unit::Items, Some(total));
-    let mut wanted = Wanted::new(only);
+    let mut wanted = PathSelection::new(&request.only);
     let mut next = |entries: &mut ManifestReader<'_>| -> Result<Option<Entry>> {
         while let Some(entry) = entries.next()? {
             reading.stop.check()?;

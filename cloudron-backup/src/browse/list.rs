@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cloudron_core::{BackupId, Result, Unit};
 
 use crate::browse::ListReport;
-use crate::snapshot::paths::Wanted;
+use crate::snapshot::paths::PathSelection;
 use crate::snapshot::{FileEntry, FileKind, Reading};
 
 /// Passes every requested entry to the callback, in the order of the manifest.
@@ -18,7 +18,7 @@ pub(crate) fn run(
     let backup = reading.backup(id)?;
     let total = backup.summary.entries.values().sum();
     let task = reading.progress.task("Listing", Unit::Items, Some(total));
-    let mut wanted = Wanted::new(only);
+    let mut wanted = PathSelection::new(only);
     let mut report = ListReport::default();
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {

@@ -4,5 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod list;
 mod report;
+mod request;
 
 pub use report::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport};
+pub use request::DiffRequest;

@@ -12,7 +12,7 @@ use crate::format::forgotten::Forgotten;
 use crate::format::summary::Summary;
 use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 
 const NAME: &str = "seen.json";
 
@@ -67,7 +67,7 @@ impl SnapshotHistory {
     /// that were are dropped from the record.
     pub(crate) fn missing<'k>(
         &mut self,
-        store: &Blocking,
+        store: &BlockingStore,
         listed: impl Iterator<Item = &'k str>,
         forgotten: &Forgotten,
     ) -> Result<Vec<String>> {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::codes;
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 
 /// The name of a chunk: the keyed BLAKE3 hash of its content. Without the key, it reveals nothing about the content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,7 +82,7 @@ pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
 }
 
 /// Hashes a hole of any length. All its zeros must be hashed; there is no shortcut.
-pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64, stop: &Stop) -> Result<()> {
+pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64, stop: &CancelToken) -> Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while length > 0 {
         stop.check()?;

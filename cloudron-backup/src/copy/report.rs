@@ -3,6 +3,7 @@
 use cloudron_core::BackupId;
 use serde::Serialize;
 
+use crate::issue::Issue;
 use crate::snapshot::Skipped;
 
 /// The result of copying a repository.
@@ -16,7 +17,7 @@ pub struct CopyReport {
     /// The number of objects that existed already, by name and size. They were not read.
     pub present: u64,
     /// The objects not copied: damaged ones, and those that do not belong to a repository. Key and reason.
-    pub not_copied: Vec<(String, String)>,
+    pub not_copied: Vec<Issue>,
 }
 
 /// The result of copying backups.

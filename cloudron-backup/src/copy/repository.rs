@@ -12,6 +12,7 @@ use crate::format::config::Config;
 use crate::format::lock;
 use crate::format::traces::{self, Traces};
 use crate::format::trust::{Anchor, Trust};
+use crate::issue::Issue;
 use crate::layout::{self, summary_name};
 use crate::store::{BackupStore, ObjectMeta, get_all, get_at_most};
 
@@ -71,8 +72,8 @@ async fn copy(
     objects.retain(|object| match layout::is_ours(&object.key, object.size) {
         true => true,
         false => {
-            let text = "it is no object that this program writes".to_owned();
-            report.not_copied.push((object.key.clone(), text));
+            let text = "it is no object that this program writes";
+            report.not_copied.push(Issue::new(&object.key, text));
             false
         }
     });
@@ -91,7 +92,7 @@ async fn copy(
             // A damaged object is not spread, and does not keep the others from being copied.
             let content = match content.and_then(|c| check(&object.key, &c).map(|()| c)) {
                 Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                    report.not_copied.push((object.key.clone(), e.to_string()));
+                    report.not_copied.push(Issue::new(&object.key, e));
                     continue;
                 }
                 other => other?,
@@ -123,7 +124,7 @@ async fn named_manifests(
         let content = match content {
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
             Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                report.not_copied.push((object.key.clone(), e.to_string()));
+                report.not_copied.push(Issue::new(&object.key, e));
                 left_out.insert(object.key);
                 continue;
             }
@@ -133,7 +134,7 @@ async fn named_manifests(
             Ok(summary) => drop(named.insert(summary.manifest_key(), summary.manifest.size)),
             Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
             Err(e) => {
-                report.not_copied.push((object.key.clone(), e.to_string()));
+                report.not_copied.push(Issue::new(&object.key, e));
                 left_out.insert(object.key);
             }
         }

@@ -18,7 +18,7 @@ use crate::format::lock::Lock;
 use crate::format::manifest::{self, Entry, Extent, Header, Kind, ManifestWriter, describe};
 use crate::format::pack::ChunkReader;
 use crate::format::summary::{self, Origin, Summary};
-use crate::packer::{self, Uploads};
+use crate::packer::{self, Packer};
 use crate::snapshot::{Backup, Reading, Skipped, Writing, namer, sequence, slot};
 use crate::{codes, layout};
 
@@ -119,7 +119,7 @@ impl Transfer<'_> {
         let mut brought = Brought::default();
         let target = self.to.target(&*data, &*for_index, None);
         let (manifest, added) =
-            packer::with(&target, |uploads| self.entries(&backup, manifest, uploads, &mut brought, &task))?;
+            packer::run(&target, |packer| self.entries(&backup, manifest, packer, &mut brought, &task))?;
         self.names.extend(brought.names);
         let manifest = manifest.finish()?;
         let made = self.publish(backup.summary, &manifest, added, &mut lock)?;
@@ -152,7 +152,7 @@ impl Transfer<'_> {
         &mut self,
         backup: &Backup,
         mut manifest: ManifestWriter,
-        uploads: &Uploads<'_>,
+        packer: &Packer<'_>,
         brought: &mut Brought,
         task: &Task,
     ) -> Result<ManifestWriter> {
@@ -160,7 +160,7 @@ impl Transfer<'_> {
         while let Some(mut entry) = entries.next()? {
             self.from.stop.check()?;
             if entry.kind == Kind::File {
-                self.file(&mut entry, uploads, brought)
+                self.file(&mut entry, packer, brought)
                     .map_err(|e| e.while_doing(format!("copying {}", entry.path().display())))?;
             }
             manifest.entry(&mut entry)?;
@@ -171,7 +171,7 @@ impl Transfer<'_> {
 
     /// Stores the content of a file, and gives its extents the chunk names of the target. The content is read
     /// again only if these chunks have not been checked against the file's hash yet.
-    fn file(&mut self, entry: &mut Entry, uploads: &Uploads<'_>, brought: &mut Brought) -> Result<()> {
+    fn file(&mut self, entry: &mut Entry, packer: &Packer<'_>, brought: &mut Brought) -> Result<()> {
         let fingerprint = fingerprint(entry)?;
         let proven = self.sound.contains(&fingerprint);
         let mut hash = Sha256::new();
@@ -192,7 +192,7 @@ impl Transfer<'_> {
             hash.update(slice(&content, *offset, *length)?);
             *chunk = match known {
                 Some(name) => name,
-                None => self.store(*chunk, &content, uploads, brought)?,
+                None => self.store(*chunk, &content, packer, brought)?,
             };
         }
         let found = ChunkId(hash.finalize().into());
@@ -208,12 +208,12 @@ impl Transfer<'_> {
         &self,
         chunk: ChunkId,
         content: &[u8],
-        uploads: &Uploads<'_>,
+        packer: &Packer<'_>,
         brought: &mut Brought,
     ) -> Result<ChunkId> {
         let name = self.namer.name(content);
         if !self.index.contains(&name) && brought.sent.insert(name) {
-            uploads.store(name, content.to_vec())?;
+            packer.store(name, content.to_vec())?;
         }
         brought.names.insert(chunk, name);
         Ok(name)

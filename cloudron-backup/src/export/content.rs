@@ -9,7 +9,7 @@ use crate::chunk::{ChunkId, hash_zeros, slice};
 use crate::codes;
 use crate::format::manifest::{Entry, Extent, Kind};
 use crate::format::pack::ChunkReader;
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 
 /// The zeros written for holes, in pieces.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -18,7 +18,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 pub(super) struct Content<'a> {
     pub(super) chunks: &'a ChunkReader<'a>,
     pub(super) task: &'a Task,
-    pub(super) stop: &'a Stop,
+    pub(super) stop: &'a CancelToken,
 }
 
 impl Content<'_> {

@@ -9,7 +9,7 @@ use super::head::{BLOCK, head};
 use super::{Source, content_size, padding};
 use crate::chunk::ChunkId;
 use crate::format::manifest::{Entry, Kind};
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 use crate::snapshot::Session;
 
 /// The existing part of a file's content.
@@ -82,7 +82,13 @@ pub(super) fn check(source: &Source<'_>, part: &mut dyn Read) -> Result<(Kept, O
     Ok((kept, None))
 }
 
-fn find(entry: &Entry, head: &[u8], part: &mut dyn Read, buffer: &mut Vec<u8>, stop: &Stop) -> Result<Found> {
+fn find(
+    entry: &Entry,
+    head: &[u8],
+    part: &mut dyn Read,
+    buffer: &mut Vec<u8>,
+    stop: &CancelToken,
+) -> Result<Found> {
     if buffer.len() < head.len() {
         buffer.resize(head.len(), 0);
     }

@@ -14,8 +14,8 @@ use crate::encrypt::Decryptor;
 use crate::format::index::{Index, Kind, PackEntry, Packs, Whose, fetch, is_about_the_object, object};
 use crate::format::trust::Trust;
 use crate::keys::WriterId;
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
+use crate::runtime::CancelToken;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 /// A record.
@@ -38,10 +38,10 @@ pub(crate) struct Condemned {
 impl Condemned {
     /// Reads all records.
     pub(crate) fn load(
-        store: &Blocking,
+        store: &BlockingStore,
         (key, trust): (&dyn Decryptor, &Trust),
         cache: Option<&Path>,
-        stop: &Stop,
+        stop: &CancelToken,
     ) -> Result<Self> {
         let mut found = Self::default();
         for meta in store.list(layout::CONDEMNED)?.into_iter().filter(|o| layout::is_hash_age(&o.key)) {
@@ -76,10 +76,10 @@ impl Condemned {
 /// Lists the packs that a writer may rely on. The records are read before the packs are listed: a pack seen
 /// here can only be deleted by a later record, and a prune that sweeps that record sees the writer's lock.
 pub(crate) fn packs_to_rely_on(
-    store: &Blocking,
+    store: &BlockingStore,
     key: (&dyn Decryptor, &Trust),
     cache: Option<&Path>,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> Result<Packs> {
     let condemned = Condemned::load(store, key, cache, stop)?;
     let mut packs = Packs::list(store, false)?;
@@ -93,10 +93,10 @@ const ATTEMPTS: u32 = 10;
 /// Loads the index for reading: condemned packs follow the others, and missing ones come last. Locations from
 /// the backup's writer follow directly after those from the owner.
 pub(crate) fn index_for_reading(
-    store: &Blocking,
+    store: &BlockingStore,
     key: (&dyn Decryptor, &Trust),
     writer: Option<WriterId>,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> Result<Index> {
     let mut attempt = 1;
     loop {

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::format::summary::Summary;
 use crate::format::trust::{Ranges, Source, Trust};
+use crate::issue::Issue;
 use crate::keys::{Signer, WriterId};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::store::{BackupStore, get_all};
 use crate::{codes, layout};
 
@@ -51,7 +52,7 @@ pub(crate) struct Removed {
 pub(crate) struct Forgotten {
     removed: BTreeMap<Option<WriterId>, Removed>,
     /// Ignored objects: key and reason.
-    pub(crate) unusable: Vec<(String, String)>,
+    pub(crate) unusable: Vec<Issue>,
     objects: BTreeMap<Option<WriterId>, Vec<String>>,
     none: Ranges,
 }
@@ -66,14 +67,14 @@ impl Forgotten {
         let listed = store.list(layout::FORGOTTEN).await?.into_iter();
         let (named, others): (Vec<_>, Vec<_>) = listed.partition(|o| layout::is_hash_json(&o.key));
         let text = "it is no note that this program writes";
-        forgotten.unusable.extend(others.into_iter().map(|o| (o.key, text.to_owned())));
+        forgotten.unusable.extend(others.into_iter().map(|o| Issue::new(o.key, text)));
         for (object, content) in get_all(store, named, layout::MOST_LIST).await? {
             match content {
                 Ok(content) => forgotten.take(trust, object.key, &content),
                 // It was merged with others since it was listed.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                    forgotten.unusable.push((object.key, "it is too large".to_owned()));
+                    forgotten.unusable.push(Issue::new(object.key, "it is too large"));
                 }
                 Err(e) => return Err(e),
             }
@@ -85,7 +86,7 @@ impl Forgotten {
     ///
     /// # Errors
     /// Errors of the store.
-    pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
+    pub(crate) fn load(store: &BlockingStore, trust: &Trust) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, trust).await })
     }
 
@@ -97,7 +98,7 @@ impl Forgotten {
             false => trust.source(&value, SIGNED) == Some(Source::Owner),
         };
         if !known {
-            self.unusable.push((key, "it is not signed by the owner of this repository".to_owned()));
+            self.unusable.push(Issue::new(key, "it is not signed by the owner of this repository"));
             return;
         }
         match serde_json::from_value::<Object>(value) {
@@ -109,7 +110,7 @@ impl Forgotten {
                 removed.backups.extend(found.backups);
                 self.objects.entry(found.writer).or_default().push(key);
             }
-            _ => self.unusable.push((key, "it cannot be read".to_owned())),
+            _ => self.unusable.push(Issue::new(key, "it cannot be read")),
         }
     }
 
@@ -134,7 +135,7 @@ impl Forgotten {
     /// Errors of the store.
     pub(crate) fn add(
         &mut self,
-        store: &Blocking,
+        store: &BlockingStore,
         repository: &str,
         owner: &Signer,
         writer: Option<WriterId>,

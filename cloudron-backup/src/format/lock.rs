@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::config::whole_second;
 use crate::format::trust::{Source, Trust};
 use crate::keys::{Signer, WriterId};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 /// The time without a refresh after which the owner of a lock is considered dead or asleep.
@@ -74,7 +74,7 @@ pub(crate) fn of_copy() -> (String, bytes::Bytes) {
 /// A lock held by this process, refreshed by a thread until it is released. Dropping it deletes it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    store: Blocking,
+    store: BlockingStore,
     key: String,
     signer: Signer,
     content: Arc<Mutex<Content>>,
@@ -86,7 +86,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Writes the lock of a backup, or of a `prune` or a `repair`. Its name has a random ending, so that
     /// nobody can occupy it in advance.
-    pub(crate) fn take(store: &Blocking, id: &str, host: &str, signer: &Signer) -> Result<Self> {
+    pub(crate) fn take(store: &BlockingStore, id: &str, host: &str, signer: &Signer) -> Result<Self> {
         let content = Content::new(id, host);
         let key = layout::lock(&format!("{id}-{}", hex::encode(cloudron_core::random::bytes::<8>())));
         store.put(&key, &content.object(signer))?;
@@ -156,14 +156,14 @@ impl Drop for Lock {
 }
 
 /// Refreshes the lock. Errors are ignored: at worst a prune declares the backup dead, and it fails then.
-fn refresh(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer) {
+fn refresh(store: &BlockingStore, key: &str, content: &Mutex<Content>, signer: &Signer) {
     note(content, store.head(key).ok().flatten().and_then(|o| o.modified));
     if let Err(e) = write(store, key, content, signer) {
         tracing::debug!("{key} was not refreshed: {e}");
     }
 }
 
-fn write(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer) -> Result<()> {
+fn write(store: &BlockingStore, key: &str, content: &Mutex<Content>, signer: &Signer) -> Result<()> {
     let object = content.lock().unwrap_or_else(PoisonError::into_inner).object(signer);
     store.put(key, &object)
 }
@@ -210,7 +210,7 @@ pub(crate) struct Locks {
 ///
 /// # Errors
 /// Errors of the store.
-pub(crate) fn list(store: &Blocking, trust: &Trust) -> Result<Locks> {
+pub(crate) fn list(store: &BlockingStore, trust: &Trust) -> Result<Locks> {
     let mut locks = Locks::default();
     for object in store.list(layout::LOCKS)? {
         if object.size > layout::MOST_SMALL {

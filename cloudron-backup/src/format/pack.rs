@@ -11,7 +11,7 @@ use crate::chunk::frame::{MAX_CHUNK, raw_frame, unframe};
 use crate::chunk::{ChunkId, ChunkNamer};
 use crate::encrypt::{Decryptor, Encryptor, SealingWriter};
 use crate::format::index::{Index, Location, PackEntry, PackedChunk};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 /// The plaintext length, in bytes, at which a pack is closed.
@@ -153,7 +153,7 @@ impl<K: PartialEq, V> Recent<K, V> {
 
 /// Reads chunks by their id, checked. Usable by several threads.
 pub(crate) struct ChunkReader<'a> {
-    store: &'a Blocking,
+    store: &'a BlockingStore,
     index: &'a Index,
     key: &'a dyn Decryptor,
     namer: ChunkNamer,
@@ -163,7 +163,7 @@ pub(crate) struct ChunkReader<'a> {
 
 impl<'a> ChunkReader<'a> {
     pub(crate) fn new(
-        store: &'a Blocking,
+        store: &'a BlockingStore,
         index: &'a Index,
         key: &'a dyn Decryptor,
         namer: ChunkNamer,

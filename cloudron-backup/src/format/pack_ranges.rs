@@ -13,7 +13,7 @@ use cloudron_core::{Error, Result};
 
 use crate::encrypt::Decryptor;
 use crate::format::index::Index;
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 /// The number of bytes that contains the header of an age file with a few recipients.
@@ -30,14 +30,14 @@ const REMEMBERED: usize = 512;
 
 /// Reads parts of the plaintext of packs. Usable by several threads.
 pub(crate) struct PackRangeReader<'a> {
-    store: &'a Blocking,
+    store: &'a BlockingStore,
     index: &'a Index,
     key: &'a dyn Decryptor,
     heads: Mutex<HashMap<u32, Bytes>>,
 }
 
 impl<'a> PackRangeReader<'a> {
-    pub(crate) fn new(store: &'a Blocking, index: &'a Index, key: &'a dyn Decryptor) -> Self {
+    pub(crate) fn new(store: &'a BlockingStore, index: &'a Index, key: &'a dyn Decryptor) -> Self {
         Self { store, index, key, heads: Mutex::default() }
     }
 
@@ -88,7 +88,7 @@ impl<'a> PackRangeReader<'a> {
 
 /// An object of the store that is read on demand.
 struct RangeReader<'a> {
-    store: &'a Blocking,
+    store: &'a BlockingStore,
     key: &'a str,
     size: u64,
     at: u64,

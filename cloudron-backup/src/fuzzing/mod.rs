@@ -111,11 +111,11 @@ pub fn manifest_stream(input: &[u8]) {
     }
     let Ok(mut entries) = ManifestReader::new(&file, &keys().open) else { return };
     let request = RestoreRequest::under("/target");
-    let places = crate::restore::places(&request, entries.header());
+    let map = crate::restore::target_map(&request, entries.header());
     while let Ok(Some(entry)) = entries.next() {
         let _ = (entry.target(), entry.xattrs());
-        if let Ok(places) = &places {
-            let _ = places.of(&entry.path());
+        if let Ok(map) = &map {
+            let _ = map.of(&entry.path());
         }
     }
 }

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use super::small_files::SmallFiles;
 use crate::backup::entries::Writer;
 use crate::backup::source::stream::Content;
-use crate::backup::source::{Feed, ReadAhead, of_reader};
+use crate::backup::source::{ReadAhead, ReadSource, of_reader};
 use crate::chunk::ChunkId;
 use crate::codes;
 use crate::files::path_bytes;
 use crate::format::manifest::{Entry, HeaderSource, Kind};
 use crate::format::summary::Origin;
 use crate::import::tar::{Bytes, Data, Member, Reader};
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 
 /// An additional file that belongs to the archive.
 pub(crate) struct Extra {
@@ -27,7 +27,7 @@ pub(crate) struct Extra {
 }
 
 /// The entries of a tar, below a path of the backup.
-pub(crate) struct ArchiveFeed {
+pub(crate) struct ArchiveSource {
     pub(crate) name: String,
     /// The target of the archive's tree: an absolute path.
     pub(crate) target: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) struct ArchiveFeed {
 
 struct Input<'s> {
     reader: ReadAhead,
-    stop: &'s Stop,
+    stop: &'s CancelToken,
 }
 
 impl Bytes for Input<'_> {
@@ -49,7 +49,7 @@ impl Bytes for Input<'_> {
     }
 }
 
-impl Feed for ArchiveFeed {
+impl ReadSource for ArchiveSource {
     fn sources(&self) -> Vec<HeaderSource> {
         let source =
             |path: &PathBuf, kind| HeaderSource { name: self.name.clone(), path: path.clone(), kind };
@@ -61,7 +61,7 @@ impl Feed for ArchiveFeed {
         Some(Origin { repository: String::new(), sequence: 0, writer: None })
     }
 
-    fn give(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()> {
+    fn read_into(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()> {
         let input = Input { reader: ReadAhead::new(self.reader)?, stop: writer.stop };
         let mut reader = Reader::new(input);
         let mut tree = Tree::new(self.time);

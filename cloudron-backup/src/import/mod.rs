@@ -28,15 +28,15 @@ pub use name::OldBackup;
 pub use request::ImportRequest;
 
 use crate::backup::BackupRequest;
-use crate::backup::source::Feed;
+use crate::backup::source::ReadSource;
 use crate::codes;
-use crate::import::archive::{ArchiveFeed, Extra};
+use crate::import::archive::{ArchiveSource, Extra};
 
-/// Returns the backup request for an import, and the feed of its entries.
+/// Returns the backup request for an import, and the source of its entries.
 pub(crate) fn prepare(
     request: ImportRequest,
     reader: Box<dyn Read + Send>,
-) -> Result<(BackupRequest, Box<dyn Feed>)> {
+) -> Result<(BackupRequest, Box<dyn ReadSource>)> {
     let ImportRequest { name, id, key, target, config, host, fqdn, cache_dir } = request;
     let target = absolute(&target)?;
     let beside = |content| {
@@ -46,10 +46,10 @@ pub(crate) fn prepare(
     };
     let extra = config.map(beside);
     let time = jiff::Timestamp::try_from(id.time()).map_or(0, jiff::Timestamp::as_second);
-    let feed = ArchiveFeed { name, reader: input::Lazy::boxed(reader, key), time, extra, target };
+    let source = ArchiveSource { name, reader: input::Lazy::boxed(reader, key), time, extra, target };
     let mut backup = BackupRequest::new(id, Vec::new());
     (backup.host, backup.fqdn, backup.cache_dir) = (host, fqdn, cache_dir);
-    Ok((backup, Box::new(feed)))
+    Ok((backup, Box::new(source)))
 }
 
 /// Returns the tar in the file of an old backup.

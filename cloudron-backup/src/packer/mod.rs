@@ -19,7 +19,7 @@ use crate::format::index::{Kind, PackEntry, Scope, object};
 use crate::format::pack::{self, PackWriter};
 use crate::keys::Signer;
 use crate::layout;
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use journal::Journal;
 
 /// The number of packs after which an index object is written, so that little is lost if the run is killed.
@@ -51,7 +51,7 @@ struct Framed {
 }
 
 /// The input for chunks to be stored.
-pub(crate) struct Uploads<'a> {
+pub(crate) struct Packer<'a> {
     queue: SyncSender<Chunk>,
     state: &'a State,
 }
@@ -71,7 +71,7 @@ struct State {
 
 /// The destination of packs, and the keys that encrypt them.
 pub(crate) struct Target<'a> {
-    pub(crate) store: &'a Blocking,
+    pub(crate) store: &'a BlockingStore,
     pub(crate) data: &'a dyn Encryptor,
     pub(crate) index: &'a dyn Encryptor,
     pub(crate) repository: &'a str,
@@ -105,7 +105,7 @@ impl State {
     }
 }
 
-impl Uploads<'_> {
+impl Packer<'_> {
     /// Returns a buffer for a chunk.
     pub(crate) fn buffer(&self, capacity: usize) -> Vec<u8> {
         self.state.chunks.take(capacity)
@@ -129,9 +129,9 @@ impl Uploads<'_> {
 
 /// Runs `work` with threads that store its chunks. Returns after everything is stored and indexed: the
 /// result, and the number of bytes added to the store.
-pub(crate) fn with<T: Send>(
+pub(crate) fn run<T: Send>(
     target: &Target<'_>,
-    work: impl FnOnce(&Uploads<'_>) -> Result<T>,
+    work: impl FnOnce(&Packer<'_>) -> Result<T>,
 ) -> Result<(T, u64)> {
     let state = State::new();
     let result = std::thread::scope(|scope| {
@@ -153,9 +153,9 @@ pub(crate) fn with<T: Send>(
         drop((chunks, frame_queue, packs));
         scope.spawn(move || guard(state, || pack(&frames, &pack_queue, target.data, state)));
         // Dropping the queue lets the threads finish, one after another.
-        let uploads = Uploads { queue: chunk_queue, state };
-        let result = work(&uploads);
-        drop(uploads);
+        let packer = Packer { queue: chunk_queue, state };
+        let result = work(&packer);
+        drop(packer);
         result
     });
     // An error of a later stage is the cause of errors in earlier ones.

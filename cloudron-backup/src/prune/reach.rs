@@ -15,7 +15,7 @@ use crate::format::trust::gaps;
 use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
 use crate::snapshot::Owner;
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 
 /// The backups in the list.
 #[derive(Debug, Default)]
@@ -169,7 +169,7 @@ pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl F
 }
 
 /// Checks whether the backup was removed while it was read.
-fn is_gone(store: &Blocking, backup: &BackupId) -> Result<bool> {
+fn is_gone(store: &BlockingStore, backup: &BackupId) -> Result<bool> {
     Ok(store.head(&layout::summary(backup))?.is_none())
 }
 

@@ -15,6 +15,7 @@ use crate::format::forgotten::describe_gaps;
 use crate::format::index::{Kind, PackEntry, PackedChunk};
 use crate::format::pack_scan::chunks_in;
 use crate::format::trust::Source;
+use crate::issue::{BeforeAfter, Issue};
 use crate::keys::Identity;
 use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
@@ -31,7 +32,7 @@ pub(crate) fn repair(
     let mut report = RepairReport { dry_run: request.dry_run, ..RepairReport::default() };
     let state = State::load(&owner)?;
     let unusable = state.unusable.iter().chain(&state.condemned.unusable);
-    report.index_unusable = unusable.map(|(object, e)| (object.clone(), e.to_string())).collect();
+    report.index_unusable = unusable.map(|(object, e)| Issue::new(object, e)).collect();
     crate::prune::copies::put_back(&owner, request.dry_run, &mut report.restored)?;
     let mut found = Found::read(&owner, &state, &mut report)?;
     if !request.dry_run {
@@ -39,9 +40,9 @@ pub(crate) fn repair(
     }
     found.mourn(&state);
     let before = (state.objects.len() + state.unusable.len()) as u64;
-    report.index_objects = (before, before);
+    report.index_objects = BeforeAfter { before, after: before };
     if !request.dry_run && found.differs(&state) {
-        report.index_objects.1 = replace(&owner, &state, &found)?;
+        report.index_objects.after = replace(&owner, &state, &found)?;
     }
     check_backups(&owner, &state, &found, &mut report)?;
     Ok(report)
@@ -97,7 +98,7 @@ impl Found {
                     }
                 }
                 Err(e) if is_damage(&e) => {
-                    report.packs_damaged.push((layout::pack(&pack), e.to_string()));
+                    report.packs_damaged.push(Issue::new(layout::pack(&pack), e));
                     found.damaged.extend(Some(pack).filter(|_| size <= layout::MOST_PACK));
                 }
                 Err(e) => return Err(e),
@@ -209,10 +210,10 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
             Ok(()) if lacking.is_empty() => report.whole += 1,
             Ok(()) => {
                 let text = format!("{} of its chunks are in no pack that can be read", lacking.len());
-                report.damaged.push((summary.id.to_string(), text));
+                report.damaged.push(Issue::new(summary.id.to_string(), text));
             }
             Err(e) if e.is(&codes::PRUNE_UNSAFE) => {
-                report.damaged.push((summary.id.to_string(), Error::message(&e).to_owned()));
+                report.damaged.push(Issue::new(summary.id.to_string(), Error::message(&e)));
             }
             Err(e) => return Err(e),
         }
@@ -220,7 +221,7 @@ fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut R
     }
     task.finish();
     for (writer, gaps) in listed.gaps() {
-        report.damaged.push((layout::SNAPSHOTS.to_owned(), describe_gaps(writer, &gaps)));
+        report.damaged.push(Issue::new(layout::SNAPSHOTS, describe_gaps(writer, &gaps)));
     }
     Ok(())
 }

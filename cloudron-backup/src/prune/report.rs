@@ -4,6 +4,7 @@ use cloudron_core::BackupId;
 use serde::Serialize;
 
 use super::policy::Decision;
+use crate::issue::{BeforeAfter, Issue};
 
 /// The result of a prune, or of its dry run.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -31,7 +32,7 @@ pub struct PruneReport {
     /// The size of the packs and index objects written, in bytes.
     pub bytes_written: u64,
     /// The number of index objects before and after.
-    pub index_objects: (u64, u64),
+    pub index_objects: BeforeAfter,
     /// The number of packs and manifests of dead runs that nothing refers to.
     pub orphans: u64,
     /// The backups that may be running, for which packs were not deleted.
@@ -45,7 +46,7 @@ pub struct PruneReport {
     /// The number of packs read to verify their content.
     pub packs_verified: u64,
     /// Ignored objects without a valid signature: key and reason.
-    pub ignored: Vec<(String, String)>,
+    pub ignored: Vec<Issue>,
 }
 
 impl PruneReport {
@@ -67,19 +68,19 @@ pub struct RepairReport {
     pub packs_added: u64,
     /// The damaged or missing packs: object and reason. Damaged packs are not deleted, and the next backup
     /// stores the chunks it needs of them again.
-    pub packs_damaged: Vec<(String, String)>,
+    pub packs_damaged: Vec<Issue>,
     /// The number of chunks saved from damaged packs.
     pub chunks_saved: u64,
     /// The objects written to restore the description, key objects, or their second copies.
     pub restored: Vec<String>,
     /// The unusable index objects: object and reason.
-    pub index_unusable: Vec<(String, String)>,
+    pub index_unusable: Vec<Issue>,
     /// The number of index objects before and after.
-    pub index_objects: (u64, u64),
+    pub index_objects: BeforeAfter,
     /// The number of backups with all content they need.
     pub whole: u64,
     /// The backups that still lack content, or cannot be read, and why. Nothing of them was deleted.
-    pub damaged: Vec<(String, String)>,
+    pub damaged: Vec<Issue>,
 }
 
 impl RepairReport {

@@ -14,12 +14,13 @@ use super::report::PruneReport;
 use super::request::PruneRequest;
 use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
 use super::state::State;
-use super::sweep::{is_ripe, sweep};
+use super::sweep::{grace_is_over, sweep};
 use crate::cache::history::SnapshotHistory;
 use crate::chunk::ChunkId;
 use crate::format::index::{Kind, PackEntry};
 use crate::format::lock::{self, Found, Holder, Lock, MARGIN};
 use crate::format::trust::Source;
+use crate::issue::{BeforeAfter, Issue};
 use crate::keys::Identity;
 use crate::snapshot::{Owner, Session};
 use crate::{codes, layout};
@@ -42,7 +43,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
         report.missing.extend(seen_and_gone(&mut seen, &listed, request));
     }
     let foreign =
-        listed.ignored.iter().map(|(name, why)| (format!("{}{name}.json", layout::SNAPSHOTS), why.clone()));
+        listed.ignored.iter().map(|(name, why)| Issue::new(format!("{}{name}.json", layout::SNAPSHOTS), why));
     report
         .ignored
         .extend(foreign.chain(listed.forgotten.unusable.clone()).chain(owner.trust.foreign.clone()));
@@ -50,7 +51,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
 
     let locks = lock::list(owner.store, &owner.trust)?;
     let unsigned = "nobody signed it who may hold a lock";
-    report.ignored.extend(locks.foreign.iter().map(|key| (key.clone(), unsigned.to_owned())));
+    report.ignored.extend(locks.foreign.iter().map(|key| Issue::new(key, unsigned)));
     let young = Young::new(locks.found, &listed, now()?, request.grace);
     let mut pass = Pass::judge(&owner, &mut reach, &young, request, &mut report)?;
     if request.dry_run {
@@ -196,7 +197,7 @@ impl Pass {
     ) -> Result<Self> {
         let pass = Self::again(owner, reach, young, request, report)?;
         let unusable = pass.state.unusable.iter().chain(&pass.state.condemned.unusable);
-        report.ignored.extend(unusable.map(|(object, e)| (object.clone(), e.to_string())));
+        report.ignored.extend(unusable.map(|(object, e)| Issue::new(object, e)));
         for (backup, why) in &reach.broken {
             report.damaged.push(backup.to_string());
             report.missing.push(format!("{backup}: {why}"));
@@ -217,7 +218,7 @@ impl Pass {
         report.damaged.sort();
         report.damaged.dedup();
         let objects = (pass.state.objects.len() + pass.state.unusable.len()) as u64;
-        report.index_objects = (objects, objects);
+        report.index_objects = BeforeAfter { before: objects, after: objects };
         Ok(pass)
     }
 
@@ -256,9 +257,9 @@ impl Pass {
 
     /// Checks whether packs are rewritten while others can be deleted at once.
     fn frees_before_it_writes(&self, young: &Young, request: &PruneRequest) -> bool {
-        let is_ripe = |record| is_ripe(record, young.now, request.grace);
+        let grace_is_over = |record| grace_is_over(record, young.now, request.grace);
         let frees = request.grace.is_zero() && !self.plan.dead.is_empty();
-        !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(is_ripe))
+        !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(grace_is_over))
     }
 
     /// Returns a plan that keeps every needed pack as it is.
@@ -302,7 +303,7 @@ impl Pass {
         }
         report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
         report.packs_condemned += plan.dead.len() as u64;
-        report.index_objects.1 = report.index_objects.1 + written - plan.replaced.len() as u64;
+        report.index_objects.after = report.index_objects.after + written - plan.replaced.len() as u64;
         for number in plan.replaced {
             owner.stop.check()?;
             owner.store.delete(&state.objects[number].key)?;
@@ -318,7 +319,7 @@ impl Pass {
         let goes: Vec<&PackEntry> = plan.dead.iter().chain(plan.rewrite.iter().map(|r| &r.entry)).collect();
         report.packs_condemned = goes.len() as u64;
         let written = plan.lines.values().filter(|lines| !lines.is_empty()).count() as u64;
-        report.index_objects.1 = report.index_objects.0 - plan.replaced.len() as u64 + written;
+        report.index_objects.after = report.index_objects.before - plan.replaced.len() as u64 + written;
         let mut seen = HashSet::new();
         let mut count = |entry: &PackEntry, now: bool| {
             if !seen.insert(entry.pack) {
@@ -335,7 +336,7 @@ impl Pass {
         let at_once = young.running.is_empty() && request.grace.is_zero();
         goes.into_iter().for_each(|entry| count(entry, at_once));
         for record in &state.condemned.records {
-            let ripe = young.running.is_empty() && is_ripe(record, young.now, request.grace);
+            let ripe = young.running.is_empty() && grace_is_over(record, young.now, request.grace);
             record.entries.iter().filter(|e| state.is_there(e)).for_each(|entry| count(entry, ripe));
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn sweep(
     let condemned = Condemned::load(owner.store, (&*owner.open, &owner.trust), None, owner.stop)?;
     // Locks are listed after all records.
     let mut ripe: HashSet<usize> =
-        (0..condemned.records.len()).filter(|n| is_ripe(&condemned.records[*n], now, grace)).collect();
+        (0..condemned.records.len()).filter(|n| grace_is_over(&condemned.records[*n], now, grace)).collect();
     if !ripe.is_empty() {
         let made = settle_locks(owner, &condemned.records, &mut ripe, now, report)?;
         if !ripe.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn sweep(
     Ok(())
 }
 
-pub(super) fn is_ripe(record: &Record, now: SystemTime, grace: Duration) -> bool {
+pub(super) fn grace_is_over(record: &Record, now: SystemTime, grace: Duration) -> bool {
     record.modified.is_some_and(|m| m + grace <= now)
 }
 
@@ -217,7 +217,7 @@ fn rescue(
     if !rewritten.lines.is_empty() {
         let put = put_lines(owner, &rewritten.lines, Kind::Index, Source::Owner)?;
         report.bytes_written += rewritten.bytes + put.bytes;
-        report.index_objects.1 += put.objects;
+        report.index_objects.after += put.objects;
     }
     stuck.retain(|_, wanted: &mut HashSet<ChunkId>| wanted.iter().any(|c| lacking.contains(c)));
     Ok(stuck.into_keys().collect())

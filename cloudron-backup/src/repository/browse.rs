@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 
 use super::Repository;
-use crate::browse::{Change, DiffReport, FindReport, Found, ListReport, diff, find, list};
+use crate::browse::{Change, DiffReport, DiffRequest, FindReport, Found, ListReport, diff, find, list};
 use crate::codes;
 use crate::format::summary::Summary;
 use crate::keys::Identity;
-use crate::snapshot::{FileEntry, SnapshotFilter, SnapshotList};
+use crate::snapshot::{FileEntry, SnapshotFilter, SnapshotList, UnreadableSummary};
 
 impl Repository {
     /// Lists the backups that match the filter, oldest first. See [`snapshots`](Self::snapshots).
@@ -74,8 +74,8 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<FindReport> {
         let list = self.snapshots_matching(filter).await?;
-        for (key, error) in &list.unreadable {
-            progress.warn(format!("{key} was not searched: {error}"));
+        for UnreadableSummary { object, error } in &list.unreadable {
+            progress.warn(format!("{object} was not searched: {error}"));
         }
         let patterns = patterns.to_vec();
         self.reading(identity, progress, cancel, move |reading| {
@@ -93,15 +93,14 @@ impl Repository {
     pub async fn diff(
         &self,
         identity: &Identity,
-        (before, after): (&BackupId, &BackupId),
-        only: &[PathBuf],
+        request: &DiffRequest,
         each: impl FnMut(Change) -> Result<()> + Send + 'static,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<DiffReport> {
-        let (a, b, only) = (before.clone(), after.clone(), only.to_vec());
-        self.reading(identity, progress, cancel, move |reading| diff::run(reading, (&a, &b), &only, each))
+        let asked = request.clone();
+        self.reading(identity, progress, cancel, move |reading| diff::run(reading, &asked, each))
             .await
-            .doing(|| format!("comparing the backups {before} and {after}"))
+            .doing(|| format!("comparing the backups {} and {}", request.before, request.after))
     }
 }

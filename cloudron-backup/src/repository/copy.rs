@@ -8,6 +8,15 @@ use crate::copy::snapshots::run;
 use crate::keys::{Identity, WriterKeys};
 use crate::snapshot::{Session, Writing};
 
+/// A repository that backups are copied into.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyTarget<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The keys of a writer of it.
+    pub keys: &'a WriterKeys,
+}
+
 impl Repository {
     /// Copies backups into another repository with keys of its own, for example at another place or of
     /// another owner. They keep their names, times, hosts and tags, and get sequence numbers of the target.
@@ -24,11 +33,11 @@ impl Repository {
         &self,
         identity: &Identity,
         ids: &[BackupId],
-        (target, keys): (&Self, &WriterKeys),
+        target: CopyTarget<'_>,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<TransferReport> {
-        let (other, keys, ids) = (target.clone(), keys.clone(), ids.to_vec());
+        let (other, keys, ids) = (target.repository.clone(), target.keys.clone(), ids.to_vec());
         self.reading(identity, progress, cancel, move |reading| {
             let store = reading.store.beside(other.store.clone());
             let memory = other.memory();
@@ -37,6 +46,6 @@ impl Repository {
             run(reading, &Writing::new(session, &keys)?, &ids)
         })
         .await
-        .doing(|| format!("copying backups from {} to {}", self.store.url(), target.store.url()))
+        .doing(|| format!("copying backups from {} to {}", self.store.url(), target.repository.store.url()))
     }
 }

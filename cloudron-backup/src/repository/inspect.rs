@@ -20,7 +20,8 @@ pub struct Inspection {
 
 impl Repository {
     /// Compares the repository with the keys of a writer and the list of packs with the index, and looks for
-    /// the writer's newest backup. No pack is read, so damage inside a pack is not seen.
+    /// the writer's newest backup. No pack is read, so damage inside a pack is not seen. With the
+    /// [cache folder](Self::with_cache_dir) of the backups, only index objects that they did not read are read.
     ///
     /// # Errors
     /// `repository-other` when the keys belong to another repository, `repository-corrupt` when its
@@ -31,7 +32,7 @@ impl Repository {
         newest: Option<&BackupId>,
         cancel: &Cancel,
     ) -> Result<Inspection> {
-        let (newest, cache) = (newest.cloned(), self.cache_dir.clone());
+        let (newest, cache) = (newest.cloned(), self.memory());
         self.writing(keys, &Progress::none(), cancel, move |writing| {
             let mut found = Inspection::default();
             index(writing, cache.as_deref(), &mut found)?;

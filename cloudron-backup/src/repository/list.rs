@@ -11,7 +11,7 @@ use crate::format::summary::{Summary, is_about_the_object};
 use crate::format::trust::{Anchor, Trust};
 use crate::layout::{self, summary_name};
 use crate::runtime::blocking;
-use crate::snapshot::SnapshotList;
+use crate::snapshot::{SnapshotList, UnreadableSummary};
 use crate::store::get_all;
 
 impl Repository {
@@ -25,21 +25,24 @@ impl Repository {
         let mut list = SnapshotList::default();
         let trust = self.trust().await?;
         let forgotten = Forgotten::read(&self.store, &trust).await?;
-        for (key, read) in self.read_summaries(&trust).await? {
+        for (object, read) in self.read_summaries(&trust).await? {
             match read {
                 Ok(summary) if forgotten.has(&summary) => {
                     let text = "a prune removed it, and it counts no longer";
-                    list.unreadable.push((key, Error::new(&codes::SNAPSHOT_FORGED, text)));
+                    let error = Error::new(&codes::SNAPSHOT_FORGED, text);
+                    list.unreadable.push(UnreadableSummary { object, error });
                 }
                 Ok(summary) => list.summaries.push(summary),
                 // It was deleted since it was listed, or belongs to no backup.
                 Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
-                Err(e) if is_about_the_object(&e) => list.unreadable.push((key, e)),
+                Err(e) if is_about_the_object(&e) => {
+                    list.unreadable.push(UnreadableSummary { object, error: e })
+                }
                 Err(e) => return Err(e),
             }
         }
         list.summaries.sort_by(|a, b| a.id.cmp(&b.id));
-        list.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
+        list.unreadable.sort_by(|a, b| a.object.cmp(&b.object));
         Ok(list)
     }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt, Secret};
 
+pub use copy::CopyTarget;
 pub use create::InitOptions;
 pub use inspect::Inspection;
 pub use keys::{KeyInfo, KeyKind, PaperKey};
@@ -24,11 +25,13 @@ pub use writers::{KeepOfRevoked, RevokeReport, WriterInfo};
 
 pub use crate::backup::plan::{BackupPlan, PlannedFile};
 pub use crate::backup::{BackupRequest, Source};
-pub use crate::browse::{Change, ChangeKind, DiffReport, FindReport, Found, ListReport};
+pub use crate::browse::{Change, ChangeKind, DiffReport, DiffRequest, FindReport, Found, ListReport};
 pub use crate::copy::{CopyReport, TransferReport};
 pub use crate::format::summary::{ManifestRef, Origin, SourceRef, Summary};
-pub use crate::restore::{CompareReport, Difference, Failure, RestoreReport, RestoreRequest, RestoreTo};
-pub use crate::snapshot::{FileEntry, FileKind, Skipped, SnapshotFilter, SnapshotList};
+pub use crate::restore::{
+    CompareReport, Difference, Failure, Relocation, RestoreReport, RestoreRequest, RestoreTo,
+};
+pub use crate::snapshot::{FileEntry, FileKind, Skipped, SnapshotFilter, SnapshotList, UnreadableSummary};
 pub use crate::verify::{Problem, VerifyDepth, VerifyReport};
 
 use crate::backup::BackupRun;

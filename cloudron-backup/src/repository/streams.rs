@@ -6,7 +6,7 @@ use std::path::Path;
 use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
 use super::Repository;
-use crate::backup::source::{Feed, StreamFeed};
+use crate::backup::source::{ReadSource, StreamSource};
 use crate::backup::{BackupRequest, BackupRun};
 use crate::export::{ExportFormat, ExportReport};
 use crate::format::summary::Summary;
@@ -37,8 +37,8 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<Summary> {
         let doing = format!("making the backup {}", request.id);
-        let feed = StreamFeed::new(name, reader).doing(|| doing.clone())?;
-        self.backup_fed(keys, request, Box::new(feed), progress, cancel).await.doing(|| doing)
+        let source = StreamSource::new(name, reader).doing(|| doing.clone())?;
+        self.backup_source(keys, request, Box::new(source), progress, cancel).await.doing(|| doing)
     }
 
     /// Imports a backup of the original Cloudron: a `.tar.gz`, optionally encrypted by OpenSSL, or a plain
@@ -57,21 +57,21 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<Summary> {
         let doing = format!("importing {}", request.name);
-        let (request, feed) = crate::import::prepare(request, Box::new(reader)).doing(|| doing.clone())?;
-        self.backup_fed(keys, request, feed, progress, cancel).await.doing(|| doing)
+        let (request, source) = crate::import::prepare(request, Box::new(reader)).doing(|| doing.clone())?;
+        self.backup_source(keys, request, source, progress, cancel).await.doing(|| doing)
     }
 
-    /// Makes a backup of the entries of a feed.
-    async fn backup_fed(
+    /// Makes a backup of the entries of a read source.
+    async fn backup_source(
         &self,
         keys: &WriterKeys,
         request: BackupRequest,
-        feed: Box<dyn Feed>,
+        source: Box<dyn ReadSource>,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Summary> {
         self.writing(keys, progress, cancel, move |writing| {
-            BackupRun::new(writing, &request).make(Some(feed))
+            BackupRun::new(writing, &request).make(Some(source))
         })
         .await
     }

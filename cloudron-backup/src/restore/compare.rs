@@ -8,8 +8,8 @@ use rustix::fs::{FileType, Gid};
 
 use super::conflicts::{Substitutes, asked, link_target};
 use super::file::{digest, file_type};
-use super::target::Places;
-use super::tree::{Spot, Tree};
+use super::target::TargetMap;
+use super::tree::{Destination, Tree};
 use crate::files::meta::Meta;
 use crate::files::owners::{Owners, Rights};
 use crate::files::xattrs::{self, Found};
@@ -24,8 +24,8 @@ const KEPT: usize = 100;
 pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<CompareReport> {
     let Session { progress, stop, .. } = **reading;
     let backup = reading.backup(id)?;
-    let places = Places::new(request, &backup.entries()?.header().sources)?;
-    let substitutes = asked(&backup, &places, stop)?.substitutes;
+    let target_map = TargetMap::new(request, &backup.entries()?.header().sources)?;
+    let substitutes = asked(&backup, &target_map, stop)?.substitutes;
     let owners = match request.numeric_owner {
         true => Owners::default(),
         false => Owners::of_this_machine(),
@@ -34,31 +34,31 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
     let rights = Rights::of_this_process();
     let task = progress.task("Comparing", Unit::Bytes, Some(backup.summary.bytes));
     let mut compared = Compared { report: CompareReport::default(), owners, is_root, rights };
-    let (mut tree, mut targets) = (Tree::new(&places), Tree::new(&places));
+    let (mut tree, mut targets) = (Tree::new(&target_map), Tree::new(&target_map));
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {
         stop.check()?;
         let path = entry.path();
         let is_parent = entry.kind == Kind::Dir && request.parents.contains(&path);
-        let path = if is_parent { Some(path) } else { wanted(&entry, &places, &substitutes) };
+        let path = if is_parent { Some(path) } else { wanted(&entry, &target_map, &substitutes) };
         let Some(path) = path else { continue };
         compared.report.entries += 1;
-        let place = places.of(&path)?;
-        let spot = tree.spot(&place)?;
-        let meta = spot.as_ref().map(Spot::meta).transpose()?.flatten();
-        let (Some(spot), Some(meta)) = (spot, meta) else {
-            compared.add(&places.show(&place), "missing", entry.kind.name(), "nothing");
+        let target_path = target_map.of(&path)?;
+        let dest = tree.dest(&target_path)?;
+        let meta = dest.as_ref().map(Destination::meta).transpose()?.flatten();
+        let (Some(dest), Some(meta)) = (dest, meta) else {
+            compared.add(&target_map.show(&target_path), "missing", entry.kind.name(), "nothing");
             continue;
         };
         if entry.kind == Kind::Hardlink {
             let target = entry.target_path();
             let target = substitutes.get(&target).unwrap_or(&target);
             if *target != path {
-                let first = targets.spot(&places.of(target)?)?.map(|s| s.meta()).transpose()?.flatten();
-                compared.link(&spot, &meta, first.as_ref(), target);
+                let first = targets.dest(&target_map.of(target)?)?.map(|s| s.meta()).transpose()?.flatten();
+                compared.link(&dest, &meta, first.as_ref(), target);
             }
         } else {
-            compared.entry(&spot, &meta, &entry);
+            compared.entry(&dest, &meta, &entry);
             task.advance(entry.size);
         }
     }
@@ -67,9 +67,9 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
 }
 
 /// Returns the path under which an entry was restored, if it was requested.
-fn wanted(entry: &Entry, places: &Places, substitutes: &Substitutes) -> Option<std::path::PathBuf> {
+fn wanted(entry: &Entry, target_map: &TargetMap, substitutes: &Substitutes) -> Option<std::path::PathBuf> {
     let path = entry.path();
-    if places.wants(&path) { Some(path) } else { substitutes.get(&path).cloned() }
+    if target_map.wants(&path) { Some(path) } else { substitutes.get(&path).cloned() }
 }
 
 struct Compared {
@@ -95,14 +95,14 @@ impl Compared {
         }
     }
 
-    fn link(&mut self, spot: &Spot<'_>, meta: &Meta, first: Option<&Meta>, target: &Path) {
+    fn link(&mut self, dest: &Destination<'_>, meta: &Meta, first: Option<&Meta>, target: &Path) {
         if first.is_none_or(|f| (f.dev, f.ino) != (meta.dev, meta.ino)) {
             let expected = format!("the same file as {}", target.display());
-            self.add(&spot.path, "hardlink", expected, "another file");
+            self.add(&dest.path, "hardlink", expected, "another file");
         }
     }
 
-    fn entry(&mut self, spot: &Spot<'_>, meta: &Meta, entry: &Entry) {
+    fn entry(&mut self, dest: &Destination<'_>, meta: &Meta, entry: &Entry) {
         let kind = match entry.kind {
             Kind::File => FileType::RegularFile,
             Kind::Dir => FileType::Directory,
@@ -110,71 +110,71 @@ impl Compared {
             other => file_type(other).unwrap_or(FileType::Unknown),
         };
         if meta.kind != kind {
-            return self.add(&spot.path, "type", entry.kind.name(), format!("{:?}", meta.kind));
+            return self.add(&dest.path, "type", entry.kind.name(), format!("{:?}", meta.kind));
         }
         let uid = self.owners.uid(entry.user.as_deref(), entry.uid);
         let gid = self.owners.gid(entry.group.as_deref(), entry.gid);
         if entry.kind != Kind::Symlink {
             let octal = |mode: u32| format!("{mode:o}");
             let mode = allowed_mode(entry, uid == meta.uid, gid == meta.gid);
-            self.check(&spot.path, "mode", &octal(mode), &octal(meta.mode));
+            self.check(&dest.path, "mode", &octal(mode), &octal(meta.mode));
         }
         // Metadata that only root can set is not compared for other users.
         if self.is_root {
-            self.check(&spot.path, "owner", &(uid, gid), &(meta.uid, meta.gid));
+            self.check(&dest.path, "owner", &(uid, gid), &(meta.uid, meta.gid));
         } else if self.rights.has(Gid::from_raw(gid)) {
-            self.check(&spot.path, "group", &gid, &meta.gid);
+            self.check(&dest.path, "group", &gid, &meta.gid);
         }
-        self.check(&spot.path, "mtime", &entry.mtime, &meta.mtime);
+        self.check(&dest.path, "mtime", &entry.mtime, &meta.mtime);
         match entry.kind {
-            Kind::File => self.file(spot, meta, entry),
+            Kind::File => self.file(dest, meta, entry),
             Kind::Dir => {
-                let found = spot.open().and_then(|f| xattrs::of_file(&f).map_err(|e| spot.error(e)));
-                self.xattrs(spot, entry, found);
+                let found = dest.open().and_then(|f| xattrs::of_file(&f).map_err(|e| dest.error(e)));
+                self.xattrs(dest, entry, found);
             }
             Kind::Symlink => {
-                match link_target(spot) {
-                    Ok(target) => self.check(&spot.path, "target", &entry.target(), &target),
-                    Err(e) => self.add(&spot.path, "unreadable", "a link", e),
+                match link_target(dest) {
+                    Ok(target) => self.check(&dest.path, "target", &entry.target(), &target),
+                    Err(e) => self.add(&dest.path, "unreadable", "a link", e),
                 }
-                self.xattrs_by_name(spot, entry);
+                self.xattrs_by_name(dest, entry);
             }
             Kind::Block | Kind::Char => {
-                self.check(&spot.path, "device", &entry.rdev, &meta.rdev);
-                self.xattrs_by_name(spot, entry);
+                self.check(&dest.path, "device", &entry.rdev, &meta.rdev);
+                self.xattrs_by_name(dest, entry);
             }
-            Kind::Fifo => self.xattrs_by_name(spot, entry),
+            Kind::Fifo => self.xattrs_by_name(dest, entry),
             Kind::Hardlink | Kind::End => {}
         }
     }
 
-    fn file(&mut self, spot: &Spot<'_>, meta: &Meta, entry: &Entry) {
+    fn file(&mut self, dest: &Destination<'_>, meta: &Meta, entry: &Entry) {
         if meta.size != entry.size {
-            return self.add(&spot.path, "size", entry.size, meta.size);
+            return self.add(&dest.path, "size", entry.size, meta.size);
         }
-        let file = match spot.open() {
+        let file = match dest.open() {
             Ok(file) => file,
-            Err(e) => return self.add(&spot.path, "unreadable", "a file", e),
+            Err(e) => return self.add(&dest.path, "unreadable", "a file", e),
         };
         match digest(&file) {
             Ok(found) => {
                 self.report.bytes += meta.size;
-                self.check(&spot.path, "content", &entry.sha256, &Some(found));
+                self.check(&dest.path, "content", &entry.sha256, &Some(found));
             }
-            Err(e) => self.add(&spot.path, "unreadable", "a file", e),
+            Err(e) => self.add(&dest.path, "unreadable", "a file", e),
         }
-        self.xattrs(spot, entry, xattrs::of_file(&file).map_err(|e| spot.error(e)));
+        self.xattrs(dest, entry, xattrs::of_file(&file).map_err(|e| dest.error(e)));
     }
 
-    fn xattrs_by_name(&mut self, spot: &Spot<'_>, entry: &Entry) {
-        let found = xattrs::of_name(spot.folder.as_fd(), &spot.name);
-        self.xattrs(spot, entry, found.map_err(|e| spot.error(e)));
+    fn xattrs_by_name(&mut self, dest: &Destination<'_>, entry: &Entry) {
+        let found = xattrs::of_name(dest.folder.as_fd(), &dest.name);
+        self.xattrs(dest, entry, found.map_err(|e| dest.error(e)));
     }
 
-    fn xattrs(&mut self, spot: &Spot<'_>, entry: &Entry, found: Result<Found>) {
+    fn xattrs(&mut self, dest: &Destination<'_>, entry: &Entry, found: Result<Found>) {
         match found {
-            Ok(found) => self.check(&spot.path, "xattrs", &entry.xattrs(), &found.kept),
-            Err(e) => self.add(&spot.path, "unreadable", "extended attributes", e),
+            Ok(found) => self.check(&dest.path, "xattrs", &entry.xattrs(), &found.kept),
+            Err(e) => self.add(&dest.path, "unreadable", "extended attributes", e),
         }
     }
 }

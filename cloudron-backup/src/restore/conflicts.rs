@@ -8,12 +8,12 @@ use rustix::fs::FileType;
 
 use super::Restore;
 use super::file::{digest, file_type};
-use super::target::Places;
-use super::tree::{Spot, Tree};
+use super::target::TargetMap;
+use super::tree::{Destination, Tree};
 use crate::codes;
 use crate::files::meta::Meta;
 use crate::format::manifest::{Entry, Kind};
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 use crate::snapshot::{Backup, Session};
 
 /// The maximum number of conflicts named.
@@ -32,27 +32,27 @@ pub(super) struct Asked {
 }
 
 /// Finds the substitutes and the parent folders, and checks that every requested path exists in the backup.
-pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Asked> {
+pub(super) fn asked(backup: &Backup, target_map: &TargetMap, stop: &CancelToken) -> Result<Asked> {
     let mut found = Asked::default();
-    if places.only().is_empty() {
+    if target_map.only().is_empty() {
         return Ok(found);
     }
-    let mut met = vec![false; places.only().len()];
+    let mut met = vec![false; target_map.only().len()];
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {
         stop.check()?;
         let path = entry.path();
-        for (only, met) in places.only().iter().zip(&mut met) {
+        for (only, met) in target_map.only().iter().zip(&mut met) {
             *met |= path.starts_with(only);
         }
         let target = || entry.target_path();
-        if entry.kind == Kind::Hardlink && places.wants(&path) && !places.wants(&target()) {
+        if entry.kind == Kind::Hardlink && target_map.wants(&path) && !target_map.wants(&target()) {
             found.substitutes.entry(target()).or_insert(path);
-        } else if entry.kind == Kind::Dir && places.is_above(&path) {
+        } else if entry.kind == Kind::Dir && target_map.is_above(&path) {
             found.parents.push(entry);
         }
     }
-    match places.only().iter().zip(met).find(|(_, met)| !met) {
+    match target_map.only().iter().zip(met).find(|(_, met)| !met) {
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
@@ -72,11 +72,11 @@ pub(super) struct Ahead {
 
 /// Checks that no existing file that differs would be replaced without permission.
 pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
-    let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
+    let Restore { session: Session { progress, stop, .. }, request, backup, target_map } = *restore;
     let mut ahead = Ahead::default();
     let task =
         progress.task("Looking at what is there", Unit::Items, Some(backup.summary.entries.values().sum()));
-    let (mut tree, mut targets) = (Tree::new(places), Tree::new(places));
+    let (mut tree, mut targets) = (Tree::new(target_map), Tree::new(target_map));
     let (mut named, mut count) = (Vec::new(), 0u64);
     let mut entries = backup.entries()?;
     while let Some(entry) = entries.next()? {
@@ -84,17 +84,19 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
         task.advance(1);
         let path = entry.path();
         // A path that leads out of the target, or through a link, is refused when it is written.
-        let Some(place) = Some(&path).filter(|p| places.wants(p)).and_then(|p| places.of(p).ok()) else {
+        let Some(target_path) =
+            Some(&path).filter(|p| target_map.wants(p)).and_then(|p| target_map.of(p).ok())
+        else {
             continue;
         };
         ahead.bytes += entry.size;
-        let Ok(Some(spot)) = tree.spot(&place) else { continue };
-        let (there, overwrite) = (spot.meta(), request.overwrite);
+        let Ok(Some(dest)) = tree.dest(&target_path) else { continue };
+        let (there, overwrite) = (dest.meta(), request.overwrite);
         let why = there.and_then(|meta| match meta {
             None => Ok(None),
             Some(meta) => {
                 ahead.files_there |= entry.kind == Kind::File;
-                conflict(&entry, &spot, &meta, overwrite, places, &mut targets)
+                conflict(&entry, &dest, &meta, overwrite, target_map, &mut targets)
             }
         });
         // Unreadable files are reported when they are restored, and the others are restored.
@@ -105,7 +107,7 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
         if let Some(why) = why {
             count += 1;
             if named.len() < NAMED {
-                named.push(format!("{} ({why})", spot.path.display()));
+                named.push(format!("{} ({why})", dest.path.display()));
             }
         }
     }
@@ -126,10 +128,10 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
 /// Returns why an entry cannot replace what exists in its place, or `None` if it can.
 fn conflict(
     entry: &Entry,
-    spot: &Spot<'_>,
+    dest: &Destination<'_>,
     meta: &Meta,
     overwrite: bool,
-    places: &Places,
+    target_map: &TargetMap,
     targets: &mut Tree<'_>,
 ) -> Result<Option<&'static str>> {
     let is_folder = meta.kind == FileType::Directory;
@@ -141,9 +143,9 @@ fn conflict(
         return Ok(None);
     }
     let same = match entry.kind {
-        Kind::File => is_same_file(entry, spot, meta)?,
-        Kind::Symlink => meta.kind == FileType::Symlink && link_target(spot)? == entry.target(),
-        Kind::Hardlink => is_same_as_target(&entry.target_path(), spot, meta, places, targets)?,
+        Kind::File => is_same_file(entry, dest, meta)?,
+        Kind::Symlink => meta.kind == FileType::Symlink && link_target(dest)? == entry.target(),
+        Kind::Hardlink => is_same_as_target(&entry.target_path(), dest, meta, target_map, targets)?,
         Kind::Fifo => meta.kind == FileType::Fifo,
         Kind::Block | Kind::Char => Some(meta.kind) == file_type(entry.kind) && meta.rdev == entry.rdev,
         Kind::Dir | Kind::End => true,
@@ -152,28 +154,28 @@ fn conflict(
 }
 
 /// Checks whether a file has the content of its entry.
-pub(super) fn is_same_file(entry: &Entry, spot: &Spot<'_>, meta: &Meta) -> Result<bool> {
+pub(super) fn is_same_file(entry: &Entry, dest: &Destination<'_>, meta: &Meta) -> Result<bool> {
     if meta.kind != FileType::RegularFile || meta.size != entry.size {
         return Ok(false);
     }
-    Ok(Some(digest(&spot.open()?).map_err(|e| spot.error(e))?) == entry.sha256)
+    Ok(Some(digest(&dest.open()?).map_err(|e| dest.error(e))?) == entry.sha256)
 }
 
-pub(super) fn link_target(spot: &Spot<'_>) -> Result<Vec<u8>> {
-    let target = rustix::fs::readlinkat(spot.folder, &spot.name, Vec::new()).map_err(|e| spot.error(e))?;
+pub(super) fn link_target(dest: &Destination<'_>) -> Result<Vec<u8>> {
+    let target = rustix::fs::readlinkat(dest.folder, &dest.name, Vec::new()).map_err(|e| dest.error(e))?;
     Ok(target.into_bytes())
 }
 
 /// Checks whether another name has the content of the first one, which is checked itself.
 fn is_same_as_target(
     target: &Path,
-    spot: &Spot<'_>,
+    dest: &Destination<'_>,
     meta: &Meta,
-    places: &Places,
+    target_map: &TargetMap,
     targets: &mut Tree<'_>,
 ) -> Result<bool> {
-    let Ok(place) = places.of(target) else { return Ok(false) };
-    let Ok(Some(other)) = targets.spot(&place) else { return Ok(false) };
+    let Ok(target_path) = target_map.of(target) else { return Ok(false) };
+    let Ok(Some(other)) = targets.dest(&target_path) else { return Ok(false) };
     let Some(first) = other.meta()? else { return Ok(false) };
     if (first.dev, first.ino) == (meta.dev, meta.ino) {
         return Ok(true);
@@ -181,6 +183,6 @@ fn is_same_as_target(
     if (first.kind, first.size) != (meta.kind, meta.size) || meta.kind != FileType::RegularFile {
         return Ok(false);
     }
-    let hash = |spot: &Spot<'_>| digest(&spot.open()?).map_err(|e| spot.error(e));
-    Ok(hash(spot)? == hash(&other)?)
+    let hash = |dest: &Destination<'_>| digest(&dest.open()?).map_err(|e| dest.error(e));
+    Ok(hash(dest)? == hash(&other)?)
 }

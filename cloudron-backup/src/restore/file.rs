@@ -16,16 +16,16 @@ use sha2::{Digest, Sha256};
 
 use super::conflicts::{is_same_file, link_target};
 use super::folded::is_of_another_name;
-use super::prefetch::Feed;
+use super::prefetch::Prefetched;
 use super::target::escape;
-use super::tree::{ANOTHER_NAME, Spot};
+use super::tree::{ANOTHER_NAME, Destination};
 use crate::chunk::{ChunkId, hash_zeros, slice};
 use crate::codes;
 use crate::files::meta::Meta;
 use crate::files::owners::{Owners, Rights};
 use crate::files::{PIECE, temporary, xattrs};
 use crate::format::manifest::{Entry, Extent, Kind, allowed_mode};
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 
 /// The settings for putting entries in their places.
 pub(super) struct Placing {
@@ -34,7 +34,7 @@ pub(super) struct Placing {
     pub(super) is_root: bool,
     pub(super) rights: Rights,
     pub(super) overwrite: bool,
-    pub(super) stop: Stop,
+    pub(super) stop: CancelToken,
 }
 
 /// The result for one entry.
@@ -73,19 +73,19 @@ pub(super) fn file_type(kind: Kind) -> Option<FileType> {
 
 /// A temporary name beside the target, removed unless it is renamed.
 struct Temporary<'s> {
-    spot: &'s Spot<'s>,
+    dest: &'s Destination<'s>,
     name: String,
     done: bool,
 }
 
 impl<'s> Temporary<'s> {
-    fn beside(spot: &'s Spot<'s>) -> Self {
-        Self { spot, name: temporary::name(), done: false }
+    fn beside(dest: &'s Destination<'s>) -> Self {
+        Self { dest, name: temporary::name(), done: false }
     }
 
     /// Renames it to its final name.
     fn publish(mut self, overwrite: bool) -> Result<()> {
-        let (folder, name) = (self.spot.folder, &self.spot.name);
+        let (folder, name) = (self.dest.folder, &self.dest.name);
         let renamed = if overwrite {
             renameat(folder, &self.name, folder, name)
         } else {
@@ -102,8 +102,8 @@ impl<'s> Temporary<'s> {
                 self.done = true;
                 Ok(())
             }
-            Err(Errno::EXIST) => Err(in_the_way(&self.spot.path, DIFFERS)),
-            Err(e) => Err(self.spot.error(e)),
+            Err(Errno::EXIST) => Err(in_the_way(&self.dest.path, DIFFERS)),
+            Err(e) => Err(self.dest.error(e)),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.done {
             // It may not exist yet; errors are ignored.
-            let _ = unlinkat(self.spot.folder, &self.name, AtFlags::empty());
+            let _ = unlinkat(self.dest.folder, &self.name, AtFlags::empty());
         }
     }
 }
@@ -135,127 +135,132 @@ enum There {
 
 /// Records failures to set metadata.
 struct Tried<'a, 's> {
-    spot: &'a Spot<'s>,
+    dest: &'a Destination<'s>,
     placed: &'a mut Placed,
 }
 
 impl Tried<'_, '_> {
     fn note(&mut self, what: &str, result: std::io::Result<()>) {
         if let Err(e) = result {
-            self.placed.warnings.push(format!("{}: {what}: {e}", self.spot.path.display()));
+            self.placed.warnings.push(format!("{}: {what}: {e}", self.dest.path.display()));
         }
     }
 }
 
 impl Placing {
     /// Creates a folder. Its metadata is set after everything in it is restored.
-    pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
-        match spot.meta()? {
-            Some(_) if is_of_another_name(spot.folder, &spot.name) => {
-                return Err(in_the_way(&spot.path, ANOTHER_NAME));
+    pub(super) fn folder(&self, dest: &Destination<'_>) -> Result<()> {
+        match dest.meta()? {
+            Some(_) if is_of_another_name(dest.folder, &dest.name) => {
+                return Err(in_the_way(&dest.path, ANOTHER_NAME));
             }
             Some(meta) if meta.kind == FileType::Directory => {
-                self.open_up(spot, &meta)?;
+                self.open_up(dest, &meta)?;
                 // A killed restore may have left temporary files here.
-                temporary::sweep(&spot.by_folder());
+                temporary::sweep(&dest.by_folder());
                 return Ok(());
             }
             Some(_) if self.overwrite => {
-                unlinkat(spot.folder, &spot.name, AtFlags::empty()).map_err(|e| spot.error(e))?;
+                unlinkat(dest.folder, &dest.name, AtFlags::empty()).map_err(|e| dest.error(e))?;
             }
-            Some(_) => return Err(in_the_way(&spot.path, DIFFERS)),
+            Some(_) => return Err(in_the_way(&dest.path, DIFFERS)),
             None => {}
         }
-        match mkdirat(spot.folder, &spot.name, Mode::RWXU) {
+        match mkdirat(dest.folder, &dest.name, Mode::RWXU) {
             // Another thread created it, on its way to a file below.
-            Err(Errno::EXIST) if spot.meta()?.is_some_and(|m| m.kind == FileType::Directory) => Ok(()),
-            made => made.map_err(|e| spot.error(e)),
+            Err(Errno::EXIST) if dest.meta()?.is_some_and(|m| m.kind == FileType::Directory) => Ok(()),
+            made => made.map_err(|e| dest.error(e)),
         }
     }
 
     /// Makes a folder of this user writable until its final mode is set.
-    fn open_up(&self, spot: &Spot<'_>, meta: &Meta) -> Result<()> {
+    fn open_up(&self, dest: &Destination<'_>, meta: &Meta) -> Result<()> {
         let own = Mode::RWXU.bits();
         if self.is_root || meta.mode & own == own || meta.uid != rustix::process::geteuid().as_raw() {
             return Ok(());
         }
         let mode = Mode::from_raw_mode(meta.mode | own);
-        chmodat(spot.folder, &spot.name, mode, AtFlags::empty()).map_err(|e| spot.error(e))
+        chmodat(dest.folder, &dest.name, mode, AtFlags::empty()).map_err(|e| dest.error(e))
     }
 
     /// Sets the metadata of a folder.
-    pub(super) fn folder_metadata(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+    pub(super) fn folder_metadata(&self, dest: &Destination<'_>, entry: &Entry) -> Result<Placed> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = match openat(spot.folder, &spot.name, flags, Mode::empty()) {
+        let folder = match openat(dest.folder, &dest.name, flags, Mode::empty()) {
             Ok(folder) => File::from(folder),
-            Err(Errno::LOOP | Errno::NOTDIR) => return Err(escape(&spot.path)),
-            Err(e) => return Err(spot.error(e)),
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(escape(&dest.path)),
+            Err(e) => return Err(dest.error(e)),
         };
         let mut placed = Placed::default();
-        self.metadata(&folder, entry, spot, &mut placed);
+        self.metadata(&folder, entry, dest, &mut placed);
         Ok(placed)
     }
 
     /// Determines what exists in the place of an entry: the same content, nothing, or something that may be replaced.
     fn look(
         &self,
-        spot: &Spot<'_>,
+        dest: &Destination<'_>,
         is_same: impl FnOnce(&Meta) -> Result<bool>,
         placed: &mut Placed,
     ) -> Result<There> {
-        let Some(meta) = spot.meta()? else { return Ok(There::Nothing) };
-        if is_of_another_name(spot.folder, &spot.name) {
-            return Err(in_the_way(&spot.path, ANOTHER_NAME));
+        let Some(meta) = dest.meta()? else { return Ok(There::Nothing) };
+        if is_of_another_name(dest.folder, &dest.name) {
+            return Err(in_the_way(&dest.path, ANOTHER_NAME));
         }
         let may_be_replaced = self.overwrite && meta.kind != FileType::Directory;
         match is_same(&meta) {
             Ok(true) => return Ok(There::Same),
             // It may not be readable, so its content is unknown.
             Err(e) if !may_be_replaced || !e.is(&cloudron_core::codes::PERMISSION) => return Err(e),
-            Ok(false) if !may_be_replaced => return Err(in_the_way(&spot.path, DIFFERS)),
+            Ok(false) if !may_be_replaced => return Err(in_the_way(&dest.path, DIFFERS)),
             _ => {}
         }
         if meta.kind == FileType::Symlink {
-            let to = link_target(spot)?;
+            let to = link_target(dest)?;
             let to = String::from_utf8_lossy(&to);
             placed
                 .notes
-                .push(format!("{} was a symbolic link to {to}, and is replaced", spot.path.display()));
+                .push(format!("{} was a symbolic link to {to}, and is replaced", dest.path.display()));
         }
         Ok(There::Other)
     }
 
     /// Restores a regular file: writes the content under a temporary name, checks it, sets the metadata and
     /// renames it.
-    pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry, feed: &mut Feed<'_>) -> Result<Placed> {
+    pub(super) fn file(
+        &self,
+        dest: &Destination<'_>,
+        entry: &Entry,
+        prefetched: &mut Prefetched<'_>,
+    ) -> Result<Placed> {
         let mut placed = Placed::default();
-        if self.look(spot, |meta| is_same_file(entry, spot, meta), &mut placed)? == There::Same {
-            self.metadata(&spot.open()?, entry, spot, &mut placed);
+        if self.look(dest, |meta| is_same_file(entry, dest, meta), &mut placed)? == There::Same {
+            self.metadata(&dest.open()?, entry, dest, &mut placed);
             placed.unchanged = true;
             return Ok(placed);
         }
-        let temporary = Temporary::beside(spot);
+        let temporary = Temporary::beside(dest);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = openat(spot.folder, &temporary.name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = File::from(opened.map_err(|e| spot.error(e))?);
+        let opened = openat(dest.folder, &temporary.name, flags, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(opened.map_err(|e| dest.error(e))?);
         if !temporary::hold(&file) {
-            return Err(spot.error(Errno::BUSY));
+            return Err(dest.error(Errno::BUSY));
         }
-        content(&mut file, entry, spot, feed, &self.stop)?;
-        self.metadata(&file, entry, spot, &mut placed);
+        content(&mut file, entry, dest, prefetched, &self.stop)?;
+        self.metadata(&file, entry, dest, &mut placed);
         temporary.publish(self.overwrite)?;
         Ok(placed)
     }
 
     /// Sets owner, then attributes (which a change of owner may clear), then mode, then times.
-    fn metadata(&self, file: &File, entry: &Entry, spot: &Spot<'_>, placed: &mut Placed) {
+    fn metadata(&self, file: &File, entry: &Entry, dest: &Destination<'_>, placed: &mut Placed) {
         let mode = self.own(
             entry,
             || fstat(file),
             |(uid, gid)| fchown(file, uid, gid),
-            &mut Tried { spot, placed: &mut *placed },
+            &mut Tried { dest, placed: &mut *placed },
         );
-        let mut tried = Tried { spot, placed };
+        let mut tried = Tried { dest, placed };
         tried.note("extended attributes", xattrs::set_on_file(file, &entry.xattrs()));
         tried.note("mode", fchmod(file, mode).map_err(Into::into));
         tried.note("time", futimens(file, &times(entry)).map_err(Into::into));
@@ -285,7 +290,7 @@ impl Placing {
         if allowed != entry.mode {
             let text = format!(
                 "{}: set-user-id or set-group-id is left off, for it has another owner",
-                tried.spot.path.display()
+                tried.dest.path.display()
             );
             tried.placed.warnings.push(text);
         }
@@ -302,85 +307,97 @@ impl Placing {
     }
 
     /// Restores a symbolic link, a fifo or a device.
-    pub(super) fn special(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
+    pub(super) fn special(&self, dest: &Destination<'_>, entry: &Entry) -> Result<Placed> {
         let mut placed = Placed::default();
         let is_link = entry.kind == Kind::Symlink;
         let is_same = |meta: &Meta| match file_type(entry.kind) {
-            None => Ok(meta.kind == FileType::Symlink && link_target(spot)? == entry.target()),
+            None => Ok(meta.kind == FileType::Symlink && link_target(dest)? == entry.target()),
             Some(kind) => Ok(meta.kind == kind && (kind == FileType::Fifo || meta.rdev == entry.rdev)),
         };
-        if self.look(spot, is_same, &mut placed)? == There::Same {
-            self.metadata_by_name(spot, spot.name.as_ref(), entry, &mut placed);
+        if self.look(dest, is_same, &mut placed)? == There::Same {
+            self.metadata_by_name(dest, dest.name.as_ref(), entry, &mut placed);
             placed.unchanged = true;
             return Ok(placed);
         }
-        let temporary = Temporary::beside(spot);
+        let temporary = Temporary::beside(dest);
         let made = if is_link {
-            symlinkat(entry.target().as_slice(), spot.folder, &temporary.name)
+            symlinkat(entry.target().as_slice(), dest.folder, &temporary.name)
         } else {
             let kind = file_type(entry.kind).unwrap_or(FileType::Fifo);
             let device = makedev(entry.rdev.0, entry.rdev.1);
-            mknodat(spot.folder, &temporary.name, kind, Mode::RUSR | Mode::WUSR, device)
+            mknodat(dest.folder, &temporary.name, kind, Mode::RUSR | Mode::WUSR, device)
         };
-        made.map_err(|e| spot.error(e))?;
-        self.metadata_by_name(spot, temporary.name.as_ref(), entry, &mut placed);
+        made.map_err(|e| dest.error(e))?;
+        self.metadata_by_name(dest, temporary.name.as_ref(), entry, &mut placed);
         temporary.publish(self.overwrite)?;
         Ok(placed)
     }
 
-    fn metadata_by_name(&self, spot: &Spot<'_>, name: &std::ffi::OsStr, entry: &Entry, placed: &mut Placed) {
+    fn metadata_by_name(
+        &self,
+        dest: &Destination<'_>,
+        name: &std::ffi::OsStr,
+        entry: &Entry,
+        placed: &mut Placed,
+    ) {
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
         let mode = self.own(
             entry,
-            || statat(spot.folder, name, nofollow),
-            |(uid, gid)| chownat(spot.folder, name, uid, gid, nofollow),
-            &mut Tried { spot, placed: &mut *placed },
+            || statat(dest.folder, name, nofollow),
+            |(uid, gid)| chownat(dest.folder, name, uid, gid, nofollow),
+            &mut Tried { dest, placed: &mut *placed },
         );
-        let mut tried = Tried { spot, placed };
-        tried.note("extended attributes", xattrs::set_on_name(spot.folder.as_fd(), name, &entry.xattrs()));
+        let mut tried = Tried { dest, placed };
+        tried.note("extended attributes", xattrs::set_on_name(dest.folder.as_fd(), name, &entry.xattrs()));
         if entry.kind != Kind::Symlink {
-            tried.note("mode", chmodat(spot.folder, name, mode, AtFlags::empty()).map_err(Into::into));
+            tried.note("mode", chmodat(dest.folder, name, mode, AtFlags::empty()).map_err(Into::into));
         }
-        tried.note("time", utimensat(spot.folder, name, &times(entry), nofollow).map_err(Into::into));
+        tried.note("time", utimensat(dest.folder, name, &times(entry), nofollow).map_err(Into::into));
     }
 
     /// Restores a further name of a file that is already in its place.
-    pub(super) fn hardlink(&self, spot: &Spot<'_>, target: &Spot<'_>) -> Result<Placed> {
+    pub(super) fn hardlink(&self, dest: &Destination<'_>, target: &Destination<'_>) -> Result<Placed> {
         let of = target.meta()?.ok_or_else(|| target.error(Errno::NOENT))?;
         let mut placed = Placed::default();
-        let here = spot.meta()?;
+        let here = dest.meta()?;
         if here.is_some_and(|m| (m.dev, m.ino) == (of.dev, of.ino)) {
             placed.unchanged = true;
             return Ok(placed);
         }
         // The existing file was found to have the same content before anything was written, or may be replaced.
-        let temporary = Temporary::beside(spot);
-        linkat(target.folder, &target.name, spot.folder, &temporary.name, AtFlags::empty())
-            .map_err(|e| spot.error(e))?;
+        let temporary = Temporary::beside(dest);
+        linkat(target.folder, &target.name, dest.folder, &temporary.name, AtFlags::empty())
+            .map_err(|e| dest.error(e))?;
         temporary.publish(self.overwrite || here.is_some())?;
         Ok(placed)
     }
 }
 
 /// Writes the content of a file, and checks it.
-fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>, stop: &Stop) -> Result<()> {
+fn content(
+    file: &mut File,
+    entry: &Entry,
+    dest: &Destination<'_>,
+    prefetched: &mut Prefetched<'_>,
+    stop: &CancelToken,
+) -> Result<()> {
     let mut hash = Sha256::new();
     if entry.extents.iter().any(|e| matches!(e, Extent::Hole(_))) {
         // First, so that a size that the file system does not support fails before hours of hashing zeros.
-        file.set_len(entry.size).map_err(|e| spot.error(e))?;
+        file.set_len(entry.size).map_err(|e| dest.error(e))?;
     }
     for extent in &entry.extents {
         match extent {
             Extent::Hole(length) => {
                 hash_zeros(&mut hash, *length, stop)?;
-                let skip = i64::try_from(*length).map_err(|_| spot.error(Errno::FBIG))?;
-                file.seek(SeekFrom::Current(skip)).map_err(|e| spot.error(e))?;
+                let skip = i64::try_from(*length).map_err(|_| dest.error(Errno::FBIG))?;
+                file.seek(SeekFrom::Current(skip)).map_err(|e| dest.error(e))?;
             }
             Extent::Data { chunk, length, offset } => {
-                let part = slice(feed.chunk(chunk)?, *offset, *length)?;
+                let part = slice(prefetched.chunk(chunk)?, *offset, *length)?;
                 for piece in part.chunks(PIECE) {
                     hash.update(piece);
-                    file.write_all(piece).map_err(|e| spot.error(e))?;
+                    file.write_all(piece).map_err(|e| dest.error(e))?;
                 }
             }
         }

@@ -14,7 +14,7 @@ mod ways;
 mod write;
 
 pub use report::{CompareReport, Difference, Failure, RestoreReport};
-pub use request::{RestoreRequest, RestoreTo};
+pub use request::{Relocation, RestoreRequest, RestoreTo};
 
 use cloudron_core::{BackupId, Result};
 
@@ -22,13 +22,13 @@ use crate::codes;
 use crate::format::pack_ranges::PackRangeReader;
 use crate::snapshot::{Backup, Reading, Session, namer};
 
-/// Returns the target places of the entries of a manifest.
+/// Returns the target paths of the entries of a manifest.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn places(
+pub(crate) fn target_map(
     request: &RestoreRequest,
     header: &crate::format::manifest::Header,
-) -> Result<target::Places> {
-    target::Places::new(request, &header.sources)
+) -> Result<target::TargetMap> {
+    target::TargetMap::new(request, &header.sources)
 }
 
 /// A running restore.
@@ -36,7 +36,7 @@ struct Restore<'a> {
     session: Session<'a>,
     request: &'a RestoreRequest,
     backup: &'a Backup,
-    places: &'a target::Places,
+    target_map: &'a target::TargetMap,
 }
 
 /// Restores a backup.
@@ -50,8 +50,8 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
         }
         opened => opened?,
     };
-    let places = target::Places::new(request, &backup.entries()?.header().sources)?;
-    let restore = Restore { session, request, backup: &backup, places: &places };
+    let target_map = target::TargetMap::new(request, &backup.entries()?.header().sources)?;
+    let restore = Restore { session, request, backup: &backup, target_map: &target_map };
     let ahead = conflicts::check(&restore)?;
     let writer = backup.summary.writer;
     let index = match reading.index(writer) {

@@ -2,7 +2,7 @@
 //! in few requests, and within a limit on memory.
 //!
 //! Both sides use the same order. [`Prefetcher`] goes through the chunks of a batch of files and merges them
-//! into spans, stretches of packs; [`Feed`] asks for the same chunks and receives a new span when the kept
+//! into spans, stretches of packs; [`Prefetched`] asks for the same chunks and receives a new span when the kept
 //! ones do not contain the next chunk.
 
 use std::collections::VecDeque;
@@ -250,7 +250,7 @@ impl Prefetcher<'_> {
 }
 
 /// Provides chunks to a thread that writes files.
-pub(super) struct Feed<'s> {
+pub(super) struct Prefetched<'s> {
     source: &'s Source<'s>,
     spans: Option<Receiver<Arc<PackRange>>>,
     /// Newest first.
@@ -259,7 +259,7 @@ pub(super) struct Feed<'s> {
     unpacked: VecDeque<(ChunkId, Vec<u8>)>,
 }
 
-impl<'s> Feed<'s> {
+impl<'s> Prefetched<'s> {
     pub(super) fn new(source: &'s Source<'s>) -> Self {
         Self { source, spans: None, kept: VecDeque::new(), unpacked: VecDeque::new() }
     }

@@ -12,15 +12,30 @@ pub enum RestoreTo {
     Under(PathBuf),
 }
 
+/// A folder that is restored to another path than it had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relocation {
+    /// The path in the backup.
+    pub from: PathBuf,
+    /// The path of the restored folder.
+    pub to: PathBuf,
+}
+
+impl Relocation {
+    /// A relocation from one path to another.
+    pub fn new(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
+        Self { from: from.into(), to: to.into() }
+    }
+}
+
 /// The options of a restore.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RestoreRequest {
     /// The target.
     pub to: RestoreTo,
-    /// Folders to restore to another path: (old path, new path). The first match is used. Applied before
-    /// [`to`](Self::to).
-    pub relocate: Vec<(PathBuf, PathBuf)>,
+    /// Folders to restore to another path. The first match is used. Applied before [`to`](Self::to).
+    pub relocate: Vec<Relocation>,
     /// The paths of the backup to restore, with everything below them. Empty for everything.
     pub only: Vec<PathBuf>,
     /// Parent folders of [`only`](Self::only) to compare as well: those that a restore created, from

@@ -7,13 +7,13 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 use crate::format::manifest::{HeaderSource, Kind};
-use crate::restore::{RestoreRequest, RestoreTo};
+use crate::restore::{Relocation, RestoreRequest, RestoreTo};
 
-/// A place on disk: a path below a folder given by the user. Nothing is written outside of that folder.
+/// A path on disk below a folder given by the user. Nothing is written outside of that folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The index in [`Places::anchors`].
-    pub(crate) anchor: usize,
+pub(crate) struct TargetPath {
+    /// The index in [`TargetMap::roots`].
+    pub(crate) root: usize,
     /// The path below it: names only. Empty for the folder itself.
     pub(crate) below: PathBuf,
 }
@@ -22,28 +22,28 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Rule {
     from: PathBuf,
-    anchor: usize,
+    root: usize,
     prefix: PathBuf,
 }
 
 /// The targets of all entries.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct TargetMap {
     /// The folders outside of which nothing is written. They themselves may be symbolic links.
-    pub(crate) anchors: Vec<PathBuf>,
+    pub(crate) roots: Vec<PathBuf>,
     rules: Vec<Rule>,
     only: Vec<PathBuf>,
 }
 
-impl Places {
+impl TargetMap {
     pub(crate) fn new(request: &RestoreRequest, sources: &[HeaderSource]) -> Result<Self> {
-        let mut places = Self { anchors: Vec::new(), rules: Vec::new(), only: request.only.clone() };
+        let mut target_map = Self { roots: Vec::new(), rules: Vec::new(), only: request.only.clone() };
         let under = match &request.to {
             RestoreTo::Original => None,
             RestoreTo::Under(dir) => Some(std::path::absolute(dir).map_err(|e| Error::io(dir, e))?),
         };
         let mut relocate = Vec::new();
-        for (from, to) in &request.relocate {
+        for Relocation { from, to } in &request.relocate {
             let to = std::path::absolute(to).map_err(|e| Error::io(to, e))?;
             relocate.push((from.components().collect::<PathBuf>(), to));
         }
@@ -51,36 +51,36 @@ impl Places {
             let inside =
                 relocate.iter().filter(|(from, _)| from.starts_with(&source.path) && *from != source.path);
             for (from, to) in inside {
-                places.add_rule(from, to.clone(), false, under.as_deref())?;
+                target_map.add_rule(from, to.clone(), false, under.as_deref())?;
             }
             let over = relocate.iter().find(|(from, _)| source.path.starts_with(from));
             let to = match over {
                 Some((from, to)) => join(to, source.path.strip_prefix(from).unwrap_or(Path::new(""))),
                 None => source.path.clone(),
             };
-            places.add_rule(&source.path, to, source.kind == Kind::Dir, under.as_deref())?;
+            target_map.add_rule(&source.path, to, source.kind == Kind::Dir, under.as_deref())?;
         }
         // The longest matching path wins.
-        places.rules.sort_by_key(|r| std::cmp::Reverse(r.from.components().count()));
-        Ok(places)
+        target_map.rules.sort_by_key(|r| std::cmp::Reverse(r.from.components().count()));
+        Ok(target_map)
     }
 
     fn add_rule(&mut self, from: &Path, to: PathBuf, is_folder: bool, under: Option<&Path>) -> Result<()> {
         let below_root = names_only(to.strip_prefix("/").unwrap_or(&to), &to)?;
-        let (anchor, prefix) = match (under, is_folder, to.parent(), to.file_name()) {
+        let (root, prefix) = match (under, is_folder, to.parent(), to.file_name()) {
             (Some(under), ..) => (under.to_owned(), below_root),
             (None, false, Some(parent), Some(name)) => (parent.to_owned(), PathBuf::from(name)),
             _ => (to, PathBuf::new()),
         };
-        let anchor = self.anchor(anchor);
-        self.rules.push(Rule { from: from.to_owned(), anchor, prefix });
+        let root = self.root(root);
+        self.rules.push(Rule { from: from.to_owned(), root, prefix });
         Ok(())
     }
 
-    fn anchor(&mut self, path: PathBuf) -> usize {
-        self.anchors.iter().position(|a| *a == path).unwrap_or_else(|| {
-            self.anchors.push(path);
-            self.anchors.len() - 1
+    fn root(&mut self, path: PathBuf) -> usize {
+        self.roots.iter().position(|a| *a == path).unwrap_or_else(|| {
+            self.roots.push(path);
+            self.roots.len() - 1
         })
     }
 
@@ -105,11 +105,11 @@ impl Places {
         self.only.iter().any(|only| only.starts_with(path) && only != path)
     }
 
-    /// Returns the place of an entry.
+    /// Returns the target path of an entry.
     ///
     /// # Errors
     /// `restore-escape` for a path that is not below a source, or not made of plain names.
-    pub(crate) fn of(&self, path: &Path) -> Result<Place> {
+    pub(crate) fn of(&self, path: &Path) -> Result<TargetPath> {
         let rule = self.rules.iter().find(|r| path.starts_with(&r.from));
         let rule = rule.ok_or_else(|| escape(path))?;
         let rest = path.strip_prefix(&rule.from).unwrap_or(path);
@@ -119,12 +119,12 @@ impl Places {
         if bytes != b"/" && bytes.split(|b| *b == b'/').skip(1).any(odd) {
             return Err(escape(path));
         }
-        Ok(Place { anchor: rule.anchor, below: join(&rule.prefix, &names_only(rest, path)?) })
+        Ok(TargetPath { root: rule.root, below: join(&rule.prefix, &names_only(rest, path)?) })
     }
 
-    /// Returns the full path of a place, for messages.
-    pub(crate) fn show(&self, place: &Place) -> PathBuf {
-        join(&self.anchors[place.anchor], &place.below)
+    /// Returns the full path, for messages.
+    pub(crate) fn show(&self, target_path: &TargetPath) -> PathBuf {
+        join(&self.roots[target_path.root], &target_path.below)
     }
 }
 
@@ -146,43 +146,43 @@ pub(crate) fn escape(path: &Path) -> Error {
 mod tests {
     use super::*;
 
-    fn places(request: &RestoreRequest) -> Places {
+    fn target_map(request: &RestoreRequest) -> TargetMap {
         let source = |path: &str, kind| HeaderSource { name: "x".into(), path: path.into(), kind };
-        Places::new(request, &[source("/srv/data", Kind::Dir), source("/etc/one", Kind::File)]).unwrap()
+        TargetMap::new(request, &[source("/srv/data", Kind::Dir), source("/etc/one", Kind::File)]).unwrap()
     }
 
-    fn shown(places: &Places, path: &str) -> String {
-        places.show(&places.of(Path::new(path)).unwrap()).display().to_string()
+    fn shown(target_map: &TargetMap, path: &str) -> String {
+        target_map.show(&target_map.of(Path::new(path)).unwrap()).display().to_string()
     }
 
     #[test]
     fn every_path_goes_where_it_was_or_below_the_target() {
-        let original = places(&RestoreRequest::original());
+        let original = target_map(&RestoreRequest::original());
         assert_eq!(shown(&original, "/srv/data/a/b"), "/srv/data/a/b");
         assert_eq!(shown(&original, "/srv/data"), "/srv/data");
         assert_eq!(shown(&original, "/etc/one"), "/etc/one");
-        let under = places(&RestoreRequest::under("/mnt"));
+        let under = target_map(&RestoreRequest::under("/mnt"));
         assert_eq!(shown(&under, "/srv/data/a/b"), "/mnt/srv/data/a/b");
-        assert_eq!(under.anchors, [PathBuf::from("/mnt")]);
+        assert_eq!(under.roots, [PathBuf::from("/mnt")]);
     }
 
     #[test]
     fn relocated_folders_go_elsewhere() {
         let mut request = RestoreRequest::original();
-        request.relocate = vec![("/srv".into(), "/new".into()), ("/srv/data/in".into(), "/inner".into())];
-        assert_eq!(shown(&places(&request), "/srv/data/a"), "/new/data/a");
-        assert_eq!(shown(&places(&request), "/srv/data/in/x"), "/inner/x");
+        request.relocate = vec![Relocation::new("/srv", "/new"), Relocation::new("/srv/data/in", "/inner")];
+        assert_eq!(shown(&target_map(&request), "/srv/data/a"), "/new/data/a");
+        assert_eq!(shown(&target_map(&request), "/srv/data/in/x"), "/inner/x");
         request.to = RestoreTo::Under("/mnt".into());
-        assert_eq!(shown(&places(&request), "/srv/data/in/x"), "/mnt/inner/x");
+        assert_eq!(shown(&target_map(&request), "/srv/data/in/x"), "/mnt/inner/x");
     }
 
     #[test]
     fn a_path_that_leaves_the_sources_is_refused() {
-        let places = places(&RestoreRequest::under("/mnt"));
+        let target_map = target_map(&RestoreRequest::under("/mnt"));
         for path in
             ["/etc/passwd", "/srv/data/../../etc/passwd", "/srv/data2", "relative", "/", "/srv/data/./x"]
         {
-            let error = places.of(Path::new(path));
+            let error = target_map.of(Path::new(path));
             assert!(error.is_err_and(|e| e.is(&codes::RESTORE_ESCAPE)), "{path}");
         }
     }

@@ -49,7 +49,7 @@ impl Ask<'_> {
         let mut entries = restore.backup.entries()?;
         while let Some(entry) = entries.next()? {
             self.session.stop.check()?;
-            if !restore.places.wants(&entry.path()) {
+            if !restore.target_map.wants(&entry.path()) {
                 continue;
             }
             for extent in &entry.extents {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::file::in_the_way;
 use super::folded::is_of_another_name;
-use super::target::{Place, Places, escape};
+use super::target::{TargetMap, TargetPath, escape};
 use super::ways::Ways;
 use crate::files::meta::Meta;
 
@@ -21,7 +21,7 @@ pub(super) const ANOTHER_NAME: &str = "is, for this file system, the same name a
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
 /// The folder of an entry, and the name in it.
-pub(super) struct Spot<'t> {
+pub(super) struct Destination<'t> {
     pub(super) folder: &'t File,
     /// `.` for the folder itself.
     pub(super) name: OsString,
@@ -29,7 +29,7 @@ pub(super) struct Spot<'t> {
     pub(super) path: PathBuf,
 }
 
-impl Spot<'_> {
+impl Destination<'_> {
     /// Returns the metadata of the existing entry, if any. A link is not followed.
     pub(super) fn meta(&self) -> Result<Option<Meta>> {
         match statat(self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -61,11 +61,11 @@ const OPEN: usize = 64;
 
 /// Opens folders of the target. Keeps the path to the last one open, because entries come folder by folder.
 pub(super) struct Tree<'a> {
-    places: &'a Places,
+    target_map: &'a TargetMap,
     /// Creates missing parent folders.
     ways: Option<&'a Ways>,
-    anchors: Vec<Option<File>>,
-    /// The anchor that `open` is below.
+    roots: Vec<Option<File>>,
+    /// The root that `open` is below.
     at: usize,
     open: Vec<(OsString, File)>,
     /// The last folder, if it is deeper than the limit.
@@ -74,11 +74,11 @@ pub(super) struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     /// Creates a view that only reads.
-    pub(super) fn new(places: &'a Places) -> Self {
+    pub(super) fn new(target_map: &'a TargetMap) -> Self {
         Self {
-            places,
+            target_map,
             ways: None,
-            anchors: places.anchors.iter().map(|_| None).collect(),
+            roots: target_map.roots.iter().map(|_| None).collect(),
             at: 0,
             open: Vec::new(),
             deep: None,
@@ -86,59 +86,59 @@ impl<'a> Tree<'a> {
     }
 
     /// Creates a view that creates missing parent folders.
-    pub(super) fn making(places: &'a Places, ways: &'a Ways) -> Self {
-        Self { ways: Some(ways), ..Self::new(places) }
+    pub(super) fn making(target_map: &'a TargetMap, ways: &'a Ways) -> Self {
+        Self { ways: Some(ways), ..Self::new(target_map) }
     }
 
     /// Creates and opens all folders given by the user, so that errors are found first.
-    pub(super) fn open_anchors(&mut self) -> Result<()> {
-        (0..self.anchors.len()).try_for_each(|anchor| self.anchor(anchor).map(drop))
+    pub(super) fn open_roots(&mut self) -> Result<()> {
+        (0..self.roots.len()).try_for_each(|root| self.root(root).map(drop))
     }
 
-    /// Returns the spot of a place, or `None` if a parent folder is missing.
+    /// Returns the destination at a path of the target, or `None` if a parent folder is missing.
     ///
     /// # Errors
     /// `restore-escape` when a symbolic link is on the way.
-    pub(super) fn spot(&mut self, place: &Place) -> Result<Option<Spot<'_>>> {
-        let path = self.places.show(place);
-        let (parent, name) = match (place.below.parent(), place.below.file_name()) {
+    pub(super) fn dest(&mut self, target_path: &TargetPath) -> Result<Option<Destination<'_>>> {
+        let path = self.target_map.show(target_path);
+        let (parent, name) = match (target_path.below.parent(), target_path.below.file_name()) {
             (Some(parent), Some(name)) => (parent, name.to_owned()),
             _ => (Path::new(""), OsStr::new(".").to_owned()),
         };
-        let Some(folder) = self.folder(place.anchor, parent)? else { return Ok(None) };
-        Ok(Some(Spot { folder, name, path }))
+        let Some(folder) = self.folder(target_path.root, parent)? else { return Ok(None) };
+        Ok(Some(Destination { folder, name, path }))
     }
 
-    fn folder(&mut self, anchor: usize, below: &Path) -> Result<Option<&File>> {
-        if !self.anchor(anchor)? {
+    fn folder(&mut self, root: usize, below: &Path) -> Result<Option<&File>> {
+        if !self.root(root)? {
             return Ok(None);
         }
-        if self.at != anchor {
-            (self.at, self.open) = (anchor, Vec::new());
+        if self.at != root {
+            (self.at, self.open) = (root, Vec::new());
         }
         let same = self.open.iter().zip(below).take_while(|((open, _), name)| open == name).count();
         self.open.truncate(same);
         self.deep = None;
         for (depth, name) in below.iter().enumerate().skip(same) {
-            let Some(parent) = self.last(anchor) else { return Ok(None) };
-            let Some(folder) = self.enter(parent, name, anchor, below, depth)? else { return Ok(None) };
+            let Some(parent) = self.last(root) else { return Ok(None) };
+            let Some(folder) = self.enter(parent, name, root, below, depth)? else { return Ok(None) };
             match self.open.len() < OPEN {
                 true => self.open.push((name.to_owned(), folder)),
                 false => self.deep = Some(folder),
             }
         }
-        Ok(self.last(anchor))
+        Ok(self.last(root))
     }
 
-    fn last(&self, anchor: usize) -> Option<&File> {
+    fn last(&self, root: usize) -> Option<&File> {
         let kept = self.open.last().map(|(_, folder)| folder);
-        self.deep.as_ref().or(kept).or(self.anchors[anchor].as_ref())
+        self.deep.as_ref().or(kept).or(self.roots[root].as_ref())
     }
 
     /// Opens a folder given by the user. Returns false if it does not exist.
-    fn anchor(&mut self, anchor: usize) -> Result<bool> {
-        let path = &self.places.anchors[anchor];
-        let slot = &mut self.anchors[anchor];
+    fn root(&mut self, root: usize) -> Result<bool> {
+        let path = &self.target_map.roots[root];
+        let slot = &mut self.roots[root];
         if slot.is_some() {
             return Ok(true);
         }
@@ -158,11 +158,11 @@ impl<'a> Tree<'a> {
         &self,
         parent: &File,
         name: &OsStr,
-        anchor: usize,
+        root: usize,
         below: &Path,
         depth: usize,
     ) -> Result<Option<File>> {
-        let path = || self.places.anchors[anchor].join(below.iter().take(depth + 1).collect::<PathBuf>());
+        let path = || self.target_map.roots[root].join(below.iter().take(depth + 1).collect::<PathBuf>());
         let flags = FOLDER | OFlags::NOFOLLOW;
         let mut opened = openat(parent, name, flags, Mode::empty());
         if let (Some(ways), Err(Errno::NOENT)) = (self.ways, &opened) {

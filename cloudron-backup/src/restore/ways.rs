@@ -13,25 +13,25 @@ use cloudron_core::{Error, Result};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchown, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::target::Places;
+use super::target::TargetMap;
 use crate::format::manifest::Entry;
 
 /// Creates parent folders, and records which.
 #[derive(Debug)]
 pub(super) struct Ways {
-    /// The backup's entries of folders above the requested paths, by their place.
+    /// The backup's entries of folders above the requested paths, by their path in the target.
     known: HashMap<PathBuf, Entry>,
-    /// The places of the requested paths. The restore itself sets the metadata of folders in them.
+    /// The target paths of the requested paths. The restore itself sets the metadata of folders in them.
     wanted: Vec<PathBuf>,
     made: Mutex<BTreeSet<PathBuf>>,
     is_root: bool,
 }
 
 impl Ways {
-    pub(super) fn new(places: &Places, parents: Vec<Entry>, is_root: bool) -> Self {
-        let shown = |path: &Path| places.of(path).map(|place| places.show(&place)).ok();
+    pub(super) fn new(target_map: &TargetMap, parents: Vec<Entry>, is_root: bool) -> Self {
+        let shown = |path: &Path| target_map.of(path).map(|target_path| target_map.show(&target_path)).ok();
         let known = parents.into_iter().filter_map(|entry| Some((shown(&entry.path())?, entry))).collect();
-        let wanted = places.asked_for().filter_map(shown).collect();
+        let wanted = target_map.asked_for().filter_map(shown).collect();
         Self { known, wanted, made: Mutex::default(), is_root }
     }
 

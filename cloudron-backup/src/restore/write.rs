@@ -9,7 +9,7 @@ use cloudron_core::{Error, ErrorKind, Result, Task, Unit};
 use super::Restore;
 use super::conflicts::{Ahead, Substitutes, asked};
 use super::file::{Placed, Placing};
-use super::prefetch::{Feed, PackRange, Prefetcher, Source};
+use super::prefetch::{PackRange, Prefetched, Prefetcher, Source};
 use super::tree::Tree;
 use super::ways::Ways;
 use crate::chunk::ChunkId;
@@ -54,7 +54,7 @@ struct Work<'a> {
 
 /// Restores all requested entries.
 pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> Result<RestoreReport> {
-    let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
+    let Restore { session: Session { progress, stop, .. }, request, backup, target_map } = *restore;
     let placing = Placing {
         owners: Owners::of_this_machine(),
         numeric_owner: request.numeric_owner,
@@ -63,8 +63,8 @@ pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> 
         overwrite: request.overwrite,
         stop: stop.clone(),
     };
-    let asked = asked(backup, places, stop)?;
-    let ways = Ways::new(places, asked.parents, placing.is_root);
+    let asked = asked(backup, target_map, stop)?;
+    let ways = Ways::new(target_map, asked.parents, placing.is_root);
     let work = Work {
         source,
         ahead: !ahead.files_there,
@@ -76,8 +76,8 @@ pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> 
         fatal: Mutex::default(),
         task: progress.task("Restoring", Unit::Bytes, Some(ahead.bytes)),
     };
-    if places.only().is_empty() {
-        Tree::making(places, &work.ways).open_anchors()?;
+    if target_map.only().is_empty() {
+        Tree::making(target_map, &work.ways).open_roots()?;
     }
     std::thread::scope(|scope| {
         let (written, due) = sync_channel(1);
@@ -122,21 +122,21 @@ impl Work<'_> {
 
     fn distribute(&self, queue: &SyncSender<Batch>, prefetcher: &mut Prefetcher<'_>) -> Result<bool> {
         let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, None);
-        let mut tree = Tree::making(self.restore.places, &self.ways);
+        let mut tree = Tree::making(self.restore.target_map, &self.ways);
         let mut has_links = false;
         let mut entries = self.restore.backup.entries()?;
         while let Some(entry) = entries.next()? {
             self.restore.session.stop.check()?;
             let mut path = entry.path();
-            if !self.restore.places.wants(&path) {
+            if !self.restore.target_map.wants(&path) {
                 let Some(link) = self.substitutes.get(&path) else { continue };
                 path.clone_from(link);
             }
             match entry.kind {
                 Kind::Hardlink => has_links = true,
                 Kind::Dir => {
-                    let made = self.restore.places.of(&path).and_then(|place| {
-                        tree.spot(&place)?.map_or(Ok(()), |spot| self.placing.folder(&spot))
+                    let made = self.restore.target_map.of(&path).and_then(|target_path| {
+                        tree.dest(&target_path)?.map_or(Ok(()), |dest| self.placing.folder(&dest))
                     });
                     self.note(&path, made.map(|()| Placed::default()))?;
                 }
@@ -178,18 +178,19 @@ impl Work<'_> {
     }
 
     fn place_all(&self, batches: &Mutex<Receiver<Batch>>, written: &SyncSender<()>) {
-        let (mut tree, mut feed) = (Tree::making(self.restore.places, &self.ways), Feed::new(self.source));
+        let (mut tree, mut prefetched) =
+            (Tree::making(self.restore.target_map, &self.ways), Prefetched::new(self.source));
         loop {
             let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(Batch { entries, spans }) = next else { return };
-            feed.begin(spans);
+            prefetched.begin(spans);
             for (path, entry) in entries {
                 let placed = self
                     .restore
                     .session
                     .stop
                     .check()
-                    .and_then(|()| self.place_one(&mut tree, &path, &entry, &mut feed));
+                    .and_then(|()| self.place_one(&mut tree, &path, &entry, &mut prefetched));
                 if let (Kind::File, Ok(placed)) = (entry.kind, &placed) {
                     self.count(&entry, placed, written);
                 }
@@ -198,7 +199,7 @@ impl Work<'_> {
                     return;
                 }
             }
-            feed.end();
+            prefetched.end();
         }
     }
 
@@ -207,14 +208,14 @@ impl Work<'_> {
         tree: &mut Tree<'_>,
         path: &std::path::Path,
         entry: &Entry,
-        feed: &mut Feed<'_>,
+        prefetched: &mut Prefetched<'_>,
     ) -> Result<Placed> {
-        let place = self.restore.places.of(path)?;
+        let target_path = self.restore.target_map.of(path)?;
         // No folder is missing, since they are created on the way.
-        let Some(spot) = tree.spot(&place)? else { return Ok(Placed::default()) };
+        let Some(dest) = tree.dest(&target_path)? else { return Ok(Placed::default()) };
         match entry.kind {
-            Kind::File => self.placing.file(&spot, entry, feed),
-            _ => self.placing.special(&spot, entry),
+            Kind::File => self.placing.file(&dest, entry, prefetched),
+            _ => self.placing.special(&dest, entry),
         }
     }
 
@@ -261,12 +262,12 @@ impl Work<'_> {
 
     fn further_names(&self) -> Result<()> {
         let (mut tree, mut targets) =
-            (Tree::making(self.restore.places, &self.ways), Tree::new(self.restore.places));
+            (Tree::making(self.restore.target_map, &self.ways), Tree::new(self.restore.target_map));
         let mut entries = self.restore.backup.entries()?;
         while let Some(entry) = entries.next()? {
             self.restore.session.stop.check()?;
             let path = entry.path();
-            if entry.kind != Kind::Hardlink || !self.restore.places.wants(&path) {
+            if entry.kind != Kind::Hardlink || !self.restore.target_map.wants(&path) {
                 continue;
             }
             let target = entry.target_path();
@@ -287,18 +288,19 @@ impl Work<'_> {
         path: &std::path::Path,
         target: &std::path::Path,
     ) -> Result<Placed> {
-        let (place, target_place) = (self.restore.places.of(path)?, self.restore.places.of(target)?);
-        let (Some(spot), Some(target_spot)) = (tree.spot(&place)?, targets.spot(&target_place)?) else {
+        let (target_path, linked_path) =
+            (self.restore.target_map.of(path)?, self.restore.target_map.of(target)?);
+        let (Some(dest), Some(linked)) = (tree.dest(&target_path)?, targets.dest(&linked_path)?) else {
             let text = format!("the first name of the file, {}, was not restored", target.display());
             return Err(Error::new(&crate::codes::OBJECT_MISSING, text));
         };
-        self.placing.hardlink(&spot, &target_spot)
+        self.placing.hardlink(&dest, &linked)
     }
 
     /// Sets the metadata of folders, from the inside out: a folder becomes inaccessible or read-only only
     /// after its content is complete, and its times do not change afterwards.
     fn folders(&self) -> Result<()> {
-        let mut tree = Tree::new(self.restore.places);
+        let mut tree = Tree::new(self.restore.target_map);
         let mut open: Vec<(PathBuf, Entry)> = Vec::new();
         let mut entries = self.restore.backup.entries()?;
         loop {
@@ -307,14 +309,16 @@ impl Work<'_> {
             let path = entry.as_ref().map(Entry::path);
             while open.last().is_some_and(|(last, _)| path.as_ref().is_none_or(|p| !p.starts_with(last))) {
                 let Some((path, entry)) = open.pop() else { break };
-                let done = self.restore.places.of(&path).and_then(|place| match tree.spot(&place)? {
-                    Some(spot) => self.placing.folder_metadata(&spot, &entry),
-                    None => Ok(Placed::default()),
+                let done = self.restore.target_map.of(&path).and_then(|target_path| {
+                    match tree.dest(&target_path)? {
+                        Some(dest) => self.placing.folder_metadata(&dest, &entry),
+                        None => Ok(Placed::default()),
+                    }
                 });
                 self.note(&path, done)?;
             }
             let (Some(entry), Some(path)) = (entry, path) else { return Ok(()) };
-            if entry.kind == Kind::Dir && self.restore.places.wants(&path) {
+            if entry.kind == Kind::Dir && self.restore.target_map.wants(&path) {
                 open.push((path, entry));
             }
         }
@@ -322,13 +326,14 @@ impl Work<'_> {
 
     /// Sets the metadata of the parent folders created by the restore, from the inside out.
     fn parents(&self) -> Result<()> {
-        let mut tree = Tree::new(self.restore.places);
+        let mut tree = Tree::new(self.restore.target_map);
         for entry in self.ways.made() {
             let path = entry.path();
-            let done = self.restore.places.of(&path).and_then(|place| match tree.spot(&place)? {
-                Some(spot) => self.placing.folder_metadata(&spot, entry),
-                None => Ok(Placed::default()),
-            });
+            let done =
+                self.restore.target_map.of(&path).and_then(|target_path| match tree.dest(&target_path)? {
+                    Some(dest) => self.placing.folder_metadata(&dest, entry),
+                    None => Ok(Placed::default()),
+                });
             self.note(&path, done)?;
             self.report.lock().unwrap_or_else(PoisonError::into_inner).parents.push(path);
         }
@@ -343,10 +348,10 @@ impl Work<'_> {
 
     /// Makes the written data survive a power failure.
     fn sync(&self) -> Result<()> {
-        for anchor in &self.restore.places.anchors {
-            // An anchor without any restored entry does not exist.
-            if let Ok(folder) = std::fs::File::open(anchor) {
-                rustix::fs::syncfs(&folder).map_err(|e| Error::io(anchor, e.into()))?;
+        for root in &self.restore.target_map.roots {
+            // A root without any restored entry does not exist.
+            if let Ok(folder) = std::fs::File::open(root) {
+                rustix::fs::syncfs(&folder).map_err(|e| Error::io(root, e.into()))?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use cloudron_core::Error;
 
 use super::latest::latest;
 use crate::format::summary::Summary;
+use crate::issue::Issue;
 
 /// The backups of a repository.
 #[derive(Debug, Default)]
@@ -12,7 +13,22 @@ pub struct SnapshotList {
     pub summaries: Vec<Summary>,
     /// The invalid objects in the place of a summary, by object key: damaged, or not signed by a writer of
     /// the repository.
-    pub unreadable: Vec<(String, Error)>,
+    pub unreadable: Vec<UnreadableSummary>,
+}
+
+/// An invalid object in the place of a summary.
+#[derive(Debug)]
+pub struct UnreadableSummary {
+    /// Its key.
+    pub object: String,
+    /// The reason.
+    pub error: Error,
+}
+
+impl From<&UnreadableSummary> for Issue {
+    fn from(summary: &UnreadableSummary) -> Self {
+        Self::new(&summary.object, &summary.error)
+    }
 }
 
 impl SnapshotList {

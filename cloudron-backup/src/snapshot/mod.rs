@@ -13,7 +13,7 @@ pub(crate) mod slot;
 
 pub use entry::{FileEntry, FileKind};
 pub use filter::SnapshotFilter;
-pub use list::SnapshotList;
+pub use list::{SnapshotList, UnreadableSummary};
 pub use open::Skipped;
 pub(crate) use open::{Backup, namer};
 pub(crate) use owner::Owner;

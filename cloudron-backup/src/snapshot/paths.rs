@@ -7,12 +7,12 @@ use cloudron_core::{Error, Result};
 use crate::codes;
 
 /// The requested paths, and which of them were found.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PathSelection<'a> {
     paths: &'a [PathBuf],
     met: Vec<bool>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> PathSelection<'a> {
     pub(crate) fn new(paths: &'a [PathBuf]) -> Self {
         Self { paths, met: vec![false; paths.len()] }
     }

@@ -10,7 +10,7 @@ use crate::format::forgotten::Forgotten;
 use crate::format::trust::{Trust, highest};
 use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 
 /// Returns one more than the highest number that the writer is known to have reached.
 ///
@@ -20,7 +20,7 @@ use crate::store::blocking::Blocking;
 /// # Errors
 /// Errors of the store.
 pub(crate) fn next(
-    store: &Blocking,
+    store: &BlockingStore,
     trust: &Trust,
     writer: WriterId,
     seen: &mut SnapshotHistory,

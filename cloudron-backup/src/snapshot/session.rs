@@ -15,18 +15,18 @@ use crate::format::trust::{Anchor, Trust};
 use crate::keys::{Identity, Signer, WriterId, WriterKeys};
 use crate::packer::Target;
 use crate::packer::journal::Journal;
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
+use crate::runtime::CancelToken;
+use crate::store::blocking::BlockingStore;
 
 /// A repository on a blocking thread, with progress and cancellation.
 #[derive(Clone, Copy)]
 pub(crate) struct Session<'a> {
-    pub(crate) store: &'a Blocking,
+    pub(crate) store: &'a BlockingStore,
     pub(crate) config: &'a Config,
     /// The cache folder of this repository.
     pub(crate) memory: Option<&'a Path>,
     pub(crate) progress: &'a Progress,
-    pub(crate) stop: &'a Stop,
+    pub(crate) stop: &'a CancelToken,
 }
 
 /// The owner of a repository, with read access.

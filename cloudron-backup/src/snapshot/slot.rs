@@ -11,7 +11,7 @@ use cloudron_core::{BackupId, Error, Result};
 use crate::format::summary::{self, Summary};
 use crate::format::trust::{Standing, Trust};
 use crate::keys::{Signer, WriterId};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 /// The outcome of a backup whose lock expired.
@@ -24,7 +24,7 @@ pub(crate) enum Fate {
 }
 
 /// Returns the object in a slot, or `None` if it is free; empty for an object larger than any summary.
-fn read(store: &Blocking, slot: &BackupId) -> Result<Option<Bytes>> {
+fn read(store: &BlockingStore, slot: &BackupId) -> Result<Option<Bytes>> {
     match store.get_at_most(&layout::summary(slot), layout::MOST_JSON) {
         Ok(content) => Ok(Some(content)),
         Err(e) if e.is(&codes::OBJECT_MISSING) => Ok(None),
@@ -37,7 +37,12 @@ fn read(store: &Blocking, slot: &BackupId) -> Result<Option<Bytes>> {
 ///
 /// # Errors
 /// Errors of the store.
-pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: WriterId) -> Result<Option<Fate>> {
+pub(crate) fn fate(
+    store: &BlockingStore,
+    trust: &Trust,
+    id: &BackupId,
+    writer: WriterId,
+) -> Result<Option<Fate>> {
     for slot in layout::slots(id) {
         let Some(content) = read(store, &slot)? else { return Ok(None) };
         match trust.standing(&slot, &content, writer) {
@@ -53,7 +58,7 @@ pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: Write
 ///
 /// # Errors
 /// Errors of the store.
-pub(crate) fn made(store: &Blocking, trust: &Trust, id: &BackupId) -> Result<Vec<Summary>> {
+pub(crate) fn made(store: &BlockingStore, trust: &Trust, id: &BackupId) -> Result<Vec<Summary>> {
     let mut found = Vec::new();
     for slot in layout::slots(id) {
         let Some(content) = read(store, &slot)? else { break };
@@ -67,7 +72,12 @@ pub(crate) fn made(store: &Blocking, trust: &Trust, id: &BackupId) -> Result<Vec
 /// # Errors
 /// `backup-exists` when the writer has a backup of this id; `backup-aborted` when it was declared dead;
 /// errors of the store.
-pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, signer: &Signer) -> Result<()> {
+pub(crate) fn publish(
+    store: &BlockingStore,
+    trust: &Trust,
+    summary: &mut Summary,
+    signer: &Signer,
+) -> Result<()> {
     let id = summary.id.clone();
     let exists = || Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {id} already"));
     let writer = signer.writer().ok_or_else(exists)?;
@@ -99,7 +109,7 @@ pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, si
 /// # Errors
 /// Errors of the store; `backup-exists` when there is no slot left.
 pub(crate) fn fence(
-    store: &Blocking,
+    store: &BlockingStore,
     trust: &Trust,
     id: &BackupId,
     writer: WriterId,

@@ -9,17 +9,17 @@ use bytes::Bytes;
 use cloudron_core::{Cancel, Result};
 use tokio::runtime::Handle;
 
-use crate::runtime::{Stop, blocking};
+use crate::runtime::{CancelToken, blocking};
 use crate::store::{BackupStore, ObjectMeta, Thaw, get_all, get_at_most};
 
 /// A store with blocking calls. Never used on the runtime's own threads.
 #[derive(Debug, Clone)]
-pub(crate) struct Blocking {
+pub(crate) struct BlockingStore {
     store: Arc<dyn BackupStore>,
     runtime: Handle,
 }
 
-impl Blocking {
+impl BlockingStore {
     /// Creates a view of another store for the same thread.
     pub(crate) fn beside(&self, store: Arc<dyn BackupStore>) -> Self {
         Self { store, runtime: self.runtime.clone() }
@@ -98,9 +98,9 @@ impl Blocking {
 pub(crate) async fn on_thread<T: Send + 'static>(
     store: &Arc<dyn BackupStore>,
     cancel: &Cancel,
-    work: impl FnOnce(&Blocking, &Stop) -> Result<T> + Send + 'static,
+    work: impl FnOnce(&BlockingStore, &CancelToken) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let store = Blocking { store: store.clone(), runtime: Handle::current() };
-    let (stop, _guard) = Stop::new(cancel);
+    let store = BlockingStore { store: store.clone(), runtime: Handle::current() };
+    let (stop, _guard) = CancelToken::new(cancel);
     blocking(move || work(&store, &stop)).await
 }

@@ -25,6 +25,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_core::{Error, Result};
 
+#[cfg(feature = "s3")]
+pub use open::open_store_with_clock;
 pub use open::{absolute_url, open_store, open_store_with};
 pub use options::{ConditionalWrites, ServerSideEncryption, StoreOptions};
 pub(crate) use read::{get_all, get_at_most};

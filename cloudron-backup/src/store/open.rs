@@ -1,5 +1,6 @@
 //! Opens the store at an address.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use cloudron_core::{Error, Result};
@@ -29,9 +30,30 @@ pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
 /// `store-url` for an address of another kind, `store-option` for options that cannot be used.
 pub fn open_store_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
     match Address::parse(url)? {
-        Address::Folder(path) => Ok(traced::of(FsStore::new(path)?)),
+        Address::Folder(path) => open_folder(&path),
         Address::Bucket => open_s3(url, options),
     }
+}
+
+/// Opens the store at an address with another clock than the system's, by which the waits between repetitions of a
+/// request are measured. A folder needs none.
+///
+/// # Errors
+/// As [`open_store_with`].
+#[cfg(feature = "s3")]
+pub fn open_store_with_clock(
+    url: &str,
+    options: &StoreOptions,
+    clock: Arc<dyn cloudron_core::Clock>,
+) -> Result<Arc<dyn BackupStore>> {
+    match Address::parse(url)? {
+        Address::Folder(path) => open_folder(&path),
+        Address::Bucket => Ok(traced::of(super::s3::S3Store::new(url, options, clock)?)),
+    }
+}
+
+fn open_folder(path: &Path) -> Result<Arc<dyn BackupStore>> {
+    Ok(traced::of(FsStore::new(path)?))
 }
 
 /// Makes an address independent of the current folder.
@@ -50,7 +72,7 @@ pub fn absolute_url(url: &str) -> Result<String> {
 
 #[cfg(feature = "s3")]
 fn open_s3(url: &str, options: &StoreOptions) -> Result<Arc<dyn BackupStore>> {
-    Ok(traced::of(super::s3::S3Store::new(url, options)?))
+    open_store_with_clock(url, options, Arc::new(cloudron_core::SystemClock))
 }
 
 #[cfg(not(feature = "s3"))]

@@ -11,6 +11,7 @@ use crate::format::config::Config;
 use crate::format::index::{Index, Location, Packs};
 use crate::format::key::check_statement;
 use crate::format::pack;
+use crate::issue::Issue;
 use crate::verify::VerifyDepth;
 use crate::{codes, layout};
 
@@ -132,8 +133,8 @@ impl Check<'_> {
                 } else if self.trust.writer(&value).is_some() {
                     found += 1;
                 } else {
-                    let text = "it is not signed by the owner of this repository".to_owned();
-                    self.report.ignored.push((object.key, text));
+                    let text = "it is not signed by the owner of this repository";
+                    self.report.ignored.push(Issue::new(object.key, text));
                 }
             }
         }
@@ -184,7 +185,7 @@ impl Check<'_> {
             self.report.objects += index.objects.len() as u64;
             for (object, error) in &index.unusable {
                 if error.is(&codes::OBJECT_FOREIGN) {
-                    self.report.ignored.push((object.clone(), error.to_string()));
+                    self.report.ignored.push(Issue::new(object, error));
                 } else {
                     self.problem(object, error);
                 }
@@ -209,7 +210,7 @@ impl Check<'_> {
     /// Records objects that do not belong to a repository, which other programs may leave in a folder.
     fn foreign(&mut self, keys: impl Iterator<Item = String>) {
         let text = "it has no name that an object of a repository has";
-        self.report.ignored.extend(keys.map(|key| (key, text.to_owned())));
+        self.report.ignored.extend(keys.map(|key| Issue::new(key, text)));
     }
 
     /// Checks an object named by its hash. Returns its content if it is sound.

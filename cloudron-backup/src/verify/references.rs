@@ -12,6 +12,7 @@ use crate::format::index::Index;
 use crate::format::manifest::{Entry, Extent, first_line};
 use crate::format::summary::Summary;
 use crate::format::trust::gaps;
+use crate::issue::Issue;
 use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
 use crate::snapshot::Backup;
@@ -34,16 +35,16 @@ impl Check<'_> {
             let Some(name) = summary_name(&object.key) else { continue };
             task.advance(1);
             if object.size > layout::MOST_JSON || name.parse::<BackupId>().is_err() {
-                let text = "it is no summary that this program writes".to_owned();
-                self.report.ignored.push((object.key.clone(), text));
+                let text = "it is no summary that this program writes";
+                self.report.ignored.push(Issue::new(&object.key, text));
                 continue;
             }
             let Some(content) = self.fetch(&object.key)? else { continue };
             match self.trust.summary(name, &content) {
                 Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
                 Ok(summary) if forgotten.has(&summary) => {
-                    let text = "a prune removed it, and it counts no longer".to_owned();
-                    self.report.ignored.push((object.key.clone(), text));
+                    let text = "a prune removed it, and it counts no longer";
+                    self.report.ignored.push(Issue::new(&object.key, text));
                 }
                 Ok(summary) => {
                     named.insert(summary.manifest_key());

@@ -4,6 +4,7 @@ use cloudron_core::{Error, Result};
 use serde::Serialize;
 
 use crate::codes;
+use crate::issue::Issue;
 
 /// The depth of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct VerifyReport {
     /// Parts that were not checked, for people.
     pub not_checked: Vec<String>,
     /// Ignored objects without a valid signature: key and reason. They do no harm.
-    pub ignored: Vec<(String, String)>,
+    pub ignored: Vec<Issue>,
     /// True if it was checked that all content of every file of every backup exists, which requires the identity.
     pub references_checked: bool,
     /// The problems found.

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cloudron_backup::{
-    KeepOfRevoked, PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter, VerifyDepth, codes,
+    Issue, KeepOfRevoked, PrunePolicy, PruneReport, PruneRequest, RepairRequest, SnapshotFilter,
+    UnreadableSummary, VerifyDepth, codes,
 };
 use cloudron_core::BackupId;
 use cloudron_testkit::forge::Forge;
@@ -220,7 +221,7 @@ impl Round<'_> {
         });
         if let Some(report) = self.succeeded("repair", repaired) {
             self.say(&report);
-            for (id, why) in &report.damaged {
+            for Issue { subject: id, reason: why } in &report.damaged {
                 let ours = self.world.alive().iter().any(|b| b.id.as_str() == id);
                 let fine = !ours || self.rights == Rights::Overwrite;
                 self.world.check(fine, || format!("a repair says that {id} is damaged: {why}"));
@@ -279,7 +280,7 @@ impl Round<'_> {
                 let fine = there || self.rights == Rights::Overwrite;
                 self.world.check(fine, || format!("{} is not in the list", backup.id));
             }
-            for (key, e) in &list.unreadable {
+            for UnreadableSummary { object: key, error: e } in &list.unreadable {
                 self.world.said.lock().unwrap().push_str(&format!("{key}: {e}\n"));
             }
         }

@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_backup::{
-    BackupRequest, BackupStore, CompareReport, Identity, InitOptions, MemoryStore, ObjectMeta, Repository,
-    RestoreReport, RestoreRequest, Source, Summary, WriterKeys,
+    BackupRequest, BackupStore, CompareReport, CopyTarget, Identity, InitOptions, MemoryStore, ObjectMeta,
+    Repository, RestoreReport, RestoreRequest, Source, Summary, WriterKeys,
 };
 use cloudron_core::{BackupId, Cancel, Code, Error, Progress, Result, Secret, Version};
 
@@ -85,7 +85,7 @@ impl Fixture {
         let other = Box::pin(Self::new()).await;
         other.write("file", "brought");
         let ids = [other.backup_as(id).await.id];
-        let to = (&self.repo, &self.keys);
+        let to = CopyTarget { repository: &self.repo, keys: &self.keys };
         let (progress, cancel) = (Progress::none(), Cancel::new());
         let report = other.repo.copy_snapshots(&other.identity, &ids, to, &progress, &cancel).await;
         assert_eq!(report.unwrap().copied, ids);

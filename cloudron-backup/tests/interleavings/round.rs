@@ -241,7 +241,7 @@ impl World {
         let list = block_on(repository.snapshots()).unwrap();
         // A prune that was killed had recorded what it removes.
         let removed = |e: &cloudron_core::Error| e.to_string().contains("a prune removed it");
-        assert!(list.unreadable.iter().all(|(_, e)| removed(e)), "{context}: {:?}", list.unreadable);
+        assert!(list.unreadable.iter().all(|u| removed(&u.error)), "{context}: {:?}", list.unreadable);
         let listed: BTreeSet<BackupId> = list.summaries.into_iter().map(|s| s.id).collect();
         let done = self.done.lock().unwrap();
         for id in &listed {

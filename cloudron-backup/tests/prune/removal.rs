@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloudron_backup::{PruneRequest, codes};
+use cloudron_backup::{BeforeAfter, PruneRequest, codes};
 use sha2::{Digest, Sha256};
 
 use crate::common::{Fixture, noise};
@@ -84,7 +84,7 @@ async fn a_backup_that_cannot_be_read_stops_the_prune_before_anything_is_deleted
         let before = f.keys_under("").await;
         let report = prune(&f, &keep_last(1, Duration::ZERO)).await;
         assert!(!report.is_whole(), "{report:?}");
-        assert!(!summary || report.ignored.iter().any(|(object, _)| *object == key), "{report:?}");
+        assert!(!summary || report.ignored.iter().any(|i| i.subject == key), "{report:?}");
         assert_eq!(f.keys_under("").await, before);
         // It is removed when it is named.
         let mut request = keep_last(1, Duration::ZERO);
@@ -126,7 +126,7 @@ async fn many_small_packs_and_index_objects_become_few() {
     }
     assert_eq!((f.keys_under("packs/").await.len(), f.keys_under("index/").await.len()), (20, 20));
     let report = prune(&f, &keep_last(99, Duration::ZERO)).await;
-    assert_eq!(report.index_objects, (20, 1));
+    assert_eq!(report.index_objects, BeforeAfter { before: 20, after: 1 });
     assert_eq!((f.keys_under("packs/").await.len(), f.keys_under("index/").await.len()), (1, 1));
     assert!(verify(&f).await.is_good());
     for summary in f.repo.snapshots().await.unwrap().summaries {

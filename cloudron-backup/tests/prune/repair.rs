@@ -1,6 +1,6 @@
 //! Damage is found, and a repair saves what can be saved.
 
-use cloudron_backup::{RepairRequest, VerifyDepth};
+use cloudron_backup::{BeforeAfter, RepairRequest, VerifyDepth};
 use cloudron_core::{Cancel, Progress};
 
 use crate::common::{Fixture, noise};
@@ -29,9 +29,17 @@ async fn a_repair_makes_the_index_anew_from_the_packs() {
     let made = three(&f).await;
     let whole = repair(&f).await;
     assert_eq!((whole.packs, whole.packs_added, whole.whole), (3, 0, 3));
-    assert_eq!(whole.index_objects, (3, 1), "the index is the owner's own from now on: {whole:?}");
+    assert_eq!(
+        whole.index_objects,
+        BeforeAfter { before: 3, after: 1 },
+        "the index is the owner's own from now on: {whole:?}"
+    );
     let again = repair(&f).await;
-    assert_eq!(again.index_objects, (1, 1), "there was nothing to repair: {again:?}");
+    assert_eq!(
+        again.index_objects,
+        BeforeAfter { before: 1, after: 1 },
+        "there was nothing to repair: {again:?}"
+    );
     f.write("changes", noise(300_000, 9));
     f.backup().await;
     let index = f.keys_under("index/").await;
@@ -41,7 +49,7 @@ async fn a_repair_makes_the_index_anew_from_the_packs() {
     assert!(!verify(&f).await.is_good());
     let report = repair(&f).await;
     assert_eq!((report.packs_added, report.whole, report.damaged.len()), (4, 4, 0), "{report:?}");
-    assert_eq!((report.index_unusable.len(), report.index_objects), (1, (1, 1)));
+    assert_eq!((report.index_unusable.len(), report.index_objects), (1, BeforeAfter { before: 1, after: 1 }));
     assert!(verify(&f).await.is_good(), "{:?}", verify(&f).await.problems);
     assert_eq!(f.keys_under("locks/").await, Vec::<String>::new());
     assert!(f.restore(&made[2].id, "out").await.unwrap().is_complete());

@@ -1,11 +1,12 @@
 //! Failing requests and servers.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use cloudron_backup::store::{ConditionalWrites, ServerSideEncryption};
-use cloudron_backup::{codes, conformance, open_store_with};
-use cloudron_core::codes as core;
+use cloudron_backup::{codes, conformance, open_store_with, open_store_with_clock};
+use cloudron_core::{Clock, RetryPolicy, codes as core};
 
 use crate::common::noise;
 use crate::fake::{Fake, Fault};
@@ -55,6 +56,40 @@ async fn a_store_that_keeps_failing_is_unavailable_and_worth_a_later_try() {
     assert!(error.is(&codes::STORE_UNAVAILABLE) && error.is_retryable(), "{error:?}");
     assert_eq!((fake.log().len(), error.request_id()), (8, Some("R1")));
     assert!(error.to_string().contains("SlowDown"), "{error}");
+}
+
+/// A clock that moves when it is waited by.
+#[derive(Default)]
+struct Waited(Mutex<Vec<Duration>>);
+
+#[async_trait::async_trait]
+impl Clock for Waited {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().iter().sum()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.lock().unwrap().push(time);
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_waits_by_the_clock_that_the_store_was_given() {
+    let fake = Fake::start();
+    let (clock, day) = (Arc::new(Waited::default()), Duration::from_secs(86_400));
+    let mut options = options(&fake.endpoint);
+    options.retry = RetryPolicy::attempts(4).within(3 * day).waits(day, day);
+    for _ in 0..4 {
+        fake.fault("GET", Fault::Answer(503, "", "SlowDown"));
+    }
+    let store = open_store_with_clock("s3://bucket/p", &options, clock.clone()).unwrap();
+    assert!(store.get("a").await.unwrap_err().is(&codes::STORE_UNAVAILABLE));
+    assert_eq!((fake.log().len(), clock.0.lock().unwrap().len()), (4, 3));
+    assert!(clock.monotonic() <= 3 * day);
 }
 
 #[tokio::test]

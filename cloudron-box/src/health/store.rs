@@ -108,7 +108,10 @@ async fn compare(state: &State) -> Result<String> {
     });
     let (keys, newest) = (keys.await?, state.db.read_async(backups::last_backup_id).await?);
     let repository = Repository::open(crate::store::open(&state.layout, &state.settings)?).await?;
-    let repository = repository.with_cache_dir(state.layout.cache().join("backup"));
+    let cache = state.layout.cache().join("backup");
+    // Earlier builds kept a second copy of the index here. It is in nobody's way but the disk's.
+    let _ = files::remove_folder(&cache.join("index"));
+    let repository = repository.with_cache_dir(cache);
     let found = repository.inspect(&keys, newest.as_ref(), &state.stopping).await?;
     if found.problems.is_empty() {
         return Ok(format!(

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::network::Network;
-use super::response::Failure;
+use super::response::ApiFailure;
 use crate::api::EventSource;
 use crate::db::tokens;
 use crate::{Error, codes, upkeep};
@@ -73,14 +73,14 @@ impl Caller {
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Failure;
+    type Rejection = ApiFailure;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiFailure> {
         let invalid = || Error::new(&codes::TOKEN_INVALID, "no valid access token was sent");
         let token = bearer(&parts.headers).ok_or_else(invalid)?.to_owned();
         let now = app.token_time();
         let found = app.db.read_async(move |c| tokens::find(c, &token, now)).await;
-        let Some(token) = found.map_err(|e| Failure::from(e).for_stranger())? else {
+        let Some(token) = found.map_err(|e| ApiFailure::from(e).for_stranger())? else {
             // It may have been made on the machine by a clock that was set back: the next one is not.
             if tokens::lead(now, app.now()) > 0 {
                 let _ = upkeep::note_time(app).await;
@@ -116,9 +116,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Failure;
+    type Rejection = ApiFailure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiFailure> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {

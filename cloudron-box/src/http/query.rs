@@ -5,16 +5,16 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::response::Failure;
+use super::response::ApiFailure;
 use crate::{Error, Result, codes};
 
 /// The query of a request, with our own errors.
-pub(crate) struct Asked<T>(pub(crate) T);
+pub(crate) struct ValidQuery<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Failure;
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ValidQuery<T> {
+    type Rejection = ApiFailure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, ApiFailure> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => {
@@ -26,12 +26,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// The variable parts of a path, with our own errors.
-pub(crate) struct At<T>(pub(crate) T);
+pub(crate) struct ValidPath<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
-    type Rejection = Failure;
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ValidPath<T> {
+    type Rejection = ApiFailure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, ApiFailure> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(_) => Err(Error::new(&codes::BAD_REQUEST, "the address is not text in UTF-8").into()),

@@ -8,22 +8,22 @@ use crate::Error;
 use crate::api_error::api_error;
 
 /// An error on its way to the client. `internal` details are for those only who may know them.
-pub(crate) struct Failure {
+pub(crate) struct ApiFailure {
     error: Error,
     retry_after: Option<u64>,
     hidden: bool,
 }
 
 /// What a route gives.
-pub(crate) type Answer<T> = Result<T, Failure>;
+pub(crate) type ApiResult<T> = Result<T, ApiFailure>;
 
-impl From<Error> for Failure {
+impl From<Error> for ApiFailure {
     fn from(error: Error) -> Self {
         Self { error, retry_after: None, hidden: false }
     }
 }
 
-impl Failure {
+impl ApiFailure {
     /// The same with how many seconds to wait.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
@@ -35,7 +35,7 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
         let mut body = api_error(&self.error);
         if body.status >= 500 {

@@ -318,7 +318,8 @@ mod tests {
             store: home.join("store").display().to_string(),
             backup_hour: 3,
         };
-        let (db, log) = (Db::open(&layout.database()).unwrap(), crate::log::open(&layout.log()).unwrap());
+        let db = Db::open(&layout.database()).unwrap();
+        let log = crate::log::Log::new().open(&layout.log()).unwrap();
         let state = Arc::new(State::new(layout, settings, db, log, Tuning::default()).unwrap());
         Arc::new(Queue::new(state.clone(), Checks::new(state)))
     }

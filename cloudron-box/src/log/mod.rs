@@ -4,7 +4,9 @@ mod layer;
 mod read;
 mod rotate;
 
-pub use layer::{init, layer};
+pub use layer::{Log, init};
 
-pub(crate) use layer::{Sink, open};
+pub(crate) use layer::Opened;
+#[cfg(test)]
+pub(crate) use layer::lines;
 pub(crate) use read::{Follower, tail};

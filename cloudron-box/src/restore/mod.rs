@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use cloudron_api::restore::{RestoreAnswer, RestoreRequest};
-use cloudron_backup::{Identity, Repository, Summary};
+use cloudron_backup::{Identity, Relocation, Repository, Summary};
 use cloudron_core::{Cancel, Progress, atomic};
 
 use crate::api::restore::{DATA, STATE};
@@ -123,7 +123,8 @@ fn plan(
         return Err(Error::new(&codes::RESTORE_UNCONFIRMED, text));
     }
     let mut request = cloudron_backup::RestoreRequest::original();
-    request.relocate = vec![(source(STATE)?, staged.to_owned()), (source(DATA)?, layout.data())];
+    request.relocate =
+        vec![Relocation::new(source(STATE)?, staged), Relocation::new(source(DATA)?, layout.data())];
     request.overwrite = asked.overwrite;
     Ok(request)
 }

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::api::EventSource;
 use crate::db::{Db, events, settings, tokens, users};
-use crate::log::Sink;
+use crate::log::Opened;
 use crate::settings::Settings;
 use crate::time::millis;
 use crate::{Layout, Result};
-use steady::Steady;
+use steady::SteadyClock;
 
 /// What a test sets to other values than a real server has.
 #[derive(Clone)]
@@ -45,19 +45,25 @@ pub(crate) struct State {
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) db: Db,
-    pub(crate) log: Sink,
+    pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
     /// Raised when the server stops.
     pub(crate) stopping: Cancel,
     activated: AtomicBool,
-    steady: Steady,
+    steady: SteadyClock,
 }
 
 impl State {
-    pub(crate) fn new(layout: Layout, settings: Settings, db: Db, log: Sink, tuning: Tuning) -> Result<Self> {
+    pub(crate) fn new(
+        layout: Layout,
+        settings: Settings,
+        db: Db,
+        log: Opened,
+        tuning: Tuning,
+    ) -> Result<Self> {
         let activated = db.read(users::any)?;
         let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
-        let steady = Steady::new(highest, tuning.clock.monotonic());
+        let steady = SteadyClock::new(highest, tuning.clock.monotonic());
         Ok(Self {
             layout,
             settings,

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Follows the clock forwards. While the clock is behind what it once said, time passes as the monotonic clock
 /// counts, so that a token neither lives again nor lives for ever.
 #[derive(Debug)]
-pub(crate) struct Steady(Mutex<Led>);
+pub(crate) struct SteadyClock(Mutex<Led>);
 
 /// When the clock last led.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ struct Led {
 /// server, by up to 0.05 %, leads again.
 const HELD_BACK: u128 = 1000;
 
-impl Steady {
+impl SteadyClock {
     /// Begins with a time that was noted before, or with the clock's.
     pub(crate) fn new(clock: i64, monotonic: Duration) -> Self {
         Self(Mutex::new(Led { clock, monotonic }))
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn time_passes_whatever_the_clock_does_and_never_goes_back() {
         let at = Duration::from_millis;
-        let steady = Steady::new(1000, at(5));
+        let steady = SteadyClock::new(1000, at(5));
         assert_eq!(steady.now(1010, at(15)), 1010);
         assert_eq!(steady.now(90_000, at(20)), 90_000, "the clock is set forward");
         assert_eq!(steady.now(1030, at(30)), 90_010, "and back");

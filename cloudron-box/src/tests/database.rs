@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::machine::{EMAIL, Machine, PASSWORD};
 use crate::api::EventPage;
+use crate::log::Log;
 use crate::repair::repair_database;
 use crate::server::Server;
 use crate::state::Tuning;
@@ -29,7 +30,7 @@ fn replace(machine: &Machine, content: &[u8]) {
 }
 
 async fn refused(machine: &Machine, code: &cloudron_core::Code) -> Error {
-    let error = Server::start(&machine.layout, Tuning::default()).await.err().unwrap();
+    let error = Server::start(&machine.layout, &Log::new(), Tuning::default()).await.err().unwrap();
     assert!(error.is(code), "{error:?}");
     assert!(error.hint().unwrap().contains("cloudron machine repair-database demo.localhost"), "{error:?}");
     let on_the_machine = crate::admin::include_list(&machine.layout).unwrap_err();

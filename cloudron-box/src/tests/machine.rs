@@ -1,18 +1,22 @@
 //! A machine to test with: installed into a temporary folder, with a clock of its own.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use cloudron_backup::{Identity, InitOptions, Repository, open_store};
 use cloudron_core::{Clock, Secret};
 use serde_json::json;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::client::{Answered, Client};
 use crate::api::install::Supervisor;
 use crate::api::{Job, TokenAnswer};
 use crate::install::{InstallAnswer, InstallRequest, install};
+use crate::log::{Log, lines};
 use crate::server::Server;
 use crate::state::Tuning;
 use crate::{Include, Layout, admin};
@@ -62,6 +66,7 @@ pub(super) struct Machine {
     pub(super) installed: InstallAnswer,
     pub(super) identity: Identity,
     pub(super) clock: Arc<Clockwork>,
+    log: Log,
     pub(super) server: Option<Server>,
     pub(super) hook_limit: Duration,
 }
@@ -83,9 +88,30 @@ pub(super) fn request(store: &Path, identity: &Identity) -> InstallRequest {
     }
 }
 
-/// What logs go to is one for the whole process.
-pub(super) fn logging() {
-    crate::log::init(Some("debug"));
+/// The logs of all machines: a process has one subscriber.
+static LOGS: Mutex<Vec<Log>> = Mutex::new(Vec::new());
+
+/// Writes to the logs of all machines.
+struct AllLogs;
+
+impl Write for AllLogs {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        LOGS.lock().unwrap().iter_mut().try_for_each(|log| log.write_all(line)).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Has all events of this process, those for people who look for a fault included, written to this log too.
+fn logging() -> Log {
+    let log = Log::new();
+    LOGS.lock().unwrap().push(log.clone());
+    let subscriber = tracing_subscriber::registry().with(EnvFilter::new("debug")).with(lines(|| AllLogs));
+    // It stays the one that the first machine set.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    log
 }
 
 impl Machine {
@@ -100,7 +126,6 @@ impl Machine {
     }
 
     async fn made(repository: bool, includes: Vec<Include>) -> Self {
-        logging();
         let home = tempfile::tempdir().unwrap();
         let store = home.path().join("store");
         let identity = match repository {
@@ -120,7 +145,8 @@ impl Machine {
             .collect();
         let installed = install(&layout, &request).unwrap();
         let (clock, hook_limit) = (Clockwork::new(), Duration::from_secs(20));
-        let mut machine = Self { home, layout, installed, identity, clock, server: None, hook_limit };
+        let mut machine =
+            Self { home, layout, installed, identity, clock, log: logging(), server: None, hook_limit };
         machine.start().await;
         machine
     }
@@ -132,7 +158,7 @@ impl Machine {
             request_limit: Duration::from_secs(20),
             tick: Duration::from_millis(100),
         };
-        self.server = Some(Server::start(&self.layout, tuning).await.unwrap());
+        self.server = Some(Server::start(&self.layout, &self.log, tuning).await.unwrap());
     }
 
     pub(super) async fn stop(&mut self) {

@@ -10,6 +10,7 @@ use crate::api::{Config, EventPage, Job, JobKind, JobState};
 use crate::db::backups::{FIRST_START, first_start};
 use crate::db::events::{Filter, page};
 use crate::db::{Sql, jobs};
+use crate::log::Log;
 use crate::server::Server;
 use crate::state::Tuning;
 use crate::{Include, codes};
@@ -64,7 +65,7 @@ async fn a_job_that_a_killed_server_left_is_failed_at_the_next_start_with_an_eve
 #[tokio::test]
 async fn a_second_server_with_the_same_state_is_refused() {
     let machine = Machine::new().await;
-    let error = Server::start(&machine.layout, Tuning::default()).await.err().unwrap();
+    let error = Server::start(&machine.layout, &Log::new(), Tuning::default()).await.err().unwrap();
     assert!(error.is(&codes::ALREADY_RUNNING), "{error:?}");
 }
 
@@ -94,7 +95,7 @@ async fn a_damaged_database_is_said_by_its_code_and_not_touched() {
     let other = machine.layout.state().join("other");
     std::fs::write(&other, &garbage).unwrap();
     std::fs::rename(&other, machine.layout.database()).unwrap();
-    let error = Server::start(&machine.layout, Tuning::default()).await.err().unwrap();
+    let error = Server::start(&machine.layout, &Log::new(), Tuning::default()).await.err().unwrap();
     assert!(error.is(&codes::DATABASE_CORRUPT) && error.hint().is_some(), "{error:?}");
     assert!(std::fs::read(machine.layout.database()).unwrap() == garbage);
 }

@@ -1,7 +1,5 @@
 //! Tables and the shapes of numbers in them.
 
-use std::time::{Duration, SystemTime};
-
 use cloudron_core::escape;
 
 /// The widest that a column is padded to: one long cell must not blow up all rows.
@@ -51,18 +49,6 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// How long ago a moment was, in the largest unit.
-pub(crate) fn ago(time: SystemTime, now: SystemTime) -> String {
-    let Ok(passed) = now.duration_since(time) else { return "just now".into() };
-    let (count, unit) = match passed {
-        p if p < Duration::from_secs(60) => return "just now".into(),
-        p if p < Duration::from_secs(3600) => (p.as_secs() / 60, "minute"),
-        p if p < Duration::from_secs(86_400) => (p.as_secs() / 3600, "hour"),
-        p => (p.as_secs() / 86_400, "day"),
-    };
-    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,14 +74,5 @@ mod tests {
         let mut table = Table::new(["Id", "Host"]);
         table.row(["a\nb".into(), "\u{1b}[1A".into()]);
         assert_eq!(table.render(), "Id    Host\na\\nb  \\u{1b}[1A\n");
-    }
-
-    #[test]
-    fn a_moment_ago_is_said_in_its_largest_unit() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        assert_eq!(ago(now - Duration::from_secs(5), now), "just now");
-        assert_eq!(ago(now - Duration::from_secs(60), now), "1 minute ago");
-        assert_eq!(ago(now - Duration::from_secs(7300), now), "2 hours ago");
-        assert_eq!(ago(now + Duration::from_secs(9), now), "just now");
     }
 }

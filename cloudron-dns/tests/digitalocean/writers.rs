@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cloudron_core::Progress;
-use cloudron_dns::in_turn::InTurn;
+use cloudron_dns::serialized::SerializedWrites;
 use cloudron_dns::{Intent, Ownership, PlanOptions, RecordType, Ttl, apply};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn eight_writers_of_one_process_lose_nothing_when_they_take_turns() {
     let model = model();
     let spf = json!({"type": "TXT", "name": "@", "data": "v=spf1 mx -all", "ttl": 300});
     model.lock().put("example.com", spf);
-    let shared = InTurn::new(provider(&model));
+    let shared = SerializedWrites::new(provider(&model));
     std::thread::scope(|scope| {
         for writer in 0..8 {
             let shared = &shared;

@@ -1,8 +1,6 @@
 //! Finding a backup, and naming what may have hidden a later one.
 
-use std::fmt::Display;
-
-use cloudron_backup::{Repository, SnapshotFilter, Summary};
+use cloudron_backup::{Issue, Repository, SnapshotFilter, Summary};
 use cloudron_core::Result;
 
 /// Maximum number of ignored objects that are named; more are only counted.
@@ -10,8 +8,8 @@ const NAMED: usize = 10;
 
 /// Describes objects that count for nothing, with the reason of each.
 #[must_use]
-pub fn describe_ignored<W: Display>(ignored: &[(String, W)]) -> Vec<String> {
-    let named = ignored.iter().take(NAMED).map(|(object, why)| format!("{object} is ignored: {why}"));
+pub fn describe_ignored(ignored: &[Issue]) -> Vec<String> {
+    let named = ignored.iter().take(NAMED).map(|i| format!("{} is ignored: {}", i.subject, i.reason));
     let more = ignored.len().saturating_sub(NAMED);
     named.chain((more > 0).then(|| format!("{more} more objects are ignored"))).collect()
 }
@@ -29,7 +27,8 @@ pub async fn find(
 ) -> Result<Summary> {
     if id == "latest" {
         let list = repository.snapshots_matching(filter).await?;
-        describe_ignored(&list.unreadable).into_iter().for_each(warn);
+        let unreadable: Vec<Issue> = list.unreadable.iter().map(Issue::from).collect();
+        describe_ignored(&unreadable).into_iter().for_each(warn);
         if let Some(latest) = list.latest() {
             return Ok(latest.clone());
         }

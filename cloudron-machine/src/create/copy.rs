@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cloudron_backup::Repository;
+use cloudron_backup::{Issue, Repository};
 use cloudron_core::Result;
 use cloudron_provision::steps::{Check, Context, Step, Undo};
 use serde_json::{Value, json};
@@ -47,8 +47,8 @@ impl Step for CopyRepository {
         let read = RemoteFolder::new(remote.clone(), &*self.folder, &*self.shown);
         let store = OwnerStore::of_folder(read, self.manager.program(remote, self.place.clone())).await?;
         let report = repository.copy_to(Arc::new(store), &context.progress, &context.cancel).await?;
-        for (object, why) in &report.not_copied {
-            context.progress.warn(format!("{object} was not copied: {why}"));
+        for Issue { subject, reason } in &report.not_copied {
+            context.progress.warn(format!("{subject} was not copied: {reason}"));
         }
         Ok(json!({ "stored": report.copied, "present": report.present }))
     }

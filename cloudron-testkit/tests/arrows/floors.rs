@@ -7,7 +7,7 @@ use crate::imports::imports;
 
 /// The rooms of cloudron-backup, the lowest floor first.
 const BACKUP: &[&[&str]] = &[
-    &["codes"],
+    &["codes", "issue"],
     &["buffers", "files", "runtime"],
     &["chunk", "keys"],
     &["encrypt", "layout"],

@@ -6,7 +6,7 @@ pub(crate) mod stream;
 use cloudron_core::{Error, Result};
 
 pub(crate) use read_ahead::ReadAhead;
-pub(crate) use stream::StreamFeed;
+pub(crate) use stream::StreamSource;
 
 use super::entries::Writer;
 use crate::codes;
@@ -14,7 +14,7 @@ use crate::format::manifest::HeaderSource;
 use crate::format::summary::Origin;
 
 /// A provider of the entries of a backup.
-pub(crate) trait Feed: Send {
+pub(crate) trait ReadSource: Send {
     /// Returns the sources of the backup, in the order of the walk.
     fn sources(&self) -> Vec<HeaderSource>;
 
@@ -27,7 +27,7 @@ pub(crate) trait Feed: Send {
     ///
     /// # Errors
     /// Errors that make the backup fail.
-    fn give(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()>;
+    fn read_into(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()>;
 }
 
 /// Converts an error of the caller's reader, or unwraps the error that one of our own readers put into it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloudron_core::{Error, Result};
 
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 
 /// The number of bytes per read.
 const BLOCK: usize = 256 << 10;
@@ -44,7 +44,7 @@ impl ReadAhead {
 
     /// Returns the next bytes, at most `most`; empty at the end. The outer error means that the backup should
     /// stop, the inner one comes from the reader.
-    pub(crate) fn next(&mut self, most: usize, stop: &Stop) -> Result<std::io::Result<&[u8]>> {
+    pub(crate) fn next(&mut self, most: usize, stop: &CancelToken) -> Result<std::io::Result<&[u8]>> {
         while self.at == self.block.len() && !self.ended {
             stop.check()?;
             match self.blocks.recv_timeout(LOOK) {

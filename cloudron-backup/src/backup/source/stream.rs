@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use cloudron_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{Feed, ReadAhead, of_reader};
+use super::{ReadAhead, ReadSource, of_reader};
 use crate::backup::content::{extents, lengthen};
 use crate::backup::entries::Writer;
 use crate::chunk::cut::Cutter;
@@ -21,12 +21,12 @@ use crate::format::manifest::{Entry, HeaderSource, Kind, MAX_FILE};
 const FOLDER: &str = "/stdin";
 
 /// One stream.
-pub(crate) struct StreamFeed {
+pub(crate) struct StreamSource {
     name: String,
     reader: Box<dyn Read + Send>,
 }
 
-impl StreamFeed {
+impl StreamSource {
     pub(crate) fn new(name: &str, reader: impl Read + Send + 'static) -> Result<Self> {
         let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
         if !plain || name.len() > 255 {
@@ -40,12 +40,12 @@ impl StreamFeed {
     }
 }
 
-impl Feed for StreamFeed {
+impl ReadSource for StreamSource {
     fn sources(&self) -> Vec<HeaderSource> {
         vec![HeaderSource { name: self.name.clone(), path: PathBuf::from(self.path()), kind: Kind::File }]
     }
 
-    fn give(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()> {
+    fn read_into(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()> {
         let path = self.path();
         let mut input = ReadAhead::new(self.reader)?;
         let mut content = Content::new(writer);

@@ -12,9 +12,9 @@ use crate::chunk::ChunkId;
 use crate::encrypt::Decryptor;
 use crate::format::trust::{Source, Trust};
 use crate::keys::WriterId;
-use crate::runtime::Stop;
+use crate::runtime::CancelToken;
 use crate::store::ObjectMeta;
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::{codes, layout};
 
 pub(crate) mod object;
@@ -79,7 +79,7 @@ pub(crate) struct Packs {
 impl Packs {
     /// Lists the packs. With `keep_lost`, chunks of missing packs stay in the index, so that an error can
     /// name the pack; without it they count as unknown, and a writer stores them again.
-    pub(crate) fn list(store: &Blocking, keep_lost: bool) -> Result<Self> {
+    pub(crate) fn list(store: &BlockingStore, keep_lost: bool) -> Result<Self> {
         let named = |o: crate::store::ObjectMeta| Some((layout::id_of(&o.key)?.to_owned(), o.size));
         let listed = store.list(layout::PACKS)?;
         let archived = listed.iter().filter(|o| o.archived).map(|o| o.key.clone()).collect();
@@ -163,12 +163,12 @@ impl Index {
     /// # Errors
     /// Errors of the store. Unusable objects are listed in [`unusable`](Self::unusable).
     pub(crate) fn load(
-        store: &Blocking,
+        store: &BlockingStore,
         (key, trust): (&dyn Decryptor, &Trust),
         cache: Option<&Path>,
         packs: &Packs,
         whose: Whose,
-        stop: &Stop,
+        stop: &CancelToken,
     ) -> Result<Self> {
         let mut index = Self { archived: packs.archived.clone(), ..Self::default() };
         let (mut there, mut lost) = (Vec::new(), Vec::new());
@@ -249,7 +249,7 @@ fn forget(cache: &Path, objects: &[ObjectMeta]) {
 ///
 /// # Errors
 /// `object-corrupt` for an object that is too large or has another hash; errors of the store.
-pub(crate) fn fetch(store: &Blocking, object: &ObjectMeta, cache: Option<&Path>) -> Result<Bytes> {
+pub(crate) fn fetch(store: &BlockingStore, object: &ObjectMeta, cache: Option<&Path>) -> Result<Bytes> {
     let key = &object.key;
     if object.size > layout::MOST_INDEX {
         return Err(Error::new(&codes::OBJECT_CORRUPT, format!("{key} is larger than any index object")));

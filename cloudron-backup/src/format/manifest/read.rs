@@ -11,8 +11,8 @@ use super::{EXTENTS_PER_LINE, Entry, Header, KNOWN, Kind, MoreExtents};
 use crate::codes;
 use crate::encrypt::Decryptor;
 use crate::format::summary::{ManifestRef, Summary};
-use crate::runtime::Stop;
-use crate::store::blocking::Blocking;
+use crate::runtime::CancelToken;
+use crate::store::blocking::BlockingStore;
 
 /// The maximum length of a line, in bytes.
 const MAX_LINE: u64 = 64 << 20;
@@ -24,7 +24,12 @@ fn corrupt(text: impl Into<String>) -> Error {
 }
 
 /// Fetches a manifest, still encrypted, into a temporary file, and checks it against its summary.
-pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &Stop) -> Result<File> {
+pub(crate) fn fetch(
+    store: &BlockingStore,
+    key: &str,
+    expected: &ManifestRef,
+    stop: &CancelToken,
+) -> Result<File> {
     let failed = |e| Error::io(std::env::temp_dir(), e);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let (mut hash, mut at) = (Sha256::new(), 0);
@@ -60,7 +65,7 @@ const HEAD: u64 = 1 << 20;
 ///
 /// # Errors
 /// Errors of the store.
-pub(crate) fn first_line(store: &Blocking, key: &str, open: &dyn Decryptor) -> Result<Option<Header>> {
+pub(crate) fn first_line(store: &BlockingStore, key: &str, open: &dyn Decryptor) -> Result<Option<Header>> {
     let start = match store.get_range(key, 0..HEAD) {
         Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
         other => other?,

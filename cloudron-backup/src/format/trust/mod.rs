@@ -18,9 +18,10 @@ pub(crate) use revocation::revocation;
 pub(crate) use verdict::Standing;
 
 use crate::format::config::{Config, FIRST};
+use crate::issue::Issue;
 use crate::keys::sign::verifying_key;
 use crate::keys::{Certificate, Identity, WriterId, WriterKeys};
-use crate::store::blocking::Blocking;
+use crate::store::blocking::BlockingStore;
 use crate::store::{BackupStore, get_all};
 use crate::{codes, layout};
 
@@ -56,7 +57,7 @@ pub(crate) struct Trust {
     /// Certificates checked before, by their text.
     checked: Mutex<HashMap<String, Option<WriterId>>>,
     /// Revocations not signed by the owner: key and reason.
-    pub(crate) foreign: Vec<(String, String)>,
+    pub(crate) foreign: Vec<Issue>,
 }
 
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Trust {
                 Ok(content) => trust.revoke(object.key, &content),
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
-                    trust.foreign.push((object.key, "it is too large".to_owned()));
+                    trust.foreign.push(Issue::new(object.key, "it is too large"));
                 }
                 Err(e) => return Err(e),
             }
@@ -118,7 +119,7 @@ impl Trust {
     }
 
     /// As [`read`](Self::read), on a thread that may block.
-    pub(crate) fn load(store: &Blocking, config: &Config, anchor: Anchor<'_>) -> Result<Self> {
+    pub(crate) fn load(store: &BlockingStore, config: &Config, anchor: Anchor<'_>) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, config, anchor).await })
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Trust;
 use crate::format::config::whole_second;
+use crate::issue::Issue;
 use crate::keys::{WriterId, sign};
 
 /// The start of the signed text.
@@ -40,14 +41,14 @@ impl Trust {
     pub(super) fn revoke(&mut self, key: String, content: &[u8]) {
         let value = serde_json::from_slice(content).unwrap_or_default();
         if !self.owner().is_some_and(|owner| sign::is_signed(&value, SIGNED, owner)) {
-            self.foreign.push((key, "it is not signed by the owner of this repository".to_owned()));
+            self.foreign.push(Issue::new(key, "it is not signed by the owner of this repository"));
             return;
         }
         match serde_json::from_value::<Object>(value) {
             Ok(found) if found.revocation == 1 && found.repository == self.repository => {
                 self.revoked.entry(found.writer).or_default().extend(found.keep);
             }
-            _ => self.foreign.push((key, "it cannot be read".to_owned())),
+            _ => self.foreign.push(Issue::new(key, "it cannot be read")),
         }
     }
 }

@@ -15,11 +15,12 @@ mod write;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
-use cloudron_core::{Error, Result};
+use cloudron_core::{Clock, Error, Result};
 
 use crate::codes;
 use crate::store::lifecycle::Lifecycle;
@@ -30,6 +31,7 @@ use crate::store::{BackupStore, Known, ObjectMeta, StoreOptions, StoreRules, Tha
 const WRITER: &str = "writer";
 /// The maximum size written in one request, in bytes. The content is in memory during the request.
 const ONE_REQUEST: u64 = 32 << 20;
+
 /// A store in a bucket: each key is stored as `<prefix>/<key>`.
 pub(crate) struct S3Store {
     client: Client,
@@ -37,6 +39,8 @@ pub(crate) struct S3Store {
     /// Empty, or ending in `/`.
     prefix: String,
     options: StoreOptions,
+    /// What the waits between repetitions are measured by.
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for S3Store {
@@ -49,10 +53,10 @@ impl fmt::Debug for S3Store {
 
 impl S3Store {
     /// Creates the store at `s3://bucket/prefix`. Sends no request yet.
-    pub(crate) fn new(url: &str, options: &StoreOptions) -> Result<Self> {
+    pub(crate) fn new(url: &str, options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self> {
         let (bucket, prefix) = split_url(url)?;
         let client = client::new(options)?;
-        Ok(Self { client, bucket, prefix, options: options.clone() })
+        Ok(Self { client, bucket, prefix, options: options.clone(), clock })
     }
 
     /// Returns the key in the bucket.
@@ -148,7 +152,7 @@ impl BackupStore for S3Store {
 
 #[cfg(test)]
 mod tests {
-    use cloudron_core::Secret;
+    use cloudron_core::{Secret, SystemClock};
 
     use super::*;
 
@@ -173,7 +177,7 @@ mod tests {
             session_token: Some(Secret::new("canary-2")),
             ..StoreOptions::default()
         };
-        let store = S3Store::new("s3://bucket/prefix/", &options).unwrap();
+        let store = S3Store::new("s3://bucket/prefix/", &options, Arc::new(SystemClock)).unwrap();
         assert_eq!(store.url(), "s3://bucket/prefix");
         let shown = format!("{store:?} {:?} {options:?}", store.client);
         assert!(!shown.contains("canary"), "{shown}");

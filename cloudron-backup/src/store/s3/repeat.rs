@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use cloudron_core::SystemClock;
 
 use super::S3Store;
 use super::failure::Failure;
@@ -15,7 +14,7 @@ impl S3Store {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut retries = self.options.retry.begin(&SystemClock);
+        let mut retries = self.options.retry.begin(&*self.clock);
         let mut may_be_done = false;
         loop {
             let answer = tokio::time::timeout(self.options.timeout, attempt()).await;

@@ -15,7 +15,7 @@ use crate::db::{events, tokens};
 use crate::http::App;
 use crate::http::auth::{Address, Body, bearer};
 use crate::http::hashing::Queue;
-use crate::http::response::{Answer, Failure};
+use crate::http::response::{ApiFailure, ApiResult};
 use crate::http::throttle::{Key, must_wait};
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes, password};
@@ -44,7 +44,7 @@ pub(crate) async fn activate(
     address: Address,
     headers: HeaderMap,
     Body(request): Body<ActivateRequest>,
-) -> Answer<(StatusCode, Json<TokenAnswer>)> {
+) -> ApiResult<(StatusCode, Json<TokenAnswer>)> {
     if app.is_activated() {
         return Err(already().into());
     }
@@ -55,7 +55,7 @@ pub(crate) async fn activate(
     let wanted = setup.clone();
     let right = app.db.read_async(move |c| tokens::is_setup(c, wanted.expose(), times.token)).await;
     // Only wrong tokens are slowed down: the right one is too long to be guessed, and always gets in.
-    if !right.map_err(|e| Failure::from(e).for_stranger())? {
+    if !right.map_err(|e| ApiFailure::from(e).for_stranger())? {
         app.throttle.attempt(&[Key::setup(network)], app.tuning.clock.monotonic()).map_err(wait)?;
         return Err(wrong_setup().into());
     }
@@ -78,7 +78,7 @@ pub(crate) async fn activate(
             session(c, &user, address, times)
         })
         .await
-        .map_err(|e| Failure::from(e).for_stranger())?;
+        .map_err(|e| ApiFailure::from(e).for_stranger())?;
     app.throttle.success(&[Key::setup(network)]);
     app.set_activated();
     tracing::info!("The first-time setup was done");
@@ -89,7 +89,7 @@ pub(crate) async fn login(
     State(app): State<Arc<App>>,
     address: Address,
     Body(request): Body<LoginRequest>,
-) -> Answer<Json<TokenAnswer>> {
+) -> ApiResult<Json<TokenAnswer>> {
     if !app.is_activated() {
         return Err(Error::new(&codes::NOT_ACTIVATED, "the first-time setup was not done yet").into());
     }
@@ -105,7 +105,7 @@ pub(crate) async fn login(
             Ok(Some((user, known)))
         }
     });
-    let found = found.await.map_err(|e| Failure::from(e).for_stranger())?;
+    let found = found.await.map_err(|e| ApiFailure::from(e).for_stranger())?;
     let (user, known) = found.map_or((None, false), |(user, known)| (Some(user), known));
     // A user has two names and one account. A name that does not exist counts like one that does.
     let account = user.as_ref().map_or_else(|| name.to_lowercase(), |user| user.id.clone());
@@ -124,7 +124,7 @@ pub(crate) async fn login(
             session(c, &user, address, times)
         })
         .await;
-    Ok(Json(answer.map_err(|e| Failure::from(e).for_stranger())?))
+    Ok(Json(answer.map_err(|e| ApiFailure::from(e).for_stranger())?))
 }
 
 /// Notes a failed login.
@@ -154,13 +154,13 @@ pub(super) fn refused() -> Error {
     Error::new(&codes::LOGIN_FAILED, "the user name or the password is wrong")
 }
 
-fn wait(time: Duration) -> Failure {
-    Failure::from(must_wait(time)).retry_after(time.as_secs())
+fn wait(time: Duration) -> ApiFailure {
+    ApiFailure::from(must_wait(time)).retry_after(time.as_secs())
 }
 
-fn busy(error: Error) -> Failure {
+fn busy(error: Error) -> ApiFailure {
     let wait = error.is(&codes::LOGIN_BUSY);
-    let failure = Failure::from(error);
+    let failure = ApiFailure::from(error);
     if wait { failure.retry_after(BUSY) } else { failure.for_stranger() }
 }
 
@@ -198,7 +198,7 @@ pub(super) async fn verified(
     guess: Guess<'_>,
     user: Option<&User>,
     password: Secret,
-) -> Answer<bool> {
+) -> ApiResult<bool> {
     let network = guess.address.network();
     let (queue, keys) = match guess.known {
         true => (Queue::Known, vec![Key::known(guess.account, network)]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cloudron_backup::{BackupStore, Repository, Summary};
+use cloudron_backup::{BackupStore, Repository, Summary, UnreadableSummary};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
 use serde_json::json;
@@ -13,8 +13,8 @@ use crate::api::{BackupEntry, BackupPage, DownloadUrl, Job};
 use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::download_grants::LIFE;
-use crate::http::query::{Asked, At, Paging};
-use crate::http::response::Answer;
+use crate::http::query::{Paging, ValidPath, ValidQuery};
+use crate::http::response::ApiResult;
 use crate::jobs::{self, Backup};
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes};
@@ -22,13 +22,13 @@ use crate::{Error, Result, codes};
 pub(crate) async fn list(
     _: Caller,
     State(app): State<Arc<App>>,
-    Asked(paging): Asked<Paging>,
-) -> Answer<Json<BackupPage>> {
+    ValidQuery(paging): ValidQuery<Paging>,
+) -> ApiResult<Json<BackupPage>> {
     let (page, per_page) = paging.checked()?;
     let repository = open(&app, crate::store::open(&app.layout, &app.settings)?).await?;
     let snapshots = repository.snapshots().await?;
-    for (key, error) in &snapshots.unreadable {
-        tracing::warn!(key, %error, "The summary of a backup cannot be read");
+    for UnreadableSummary { object, error } in &snapshots.unreadable {
+        tracing::warn!(key = object, %error, "The summary of a backup cannot be read");
     }
     let total = snapshots.summaries.len() as u64;
     let before = (page as usize - 1).saturating_mul(per_page as usize);
@@ -54,12 +54,19 @@ fn entry(summary: Summary) -> BackupEntry {
     }
 }
 
-pub(crate) async fn create(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Job>)> {
+pub(crate) async fn create(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+) -> ApiResult<(StatusCode, Json<Job>)> {
     let job = app.jobs.start(Backup { source: caller.source }).await?;
     Ok((StatusCode::ACCEPTED, Json(job)))
 }
 
-pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, At(id): At<String>) -> Answer<Json<Job>> {
+pub(crate) async fn job(
+    _: Caller,
+    State(app): State<Arc<App>>,
+    ValidPath(id): ValidPath<String>,
+) -> ApiResult<Json<Job>> {
     let job = app.jobs.get(id).await?;
     Ok(Json(job.ok_or_else(|| Error::new(&codes::NO_SUCH_OBJECT, "there is no such job"))?))
 }
@@ -67,8 +74,8 @@ pub(crate) async fn job(_: Caller, State(app): State<Arc<App>>, At(id): At<Strin
 pub(crate) async fn download_url(
     caller: Caller,
     State(app): State<Arc<App>>,
-    At(id): At<String>,
-) -> Answer<Json<DownloadUrl>> {
+    ValidPath(id): ValidPath<String>,
+) -> ApiResult<Json<DownloadUrl>> {
     let id = wanted(&id)?;
     let store = crate::store::open(&app.layout, &app.settings)?;
     let repository = open(&app, store.clone()).await?;

@@ -18,8 +18,8 @@ use crate::api::StoreObject;
 use crate::db::tokens;
 use crate::http::App;
 use crate::http::download_grants::Allowed;
-use crate::http::query::{Asked, At};
-use crate::http::response::{Answer, Failure};
+use crate::http::query::{ValidPath, ValidQuery};
+use crate::http::response::{ApiFailure, ApiResult};
 use crate::{Error, Result, codes};
 
 /// How much of an object is held for a client at a time, in bytes.
@@ -33,9 +33,9 @@ pub(crate) struct Listing {
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    At(token): At<String>,
-    Asked(listing): Asked<Listing>,
-) -> Answer<Json<Vec<StoreObject>>> {
+    ValidPath(token): ValidPath<String>,
+    ValidQuery(listing): ValidQuery<Listing>,
+) -> ApiResult<Json<Vec<StoreObject>>> {
     let store = store(&app, &token).await?;
     // A prefix is what a key begins with; what lies outside of the store cannot be one.
     let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
@@ -54,9 +54,9 @@ pub(crate) async fn list(
 
 pub(crate) async fn object(
     State(app): State<Arc<App>>,
-    At((token, key)): At<(String, String)>,
+    ValidPath((token, key)): ValidPath<(String, String)>,
     headers: HeaderMap,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let store = store(&app, &token).await?;
     check_key(&key)?;
     let size = store.head(&key).await?.ok_or_else(|| missing(&store.url(), &key))?.size;
@@ -94,7 +94,7 @@ fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
 }
 
 /// The store that a token opens, unless the session that asked for the download has ended.
-async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, Failure> {
+async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, ApiFailure> {
     let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
     let Allowed { store, session } =
         app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;

@@ -11,8 +11,8 @@ use crate::api::EventPage;
 use crate::db::events::{Filter, page};
 use crate::http::App;
 use crate::http::auth::Caller;
-use crate::http::query::{Asked, Paging};
-use crate::http::response::Answer;
+use crate::http::query::{Paging, ValidQuery};
+use crate::http::response::ApiResult;
 use crate::{Error, Result, codes};
 
 // `Paging` cannot be flattened into this: a flattened number arrives as text.
@@ -27,9 +27,9 @@ pub(crate) struct Wanted {
 pub(crate) async fn list(
     _: Caller,
     State(app): State<Arc<App>>,
-    Asked(paging): Asked<Paging>,
-    Asked(wanted): Asked<Wanted>,
-) -> Answer<Json<EventPage>> {
+    ValidQuery(paging): ValidQuery<Paging>,
+    ValidQuery(wanted): ValidQuery<Wanted>,
+) -> ApiResult<Json<EventPage>> {
     let (page_number, per_page) = paging.checked()?;
     let filter = Filter {
         page: page_number,

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use crate::db::{blocking, tokens};
 use crate::http::App;
 use crate::http::auth::Caller;
-use crate::http::query::Asked;
-use crate::http::response::Answer;
+use crate::http::query::ValidQuery;
+use crate::http::response::ApiResult;
 use crate::log::{Follower, tail};
 use crate::{Error, Result, codes};
 
@@ -42,8 +42,8 @@ fn hundred() -> usize {
 pub(crate) async fn logs(
     caller: Caller,
     State(app): State<Arc<App>>,
-    Asked(wanted): Asked<Wanted>,
-) -> Answer<Response> {
+    ValidQuery(wanted): ValidQuery<Wanted>,
+) -> ApiResult<Response> {
     if wanted.lines > 10_000 {
         return Err(Error::new(&codes::BAD_REQUEST, "lines is 0 to 10000").into());
     }

@@ -12,7 +12,7 @@ use crate::api::{BackupSettings, Config, ProgressReport, Status};
 use crate::db::backups;
 use crate::http::App;
 use crate::http::auth::Caller;
-use crate::http::response::Answer;
+use crate::http::response::ApiResult;
 use crate::{Error, admin, codes};
 
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
@@ -25,7 +25,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     })
 }
 
-pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> Answer<Json<Config>> {
+pub(crate) async fn config(_: Caller, State(app): State<Arc<App>>) -> ApiResult<Json<Config>> {
     let read = app.db.read_async(|c| Ok((backups::last_backup(c)?, backups::last_failed(c)?)));
     let (last, last_failed) = read.await?;
     Ok(Json(Config {
@@ -49,7 +49,7 @@ pub(crate) async fn progress(_: Caller, State(app): State<Arc<App>>) -> Json<Pro
     Json(app.jobs.report())
 }
 
-pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> Answer<StatusCode> {
+pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> ApiResult<StatusCode> {
     if app.is_retired().await? {
         return Err(Error::new(&codes::MACHINE_RETIRED, "this server was retired").into());
     }
@@ -57,7 +57,10 @@ pub(crate) async fn update(_: Caller, State(app): State<Arc<App>>) -> Answer<Sta
     Err(Error::new(&codes::NO_UPDATE, text).into())
 }
 
-pub(crate) async fn retire(caller: Caller, State(app): State<Arc<App>>) -> Answer<(StatusCode, Json<Value>)> {
+pub(crate) async fn retire(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+) -> ApiResult<(StatusCode, Json<Value>)> {
     caller.only_on_the_machine()?;
     let now = app.now();
     let first = app.db.write_async(move |c| admin::set_retired(c, now, &caller.source)).await?;

@@ -21,7 +21,7 @@ use http::{HeaderValue, header};
 
 use crate::http::App;
 use crate::http::pages::setup;
-use crate::http::response::Failure;
+use crate::http::response::ApiFailure;
 use crate::{Error, codes};
 
 /// The largest body of a request. It is held in memory before it is known who sends it.
@@ -57,11 +57,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn nothing() -> Failure {
+async fn nothing() -> ApiFailure {
     Error::new(&codes::NO_SUCH_OBJECT, "there is nothing at this address").into()
 }
 
-async fn wrong_method() -> Failure {
+async fn wrong_method() -> ApiFailure {
     Error::new(&codes::METHOD_NOT_ALLOWED, "the address does not take this method").into()
 }
 
@@ -73,7 +73,7 @@ async fn limits(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         Ok(response) => response,
         Err(_) => {
             let text = format!("the request took longer than {} s", limit.as_secs());
-            Failure::from(Error::new(&codes::REQUEST_TIMEOUT, text)).into_response()
+            ApiFailure::from(Error::new(&codes::REQUEST_TIMEOUT, text)).into_response()
         }
     };
     let headers = response.headers_mut();

@@ -12,14 +12,14 @@ use crate::db::{events, tokens, users};
 use crate::http::App;
 use crate::http::auth::{Address, Body, Caller};
 use crate::http::hashing::Queue;
-use crate::http::query::At;
-use crate::http::response::Answer;
+use crate::http::query::ValidPath;
+use crate::http::response::ApiResult;
 use crate::{Error, codes, password};
 
 /// What stands for the session that asks.
 const CURRENT: &str = "current";
 
-pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> Answer<Json<SessionList>> {
+pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> ApiResult<Json<SessionList>> {
     let lead = tokens::lead(app.token_time(), app.now());
     let user = caller.user_id();
     let mut sessions = app.db.read_async(move |c| tokens::sessions(c, user.as_deref(), lead)).await?;
@@ -34,8 +34,8 @@ pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> Answer<
 pub(crate) async fn end(
     caller: Caller,
     State(app): State<Arc<App>>,
-    At(id): At<String>,
-) -> Answer<Json<SessionsEnded>> {
+    ValidPath(id): ValidPath<String>,
+) -> ApiResult<Json<SessionsEnded>> {
     let unknown = || Error::new(&codes::SESSION_UNKNOWN, "there is no such session");
     let name = match id.as_str() {
         CURRENT => tokens::session_name(caller.session.as_ref().ok_or_else(unknown)?),
@@ -54,7 +54,7 @@ pub(crate) async fn end(
 }
 
 /// Ends all sessions of the user, also the one that asks.
-pub(crate) async fn end_all(caller: Caller, State(app): State<Arc<App>>) -> Answer<Json<SessionsEnded>> {
+pub(crate) async fn end_all(caller: Caller, State(app): State<Arc<App>>) -> ApiResult<Json<SessionsEnded>> {
     let (user, source, now) = (caller.user_id(), caller.source, app.now());
     let ended = app.db.write_async(move |c| {
         let ended = tokens::end_sessions(c, user.as_deref(), None)?;
@@ -70,7 +70,7 @@ pub(crate) async fn password(
     State(app): State<Arc<App>>,
     address: Address,
     Body(request): Body<PasswordRequest>,
-) -> Answer<Json<SessionsEnded>> {
+) -> ApiResult<Json<SessionsEnded>> {
     let id = caller.user_id().ok_or_else(|| {
         let text = "a token that was made on the machine belongs to no user";
         Error::new(&codes::BAD_REQUEST, text)

@@ -1,6 +1,6 @@
 //! `cloudron backup copy`
 
-use cloudron_backup::{CopyReport, SnapshotFilter, TransferReport};
+use cloudron_backup::{CopyReport, CopyTarget, Issue, SnapshotFilter, TransferReport};
 use cloudron_core::{Cancel, Error, Result};
 use cloudron_provision::quote;
 
@@ -61,11 +61,11 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
 
 /// Names what was not copied, and fails then: the copy may lack something.
 pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
-    for (object, why) in &report.not_copied {
-        out.warn(&format!("{object} was not copied: {why}"));
+    for Issue { subject, reason } in &report.not_copied {
+        out.warn(&format!("{subject} was not copied: {reason}"));
     }
-    let Some((first, _)) = report.not_copied.first() else { return Ok(()) };
-    let text = format!("{} objects were not copied, among them {first}", report.not_copied.len());
+    let Some(first) = report.not_copied.first() else { return Ok(()) };
+    let text = format!("{} objects were not copied, among them {}", report.not_copied.len(), first.subject);
     Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text)
         .with_hint("see what is wrong with the repository with `cloudron backup verify --store URL`"))
 }
@@ -86,7 +86,8 @@ async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<Tra
     for id in &options.ids {
         ids.push(find(&repository, id, &SnapshotFilter::all(), out).await?.id);
     }
-    repository.copy_snapshots(&identity, &ids, (&target, &keys), &out.progress(), &cancel).await
+    let target = CopyTarget { repository: &target, keys: &keys };
+    repository.copy_snapshots(&identity, &ids, target, &out.progress(), &cancel).await
 }
 
 fn render(report: &TransferReport) -> String {

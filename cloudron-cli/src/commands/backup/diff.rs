@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::{Change, ChangeKind, DiffReport, SnapshotFilter};
+use cloudron_backup::{Change, ChangeKind, DiffReport, DiffRequest, SnapshotFilter};
 use cloudron_core::Result;
 
 use super::place::{Owned, check_only, find};
@@ -38,7 +38,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let before = find(&repository, &options.before, &SnapshotFilter::all(), out).await?.id;
         let after = find(&repository, &options.after, &SnapshotFilter::all(), out).await?.id;
         let each = move |change| items.item(&change, || line(&change));
-        repository.diff(&identity, (&before, &after), &options.only, each, &out.progress(), &cancel).await
+        let request = DiffRequest::new(before, after).with_only(options.only.clone());
+        repository.diff(&identity, &request, each, &out.progress(), &cancel).await
     })?;
     stream.finish(&report, || render(&report))
 }

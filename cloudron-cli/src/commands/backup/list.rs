@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use cloudron_backup::{SnapshotFilter, Summary};
+use cloudron_backup::{SnapshotFilter, Summary, UnreadableSummary};
 use cloudron_core::Result;
 
 use super::place::{Pick, Place};
-use crate::output::{Output, Table, ago, bytes};
+use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
+use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -26,8 +27,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let mut list = interruptible(async {
         options.place.open().await?.snapshots_matching(&options.pick.filter()?).await
     })?;
-    for (key, problem) in &list.unreadable {
-        out.warn(&format!("{key}: {problem}"));
+    for UnreadableSummary { object, error } in &list.unreadable {
+        out.warn(&format!("{object}: {error}"));
     }
     list.summaries.reverse();
     let picked = options.pick.filter()? != SnapshotFilter::all();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudron_backup::{Identity, PrunePolicy, PruneReport, PruneRequest, Repository};
+use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
 use cloudron_core::{Cancel, Error, Result, codes};
 use cloudron_machine::backups::describe_ignored;
 
@@ -162,7 +162,7 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
 }
 
 /// Names objects that count for nothing.
-pub(crate) fn warn_of_ignored(ignored: &[(String, String)], out: &Output) {
+pub(crate) fn warn_of_ignored(ignored: &[Issue], out: &Output) {
     describe_ignored(ignored).iter().for_each(|text| out.warn(text));
 }
 

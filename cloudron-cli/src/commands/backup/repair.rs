@@ -1,6 +1,6 @@
 //! `cloudron backup repair`
 
-use cloudron_backup::{RepairReport, RepairRequest};
+use cloudron_backup::{Issue, RepairReport, RepairRequest};
 use cloudron_core::{Error, Result};
 
 use super::place::Owned;
@@ -30,8 +30,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         repository.repair(&identity, &request, &out.progress(), &cancel).await
     })?;
     out.data("repair", &report, || render(&report))?;
-    let Some((id, why)) = report.damaged.first() else { return Ok(()) };
-    let text = format!("{} backups still lack something, among them {id}: {why}", report.damaged.len());
+    let Some(Issue { subject, reason }) = report.damaged.first() else { return Ok(()) };
+    let text =
+        format!("{} backups still lack something, among them {subject}: {reason}", report.damaged.len());
     Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
 }
 
@@ -39,7 +40,7 @@ fn render(report: &RepairReport) -> String {
     let mut lines = Vec::new();
     let damaged = report.packs_damaged.iter().chain(&report.index_unusable).chain(&report.damaged);
     lines.extend(report.restored.iter().map(|object| format!("put back {object}")));
-    lines.extend(damaged.map(|(object, why)| format!("DAMAGED {object}: {why}")));
+    lines.extend(damaged.map(|Issue { subject, reason }| format!("DAMAGED {subject}: {reason}")));
     lines.push(format!(
         "{} packs read, {} of them were in no index, {} pieces of content saved from damaged ones",
         report.packs, report.packs_added, report.chunks_saved

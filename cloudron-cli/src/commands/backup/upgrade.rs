@@ -1,6 +1,6 @@
 //! `cloudron backup upgrade`
 
-use cloudron_backup::UpgradeReport;
+use cloudron_backup::{Issue, UpgradeReport};
 use cloudron_core::{Error, Result};
 
 use super::place::Owned;
@@ -32,8 +32,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     super::prune::warn_of_ignored(&report.ignored, out);
     out.data("upgrade", &report, || render(&report))?;
-    let Some((id, why)) = report.damaged.first() else { return Ok(()) };
-    let text = format!("{} backups lack something, among them {id}: {why}", report.damaged.len());
+    let Some(Issue { subject, reason }) = report.damaged.first() else { return Ok(()) };
+    let text = format!("{} backups lack something, among them {subject}: {reason}", report.damaged.len());
     Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
 }
 
@@ -42,6 +42,7 @@ fn render(report: &UpgradeReport) -> String {
         return "The repository has the present format.".to_owned();
     }
     let damaged = report.packs_damaged.iter().chain(&report.damaged);
-    let damaged: String = damaged.map(|(object, why)| format!("DAMAGED {object}: {why}\n")).collect();
+    let damaged: String =
+        damaged.map(|Issue { subject, reason }| format!("DAMAGED {subject}: {reason}\n")).collect();
     format!("{damaged}{} packs read, {} backups taken over", report.packs, report.backups.len())
 }

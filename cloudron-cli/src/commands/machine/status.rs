@@ -12,9 +12,10 @@ use serde_json::json;
 use super::Which;
 use crate::codes;
 use crate::machines;
-use crate::output::{self, Output, ago};
+use crate::output::{self, Output};
 use crate::runtime::interruptible;
 use crate::state::state_dir;
+use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -1,9 +1,7 @@
 //! Checks of batches, preconditions, concurrent writers, and receipts.
 
-use std::pin::Pin;
-use std::task::Poll;
-
 use cloudron_core::Progress;
+use futures_util::future::join_all;
 
 use crate::conformance::{Done, Outcome, Trial, cases, ensure};
 use crate::{
@@ -182,11 +180,7 @@ async fn the_same_plan_cannot_be_applied_twice(t: &Trial<'_>) -> Done {
 async fn writers_of_one_set_at_the_same_time_lose_nothing(t: &Trial<'_>) -> Done {
     t.needs_preconditions()?;
     let texts = ["w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8"];
-    let writers = texts.map(|text| {
-        let writer: Pin<Box<dyn Future<Output = Done> + Send + '_>> = Box::pin(include(t, text));
-        writer
-    });
-    together(writers.into()).await?;
+    join_all(texts.map(|text| include(t, text))).await.into_iter().collect::<Done>()?;
     t.holds(&t.zone.apex, &[&t.txt("@", &texts)?]).await
 }
 
@@ -195,25 +189,6 @@ async fn include(t: &Trial<'_>, text: &str) -> Done {
     let (mut ours, options) = (Ownership::none(), PlanOptions::default());
     let done = apply::ensure(t.provider(), t.zone, &wish, &mut ours, &options, &Progress::none()).await;
     done.map(|_| ()).map_err(Outcome::from)
-}
-
-/// Runs all futures concurrently.
-async fn together(mut all: Vec<Pin<Box<dyn Future<Output = Done> + Send + '_>>>) -> Done {
-    let mut result = Ok(());
-    std::future::poll_fn(|context| {
-        all.retain_mut(|one| match one.as_mut().poll(context) {
-            Poll::Ready(done) => {
-                if result.is_ok() {
-                    result = done;
-                }
-                false
-            }
-            Poll::Pending => true,
-        });
-        if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    result
 }
 
 async fn more_changes_than_a_batch_takes_are_all_written(t: &Trial<'_>) -> Done {

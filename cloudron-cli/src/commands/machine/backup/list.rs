@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use cloudron_api::BackupEntry;
-use cloudron_backup::{Repository, open_store};
+use cloudron_backup::{Repository, UnreadableSummary, open_store};
 use cloudron_box::is_incomplete;
 use cloudron_core::Result;
 use cloudron_machine::Found;
@@ -13,8 +13,9 @@ use super::super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
-use crate::output::{Output, Table, ago, bytes};
+use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
+use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -110,8 +111,8 @@ async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<
 
 async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
     let listing = repository.snapshots().await?;
-    for (key, problem) in &listing.unreadable {
-        out.warn(&format!("{key}: {problem}"));
+    for UnreadableSummary { object, error } in &listing.unreadable {
+        out.warn(&format!("{object}: {error}"));
     }
     let rows = listing.summaries.iter().rev().map(|s| Row {
         id: s.id.to_string(),

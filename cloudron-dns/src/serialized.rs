@@ -21,24 +21,24 @@ use crate::{
 /// still not detected between reading and writing. All writers must share it.
 ///
 /// ```
-/// # use cloudron_dns::in_turn::InTurn;
+/// # use cloudron_dns::serialized::SerializedWrites;
 /// # use cloudron_dns::memory::MemoryProvider;
-/// let shared = std::sync::Arc::new(InTurn::new(MemoryProvider::new()));
+/// let shared = std::sync::Arc::new(SerializedWrites::new(MemoryProvider::new()));
 /// # drop(shared);
 /// ```
 #[derive(Debug)]
-pub struct InTurn<P> {
+pub struct SerializedWrites<P> {
     provider: P,
-    zones: Mutex<BTreeMap<String, Arc<Turn>>>,
+    zones: Mutex<BTreeMap<String, Arc<ZoneLock>>>,
 }
 
-impl<P> InTurn<P> {
-    /// Wraps a provider so that its writers take turns.
+impl<P> SerializedWrites<P> {
+    /// Wraps a provider so that its writes are serialized.
     pub fn new(provider: P) -> Self {
         Self { provider, zones: Mutex::default() }
     }
 
-    fn turn(&self, zone: &Zone) -> Arc<Turn> {
+    fn lock_of(&self, zone: &Zone) -> Arc<ZoneLock> {
         lock(&self.zones).entry(zone.id.clone()).or_default().clone()
     }
 }
@@ -50,7 +50,7 @@ struct Read {
 }
 
 #[async_trait]
-impl<P: DnsProvider> DnsProvider for InTurn<P> {
+impl<P: DnsProvider> DnsProvider for SerializedWrites<P> {
     fn id(&self) -> &str {
         self.provider.id()
     }
@@ -68,17 +68,17 @@ impl<P: DnsProvider> DnsProvider for InTurn<P> {
     }
 
     async fn read(&self, zone: &Zone, scope: Scope<'_>) -> Result<Snapshot> {
-        let writes = AtomicU64::new(self.turn(zone).writes.load(Ordering::SeqCst));
+        let writes = AtomicU64::new(self.lock_of(zone).writes.load(Ordering::SeqCst));
         let read = self.provider.read(zone, scope).await?;
         let handle = Read { writes, inner: read.handle.clone() };
         Ok(read.with_handle(Arc::new(handle)))
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<Receipt, ApplyFailure> {
-        let turn = self.turn(batch.zone);
-        let _mine = turn.take().await;
+        let lock = self.lock_of(batch.zone);
+        let _guard = lock.write().await;
         let read = batch.handle.and_then(|handle| handle.clone().downcast::<Read>().ok());
-        let now = turn.writes.fetch_add(1, Ordering::SeqCst);
+        let now = lock.writes.fetch_add(1, Ordering::SeqCst);
         match read.filter(|read| read.writes.load(Ordering::SeqCst) == now) {
             Some(read) => {
                 let done = self.provider.apply(batch.with_handle(read.inner.as_ref())).await;
@@ -102,27 +102,27 @@ impl<P: DnsProvider> DnsProvider for InTurn<P> {
 
 /// The lock for writing to one zone.
 #[derive(Debug, Default)]
-struct Turn {
+struct ZoneLock {
     /// Number of started and finished writes: a read during a write has another number than one after it.
     writes: AtomicU64,
     queue: tokio::sync::Mutex<()>,
 }
 
-impl Turn {
-    async fn take(&self) -> Mine<'_> {
-        Mine { turn: self, _queue: self.queue.lock().await }
+impl ZoneLock {
+    async fn write(&self) -> WriteGuard<'_> {
+        WriteGuard { lock: self, _queue: self.queue.lock().await }
     }
 }
 
-/// Ends a write when dropped, even if it was cancelled, and passes the turn to the next writer.
-struct Mine<'a> {
-    turn: &'a Turn,
+/// Ends a write when dropped, even if it was cancelled, and lets the next writer begin.
+struct WriteGuard<'a> {
+    lock: &'a ZoneLock,
     _queue: tokio::sync::MutexGuard<'a, ()>,
 }
 
-impl Drop for Mine<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        self.turn.writes.fetch_add(1, Ordering::SeqCst);
+        self.lock.writes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
