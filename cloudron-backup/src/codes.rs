@@ -18,6 +18,11 @@ cloudron_core::codes! {
         "A lifecycle rule of the bucket deletes objects by their age. A repository stores every content once, so an \
          old object may be part of the newest backup, and the rule would break it. Remove the rule; \
          `backup prune` deletes old backups, and `cloudron policy lifecycle` prints rules that are safe.");
+    /// The bucket deletes or hides what backups need.
+    LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
+        "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
+         Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
+         them all. Use `cloudron backup prune` to remove old backups.");
     /// Rules that cannot be read, so cannot be added to.
     STORE_RULES_UNKNOWN = ("store-rules-unknown", Denied,
         "The lifecycle rules of the bucket cannot be read with these credentials. Writing new ones would replace \
@@ -87,6 +92,15 @@ cloudron_core::codes! {
         "The repository has format 1, in which anybody who can add objects can mislead a prune. It can be read, \
          copied and restored from; nothing is written to it. `backup upgrade` makes it new with the backup key; \
          writers need new keys afterwards (`backup key writer`).");
+    /// A backup was made, and something is missing from it.
+    FILES_LEFT_OUT = ("files-left-out", Partial,
+        "The backup was made and can be restored, and some files or folders are not in it because they could not \
+         be read. The warnings name them: give the program the right to read them, or leave them out with \
+         --exclude.");
+    /// Writer's keys that cannot be read.
+    WRITER_KEYS = ("writer-keys", Usage,
+        "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
+         backup key.");
     /// A writer that may not write.
     WRITER_REVOKED = ("writer-revoked", Denied,
         "The owner of the repository revoked the keys that this machine writes with. Backups made with them would \

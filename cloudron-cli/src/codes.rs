@@ -7,24 +7,6 @@ pub(crate) use cloudron_machine::codes::{
 };
 
 cloudron_core::codes! {
-    /// An output file exists.
-    OUTPUT_EXISTS = ("output-exists", Conflict,
-        "The file or folder that the command should write exists already and would be overwritten. Choose \
-         another name or remove it.");
-    /// A backup was made, and something is missing from it.
-    FILES_LEFT_OUT = ("files-left-out", Partial,
-        "The backup was made and can be restored, and some files or folders are not in it because they could not \
-         be read. The warnings name them: give the program the right to read them, or leave them out with \
-         --exclude.");
-    /// Writer's keys that cannot be read.
-    WRITER_KEYS = ("writer-keys", Usage,
-        "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
-         backup key.");
-    /// The bucket deletes or hides what backups need.
-    LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
-        "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
-         Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
-         them all. Use `cloudron backup prune` to remove old backups.");
     /// Records are not set as they must be.
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \

@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cloudron_core::{Result, Secret};
-use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question};
+use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question, StateDir};
 use cloudron_provision::ssh::HostKeyQuestion;
 
 use crate::output::Output;
-use crate::state::state_dir;
 use crate::{codes, hints, runtime};
 
 /// What work on machines takes, with questions and progress on the terminal.
 pub(crate) fn manager(out: &Output) -> Result<Manager> {
-    Ok(Manager::new(state_dir()?)
+    Ok(Manager::new(StateDir::of_this_user()?)
         .asking(Person(out.clone()))
         .reporting(&out.progress())
         .cancelled_by(&runtime::stop())

@@ -21,11 +21,14 @@ pub mod domain;
 pub mod environment;
 pub mod error;
 pub mod escape;
+pub mod human;
 pub mod progress;
 pub mod random;
 pub mod retry;
 pub mod secret;
 pub mod secret_ref;
+pub mod traces;
+pub mod user_dirs;
 pub mod version;
 
 pub use backup_id::BackupId;

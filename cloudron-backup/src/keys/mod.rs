@@ -1,6 +1,7 @@
 //! Who can open what: the repository's identity, and what a writer gets of it.
 
 mod certificate;
+mod kept;
 pub(crate) mod sign;
 pub(crate) mod signer;
 mod unlock;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::certificate::check_name as check_writer_name;
 pub use self::certificate::{Certificate, WriterId, WriterLimits};
+pub use self::kept::KeptWriterKeys;
 pub(crate) use self::signer::Signer;
 pub use self::unlock::Unlock;
 use crate::codes;
@@ -173,6 +175,15 @@ impl WriterKeys {
     /// `identity-invalid` when these are not keys of this program's making.
     pub fn index_recipient(&self) -> Result<String> {
         Ok(Identity::parse(&self.index_identity)?.recipient())
+    }
+
+    /// The keys as text for a file of mode 0600.
+    ///
+    /// # Errors
+    /// `writer-keys`.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))
     }
 
     pub(crate) fn chunk_key(&self) -> Result<Zeroizing<[u8; 32]>> {

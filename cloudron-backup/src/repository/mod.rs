@@ -174,6 +174,24 @@ impl Repository {
         Ok(!described && matches!(traces::look(store).await?, traces::Traces::Keys(_)))
     }
 
+    /// Refuses a store in which [`init`](Self::init) would not make a repository: one that has one, and unless `resuming`
+    /// also one in which making it was cut off. So this is known before a backup key is made.
+    ///
+    /// # Errors
+    /// `repository-exists`; `repository-lost` when only the backup key of the call that was cut off can finish it; what the
+    /// store reports.
+    pub async fn check_absent(store: &Arc<dyn BackupStore>, resuming: bool) -> Result<()> {
+        match Self::open(store.clone()).await {
+            Ok(_) => Err(create::exists(store)),
+            Err(e) if !e.is(&codes::REPOSITORY_MISSING) => Err(e),
+            Err(_) if resuming || !Self::is_begun(&**store).await? => Ok(()),
+            Err(_) => {
+                let text = format!("making a repository in {} was begun, and was cut off", store.url());
+                Err(Error::new(&codes::REPOSITORY_LOST, text))
+            }
+        }
+    }
+
     /// Says what is in a store without a description: nothing, or a repository that lost it.
     async fn missing(store: &dyn BackupStore) -> Result<Error> {
         if let traces::Traces::Repository(object) = traces::look(store).await? {

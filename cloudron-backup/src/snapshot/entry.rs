@@ -72,6 +72,43 @@ pub struct FileEntry {
     pub sha256: Option<String>,
 }
 
+impl FileEntry {
+    /// Returns the type and the mode as letters, as `ls -l` does: `-rw-r-----`.
+    #[must_use]
+    pub fn mode_letters(&self) -> String {
+        let kind = match self.kind {
+            FileKind::Dir => 'd',
+            FileKind::Symlink => 'l',
+            FileKind::Hardlink => 'h',
+            FileKind::Fifo => 'p',
+            FileKind::Block => 'b',
+            FileKind::Char => 'c',
+            FileKind::File => '-',
+        };
+        let bit = |shift: u32, letter: char| if self.mode >> shift & 1 == 1 { letter } else { '-' };
+        // What runs with the rights of its owner or group, and folders where only owners delete.
+        let special =
+            |execute: u32, special: u32, letter: char| match (bit(execute, 'x'), bit(special, letter)) {
+                (x, '-') => x,
+                ('-', s) => s.to_ascii_uppercase(),
+                (_, s) => s,
+            };
+        let letters = [
+            kind,
+            bit(8, 'r'),
+            bit(7, 'w'),
+            special(6, 11, 's'),
+            bit(5, 'r'),
+            bit(4, 'w'),
+            special(3, 10, 's'),
+            bit(2, 'r'),
+            bit(1, 'w'),
+            special(0, 9, 't'),
+        ];
+        letters.iter().collect()
+    }
+}
+
 fn readable<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }

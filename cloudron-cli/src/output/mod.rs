@@ -16,7 +16,8 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use terminal::{Data, Style, Text};
 
-pub(crate) use table::{Table, ago, bytes};
+pub(crate) use cloudron_core::human::{ago, bytes};
+pub(crate) use table::Table;
 
 /// How the user wants data printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

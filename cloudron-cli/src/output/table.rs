@@ -1,6 +1,4 @@
-//! Tables and the shapes of numbers in them.
-
-use std::time::{Duration, SystemTime};
+//! Tables.
 
 use cloudron_core::escape;
 
@@ -36,45 +34,9 @@ impl Table {
     }
 }
 
-/// A number of bytes for people, in powers of 1024 (IEC 80000-13).
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-/// How long ago a moment was, in the largest unit.
-pub(crate) fn ago(time: SystemTime, now: SystemTime) -> String {
-    let Ok(passed) = now.duration_since(time) else { return "just now".into() };
-    let (count, unit) = match passed {
-        p if p < Duration::from_secs(60) => return "just now".into(),
-        p if p < Duration::from_secs(3600) => (p.as_secs() / 60, "minute"),
-        p if p < Duration::from_secs(86_400) => (p.as_secs() / 3600, "hour"),
-        p => (p.as_secs() / 86_400, "day"),
-    };
-    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_rounded_to_the_unit_that_fits() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(1024), "1.0 KiB");
-        assert_eq!(bytes(200 * 1024 * 1024), "200.0 MiB");
-        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
-    }
 
     #[test]
     fn a_table_pads_its_columns_and_leaves_no_trailing_blanks() {
@@ -88,14 +50,5 @@ mod tests {
         let mut table = Table::new(["Id", "Host"]);
         table.row(["a\nb".into(), "\u{1b}[1A".into()]);
         assert_eq!(table.render(), "Id    Host\na\\nb  \\u{1b}[1A\n");
-    }
-
-    #[test]
-    fn a_moment_ago_is_said_in_its_largest_unit() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        assert_eq!(ago(now - Duration::from_secs(5), now), "just now");
-        assert_eq!(ago(now - Duration::from_secs(60), now), "1 minute ago");
-        assert_eq!(ago(now - Duration::from_secs(7300), now), "2 hours ago");
-        assert_eq!(ago(now + Duration::from_secs(9), now), "just now");
     }
 }

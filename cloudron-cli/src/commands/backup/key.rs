@@ -7,15 +7,13 @@ use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
 use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterInfo, WriterLimits};
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, Result, atomic};
 use serde_json::json;
 
 use super::place::{Owned, Place};
-use crate::codes;
 use crate::output::{Output, Table};
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
-use crate::state::private_file;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -267,9 +265,7 @@ fn writer(options: &Writer, out: &Output) -> Result<()> {
         limits.paths = Some(options.path.clone()).filter(|paths| !paths.is_empty());
         repository.add_writer(&identity, name, &limits).await
     })?;
-    let text = serde_json::to_vec(&keys)
-        .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
-    private_file(&options.out_file, &text)?;
+    atomic::create_private(&options.out_file, &keys.to_json()?)?;
     out.data("file", &options.out_file, || options.out_file.display().to_string())
 }
 

@@ -12,7 +12,6 @@ mod list;
 mod ls;
 mod new_key;
 mod place;
-mod producer;
 pub(crate) mod prune;
 mod repair;
 mod restore;
@@ -21,10 +20,10 @@ mod upgrade;
 pub(crate) mod verify;
 
 use clap::Subcommand;
+use cloudron_backup::cache_dir;
 use cloudron_core::Result;
 
 use crate::output::Output;
-use crate::state::cache_dir;
 
 pub(crate) use new_key::show as show_new_key;
 pub(crate) use place::{Place, find, open_repository};

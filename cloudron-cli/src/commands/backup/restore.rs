@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudron_backup::{RestoreReport, RestoreRequest};
-use cloudron_core::{Cancel, Error, Result};
+use cloudron_core::{Cancel, Error, Result, human};
 
 use super::place::{Owned, Pick, check_only, find};
 use crate::output::{Output, bytes, lines};
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long)]
     numeric_owner: bool,
     /// Maximum time to wait for archived objects, such as 12h; their retrieval is requested in any case
-    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = human::duration)]
     wait: Option<Duration>,
     /// Afterwards read everything back and compare it with the backup
     #[arg(long)]

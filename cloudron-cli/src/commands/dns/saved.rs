@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use cloudron_core::{Error, Result};
+use cloudron_core::{Error, Result, atomic};
 use cloudron_dns::{Ownership, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::codes;
-use crate::state::private_file;
 
 /// A plan, and what it was made from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ impl Saved {
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::new(&cloudron_core::codes::FAILED, format!("the plan is not JSON: {e}")))?;
-        private_file(path, &text)
+        atomic::create_private(path, &text)
     }
 
     pub(super) fn read(path: &Path) -> Result<Self> {

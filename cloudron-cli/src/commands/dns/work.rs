@@ -7,10 +7,11 @@ use cloudron_core::{Error, Result, codes};
 use cloudron_dns::managed::{Access, ManagedPlan, ManagedZone, OwnershipFile};
 use cloudron_dns::{Adopt, DnsProvider, Intent, Name, PlanOptions, RecordKey, Zone};
 
+use cloudron_machine::StateDir;
+
 use super::desired::{Desired, Wanted, without_apex};
 use super::provider::{Host, Servers};
 use crate::output::Output;
-use crate::state::state_dir;
 
 /// What is to be done, where, and what it may do.
 #[derive(Debug, Args)]
@@ -95,7 +96,7 @@ impl Work {
 
     /// The zone, with the file that says what is ours of it.
     pub(super) fn managed(&self, provider: Arc<dyn DnsProvider>, zone: &Zone) -> Result<ManagedZone> {
-        let owned = OwnershipFile::at(&state_dir()?.dns(), &self.host.id(), zone);
+        let owned = OwnershipFile::at(&StateDir::of_this_user()?.dns(), &self.host.id(), zone);
         Ok(ManagedZone::new(provider, zone.clone(), owned))
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use cloudron_core::{Error, Result};
 use cloudron_machine::access::{LIMIT, ssh_command, target};
-use cloudron_machine::{Machine, Machines, Reach};
+use cloudron_machine::{Machine, Machines, Reach, StateDir};
 use cloudron_provision::codes::HOST_KEY_CHANGED;
 use cloudron_provision::ssh::{HostKey, host_keys};
 
@@ -12,7 +12,6 @@ use super::Which;
 use crate::hints;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,7 +30,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
     let machine = options.which.machine()?;
-    let mut ssh = ssh_command(&Machines::at(state_dir()?.machines()), &machine, &options.command)?;
+    let mut ssh =
+        ssh_command(&Machines::at(StateDir::of_this_user()?.machines()), &machine, &options.command)?;
     let status = ssh.status().map_err(|e| {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::{Error, ErrorKind, Result};
 use cloudron_machine::client::Overview;
-use cloudron_machine::{Machine, Machines, Reach, Seen};
+use cloudron_machine::{Machine, Machines, Reach, Seen, StateDir};
 use cloudron_provision::codes as provision;
 use jiff::Timestamp;
 use serde_json::json;
@@ -14,7 +14,6 @@ use crate::codes;
 use crate::machines;
 use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
-use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -30,7 +29,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let machines = Machines::at(state_dir()?.machines());
+    let machines = Machines::at(StateDir::of_this_user()?.machines());
     let said = match interruptible(async { machines::client(&machine, out).await?.overview().await }) {
         Ok(said) => said,
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
