@@ -78,6 +78,7 @@ pub use keys::{
 };
 pub use layout::{is_of_backups, is_of_repository};
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
+pub use repository::whole;
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, DiffReport, FileEntry,
     FileKind, FindReport, Found, InitOptions, Inspection, KeepOfRevoked, KeyInfo, KeyKind, ListReport,

@@ -15,6 +15,7 @@
 pub mod admin;
 mod api_error;
 pub mod codes;
+pub mod command;
 mod db;
 mod health;
 mod http;

@@ -11,6 +11,7 @@ mod maintenance;
 mod plan;
 mod session;
 mod streams;
+pub mod whole;
 mod writers;
 
 use std::sync::Arc;
