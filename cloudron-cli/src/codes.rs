@@ -11,14 +11,6 @@ cloudron_core::codes! {
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
-    /// Not all of a zone has a form in a zone file.
-    DNS_EXPORT = ("dns-export", Partial,
-        "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \
-         They are comments in the file that was written, which therefore does not make the whole zone again.");
-    /// Not a saved plan.
-    DNS_PLAN_FILE = ("dns-plan-file", Corrupt,
-        "The file given with --plan is not a plan that `cloudron dns plan --out` wrote, or it is damaged. Make a \
-         new one.");
     /// The machine answers and something is wrong.
     UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \

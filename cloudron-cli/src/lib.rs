@@ -10,7 +10,6 @@ mod hints;
 mod machines;
 mod memory;
 mod output;
-mod records;
 mod runtime;
 mod secrets;
 mod tracing_setup;

@@ -23,7 +23,7 @@ use cloudron_core::Domain;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
-pub use finding::{Finding, Status};
+pub use finding::{Finding, Status, failed};
 pub use meaning::by_meaning;
 
 use cached::Cached;

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use cloudron_core::{Error, Result};
-use cloudron_dns::check::by_meaning;
+use cloudron_dns::check::{by_meaning, failed};
 use cloudron_dns::propagation::check;
 use cloudron_dns::wildcard::WildcardProvider;
+use cloudron_machine::dns::zone_of;
 use serde_json::json;
 
 use super::desired::{Desired, Wanted, without_apex};
-use super::diagnosis::{Diagnosis, failed, findings, shown};
+use super::diagnosis::{Diagnosis, findings, shown};
 use super::provider::Servers;
 use crate::codes;
 use crate::output::Output;
-use crate::records::zone_of;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]

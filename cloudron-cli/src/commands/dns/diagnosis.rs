@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cloudron_core::{Domain, Result};
-use cloudron_dns::check::{Expected, Finding, Status, diagnose};
+use cloudron_dns::check::{Expected, Finding, diagnose};
 use cloudron_dns::propagation::{Lookup, Resolver};
 use cloudron_dns::{Addresses, MailSettings, Name};
 
@@ -54,12 +54,4 @@ pub(super) fn shown(findings: &[Finding]) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| finding.status);
     sorted.iter().map(|finding| format!("{finding}\n")).collect()
-}
-
-/// What failed, as a list of checks; `None` when nothing did.
-pub(super) fn failed(findings: &[Finding]) -> Option<String> {
-    let mut ids: Vec<&str> =
-        findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id.as_str()).collect();
-    ids.dedup();
-    (!ids.is_empty()).then(|| ids.join(", "))
 }

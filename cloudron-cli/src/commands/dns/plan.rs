@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use cloudron_core::Result;
-use cloudron_dns::managed::Access;
+use cloudron_dns::managed::{Access, SavedPlan};
 use serde_json::json;
 
 use super::render::{PlanFormat, print};
-use super::saved::Saved;
 use super::work::Work;
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -38,7 +37,7 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<u8> {
     let wishes = options.work.wishes(out)?;
-    let provider = options.work.host.open(&options.work.servers.name_server, out)?;
+    let provider = options.work.host.host().open(&options.work.servers.name_server, out)?;
     let planned = block_on(|cancel| async move {
         tokio::select! {
             planned = options.work.plan(provider, wishes, Access::Read, out) => planned,
@@ -49,7 +48,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<u8> {
     planned.plan.check()?;
     let fulfilled = planned.plan.is_fulfilled();
     if let Some(path) = &options.out {
-        Saved::new(options.work.host.id(), planned.plan, planned.ownership).write(path)?;
+        SavedPlan::new(options.work.host.host().id(), planned).write(path)?;
     }
     Ok(u8::from(options.exit_code && !fulfilled))
 }

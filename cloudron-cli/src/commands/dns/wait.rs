@@ -5,13 +5,13 @@ use std::time::Duration;
 use cloudron_core::{Error, Result};
 use cloudron_dns::propagation::{self, Lookup, Report, WaitOptions};
 use cloudron_dns::{Intent, Name, codes};
+use cloudron_machine::dns::zone_of;
 use serde_json::json;
 
 use super::desired::{Desired, Wanted, without_apex};
 use super::plan::stopped;
 use super::provider::Servers;
 use crate::output::Output;
-use crate::records::zone_of;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]

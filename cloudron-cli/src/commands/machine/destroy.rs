@@ -176,7 +176,7 @@ fn removal(
     manager: &Manager,
     out: &Output,
 ) -> Result<Removal> {
-    let host = Host::remembered(records, options.credentials.clone());
+    let host = Host::remembered(records, &options.credentials);
     let named = host.as_ref().map_or_else(|_| format!("--provider {}", records.provider), Host::options);
     let host = host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider)));
     let host = match host {
