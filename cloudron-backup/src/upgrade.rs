@@ -45,6 +45,18 @@ pub struct UpgradeReport {
     pub ignored: Vec<(String, String)>,
 }
 
+impl UpgradeReport {
+    /// Checks that every backup has all that it needs.
+    ///
+    /// # Errors
+    /// `verify-failed`, with the first that does not.
+    pub fn whole(&self) -> Result<()> {
+        let Some((id, why)) = self.damaged.first() else { return Ok(()) };
+        let text = format!("{} backups lack something, among them {id}: {why}", self.damaged.len());
+        Err(Error::new(&codes::VERIFY_FAILED, text))
+    }
+}
+
 /// Upgrades a repository. Gives the description that is stored now.
 pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, UpgradeReport)> {
     let owner = Owner::new(session, identity)?;

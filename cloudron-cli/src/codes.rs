@@ -11,10 +11,6 @@ cloudron_core::codes! {
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
-    /// The machine answers and something is wrong.
-    UNHEALTHY = ("machine-unhealthy", Failed,
-        "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
-         age of the newest backup. `cloudron machine status` shows each check with what was found.");
     /// A command of the original documentation that this version lacks.
     NOT_YET = ("not-yet", Usage,
         "The documentation of the original Cloudron has this command, and this version does not have it. Nothing was \

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cloudron_api::BoxCommand;
 use cloudron_core::{Result, Secret};
 use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question, StateDir};
 use cloudron_provision::ssh::HostKeyQuestion;
+use serde::de::DeserializeOwned;
 
 use crate::output::Output;
 use crate::{codes, hints, runtime};
@@ -22,6 +24,15 @@ pub(crate) fn manager(out: &Output) -> Result<Manager> {
 /// Reaches a machine's program.
 pub(crate) async fn reach(machine: &Machine, out: &Output) -> Result<Program> {
     manager(out)?.reach(machine).await.map_err(|e| hints::of_machine(e, machine))
+}
+
+/// Has a machine's program do something.
+pub(crate) async fn call<T: DeserializeOwned>(
+    machine: &Machine,
+    command: &BoxCommand,
+    out: &Output,
+) -> Result<T> {
+    reach(machine, out).await?.call(command).await
 }
 
 /// Reaches a machine's interface.

@@ -49,6 +49,24 @@ pub fn duration(text: &str) -> std::result::Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "the time is too long".into())
 }
 
+/// Breaks a text at blanks into lines of at most `width` characters. A longer word has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +97,11 @@ mod tests {
         for bad in ["", "d", "30", "-1d", "1.5h", "99999999999999999999d", "18446744073709551615w", "3 d"] {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_text_is_broken_at_blanks() {
+        assert_eq!(wrapped("one two three", 7), "one two\nthree");
+        assert_eq!(wrapped("incomprehensible", 4), "incomprehensible");
     }
 }

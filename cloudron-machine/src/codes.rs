@@ -26,6 +26,10 @@ cloudron_core::codes! {
         "The server of that machine does not answer. It may be stopped, restarting or unreachable. \
          `cloudron machine status` says what is known; `cloudron machine logs` or `ssh` help to find out why. \
          A local machine that was stopped starts again with `cloudron machine start`.");
+    /// The machine answers and something is wrong.
+    UNHEALTHY = ("machine-unhealthy", Failed,
+        "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
+         age of the newest backup. `cloudron machine status` shows each check with what was found.");
     /// The server answered with an error.
     SERVER_REFUSED = ("server-refused", Failed,
         "The server understood the request and did not carry it out. The message is the server's own.");

@@ -1,8 +1,9 @@
 //! What a copy did.
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
+use crate::codes;
 use crate::snapshot::Skipped;
 
 /// What a copy did.
@@ -17,6 +18,18 @@ pub struct CopyReport {
     pub present: u64,
     /// What was not copied: damaged objects, and what is none of a repository. Key and reason.
     pub not_copied: Vec<(String, String)>,
+}
+
+impl CopyReport {
+    /// Checks that everything was copied.
+    ///
+    /// # Errors
+    /// `restore-incomplete`: the copy may lack something.
+    pub fn complete(&self) -> Result<()> {
+        let Some((first, _)) = self.not_copied.first() else { return Ok(()) };
+        let text = format!("{} objects were not copied, among them {first}", self.not_copied.len());
+        Err(Error::new(&codes::RESTORE_INCOMPLETE, text))
+    }
 }
 
 /// What a copy of backups did.
@@ -42,5 +55,15 @@ impl TransferReport {
     /// Whether every backup that was asked for is in the other repository.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()
+    }
+
+    /// Checks that every backup that was asked for is in the other repository.
+    ///
+    /// # Errors
+    /// `restore-incomplete`, with the first that is not.
+    pub fn complete(&self) -> Result<()> {
+        let Some(failed) = self.failed.first() else { return Ok(()) };
+        let text = format!("{} was not copied: {}", failed.backup, failed.reason);
+        Err(Error::new(&codes::RESTORE_INCOMPLETE, text))
     }
 }

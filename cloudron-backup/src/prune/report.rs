@@ -1,9 +1,10 @@
 //! What a prune and a repair did.
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
 use super::policy::Decision;
+use crate::codes;
 
 /// What a prune did, or would do.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -53,6 +54,19 @@ impl PruneReport {
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty()
     }
+
+    /// Checks that everything that backups need is there.
+    ///
+    /// # Errors
+    /// `prune-missing`, with the first that is not. Nothing was deleted then.
+    pub fn whole(&self) -> Result<()> {
+        let Some(first) = self.missing.first() else { return Ok(()) };
+        let text = match self.dry_run {
+            true => format!("nothing would be deleted: {first}"),
+            false => format!("nothing was deleted: {first}"),
+        };
+        Err(Error::new(&codes::PRUNE_MISSING, text))
+    }
 }
 
 /// What a repair found and did.
@@ -86,5 +100,15 @@ impl RepairReport {
     /// Whether every backup has all that it needs.
     pub fn is_whole(&self) -> bool {
         self.damaged.is_empty()
+    }
+
+    /// Checks that every backup has all that it needs.
+    ///
+    /// # Errors
+    /// `verify-failed`, with the first that does not.
+    pub fn whole(&self) -> Result<()> {
+        let Some((id, why)) = self.damaged.first() else { return Ok(()) };
+        let text = format!("{} backups still lack something, among them {id}: {why}", self.damaged.len());
+        Err(Error::new(&codes::VERIFY_FAILED, text))
     }
 }

@@ -1,10 +1,12 @@
 //! A file of a backup, as the list of its content shows it.
 
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cloudron_core::human;
 use serde::{Serialize, Serializer};
 
 use crate::format::manifest::{Entry, Kind};
@@ -70,6 +72,27 @@ pub struct FileEntry {
     /// The SHA-256 of the content of a regular file, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+/// Writes a line much as `ls -l` does.
+impl fmt::Display for FileEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.user.clone().unwrap_or_else(|| self.uid.to_string());
+        let group = self.group.clone().unwrap_or_else(|| self.gid.to_string());
+        let size = if self.kind == FileKind::File { human::bytes(self.size) } else { String::new() };
+        let target = match (&self.target, self.kind) {
+            (Some(target), FileKind::Symlink) => format!(" -> {}", target.display()),
+            (Some(target), _) => format!(" = {}", target.display()),
+            (None, _) => String::new(),
+        };
+        let time = self.mtime.strftime("%Y-%m-%d %H:%M");
+        write!(
+            f,
+            "{} {owner:8} {group:8} {size:>10} {time} {}{target}",
+            self.mode_letters(),
+            self.path.display()
+        )
+    }
 }
 
 impl FileEntry {

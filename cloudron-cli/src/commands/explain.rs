@@ -1,6 +1,6 @@
 //! `cloudron explain`
 
-use cloudron_core::{Code, Error, Result};
+use cloudron_core::{Code, Error, Result, human};
 use serde_json::json;
 
 use crate::codes;
@@ -22,26 +22,13 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             .with_hint("`cloudron explain` lists all of them")
     })?;
     out.data("code", &describe(code), || {
-        format!("{} (exit code {})\n\n{}", code.name, code.kind.exit_code(), wrapped(code.explanation, 80))
+        format!(
+            "{} (exit code {})\n\n{}",
+            code.name,
+            code.kind.exit_code(),
+            human::wrapped(code.explanation, 80)
+        )
     })
-}
-
-/// The text in lines of at most `width` characters, broken at blanks.
-fn wrapped(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        let line = &mut lines[last];
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines.join("\n")
 }
 
 fn list(out: &Output) -> Result<()> {
@@ -58,15 +45,4 @@ fn list(out: &Output) -> Result<()> {
 
 fn describe(code: &Code) -> serde_json::Value {
     json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": code.explanation })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_broken_at_blanks() {
-        assert_eq!(wrapped("one two three", 7), "one two\nthree");
-        assert_eq!(wrapped("incomprehensible", 4), "incomprehensible");
-    }
 }

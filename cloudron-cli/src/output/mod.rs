@@ -151,6 +151,17 @@ impl Output {
         if self.yes { Ok(true) } else { self.bars.hidden(|| prompt::confirm(question)) }
     }
 
+    /// Ends the command unless a yes or no question is answered with yes.
+    ///
+    /// # Errors
+    /// `interrupted`, with what did not happen; `needs-answer` when nobody can be asked.
+    pub(crate) fn agreed(&self, question: &str, otherwise: &str) -> Result<()> {
+        match self.confirm(question)? {
+            true => Ok(()),
+            false => Err(Error::new(&cloudron_core::codes::INTERRUPTED, otherwise)),
+        }
+    }
+
     /// Asks a yes or no question that only a person may answer.
     ///
     /// # Errors

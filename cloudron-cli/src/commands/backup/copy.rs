@@ -1,7 +1,7 @@
 //! `cloudron backup copy`
 
 use cloudron_backup::{CopyReport, SnapshotFilter, TransferReport};
-use cloudron_core::{Cancel, Error, Result};
+use cloudron_core::{Cancel, Error, Result, ResultExt};
 use cloudron_provision::quote;
 
 use super::place::{Owned, ToWriting, find, open_repository};
@@ -64,18 +64,15 @@ pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
     for (object, why) in &report.not_copied {
         out.warn(&format!("{object} was not copied: {why}"));
     }
-    let Some((first, _)) = report.not_copied.first() else { return Ok(()) };
-    let text = format!("{} objects were not copied, among them {first}", report.not_copied.len());
-    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text)
-        .with_hint("see what is wrong with the repository with `cloudron backup verify --store URL`"))
+    report
+        .complete()
+        .hint(|| "see what is wrong with the repository with `cloudron backup verify --store URL`".to_owned())
 }
 
 fn chosen(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| transfer(options, out, cancel))?;
     out.data("copy", &report, || render(&report))?;
-    let Some(failed) = report.failed.first() else { return Ok(()) };
-    let text = format!("{} was not copied: {}", failed.backup, failed.reason);
-    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text))
+    report.complete()
 }
 
 async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<TransferReport> {

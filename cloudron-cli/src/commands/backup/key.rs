@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterInfo, WriterLimits};
-use cloudron_core::{Error, Result, atomic};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterLimits};
+use cloudron_core::{Result, atomic};
 use serde_json::json;
 
 use super::place::{Owned, Place};
@@ -229,9 +229,7 @@ fn change(options: &Change, out: &Output) -> Result<()> {
 
 fn remove(options: &Remove, out: &Output) -> Result<()> {
     let question = format!("Remove the key {}? It will no longer open the repository.", options.name);
-    if !out.confirm(&question)? {
-        return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was removed"));
-    }
+    out.agreed(&question, "nothing was removed")?;
     interruptible(async {
         let repository = options.owned.place.open().await?;
         repository.remove_key(&options.name, &Unlock::new(&options.owned.key.read(out)?)).await
@@ -275,18 +273,10 @@ fn writers(options: &List, out: &Output) -> Result<()> {
         let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
         for writer in &writers {
             let state = if writer.revoked { "revoked" } else { "may write" };
-            table.row([writer.name.clone(), writer.id.to_string(), state.into(), limits(writer)]);
+            table.row([writer.name.clone(), writer.id.to_string(), state.into(), writer.limits()]);
         }
         table.render()
     })
-}
-
-fn limits(writer: &WriterInfo) -> String {
-    let domain = writer.fqdn.as_ref().map(|d| format!("domain {d}"));
-    let host = writer.host.as_ref().map(|h| format!("host {h}"));
-    let paths = writer.paths.as_ref().map(|p| p.join(" "));
-    let limits: Vec<String> = [domain, host, paths].into_iter().flatten().collect();
-    limits.join(", ")
 }
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {
@@ -297,9 +287,7 @@ fn revoke(options: &Revoke, out: &Output) -> Result<()> {
         None => KeepOfRevoked::These(options.keep.iter().map(|id| id.parse()).collect::<Result<_>>()?),
     };
     let question = format!("Revoke the keys of {}? That cannot be undone.", options.writer);
-    if !out.confirm(&question)? {
-        return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was revoked"));
-    }
+    out.agreed(&question, "nothing was revoked")?;
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
         repository.revoke_writer(&identity, &options.writer, keep, &out.progress(), &cancel).await

@@ -15,7 +15,6 @@ mod place;
 pub(crate) mod prune;
 mod repair;
 mod restore;
-mod show;
 mod upgrade;
 pub(crate) mod verify;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloudron_backup::{Identity, PrunePolicy, PruneReport, PruneRequest, Repository};
-use cloudron_core::{Cancel, Error, Result, codes, human};
+use cloudron_core::{Cancel, Error, Result, ResultExt, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
@@ -90,10 +90,7 @@ impl Policy {
             false => self.remove.clone(),
         };
         if !named.is_empty() && !self.dry_run {
-            let question = format!("Remove {} for good?", named.join(", "));
-            if !out.confirm(&question)? {
-                return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
-            }
+            out.agreed(&format!("Remove {} for good?", named.join(", ")), "nothing was removed")?;
         }
         Ok(request)
     }
@@ -151,13 +148,11 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         out.warn(missing);
     }
     out.data("prune", &report, || render(&report))?;
-    let Some(first) = report.missing.first() else { return refused.map_or(Ok(()), Err) };
-    let text = match report.dry_run {
-        true => format!("nothing would be deleted: {first}"),
-        false => format!("nothing was deleted: {first}"),
-    };
-    Err(Error::new(&cloudron_backup::codes::PRUNE_MISSING, text)
-        .with_hint("find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"))
+    report.whole().hint(|| {
+        "find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"
+            .to_owned()
+    })?;
+    refused.map_or(Ok(()), Err)
 }
 
 /// Names objects that count for nothing.

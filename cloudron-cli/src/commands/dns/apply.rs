@@ -121,9 +121,7 @@ async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &C
         let sets = if number == 1 { "set" } else { "sets" };
         let question =
             format!("Change {number} record {sets} of {} at {}?", plan.zone.apex, planned.provider().id());
-        if !out.confirm(&question)? {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was written"));
-        }
+        out.agreed(&question, "nothing was written")?;
     }
     cancel.check()?;
     let receipt = planned.apply(&out.progress()).await?;

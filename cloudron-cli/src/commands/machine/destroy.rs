@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     match &known {
         Known::Machine(machine, runs) => living((options, &manager), machine, runs, asked, out),
         Known::Runs(runs) => {
-            agreed(options, &domain, asked, out)?;
+            out.agreed(&question(&domain, options, asked), "nothing was removed")?;
             let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
             let done = done.map_err(|e| lost(e, &domain))?;
             report(&domain, &done, &format!("The unfinished run of {domain} was rolled back"), out)
@@ -89,7 +89,7 @@ fn living(
 ) -> Result<()> {
     let (domain, how) = (&machine.fqdn, options.how());
     block_on(|_| async { manager.check_bucket(machine, &how).await })?;
-    agreed(options, domain, dns, out)?;
+    out.agreed(&question(domain, options, dns), "nothing was removed")?;
     let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
     let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
     let too = if done.kept.is_none() { ", and its backups" } else { "" };
@@ -100,9 +100,7 @@ fn living(
 fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> Result<()> {
     let (domain, place) = (&kept.fqdn, kept.place());
     if options.forget {
-        if !out.confirm(&format!("Forget that backups of {domain} are {place}?"))? {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was forgotten"));
-        }
+        out.agreed(&format!("Forget that backups of {domain} are {place}?"), "nothing was forgotten")?;
         manager.kept().remove(domain)?;
         let gone = format!("{domain} is forgotten. Its backups stay {place}");
         return report(domain, &Destroyed::default(), &gone, out);
@@ -111,10 +109,9 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
         return options.which.machine().map(drop);
     }
     let removed = block_on(|_| async {
-        if let Some(found) = manager.look_at_kept(kept).await?
-            && !out.confirm(&format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds()))?
-        {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
+        if let Some(found) = manager.look_at_kept(kept).await? {
+            let question = format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds());
+            out.agreed(&question, "nothing was removed")?;
         }
         manager.remove_kept(kept).await
     });
@@ -187,13 +184,6 @@ fn removal(
     let below = if domain.is_subdomain() { " --allow-subdomain" } else { "" };
     let command = format!("cloudron dns apply {domain} {named} --machine{addresses}{below} --remove");
     Ok(manager.removal(domain, records, host)?.advising(command))
-}
-
-fn agreed(options: &Options, domain: &Domain, dns: Option<&Removal>, out: &Output) -> Result<()> {
-    match out.confirm(&question(domain, options, dns))? {
-        true => Ok(()),
-        false => Err(Error::new(&codes::INTERRUPTED, "nothing was removed")),
-    }
 }
 
 /// What is asked before anything is removed.

@@ -3,10 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 
 use cloudron_core::{Error, Result};
-use cloudron_machine::access::{LIMIT, ssh_command, target};
-use cloudron_machine::{Machine, Machines, Reach, StateDir};
-use cloudron_provision::codes::HOST_KEY_CHANGED;
-use cloudron_provision::ssh::{HostKey, host_keys};
+use cloudron_machine::access::{changed_host_key, ssh_command};
+use cloudron_machine::{Machines, StateDir};
 
 use super::Which;
 use crate::hints;
@@ -36,24 +34,14 @@ pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;
     let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
-    if code == REFUSED {
-        check_host_key(&machine)?;
+    // ssh itself has said why it could not connect; here only this reason is told again, with what to do.
+    if code == REFUSED
+        && let Some(changed) = block_on(|_| async { Ok(changed_host_key(&machine).await) })?
+    {
+        return Err(hints::of_machine(changed, &machine));
     }
     Ok(u8::try_from(code).unwrap_or(1))
 }
 
 /// What ssh ends with when it could not connect; the command on the machine may do so as well.
 const REFUSED: i32 = 255;
-
-/// Says so when the machine shows another host key than the recorded one.
-fn check_host_key(machine: &Machine) -> Result<()> {
-    let Reach::Generic(reach) = &machine.reach else { return Ok(()) };
-    // ssh itself has said why it could not connect; here only this reason is told again, with what to do.
-    let Ok(shown) = block_on(|_| host_keys(target(reach), LIMIT)) else { return Ok(()) };
-    if shown.iter().any(|key| reach.host_keys.contains(&key.to_string())) {
-        return Ok(());
-    }
-    let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
-    let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
-    Err(hints::of_machine(Error::new(&HOST_KEY_CHANGED, message), machine))
-}
