@@ -8,7 +8,6 @@ mod commands;
 mod help;
 mod hints;
 mod machines;
-mod memory;
 mod output;
 mod runtime;
 mod secrets;
@@ -17,7 +16,7 @@ mod tracing_setup;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use cloudron_core::Domain;
+use cloudron_core::{Domain, memory};
 
 use crate::cli::Cli;
 use crate::output::Output;

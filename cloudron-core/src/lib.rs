@@ -22,11 +22,14 @@ pub mod environment;
 pub mod error;
 pub mod escape;
 pub mod human;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod progress;
 pub mod random;
 pub mod retry;
 pub mod secret;
 pub mod secret_ref;
+pub mod table;
 pub mod traces;
 pub mod user_dirs;
 pub mod version;

@@ -63,7 +63,7 @@ pub enum Setting {
 }
 
 /// Which zone of a DNS host, and as whom the host is spoken to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// The zone, when it is not the one that encloses a name most closely.
     pub zone: Option<Name>,

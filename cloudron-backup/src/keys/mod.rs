@@ -45,6 +45,17 @@ mod context {
     pub(super) const WRITER: &str = "cloudron-backup 2026-11 v2 writer signing seed";
 }
 
+/// Says where the environment says that the backup key is, as a reference: in the file that `CLOUDRON_BACKUP_KEY_FILE` names,
+/// or in `CLOUDRON_BACKUP_KEY` itself.
+#[must_use]
+pub fn backup_key_in_environment() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match set("CLOUDRON_BACKUP_KEY_FILE") {
+        Some(path) => Some(format!("file:{path}")),
+        None => set("CLOUDRON_BACKUP_KEY").map(|_| "env:CLOUDRON_BACKUP_KEY".to_owned()),
+    }
+}
+
 /// A repository's own X25519 identity. Whoever has it can read every backup.
 #[derive(Clone)]
 pub struct Identity(age::x25519::Identity);

@@ -256,6 +256,27 @@ impl Repository {
         .doing(|| format!("restoring the backup {id}"))
     }
 
+    /// Restores a backup, and when all of it was restored reads it back and compares it with the backup.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore); `restore-differs` for a difference.
+    pub async fn restore_and_compare(
+        &self,
+        identity: &Identity,
+        id: &BackupId,
+        request: &RestoreRequest,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<RestoreReport> {
+        let report = self.restore(identity, id, request, progress, cancel).await?;
+        if report.is_complete() {
+            let mut written = request.clone();
+            written.parents.clone_from(&report.parents);
+            self.compare(identity, id, &written, progress, cancel).await?.identical().map(drop)?;
+        }
+        Ok(report)
+    }
+
     /// Reads back what a restore with this request wrote, and compares it with the backup.
     ///
     /// # Errors
@@ -298,7 +319,7 @@ impl Repository {
     /// that is cut off is valid.
     ///
     /// # Errors
-    /// `repository-exists` when the other store holds another repository; `object-corrupt` for a damaged
+    /// `usage` when the other store is this one; `repository-exists` when it holds another repository; `object-corrupt` for a damaged
     /// object; what the stores report.
     pub async fn copy_to(
         &self,
@@ -306,6 +327,10 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
+        if target.url() == self.store.url() {
+            let text = format!("{} is the store that is copied from", target.url());
+            return Err(Error::new(&cloudron_core::codes::USAGE, text));
+        }
         crate::copy::repository::run(&self.store, &target, &self.config, progress, cancel)
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))

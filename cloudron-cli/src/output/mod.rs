@@ -4,7 +4,6 @@ mod error;
 mod progress;
 mod prompt;
 mod stream;
-mod table;
 mod terminal;
 
 use std::io::Write;
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 use terminal::{Data, Style, Text};
 
 pub(crate) use cloudron_core::human::{ago, bytes};
-pub(crate) use table::Table;
+pub(crate) use cloudron_core::table::Table;
 
 /// How the user wants data printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

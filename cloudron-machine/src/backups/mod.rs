@@ -12,7 +12,7 @@ use cloudron_backup::{BackupStore, open_store, whole};
 use cloudron_core::Result;
 
 pub use remote_folder::RemoteFolder;
-pub use search::{describe_ignored, find};
+pub use search::{describe_ignored, entries, find};
 
 use crate::registry::Reach;
 

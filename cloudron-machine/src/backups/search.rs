@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
+use cloudron_api::{BackupEntry, INCOMPLETE};
 use cloudron_backup::{Repository, SnapshotFilter, Summary};
-use cloudron_core::Result;
+use cloudron_core::{Error, Result};
 
 /// Maximum number of ignored objects that are named; more are only counted.
 const NAMED: usize = 10;
@@ -14,6 +15,25 @@ pub fn describe_ignored<W: Display>(ignored: &[(String, W)]) -> Vec<String> {
     let named = ignored.iter().take(NAMED).map(|(object, why)| format!("{object} is ignored: {why}"));
     let more = ignored.len().saturating_sub(NAMED);
     named.chain((more > 0).then(|| format!("{more} more objects are ignored"))).collect()
+}
+
+/// Lists the backups of a server that are in its repository, newest first, and what cannot be read: object and reason.
+///
+/// # Errors
+/// Errors of the store.
+pub async fn entries(repository: &Repository) -> Result<(Vec<BackupEntry>, Vec<(String, Error)>)> {
+    let list = repository.snapshots().await?;
+    let entry = |summary: &Summary| BackupEntry {
+        id: summary.id.clone(),
+        creation_time: summary.time,
+        version: summary.id.version().clone(),
+        files: summary.files,
+        bytes: summary.bytes,
+        added: summary.added_bytes,
+        sources: summary.sources.iter().map(|source| source.path.clone()).collect(),
+        incomplete: summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE),
+    };
+    Ok((list.summaries.iter().rev().map(entry).collect(), list.unreadable))
 }
 
 /// Finds the backup with an ID, or for `latest` the last one that matches the filter. Passes to `warn` what may have hidden

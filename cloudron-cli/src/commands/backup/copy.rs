@@ -1,7 +1,7 @@
 //! `cloudron backup copy`
 
 use cloudron_backup::{CopyReport, SnapshotFilter, TransferReport};
-use cloudron_core::{Cancel, Error, Result, ResultExt};
+use cloudron_core::{Cancel, Result, ResultExt};
 use cloudron_provision::quote;
 
 use super::place::{Owned, ToWriting, find, open_repository};
@@ -37,13 +37,11 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.owned.place.open().await?;
         let target = options.owned.place.service.open(&options.to)?;
-        if target.url() == repository.store().url() {
-            let text = format!("{} is the store that is copied from", target.url());
-            return Err(
-                Error::new(&cloudron_core::codes::USAGE, text).with_hint("name another store with --to")
-            );
-        }
         repository.copy_to(target, &out.progress(), &cancel).await
+    });
+    let report = report.map_err(|e| match e.is(&cloudron_core::codes::USAGE) && e.hint().is_none() {
+        true => e.with_hint("name another store with --to"),
+        false => e,
     })?;
     out.data("copy", &report, || {
         let there = match report.present {

@@ -72,7 +72,6 @@ struct Job {
     keys: WriterKeys,
     sources: Vec<Source>,
     excludes: Vec<String>,
-    cache: Option<PathBuf>,
 }
 
 impl Job {
@@ -84,12 +83,12 @@ impl Job {
         }
         let repository = options.place.open().await?;
         let keys = options.writing.keys(&repository, out).await?;
-        Ok(Self { repository, keys, sources, excludes, cache: cache_dir() })
+        Ok(Self { repository, keys, sources, excludes })
     }
 
     fn request(&self, id: BackupId, options: &Options) -> BackupRequest {
         let mut request = BackupRequest::new(id, self.sources.clone());
-        request.cache_dir.clone_from(&self.cache);
+        request.cache_dir = cache_dir();
         request.excludes.clone_from(&self.excludes);
         request.tags.clone_from(&options.tag);
         request.host = options.host.clone().unwrap_or_else(host_name);

@@ -2,7 +2,7 @@
 
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::{InitOptions, KeptWriterKeys, Repository, WriterKeys, codes, generate_backup_key};
-use cloudron_core::Result;
+use cloudron_core::{Result, Secret};
 use serde_json::json;
 
 use super::place::{Key, Place};
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let work_factor = generated.then_some(GENERATED_WORK_FACTOR);
         let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
         if generated {
-            super::new_key::show(&key, out);
+            show_new_key(&key, out);
         }
         Ok((repository, identity.writer_keys()))
     })?;
@@ -59,6 +59,16 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     out.data("repository", &json!({ "id": repository.id(), "store": url, "backupKey": shown }), || {
         format!("Made the repository {} in {url}.", repository.id())
     })
+}
+
+/// Shows a key that was generated, once: it is written nowhere. Called when its repository exists, and before anything
+/// is backed up.
+pub(crate) fn show_new_key(key: &Secret, out: &Output) {
+    out.say(&format!(
+        "\nNo backup key specified.\nGenerated backup key:  {}\nRemember to keep the backup key in a safe \
+         location. You will need it to restore your Cloudron!\n",
+        key.expose()
+    ));
 }
 
 /// Keeps the keys for writing. The repository is made, and can be used without.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterLimits};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterLimits};
 use cloudron_core::{Result, atomic};
 use serde_json::json;
 
@@ -180,18 +180,10 @@ fn list(options: &List, out: &Output) -> Result<()> {
         let mut table = Table::new(["Name", "Kind", "Made"]);
         for key in &keys {
             let made = key.created.map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d").to_string());
-            table.row([key.name.clone(), kind(key.kind).into(), made]);
+            table.row([key.name.clone(), key.kind.to_string(), made]);
         }
         table.render()
     })
-}
-
-fn kind(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::BackupKey => "backup key",
-        KeyKind::Paper => "paper key",
-        _ => "DAMAGED",
-    }
 }
 
 fn add(options: &Add, out: &Output) -> Result<()> {
@@ -244,7 +236,7 @@ fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret,
         // Shown before the old key may be gone.
         None => {
             let key = cloudron_backup::generate_backup_key();
-            super::new_key::show(&key, out);
+            super::show_new_key(&key, out);
             Ok((key, Some(GENERATED_WORK_FACTOR)))
         }
     }

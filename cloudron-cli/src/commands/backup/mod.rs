@@ -10,7 +10,6 @@ pub(crate) mod init;
 mod key;
 mod list;
 mod ls;
-mod new_key;
 mod place;
 pub(crate) mod prune;
 mod repair;
@@ -24,7 +23,7 @@ use cloudron_core::Result;
 
 use crate::output::Output;
 
-pub(crate) use new_key::show as show_new_key;
+pub(crate) use init::show_new_key;
 pub(crate) use place::{Place, find, open_repository};
 
 #[derive(Debug, Subcommand)]

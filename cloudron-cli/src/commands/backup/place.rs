@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use cloudron_backup::keys::backup_key_in_environment;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
 use cloudron_backup::{
     BackupStore, Identity, KeptWriterKeys, Repository, SnapshotFilter, Summary, WriterKeys, absolute_path,
@@ -206,7 +207,7 @@ impl Writing {
         let kept = match self.key.backup_key {
             Some(_) => None,
             None => match kept(repository) {
-                Err(e) if secrets::is_backup_key_set() => {
+                Err(e) if backup_key_in_environment().is_some() => {
                     out.warn(&format!("the backup key is used, for the keys for writing cannot be: {e}"));
                     None
                 }

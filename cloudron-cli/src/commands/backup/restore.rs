@@ -57,19 +57,14 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 }
 
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
-    let mut request = request(options)?;
+    let request = request(options)?;
     let (repository, identity) = options.owned.unlock(out).await?;
     let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
-    let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
-    if options.compare && report.is_complete() {
-        request.parents.clone_from(&report.parents);
-        repository
-            .compare(&identity, &id, &request, &out.progress(), &cancel)
-            .await?
-            .identical()
-            .map(drop)?;
+    let progress = out.progress();
+    match options.compare {
+        true => repository.restore_and_compare(&identity, &id, &request, &progress, &cancel).await,
+        false => repository.restore(&identity, &id, &request, &progress, &cancel).await,
     }
-    Ok(report)
 }
 
 fn request(options: &Options) -> Result<RestoreRequest> {

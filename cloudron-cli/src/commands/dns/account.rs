@@ -58,9 +58,7 @@ impl Credentials {
 impl Account {
     /// Whether any of it is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { zone, zone_id, endpoint, server, credentials } = self;
-        let place = zone.is_some() || zone_id.is_some() || endpoint.is_some() || server.is_some();
-        place || credentials.are_given()
+        self.settings() != hosts::Account::default() || self.credentials.are_given()
     }
 
     /// The account, without its token: that one is read last.

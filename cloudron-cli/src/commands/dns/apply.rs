@@ -11,7 +11,6 @@ use cloudron_dns::propagation::in_sync;
 use cloudron_dns::{Atomicity, DnsProvider, Name, Receipt};
 use serde_json::{Value, json};
 
-use super::plan::stopped;
 use super::render::{PlanFormat, print};
 use super::wait;
 use super::work::Work;
@@ -82,6 +81,10 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
         };
         write(options, planned, out, &cancel).await
     })
+}
+
+fn stopped() -> Error {
+    Error::new(&codes::INTERRUPTED, "stopped")
 }
 
 /// The plan in a file.

@@ -5,10 +5,9 @@ use cloudron_core::{Result, ResultExt};
 use cloudron_dns::{Name, Observed, RecordSet, Scope, Snapshot, zone_file};
 use serde_json::json;
 
-use super::plan::stopped;
 use super::provider::HostOptions;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -40,16 +39,10 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let name = Name::parse(&options.domain)?;
     let host = options.host.host();
     let provider = host.open(&[], out)?;
-    let snapshot = block_on(|cancel| async move {
-        let reading = async {
-            let zone = host.find_zone(&*provider, &name).await?;
-            let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
-            provider.read(&zone, Scope::Zone).await.map_err(|e| e.while_doing(doing()))
-        };
-        tokio::select! {
-            snapshot = reading => snapshot,
-            () = cancel.cancelled() => Err(stopped()),
-        }
+    let snapshot = unless_stopped("stopped", async {
+        let zone = host.find_zone(&*provider, &name).await?;
+        let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
+        provider.read(&zone, Scope::Zone).await.doing(doing)
     })?;
     if out.is_json() || options.format == ZoneFormat::Json {
         return json_of(&snapshot, out);

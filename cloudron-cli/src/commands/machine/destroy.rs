@@ -1,13 +1,12 @@
 //! `cloudron machine destroy`
 
 use cloudron_core::{Domain, Error, Result, codes};
-use cloudron_dns::RecordKey;
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
 use cloudron_machine::dns::{Outcome, Removal};
 use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
 use cloudron_provision::codes as provision;
 use cloudron_provision::steps::RunSummary;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Which;
 use crate::commands::dns::account::Credentials;
@@ -130,7 +129,7 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
     let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
     let json = json!([{
         "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
-        "backupsPlace": kept.map(Kept::place), "dns": dns.map(dns_json),
+        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::to_json),
     }]);
     out.data("machines", &json, || {
         let mut lines = vec![match kept {
@@ -149,17 +148,6 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
         ));
     }
     Ok(())
-}
-
-fn dns_json(outcome: &Outcome) -> Value {
-    let names = |keys: &[RecordKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
-    json!({
-        "provider": outcome.provider,
-        "removed": names(&outcome.removed),
-        "left": names(&outcome.left),
-        "reason": outcome.failure,
-        "command": outcome.failure.as_ref().and(outcome.advice()),
-    })
 }
 
 /// The records that were written for a machine, and the account to remove them with.

@@ -1,26 +1,30 @@
-//! Tables.
+//! Tables of text.
 
-use cloudron_core::escape;
+use crate::escape;
 
 /// The widest that a column is padded to: one long cell must not blow up all rows.
 const WIDEST: usize = 100;
 
 /// A table of text: columns padded by two blanks.
-pub(crate) struct Table {
+#[derive(Debug, Clone)]
+pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
+    /// A table with these names of columns.
+    pub fn new<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
     /// Adds a row; each cell is one line, whatever it holds.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.iter().map(|cell| escape::line(cell).into_owned()).collect());
     }
 
-    pub(crate) fn render(&self) -> String {
+    /// Writes it, with a line for each row.
+    #[must_use]
+    pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0).min(WIDEST)).collect();
