@@ -1,5 +1,5 @@
-//! How long the parts of a backup take, into memory: `cargo bench -p cloudron-backup`. `compare.sh` times whole backups
-//! on disk beside other programs.
+//! Benchmarks of the parts of a backup, in memory: `cargo bench -p cloudron-backup`. `compare.sh` compares
+//! whole backups on disk with other programs.
 
 #![allow(missing_docs)]
 
@@ -40,7 +40,7 @@ impl World {
         Self { runtime, folder, cache: tempfile::tempdir().unwrap(), repository, identity }
     }
 
-    /// One more backup, under an id of its own.
+    /// Makes one more backup, with its own id.
     fn backup(&self, number: u64) -> BackupId {
         let time = SystemTime::now() + std::time::Duration::from_secs(number);
         let id = BackupId::new(time, &Version::current());
@@ -62,7 +62,7 @@ fn small_files(folder: &Path, files: usize) {
     }
 }
 
-/// Bytes that do not compress and do not repeat.
+/// Returns bytes that do not compress and do not repeat.
 fn random_bytes(len: usize) -> Vec<u8> {
     let mut content = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut content);

@@ -1,7 +1,7 @@
 #![allow(clippy::print_stderr, reason = "a program prints")]
 //! Backs up a folder: `backup_folder STORE FOLDER [CACHE]`, with the backup key in a file named by
-//! CLOUDRON_BACKUP_KEY_FILE. The repository is made by the first run. For a key that a program generated, CLOUDRON_WORK_FACTOR=15
-//! makes unlocking fast.
+//! CLOUDRON_BACKUP_KEY_FILE. The first run creates the repository. For a generated key,
+//! CLOUDRON_WORK_FACTOR=15 makes unlocking fast.
 
 use cloudron_backup::{BackupRequest, InitOptions, Repository, Result, Source, codes, open_store};
 use cloudron_core::{BackupId, Cancel, Progress, SecretRef, Version};

@@ -1,9 +1,9 @@
 #![allow(clippy::print_stderr, reason = "a program prints")]
-//! Encrypts a repository in another way than with plain age: around the age files lies a mask, made from a
-//! secret of one's own. Whoever has the store and the backup key, and not that secret, reads nothing.
+//! Encrypts a repository with a custom layer: a mask around the age files, derived from an additional secret.
+//! The store and the backup key alone, without that secret, are not enough to read anything.
 //!
-//! The example makes a repository in memory, backs up a folder, restores it, and shows that a program without
-//! the layer refuses the repository by name.
+//! The example creates a repository in memory, backs up a folder, restores it, and shows that a program
+//! without the layer refuses the repository with a message that names the layer.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use cloudron_backup::{
 };
 use cloudron_core::{BackupId, Cancel, Error, Progress, Secret, Version, random};
 
-/// How many random bytes stand in front of every object, so that no two have the same mask.
+/// The number of random bytes before every object, so that no two have the same mask.
 const NONCE: usize = 24;
 
-/// The layer: what it is called, and how it wraps what the repository would seal and open with.
+/// The layer: its name, and the wrappers of the default encryptor and decryptor.
 #[derive(Debug)]
 struct Masked {
     secret: Secret,
@@ -35,7 +35,7 @@ impl EncryptionLayer for Masked {
     }
 }
 
-/// Something of age's with a mask around it.
+/// An encryptor or decryptor of age, wrapped in a mask.
 #[derive(Debug)]
 struct Mask<T: ?Sized> {
     secret: Secret,
@@ -53,7 +53,7 @@ impl Encryptor for Mask<dyn Encryptor> {
     fn seal<'a>(&self, mut output: Box<dyn Write + Send + 'a>) -> Result<Box<dyn SealingWriter + 'a>> {
         let nonce = random::bytes::<NONCE>();
         output.write_all(&nonce).map_err(|e| Error::io("(output)", e))?;
-        // Age keeps the content whole and secret; finishing it needs nothing of the mask around it.
+        // Age protects the content; the mask needs no finishing step.
         self.age.seal(Box::new(Through { inner: output, mask: self.stream(&nonce) }))
     }
 }
@@ -66,7 +66,7 @@ impl Decryptor for Mask<dyn Decryptor> {
     }
 }
 
-/// Lays the mask over everything that goes through.
+/// Applies the mask to all data that passes through.
 struct Through<T> {
     inner: T,
     mask: blake3::OutputReader,
@@ -109,7 +109,7 @@ pub(crate) async fn main() -> Result<()> {
 
     let store: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
     let layer = Arc::new(Masked { secret: Secret::new("a secret of one's own") });
-    // Work factor 2 is for an example: leave it out for a backup key that is worth something.
+    // Work factor 2 is for examples only: leave it out for a real backup key.
     let options = InitOptions { work_factor: Some(2) };
     let backup_key = Secret::new("correct horse battery staple");
     Repository::init_with_layer(store.clone(), &backup_key, options, layer.clone()).await?;

@@ -1,9 +1,9 @@
 #![allow(clippy::print_stderr, reason = "a program prints")]
-//! A store of one's own: everything in a single file, written from scratch.
+//! A custom store: all objects in a single file.
 //!
-//! The file is a log of records, each synced before the call returns: a key, and the content or a deletion. The
-//! last record of a key counts; a record that was cut off by a crash is dropped. The example runs the checks that
-//! every store must pass, then backs a folder up into the file, opens the file anew, and restores.
+//! The file is a log of records, each synced before the call returns: a key, and the content or a deletion.
+//! The last record of a key wins; a record truncated by a crash is dropped. The example runs the conformance
+//! checks for stores, then backs a folder up into the file, opens the file again, and restores.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,9 +22,9 @@ use cloudron_backup::{
 };
 use cloudron_core::{BackupId, Cancel, Error, Progress, Secret, Version};
 
-/// The length of a content that says that the object was deleted.
+/// The content length of a record that deletes its object.
 const DELETED: u64 = u64::MAX;
-/// In front of a key and a content: their lengths, and seconds since 1970.
+/// The header of a record: the lengths of key and content, and seconds since 1970.
 const HEAD: usize = 8 + 8 + 8;
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl OneFile {
         Ok(Self { path: path.to_owned(), log: Arc::new(Mutex::new(log)) })
     }
 
-    /// Runs work with the log away from the threads that drive async code, which must not block.
+    /// Runs blocking work with the log outside of the async threads.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Log) -> std::io::Result<T> + Send + 'static,
@@ -76,7 +76,7 @@ impl OneFile {
 }
 
 impl Log {
-    /// Reads the records up to the first that is not whole, and cuts that off.
+    /// Reads the records up to the first incomplete one, and truncates the file there.
     fn load(&mut self) -> std::io::Result<()> {
         let length = self.file.metadata()?.len();
         while let Some(next) = self.record(length)? {
@@ -111,7 +111,7 @@ impl Log {
         Ok(Some(next))
     }
 
-    /// Adds a record. What is known changes only when it is on the disk.
+    /// Adds a record. The state in memory changes only after it is on disk.
     fn append(&mut self, key: &str, content: Option<&Bytes>) -> std::io::Result<()> {
         let modified = SystemTime::now();
         let seconds = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -162,7 +162,7 @@ impl BackupStore for OneFile {
     async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
         check_key(key)?;
         let (key, content) = (key.to_owned(), content.clone());
-        // Nobody comes between the look and the write: both are done under one lock.
+        // Check and write happen under one lock, so no other writer can come between them.
         self.with(move |log| match log.objects.contains_key(&key) {
             true => Ok(false),
             false => log.append(&key, Some(&content)).map(|()| true),
@@ -217,12 +217,12 @@ pub(crate) async fn main() -> Result<()> {
     std::fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
     std::fs::write(folder.join("note"), "remember").map_err(|e| Error::io(&folder, e))?;
 
-    // The feature `conformance` has the checks; a store's own tests run them like this.
+    // The checks are in the feature `conformance`; a store's own tests call them in this way.
     #[cfg(feature = "conformance")]
     cloudron_backup::conformance::check(Arc::new(OneFile::open(&dir.path().join("checked"))?)).await;
 
     let backup_key = Secret::new("correct horse battery staple");
-    // Work factor 2 is for an example: leave it out for a backup key that is worth something.
+    // Work factor 2 is for examples only: leave it out for a real backup key.
     let options = InitOptions { work_factor: Some(2) };
     let store = Arc::new(OneFile::open(&file)?);
     let (repository, identity) = Repository::init(store, &backup_key, options).await?;
@@ -232,7 +232,7 @@ pub(crate) async fn main() -> Result<()> {
     repository.backup(&identity.writer_keys(), request, &progress, &cancel).await?;
     drop(repository);
 
-    // A crash in the middle of a record: what was stored before stays.
+    // A crash in the middle of a record does not affect earlier ones.
     let log = File::options().append(true).open(&file).map_err(|e| Error::io(&file, e))?;
     log.write_all_at(&[1, 2, 3], log.metadata().map_or(0, |m| m.len())).map_err(|e| Error::io(&file, e))?;
 

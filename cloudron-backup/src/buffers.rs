@@ -1,5 +1,5 @@
-//! Buffers that are used again. Large ones are expensive to get from the system over and over, and what an
-//! allocator keeps of those that several threads free is a matter of luck.
+//! Reusable buffers. Allocating large ones repeatedly is expensive, and how much memory an allocator keeps
+//! after several threads free them is not predictable.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Buffers that are free. Cheap to clone.
+/// A pool of free buffers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -18,20 +18,20 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Keeps so many buffers, and none that is longer than `longest` bytes. All are made that long, so that any of them
-    /// will do; what is not written to takes no memory.
+    /// Creates a pool that keeps up to `kept` buffers of at most `longest` bytes. Every buffer is allocated
+    /// with that length, so that any of them fits; pages that are not written take no memory.
     pub(crate) fn new(kept: usize, longest: usize) -> Self {
         Self { free: Arc::default(), kept, longest }
     }
 
-    /// An empty buffer for at least so many bytes.
+    /// Returns an empty buffer for at least `capacity` bytes.
     pub(crate) fn take(&self, capacity: usize) -> Vec<u8> {
         let mut buffer = lock(&self.free).pop().unwrap_or_default();
         buffer.reserve_exact(capacity.max(self.longest));
         buffer
     }
 
-    /// Takes a buffer back.
+    /// Returns a buffer to the pool.
     pub(crate) fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut free = lock(&self.free);
@@ -40,7 +40,7 @@ impl Pool {
         }
     }
 
-    /// The content as bytes that can be shared. The buffer comes back when the last of them are gone.
+    /// Turns the content into shared bytes. The buffer returns to the pool when the last of them is dropped.
     pub(crate) fn share(&self, buffer: Vec<u8>) -> Bytes {
         Bytes::from_owner(Shared { buffer, pool: self.clone() })
     }
@@ -63,7 +63,7 @@ impl Drop for Shared {
     }
 }
 
-/// So many bytes may be under way at a time.
+/// A limit on the number of bytes in flight.
 #[derive(Debug)]
 pub(crate) struct Budget {
     state: Mutex<State>,
@@ -82,7 +82,8 @@ impl Budget {
         Self { state: Mutex::default(), changed: Condvar::new(), limit }
     }
 
-    /// Waits until there is room; a thing larger than the limit is let through alone. False once it is closed.
+    /// Waits until there is room; an item larger than the limit passes alone. Returns false once the budget
+    /// is closed.
     pub(crate) fn take(&self, size: usize) -> bool {
         let mut state = lock(&self.state);
         while !state.closed && state.used > 0 && state.used + size > self.limit {
@@ -97,7 +98,7 @@ impl Budget {
         self.changed.notify_all();
     }
 
-    /// Nobody waits any more: what would make room has failed.
+    /// Ends all waiting: the consumer has failed.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();

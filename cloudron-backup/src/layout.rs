@@ -23,7 +23,7 @@ pub(crate) const REVOKED: &str = "revoked/";
 /// Second copies of the description and of the keys.
 pub(crate) const COPIES: &str = "copies/";
 
-/// The largest summary, certificate or description, in bytes. What is larger is none.
+/// The largest summary, certificate or description, in bytes. Larger objects are ignored.
 pub(crate) const MOST_JSON: u64 = 1 << 20;
 /// The largest lock or key object, in bytes.
 pub(crate) const MOST_SMALL: u64 = 64 << 10;
@@ -34,30 +34,31 @@ pub(crate) const MOST_INDEX: u64 = 64 << 20;
 /// The largest pack, in bytes.
 pub(crate) const MOST_PACK: u64 = 34 << 20;
 
-/// The objects beside the folders.
+/// The objects outside of any folder.
 const FILES: [&str; 4] = [CONFIG, RECOVER_MD, RECOVER_PY, RECOVER_SH];
-/// The folders that the making of a repository fills, and that of its writers.
+/// The folders filled when a repository and its writers are created.
 const MADE_WITH: [&str; 4] = [KEYS, WRITERS, REVOKED, COPIES];
-/// The folders that backups fill, and the work on them.
+/// The folders filled by backups and by maintenance.
 const FILLED_LATER: [&str; 6] = [PACKS, INDEX, SNAPSHOTS, LOCKS, CONDEMNED, FORGOTTEN];
 
-/// Whether an object of this key can be part of a repository. A folder with a repository may hold files of its owner
-/// too, which a removal leaves.
+/// Checks whether an object of this key can be part of a repository. A folder with a repository may also hold
+/// other files of its owner; removing the repository leaves those.
 pub fn is_of_repository(key: &str) -> bool {
     FILES.contains(&key) || MADE_WITH.iter().chain(&FILLED_LATER).any(|folder| key.starts_with(folder))
 }
 
-/// Whether an object of this key says that a repository was used: there is, or was, a backup in it.
+/// Checks whether an object of this key shows that the repository was used: it has, or had, a backup.
 pub fn is_of_backups(key: &str) -> bool {
     FILLED_LATER.iter().any(|folder| key.starts_with(folder))
 }
 
-/// A key object: its name ends in the first sixteen digits of its hash, so that damage shows.
+/// Returns the key of a key object. The name ends in the first sixteen digits of the content's hash, so that
+/// damage is detected.
 pub(crate) fn key(name: &str, content: &[u8]) -> String {
     format!("{KEYS}{name}-{}.age", &object_id(content)[..16])
 }
 
-/// Whether a key object has the hash that its name ends in.
+/// Checks that a key object has the hash that its name ends in.
 pub(crate) fn is_key_sound(key: &str, content: &[u8]) -> bool {
     id_of(key).is_some_and(|name| name.ends_with(&format!("-{}", &object_id(content)[..16])))
 }
@@ -87,12 +88,12 @@ pub(crate) fn summary(id: &BackupId) -> String {
     format!("{SNAPSHOTS}{id}.json")
 }
 
-/// The manifest of a backup of format 1.
+/// Returns the key of the manifest of a backup of format 1.
 pub(crate) fn first_manifest(id: &BackupId) -> String {
     format!("{SNAPSHOTS}{id}.age")
 }
 
-/// A manifest, by its hash.
+/// Returns the key of a manifest, by its hash.
 pub(crate) fn manifest(hash: &str) -> String {
     format!("{SNAPSHOTS}{hash}.age")
 }
@@ -105,20 +106,20 @@ pub(crate) fn revocation(content: &[u8]) -> String {
     format!("{REVOKED}{}.json", object_id(content))
 }
 
-/// Whether the key of an object is that of JSON named by its hash, in a folder.
+/// Checks whether a key is that of a JSON object named by its hash, in a folder.
 pub(crate) fn is_hash_json(key: &str) -> bool {
     key.split_once('/').and_then(|(_, name)| name.strip_suffix(".json")).is_some_and(is_hash)
 }
 
-/// Whether the key of an object is that of an age file named by its hash, in a folder or two.
+/// Checks whether a key is that of an age file named by its hash, in one or two folders.
 pub(crate) fn is_hash_age(key: &str) -> bool {
     id_of(key).is_some_and(is_hash)
 }
 
-/// Whether an object is one of a repository by its name, and no larger than those are.
-pub(crate) fn is_ours(key: &str, size: u64) -> bool {
+/// Returns the size in bytes of the largest object that this program writes under a key: 0 where it writes none.
+pub(crate) fn largest(key: &str) -> u64 {
     let key = key.strip_prefix(COPIES).unwrap_or(key);
-    let most = match key {
+    match key {
         CONFIG | RECOVER_MD | RECOVER_PY | RECOVER_SH => MOST_JSON,
         _ if key.starts_with(KEYS) => MOST_SMALL,
         _ if key.starts_with(PACKS) && is_hash_age(key) => MOST_PACK,
@@ -126,42 +127,47 @@ pub(crate) fn is_ours(key: &str, size: u64) -> bool {
         _ if key.starts_with(WRITERS) && is_hash_json(key) => MOST_JSON,
         _ if (key.starts_with(REVOKED) || key.starts_with(FORGOTTEN)) && is_hash_json(key) => MOST_LIST,
         _ if key.starts_with(SNAPSHOTS) && key.ends_with(".json") => MOST_JSON,
-        // A manifest has no limit: it is as long as there are files.
+        // A manifest has no limit: its size grows with the number of files.
         _ if key.starts_with(SNAPSHOTS) && key.ends_with(".age") => u64::MAX,
         _ => 0,
-    };
-    size <= most && most > 0
+    }
+}
+
+/// Checks that an object is one of a repository by its name, and no larger than those are.
+pub(crate) fn is_ours(key: &str, size: u64) -> bool {
+    let largest = largest(key);
+    size <= largest && largest > 0
 }
 
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// The summaries that a backup may have, in the order in which they are tried: a slot that something else has
-/// taken is passed over.
+/// Returns the summary names that a backup may have, in the order in which they are tried. A slot taken by
+/// another object is skipped.
 pub(crate) fn slots(id: &BackupId) -> impl Iterator<Item = BackupId> {
     (0..MOST_SLOTS).filter_map(|n| if n == 0 { Some(id.clone()) } else { id.slot(n) })
 }
 
-/// The slots of a backup. More are not tried.
+/// The maximum number of slots of a backup.
 const MOST_SLOTS: u32 = 10_000;
 
-/// The id of an object named by its hash: the file name without `.age`.
+/// Returns the id of an object named by its hash: the file name without `.age`.
 pub(crate) fn id_of(key: &str) -> Option<&str> {
     key.rsplit('/').next()?.strip_suffix(".age")
 }
 
-/// The id that an object of this content has.
+/// Returns the id of an object with this content.
 pub(crate) fn object_id(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }
 
-/// The backup's id in the key of a summary.
+/// Returns the backup's id from the key of a summary.
 pub(crate) fn summary_name(key: &str) -> Option<&str> {
     key.strip_prefix(SNAPSHOTS)?.strip_suffix(".json")
 }
 
-/// The key of the second copy of an object.
+/// Returns the key of the second copy of an object.
 pub(crate) fn copy_of(key: &str) -> String {
     format!("{}{key}", COPIES)
 }

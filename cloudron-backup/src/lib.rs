@@ -18,7 +18,7 @@
 //!
 //! let id = BackupId::new(std::time::SystemTime::now(), &Version::current());
 //! let request = BackupRequest::new(id.clone(), vec![Source::new("folder", &folder)]);
-//! let keys = identity.writer_keys(); // all that a server needs, and it cannot read backups with them
+//! let keys = identity.writer_keys(); // enough to write backups, not to read them
 //! let summary = repository.backup(&keys, request, &Progress::none(), &Cancel::new()).await?;
 //! assert_eq!(summary.files, 1);
 //!
@@ -29,16 +29,17 @@
 //! # }).unwrap();
 //! ```
 //!
-//! - [`store`]: where objects live; [`fs`] and [`memory`] are two of them; with the feature `conformance`, the module of that name checks any.
-//! - [`lifecycle`]: which rules of a bucket a repository can live with.
-//! - [`encrypt`]: how objects are sealed, and how to seal them in another way; [`keys`]: who can open them.
-//! - [`repository`]: the layout, and everything that is done with it: what a backup would do and what is in
-//!   one, searching and comparing backups, copies with other keys, changing keys; [`import`]: backups of the original
-//!   Cloudron; [`export`]: a backup as one file.
-//! - [`prune`]: which backups are kept, and removing the others.
+//! - [`store`]: the stores of objects, such as [`fs`] and [`memory`]. With the feature `conformance`, the module
+//!   of that name tests any implementation.
+//! - [`lifecycle`]: checks the lifecycle rules of a bucket against the needs of a repository.
+//! - [`encrypt`]: encryption of objects, and the trait to replace it; [`keys`]: the keys that open them.
+//! - [`repository`]: all operations on a repository: backup, dry run, restore, listing, searching, comparing
+//!   and copying backups, changing keys. [`import`] reads backups of the original Cloudron; [`export`] writes a
+//!   backup as one file.
+//! - [`prune`]: retention policies, and the removal of expired backups.
 //!
-//! `examples/` has a store and an encryption of one's own. The format on disk is described in
-//! `docs/backup-format.md`, and who can do what with which key in `docs/backup-keys.md`.
+//! `examples/` has a custom store and a custom encryption. `docs/backup-format.md` describes the format on disk,
+//! `docs/backup-keys.md` the rights of each key.
 
 mod backup;
 mod browse;
@@ -93,7 +94,7 @@ pub use store::{BackupStore, ObjectMeta, StoreOptions, open_store, open_store_wi
 pub use store::{fs, lifecycle, memory};
 pub use upgrade::UpgradeReport;
 
-/// The example of the package's page is compiled with the documentation's tests.
+/// Compiles the examples in README.md as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

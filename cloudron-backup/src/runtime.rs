@@ -1,11 +1,11 @@
-//! Work on threads that may block, and how it is stopped.
+//! Runs blocking work on its own threads, and stops it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cloudron_core::{Cancel, Error, Result};
 
-/// Runs blocking work away from the runtime's own threads.
+/// Runs blocking work outside of the runtime's own threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -16,12 +16,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// The error of work that the end of the runtime cut off.
+/// Returns the error of work that was interrupted by the end of the runtime.
 pub(crate) fn shutting_down() -> Error {
     Error::new(&cloudron_core::codes::INTERRUPTED, "the runtime is shutting down")
 }
 
-/// Whether work should go on: it was not cancelled, and somebody still waits for it.
+/// Tells blocking work when to stop: it was cancelled, or its future was dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop {
     cancel: Cancel,
@@ -29,7 +29,7 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Work that a caller waits for until the guard is dropped.
+    /// Creates a signal for work that a caller awaits until the guard is dropped.
     pub(crate) fn new(cancel: &Cancel) -> (Self, OnDrop) {
         let abandoned = Arc::new(AtomicBool::new(false));
         (Self { cancel: cancel.clone(), abandoned: abandoned.clone() }, OnDrop(abandoned))
@@ -43,7 +43,7 @@ impl Stop {
     }
 }
 
-/// Tells the work that its future was dropped.
+/// Tells the work, when dropped, that its future was dropped.
 pub(crate) struct OnDrop(Arc<AtomicBool>);
 
 impl Drop for OnDrop {

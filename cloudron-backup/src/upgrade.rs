@@ -1,9 +1,9 @@
-//! Making a repository of format 1 new.
+//! Upgrades a repository of format 1.
 //!
-//! In format 1 all writers share a key, and nobody signs what the index says. So every pack is read once: the new index
-//! is the owner's own. The key that the writers shared is certified and revoked in one go, with every backup that it
-//! signed listed by its hash. The description is replaced last; whenever this is cut off, the repository is one of
-//! format 1 or one of format 2, and doing it again finishes it.
+//! In format 1 all writers share a key, and nobody signs the index. So every pack is read once, and the new
+//! index is signed by the owner. The key that the writers shared is certified and revoked in one step, and
+//! the revocation lists every backup signed with it by its hash. The description is replaced last: after an
+//! interruption the repository is still of format 1 or already of format 2, and a second run finishes the work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,21 +27,21 @@ use crate::{codes, layout};
 /// The name of the writer whose key all writers of format 1 share.
 const NAME: &str = "format-1";
 
-/// What an upgrade did.
+/// The result of an upgrade.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "backups that lack content are in the report only"]
 pub struct UpgradeReport {
-    /// Whether the repository was of this format already.
+    /// True if the repository already was of this format.
     pub was_new: bool,
-    /// How many packs were read.
+    /// The number of packs read.
     pub packs: u64,
-    /// The packs that are damaged: object and reason.
+    /// The damaged packs: object and reason.
     pub packs_damaged: Vec<(String, String)>,
-    /// The backups that count from now on.
+    /// The valid backups after the upgrade.
     pub backups: Vec<String>,
-    /// The backups that lack content, and why. They count all the same.
+    /// The backups that lack content, and why. They remain valid.
     pub damaged: Vec<(String, String)>,
-    /// Objects that count for nothing: key and reason.
+    /// Ignored objects: key and reason.
     pub ignored: Vec<(String, String)>,
 }
 
@@ -57,14 +57,14 @@ impl UpgradeReport {
     }
 }
 
-/// Upgrades a repository. Gives the description that is stored now.
+/// Upgrades a repository. Returns the description that is stored now.
 pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, UpgradeReport)> {
     let owner = Owner::new(session, identity)?;
     let Session { store, config, .. } = session;
     let mut report = UpgradeReport::default();
     if config.version != FIRST {
         report.was_new = true;
-        // What an upgrade that was cut off left to be done.
+        // Finishes an interrupted upgrade.
         copies::put_back(&owner, false, &mut Vec::new())?;
         remove_old(&owner)?;
         return Ok((config.clone(), report));
@@ -73,7 +73,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, 
     check_nothing_runs(&owner, &lock)?;
     let listed = Listed::load(&owner)?;
     report.ignored.extend(listed.ignored.iter().map(|(name, why)| (name.clone(), why.clone())));
-    // Condemned packs too: what a backup needs of one is found there and copied by the next prune.
+    // Includes condemned packs: the next prune copies what a backup needs of one.
     let state = State::behind(&owner, Condemned::default())?;
     let (lines, unread) = read_packs(&owner, &state, &mut report)?;
     check_backups(&owner, &listed, &lines, &unread, &mut report)?;
@@ -82,7 +82,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, 
     let key = identity.first_signing_key().verifying_key();
     let certificate = Certificate::new(NAME, &key, &WriterLimits::default(), &owner.signer.key);
     let writer = certificate.writer();
-    // Packs in an archive could not be read: what is said of them stays the word of those who wrote it.
+    // Packs in an archive could not be read: their lines stay claims of their writer.
     put_lines(&owner, &unread, Kind::Index, Source::Writer(writer))?;
     let keep: BTreeSet<String> = listed.hashes.values().cloned().collect();
     let revoked: Bytes = revocation(&config.id, writer, keep, &owner.signer.key).into();
@@ -112,7 +112,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, 
     Ok((upgraded, report))
 }
 
-/// Refuses while a lock of format 1, which nobody signs, was written a short while ago.
+/// Refuses while there is a recent lock of format 1, which is unsigned.
 fn check_nothing_runs(owner: &Owner<'_>, lock: &Lock) -> Result<()> {
     let now = lock.store_time()?;
     let is_live = |o: &crate::store::ObjectMeta| {
@@ -128,7 +128,7 @@ fn check_nothing_runs(owner: &Owner<'_>, lock: &Lock) -> Result<()> {
     }
 }
 
-/// The lines of all packs: of those that were read, and of those in an archive as the old index has them.
+/// Returns the lines of all packs: read from the packs, or taken from the old index for packs in an archive.
 fn read_packs(
     owner: &Owner<'_>,
     state: &State,
@@ -182,7 +182,7 @@ fn check_backups(
     Ok(())
 }
 
-/// Removes index objects, records and notes of format 1, which count for nothing any more.
+/// Removes index objects, records and notes of format 1, which are no longer used.
 fn remove_old(owner: &Owner<'_>) -> Result<()> {
     let store = owner.store;
     let state = State::load(owner)?;
@@ -203,7 +203,7 @@ fn remove_old(owner: &Owner<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether an index object is one of format 1: lines of packs without a header.
+/// Checks whether an index object is of format 1: lines of packs without a header.
 fn is_first_index(owner: &Owner<'_>, key: &str) -> Result<bool> {
     let content = owner.store.get_at_most(key, layout::MOST_INDEX)?;
     Ok(crate::format::index::object::is_first(&content, &*owner.open))

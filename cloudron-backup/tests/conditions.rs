@@ -1,4 +1,4 @@
-//! Stores that do not, or no longer, keep an object that they were told to keep.
+//! Stores that ignore the condition of a conditional write, always or after a change.
 
 mod common;
 
@@ -13,7 +13,7 @@ use cloudron_backup::{BackupStore, InitOptions, MemoryStore, ObjectMeta, Reposit
 use cloudron_core::{Result, Secret};
 use common::{Fixture, KEY};
 
-/// A bucket that stops to heed conditions when it begins to keep versions, as Ceph's are.
+/// A bucket that ignores conditions once versioning is enabled, as Ceph's do.
 #[derive(Debug, Default)]
 struct Bucket {
     inner: MemoryStore,

@@ -1,4 +1,4 @@
-//! The examples run, and do what they say.
+//! The examples run and work as documented.
 
 #[path = "../examples/custom_encryptor.rs"]
 mod custom_encryptor;

@@ -1,4 +1,4 @@
-//! A backup as one file, and going on with it where it was cut off.
+//! Exporting a backup as one file, and resuming after an interruption.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::{Counting, Failing, Fixture, noise};
 
 const PASSPHRASE: &str = "a passphrase that nobody guesses";
 
-/// Several packs: large files and small ones, a long name, a hole.
+/// Returns a fixture with several packs: large files and small ones, a long name, a hole.
 async fn fixture() -> (Fixture, BackupId) {
     of_size(5 << 20).await
 }
@@ -37,7 +37,7 @@ fn fill(f: &Fixture, large: usize) {
     std::fs::hard_link(f.source().join("small0"), f.source().join("z second name")).unwrap();
 }
 
-/// The whole tar, without interruption.
+/// Returns the whole tar, without interruption.
 async fn tar_of(f: &Fixture, id: &BackupId) -> Vec<u8> {
     f.repo.export_tar(&f.identity, id, Vec::new(), &Progress::none(), &Cancel::new()).await.unwrap()
 }
@@ -68,7 +68,7 @@ impl<'a> Export<'a> {
         self.path.with_extension("part")
     }
 
-    /// The tar in the file. Takes the file away.
+    /// Returns the tar in the file, and removes the file.
     fn take(&self) -> Vec<u8> {
         assert_eq!(self.path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(!self.part().exists() && !self.path.with_extension("part.new").exists());
@@ -134,7 +134,7 @@ async fn stock_age_zstd_and_tar_read_a_sealed_export() {
         let digest = |path: &Path| cloudron_testkit::tree::digest(path).unwrap();
         let out = out.join(f.source().strip_prefix("/").unwrap());
         let mut differences = cloudron_testkit::tree::compare(&digest(&f.source()), &digest(&out));
-        // A tar holds holes as zeros.
+        // A tar stores holes as zeros.
         differences.retain(|d| !d.contains("sparse false"));
         assert_eq!(differences, Vec::<String>::new());
     }
@@ -170,7 +170,7 @@ async fn an_export_cut_off_at_any_call_to_the_store_goes_on_where_it_was() {
         fetched += counting.taken();
         assert!(cuts >= 2, "{cuts}");
         assert!(report.resumed_bytes > 12 << 20, "{report:?}");
-        // The pack in which it was cut is fetched once more each time.
+        // The pack at the interruption is fetched once more each time.
         let again = cuts * (17 << 20);
         assert!(fetched <= packs + again, "{fetched} bytes were fetched of {packs}, with {cuts} cuts");
         assert!(export.take() == expected, "the same tar as without interruption");
@@ -195,7 +195,7 @@ async fn a_part_of_any_length_is_used_and_nothing_in_it_is_fetched_again() {
             counting.taken();
             let report = export.with(&repo, &Progress::none()).await.unwrap();
             let kept = report.resumed_bytes;
-            // Tar: all but a cut header. Sealed: all but the last block of zstd and the last one of age.
+            // Tar: all but a truncated header. Encrypted: all but the last block of zstd and the last one of age.
             let lost = if matches!(export.format, ExportFormat::Tar) { 2048 } else { 400_000 };
             assert!(kept + lost >= cut as u64, "{kept} of {cut}");
             let rest = length as u64 - kept.min(length as u64);
@@ -219,7 +219,7 @@ async fn damage_in_the_part_is_noticed_and_made_good() {
         let whole = std::fs::read(&export.path).unwrap();
         std::fs::remove_file(&export.path).unwrap();
         let sealed = !matches!(export.format, ExportFormat::Tar);
-        // In clear, damage at the very start makes it somebody else's file.
+        // In a plain tar, damage at the very start makes it a foreign file.
         let first = if sealed { [100, 600] } else { [2000, 3000] };
         let others = [100_000, 1 << 20, 15 << 20, whole.len() - 70_000];
         for at in first.into_iter().chain(others) {
@@ -234,7 +234,7 @@ async fn damage_in_the_part_is_noticed_and_made_good() {
             );
             assert!(export.take() == expected, "damaged at {at}");
         }
-        // In the file in which it was cut: found when the rest of it is there, and made good by the next run.
+        // Damage in the truncated file is found when the rest of it is written, and fixed by the next run.
         let mut cut = whole[..whole.len() / 2].to_vec();
         let at = cut.len() - 1_000_000;
         cut[at] ^= 4;
@@ -259,12 +259,12 @@ async fn what_is_there_is_never_replaced() {
         assert!(export.run().await.unwrap_err().is(&codes::EXPORT_EXISTS));
         assert_eq!(std::fs::read(&export.path).unwrap(), b"mine");
         std::fs::remove_file(&export.path).unwrap();
-        // Something of the name of a part that no export has left.
+        // A foreign file with the name of a partial export.
         std::fs::write(export.part(), "a diary").unwrap();
         assert!(export.run().await.unwrap_err().is(&codes::EXPORT_EXISTS));
         assert_eq!(std::fs::read(export.part()).unwrap(), b"a diary");
         std::fs::remove_file(export.part()).unwrap();
-        // A link in place of the part.
+        // A link in place of the partial file.
         std::os::unix::fs::symlink(f.target("elsewhere"), export.part()).unwrap();
         assert!(export.run().await.is_err());
         assert!(!f.target("elsewhere").exists());
@@ -325,7 +325,7 @@ async fn a_passphrase_seals_and_resumes_and_a_part_of_others_is_begun_anew() {
     assert!(export.take() == expected);
 }
 
-/// A writer that is full after so many bytes.
+/// A writer that is full after this number of bytes.
 struct Full(usize);
 
 impl Write for Full {
@@ -353,14 +353,14 @@ async fn an_output_that_is_full_is_said_to_be_full() {
 
 const CHILD: &str = "CLOUDRON_EXPORT_CHILD";
 
-/// Not a test of its own: the process that the next test kills.
+/// Not a test itself: the process that the next test kills.
 #[tokio::test]
 async fn child_that_exports() {
     let Ok(spec) = std::env::var(CHILD) else { return };
     let [store, identity, id, path, limit, kind]: [String; 6] =
         serde_json::from_str(&std::fs::read_to_string(spec).unwrap()).unwrap();
     let limit = limit.parse().unwrap();
-    // The system kills whoever writes a longer file.
+    // The system kills a process that writes a longer file.
     let limit = rustix::process::Rlimit { current: Some(limit), maximum: Some(limit) };
     rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
     let repo = Repository::open(cloudron_backup::open_store(&store).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Whatever breaks, no backup is listed that does not restore, and none that was made is lost.
+//! Whatever fails, every listed backup restores, and no complete one is lost.
 
 mod common;
 
@@ -15,7 +15,7 @@ async fn verify(f: &Fixture, depth: VerifyDepth) -> VerifyReport {
     f.repo.verify(depth, Some(&f.identity), &Progress::none(), &Cancel::new()).await.unwrap()
 }
 
-/// Several packs, a large file, small ones.
+/// Writes several packs, a large file, small ones.
 fn fill(f: &Fixture) {
     for i in 0..3 {
         f.write(&format!("large{i}"), noise(6 << 20, i));
@@ -28,7 +28,7 @@ fn fill(f: &Fixture) {
 #[tokio::test]
 async fn a_backup_cut_off_at_any_call_to_the_store_harms_nothing() {
     let mut calls = 0;
-    // Each time anew: what one that was cut off leaves behind makes the next one ask more.
+    // With a new repository each time: objects of an interrupted run change the number of calls of the next.
     while cut_off_after(calls).await {
         calls += 1;
         assert!(calls < 100, "a backup never came to an end");
@@ -36,14 +36,14 @@ async fn a_backup_cut_off_at_any_call_to_the_store_harms_nothing() {
     assert!(calls > 5, "only {calls} calls were made to fail");
 }
 
-/// Cuts the second backup of a repository off after so many calls, and makes a third. False when the second came
-/// to its end.
+/// Interrupts the second backup of a repository after this number of calls, and makes a third. Returns false
+/// if the second was completed.
 async fn cut_off_after(calls: u64) -> bool {
     let f = Fixture::new().await;
     f.write("old", noise(400_000, 9));
     let first = f.backup().await.id;
     fill(&f);
-    // One call more opens the repository, so that every call that fails is one of the backup's own.
+    // One more call opens the repository, so that every failing call belongs to the backup itself.
     let broken = Repository::open(Failing::after(&f.store, calls + 1, &cloudron_core::codes::IO)).await;
     let made = f.try_backup(&broken.unwrap()).await;
     let listed: Vec<_> = f.repo.snapshots().await.unwrap().summaries.into_iter().map(|s| s.id).collect();
@@ -67,7 +67,7 @@ async fn the_next_run_uses_what_one_that_was_cut_off_stored() {
     for i in 0..17u8 {
         f.write(&format!("{i:02}"), noise(17 << 20, i));
     }
-    // The lock, sixteen packs, one index object: cut off at the next.
+    // The lock, sixteen packs, one index object: fails at the next write.
     let broken =
         Repository::open(Failing::writes_after(&f.store, 18, &cloudron_core::codes::IO)).await.unwrap();
     assert!(f.try_backup(&broken).await.is_err());
@@ -97,7 +97,7 @@ async fn making_a_repository_can_be_cut_off_anywhere_and_repeated() {
         let options = InitOptions { work_factor: Some(2) };
         let cut = Repository::init(failing, &Secret::new("first key, cut off"), options.clone()).await;
         if cut.is_err() && store.head("cloudron-backup.json").await.unwrap().is_none() {
-            // A key that was stored is the only one that finishes what was begun.
+            // A key that was stored is the only one that completes the interrupted `init`.
             let key = match Repository::init(store.clone(), &Secret::new(KEY), options.clone()).await {
                 Ok(_) => KEY,
                 Err(e) => {
@@ -126,7 +126,7 @@ async fn a_cancelled_backup_says_so_and_is_not_listed() {
     assert!(f.repo.snapshots().await.unwrap().summaries.is_empty());
 }
 
-/// What is done to an object.
+/// The kind of damage to an object.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     Flip,
@@ -183,7 +183,7 @@ async fn every_object_that_is_damaged_is_named_and_the_rest_restores() {
             let newest_summary = key.ends_with(&format!("{second}.json"));
             let statement = key.starts_with("keys/") && key.ends_with(".json");
             if !(matches!(how, Damage::Delete) && (newest_summary || statement)) {
-                // The newest summary alone leaves no trace when it is taken away, and a key may have no statement.
+                // Removing only the newest summary leaves no trace, and a key may have no statement.
                 assert!(!report.is_good(), "{how:?} of {key} is not noticed");
             }
             for (id, n) in [(&first, "a"), (&second, "b")] {
@@ -204,7 +204,7 @@ async fn every_object_that_is_damaged_is_named_and_the_rest_restores() {
                         report.problems
                     ),
                 }
-                // Whatever was restored of the newest backup is right.
+                // Everything restored from the newest backup is correct.
                 if let (true, Ok(found)) = (n == "b", cloudron_testkit::tree::digest(&f.restored(&target))) {
                     for (path, entry) in
                         found.iter().filter(|(_, e)| format!("{:?}", e.kind).starts_with("File"))
@@ -230,7 +230,7 @@ async fn a_lost_pack_is_stored_again_by_the_next_backup() {
     let quick = verify(&f, VerifyDepth::Quick).await;
     assert_eq!(quick.damaged, [first.to_string()]);
     assert!(quick.problems.iter().any(|p| p.object == lost && !p.files.is_empty()), "{:?}", quick.problems);
-    // What the listing of unchanged files names does not count when it is not in the store.
+    // Chunks in the file cache do not count if they are not in the store.
     let second = f.backup().await.id;
     f.assert_restores(&second, "second").await;
     assert!(f.restore(&first, "first").await.unwrap().is_complete(), "the old backup is whole again");

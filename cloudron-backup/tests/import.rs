@@ -1,4 +1,4 @@
-//! The import of backups that the original Cloudron made.
+//! Importing backups of the original Cloudron.
 
 mod common;
 
@@ -21,8 +21,8 @@ use proptest::prelude::*;
 const NAME: &str = "backup_2016-12-01T03:00:00.123Z-v0.94.0.tar.gz";
 const KEY: &str = "the-old-backup-key";
 
-/// A backup as a server of 2016 made it, with `tar -czf - -C snapshot . | openssl aes-256-cbc -e -pass pass:KEY` of
-/// OpenSSL 1.0.2.
+/// A backup from a server of 2016, made by `tar -czf - -C snapshot . | openssl aes-256-cbc -e -pass
+/// pass:KEY` with OpenSSL 1.0.2.
 const OF_2016: &str = "U2FsdGVkX1+BNOpF8QX+mtc8h5zrOV5pJhZ405yx8ionufUQpZypRWh7r1CmgfD8Q85curEdi2a+yOoRJLOyVKDV\
     CeW0pCSLH9Fvkqf0WbSX5N//pKNNdJkthk4uwu/tOudzmv1DHy8H/VYgPumCrSYowjG9bmS98avi5Ulb0YUtDgdc7qeuQcpTDnIcYSGPh0F8DdmM\
     DT6+PWK85ywmUdHZ3QGLxV4bEuoYdQk4ux7EZV716/NtUwgEoJCWFYwObzXaAvHVtWEzSUZULn8P31qYm9r6MlVxNXoS9TgvgMeX\
@@ -46,7 +46,7 @@ async fn import(f: &Fixture, key: Option<&str>, file: Vec<u8>) -> Result<Summary
     import_as(f, request(key), file).await
 }
 
-/// Refused with that code, and no backup is listed.
+/// Checks that the import fails with this code, and no backup is listed.
 async fn assert_refused(f: &Fixture, key: Option<&str>, file: Vec<u8>, code: &Code, what: &str) {
     let error = import(f, key, file).await.expect_err(what);
     assert!(error.is(code), "{what}: {error:?}");
@@ -54,7 +54,7 @@ async fn assert_refused(f: &Fixture, key: Option<&str>, file: Vec<u8>, code: &Co
     assert!(f.repo.snapshots().await.unwrap().summaries.is_empty(), "{what}");
 }
 
-/// Where the tree of a backup was restored to.
+/// Restores a backup, and returns the path of its tree.
 async fn restored(f: &Fixture, summary: &Summary, target: &str) -> PathBuf {
     let report = f.restore(&summary.id, target).await.unwrap();
     assert!(report.is_complete(), "{:?}", report.failed);
@@ -62,14 +62,14 @@ async fn restored(f: &Fixture, summary: &Summary, target: &str) -> PathBuf {
     f.target(target).join(Path::new(&summary.sources[0].path).strip_prefix("/").unwrap())
 }
 
-/// A tar with one file.
+/// Returns a tar with one file.
 fn tar_with(name: &str, content: &[u8]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     add(&mut tar, tar::EntryType::Regular, name, "", content);
     tar.into_inner().unwrap()
 }
 
-/// Adds a member whose name is taken as it is.
+/// Adds a member with an unchecked name.
 fn add(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &str, target: &str, content: &[u8]) {
     let mut header = tar::Header::new_ustar();
     header.set_entry_type(kind);
@@ -89,7 +89,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Encrypts as `openssl enc -md md5` does, or as Node.js without a salt.
+/// Encrypts like `openssl enc -md md5`, or like Node.js without a salt.
 fn encrypt(content: &[u8], key: &str, salt: Option<[u8; 8]>) -> Vec<u8> {
     let (mut derived, mut last) = (Vec::new(), Vec::new());
     while derived.len() < 48 {
@@ -211,7 +211,7 @@ async fn a_file_that_is_cut_anywhere_is_no_backup() {
         let error = import(&f, Some(KEY), sealed[..length].to_vec()).await.unwrap_err();
         assert!(error.is(&codes::OLD_BACKUP_CORRUPT), "cut at {length}: {error:?}");
     }
-    // Cut before it was compressed: the archive itself lacks its end.
+    // Truncated before it was compressed: the archive itself lacks its end.
     let mut tar = tar::Builder::new(Vec::new());
     add(&mut tar, tar::EntryType::Regular, "zeros", "", &[0; 4096]);
     add(&mut tar, tar::EntryType::Regular, "more", "", &[1; 700]);
@@ -254,7 +254,7 @@ async fn names_that_leave_the_tree_are_refused() {
         let tar = tar.into_inner().unwrap();
         assert_refused(&f, None, tar, &codes::OLD_BACKUP_CORRUPT, &format!("{case:?}")).await;
     }
-    // A slash in front is left out, as tar does.
+    // A leading slash is removed, as tar does.
     let summary = import(&f, None, tar_with("/etc/passwd", b"root")).await.unwrap();
     let out = restored(&f, &summary, "out").await;
     assert_eq!(std::fs::read(out.join("etc/passwd")).unwrap(), b"root");
@@ -343,7 +343,7 @@ proptest! {
             let out = restored(&f, &summary, "out").await.join(f.source().strip_prefix("/").unwrap());
             let digest = |path: &Path| cloudron_testkit::tree::digest(path).unwrap();
             let mut differences = cloudron_testkit::tree::compare(&digest(&f.source()), &digest(&out));
-            // The tar of an export holds holes as zeros.
+            // The tar of an export stores holes as zeros.
             differences.retain(|d| !d.contains("sparse false"));
             assert_eq!(differences, Vec::<String>::new());
         });

@@ -49,7 +49,7 @@ async fn a_change_adds_about_as_much_as_changed() {
     f.assert_restores(&second.id, "out").await;
 }
 
-/// The listing of files, of which there is one.
+/// Returns the only listing of files in the cache.
 fn listing(f: &Fixture) -> std::path::PathBuf {
     let cache = f.dir.path().join("cache").join(f.repo.id());
     let names = std::fs::read_dir(cache).unwrap().map(|e| e.unwrap().path());
@@ -80,7 +80,7 @@ async fn two_jobs_that_take_turns_read_nothing_twice() {
         let plan = f.repo.plan_backup(&f.keys, &job(name), |_| {}, &progress, &cancel).await.unwrap();
         assert_eq!((plan.files, plan.read_files), (1, 0), "{name}");
     }
-    // What is in both, and in no listing of its own, is known from the newest.
+    // Files in both sets, without an own listing, are known from the newest one.
     let plan = f.repo.plan_backup(&f.keys, &f.request(), |_| {}, &progress, &cancel).await.unwrap();
     assert_eq!((plan.files, plan.read_files), (2, 1));
 }
@@ -95,7 +95,7 @@ async fn unchanged_files_are_not_read_again() {
     let cache = listing(&f);
     let listing = std::fs::read_to_string(&cache).unwrap();
     assert_eq!(listing.lines().count(), 2, "{listing}");
-    // The listing is believed: a line for other content shows up in the next manifest.
+    // The listing is trusted: a line for other content shows up in the next manifest.
     let second = f.backup().await;
     assert!(second.added_bytes < 10_000);
     use std::os::unix::fs::PermissionsExt;
@@ -151,7 +151,7 @@ async fn unreadable_and_vanishing_sources_are_counted_and_told() {
     assert!(error.is(&cloudron_backup::codes::SOURCE_MISSING));
 }
 
-/// What of a listing says the pieces of large files.
+/// Returns the number of lines with hashes of pieces in the listing.
 fn pieces(f: &Fixture) -> usize {
     std::fs::read_to_string(listing(f)).unwrap().matches("\"p\":").count()
 }
@@ -171,7 +171,7 @@ async fn a_large_file_that_changes_in_place_adds_little() {
             let at = i * 1_200_000 + 500_000 * usize::from(round);
             content[at..at + 100].fill(round);
         }
-        // It also grows, from the middle of a piece on.
+        // It also grows, from the middle of a piece.
         content.extend_from_slice(&noise(100_000, 7 + round));
         f.write("database", &content);
         settle().await;
@@ -179,7 +179,7 @@ async fn a_large_file_that_changes_in_place_adds_little() {
         assert!(made.added_bytes < 4 << 20, "{} bytes for 20 changes", made.added_bytes);
         f.assert_restores(&made.id, &format!("out{round}")).await;
     }
-    // Without the listing the rest is found by its chunks only.
+    // Without the listing, the rest is found by its chunks only.
     std::fs::remove_dir_all(f.dir.path().join("cache")).unwrap();
     let last = f.backup().await;
     f.assert_restores(&last.id, "last").await;

@@ -1,4 +1,4 @@
-//! What a target gives to everything that is made in it does not stay on what a restore made.
+//! Attributes inherited from the target folder are removed from restored files.
 
 mod common;
 
@@ -6,7 +6,8 @@ use cloudron_testkit::require;
 use common::Fixture;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-/// A default access control list that gives a user all rights: version 2, then (tag, rights, user) for each entry.
+/// Returns a default access control list that gives a user all rights: version 2, then (tag, rights, user)
+/// for each entry.
 fn acl() -> Vec<u8> {
     let entries: [(u16, u16, u32); 5] =
         [(1, 7, u32::MAX), (2, 7, 4711), (4, 5, u32::MAX), (0x10, 7, u32::MAX), (0x20, 5, u32::MAX)];
@@ -32,7 +33,7 @@ async fn a_default_acl_of_the_target_is_on_nothing_that_had_none() {
         let names: Vec<_> = xattr::list(f.restored("out").join(name)).unwrap().collect();
         assert!(!names.iter().any(|n| n.to_string_lossy().contains("acl")), "{name}: {names:?}");
     }
-    // And the comparison looks at all of them.
+    // The comparison checks all of them.
     xattr::set(f.restored("out").join("pipe"), "system.posix_acl_access", &acl()).unwrap();
     let compared = f.compare(&made.id, "out").await;
     assert!(compared.differences.iter().any(|d| d.what == "xattrs"), "{:?}", compared.differences);

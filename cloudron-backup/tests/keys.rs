@@ -1,4 +1,4 @@
-//! Adding, changing and removing what opens a repository.
+//! Adding, changing and removing the keys of a repository.
 
 mod common;
 
@@ -167,7 +167,7 @@ async fn a_reader_that_somebody_added_to_the_description_is_refused_by_writers_a
     config["recipients"]["data"].as_array_mut().unwrap().push(spy.into());
     let changed = serde_json::to_vec(&config).unwrap().into();
     f.store.put("cloudron-backup.json", &changed).await.unwrap();
-    // The second copy is read, and a repair puts it back.
+    // The second copy is read, and a repair restores the object.
     let repo = Repository::open(f.store.clone()).await.unwrap();
     assert!(repo.description_problem().is_some());
     f.try_backup(&repo).await.unwrap();
@@ -226,7 +226,7 @@ async fn a_second_copy_opens_when_the_key_object_is_lost_or_damaged() {
     assert!(opens(&f.repo, &other).await);
     f.store.delete(&object).await.unwrap();
     assert!(opens(&f.repo, &other).await);
-    // A key that was removed leaves no copy by which it would go on opening.
+    // Removing a key leaves no copy that it could open.
     let third = key("a third backup key");
     f.repo.add_backup_key(&f.identity, "third", &third, Some(2)).await.unwrap();
     f.repo.remove_key("third", &Unlock::new(&key(KEY))).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_second_copy_opens_when_the_key_object_is_lost_or_damaged() {
 async fn key_objects_that_somebody_added_do_not_keep_the_owner_out() {
     use cloudron_backup::encrypt::{AgePassphrase, Encryptor};
     let f = Fixture::new().await;
-    // Sealing takes as long as opening, so only the header says how long that would be.
+    // Encrypting takes as long as decrypting, so the factor is only changed in the header.
     let sealed = AgePassphrase::new(key("nobody knows this one"), 2).seal_bytes(b"x").unwrap();
     let text = String::from_utf8_lossy(&sealed[..80]).into_owned();
     let end = text.find(" 2\n").unwrap();

@@ -1,5 +1,4 @@
-//! What runs that were cut off leave behind is used by the next one, and runs at the same time do not disturb
-//! each other.
+//! The next run reuses the packs of an interrupted one, and concurrent runs do not disturb each other.
 
 mod common;
 
@@ -21,7 +20,7 @@ async fn verify(f: &Fixture) {
     assert!(report.unwrap().is_good());
 }
 
-/// How many packs are in the store.
+/// Returns the number of packs in the store.
 async fn packs(f: &Fixture) -> usize {
     f.keys_under("packs/").await.len()
 }
@@ -34,7 +33,7 @@ fn journals(f: &Fixture) -> Vec<std::path::PathBuf> {
 
 #[tokio::test]
 async fn packs_of_a_run_that_was_cut_off_before_its_index_are_used_by_the_next_one() {
-    // What a run makes that nothing disturbs.
+    // An undisturbed run, for comparison.
     let whole = Fixture::new().await;
     fill(&whole, 5);
     whole.backup().await;

@@ -1,4 +1,4 @@
-//! A manifest that somebody made who holds a writer's keys does no harm to whoever reads it.
+//! A forged manifest, made with a writer's keys, does no harm to its readers.
 
 mod common;
 
@@ -9,7 +9,7 @@ use cloudron_core::{BackupId, Cancel, Error, Progress};
 use common::{Fixture, forge};
 use serde_json::{Value, json};
 
-/// A repository with one backup of a folder and a file, and the lines of its manifest.
+/// Returns a repository with one backup of a folder and a file, and the lines of its manifest.
 async fn made() -> (Fixture, BackupId, Vec<Value>) {
     let f = Fixture::new().await;
     f.write("file", "content");
@@ -18,7 +18,7 @@ async fn made() -> (Fixture, BackupId, Vec<Value>) {
     (f, id, lines)
 }
 
-/// Puts entries behind the first `keep` ones of a manifest, and ends it properly.
+/// Adds entries after the first `keep` ones of a manifest, and ends it properly.
 async fn add(f: &Fixture, id: &BackupId, lines: &[Value], keep: usize, entries: &[Value]) {
     let mut forged = lines[..=keep].to_vec();
     forged.extend_from_slice(entries);
@@ -26,7 +26,7 @@ async fn add(f: &Fixture, id: &BackupId, lines: &[Value], keep: usize, entries: 
     forge::replace(f, id, &forged).await;
 }
 
-/// What the commands that read manifests say.
+/// Returns the results of the operations that read manifests.
 async fn read(f: &Fixture, id: &BackupId, target: &str) -> Vec<(&'static str, Result<(), Error>)> {
     let (progress, cancel) = (Progress::none(), Cancel::new());
     let tar = f.target(&format!("{target}.tar"));
@@ -98,7 +98,7 @@ async fn no_name_leaves_the_target_of_an_export_or_a_restore() {
         all_refuse(&f, &id, case).await;
         assert!(!outside.exists(), "{case}");
     }
-    // A manifest that goes further than its summary, which a certificate limits.
+    // A manifest that exceeds its summary, which is limited by a certificate.
     let mut further = lines.clone();
     further[0]["sources"][0]["path"] = "/".into();
     forge::replace(&f, &id, &further).await;
@@ -128,7 +128,7 @@ async fn sizes_and_counts_cost_nothing_before_they_are_believed() {
         add(&f, &id, &lines, 1, &[entry]).await;
         all_refuse(&f, &id, case).await;
     }
-    // Lines that follow, as many as the entry says, but more than a file can have.
+    // Further lines, as many as the entry says, but more than a file can have.
     let more = format!("{}\n", json!({"extents": (0..1024).map(|_| json!([null, 1])).collect::<Vec<_>>()}));
     let mut text = format!("{}\n{}\n", lines[0], lines[1]);
     let mut entry = file(u64::from(u32::MAX), json!([]));
@@ -147,7 +147,7 @@ async fn a_hole_that_the_file_system_cannot_hold_is_found_out_at_once() {
     let length = 16u64 << 40;
     let hole = json!({"type": "file", "path": path, "size": length, "sha256": "00".repeat(32), "extents": [[null, length]]});
     add(&f, &id, &lines, 2, &[hole]).await;
-    // Where 16 TiB fit, hashing them would take hours: it is broken off.
+    // On a file system for 16 TiB, hashing them would take hours: it is cancelled.
     let cancel = Cancel::new();
     let later = cancel.clone();
     tokio::spawn(async move {

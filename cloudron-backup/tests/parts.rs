@@ -1,4 +1,4 @@
-//! A restore reads what it needs and no more, in whatever pieces the content lies.
+//! A restore reads only what it needs, however the content is divided.
 
 mod common;
 
@@ -12,7 +12,7 @@ use cloudron_backup::{BackupStore, MemoryStore, ObjectMeta, Repository, RestoreR
 use cloudron_core::{Cancel, Event, Progress, Result};
 use common::{Fixture, noise};
 
-/// Counts what is read of packs.
+/// Counts the bytes read from packs.
 #[derive(Debug, Default)]
 struct Counting {
     inner: MemoryStore,
@@ -159,7 +159,7 @@ async fn the_same_content_in_many_files_and_orders_restores() {
     let (f, _) = fixture().await;
     let parts: Vec<Vec<u8>> = (0..6).map(|i| noise(3 << 20, i)).collect();
     for i in 0..12usize {
-        // Files that share chunks, near and far from each other.
+        // Files that share chunks, near to and far from each other.
         let content: Vec<u8> =
             [i % 6, (i * 5 + 1) % 6, i % 2].iter().flat_map(|p| parts[*p].clone()).collect();
         f.write(&format!("{i:02}"), content);

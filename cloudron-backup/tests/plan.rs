@@ -1,4 +1,4 @@
-//! What a backup would do, found out without doing it.
+//! Dry runs of backups.
 
 mod common;
 
@@ -10,7 +10,7 @@ use cloudron_backup::{BackupPlan, BackupRequest, codes};
 use cloudron_core::{Cancel, Progress};
 use common::{Fixture, noise};
 
-/// The plan, and the files that it says would be read.
+/// Returns the plan, and the files that would be read.
 async fn plan(f: &Fixture, request: &BackupRequest) -> (BackupPlan, Vec<PathBuf>) {
     let read = Arc::new(Mutex::new(Vec::new()));
     let into = read.clone();
@@ -21,7 +21,7 @@ async fn plan(f: &Fixture, request: &BackupRequest) -> (BackupPlan, Vec<PathBuf>
     (plan, read)
 }
 
-/// Every file below a folder with its content and the time of its last change.
+/// Returns every file below a folder with its content and the time of its last change.
 fn state(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::SystemTime)> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -52,7 +52,7 @@ async fn a_plan_says_what_the_backup_then_does_and_writes_nothing() {
     assert_eq!((planned.files, planned.bytes, &planned.entries), (made.files, made.bytes, &made.entries));
     assert!(planned.added_bytes.abs_diff(made.added_bytes) < 200, "{planned:?} {made:?}");
 
-    // Nothing new: what was stored is known.
+    // Nothing new: the stored content is known.
     let (store, cache) = (f.keys_under("").await, state(&f.dir.path().join("cache")));
     assert!(!cache.is_empty());
     let (again, _) = plan(&f, &f.request()).await;
@@ -66,7 +66,7 @@ async fn what_did_not_change_would_not_be_read() {
     let f = Fixture::new().await;
     f.write("kept", noise(1 << 20, 1));
     f.write("changed", "1");
-    // Files that changed just now are always read again.
+    // Files that have just changed are always read again.
     tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
     f.backup().await;
     f.write("changed", "12");

@@ -1,4 +1,4 @@
-//! Looking into backups without restoring them: listing, finding, comparing two.
+//! Reading backups without restoring them: listing, finding, comparing two.
 
 mod common;
 
@@ -9,7 +9,7 @@ use cloudron_backup::{Change, ChangeKind, FileEntry, FileKind, Found, SnapshotFi
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result};
 use common::{Fixture, noise};
 
-/// A callback that collects, and what it collected.
+/// Returns a list, and a callback that adds to it.
 fn collector<T: Send + 'static>() -> (Arc<Mutex<Vec<T>>>, impl FnMut(T) -> Result<()> + Send + 'static) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = seen.clone();

@@ -1,5 +1,4 @@
-//! recover.py and recover.sh read both formats, and believe nobody but the owner and the writers that the owner
-//! certified.
+//! recover.py and recover.sh read both formats, and trust only the owner and the writers certified by the owner.
 
 mod common;
 
@@ -21,7 +20,7 @@ fn python() -> Option<PathBuf> {
 }
 
 fn command(python: &Path, r: &Repository, args: &[&str]) -> Command {
-    // What is claimed must not take this much memory, in KiB.
+    // Forged sizes must not lead to this much memory, in KiB.
     let limited = "ulimit -v 1500000 && exec \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", limited, "sh"]).arg(python).arg("recover.py").args(args);
@@ -30,7 +29,7 @@ fn command(python: &Path, r: &Repository, args: &[&str]) -> Command {
     command
 }
 
-/// Restores a backup. Gives what was said, and where it is.
+/// Restores a backup. Returns the output, and the target folder.
 fn recover(python: &Path, r: &Repository, args: &[&str], name: &str) -> (Output, PathBuf) {
     let target = r.dir.path().join(name);
     let args = [args, &[target.to_str().unwrap()]].concat();
@@ -43,7 +42,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Whether the files are those of the newest backup.
+/// Checks that the files are those of the newest backup.
 fn is_whole(folder: &Path) -> bool {
     let list = sample().join("fourth.sha256");
     let checked = Command::new("sha256sum").args(["--quiet", "-c"]).arg(list).current_dir(folder).output();
@@ -92,7 +91,7 @@ fn a_lost_or_changed_description_does_not_keep_a_backup_from_coming_back() {
     let restored = recover(&python, &r, &["latest"], "none");
     assert_whole(&restored);
     assert!(said(&restored.0).contains("no description"), "{}", said(&restored.0));
-    // A key object that is lost, too.
+    // A missing key object, too.
     let r = Repository::new();
     std::fs::remove_dir_all(r.path("keys")).unwrap();
     assert_whole(&recover(&python, &r, &["latest"], "keys"));
@@ -107,14 +106,14 @@ fn what_nobody_vouches_for_is_named_and_not_restored() {
     manifest.truncate(2);
     manifest.push(json!({"type": "end", "entries": 1}));
     let name = |n: u32| format!("backup_2026-11-30T17-00-0{n}Z_v0.1.0");
-    // Signed with a key that is no writer's, with no certificate, and with one of another owner.
+    // Signed with an unknown key, without a certificate, and with one of another owner.
     let stranger = Repository::new().writer("main", json!({}));
     let mut other = stranger.clone();
     other.key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
     r.backup(&name(0), &other, summary.clone(), &manifest);
     other.certificate.as_mut().unwrap()["key"] = hex::encode(other.key.verifying_key().as_bytes()).into();
     r.backup(&name(1), &other, summary.clone(), &manifest);
-    // A writer that may back up another folder, and one that is revoked.
+    // A writer limited to another folder, and a revoked one.
     let limited = r.writer("limited", json!({"paths": ["/srv/other"]}));
     r.backup(&name(2), &limited, summary.clone(), &manifest);
     let host = r.writer("host", json!({"host": "another"}));
@@ -123,7 +122,7 @@ fn what_nobody_vouches_for_is_named_and_not_restored() {
     r.backup(&name(4), &stolen, summary.clone(), &manifest);
     r.backup(&name(5), &stolen, summary.clone(), &manifest);
     r.revoke(&stolen, &[]);
-    // A manifest that goes further than its summary says.
+    // A manifest that exceeds its summary.
     let mut beyond = manifest.clone();
     beyond[0]["sources"][0]["path"] = "/".into();
     beyond[1]["path"] = "/".into();
@@ -140,7 +139,7 @@ fn what_nobody_vouches_for_is_named_and_not_restored() {
     r.backup(&name(8), &r.main, summary, &beyond);
     let (out, folder) = recover(&python, &r, &[&name(8)], "beyond");
     assert!(!out.status.success() && !folder.exists(), "{}", said(&out));
-    // What a person asks for in so many words is restored.
+    // A backup that the user names explicitly is restored.
     let (out, _) = recover(&python, &r, &["--unsigned", &name(4)], "asked");
     assert!(out.status.success() && said(&out).contains("revoked"), "{}", said(&out));
 }
@@ -166,7 +165,7 @@ fn a_removed_backup_that_was_put_back_and_a_time_in_the_future_are_not_the_lates
     let forgotten = json!({"forgotten": 2, "repository": r.id, "writer": id[..16], "sequences": [[6, 7]]});
     let forgotten = common::forge::sign(forgotten, "forgotten v2", &r.owner.key);
     r.put_hashed("forgotten", forgotten.to_string().as_bytes(), ".json");
-    // One that a writer signed says nothing.
+    // A record signed by a writer is ignored.
     let forged = json!({"forgotten": 2, "repository": r.id, "writer": id[..16], "sequences": [[1, 5]]});
     let forged = common::forge::sign(forged, "forgotten v2", &r.main.key);
     r.put_hashed("forgotten", forged.to_string().as_bytes(), ".json");
@@ -177,7 +176,7 @@ fn a_removed_backup_that_was_put_back_and_a_time_in_the_future_are_not_the_lates
     assert!(said(&restored.0).contains("removed this backup"), "{}", said(&restored.0));
 }
 
-/// An index that says that every chunk is in a pack of rubbish.
+/// Writes an index in which every chunk is in a pack of random data.
 fn lie(r: &Repository, signing: &common::format2::Signing) -> String {
     let index = r.lines(&r.paths("index")[0]);
     let mut chunks: Vec<Value> = Vec::new();
@@ -203,7 +202,7 @@ fn an_index_that_lies_hides_nothing() {
     let stolen = r.writer("stolen", json!({}));
     lie(&r, &stolen);
     assert_whole(&recover(&python, &r, &["latest"], "other"));
-    // Even when the liar is the writer of the backup, and comes first.
+    // Even if the forger is the writer of the backup, and comes first.
     let r = Repository::new();
     let honest = r.paths("index")[0].clone();
     let lines: Vec<Value> = r.lines(&honest).into_iter().filter(|l| l.get("pack").is_some()).collect();
@@ -304,7 +303,7 @@ fn a_signal_leaves_neither_the_identity_nor_half_a_file_behind() {
     let r = Repository::new();
     let (mut summary, mut manifest) = r.read_backup(LATEST);
     summary["sequence"] = 9.into();
-    // A hole of a terabyte takes longer to hash than anybody waits.
+    // A hole of a terabyte takes too long to hash.
     let hole = 1u64 << 40;
     let file = json!({"type": "file", "path": "/srv/sample/a-hole", "sha256": "00".repeat(32), "size": hole, "extents": [[null, hole]]});
     manifest.insert(2, file);
@@ -346,7 +345,7 @@ fn a_signal_leaves_neither_the_identity_nor_half_a_file_behind() {
 fn an_old_description_put_back_does_not_bring_back_what_an_old_writer_may_sign() {
     let Some(python) = python() else { return };
     let r = Repository::new();
-    // The shared key of format 1, by which a stolen machine could once sign anything.
+    // The shared key of format 1, with which a stolen machine could sign anything.
     let keys: Value =
         serde_json::from_slice(&std::fs::read(sample().join("writer-keys.json")).unwrap()).unwrap();
     let mut seed = [0; 32];

@@ -1,4 +1,4 @@
-//! One file comes out of a repository with a shell, age, zstd and what every Debian has.
+//! One file can be restored from a repository with a shell, age, zstd and the tools of every Debian.
 
 mod common;
 
@@ -12,7 +12,7 @@ use cloudron_backup::{Identity, Summary};
 use cloudron_testkit::require;
 use common::{Fixture, KEY, noise};
 
-/// The programs that the script may use, by the name that it calls them and the one that Debian has them by.
+/// The programs that the script may use: by the name that it calls, and by the name in Debian.
 const TOOLS: [(&str, &str); 25] = [
     ("age", "age"),
     ("zstd", "zstd"),
@@ -41,7 +41,7 @@ const TOOLS: [(&str, &str); 25] = [
     ("ls", "ls"),
 ];
 
-/// A repository in a folder, a copy of it in another one, and a folder of the programs that there are.
+/// A repository in a folder, a copy of it in another one, and a folder with the available programs.
 struct Rescue {
     f: Fixture,
     dir: tempfile::TempDir,
@@ -52,7 +52,7 @@ impl Rescue {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("bin")).unwrap();
         for (name, program) in TOOLS {
-            // What a Debian package installs, and nothing else.
+            // Only files installed by Debian packages.
             let found = Path::new("/usr/bin").join(program);
             if !require::that(found.exists(), &format!("{} is missing", found.display())) {
                 return None;
@@ -93,7 +93,7 @@ impl Rescue {
         self.run_with("identity", args)
     }
 
-    /// Gets a file of the source out of the newest backup.
+    /// Restores a file of the source from the newest backup.
     fn get(&self, name: &OsStr) -> Result<Vec<u8>, String> {
         let out = self.path("out");
         let _ = std::fs::remove_file(&out);
@@ -245,7 +245,7 @@ async fn a_paper_key_opens_and_another_one_does_not() {
     assert!(!refused.status.success() && said(&refused).contains("does not open"), "{}", said(&refused));
 }
 
-/// Runs a program on a terminal of its own, and types a line when it is asked for a passphrase.
+/// Runs a program on its own terminal, and types a line at the passphrase prompt.
 const TYPIST: &str = r#"
 import os, pty, sys, time
 pid, terminal = pty.fork()

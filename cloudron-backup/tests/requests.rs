@@ -1,4 +1,4 @@
-//! How many requests a run makes: not more with many backups in the store than with few.
+//! The number of requests of a run does not grow with the number of backups in the store.
 
 mod common;
 
@@ -11,19 +11,19 @@ use common::{Counting, Fixture};
 
 const MANY: u64 = 200;
 
-/// A fixture whose requests are counted.
+/// Returns a fixture that counts its requests.
 async fn counted() -> (Fixture, Arc<Counting>) {
     let memory: Arc<dyn cloudron_backup::BackupStore> = Arc::new(MemoryStore::new());
     let store = Counting::over(&memory);
     let f = Fixture::on(store.clone()).await;
     f.write("file", "content");
-    // The second one reads the index that the first one wrote, and remembers it.
+    // The second one reads the index that the first one wrote, and caches it.
     f.backup().await;
     f.backup().await;
     (f, store)
 }
 
-/// The requests of one more backup, with the memory of this machine or without.
+/// Returns the number of requests of one more backup, with or without the cache of this machine.
 async fn of_a_backup(f: &Fixture, store: &Counting, remembered: bool) -> u64 {
     store.requests();
     let mut request = f.request();
@@ -36,7 +36,7 @@ async fn of_a_backup(f: &Fixture, store: &Counting, remembered: bool) -> u64 {
 async fn a_backup_makes_as_many_requests_with_many_backups_in_the_store_as_with_few() {
     let (f, store) = counted().await;
     let few = of_a_backup(&f, &store, true).await;
-    // Those of another machine, whose numbers are to be learnt once.
+    // Backups of another machine, whose numbers are read once.
     for _ in 0..MANY {
         of_a_backup(&f, &store, false).await;
     }
@@ -119,7 +119,7 @@ async fn a_summary_that_nobody_signed_does_not_decide_the_next_number() {
     let (key, object) = (format!("snapshots/{id}.json"), serde_json::to_vec(&forged).unwrap());
     f.store.put(&key, &object.into()).await.unwrap();
     assert_eq!(f.backup().await.sequence, 4);
-    // Nor is it remembered when it is gone.
+    // It is not remembered either after it was deleted.
     f.store.delete(&key).await.unwrap();
     assert_eq!(f.backup().await.sequence, 5);
 }

@@ -1,4 +1,4 @@
-//! What goes in comes out.
+//! Backups restore to the same tree.
 
 mod common;
 
@@ -144,7 +144,7 @@ async fn a_tar_of_a_backup_holds_the_same_tree() {
     let digest = |path| cloudron_testkit::tree::digest(path).unwrap();
     let mut differences =
         cloudron_testkit::tree::compare(&digest(&f.source()), &digest(&f.restored("untarred")));
-    // A plain tar holds holes as zeros.
+    // A plain tar stores holes as zeros.
     differences.retain(|d| !d.contains("sparse false"));
     assert_eq!(differences, Vec::<String>::new());
 }
@@ -175,7 +175,7 @@ proptest! {
         runtime.block_on(async {
             let f = Fixture::new().await;
             let mut first = None;
-            // Each further tree is added to what is there: an incremental backup.
+            // Each further tree is added to the existing files: an incremental backup.
             for (i, tree) in trees.iter().enumerate() {
                 for (name, node) in tree {
                     plant(&f.source(), name, node, &mut first);

@@ -116,7 +116,7 @@ async fn a_restore_never_writes_through_a_link_in_the_target() {
     assert!(error.is(&codes::RESTORE_CONFLICT), "{error}");
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 
-    // A link further up, which is no entry of the backup.
+    // A link in a parent folder, which is no entry of the backup.
     std::fs::create_dir_all(f.target("up")).unwrap();
     let first = f.source().strip_prefix("/").unwrap().iter().next().unwrap().to_owned();
     symlink(&outside, f.target("up").join(first)).unwrap();

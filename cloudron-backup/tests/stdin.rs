@@ -17,7 +17,7 @@ async fn listed(f: &Fixture) -> usize {
     f.repo.snapshots().await.unwrap().summaries.len()
 }
 
-/// Gives zeros of that length and then fails.
+/// A reader of this number of zeros that then fails.
 struct Breaks(u64);
 
 impl Read for Breaks {

@@ -1,4 +1,4 @@
-//! A repository whose description is lost, and key objects that are damaged.
+//! A repository whose description is missing, and damaged key objects.
 
 mod common;
 
@@ -42,7 +42,7 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
         }
         let before = content(&store).await;
         for key in [KEY, "another backup key"] {
-            // The key of a repository that has nothing else finishes that one.
+            // If only the key objects are left, their backup key completes the repository.
             if kept == ["keys/"] && key == KEY {
                 continue;
             }
@@ -74,7 +74,7 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
     f.store.delete(COPY).await.unwrap();
     let error = init(&f.store, KEY).await.unwrap_err();
     assert!(error.hint().unwrap().contains(&format!("put {CONFIG} back")), "{error:?}");
-    // What the hint says.
+    // As the hint says.
     f.store.put(CONFIG, &description).await.unwrap();
     f.assert_restores(&made.id, "out").await;
 }
@@ -90,7 +90,7 @@ async fn an_init_that_is_cut_off_at_any_write_is_finished_with_its_key_and_with_
         }
         let before = content(&store).await;
         match init(&store, "another backup key").await {
-            // Nothing was stored, or nothing that anybody needs.
+            // Nothing was stored, or nothing that is needed.
             Ok(_) => assert!(!before.keys().any(|key| key.starts_with("keys/")), "{writes}"),
             Err(e) => {
                 assert!(e.is(&codes::REPOSITORY_LOST) || e.is(&codes::REPOSITORY_EXISTS), "{writes}: {e:?}");
@@ -124,7 +124,7 @@ async fn a_damaged_key_object_is_never_a_wrong_key() {
             f.store.put(place, &damaged.clone().into()).await.unwrap();
         }
         match f.repo.unlock(&Secret::new(KEY)).await {
-            // A bit that changes nothing, such as one of padding.
+            // A bit without meaning, such as padding.
             Ok(_) => {}
             Err(e) => {
                 assert!(e.is(&codes::OBJECT_CORRUPT) && e.to_string().contains("damaged"), "{at}: {e:?}");

@@ -12,7 +12,7 @@ async fn copy(from: &Fixture, to: &Fixture, ids: &[BackupId]) -> Result<Transfer
     from.repo.copy_snapshots(&from.identity, ids, (&to.repo, &to.keys), &progress, &cancel).await
 }
 
-/// Two repositories; the second one has other names for its backups.
+/// Returns two repositories; the second one has other names for its backups.
 async fn two() -> (Fixture, Fixture) {
     let (from, to) = (Fixture::new().await, Fixture::new().await);
     (0..100).for_each(|_| drop(to.next_id()));
@@ -58,7 +58,7 @@ async fn copied_backups_restore_from_the_other_repository_with_its_key() {
     let (progress, cancel) = (Progress::none(), Cancel::new());
     let verified = to.repo.verify(VerifyDepth::Full, Some(&to.identity), &progress, &cancel).await.unwrap();
     assert_eq!(verified.problems, []);
-    // Its source is now what the other one backed up.
+    // Its source is now that of the other one.
     std::mem::swap(&mut to.dir, &mut from.dir);
     to.assert_restores(&second.id, "out").await;
 }

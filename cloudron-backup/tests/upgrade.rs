@@ -1,4 +1,4 @@
-//! A repository of format 1, as it was kept: it is read as it is, nothing is written to it, and an upgrade loses nothing.
+//! A stored repository of format 1 can be read, is not written to, and is upgraded without loss.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/format-1/repository")
 }
 
-/// The kept repository in memory, with one more object that somebody put there.
+/// Returns the stored repository in memory, with one foreign object.
 async fn kept() -> Arc<dyn BackupStore> {
     let store = MemoryStore::new();
     let mut folders = vec![sample()];
@@ -52,7 +52,7 @@ async fn ids(repository: &Repository) -> Vec<BackupId> {
     repository.snapshots().await.unwrap().summaries.into_iter().map(|s| s.id).collect()
 }
 
-/// What each backup holds.
+/// Returns the content of each backup.
 async fn contents(repository: &Repository, identity: &Identity) -> Vec<Entries> {
     let mut found = Vec::new();
     for id in ids(repository).await {
@@ -61,7 +61,7 @@ async fn contents(repository: &Repository, identity: &Identity) -> Vec<Entries> 
         let (progress, cancel) = (Progress::none(), Cancel::new());
         let report = repository.restore(identity, &id, &request, &progress, &cancel).await.unwrap();
         assert!(report.is_complete(), "{id}: {:?}", report.failed);
-        // What a test adds later is of another folder.
+        // Backups added later by a test have another folder.
         let sample = target.path().join("srv/sample");
         if sample.exists() {
             found.push(tree::digest(&sample).unwrap());
@@ -124,7 +124,7 @@ async fn an_upgrade_keeps_every_backup_and_what_comes_later_works() {
     };
     verify(&repository).await;
 
-    // The old keys and the new ones open it, and a writer goes on.
+    // The old keys and the new ones open it, and a writer continues.
     let (again, _) = open(&store).await;
     for secret in ["f1secondabcdefghijkmnopqrstuvwxyz0123456", KEY] {
         assert!(again.unlock(&Secret::new(secret)).await.is_ok());
@@ -137,7 +137,7 @@ async fn an_upgrade_keeps_every_backup_and_what_comes_later_works() {
     assert_eq!(again.find("latest").await.unwrap().id, made.id);
     verify(&again).await;
 
-    // What the removed backup alone needed goes, and nothing else.
+    // Only content that just the removed backup needed is deleted.
     let mut request = PruneRequest::default();
     request.grace = Duration::ZERO;
     for _ in 0..2 {
@@ -148,7 +148,7 @@ async fn an_upgrade_keeps_every_backup_and_what_comes_later_works() {
     assert_eq!(contents(&again, &identity).await, before);
     let (_, report) = again.upgrade(&identity, &progress, &cancel).await.unwrap();
     assert!(report.was_new);
-    // A policy that would take most of them says so first.
+    // A policy that would remove most of them is refused first.
     request.policy = PrunePolicy { last: Some(1), ..PrunePolicy::default() };
     let refused = again.prune(&identity, &request, &progress, &cancel).await.unwrap_err();
     assert!(refused.is(&codes::PRUNE_REMOVALS), "{refused}");
@@ -175,7 +175,7 @@ async fn an_upgrade_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_
         if !cut_off {
             break;
         }
-        // The lock of the one that died counts for half an hour.
+        // The lock of the dead process is valid for half an hour.
         for lock in store.list("locks/").await.unwrap() {
             store.delete(&lock.key).await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! Writers: each has keys of its own, limits, and an end.
+//! Writers: each has its own keys and limits, and can be revoked.
 
 mod common;
 
@@ -40,7 +40,7 @@ async fn each_writer_counts_its_own_backups_and_relies_on_its_own_packs() {
     for (n, made) in [main, second, again].iter().enumerate() {
         f.assert_restores(&made.id, &format!("out{n}")).await;
     }
-    // From now on every writer relies on what the owner listed.
+    // From now on every writer relies on the owner's index.
     let keys = f.repo.add_writer(&f.identity, "third", &WriterLimits::default()).await.unwrap();
     assert!(backup_by(&f, &keys).await.unwrap().added_bytes < 10_000);
 }
@@ -79,7 +79,7 @@ async fn a_revoked_writer_keeps_the_backups_that_are_meant_and_makes_no_more() {
     assert_eq!(list.summaries.iter().map(|s| &s.id).collect::<Vec<_>>(), [&honest.id, &first.id]);
     assert_eq!(list.unreadable.len(), 1);
     assert!(f.restore(&second.id, "dropped").await.unwrap_err().is(&codes::SNAPSHOT_FORGED));
-    // A prune works, and takes nothing that the others need.
+    // A prune works, and removes nothing that the others need.
     let mut request = PruneRequest::default();
     request.grace = std::time::Duration::ZERO;
     for _ in 0..2 {
@@ -115,7 +115,7 @@ async fn a_removed_backup_that_somebody_puts_back_counts_for_nothing() {
     }
     assert_eq!(f.repo.find("latest").await.unwrap().id, second.id);
     assert_eq!(f.repo.snapshots().await.unwrap().summaries.len(), 1);
-    // It would lack content. The prune is not stopped by that, and takes it away again.
+    // It would lack content. That does not stop the prune, which removes it again.
     request.remove.clear();
     assert!(f.repo.prune(&f.identity, &request, &progress, &cancel).await.unwrap().is_whole());
     assert!(f.store.head(&key).await.unwrap().is_none());

@@ -1,4 +1,4 @@
-//! Reading one file: all of it, or to chunks.
+//! Reads one file whole, or into chunks.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,15 +16,15 @@ use crate::files::meta::Meta;
 use crate::files::sparse::{MIN_HOLE, SparseReader, Step, Stretch};
 use crate::format::manifest::{Extent, MAX_EXTENTS, MAX_FILE};
 
-/// A file that changes is read so often at most; a large one less often.
+/// The number of attempts to read a file that changes meanwhile; a large one is read less often.
 const ATTEMPTS: u32 = 3;
 const LARGE: u64 = 256 << 20;
 
-/// What became of a file's content.
+/// The content of a file after reading.
 pub(super) enum Stored {
-    /// It is small: here it is.
+    /// Small content, kept in memory.
     Small { content: Vec<u8>, sha256: ChunkId },
-    /// It is on its way to the store.
+    /// Large content, on its way to the store.
     Large { size: u64, sha256: ChunkId, extents: Vec<Extent> },
 }
 
@@ -32,12 +32,12 @@ pub(super) enum Stored {
 pub(super) struct Read {
     pub(super) meta: Meta,
     pub(super) stored: Stored,
-    /// Whether it was the same before and after.
+    /// True if it did not change during reading.
     pub(super) steady: bool,
 }
 
 impl Writer<'_> {
-    /// Reads a file, again when it changed meanwhile. The inner error is the file's, the outer one is fatal.
+    /// Reads a file, again if it changed meanwhile. The inner error concerns the file only, the outer one is fatal.
     pub(super) fn read(&mut self, file: &File) -> Result<std::io::Result<Read>> {
         let stat = || fstat(file).map(Meta::from).map_err(std::io::Error::from);
         let mut attempt = 1;
@@ -154,7 +154,7 @@ impl Writer<'_> {
     }
 }
 
-/// The error for a file that no restore would take.
+/// Returns the error for a file that no restore would accept.
 fn too_large() -> std::io::Error {
     std::io::Error::other("it has more than 16 TiB, or is in more pieces than a backup can hold")
 }
@@ -166,7 +166,7 @@ pub(super) fn lengthen(stretches: &mut Vec<Stretch>, length: u64) {
     }
 }
 
-/// Lays the chunks, which were cut from all data of a file in one stream, into its stretches of data.
+/// Maps the chunks, which were cut from all data of a file as one stream, to its stretches of data.
 pub(super) fn extents(stretches: &[Stretch], mut chunks: VecDeque<(ChunkId, u32)>) -> Vec<Extent> {
     let mut extents = Vec::new();
     let mut used = 0;

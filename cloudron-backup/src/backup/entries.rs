@@ -1,4 +1,4 @@
-//! Turning what the walk finds into lines of the manifest.
+//! Turns the entries found by the walk into lines of the manifest.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CStr, OsStr};
@@ -27,32 +27,32 @@ use crate::format::manifest::{Entry, Extent, Kind, ManifestWriter};
 use crate::packer::Uploads;
 use crate::runtime::Stop;
 
-/// A file that was changed later than this before it was looked at may change again without a trace: clocks of
-/// file systems are coarse.
+/// A file changed less than this before it was checked may change again unnoticed, because the clocks of file
+/// systems are coarse.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What a backup came to so far.
+/// The totals of a backup so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(super) kinds: BTreeMap<Kind, u64>,
     pub(super) bytes: u64,
     pub(crate) errors: u64,
     pub(super) warnings: u64,
-    /// Entries that are there without something that they have.
+    /// Entries that are stored without some of their properties.
     pub(super) downgraded: u64,
-    /// Entries that a pattern left out, by the number of the pattern.
+    /// The number of entries excluded by each pattern.
     pub(super) excluded: Vec<u64>,
 }
 
 impl Counts {
-    /// That many things are missing from the backup, and were warned of.
+    /// Counts `n` entries as missing from the backup, after a warning.
     pub(super) fn failed(&mut self, n: u64) {
         self.errors += n;
         self.warnings += n;
     }
 }
 
-/// Takes what the walk finds.
+/// Writes the entries found by the walk.
 pub(crate) struct Writer<'a> {
     pub(crate) chunking: Chunking,
     pub(super) namer: ChunkNamer,
@@ -63,11 +63,11 @@ pub(crate) struct Writer<'a> {
     pub(super) new: Option<CacheWriter>,
     pub(super) owners: Owners,
     pub(super) run: Run,
-    /// The file that is being read, as it was at the last backup: hashes of its pieces, and where they are.
+    /// The previous version of the current file: hashes of its pieces, and their locations.
     pub(super) before: Option<(String, Vec<Extent>)>,
-    /// The hashes of the pieces of the file that was read last.
+    /// The hashes of the pieces of the last file read.
     pub(super) pieces: Option<String>,
-    /// The first path of each file that has several.
+    /// The first path of each file with several names.
     pub(super) links: HashMap<(u64, u64), Vec<u8>>,
     pub(super) sent: HashSet<ChunkId>,
     pub(crate) counts: Counts,
@@ -75,12 +75,12 @@ pub(crate) struct Writer<'a> {
     pub(crate) stop: &'a Stop,
     pub(super) progress: &'a Progress,
     pub(crate) task: &'a Task,
-    /// What large files are read through, one after another.
+    /// The buffer for large files, one after another.
     pub(super) cutter: Cutter,
     pub(super) on_read: Option<&'a ReadHook>,
 }
 
-/// What is left when everything was taken.
+/// The results of a writer that has finished.
 pub(super) struct Written {
     pub(super) manifest: ManifestWriter,
     pub(super) counts: Counts,
@@ -92,10 +92,10 @@ pub(super) fn show(path: &[u8]) -> std::path::Display<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer that has met nothing yet, and knows no files of an earlier backup.
+    /// Creates a writer without any files of an earlier backup.
     ///
     /// # Errors
-    /// `identity-invalid` for keys that are none.
+    /// `identity-invalid` for invalid keys.
     pub(super) fn new(
         run: &'a BackupRun<'a>,
         index: &'a Index,
@@ -135,7 +135,7 @@ impl Writer<'_> {
         self.progress.warn(text);
     }
 
-    /// Something that the walk could not read. What has just vanished is no failure.
+    /// Records an entry that the walk could not read. One that has just vanished is no failure.
     pub(super) fn unreadable(&mut self, path: &[u8], error: std::io::Error) -> Result<()> {
         if error.kind() == std::io::ErrorKind::NotFound {
             self.warn(format!("{} vanished while the backup was made", show(path)));
@@ -176,7 +176,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The entry of a further name of a file, or nothing for the first one.
+    /// Returns the entry of a further name of a file, or `None` for the first one.
     fn further_name(&self, path: &[u8], meta: &Meta) -> Option<Entry> {
         let first = self.links.get(&(meta.dev, meta.ino)).filter(|_| meta.nlink > 1)?;
         let mut entry = Entry::new(Kind::Hardlink, path);
@@ -190,7 +190,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What is neither a folder nor a regular file.
+    /// Writes an entry that is neither a folder nor a regular file.
     pub(super) fn special(
         &mut self,
         path: &[u8],
@@ -226,7 +226,7 @@ impl Writer<'_> {
         self.put(entry, None, None)
     }
 
-    /// A regular file.
+    /// Writes a regular file.
     pub(super) fn file(
         &mut self,
         path: &[u8],
@@ -304,7 +304,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Stores a chunk unless it is there.
+    /// Stores a chunk unless it exists.
     pub(crate) fn store(&mut self, chunk: &[u8]) -> Result<ChunkId> {
         let id = self.namer.name(chunk);
         if self.is_new(id) {
@@ -315,12 +315,12 @@ impl Writer<'_> {
         Ok(id)
     }
 
-    /// Whether a chunk is neither stored nor on its way.
+    /// Returns true if a chunk is neither stored nor being stored.
     pub(super) fn is_new(&mut self, id: ChunkId) -> bool {
         !self.index.contains(&id) && self.sent.insert(id)
     }
 
-    /// Writes what still waits.
+    /// Writes all waiting entries.
     pub(super) fn finish(mut self) -> Result<Written> {
         self.close_run()?;
         self.unkept.report(self.progress);
@@ -328,18 +328,18 @@ impl Writer<'_> {
     }
 }
 
-/// Opens a file for reading without following a link, waiting for a fifo, or marking it as read.
+/// Opens a file for reading without following a link, blocking on a fifo, or updating its access time.
 fn open(folder: BorrowedFd<'_>, name: &CStr) -> std::io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = match openat(folder, name, flags | OFlags::NOATIME, Mode::empty()) {
-        // Only the owner may ask for that.
+        // Only the owner may use this flag.
         Err(Errno::PERM) => openat(folder, name, flags, Mode::empty()),
         other => other,
     };
     Ok(File::from(opened?))
 }
 
-/// Whether a change after `looked` would surely leave another ctime.
+/// Checks that any change after `looked` would result in another ctime.
 fn is_settled(ctime: (i64, u32), looked: SystemTime) -> bool {
     let now = looked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let limit = i64::try_from(now.saturating_sub(SETTLED).as_secs()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The folders of this machine that a backup uses for itself.
+//! Local folders that a backup uses for itself.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::{BackupRequest, BackupRun};
 use crate::files::{private_folder, temporary};
 use crate::format::config::Config;
 
-/// So much room, in bytes, must be left for the cache, or it is not used: what a run writes there is small.
+/// The free space, in bytes, below which the cache is not used. A run writes little there.
 const ROOM: usize = 256 << 10;
 
-/// The folder of the cache, if there is one that can be written to: without it a backup is slower, and no worse.
+/// Returns the folder of the cache if it is writable. Without it a backup is slower, but otherwise the same.
 pub(super) fn cache_dir(request: &BackupRequest, config: &Config, progress: &Progress) -> Option<PathBuf> {
     let dir = request.cache_dir.as_ref()?.join(&config.id);
     let usable = private_folder(&dir).and_then(|()| {
@@ -29,10 +29,10 @@ pub(super) fn cache_dir(request: &BackupRequest, config: &Config, progress: &Pro
     }
 }
 
-/// With less room than this, in bytes, the manifest is written elsewhere if there is more.
+/// The free space, in bytes, below which the manifest is written to another folder with more space.
 const ROOM_FOR_MANIFEST: u64 = 256 << 20;
 
-/// The folder in which the manifest is written before it is stored.
+/// Returns the folder in which the manifest is written before it is stored.
 pub(super) fn scratch(cache: Option<&Path>) -> PathBuf {
     let room = |dir: &Path| rustix::fs::statvfs(dir).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
     let temporary = std::env::temp_dir();
@@ -42,7 +42,7 @@ pub(super) fn scratch(cache: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Folders of this program's own that must not be in the backup: the repository, the cache.
+/// Returns the program's own folders, which must not be in the backup: the repository and the cache.
 pub(super) fn own_folders(run: &BackupRun<'_>) -> Vec<PathBuf> {
     let store = run.store.url().strip_prefix("file://").map(PathBuf::from);
     let folders = [store, run.request.cache_dir.clone()].into_iter().flatten();

@@ -1,8 +1,9 @@
-//! Large files that change in place, as databases and images of disks do.
+//! Large files that change in place, such as databases and disk images.
 //!
-//! A change of some bytes would make a whole chunk new. The listing of files keeps a hash of every 64 KiB of a
-//! large file, by which the next run sees what of a changed chunk is as it was. That stays where it is stored, and
-//! only the rest is stored anew. It is a matter of the writer alone: a file is a list of parts of chunks anyway.
+//! A change of a few bytes would replace a whole chunk. The file cache keeps a hash of every 64 KiB of a
+//! large file, so that the next run can see which parts of a changed chunk are unchanged. Those refer to the
+//! stored chunk, and only the rest is stored. This needs no support in the format, because a file is a list
+//! of parts of chunks.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,18 +14,19 @@ use crate::chunk::{ChunkId, ChunkNamer};
 use crate::format::index::Index;
 use crate::format::manifest::Extent;
 
-/// Of shorter files, so little is stored again that it does not matter; of longer ones, the list gets too long.
+/// The file sizes for which this is done. Storing shorter files again costs little; the hashes of longer ones
+/// take too much space.
 const SIZES: std::ops::RangeInclusive<u64> = 8 << 20..=64 << 30;
 const PIECE: usize = 64 << 10;
-/// What is new is stored in chunks of this length, in bytes.
+/// The length in bytes of chunks for changed content.
 const FRESH: usize = 1 << 20;
-/// A file whose parts are shorter than this on average is stored anew: it would be read from too many places, and
-/// keep too much that is of no use any more.
+/// A file whose parts are shorter than this on average is stored anew: otherwise it would be read from too
+/// many places, and keep too much unused content.
 const SHORTEST: u64 = 2 * PIECE as u64;
 
 type Hash = [u8; 16];
 
-/// The hashes of the pieces of a file, made while it is read.
+/// The hashes of the pieces of a file, computed while it is read.
 pub(super) struct Hashes {
     done: Vec<Hash>,
     open: blake3::Hasher,
@@ -32,7 +34,7 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    /// Nothing for a file of a size for which it is not done.
+    /// Returns `None` for a file size outside of the range.
     pub(super) fn new(size: u64, namer: &ChunkNamer) -> Option<Self> {
         SIZES.contains(&size).then(|| Self { done: Vec::new(), open: namer.hasher(), filled: 0 })
     }
@@ -49,7 +51,7 @@ impl Hashes {
         }
     }
 
-    /// Ends the last piece.
+    /// Completes the last piece.
     pub(super) fn close(&mut self) {
         if self.filled > 0 {
             let mut hash = Hash::default();
@@ -60,13 +62,13 @@ impl Hashes {
         }
     }
 
-    /// The text that the listing keeps.
+    /// Returns the text form for the file cache.
     pub(super) fn text(&self) -> String {
         BASE64.encode(self.done.as_flattened())
     }
 }
 
-/// A file as it was stored the last time.
+/// A file as stored by the previous backup.
 pub(super) struct Before {
     hashes: Vec<Hash>,
     extents: Vec<(u64, Part)>,
@@ -74,7 +76,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Nothing when it has holes, parts of it are not in the store any more, or it is in too many parts.
+    /// Returns `None` if it has holes or too many parts, or if some of them are no longer in the store.
     pub(super) fn new(pieces: &str, extents: &[Extent], index: &Index) -> Option<Self> {
         let bytes = BASE64.decode(pieces).ok()?;
         let (hashes, rest) = bytes.as_chunks::<16>();
@@ -92,7 +94,7 @@ impl Before {
         (whole && few).then(|| Self { hashes: hashes.to_vec(), extents: found, size })
     }
 
-    /// The parts of chunks that hold a stretch of the file.
+    /// Adds the parts of chunks that hold a stretch of the file.
     fn parts(&self, mut at: u64, mut length: u64, parts: &mut Parts) {
         let mut n = self.extents.partition_point(|(start, _)| *start <= at).saturating_sub(1);
         while length > 0 {
@@ -127,16 +129,16 @@ impl Parts {
     }
 }
 
-/// What stands for the chunk that is being gathered. No content has this name, for all that anybody can do.
+/// A placeholder for the chunk that is being collected. No content can have this name.
 const GATHERED: ChunkId = ChunkId([0; 32]);
 
-/// A changed file on its way to the store.
+/// A changed file that is being stored.
 pub(super) struct Changed {
     before: Before,
     at: u64,
     parts: Parts,
     fresh: Vec<u8>,
-    /// The parts from this one on may be in what is being gathered.
+    /// The index of the first part that may refer to the chunk being collected.
     open: usize,
 }
 
@@ -145,7 +147,7 @@ impl Changed {
         Self { before, at: 0, parts: Parts::default(), fresh: Vec::new(), open: 0 }
     }
 
-    /// The next chunk, in stretches: their lengths, and whether they are as they were.
+    /// Splits the next chunk into stretches: their lengths, and whether they are unchanged.
     fn stretches(&self, length: usize, now: &Hashes) -> Vec<(usize, bool)> {
         let mut found: Vec<(usize, bool)> = Vec::new();
         let (mut at, end) = (self.at, self.at + length as u64);
@@ -166,8 +168,7 @@ impl Changed {
 }
 
 impl Writer<'_> {
-    /// Stores what is new of a chunk of a changed file. The hashes of its pieces are known by now, as far as they
-    /// matter.
+    /// Stores the changed parts of a chunk. The relevant hashes of its pieces are known at this point.
     pub(super) fn keep_changed(&mut self, chunk: &[u8], now: &Hashes, file: &mut Changed) -> Result<()> {
         let stretches = file.stretches(chunk.len(), now);
         let same: usize = stretches.iter().filter(|(_, same)| *same).map(|(length, _)| length).sum();
@@ -209,7 +210,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Stores what is left, and gives the extents of the file.
+    /// Stores the remaining content, and returns the extents of the file.
     pub(super) fn finish_changed(&mut self, mut file: Changed) -> Result<Vec<Extent>> {
         self.store_fresh(&mut file)?;
         let extent = |p: Part| Extent::Data { chunk: p.chunk, length: p.length, offset: p.offset };

@@ -1,4 +1,4 @@
-//! What is in the store already.
+//! Finds what the store already has.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::format::condemned::packs_to_rely_on;
 use crate::format::index::{Index, PackEntry, Packs, Whose};
 use crate::packer::{self, journal};
 
-/// The chunks that are in the store. A pack that is gone or has another size does not count, so that what
-/// was in it is stored again.
+/// Returns the chunks in the store. A pack that is missing or has another size does not count, so that its
+/// content is stored again.
 pub(super) fn known_chunks(run: &BackupRun<'_>, cache: Option<&Path>) -> Result<Index> {
-    // Before the packs are listed: what these journals name was stored before that, or never will be.
+    // Before the packs are listed: packs in these journals were stored before that, or never will be.
     let chunk_key = run.keys.chunk_key()?;
     let left = cache.map(|dir| journal::Left::read(dir, &chunk_key)).unwrap_or_default();
     let key = run.config.index_decryptor(&run.keys.index_identity)?;
@@ -30,7 +30,7 @@ pub(super) fn known_chunks(run: &BackupRun<'_>, cache: Option<&Path>) -> Result<
     Ok(index)
 }
 
-/// Puts packs into an index that a run stored which was cut off before it could do so.
+/// Adds packs to the index that an interrupted run stored without indexing them.
 fn adopt(run: &BackupRun<'_>, left: journal::Left, packs: &Packs, index: &mut Index) -> Result<()> {
     let mut known: HashSet<ChunkId> = index.packs.iter().map(|(pack, _)| *pack).collect();
     let is_new = |e: &&PackEntry| packs.has(e) && known.insert(e.pack);

@@ -1,4 +1,4 @@
-//! Making a backup.
+//! Makes a backup.
 
 mod content;
 pub(crate) mod entries;
@@ -37,13 +37,13 @@ use request::ReadHook;
 use source::Feed;
 use sources::Sources;
 
-/// A backup that is to be made.
+/// A backup to be made.
 pub(crate) struct BackupRun<'a> {
     writing: &'a Writing<'a>,
     request: &'a BackupRequest,
-    /// Further folders of the program's own, that must not be in the backup.
+    /// Further folders of the program that must not be in the backup.
     also_skip: Vec<PathBuf>,
-    /// Told of every file that is read.
+    /// Called for every file that is read.
     on_read: Option<ReadHook>,
 }
 
@@ -56,13 +56,13 @@ impl<'a> Deref for BackupRun<'a> {
 }
 
 impl<'a> BackupRun<'a> {
-    /// A backup of what is asked for, and nothing besides.
+    /// Creates a backup of the request, without further options.
     pub(crate) fn new(writing: &'a Writing<'a>, request: &'a BackupRequest) -> Self {
         Self { writing, request, also_skip: Vec::new(), on_read: None }
     }
 
-    /// Makes the backup, from the first look at the store to the summary. What a feed gives takes the place of the
-    /// folders of the request.
+    /// Makes the backup, from the first request to the store to the summary. A feed replaces the folders of
+    /// the request.
     ///
     /// # Errors
     /// As [`Repository::backup`](crate::Repository::backup).
@@ -86,9 +86,9 @@ impl<'a> BackupRun<'a> {
         if let Some(dir) = cache_dir {
             unfinished::settle(store, dir, &self.trust, &self.signer)?;
         }
-        // Before anything is looked at that this backup will rely on.
+        // Before reading anything that this backup will rely on.
         let mut lock = Lock::take(store, request.id.as_str(), &request.host, &self.signer)?;
-        // A bucket can change after its repository was made: Ceph ignores conditions once it keeps versions.
+        // A bucket can change after its repository was created: Ceph ignores conditions once versioning is enabled.
         store.check_conditional(lock.key())?;
         let index = known::known_chunks(self, cache_dir)?;
         let done = write::write_all(self, sources, feed, &index, cache_dir)?;

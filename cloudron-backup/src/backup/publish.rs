@@ -1,4 +1,4 @@
-//! Making a backup listed.
+//! Publishes a backup, so that it is listed.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,10 +15,11 @@ use crate::format::summary::{self, Origin, SourceRef, Summary};
 use crate::snapshot::{filter, sequence, slot};
 use crate::{codes, layout};
 
-/// Stores the manifest and, last of all, the summary that makes the backup listed.
+/// Stores the manifest and, at the end, the summary, which makes the backup listed.
 ///
 /// # Errors
-/// `backup-exists`, `backup-aborted`; `source-invalid` for a backup that the writer may not make; what the store reports.
+/// `backup-exists`, `backup-aborted`; `source-invalid` for a backup that the writer's certificate does not
+/// allow; errors of the store.
 pub(super) fn publish(
     run: &BackupRun<'_>,
     done: Done,
@@ -31,7 +32,7 @@ pub(super) fn publish(
     run.stop.check()?;
     let manifest = describe(done.manifest.path())?;
     let pending = cache_dir.and_then(|dir| unfinished::Pending::note(dir, &request.id, &manifest.sha256));
-    // What has that name already is the same: it is named by its hash.
+    // An existing object of this name has the same content, since it is named by its hash.
     store.put_new_file(&layout::manifest(&manifest.sha256), done.manifest.path())?;
     let mut seen = SnapshotHistory::load(cache_dir, &run.config.id, &store.url());
     let time = jiff::Timestamp::try_from(request.id.time()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -69,7 +70,7 @@ pub(super) fn publish(
         return Err(Error::new(&codes::SOURCE_INVALID, text));
     }
     begun.check_age()?;
-    // If this fails, the summary may be stored all the same.
+    // If this fails, the summary may be stored nevertheless.
     lock.stay();
     match slot::publish(store, &run.trust, &mut summary, &run.signer) {
         Err(e) if e.is(&codes::BACKUP_EXISTS) || e.is(&codes::BACKUP_ABORTED) => {
@@ -82,7 +83,7 @@ pub(super) fn publish(
     seen.add(&summary);
     seen.save();
     if let Some(cache) = done.cache {
-        // The backup is made; losing the cache costs time only.
+        // The backup is complete; losing the cache costs time only.
         if let Err(e) = cache.publish() {
             run.progress.warn(format!("the next backup will be slower: {e}"));
         }
@@ -90,7 +91,7 @@ pub(super) fn publish(
     Ok(summary)
 }
 
-/// When a backup began. The watch stands still while the machine sleeps.
+/// Start of a backup. The monotonic clock stops while the machine sleeps.
 pub(super) struct Begun {
     watch: Instant,
     clock: SystemTime,
@@ -101,7 +102,7 @@ impl Begun {
         Self { watch: Instant::now(), clock: SystemTime::now() }
     }
 
-    /// A backup that took so long gives up. A prune keeps the tombstones of dead backups for much longer.
+    /// The maximum duration of a backup. A prune keeps the tombstones of dead backups for much longer.
     const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
     fn check_age(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What is asked of a repository.
+//! Backup requests.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use cloudron_core::{BackupId, Result};
 
 use crate::files::absolute_path;
 
-/// A folder that is backed up.
+/// A folder or file to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// What it is called in lists.
+    /// The name in lists.
     pub name: String,
-    /// Where it is: an absolute path in UTF-8 to a folder or a file. A symbolic link here is followed.
+    /// An absolute path in UTF-8 to a folder or a file. If it is a symbolic link, the link is followed.
     pub path: PathBuf,
 }
 
 impl Source {
-    /// A source.
+    /// Creates a source.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: path.into() }
     }
@@ -34,46 +34,46 @@ impl Source {
     }
 }
 
-/// What a backup is made of.
+/// The options of a backup.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BackupRequest {
-    /// Its name, which must be new.
+    /// The name of the backup, which must be new.
     pub id: BackupId,
-    /// The folders.
+    /// The folders and files to back up.
     pub sources: Vec<Source>,
-    /// The machine's name, in clear in the list. Empty to leave it out.
+    /// The machine's name, in clear text in the list. May be empty.
     pub host: String,
-    /// The domain that the machine serves, in clear in the list. Empty to leave it out.
+    /// The domain that the machine serves, in clear text in the list. May be empty.
     pub fqdn: String,
-    /// Marks to find it by, in clear in the list: at most 32, each of at most 64 printable characters
+    /// Tags for filtering, in clear text in the list: at most 32, each of at most 64 printable characters
     /// without a comma.
     pub tags: Vec<String>,
-    /// What is left out: patterns with `*` (anything in a name), `?` (one character of it) and `**` (anything). One
-    /// that starts with `/` is compared with whole paths, one with another `/` in it with the ends of paths, and
-    /// another one with names. What is below an excluded folder is left out too. What is named in
-    /// [`sources`](Self::sources) is never left out.
+    /// Exclude patterns with `*` (anything in a name), `?` (one character of it) and `**` (anything). A
+    /// pattern that starts with `/` is compared with whole paths, one with another `/` in it with the ends of
+    /// paths, and any other with names. The content of an excluded folder is excluded too. Paths in
+    /// [`sources`](Self::sources) are never excluded.
     pub excludes: Vec<String>,
-    /// A folder of the caller's for what makes the next backup fast. It keeps a listing of the files in
-    /// clear, mode 0600. Losing it costs time only.
+    /// A folder of the caller for the cache, which makes the next backup fast. It contains a list of the
+    /// files in clear text, mode 0600. Losing it costs time only.
     pub cache_dir: Option<PathBuf>,
 }
 
 impl BackupRequest {
-    /// A backup of these folders, with nothing left out and no cache.
+    /// Creates a request for these folders, without patterns or a cache.
     pub fn new(id: BackupId, sources: Vec<Source>) -> Self {
         let (host, fqdn) = (String::new(), String::new());
         let (tags, excludes) = (Vec::new(), Vec::new());
         Self { id, sources, host, fqdn, tags, excludes, cache_dir: None }
     }
 
-    /// The same, with the folder for the cache.
+    /// Sets the folder for the cache.
     pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
         Self { cache_dir: Some(dir.into()), ..self }
     }
 }
 
-/// Told of every file that a backup reads.
+/// A callback for every file that a backup reads.
 #[derive(Clone)]
 pub(super) struct ReadHook(Arc<OnRead>);
 
@@ -84,7 +84,7 @@ impl ReadHook {
         Self(Arc::new(hook))
     }
 
-    /// A file of that size, in bytes, was read.
+    /// Reports that a file of this size, in bytes, was read.
     pub(super) fn read(&self, path: &Path, size: u64) {
         (self.0)(path, size);
     }

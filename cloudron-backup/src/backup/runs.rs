@@ -1,4 +1,4 @@
-//! Small files on the way into one chunk, and the entries that wait for it.
+//! Collects small files into one chunk, and the entries that wait for it.
 
 use cloudron_core::Result;
 
@@ -9,10 +9,10 @@ use crate::chunk::ChunkId;
 use crate::format::manifest::{Entry, Extent};
 use crate::packer::Uploads;
 
-/// So many entries wait for a run at most.
+/// The maximum number of entries that wait for a run.
 const MAX_WAITING: usize = 4096;
 
-/// Small files on the way into one chunk, and the entries behind the first of them, which keep their order.
+/// Small files that are collected into one chunk, and all entries since the first of them, in order.
 pub(super) struct Run {
     content: Vec<u8>,
     waiting: Vec<Waiting>,
@@ -27,11 +27,11 @@ impl Run {
 struct Waiting {
     entry: Entry,
     stamp: Option<Stamp>,
-    /// Where the content is in the run.
+    /// The location of the content in the run.
     place: Option<Place>,
 }
 
-/// Where the content of a file is in the run.
+/// The location of a file's content in the run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     offset: u32,
@@ -39,8 +39,8 @@ pub(crate) struct Place {
 }
 
 impl Writer<'_> {
-    /// Adds a small file to the run, and closes the run where its content says so, so that runs of the same
-    /// files are cut in the same places the next time.
+    /// Adds a small file to the run, and closes the run at a boundary determined by content, so that runs of
+    /// the same files are cut at the same places next time.
     pub(super) fn put_small(&mut self, entry: Entry, stamp: Option<Stamp>, content: &[u8]) -> Result<()> {
         if content.is_empty() {
             return self.put(entry, stamp, None);
@@ -56,7 +56,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Takes an entry, whose content is in the run or nowhere, or stored already.
+    /// Adds an entry whose content is in the run, already stored, or empty.
     pub(crate) fn put(&mut self, entry: Entry, stamp: Option<Stamp>, place: Option<Place>) -> Result<()> {
         *self.counts.kinds.entry(entry.kind).or_default() += 1;
         self.counts.bytes += entry.size;
@@ -67,7 +67,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Stores the run as a chunk and writes the lines that waited for it.
+    /// Stores the run as a chunk and writes the entries that waited for it.
     pub(super) fn close_run(&mut self) -> Result<()> {
         let content = std::mem::take(&mut self.run.content);
         let mut waiting = std::mem::take(&mut self.run.waiting);
@@ -87,7 +87,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Stores a run as a chunk unless it is there, and begins the next one.
+    /// Stores a run as a chunk unless it exists, and begins the next one.
     fn store_run(&mut self, content: Vec<u8>) -> Result<ChunkId> {
         let id = self.namer.name(&content);
         if self.is_new(id) {

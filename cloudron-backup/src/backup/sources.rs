@@ -1,4 +1,4 @@
-//! The folders and files that a backup is made of.
+//! The folders and files to back up.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use crate::files::path_bytes;
 use crate::format::manifest::order::in_order;
 use crate::format::manifest::{HeaderSource, Kind};
 
-/// What a backup is made of.
+/// The sources of a backup.
 pub(super) struct Sources {
-    /// Each with its type, those inside of another one left out, in the order of the walk.
+    /// The sources with their types, in the order of the walk. Sources inside of another one are left out.
     pub(super) found: Vec<HeaderSource>,
-    /// How many of those that were asked for are missing.
+    /// The number of requested sources that are missing.
     pub(super) missing: u64,
 }
 
 impl Sources {
-    /// Looks at the folders and files of a request.
+    /// Finds the folders and files of a request.
     ///
     /// # Errors
-    /// `source-missing` when none is there; `source-invalid`.
+    /// `source-missing` when none exists; `source-invalid`.
     pub(super) fn find(request: &BackupRequest, progress: &Progress) -> Result<Self> {
         let mut found: Vec<HeaderSource> = Vec::new();
         let (mut first_failure, mut missing) = (None, 0);
@@ -38,7 +38,7 @@ impl Sources {
             {
                 return Err(invalid("is not an absolute path"));
             }
-            // Writes it in one way: no final slash, no doubled ones.
+            // Normalizes the path: no trailing slash, no repeated slashes.
             let path: PathBuf = source.path.components().collect();
             if path.to_str().is_none() {
                 return Err(invalid("is not UTF-8").with_hint("back up the folder that it is in"));
@@ -68,7 +68,7 @@ impl Sources {
         Ok(Self { found, missing })
     }
 
-    /// What a feed gives, in place of the folders of a request.
+    /// Returns the sources of a feed, which replaces the folders of a request.
     ///
     /// # Errors
     /// `source-invalid` when the request names folders.
@@ -85,8 +85,8 @@ impl Sources {
     }
 }
 
-/// What a source is. A link to a folder or to a file is followed; one to anything else, or to nothing, is itself what is
-/// backed up. Nothing for a socket, which only a running program can make.
+/// Returns the kind of a source. A link to a folder or to a file is followed; a link to anything else, or a
+/// broken one, is backed up itself. Returns `None` for a socket, which only a running program can create.
 fn kind_of(path: &Path) -> std::io::Result<Option<Kind>> {
     let itself = std::fs::symlink_metadata(path)?.file_type();
     let kind = match std::fs::metadata(path).map(|m| m.file_type()) {

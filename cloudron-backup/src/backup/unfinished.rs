@@ -1,5 +1,5 @@
-//! Manifests whose summary is not known to be stored, noted on this machine, so that the next run removes one that
-//! a run left behind when it died.
+//! Local notes of manifests whose summary may not be stored, so that the next run removes the manifest of a
+//! run that died.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,16 @@ use crate::store::blocking::Blocking;
 
 const PREFIX: &str = "pending-";
 
-/// A note that a manifest is being stored. Its run is alive as long as the note is open.
+/// A note that a manifest is being stored. Its run is alive as long as the note's file is open.
 pub(super) struct Pending {
     note: PathBuf,
     _open: std::fs::File,
 }
 
 impl Pending {
-    /// Makes a note. Without one, a manifest that is left behind stays until a prune.
+    /// Writes a note. Without one, an orphaned manifest stays until a prune.
     pub(super) fn note(dir: &Path, id: &BackupId, manifest: &str) -> Option<Self> {
-        // Renamed once it is locked: under its name it is never without a lock while its run lives.
+        // Renamed after it is locked: under its name it is always locked while its run lives.
         let (temporary, file) = temporary::create(dir).ok()?;
         let note = dir.join(format!("{PREFIX}{}-{manifest}-{id}", temporary::mark()));
         match renameat_with(CWD, &temporary, CWD, &note, RenameFlags::NOREPLACE) {
@@ -36,14 +36,15 @@ impl Pending {
         }
     }
 
-    /// Takes it back: the summary is stored, or the manifest is somebody else's.
+    /// Removes the note: the summary is stored, or the manifest belongs to another backup.
     pub(super) fn take_back(self) {
         let _ = std::fs::remove_file(&self.note);
     }
 }
 
-/// Removes the manifests of runs that died before their summary was stored. A tombstone in its place comes first:
-/// what such a run sent last may still be under way. A store that refuses keeps the manifest until a prune.
+/// Removes the manifests of runs that died before their summary was stored. A tombstone takes the summary's place
+/// first, because the last request of such a run may still be in progress. If the store refuses, the manifest
+/// stays until a prune.
 pub(super) fn settle(store: &Blocking, dir: &Path, trust: &Trust, signer: &Signer) -> Result<()> {
     let own = format!("{PREFIX}{}-", temporary::mark());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! What files have that a backup does not keep: said once for each kind, with the first file that has it.
+//! Properties of files that a backup does not keep: reported once for each kind, with the first file that has it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rustix::fs::{IFlags, ioctl_getflags};
 
 use super::entries::show;
 
-/// Flags of files, as `chattr` sets them, with its letters.
+/// File flags, as set by `chattr`, with its letters.
 const FLAGS: [(IFlags, char); 8] = [
     (IFlags::IMMUTABLE, 'i'),
     (IFlags::APPEND, 'a'),
@@ -19,7 +19,7 @@ const FLAGS: [(IFlags, char); 8] = [
     (IFlags::DIRSYNC, 'D'),
 ];
 
-/// What was met, by what it is called: how many have it, and the first of them.
+/// The properties found, by name: the number of files with it, and the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Unkept(BTreeMap<String, (u64, Vec<u8>)>);
 
@@ -28,16 +28,16 @@ impl Unkept {
         self.0.entry(what).or_insert_with(|| (0, path.to_vec())).0 += 1;
     }
 
-    /// Extended attributes of a kind that is not kept.
+    /// Adds extended attributes of a kind that is not kept.
     pub(super) fn attributes(&mut self, names: &[String], path: &[u8]) {
         for name in names {
             self.add(format!("the attribute {name:?}"), path);
         }
     }
 
-    /// The flags of an open file or folder.
+    /// Adds the flags of an open file or folder.
     pub(super) fn flags(&mut self, file: &std::fs::File, path: &[u8]) {
-        // Most file systems have none, and say so.
+        // Most file systems have none, and return an error.
         let Ok(flags) = ioctl_getflags(file) else { return };
         for (flag, letter) in FLAGS {
             if flags.contains(flag) {
@@ -46,7 +46,7 @@ impl Unkept {
         }
     }
 
-    /// Says what is not kept.
+    /// Reports what is not kept.
     pub(super) fn report(&self, progress: &Progress) {
         for (what, (count, first)) in &self.0 {
             let more = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };

@@ -1,4 +1,4 @@
-//! Writing files, packs, index and manifest.
+//! Writes files, packs, index and manifest.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ use crate::format::manifest::{self, Header, HeaderSource, ManifestWriter};
 use crate::packer;
 use crate::packer::journal::Journal;
 
-/// What the writing of files, packs and index came to.
+/// The result of writing files, packs and index.
 pub(super) struct Done {
     pub(super) sources: Vec<HeaderSource>,
     pub(super) manifest: tempfile::NamedTempFile,
     pub(super) counts: Counts,
-    /// What was added to the store, in bytes.
+    /// The number of bytes added to the store.
     pub(super) added: u64,
     pub(super) cache: Option<CacheWriter>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Done {
 /// Writes everything but the manifest to the store.
 ///
 /// # Errors
-/// What the store reports; `interrupted`. What could not be read is in the counts.
+/// Errors of the store; `interrupted`. Unreadable files are in the counts.
 pub(super) fn write_all(
     run: &BackupRun<'_>,
     sources: Sources,
@@ -53,7 +53,7 @@ pub(super) fn write_all(
     temporary::sweep(&scratch);
     temporary::sweep(&scratch.join("index"));
     let manifest = ManifestWriter::new(&scratch, &*data, &header)?;
-    // What a feed gives has no files here whose listing could be kept.
+    // The entries of a feed are no local files, so there is no file cache for them.
     let listing = cache_dir.filter(|_| feed.is_none());
     let old = listing.and_then(|dir| CacheReader::open(dir, &run.config.id, &sources.found));
     let new = listing.map(|dir| CacheWriter::new(dir, &run.config.id, &sources.found));
@@ -89,7 +89,7 @@ pub(super) fn write_all(
     Ok(Done { sources, manifest, counts, added, cache: written.cache })
 }
 
-/// Says what each pattern left out, so that one that fits nothing is noticed.
+/// Reports how many entries each pattern excluded, so that a pattern without any match is noticed.
 fn say_excluded(patterns: &Patterns, counts: &Counts, progress: &Progress) {
     for (text, count) in patterns.texts().zip(&counts.excluded) {
         match count {
@@ -100,7 +100,7 @@ fn say_excluded(patterns: &Patterns, counts: &Counts, progress: &Progress) {
     }
 }
 
-/// What makes the next backup fast is written on the side: a failure ends that, and not the backup.
+/// Turns an error of the cache into a warning: the backup continues without it.
 pub(super) fn optional<T>(result: Result<T>, progress: &Progress) -> Option<T> {
     result.inspect_err(|e| progress.warn(format!("the next backup will be slower: {e}"))).ok()
 }

@@ -1,4 +1,4 @@
-//! What changed between two backups: a merge of two manifests, which are in the same order.
+//! Compares two backups by merging their manifests, which have the same order.
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::format::manifest::{Entry, Kind, ManifestReader};
 use crate::snapshot::paths::Wanted;
 use crate::snapshot::{FileEntry, Reading};
 
-/// Compares two backups. Never more than one entry of each is in memory.
+/// Compares two backups. At most one entry of each is in memory.
 pub(crate) fn run(
     reading: &Reading<'_>,
     (before, after): (&BackupId, &BackupId),
@@ -63,7 +63,7 @@ pub(crate) fn run(
     Ok(report)
 }
 
-/// What changed from one entry of a path to the other, if anything.
+/// Returns the kind of change between two entries of a path, if they differ.
 fn change(before: Option<&Entry>, after: Option<&Entry>) -> Option<ChangeKind> {
     let (a, b) = match (before, after) {
         (Some(a), Some(b)) => (a, b),

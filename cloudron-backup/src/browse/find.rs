@@ -1,4 +1,4 @@
-//! Finding in which backups something is.
+//! Finds the backups that contain matching paths.
 
 use cloudron_core::{ErrorKind, Result, Unit};
 
@@ -7,7 +7,7 @@ use crate::files::exclude::Patterns;
 use crate::format::summary::Summary;
 use crate::snapshot::{FileEntry, Reading, Skipped};
 
-/// Gives every entry of these backups whose path fits one of the patterns.
+/// Passes every entry of these backups whose path matches one of the patterns to `each`.
 pub(crate) fn run(
     reading: &Reading<'_>,
     patterns: &[String],
@@ -33,7 +33,7 @@ pub(crate) fn run(
                 report.backups += 1;
                 report.backups_with_matches += u64::from(matches > 0);
             }
-            // One that is damaged does not hide the others.
+            // A damaged backup does not hide the others.
             Err(e) if e.kind() == ErrorKind::Corrupt || e.kind() == ErrorKind::NotFound => {
                 reading.progress.warn(format!("{} was not searched: {e}", summary.id));
                 report.skipped.push(Skipped { backup: summary.id.clone(), reason: e.to_string() });
@@ -45,7 +45,7 @@ pub(crate) fn run(
     Ok(report)
 }
 
-/// Searches one backup, as long as the callback says to go on.
+/// Searches one backup, until the callback stops it.
 fn search(
     reading: &Reading<'_>,
     patterns: &Patterns,

@@ -1,4 +1,4 @@
-//! Listing what is in a backup.
+//! Lists the content of a backup.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::browse::ListReport;
 use crate::snapshot::paths::Wanted;
 use crate::snapshot::{FileEntry, FileKind, Reading};
 
-/// Gives every entry that was asked for, in the order of the manifest.
+/// Passes every requested entry to the callback, in the order of the manifest.
 pub(crate) fn run(
     reading: &Reading<'_>,
     id: &BackupId,

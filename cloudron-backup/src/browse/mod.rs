@@ -1,4 +1,4 @@
-//! Reading what a repository holds without restoring it.
+//! Reads the content of a repository without restoring it.
 
 pub(crate) mod diff;
 pub(crate) mod find;

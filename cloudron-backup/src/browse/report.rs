@@ -1,4 +1,4 @@
-//! What looking into backups came to.
+//! Reports of listing, searching and comparing backups.
 
 use std::fmt;
 
@@ -8,37 +8,37 @@ use serde::Serialize;
 use crate::codes;
 use crate::snapshot::{FileEntry, Skipped};
 
-/// What a listing came to.
+/// The result of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ListReport {
-    /// How many entries were listed.
+    /// The number of entries listed.
     pub entries: u64,
-    /// How many of them are regular files.
+    /// The number of regular files among them.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// The total size of the files, in bytes.
     pub bytes: u64,
 }
 
-/// An entry of a backup that was searched for.
+/// An entry found in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Found {
-    /// The backup that it is in.
+    /// The backup.
     pub backup: BackupId,
-    /// What was found.
+    /// The entry.
     #[serde(flatten)]
     pub entry: FileEntry,
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a backup that could not be searched is in the report only"]
 pub struct FindReport {
-    /// How many backups were searched.
+    /// The number of backups searched.
     pub backups: u64,
-    /// In how many of them something was found.
+    /// The number of backups with matches.
     pub backups_with_matches: u64,
-    /// How many entries were found, in all backups together.
+    /// The number of matches in all backups.
     pub matches: u64,
     /// The backups that could not be searched.
     pub skipped: Vec<Skipped>,
@@ -63,33 +63,33 @@ impl FindReport {
     }
 }
 
-/// In what way an entry changed.
+/// The kind of change of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// It is in the later backup only.
+    /// The entry is only in the later backup.
     Added,
-    /// It is in the earlier backup only.
+    /// The entry is only in the earlier backup.
     Removed,
-    /// Another content, or another target of a link. Mode, owner and times may have changed too.
+    /// Different content or link target. Mode, owner and times may differ too.
     Content,
-    /// The same content with another mode, owner, time or extended attribute.
+    /// Equal content with a different mode, owner, time or extended attribute.
     Metadata,
-    /// Something of another type is there: a folder instead of a file, for instance.
+    /// A different type: a folder instead of a file, for instance.
     Type,
 }
 
-/// An entry that is not the same in two backups.
+/// An entry that differs between two backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// In what way.
+    /// The kind of change.
     #[serde(rename = "change")]
     pub kind: ChangeKind,
-    /// What it was in the first backup.
+    /// The entry in the first backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<FileEntry>,
-    /// What it is in the second one.
+    /// The entry in the second backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<FileEntry>,
 }
@@ -109,30 +109,30 @@ impl fmt::Display for Change {
     }
 }
 
-/// How two backups differ.
+/// The result of comparing two backups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "the numbers of changes are in the report"]
 pub struct DiffReport {
-    /// How many entries are in the second backup only.
+    /// The number of entries only in the second backup.
     pub added: u64,
-    /// How many are in the first one only.
+    /// The number of entries only in the first backup.
     pub removed: u64,
-    /// How many have another content.
+    /// The number of entries with different content.
     pub content: u64,
-    /// How many have the same content and another mode, owner, time or extended attribute.
+    /// The number of entries with the same content and a different mode, owner, time or extended attribute.
     pub metadata: u64,
-    /// How many are of another type.
+    /// The number of entries of a different type.
     pub types: u64,
-    /// How many are the same.
+    /// The number of unchanged entries.
     pub unchanged: u64,
-    /// The sizes of the files that were removed or changed in content or type, as they were, in bytes.
+    /// The total size in the first backup of files removed or changed in content or type, in bytes.
     pub bytes_before: u64,
-    /// The sizes of the files that were added or changed in content or type, as they are, in bytes.
+    /// The total size in the second backup of files added or changed in content or type, in bytes.
     pub bytes_after: u64,
 }
 
 impl DiffReport {
-    /// Whether the backups hold the same.
+    /// Returns true if the backups have the same content.
     pub fn is_same(&self) -> bool {
         [self.added, self.removed, self.content, self.metadata, self.types] == [0; 5]
     }

@@ -1,7 +1,7 @@
-//! The listing of files as they were at the last backup, so that what did not change is not read again.
+//! The file cache: a list of the files as of the last backup, so that unchanged files are not read again.
 //!
-//! It is written and read in the order of the walk, so that a million files take no memory. Each set of sources has a
-//! listing of its own: two jobs that take turns do not undo each other's.
+//! It is written and read in the order of the walk, so that memory use does not depend on the number of
+//! files. Each set of sources has its own list, so that two alternating jobs do not overwrite each other's.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -17,7 +17,7 @@ use crate::format::manifest::{Entry, HeaderSource};
 
 const VERSION: u32 = 2;
 const NAME: &str = "files";
-/// So many listings are kept, for so many sets of sources.
+/// The maximum number of listings kept, one per set of sources.
 const LISTINGS: usize = 16;
 const TOTALS: &str = "totals";
 
@@ -27,7 +27,7 @@ struct Head {
     repository: String,
 }
 
-/// A file as it was: what tells that it changed, and its line in the manifest.
+/// A file at the last backup: its stamp for detecting changes, and its line in the manifest.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CachedFile {
     #[serde(rename = "c")]
@@ -42,15 +42,15 @@ pub(crate) struct CachedFile {
 }
 
 impl CachedFile {
-    /// Whether the file is as it was then. A change of anything in a file, or of its attributes, moves ctime.
+    /// Checks whether the file is unchanged. Any change of a file or of its attributes updates ctime.
     pub(crate) fn is_current(&self, meta: &Meta) -> bool {
         (self.ctime, self.ino, self.entry.mtime, self.entry.size)
             == (meta.ctime, meta.ino, meta.mtime, meta.size)
     }
 }
 
-/// So many digits of a hash stand before each line: what the listing says goes into the next manifest, so that
-/// damage to it must show.
+/// The number of hash digits before each line. The content of the listing goes into the next manifest, so
+/// damage must be detected.
 const MARK: usize = 16;
 
 fn mark(text: &[u8]) -> [u8; MARK] {
@@ -60,13 +60,13 @@ fn mark(text: &[u8]) -> [u8; MARK] {
     mark
 }
 
-/// What is behind the mark of a line.
+/// Parses the rest of a line after checking its hash.
 fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Option<T> {
     let (found, text) = line.strip_suffix(b"\n")?.split_first_chunk::<MARK>()?;
     (*found == mark(text)).then(|| serde_json::from_slice(text).ok())?
 }
 
-/// How much a backup came to, for the bar of the next one.
+/// The size of the last backup, for the progress bar of the next one.
 #[derive(Serialize, Deserialize)]
 struct Totals {
     sources: Vec<PathBuf>,
@@ -77,7 +77,7 @@ fn paths(sources: &[HeaderSource]) -> Vec<PathBuf> {
     sources.iter().map(|s| s.path.clone()).collect()
 }
 
-/// The name of the listing of these sources.
+/// Returns the file name of the listing for these sources.
 fn name(sources: &[HeaderSource]) -> String {
     let mut hash = blake3::Hasher::new();
     for source in sources {
@@ -86,12 +86,12 @@ fn name(sources: &[HeaderSource]) -> String {
     format!("{NAME}-{}", &hash.finalize().to_hex()[..16])
 }
 
-/// Whether a file in the folder of a cache is a listing.
+/// Checks whether a file in a cache folder is a listing.
 pub(crate) fn is_listing(name: &str) -> bool {
     name == NAME || name.strip_prefix(NAME).is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// The listings in a folder, the newest first.
+/// Returns the listings in a folder, newest first.
 fn listings(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let named = entries.filter(|e| e.file_name().to_str().is_some_and(is_listing)).map(|e| e.path());
@@ -101,13 +101,13 @@ fn listings(dir: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// How many bytes these sources had at the last backup, if that is known.
+/// Returns the size of these sources at the last backup, in bytes, if known.
 pub(crate) fn expected(dir: &Path, sources: &[HeaderSource]) -> Option<u64> {
     let totals: Totals = serde_json::from_slice(&std::fs::read(dir.join(TOTALS)).ok()?).ok()?;
     (totals.sources == paths(sources)).then_some(totals.bytes)
 }
 
-/// Notes how many bytes they have now. Only a bar depends on it.
+/// Saves the current size of the sources. Only the progress bar depends on it.
 pub(crate) fn expect(dir: &Path, sources: &[HeaderSource], bytes: u64) {
     let totals = Totals { sources: paths(sources), bytes };
     let _ = serde_json::to_vec(&totals).map(|text| crate::files::private_write(&dir.join(TOTALS), &text));
@@ -120,8 +120,7 @@ pub(crate) struct CacheReader {
 }
 
 impl CacheReader {
-    /// The listing of these sources, if there is one that can be used, or else the newest: of other sources, which
-    /// may have folders in common with these.
+    /// Opens the listing of these sources, or else the newest one: its sources may share folders with these.
     pub(crate) fn open(dir: &Path, repository: &str, sources: &[HeaderSource]) -> Option<Self> {
         let own = dir.join(name(sources));
         std::iter::once(own).chain(listings(dir)).find_map(|path| Self::read(&path, repository))
@@ -140,14 +139,14 @@ impl CacheReader {
 
     fn advance(&mut self) {
         let mut line = Vec::new();
-        // A damaged line ends the use of the listing: the files behind it are read.
+        // A damaged line ends the use of the listing: all files after it are read.
         self.head = match self.lines.read_until(b'\n', &mut line) {
             Ok(n) if n > 0 => parse(&line),
             _ => None,
         };
     }
 
-    /// The file of that path. Paths must be asked for in the order of the walk.
+    /// Finds the file of this path. Paths must be requested in the order of the walk.
     pub(crate) fn find(&mut self, path: &[u8]) -> Option<CachedFile> {
         loop {
             match in_order(&self.head.as_ref()?.entry.path_bytes(), path) {
@@ -180,7 +179,7 @@ struct Line<'a> {
 
 impl CacheWriter {
     pub(crate) fn new(dir: &Path, repository: &str, sources: &[HeaderSource]) -> Result<Self> {
-        // Temporary files are made with mode 0600, and the listing keeps it.
+        // Temporary files are created with mode 0600, and the listing keeps it.
         let file = crate::files::temporary::named(dir).map_err(|e| Error::io(dir, e))?;
         let mut this =
             Self { file: BufWriter::with_capacity(256 << 10, file), target: dir.join(name(sources)) };
@@ -198,7 +197,7 @@ impl CacheWriter {
         self.line(&Line { c: stamp.ctime, i: stamp.ino, e: entry, p: &stamp.pieces })
     }
 
-    /// Puts it in the place of the old one.
+    /// Replaces the old listing.
     pub(crate) fn publish(self) -> Result<()> {
         let file = self.file.into_inner().map_err(|e| Error::io(&self.target, e.into_error()))?;
         file.persist(&self.target).map_err(|e| Error::io(&self.target, e.error))?;
@@ -209,7 +208,7 @@ impl CacheWriter {
     }
 }
 
-/// What the listing keeps of a file beside its line.
+/// The values that the listing keeps of a file besides its manifest line.
 #[derive(Debug)]
 pub(crate) struct Stamp {
     pub(crate) ctime: (i64, u32),
@@ -217,7 +216,7 @@ pub(crate) struct Stamp {
     pub(crate) pieces: Option<String>,
 }
 
-/// A listing for the tests of its reader.
+/// Creates a listing for tests.
 #[cfg(test)]
 pub(crate) fn listing(repository: &str, paths: &[&[u8]]) -> Vec<u8> {
     let line = |text: Vec<u8>| [&mark(&text)[..], &text, b"\n"].concat();

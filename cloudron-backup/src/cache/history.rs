@@ -1,4 +1,4 @@
-//! Which backups were seen, remembered on this machine: a store that shows an older list than before is noticed.
+//! A local record of the backups seen, which detects that a store shows an older list than before.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::store::blocking::Blocking;
 
 const NAME: &str = "seen.json";
 
-/// What is remembered of a backup: its number, the hash of its manifest, and its writer.
+/// The record of a backup: its number, the hash of its manifest, and its writer.
 type Known = (u64, String, Option<WriterId>);
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct Content {
     backups: BTreeMap<String, Known>,
 }
 
-/// The backups that were seen.
+/// The backups seen.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotHistory {
     file: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub(crate) struct SnapshotHistory {
 }
 
 impl SnapshotHistory {
-    /// What is remembered of a repository as a store has it. Nothing without a folder.
+    /// Loads the record of a repository at one store. It is empty without a folder.
     pub(crate) fn load(dir: Option<&Path>, repository: &str, url: &str) -> Self {
         let file = dir.map(|dir| of_store(dir, url).join(NAME));
         let read = file.as_ref().and_then(|f| std::fs::read(f).ok());
@@ -48,12 +48,12 @@ impl SnapshotHistory {
         self.content.backups.get(name).map(|known| known.0)
     }
 
-    /// The numbers of a writer's backups.
+    /// Returns the numbers of a writer's backups.
     pub(crate) fn numbers(&self, writer: WriterId) -> impl Iterator<Item = u64> {
         self.content.backups.values().filter(move |known| known.2 == Some(writer)).map(|known| known.0)
     }
 
-    /// Whether a backup is another one than was seen under its name.
+    /// Checks whether a backup differs from the one seen under its name.
     pub(crate) fn differs(&self, summary: &Summary) -> bool {
         let known = self.content.backups.get(summary.id.as_str());
         known.is_some_and(|known| *known != of(summary))
@@ -63,8 +63,8 @@ impl SnapshotHistory {
         self.content.backups.entry(summary.id.to_string()).or_insert_with(|| of(summary));
     }
 
-    /// The backups that were seen, are not in the list of keys and were not removed by the owner. Those that
-    /// were are not remembered any longer.
+    /// Returns the backups seen that are not in the list of keys and were not removed by the owner. Those
+    /// that were are dropped from the record.
     pub(crate) fn missing<'k>(
         &mut self,
         store: &Blocking,
@@ -74,7 +74,7 @@ impl SnapshotHistory {
         let listed: std::collections::BTreeSet<&str> = listed.filter_map(summary_name).collect();
         let mut missing = Vec::new();
         for name in self.gone(|name| listed.contains(name), forgotten) {
-            // The list may be late.
+            // The listing may be outdated.
             if store.head(&format!("{}{name}.json", layout::SNAPSHOTS))?.is_none() {
                 missing.push(name);
             }
@@ -82,14 +82,14 @@ impl SnapshotHistory {
         Ok(missing)
     }
 
-    /// The backups that were seen, are not there and were not removed by the owner. Those that were are not remembered
-    /// any longer.
+    /// Returns the backups seen that no longer exist and were not removed by the owner. Those that were are
+    /// dropped from the record.
     pub(crate) fn gone(&mut self, is_there: impl Fn(&str) -> bool, forgotten: &Forgotten) -> Vec<String> {
         self.content.backups.retain(|_, known| !forgotten.of(known.2).contains(known.0));
         self.content.backups.keys().filter(|name| !is_there(name)).cloned().collect()
     }
 
-    /// Remembers, over a power cut too. That it fails costs no more than the memory.
+    /// Saves the record durably. A failure costs only the record.
     pub(crate) fn save(&self) {
         if let Some(file) = &self.file
             && let Err(e) = self.write(file)
@@ -109,13 +109,13 @@ fn of(summary: &Summary) -> Known {
     (summary.sequence, summary.manifest.sha256.clone(), summary.writer)
 }
 
-/// The folder for what is remembered of one store, in that of the repository: a copy of it elsewhere may be older
-/// and is right nonetheless.
+/// Returns the folder for the record of one store, below that of the repository: a copy elsewhere may rightly
+/// be older.
 pub(crate) fn of_store(dir: &Path, url: &str) -> PathBuf {
     dir.join(&layout::object_id(url.as_bytes())[..16])
 }
 
-/// What a user is told of backups that are missing.
+/// Returns the message about missing backups.
 pub(crate) fn rolled_back(missing: &[String]) -> String {
     format!(
         "{}: {} backups that were in the repository are gone, and its owner did not remove them: {}",

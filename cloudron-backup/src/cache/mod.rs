@@ -1,4 +1,4 @@
-//! What is remembered between runs in a folder of the caller's. Losing it costs time, and what it notices.
+//! Caches kept between runs in a folder of the caller. Losing it costs time, and the detection of rollbacks.
 
 pub(crate) mod files;
 pub(crate) mod history;

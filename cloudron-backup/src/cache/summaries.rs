@@ -1,7 +1,7 @@
-//! Summaries that were read before, kept on this machine, so that a list reads only new ones.
+//! A local cache of summaries, so that listing reads only new ones.
 //!
-//! A summary is written once. One that the store shows with another size or time is read again. What is kept
-//! is worth no more than what the store gave: whoever relies on it checks its signature.
+//! A summary is written once; it is read again if the store shows another size or time. Cached summaries are
+//! no more trusted than those from the store: their signatures are checked before use.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,7 @@ use crate::store::ObjectMeta;
 
 const NAME: &str = "summaries.json";
 
-/// An object as it was when it was read. The text is that of the store, so that nothing in them gets lost
-/// that only a later program knows.
+/// An object as it was read. The text is kept as stored, so that fields of later versions are not lost.
 #[derive(Debug, Serialize, Deserialize)]
 struct Object {
     size: u64,
@@ -37,7 +36,7 @@ pub(crate) struct SummaryCache {
 }
 
 impl SummaryCache {
-    /// What a folder has of that repository. Nothing without a folder.
+    /// Loads the summaries of a repository from a folder. Empty without a folder.
     pub(crate) fn load(dir: Option<&Path>, repository: &str) -> Self {
         let file = dir.map(|dir| dir.join(NAME));
         let read = file.as_ref().and_then(|f| std::fs::read(f).ok());
@@ -48,7 +47,7 @@ impl SummaryCache {
         Self { file, content, changed: false }
     }
 
-    /// Drops what is not in the list as it was. Gives the objects that are to be read.
+    /// Drops summaries whose objects are missing or changed in the list. Returns the objects to read.
     pub(crate) fn split(mut self, listed: Vec<ObjectMeta>) -> (Self, Vec<ObjectMeta>) {
         let mut old = std::mem::take(&mut self.content.objects);
         let mut new = Vec::new();
@@ -76,7 +75,7 @@ impl SummaryCache {
         self.content.objects.iter().map(|(key, object)| (key.as_str(), object.content.as_bytes()))
     }
 
-    /// Keeps them. That it fails costs time only.
+    /// Saves the cache. A failure costs time only.
     pub(crate) fn save(&self) {
         if let Some(file) = &self.file
             && self.changed

@@ -1,20 +1,20 @@
-//! Where content is cut: FastCDC (the 2020 paper), so that an insertion moves only the cuts near it.
+//! Cuts content into chunks with FastCDC (the 2020 paper), so that an insertion only moves nearby boundaries.
 
 use fastcdc::v2020::FastCDC;
 use serde::{Deserialize, Serialize};
 
-/// How a writer cuts content into chunks. Readers need none of it.
+/// The parameters for cutting content into chunks. Readers do not need them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chunking {
-    /// The shortest chunk but for the last of a file, in bytes.
+    /// The minimum chunk length, except for the last chunk of a file, in bytes.
     pub(crate) min: u32,
-    /// The average, in bytes.
+    /// The average chunk length, in bytes.
     pub(crate) average: u32,
-    /// The longest, in bytes.
+    /// The maximum chunk length, in bytes.
     pub(crate) max: u32,
-    /// Files shorter than this are put together into runs, a chunk each.
+    /// The file size below which files are collected into runs, one chunk each.
     pub(crate) small_file: u32,
-    /// A run is closed at this length, in bytes.
+    /// The length at which a run is closed, in bytes.
     pub(crate) run: u32,
 }
 
@@ -25,7 +25,7 @@ impl Default for Chunking {
 }
 
 impl Chunking {
-    /// Whether the numbers are ones that a writer can work with.
+    /// Checks that the parameters are usable for a writer.
     pub(crate) fn is_sane(&self) -> bool {
         let sizes = [self.min, self.average, self.max];
         sizes.iter().all(|s| s % 2 == 0)
@@ -38,7 +38,7 @@ impl Chunking {
             && self.run <= 16 << 20
     }
 
-    /// The length of the first chunk of `content`, which holds `max` bytes or all that is left.
+    /// Returns the length of the first chunk of `content`, which must have `max` bytes or all remaining ones.
     pub(crate) fn first_cut(&self, content: &[u8]) -> usize {
         let size = |n: u32| n as usize;
         let chunker = FastCDC::new(content, size(self.min), size(self.average), size(self.max));
@@ -46,7 +46,7 @@ impl Chunking {
     }
 }
 
-/// What a reader is given room for at once, in bytes.
+/// The initial buffer space for a reader, in bytes.
 const ROOM: usize = 256 << 10;
 
 /// Cuts a stream into chunks.
@@ -61,12 +61,12 @@ impl Cutter {
         Self { chunking, buffer: Vec::new(), filled: 0 }
     }
 
-    /// How long the buffer gets: twice the longest chunk, so that moving what is left to the front costs little.
+    /// Returns the maximum buffer length: twice the longest chunk, so that moving the rest to the front costs little.
     fn most(&self) -> usize {
         2 * self.chunking.max as usize
     }
 
-    /// Where the next content goes. Never empty.
+    /// Returns the space for the next content. It is never empty.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         let (length, most) = (self.buffer.len(), self.most());
         if self.filled == length {
@@ -76,7 +76,7 @@ impl Cutter {
         &mut self.buffer[self.filled..end]
     }
 
-    /// Takes in as much of the room, and gives the chunks that are complete to `emit`.
+    /// Takes `length` bytes written to the space, and passes complete chunks to `emit`.
     pub(crate) fn take<E>(
         &mut self,
         length: usize,
@@ -89,7 +89,7 @@ impl Cutter {
         self.drain(self.chunking.max as usize, emit)
     }
 
-    /// Takes in a copy of content.
+    /// Adds a copy of content.
     pub(crate) fn push<E>(
         &mut self,
         mut content: &[u8],
@@ -105,7 +105,7 @@ impl Cutter {
         Ok(())
     }
 
-    /// Gives the rest to `emit`, and is ready for the next stream.
+    /// Passes the rest to `emit`, and resets for the next stream.
     pub(crate) fn finish<E>(&mut self, emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.drain(1, emit)
     }

@@ -1,16 +1,15 @@
-//! A chunk as it is stored: one zstd frame (RFC 8878).
+//! The stored form of a chunk: one zstd frame (RFC 8878).
 
 use cloudron_core::{Error, Result};
 use zstd::zstd_safe::CParameter;
 
 use crate::codes;
 
-/// What chunks are compressed with: level 2, with a window that reaches back to the start of a run, and a table that
-/// remembers enough of it. Mail and dumps of databases come out as small as with level 3, programs 3% larger, in 15%
-/// less time.
+/// The compression parameters: level 2, with a window that covers a whole run, and a hash table large enough
+/// for it. Mail and database dumps get as small as with level 3, programs 3% larger, in 15% less time.
 const COMPRESSION: [CParameter; 3] =
     [CParameter::CompressionLevel(2), CParameter::WindowLog(22), CParameter::HashLog(18)];
-/// The longest content of a frame that a reader accepts, in bytes.
+/// The maximum content length of a frame that readers accept, in bytes.
 pub(crate) const MAX_CHUNK: u32 = 16 << 20;
 /// The longest raw block, RFC 8878 section 3.1.1.2.4.
 const RAW_BLOCK: usize = 128 << 10;
@@ -29,13 +28,13 @@ impl Framer {
         Ok(Self { compressor, probe: zstd::bulk::Compressor::new(1).map_err(failed)? })
     }
 
-    /// How long the frame of a chunk of that length can get on the way, in bytes.
+    /// Returns the maximum length of the frame for a chunk of this length during compression, in bytes.
     pub(crate) fn longest(length: usize) -> usize {
         zstd::zstd_safe::compress_bound(length) + 64
     }
 
-    /// Puts the frame of a chunk into an empty buffer. False for what does not get smaller: it is stored as it is, in
-    /// a frame of raw blocks, and the buffer stays empty.
+    /// Compresses a chunk into an empty buffer. Returns false for incompressible content: it is stored in a
+    /// frame of raw blocks, and the buffer stays empty.
     pub(crate) fn compress_to(&mut self, content: &[u8], frame: &mut Vec<u8>) -> Result<bool> {
         if self.is_incompressible(content) {
             return Ok(false);
@@ -60,7 +59,7 @@ impl Framer {
         Ok(frame)
     }
 
-    /// Whether samples of a large chunk do not get smaller: pictures, films, archives.
+    /// Checks whether samples of a large chunk are incompressible, as in pictures, films and archives.
     fn is_incompressible(&mut self, content: &[u8]) -> bool {
         const SAMPLE: usize = 8 << 10;
         if content.len() < 16 * SAMPLE {
@@ -72,7 +71,7 @@ impl Framer {
     }
 }
 
-/// Gives the parts of a frame of raw blocks, RFC 8878 section 3.1.1, to `emit`.
+/// Passes the parts of a frame of raw blocks, RFC 8878 section 3.1.1, to `emit`.
 pub(crate) fn raw_frame<E>(content: &[u8], mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let length = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
     emit(&0xFD2F_B528_u32.to_le_bytes())?;
@@ -93,17 +92,17 @@ pub(crate) fn raw_frame<E>(content: &[u8], mut emit: impl FnMut(&[u8]) -> Result
     }
 }
 
-/// The content of a frame.
+/// Returns the content of a frame.
 ///
 /// # Errors
-/// `object-corrupt` for what is not a frame, or one of another length.
+/// `object-corrupt` for invalid frames, or a content of another length.
 pub(crate) fn unframe(frame: &[u8], length: u32) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     unframe_to(frame, length, &mut content)?;
     Ok(content)
 }
 
-/// The same into an empty buffer.
+/// Unpacks a frame into an empty buffer.
 pub(crate) fn unframe_to(frame: &[u8], length: u32, content: &mut Vec<u8>) -> Result<()> {
     let corrupt = |text: String| Error::new(&codes::OBJECT_CORRUPT, text);
     if length > MAX_CHUNK {

@@ -1,4 +1,4 @@
-//! Chunks: how content is cut, named and stored.
+//! Chunks: cutting, naming and framing.
 
 pub(crate) mod cut;
 pub(crate) mod frame;
@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 use crate::codes;
 use crate::runtime::Stop;
 
-/// The name of a chunk: the keyed BLAKE3 hash of its content. It says nothing of the content to who does not
-/// have the key.
+/// The name of a chunk: the keyed BLAKE3 hash of its content. Without the key, it reveals nothing about the content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ChunkId(pub(crate) [u8; 32]);
 
@@ -74,7 +73,7 @@ impl<'de> Deserialize<'de> for ChunkId {
     }
 }
 
-/// A part of a chunk.
+/// Returns a part of a chunk.
 pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
     let end = (offset as usize).checked_add(length as usize);
     end.and_then(|end| content.get(offset as usize..end)).ok_or_else(|| {
@@ -82,7 +81,7 @@ pub(crate) fn slice(content: &[u8], offset: u32, length: u32) -> Result<&[u8]> {
     })
 }
 
-/// Hashes a hole, however long. There is no shorter way to it than to hash all its zeros.
+/// Hashes a hole of any length. All its zeros must be hashed; there is no shortcut.
 pub(crate) fn hash_zeros(hash: &mut Sha256, mut length: u64, stop: &Stop) -> Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while length > 0 {

@@ -1,4 +1,4 @@
-//! Copies: of a repository as it is, and of chosen backups into another one.
+//! Copies a whole repository, or chosen backups into another one.
 
 mod report;
 pub(crate) mod repository;

@@ -1,4 +1,4 @@
-//! What a copy did.
+//! Reports of copies.
 
 use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
@@ -6,17 +6,17 @@ use serde::Serialize;
 use crate::codes;
 use crate::snapshot::Skipped;
 
-/// What a copy did.
+/// The result of copying a repository.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "what was not copied is in the report only"]
 pub struct CopyReport {
-    /// How many objects were copied.
+    /// The number of objects copied.
     pub copied: u64,
-    /// How many bytes.
+    /// The number of bytes copied.
     pub bytes: u64,
-    /// How many objects were there already, by name and size. They were not read.
+    /// The number of objects that existed already, by name and size. They were not read.
     pub present: u64,
-    /// What was not copied: damaged objects, and what is none of a repository. Key and reason.
+    /// The objects not copied: damaged ones, and those that do not belong to a repository. Key and reason.
     pub not_copied: Vec<(String, String)>,
 }
 
@@ -32,27 +32,26 @@ impl CopyReport {
     }
 }
 
-/// What a copy of backups did.
+/// The result of copying backups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a backup that was not copied is in the report only"]
 pub struct TransferReport {
-    /// The backups that were copied.
+    /// The backups copied.
     pub copied: Vec<BackupId>,
-    /// Those that were in the other repository already.
+    /// The backups that the other repository already had.
     pub present: Vec<BackupId>,
-    /// Those that were not copied, because something of them is missing or damaged, or another backup of that
-    /// name is there.
+    /// The backups not copied, because content is missing or damaged, or another backup of that name exists.
     pub failed: Vec<Skipped>,
-    /// How many files the copied backups hold.
+    /// The number of files in the copied backups.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// The total size of the files, in bytes.
     pub bytes: u64,
-    /// What was added to the other store, in bytes.
+    /// The number of bytes added to the other store.
     pub added_bytes: u64,
 }
 
 impl TransferReport {
-    /// Whether every backup that was asked for is in the other repository.
+    /// Returns true if every requested backup is in the other repository.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Copying a repository to another store, without any key.
+//! Copies a repository to another store, without any key.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::format::trust::{Anchor, Trust};
 use crate::layout::{self, summary_name};
 use crate::store::{BackupStore, ObjectMeta, get_all, get_at_most};
 
-/// In this order a copy that is cut off is valid: what a summary needs is there before it.
+/// Returns the position of an object in the copying order. An interrupted copy is valid because everything a
+/// summary needs comes before it.
 fn rank(key: &str) -> u8 {
     match key {
         layout::CONFIG => 0,
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     cancel: &Cancel,
 ) -> Result<CopyReport> {
     check_target(target, &config.id).await?;
-    // A prune of the copy must not take for waste what has no summary yet.
+    // A prune of the copy must not delete objects as unneeded before their summary is copied.
     let mut lock = CopyLock::take(target).await?;
     let result = copy((source, config), target, &mut lock, progress, cancel).await;
     lock.release().await;
@@ -52,8 +53,8 @@ async fn copy(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<CopyReport> {
-    // Listed from the summaries backwards: a backup made meanwhile is copied whole or not at all. A pack moves
-    // from the index to the condemned.
+    // Listed from the summaries backwards: a backup made meanwhile is copied whole or not at all. A pack
+    // moves from the index to the condemned.
     let mut objects: Vec<ObjectMeta> = Vec::new();
     let prefixes = [layout::SNAPSHOTS, layout::FORGOTTEN, layout::INDEX, layout::CONDEMNED, layout::PACKS];
     let others = [layout::WRITERS, layout::REVOKED, layout::KEYS, layout::COPIES];
@@ -76,7 +77,7 @@ async fn copy(
         }
     });
     let named = named_manifests(source, config, &mut objects, &mut report).await?;
-    // A manifest that no summary names is of a run that was cut off, or of anybody.
+    // A manifest without a summary belongs to an interrupted run, or was written by anybody.
     let is_needed = |o: &ObjectMeta| !layout::is_hash_age(&o.key) || named.get(&o.key) == Some(&o.size);
     objects.retain(|o| !o.key.starts_with(layout::SNAPSHOTS) || is_needed(o));
     let task = progress.task("Copying", Unit::Bytes, Some(objects.iter().map(|o| o.size).sum()));
@@ -86,12 +87,15 @@ async fn copy(
         if present.get(&object.key) == Some(&object.size) {
             report.present += 1;
         } else {
-            let content = source.get(&object.key).await?;
+            let content = get_at_most(&**source, &object.key, object.size).await;
             // A damaged object is not spread, and does not keep the others from being copied.
-            if let Err(e) = check(&object.key, &content) {
-                report.not_copied.push((object.key.clone(), e.to_string()));
-                continue;
-            }
+            let content = match content.and_then(|c| check(&object.key, &c).map(|()| c)) {
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    report.not_copied.push((object.key.clone(), e.to_string()));
+                    continue;
+                }
+                other => other?,
+            };
             lock.check_awake()?;
             target.put(&object.key, &content).await?;
             report.copied += 1;
@@ -103,8 +107,8 @@ async fn copy(
     Ok(report)
 }
 
-/// The manifests that summaries name, with their sizes. Summaries that count for nothing are left out of the objects and
-/// noted.
+/// Returns the manifests named by summaries, with their sizes. Invalid summaries are removed from the objects
+/// and reported.
 async fn named_manifests(
     source: &Arc<dyn BackupStore>,
     config: &Config,
@@ -115,9 +119,14 @@ async fn named_manifests(
     let summaries: Vec<ObjectMeta> =
         objects.iter().filter(|o| summary_name(&o.key).is_some()).cloned().collect();
     let (mut named, mut left_out) = (HashMap::new(), HashSet::new());
-    for (object, content) in get_all(source, summaries, |o| &o.key).await? {
+    for (object, content) in get_all(source, summaries, layout::MOST_JSON).await? {
         let content = match content {
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                report.not_copied.push((object.key.clone(), e.to_string()));
+                left_out.insert(object.key);
+                continue;
+            }
             other => other?,
         };
         match trust.summary(summary_name(&object.key).unwrap_or_default(), &content) {
@@ -133,7 +142,7 @@ async fn named_manifests(
     Ok(named)
 }
 
-/// The lock of a copy, in the store that is copied to.
+/// The lock of a copy, in the target store.
 struct CopyLock<'a> {
     target: &'a Arc<dyn BackupStore>,
     key: String,
@@ -149,7 +158,7 @@ impl<'a> CopyLock<'a> {
         Ok(Self { target, key, content, written })
     }
 
-    /// Refreshes it where that is due.
+    /// Refreshes the lock if that is due.
     async fn keep(&mut self) -> Result<()> {
         self.check_awake()?;
         if self.written.elapsed().unwrap_or_default() > lock::REFRESH {
@@ -160,7 +169,7 @@ impl<'a> CopyLock<'a> {
         Ok(())
     }
 
-    /// A copy that slept for longer than its lock counts starts again: what it copied may be gone.
+    /// Stops a copy that was suspended for longer than its lock is valid: copied objects may have been deleted.
     fn check_awake(&self) -> Result<()> {
         if self.written.elapsed().unwrap_or_default() < lock::EXPIRY {
             return Ok(());
@@ -170,13 +179,13 @@ impl<'a> CopyLock<'a> {
     }
 
     async fn release(self) {
-        // It expires where it cannot be deleted.
+        // It expires if it cannot be deleted.
         let _ = self.target.delete(&self.key).await;
     }
 }
 
-/// Refuses a store that holds, or held, another repository. A copy begins with the description, so what has none is
-/// no copy that was cut off.
+/// Refuses a store that holds, or held, another repository. A copy begins with the description, so a store
+/// without one holds no interrupted copy.
 async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
     for place in [layout::CONFIG.to_owned(), layout::copy_of(layout::CONFIG)] {
         match get_at_most(&**target, &place, layout::MOST_JSON).await {
@@ -191,7 +200,7 @@ async fn check_target(target: &Arc<dyn BackupStore>, id: &str) -> Result<()> {
     }
     let object = match traces::look(&**target).await? {
         Traces::Nothing => return Ok(()),
-        // Of a copy that was killed before it had begun.
+        // Left by a copy that was killed before its first object.
         Traces::Repository(object) if object.starts_with(layout::LOCKS) => {
             target.list(layout::KEYS).await?.into_iter().next().map(|o| o.key)
         }

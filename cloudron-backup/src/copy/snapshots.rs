@@ -1,7 +1,7 @@
-//! Copying chosen backups into another repository, which has other keys.
+//! Copies chosen backups into another repository with other keys.
 //!
 //! Content is read and checked chunk by chunk, named with the key of the target, and stored there unless it
-//! is there. Files keep their chunks, so that a backup made to the target itself shares them.
+//! exists. Files keep their chunks, so that a backup made to the target itself shares them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ use crate::packer::{self, Uploads};
 use crate::snapshot::{Backup, Reading, Skipped, Writing, namer, sequence, slot};
 use crate::{codes, layout};
 
-/// Copies backups, each whole or not at all, in the order that is given.
+/// Copies backups, each whole or not at all, in the given order.
 pub(crate) fn run(from: &Reading<'_>, to: &Writing<'_>, ids: &[BackupId]) -> Result<TransferReport> {
     if from.config.id == to.config.id {
         let text = format!("{} and {} hold the same repository", from.store.url(), to.store.url());
@@ -45,7 +45,7 @@ pub(crate) fn run(from: &Reading<'_>, to: &Writing<'_>, ids: &[BackupId]) -> Res
     for id in ids {
         match transfer.backup(id, &mut report) {
             Ok(()) => {}
-            // One that is damaged does not keep the others from being copied.
+            // If one is damaged, the others are still copied.
             Err(e) if concerns_one(&e) => {
                 from.progress.warn(format!("{id} was not copied: {e}"));
                 report.failed.push(Skipped { backup: id.clone(), reason: e.to_string() });
@@ -62,7 +62,7 @@ fn concerns_one(error: &Error) -> bool {
         || error.is(&codes::BACKUP_ABORTED)
 }
 
-/// The chunks that are in the target.
+/// Returns the chunks in the target.
 fn target_index(to: &Writing<'_>) -> Result<Index> {
     let key = to.config.index_decryptor(&to.keys.index_identity)?;
     let key = (&*key, &to.trust);
@@ -80,15 +80,15 @@ struct Transfer<'a> {
     chunks: ChunkReader<'a>,
     namer: ChunkNamer,
     index: Index,
-    /// What chunks of the source are called in the target, where they are stored.
+    /// The names in the target of chunks of the source, as far as they are stored.
     names: HashMap<ChunkId, ChunkId>,
-    /// Contents whose hash was checked: by the hash and the extents that must have it.
+    /// Contents whose hash was checked: a fingerprint of the hash and its extents.
     sound: HashSet<[u8; 32]>,
-    /// The backups of the target, whose numbers tell the next one.
+    /// The record of the target's backups, which determines the next number.
     seen: SnapshotHistory,
 }
 
-/// The chunks that one backup brought, which count as stored once all of it is.
+/// The chunks copied for one backup, which count as stored after all of it is.
 #[derive(Default)]
 struct Brought {
     names: HashMap<ChunkId, ChunkId>,
@@ -102,7 +102,7 @@ impl Transfer<'_> {
             report.present.push(id.clone());
             return Ok(());
         }
-        // As for a backup that is made there: the lock comes before what is stored there is looked at.
+        // As for a backup made there: the lock is written before the list of stored objects is read.
         let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host, &self.to.signer)?;
         self.index = target_index(self.to)?;
         self.names.retain(|_, name| self.index.contains(name));
@@ -132,7 +132,7 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Whether the target has the backup already.
+    /// Checks whether the target already has the backup.
     fn is_there(&self, ours: &Summary) -> Result<bool> {
         let id = &ours.id;
         let what =
@@ -169,8 +169,8 @@ impl Transfer<'_> {
         Ok(manifest)
     }
 
-    /// Stores the content of a file, and gives its extents the names that chunks have in the target. The
-    /// content is read again only if it was not proven yet that these chunks are that file.
+    /// Stores the content of a file, and gives its extents the chunk names of the target. The content is read
+    /// again only if these chunks have not been checked against the file's hash yet.
     fn file(&mut self, entry: &mut Entry, uploads: &Uploads<'_>, brought: &mut Brought) -> Result<()> {
         let fingerprint = fingerprint(entry)?;
         let proven = self.sound.contains(&fingerprint);
@@ -219,7 +219,7 @@ impl Transfer<'_> {
         Ok(name)
     }
 
-    /// Stores the manifest and, last of all, the summary that makes the copy listed.
+    /// Stores the manifest and, at the end, the summary, which makes the copy listed.
     fn publish(
         &mut self,
         summary: Summary,
@@ -230,7 +230,7 @@ impl Transfer<'_> {
         let store = self.to.store;
         self.from.stop.check()?;
         let described = describe(manifest.path())?;
-        // What has that name already is the same: it is named by its hash.
+        // An existing object of this name has the same content, since it is named by its hash.
         store.put_new_file(&layout::manifest(&described.sha256), manifest.path())?;
         let warn = |missing| self.from.progress.warn(missing);
         let (repository, sequence, writer) = (summary.repository.clone(), summary.sequence, summary.writer);
@@ -260,7 +260,7 @@ impl Transfer<'_> {
     }
 }
 
-/// A short name for a content as an entry describes it.
+/// Returns a fingerprint of the content that an entry describes.
 fn fingerprint(entry: &Entry) -> Result<[u8; 32]> {
     let text = serde_json::to_vec(&(entry.sha256, &entry.extents));
     let text = text.map_err(|e| Error::io("(memory)", e.into()))?;

@@ -23,8 +23,8 @@ impl<W: Write + Send> SealingWriter for StreamWriter<W> {
     }
 }
 
-// The crate's own texts are left out: a debug build looks them up in its source folder when they are shown,
-// which another machine does not have.
+// The messages of the crate are not used: a debug build looks them up in its source folder, which another
+// machine does not have.
 
 fn encrypt_failed(error: age::EncryptError) -> Error {
     match error {
@@ -46,17 +46,17 @@ fn decrypt_failed(error: &age::DecryptError) -> Error {
     Error::new(&codes::OBJECT_CORRUPT, format!("it cannot be decrypted: {why}"))
 }
 
-/// Seals to one or several X25519 public keys.
+/// Encrypts to one or several X25519 public keys.
 #[derive(Clone)]
 pub struct AgeRecipients {
     recipients: Vec<age::x25519::Recipient>,
 }
 
 impl AgeRecipients {
-    /// Recipients from their text form, `age1…`.
+    /// Parses recipients from their text form, `age1…`.
     ///
     /// # Errors
-    /// `recipient-invalid`, also for none at all.
+    /// `recipient-invalid`, also for an empty list.
     pub fn parse<T: AsRef<str>>(recipients: impl IntoIterator<Item = T>) -> Result<Self> {
         let parse = |text: T| {
             age::x25519::Recipient::from_str(text.as_ref()).map_err(|e| {
@@ -91,8 +91,8 @@ impl Encryptor for AgeRecipients {
     }
 }
 
-/// Learns the key of a file while the crate seals or opens its header, so that the payload, which is nearly all of a
-/// pack, can be left to faster code.
+/// Captures the key of a file while the crate writes or reads its header, so that the payload, almost all of
+/// a pack, can be processed by faster code.
 struct Tap<'i> {
     identities: &'i [age::x25519::Identity],
     key: OnceCell<Zeroizing<[u8; 16]>>,
@@ -104,7 +104,7 @@ impl Tap<'_> {
     }
 }
 
-/// One more recipient, for which nothing is in the header.
+/// An additional recipient, without an entry in the header.
 impl age::Recipient for Tap<'_> {
     fn wrap_file_key(&self, key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
         self.key.get_or_init(|| Zeroizing::new(*key.expose_secret()));
@@ -122,14 +122,14 @@ impl age::Identity for Tap<'_> {
     }
 }
 
-/// Opens with one or several X25519 secret keys.
+/// Decrypts with one or several X25519 secret keys.
 #[derive(Clone)]
 pub struct AgeIdentities {
     identities: Vec<age::x25519::Identity>,
 }
 
 impl AgeIdentities {
-    /// Identities from their text form, `AGE-SECRET-KEY-1…`.
+    /// Parses identities from their text form, `AGE-SECRET-KEY-1…`.
     ///
     /// # Errors
     /// `identity-invalid`.
@@ -159,7 +159,7 @@ impl Decryptor for AgeIdentities {
 
     fn open_part(&self, sealed: &mut dyn ReadSeek, offset: u64, part: &mut [u8]) -> Result<()> {
         let tap = Tap { identities: &self.identities, key: OnceCell::new() };
-        // The code of the header is checked here, and with it the key.
+        // Checks the header's MAC, and thereby the key.
         let age = age::Decryptor::new(&mut *sealed).map_err(|e| decrypt_failed(&e))?;
         age.decrypt(std::iter::once(&tap as _)).map_err(|e| decrypt_failed(&e))?;
         payload::read_part(|nonce| tap.payload_key(nonce), sealed, offset, part)
@@ -167,7 +167,7 @@ impl Decryptor for AgeIdentities {
     }
 }
 
-/// Seals and opens with a passphrase, stretched by scrypt.
+/// Encrypts and decrypts with a passphrase, stretched by scrypt.
 #[derive(Clone)]
 pub struct AgePassphrase {
     passphrase: Secret,
@@ -175,12 +175,13 @@ pub struct AgePassphrase {
 }
 
 impl AgePassphrase {
-    /// What age's own program uses: about a second and 256 MiB of memory on a present machine.
+    /// The default of the `age` program: about a second and 256 MiB of memory on a current machine.
     pub const WORK_FACTOR: u8 = 18;
-    /// More than this is refused on opening: it would take minutes, and only an attacker writes it.
+    /// The maximum accepted when opening: a higher one would take minutes, and only comes from an attacker.
     pub(crate) const MAX_WORK_FACTOR: u8 = 22;
 
-    /// A passphrase. The work factor is the logarithm of scrypt's N, and counts for sealing only.
+    /// Creates a key from a passphrase. The work factor is the logarithm of scrypt's N, and applies to
+    /// encryption only.
     pub fn new(passphrase: Secret, work_factor: u8) -> Self {
         Self { passphrase, work_factor }
     }

@@ -1,25 +1,26 @@
-//! Another encryption than plain age.
+//! Alternative encryption.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::{Decryptor, Encryptor};
 
-/// Seals the packs, index objects and manifests of a repository in another way than as plain age files: with
-/// one more layer around them, or with something else altogether. Keys stay age files, summaries stay clear.
+/// Encrypts the packs, index objects and manifests of a repository in another way than as plain age files:
+/// with an additional layer around them, or with another format. Keys remain age files, summaries remain
+/// clear text.
 ///
-/// Such a repository says so in its description. It is made with
-/// [`Repository::init_with_layer`](crate::Repository::init_with_layer) and opens with
-/// [`Repository::open_with_layer`](crate::Repository::open_with_layer) only; this program and the recovery
-/// scripts that lie in it refuse it by name.
+/// The description of such a repository names the layer. It is created with
+/// [`Repository::init_with_layer`](crate::Repository::init_with_layer) and can only be opened with
+/// [`Repository::open_with_layer`](crate::Repository::open_with_layer); this program and the recovery scripts
+/// in the repository refuse it with a message that names the layer.
 pub trait EncryptionLayer: Send + Sync + Debug {
-    /// What the description of the repository calls it: short and in clear. It should change when what is
-    /// written does.
+    /// Returns the name of the layer in the repository's description: short, in clear text. It should change
+    /// when the format changes.
     fn name(&self) -> &str;
 
-    /// Seals objects. `age` is what would seal them without this layer; to wrap it keeps its promises.
+    /// Returns an encryptor of objects. `age` is the default one; wrapping it keeps its guarantees.
     fn encryptor(&self, age: Arc<dyn Encryptor>) -> Arc<dyn Encryptor>;
 
-    /// Opens what [`encryptor`](Self::encryptor) sealed. `age` is what would open it without this layer.
+    /// Returns a decryptor for objects of [`encryptor`](Self::encryptor). `age` is the default one.
     fn decryptor(&self, age: Arc<dyn Decryptor>) -> Arc<dyn Decryptor>;
 }

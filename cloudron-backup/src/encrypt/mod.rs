@@ -1,4 +1,4 @@
-//! How objects are sealed and opened.
+//! Encryption and decryption of objects.
 
 mod age;
 mod layer;
@@ -13,24 +13,24 @@ pub use self::age::{AgeIdentities, AgePassphrase, AgeRecipients};
 pub use self::layer::EncryptionLayer;
 use crate::codes;
 
-/// A writer that must be finished: what was written is complete only after that.
+/// A writer that must be finished: the output is complete only afterwards.
 pub trait SealingWriter: Write + Send {
-    /// Writes what is left.
+    /// Writes the remaining data.
     ///
     /// # Errors
-    /// What the output reports.
+    /// Errors of the output.
     fn finish(self: Box<Self>) -> std::io::Result<()>;
 }
 
-/// Seals objects.
+/// Encrypts objects.
 pub trait Encryptor: Send + Sync + Debug {
-    /// A writer whose input comes out sealed in `output`.
+    /// Returns a writer that encrypts its input into `output`.
     ///
     /// # Errors
-    /// What the output reports.
+    /// Errors of the output.
     fn seal<'a>(&self, output: Box<dyn Write + Send + 'a>) -> Result<Box<dyn SealingWriter + 'a>>;
 
-    /// Seals something in memory.
+    /// Encrypts data in memory.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
@@ -44,24 +44,24 @@ pub trait Encryptor: Send + Sync + Debug {
     }
 }
 
-/// A sealed object that is read in places.
+/// An encrypted object with random access.
 pub trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
-/// Opens what an [`Encryptor`] sealed.
+/// Decrypts objects of an [`Encryptor`].
 pub trait Decryptor: Send + Sync + Debug {
-    /// A reader of the plain content. Reading fails with [`std::io::ErrorKind::InvalidData`] or
-    /// `UnexpectedEof` where the sealed content was changed or cut.
+    /// Returns a reader of the plaintext. Reading fails with [`std::io::ErrorKind::InvalidData`] or
+    /// `UnexpectedEof` if the object was changed or truncated.
     ///
     /// # Errors
-    /// `object-corrupt` for what is not a sealed object of this kind, and for one sealed to others.
+    /// `object-corrupt` for other content, and for an object encrypted to other keys.
     fn open<'a>(&self, input: Box<dyn Read + Send + 'a>) -> Result<Box<dyn Read + Send + 'a>>;
 
-    /// Opens something in memory.
+    /// Decrypts data in memory.
     ///
     /// # Errors
-    /// `object-corrupt` where it was changed, cut, or sealed to others.
+    /// `object-corrupt` if it was changed, truncated, or encrypted to other keys.
     fn open_bytes(&self, sealed: &[u8]) -> Result<Vec<u8>> {
         let mut plain = Vec::with_capacity(sealed.len());
         self.open(Box::new(sealed))?
@@ -70,11 +70,11 @@ pub trait Decryptor: Send + Sync + Debug {
         Ok(plain)
     }
 
-    /// Fills a buffer with the plain content from `offset` on, checked, reading as little of the sealed object as
-    /// it can. By default, everything before it is read.
+    /// Fills a buffer with the plaintext from `offset` on, authenticated, reading as little of the encrypted
+    /// object as possible. The default implementation reads everything before it.
     ///
     /// # Errors
-    /// `object-corrupt` where what was read was changed, cut, or sealed to others.
+    /// `object-corrupt` if the part that was read was changed, truncated, or encrypted to other keys.
     fn open_part(&self, sealed: &mut dyn ReadSeek, offset: u64, part: &mut [u8]) -> Result<()> {
         let corrupt =
             |e: std::io::Error| Error::new(&codes::OBJECT_CORRUPT, format!("decryption failed: {e}"));

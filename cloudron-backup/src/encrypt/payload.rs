@@ -1,7 +1,7 @@
-//! The payload of an age file: pieces of 64 KiB, each sealed by ChaCha20-Poly1305 with its number as the nonce, and the
-//! last one with a mark. See <https://age-encryption.org/v1>, "Payload".
+//! The payload of an age file: 64 KiB pieces, each encrypted with ChaCha20-Poly1305 with its number and a
+//! flag for the last piece as the nonce. See <https://age-encryption.org/v1>, "Payload".
 //!
-//! The crate `age` does the same, at less than half of the speed.
+//! The crate `age` does the same at less than half of the speed.
 
 use std::io::{Error, ErrorKind, Result, SeekFrom, Write};
 
@@ -34,7 +34,7 @@ impl PayloadKey {
     }
 }
 
-/// Eleven bytes of the number, one of the mark.
+/// Returns the nonce: eleven bytes of the number, and one byte for the flag of the last piece.
 fn nonce(number: u64, last: bool) -> Nonce {
     let mut nonce = [0; 12];
     nonce[3..11].copy_from_slice(&number.to_be_bytes());
@@ -42,7 +42,7 @@ fn nonce(number: u64, last: bool) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// Seals a payload.
+/// Encrypts a payload.
 pub(super) struct PayloadWriter<W> {
     key: PayloadKey,
     number: u64,
@@ -51,7 +51,7 @@ pub(super) struct PayloadWriter<W> {
 }
 
 impl<W: Write> PayloadWriter<W> {
-    /// Writes the header, and begins the payload behind it.
+    /// Writes the header, and begins the payload after it.
     pub(super) fn new(key: PayloadKey, header: &[u8], mut output: W) -> Result<Self> {
         output.write_all(header)?;
         Ok(Self { key, number: 0, piece: Vec::with_capacity(SEALED), output })
@@ -68,7 +68,7 @@ impl<W: Write> PayloadWriter<W> {
 
 impl<W: Write> Write for PayloadWriter<W> {
     fn write(&mut self, content: &[u8]) -> Result<usize> {
-        // A piece is sealed when it is known not to be the last one.
+        // A piece is encrypted once it is known not to be the last one.
         if self.piece.len() == PIECE && !content.is_empty() {
             self.seal(false)?;
         }
@@ -89,8 +89,8 @@ impl<W: Write + Send> SealingWriter for PayloadWriter<W> {
     }
 }
 
-/// Fills `part` with the plain content from `offset` on. The file is positioned behind its header; `key` gives the
-/// payload's key for the nonce that the header ends in.
+/// Fills `part` with the plaintext from `offset` on. The file must be positioned after its header; `key`
+/// returns the payload's key for the nonce that follows the header.
 pub(super) fn read_part(
     key: impl FnOnce(&[u8; 16]) -> PayloadKey,
     sealed: &mut dyn ReadSeek,

@@ -1,4 +1,4 @@
-//! The content of a file, from its chunks.
+//! Writes the content of a file from its chunks.
 
 use cloudron_core::{Error, Result, Task};
 use sha2::{Digest, Sha256};
@@ -11,10 +11,10 @@ use crate::format::manifest::{Entry, Extent, Kind};
 use crate::format::pack::ChunkReader;
 use crate::runtime::Stop;
 
-/// What a hole is written as at once.
+/// The zeros written for holes, in pieces.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// What contents are written with.
+/// The context for writing content.
 pub(super) struct Content<'a> {
     pub(super) chunks: &'a ChunkReader<'a>,
     pub(super) task: &'a Task,
@@ -22,8 +22,8 @@ pub(super) struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Writes the content of an entry from where a kept part of it ends, and checks the hash of all of it. Chunks of
-    /// the kept part are not fetched.
+    /// Writes the content of an entry from the end of its kept part, and checks the hash of all of it. Chunks
+    /// of the kept part are not fetched.
     pub(super) fn write(&self, entry: &Entry, kept: Option<Partial>, sink: &mut Sink<'_>) -> Result<()> {
         if entry.kind != Kind::File {
             return Ok(());
@@ -56,7 +56,7 @@ impl Content<'_> {
             return Ok(());
         }
         Err(match was_kept {
-            // The next run finds the same, and keeps nothing of this file.
+            // The next run finds the same damage, and keeps nothing of this file.
             true => Error::new(&codes::EXPORT_PART, "what an earlier export had left of it was damaged"),
             false => {
                 let text = "the content does not have the hash that the backup says";

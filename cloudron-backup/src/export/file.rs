@@ -1,4 +1,4 @@
-//! An export to a file: to a part beside it, which gets the file's name when it is whole.
+//! Exports to a file: writes a partial file beside it, which is renamed when complete.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -16,10 +16,10 @@ use crate::codes;
 use crate::keys::Identity;
 use crate::snapshot::Reading;
 
-/// What every age file starts with.
+/// The first line of every age file.
 const AGE: &[u8] = b"age-encryption.org/v1\n";
 
-/// Exports a backup to a file, or goes on with it.
+/// Exports a backup to a file, or continues an interrupted export.
 pub(crate) fn to_file(
     reading: &Reading<'_>,
     id: &BackupId,
@@ -43,18 +43,18 @@ pub(crate) fn to_file(
 /// Lengths of the tar, in bytes.
 struct TarLength {
     whole: u64,
-    /// That of what an earlier export had left of it.
+    /// The length kept from an earlier export.
     kept: u64,
 }
 
-/// Makes the part whole.
+/// Completes the partial file.
 fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<TarLength> {
     let kept = look(source, format, part)?;
     let length = kept.bytes();
-    // Somebody may have copied it here.
+    // It may have been copied here.
     part.file.set_permissions(Permissions::from_mode(0o600)).map_err(|e| output_failed(&part.path, e))?;
     if matches!(format, ExportFormat::Tar) || length == 0 {
-        // A sealed file with nothing in it is begun anew: nothing can be put behind its header.
+        // An encrypted file without content is started again: nothing can be appended to its header.
         part.file.set_len(length).map_err(|e| output_failed(&part.path, e))?;
         (&part.file).seek(SeekFrom::Start(length)).map_err(|e| output_failed(&part.path, e))?;
         let mut sink = Sink::new(Box::new(&part.file), format, source.reading.identity, part.path.clone())?;
@@ -62,7 +62,7 @@ fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<T
         sink.finish()?;
         return Ok(TarLength { whole, kept: length });
     }
-    // Nothing may be sealed twice by the same key, so what is there goes into a new file.
+    // No key may encrypt two different contents, so the existing content is copied to a new file.
     let new = part.beside()?;
     let output = new.try_clone().map_err(|e| output_failed(&part.path, e))?;
     let mut sink = Sink::new(Box::new(output), format, source.reading.identity, part.path.clone())?;
@@ -74,7 +74,7 @@ fn fill(source: &Source<'_>, format: &ExportFormat, part: &mut Part) -> Result<T
     Ok(TarLength { whole, kept: length })
 }
 
-/// Finds out what of the part can be kept.
+/// Determines how much of the partial file can be kept.
 fn look(source: &Source<'_>, format: &ExportFormat, part: &Part) -> Result<Kept> {
     let file = &part.file;
     if file.metadata().map_err(|e| output_failed(&part.path, e))?.len() == 0 {
@@ -84,7 +84,7 @@ fn look(source: &Source<'_>, format: &ExportFormat, part: &Part) -> Result<Kept>
         return Err(part.foreign());
     }
     let Ok(mut tar) = part.tar(format, source.reading.identity) else {
-        // Cut off inside of the header, or sealed to others: nobody here can tell what is in it.
+        // Truncated inside of the header, or encrypted to others: its content is unknown.
         return Ok(Kept::default());
     };
     let (kept, damaged) = check(source, &mut tar)?;
@@ -110,7 +110,7 @@ fn starts_like_age(part: &Part) -> Result<bool> {
     Ok(AGE.starts_with(&start))
 }
 
-/// Copies the start of the tar in the part, which was checked before.
+/// Copies the start of the tar in the partial file, which was checked before.
 fn copy(
     source: &Source<'_>,
     format: &ExportFormat,
@@ -147,7 +147,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The file that is written to, locked. It stays when the export fails.
+/// The file being written, locked. It stays if the export fails.
 struct Part {
     path: PathBuf,
     file: File,
@@ -163,21 +163,21 @@ impl Part {
         if !meta.is_file() {
             return Err(exists(&path));
         }
-        // Whoever held the lock before may have given the file its name meanwhile.
+        // The previous holder of the lock may have renamed the file meanwhile.
         if !named.is_ok_and(|n| (n.dev(), n.ino()) == (meta.dev(), meta.ino())) {
             return Err(busy(&path));
         }
         Ok(Self { path, file })
     }
 
-    /// The tar in it, from the start.
+    /// Returns the tar in it, from the start.
     fn tar<'a>(&'a self, format: &ExportFormat, identity: &Identity) -> Result<Box<dyn Read + 'a>> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0)).map_err(|e| output_failed(&self.path, e))?;
         read_back(Box::new(BufReader::with_capacity(256 << 10, file)), format, identity)
     }
 
-    /// A new file that is to take its place.
+    /// Creates the file that is to replace it.
     fn beside(&self) -> Result<File> {
         let path = with_ending(&self.path, ".new");
         match std::fs::remove_file(&path) {
@@ -189,7 +189,7 @@ impl Part {
         Ok(file)
     }
 
-    /// Puts the new file in its place.
+    /// Replaces it with the new file.
     fn replace_by(&mut self, new: File) -> Result<()> {
         std::fs::rename(with_ending(&self.path, ".new"), &self.path)
             .map_err(|e| output_failed(&self.path, e))?;
@@ -197,18 +197,18 @@ impl Part {
         Ok(())
     }
 
-    /// The error for a file in this place that no export of this backup has left.
+    /// Returns the error for an existing file that does not come from an export of this backup.
     fn foreign(&self) -> Error {
         let text =
             format!("{} exists, and is not what an export of this backup has left", self.path.display());
         Error::new(&codes::EXPORT_EXISTS, text).with_hint("choose another name, or move the file away")
     }
 
-    /// The error that ended the export, with what can be done about it.
+    /// Returns the error that ended the export, with a hint.
     fn left(&self, error: Error) -> Error {
         let length = self.file.metadata().map_or(0, |m| m.len());
         if length == 0 {
-            // Nothing to go on with.
+            // There is nothing to continue from.
             let _ = std::fs::remove_file(&self.path);
             return error;
         }
@@ -224,7 +224,7 @@ impl Part {
         error.with_hint(hint)
     }
 
-    /// Makes it durable and gives it its name. Gives its size.
+    /// Makes it durable and renames it. Returns its size.
     fn publish(self, target: &Path) -> Result<u64> {
         let failed = |e: std::io::Error| output_failed(target, e);
         self.file.sync_all().map_err(failed)?;
@@ -232,12 +232,12 @@ impl Part {
         match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Err(self.left(exists(target))),
-            // The file system cannot. A link never replaces a file either.
+            // The file system does not support it. A link never replaces a file either.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 match std::fs::hard_link(&self.path, target) {
                     Ok(()) => std::fs::remove_file(&self.path).map_err(failed)?,
                     Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(target)),
-                    // Nor that. It was looked at before.
+                    // No support for links either. The target was checked before.
                     Err(_) if target.symlink_metadata().is_err() => {
                         std::fs::rename(&self.path, target).map_err(failed)?;
                     }
@@ -247,7 +247,7 @@ impl Part {
             Err(e) => return Err(failed(e.into())),
         }
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Not every file system can sync a folder; the file itself is on the disk.
+        // Not every file system can sync a folder; the file itself is durable.
         let _ = File::open(folder).and_then(|f| f.sync_all());
         Ok(size)
     }
@@ -255,7 +255,8 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Said, because a process that another thread just forked still has the file open, and the lock with it.
+        // Unlocked explicitly, because a process just forked by another thread still has the file open, and
+        // the lock with it.
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
@@ -270,7 +271,7 @@ fn open_private(path: &Path, new: bool) -> Result<File> {
 
 fn lock(path: &Path, file: &File) -> Result<()> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        // Some network file systems have no locks; then nobody else has one.
+        // Some network file systems have no locks; then no other process has one.
         Ok(()) | Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) => Ok(()),
         Err(Errno::WOULDBLOCK) => Err(busy(path)),
         Err(e) => Err(output_failed(path, e.into())),

@@ -1,18 +1,18 @@
-//! What stands in front of the content of a file in a tar: the ustar header, and the pax records (IEEE Std 1003.1)
-//! that it has no room for. The same entry always gives the same bytes: an export that was cut off relies on it.
+//! The header of a file in a tar: the ustar block, preceded by pax records (IEEE Std 1003.1) for values that
+//! do not fit into it. The same entry always results in the same bytes, which resuming an export relies on.
 
 use tar::{EntryType, Header};
 
 use crate::format::manifest::{Entry, Kind};
 
-/// Everything in a tar is a multiple of this long, in bytes.
+/// The block size of a tar, in bytes.
 pub(super) const BLOCK: usize = 512;
-/// What ends a tar.
+/// The end marker of a tar.
 pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-/// The longest name that the header has room for, in bytes.
+/// The maximum length of a name in the header, in bytes.
 const NAME: usize = 100;
 
-/// The blocks in front of the content. Names are relative to the root, as tar programs expect.
+/// Returns the blocks before the content. Names are relative to the root, as tar programs expect.
 pub(super) fn head(entry: &Entry) -> Vec<u8> {
     let path = entry.path_bytes();
     let path = relative(&path);
@@ -54,7 +54,7 @@ fn put_name(header: &mut Header, path: &[u8], target: &[u8]) {
     }
 }
 
-/// The header of the records themselves.
+/// Returns the header of the records themselves.
 fn extension(length: usize) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::XHeader);
@@ -84,7 +84,7 @@ fn header(entry: &Entry) -> Header {
     header.set_gid(entry.gid.into());
     header.set_mtime(u64::try_from(entry.mtime.0).unwrap_or(0));
     header.set_size(super::content_size(entry));
-    // A name that does not fit stays out: the number counts.
+    // A name that does not fit is left out: the number remains.
     let _ = header.set_username(entry.user.as_deref().unwrap_or_default());
     let _ = header.set_groupname(entry.group.as_deref().unwrap_or_default());
     if matches!(entry.kind, Kind::Block | Kind::Char) {
@@ -93,7 +93,7 @@ fn header(entry: &Entry) -> Header {
     header
 }
 
-/// Long names, times to the nanosecond, extended attributes.
+/// Returns the records for long names, times in nanoseconds, and extended attributes.
 fn records(entry: &Entry, path: &[u8], target: &[u8]) -> Vec<u8> {
     let mut records = Vec::new();
     if path.len() > NAME {
@@ -118,13 +118,13 @@ fn records(entry: &Entry, path: &[u8], target: &[u8]) -> Vec<u8> {
     records
 }
 
-/// The name of an attribute in a record, where `=` ends it. GNU tar writes and reads `=` and `%` in this way.
+/// Returns the name of an attribute in a record, where `=` ends it. `=` and `%` are escaped as in GNU tar.
 fn keyword(name: &str) -> String {
     let escaped = |c: char| c == '=' || c == '%' || c.is_ascii_control();
     name.chars().map(|c| if escaped(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
-/// `<length> <name>=<value>\n`, where the length counts itself too.
+/// Adds `<length> <name>=<value>\n`, where the length counts itself too.
 fn record(records: &mut Vec<u8>, name: &str, value: &[u8]) {
     let rest = name.len() + value.len() + 3;
     let mut length = rest + 1;

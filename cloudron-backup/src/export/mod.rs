@@ -1,4 +1,4 @@
-//! A backup as one file: a tar, in clear or sealed, which anybody's tools read.
+//! Exports a backup as one file: a tar, plain or encrypted, readable with standard tools.
 //!
 //! - [`ExportFormat::Tar`]: `tar x`;
 //! - [`ExportFormat::TarZstdAge`]: `age -d -i IDENTITY FILE | zstd -d | tar x`.
@@ -25,7 +25,7 @@ use crate::snapshot::{Backup, Reading, Session, namer};
 use resume::Kept;
 use sink::Sink;
 
-/// Writes a backup as a stream.
+/// Writes a backup to a stream.
 pub(crate) fn run<W: Write + Send>(
     reading: &Reading<'_>,
     id: &BackupId,
@@ -39,13 +39,13 @@ pub(crate) fn run<W: Write + Send>(
     Ok(output)
 }
 
-/// Where an export comes from.
+/// The source of an export.
 struct Source<'a> {
     reading: &'a Reading<'a>,
     backup: &'a Backup,
 }
 
-/// Writes what is behind the kept part of the tar. Gives the length of the whole tar.
+/// Writes everything after the kept part of the tar. Returns the length of the whole tar.
 fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
     let Source { reading, backup } = *source;
     let Session { store, progress, stop, .. } = **reading;
@@ -80,18 +80,18 @@ fn write(source: &Source<'_>, kept: Kept, sink: &mut Sink<'_>) -> Result<u64> {
     Ok(at + head::END.len() as u64)
 }
 
-/// How long the content of an entry is in the tar, in bytes.
+/// Returns the length of an entry's content in the tar, in bytes.
 fn content_size(entry: &crate::format::manifest::Entry) -> u64 {
     if entry.kind == Kind::File { entry.size } else { 0 }
 }
 
-/// What fills the last block of a content of that length.
+/// Returns the length of the padding after content of this size, in bytes.
 fn padding(size: u64) -> usize {
     let block = head::BLOCK as u64;
     usize::try_from(size.wrapping_neg() % block).unwrap_or(0)
 }
 
-/// A failure of the file that is written to.
+/// Returns the error for a failure of the output file.
 fn output_failed(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::io(path, error)
 }

@@ -1,20 +1,20 @@
-//! What an export did.
+//! The report of an export.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// What an export to a file did.
+/// The result of an export to a file.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ExportReport {
     /// The backup.
     pub id: String,
     /// The file.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
     /// The length of the tar in it, in bytes.
     pub tar_bytes: u64,
-    /// How much of that tar an earlier export had left, which was not fetched again, in bytes.
+    /// The part of the tar kept from an earlier export, which was not fetched again, in bytes.
     pub resumed_bytes: u64,
 }

@@ -1,19 +1,19 @@
-//! The file that a backup is exported to.
+//! The format of an export.
 
 use cloudron_core::Secret;
 
-/// The file that a backup is exported to.
+/// The format of an export.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ExportFormat {
-    /// A plain tar (POSIX pax), in clear.
+    /// A plain tar (POSIX pax), not encrypted.
     Tar,
-    /// The same, compressed by zstd and encrypted by age.
+    /// A tar, compressed by zstd and encrypted by age.
     TarZstdAge(SealTo),
 }
 
 impl ExportFormat {
-    /// What the name of such a file ends in, without a dot in front.
+    /// Returns the file name extension, without a leading dot.
     pub fn extension(&self) -> &'static str {
         match self {
             Self::Tar => "tar",
@@ -22,15 +22,15 @@ impl ExportFormat {
     }
 }
 
-/// Who can open a sealed export.
+/// The keys that can open an encrypted export.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SealTo {
     /// The repository's own identity.
     Repository,
-    /// These age recipients, `age1…`, and the repository's own identity, which has it all anyway and by which an
-    /// export that was cut off is resumed.
+    /// These age recipients, `age1…`, and the repository's own identity, which can read the backup anyway and
+    /// is needed to resume an interrupted export.
     Recipients(Vec<String>),
-    /// Whoever has this passphrase, for which `age -d` asks: the backup key, for example.
+    /// A passphrase, which `age -d` asks for: the backup key, for example.
     Passphrase(Secret),
 }

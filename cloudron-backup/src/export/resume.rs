@@ -1,4 +1,4 @@
-//! What an export that was cut off has left: how much of it is what this export would write.
+//! Checks how much of an interrupted export can be kept: the part that equals the output of this export.
 
 use std::io::{ErrorKind, Read};
 
@@ -12,10 +12,10 @@ use crate::format::manifest::{Entry, Kind};
 use crate::runtime::Stop;
 use crate::snapshot::Session;
 
-/// The content of a file, as far as it is there.
+/// The existing part of a file's content.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Partial {
-    /// In bytes.
+    /// The length in bytes.
     pub(super) length: u64,
     pub(super) hash: Sha256,
 }
@@ -23,37 +23,37 @@ pub(super) struct Partial {
 /// The start of a tar that need not be written again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
-    /// So many entries are whole, and checked.
+    /// The number of complete, checked entries.
     pub(super) entries: u64,
-    /// Where they end, in bytes from the start of the tar.
+    /// Their end, in bytes from the start of the tar.
     pub(super) at: u64,
-    /// The next one, when its head is there: its content is checked when the rest of it is.
+    /// The next entry, if its header is complete: its content is checked with the rest of it.
     pub(super) partial: Option<Partial>,
-    /// The length of that head, in bytes.
+    /// The length of that header, in bytes.
     head: u64,
 }
 
 impl Kept {
-    /// How long it is, in bytes.
+    /// Returns the length in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.at + self.partial.as_ref().map_or(0, |p| self.head + p.length)
     }
 }
 
-/// How an entry was found.
+/// The state of an entry.
 enum Found {
-    /// As it must be.
+    /// Complete and correct.
     Whole,
-    /// The head, and that much of the content.
+    /// The header, and a part of the content.
     Partial(Partial),
-    /// Nothing, or not all of the head.
+    /// Nothing, or an incomplete header.
     Cut,
-    /// Something else.
+    /// Different content.
     Other,
 }
 
-/// Reads what is there alongside the manifest. Gives what can be kept, and the path of the entry behind it when
-/// that one is there and is not what it must be.
+/// Compares the existing tar with the manifest. Returns the part to keep, and the path of the next entry if
+/// it exists and is different.
 pub(super) fn check(source: &Source<'_>, part: &mut dyn Read) -> Result<(Kept, Option<String>)> {
     let Source { reading, backup } = *source;
     let Session { progress, stop, .. } = **reading;
@@ -119,8 +119,8 @@ fn find(entry: &Entry, head: &[u8], part: &mut dyn Read, buffer: &mut Vec<u8>, s
     })
 }
 
-/// Reads until the buffer is full or nothing more can be read. Where the end of a sealed file was cut off, reading
-/// fails: for us this is the end.
+/// Reads until the buffer is full or nothing more can be read. In a truncated encrypted file reading fails,
+/// which counts as the end here.
 fn fill(part: &mut dyn Read, buffer: &mut [u8]) -> usize {
     let mut length = 0;
     while length < buffer.len() {

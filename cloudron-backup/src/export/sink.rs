@@ -1,4 +1,4 @@
-//! Where an export is written to: a plain tar, or through zstd and age.
+//! The output of an export: a plain tar, or through zstd and age.
 
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::{ExportFormat, SealTo, output_failed};
 use crate::encrypt::{AgeIdentities, AgePassphrase, AgeRecipients, Decryptor, Encryptor, SealingWriter};
 use crate::keys::Identity;
 
-/// Compression level: where zstd still keeps up with a disk.
+/// The compression level: at this one zstd keeps up with a disk.
 const LEVEL: i32 = 3;
 const BUFFER: usize = 256 << 10;
 
@@ -18,7 +18,7 @@ enum Layers<'a> {
     Sealed(zstd::stream::write::Encoder<'static, Box<dyn SealingWriter + 'a>>),
 }
 
-/// Takes a tar, and knows what it is written to.
+/// Writes a tar to its output.
 pub(super) struct Sink<'a> {
     layers: Layers<'a>,
     path: PathBuf,
@@ -53,7 +53,7 @@ impl<'a> Sink<'a> {
         written.map_err(|e| output_failed(&self.path, e))
     }
 
-    /// Writes out what can be before the end.
+    /// Flushes the data written so far.
     pub(super) fn flush(&mut self) -> Result<()> {
         let flushed = match &mut self.layers {
             Layers::Plain(output) => output.flush(),
@@ -62,7 +62,7 @@ impl<'a> Sink<'a> {
         flushed.map_err(|e| output_failed(&self.path, e))
     }
 
-    /// Writes what is left.
+    /// Writes the remaining data.
     pub(super) fn finish(self) -> Result<()> {
         let finished = match self.layers {
             Layers::Plain(mut output) => output.flush(),
@@ -86,7 +86,7 @@ fn encryptor(to: &SealTo, identity: &Identity) -> Result<Box<dyn Encryptor>> {
     })
 }
 
-/// The tar in what was written, as far as it goes: reading fails where it was cut.
+/// Returns the tar in a partial file, as far as it goes: reading fails where it was truncated.
 pub(super) fn read_back<'a>(
     input: Box<dyn Read + Send + 'a>,
     format: &ExportFormat,

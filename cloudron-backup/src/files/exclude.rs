@@ -1,7 +1,7 @@
-//! Patterns of what is left out, or looked for.
+//! Patterns for excluding and for searching files.
 //!
-//! A pattern that says something this program does not understand is refused. One that silently fits nothing would fill
-//! a disk with what was to be left out; one that fits more than was meant would lose it.
+//! Unsupported patterns are refused: one that silently matches nothing would fill a disk with files that were
+//! to be excluded; one that matches more than intended would lose files.
 
 use std::path::Path;
 
@@ -36,23 +36,23 @@ pub fn read_patterns(file: &Path) -> Result<Vec<String>> {
 #[derive(Debug, Clone)]
 struct Pattern {
     text: String,
-    /// What is compared: without doubled slashes, and with `**/` in front where it may begin at any folder.
+    /// The normalized pattern: without repeated slashes, and with a leading `**/` if it may begin at any folder.
     glob: Vec<u8>,
-    /// Whether it is compared with whole paths, and not with names.
+    /// True if it is compared with whole paths, false if with names.
     is_path: bool,
 }
 
 impl Patterns {
-    /// Reads patterns. One that starts with a slash is compared with whole paths, one with a slash in it with the ends
-    /// of paths, and another one with names.
+    /// Parses patterns. A pattern that starts with a slash is compared with whole paths, one with a slash in
+    /// it with the ends of paths, and any other with names.
     ///
     /// # Errors
-    /// `pattern-invalid`, with what to write instead.
+    /// `pattern-invalid`, with a suggestion of what to write instead.
     pub(crate) fn new(patterns: &[String]) -> Result<Self> {
         patterns.iter().map(|text| Pattern::read(text)).collect::<Result<_>>().map(Self)
     }
 
-    /// The number of the first pattern that an entry fits. Its folder was asked before.
+    /// Returns the index of the first pattern that an entry matches. Its parent folder must have been checked before.
     pub(crate) fn find(&self, path: &[u8]) -> Option<usize> {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
         self.0.iter().position(|pattern| match pattern.is_path {
@@ -61,17 +61,18 @@ impl Patterns {
         })
     }
 
-    /// Whether an entry fits any of them.
+    /// Checks whether an entry matches any of them.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
         self.find(path).is_some()
     }
 
-    /// The patterns as they were given.
+    /// Returns the patterns as they were given.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|pattern| pattern.text.as_str())
     }
 
-    /// Refuses whole paths that nothing below these sources can have, and those that leave a whole source out.
+    /// Refuses absolute patterns that cannot match anything below these sources, and those that exclude a
+    /// whole source.
     ///
     /// # Errors
     /// `pattern-invalid`.
@@ -92,13 +93,13 @@ impl Patterns {
     }
 }
 
-/// What a whole path can fit of a source.
+/// The part of a source that an absolute pattern can match.
 #[derive(PartialEq)]
 enum Reach {
     Nothing,
-    /// Something below it.
+    /// Entries below it.
     Below,
-    /// The source itself, or a folder that it is in.
+    /// The source itself, or a folder that contains it.
     All,
 }
 
@@ -135,7 +136,7 @@ impl Pattern {
         let mut names = source.split(|b| *b == b'/').filter(|name| !name.is_empty());
         for part in self.glob.split(|b| *b == b'/').skip(1) {
             match names.next() {
-                // What is left of the pattern fits something in the source.
+                // The rest of the pattern matches entries in the source.
                 None => return Reach::Below,
                 Some(_) if part.windows(2).any(|two| two == b"**") => return Reach::Below,
                 Some(name) if !glob(part, name) => return Reach::Nothing,
@@ -146,7 +147,7 @@ impl Pattern {
     }
 }
 
-/// What in a pattern means something elsewhere and not here: why it is refused, and what to write.
+/// Returns why a pattern with the syntax of other programs is refused, and what to write instead.
 fn misunderstood(text: &str) -> Option<(&'static str, &'static str)> {
     let pair = |open, close| text.contains(open) && text.contains(close);
     let has_part = |part: &str| text.split('/').any(|p| p == part);
@@ -173,11 +174,11 @@ fn misunderstood(text: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether a pattern fits all of a text. Of the stars met so far only the last of each kind is tried again, so
-/// that no pattern takes long.
+/// Checks whether a pattern matches a whole text. Only the last star of each kind is retried, so that
+/// matching is fast for all patterns.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where to go on behind a star, and with which byte of the text.
+    // The position after a star, and the byte of the text to continue with.
     let mut name: Option<(usize, usize)> = None;
     let mut any: Option<(usize, usize)> = None;
     loop {
@@ -283,7 +284,7 @@ mod tests {
         }
     }
 
-    /// The meaning of a pattern, put as simply as possible.
+    /// The reference implementation of matching, as simple as possible.
     fn fits(pattern: &[u8], text: &[u8]) -> bool {
         if let Some(rest) = pattern.strip_prefix(b"**") {
             return (0..=text.len()).any(|i| fits(rest, &text[i..]));

@@ -1,8 +1,8 @@
-//! What the system says of a file.
+//! File metadata.
 
 use rustix::fs::{FileType, Stat};
 
-/// The state of a file that tells whether it was changed, and what a backup keeps of it.
+/// The metadata of a file that shows changes, or that a backup keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) kind: FileType,
@@ -19,12 +19,12 @@ pub(crate) struct Meta {
     pub(crate) nlink: u64,
     /// Major and minor.
     pub(crate) rdev: (u32, u32),
-    /// Whether it has fewer blocks than its size needs.
+    /// True if it has fewer blocks than its size needs.
     pub(crate) sparse: bool,
 }
 
 impl Meta {
-    /// Whether a file is as it was: nothing that a write or a change of metadata leaves behind.
+    /// Checks that a file is unchanged: no write or change of metadata happened.
     pub(crate) fn same_content(&self, other: &Self) -> bool {
         (self.kind, self.size, self.mtime, self.ctime, self.ino)
             == (other.kind, other.size, other.mtime, other.ctime, other.ino)

@@ -1,4 +1,4 @@
-//! Files and folders of the machine: what they are, and how they are read without being tricked.
+//! Local files and folders: metadata, and reading them safely against manipulation.
 
 pub(crate) mod exclude;
 pub(crate) mod meta;
@@ -14,17 +14,17 @@ use std::path::{Component, Path, PathBuf};
 
 use cloudron_core::{Error, Result};
 
-/// What is written by one call, in bytes. For megabytes at once, some versions of Linux take large stretches of memory,
-/// which cost several times as much as the copying.
+/// The number of bytes written per call. For several megabytes at once, some versions of Linux allocate large
+/// blocks of memory, which costs several times as much as the copying.
 pub(crate) const PIECE: usize = 128 << 10;
 
-/// Makes a folder of mode 0700, and its parents.
+/// Creates a folder of mode 0700, and its parents.
 pub(crate) fn private_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))
 }
 
-/// Writes a file of mode 0600 by way of a temporary one, and makes its folder. Nothing is synced: this is
-/// for what is remembered between runs, which may be lost.
+/// Writes a file of mode 0600 through a temporary file, and creates its folder. Nothing is synced: this is
+/// for caches, which may be lost.
 pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     private_folder(folder)?;
@@ -54,7 +54,7 @@ pub fn absolute_path(path: &Path) -> Result<PathBuf> {
     Ok(name.map_or_else(|| folder.clone(), |name| folder.join(name)))
 }
 
-/// The bytes of a path.
+/// Returns the bytes of a path.
 pub(crate) fn path_bytes(path: &Path) -> &[u8] {
     std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
 }

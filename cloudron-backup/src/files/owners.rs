@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::Gid;
 
-/// The names that the machine's own files know. Directories such as LDAP are not asked: a restore at first
+/// The names in the machine's own files. Directory services such as LDAP are not queried: a restore at first
 /// boot cannot reach them either.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
@@ -30,12 +30,12 @@ impl Owners {
         self.groups.get(&gid).map(String::as_str)
     }
 
-    /// The number that a user has here: by name, else as it was.
+    /// Returns the local id of a user: by name, else the original number.
     pub(crate) fn uid(&self, name: Option<&str>, number: u32) -> u32 {
         name.and_then(|n| self.uids.get(n)).copied().unwrap_or(number)
     }
 
-    /// The same for a group.
+    /// Returns the local id of a group: by name, else the original number.
     pub(crate) fn gid(&self, name: Option<&str>, number: u32) -> u32 {
         name.and_then(|n| self.gids.get(n)).copied().unwrap_or(number)
     }
@@ -57,7 +57,7 @@ impl Rights {
     }
 }
 
-/// Reads `name:password:number:…` lines. Of several, the first counts, as for the system.
+/// Parses `name:password:number:…` lines. The first of several entries wins, as in the system.
 fn read(file: &Path) -> (HashMap<u32, String>, HashMap<String, u32>) {
     let (mut names, mut numbers) = (HashMap::new(), HashMap::new());
     for line in std::fs::read_to_string(file).unwrap_or_default().lines() {

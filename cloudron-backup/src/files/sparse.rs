@@ -1,19 +1,19 @@
-//! Reading files with holes.
+//! Reads files with holes.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use rustix::io::Errno;
 
-/// A shorter hole is read as zeros, in bytes: it would cost more than it saves.
+/// The minimum length of a hole, in bytes. A shorter one is read as zeros, which costs less.
 pub(crate) const MIN_HOLE: u64 = 64 << 10;
 
 /// A stretch of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stretch {
-    /// Content, with its length.
+    /// Content, with its length in bytes.
     Data(u64),
-    /// A hole, which reads as zeros.
+    /// A hole that reads as zeros, with its length in bytes.
     Hole(u64),
 }
 
@@ -21,19 +21,19 @@ pub(crate) enum Stretch {
 pub(crate) struct SparseReader<'a> {
     file: &'a File,
     position: u64,
-    /// Where the data ends that `position` is in.
+    /// The end of the data that `position` is in.
     data_end: u64,
     size: u64,
     sparse: bool,
 }
 
-/// A step of reading.
+/// The result of one read.
 pub(crate) enum Step {
-    /// That many bytes of content are in the buffer.
+    /// The number of bytes of content in the buffer.
     Data(usize),
-    /// A hole of that length.
+    /// A hole of this length.
     Hole(u64),
-    /// Nothing is left.
+    /// The end of the file.
     End,
 }
 
@@ -48,7 +48,7 @@ impl<'a> SparseReader<'a> {
         }
         if self.sparse && self.position >= self.data_end {
             let hole = match self.find_data() {
-                // The file system does not tell: holes are read as the zeros that they are.
+                // The file system does not report holes: they are read as zeros.
                 Err(e) if !is_io(&e) => {
                     (self.sparse, self.data_end) = (false, self.size);
                     (&mut &*self.file).seek(SeekFrom::Start(self.position))?;
@@ -64,15 +64,15 @@ impl<'a> SparseReader<'a> {
         let wanted = buffer.len().min(usize::try_from(self.data_end - self.position).unwrap_or(usize::MAX));
         let got = self.file.read(&mut buffer[..wanted])?;
         self.position += got as u64;
-        // The file got shorter: what is left is not there any more.
+        // The file was truncated: the rest no longer exists.
         Ok(if got == 0 { Step::End } else { Step::Data(got) })
     }
 
-    /// Looks for the next data and leaves the file positioned there. Gives the length of the hole before it.
+    /// Finds the next data and positions the file there. Returns the length of the hole before it.
     fn find_data(&mut self) -> std::io::Result<u64> {
         let seek = |to| match rustix::fs::seek(self.file, to) {
             Ok(at) => Ok(at.min(self.size)),
-            // There is none behind this point.
+            // There is none after this point.
             Err(Errno::NXIO) => Ok(self.size),
             Err(e) => Err(std::io::Error::from(e)),
         };
@@ -80,7 +80,7 @@ impl<'a> SparseReader<'a> {
         if data - self.position < MIN_HOLE {
             data = self.position;
         }
-        // Holes too short to count are joined with the data on both sides.
+        // Short holes are joined with the data on both sides.
         let mut end = data;
         while end < self.size {
             end = seek(rustix::fs::SeekFrom::Hole(end))?;
@@ -100,7 +100,7 @@ impl<'a> SparseReader<'a> {
     }
 }
 
-/// Whether the disk failed, rather than that a question was not understood.
+/// Checks whether the disk failed, rather than that a call is not supported.
 fn is_io(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }

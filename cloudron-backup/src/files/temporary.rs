@@ -1,5 +1,5 @@
-//! Temporary files that tell whether their writer is alive: it holds a lock on them, and the system lets go of
-//! it when a process ends in whatever way.
+//! Temporary files that show whether their writer is alive: it holds a lock on them, which the system
+//! releases when the process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -9,36 +9,36 @@ use std::time::{Duration, SystemTime};
 
 use cloudron_core::random;
 
-/// What the names start with. No key of a store has a part that starts with a dot.
+/// The prefix of the names. No part of a store's key starts with a dot.
 const PREFIX: &str = ".tmp-";
-/// Where a lock says nothing, a file this old was left by a process that died.
+/// The age after which a file belongs to a dead process, if locks are not supported.
 const STALE: Duration = Duration::from_secs(24 * 3600);
-/// So often a file is made when others take it away before it is locked.
+/// The number of attempts to create a file that others remove before it is locked.
 const ATTEMPTS: u32 = 8;
 
-/// Whether a name is that of a temporary file.
+/// Checks whether a name is that of a temporary file.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// What marks the files whose locks this process can see: those made since this machine was started. On a
-/// folder that several machines share, locks may not reach from one to the other.
+/// Returns the mark of files whose locks this process can see: those created since this machine was booted.
+/// In a folder shared by several machines, locks may not work between them.
 pub(crate) fn mark() -> &'static str {
     static MARK: OnceLock<String> = OnceLock::new();
     MARK.get_or_init(|| {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        // Without one, a random mark: then only the age of a file counts.
+        // Without a boot id, a random mark: then only the age of a file decides.
         let boot = Some(boot.trim().replace('-', "")).filter(|b| !b.is_empty());
         boot.unwrap_or_else(|| random::token(32))
     })
 }
 
-/// A name for a temporary file.
+/// Returns a name for a temporary file.
 pub(crate) fn name() -> String {
     format!("{PREFIX}{}-{}", mark(), random::token(16))
 }
 
-/// A new file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is open.
+/// Creates a file of mode 0600 in a folder, open for reading and writing. It counts as in use while it is open.
 pub(crate) fn create(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     for _ in 0..ATTEMPTS {
         let path = folder.join(name());
@@ -50,29 +50,29 @@ pub(crate) fn create(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     Err(std::io::Error::other("temporary files are taken away as soon as they are made"))
 }
 
-/// The same as a file that is removed when it is dropped.
+/// Creates a temporary file that is removed when it is dropped.
 pub(crate) fn named(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let (path, file) = create(folder)?;
     Ok(tempfile::NamedTempFile::from_parts(file, tempfile::TempPath::try_from_path(path)?))
 }
 
-/// Locks a new file. False when somebody found it without a lock before, and takes it away.
+/// Locks a new file. Returns false if another process found it unlocked before, and removes it.
 pub(crate) fn hold(file: &File) -> bool {
     match file.try_lock() {
         Ok(()) => file.metadata().is_ok_and(|m| m.nlink() > 0),
         Err(TryLockError::WouldBlock) => false,
-        // There are no locks here, and nobody is misled by one.
+        // Locks are not supported here, so nobody relies on them.
         Err(TryLockError::Error(_)) => true,
     }
 }
 
-/// Removes a temporary file whose writer is dead. A failure leaves it to the next one who looks.
+/// Removes a temporary file whose writer is dead. On failure, a later call tries again.
 pub(crate) fn remove_dead(path: &Path, modified: Option<SystemTime>) {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let made_here = name.strip_prefix(PREFIX).is_some_and(|n| n.starts_with(mark()));
     if made_here && let Ok(file) = open(path) {
         match file.try_lock() {
-            // Removed while locked: whoever made it just now sees that it is gone.
+            // Removed while locked: a writer that has just created it notices.
             Ok(()) => return drop(std::fs::remove_file(path)),
             Err(TryLockError::WouldBlock) => return,
             Err(TryLockError::Error(_)) => {}
@@ -84,12 +84,12 @@ pub(crate) fn remove_dead(path: &Path, modified: Option<SystemTime>) {
     }
 }
 
-/// Whether nobody holds a file that was made with a lock.
+/// Checks that no process holds a file that was created with a lock.
 pub(crate) fn is_abandoned(path: &Path) -> bool {
     open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-/// Opens a file. Something else of that name, such as a pipe, is no reason to wait.
+/// Opens a file. Does not block on another kind of file of that name, such as a pipe.
 fn open(path: &Path) -> std::io::Result<File> {
     if !path.symlink_metadata()?.is_file() {
         return Err(std::io::ErrorKind::InvalidInput.into());
@@ -97,7 +97,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// Removes what dead processes left in a folder.
+/// Removes temporary files of dead processes from a folder.
 pub(crate) fn sweep(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

@@ -1,4 +1,4 @@
-//! Extended attributes, access control lists among them.
+//! Extended attributes, including access control lists.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,16 +10,16 @@ use xattr::FileExt;
 /// Names and values.
 pub(crate) type Xattrs = Vec<(String, Vec<u8>)>;
 
-/// The attributes of something.
+/// The attributes of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Those that a backup keeps, sorted.
+    /// The attributes that a backup keeps, sorted.
     pub(crate) kept: Xattrs,
     /// The names of the others, as text.
     pub(crate) others: Vec<String>,
 }
 
-/// Whether an attribute is the user's. Labels of security modules are made anew by the machine.
+/// Checks whether a backup keeps an attribute. Labels of security modules are set by each machine itself.
 pub(crate) fn is_kept(name: &str) -> bool {
     name.starts_with("user.")
         || name.starts_with("trusted.")
@@ -53,18 +53,18 @@ fn collect(
     Ok(found)
 }
 
-/// The attributes of an open file or folder.
+/// Returns the attributes of an open file or folder.
 pub(crate) fn of_file(file: &File) -> std::io::Result<Found> {
     collect(file.list_xattr(), |name| file.get_xattr(name))
 }
 
-/// The attributes of something that is not opened, such as a symbolic link, in an open folder.
+/// Returns the attributes of an entry that is not opened, such as a symbolic link, in an open folder.
 pub(crate) fn of_name(folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<Found> {
     let path = by_folder(folder, name);
     collect(xattr::list(&path), |attribute| xattr::get(&path, attribute))
 }
 
-/// Makes the attributes of an open file or folder these.
+/// Sets the attributes of an open file or folder, and removes others.
 pub(crate) fn set_on_file(file: &File, wanted: &[(String, Vec<u8>)]) -> std::io::Result<()> {
     let present = of_file(file)?.kept;
     for name in surplus(&present, wanted) {
@@ -73,7 +73,7 @@ pub(crate) fn set_on_file(file: &File, wanted: &[(String, Vec<u8>)]) -> std::io:
     each(wanted.iter().filter(|w| !present.contains(w)), |name, value| file.set_xattr(name, value))
 }
 
-/// Makes the attributes of something that is not opened these. What was just made may have inherited some.
+/// Sets the attributes of an entry that is not opened. A new one may have inherited some.
 pub(crate) fn set_on_name(
     folder: BorrowedFd<'_>,
     name: &OsStr,
@@ -89,12 +89,12 @@ pub(crate) fn set_on_name(
     })
 }
 
-/// The names of those that are there and are not wanted.
+/// Returns the names of existing attributes that are not wanted.
 fn surplus<'p>(present: &'p Xattrs, wanted: &[(String, Vec<u8>)]) -> impl Iterator<Item = &'p str> {
     present.iter().map(|(name, _)| name.as_str()).filter(|name| !wanted.iter().any(|(w, _)| w == name))
 }
 
-/// Tries all of them, and gives the first failure.
+/// Tries to set all of them, and returns the first error.
 fn each<'a>(
     wanted: impl Iterator<Item = &'a (String, Vec<u8>)>,
     set: impl Fn(&str, &[u8]) -> std::io::Result<()>,
@@ -109,7 +109,7 @@ fn each<'a>(
     result
 }
 
-/// A path that goes through the open folder, whatever its own path leads to by now.
+/// Returns a path through the open folder, which stays valid if the original path changes.
 fn by_folder(folder: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     path.push(name);

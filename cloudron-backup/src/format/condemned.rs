@@ -1,7 +1,7 @@
-//! Condemned packs: nothing needs them any more, and a later prune deletes them.
+//! Condemned packs: packs that nothing needs any more, and that a later prune deletes.
 //!
-//! A record `condemned/<id>.age` is encoded like an index object, and signed by the owner. No writer relies on a pack that is in one,
-//! and no pack that was in one is ever taken into use again: what a backup needs of it after all is copied.
+//! A record `condemned/<id>.age` is encoded like an index object, and signed by the owner. No writer relies
+//! on a pack in a record, and such a pack is never used again: content that a backup still needs is copied.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::{codes, layout};
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) key: String,
-    /// When it was written, by the store's clock.
+    /// Time of writing, by the store's clock.
     pub(crate) modified: Option<SystemTime>,
     pub(crate) entries: Vec<PackEntry>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 pub(crate) struct Condemned {
     pub(crate) records: Vec<Record>,
-    /// The records that could not be used: key and reason. Nobody can sweep their packs either.
+    /// The records that could not be used: key and reason. Their packs cannot be swept.
     pub(crate) unusable: Vec<(String, Error)>,
 }
 
@@ -54,7 +54,7 @@ impl Condemned {
                     modified: meta.modified,
                     entries: lines.entries,
                 }),
-                // It was swept since it was listed: its packs are gone.
+                // It was swept since it was listed, and its packs were deleted.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) if is_about_the_object(&e) => found.unusable.push((meta.key, e)),
                 Err(e) => return Err(e),
@@ -63,7 +63,7 @@ impl Condemned {
         Ok(found)
     }
 
-    /// The packs in all records.
+    /// Returns the packs in all records.
     pub(crate) fn packs(&self) -> HashSet<ChunkId> {
         self.entries().map(|e| e.pack).collect()
     }
@@ -73,8 +73,8 @@ impl Condemned {
     }
 }
 
-/// The packs that a writer may rely on. The records are read before the packs are listed: a pack that is seen
-/// here can be deleted only by a record that came later, and whoever sweeps that one sees the writer's lock.
+/// Lists the packs that a writer may rely on. The records are read before the packs are listed: a pack seen
+/// here can only be deleted by a later record, and a prune that sweeps that record sees the writer's lock.
 pub(crate) fn packs_to_rely_on(
     store: &Blocking,
     key: (&dyn Decryptor, &Trust),
@@ -87,11 +87,11 @@ pub(crate) fn packs_to_rely_on(
     Ok(packs)
 }
 
-/// So often a reader looks again when the index changes under its eyes.
+/// The maximum number of attempts to read an index that is changing.
 const ATTEMPTS: u32 = 10;
 
-/// The index for reading: with the condemned packs behind the others, and those that are gone last. The places
-/// that the writer of what is read names come right behind those of the owner.
+/// Loads the index for reading: condemned packs follow the others, and missing ones come last. Locations from
+/// the backup's writer follow directly after those from the owner.
 pub(crate) fn index_for_reading(
     store: &Blocking,
     key: (&dyn Decryptor, &Trust),
@@ -100,8 +100,8 @@ pub(crate) fn index_for_reading(
 ) -> Result<Index> {
     let mut attempt = 1;
     loop {
-        // A chunk moves from the index to a record and, copied, back. What is read lies between two lists of
-        // the index that say the same, so that none is missed on its way.
+        // A chunk can move from the index to a record and, by copying, back. The objects are read between two
+        // identical listings of the index, so that no moving chunk is missed.
         let before = store.list(layout::INDEX)?.into_iter().map(|o| o.key);
         let before: Vec<String> = before.filter(|key| layout::is_hash_age(key)).collect();
         let condemned = Condemned::load(store, key, None, stop)?;

@@ -15,25 +15,25 @@ use crate::{codes, layout};
 
 /// The version of the layout that this program reads and writes.
 pub(crate) const VERSION: u32 = 2;
-/// The version that this program still reads.
+/// The older version that this program still reads.
 pub(crate) const FIRST: u32 = 1;
-/// What tells the object from other JSON.
+/// The value that distinguishes the object from other JSON.
 const FORMAT: &str = "cloudron-backup";
-/// What the signed text starts with.
+/// The start of the signed text.
 const SIGNED: &[u8] = b"cloudron-backup config v2\n";
-/// What the signed text starts with in format 1.
+/// The start of the signed text in format 1.
 const FIRST_SIGNED: &[u8] = b"cloudron-backup config v1\n";
 
-/// To whom objects are encrypted.
+/// The recipients of encrypted objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Recipients {
-    /// Everything: the repository's identity first, then any others.
+    /// Recipients of all objects: the repository's identity first, then any others.
     pub(crate) data: Vec<String>,
-    /// The index objects, on top of those.
+    /// Additional recipients of index objects.
     pub(crate) index: Vec<String>,
 }
 
-/// The description of a repository. It holds no secret.
+/// The description of a repository. It contains no secrets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Config {
     format: String,
@@ -48,21 +48,21 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signing_keys: Vec<String>,
     pub(crate) chunker: Chunking,
-    /// The SHA-256 of the files that say how to restore without this program, in hex, by name.
+    /// The SHA-256 of the files with instructions for restoring without this program, in hex, by name.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
-    /// The name of the layer that seals objects in another way than as plain age files.
+    /// The name of the layer if objects are not encrypted as plain age files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) encryption: Option<String>,
     #[serde(skip)]
     pub(crate) layer: Option<Arc<dyn EncryptionLayer>>,
-    /// The object as it is stored, of which the signature is checked.
+    /// The object as stored, for checking the signature.
     #[serde(skip)]
     object: Vec<u8>,
 }
 
 impl Config {
-    /// A new repository of that identity.
+    /// Creates the description of a new repository with this identity.
     pub(crate) fn new(
         identity: &Identity,
         files: &[(&str, &[u8])],
@@ -90,7 +90,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The description of the same repository in this format, with other files on how to restore.
+    /// Returns the description of the same repository in the current format, with new recovery files.
     pub(crate) fn upgraded(&self, identity: &Identity, files: &[(&str, &[u8])]) -> Self {
         let owner = identity.owner_key();
         let mut config = Self {
@@ -104,7 +104,7 @@ impl Config {
         config
     }
 
-    /// Reads the object.
+    /// Parses the object.
     pub(crate) fn parse(content: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -131,23 +131,23 @@ impl Config {
         Ok(config)
     }
 
-    /// The object, signed.
+    /// Returns the signed object.
     pub(crate) fn object(&self) -> &[u8] {
         &self.object
     }
 
-    /// The public key of the owner.
+    /// Returns the public key of the owner.
     pub(crate) fn owner_key(&self) -> Option<VerifyingKey> {
         verifying_key(&self.owner)
     }
 
-    /// The public keys that sign summaries in format 1.
+    /// Returns the public keys that sign summaries in format 1.
     pub(crate) fn first_keys(&self) -> Vec<VerifyingKey> {
         self.signing_keys.iter().filter_map(|k| verifying_key(k)).collect()
     }
 
-    /// Checks the signature of an object as the description of a repository. Without the owner's key, only by
-    /// the key that it names itself, which notices damage but no forgery.
+    /// Checks the signature of an object as the description of a repository. Without the identity, it is
+    /// checked with the key in the object itself, which detects damage but no forgery.
     pub(crate) fn check_signature(content: &[u8], identity: Option<&Identity>) -> Result<()> {
         let config = Self::parse(content)?;
         let (context, key) = match (config.version, identity) {
@@ -180,8 +180,8 @@ impl Config {
         Err(Error::new(&codes::REPOSITORY_OLD, text))
     }
 
-    /// Checks that a writer's keys are those of this repository, and that its owner signed the description. A
-    /// store that somebody else can write to must not talk a writer into encrypting to another key.
+    /// Checks that a writer's keys belong to this repository, and that its owner signed the description. An
+    /// attacker with write access to the store must not make a writer encrypt to another key.
     ///
     /// # Errors
     /// `repository-old`, `repository-other`, `repository-corrupt`, `identity-invalid`.
@@ -198,12 +198,12 @@ impl Config {
         Self::check(&self.object, SIGNED, Some(&keys.owner_key()?))
     }
 
-    /// Whether an identity is that of this repository.
+    /// Checks whether an identity belongs to this repository.
     pub(crate) fn is_of(&self, identity: &Identity) -> bool {
         self.recipients.data.first() == Some(&identity.recipient())
     }
 
-    /// Checks that an identity is that of this repository, and that the description was signed with it.
+    /// Checks that an identity belongs to this repository, and that it signed the description.
     pub(crate) fn check_identity(&self, identity: &Identity) -> Result<()> {
         if !self.is_of(identity) {
             let text = format!("the identity is not that of the repository {}", self.id);

@@ -1,7 +1,7 @@
-//! Which backups the owner removed, so that a backup that somebody else took away can be told from them.
+//! Records of the backups that the owner removed, so that removals by others can be detected.
 //!
-//! Objects `forgotten/<hash>.json` are added and never changed, so that two prunes cannot undo each other's
-//! notes. Together they are, for each writer, the set of numbers that may be missing in the list.
+//! Objects `forgotten/<hash>.json` are added and never changed, so that two prunes cannot overwrite each
+//! other's records. Together they are, for each writer, the set of numbers that may be missing in the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -22,57 +22,59 @@ use crate::{codes, layout};
 const SIGNED: &[u8] = b"cloudron-backup forgotten v2\n";
 /// The start of the signed text in format 1.
 pub(crate) const FIRST_SIGNED: &[u8] = b"cloudron-backup forgotten v1\n";
-/// So many objects of a writer are put together into one.
+/// The number of a writer's objects from which they are merged into one.
 const MANY: usize = 8;
 
 #[derive(Serialize, Deserialize)]
 struct Object {
     forgotten: u32,
     repository: String,
-    /// None in format 1.
+    /// `None` in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     writer: Option<WriterId>,
     /// Ranges of sequence numbers, first and last.
     sequences: Vec<(u64, u64)>,
-    /// The backups. Two that were made at the same time may have the same number.
+    /// The backups. Two concurrent backups may have the same number.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     backups: BTreeSet<String>,
 }
 
-/// What the owner removed of a writer's backups.
+/// The removed backups of a writer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Removed {
     pub(crate) numbers: Ranges,
     pub(crate) backups: BTreeSet<String>,
 }
 
-/// The backups that were removed, for each writer; for none in a repository of format 1.
+/// The removed backups, by writer; without a writer in a repository of format 1.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
     removed: BTreeMap<Option<WriterId>, Removed>,
-    /// The objects that count for nothing: key and reason.
+    /// Ignored objects: key and reason.
     pub(crate) unusable: Vec<(String, String)>,
     objects: BTreeMap<Option<WriterId>, Vec<String>>,
     none: Ranges,
 }
 
 impl Forgotten {
-    /// Reads the objects that the owner signed.
+    /// Reads the objects signed by the owner.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) async fn read(store: &Arc<dyn BackupStore>, trust: &Trust) -> Result<Self> {
         let mut forgotten = Self::default();
         let listed = store.list(layout::FORGOTTEN).await?.into_iter();
-        let (small, others): (Vec<_>, Vec<_>) =
-            listed.partition(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_LIST);
+        let (named, others): (Vec<_>, Vec<_>) = listed.partition(|o| layout::is_hash_json(&o.key));
         let text = "it is no note that this program writes";
         forgotten.unusable.extend(others.into_iter().map(|o| (o.key, text.to_owned())));
-        for (object, content) in get_all(store, small, |o| &o.key).await? {
+        for (object, content) in get_all(store, named, layout::MOST_LIST).await? {
             match content {
                 Ok(content) => forgotten.take(trust, object.key, &content),
-                // It was put together with others since it was listed.
+                // It was merged with others since it was listed.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    forgotten.unusable.push((object.key, "it is too large".to_owned()));
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -82,7 +84,7 @@ impl Forgotten {
     /// As [`read`](Self::read), on a thread that may block.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn load(store: &Blocking, trust: &Trust) -> Result<Self> {
         store.with(|inner| async move { Self::read(&inner, trust).await })
     }
@@ -90,7 +92,7 @@ impl Forgotten {
     fn take(&mut self, trust: &Trust, key: String, content: &[u8]) {
         let value: Value = serde_json::from_slice(content).unwrap_or_default();
         let known = match trust.is_first() {
-            // Where the owner's key is not known, an object can only be believed.
+            // If the owner's key is not known, the signature cannot be checked.
             true => trust.owner().is_none() || trust.source(&value, FIRST_SIGNED) == Some(Source::Owner),
             false => trust.source(&value, SIGNED) == Some(Source::Owner),
         };
@@ -111,25 +113,25 @@ impl Forgotten {
         }
     }
 
-    /// The numbers of a writer's backups that were removed.
+    /// Returns the numbers of a writer's removed backups.
     pub(crate) fn of(&self, writer: Option<WriterId>) -> &Ranges {
         self.removed.get(&writer).map_or(&self.none, |removed| &removed.numbers)
     }
 
-    /// Whether the owner removed a backup. One that is there all the same was put back by somebody else.
+    /// Checks whether the owner removed a backup. If it is listed nevertheless, somebody put it back.
     pub(crate) fn has(&self, summary: &Summary) -> bool {
         self.removed.get(&summary.writer).is_some_and(|r| r.backups.contains(summary.id.as_str()))
     }
 
-    /// All numbers, by writer.
+    /// Returns all numbers, by writer.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Option<WriterId>, &Ranges)> {
         self.removed.iter().map(|(writer, removed)| (*writer, &removed.numbers))
     }
 
-    /// Notes more backups of a writer, before they are removed.
+    /// Records more backups of a writer, before they are removed.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn add(
         &mut self,
         store: &Blocking,
@@ -163,7 +165,7 @@ impl Forgotten {
     }
 }
 
-/// Names numbers that are missing.
+/// Describes missing numbers.
 pub(crate) fn describe_gaps(writer: Option<WriterId>, gaps: &[RangeInclusive<u64>]) -> String {
     let show = |gap: &RangeInclusive<u64>| match (gap.start(), gap.end()) {
         (first, last) if first == last => first.to_string(),

@@ -1,4 +1,4 @@
-//! The objects under `keys/`: the repository's identity, wrapped for one way to open it.
+//! The objects under `keys/`: the repository's identity, each wrapped with one key.
 
 use bytes::Bytes;
 use cloudron_core::{Error, Result, Secret};
@@ -13,21 +13,21 @@ use crate::{codes, layout};
 
 /// The start of the signed text of a statement.
 const SIGNED: &[u8] = b"cloudron-backup key v2\n";
-/// Where the second copies of the key objects are, each below its own key.
+/// The folder of the second copies of key objects, each below its own key.
 pub(crate) const COPIES: &str = "copies/";
-/// The longest name of a key.
+/// The maximum length of a key's name.
 const MAX_NAME: usize = 32;
 
-/// How a key object opens.
+/// The kind of key that opens a key object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lock {
-    /// With a backup key, stretched by scrypt with that work factor.
+    /// A backup key, stretched by scrypt with this work factor.
     Passphrase(u8),
-    /// With an X25519 identity.
+    /// An X25519 identity.
     Paper,
 }
 
-/// How an object opens, from the clear header that every age file has. Nothing for what is none.
+/// Returns the kind of key, from the clear-text header of every age file. Returns `None` for other content.
 pub(crate) fn lock_of(content: &[u8]) -> Option<Lock> {
     let mut lines =
         content.split(|b| *b == b'\n').take(32).map(|l| std::str::from_utf8(l).unwrap_or_default());
@@ -42,12 +42,12 @@ pub(crate) fn lock_of(content: &[u8]) -> Option<Lock> {
     }
 }
 
-/// The work factor for a backup key, of which it is not known how it was made.
+/// Returns the work factor for a backup key of unknown strength.
 pub(crate) fn work_factor(asked: Option<u8>) -> u8 {
     asked.unwrap_or(AgePassphrase::WORK_FACTOR)
 }
 
-/// The owner's word that an object is a key of the repository. It is stored beside the object.
+/// The owner's statement that an object is a key of the repository. It is stored beside the object.
 #[derive(Serialize, Deserialize)]
 struct Statement {
     key: u32,
@@ -56,13 +56,13 @@ struct Statement {
     object: String,
 }
 
-/// The statement on a key object, signed.
+/// Returns the signed statement on a key object.
 pub(crate) fn statement(repository: &str, content: &[u8], owner: &SigningKey) -> Vec<u8> {
     let (repository, object) = (repository.to_owned(), layout::object_id(content));
     sign::signed_json(&Statement { key: 1, repository, object }, SIGNED, owner)
 }
 
-/// Whether a statement is the owner's, on this object of this repository.
+/// Checks that a statement on this object of this repository is signed by the owner.
 pub(crate) fn check_statement(
     statement: &[u8],
     repository: &str,
@@ -75,18 +75,18 @@ pub(crate) fn check_statement(
     says && sign::is_signed(&value, SIGNED, owner)
 }
 
-/// The key of the statement on a key object.
+/// Returns the key of the statement on a key object.
 pub(crate) fn statement_key(object: &str) -> Option<String> {
     Some(format!("{}.json", object.strip_suffix(".age")?))
 }
 
-/// The keys of what is stored beside a key object: its second copy and the statement on it.
+/// Returns the keys of the objects beside a key object: its second copy and its statement.
 pub(crate) fn beside_keys(key: &str) -> Vec<String> {
     let statement = statement_key(key).unwrap_or_default();
     vec![format!("{COPIES}{key}"), statement]
 }
 
-/// What is stored beside a key object, by key.
+/// Returns the objects stored beside a key object, by key.
 pub(crate) fn beside(
     key: &str,
     repository: &str,
@@ -97,13 +97,13 @@ pub(crate) fn beside(
     beside_keys(key).into_iter().zip([content.clone(), statement])
 }
 
-/// Whether a key object does not have the hash that its name ends in.
+/// Checks whether a key object's content does not match the hash in its name.
 pub(crate) fn is_damaged(key: &str, content: &[u8]) -> bool {
     name_of(key).is_some() && !layout::is_key_sound(key, content)
 }
 
-/// An age identity file of the repository's identity. The owner's public key lets a reader that cannot derive it
-/// check what the owner signed.
+/// Returns an age identity file for the repository's identity. The owner's public key lets a reader that
+/// cannot derive it check the owner's signatures.
 fn identity_file(identity: &Identity, created: jiff::Timestamp) -> Zeroizing<String> {
     let secret = identity.to_secret();
     let recipient = identity.recipient();
@@ -114,7 +114,7 @@ fn identity_file(identity: &Identity, created: jiff::Timestamp) -> Zeroizing<Str
     ))
 }
 
-/// Wraps the identity with a backup key. Takes a second of computing on purpose.
+/// Wraps the identity with a backup key. Takes about a second, by the design of scrypt.
 pub(crate) fn wrap(
     identity: &Identity,
     backup_key: Secret,
@@ -125,7 +125,7 @@ pub(crate) fn wrap(
     AgePassphrase::new(backup_key, work_factor).seal_bytes(text.as_bytes())
 }
 
-/// Wraps the identity for a paper key, of which the public half is enough.
+/// Wraps the identity for a paper key, given its public half.
 pub(crate) fn wrap_for(identity: &Identity, recipient: &str, created: jiff::Timestamp) -> Result<Vec<u8>> {
     AgeRecipients::parse([recipient])?.seal_bytes(identity_file(identity, created).as_bytes())
 }
@@ -148,14 +148,14 @@ pub(crate) fn open(content: &[u8], unlock: &crate::keys::Unlock) -> Result<Ident
     identity_in(&Zeroizing::new(plain))
 }
 
-/// The identity in an identity file: the line that is neither empty nor a comment.
+/// Returns the identity in an identity file: the line that is neither empty nor a comment.
 fn identity_in(text: &[u8]) -> Result<Identity> {
     let text = std::str::from_utf8(text).unwrap_or_default();
     let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
     Identity::parse(&Secret::new(line.unwrap_or_default()))
 }
 
-/// The name of a key in the key of its object, `keys/<name>-<16 hex>.age`.
+/// Returns the name of a key from the key of its object, `keys/<name>-<16 hex>.age`.
 pub(crate) fn name_of(object: &str) -> Option<&str> {
     let object = object.strip_prefix(COPIES).unwrap_or(object);
     let (name, hash) = object.strip_prefix(layout::KEYS)?.strip_suffix(".age")?.rsplit_once('-')?;
@@ -163,7 +163,7 @@ pub(crate) fn name_of(object: &str) -> Option<&str> {
     (is_hash && !name.is_empty()).then_some(name)
 }
 
-/// Checks what a key is to be called.
+/// Checks the name of a new key.
 ///
 /// # Errors
 /// `backup-key-name`.

@@ -1,7 +1,8 @@
-//! Locks: that a backup, a prune or a repair is under way.
+//! Locks: objects that show that a backup, a prune or a repair is running.
 //!
-//! A backup puts its lock before it looks at what is stored, and keeps it until its summary can be seen in a
-//! list. So whoever lists the locks and then the summaries misses no backup that relies on what was there.
+//! A backup writes its lock before it reads the list of stored packs, and keeps it until its summary is
+//! listed. So a process that lists the locks first and the summaries afterwards sees every backup that relies
+//! on existing packs.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,38 +18,38 @@ use crate::keys::{Signer, WriterId};
 use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
-/// A lock that was not refreshed for so long is that of something dead, or asleep.
+/// The time without a refresh after which the owner of a lock is considered dead or asleep.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(30 * 60);
-/// No lock lives longer than this without being refreshed, whatever is in it.
+/// The maximum lifetime of a lock without a refresh, whatever its content says.
 const LONGEST_EXPIRY: Duration = Duration::from_secs(24 * 3600);
-/// A lock is refreshed so often while its owner works.
+/// The interval at which a running owner refreshes its lock.
 pub(crate) const REFRESH: Duration = Duration::from_secs(5 * 60);
-/// Moments that are closer than this are not told apart: clocks of stores are coarse, and their lists late.
+/// The tolerance when comparing times: clocks of stores are coarse, and listings may be delayed.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10 * 60);
 
-/// What a lock object holds.
+/// The content of a lock object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Content {
     lock: u32,
     id: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     host: String,
-    /// When the owner began, by its own clock: for people.
+    /// Start by the owner's own clock: for people.
     started: jiff::Timestamp,
-    /// For how many seconds after it was written the lock counts.
+    /// Seconds for which the lock is valid after it was written.
     expiry: u64,
-    /// When the lock was first written, by the store's clock.
+    /// Time of the first write, by the store's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<jiff::Timestamp>,
-    /// When it was written before it was written last, by the store's clock. The lock of a prune or a repair counts by
-    /// this: an old one that somebody puts back is an old one.
+    /// Time of the previous write, by the store's clock. It determines whether the lock of a prune or a
+    /// repair is valid, so that an old lock that was put back is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refreshed: Option<jiff::Timestamp>,
 }
 
 /// The start of the signed text.
 const SIGNED: &[u8] = b"cloudron-backup lock v2\n";
-/// How the lock of a copy of a repository starts, which is made without any key.
+/// The prefix of the lock of a copy of a repository, which is made without any key.
 pub(crate) const COPY: &str = "copy-";
 
 impl Content {
@@ -63,14 +64,14 @@ impl Content {
     }
 }
 
-/// The key and the content of the lock of a copy, which its owner puts and refreshes itself.
+/// Returns the key and the content of the lock of a copy, which the copying process writes and refreshes itself.
 pub(crate) fn of_copy() -> (String, bytes::Bytes) {
     let name = format!("{COPY}{}", hex::encode(cloudron_core::random::bytes::<8>()));
     let text = serde_json::to_vec_pretty(&Content::new(&name, "")).expect("a lock is plain JSON");
     (layout::lock(&name), text.into())
 }
 
-/// A lock of our own, refreshed by a thread until it is let go of. Dropping it deletes it.
+/// A lock held by this process, refreshed by a thread until it is released. Dropping it deletes it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     store: Blocking,
@@ -78,13 +79,13 @@ pub(crate) struct Lock {
     signer: Signer,
     content: Arc<Mutex<Content>>,
     refresher: Option<(SyncSender<()>, JoinHandle<()>)>,
-    /// Whether it stays in the store: then a prune finds out what became of its owner.
+    /// True if it stays in the store: then a prune determines the state of its owner.
     stays: bool,
 }
 
 impl Lock {
-    /// Puts the lock of a backup, or of a `prune` or a `repair`. Its name ends at random: nobody can put
-    /// something in its place before.
+    /// Writes the lock of a backup, or of a `prune` or a `repair`. Its name has a random ending, so that
+    /// nobody can occupy it in advance.
     pub(crate) fn take(store: &Blocking, id: &str, host: &str, signer: &Signer) -> Result<Self> {
         let content = Content::new(id, host);
         let key = layout::lock(&format!("{id}-{}", hex::encode(cloudron_core::random::bytes::<8>())));
@@ -102,10 +103,10 @@ impl Lock {
         Ok(Self { store, key, signer, content, refresher, stays: false })
     }
 
-    /// The store's time: when the lock was last written, having been written just now.
+    /// Returns the store's time: the time of the lock's last write, which has just happened.
     ///
     /// # Errors
-    /// What the store reports; `interrupted` when somebody took the lock away.
+    /// Errors of the store; `object-missing` when the lock was removed.
     pub(crate) fn store_time(&self) -> Result<SystemTime> {
         if self.store.head(&self.key)?.is_none() {
             let text = format!("{} was taken away: another prune took this one for dead", self.key);
@@ -113,7 +114,7 @@ impl Lock {
         }
         write(&self.store, &self.key, &self.content, &self.signer)?;
         let modified = self.store.head(&self.key)?.and_then(|o| o.modified);
-        // Once more, with what the store says of its time.
+        // Writes it again, with the store's time of the first write.
         note(&self.content, modified);
         write(&self.store, &self.key, &self.content, &self.signer)?;
         Ok(modified.unwrap_or_else(SystemTime::now))
@@ -123,17 +124,17 @@ impl Lock {
         &self.key
     }
 
-    /// From here on the lock stays when its owner fails: what it is doing may have taken effect all the same.
+    /// Keeps the lock from now on if the owner fails: its last action may have taken effect nevertheless.
     pub(crate) fn stay(&mut self) {
         self.stays = true;
     }
 
-    /// It is certain what became of what its owner did.
+    /// Allows removing the lock again: the result of the owner's last action is known.
     pub(crate) fn may_go(&mut self) {
         self.stays = false;
     }
 
-    /// Lets go of the lock of a backup that is made, once its summary shows in the store's list.
+    /// Releases the lock of a completed backup, once its summary is in the store's list.
     pub(crate) fn release(mut self, backup: &BackupId) {
         let summary = layout::summary(backup);
         let listed = self.store.list(&summary).is_ok_and(|found| found.iter().any(|o| o.key == summary));
@@ -148,13 +149,13 @@ impl Drop for Lock {
             let _ = thread.join();
         }
         if !self.stays {
-            // Some stores do not let a writer delete. The lock expires, and a prune removes it.
+            // Some stores do not allow a writer to delete. Then the lock expires, and a prune removes it.
             let _ = self.store.delete(&self.key);
         }
     }
 }
 
-/// A failure to refresh is not one of the backup: at worst a prune declares it dead, and it fails then.
+/// Refreshes the lock. Errors are ignored: at worst a prune declares the backup dead, and it fails then.
 fn refresh(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer) {
     note(content, store.head(key).ok().flatten().and_then(|o| o.modified));
     if let Err(e) = write(store, key, content, signer) {
@@ -167,7 +168,7 @@ fn write(store: &Blocking, key: &str, content: &Mutex<Content>, signer: &Signer)
     store.put(key, &object)
 }
 
-/// Notes when the lock was written.
+/// Records the time when the lock was written.
 fn note(content: &Mutex<Content>, written: Option<SystemTime>) {
     let written = written.and_then(|t| jiff::Timestamp::try_from(t).ok());
     let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,18 +176,18 @@ fn note(content: &Mutex<Content>, written: Option<SystemTime>) {
     content.refreshed = written.or(content.refreshed);
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Holder {
     /// The backup of a writer.
     Backup(BackupId, WriterId),
     /// A prune or a repair.
     Owner,
-    /// A copy of a repository into this one, which is made without any key. Anybody could have put its lock.
+    /// A copy of a repository into this one, which is made without any key. Anybody can write such a lock.
     Copy,
 }
 
-/// A lock that was found.
+/// A lock in the store.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) key: String,
@@ -201,14 +202,14 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
     pub(crate) found: Vec<Found>,
-    /// Objects that are none, or that nobody signed who may hold one.
+    /// Objects that are no locks, or without a valid signature.
     pub(crate) foreign: Vec<String>,
 }
 
 /// Reads the locks in the store.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn list(store: &Blocking, trust: &Trust) -> Result<Locks> {
     let mut locks = Locks::default();
     for object in store.list(layout::LOCKS)? {
@@ -218,7 +219,7 @@ pub(crate) fn list(store: &Blocking, trust: &Trust) -> Result<Locks> {
         }
         let content = match store.get_at_most(&object.key, layout::MOST_SMALL) {
             Ok(content) => content,
-            // It was let go of since it was listed.
+            // It was released since it was listed.
             Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
             Err(e) if e.is(&codes::OBJECT_CORRUPT) => bytes::Bytes::new(),
             Err(e) => return Err(e),
@@ -241,7 +242,7 @@ fn read(key: &str, content: &[u8], trust: &Trust) -> Option<(Holder, Content)> {
     if found.id.starts_with(COPY) {
         return (name == found.id).then_some((Holder::Copy, found));
     }
-    // A lock that was put back under another name is none.
+    // A lock copied to another name is not valid.
     let ending = name.strip_prefix(&found.id)?.strip_prefix('-')?;
     if ending.len() != 16 {
         return None;
@@ -257,33 +258,33 @@ fn read(key: &str, content: &[u8], trust: &Trust) -> Option<(Holder, Content)> {
 }
 
 impl Found {
-    /// How long ago it was refreshed. Nothing where the store does not tell.
+    /// Returns the time since the last refresh, or `None` if the store does not report it.
     pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
         self.modified.map(|m| now.duration_since(m).unwrap_or_default())
     }
 
-    /// Whether its owner may be at work. A lock of unknown age counts.
+    /// Checks whether its owner may be running. A lock of unknown age counts as live.
     pub(crate) fn is_live(&self, now: SystemTime) -> bool {
         let expiry = Duration::from_secs(self.content.expiry).min(LONGEST_EXPIRY);
         let is_fresh = self.age(now).is_none_or(|age| age <= expiry);
         is_fresh && (self.holder != Holder::Owner || self.was_written_before(now, expiry))
     }
 
-    /// Whether what is signed says the same of its age as the store does.
+    /// Checks that the signed time agrees with the store's time.
     fn was_written_before(&self, now: SystemTime, expiry: Duration) -> bool {
         let refreshed = self.content.refreshed.and_then(|t| SystemTime::try_from(t).ok());
-        // A store that tells no times tells nothing here either.
+        // A store without times cannot be checked.
         self.modified.is_none()
             || refreshed.is_some_and(|t| now.duration_since(t).unwrap_or_default() <= expiry + REFRESH)
     }
 
-    /// When it was first written at the latest, by the store's clock. Nothing where that is unknown.
+    /// Returns the latest possible time of its first write, by the store's clock, or `None` if unknown.
     pub(crate) fn since(&self) -> Option<SystemTime> {
         let since = self.content.since;
         since.and_then(|t| SystemTime::try_from(t).ok()).or(self.modified)
     }
 
-    /// Whether it may be of a backup that looked at the store before that moment.
+    /// Checks whether it may belong to a backup that read the store before that time.
     pub(crate) fn may_precede(&self, moment: Option<SystemTime>) -> bool {
         match (self.since(), moment) {
             (Some(since), Some(moment)) => since <= moment + MARGIN,

@@ -1,4 +1,4 @@
-//! The objects of a repository: what is in them, who signed them, and how they are written and read.
+//! The objects of a repository: their content, signatures, reading and writing.
 
 pub(crate) mod condemned;
 pub(crate) mod config;

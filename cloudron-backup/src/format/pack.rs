@@ -14,16 +14,16 @@ use crate::format::index::{Index, Location, PackEntry, PackedChunk};
 use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
-/// A pack is closed once its plaintext has this length, in bytes.
+/// The plaintext length, in bytes, at which a pack is closed.
 pub(crate) const TARGET: u32 = 16 << 20;
 
-/// No sealed pack is larger, in bytes.
+/// The maximum size of a sealed pack, in bytes.
 pub(crate) const MOST: u64 = crate::layout::MOST_PACK;
 
-/// What a sealed pack may come to, in bytes: its last chunk goes over the target.
+/// The maximum expected size of a sealed pack, in bytes: its last chunk may exceed the target.
 pub(crate) const CAPACITY: usize = (TARGET + MAX_CHUNK / 4 + (1 << 20)) as usize;
 
-/// Where the sealing writer writes to, so that the buffer can be taken back from behind it.
+/// The output of the sealing writer, shared so that the buffer can be taken out afterwards.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -38,7 +38,7 @@ impl Write for Shared {
     }
 }
 
-/// A pack being written. Frames are sealed as they come, so that there is only one copy of it in memory.
+/// A pack being written. Frames are encrypted as they come, so that only one copy of it is in memory.
 pub(crate) struct PackWriter {
     sealed: Shared,
     writer: Box<dyn SealingWriter>,
@@ -52,7 +52,7 @@ impl PackWriter {
         Self::in_buffer(key, Vec::with_capacity(CAPACITY))
     }
 
-    /// A pack in an empty buffer.
+    /// Creates a pack in an empty buffer.
     pub(crate) fn in_buffer(key: &dyn Encryptor, buffer: Vec<u8>) -> Result<Self> {
         let sealed = Shared(Arc::new(Mutex::new(buffer)));
         let writer = key.seal(Box::new(sealed.clone()))?;
@@ -65,7 +65,7 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Adds a chunk as it is.
+    /// Adds a chunk without compression.
     pub(crate) fn add_raw(&mut self, id: ChunkId, content: &[u8]) -> Result<()> {
         let mut length = 0;
         let written = raw_frame(content, |part| {
@@ -87,13 +87,13 @@ impl PackWriter {
         self.length >= TARGET
     }
 
-    /// The object and its line for the index.
+    /// Returns the object and its line for the index.
     #[allow(dead_code, reason = "a repack, which has no buffers to reuse")]
     pub(crate) fn finish(self) -> Result<(Bytes, PackEntry)> {
         self.seal().map(|(sealed, entry)| (sealed.into(), entry))
     }
 
-    /// The same with the buffer.
+    /// Returns the buffer with the object, and its line for the index.
     pub(crate) fn seal(self) -> Result<(Vec<u8>, PackEntry)> {
         self.writer.finish().map_err(|e| Error::io("(memory)", e))?;
         let sealed = std::mem::take(&mut *self.sealed.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -103,18 +103,18 @@ impl PackWriter {
     }
 }
 
-/// Opens a pack object after checking that it has the hash it is named by.
+/// Opens a pack object after checking that its hash matches its name.
 pub(crate) fn open(content: &[u8], id: &ChunkId, key: &dyn Decryptor) -> Result<Vec<u8>> {
     check(content, id)?;
     open_checked(content, key)
 }
 
-/// Opens a pack object whose hash was checked.
+/// Opens a pack object whose hash was checked before.
 pub(crate) fn open_checked(content: &[u8], key: &dyn Decryptor) -> Result<Vec<u8>> {
     key.open_bytes(content)
 }
 
-/// Checks that an object has the hash it is named by.
+/// Checks that an object's hash matches its name.
 pub(crate) fn check(content: &[u8], id: &ChunkId) -> Result<()> {
     if Sha256::digest(content)[..] == id.0 {
         return Ok(());
@@ -123,7 +123,7 @@ pub(crate) fn check(content: &[u8], id: &ChunkId) -> Result<()> {
     Err(Error::new(&codes::OBJECT_CORRUPT, text))
 }
 
-/// The last few things used, newest last.
+/// A small cache of the last items used, newest last.
 struct Recent<K, V> {
     items: Vec<(K, Arc<V>)>,
     capacity: usize,
@@ -138,7 +138,7 @@ impl<K: PartialEq, V> Recent<K, V> {
         Some(value)
     }
 
-    /// Lets go of the oldest, so that there is memory for another one.
+    /// Drops the oldest item, so that there is memory for another one.
     fn make_room(&mut self) {
         if self.items.len() >= self.capacity {
             self.items.remove(0);
@@ -151,7 +151,7 @@ impl<K: PartialEq, V> Recent<K, V> {
     }
 }
 
-/// Gives chunks by their id, checked. Several threads may ask.
+/// Reads chunks by their id, checked. Usable by several threads.
 pub(crate) struct ChunkReader<'a> {
     store: &'a Blocking,
     index: &'a Index,
@@ -178,10 +178,10 @@ impl<'a> ChunkReader<'a> {
         }
     }
 
-    /// The content of a chunk.
+    /// Returns the content of a chunk.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(crate) fn chunk(&self, id: &ChunkId) -> Result<Arc<Vec<u8>>> {
         if let Some(chunk) = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(chunk);
@@ -204,7 +204,7 @@ impl<'a> ChunkReader<'a> {
         Err(error.unwrap_or_else(|| Error::new(&codes::OBJECT_MISSING, unknown)))
     }
 
-    /// The content of a chunk in one of its places.
+    /// Returns the content of a chunk at one of its locations.
     fn at(&self, id: &ChunkId, location: &Location) -> Result<Vec<u8>> {
         let pack = self.pack(location.pack)?;
         let pack = pack.as_ref().as_ref().map_err(same)?;
@@ -221,10 +221,9 @@ impl<'a> ChunkReader<'a> {
         Ok(content)
     }
 
-    /// A pack's plaintext. A failure is remembered too, so that a damaged pack is fetched once for all that
-    /// depends on it.
+    /// Returns the plaintext of a pack. Failures are cached too, so that a damaged pack is fetched only once.
     fn pack(&self, pack: u32) -> Result<Arc<Result<Vec<u8>>>> {
-        // The lock is held while fetching: several threads mostly want the same pack.
+        // The lock is held while fetching: several threads usually want the same pack.
         let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pack) = packs.get(&pack) {
             return Ok(pack);
@@ -241,7 +240,7 @@ impl<'a> ChunkReader<'a> {
     }
 }
 
-/// The error once more, for each of those that meet it.
+/// Returns a copy of the error, for each caller that meets it.
 pub(crate) fn same(error: &Error) -> Error {
     Error::new(error.code(), error.to_string())
 }

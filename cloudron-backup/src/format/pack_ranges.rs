@@ -1,7 +1,7 @@
-//! Parts of packs, fetched alone.
+//! Reads parts of packs.
 //!
-//! The hash of a whole pack cannot be checked then. It need not be: age authenticates each of its pieces of
-//! 64 KiB and their order, and every chunk is checked against the keyed hash that it is named by.
+//! The hash of a whole pack cannot be checked in this case. It is not necessary: age authenticates each 64
+//! KiB piece and their order, and every chunk is checked against the keyed hash that is its name.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,19 +16,19 @@ use crate::format::index::Index;
 use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
-/// Enough for the header of an age file with a few recipients, in bytes.
+/// The number of bytes that contains the header of an age file with a few recipients.
 const HEAD: u64 = 1 << 10;
-/// A part that begins before this is fetched together with the header.
+/// A part that begins before this offset is fetched together with the header.
 const NEAR: u64 = 128 << 10;
-/// What sealing adds to the content at most, in bytes: the header, and a tag for each piece.
+/// The maximum number of bytes that encryption adds: the header, and a tag for each piece.
 const OVERHEAD: u64 = 4 << 10;
-/// The plain length of a piece, and what its tag adds.
+/// The plaintext length of a piece, and the length of its tag.
 const PIECE: u64 = 64 << 10;
 const TAG: u64 = 16;
-/// The heads of so many packs are remembered.
+/// The number of pack headers cached.
 const REMEMBERED: usize = 512;
 
-/// Gives parts of the plain content of packs. Several threads may ask.
+/// Reads parts of the plaintext of packs. Usable by several threads.
 pub(crate) struct PackRangeReader<'a> {
     store: &'a Blocking,
     index: &'a Index,
@@ -41,10 +41,10 @@ impl<'a> PackRangeReader<'a> {
         Self { store, index, key, heads: Mutex::default() }
     }
 
-    /// Puts a part of a pack, by its number in the index, into an empty buffer.
+    /// Reads a part of a pack, given by its number in the index, into an empty buffer.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(crate) fn read(&self, pack: u32, part: Range<u32>, buffer: &mut Vec<u8>) -> Result<()> {
         let (id, size) = self.index.packs[pack as usize];
         let key = layout::pack(&id);
@@ -81,18 +81,18 @@ impl<'a> PackRangeReader<'a> {
         if heads.len() >= REMEMBERED {
             heads.clear();
         }
-        // A copy: a slice would keep all that was fetched with it.
+        // A copy: a slice would keep everything fetched with it in memory.
         heads.insert(pack, Bytes::copy_from_slice(&sealed.head));
     }
 }
 
-/// An object of the store that is read where it is asked for.
+/// An object of the store that is read on demand.
 struct RangeReader<'a> {
     store: &'a Blocking,
     key: &'a str,
     size: u64,
     at: u64,
-    /// What will be asked for, roughly, so that one request brings it.
+    /// The expected range, so that one request fetches it.
     wanted: Range<u64>,
     head: Bytes,
     fetched: (u64, Bytes),
@@ -114,7 +114,7 @@ impl RangeReader<'_> {
         Ok(())
     }
 
-    /// What is known from the current position on.
+    /// Returns the fetched bytes from the current position on.
     fn known(&self) -> Option<&[u8]> {
         let from = |start: u64, content: &Bytes| {
             let offset = usize::try_from(self.at.checked_sub(start)?).ok()?;
@@ -139,7 +139,7 @@ impl Read for RangeReader<'_> {
                 outer
             })?;
         }
-        // Still nothing when the object is shorter than it must be.
+        // Still empty if the object is too short.
         let known = self.known().unwrap_or_default();
         let length = known.len().min(buffer.len());
         buffer[..length].copy_from_slice(&known[..length]);

@@ -1,4 +1,4 @@
-//! Finding the chunks of a pack without an index.
+//! Finds the chunks of a pack without an index.
 
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
@@ -6,8 +6,8 @@ use crate::chunk::ChunkNamer;
 use crate::chunk::frame::{MAX_CHUNK, unframe};
 use crate::format::index::PackedChunk;
 
-/// The chunks in the plaintext of a pack, from its start to its end or to the first thing that is no chunk. The
-/// second value says whether it came to the end.
+/// Returns the chunks in the plaintext of a pack, up to the end or to the first invalid chunk. The second
+/// value is true if the end was reached.
 pub(crate) fn chunks_in(plain: &[u8], namer: &ChunkNamer) -> (Vec<PackedChunk>, bool) {
     let (mut found, mut at) = (Vec::new(), 0);
     while at < plain.len() {

@@ -1,4 +1,4 @@
-//! The files in a repository that say how to restore without this program.
+//! The files in a repository with instructions for restoring without this program.
 
 use crate::layout;
 
@@ -6,7 +6,7 @@ const RECOVER_MD: &str = include_str!("../../recover/RECOVER.md");
 const RECOVER_PY: &str = include_str!("../../recover/recover.py");
 const RECOVER_SH: &str = include_str!("../../recover/recover.sh");
 
-/// The files on how to restore without this program, by name.
+/// Returns the recovery files, by name.
 pub(crate) fn recovery_files() -> [(&'static str, &'static [u8]); 3] {
     [
         (layout::RECOVER_MD, RECOVER_MD.as_bytes()),

@@ -1,4 +1,4 @@
-//! With what the objects of a repository are sealed and opened.
+//! Selects the keys that encrypt and decrypt the objects of a repository.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl Config {
         Ok(self.layer.as_ref().map_or(age.clone(), |layer| layer.decryptor(age)))
     }
 
-    /// Refuses further readers, which this program names nowhere.
+    /// Refuses additional recipients, which this program never adds.
     fn check_readers(&self) -> Result<()> {
         if (self.recipients.data.len(), self.recipients.index.len()) == (1, 1) {
             return Ok(());
@@ -31,33 +31,33 @@ impl Config {
         ))
     }
 
-    /// Seals packs and manifests.
+    /// Returns the encryptor of packs and manifests.
     pub(crate) fn data_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
         self.check_readers()?;
         Ok(self.encryptor(AgeRecipients::parse(&self.recipients.data)?))
     }
 
-    /// Seals index objects.
+    /// Returns the encryptor of index objects.
     pub(crate) fn index_encryptor(&self) -> Result<Arc<dyn Encryptor>> {
         self.check_readers()?;
         let all = self.recipients.data.iter().chain(&self.recipients.index);
         Ok(self.encryptor(AgeRecipients::parse(all)?))
     }
 
-    /// Opens everything.
+    /// Returns the decryptor of all objects.
     pub(crate) fn owner_decryptor(&self, identity: &Identity) -> Result<Arc<dyn Decryptor>> {
         self.decryptor(&identity.to_secret())
     }
 
-    /// Opens index objects, with the writer's index identity.
+    /// Returns the decryptor of index objects, for the writer's index identity.
     pub(crate) fn index_decryptor(&self, index_identity: &Secret) -> Result<Arc<dyn Decryptor>> {
         self.decryptor(index_identity)
     }
 
-    /// Takes the layer that the repository was made with.
+    /// Sets the layer that the repository was created with.
     ///
     /// # Errors
-    /// `repository-layer` for another one, for none where one is needed, and for one where none is.
+    /// `repository-layer` for another layer, for a missing one, and for an unneeded one.
     pub(crate) fn with_layer(mut self, layer: Option<Arc<dyn EncryptionLayer>>) -> Result<Self> {
         let (needed, given) = (self.encryption.as_deref(), layer.as_ref().map(|l| l.name()));
         if needed == given {

@@ -1,4 +1,4 @@
-//! The clear summary of a backup.
+//! The clear-text summary of a backup.
 
 use std::collections::BTreeMap;
 
@@ -10,42 +10,42 @@ use crate::{codes, layout};
 
 /// The version of the summary's format.
 pub(crate) const SCHEMA: u32 = 2;
-/// The start of the signed text, so that the signature counts for nothing else.
+/// The start of the signed text, so that the signature is valid for summaries only.
 pub(crate) const SIGNED: &[u8] = b"cloudron-backup summary v2\n";
 /// The start of the signed text in format 1.
 pub(crate) const FIRST_SIGNED: &[u8] = b"cloudron-backup summary v1\n";
 
-/// The manifest that a summary stands for.
+/// The manifest of a summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestRef {
     /// The size of the object in bytes.
     pub size: u64,
-    /// The SHA-256 of the object as it is stored, in hex.
+    /// The SHA-256 of the stored object, in hex.
     pub sha256: String,
 }
 
-/// A source as the summary names it.
+/// A source in a summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRef {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Its absolute path.
+    /// The absolute path.
     pub path: String,
 }
 
-/// Where a backup was made that was brought into its repository.
+/// The origin of a backup that was copied or imported into its repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The id of the repository, or empty for an import.
     pub repository: String,
-    /// Its number there, or 0.
+    /// The sequence number there, or 0.
     pub sequence: u64,
-    /// Its writer there, whose backups the number counts.
+    /// The writer there, whose backups the number counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<WriterId>,
 }
 
-/// What is known of a backup without any key. It is what the object `snapshots/<id>.json` holds.
+/// Public information about a backup: the content of the object `snapshots/<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {
@@ -55,48 +55,48 @@ pub struct Summary {
     pub id: BackupId,
     /// The id of the repository.
     pub repository: String,
-    /// One more than the highest of its writer in the repository when it was made.
+    /// The sequence number: one more than the highest of its writer in the repository when it was made.
     pub sequence: u64,
-    /// The writer that signed it. None in a repository of format 1.
+    /// The writer that signed it. `None` in a repository of format 1.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub writer: Option<WriterId>,
-    /// Where it was made, if not in this repository.
+    /// The origin, if it was not made in this repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// When it was begun.
+    /// Start of the backup.
     pub time: jiff::Timestamp,
-    /// The version of the program that made it.
+    /// The version of the program.
     pub version: String,
-    /// The machine's name, or empty.
+    /// The machine's name. May be empty.
     #[serde(default)]
     pub host: String,
-    /// The domain that the machine served, or empty.
+    /// The domain that the machine served. May be empty.
     #[serde(default)]
     pub fqdn: String,
-    /// What its maker marked it with, sorted.
+    /// The tags, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The folders in it.
+    /// The folders and files in it.
     pub sources: Vec<SourceRef>,
-    /// How many of each type it holds: `file`, `dir`, `symlink`, `hardlink`, `fifo`, `block`, `char`.
+    /// The number of entries by type: `file`, `dir`, `symlink`, `hardlink`, `fifo`, `block`, `char`.
     pub entries: BTreeMap<String, u64>,
-    /// How many regular files it holds.
+    /// The number of regular files.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// The total size of the files, in bytes.
     pub bytes: u64,
-    /// What the backup added to the store, in bytes.
+    /// The bytes that the backup added to the store.
     pub added_bytes: u64,
-    /// How many files or folders could not be read, and are missing from it.
+    /// The number of files or folders that could not be read, and are missing from it.
     pub errors: u64,
-    /// How many things were warned of, the errors included.
+    /// The number of warnings, including errors.
     pub warnings: u64,
-    /// How many entries are in it without their extended attributes, which could not be read.
+    /// The number of entries without their extended attributes, which could not be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub downgraded: u64,
-    /// How many files and folders patterns left out, not counting what is in those folders.
+    /// The number of files and folders excluded by patterns, not counting the content of those folders.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub excluded: u64,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: u64,
     /// The manifest.
     pub manifest: ManifestRef,
@@ -121,7 +121,7 @@ impl Summary {
         Err(Error::new(&codes::FILES_LEFT_OUT, text))
     }
 
-    /// Checks that the summary is where it belongs, and was not put in the place of another one.
+    /// Checks that the summary belongs to this name and repository, and was not copied from another place.
     pub(crate) fn check_place(&self, name: &str, repository: &str) -> Result<()> {
         if self.id.as_str() == name && self.repository == repository {
             return Ok(());
@@ -130,7 +130,7 @@ impl Summary {
         Err(Error::new(&codes::SNAPSHOT_CORRUPT, text))
     }
 
-    /// Where the manifest is.
+    /// Returns the key of the manifest.
     pub(crate) fn manifest_key(&self) -> String {
         match self.schema {
             1 => layout::first_manifest(&self.id),
@@ -138,13 +138,13 @@ impl Summary {
         }
     }
 
-    /// The object, signed.
+    /// Returns the signed object.
     pub(crate) fn sign(&self, signer: &Signer) -> Vec<u8> {
         signer.sign(&Self { writer: None, ..self.clone() }, SIGNED)
     }
 }
 
-/// The object in the place of the summary of a backup that was declared dead, so that it can never be made.
+/// Returns the object that replaces the summary of a backup declared dead, so that the backup can never be completed.
 pub(crate) fn tombstone(id: &BackupId, repository: &str, writer: WriterId, signer: &Signer) -> Vec<u8> {
     #[derive(Serialize)]
     struct Tombstone<'a> {
@@ -157,7 +157,7 @@ pub(crate) fn tombstone(id: &BackupId, repository: &str, writer: WriterId, signe
     signer.sign(&Tombstone { schema: SCHEMA, id, repository, aborted: true, writer }, SIGNED)
 }
 
-/// A summary for tests.
+/// Returns a summary for tests.
 #[cfg(test)]
 pub(crate) fn example() -> Summary {
     Summary {
@@ -186,7 +186,7 @@ pub(crate) fn example() -> Summary {
     }
 }
 
-/// Whether an error says that an object is no summary that counts.
+/// Checks whether an error means that an object is no valid summary.
 pub(crate) fn is_about_the_object(error: &Error) -> bool {
     [&codes::SNAPSHOT_CORRUPT, &codes::SNAPSHOT_FORGED, &codes::REPOSITORY_NEWER, &codes::OBJECT_CORRUPT]
         .iter()

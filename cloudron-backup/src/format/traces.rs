@@ -1,14 +1,14 @@
-//! What is left of a repository whose description is missing.
+//! Finds the remains of a repository whose description is missing.
 //!
-//! A store is empty for `init` only when nothing in it can be of a repository. The description can be lost, withheld
-//! or not yet copied while backups are there, and a new identity would make them unreadable for ever.
+//! `init` considers a store empty only if no object in it can belong to a repository. The description can be
+//! lost, withheld or not yet copied while backups exist, and a new identity would make them unreadable for ever.
 
 use cloudron_core::{Error, Result};
 
 use crate::store::BackupStore;
 use crate::{codes, layout};
 
-/// Everything that only a repository with its description writes.
+/// Folders that are filled only after the description was written.
 const WRITTEN_LATER: [&str; 9] = [
     layout::SNAPSHOTS,
     layout::PACKS,
@@ -21,18 +21,18 @@ const WRITTEN_LATER: [&str; 9] = [
     layout::LOCKS,
 ];
 
-/// What a store without a description holds.
+/// The content of a store without a description.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Traces {
-    /// Nothing of a repository.
+    /// No object of a repository.
     Nothing,
-    /// Key objects alone: of an `init` that was cut off, or of a repository that lost everything else.
+    /// Only key objects: of an interrupted `init`, or of a repository that lost everything else.
     Keys(Vec<String>),
     /// An object of a repository that was in use.
     Repository(String),
 }
 
-/// Looks for what a repository leaves behind.
+/// Looks for objects of a repository.
 pub(crate) async fn look(store: &dyn BackupStore) -> Result<Traces> {
     for prefix in WRITTEN_LATER {
         if let Some(object) = store.list(prefix).await?.into_iter().next() {
@@ -44,7 +44,7 @@ pub(crate) async fn look(store: &dyn BackupStore) -> Result<Traces> {
     Ok(if keys.is_empty() { Traces::Nothing } else { Traces::Keys(keys) })
 }
 
-/// The error for a repository of which an object is there and the description is not.
+/// Returns the error for a repository with objects but without its description.
 pub(crate) fn lost_description(store: &dyn BackupStore, object: &str) -> Error {
     let text = format!(
         "a backup repository was in {}: {object} is there, and its description {} is missing",
@@ -59,7 +59,7 @@ pub(crate) fn lost_description(store: &dyn BackupStore, object: &str) -> Error {
     Error::new(&codes::REPOSITORY_LOST, text).with_hint(hint)
 }
 
-/// The error for key objects that the backup key does not open.
+/// Returns the error for key objects that the backup key does not open.
 pub(crate) fn other_key(store: &dyn BackupStore, object: &str) -> Error {
     let text = format!(
         "a repository was begun in {} with another backup key: {object} is there, and no backup",

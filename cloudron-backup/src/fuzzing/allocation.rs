@@ -1,4 +1,4 @@
-//! How much memory a thread has at once.
+//! Measures the memory allocated by a thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -14,29 +14,29 @@ thread_local! {
 static ALLOCATOR: Counting = Counting;
 
 fn count(change: isize) {
-    // A thread that ends has no counters any more.
+    // A thread that is ending has no counters any more.
     let _ = NOW.try_with(|now| {
         now.set(now.get() + change);
         MOST.try_with(|most| most.set(most.get().max(now.get())))
     });
 }
 
-// SAFETY: everything is handed on to the system's allocator as it came.
+// SAFETY: all calls are passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size().cast_signed());
-        // SAFETY: the caller's promises are the same.
+        // SAFETY: the caller guarantees the same conditions.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-layout.size().cast_signed());
-        // SAFETY: the caller's promises are the same.
+        // SAFETY: the caller guarantees the same conditions.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// The most that this thread had at once during `work`, over what it had before, in bytes.
+/// Returns the maximum number of bytes that this thread allocated at once during `work`, beyond its initial amount.
 pub(super) fn peak(work: impl FnOnce()) -> usize {
     let before = NOW.get();
     MOST.set(before);

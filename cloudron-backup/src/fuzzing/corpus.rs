@@ -1,4 +1,4 @@
-//! Valid inputs to begin with, and some that are made to cost much.
+//! Valid initial inputs, and some that are expensive to process.
 
 use super::compressed;
 use crate::chunk::ChunkId;
@@ -36,7 +36,7 @@ fn index() -> Vec<u8> {
     [line(&pack(1)), line(&pack(2))].concat()
 }
 
-/// Zeros that unpack to so many megabytes.
+/// Returns compressed data that unpacks to this many megabytes.
 fn bomb(megabytes: usize) -> Vec<u8> {
     let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     for _ in 0..megabytes {
@@ -45,7 +45,7 @@ fn bomb(megabytes: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// A file, one with holes, one with a long name and a folder.
+/// Returns a tar with a file, one with holes, one with a long name and a folder.
 fn tar() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |name: &str, kind: tar::EntryType, content: &[u8]| {
@@ -73,7 +73,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// The inputs of a target.
+/// Returns the initial inputs of a target.
 pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
     let deep = ["[".repeat(100_000), "{\"a\":".repeat(100_000)].map(String::into_bytes);
     let identity = Identity::generate();

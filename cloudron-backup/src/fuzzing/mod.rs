@@ -1,8 +1,8 @@
-//! What reads bytes that somebody else may have written, one function for each kind of them. They give nothing
-//! back: what counts is that none panics, takes long or takes much memory, whatever it is given.
+//! Fuzzing targets: one function for each kind of input that somebody else may have written. They return
+//! nothing: none may panic, take long or use much memory, for any input.
 //!
-//! Sealed formats take the plaintext, and seal it first: nobody gets past the encryption by chance. The targets in
-//! `fuzz/` of the repository and the tests of this module call these.
+//! Targets of encrypted formats take the plaintext, and encrypt it first, because random data does not pass
+//! the decryption. The targets in `fuzz/` of the repository and the tests of this module call these functions.
 
 #[cfg(test)]
 mod allocation;
@@ -24,7 +24,7 @@ use crate::format::trust::Trust;
 use crate::keys::Identity;
 use crate::restore::RestoreRequest;
 
-/// A target: its name and what it does with its input.
+/// A target: its name and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -49,7 +49,7 @@ struct Keys {
     seal: AgeRecipients,
     open: AgeIdentities,
     identity: Identity,
-    /// Of a repository of this format, and of one of format 1.
+    /// The trust in a repository of this format, and in one of format 1.
     trusts: [Trust; 2],
 }
 
@@ -76,7 +76,7 @@ fn compressed(plain: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(plain, 1).expect("compressing into memory works")
 }
 
-/// `cloudron-backup.json`.
+/// Parses `cloudron-backup.json`.
 pub fn config(input: &[u8]) {
     if let Ok(config) = Config::parse(input) {
         let _ = (config.owner_key(), config.first_keys());
@@ -85,7 +85,7 @@ pub fn config(input: &[u8]) {
     let _ = Config::check_signature(input, Some(&keys().identity));
 }
 
-/// `snapshots/<backup id>.json`.
+/// Parses `snapshots/<backup id>.json`.
 pub fn summary(input: &[u8]) {
     let id = "backup_2026-01-02T03-04-05Z_v1.0.0";
     for trust in &keys().trusts {
@@ -98,12 +98,12 @@ pub fn summary(input: &[u8]) {
     }
 }
 
-/// The lines of a manifest.
+/// Parses the lines of a manifest.
 pub fn manifest(input: &[u8]) {
     manifest_stream(&compressed(input));
 }
 
-/// A manifest as it is compressed.
+/// Parses a compressed manifest.
 pub fn manifest_stream(input: &[u8]) {
     let Ok(mut file) = tempfile::tempfile() else { return };
     if file.write_all(&sealed(input)).is_err() {
@@ -120,12 +120,12 @@ pub fn manifest_stream(input: &[u8]) {
     }
 }
 
-/// The lines of an index object.
+/// Parses the lines of an index object.
 pub fn index(input: &[u8]) {
     index_stream(&compressed(input));
 }
 
-/// An index object as it is compressed.
+/// Parses a compressed index object.
 pub fn index_stream(input: &[u8]) {
     let object = sealed(input);
     for trust in &keys().trusts {
@@ -136,25 +136,25 @@ pub fn index_stream(input: &[u8]) {
     }
 }
 
-/// A frame: four bytes of the length that its chunk should have, and the frame.
+/// Unpacks a frame: four bytes with the length of its chunk, and the frame.
 pub fn frame(input: &[u8]) {
     if let Some((length, frame)) = input.split_first_chunk::<4>() {
         let _ = crate::chunk::frame::unframe(frame, u32::from_le_bytes(*length));
     }
 }
 
-/// The clear part of an object under `keys/`. Opening one takes a second of computing on purpose.
+/// Parses the clear-text part of an object under `keys/`. Opening one takes about a second, by the design of scrypt.
 pub fn key_object(input: &[u8]) {
     let _ = crate::format::key::lock_of(input);
     let _ = crate::layout::is_key_sound("keys/main-0011223344556677.age", input);
 }
 
-/// A sealed object as it is stored.
+/// Opens an encrypted object.
 pub fn age(input: &[u8]) {
     let _ = keys().open.open_bytes(input);
 }
 
-/// The listing of unchanged files in the cache.
+/// Parses the listing of unchanged files in the cache.
 pub fn listing(input: &[u8]) {
     let Ok(folder) = tempfile::tempdir() else { return };
     if std::fs::write(folder.path().join("files"), input).is_ok() {
@@ -162,7 +162,7 @@ pub fn listing(input: &[u8]) {
     }
 }
 
-/// A pattern of what is left out, a line feed, and a path.
+/// Matches a pattern: the pattern, a line feed, and a path.
 pub fn exclude(input: &[u8]) {
     let mut parts = input.splitn(2, |b| *b == b'\n');
     let pattern = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
@@ -170,7 +170,7 @@ pub fn exclude(input: &[u8]) {
     let _ = Patterns::new(&[pattern]).map(|patterns| patterns.matches(path));
 }
 
-/// The key of an object in a list.
+/// Parses the key of an object in a list.
 pub fn store_key(input: &[u8]) {
     let key = String::from_utf8_lossy(input);
     let _ = crate::store::check_key(&key);
@@ -190,7 +190,7 @@ impl crate::import::tar::Bytes for Slice<'_> {
     }
 }
 
-/// The archive in an old backup, as it is and with the sums of its headers put right.
+/// Reads the archive in an old backup, unchanged and with corrected header checksums.
 pub fn tar(input: &[u8]) {
     let mut summed = input.to_vec();
     for block in summed.chunks_exact_mut(512) {
@@ -208,11 +208,11 @@ pub fn tar(input: &[u8]) {
     }
 }
 
-/// The file of an old backup, and its name.
+/// Reads the file of an old backup, and its name.
 pub fn old_backup(input: &[u8]) {
     let _ = crate::import::OldBackup::parse(&String::from_utf8_lossy(input));
     let file = Box::new(std::io::Cursor::new(input.to_vec()));
     let tar = crate::import::unwrapped(file, Some(cloudron_core::Secret::new("key")));
-    // A few bytes may hold any length of zeros.
+    // A few bytes may expand to any length of zeros.
     let _ = std::io::copy(&mut std::io::Read::take(tar, 4 << 20), &mut std::io::sink());
 }

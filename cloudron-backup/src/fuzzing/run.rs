@@ -1,5 +1,5 @@
-//! A runner for where there is no fuzzer: it changes valid inputs at random, for two seconds a target, or for
-//! as many as `CLOUDRON_FUZZ_SECONDS` says.
+//! A runner without a fuzzer: changes valid inputs at random, for two seconds per target, or for the number
+//! in `CLOUDRON_FUZZ_SECONDS`.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use cloudron_testkit::tree::Rng;
 
 use super::{TARGETS, allocation, corpus};
 
-/// No input may take longer, in a build that is not optimised, on a machine that does other things as well.
+/// The maximum time for one input, in an unoptimized build on a busy machine.
 const LONGEST: Duration = Duration::from_secs(10);
-/// No input may take more memory, in bytes. The longest line of a manifest is 64 MiB.
+/// The maximum memory for one input, in bytes. The longest line of a manifest is 64 MiB.
 const MOST_MEMORY: usize = 400 << 20;
 
-/// Pieces of text that mean something to one parser or the other.
+/// Pieces of text that have a meaning for some parser.
 const PIECES: [&[u8]; 24] = [
     b"0",
     b"-1",
@@ -85,7 +85,7 @@ fn fuzz(name: &str, target: fn(&[u8]), seconds: u64, seed: u64) -> u64 {
     let mut inputs = corpus::of(name);
     inputs.push(Vec::new());
     inputs.iter().for_each(|input| feed(name, target, input));
-    // Long ones are tried as they are, and changed now and then.
+    // Long inputs are tried unchanged, and changed only occasionally.
     inputs.sort_by_key(Vec::len);
     let short = inputs.iter().filter(|i| i.len() < 20_000).count() as u64;
     let (mut rng, mut runs, begun) = (Rng::new(seed), 0, Instant::now());

@@ -1,5 +1,5 @@
-//! A backup of what is in a tar. The content goes to the store as it comes; the entries are kept in memory until
-//! the end, because a manifest has them in the order of a walk.
+//! Makes a backup of the content of a tar. File content is stored as it comes; the entries are kept in memory
+//! until the end, because a manifest has the order of a walk.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -20,7 +20,7 @@ use crate::format::summary::Origin;
 use crate::import::tar::{Bytes, Data, Member, Reader};
 use crate::runtime::Stop;
 
-/// A file that is not in the archive but belongs to it.
+/// An additional file that belongs to the archive.
 pub(crate) struct Extra {
     pub(crate) path: PathBuf,
     pub(crate) content: Vec<u8>,
@@ -29,12 +29,12 @@ pub(crate) struct Extra {
 /// The entries of a tar, below a path of the backup.
 pub(crate) struct ArchiveFeed {
     pub(crate) name: String,
-    /// Where the tree of the archive goes: an absolute path.
+    /// The target of the archive's tree: an absolute path.
     pub(crate) target: PathBuf,
     pub(crate) reader: Box<dyn Read + Send>,
-    /// What folders have as their time that the archive does not name: seconds since 1970.
+    /// The time of folders that are not in the archive, in seconds since 1970.
     pub(crate) time: i64,
-    /// A file beside the tree, behind it in the order of the walk.
+    /// A file beside the tree, after it in the order of the walk.
     pub(crate) extra: Option<Extra>,
 }
 
@@ -101,11 +101,11 @@ fn beside(extra: &Extra, time: i64, writer: &mut Writer<'_>) -> Result<()> {
     writer.put(entry, None, None)
 }
 
-/// What was found so far. A file that has several names is one entry here.
+/// The entries found so far. A file with several names is one entry here.
 struct Tree {
     entries: Vec<Entry>,
-    /// By path below the target, with a NUL in place of each slash, so that the order is that of a walk. The
-    /// target itself is the empty one.
+    /// The entries by path below the target, with a NUL in place of each slash, so that the order is that of
+    /// a walk. The target itself is the empty path.
     names: BTreeMap<Vec<u8>, usize>,
     small: SmallFiles,
     time: i64,
@@ -127,12 +127,12 @@ impl Tree {
 
     fn add(&mut self, name: Vec<u8>, entry: Entry) -> usize {
         self.entries.push(entry);
-        // Of two members of one name, the last one is what tar leaves behind.
+        // Of two members with the same name, tar keeps the last one.
         self.names.insert(name, self.entries.len() - 1);
         self.entries.len() - 1
     }
 
-    /// Makes the folders above a name that the archive has not named.
+    /// Adds parent folders of a name that are not in the archive.
     fn add_parents(&mut self, name: &[u8]) {
         let ends = name.iter().enumerate().rev().filter(|(_, b)| **b == 0).map(|(i, _)| i);
         let missing: Vec<usize> = ends.take_while(|end| !self.names.contains_key(&name[..*end])).collect();
@@ -180,7 +180,7 @@ impl Tree {
         self.small.add(at, &content, sha256, &mut self.entries, writer)
     }
 
-    /// A further name of a file.
+    /// Adds a further name of a file.
     fn link(&mut self, name: Vec<u8>, member: &Member, writer: &mut Writer<'_>) -> Result<()> {
         let target = clean(&member.target)?;
         match self.names.get(&target).copied() {
@@ -201,7 +201,7 @@ impl Tree {
         }
     }
 
-    /// Gives the entries to the writer. The first name of a file is the file, the further ones are links to it.
+    /// Passes the entries to the writer. The first name of a file is the file, further ones are links to it.
     fn emit(mut self, target: &[u8], writer: &mut Writer<'_>) -> Result<()> {
         self.small.close(&mut self.entries, writer)?;
         let full = |name: &[u8]| -> Vec<u8> {
@@ -232,7 +232,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Refuses what is below a link or a file: it would be written to somewhere else.
+    /// Refuses entries below a link or a file: they would be written somewhere else.
     fn check_parent(&self, name: &[u8]) -> Result<()> {
         let parent = match name.iter().rposition(|b| *b == 0) {
             Some(end) => &name[..end],
@@ -248,7 +248,7 @@ impl Tree {
     }
 }
 
-/// A name of the archive as a path below the target: without `.` and slashes in front, as tar reads it.
+/// Converts a name of the archive to a path below the target: without `.` and leading slashes, as tar reads it.
 fn clean(name: &[u8]) -> Result<Vec<u8>> {
     let refused = |why: &str| {
         Error::new(&codes::OLD_BACKUP_CORRUPT, format!("the name {:?} in the archive {why}", show(name)))
@@ -282,7 +282,7 @@ fn entry_of(member: &Member) -> Entry {
     entry
 }
 
-/// The content of a file that is long or has holes.
+/// Stores the content of a file that is large or has holes.
 fn large(member: &Member, reader: &mut Reader<Input<'_>>, writer: &mut Writer<'_>) -> Result<Content> {
     let whole = [Data { offset: 0, length: member.size }];
     let mut content = Content::new(writer);

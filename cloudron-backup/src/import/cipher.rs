@@ -1,5 +1,5 @@
-//! How old backups are encrypted: AES-256 in CBC mode, as `openssl enc -aes-256-cbc` and `crypto.createCipher` of
-//! Node.js do it. There is no authentication: what was changed on purpose is not noticed here.
+//! Decrypts old backups: AES-256 in CBC mode, as in `openssl enc -aes-256-cbc` and `crypto.createCipher` of
+//! Node.js. There is no authentication: deliberate changes are not detected here.
 
 use std::io::{Error, ErrorKind, Read};
 
@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 pub(super) const BLOCK: usize = 16;
 /// The lengths of the key and of the initial vector, in bytes.
 const KEY_AND_IV: usize = 48;
-/// What is decrypted at once, in bytes.
+/// The number of bytes decrypted at once.
 const PART: usize = 64 << 10;
 
 type Cbc = cbc::Decryptor<Aes256>;
 
-/// The hash by which the key follows from the password.
+/// The hash that derives the key from the password.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Derivation {
     /// The default of OpenSSL before 1.1.0, and of Node.js.
@@ -28,7 +28,7 @@ pub(super) enum Derivation {
     Sha256,
 }
 
-/// The cipher that a password makes, by EVP_BytesToKey with one round.
+/// Creates the cipher for a password, by EVP_BytesToKey with one round.
 pub(super) fn cipher(password: &[u8], salt: &[u8], derivation: Derivation) -> Cbc {
     let derived = match derivation {
         Derivation::Md5 => derive(password, salt, |text| md5::Md5::digest(text).to_vec()),
@@ -38,7 +38,7 @@ pub(super) fn cipher(password: &[u8], salt: &[u8], derivation: Derivation) -> Cb
     Cbc::new(GenericArray::from_slice(key), GenericArray::from_slice(iv))
 }
 
-/// Key and initial vector: hashes of the one before, the password and the salt, one behind another.
+/// Derives key and initial vector: concatenated hashes, each of the previous hash, the password and the salt.
 fn derive(password: &[u8], salt: &[u8], hash: impl Fn(&[u8]) -> Vec<u8>) -> Zeroizing<Vec<u8>> {
     let mut derived = Zeroizing::new(Vec::with_capacity(2 * KEY_AND_IV));
     let mut last = Zeroizing::new(Vec::new());
@@ -57,11 +57,11 @@ pub(super) fn decrypt(cipher: &mut Cbc, blocks: &mut [u8]) {
     }
 }
 
-/// Decrypts a stream, and takes off what fills its last block (PKCS #7).
+/// Decrypts a stream, and removes the padding of its last block (PKCS #7).
 pub(super) struct DecryptingReader<R> {
     input: R,
     cipher: Cbc,
-    /// Encrypted bytes that wait: the last block is known only at the end.
+    /// Encrypted bytes not processed yet: the last block is known only at the end.
     sealed: Vec<u8>,
     plain: Vec<u8>,
     at: usize,

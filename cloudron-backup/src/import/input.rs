@@ -1,4 +1,4 @@
-//! From the file of an old backup to the tar in it.
+//! Extracts the tar from the file of an old backup.
 
 use std::io::{BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::backup::source::of_reader;
 use crate::codes;
 use crate::import::tar::looks_like_tar;
 
-/// As much as tells what a file is: the first block of a tar.
+/// The number of bytes that identify the kind of file: the first block of a tar.
 const HEAD: u64 = 512;
-/// No backup is shorter: marker, salt and a block, or a gzip file with anything in it.
+/// The minimum size of a backup: marker, salt and a block, or a gzip file with any content.
 const SHORTEST: usize = 32;
-/// What `openssl enc` writes in front of the salt.
+/// The marker that `openssl enc` writes before the salt.
 const SALTED: &[u8; 8] = b"Salted__";
 
-/// The file as it is, with the place that was read to.
+/// The file itself, with the position of reading.
 struct Raw {
     reader: Box<dyn Read + Send>,
     at: Arc<AtomicU64>,
@@ -33,7 +33,7 @@ impl Read for Raw {
                     return Ok(n);
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                // Told apart in this way from what decompression finds wrong.
+                // Wrapped, to distinguish it from errors of decompression.
                 Err(e) => return Err(std::io::Error::other(of_reader(e))),
             }
         }
@@ -46,7 +46,7 @@ enum State {
     Failed,
 }
 
-/// The tar in the file of an old backup. The file is opened by the first read, where waiting for it harms nobody.
+/// The tar in the file of an old backup. The file is opened by the first read, on a thread that may block.
 pub(super) struct Lazy {
     state: State,
     at: Arc<AtomicU64>,
@@ -84,7 +84,7 @@ impl Read for Lazy {
     }
 }
 
-/// Finds out what a file is, and unwraps it.
+/// Detects the kind of a file, and unwraps it.
 fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
     let mut head = Vec::new();
     (&mut raw).take(HEAD).read_to_end(&mut head).map_err(of_reader)?;
@@ -104,7 +104,7 @@ fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
     };
     let hint = "give the backup key of the server that made it";
     let Some(rest) = head.strip_prefix(SALTED) else {
-        // Servers from 2018 on encrypted without a salt, so that nothing tells it from noise.
+        // Servers from 2018 on encrypted without a salt, so that the content looks random.
         let Some(key) = key else { return Err(unknown().with_hint(format!("if it is encrypted, {hint}"))) };
         let cipher = cipher(key.expose().as_bytes(), &[], Derivation::Md5);
         if opens(&cipher, &head) {
@@ -114,7 +114,7 @@ fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
         return Err(Error::new(&codes::OLD_BACKUP_KEY, text).with_hint(hint));
     };
     let (salt, sealed) = rest.split_at(8);
-    // A server that had no key encrypted with the empty one.
+    // A server without a key encrypted with the empty one.
     for password in [key.map_or("", Secret::expose), ""] {
         for derivation in [Derivation::Md5, Derivation::Sha256] {
             let cipher = cipher(password.as_bytes(), salt, derivation);
@@ -130,14 +130,14 @@ fn open(mut raw: Raw, key: Option<&Secret>) -> Result<Box<dyn Read + Send>> {
     Err(Error::new(&codes::OLD_BACKUP_KEY, text).with_hint(hint))
 }
 
-/// Whether the first block decrypts to the start of a gzip file.
+/// Checks whether the first block decrypts to the start of a gzip file.
 fn opens(cipher: &cbc::Decryptor<aes::Aes256>, sealed: &[u8]) -> bool {
     let Some(mut block) = sealed.first_chunk::<BLOCK>().copied() else { return false };
     decrypt(&mut cipher.clone(), &mut block);
     is_gzip(&block)
 }
 
-/// RFC 1952, section 2.3: the magic, the one method that there is, and no flag that means nothing.
+/// Checks for a gzip header (RFC 1952, section 2.3): the magic, the only method, and no reserved flag.
 fn is_gzip(start: &[u8]) -> bool {
     matches!(start, [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0)
 }

@@ -1,5 +1,5 @@
-//! Backups that the original Cloudron made: what their names say, how they are encrypted, and how they get into
-//! a repository, by [`Repository::import`](crate::Repository::import).
+//! Backups of the original Cloudron: parses their names, decrypts them, and imports them into a repository
+//! with [`Repository::import`](crate::Repository::import).
 //!
 //! ```
 //! use cloudron_backup::{ImportRequest, OldBackup};
@@ -32,7 +32,7 @@ use crate::backup::source::Feed;
 use crate::codes;
 use crate::import::archive::{ArchiveFeed, Extra};
 
-/// What a backup is made of: the request for it, and the feed of its entries.
+/// Returns the backup request for an import, and the feed of its entries.
 pub(crate) fn prepare(
     request: ImportRequest,
     reader: Box<dyn Read + Send>,
@@ -52,7 +52,7 @@ pub(crate) fn prepare(
     Ok((backup, Box::new(feed)))
 }
 
-/// The tar in the file of an old backup.
+/// Returns the tar in the file of an old backup.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn unwrapped(
     file: Box<dyn Read + Send>,
@@ -61,7 +61,7 @@ pub(crate) fn unwrapped(
     input::Lazy::boxed(file, key)
 }
 
-/// A path with plain names only, which is below the root.
+/// Checks that a path is absolute, made of plain names, and not the root.
 fn absolute(target: &Path) -> Result<PathBuf> {
     let path: PathBuf = target.components().collect();
     let plain = target.is_absolute() && path.components().skip(1).all(|c| matches!(c, Component::Normal(_)));

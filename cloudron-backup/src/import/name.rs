@@ -1,32 +1,32 @@
-//! What the original Cloudron called its backups.
+//! Names of backups of the original Cloudron.
 
 use cloudron_core::{BackupId, Error, Result};
 
 use crate::codes;
 
-/// What a name may end in.
+/// The known file extensions.
 const ENDINGS: [&str; 4] = [".tar.gz.enc", ".tar.gz", ".tgz", ".tar"];
 
-/// A backup of the original Cloudron, as its file name describes it.
+/// A backup of the original Cloudron, described by its file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OldBackup {
     /// The name without folders and without `.tar.gz`.
     pub name: String,
-    /// The name that it gets here, with the old time (to the second) and the old version.
+    /// The new id, with the old time (to the second) and the old version.
     pub id: BackupId,
 }
 
 impl OldBackup {
-    /// Reads the name of a file, with or without folders. Known are
+    /// Parses a file name, with or without folders. Known formats are
     ///
     /// - `backup_<time>-v<version>.tar.gz` and `appbackup_<app>_<time>-v<version>.tar.gz`, where the time is
     ///   `2016-12-01T03:00:00.123Z`, of 2016 and 2017;
     /// - `<folder>/box_<time>_v<version>.tar.gz[.enc]` and `<folder>/app_<app>_<time>_v<version>.tar.gz[.enc]`,
     ///   where the time is `2018-12-01-030000-123`, of later ones.
     ///
-    /// Whatever stands between the parts of the time and before the version: programs that downloaded the files
-    /// put other characters in the place of colons. A version of one or two numbers gets zeros behind.
+    /// The separators in the time and before the version may be any characters: programs that downloaded the
+    /// files replaced colons by others. A version of one or two numbers is padded with zeros.
     ///
     /// # Errors
     /// `old-backup-name`.
@@ -62,7 +62,7 @@ fn id_of(name: &str) -> Option<BackupId> {
     id.parse().ok()
 }
 
-/// The time as ids have it: from fourteen digits, with or without something between, and perhaps milliseconds.
+/// Returns the time in the format of ids: from fourteen digits, with or without separators, and optional milliseconds.
 fn time_of(text: &str) -> Option<String> {
     let text = text.replace("%3A", ":").replace("%3a", ":");
     if !text.chars().all(|c| c.is_ascii_digit() || "-_:.TZ ".contains(c)) {
@@ -84,7 +84,7 @@ fn time_of(text: &str) -> Option<String> {
     ))
 }
 
-/// Three numbers: apps of old had versions of one or two.
+/// Returns a version of three numbers: old apps had versions of one or two.
 fn full_version(version: &str) -> String {
     let end = version.find(['-', '+']).unwrap_or(version.len());
     let (numbers, rest) = version.split_at(end);

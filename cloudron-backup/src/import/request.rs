@@ -1,4 +1,4 @@
-//! How an old backup is imported.
+//! Import requests.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -7,35 +7,34 @@ use cloudron_core::{BackupId, Error, Result, Secret, Version};
 
 use super::OldBackup;
 
-/// Where imported trees go, one folder each.
+/// The folder of imported trees, with one folder each.
 const FOLDER: &str = "/imported";
 
-/// How an old backup is imported.
+/// The options of an import.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ImportRequest {
-    /// What the old backup is called, in messages and as the name of the source.
+    /// The name of the old backup, in messages and as the name of the source.
     pub name: String,
-    /// Its name in the repository, which must be new there.
+    /// The name in the repository, which must be new there.
     pub id: BackupId,
-    /// The backup key of the server that made it. None when it is not encrypted. Old servers without a key
+    /// The backup key of the server that made it. `None` if it is not encrypted. Old servers without a key
     /// encrypted with the empty one, which is tried as well.
     pub key: Option<Secret>,
-    /// The path that its tree has in the repository: absolute, by default `/imported/<name>`.
+    /// The path of its tree in the repository: absolute, by default `/imported/<name>`.
     pub target: PathBuf,
-    /// The content of the file `<name>.json` that lies beside the backup of an app. It becomes
-    /// `<target>.json`.
+    /// The content of the file `<name>.json` beside the backup of an app. It becomes `<target>.json`.
     pub config: Option<Vec<u8>>,
-    /// The machine's name, in clear in the list. Empty to leave it out.
+    /// The machine's name, in clear text in the list. May be empty.
     pub host: String,
-    /// The domain that the machine served, in clear in the list. Empty to leave it out.
+    /// The domain that the machine served, in clear text in the list. May be empty.
     pub fqdn: String,
     /// As in [`BackupRequest`](crate::BackupRequest).
     pub cache_dir: Option<PathBuf>,
 }
 
 impl ImportRequest {
-    /// An import under the name that follows from the old one.
+    /// Creates an import with the name derived from the old one.
     pub fn new(old: &OldBackup) -> Self {
         Self::named(&old.name, old.id.clone())
     }
@@ -58,10 +57,10 @@ impl ImportRequest {
         Ok(request)
     }
 
-    /// An import of a file whose name does not tell its time and version. The name is that of the file, without
-    /// folders.
+    /// Creates an import of a file whose name does not contain its time and version. The name is that of the
+    /// file, without folders.
     pub fn named(name: &str, id: BackupId) -> Self {
-        // What a path cannot hold, or would be read in another way.
+        // Replaces characters that a path cannot contain, or that have another meaning in one.
         let plain: String = name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
         let plain = if matches!(plain.as_str(), "" | "." | "..") { "backup".to_owned() } else { plain };
         Self {
@@ -76,7 +75,7 @@ impl ImportRequest {
         }
     }
 
-    /// The same, with the key of the old backup.
+    /// Sets the key of the old backup.
     pub fn with_key(self, key: Secret) -> Self {
         Self { key: Some(key), ..self }
     }

@@ -1,4 +1,4 @@
-//! Small files of an archive, put together into chunks in the order in which they come.
+//! Collects small files of an archive into chunks, in the order of the archive.
 
 use cloudron_core::Result;
 
@@ -6,23 +6,23 @@ use crate::backup::entries::Writer;
 use crate::chunk::ChunkId;
 use crate::format::manifest::{Entry, Extent};
 
-/// Content that fills up a chunk, and the entries that it belongs to.
+/// Content collected for a chunk, and the entries that it belongs to.
 #[derive(Default)]
 pub(super) struct SmallFiles {
     content: Vec<u8>,
     places: Vec<Place>,
 }
 
-/// Where the content of an entry is.
+/// The location of an entry's content.
 struct Place {
-    /// The number of the entry.
+    /// The index of the entry.
     entry: usize,
     offset: u32,
     length: u32,
 }
 
 impl SmallFiles {
-    /// Takes the content of an entry. Its extents are set once the chunk is full.
+    /// Adds the content of an entry. Its extents are set once the chunk is full.
     pub(super) fn add(
         &mut self,
         entry: usize,
@@ -34,7 +34,7 @@ impl SmallFiles {
         let (offset, length) = (self.content.len() as u32, content.len() as u32);
         self.places.push(Place { entry, offset, length });
         self.content.extend_from_slice(content);
-        // Where the content says so, so that archives that differ a little are cut in the same places.
+        // The boundary depends on the content, so that similar archives are cut at the same places.
         let run = writer.chunking.run as usize;
         let filled = self.content.len();
         if filled >= run || (sha256.0[0] < 8 && filled >= run / 2) {
@@ -43,7 +43,7 @@ impl SmallFiles {
         Ok(())
     }
 
-    /// Stores what has gathered.
+    /// Stores the collected content.
     pub(super) fn close(&mut self, entries: &mut [Entry], writer: &mut Writer<'_>) -> Result<()> {
         if self.content.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The certificate of a writer: the owner's word that a key may sign backups, and of what.
+//! Certificates of writers: the owner's statement that a key may sign backups, with limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ const MAX_NAME: usize = 253;
 pub struct WriterId([u8; 8]);
 
 impl WriterId {
-    /// The id of the writer with this public key.
+    /// Returns the id of the writer with this public key.
     pub(crate) fn of(key: &VerifyingKey) -> Self {
         let hash = Sha256::digest(key.as_bytes());
         Self(hash[..8].try_into().expect("a SHA-256 has 32 bytes"))
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for WriterId {
     }
 }
 
-/// What a writer may sign. An unset limit limits nothing.
+/// The limits of a writer. `None` means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriterLimits {
@@ -73,12 +73,12 @@ pub struct WriterLimits {
     pub fqdn: Option<String>,
     /// The host of its backups.
     pub host: Option<String>,
-    /// The folders that its backups hold: each source is one of these or lies below one.
+    /// The folders of its backups: each source is one of these or lies below one.
     pub paths: Option<Vec<String>>,
 }
 
 impl WriterLimits {
-    /// A writer of a machine that serves this domain.
+    /// Creates the limits for a machine that serves this domain.
     pub fn of_domain(fqdn: impl Into<String>) -> Self {
         Self { fqdn: Some(fqdn.into()), ..Self::default() }
     }
@@ -101,7 +101,7 @@ pub struct Certificate {
     /// The folders of its backups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
-    /// The signature, and members that a later program wrote.
+    /// The signature, and unknown fields of later versions.
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
@@ -122,7 +122,7 @@ impl Certificate {
         serde_json::from_value(signed).expect("a certificate reads what it wrote")
     }
 
-    /// The certificate in a value, if the owner signed it.
+    /// Returns the certificate in a value, if the owner signed it.
     pub(crate) fn check(value: &Value, owner: &VerifyingKey) -> Option<Self> {
         let certificate: Self = serde_json::from_value(value.clone()).ok()?;
         let known = certificate.certificate == 1 && certificate.key().is_some();
@@ -133,13 +133,13 @@ impl Certificate {
         crate::keys::sign::verifying_key(&self.key)
     }
 
-    /// The id of the writer.
+    /// Returns the id of the writer.
     pub fn writer(&self) -> WriterId {
-        // `new` and `check` let no certificate through without a key.
+        // `new` and `check` accept no certificate without a valid key.
         self.key().map_or(WriterId([0; 8]), |key| WriterId::of(&key))
     }
 
-    /// The object.
+    /// Returns the content of the object.
     pub(crate) fn object(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("a certificate is plain JSON");
         text.push(b'\n');

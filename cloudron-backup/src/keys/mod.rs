@@ -1,4 +1,4 @@
-//! Who can open what: the repository's identity, and what a writer gets of it.
+//! Keys: the repository's identity, and the keys of writers derived from it.
 
 mod certificate;
 mod kept;
@@ -27,20 +27,19 @@ use crate::keys::sign::verifying_key;
 pub(crate) const MAIN: &str = "main";
 /// The shortest backup key, in characters.
 pub const MIN_BACKUP_KEY: usize = 12;
-/// The longest backup key, in bytes: what a terminal takes as one line.
+/// The longest backup key, in bytes: a terminal accepts lines up to about this length.
 pub const MAX_BACKUP_KEY: usize = 1000;
 
-/// The work factor for a key that [`generate_backup_key`] made, which nobody can guess: fast on a small machine.
-/// Not for a key that somebody typed, whatever it looks like.
+/// The work factor for a key from [`generate_backup_key`], which cannot be guessed: fast on a small machine.
+/// Not for a key that a person chose, whatever it looks like.
 pub const GENERATED_WORK_FACTOR: u8 = 15;
 
-/// The contexts of `blake3::derive_key` by which the other keys follow from the identity. They are part of
-/// the format.
+/// The contexts of `blake3::derive_key` that derive the other keys from the identity. They are part of the format.
 mod context {
     pub(super) const INDEX: &str = "cloudron-backup 2026-11 v1 index identity";
     pub(super) const CHUNK: &str = "cloudron-backup 2026-11 v1 chunk id key";
     pub(super) const OWNER: &str = "cloudron-backup 2026-11 v1 owner signing seed";
-    /// Of the key that all writers of a repository of format 1 share.
+    /// The key that all writers of a repository of format 1 share.
     pub(super) const FIRST_SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
     pub(super) const WRITER: &str = "cloudron-backup 2026-11 v2 writer signing seed";
 }
@@ -56,12 +55,12 @@ pub fn backup_key_in_environment() -> Option<String> {
     }
 }
 
-/// A repository's own X25519 identity. Whoever has it can read every backup.
+/// A repository's own X25519 identity, which can decrypt every backup.
 #[derive(Clone)]
 pub struct Identity(age::x25519::Identity);
 
 impl Identity {
-    /// A new identity.
+    /// Generates a new identity.
     pub fn generate() -> Self {
         Self(age::x25519::Identity::generate())
     }
@@ -77,26 +76,26 @@ impl Identity {
             .map_err(|_| Error::new(&codes::IDENTITY_INVALID, "the text is not an age X25519 identity"))
     }
 
-    /// The text form, `AGE-SECRET-KEY-1…`, which `age -d -i` takes in a file.
+    /// Returns the text form, `AGE-SECRET-KEY-1…`, which `age -d -i` accepts in a file.
     pub fn to_secret(&self) -> Secret {
         Secret::new(self.0.to_string().expose_secret())
     }
 
-    /// The public key, `age1…`.
+    /// Returns the public key, `age1…`.
     pub fn recipient(&self) -> String {
         self.0.to_public().to_string()
     }
 
-    /// All that a machine needs to make backups. It cannot read them with these. They are those of the writer
-    /// `main`, which every repository has and which may sign backups of any machine.
+    /// Returns the keys for making backups, which cannot decrypt them. They belong to the writer `main`,
+    /// which every repository has and which may sign backups of any machine.
     pub fn writer_keys(&self) -> WriterKeys {
         self.certified(MAIN, &WriterLimits::default())
     }
 
-    /// The keys of a further writer, with a signing key of its own.
+    /// Returns the keys of another writer, with its own signing key.
     ///
     /// # Errors
-    /// `writer-name` for a name that no writer can have.
+    /// `writer-name` for a name that is not allowed.
     pub fn writer(&self, name: &str, limits: &WriterLimits) -> Result<WriterKeys> {
         check_writer_name(name)?;
         Ok(self.certified(name, limits))
@@ -120,24 +119,24 @@ impl Identity {
         }
     }
 
-    /// The key that all writers of a repository of format 1 share.
+    /// Returns the key that all writers of a repository of format 1 share.
     pub(crate) fn first_signing_key(&self) -> ed25519_dalek::SigningKey {
         let seed = Zeroizing::new(blake3::derive_key(context::FIRST_SIGNING, &self.scalar()[..]));
         ed25519_dalek::SigningKey::from_bytes(&seed)
     }
 
-    /// The owner as one who signs.
+    /// Returns the owner as a signer.
     pub(crate) fn owner_signer(&self) -> Signer {
         Signer::owner(self.owner_key())
     }
 
-    /// The key that signs what only the owner may say. Writers do not have it.
+    /// Returns the owner's signing key. Writers do not have it.
     pub(crate) fn owner_key(&self) -> ed25519_dalek::SigningKey {
         let seed = Zeroizing::new(blake3::derive_key(context::OWNER, &self.scalar()[..]));
         ed25519_dalek::SigningKey::from_bytes(&seed)
     }
 
-    /// The 32 bytes of the secret key.
+    /// Returns the 32 bytes of the secret key.
     fn scalar(&self) -> Zeroizing<[u8; 32]> {
         let text = self.to_secret();
         let (_, bytes) = bech32::decode(text.expose()).expect("age writes identities in bech32");
@@ -152,17 +151,17 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The text form of an identity, as age's format prescribes: bech32 in upper case.
+/// Returns the text form of an identity, as age's format prescribes: bech32 in upper case.
 fn identity_text(scalar: &[u8; 32]) -> Secret {
     let prefix = Hrp::parse("age-secret-key-").expect("the prefix is valid");
     let text = Zeroizing::new(bech32::encode::<Bech32>(prefix, scalar).expect("32 bytes are not too long"));
     Secret::new(text.to_uppercase())
 }
 
-/// What a machine holds to make backups into a repository. With it one can add to the repository, and tell
-/// which chunks are there; one cannot read a backup.
+/// The keys that a machine needs to make backups. They allow adding to the repository, and finding out which
+/// chunks exist; they cannot decrypt a backup.
 ///
-/// It serializes with its secrets in clear: into a file of mode 0600 or an encrypted channel only.
+/// Serializes with its secrets in clear text: only write it to a file of mode 0600 or an encrypted channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterKeys {
     /// The repository's public key, `age1…`, to which everything is encrypted.
@@ -171,19 +170,19 @@ pub struct WriterKeys {
     pub index_identity: Secret,
     /// The key of chunk ids: 32 bytes in hex.
     pub chunk_key: Secret,
-    /// The seed of the ed25519 key with which the writer signs: 32 bytes in hex.
+    /// The seed of the writer's ed25519 signing key: 32 bytes in hex.
     pub signing_seed: Secret,
-    /// The public key of the owner, whose signatures the writer checks: 32 bytes in hex.
+    /// The public key of the owner, with which the writer checks signatures: 32 bytes in hex.
     pub owner: String,
-    /// The owner's word that the signing key is that of a writer.
+    /// The owner's certificate for the signing key.
     pub certificate: Certificate,
 }
 
 impl WriterKeys {
-    /// The public key of the index identity, `age1…`.
+    /// Returns the public key of the index identity, `age1…`.
     ///
     /// # Errors
-    /// `identity-invalid` when these are not keys of this program's making.
+    /// `identity-invalid` when these keys were not created by this program.
     pub fn index_recipient(&self) -> Result<String> {
         Ok(Identity::parse(&self.index_identity)?.recipient())
     }
@@ -205,7 +204,7 @@ impl WriterKeys {
         Ok(ed25519_dalek::SigningKey::from_bytes(&*key_bytes(&self.signing_seed)?))
     }
 
-    /// The id of the writer.
+    /// Returns the id of the writer.
     pub fn writer(&self) -> WriterId {
         self.certificate.writer()
     }
@@ -215,10 +214,10 @@ impl WriterKeys {
         verifying_key(&self.owner).ok_or_else(invalid)
     }
 
-    /// The writer as one who signs.
+    /// Returns the writer as a signer.
     ///
     /// # Errors
-    /// `identity-invalid` when the certificate is not that of the signing key.
+    /// `identity-invalid` when the certificate is for another signing key.
     pub(crate) fn signer(&self) -> Result<Signer> {
         let key = self.signing_key()?;
         if WriterId::of(&key.verifying_key()) != self.writer() {
@@ -236,12 +235,12 @@ fn key_bytes(text: &Secret) -> Result<Zeroizing<[u8; 32]>> {
     Ok(key)
 }
 
-/// A backup key that nobody guesses: 40 characters, 200 bits.
+/// Generates a random backup key: 40 characters, 200 bits.
 pub fn generate_backup_key() -> Secret {
     Secret::new(random::token(40))
 }
 
-/// Checks that a text can serve as a backup key.
+/// Checks that a text is allowed as a backup key.
 ///
 /// # Errors
 /// `backup-key-weak`.

@@ -6,11 +6,11 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Where the signature is in the object.
+/// The field of the signature in the object.
 const SIGNATURE: &str = "signature";
 
-/// The object with its signature, laid out for people. The context keeps a signature from counting for an
-/// object of another kind.
+/// Returns the object with its signature, formatted for people. The context prevents a signature from being
+/// used for an object of another kind.
 pub(crate) fn signed_json(object: &impl Serialize, context: &[u8], key: &SigningKey) -> Vec<u8> {
     let mut text =
         serde_json::to_vec_pretty(&signed(object, context, key)).expect("the object is plain JSON");
@@ -18,7 +18,7 @@ pub(crate) fn signed_json(object: &impl Serialize, context: &[u8], key: &Signing
     text
 }
 
-/// The object with its signature.
+/// Returns the object with its signature.
 pub(crate) fn signed(object: &impl Serialize, context: &[u8], key: &SigningKey) -> Value {
     let mut value = serde_json::to_value(object).expect("the object is plain JSON");
     let signature = key.sign(&signed_text(&value, context));
@@ -28,20 +28,20 @@ pub(crate) fn signed(object: &impl Serialize, context: &[u8], key: &SigningKey) 
     value
 }
 
-/// Whether an object bears a signature of that key over all the rest of it.
+/// Checks that an object has a valid signature of the key over all of its other fields.
 pub(crate) fn is_signed(value: &Value, context: &[u8], key: &VerifyingKey) -> bool {
     let signature = value.get(SIGNATURE).and_then(Value::as_str).unwrap_or_default();
     checks(&signed_text(value, context), signature, key)
 }
 
-/// Whether a signature in hex is one of that key over a text.
+/// Checks a signature in hex over a text.
 pub(crate) fn checks(text: &[u8], signature: &str, key: &VerifyingKey) -> bool {
     let mut bytes = [0; 64];
     hex::decode_to_slice(signature, &mut bytes).is_ok()
         && key.verify_strict(text, &Signature::from_bytes(&bytes)).is_ok()
 }
 
-/// What is signed: the context and the object without its signature, keys sorted, no blanks.
+/// Returns the signed text: the context and the object without its signature, with sorted keys and no whitespace.
 fn signed_text(value: &Value, context: &[u8]) -> Vec<u8> {
     let mut text = context.to_vec();
     let mut object = value.as_object().cloned().unwrap_or_default();
@@ -50,8 +50,8 @@ fn signed_text(value: &Value, context: &[u8]) -> Vec<u8> {
     text
 }
 
-/// JSON with sorted keys and no blanks. Sorted here, because the map keeps the order of insertion when some
-/// other crate of the program asks serde_json for that.
+/// Writes JSON with sorted keys and no whitespace. Sorted explicitly, because the map keeps the order of
+/// insertion if another crate of the program enables that feature of serde_json.
 fn canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(object) => canonical_object(object, out),
@@ -83,7 +83,7 @@ fn canonical_object(object: &Map<String, Value>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// An ed25519 key in hex.
+/// Parses an ed25519 key in hex.
 pub(crate) fn verifying_key(hex: &str) -> Option<VerifyingKey> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex, &mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Who signs: the owner, or a writer with its certificate.
+//! Signers: the owner, or a writer with its certificate.
 
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::{Certificate, WriterId};
 use crate::keys::sign;
 
-/// The member that holds the certificate of a writer.
+/// The field of a writer's certificate.
 pub(crate) const CERTIFICATE: &str = "certificate";
 
-/// A key that signs, with the certificate of a writer.
+/// A signing key, with the certificate of a writer.
 #[derive(Clone)]
 pub(crate) struct Signer {
     pub(crate) key: SigningKey,
@@ -23,17 +23,17 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The owner.
+    /// Creates the signer of the owner.
     pub(crate) fn owner(key: SigningKey) -> Self {
         Self { key, certificate: None }
     }
 
-    /// The id of the writer. Nothing for the owner.
+    /// Returns the id of the writer, or `None` for the owner.
     pub(crate) fn writer(&self) -> Option<WriterId> {
         self.certificate.as_ref().map(Certificate::writer)
     }
 
-    /// The object with the certificate in it, signed.
+    /// Returns the object with the certificate in it, signed.
     pub(crate) fn sign(&self, object: &impl Serialize, context: &[u8]) -> Vec<u8> {
         let mut value = serde_json::to_value(object).expect("the object is plain JSON");
         if let (Some(object), Some(certificate)) = (value.as_object_mut(), &self.certificate) {

@@ -1,8 +1,8 @@
-//! Which packs a run is about to store, so that the next one can use those of a run that was cut off before
-//! they were in an index.
+//! Journals of the packs that a run is about to store, so that the next run can use the packs of an
+//! interrupted one that were not indexed yet.
 //!
-//! A line is written before its pack is. What counts is what the store lists: a line whose pack is not there
-//! with its size means nothing. Every run has a file of its own and holds a lock on it while it lives.
+//! A line is written before its pack. Only packs in the store's list are used: a line whose pack is missing
+//! or has another size is ignored. Every run has its own file and holds a lock on it while it lives.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 use crate::format::index::PackEntry;
 
 const PREFIX: &str = "journal-";
-/// Where no lock tells whether a run lives, one that wrote nothing for so long does not.
+/// The age after which a journal counts as abandoned if locks are not supported.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// Says of a line that a writer of this repository wrote it whole.
+/// Authenticates a line as written completely by a writer of this repository.
 #[derive(Clone)]
 struct Mark(Zeroizing<[u8; 32]>);
 
@@ -42,18 +42,18 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// A new one in the folder of a repository's cache.
+    /// Creates a journal in the cache folder of a repository.
     pub(crate) fn new(dir: &Path, chunk_key: &[u8; 32]) -> Result<Self> {
         let path = dir.join(format!("{PREFIX}{}", random::token(16)));
         let failed = |e| Error::io(&path, e);
         let file =
             OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        // A file system without locks leaves it to the age of the file.
+        // Without support for locks, the age of the file decides.
         let _ = file.try_lock();
         Ok(Self { path, file: Mutex::new(file), mark: Mark::new(chunk_key) })
     }
 
-    /// Notes a pack that is about to be stored. One that cannot be noted is stored again if the run is cut off.
+    /// Records a pack that is about to be stored. If this fails, an interrupted run stores the pack again.
     pub(crate) fn add(&self, entry: &PackEntry) {
         if let Err(e) = self.write(entry) {
             tracing::debug!("{} is not written: {e}", self.path.display());
@@ -62,7 +62,7 @@ impl Journal {
 
     fn write(&self, entry: &PackEntry) -> std::io::Result<()> {
         let json = serde_json::to_vec(entry)?;
-        // Begun with a line break: what a write that failed left in front of it is no part of it.
+        // Begins with a line break, to separate it from the rest of a failed write.
         let mut line = b"\n".to_vec();
         line.extend_from_slice(self.mark.of(&json).as_bytes());
         line.push(b' ');
@@ -72,23 +72,23 @@ impl Journal {
         file.write_all(&line).and_then(|()| file.sync_data())
     }
 
-    /// Everything that was noted is in an index.
+    /// Removes the journal: all recorded packs are in an index.
     pub(crate) fn remove(self) {
-        // One that stays is read by the next run, which finds nothing new in it.
+        // If it stays, the next run reads it and finds nothing new.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The journals of runs that are over.
+/// The journals of runs that have ended.
 #[derive(Default)]
 pub(crate) struct Left {
-    /// What they noted. Lines that are cut or changed are left out.
+    /// The recorded packs. Truncated or changed lines are left out.
     pub(crate) entries: Vec<PackEntry>,
     files: Vec<(PathBuf, File)>,
 }
 
 impl Left {
-    /// Reads what other runs left in the folder of a repository's cache. Those under way are left alone.
+    /// Reads the journals of other runs in the cache folder of a repository. Those of active runs are skipped.
     pub(crate) fn read(dir: &Path, chunk_key: &[u8; 32]) -> Self {
         let mut left = Self::default();
         let mark = Mark::new(chunk_key);
@@ -107,7 +107,7 @@ impl Left {
         left
     }
 
-    /// What they noted is in an index now, or not in the store.
+    /// Removes the journals: their packs are indexed now, or not in the store.
     pub(crate) fn remove(self) {
         for (path, _lock) in self.files {
             let _ = std::fs::remove_file(path);
@@ -115,7 +115,8 @@ impl Left {
     }
 }
 
-/// Whether the run that wrote a journal is over. The lock is taken then, so that one run alone takes it up.
+/// Checks whether the run that wrote a journal has ended. If so, takes the lock, so that only one run uses
+/// the journal.
 fn is_over(file: &File) -> bool {
     match file.try_lock() {
         Ok(()) => true,

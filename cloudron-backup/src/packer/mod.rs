@@ -1,5 +1,5 @@
-//! From chunks to stored packs: threads for compression, sealing and upload. What waits between them is bounded
-//! by its bytes, and buffers are used again.
+//! Turns chunks into stored packs, with threads for compression, encryption and upload. The data that waits
+//! between them is limited in bytes, and buffers are reused.
 
 pub(crate) mod journal;
 
@@ -22,19 +22,19 @@ use crate::layout;
 use crate::store::blocking::Blocking;
 use journal::Journal;
 
-/// After so many packs an index object is written, so that a run that is killed loses little.
+/// The number of packs after which an index object is written, so that little is lost if the run is killed.
 const PACKS_PER_INDEX: usize = 16;
-/// So many packs are on their way at a time: a store that is far away answers late.
+/// The number of parallel uploads: a remote store has a high latency.
 const UPLOADS: usize = 3;
-/// So many bytes of chunks wait to be compressed or sealed.
+/// The maximum number of bytes of chunks that wait to be compressed or encrypted.
 const WAITING: usize = 4 << 20;
-/// So many buffers of chunks are kept: all that are in use at a time. To let go of one would be worse than to keep it,
-/// for an allocator takes longer ones out of a common heap from then on, which falls to pieces.
+/// The number of chunk buffers kept: all that are in use at a time. Freeing one would be worse: an allocator
+/// then takes larger ones from a common heap, which becomes fragmented.
 const BUFFERS: usize = 5;
-/// So many chunks wait, however short they are.
+/// The maximum number of waiting chunks, however short they are.
 const QUEUE: usize = 256;
 
-/// Chunks are numbered, so that they get into the packs in the order in which they came: those of a file lie together.
+/// A numbered chunk. Packs contain chunks in the order in which they came, so that those of a file are adjacent.
 struct Chunk {
     number: u64,
     id: ChunkId,
@@ -44,19 +44,19 @@ struct Chunk {
 struct Framed {
     number: u64,
     id: ChunkId,
-    /// The frame, or the content that does not get smaller.
+    /// The frame, or the content if it cannot be compressed.
     frame: Vec<u8>,
     compressed: bool,
     raw: u32,
 }
 
-/// Takes chunks to be stored.
+/// The input for chunks to be stored.
 pub(crate) struct Uploads<'a> {
     queue: SyncSender<Chunk>,
     state: &'a State,
 }
 
-/// What the threads share.
+/// The shared state of the threads.
 struct State {
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
@@ -65,17 +65,17 @@ struct State {
     waiting: Budget,
     chunks: Pool,
     packs: Pool,
-    /// Stored, and in no index yet.
+    /// Packs that are stored but not indexed yet.
     unindexed: Mutex<Vec<PackEntry>>,
 }
 
-/// Where packs go, and how they are sealed.
+/// The destination of packs, and the keys that encrypt them.
 pub(crate) struct Target<'a> {
     pub(crate) store: &'a Blocking,
     pub(crate) data: &'a dyn Encryptor,
     pub(crate) index: &'a dyn Encryptor,
     pub(crate) repository: &'a str,
-    /// Signs the index objects.
+    /// The signer of index objects.
     pub(crate) signer: &'a Signer,
     pub(crate) journal: Option<&'a Journal>,
 }
@@ -106,15 +106,15 @@ impl State {
 }
 
 impl Uploads<'_> {
-    /// A buffer for a chunk.
+    /// Returns a buffer for a chunk.
     pub(crate) fn buffer(&self, capacity: usize) -> Vec<u8> {
         self.state.chunks.take(capacity)
     }
 
-    /// Takes a chunk, and waits while there are enough.
+    /// Adds a chunk. Waits while the queue is full.
     ///
     /// # Errors
-    /// What a thread behind it met. Nothing can be stored any more then.
+    /// The error of a worker thread. After an error, nothing more can be stored.
     pub(crate) fn store(&self, id: ChunkId, content: Vec<u8>) -> Result<()> {
         if self.state.waiting.take(content.len()) {
             let number = self.state.taken.fetch_add(1, Ordering::Relaxed);
@@ -127,8 +127,8 @@ impl Uploads<'_> {
     }
 }
 
-/// Runs `work` with threads behind it that store its chunks. Returns once everything is stored and indexed:
-/// the result, and the bytes that were added to the store.
+/// Runs `work` with threads that store its chunks. Returns after everything is stored and indexed: the
+/// result, and the number of bytes added to the store.
 pub(crate) fn with<T: Send>(
     target: &Target<'_>,
     work: impl FnOnce(&Uploads<'_>) -> Result<T>,
@@ -158,11 +158,11 @@ pub(crate) fn with<T: Send>(
         drop(uploads);
         result
     });
-    // A failure behind the queue is the cause of one in front of it.
+    // An error of a later stage is the cause of errors in earlier ones.
     if let Some(error) = state.failure() {
         return Err(error);
     }
-    // Also when the work was stopped: what is stored shortens the next run.
+    // Also after a cancellation: stored packs shorten the next run.
     let indexed = write_index(target, &state, 1);
     let result = result?;
     indexed?;
@@ -175,7 +175,7 @@ fn guard(state: &State, work: impl FnOnce() -> Result<()>) {
     }
 }
 
-/// The next thing of a queue that several threads take from.
+/// Returns the next item of a queue shared by several threads.
 fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
@@ -189,7 +189,7 @@ fn compress(chunks: &Mutex<Receiver<Chunk>>, frames: &SyncSender<Framed>, state:
         let (frame, spare) = if compressed { (frame, content) } else { (content, frame) };
         state.chunks.give(spare);
         if frames.send(Framed { number, id, frame, compressed, raw }).is_err() {
-            // The next stage failed, and has said why.
+            // The next stage failed, and has recorded the reason.
             state.waiting.close();
             break;
         }
@@ -227,7 +227,7 @@ fn pack(
     Ok(())
 }
 
-/// The frames by their numbers. Those that come too early wait; they count as waiting until they are packed.
+/// Returns the frames in the order of their numbers. Early frames wait, and count as waiting until they are packed.
 fn in_order(frames: &Receiver<Framed>) -> impl Iterator<Item = Framed> {
     let (mut early, mut next) = (BTreeMap::new(), 0);
     std::iter::from_fn(move || {
@@ -241,7 +241,7 @@ fn in_order(frames: &Receiver<Framed>) -> impl Iterator<Item = Framed> {
 }
 
 fn upload(packs: &Mutex<Receiver<PackWriter>>, target: &Target<'_>, state: &State) -> Result<()> {
-    // What others could not store is in no backup, so nothing more need be stored.
+    // After a failure no backup is made, so nothing more is stored.
     while let Some(pack) = next(packs).filter(|_| !state.failed.load(Ordering::Relaxed)) {
         let (content, entry) = pack.seal()?;
         let content: Bytes = state.packs.share(content);
@@ -256,7 +256,7 @@ fn upload(packs: &Mutex<Receiver<PackWriter>>, target: &Target<'_>, state: &Stat
     Ok(())
 }
 
-/// Writes an index object of the packs that are stored, when there are enough of them.
+/// Writes an index object for the stored packs, if there are enough of them.
 fn write_index(target: &Target<'_>, state: &State, enough: usize) -> Result<()> {
     let entries = {
         let mut unindexed = state.unindexed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -270,7 +270,7 @@ fn write_index(target: &Target<'_>, state: &State, enough: usize) -> Result<()> 
     Ok(())
 }
 
-/// Stores an index object of these lines. Gives its size.
+/// Stores an index object with these lines. Returns its size.
 pub(crate) fn store_index(target: &Target<'_>, entries: &[PackEntry]) -> Result<u64> {
     let scope = Scope { kind: Kind::Index, repository: target.repository, of: None };
     let object = object::encode(entries, scope, target.signer, target.index)?;

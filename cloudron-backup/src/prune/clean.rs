@@ -1,4 +1,4 @@
-//! Removing what runs that died left behind.
+//! Removes objects of dead runs.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -16,9 +16,10 @@ use crate::snapshot::Owner;
 use crate::snapshot::slot::{self, Fate};
 use crate::store::ObjectMeta;
 
-/// Tombstones are kept for much longer than any backup takes, so that none comes back to life behind one.
+/// Tombstones are kept for much longer than the maximum duration of a backup, so that no dead backup can be
+/// completed later.
 const TOMBSTONE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// A backup that is older than this has given up. Its lock says nothing any more.
+/// A backup older than this has given up, so its lock has no meaning.
 const DEAD_LOCK: Duration = Duration::from_secs(31 * 24 * 3600);
 
 fn is_older(object: &ObjectMeta, than: Duration, now: SystemTime) -> bool {
@@ -32,7 +33,7 @@ pub(super) fn clean(
     grace: Duration,
     report: &mut PruneReport,
 ) -> Result<()> {
-    // Listed first: a backup whose manifest is seen has put its lock before.
+    // Listed first: the lock of a backup is written before its manifest.
     let objects = owner.store.list(layout::SNAPSHOTS)?;
     let locks = lock::list(owner.store, &owner.trust)?.found;
     let listed = Listed::load(owner)?;
@@ -56,14 +57,14 @@ pub(super) fn clean(
     Ok(())
 }
 
-/// Whether a lock is that of something that is not alive. Other backups' locks stay until a sweep looks at them.
+/// Checks whether a lock belongs to a dead process. Locks of recent backups stay until a sweep checks them.
 fn is_dead(lock: &Found, now: SystemTime) -> bool {
     let old = lock.age(now).is_some_and(|age| age > DEAD_LOCK);
     !lock.is_live(now) && (!matches!(lock.holder, Holder::Backup(..)) || old)
 }
 
-/// Removes the manifest of a run that died, after making sure that it can write no summary any more. One that cannot
-/// be opened is somebody else's, and stays.
+/// Removes the manifest of a dead run, after making sure that it can no longer write a summary. A manifest
+/// that cannot be opened is not ours, and stays.
 fn remove_manifest(
     owner: &Owner<'_>,
     object: &ObjectMeta,
@@ -74,7 +75,7 @@ fn remove_manifest(
     let header = first_line(owner.store, &object.key, &*owner.open)?;
     let Some(header) = header.filter(|h| h.repository == owner.config.id) else { return Ok(false) };
     let (Ok(backup), Some(writer)) = (header.id.parse::<BackupId>(), header.writer) else { return Ok(false) };
-    // A backup of the future may still be made: nobody but its writer may prevent it.
+    // A backup dated in the future may still be made: only its writer may prevent it.
     if backup.time() + grace > now {
         return Ok(false);
     }
@@ -84,7 +85,7 @@ fn remove_manifest(
     }
     match slot::fence(owner.store, &owner.trust, &backup, writer, &owner.signer)? {
         Fate::Dead => owner.store.delete(&object.key)?,
-        // It is made, with another manifest, unless the list was late.
+        // The backup is complete with another manifest, unless the list was outdated.
         Fate::Made(id) => {
             let content = owner.store.get_at_most(&layout::summary(&id), layout::MOST_JSON)?;
             match owner.trust.summary(id.as_str(), &content) {

@@ -1,4 +1,4 @@
-//! Second copies of what a repository cannot be opened without: its description, and its key objects.
+//! Second copies of the objects needed to open a repository: its description, and its key objects.
 
 use bytes::Bytes;
 use cloudron_core::Result;
@@ -7,14 +7,14 @@ use crate::format::config::Config;
 use crate::snapshot::Owner;
 use crate::{codes, layout};
 
-/// Puts back the description and the key objects of which only the copy is sound, and makes copies that are missing.
-/// Names the objects that were or would be written.
+/// Restores the description and the key objects of which only the copy is sound, and creates missing copies.
+/// Adds the written objects to `written`, or those a dry run would write.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn put_back(owner: &Owner<'_>, dry_run: bool, written: &mut Vec<String>) -> Result<()> {
     let store = owner.store;
-    // The description was opened, and its signature checked: that is what belongs there.
+    // The description was opened and its signature checked, so this is the right content.
     let description = Bytes::copy_from_slice(owner.config.object());
     let is_description = |content: &Bytes| Config::check_signature(content, Some(owner.identity)).is_ok();
     let mut wanted = vec![(layout::CONFIG.to_owned(), description)];

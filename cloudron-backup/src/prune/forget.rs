@@ -1,4 +1,4 @@
-//! Which backups go, and taking them out of the list.
+//! Chooses the backups to remove, and removes them from the list.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,23 +13,24 @@ use crate::keys::WriterId;
 use crate::snapshot::Owner;
 use crate::{codes, layout};
 
-/// Which backups stay and which go.
+/// The backups to keep and to remove.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) kept: Vec<Decision>,
     pub(super) removed: Vec<BackupId>,
-    /// The manifests of those.
+    /// The manifests of the removed backups.
     manifests: Vec<String>,
-    /// Those by their writers, and the numbers of others that the owner knows to be missing.
+    /// The removed backups by writer, and the missing numbers that the owner accepted.
     of_writers: BTreeMap<Option<WriterId>, Removed>,
-    /// The numbers that are missing and that nothing explains, for people.
+    /// The missing numbers without an explanation, for people.
     pub(super) gaps: Vec<String>,
 }
 
 /// Applies the request to the list.
 ///
 /// # Errors
-/// `backup-unknown`; `prune-removals` when the policy removes more than half of a group and that was not asked for.
+/// `backup-unknown`; `prune-removals` when the policy removes more than half of a group and the request does
+/// not allow it.
 pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> {
     let named: HashSet<&str> = request.remove.iter().map(BackupId::as_str).collect();
     let known: BTreeMap<&BackupId, &Summary> = listed.summaries.iter().map(|s| (&s.id, s)).collect();
@@ -57,8 +58,7 @@ pub(super) fn choose(listed: &Listed, request: &PruneRequest) -> Result<Chosen> 
         removed.numbers.insert(summary.sequence, summary.sequence);
         removed.backups.insert(summary.id.to_string());
     }
-    // Nobody knows the number of what cannot be read. The owner said that it may go, and so may the numbers that are
-    // missing.
+    // The number of an unreadable backup is unknown. If the owner removes it, missing numbers are accepted too.
     let accepted = request.forget_missing || request.remove.iter().any(|id| !known.contains_key(id));
     for (writer, gaps) in listed.gaps() {
         if accepted {
@@ -85,7 +85,7 @@ fn check_removals(group: &[Decision]) -> Result<()> {
 }
 
 impl Chosen {
-    /// Removes what is to go: first noted as forgotten, then out of the list, then its manifest.
+    /// Removes the chosen backups: records them as forgotten first, then deletes the summaries, then the manifests.
     pub(super) fn remove(&self, owner: &Owner<'_>, listed: &mut Listed) -> Result<()> {
         for (writer, removed) in &self.of_writers {
             listed.forgotten.add(owner.store, &owner.config.id, &owner.signer, *writer, removed)?;
@@ -94,7 +94,7 @@ impl Chosen {
             owner.stop.check()?;
             owner.store.delete(&layout::summary(id))?;
         }
-        // What an earlier prune noted, and did not come to remove.
+        // Backups recorded by an earlier prune that did not get to deleting them.
         let needed: HashSet<String> = listed.summaries.iter().map(Summary::manifest_key).collect();
         for summary in &listed.removed {
             owner.stop.check()?;

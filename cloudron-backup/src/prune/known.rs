@@ -1,4 +1,4 @@
-//! What is known of packs: by reading them, or by what writers claim.
+//! Knowledge about packs, from reading them or from claims of writers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,29 +12,29 @@ use crate::format::index::{PackEntry, PackedChunk};
 use crate::format::trust::Source;
 use crate::snapshot::Owner;
 
-/// A pack that is there and not condemned.
+/// An existing pack that is not condemned.
 #[derive(Debug, Clone)]
 pub(super) struct Pack {
-    /// Its chunks: those that were found in it, or else all that any writer claims to be in it.
+    /// Its chunks: those found in it, or else all chunks that any writer claims to be in it.
     pub(super) entry: PackEntry,
-    /// Whether the owner read it and hashed its chunks.
+    /// True if the owner read it and hashed its chunks.
     pub(super) verified: bool,
 }
 
-/// What is known of all packs.
+/// Knowledge about all packs.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) packs: HashMap<ChunkId, Pack>,
-    /// The packs that this prune read, which the owner's index is to remember.
+    /// The packs read by this prune, to be added to the owner's index.
     pub(super) learned: HashSet<ChunkId>,
-    /// The packs that cannot be read now, because they are in an archive.
+    /// The archived packs, which cannot be read now.
     pub(super) archived: HashSet<ChunkId>,
-    /// The packs that turned out to be damaged, and why.
+    /// The packs found to be damaged, and why.
     pub(super) damaged: Vec<(ChunkId, String)>,
 }
 
 impl Known {
-    /// Puts together what the index says. `read` are the lines of packs that the owner just read.
+    /// Combines the lines of the index. `read` are the lines of packs that the owner has just read.
     pub(super) fn new(state: &State, read: Vec<PackEntry>) -> Self {
         let condemned = state.condemned.packs();
         let mut known = Self::default();
@@ -69,10 +69,10 @@ impl Known {
         self.packs.insert(entry.pack, Pack { entry, verified: true });
     }
 
-    /// Reads a pack, and forgets what was claimed of it.
+    /// Reads a pack, and replaces the claims about it.
     ///
     /// # Errors
-    /// What the store reports. A pack that is damaged or in an archive is noted.
+    /// Errors of the store. A damaged or archived pack is recorded.
     pub(super) fn verify(&mut self, owner: &Owner<'_>, pack: &ChunkId) -> Result<()> {
         owner.stop.check()?;
         match owner.read_pack(pack) {

@@ -1,4 +1,4 @@
-//! Removing old backups and what only they needed, and putting the index in order.
+//! Removes old backups and the content that only they needed, and compacts the index.
 
 mod clean;
 pub(crate) mod copies;

@@ -1,4 +1,4 @@
-//! Which packs stay: a function of what is stored and what is needed.
+//! Decides which packs to keep: a pure function of the stored and the needed content.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,33 +9,33 @@ use crate::format::index::{PackEntry, PackedChunk};
 use crate::format::pack::TARGET;
 use crate::format::trust::Source;
 
-/// Packs below this length are put together once there are [`MANY`] of them.
+/// The length in bytes below which packs are merged, once there are [`MANY`] of them.
 const SMALL_PACK: u64 = TARGET as u64 / 4;
-/// Index objects below this length are put together once there are [`MANY`] of them, in bytes.
+/// The length in bytes below which index objects are merged, once there are [`MANY`] of them.
 const SMALL_INDEX: u64 = 256 << 10;
 const MANY: usize = 16;
 
-/// A pack that is written anew, and which of its chunks are.
+/// A pack to rewrite, and the chunks to copy from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Rewrite {
     pub(crate) entry: PackEntry,
     pub(crate) chunks: HashSet<ChunkId>,
 }
 
-/// What becomes of packs and index objects.
+/// The plan for packs and index objects.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// The packs that nothing needs.
+    /// The unneeded packs.
     pub(crate) dead: Vec<PackEntry>,
     /// The packs of which little is needed.
     pub(crate) rewrite: Vec<Rewrite>,
-    /// The packs by which the others were judged and that nobody has read yet.
+    /// The packs that other decisions rely on, and that the owner has not read yet.
     pub(crate) unproven: HashSet<ChunkId>,
-    /// The numbers of the index objects that are replaced.
+    /// The numbers of the index objects to replace.
     pub(crate) replaced: Vec<usize>,
-    /// The lines of those that stay, by whose word they are.
+    /// The lines to keep from them, by source.
     pub(crate) lines: BTreeMap<Source, Vec<PackEntry>>,
-    /// The chunks that are needed and are in no pack that is there.
+    /// The needed chunks that are in no existing pack.
     pub(crate) missing: HashSet<ChunkId>,
 }
 
@@ -45,7 +45,7 @@ struct Weighed<'a> {
     used: u64,
 }
 
-/// Judges every pack. Packs for which `spare` is true stay even if nothing needs them.
+/// Decides about every pack. Packs for which `spare` returns true are kept even if nothing needs them.
 pub(super) fn plan(
     state: &State,
     known: &Known,
@@ -76,7 +76,7 @@ pub(super) fn plan(
             stays.insert(entry.pack);
         }
     }
-    // A chunk in a condemned pack is not missing: readers find it, and the sweep looks for it.
+    // A chunk in a condemned pack is not missing: readers find it, and the sweep copies it.
     let behind: HashSet<ChunkId> = state
         .condemned
         .entries()
@@ -89,7 +89,7 @@ pub(super) fn plan(
     plan
 }
 
-/// The hash of all that a line says.
+/// Returns a hash of the whole line.
 fn hash_of(entry: &PackEntry) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     hash.update(&entry.pack.0).update(&entry.size.to_le_bytes());
@@ -102,9 +102,8 @@ fn hash_of(entry: &PackEntry) -> [u8; 32] {
     *hash.finalize().as_bytes()
 }
 
-/// Whether every chunk of a pack that is needed and that another pack is to provide is known to be there, because the
-/// owner read that pack. Packs that would have to be read for this are noted; one that cannot be read proves
-/// nothing.
+/// Checks that the owner has read the packs that are to provide the needed chunks of a pack instead. Unread
+/// packs are recorded to be read; an unreadable pack proves nothing.
 fn is_proven(
     owned: &HashMap<ChunkId, ChunkId>,
     entry: &PackEntry,
@@ -124,8 +123,8 @@ fn is_proven(
     proven
 }
 
-/// Gives each chunk that is needed to one pack: to one that the owner has read if there is one, and of those to the
-/// one that is used most anyway.
+/// Assigns each needed chunk to one pack: preferably to one that the owner has read, and among those to the
+/// most used one.
 fn share_out<'a>(
     packs: &'a HashMap<ChunkId, Pack>,
     needed: &HashSet<ChunkId>,
@@ -149,15 +148,15 @@ fn share_out<'a>(
 }
 
 impl Plan {
-    /// Which index objects are written anew, and the lines of them that stay. Of a pack that was read, only the owner's
-    /// own line stays.
+    /// Chooses the index objects to replace, and the lines of them to keep. Of a pack that the owner has
+    /// read, only the owner's line is kept.
     fn choose_lines(&mut self, state: &State, known: &Known, stays: &HashSet<ChunkId>) {
-        // Lines of one writer about one pack may differ: each may show that something is in it.
+        // Lines of one writer about one pack may differ: each may show that a chunk is in it.
         let mut seen: HashSet<(Source, [u8; 32])> = HashSet::new();
         let mut read: HashSet<ChunkId> = HashSet::new();
         let mut goes_on = |source: Source, entry: &PackEntry| {
             if !state.is_there(entry) {
-                // A line of a lost pack stays while somebody misses what was in it, so that errors can name it.
+                // A line of a missing pack is kept while its chunks are needed, so that errors can name the pack.
                 let mourned = entry.chunks.iter().any(|c| self.missing.contains(&c.id));
                 return mourned && seen.insert((source, hash_of(entry)));
             }
@@ -189,7 +188,7 @@ impl Plan {
         self.lines.entry(Source::Owner).or_default().extend(learned);
     }
 
-    /// Keeps a pack that was to be written anew and could not be read.
+    /// Keeps a pack that was to be rewritten and could not be read.
     pub(super) fn keep(&mut self, state: &State, known: &Known, pack: &ChunkId) {
         if let Some(learned) = known.learned.get(pack).and_then(|p| known.packs.get(p)) {
             self.lines.entry(Source::Owner).or_default().push(learned.entry.clone());

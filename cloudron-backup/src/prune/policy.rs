@@ -1,4 +1,4 @@
-//! Which backups are kept: a function of the policy and the list.
+//! Retention policies: chooses the backups to keep from a policy and the list.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,45 +12,45 @@ use serde::{Deserialize, Serialize};
 use crate::format::summary::Summary;
 use crate::snapshot::latest::latest;
 
-/// How many backups of each kind are kept. Periods are those of the calendar in UTC, weeks begin on Monday.
+/// The number of backups of each kind to keep. Periods follow the calendar in UTC; weeks begin on Monday.
 ///
-/// A backup is kept if any rule keeps it. Without any rule, all are kept. Backups are judged in groups of
-/// those of the same writer and machine (host and domain) with the same set of source paths, so that a machine that
-/// makes many backups does not push out those of another; the newest of each group is always kept.
+/// A backup is kept if any rule keeps it. Without any rule, all are kept. Backups are judged in groups with
+/// the same writer, machine (host and domain) and set of source paths, so that a machine with many backups
+/// does not displace those of another; the newest of each group is always kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrunePolicy {
-    /// The newest so many.
+    /// The number of newest backups.
     pub last: Option<u32>,
-    /// The newest of each of the last so many hours that have one.
+    /// The number of most recent hours with a backup; the newest of each is kept.
     pub hourly: Option<u32>,
-    /// The newest of each of the last so many days that have one.
+    /// The number of most recent days with a backup; the newest of each is kept.
     pub daily: Option<u32>,
-    /// The newest of each of the last so many weeks that have one.
+    /// The number of most recent weeks with a backup; the newest of each is kept.
     pub weekly: Option<u32>,
-    /// The newest of each of the last so many months that have one.
+    /// The number of most recent months with a backup; the newest of each is kept.
     pub monthly: Option<u32>,
-    /// The newest of each of the last so many years that have one.
+    /// The number of most recent years with a backup; the newest of each is kept.
     pub yearly: Option<u32>,
-    /// All that are at most this much older than the newest of their group. It does not count from the
-    /// present, so that backups do not vanish because no new ones are made.
+    /// The maximum age relative to the newest of the group. It is not relative to the present, so that
+    /// backups are not removed because no new ones are made.
     pub within: Option<Duration>,
 }
 
 impl PrunePolicy {
-    /// Whether there is no rule, which keeps everything.
+    /// Returns true if there is no rule, which keeps everything.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Why a backup is kept.
+/// The reason why a backup is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum KeepReason {
     /// The policy has no rule.
     NoPolicy,
-    /// It is the newest of its group.
+    /// The backup is the newest of its group.
     Newest,
     /// [`PrunePolicy::last`].
     Last,
@@ -74,30 +74,30 @@ impl fmt::Display for KeepReason {
     }
 }
 
-/// What the policy says of a backup.
+/// The policy's decision on a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// The backup.
     pub id: BackupId,
-    /// Why it is kept. Empty for one that is not.
+    /// The reasons why it is kept. Empty if it is not.
     pub reasons: Vec<KeepReason>,
 }
 
 impl Decision {
-    /// Whether it is kept.
+    /// Returns true if it is kept.
     pub fn is_kept(&self) -> bool {
         !self.reasons.is_empty()
     }
 }
 
-/// What the policy says of each backup, in the order of their ids.
+/// Returns the policy's decision on each backup, in the order of their ids.
 pub fn keep(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Decision> {
     let mut decisions: Vec<Decision> = keep_in_groups(policy, summaries).into_iter().flatten().collect();
     decisions.sort_by(|a, b| a.id.cmp(&b.id));
     decisions
 }
 
-/// The decisions for each group.
+/// Returns the decisions for each group.
 pub(super) fn keep_in_groups(policy: &PrunePolicy, summaries: &[Summary]) -> Vec<Vec<Decision>> {
     let mut groups: BTreeMap<_, Vec<&Summary>> = BTreeMap::new();
     for summary in summaries {
@@ -108,8 +108,8 @@ pub(super) fn keep_in_groups(policy: &PrunePolicy, summaries: &[Summary]) -> Vec
     groups.into_values().map(|group| judge_group(policy, group)).collect()
 }
 
-/// Judges a group. A backup with errors takes the place of no whole one: what the rules keep of all, and what they
-/// keep of the whole ones, both stay.
+/// Judges a group. A backup with errors does not displace a complete one: the rules are applied to all
+/// backups and to the complete ones only, and both results are kept.
 fn judge_group(policy: &PrunePolicy, group: Vec<&Summary>) -> Vec<Decision> {
     let whole: Vec<&Summary> = group.iter().copied().filter(|s| s.errors == 0).collect();
     let also = if whole.len() < group.len() { judge(policy, whole) } else { Vec::new() };
@@ -126,7 +126,7 @@ fn judge_group(policy: &PrunePolicy, group: Vec<&Summary>) -> Vec<Decision> {
 
 fn judge(policy: &PrunePolicy, mut group: Vec<&Summary>) -> Vec<Decision> {
     let Some(newest) = latest(group.iter().copied(), jiff::Timestamp::MAX) else { return Vec::new() };
-    // Those of a clock that was ahead take nobody's place.
+    // Backups dated in the future displace no others.
     group.sort_by_key(|s| (s.time > newest.time, Reverse((s.time, &s.id))));
     let mut periods = periods(policy);
     let judged = group.iter().enumerate().map(|(n, summary)| {
@@ -168,7 +168,7 @@ fn periods(policy: &PrunePolicy) -> [Period; 5] {
 }
 
 impl Period {
-    /// Whether the rule keeps a backup of that time. They are asked for from the newest one on.
+    /// Checks whether the rule keeps a backup of that time. Must be called for the newest backup first.
     fn takes(&mut self, time: jiff::Timestamp) -> Option<KeepReason> {
         let period = Some(self.period(time));
         if self.left == 0 || self.last == period {
@@ -179,7 +179,7 @@ impl Period {
         Some(self.reason)
     }
 
-    /// The period that a time is in: a year, and a number in it.
+    /// Returns the period of a time: a year, and a number in it.
     fn period(&self, time: jiff::Timestamp) -> (i16, i32) {
         let time = TimeZone::UTC.to_datetime(time);
         let day = i32::from(time.day_of_year());
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::format::summary::example;
 
-    /// Backups of one machine at these times.
+    /// Returns backups of one machine at these times.
     fn at(host: &str, times: &[&str]) -> Vec<Summary> {
         let one = |time: &&str| {
             let time: jiff::Timestamp = time.parse().unwrap();

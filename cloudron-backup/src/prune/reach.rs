@@ -1,4 +1,4 @@
-//! What backups there are and what they need.
+//! Finds the listed backups and the chunks they need.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
@@ -20,48 +20,46 @@ use crate::store::blocking::Blocking;
 /// The backups in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
-    /// Those that count.
+    /// The valid backups.
     pub(crate) summaries: Vec<Summary>,
     /// The hashes of their summaries.
     pub(crate) hashes: BTreeMap<BackupId, String>,
-    /// When their summaries were written, by the store's clock.
+    /// Times when their summaries were written, by the store's clock.
     pub(crate) written: BTreeMap<BackupId, SystemTime>,
-    /// The objects in the place of a summary that count for nothing, by name, and why.
+    /// Ignored objects in the place of a summary, by name, and why.
     pub(crate) ignored: BTreeMap<String, String>,
-    /// What the owner removed.
+    /// The backups that the owner removed.
     pub(crate) forgotten: Forgotten,
-    /// Those that the owner removed and that are there: a prune was cut off, or somebody put them back.
+    /// Removed backups that still exist: a prune was interrupted, or somebody put them back.
     pub(crate) removed: Vec<Summary>,
 }
 
 impl Listed {
-    /// Reads the summaries, and what the owner removed.
+    /// Reads the summaries, and the records of removed backups.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
         let forgotten = Forgotten::load(owner.store, &owner.trust)?;
         let mut listed = Self { forgotten, ..Self::default() };
-        let objects = owner.store.list(layout::SNAPSHOTS)?.into_iter();
-        let (small, large): (Vec<_>, Vec<_>) =
-            objects.filter(|o| summary_name(&o.key).is_some()).partition(|o| o.size <= layout::MOST_JSON);
-        let written: BTreeMap<String, SystemTime> =
-            small.iter().filter_map(|o| Some((o.key.clone(), o.modified?))).collect();
-        let name = |key: &str| summary_name(key).unwrap_or_default().to_owned();
-        let too_large = "it is larger than any summary".to_owned();
-        listed.ignored.extend(large.iter().map(|o| (name(&o.key), too_large.clone())));
-        for (key, content) in owner.store.get_all(small.into_iter().map(|o| o.key).collect())? {
+        let mut objects = owner.store.list(layout::SNAPSHOTS)?;
+        objects.retain(|o| summary_name(&o.key).is_some());
+        for (object, content) in owner.store.get_all(objects, layout::MOST_JSON)? {
             owner.stop.check()?;
-            let name = name(&key);
+            let name = summary_name(&object.key).unwrap_or_default().to_owned();
             let content = match content {
                 Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    listed.ignored.insert(name, "it is larger than any summary".to_owned());
+                    continue;
+                }
                 other => other?,
             };
             match owner.trust.summary(&name, &content) {
                 Ok(summary) if listed.forgotten.has(&summary) => listed.removed.push(summary),
                 Ok(summary) => {
                     listed.hashes.insert(summary.id.clone(), layout::object_id(&content));
-                    listed.written.extend(written.get(&key).map(|time| (summary.id.clone(), *time)));
+                    listed.written.extend(object.modified.map(|time| (summary.id.clone(), time)));
                     listed.summaries.push(summary);
                 }
                 Err(e) if e.is(&codes::BACKUP_ABORTED) => {}
@@ -75,7 +73,7 @@ impl Listed {
         Ok(listed)
     }
 
-    /// The numbers of backups that somebody other than the owner took away, by writer.
+    /// Returns the numbers of backups that somebody other than the owner removed, by writer.
     pub(crate) fn gaps(&self) -> BTreeMap<Option<WriterId>, Vec<RangeInclusive<u64>>> {
         let mut present: BTreeMap<Option<WriterId>, BTreeSet<u64>> = BTreeMap::new();
         for summary in &self.summaries {
@@ -100,10 +98,10 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// Takes in what these backups need, where that is not known yet.
+    /// Adds the chunks needed by these backups, unless they are known already.
     ///
     /// # Errors
-    /// What the store reports. A backup that cannot be read is noted.
+    /// Errors of the store. An unreadable backup is recorded.
     pub(crate) fn extend(&mut self, owner: &Owner<'_>, backups: &[&BackupId]) -> Result<()> {
         let new: Vec<_> = backups.iter().filter(|b| !self.read.contains(**b)).collect();
         let task = owner.progress.task("Reading what backups need", Unit::Items, Some(new.len() as u64));
@@ -124,7 +122,7 @@ impl Reach {
         Ok(())
     }
 
-    /// Those of the backups that need one of these chunks.
+    /// Returns the backups that need one of these chunks.
     pub(crate) fn who_needs(&self, owner: &Owner<'_>, chunks: &HashSet<ChunkId>) -> Result<Vec<String>> {
         let mut found = BTreeSet::new();
         if !chunks.is_empty() {
@@ -140,10 +138,10 @@ impl Reach {
     }
 }
 
-/// Goes through the chunks of a backup. One that is gone by now needs nothing.
+/// Visits the chunks of a backup. A backup removed meanwhile needs none.
 ///
 /// # Errors
-/// `prune-unsafe` for one that cannot be read; what the store reports.
+/// `prune-unsafe` for an unreadable backup; errors of the store.
 pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl FnMut(ChunkId)) -> Result<()> {
     let mut read = || -> Result<()> {
         let opened = owner.backup(backup)?;
@@ -170,12 +168,12 @@ pub(crate) fn each_chunk(owner: &Owner<'_>, backup: &BackupId, mut visit: impl F
     }
 }
 
-/// Whether the backup was removed while it was read.
+/// Checks whether the backup was removed while it was read.
 fn is_gone(store: &Blocking, backup: &BackupId) -> Result<bool> {
     Ok(store.head(&layout::summary(backup))?.is_none())
 }
 
-/// The error that stops a prune which could lose something.
+/// Returns the error that stops a prune which could lose content.
 fn unsafe_because(object: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(&codes::PRUNE_UNSAFE, format!("{object}: {why}"))
         .with_hint("nothing was deleted; `backup verify` says more")

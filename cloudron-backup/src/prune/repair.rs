@@ -1,4 +1,4 @@
-//! Making the index anew from the packs.
+//! Rebuilds the index from the packs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -47,12 +47,12 @@ pub(crate) fn repair(
     Ok(report)
 }
 
-/// What the packs hold.
+/// The content of the packs.
 #[derive(Default)]
 struct Found {
-    /// The lines of the new index, of packs that were read.
+    /// The lines of the new index, for packs that were read.
     lines: Vec<PackEntry>,
-    /// The lines of packs that could not be read and may come back, by whose word they are.
+    /// The lines of unreadable packs that may become readable, by their source.
     unread: BTreeMap<Source, Vec<PackEntry>>,
     /// The chunks that can be read.
     chunks: HashSet<ChunkId>,
@@ -61,7 +61,7 @@ struct Found {
 }
 
 impl Found {
-    /// Reads every pack that is not condemned. What the new index says, the owner has seen.
+    /// Reads every pack that is not condemned, so that the owner has seen everything in the new index.
     fn read(owner: &Owner<'_>, state: &State, report: &mut RepairReport) -> Result<Self> {
         let condemned = state.condemned.packs();
         let mut known: HashMap<ChunkId, Vec<(Source, &PackEntry)>> = HashMap::new();
@@ -89,7 +89,7 @@ impl Found {
                     report.packs_added += u64::from(!known.contains_key(&pack));
                     found.add(line);
                 }
-                // Its lines stay the word of who wrote them.
+                // Its lines stay claims of their writer.
                 Err(e) if e.is(&codes::OBJECT_ARCHIVED) => {
                     for (source, line) in known.get(&pack).into_iter().flatten() {
                         found.chunks.extend(line.chunks.iter().map(|c| c.id));
@@ -113,8 +113,8 @@ impl Found {
         self.lines.push(line);
     }
 
-    /// Keeps the lines of packs that are gone and held what is nowhere else: the pack may come back from a
-    /// copy. A line of a pack that is there and damaged would keep writers from storing its chunks anew.
+    /// Keeps the lines of missing packs with content that is nowhere else: the pack may be restored from a
+    /// copy. A line of a damaged pack would keep writers from storing its chunks again.
     fn mourn(&mut self, state: &State) {
         let mut seen: HashSet<ChunkId> = HashSet::new();
         for object in &state.objects {
@@ -127,7 +127,7 @@ impl Found {
         }
     }
 
-    /// Whether the index is another one than is stored.
+    /// Checks whether the index differs from the stored one.
     fn differs(&self, state: &State) -> bool {
         let map = |lines: &mut dyn Iterator<Item = &PackEntry>| -> BTreeMap<ChunkId, Vec<PackedChunk>> {
             lines.map(|l| (l.pack, l.chunks.clone())).collect()
@@ -140,7 +140,7 @@ impl Found {
     }
 }
 
-/// Copies what can still be read of damaged packs and is nowhere else.
+/// Copies readable chunks of damaged packs that are nowhere else.
 fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) -> Result<()> {
     let mut rewriter = Rewriter::new(owner);
     for pack in &found.damaged {
@@ -162,7 +162,7 @@ fn save_chunks(owner: &Owner<'_>, found: &mut Found, report: &mut RepairReport) 
     Ok(())
 }
 
-/// The plaintext up to the damage.
+/// Returns the plaintext up to the damage.
 fn readable_part(owner: &Owner<'_>, content: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(content.len());
     if let Ok(mut reader) = owner.open.open(Box::new(content)) {
@@ -176,14 +176,14 @@ fn readable_part(owner: &Owner<'_>, content: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Writes the new index and takes away the old one. Gives the number of objects.
+/// Writes the new index and removes the old one. Returns the number of objects.
 fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
     let mut objects = put_lines(owner, &found.lines, Kind::Index, Source::Owner)?.objects;
     for (source, lines) in &found.unread {
         objects += put_lines(owner, lines, Kind::Index, *source)?.objects;
     }
     let old = state.objects.iter().map(|o| &o.key);
-    // What somebody else put there stays where it is, and counts for nothing.
+    // Objects without a valid signature are not deleted, and are ignored.
     let damaged = state.unusable.iter().chain(&state.condemned.unusable);
     let damaged = damaged.filter(|(_, e)| !e.is(&codes::OBJECT_FOREIGN)).map(|(key, _)| key);
     for key in old.chain(damaged) {
@@ -192,7 +192,7 @@ fn replace(owner: &Owner<'_>, state: &State, found: &Found) -> Result<u64> {
     Ok(objects)
 }
 
-/// Says which backups have all they need.
+/// Reports which backups have all chunks they need.
 fn check_backups(owner: &Owner<'_>, state: &State, found: &Found, report: &mut RepairReport) -> Result<()> {
     let condemned = state.condemned.entries().filter(|e| state.is_there(e));
     let behind: HashSet<ChunkId> = condemned.flat_map(|e| &e.chunks).map(|c| c.id).collect();

@@ -1,4 +1,4 @@
-//! What a prune and a repair did.
+//! Reports of prunes and repairs.
 
 use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
@@ -6,51 +6,51 @@ use serde::Serialize;
 use super::policy::Decision;
 use crate::codes;
 
-/// What a prune did, or would do.
+/// The result of a prune, or of its dry run.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "what prevented the deletion, and which backups are damaged, is in the report only"]
 pub struct PruneReport {
-    /// Whether nothing was done.
+    /// True for a dry run, which changes nothing.
     pub dry_run: bool,
-    /// The backups that are kept, and why.
+    /// The backups kept, and why.
     pub kept: Vec<Decision>,
-    /// The backups that were removed.
+    /// The backups removed.
     pub removed: Vec<BackupId>,
-    /// How many packs were found that nothing needs; a later prune deletes them.
+    /// The number of unneeded packs found; a later prune deletes them.
     pub packs_condemned: u64,
-    /// How many packs were written anew because most of them was waste. They are among the condemned.
+    /// The number of packs rewritten because they were mostly unused. They are among the condemned.
     pub packs_repacked: u64,
-    /// How many chunks were found to be needed after all and copied out of condemned packs: those of backups
-    /// that were under way when the packs were condemned.
+    /// The number of chunks copied out of condemned packs because they are needed by backups that were
+    /// running when the packs were condemned.
     pub chunks_rescued: u64,
-    /// How many packs were deleted, having been condemned for longer than the grace.
+    /// The number of packs deleted after being condemned for longer than the grace period.
     pub packs_deleted: u64,
-    /// How many bytes that freed.
+    /// The number of bytes freed.
     pub bytes_freed: u64,
-    /// How many bytes of packs are condemned and wait for a later prune.
+    /// The size of the condemned packs that wait for a later prune, in bytes.
     pub bytes_freed_later: u64,
-    /// How many bytes of packs and index objects were written.
+    /// The size of the packs and index objects written, in bytes.
     pub bytes_written: u64,
-    /// How many index objects there were, and how many there are.
+    /// The number of index objects before and after.
     pub index_objects: (u64, u64),
-    /// How many packs and manifests of runs that died were found without anything that names them.
+    /// The number of packs and manifests of dead runs that nothing refers to.
     pub orphans: u64,
-    /// The backups that run, or may, and for which packs were not deleted.
+    /// The backups that may be running, for which packs were not deleted.
     pub running: Vec<String>,
-    /// The backups that had not been heard of for too long and were declared dead; each fails if it wakes up.
+    /// The backups declared dead because their locks were not refreshed; each fails if it continues.
     pub fenced: Vec<String>,
-    /// The kept backups that lack chunks or cannot be read. `repair` and `verify` say more.
+    /// The kept backups that lack chunks or cannot be read. `repair` and `verify` report details.
     pub damaged: Vec<String>,
-    /// The content that is missing, and of what. Nothing was deleted then.
+    /// The missing content, with the backups affected. If there is any, nothing was deleted.
     pub missing: Vec<String>,
-    /// How many packs were read to make sure of what is in them.
+    /// The number of packs read to verify their content.
     pub packs_verified: u64,
-    /// Objects that count for nothing, because nobody signed them who may: key and reason.
+    /// Ignored objects without a valid signature: key and reason.
     pub ignored: Vec<(String, String)>,
 }
 
 impl PruneReport {
-    /// Whether everything that backups need is there. If not, nothing was deleted.
+    /// Returns true if all content that backups need exists. If not, nothing was deleted.
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty()
     }
@@ -69,35 +69,35 @@ impl PruneReport {
     }
 }
 
-/// What a repair found and did.
+/// The result of a repair, or of its dry run.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "what could not be repaired is in the report only"]
 pub struct RepairReport {
-    /// Whether nothing was done.
+    /// True for a dry run, which changes nothing.
     pub dry_run: bool,
-    /// How many packs were read.
+    /// The number of packs read.
     pub packs: u64,
-    /// How many of them were in no usable index.
+    /// The number of packs that were in no usable index.
     pub packs_added: u64,
-    /// The packs that are damaged or gone: object and reason. Those that are damaged stay where they are, and
-    /// the next backup stores anew what it needs of them.
+    /// The damaged or missing packs: object and reason. Damaged packs are not deleted, and the next backup
+    /// stores the chunks it needs of them again.
     pub packs_damaged: Vec<(String, String)>,
-    /// How many chunks were saved out of damaged packs.
+    /// The number of chunks saved from damaged packs.
     pub chunks_saved: u64,
-    /// Whether the description or key objects were put back from their second copies.
+    /// The objects written to restore the description, key objects, or their second copies.
     pub restored: Vec<String>,
-    /// The index objects that were unusable: object and reason.
+    /// The unusable index objects: object and reason.
     pub index_unusable: Vec<(String, String)>,
-    /// How many index objects there were, and how many there are.
+    /// The number of index objects before and after.
     pub index_objects: (u64, u64),
-    /// How many backups have all that they need.
+    /// The number of backups with all content they need.
     pub whole: u64,
-    /// The backups that still lack something, or cannot be read, and why. Nothing of them was deleted.
+    /// The backups that still lack content, or cannot be read, and why. Nothing of them was deleted.
     pub damaged: Vec<(String, String)>,
 }
 
 impl RepairReport {
-    /// Whether every backup has all that it needs.
+    /// Returns true if every backup has all content it needs.
     pub fn is_whole(&self) -> bool {
         self.damaged.is_empty()
     }

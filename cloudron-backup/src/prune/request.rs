@@ -1,4 +1,4 @@
-//! What is asked of a prune and of a repair.
+//! Requests of prunes and repairs.
 
 use std::time::Duration;
 
@@ -6,36 +6,35 @@ use cloudron_core::BackupId;
 
 use super::policy::PrunePolicy;
 
-/// What a prune does.
+/// The options of a prune.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PruneRequest {
-    /// Which backups are kept.
+    /// The backups to keep.
     pub policy: PrunePolicy,
-    /// Backups that are removed whatever the policy says, the newest and unreadable ones too.
+    /// Backups to remove regardless of the policy, including the newest and unreadable ones.
     pub remove: Vec<BackupId>,
-    /// Whether the policy may remove more than half of the backups of a group.
+    /// If true, the policy may remove more than half of the backups of a group.
     pub allow_removals: bool,
-    /// Whether backups that are missing, as their numbers show, are given up: they count as removed from now on.
-    /// As long as something is missing and not given up, nothing is deleted.
+    /// If true, missing backups, detected by their numbers, count as removed from now on. While something is
+    /// missing and not accepted, nothing is deleted.
     pub forget_missing: bool,
-    /// Whether only to say what would be done. Nothing is written then.
+    /// If true, only reports what would be done, without writing anything.
     pub dry_run: bool,
-    /// How long packs that nothing needs any more are kept before a later prune deletes them, and how long
-    /// leftovers of runs that died are left alone. By default 24 hours. Restores and checks under way may
-    /// fail, and be repeated, when this is shorter than they take. It must be longer than the time by which
-    /// the lists of the store are late.
+    /// The time for which unneeded packs are kept before a later prune deletes them, and for which objects of
+    /// dead runs are left alone. By default 24 hours. If it is shorter than running restores and checks take,
+    /// these may fail and must be repeated. It must be longer than the delay of the store's listings.
     pub grace: Duration,
-    /// How many bytes of packs are at most written anew to get rid of the waste in them. By default as many
-    /// as are worth it.
+    /// The maximum number of bytes of packs to rewrite to remove unused content. By default as many as are
+    /// worth it.
     pub max_repack: Option<u64>,
 }
 
 impl PruneRequest {
-    /// The grace of a prune that does not say otherwise.
+    /// The default grace period.
     pub const GRACE: Duration = Duration::from_secs(24 * 3600);
 
-    /// A prune by that policy.
+    /// Creates a request with this policy.
     pub fn new(policy: PrunePolicy) -> Self {
         Self {
             policy,
@@ -50,16 +49,16 @@ impl PruneRequest {
 }
 
 impl Default for PruneRequest {
-    /// Removes no backup: cleans up only.
+    /// Removes no backup: only cleans up.
     fn default() -> Self {
         Self::new(PrunePolicy::default())
     }
 }
 
-/// How a repair is done.
+/// The options of a repair.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RepairRequest {
-    /// Whether only to say what is wrong. Nothing is written then.
+    /// If true, only reports what is wrong, without writing anything.
     pub dry_run: bool,
 }

@@ -1,4 +1,4 @@
-//! Moving chunks from packs to new ones.
+//! Moves chunks from packs to new ones.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::format::trust::Source;
 use crate::snapshot::Owner;
 use crate::{codes, layout};
 
-/// Writes packs, and keeps their lines for the index.
+/// Writes packs, and collects their lines for the index.
 pub(crate) struct Rewriter<'a> {
     owner: &'a Owner<'a>,
     open: Option<PackWriter>,
@@ -20,10 +20,10 @@ pub(crate) struct Rewriter<'a> {
     bytes: u64,
 }
 
-/// What was written.
+/// The packs written.
 #[derive(Debug, Default)]
 pub(crate) struct Rewritten {
-    /// The lines of the new packs, which no index has yet.
+    /// The lines of the new packs, which are not in any index yet.
     pub(crate) lines: Vec<PackEntry>,
     pub(crate) bytes: u64,
 }
@@ -33,10 +33,10 @@ impl<'a> Rewriter<'a> {
         Self { owner, open: None, lines: Vec::new(), bytes: 0 }
     }
 
-    /// Copies these chunks of a pack, all of them or none. Where they are in it is found out by reading it.
+    /// Copies these chunks of a pack, all or none. Reads the pack to find their locations.
     ///
     /// # Errors
-    /// `object-corrupt`, `object-missing` where they cannot be read; what the store reports.
+    /// `object-corrupt`, `object-missing` when they cannot be read; errors of the store.
     pub(crate) fn copy(&mut self, id: &ChunkId, chunks: &HashSet<ChunkId>) -> Result<()> {
         self.owner.stop.check()?;
         let key = layout::pack(id);
@@ -60,7 +60,7 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
-    /// Adds a frame that was checked.
+    /// Adds a frame that was checked before.
     pub(crate) fn add(&mut self, id: ChunkId, frame: &[u8], raw: u32) -> Result<()> {
         let mut pack = match self.open.take() {
             Some(pack) => pack,
@@ -82,7 +82,7 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the remaining chunks.
     pub(crate) fn finish(mut self) -> Result<Rewritten> {
         if let Some(pack) = self.open.take() {
             self.put(pack)?;
@@ -91,17 +91,17 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-/// An index object has so many chunks at most, which is about 15 MB.
+/// The maximum number of chunks in an index object, about 15 MB.
 const CHUNKS_PER_OBJECT: usize = 300_000;
 
-/// What lines came to in the store.
+/// The objects written for lines.
 #[derive(Debug, Default)]
 pub(crate) struct PutLines {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
 }
 
-/// Writes index objects, or records of the condemned, of these lines.
+/// Writes index objects, or records of condemned packs, with these lines.
 pub(crate) fn put_lines(
     owner: &Owner<'_>,
     lines: &[PackEntry],
@@ -120,12 +120,12 @@ pub(crate) fn put_lines(
     Ok(put)
 }
 
-/// Whether an object cannot be read at present: it is damaged, gone, or in an archive.
+/// Checks whether an object cannot be read at present: it is damaged, missing or archived.
 pub(crate) fn is_unreadable(error: &Error) -> bool {
     is_damage(error) || error.is(&codes::OBJECT_ARCHIVED)
 }
 
-/// Whether an error says that an object is damaged or gone, rather than that the store cannot be reached.
+/// Checks whether an error means that an object is damaged or missing, rather than that the store cannot be reached.
 pub(crate) fn is_damage(error: &Error) -> bool {
     error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)
 }

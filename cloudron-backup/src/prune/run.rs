@@ -1,4 +1,4 @@
-//! A prune from end to end.
+//! Runs a whole prune.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -64,7 +64,7 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
     listed.summaries.iter().filter(|s| !chosen.removed.contains(&s.id)).for_each(|s| seen.add(s));
     seen.save();
     if pass.frees_before_it_writes(&young, request) {
-        // What needs no room comes first: a store that is full has room afterwards.
+        // Deletions that need no space come first, to free space in a full store.
         pass.without_repack(&reach, &young).carry_out(&owner, &mut report)?;
         sweep(&owner, now()?, request.grace, &mut reach, &mut report)?;
         pass = Pass::again(&owner, &mut reach, &young, request, &mut report)?;
@@ -77,8 +77,8 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
     Ok(report)
 }
 
-/// Names the backups that were seen from this computer and that are not in the list any more, though the owner did not
-/// remove them and does not now.
+/// Names the backups seen from this computer that are no longer in the list, although the owner did not
+/// remove them and does not remove them now.
 fn seen_and_gone(seen: &mut SnapshotHistory, listed: &Listed, request: &PruneRequest) -> Vec<String> {
     let gone = seen.gone(|name| listed.summaries.iter().any(|s| s.id.as_str() == name), &listed.forgotten);
     let named = |name: &String| request.remove.iter().any(|id| id.as_str() == name);
@@ -86,23 +86,23 @@ fn seen_and_gone(seen: &mut SnapshotHistory, listed: &Listed, request: &PruneReq
     gone.into_iter().filter(|name| !named(name)).map(text).collect()
 }
 
-/// What is too young to be judged: it may be of a backup that runs, or died a short while ago and will be made
-/// again with what it stored.
+/// Objects too recent to be judged: they may belong to a running backup, or to one that died recently and
+/// will reuse what it stored.
 struct Young {
     now: SystemTime,
     grace: Duration,
-    /// The backups that may run.
+    /// The backups that may be running.
     running: Vec<String>,
-    /// Whether something is copied into the repository, as far as a lock tells that nobody signed.
+    /// True if a copy into the repository is running, according to an unsigned lock.
     copied: bool,
-    /// From here on things may be of one of them.
+    /// Objects from this time on may belong to one of them.
     since: Option<SystemTime>,
 }
 
 impl Young {
     fn new(locks: Vec<Found>, listed: &Listed, now: SystemTime, grace: Duration) -> Self {
         let copied = locks.iter().any(|l| l.holder == Holder::Copy && l.is_live(now));
-        // The lock of a backup that is in the list says nothing more, whoever put it there again.
+        // The lock of a backup in the list has no meaning, even if somebody restored it.
         let is_made = |l: &Found| match &l.holder {
             Holder::Backup(id, writer) => {
                 listed.summaries.iter().any(|s| s.writer == Some(*writer) && s.id.is_slot_of(id))
@@ -122,13 +122,13 @@ impl Young {
         self.since.is_some_and(|since| modified.is_none_or(|m| m >= since))
     }
 
-    /// Judges every pack but those.
+    /// Decides about every pack except recent ones.
     fn plan(&self, state: &State, known: &Known, reach: &Reach, max_repack: Option<u64>) -> Plan {
         let spare = |pack: &ChunkId| state.packs.get(pack).is_some_and(|p| self.spares(p.modified));
         plan(state, known, &reach.chunks, spare, max_repack)
     }
 
-    /// Whether something that nothing names may be judged.
+    /// Checks whether an object without references may be judged.
     fn is_orphan(&self, modified: Option<SystemTime>) -> bool {
         self.running.is_empty()
             && !self.copied
@@ -137,13 +137,13 @@ impl Young {
     }
 }
 
-/// Packs that no index and no record names.
+/// Packs without any index line or record.
 #[derive(Default)]
 struct Orphans {
     found: u64,
-    /// Their lines, made from what is in them.
+    /// Their lines, created by reading them.
     readable: Vec<PackEntry>,
-    /// Those that are damaged.
+    /// Damaged ones.
     unreadable: Vec<PackEntry>,
 }
 
@@ -176,17 +176,17 @@ impl Orphans {
     }
 }
 
-/// A look at what is stored, and what is to be done about it.
+/// The state of the store, and the plan for it.
 struct Pass {
     state: State,
     known: Known,
-    /// The packs that nothing names and that cannot be read.
+    /// The unreadable packs without references.
     unreadable: Vec<PackEntry>,
     plan: Plan,
 }
 
 impl Pass {
-    /// Judges, and puts into the report what is wrong.
+    /// Makes a plan, and reports problems.
     fn judge(
         owner: &Owner<'_>,
         reach: &mut Reach,
@@ -221,7 +221,7 @@ impl Pass {
         Ok(pass)
     }
 
-    /// Judges what is stored by now. Packs by which others are judged are read, until all of it is proven.
+    /// Makes a new plan for the current state. Reads packs that other decisions rely on, until everything is proven.
     fn again(
         owner: &Owner<'_>,
         reach: &mut Reach,
@@ -254,14 +254,14 @@ impl Pass {
         Ok(Self { state, known, unreadable, plan })
     }
 
-    /// Whether packs are written anew, and others can be deleted at once.
+    /// Checks whether packs are rewritten while others can be deleted at once.
     fn frees_before_it_writes(&self, young: &Young, request: &PruneRequest) -> bool {
         let is_ripe = |record| is_ripe(record, young.now, request.grace);
         let frees = request.grace.is_zero() && !self.plan.dead.is_empty();
         !self.plan.rewrite.is_empty() && (frees || self.state.condemned.records.iter().any(is_ripe))
     }
 
-    /// The same, with every pack that something needs as it is.
+    /// Returns a plan that keeps every needed pack as it is.
     fn without_repack(self, reach: &Reach, young: &Young) -> Self {
         let Self { state, known, unreadable, .. } = self;
         let mut plan = young.plan(&state, &known, reach, Some(0));
@@ -269,7 +269,8 @@ impl Pass {
         Self { state, known, unreadable, plan }
     }
 
-    /// Writes packs, index and the record of the condemned anew, and only then takes away what they replace.
+    /// Writes the new packs, index objects and record of condemned packs, and removes the replaced ones only
+    /// afterwards.
     fn carry_out(self, owner: &Owner<'_>, report: &mut PruneReport) -> Result<()> {
         let Self { state, known, mut plan, .. } = self;
         let total = plan.rewrite.iter().map(|r| r.entry.size).sum();
@@ -309,7 +310,7 @@ impl Pass {
         Ok(())
     }
 
-    /// What a prune would do, for the report.
+    /// Fills the report of a dry run.
     fn foresee(&self, young: &Young, request: &PruneRequest, report: &mut PruneReport) {
         let Self { state, plan, .. } = self;
         report.running.clone_from(&young.running);
@@ -330,7 +331,7 @@ impl Pass {
                 report.bytes_freed_later += entry.size;
             }
         };
-        // Without a grace, both steps are done at once.
+        // Without a grace period, both steps are done at once.
         let at_once = young.running.is_empty() && request.grace.is_zero();
         goes.into_iter().for_each(|entry| count(entry, at_once));
         for record in &state.condemned.records {

@@ -1,4 +1,4 @@
-//! What is stored: packs, index objects, records of the condemned.
+//! The stored objects: packs, index objects, records of condemned packs.
 
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use crate::format::trust::Source;
 use crate::layout;
 use crate::snapshot::Owner;
 
-/// A pack as the store lists it.
+/// A pack in the store's list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored {
     pub(crate) size: u64,
@@ -24,12 +24,12 @@ pub(crate) struct Stored {
 pub(crate) struct IndexObject {
     pub(crate) key: String,
     pub(crate) size: u64,
-    /// Whose word the lines are.
+    /// The source of the lines.
     pub(crate) source: Source,
     pub(crate) entries: Vec<PackEntry>,
 }
 
-/// What is stored.
+/// The stored objects.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) condemned: Condemned,
@@ -39,14 +39,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Looks at the store. The order matters: a pack that is seen and in no record is deleted only by a record
-    /// that came later; a pack that is seen and in no index was in none when it was seen.
+    /// Reads the store. The order matters: a listed pack without a record can only be deleted by a later
+    /// record; a listed pack without an index line had none when it was listed.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {
         let condemned = Condemned::load(owner.store, (&*owner.open, &owner.trust), None, owner.stop)?;
         Self::behind(owner, condemned)
     }
 
-    /// The same with records that were read before.
+    /// Reads the rest of the state, given the records.
     pub(crate) fn behind(owner: &Owner<'_>, condemned: Condemned) -> Result<Self> {
         let mut state = Self { condemned, ..Self::default() };
         for object in owner.store.list(layout::PACKS)?.into_iter().filter(|o| layout::is_hash_age(&o.key)) {
@@ -70,7 +70,8 @@ impl State {
         Ok(state)
     }
 
-    /// A pack that an index names may be newer than the list of packs, or the list be late: it is asked for.
+    /// Asks for packs in the index that are not in the list: they may be newer than the list, or the list may
+    /// be outdated.
     fn look_for_unlisted(&mut self, owner: &Owner<'_>) -> Result<()> {
         let named = self.objects.iter().flat_map(|o| &o.entries).map(|e| e.pack);
         let unlisted: HashSet<ChunkId> = named.filter(|p| !self.packs.contains_key(p)).collect();
@@ -82,13 +83,13 @@ impl State {
         Ok(())
     }
 
-    /// Whether a line stands for a pack that is there with its size.
+    /// Checks that the pack of a line exists with its size.
     pub(crate) fn is_there(&self, entry: &PackEntry) -> bool {
         self.packs.get(&entry.pack).is_some_and(|p| p.size == entry.size)
     }
 }
 
-/// The id in the key of a pack.
+/// Returns the id from the key of a pack.
 pub(crate) fn pack_id(key: &str) -> Option<ChunkId> {
     let mut id = [0; 32];
     hex::decode_to_slice(layout::id_of(key)?, &mut id).ok()?;

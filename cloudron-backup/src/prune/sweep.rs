@@ -1,9 +1,10 @@
-//! Deleting packs that have been condemned for long enough.
+//! Deletes packs that have been condemned for long enough.
 //!
-//! Why nothing that is needed is deleted: a backup relies on a pack only if it saw no record of it, and put its
-//! lock before it looked. So whoever lists the locks after the record was written sees the lock of every backup
-//! that may rely on the pack, or that backup is over: then its summary is in the list that is read behind the
-//! locks, or can never be written any more, because a tombstone is in its place. `docs/prune.md` has it all.
+//! Why no needed pack is deleted: a backup relies on a pack only if it saw no record of it, and writes its
+//! lock before it reads the list. So a process that lists the locks after the record was written sees the
+//! lock of every backup that may rely on the pack, unless that backup has ended: then its summary is in the
+//! list read after the locks, or can no longer be written, because a tombstone is in its place.
+//! `docs/prune.md` has the details.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
@@ -24,7 +25,7 @@ use crate::layout;
 use crate::snapshot::Owner;
 use crate::snapshot::slot::{self, Fate};
 
-/// Deletes the packs of records that are older than the grace at `now`, unless a backup may rely on them.
+/// Deletes the packs of records that are older than the grace period at `now`, unless a backup may rely on them.
 pub(super) fn sweep(
     owner: &Owner<'_>,
     now: SystemTime,
@@ -33,7 +34,7 @@ pub(super) fn sweep(
     report: &mut PruneReport,
 ) -> Result<()> {
     let condemned = Condemned::load(owner.store, (&*owner.open, &owner.trust), None, owner.stop)?;
-    // From here on, locks are listed behind every record.
+    // Locks are listed after all records.
     let mut ripe: HashSet<usize> =
         (0..condemned.records.len()).filter(|n| is_ripe(&condemned.records[*n], now, grace)).collect();
     if !ripe.is_empty() {
@@ -56,8 +57,8 @@ fn bytes_of<'a>(entries: impl Iterator<Item = &'a PackEntry>) -> u64 {
     sizes.values().sum()
 }
 
-/// Looks at the locks. Records on which a running backup may rely are not ripe. Backups that were not heard of
-/// for too long are declared dead. Gives those that turn out to be made.
+/// Checks the locks. Records that a running backup may rely on are not ripe. Backups without a refresh for
+/// too long are declared dead. Returns those that turn out to be complete.
 fn settle_locks(
     owner: &Owner<'_>,
     records: &[Record],
@@ -88,8 +89,8 @@ fn settle_locks(
     Ok(made)
 }
 
-/// What became of the backup of a lock; nothing inside when it may run. Nothing at all for the lock of something else:
-/// a copy into this repository puts no more than what another repository has.
+/// Returns the fate of the backup of a lock, or `Some(None)` if it may be running. Returns `None` for other
+/// locks: a copy into this repository only writes objects that another repository has.
 fn fate(
     owner: &Owner<'_>,
     lock: &Found,
@@ -98,14 +99,14 @@ fn fate(
 ) -> Result<Option<Option<Fate>>> {
     let Holder::Backup(backup, writer) = &lock.holder else { return Ok(None) };
     let (store, trust) = (owner.store, &owner.trust);
-    // What is decided is decided, whoever put the lock there again.
+    // A decided fate is final, even if somebody restores the lock.
     if let Some(fate) = slot::fate(store, trust, backup, *writer)? {
         return Ok(Some(Some(fate)));
     }
     if lock.is_live(now) {
         return Ok(Some(None));
     }
-    // Either the tombstone is written, and the backup's own summary counts no more, or something is there.
+    // Either the tombstone is written, and the backup's own summary is no longer valid, or the slot is taken.
     let fate = slot::fence(store, trust, backup, *writer, &owner.signer)?;
     if fate == Fate::Dead {
         report.fenced.push(lock.name.clone());
@@ -113,7 +114,7 @@ fn fate(
     Ok(Some(Some(fate)))
 }
 
-/// Takes in what all backups need that are in the list by now.
+/// Adds the chunks needed by all backups in the current list.
 fn read_backups(
     owner: &Owner<'_>,
     made: Vec<BackupId>,
@@ -128,7 +129,7 @@ fn read_backups(
     Ok(())
 }
 
-/// Copies what is needed after all, and deletes the rest.
+/// Copies the chunks that are still needed, and deletes the rest.
 fn finish(
     owner: &Owner<'_>,
     condemned: Condemned,
@@ -162,10 +163,10 @@ fn finish(
     Ok(())
 }
 
-/// Copies the chunks that are needed and that may be in condemned packs only. A condemned pack is not taken into use
-/// again: another prune, asleep since it judged the pack, may delete it at any time. A copy elsewhere counts only if
-/// the owner read it: by what a writer claims, nothing is deleted. Gives the packs that hold something which could
-/// not be copied.
+/// Copies needed chunks that may exist only in condemned packs. A condemned pack is never used again: another
+/// prune, suspended since it judged the pack, may delete it at any time. A copy elsewhere counts only if the
+/// owner has read it, because claims of writers are no reason to delete. Returns the packs with needed chunks
+/// that could not be copied.
 fn rescue(
     owner: &Owner<'_>,
     state: &State,
@@ -222,7 +223,7 @@ fn rescue(
     Ok(stuck.into_keys().collect())
 }
 
-/// What is needed of a pack of which nothing is known: it could not be read when it was condemned.
+/// Returns the needed chunks of a pack with unknown content: it could not be read when it was condemned.
 fn content_of(owner: &Owner<'_>, pack: &ChunkId, lacking: &HashSet<ChunkId>) -> Result<Vec<ChunkId>> {
     match owner.read_pack(pack) {
         Ok(entry) => Ok(entry.chunks.iter().map(|c| c.id).filter(|c| lacking.contains(c)).collect()),

@@ -1,4 +1,4 @@
-//! What the owner of a repository can ask about the content of its backups.
+//! Queries of the repository's owner about the content of its backups.
 
 use std::path::PathBuf;
 
@@ -12,17 +12,17 @@ use crate::keys::Identity;
 use crate::snapshot::{FileEntry, SnapshotFilter, SnapshotList};
 
 impl Repository {
-    /// The backups that the filter means, oldest first. As [`snapshots`](Self::snapshots).
+    /// Lists the backups that match the filter, oldest first. See [`snapshots`](Self::snapshots).
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub async fn snapshots_matching(&self, filter: &SnapshotFilter) -> Result<SnapshotList> {
         let mut list = self.snapshots().await?;
         list.summaries.retain(|s| filter.matches(s));
         Ok(list)
     }
 
-    /// One backup by its id, or for `latest` that of those which the filter means. As [`find`](Self::find).
+    /// Finds one backup by its id; `latest` is the newest that matches the filter. See [`find`](Self::find).
     ///
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
@@ -37,13 +37,13 @@ impl Repository {
         })
     }
 
-    /// Gives every entry of a backup, or those at and below some paths, in the order of the walk: a folder
-    /// directly before what is in it, names by their bytes. Memory does not grow with their number. An error
-    /// of `each` ends it.
+    /// Passes every entry of a backup to `each`, or only those at and below the given paths. The order is
+    /// that of the walk: a folder directly before its content, names sorted by bytes. Memory use does not
+    /// depend on the number of entries. An error of `each` ends the listing.
     ///
     /// # Errors
-    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; `backup-path-unknown` when nothing is at a path
-    /// that was asked for, after everything was given; what `each` returns.
+    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; `backup-path-unknown` when there is no entry
+    /// at one of the given paths, reported after all entries were passed; errors of `each`.
     pub async fn entries(
         &self,
         identity: &Identity,
@@ -59,11 +59,11 @@ impl Repository {
             .doing(|| format!("listing the backup {id}"))
     }
 
-    /// Finds in which backups something is, oldest backup first. A pattern is written as in
+    /// Finds the backups that contain matching paths, oldest backup first. A pattern is written as in
     /// [`BackupRequest::excludes`](crate::backup::BackupRequest::excludes).
     ///
     /// # Errors
-    /// `pattern-invalid`; what the store reports, and what `each` returns. A damaged backup is in the report instead.
+    /// `pattern-invalid`; errors of the store, and errors of `each`. A damaged backup is in the report instead.
     pub async fn find_paths(
         &self,
         identity: &Identity,
@@ -85,11 +85,11 @@ impl Repository {
         .doing(|| format!("searching {}", self.store.url()))
     }
 
-    /// Gives everything in which two backups differ, or what differs at and below some paths, in the order
-    /// of the walk. Memory does not grow with their size. An error of `each` ends it.
+    /// Passes every difference between two backups to `each`, or only those at and below the given paths, in
+    /// the order of the walk. Memory use does not depend on their size. An error of `each` ends the comparison.
     ///
     /// # Errors
-    /// As [`entries`](Self::entries); a path counts as known when it is in one of the two.
+    /// As [`entries`](Self::entries); a path counts as known when it is in one of the two backups.
     pub async fn diff(
         &self,
         identity: &Identity,

@@ -1,5 +1,5 @@
-//! The key objects that may open a repository, in the order in which they are tried. Whoever can add to the store
-//! can add some, each of which costs seconds and gigabytes to try.
+//! The key objects that may open a repository, in the order in which they are tried. Anybody with write
+//! access to the store can add objects, and trying one can cost seconds and gigabytes of memory.
 
 use std::collections::HashSet;
 
@@ -10,48 +10,48 @@ use ed25519_dalek::VerifyingKey;
 use crate::encrypt::AgePassphrase;
 use crate::format::key::{self, COPIES, Lock};
 use crate::keys::Unlock;
-use crate::store::{BackupStore, ObjectMeta};
+use crate::store::{BackupStore, ObjectMeta, get_at_most};
 use crate::{codes, layout};
 
-/// So many objects are tried that the owner has not signed a statement on.
+/// The maximum number of objects tried without a statement signed by the owner.
 const MOST_UNSIGNED: usize = 20;
-/// What these cost together at most, as the sum of scrypt's N: two keys of the highest work factor.
+/// The maximum total cost of these objects, as the sum of scrypt's N: two keys of the highest work factor.
 const MOST_WORK: u64 = 2 << AgePassphrase::MAX_WORK_FACTOR;
-/// The highest work factor of an object that the owner has not signed a statement on: 1 GiB of memory. Repositories of
-/// format 1 have no statements, and their owner may have chosen any factor.
+/// The highest work factor of an object without a statement signed by the owner: 1 GiB of memory.
+/// Repositories of format 1 have no statements, and their owner may have chosen any factor.
 const DEAREST_UNSIGNED: u8 = 20;
-/// So many objects are read.
+/// The maximum number of objects read.
 const MOST_READ: usize = 1000;
 
 /// A key object that may open the repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// Its key, also for what was read from the second copy.
+    /// The key of the object in the store, also when the content was read from the second copy.
     pub(super) object: String,
     pub(super) content: Bytes,
-    /// The work factor; 0 for a paper key, which costs next to nothing.
+    /// The work factor; 0 for a paper key, which costs almost nothing.
     factor: u8,
     signed: bool,
 }
 
-/// What was found.
+/// The candidates found in a repository.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    /// What is tried, in this order.
+    /// The candidates to try, in this order.
     pub(super) tried: Vec<Candidate>,
-    /// How many objects are not tried, because there are too many or they cost too much.
+    /// The number of objects that are not tried, because there are too many or they cost too much.
     pub(super) untried: usize,
     /// The keys of objects that are damaged.
     pub(super) damaged: Vec<String>,
-    /// Whether there are keys that open in the other way.
+    /// True if there are keys of the other kind.
     pub(super) others: bool,
 }
 
 impl Candidates {
-    /// Reads those that are meant. A damaged or missing object is made good by its second copy.
+    /// Reads the candidates for `unlock`. A damaged or missing object is replaced by its second copy.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(super) async fn read(
         store: &dyn BackupStore,
         unlock: &Unlock,
@@ -66,7 +66,7 @@ impl Candidates {
         let statement_on = |key: &str| key::statement_key(plain(key)).filter(|s| small.contains(s.as_str()));
         let mut objects: Vec<&ObjectMeta> =
             listed.iter().filter(|o| o.key.ends_with(".age") && meant(plain(&o.key))).collect();
-        // Where there are too many, those that may have been signed count.
+        // If there are too many, those with a statement come first.
         objects.sort_by_cached_key(|o| statement_on(&o.key).is_none());
         let (mut this, mut found) = (Self::default(), Vec::<Candidate>::new());
         for (n, meta) in objects.into_iter().enumerate() {
@@ -74,8 +74,12 @@ impl Candidates {
                 this.untried += 1;
                 continue;
             }
-            let content = match store.get(&meta.key).await {
+            let content = match get_at_most(store, &meta.key, layout::MOST_SMALL).await {
                 Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    this.untried += 1;
+                    continue;
+                }
                 content => content?,
             };
             let key = plain(&meta.key);
@@ -97,25 +101,26 @@ impl Candidates {
             };
             let mut signed = false;
             if let (Some(owner), Some(statement)) = (&owner, statement_on(&meta.key)) {
-                let statement = store.get(&statement).await;
+                let statement = get_at_most(store, &statement, layout::MOST_SMALL).await;
                 signed = statement.is_ok_and(|s| key::check_statement(&s, repository, &content, owner));
             }
             found.push(Candidate { object: key.to_owned(), content, factor, signed });
         }
-        // What a second copy makes good is of no account.
+        // An object with a sound second copy does not count as damaged.
         this.damaged.retain(|key| !found.iter().any(|c| c.object == plain(key)));
         this.choose(found, if owner.is_some() { DEAREST_UNSIGNED } else { AgePassphrase::MAX_WORK_FACTOR });
         Ok(this)
     }
 
-    /// The error when none opens. `foreign` opens, and belongs to another repository.
+    /// Returns the error for the case that no candidate opens. `foreign` is an object that opens, but belongs
+    /// to another repository.
     pub(super) fn none_opens(&self, unlock: &Unlock, foreign: Option<&str>, url: &str) -> Error {
         let nothing = self.tried.is_empty() && self.untried == 0 && !self.others;
         let error = match (foreign, self.damaged.first(), unlock) {
             (Some(foreign), ..) => {
                 Error::new(&codes::REPOSITORY_CORRUPT, format!("{foreign} belongs to another repository"))
             }
-            // A wrong key says less than a damaged object.
+            // A damaged object explains more than a wrong key.
             (None, Some(damaged), _) => {
                 let text = format!("{damaged} is damaged, and the key opens no other object");
                 Error::new(&codes::OBJECT_CORRUPT, text).with_hint(
@@ -145,7 +150,8 @@ impl Candidates {
         error.with_hint(hint)
     }
 
-    /// Puts them in order, and leaves out what costs too much. `dearest` is the highest work factor of an unsigned one.
+    /// Sorts the candidates and drops those that cost too much. `dearest` is the highest work factor of an
+    /// unsigned one.
     fn choose(&mut self, mut found: Vec<Candidate>, dearest: u8) {
         found.sort_by_key(|c| (!c.signed, c.factor));
         let (mut unsigned, mut work) = (0, 0);
@@ -164,7 +170,7 @@ impl Candidates {
     }
 }
 
-/// The key of an object, of which a key may be that of the second copy.
+/// Returns the key of an object, given its key or that of its second copy.
 fn plain(key: &str) -> &str {
     key.strip_prefix(COPIES).unwrap_or(key)
 }

@@ -1,4 +1,4 @@
-//! Copying chosen backups into another repository.
+//! Copies chosen backups into another repository.
 
 use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
@@ -9,16 +9,17 @@ use crate::keys::{Identity, WriterKeys};
 use crate::snapshot::{Session, Writing};
 
 impl Repository {
-    /// Copies backups into another repository, which has keys of its own: for another place, or another
-    /// owner. They keep their names, times, hosts and tags, and get sequence numbers of the target. Every file
-    /// is read and its hash checked; what the target has is not stored again. Each backup is copied whole or not
-    /// at all; one that fails does not keep the others from being copied. Doing it again goes on.
+    /// Copies backups into another repository with keys of its own, for example at another place or of
+    /// another owner. They keep their names, times, hosts and tags, and get sequence numbers of the target.
+    /// Every file is read and its hash checked; content that the target has is not stored again. Each backup
+    /// is copied whole or not at all; if one fails, the others are still copied. A repeated call continues an
+    /// interrupted copy.
     ///
-    /// To copy a repository as it is, which takes no key, there is [`copy_to`](Self::copy_to).
+    /// To copy a whole repository as it is, without any key, use [`copy_to`](Self::copy_to).
     ///
     /// # Errors
     /// `repository-exists` when both are the same repository; `repository-other` for keys that are not the
-    /// target's; what the stores report.
+    /// target's; errors of the stores.
     pub async fn copy_snapshots(
         &self,
         identity: &Identity,

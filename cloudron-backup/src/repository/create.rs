@@ -1,4 +1,4 @@
-//! Making a repository.
+//! Creates a repository.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::format::recovery::recovery_files;
 use crate::format::traces::{self, Traces};
 use crate::keys::{Identity, Unlock, check_backup_key};
 use crate::runtime::blocking;
-use crate::store::{BackupStore, requirements};
+use crate::store::{BackupStore, get_at_most, requirements};
 use crate::{codes, layout};
 
 pub(super) async fn init(
@@ -49,14 +49,14 @@ pub(super) async fn init(
     for (name, content) in recover {
         store.put(name, &Bytes::from_static(content)).await?;
     }
-    // The repository exists once this object does, and whoever writes it has made it.
+    // The repository exists once this object does; the caller that writes it has created the repository.
     let description = Bytes::copy_from_slice(config.object());
     if !store.put_new(layout::CONFIG, &description).await? {
-        // The key stays: who was faster may have taken it over.
+        // The key stays: a concurrent `init` may rely on it.
         return Err(exists(store));
     }
     if let Err(e) = requirements::check_conditional(&**store, layout::CONFIG, &description).await {
-        // Both are of this call, and nobody relies on them yet.
+        // Both objects were written by this call, and nothing relies on them yet.
         store.delete(layout::CONFIG).await?;
         if !was_begun {
             store.delete(&key).await?;
@@ -72,17 +72,18 @@ pub(super) async fn init(
     Ok((config, identity))
 }
 
-/// An `init` that was cut off before the description was stored.
+/// An `init` that was interrupted before the description was stored.
 struct Begun {
     identity: Identity,
     key: String,
     content: Bytes,
 }
 
-/// The `init` that was cut off here, when the backup key opens what it left.
+/// Finds an interrupted `init` whose key object the backup key opens.
 ///
 /// # Errors
-/// `repository-lost` when something is there that may be of a repository, and is not of that kind.
+/// `repository-lost` when there are objects that may belong to a repository, other than those of an
+/// interrupted `init`.
 async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Option<Begun>> {
     let keys = match traces::look(&**store).await? {
         Traces::Nothing => return Ok(None),
@@ -90,7 +91,8 @@ async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Opti
         Traces::Keys(keys) => keys,
     };
     for key in &keys {
-        let (content, unlock) = (store.get(key).await?, Unlock::BackupKey(backup_key.clone()));
+        let (content, unlock) =
+            (get_at_most(&**store, key, layout::MOST_SMALL).await?, Unlock::BackupKey(backup_key.clone()));
         let wrapped = content.clone();
         if let Ok(identity) = blocking(move || key::open(&wrapped, &unlock)).await {
             return Ok(Some(Begun { identity, key: key.clone(), content }));
@@ -104,11 +106,11 @@ pub(super) fn exists(store: &Arc<dyn BackupStore>) -> Error {
     Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address")
 }
 
-/// How a repository is made.
+/// Options for creating a repository.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
-    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second. For
-    /// a key that [`generate_backup_key`](crate::generate_backup_key) just made, which nobody can guess,
-    /// [`GENERATED_WORK_FACTOR`](crate::keys::GENERATED_WORK_FACTOR) will do.
+    /// The logarithm of scrypt's N by which the backup key is stretched. By default 18, about a second. For a
+    /// key from [`generate_backup_key`](crate::generate_backup_key), which cannot be guessed,
+    /// [`GENERATED_WORK_FACTOR`](crate::keys::GENERATED_WORK_FACTOR) is enough.
     pub work_factor: Option<u8>,
 }

@@ -1,4 +1,4 @@
-//! What a server can tell of its own repository without reading any backup.
+//! Checks that a server can make of its own repository without reading any backup.
 
 use cloudron_core::{BackupId, Cancel, Progress, Result, ResultExt};
 
@@ -8,23 +8,23 @@ use crate::keys::WriterKeys;
 use crate::snapshot::{Session, Writing};
 use crate::{codes, layout};
 
-/// What an inspection found.
+/// The result of an inspection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// How many packs the index names.
+    /// The number of packs in the index.
     pub packs: u64,
-    /// What is wrong, a sentence each. There may be one for each pack.
+    /// The problems found, one sentence each. There may be one for each pack.
     pub problems: Vec<String>,
 }
 
 impl Repository {
-    /// Compares the repository with the keys of a writer, the list of packs with the index, and looks for the
-    /// writer's newest backup. No pack is read, so damage inside of one is not seen.
+    /// Compares the repository with the keys of a writer and the list of packs with the index, and looks for
+    /// the writer's newest backup. No pack is read, so damage inside a pack is not seen.
     ///
     /// # Errors
-    /// `repository-other` when the keys are those of another repository, `repository-corrupt` when its description
-    /// was changed; `writer-revoked`; `repository-old`; what the store reports; `interrupted`.
+    /// `repository-other` when the keys belong to another repository, `repository-corrupt` when its
+    /// description was changed; `writer-revoked`; `repository-old`; errors of the store; `interrupted`.
     pub async fn inspect(
         &self,
         keys: &WriterKeys,
@@ -47,14 +47,14 @@ impl Repository {
     }
 }
 
-/// Looks for every pack that the lines of the writer and of the owner name.
+/// Checks that every pack named by index lines of the writer or of the owner exists.
 fn index(writing: &Writing<'_>, cache: Option<&std::path::Path>, found: &mut Inspection) -> Result<()> {
     let Session { store, config, stop, .. } = **writing;
     let packs = Packs::list(store, true)?;
     let key = config.index_decryptor(&writing.keys.index_identity)?;
     let whose = Whose::Mine(writing.writer());
     let index = Index::load(store, (&*key, &writing.trust), cache, &packs, whose, stop)?;
-    // What nobody signed counts for nothing, and harms nothing.
+    // Objects without a valid signature are ignored, so they do no harm.
     let unusable = index.unusable.iter().filter(|(_, error)| !error.is(&codes::OBJECT_FOREIGN));
     let unusable = unusable.map(|(object, error)| format!("{object} cannot be used: {error}"));
     found.problems.extend(unusable);

@@ -1,4 +1,4 @@
-//! What opens a repository: unwrapping its identity, and adding, changing and removing the ways to do so.
+//! The keys of a repository: unwrapping its identity, and adding, changing and removing keys.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::runtime::blocking;
 use crate::store::{ObjectMeta, get_at_most};
 use crate::{codes, layout};
 
-/// How a key opens the repository.
+/// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -39,31 +39,31 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// What is known of a key without any secret.
+/// Public information about a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// What it is called.
+    /// The name of the key.
     pub name: String,
     /// The key of its object in the store.
     pub object: String,
-    /// How it opens the repository.
+    /// The kind of the key.
     pub kind: KeyKind,
     /// The logarithm of scrypt's N by which a backup key is stretched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_factor: Option<u8>,
-    /// When its object was written, where the store tells. A copy of a repository has other times.
+    /// Time when its object was written, if the store reports it. A copy of a repository has other times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<jiff::Timestamp>,
 }
 
-/// A key that was made, and its secret where this program made that too.
+/// A new paper key, and its secret if this program generated it.
 #[derive(Debug, Clone)]
 #[must_use = "the secret is shown now or never"]
 pub struct PaperKey {
     /// The key.
     pub info: KeyInfo,
-    /// Its identity, `AGE-SECRET-KEY-1…`, unless only the public half was given. It is kept nowhere.
+    /// The identity, `AGE-SECRET-KEY-1…`, unless only the public half was given. It is stored nowhere.
     pub secret: Option<Secret>,
 }
 
@@ -88,27 +88,27 @@ impl KeyInfo {
 }
 
 impl Repository {
-    /// The identity, unwrapped with the backup key or with the identity of a paper key. Takes a second of
-    /// computing on purpose. As [`unlock_with`](Self::unlock_with).
+    /// Unwraps the identity with the backup key or with the identity of a paper key. Takes about a second, by
+    /// the design of scrypt. See [`unlock_with`](Self::unlock_with).
     ///
     /// # Errors
-    /// `backup-key-wrong`; `repository-corrupt` when the key objects are gone or damaged.
+    /// `backup-key-wrong`; `repository-corrupt` when the key objects are missing or damaged.
     pub async fn unlock(&self, secret: &Secret) -> Result<Identity> {
         self.unlock_with(&Unlock::new(secret)).await
     }
 
-    /// The identity, unwrapped with what opens it.
+    /// Unwraps the identity.
     ///
     /// # Errors
     /// `backup-key-wrong`; `identity-invalid` for a mistyped paper key; `repository-corrupt` when the key
-    /// objects are gone or damaged, or the description of the repository was forged.
+    /// objects are missing or damaged, or the description of the repository was forged.
     pub async fn unlock_with(&self, unlock: &Unlock) -> Result<Identity> {
         let opened = self.open_key(unlock, |_| true).await;
         opened.map(|(identity, _)| identity).doing(|| format!("opening {}", self.store.url()))
     }
 
-    /// Opens one of the key objects that are meant. Gives its object too, except for the repository's own
-    /// identity, which needs none.
+    /// Opens one of the key objects selected by `meant`. Also returns that object, except for the
+    /// repository's own identity, which needs none.
     async fn open_key(
         &self,
         unlock: &Unlock,
@@ -138,8 +138,8 @@ impl Repository {
         Err(found.none_opens(unlock, foreign, &self.store.url()))
     }
 
-    /// Checks that the description was signed with the identity. Anybody who may add objects can have put one beside that
-    /// of a repository of format 1, which has no second copy.
+    /// Checks that the description was signed with the identity. Anybody with write access can have added a
+    /// second copy beside the description of a repository of format 1, which has none.
     fn check_description(&self, identity: &Identity) -> Result<()> {
         let checked = self.config.check_identity(identity);
         if self.problem.is_none() {
@@ -151,15 +151,15 @@ impl Repository {
         })
     }
 
-    /// The key that signs statements on key objects. Format 1 has none.
+    /// Returns the key that signs statements on key objects. Format 1 has none.
     fn owner_key(&self) -> Option<VerifyingKey> {
         self.config.owner_key()
     }
 
-    /// The keys that open the repository, by name. Needs no secret.
+    /// Lists the keys that open the repository, by name. Needs no secret.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub async fn keys(&self) -> Result<Vec<KeyInfo>> {
         let mut keys = Vec::new();
         for object in self.store.list(layout::KEYS).await?.into_iter().filter(|o| o.key.ends_with(".age")) {
@@ -177,7 +177,7 @@ impl Repository {
     /// Adds a further backup key.
     ///
     /// # Errors
-    /// `backup-key-weak`; `backup-key-name`, also for a name that exists; what the store reports.
+    /// `backup-key-weak`; `backup-key-name`, also for a name that exists; errors of the store.
     pub async fn add_backup_key(
         &self,
         identity: &Identity,
@@ -191,12 +191,12 @@ impl Repository {
         self.put_key(identity, name, &content, &Unlock::BackupKey(backup_key.clone())).await
     }
 
-    /// Adds a paper key: an age identity kept offline, that opens the repository when the backup key is lost.
-    /// Without the public half of one that exists, `age1…`, a new one is made. With it nobody can check here
-    /// that the secret half exists.
+    /// Adds a paper key: an age identity kept offline, which opens the repository when the backup key is
+    /// lost. Generates one unless the public half of an existing identity, `age1…`, is given. In that case
+    /// the existence of the secret half cannot be checked.
     ///
     /// # Errors
-    /// `recipient-invalid`; `backup-key-name`, also for a name that exists; what the store reports.
+    /// `recipient-invalid`; `backup-key-name`, also for a name that exists; errors of the store.
     pub async fn add_paper_key(
         &self,
         identity: &Identity,
@@ -216,14 +216,14 @@ impl Repository {
         Ok(PaperKey { info, secret })
     }
 
-    /// Removes all keys of that name. What `keeping` holds must open another one: so nobody locks themselves
-    /// out.
+    /// Removes all keys of this name. The secret in `keeping` must open another key, so that the caller is
+    /// not locked out.
     ///
-    /// Somebody who kept a copy of the key's object can still open that copy with the old secret, and then
-    /// read every backup of the repository, later ones too.
+    /// A copy of the key's object can still be opened with the old secret, and then decrypts every backup of
+    /// the repository, also later ones.
     ///
     /// # Errors
-    /// `backup-key-unknown`; `backup-key-last` when `keeping` opens no other key; what the store reports.
+    /// `backup-key-unknown`; `backup-key-last` when `keeping` opens no other key; errors of the store.
     pub async fn remove_key(&self, name: &str, keeping: &Unlock) -> Result<()> {
         let named: Vec<String> =
             self.keys().await?.into_iter().filter(|k| k.name == name).map(|k| k.object).collect();
@@ -233,7 +233,7 @@ impl Repository {
         }
         match self.open_key(keeping, |object| !named.iter().any(|n| n == object)).await {
             Ok((_, Some(_))) => {}
-            // The repository's own identity needs no key, but others may hold nothing but that key.
+            // The repository's own identity needs no key, but other people may only have that key.
             Ok((_, None))
                 if self.keys().await?.iter().any(|k| k.name != name && k.kind != KeyKind::Unusable) => {}
             Ok((_, None)) | Err(_) => {
@@ -249,14 +249,14 @@ impl Repository {
         Ok(())
     }
 
-    /// Changes a backup key. The new object is stored and read back before the old one is deleted: whenever it
-    /// is cut off, the old key opens the repository, or the new one, or both; doing it again finishes it.
+    /// Changes a backup key. The new object is stored and read back before the old one is deleted: after an
+    /// interruption the old key, the new key or both open the repository. A second call completes the change.
     ///
-    /// The data is not touched. Somebody who kept a copy of the old object can open that copy with the old
-    /// key, and then read every backup of the repository, later ones too.
+    /// The data is not changed. A copy of the old object can still be opened with the old key, and then
+    /// decrypts every backup of the repository, also later ones.
     ///
     /// # Errors
-    /// `backup-key-wrong`, `backup-key-weak`; what the store reports. When only the deletion fails, both keys
+    /// `backup-key-wrong`, `backup-key-weak`; errors of the store. When only the deletion fails, both keys
     /// open the repository.
     pub async fn change_backup_key(
         &self,
@@ -271,7 +271,7 @@ impl Repository {
         let name = key::name_of(&object).unwrap_or("main");
         let content = self.wrapped(&identity, new, work_factor).await?;
         let info = self.put_key(&identity, name, &content, &Unlock::BackupKey(new.clone())).await?;
-        // Those that a change left behind that was cut off go too.
+        // Also deletes those left by an interrupted change.
         let mut others = self.store.list(layout::KEYS).await?;
         others.extend(self.store.list(&format!("{COPIES}{}", layout::KEYS)).await?);
         let mut others: Vec<&str> =
@@ -301,11 +301,11 @@ impl Repository {
         blocking(move || key::wrap(&identity, key, factor, now).map(Bytes::from)).await
     }
 
-    /// Stores a key object, with a statement on it and a second copy, and makes sure that the store gives it back.
+    /// Stores a key object with a statement and a second copy, and checks that the store returns it.
     async fn put_object(&self, identity: &Identity, name: &str, content: &Bytes) -> Result<KeyInfo> {
         let key = layout::key(name, content);
         self.store.put(&key, content).await?;
-        let stored = self.store.get(&key).await?;
+        let stored = get_at_most(&*self.store, &key, layout::MOST_SMALL).await?;
         if stored != content {
             let text = format!("{key} was stored, and came back different");
             return Err(Error::new(&codes::OBJECT_CORRUPT, text));
@@ -318,7 +318,7 @@ impl Repository {
         Ok(KeyInfo::new(&meta, &stored))
     }
 
-    /// Deletes a key object. What is beside it goes first: what is cut off can be done again.
+    /// Deletes a key object. Its statement and copies are deleted first, so that an interrupted call can be repeated.
     async fn delete_object(&self, key: &str) -> Result<()> {
         for beside in key::beside_keys(key) {
             if self.store.head(&beside).await?.is_some() {
@@ -328,7 +328,7 @@ impl Repository {
         self.store.delete(key).await
     }
 
-    /// Stores a key object and proves that what the store gives back opens.
+    /// Stores a key object and checks that the stored content can be opened.
     async fn put_key(
         &self,
         identity: &Identity,

@@ -1,4 +1,4 @@
-//! The backups of a repository, as their clear summaries tell.
+//! Lists the backups of a repository from their clear-text summaries.
 
 use cloudron_core::{BackupId, Error, Result, ResultExt};
 
@@ -12,15 +12,15 @@ use crate::format::trust::{Anchor, Trust};
 use crate::layout::{self, summary_name};
 use crate::runtime::blocking;
 use crate::snapshot::SnapshotList;
-use crate::store::{ObjectMeta, get_all};
+use crate::store::get_all;
 
 impl Repository {
-    /// The backups, oldest first, from their clear summaries. Needs no key: signatures are checked by the owner's
-    /// key that the description names. With a
-    /// [cache folder](Self::with_cache_dir), only summaries that are new are read from the store.
+    /// Lists the backups, oldest first, from their clear-text summaries. Needs no key: signatures are checked
+    /// with the owner's key in the description. With a [cache folder](Self::with_cache_dir), only new
+    /// summaries are read from the store.
     ///
     /// # Errors
-    /// What the store reports. A summary that cannot be read is listed as unreadable instead.
+    /// Errors of the store. A summary that cannot be read is listed as unreadable instead.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
         let mut list = SnapshotList::default();
         let trust = self.trust().await?;
@@ -32,7 +32,7 @@ impl Repository {
                     list.unreadable.push((key, Error::new(&codes::SNAPSHOT_FORGED, text)));
                 }
                 Ok(summary) => list.summaries.push(summary),
-                // It was deleted since it was listed, or stands for no backup.
+                // It was deleted since it was listed, or belongs to no backup.
                 Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::BACKUP_ABORTED) => {}
                 Err(e) if is_about_the_object(&e) => list.unreadable.push((key, e)),
                 Err(e) => return Err(e),
@@ -43,8 +43,8 @@ impl Repository {
         Ok(list)
     }
 
-    /// One backup by its id, or for `latest` the one that was made last: by the numbers of the backups, since a
-    /// clock may have been wrong, and between repositories that it was copied from by time.
+    /// Finds one backup by its id. `latest` is the newest by sequence number, because clocks may be wrong;
+    /// backups copied from different repositories are compared by time.
     ///
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
@@ -68,29 +68,22 @@ impl Repository {
         }
     }
 
-    /// Whose word counts, as far as the description tells.
+    /// Returns the trusted keys, as far as the description names them.
     pub(super) async fn trust(&self) -> Result<Trust> {
         Trust::read(&self.store, &self.config, Anchor::Description).await
     }
 
-    /// What the store has for summaries, by key. What was read before comes from the cache.
+    /// Returns the summaries by key, from the cache if they were read before.
     async fn read_summaries(&self, trust: &Trust) -> Result<Vec<(String, Result<Summary>)>> {
         let mut objects = self.store.list(layout::SNAPSHOTS).await?;
         objects.retain(|o| summary_name(&o.key).is_some());
-        let (objects, large): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|o| o.size <= layout::MOST_JSON);
         let id = self.config.id.clone();
         let dir = self.cache_dir.as_ref().map(|dir| of_store(&dir.join(&id), &self.store.url()));
         let (mut kept, new) =
             blocking(move || Ok(SummaryCache::load(dir.as_deref(), &id).split(objects))).await?;
         let known = kept.contents().map(|(key, content)| (key.to_owned(), parse(trust, key, content)));
         let mut read: Vec<_> = known.collect();
-        let too_large = |o: ObjectMeta| {
-            let text = format!("{} is larger than any summary", o.key);
-            (o.key, Err(Error::new(&codes::SNAPSHOT_CORRUPT, text)))
-        };
-        read.extend(large.into_iter().map(too_large));
-        for (object, content) in get_all(&self.store, new, |o| &o.key).await? {
+        for (object, content) in get_all(&self.store, new, layout::MOST_JSON).await? {
             let summary = content.and_then(|content| {
                 kept.add(&object, &content);
                 parse(trust, &object.key, &content)

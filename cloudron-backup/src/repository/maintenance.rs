@@ -1,4 +1,4 @@
-//! What the owner of a repository does with it now and then.
+//! Maintenance by the owner of a repository.
 
 use std::path::{Path, PathBuf};
 
@@ -11,26 +11,26 @@ use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
 use crate::upgrade::UpgradeReport;
 
 impl Repository {
-    /// The same repository, remembering in a folder of the caller's which backups it has seen. A check then
-    /// notices when the store shows an older list than before, and a list of backups reads new summaries only.
-    /// Losing the folder loses that only.
+    /// Returns the repository with a cache folder that records which backups were seen. A check then detects
+    /// a store that shows an older list than before, and listing backups reads only new summaries. If the
+    /// folder is lost, nothing else is.
     pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
         Self { cache_dir: Some(dir.into()), ..self }
     }
 
-    /// The folder that [`with_cache_dir`](Self::with_cache_dir) named.
+    /// Returns the folder set by [`with_cache_dir`](Self::with_cache_dir).
     pub fn cache_dir(&self) -> Option<&Path> {
         self.cache_dir.as_deref()
     }
 
-    /// Removes the backups that the policy does not keep, and what only they needed, in two phases: what
-    /// nothing needs any more is condemned, and a prune after the grace deletes it.
+    /// Removes the backups that the policy does not keep, and the content that only they need, in two phases:
+    /// unneeded packs are condemned first, and deleted by a prune after the grace period.
     ///
     /// # Errors
-    /// `prune-busy` while another prune or a repair runs; `prune-removals` when the policy removes more than half of a
-    /// group and that was not asked for; `backup-unknown` for one to be removed that does not exist;
-    /// `repository-old`; what the store reports; `interrupted`. When content is missing, nothing is deleted and the
-    /// report says so: see [`PruneReport::is_whole`].
+    /// `prune-busy` while another prune or a repair runs; `prune-removals` when the policy removes more than
+    /// half of a group and the request does not allow it; `backup-unknown` for a backup to be removed that
+    /// does not exist; `repository-old`; errors of the store; `interrupted`. If content is missing, nothing
+    /// is deleted and the report says so: see [`PruneReport::is_whole`].
     pub async fn prune(
         &self,
         identity: &Identity,
@@ -65,11 +65,11 @@ impl Repository {
         }
     }
 
-    /// Makes a repository of format 1 one of this format: reads every pack once, and lists in the owner's name what is in
-    /// them. Doing it again finishes one that was cut off. Writers need new keys afterwards.
+    /// Upgrades a repository of format 1 to the current format: reads every pack once and writes an index
+    /// signed by the owner. A second call completes an interrupted upgrade. Writers need new keys afterwards.
     ///
     /// # Errors
-    /// `prune-busy` while a prune or a repair runs; what the store reports; `interrupted`.
+    /// `prune-busy` while a prune or a repair runs; errors of the store; `interrupted`.
     pub async fn upgrade(
         &self,
         identity: &Identity,
@@ -82,11 +82,11 @@ impl Repository {
         Ok((Self { config: std::sync::Arc::new(config), problem: None, ..self.clone() }, report))
     }
 
-    /// Makes the index anew from the packs, each of which is read, and says which backups lack something.
+    /// Rebuilds the index from the packs, each of which is read, and reports which backups lack content.
     /// Deletes nothing but index objects that the new ones replace.
     ///
     /// # Errors
-    /// `prune-busy` while a prune or another repair runs; what the store reports; `interrupted`.
+    /// `prune-busy` while a prune or another repair runs; errors of the store; `interrupted`.
     pub async fn repair(
         &self,
         identity: &Identity,

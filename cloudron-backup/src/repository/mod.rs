@@ -1,4 +1,4 @@
-//! The repository: its layout, and what is done with it.
+//! The repository: its layout and operations.
 
 mod browse;
 mod candidates;
@@ -46,13 +46,13 @@ use crate::{codes, layout};
 pub struct Repository {
     store: Arc<dyn BackupStore>,
     config: Arc<Config>,
-    /// Where it is remembered which backups were seen, and what their summaries say.
+    /// The folder that records the backups seen, and caches their summaries.
     cache_dir: Option<std::path::PathBuf>,
-    /// Why the description was read from its second copy.
+    /// The reason why the description was read from its second copy.
     problem: Option<String>,
 }
 
-/// The second copy of the description, if it is sound.
+/// Returns the second copy of the description, if it is sound.
 async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Config>> {
     match get_at_most(&**store, &crate::layout::copy_of(layout::CONFIG), layout::MOST_JSON).await {
         Ok(content) if Config::check_signature(&content, None).is_ok() => Ok(Config::parse(&content).ok()),
@@ -64,12 +64,11 @@ async fn second_description(store: &Arc<dyn BackupStore>) -> Result<Option<Confi
 }
 
 impl Repository {
-    /// Makes a repository in a store and wraps its identity with the backup key. No key and no backup that is there
-    /// is deleted or written over. A call that was cut off is finished with the same backup key.
+    /// Creates a repository in a store and wraps its identity with the backup key. No existing key or backup
+    /// is deleted or overwritten. A second call with the same backup key completes an interrupted one.
     ///
-    /// # Errors
-    /// `repository-exists` when there is one; `repository-lost` when one was there and its description is missing;
-    /// `backup-key-weak`; what the store reports.
+    /// `repository-exists`; `repository-lost` when there are objects of a repository whose description is
+    /// missing; `backup-key-weak`; errors of the store.
     pub async fn init(
         store: Arc<dyn BackupStore>,
         backup_key: &Secret,
@@ -78,7 +77,7 @@ impl Repository {
         Self::create(store, backup_key, options, None).await
     }
 
-    /// The same with another encryption than plain age: see [`EncryptionLayer`].
+    /// Creates a repository with another encryption than plain age: see [`EncryptionLayer`].
     ///
     /// # Errors
     /// As [`init`](Self::init).
@@ -103,19 +102,19 @@ impl Repository {
         Ok((Self { store, config: Arc::new(config), cache_dir: None, problem: None }, identity))
     }
 
-    /// Opens a repository without any key: enough to list, to make backups and to check objects.
+    /// Opens a repository without any key, which is enough to list, to make backups and to check objects.
     ///
     /// # Errors
-    /// `repository-missing`, `repository-lost`, `repository-corrupt`, `repository-newer`; `repository-layer` for one
-    /// that is not plain age; what the store reports.
+    /// `repository-missing`, `repository-lost`, `repository-corrupt`, `repository-newer`; `repository-layer`
+    /// when it is not plain age; errors of the store.
     pub async fn open(store: Arc<dyn BackupStore>) -> Result<Self> {
         Self::load(store, None).await
     }
 
-    /// Opens a repository of which the objects are sealed in another way: see [`EncryptionLayer`].
+    /// Opens a repository whose objects are encrypted in another way: see [`EncryptionLayer`].
     ///
     /// # Errors
-    /// As [`open`](Self::open); `repository-layer` when it was made with another layer.
+    /// As [`open`](Self::open); `repository-layer` when it was created with another layer.
     pub async fn open_with_layer(
         store: Arc<dyn BackupStore>,
         layer: Arc<dyn EncryptionLayer>,
@@ -138,7 +137,7 @@ impl Repository {
             Config::check_signature(&content, None).map(|()| config)
         });
         let (config, problem) = match parsed {
-            // Somebody may have put the description back that the repository had before it was upgraded.
+            // The description from before the upgrade may have been put back.
             Ok(config) if config.version == config::FIRST => match second_description(&store).await? {
                 Some(later) if later.version != config::FIRST && later.id == config.id => {
                     (later, Some("it is of an earlier format than the repository".to_owned()))
@@ -146,7 +145,7 @@ impl Repository {
                 _ => (config, None),
             },
             Ok(config) => (config, None),
-            // A later program is at work here.
+            // A newer program uses this repository.
             Err(e) if e.is(&codes::REPOSITORY_NEWER) => {
                 return Err(e).doing(|| format!("opening {}", store.url()));
             }
@@ -159,17 +158,17 @@ impl Repository {
         Ok(Self { store, config: Arc::new(config), cache_dir: None, problem })
     }
 
-    /// Says why the description was read from its second copy. Nothing when it was not. A
-    /// [`repair`](Self::repair) puts it back.
+    /// Returns why the description was read from its second copy, or `None` if it was not.
+    /// [`repair`](Self::repair) restores it.
     pub fn description_problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
-    /// Whether a call of [`init`](Self::init) was cut off here: there is a key, and nothing that a repository has once
-    /// it is made. Only the backup key of that call finishes it.
+    /// Checks whether a call of [`init`](Self::init) was interrupted: there is a key object, and none of the
+    /// objects of a complete repository. Only the backup key of that call can complete it.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub async fn is_begun(store: &dyn BackupStore) -> Result<bool> {
         let described = store.head(layout::CONFIG).await?.is_some();
         Ok(!described && matches!(traces::look(store).await?, traces::Traces::Keys(_)))
@@ -193,7 +192,7 @@ impl Repository {
         }
     }
 
-    /// Says what is in a store without a description: nothing, or a repository that lost it.
+    /// Returns the error for a store without a description: empty, or with a repository that lost it.
     async fn missing(store: &dyn BackupStore) -> Result<Error> {
         if let traces::Traces::Repository(object) = traces::look(store).await? {
             return Ok(traces::lost_description(store, &object));
@@ -203,24 +202,24 @@ impl Repository {
             .with_hint("check the address; `cloudron backup init` makes a repository"))
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Arc<dyn BackupStore> {
         &self.store
     }
 
-    /// The repository's own id: 32 hex digits.
+    /// Returns the repository's id: 32 hex digits.
     pub fn id(&self) -> &str {
         &self.config.id
     }
 
-    /// Makes a backup. It is listed only once everything it needs is stored.
+    /// Makes a backup. It is listed only after everything it needs is stored.
     ///
-    /// Files that cannot be read, or that change while being read, are warned of and counted in
-    /// [`Summary::errors`] and [`Summary::warnings`]; they do not stop it.
+    /// Files that cannot be read, or that change while they are read, cause warnings and are counted in
+    /// [`Summary::errors`] and [`Summary::warnings`]; the backup continues.
     ///
     /// # Errors
-    /// `source-missing` when no source exists, `source-invalid`, `backup-exists`, `repository-other`, what the
-    /// store reports, `interrupted`.
+    /// `source-missing` when no source exists, `source-invalid`, `backup-exists`, `repository-other`, errors
+    /// of the store, `interrupted`.
     pub async fn backup(
         &self,
         keys: &WriterKeys,
@@ -235,7 +234,8 @@ impl Repository {
             .doing(|| doing)
     }
 
-    /// Restores a backup, checking every hash. What fails is in the report, which the caller must look at.
+    /// Restores a backup and checks every hash. Failures of single files are in the report, which the caller
+    /// must check.
     ///
     /// # Errors
     /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; `restore-conflict` before anything is written;
@@ -277,10 +277,10 @@ impl Repository {
         Ok(report)
     }
 
-    /// Reads back what a restore with this request wrote, and compares it with the backup.
+    /// Reads back the files restored with this request, and compares them with the backup.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore); a difference is in the report.
+    /// As [`restore`](Self::restore); differences are in the report.
     pub async fn compare(
         &self,
         identity: &Identity,
@@ -297,11 +297,11 @@ impl Repository {
         .doing(|| format!("comparing with the backup {id}"))
     }
 
-    /// Checks the repository. Without the identity, that every object is there and has the bytes that were
-    /// written; with it, also that every file of every backup can be restored.
+    /// Checks the repository. Without the identity, checks that every object exists and is unchanged; with
+    /// it, also that every file of every backup can be restored.
     ///
     /// # Errors
-    /// What the store reports; what is found is in the report.
+    /// Errors of the store; problems found are in the report.
     pub async fn verify(
         &self,
         depth: VerifyDepth,
@@ -315,12 +315,12 @@ impl Repository {
             .doing(|| format!("verifying {}", self.store.url()))
     }
 
-    /// Copies what another store lacks of this repository, without any key, in the order in which a copy
-    /// that is cut off is valid.
+    /// Copies the objects that another store lacks, without any key, in an order that leaves a valid
+    /// repository after an interruption.
     ///
     /// # Errors
-    /// `usage` when the other store is this one; `repository-exists` when it holds another repository; `object-corrupt` for a damaged
-    /// object; what the stores report.
+    /// `usage` when the other store is this one; `repository-exists` when it holds another repository;
+    /// `object-corrupt` for a damaged object; errors of the stores.
     pub async fn copy_to(
         &self,
         target: Arc<dyn BackupStore>,

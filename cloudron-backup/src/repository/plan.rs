@@ -1,4 +1,4 @@
-//! What a backup would do.
+//! Dry runs of backups.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::backup::plan::{BackupPlan, DryRunStore, PlannedFile};
 use crate::keys::WriterKeys;
 
 impl Repository {
-    /// Finds out what a backup would do, down to the bytes that it would add, without writing to the store or
-    /// to the cache. It reads, cuts and compresses what a backup would, so it takes about as long. Tells of
+    /// Predicts what a backup would do, including the number of bytes it would add, without writing to the
+    /// store or to the cache. It reads, cuts and compresses like a backup, so it takes about as long. Reports
     /// each file that it reads.
     ///
     /// # Errors

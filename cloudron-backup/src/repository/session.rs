@@ -1,4 +1,4 @@
-//! Work on a thread that may block.
+//! Runs work on a blocking thread.
 
 use cloudron_core::{Cancel, Progress, Result};
 
@@ -8,7 +8,7 @@ use crate::snapshot::{Reading, Session, Writing};
 use crate::store::blocking::on_thread;
 
 impl Repository {
-    /// Works with a blocking view of the repository.
+    /// Runs work with a blocking view of the repository.
     pub(super) async fn session<T: Send + 'static>(
         &self,
         progress: &Progress,
@@ -24,7 +24,7 @@ impl Repository {
         .await
     }
 
-    /// Reads with the owner's identity.
+    /// Runs work that reads with the owner's identity.
     pub(super) async fn reading<T: Send + 'static>(
         &self,
         identity: &Identity,
@@ -36,7 +36,7 @@ impl Repository {
         self.session(progress, cancel, move |session| work(&Reading::new(session, &identity)?)).await
     }
 
-    /// Writes with the keys of a writer.
+    /// Runs work that writes with the keys of a writer.
     pub(super) async fn writing<T: Send + 'static>(
         &self,
         keys: &WriterKeys,
@@ -48,7 +48,7 @@ impl Repository {
         self.session(progress, cancel, move |session| work(&Writing::new(session, &keys)?)).await
     }
 
-    /// The folder in which it is remembered what this repository holds.
+    /// Returns the cache folder of this repository.
     pub(super) fn memory(&self) -> Option<std::path::PathBuf> {
         self.cache_dir.as_ref().map(|dir| dir.join(&self.config.id))
     }

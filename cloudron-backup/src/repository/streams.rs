@@ -1,4 +1,4 @@
-//! What goes in and out as one stream: a backup of a stream, the import of an old backup, the export as a tar.
+//! Streams into and out of a repository: backup of a stream, import of an old backup, export as one file.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -14,14 +14,15 @@ use crate::import::ImportRequest;
 use crate::keys::{Identity, WriterKeys};
 
 impl Repository {
-    /// Makes a backup of one stream, such as the output of a database's dump program, as one file of mode 0600
-    /// at the path `/stdin/<name>`. Of any length, with bounded memory, cut into chunks as any file is.
+    /// Makes a backup of one stream, such as a database dump, as one file of mode 0600 at the path
+    /// `/stdin/<name>`. The stream may have any length; memory use is bounded, and it is cut into chunks like
+    /// any file.
     ///
-    /// Of the request, `sources`, `excludes` and what concerns them does not apply: give no sources.
+    /// `sources`, `excludes` and related fields of the request do not apply; leave `sources` empty.
     ///
-    /// The stream ends where `reader` gives no more. A reader that returns an error, also in place of the end,
-    /// makes no backup: this is how a producer says that it failed. It is read on a thread of its own, which
-    /// stays blocked in a read that never returns; the backup itself can be cancelled at any time.
+    /// The stream ends at the end of `reader`. If the reader returns an error, no backup is made: this is how
+    /// a producer reports failure. The reader has its own thread, which stays blocked in a read that never
+    /// returns; the backup itself can be cancelled at any time.
     ///
     /// # Errors
     /// `stream-failed` with the reader's error; `source-invalid` for a name that is not a plain file name, or
@@ -40,13 +41,13 @@ impl Repository {
         self.backup_fed(keys, request, Box::new(feed), progress, cancel).await.doing(|| doing)
     }
 
-    /// Takes a backup of the original Cloudron into the repository: a `.tar.gz`, encrypted by OpenSSL or not,
-    /// or a plain tar. It is read as a stream, nothing of it is written to the disk.
+    /// Imports a backup of the original Cloudron: a `.tar.gz`, optionally encrypted by OpenSSL, or a plain
+    /// tar. It is read as a stream; nothing of it is written to disk.
     ///
     /// # Errors
-    /// `old-backup-key` when it needs a backup key, or another one; `old-backup-corrupt` where it is damaged or
-    /// cut, or holds names that lead out of its tree; `stream-failed` with the reader's error; as
-    /// [`backup`](Self::backup). No backup is made then.
+    /// `old-backup-key` when it needs a backup key, or another one; `old-backup-corrupt` when it is damaged
+    /// or truncated, or has names that lead out of its tree; `stream-failed` with the reader's error; as
+    /// [`backup`](Self::backup). On error, no backup is made.
     pub async fn import(
         &self,
         keys: &WriterKeys,
@@ -60,7 +61,7 @@ impl Repository {
         self.backup_fed(keys, request, feed, progress, cancel).await.doing(|| doing)
     }
 
-    /// Makes a backup of what a feed gives.
+    /// Makes a backup of the entries of a feed.
     async fn backup_fed(
         &self,
         keys: &WriterKeys,
@@ -75,10 +76,10 @@ impl Repository {
         .await
     }
 
-    /// Writes a backup as one file, as a stream. Gives the output back.
+    /// Writes a backup as one file to a stream. Returns the output.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore), and what the output reports. What was written is not complete then.
+    /// As [`restore`](Self::restore), and errors of the output. On error, the written data is incomplete.
     pub async fn export<W: Write + Send + 'static>(
         &self,
         identity: &Identity,
@@ -96,7 +97,7 @@ impl Repository {
         .doing(|| format!("exporting the backup {id}"))
     }
 
-    /// Writes a backup as one plain tar (POSIX pax), as a stream. Gives the output back.
+    /// Writes a backup as one plain tar (POSIX pax) to a stream. Returns the output.
     ///
     /// # Errors
     /// As [`export`](Self::export).
@@ -111,12 +112,12 @@ impl Repository {
         self.export(identity, id, ExportFormat::Tar, output, progress, cancel).await
     }
 
-    /// Writes a backup to a file of mode 0600 that gets its name when it is whole and durable. Until then it is
-    /// `<path>.part`, which stays when the export is cut off, by an error or by the end of the program: the
-    /// next call with the same arguments checks what is there against the backup and fetches only the rest.
+    /// Writes a backup to a file of mode 0600, named only when it is complete and durable. Until then it is
+    /// `<path>.part`, which stays if the export is interrupted: the next call with the same arguments checks
+    /// its content against the backup and fetches only the rest.
     ///
     /// # Errors
-    /// `export-exists` when there is such a file, which is never replaced; `export-busy` when another export
+    /// `export-exists` when the file exists, since it is never replaced; `export-busy` when another export
     /// writes to it; as [`export`](Self::export).
     pub async fn export_to_file(
         &self,

@@ -1,4 +1,4 @@
-//! Who may write to a repository: certifying writers, and revoking them.
+//! Writers of a repository: certifying and revoking them.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -19,9 +19,9 @@ use crate::{codes, layout};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WriterInfo {
-    /// Its id.
+    /// The id.
     pub id: WriterId,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The domain that its backups are limited to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct WriterInfo {
     /// The folders that its backups are limited to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
-    /// Whether it is revoked.
+    /// True if it is revoked.
     pub revoked: bool,
 }
 
@@ -46,37 +46,36 @@ impl WriterInfo {
     }
 }
 
-/// Which backups of a writer still count when it is revoked.
+/// The backups of a revoked writer that remain valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeepOfRevoked {
-    /// All that are in the list now.
+    /// All backups in the list now.
     All,
-    /// Those whose summary was written before this time by the store's clock. What came later may be of somebody who
-    /// took the keys; dates and numbers in a backup are its maker's word.
+    /// The backups whose summary was written before this time by the store's clock. Later ones may come from
+    /// a thief of the keys; dates and numbers in a backup are claims of its writer.
     WrittenBefore(SystemTime),
-    /// These.
+    /// These backups.
     These(BTreeSet<BackupId>),
     /// None.
     Nothing,
 }
 
-/// What became of a writer.
+/// The result of revoking a writer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RevokeReport {
-    /// The backups that still count.
+    /// The backups that remain valid.
     pub kept: Vec<String>,
-    /// The backups that count no longer. The next prune does not keep what only they need.
+    /// The backups that are no longer valid. The next prune does not keep the content that only they need.
     pub dropped: Vec<String>,
 }
 
 impl Repository {
-    /// Makes the keys of a further writer and certifies them. Doing it again with the same name and limits gives the
-    /// same keys.
+    /// Creates the keys of another writer and certifies them. A second call with the same name and limits
+    /// returns the same keys.
     ///
     /// # Errors
-    /// `writer-name`; `writer-revoked` for the name of a writer that was revoked; `repository-old`; what the store
-    /// reports.
+    /// `writer-name`; `writer-revoked` for the name of a revoked writer; `repository-old`; errors of the store.
     pub async fn add_writer(
         &self,
         identity: &Identity,
@@ -96,19 +95,19 @@ impl Repository {
         Ok(keys)
     }
 
-    /// The writers that were certified, by name. Needs no key: certificates are checked by the owner's key that the
-    /// description names.
+    /// Lists the certified writers, by name. Needs no key: certificates are checked with the owner's key in
+    /// the description.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub async fn writers(&self) -> Result<Vec<WriterInfo>> {
         let trust = self.trust().await?;
         let mut objects = self.store.list(layout::WRITERS).await?;
-        objects.retain(|o| layout::is_hash_json(&o.key) && o.size <= layout::MOST_JSON);
+        objects.retain(|o| layout::is_hash_json(&o.key));
         let mut writers: Vec<WriterInfo> = Vec::new();
-        for (_, content) in get_all(&self.store, objects, |o| &o.key).await? {
+        for (_, content) in get_all(&self.store, objects, layout::MOST_JSON).await? {
             let content = match content {
-                Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+                Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => continue,
                 other => other?,
             };
             let value = serde_json::from_slice(&content).unwrap_or_default();
@@ -127,11 +126,11 @@ impl Repository {
         Ok(writers)
     }
 
-    /// Revokes a writer, by its name or id: its keys sign nothing any more that counts. Its backups that are in the
-    /// list now and are meant still count. A writer that is revoked already keeps no fewer.
+    /// Revokes a writer, by its name or id: signatures of its keys become invalid, except on its backups that
+    /// are listed now and selected by `keep`. Revoking it again cannot reduce the backups kept.
     ///
     /// # Errors
-    /// `writer-unknown`; `repository-old`; what the store reports.
+    /// `writer-unknown`; `repository-old`; errors of the store.
     pub async fn revoke_writer(
         &self,
         identity: &Identity,

@@ -1,4 +1,4 @@
-//! Comparing what is on disk with a backup: how a restore proves itself.
+//! Compares files on disk with a backup, to check a restore.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::format::manifest::{Entry, Kind, allowed_mode};
 use crate::restore::{CompareReport, Difference, RestoreRequest};
 use crate::snapshot::{Reading, Session};
 
-/// So many differences are kept.
+/// The maximum number of differences kept.
 const KEPT: usize = 100;
 
-/// Compares a backup with where it was restored to.
+/// Compares a backup with its restored files.
 pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest) -> Result<CompareReport> {
     let Session { progress, stop, .. } = **reading;
     let backup = reading.backup(id)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
     Ok(compared.report)
 }
 
-/// The path under which an entry was restored, if it was asked for.
+/// Returns the path under which an entry was restored, if it was requested.
 fn wanted(entry: &Entry, places: &Places, substitutes: &Substitutes) -> Option<std::path::PathBuf> {
     let path = entry.path();
     if places.wants(&path) { Some(path) } else { substitutes.get(&path).cloned() }
@@ -119,7 +119,7 @@ impl Compared {
             let mode = allowed_mode(entry, uid == meta.uid, gid == meta.gid);
             self.check(&spot.path, "mode", &octal(mode), &octal(meta.mode));
         }
-        // What only root can set cannot be expected of another user.
+        // Metadata that only root can set is not compared for other users.
         if self.is_root {
             self.check(&spot.path, "owner", &(uid, gid), &(meta.uid, meta.gid));
         } else if self.rights.has(Gid::from_raw(gid)) {

@@ -1,4 +1,4 @@
-//! What a restore would overwrite: looked at before anything is written.
+//! Finds what a restore would overwrite, before anything is written.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use crate::format::manifest::{Entry, Kind};
 use crate::runtime::Stop;
 use crate::snapshot::{Backup, Session};
 
-/// So many conflicts are named.
+/// The maximum number of conflicts named.
 const NAMED: usize = 5;
 
-/// Where the content of a file goes whose own path was not asked for, but a further name of it was: from the
-/// file's path to that name.
+/// Targets for the content of files that are not requested themselves, while another name of them is: from
+/// the file's path to that name.
 pub(super) type Substitutes = HashMap<PathBuf, PathBuf>;
 
-/// What a backup says of a part of it that was asked for.
+/// Facts about the requested part of a backup.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) substitutes: Substitutes,
@@ -31,7 +31,7 @@ pub(super) struct Asked {
     pub(super) parents: Vec<Entry>,
 }
 
-/// Finds the substitutes and the folders above, and checks that everything that was asked for exists in the backup.
+/// Finds the substitutes and the parent folders, and checks that every requested path exists in the backup.
 pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Asked> {
     let mut found = Asked::default();
     if places.only().is_empty() {
@@ -61,16 +61,16 @@ pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Ask
     }
 }
 
-/// What lies before a restore.
+/// The expected work of a restore.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    /// The sizes of the files that were asked for.
+    /// The total size of the requested files, in bytes.
     pub(super) bytes: u64,
-    /// Whether any of them is there already, in whatever state.
+    /// True if any of them exists already, in any state.
     pub(super) files_there: bool,
 }
 
-/// Checks that nothing that exists and differs would be replaced without leave.
+/// Checks that no existing file that differs would be replaced without permission.
 pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
     let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
     let mut ahead = Ahead::default();
@@ -83,7 +83,7 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
         stop.check()?;
         task.advance(1);
         let path = entry.path();
-        // A path that leads out of the target, or through a link, is refused where it would be written.
+        // A path that leads out of the target, or through a link, is refused when it is written.
         let Some(place) = Some(&path).filter(|p| places.wants(p)).and_then(|p| places.of(p).ok()) else {
             continue;
         };
@@ -97,7 +97,7 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
                 conflict(&entry, &spot, &meta, overwrite, places, &mut targets)
             }
         });
-        // What may not be read is named when it is restored, and the others are.
+        // Unreadable files are reported when they are restored, and the others are restored.
         let why = match why {
             Err(e) if e.is(&cloudron_core::codes::PERMISSION) => None,
             looked => looked?,
@@ -120,7 +120,7 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
     Err(Error::new(&codes::RESTORE_CONFLICT, text).with_hint(hint))
 }
 
-/// Why an entry cannot be put where something is, if so.
+/// Returns why an entry cannot replace what exists in its place, or `None` if it can.
 fn conflict(
     entry: &Entry,
     spot: &Spot<'_>,
@@ -148,7 +148,7 @@ fn conflict(
     Ok((!same).then_some("differs"))
 }
 
-/// Whether a file has the content of its entry.
+/// Checks whether a file has the content of its entry.
 pub(super) fn is_same_file(entry: &Entry, spot: &Spot<'_>, meta: &Meta) -> Result<bool> {
     if meta.kind != FileType::RegularFile || meta.size != entry.size {
         return Ok(false);
@@ -161,7 +161,7 @@ pub(super) fn link_target(spot: &Spot<'_>) -> Result<Vec<u8>> {
     Ok(target.into_bytes())
 }
 
-/// Whether what is at a further name has the content of what is at the first one. That one is checked itself.
+/// Checks whether another name has the content of the first one, which is checked itself.
 fn is_same_as_target(
     target: &Path,
     spot: &Spot<'_>,

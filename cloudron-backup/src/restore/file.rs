@@ -1,4 +1,4 @@
-//! Putting one entry in its place.
+//! Puts one entry in its place.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -27,7 +27,7 @@ use crate::files::{PIECE, temporary, xattrs};
 use crate::format::manifest::{Entry, Extent, Kind, allowed_mode};
 use crate::runtime::Stop;
 
-/// What putting an entry in its place needs, the same for all.
+/// The settings for putting entries in their places.
 pub(super) struct Placing {
     pub(super) owners: Owners,
     pub(super) numeric_owner: bool,
@@ -37,20 +37,20 @@ pub(super) struct Placing {
     pub(super) stop: Stop,
 }
 
-/// How it went.
+/// The result for one entry.
 #[derive(Debug, Default)]
 pub(super) struct Placed {
-    /// It was there already.
+    /// True if it already existed with the right content.
     pub(super) unchanged: bool,
     /// Metadata that could not be set.
     pub(super) warnings: Vec<String>,
-    /// What should be known, and is as it was asked for.
+    /// Remarks that are no warnings.
     pub(super) notes: Vec<String>,
-    /// Whether the owner or the group is another one, which this user cannot change.
+    /// True if the owner or the group differs and this user cannot change it.
     pub(super) owner_lost: bool,
 }
 
-/// The SHA-256 of what is left of a file.
+/// Returns the SHA-256 of the rest of a file.
 pub(super) fn digest(file: &File) -> std::io::Result<ChunkId> {
     let (mut file, mut hash, mut buffer) = (file, Sha256::new(), vec![0; 256 << 10]);
     loop {
@@ -61,7 +61,7 @@ pub(super) fn digest(file: &File) -> std::io::Result<ChunkId> {
     }
 }
 
-/// The system's type for an entry that is neither file nor folder nor link.
+/// Returns the system's type for an entry that is neither file nor folder nor link.
 pub(super) fn file_type(kind: Kind) -> Option<FileType> {
     match kind {
         Kind::Fifo => Some(FileType::Fifo),
@@ -71,7 +71,7 @@ pub(super) fn file_type(kind: Kind) -> Option<FileType> {
     }
 }
 
-/// A name beside the target that goes away again unless it is renamed to it.
+/// A temporary name beside the target, removed unless it is renamed.
 struct Temporary<'s> {
     spot: &'s Spot<'s>,
     name: String,
@@ -83,14 +83,14 @@ impl<'s> Temporary<'s> {
         Self { spot, name: temporary::name(), done: false }
     }
 
-    /// Puts it in its place.
+    /// Renames it to its final name.
     fn publish(mut self, overwrite: bool) -> Result<()> {
         let (folder, name) = (self.spot.folder, &self.spot.name);
         let renamed = if overwrite {
             renameat(folder, &self.name, folder, name)
         } else {
             match renameat_with(folder, &self.name, folder, name, RenameFlags::NOREPLACE) {
-                // The file system cannot: what is there was looked at just before.
+                // The file system does not support it; the existing entry was checked just before.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                     renameat(folder, &self.name, folder, name)
                 }
@@ -111,29 +111,29 @@ impl<'s> Temporary<'s> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.done {
-            // It may not exist yet; there is nothing else to do about it.
+            // It may not exist yet; errors are ignored.
             let _ = unlinkat(self.spot.folder, &self.name, AtFlags::empty());
         }
     }
 }
 
-/// Why something stands in the way, when its content is another one.
+/// The reason of a conflict with different content.
 const DIFFERS: &str = "exists and differs";
 
 pub(super) fn in_the_way(path: &Path, why: &str) -> Error {
     Error::new(&codes::RESTORE_CONFLICT, format!("{} {why}", path.display()))
 }
 
-/// What is in the place of an entry.
+/// The existing entry in the place of an entry.
 #[derive(PartialEq)]
 enum There {
     Nothing,
     Same,
-    /// Something that may be replaced.
+    /// Something else that may be replaced.
     Other,
 }
 
-/// Takes down what could not be set.
+/// Records failures to set metadata.
 struct Tried<'a, 's> {
     spot: &'a Spot<'s>,
     placed: &'a mut Placed,
@@ -148,7 +148,7 @@ impl Tried<'_, '_> {
 }
 
 impl Placing {
-    /// Makes a folder. Its metadata comes when everything in it is there.
+    /// Creates a folder. Its metadata is set after everything in it is restored.
     pub(super) fn folder(&self, spot: &Spot<'_>) -> Result<()> {
         match spot.meta()? {
             Some(_) if is_of_another_name(spot.folder, &spot.name) => {
@@ -156,7 +156,7 @@ impl Placing {
             }
             Some(meta) if meta.kind == FileType::Directory => {
                 self.open_up(spot, &meta)?;
-                // A restore that was killed may have been here.
+                // A killed restore may have left temporary files here.
                 temporary::sweep(&spot.by_folder());
                 return Ok(());
             }
@@ -167,13 +167,13 @@ impl Placing {
             None => {}
         }
         match mkdirat(spot.folder, &spot.name, Mode::RWXU) {
-            // Another thread was faster, on its way to a file below.
+            // Another thread created it, on its way to a file below.
             Err(Errno::EXIST) if spot.meta()?.is_some_and(|m| m.kind == FileType::Directory) => Ok(()),
             made => made.map_err(|e| spot.error(e)),
         }
     }
 
-    /// Lets this user write to a folder of its own until it gets its mode.
+    /// Makes a folder of this user writable until its final mode is set.
     fn open_up(&self, spot: &Spot<'_>, meta: &Meta) -> Result<()> {
         let own = Mode::RWXU.bits();
         if self.is_root || meta.mode & own == own || meta.uid != rustix::process::geteuid().as_raw() {
@@ -183,7 +183,7 @@ impl Placing {
         chmodat(spot.folder, &spot.name, mode, AtFlags::empty()).map_err(|e| spot.error(e))
     }
 
-    /// Sets what a folder has besides its content.
+    /// Sets the metadata of a folder.
     pub(super) fn folder_metadata(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = match openat(spot.folder, &spot.name, flags, Mode::empty()) {
@@ -196,7 +196,7 @@ impl Placing {
         Ok(placed)
     }
 
-    /// What is in the place of an entry: the same already, nothing, or something that may be replaced.
+    /// Determines what exists in the place of an entry: the same content, nothing, or something that may be replaced.
     fn look(
         &self,
         spot: &Spot<'_>,
@@ -210,7 +210,7 @@ impl Placing {
         let may_be_replaced = self.overwrite && meta.kind != FileType::Directory;
         match is_same(&meta) {
             Ok(true) => return Ok(There::Same),
-            // It may not be read, so nobody knows what is in it.
+            // It may not be readable, so its content is unknown.
             Err(e) if !may_be_replaced || !e.is(&cloudron_core::codes::PERMISSION) => return Err(e),
             Ok(false) if !may_be_replaced => return Err(in_the_way(&spot.path, DIFFERS)),
             _ => {}
@@ -225,7 +225,8 @@ impl Placing {
         Ok(There::Other)
     }
 
-    /// A regular file: content under a temporary name, checked, then metadata, then renamed.
+    /// Restores a regular file: writes the content under a temporary name, checks it, sets the metadata and
+    /// renames it.
     pub(super) fn file(&self, spot: &Spot<'_>, entry: &Entry, feed: &mut Feed<'_>) -> Result<Placed> {
         let mut placed = Placed::default();
         if self.look(spot, |meta| is_same_file(entry, spot, meta), &mut placed)? == There::Same {
@@ -246,7 +247,7 @@ impl Placing {
         Ok(placed)
     }
 
-    /// Owner, then attributes (which a change of owner may clear), then mode, then times.
+    /// Sets owner, then attributes (which a change of owner may clear), then mode, then times.
     fn metadata(&self, file: &File, entry: &Entry, spot: &Spot<'_>, placed: &mut Placed) {
         let mode = self.own(
             entry,
@@ -260,8 +261,8 @@ impl Placing {
         tried.note("time", futimens(file, &times(entry)).map_err(Into::into));
     }
 
-    /// Gives something its owner and group, as far as this user may. Gives the mode that it may have then: what acts with
-    /// the rights of its owner or group has to have that one.
+    /// Sets the owner and group as far as this user may. Returns the mode to set: the set-user-id and
+    /// set-group-id bits are only kept if the owner or group is the right one.
     fn own(
         &self,
         entry: &Entry,
@@ -272,7 +273,7 @@ impl Placing {
         let wanted = self.owner(entry);
         let is = |s: Stat| (s.st_uid == wanted.0.as_raw(), s.st_gid == wanted.1.as_raw());
         let (mut has_user, mut has_group) = stat().map_or((false, false), is);
-        // What was just made mostly has them already, and to look costs less than to set.
+        // New files usually have the right owner already, and checking is cheaper than setting.
         let uid = Some(wanted.0).filter(|_| !has_user && self.is_root);
         let gid = Some(wanted.1).filter(|gid| !has_group && (self.is_root || self.rights.has(*gid)));
         if uid.is_some() || gid.is_some() {
@@ -300,7 +301,7 @@ impl Placing {
         (Uid::from_raw(uid), Gid::from_raw(gid))
     }
 
-    /// A symbolic link, a fifo or a device.
+    /// Restores a symbolic link, a fifo or a device.
     pub(super) fn special(&self, spot: &Spot<'_>, entry: &Entry) -> Result<Placed> {
         let mut placed = Placed::default();
         let is_link = entry.kind == Kind::Symlink;
@@ -343,7 +344,7 @@ impl Placing {
         tried.note("time", utimensat(spot.folder, name, &times(entry), nofollow).map_err(Into::into));
     }
 
-    /// A further name of a file that is in its place.
+    /// Restores a further name of a file that is already in its place.
     pub(super) fn hardlink(&self, spot: &Spot<'_>, target: &Spot<'_>) -> Result<Placed> {
         let of = target.meta()?.ok_or_else(|| target.error(Errno::NOENT))?;
         let mut placed = Placed::default();
@@ -352,7 +353,7 @@ impl Placing {
             placed.unchanged = true;
             return Ok(placed);
         }
-        // What is here was found to have the same content before anything was written, or may be replaced.
+        // The existing file was found to have the same content before anything was written, or may be replaced.
         let temporary = Temporary::beside(spot);
         linkat(target.folder, &target.name, spot.folder, &temporary.name, AtFlags::empty())
             .map_err(|e| spot.error(e))?;
@@ -365,7 +366,7 @@ impl Placing {
 fn content(file: &mut File, entry: &Entry, spot: &Spot<'_>, feed: &mut Feed<'_>, stop: &Stop) -> Result<()> {
     let mut hash = Sha256::new();
     if entry.extents.iter().any(|e| matches!(e, Extent::Hole(_))) {
-        // First, so that a size that the file system has not is found out before hours of zeros are hashed.
+        // First, so that a size that the file system does not support fails before hours of hashing zeros.
         file.set_len(entry.size).map_err(|e| spot.error(e))?;
     }
     for extent in &entry.extents {

@@ -1,4 +1,4 @@
-//! File systems that do not tell the case of names: `A` and `a` are the same there.
+//! Detects file systems that ignore the case of names: `A` and `a` are the same there.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{AtFlags, Dir, statat};
 
-/// Whether what is found in a folder under this name has another name there.
+/// Checks whether the entry found under this name has another name in the folder.
 pub(super) fn is_of_another_name(folder: &File, name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     if bytes == b"." {
         return false;
     }
-    // Nearly always there is nothing of the other case, which costs less to find out than to read the folder. Inodes do
-    // not tell: some file systems give each way to write a name its own.
+    // Usually there is no entry of the other case, which is cheaper to check than reading the folder. Inodes
+    // are no criterion: some file systems use a different one for each spelling of a name.
     let other = other_case(bytes);
     if other == bytes || !is_there(folder, &other) {
         return false;
@@ -22,7 +22,7 @@ pub(super) fn is_of_another_name(folder: &File, name: &OsStr) -> bool {
     !entries.flatten().any(|entry| entry.file_name().to_bytes() == bytes)
 }
 
-/// The name in the other case: the same one without letters.
+/// Returns the name with the case of its letters swapped. A name without letters does not change.
 fn other_case(name: &[u8]) -> Vec<u8> {
     let swap = |c: char| -> String {
         if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }

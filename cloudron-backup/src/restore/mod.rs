@@ -1,4 +1,4 @@
-//! Restoring a backup.
+//! Restores a backup.
 
 pub(crate) mod compare;
 mod conflicts;
@@ -22,7 +22,7 @@ use crate::codes;
 use crate::format::pack_ranges::PackRangeReader;
 use crate::snapshot::{Backup, Reading, Session, namer};
 
-/// Where the entries of a manifest go.
+/// Returns the target places of the entries of a manifest.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn places(
     request: &RestoreRequest,
@@ -31,7 +31,7 @@ pub(crate) fn places(
     target::Places::new(request, &header.sources)
 }
 
-/// A restore under way.
+/// A running restore.
 struct Restore<'a> {
     session: Session<'a>,
     request: &'a RestoreRequest,
@@ -61,7 +61,7 @@ pub(crate) fn run(reading: &Reading<'_>, id: &BackupId, request: &RestoreRequest
         }
         loaded => loaded?,
     };
-    // Before anything is written, where the store tells.
+    // Before anything is written, if the store reports archived objects.
     ask.packs(&restore, &index, thaw::Which::Listed)?;
     let source = || -> Result<_> {
         let parts = PackRangeReader::new(session.store, &index, backup.key());

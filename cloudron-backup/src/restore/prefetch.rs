@@ -1,9 +1,9 @@
-//! Bringing the content of files to those who write it: fetched ahead in the order of the manifest, only what is
-//! needed, in few requests, and never more than there is room for.
+//! Fetches file content for the writing threads: ahead, in the order of the manifest, only the needed parts,
+//! in few requests, and within a limit on memory.
 //!
-//! The order is the same on both sides. [`Prefetcher`] goes through the chunks of a batch of files and makes spans of
-//! them, stretches of packs; [`Feed`] asks for the same chunks and receives a span whenever the last few have not
-//! got what it needs.
+//! Both sides use the same order. [`Prefetcher`] goes through the chunks of a batch of files and merges them
+//! into spans, stretches of packs; [`Feed`] asks for the same chunks and receives a new span when the kept
+//! ones do not contain the next chunk.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,17 +22,17 @@ use crate::format::pack::same;
 use crate::format::pack_ranges::PackRangeReader;
 use crate::{codes, layout};
 
-/// A span is closed at this length, in bytes.
+/// The maximum length of a span, in bytes.
 const SPAN: u32 = 3 << 20;
-/// What lies between two chunks and is not needed is fetched along when it is shorter, in bytes.
+/// A gap between two chunks shorter than this, in bytes, is fetched too.
 const GAP: u32 = 64 << 10;
-/// So many bytes are fetched ahead.
+/// The maximum number of bytes fetched ahead.
 const AHEAD: usize = 16 << 20;
-/// So many spans are kept by who reads them.
+/// The number of spans kept by a reader.
 const KEPT: usize = 2;
-/// So many spans are kept for the batches that follow.
+/// The number of spans kept for the following batches.
 const RECENT: usize = 3;
-/// So many bytes of unpacked chunks are kept by who reads them, or one chunk.
+/// The maximum size of unpacked chunks kept by a reader, in bytes, unless it is one chunk.
 const UNPACKED: usize = 4 << 20;
 
 /// A stretch of a pack, fetched once.
@@ -40,12 +40,12 @@ pub(super) struct PackRange {
     pack: u32,
     part: Range<u32>,
     content: OnceLock<Result<Vec<u8>>>,
-    /// Whether it counts as ahead no longer.
+    /// True if the span no longer counts as fetched ahead.
     received: AtomicBool,
     room: Arc<Room>,
 }
 
-/// What all spans share.
+/// Limits and buffers shared by all spans.
 struct Room {
     ahead: Budget,
     buffers: Pool,
@@ -74,7 +74,7 @@ impl Drop for PackRange {
     }
 }
 
-/// Fetches spans, and unpacks chunks out of them.
+/// Fetches spans, and unpacks chunks from them.
 pub(super) struct Source<'a> {
     index: &'a Index,
     namer: ChunkNamer,
@@ -88,7 +88,7 @@ impl<'a> Source<'a> {
         Self { index, namer, parts, room: Arc::new(room) }
     }
 
-    /// Who announces what is needed, and the queue from which [`fetch_all`](Self::fetch_all) takes it.
+    /// Returns the announcer of spans, and the queue for [`fetch_all`](Self::fetch_all).
     pub(super) fn prefetcher(&self) -> (Prefetcher<'_>, Mutex<SpanQueue>) {
         let (queue, spans) = channel();
         let prefetcher = Prefetcher {
@@ -107,7 +107,7 @@ impl<'a> Source<'a> {
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(span) = next else { return };
-            // Alone, it is wanted by nobody any more.
+            // With only one reference left, nobody needs it any more.
             if Arc::strong_count(&span) > 1 {
                 let _ = span.content.set(self.fetch(span.pack, span.part.clone()));
             }
@@ -120,10 +120,10 @@ impl<'a> Source<'a> {
         Ok(buffer)
     }
 
-    /// The content of a chunk from another of its places, when the one that was announced has not got it.
+    /// Reads the content of a chunk from another of its locations, after the announced one failed.
     ///
     /// # Errors
-    /// The error of the place that was tried first.
+    /// The error of the first location.
     fn elsewhere(&self, id: &ChunkId, first: &Location, error: Error, content: &mut Vec<u8>) -> Result<()> {
         if !(error.is(&codes::OBJECT_CORRUPT) || error.is(&codes::OBJECT_MISSING)) {
             return Err(error);
@@ -160,23 +160,23 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Spans on their way to be fetched.
+/// Spans waiting to be fetched.
 pub(super) type SpanQueue = Receiver<Arc<PackRange>>;
 
-/// Announces what will be needed.
+/// Announces the content that will be needed.
 pub(super) struct Prefetcher<'s> {
     source: &'s Source<'s>,
     queue: Sender<Arc<PackRange>>,
     output: Sender<Arc<PackRange>>,
     open: Option<(u32, Range<u32>)>,
-    /// What the reader of this batch has at this point, beside the open one.
+    /// The spans that the reader of this batch has at this point, besides the open one.
     kept: VecDeque<(u32, Range<u32>)>,
-    /// What was announced last, in whatever batch: the next one may need it as well. The newest first.
+    /// The last announced spans of any batch, newest first: the next batch may need them as well.
     recent: VecDeque<Arc<PackRange>>,
 }
 
 impl Prefetcher<'_> {
-    /// Begins a batch. The spans that are announced from now on come out of the receiver.
+    /// Begins a batch. The receiver returns the spans announced from now on.
     pub(super) fn begin(&mut self) -> Receiver<Arc<PackRange>> {
         let (output, spans) = channel();
         self.output = output;
@@ -188,7 +188,7 @@ impl Prefetcher<'_> {
     pub(super) fn announce(&mut self, extents: &[Extent]) {
         for extent in extents {
             let Extent::Data { chunk, .. } = extent else { continue };
-            // What is in no index is found out by who asks for it.
+            // The reader reports a chunk that is in no index.
             let Some(at) = self.source.index.get(chunk) else { continue };
             let part = at.offset..at.offset.saturating_add(at.length);
             if self.has(at.pack, &part) || self.extend(at.pack, &part) {
@@ -215,7 +215,7 @@ impl Prefetcher<'_> {
         self.open.iter().chain(&self.kept).any(inside)
     }
 
-    /// Makes the open span longer, when the part lies close behind it.
+    /// Extends the open span, if the part follows closely.
     fn extend(&mut self, pack: u32, part: &Range<u32>) -> bool {
         let Some((open_pack, open)) = &mut self.open else { return false };
         let close = *open_pack == pack && part.start >= open.end && part.start - open.end <= GAP;
@@ -233,14 +233,14 @@ impl Prefetcher<'_> {
         self.kept.push_front((pack, part.clone()));
         let (content, received) = (OnceLock::new(), AtomicBool::new(false));
         let span = Arc::new(PackRange { pack, part, content, received, room });
-        // Who would read it may have stopped. Then it is not fetched either.
+        // The reader may have stopped. Then it is not fetched either.
         if self.output.send(span.clone()).is_ok() && self.queue.send(span.clone()).is_ok() {
             self.recent.truncate(RECENT - 1);
             self.recent.push_front(span);
         }
     }
 
-    /// Hands out a span that is or was fetched for others.
+    /// Passes on a span that was announced for an earlier batch.
     fn again(&mut self, n: usize) {
         let Some(span) = self.recent.remove(n) else { return };
         self.kept.push_front((span.pack, span.part.clone()));
@@ -249,13 +249,13 @@ impl Prefetcher<'_> {
     }
 }
 
-/// Gives chunks to one who writes files.
+/// Provides chunks to a thread that writes files.
 pub(super) struct Feed<'s> {
     source: &'s Source<'s>,
     spans: Option<Receiver<Arc<PackRange>>>,
-    /// The newest first.
+    /// Newest first.
     kept: VecDeque<Arc<PackRange>>,
-    /// The newest last.
+    /// Newest last.
     unpacked: VecDeque<(ChunkId, Vec<u8>)>,
 }
 
@@ -264,22 +264,22 @@ impl<'s> Feed<'s> {
         Self { source, spans: None, kept: VecDeque::new(), unpacked: VecDeque::new() }
     }
 
-    /// Begins a batch, of which these spans were announced.
+    /// Begins a batch for which these spans were announced.
     pub(super) fn begin(&mut self, spans: Receiver<Arc<PackRange>>) {
         self.spans = Some(spans);
         self.kept.clear();
     }
 
-    /// Ends a batch: what nobody asked for is let go.
+    /// Ends a batch, and drops the spans that were not read.
     pub(super) fn end(&mut self) {
         self.spans = None;
         self.kept.clear();
     }
 
-    /// The content of a chunk, checked.
+    /// Returns the content of a chunk, checked.
     ///
     /// # Errors
-    /// `object-missing` or `object-corrupt`, naming the pack; what the store reports.
+    /// `object-missing` or `object-corrupt`, naming the pack; errors of the store.
     pub(super) fn chunk(&mut self, id: &ChunkId) -> Result<&[u8]> {
         let at = match self.unpacked.iter().position(|(known, _)| known == id) {
             Some(at) => at,
@@ -316,7 +316,7 @@ impl<'s> Feed<'s> {
         Ok(())
     }
 
-    /// Lets go of the oldest chunks. Gives a buffer for the next one.
+    /// Drops the oldest chunks. Returns a buffer for the next one.
     fn make_room(&mut self, length: usize) -> Vec<u8> {
         let mut spare = Vec::new();
         let used =
@@ -330,7 +330,7 @@ impl<'s> Feed<'s> {
         spare
     }
 
-    /// The span that has a chunk: one of those kept, or one of those still to be received.
+    /// Returns the span that contains a chunk: one of those kept, or one still to be received.
     fn span(&mut self, at: &Location) -> Option<(Arc<PackRange>, Range<usize>)> {
         let known = self.kept.iter().find_map(|span| Some((span.clone(), span.frame(at)?)));
         if known.is_some() {

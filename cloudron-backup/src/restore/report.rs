@@ -1,4 +1,4 @@
-//! What came of it.
+//! Reports of restores and comparisons.
 
 use std::path::PathBuf;
 
@@ -7,49 +7,50 @@ use serde::Serialize;
 
 use crate::codes;
 
-/// Something that could not be restored.
+/// An entry that could not be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// Its path in the backup.
+    /// The path in the backup.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "a restore that left files out says so in its report only"]
 pub struct RestoreReport {
-    /// How many regular files were restored, those that were there already included.
+    /// The number of regular files restored, including those that already existed.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// The total size of these files, in bytes.
     pub bytes: u64,
-    /// How many of them were there already with the right content.
+    /// The number of files that already existed with the right content.
     pub unchanged: u64,
-    /// How many entries have another owner or group than in the backup, which only root can change.
+    /// The number of entries whose owner or group differs from the backup, because only root can set it.
     pub owners_lost: u64,
-    /// Folders of the backup above what was asked for that were missing, and were restored without what else is in them.
+    /// Missing parent folders of the requested paths, which were created without their other content.
     pub parents: Vec<PathBuf>,
     /// Metadata that could not be set, at most a hundred texts.
     pub warnings: Vec<String>,
-    /// How many things were warned of.
+    /// The number of warnings.
     pub warning_count: u64,
-    /// What could not be restored, at most a hundred.
+    /// Entries that could not be restored, at most a hundred.
     pub failed: Vec<Failure>,
-    /// How many could not.
+    /// The number of entries that could not be restored.
     pub failed_count: u64,
 }
 
 impl RestoreReport {
-    /// Whether everything was restored. Warnings about metadata do not count.
+    /// Returns true if everything was restored. Warnings about metadata do not count.
     pub fn is_complete(&self) -> bool {
         self.failed_count == 0
     }
 
-    /// The report, or an error for one in which metadata could not be set. Owners that only root can set do not count.
+    /// Returns the report, or an error if some metadata could not be set. Owners that only root can set do
+    /// not count.
     ///
     /// # Errors
-    /// `restore-metadata`, naming the first of what is missing.
+    /// `restore-metadata`, naming the first failure.
     pub fn whole(self) -> Result<Self> {
         let Some(first) = self.warnings.first() else { return Ok(self) };
         let text = format!(
@@ -59,10 +60,10 @@ impl RestoreReport {
         Err(Error::new(&codes::RESTORE_METADATA, text))
     }
 
-    /// The report, or an error for one that left something out.
+    /// Returns the report, or an error if an entry is missing.
     ///
     /// # Errors
-    /// `restore-incomplete`, naming the first of what failed.
+    /// `restore-incomplete`, naming the first failure.
     pub fn complete(self) -> Result<Self> {
         let Some(first) = self.failed.first() else { return Ok(self) };
         let text = format!(
@@ -75,44 +76,44 @@ impl RestoreReport {
     }
 }
 
-/// One thing in which the restored tree is not what the backup says.
+/// A difference between the restored tree and the backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where it was looked for.
+    /// The path on disk.
     pub path: PathBuf,
-    /// What differs: `missing`, `type`, `content`, `size`, `mode`, `owner`, `mtime`, `xattrs`, `target`,
-    /// `hardlink`, `device` or `unreadable`.
+    /// The kind of difference: `missing`, `type`, `content`, `size`, `mode`, `owner`, `mtime`, `xattrs`,
+    /// `target`, `hardlink`, `device` or `unreadable`.
     pub what: String,
-    /// What the backup says.
+    /// The value in the backup.
     pub expected: String,
-    /// What is there.
+    /// The value on disk.
     pub found: String,
 }
 
-/// How a tree on disk compares with a backup.
+/// The result of comparing a tree on disk with a backup.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "a difference is in the report only"]
 pub struct CompareReport {
-    /// How many entries were compared.
+    /// The number of entries compared.
     pub entries: u64,
-    /// How many bytes of files were read and hashed.
+    /// The number of bytes of files read and hashed.
     pub bytes: u64,
     /// The differences, at most a hundred.
     pub differences: Vec<Difference>,
-    /// How many there are.
+    /// The number of differences.
     pub difference_count: u64,
 }
 
 impl CompareReport {
-    /// Whether the tree is what the backup says.
+    /// Returns true if the tree is identical to the backup.
     pub fn is_identical(&self) -> bool {
         self.difference_count == 0
     }
 
-    /// The report, or an error when there are differences.
+    /// Returns the report, or an error if there are differences.
     ///
     /// # Errors
-    /// `restore-differs`, naming the first of them.
+    /// `restore-differs`, naming the first difference.
     pub fn identical(self) -> Result<Self> {
         let Some(first) = self.differences.first() else { return Ok(self) };
         let text = format!(

@@ -1,44 +1,44 @@
-//! What is asked of a restore.
+//! Restore requests.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where a restore goes.
+/// The target of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreTo {
-    /// Each folder where it was.
+    /// Each folder at its original path.
     Original,
     /// Everything below this folder, by its full path.
     Under(PathBuf),
 }
 
-/// What is restored, and where to.
+/// The options of a restore.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RestoreRequest {
-    /// Where it goes.
+    /// The target.
     pub to: RestoreTo,
-    /// Folders that go elsewhere than they were: (old path, new path). The first that fits is taken. It
-    /// comes before [`to`](Self::to) is applied.
+    /// Folders to restore to another path: (old path, new path). The first match is used. Applied before
+    /// [`to`](Self::to).
     pub relocate: Vec<(PathBuf, PathBuf)>,
-    /// Only these paths of the backup and what is below them. Empty for everything.
+    /// The paths of the backup to restore, with everything below them. Empty for everything.
     pub only: Vec<PathBuf>,
-    /// Folders above [`only`](Self::only) that are compared as well: those that a restore made, as
-    /// [`RestoreReport::parents`](crate::restore::RestoreReport::parents) has them.
+    /// Parent folders of [`only`](Self::only) to compare as well: those that a restore created, from
+    /// [`RestoreReport::parents`](crate::restore::RestoreReport::parents).
     pub parents: Vec<PathBuf>,
-    /// Whether existing files that differ are replaced.
+    /// If true, existing files that differ are replaced.
     pub overwrite: bool,
-    /// Owners by number only. Otherwise by name where the machine knows the name.
+    /// If true, owners are set by number only. Otherwise by name, if the name exists on the machine.
     pub numeric_owner: bool,
-    /// For how many days objects that are in an archive can be read once they were asked for.
+    /// The number of days for which requested objects of an archive stay readable.
     pub thaw_days: u32,
-    /// How long to wait for such objects. With none, the restore ends with `object-archived` once it asked for
-    /// all that it needs, and goes on when it is run again.
+    /// The maximum time to wait for archived objects. If `None`, the restore ends with `object-archived`
+    /// after it has requested all objects it needs, and continues when it is run again.
     pub thaw_wait: Option<Duration>,
 }
 
 impl RestoreRequest {
-    /// Everything to where it was.
+    /// Creates a request to restore everything to its original path.
     pub fn original() -> Self {
         Self {
             to: RestoreTo::Original,
@@ -52,7 +52,7 @@ impl RestoreRequest {
         }
     }
 
-    /// Everything below a folder.
+    /// Creates a request to restore everything below a folder.
     pub fn under(dir: impl AsRef<Path>) -> Self {
         Self { to: RestoreTo::Under(dir.as_ref().to_owned()), ..Self::original() }
     }

@@ -1,4 +1,4 @@
-//! Where an entry of a backup goes.
+//! Determines the target of an entry of a backup.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::codes;
 use crate::format::manifest::{HeaderSource, Kind};
 use crate::restore::{RestoreRequest, RestoreTo};
 
-/// A place on disk: a path below a folder that was given by the user. Nothing leaves that folder.
+/// A place on disk: a path below a folder given by the user. Nothing is written outside of that folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Which of [`Places::anchors`].
+    /// The index in [`Places::anchors`].
     pub(crate) anchor: usize,
     /// The path below it: names only. Empty for the folder itself.
     pub(crate) below: PathBuf,
@@ -26,10 +26,10 @@ struct Rule {
     prefix: PathBuf,
 }
 
-/// Where everything goes.
+/// The targets of all entries.
 #[derive(Debug)]
 pub(crate) struct Places {
-    /// The folders that nothing leaves. They themselves may be reached through symbolic links.
+    /// The folders outside of which nothing is written. They themselves may be symbolic links.
     pub(crate) anchors: Vec<PathBuf>,
     rules: Vec<Rule>,
     only: Vec<PathBuf>,
@@ -60,7 +60,7 @@ impl Places {
             };
             places.add_rule(&source.path, to, source.kind == Kind::Dir, under.as_deref())?;
         }
-        // The longest path that fits is the one that counts.
+        // The longest matching path wins.
         places.rules.sort_by_key(|r| std::cmp::Reverse(r.from.components().count()));
         Ok(places)
     }
@@ -84,28 +84,28 @@ impl Places {
         })
     }
 
-    /// Whether an entry was asked for.
+    /// Checks whether an entry was requested.
     pub(crate) fn wants(&self, path: &Path) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only))
     }
 
-    /// The paths that were asked for.
+    /// Returns the requested paths.
     pub(crate) fn only(&self) -> &[PathBuf] {
         &self.only
     }
 
-    /// The paths of the backup that were asked for, or else all that it was made of.
+    /// Returns the requested paths of the backup, or all of its sources.
     pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Path> {
         let all = self.rules.iter().map(|rule| rule.from.as_path()).filter(|_| self.only.is_empty());
         self.only.iter().map(PathBuf::as_path).chain(all)
     }
 
-    /// Whether a folder of the backup is above something that was asked for.
+    /// Checks whether a folder of the backup is above a requested path.
     pub(crate) fn is_above(&self, path: &Path) -> bool {
         self.only.iter().any(|only| only.starts_with(path) && only != path)
     }
 
-    /// Where an entry goes.
+    /// Returns the place of an entry.
     ///
     /// # Errors
     /// `restore-escape` for a path that is not below a source, or not made of plain names.
@@ -113,7 +113,7 @@ impl Places {
         let rule = self.rules.iter().find(|r| path.starts_with(&r.from));
         let rule = rule.ok_or_else(|| escape(path))?;
         let rest = path.strip_prefix(&rule.from).unwrap_or(path);
-        // Paths compare by their names: what those skip, such as a `.`, no entry that is written has.
+        // Paths are compared by their names, which skips components such as `.`; no valid entry has those.
         let odd = |name: &[u8]| name.is_empty() || name == b"." || name == b"..";
         let bytes = path.as_os_str().as_bytes();
         if bytes != b"/" && bytes.split(|b| *b == b'/').skip(1).any(odd) {
@@ -122,13 +122,13 @@ impl Places {
         Ok(Place { anchor: rule.anchor, below: join(&rule.prefix, &names_only(rest, path)?) })
     }
 
-    /// The full path of a place, for messages.
+    /// Returns the full path of a place, for messages.
     pub(crate) fn show(&self, place: &Place) -> PathBuf {
         join(&self.anchors[place.anchor], &place.below)
     }
 }
 
-/// Joins without the final slash that an empty path would leave.
+/// Joins without the trailing slash that an empty path would add.
 fn join(a: &Path, b: &Path) -> PathBuf {
     if b.as_os_str().is_empty() { a.to_owned() } else { a.join(b) }
 }

@@ -1,4 +1,4 @@
-//! Getting objects out of an archive before a restore reads them.
+//! Requests objects from an archive before a restore reads them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,34 +13,34 @@ use crate::snapshot::Session;
 use crate::store::Thaw;
 use crate::{codes, layout};
 
-/// Which packs are asked for.
+/// The packs to request.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Which {
-    /// Those of which the list says that they are in an archive.
+    /// Packs that the listing reports as archived.
     Listed,
-    /// All that are needed. Some classes archive objects without the list saying so.
+    /// All needed packs. Some classes archive objects without reporting it in the listing.
     Needed,
 }
 
-/// How archived objects are asked for.
+/// Requests archived objects.
 pub(super) struct Ask<'a> {
     pub(super) session: Session<'a>,
     pub(super) request: &'a RestoreRequest,
 }
 
 impl Ask<'_> {
-    /// Asks for what must be read before it is known which packs are needed: the manifest and the index.
+    /// Requests the objects that determine which packs are needed: the manifest and the index.
     pub(super) fn first_objects(&self, id: &BackupId) -> Result<()> {
         let store = self.session.store;
         let mut keys = vec![layout::summary(id), layout::first_manifest(id)];
         let index = store.list(layout::INDEX)?;
-        // Which manifest it is, its summary tells, and that may be in an archive.
+        // The summary names the manifest, and may be archived itself.
         let manifests = store.list(layout::SNAPSHOTS)?.into_iter().filter(|o| layout::is_hash_age(&o.key));
         keys.extend(index.into_iter().chain(manifests).filter(|o| o.archived).map(|o| o.key));
         self.for_all(keys)
     }
 
-    /// Asks for packs that hold what is restored.
+    /// Requests packs with content to restore.
     pub(super) fn packs(&self, restore: &Restore<'_>, index: &Index, which: Which) -> Result<()> {
         if which == Which::Listed && index.archived.is_empty() {
             return Ok(());
@@ -65,7 +65,7 @@ impl Ask<'_> {
         self.for_all(keys.filter(|key| which == Which::Needed || index.archived.contains(key)).collect())
     }
 
-    /// Asks for all of them, and waits as long as the request says.
+    /// Requests all objects, and waits as long as the request says.
     ///
     /// # Errors
     /// `object-archived` when some cannot be read yet.
@@ -99,7 +99,7 @@ impl Ask<'_> {
             match self.session.store.thaw(&key, self.request.thaw_days) {
                 Ok(Thaw::Ready) => {}
                 Ok(Thaw::Underway) => left.push(key),
-                // The restore says what lacks because of it.
+                // The restore reports what is missing because of it.
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
                 Err(e) => return Err(e),
             }

@@ -1,4 +1,4 @@
-//! The target on disk, entered by open folders and never through a symbolic link in it.
+//! The target on disk, accessed by open folders and never through a symbolic link in it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,12 +15,12 @@ use super::target::{Place, Places, escape};
 use super::ways::Ways;
 use crate::files::meta::Meta;
 
-/// What is there has a name that this file system takes for the same.
+/// The reason of a conflict with an existing name that this file system treats as equal.
 pub(super) const ANOTHER_NAME: &str = "is, for this file system, the same name as another one that is there";
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
-/// The folder that something is or goes in, and its name there.
+/// The folder of an entry, and the name in it.
 pub(super) struct Spot<'t> {
     pub(super) folder: &'t File,
     /// `.` for the folder itself.
@@ -30,7 +30,7 @@ pub(super) struct Spot<'t> {
 }
 
 impl Spot<'_> {
-    /// What is there, if anything. A link is not followed.
+    /// Returns the metadata of the existing entry, if any. A link is not followed.
     pub(super) fn meta(&self) -> Result<Option<Meta>> {
         match statat(self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
@@ -39,14 +39,14 @@ impl Spot<'_> {
         }
     }
 
-    /// Opens what is there for reading.
+    /// Opens the existing file for reading.
     pub(super) fn open(&self) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = openat(self.folder, &self.name, flags, Mode::empty());
         opened.map(File::from).map_err(|e| self.error(e))
     }
 
-    /// A path to it through the open folder, whatever its own path leads to by now.
+    /// Returns a path through the open folder, which stays valid if the original path changes.
     pub(super) fn by_folder(&self) -> PathBuf {
         Path::new("/proc/self/fd").join(self.folder.as_raw_fd().to_string()).join(&self.name)
     }
@@ -56,24 +56,24 @@ impl Spot<'_> {
     }
 }
 
-/// So many folders are kept open on the way to the last one, at most.
+/// The maximum number of folders kept open.
 const OPEN: usize = 64;
 
-/// Opens folders of the target. Remembers those on the way to the last one: entries come folder by folder.
+/// Opens folders of the target. Keeps the path to the last one open, because entries come folder by folder.
 pub(super) struct Tree<'a> {
     places: &'a Places,
-    /// Makes folders that are missing on the way.
+    /// Creates missing parent folders.
     ways: Option<&'a Ways>,
     anchors: Vec<Option<File>>,
     /// The anchor that `open` is below.
     at: usize,
     open: Vec<(OsString, File)>,
-    /// The last one, when it is deeper than what is kept open.
+    /// The last folder, if it is deeper than the limit.
     deep: Option<File>,
 }
 
 impl<'a> Tree<'a> {
-    /// For looking at what is there.
+    /// Creates a view that only reads.
     pub(super) fn new(places: &'a Places) -> Self {
         Self {
             places,
@@ -85,17 +85,17 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The same, making folders that are missing on the way.
+    /// Creates a view that creates missing parent folders.
     pub(super) fn making(places: &'a Places, ways: &'a Ways) -> Self {
         Self { ways: Some(ways), ..Self::new(places) }
     }
 
-    /// Makes and opens all folders that the user named, so that one that cannot be is found out first.
+    /// Creates and opens all folders given by the user, so that errors are found first.
     pub(super) fn open_anchors(&mut self) -> Result<()> {
         (0..self.anchors.len()).try_for_each(|anchor| self.anchor(anchor).map(drop))
     }
 
-    /// The spot of a place. Nothing when a folder on the way is missing.
+    /// Returns the spot of a place, or `None` if a parent folder is missing.
     ///
     /// # Errors
     /// `restore-escape` when a symbolic link is on the way.
@@ -135,7 +135,7 @@ impl<'a> Tree<'a> {
         self.deep.as_ref().or(kept).or(self.anchors[anchor].as_ref())
     }
 
-    /// Opens a folder that the user named. False when it does not exist.
+    /// Opens a folder given by the user. Returns false if it does not exist.
     fn anchor(&mut self, anchor: usize) -> Result<bool> {
         let path = &self.places.anchors[anchor];
         let slot = &mut self.anchors[anchor];
@@ -153,7 +153,7 @@ impl<'a> Tree<'a> {
         Ok(true)
     }
 
-    /// Opens one folder on the way, the `depth`th of `below`.
+    /// Opens one parent folder, the `depth`th of `below`.
     fn enter(
         &self,
         parent: &File,
@@ -175,7 +175,7 @@ impl<'a> Tree<'a> {
             }
             Ok(folder) => Ok(Some(folder.into())),
             Err(Errno::NOENT) => Ok(None),
-            // A link, or something that is no folder, is on the way.
+            // A component of the path is a link, or is no folder.
             Err(Errno::LOOP | Errno::NOTDIR) => Err(escape(&path())),
             Err(e) => Err(Error::io(path(), e.into())),
         }

@@ -1,7 +1,7 @@
-//! Folders on the way to what is restored: those above it that are not asked for themselves, and are missing.
+//! Missing parent folders of the restored paths, which are not requested themselves.
 //!
-//! What the backup knows of them is restored with them, once everything in them is there. The others are made as `mkdir -p`
-//! makes them; root gives them to the owner of the folder that they are made in, who could not use them otherwise.
+//! Folders that the backup knows are restored with their metadata, after everything in them. Others are
+//! created like `mkdir -p`; root gives them to the owner of the folder above, who could not use them otherwise.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -16,12 +16,12 @@ use rustix::io::Errno;
 use super::target::Places;
 use crate::format::manifest::Entry;
 
-/// Makes folders on the way, and remembers which.
+/// Creates parent folders, and records which.
 #[derive(Debug)]
 pub(super) struct Ways {
-    /// What the backup says of folders above what was asked for, by their place.
+    /// The backup's entries of folders above the requested paths, by their place.
     known: HashMap<PathBuf, Entry>,
-    /// The places of what was asked for. Folders in it get what they have from the restore itself.
+    /// The places of the requested paths. The restore itself sets the metadata of folders in them.
     wanted: Vec<PathBuf>,
     made: Mutex<BTreeSet<PathBuf>>,
     is_root: bool,
@@ -35,7 +35,7 @@ impl Ways {
         Self { known, wanted, made: Mutex::default(), is_root }
     }
 
-    /// Makes a folder that the user named, and those above it.
+    /// Creates a folder given by the user, and its parents.
     pub(super) fn make_all(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
             return Ok(());
@@ -47,7 +47,7 @@ impl Ways {
         self.make(&above.into(), name, path)
     }
 
-    /// Makes a folder in an open one. It is fine when it is there.
+    /// Creates a folder in an open one, unless it exists.
     pub(super) fn make(&self, above: &File, name: &OsStr, path: &Path) -> Result<()> {
         let is_known = self.known.contains_key(path);
         let is_private = is_known || self.wanted.iter().any(|wanted| path.starts_with(wanted));
@@ -65,20 +65,20 @@ impl Ways {
         Ok(())
     }
 
-    /// What the backup says of the folders that were made, the innermost first.
+    /// Returns the backup's entries of the created folders, the innermost first.
     pub(super) fn made(&self) -> Vec<&Entry> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        // A folder sorts before what is in it.
+        // A folder sorts before its content.
         made.iter().rev().filter_map(|path| self.known.get(path)).collect()
     }
 }
 
-/// Gives a folder to the owner of the one that it is in.
+/// Gives a folder to the owner of its parent.
 fn hand_over(above: &File, name: &OsStr) -> std::result::Result<(), Errno> {
     let owner = fstat(above)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(above, name, flags, Mode::empty())?;
-    // Nothing but what root has made just now.
+    // Only folders that root has just created.
     if owner.st_uid == 0 || fstat(&folder)?.st_uid != 0 {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Writing everything: folders and files, then further names of files, then what folders have besides.
+//! Writes all entries: folders and files, then further names of files, then the metadata of folders.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -18,22 +18,22 @@ use crate::format::manifest::{Entry, Extent, Kind};
 use crate::restore::{Failure, RestoreReport};
 use crate::snapshot::Session;
 
-/// So many texts are kept in a report.
+/// The maximum number of texts in a report.
 const KEPT: usize = 100;
 
-/// From so many bytes on, a batch is closed where the next file is in another chunk.
+/// The size in bytes from which a batch is closed when the next file is in another chunk.
 const BYTES: u64 = 1 << 20;
-/// At the latest, it is closed at so many bytes, or entries.
+/// The size in bytes, and the number of entries, at which a batch is closed in any case.
 const MOST_BYTES: u64 = 8 << 20;
 const ENTRIES: usize = 1024;
-/// So many batches wait at most.
+/// The maximum number of waiting batches.
 const BATCHES: usize = 2;
-/// After so many bytes, what was written is synced while more is.
+/// The number of bytes after which the written data is synced in parallel.
 const SYNCED: u64 = 64 << 20;
-/// So many threads fetch content. A store that is far away answers late.
+/// The number of threads that fetch content. A remote store has a high latency.
 const FETCHERS: usize = 6;
 
-/// Entries that follow each other, for one thread to place: they mostly are in the same chunks and folders.
+/// Consecutive entries for one thread to place: most of them are in the same chunks and folders.
 struct Batch {
     entries: Vec<(PathBuf, Entry)>,
     spans: Receiver<Arc<PackRange>>,
@@ -41,7 +41,7 @@ struct Batch {
 
 struct Work<'a> {
     source: &'a Source<'a>,
-    /// Whether content is fetched ahead. It may not be needed where files are there already.
+    /// True if content is fetched ahead. It may not be needed if files exist already.
     ahead: bool,
     restore: &'a Restore<'a>,
     placing: Placing,
@@ -52,7 +52,7 @@ struct Work<'a> {
     task: Task,
 }
 
-/// Restores everything that was asked for.
+/// Restores all requested entries.
 pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> Result<RestoreReport> {
     let Restore { session: Session { progress, stop, .. }, request, backup, places } = *restore;
     let placing = Placing {
@@ -95,7 +95,7 @@ pub(super) fn all(restore: &Restore<'_>, source: &Source<'_>, ahead: &Ahead) -> 
 }
 
 impl Work<'_> {
-    /// Folders on this thread, in order; everything else on others.
+    /// Creates folders on this thread, in order; everything else is written by other threads.
     fn contents(&self, written: SyncSender<()>) -> Result<bool> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
         let has_links = std::thread::scope(|scope| {
@@ -158,14 +158,15 @@ impl Work<'_> {
         Ok(self.hand_out(waiting, queue, prefetcher) && has_links)
     }
 
-    /// Gives a batch to a thread, and announces what it needs. False when the threads stopped, and have said why.
+    /// Passes a batch to a thread, and announces the content it needs. Returns false if the threads stopped,
+    /// and have recorded why.
     fn hand_out(
         &self,
         entries: Vec<(PathBuf, Entry)>,
         queue: &SyncSender<Batch>,
         prefetcher: &mut Prefetcher<'_>,
     ) -> bool {
-        // The batch goes first: who announces waits for those who read.
+        // The batch goes first: announcing waits for the readers.
         let needed: Vec<Extent> = match self.ahead {
             true => entries.iter().flat_map(|(_, entry)| &entry.extents).copied().collect(),
             false => Vec::new(),
@@ -209,7 +210,7 @@ impl Work<'_> {
         feed: &mut Feed<'_>,
     ) -> Result<Placed> {
         let place = self.restore.places.of(path)?;
-        // Nothing is missing on the way when folders are made.
+        // No folder is missing, since they are created on the way.
         let Some(spot) = tree.spot(&place)? else { return Ok(Placed::default()) };
         match entry.kind {
             Kind::File => self.placing.file(&spot, entry, feed),
@@ -224,14 +225,14 @@ impl Work<'_> {
         report.bytes += entry.size;
         report.unchanged += u64::from(placed.unchanged);
         if !placed.unchanged && before / SYNCED != report.bytes / SYNCED {
-            // Full when a sync is due already.
+            // Full if a sync is due already.
             let _ = written.try_send(());
         }
         drop(report);
         self.task.advance(entry.size);
     }
 
-    /// Keeps how an entry went. What concerns all of them is given back.
+    /// Records the result of an entry. Returns errors that affect all entries.
     fn note(&self, path: &std::path::Path, placed: Result<Placed>) -> Result<()> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         match placed {
@@ -294,8 +295,8 @@ impl Work<'_> {
         self.placing.hardlink(&spot, &target_spot)
     }
 
-    /// What folders have besides their content, from the inside out: a folder that may not be entered, or
-    /// written to, becomes so last, and nothing moves its time any more.
+    /// Sets the metadata of folders, from the inside out: a folder becomes inaccessible or read-only only
+    /// after its content is complete, and its times do not change afterwards.
     fn folders(&self) -> Result<()> {
         let mut tree = Tree::new(self.restore.places);
         let mut open: Vec<(PathBuf, Entry)> = Vec::new();
@@ -319,7 +320,7 @@ impl Work<'_> {
         }
     }
 
-    /// What the folders on the way have that the restore made, from the inside out.
+    /// Sets the metadata of the parent folders created by the restore, from the inside out.
     fn parents(&self) -> Result<()> {
         let mut tree = Tree::new(self.restore.places);
         for entry in self.ways.made() {
@@ -334,16 +335,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Syncs while more is being written, so that there is little to wait for in the end. A failure counts: the system
-    /// reports it once.
+    /// Syncs while more data is being written, so that little remains to sync at the end. A failure is an
+    /// error, because the system reports it only once.
     fn sync_along(&self, due: Receiver<()>) -> Result<()> {
         due.into_iter().try_for_each(|()| self.sync())
     }
 
-    /// Makes what was written survive a power cut.
+    /// Makes the written data survive a power failure.
     fn sync(&self) -> Result<()> {
         for anchor in &self.restore.places.anchors {
-            // An anchor below which nothing went does not exist.
+            // An anchor without any restored entry does not exist.
             if let Ok(folder) = std::fs::File::open(anchor) {
                 rustix::fs::syncfs(&folder).map_err(|e| Error::io(anchor, e.into()))?;
             }
@@ -367,7 +368,7 @@ fn last_chunk(entry: &Entry) -> Option<ChunkId> {
     entry.extents.iter().rev().find_map(chunk_of)
 }
 
-/// Whether an error stops the whole restore: it would meet every file, or somebody asked for it.
+/// Checks whether an error stops the whole restore: it affects every file, or the user cancelled.
 fn is_fatal(error: &Error) -> bool {
     let everywhere = [ErrorKind::Interrupted, ErrorKind::Unavailable, ErrorKind::Partial];
     everywhere.contains(&error.kind()) || error.is(&cloudron_core::codes::NO_SPACE)

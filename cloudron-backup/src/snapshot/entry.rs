@@ -1,4 +1,4 @@
-//! A file of a backup, as the list of its content shows it.
+//! A file of a backup in a listing.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::format::manifest::{Entry, Kind};
 
-/// What an entry of a backup is.
+/// The kind of an entry of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub enum FileKind {
     Dir,
     /// A symbolic link.
     Symlink,
-    /// A further name of a file that the backup has under another name.
+    /// A further name of a file that is in the backup under another name.
     Hardlink,
     /// A named pipe.
     Fifo,
@@ -35,38 +35,38 @@ pub enum FileKind {
 /// A file, folder or other entry of a backup.
 ///
 /// In JSON a path that is not UTF-8 appears twice: readable in `path`, exact and in base64 in `path64`. The
-/// same goes for `target`.
+/// same applies to `target`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// What it is.
+    /// The kind.
     pub kind: FileKind,
-    /// Its absolute path.
+    /// The absolute path.
     #[serde(serialize_with = "readable")]
     pub path: PathBuf,
-    /// The path in base64, where it is not UTF-8.
+    /// The path in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path64: Option<String>,
     /// The low twelve bits of the mode.
     pub mode: u32,
-    /// The number of its owner.
+    /// The numeric id of the owner.
     pub uid: u32,
-    /// The number of its group.
+    /// The numeric id of the group.
     pub gid: u32,
-    /// The name of its owner, where the machine knew it.
+    /// The name of the owner, if the machine knew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The name of its group, where the machine knew it.
+    /// The name of the group, if the machine knew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// When it was last changed. A time beyond what can be shown is the nearest one that can.
+    /// Time of the last modification, or the nearest one that can be represented.
     pub mtime: jiff::Timestamp,
     /// The size of a regular file in bytes, else 0.
     pub size: u64,
-    /// Where a symbolic link points, or the path of which a hard link is a further name.
+    /// The target of a symbolic link, or the first name of a hard link.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "readable_option")]
     pub target: Option<PathBuf>,
-    /// The target in base64, where it is not UTF-8.
+    /// The target in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target64: Option<String>,
     /// The SHA-256 of the content of a regular file, in hex.
@@ -169,7 +169,7 @@ impl From<&Entry> for FileEntry {
 impl From<Kind> for FileKind {
     fn from(kind: Kind) -> Self {
         match kind {
-            // The last line is no entry, and the reader does not give it.
+            // The last line is no entry, and the reader does not return it.
             Kind::File | Kind::End => Self::File,
             Kind::Dir => Self::Dir,
             Kind::Symlink => Self::Symlink,
@@ -181,7 +181,7 @@ impl From<Kind> for FileKind {
     }
 }
 
-/// Seconds, which may be negative, and nanoseconds after them.
+/// Converts seconds, which may be negative, and additional nanoseconds.
 fn timestamp((seconds, nanos): (i64, u32)) -> jiff::Timestamp {
     let nearest = if seconds < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     let whole = jiff::Timestamp::from_second(seconds);

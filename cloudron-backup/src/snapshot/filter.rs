@@ -1,4 +1,4 @@
-//! Choosing among the backups of several machines, and the tags that help with it.
+//! Filters for the backups of several machines, and tags.
 
 use std::path::PathBuf;
 
@@ -9,51 +9,51 @@ use crate::format::summary::Summary;
 
 /// The longest tag, in characters.
 const MAX_TAG: usize = 64;
-/// So many tags a backup has at most.
+/// The maximum number of tags of a backup.
 const MAX_TAGS: usize = 32;
 
-/// Which backups are meant. The default is all of them; what is set must all hold.
+/// A filter for backups. The default matches all; all fields that are set must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotFilter {
-    /// Those of the machine of that name.
+    /// The name of the machine.
     pub host: Option<String>,
-    /// Those of the machine that served that domain.
+    /// The domain that the machine served.
     pub fqdn: Option<String>,
-    /// Those that have all these tags.
+    /// Tags that the backup must have.
     pub tags: Vec<String>,
-    /// Those of which a source is this folder or holds it.
+    /// A path that must be a source or below one.
     pub path: Option<PathBuf>,
 }
 
 impl SnapshotFilter {
-    /// All backups.
+    /// Matches all backups.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Of these, the backups of the machine of that name.
+    /// Restricts the filter to the machine of this name.
     pub fn of_host(self, host: impl Into<String>) -> Self {
         Self { host: Some(host.into()), ..self }
     }
 
-    /// Of these, the backups of the machine that served that domain.
+    /// Restricts the filter to the machine that served this domain.
     pub fn of_fqdn(self, fqdn: impl Into<String>) -> Self {
         Self { fqdn: Some(fqdn.into()), ..self }
     }
 
-    /// Of these, the backups that have that tag as well.
+    /// Restricts the filter to backups with this tag, in addition to others.
     pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// Of these, the backups of which a source is this folder or holds it.
+    /// Restricts the filter to backups with a source that is this path or contains it.
     pub fn of_path(self, path: impl Into<PathBuf>) -> Self {
         Self { path: Some(path.into()), ..self }
     }
 
-    /// Whether a backup is meant.
+    /// Checks whether a backup matches.
     pub fn matches(&self, summary: &Summary) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
         same(&self.host, &summary.host)
@@ -63,7 +63,7 @@ impl SnapshotFilter {
     }
 }
 
-/// The tags as they are kept: sorted, each once.
+/// Returns the tags sorted and without duplicates.
 ///
 /// # Errors
 /// `backup-tag-invalid`.

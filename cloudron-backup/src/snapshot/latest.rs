@@ -1,4 +1,4 @@
-//! Which backup is the latest one.
+//! Determines the latest backup.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use crate::format::summary::Summary;
 use crate::keys::WriterId;
 
-/// Who counted the number of a backup: a writer in a repository.
+/// The counter of a backup's number: a writer in a repository.
 type Counter<'s> = (&'s str, Option<WriterId>);
 
-/// The latest of these backups.
+/// Returns the latest of these backups.
 ///
-/// The names tell the time of the clocks of the machines, and one of them may have been wrong, or lie. So, of the
-/// backups of one writer, the one with the highest number is the latest. The numbers of different writers, and those
-/// of different repositories that were copied or imported here, cannot be compared: among the latest of each the time
-/// decides. A time in the future does not count: the writer's latest time that is not in the future stands for it.
+/// Names contain the time of the machines' clocks, which may be wrong or forged. So among the backups of one
+/// writer, the one with the highest number is the latest. Numbers of different writers, and of different
+/// repositories from which backups were copied or imported, cannot be compared: among the latest of each, the
+/// time decides. A time in the future is replaced by the writer's latest time that is not in the future.
 pub(crate) fn latest<'s>(
     summaries: impl IntoIterator<Item = &'s Summary>,
     now: Timestamp,
@@ -34,7 +34,7 @@ pub(crate) fn latest<'s>(
     latest.map(|(summary, _)| summary)
 }
 
-/// Who counted the number of a backup, and the number.
+/// Returns the counter of a backup's number, and the number.
 fn counted(summary: &Summary) -> (Counter<'_>, u64) {
     match &summary.origin {
         Some(origin) => ((&origin.repository, origin.writer), origin.sequence),
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(latest(&[], Timestamp::UNIX_EPOCH), None);
         assert_eq!(year(&[made_in(2026, 1), made_in(2099, 2), made_in(2027, 3)]), "2027");
         assert_eq!(year(&[made_in(2026, 1), made_in(2027, 2), made_in(1970, 3)]), "1970");
-        // Two that were made at the same time.
+        // Two backups made at the same time.
         assert_eq!(year(&[made_in(2027, 2), made_in(2026, 2)]), "2027");
     }
 
@@ -94,7 +94,7 @@ mod tests {
         let copies = [from("cd", 5, made_in(2029, 1)), from("cd", 6, made_in(2027, 2))];
         assert_eq!(year(&copies), "2027");
         assert_eq!(year(&[&copies[..], &[made_in(2026, 3), imported.clone()]].concat()), "2027");
-        // One that went away and came back has its own number again.
+        // A backup that was copied away and back has its own number again.
         assert_eq!(year(&[made_in(2026, 4), from("ab", 3, made_in(2027, 5))]), "2026");
     }
 }

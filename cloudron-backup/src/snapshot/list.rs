@@ -8,15 +8,15 @@ use crate::format::summary::Summary;
 /// The backups of a repository.
 #[derive(Debug, Default)]
 pub struct SnapshotList {
-    /// Those whose summary could be read, by the time in their names, oldest first.
+    /// The backups with a valid summary, by the time in their names, oldest first.
     pub summaries: Vec<Summary>,
-    /// The objects in the place of a summary that count for nothing, by object key: damaged, or not signed by a
-    /// writer of the repository.
+    /// The invalid objects in the place of a summary, by object key: damaged, or not signed by a writer of
+    /// the repository.
     pub unreadable: Vec<(String, Error)>,
 }
 
 impl SnapshotList {
-    /// The one that was made last, as [`Repository::find`](crate::repository::Repository::find) tells.
+    /// Returns the latest backup, as [`Repository::find`](crate::repository::Repository::find) does.
     #[must_use]
     pub fn latest(&self) -> Option<&Summary> {
         latest(&self.summaries, jiff::Timestamp::now())

@@ -1,4 +1,4 @@
-//! One backup, and the list of them: opening, choosing and naming them.
+//! Backups and the list of them: opening, selecting and naming.
 
 pub(crate) mod entry;
 pub(crate) mod filter;

@@ -1,4 +1,4 @@
-//! Opening a backup.
+//! Opens a backup.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Backup {
     /// Checks the signature of the summary and the hash of the manifest.
     ///
     /// # Errors
-    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; as [`Config::check_identity`]; what the store reports.
+    /// `backup-unknown`, `snapshot-forged`, `snapshot-corrupt`; as [`Config::check_identity`]; errors of the store.
     pub(crate) fn open(
         session: &Session<'_>,
         trust: &Trust,
@@ -68,7 +68,7 @@ impl Backup {
         Ok(backup)
     }
 
-    /// The entries from the first one on.
+    /// Returns a reader of the entries, from the first one.
     pub(crate) fn entries(&self) -> Result<ManifestReader<'_>> {
         ManifestReader::new(&self.manifest, &*self.key)
     }
@@ -78,7 +78,7 @@ impl Backup {
     }
 }
 
-/// Names chunks as the writers of this repository do.
+/// Returns the namer that the writers of this repository use for chunks.
 pub(crate) fn namer(identity: &Identity) -> Result<ChunkNamer> {
     Ok(ChunkNamer::new(identity.writer_keys().chunk_key()?))
 }
@@ -88,6 +88,6 @@ pub(crate) fn namer(identity: &Identity) -> Result<ChunkNamer> {
 pub struct Skipped {
     /// The backup.
     pub backup: BackupId,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! What the owner of a repository works with: its store, its keys, and how to stop.
+//! The context of operations by the owner of a repository.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::format::trust::Source;
 use crate::keys::{Identity, Signer};
 use crate::{codes, layout};
 
-/// The owner of a repository, who changes it.
+/// The owner of a repository, with write access.
 pub(crate) struct Owner<'a> {
     reading: Reading<'a>,
-    /// Opens everything.
+    /// Decrypts all objects.
     pub(crate) open: Arc<dyn Decryptor>,
-    /// Seals packs.
+    /// Encrypts packs.
     pub(crate) data: Arc<dyn Encryptor>,
-    /// Seals index objects and records of the condemned.
+    /// Encrypts index objects and records of condemned packs.
     pub(crate) index: Arc<dyn Encryptor>,
     pub(crate) namer: ChunkNamer,
     pub(crate) signer: Signer,
@@ -38,7 +38,7 @@ impl<'a> Deref for Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
-    /// Checks that the identity is that of the repository, and reads whose word counts.
+    /// Checks that the identity belongs to the repository, and reads the revocations.
     ///
     /// # Errors
     /// As [`Reading::new`].
@@ -54,8 +54,8 @@ impl<'a> Owner<'a> {
         })
     }
 
-    /// Puts the lock of a prune or a repair, of which one runs at a time. That they do is a courtesy, which
-    /// saves work: nothing is lost when two run because one of them was asleep.
+    /// Writes the lock of a prune or a repair, of which one runs at a time. The lock only avoids duplicate
+    /// work: nothing is lost if two run because one of them was suspended.
     pub(crate) fn lock(&self, what: &str) -> Result<Lock> {
         let lock = Lock::take(self.store, what, "", &self.signer)?;
         let now = lock.store_time()?;
@@ -69,8 +69,8 @@ impl<'a> Owner<'a> {
         }
     }
 
-    /// Writes an index object, or a record of the condemned, of these packs. Lines of an index that are a writer's
-    /// stay that writer's word.
+    /// Writes an index object, or a record of condemned packs, with these lines. Index lines from a writer
+    /// stay claims of that writer.
     pub(crate) fn put_lines(&self, lines: &[PackEntry], kind: Kind, source: Source) -> Result<u64> {
         let of = match source {
             Source::Writer(writer) if kind == Kind::Index => Some(writer),
@@ -87,10 +87,10 @@ impl<'a> Owner<'a> {
         Ok(object.len() as u64)
     }
 
-    /// What is in a pack, by reading it.
+    /// Reads a pack and returns its chunks.
     ///
     /// # Errors
-    /// `object-corrupt`, `object-missing`; what the store reports.
+    /// `object-corrupt`, `object-missing`; errors of the store.
     pub(crate) fn read_pack(&self, id: &ChunkId) -> Result<PackEntry> {
         let content = self.store.get_at_most(&layout::pack(id), pack::MOST)?;
         let plain = pack::open(&content, id, &*self.open)?;

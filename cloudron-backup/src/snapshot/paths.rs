@@ -1,4 +1,4 @@
-//! The paths of a backup that are asked for.
+//! Selected paths of a backup.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// What to do when nothing is at a path.
+/// The hint for a path without any entry.
 pub(crate) const PATH_HINT: &str = "`backup ls` shows the paths in a backup";
 
-/// The paths that were asked for, and which of them were met.
+/// The requested paths, and which of them were found.
 pub(crate) struct Wanted<'a> {
     paths: &'a [PathBuf],
     met: Vec<bool>,
@@ -20,7 +20,7 @@ impl<'a> Wanted<'a> {
         Self { paths, met: vec![false; paths.len()] }
     }
 
-    /// Whether a path is one of them or below one. With none, everything is wanted.
+    /// Checks whether a path is one of them or below one. Without any, every path matches.
     pub(crate) fn has(&mut self, path: &Path) -> bool {
         let mut wanted = self.paths.is_empty();
         for (only, met) in self.paths.iter().zip(&mut self.met) {
@@ -31,7 +31,7 @@ impl<'a> Wanted<'a> {
         wanted
     }
 
-    /// Refuses a path that nothing was found at.
+    /// Refuses paths that were not found.
     pub(crate) fn check_all_met(&self, place: impl std::fmt::Display) -> Result<()> {
         match self.paths.iter().zip(&self.met).find(|(_, met)| !**met) {
             None => Ok(()),

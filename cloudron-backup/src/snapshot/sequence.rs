@@ -1,4 +1,4 @@
-//! The number of the next backup.
+//! The sequence number of the next backup.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::keys::WriterId;
 use crate::layout::{self, summary_name};
 use crate::store::blocking::Blocking;
 
-/// One more than the highest number that the writer reached, as far as is known.
+/// Returns one more than the highest number that the writer is known to have reached.
 ///
-/// Only summaries that were not seen before are read, and what is read is remembered. So the number of requests
-/// does not grow with that of the backups, unless the memory was lost.
+/// Only new summaries are read, and then added to the local record. So the number of requests does not grow
+/// with the number of backups, unless the record was lost.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn next(
     store: &Blocking,
     trust: &Trust,
@@ -33,16 +33,16 @@ pub(crate) fn next(
         warn(crate::cache::history::rolled_back(&missing));
     }
     let is_new = |key: &str| summary_name(key).is_some_and(|name| seen.sequence(name).is_none());
-    let new = objects.into_iter().filter(|o| o.size <= layout::MOST_JSON && is_new(&o.key));
-    for (key, content) in store.get_all(new.map(|o| o.key).collect())? {
+    let new = objects.into_iter().filter(|o| is_new(&o.key)).collect();
+    for (object, content) in store.get_all(new, layout::MOST_JSON)? {
         let content = match content {
-            // It was deleted since it was listed.
-            Err(e) if e.is(&codes::OBJECT_MISSING) => continue,
+            // It was deleted since it was listed, or is too large.
+            Err(e) if e.is(&codes::OBJECT_MISSING) || e.is(&codes::OBJECT_CORRUPT) => continue,
             other => other?,
         };
         // One that is damaged or forged counts for nothing, and would be remembered for ever. `verify` reports
         // it; it must not stop the next backup.
-        if let Ok(summary) = trust.summary(summary_name(&key).unwrap_or_default(), &content) {
+        if let Ok(summary) = trust.summary(summary_name(&object.key).unwrap_or_default(), &content) {
             seen.add(&summary);
         }
     }

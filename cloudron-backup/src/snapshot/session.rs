@@ -1,4 +1,4 @@
-//! What work on a repository needs of everything around it: for anybody, for its owner who reads, and for a writer.
+//! The context of operations on a repository: for anybody, for the owner reading it, and for a writer.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -18,18 +18,18 @@ use crate::packer::journal::Journal;
 use crate::runtime::Stop;
 use crate::store::blocking::Blocking;
 
-/// A repository, seen from a thread that may block, and how the work on it is followed and stopped.
+/// A repository on a blocking thread, with progress and cancellation.
 #[derive(Clone, Copy)]
 pub(crate) struct Session<'a> {
     pub(crate) store: &'a Blocking,
     pub(crate) config: &'a Config,
-    /// The folder in which it is remembered between runs what this repository holds.
+    /// The cache folder of this repository.
     pub(crate) memory: Option<&'a Path>,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a Stop,
 }
 
-/// The owner of a repository, who reads it.
+/// The owner of a repository, with read access.
 pub(crate) struct Reading<'a> {
     session: Session<'a>,
     pub(crate) identity: &'a Identity,
@@ -45,17 +45,17 @@ impl<'a> Deref for Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Checks that the identity is that of the repository, and reads whose word counts.
+    /// Checks that the identity belongs to the repository, and reads the revocations.
     ///
     /// # Errors
-    /// As [`Config::check_identity`]; what the store reports.
+    /// As [`Config::check_identity`]; errors of the store.
     pub(crate) fn new(session: Session<'a>, identity: &'a Identity) -> Result<Self> {
         session.config.check_identity(identity)?;
         let trust = Trust::load(session.store, session.config, Anchor::Identity(identity))?;
         Ok(Self { session, identity, trust })
     }
 
-    /// A backup, with its signature and the hash of its manifest checked.
+    /// Opens a backup after checking its signature and the hash of its manifest.
     ///
     /// # Errors
     /// As [`Backup::open`].
@@ -63,10 +63,10 @@ impl<'a> Reading<'a> {
         Backup::open(self, &self.trust, self.identity, id)
     }
 
-    /// The index, for what this writer made. What cannot be used is warned of.
+    /// Returns the index, with locations from this writer preferred. Warns about unusable objects.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     pub(crate) fn index(&self, writer: Option<WriterId>) -> Result<Index> {
         let key = self.config.owner_decryptor(self.identity)?;
         let index = condemned::index_for_reading(self.store, (&*key, &self.trust), writer, self.stop)?;
@@ -94,10 +94,10 @@ impl<'a> Deref for Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    /// Checks that the keys are those of a writer of the repository that is not revoked.
+    /// Checks that the keys belong to a writer of the repository that is not revoked.
     ///
     /// # Errors
-    /// As [`Config::check_writer`]; `writer-revoked`; what the store reports.
+    /// As [`Config::check_writer`]; `writer-revoked`; errors of the store.
     pub(crate) fn new(session: Session<'a>, keys: &'a WriterKeys) -> Result<Self> {
         session.config.check_writer(keys)?;
         let trust = Trust::load(session.store, session.config, Anchor::Writer(keys))?;
@@ -108,7 +108,7 @@ impl<'a> Writing<'a> {
         Ok(Self { session, keys, trust, signer: keys.signer()? })
     }
 
-    /// Where packs and index objects of the writer go.
+    /// Returns the target for the writer's packs and index objects.
     pub(crate) fn target<'t>(
         &'t self,
         data: &'t dyn Encryptor,
@@ -119,7 +119,7 @@ impl<'a> Writing<'a> {
         Target { store, data, index, repository, signer, journal }
     }
 
-    /// The id of the writer.
+    /// Returns the id of the writer.
     pub(crate) fn writer(&self) -> WriterId {
         self.keys.writer()
     }

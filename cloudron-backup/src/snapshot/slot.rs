@@ -1,8 +1,9 @@
-//! The place of a summary. Somebody may have put something else there: then the next slot is taken.
+//! The place of a summary. If another object occupies it, the next slot is used.
 //!
-//! A backup and the prune that declares it dead go through the slots in the same order, and pass over the same
-//! objects: those that neither the backup's writer signed nor, about that backup, the owner. Each slot is decided
-//! by a put-if-absent. So either the summary is in front of the tombstone, or the other way round, for everybody.
+//! A backup and a prune that declares it dead go through the slots in the same order, and skip the same
+//! objects: those signed neither by the backup's writer nor, about that backup, by the owner. Each slot is
+//! decided by a conditional write. So for every reader either the summary comes before the tombstone, or the
+//! tombstone before the summary.
 
 use bytes::Bytes;
 use cloudron_core::{BackupId, Error, Result};
@@ -13,16 +14,16 @@ use crate::keys::{Signer, WriterId};
 use crate::store::blocking::Blocking;
 use crate::{codes, layout};
 
-/// The outcome of a backup that was not heard of for too long.
+/// The outcome of a backup whose lock expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is made, under this id.
+    /// The backup is complete, under this id.
     Made(BackupId),
-    /// It can never be made any more.
+    /// The backup can no longer be completed.
     Dead,
 }
 
-/// The object in a slot. Nothing when there is none; empty for one that is larger than any summary.
+/// Returns the object in a slot, or `None` if it is free; empty for an object larger than any summary.
 fn read(store: &Blocking, slot: &BackupId) -> Result<Option<Bytes>> {
     match store.get_at_most(&layout::summary(slot), layout::MOST_JSON) {
         Ok(content) => Ok(Some(content)),
@@ -32,10 +33,10 @@ fn read(store: &Blocking, slot: &BackupId) -> Result<Option<Bytes>> {
     }
 }
 
-/// What became of the backup of a writer. Nothing when that is not decided.
+/// Returns the fate of a writer's backup, or `None` if it is undecided.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: WriterId) -> Result<Option<Fate>> {
     for slot in layout::slots(id) {
         let Some(content) = read(store, &slot)? else { return Ok(None) };
@@ -48,10 +49,10 @@ pub(crate) fn fate(store: &Blocking, trust: &Trust, id: &BackupId, writer: Write
     Ok(None)
 }
 
-/// The backups of this id, by any writer.
+/// Returns the backups of this id, by any writer.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn made(store: &Blocking, trust: &Trust, id: &BackupId) -> Result<Vec<Summary>> {
     let mut found = Vec::new();
     for slot in layout::slots(id) {
@@ -61,11 +62,11 @@ pub(crate) fn made(store: &Blocking, trust: &Trust, id: &BackupId) -> Result<Vec
     Ok(found)
 }
 
-/// Stores a summary in the first slot that is free, and names it by that.
+/// Stores a summary in the first free slot, and sets its id to the slot's.
 ///
 /// # Errors
-/// `backup-exists` when the writer has a backup of this id; `backup-aborted` when it was declared dead; what the store
-/// reports.
+/// `backup-exists` when the writer has a backup of this id; `backup-aborted` when it was declared dead;
+/// errors of the store.
 pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, signer: &Signer) -> Result<()> {
     let id = summary.id.clone();
     let exists = || Error::new(&codes::BACKUP_EXISTS, format!("there is a backup {id} already"));
@@ -77,7 +78,7 @@ pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, si
             return Ok(());
         }
         let found = read(store, &slot)?.unwrap_or_default();
-        // The answer to a request of ours got lost.
+        // The response to an earlier request of ours was lost.
         if found == object {
             return Ok(());
         }
@@ -93,10 +94,10 @@ pub(crate) fn publish(store: &Blocking, trust: &Trust, summary: &mut Summary, si
     Err(exists())
 }
 
-/// Declares the backup of a writer dead, unless it is made.
+/// Declares the backup of a writer dead, unless it is complete.
 ///
 /// # Errors
-/// What the store reports; `backup-exists` when there is no slot left.
+/// Errors of the store; `backup-exists` when there is no slot left.
 pub(crate) fn fence(
     store: &Blocking,
     trust: &Trust,

@@ -1,4 +1,4 @@
-//! What the address of a store means.
+//! Parses the address of a store.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// Where a store is.
+/// The location of a store.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// In a folder of this machine.
+    /// A folder of this machine.
     Folder(PathBuf),
-    /// In a bucket, `s3://…`.
+    /// A bucket, `s3://…`.
     Bucket,
 }
 
 impl Address {
-    /// Reads an address. A text that may have been meant as something else than a folder is none: else a backup to
-    /// `sftp:host:/backups` would land in a folder of that name, and nobody would notice before the disk is lost.
+    /// Parses an address. Text that may mean something other than a folder is refused: otherwise a backup to
+    /// `sftp:host:/backups` would be written to a local folder of that name, unnoticed until the disk is lost.
     ///
     /// # Errors
-    /// `store-url`, with what to write instead.
+    /// `store-url`, with a suggestion of what to write instead.
     pub(super) fn parse(text: &str) -> Result<Self> {
         if text.starts_with("s3://") {
             return Ok(Self::Bucket);
@@ -39,7 +39,7 @@ impl Address {
     }
 }
 
-/// The path in `file:///path` or `file:/path` (RFC 8089).
+/// Returns the path in `file:///path` or `file:/path` (RFC 8089).
 fn of_file_url<'t>(text: &str, rest: &'t str) -> Result<&'t str> {
     let path = match rest.strip_prefix("//") {
         Some(path) => path,
@@ -52,7 +52,7 @@ fn of_file_url<'t>(text: &str, rest: &'t str) -> Result<&'t str> {
     Err(Error::new(&codes::STORE_URL, text).with_hint("write file:/// and the path, or the path alone"))
 }
 
-/// Refuses a path that does not look like one. Each of them can be written with `./` in front.
+/// Refuses text that does not look like a path. Any path can be written with `./` in front.
 fn check_path(text: &str) -> Result<&str> {
     let refused = |why: String, hint: String| Err(Error::new(&codes::STORE_URL, why).with_hint(hint));
     let first = text.split('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A store as seen from a thread that may block.
+//! A blocking view of a store, for threads that may block.
 
 use std::future::Future;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use crate::runtime::{Stop, blocking};
 use crate::store::{BackupStore, ObjectMeta, Thaw, get_all, get_at_most};
 
-/// A store whose calls block. Never used on the runtime's own threads.
+/// A store with blocking calls. Never used on the runtime's own threads.
 #[derive(Debug, Clone)]
 pub(crate) struct Blocking {
     store: Arc<dyn BackupStore>,
@@ -20,12 +20,12 @@ pub(crate) struct Blocking {
 }
 
 impl Blocking {
-    /// Another store, seen from the same thread.
+    /// Creates a view of another store for the same thread.
     pub(crate) fn beside(&self, store: Arc<dyn BackupStore>) -> Self {
         Self { store, runtime: self.runtime.clone() }
     }
 
-    /// Waits for what is done with the store elsewhere.
+    /// Runs asynchronous work with the store and waits for it.
     pub(crate) fn with<T, F: Future<Output = Result<T>>>(
         &self,
         work: impl FnOnce(Arc<dyn BackupStore>) -> F,
@@ -58,18 +58,18 @@ impl Blocking {
         self.run(self.store.put_new_file(key, file))
     }
 
-    pub(crate) fn get(&self, key: &str) -> Result<Bytes> {
-        self.run(self.store.get(key))
-    }
-
     /// Checks that an object, which is there, is not written over by a write that must not.
     pub(crate) fn check_conditional(&self, key: &str) -> Result<()> {
         self.run(crate::store::requirements::check_conditional(&*self.store, key, &Bytes::new()))
     }
 
-    /// Reads objects, several at once. They come in no order.
-    pub(crate) fn get_all(&self, keys: Vec<String>) -> Result<Vec<(String, Result<Bytes>)>> {
-        self.runtime.block_on(get_all(&self.store, keys, String::as_str))
+    /// As [`get_all`].
+    pub(crate) fn get_all(
+        &self,
+        objects: Vec<ObjectMeta>,
+        most: u64,
+    ) -> Result<Vec<(ObjectMeta, Result<Bytes>)>> {
+        self.run(get_all(&self.store, objects, most))
     }
 
     pub(crate) fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
@@ -93,8 +93,8 @@ impl Blocking {
     }
 }
 
-/// Runs work with a blocking view of the store on a thread of its own. Dropping the future stops the work at
-/// its next safe point.
+/// Runs work with a blocking view of the store on its own thread. Dropping the future stops the work at its
+/// next safe point.
 pub(crate) async fn on_thread<T: Send + 'static>(
     store: &Arc<dyn BackupStore>,
     cancel: &Cancel,

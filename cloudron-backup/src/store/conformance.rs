@@ -11,13 +11,13 @@ use crate::store::{BackupStore, Thaw};
 /// Runs every check on an empty store and leaves it empty.
 ///
 /// # Panics
-/// When the store breaks a promise of [`BackupStore`]; the message says which.
+/// When the store violates the contract of [`BackupStore`]; the message says how.
 pub async fn check(store: Arc<dyn BackupStore>) {
     check_with(store, 8).await;
 }
 
-/// The same for a stand-in of a service that looks before it writes, such as one for tests: nothing is written by
-/// several at the same time. A store that passes only this must not be used by more than one machine.
+/// Runs the checks without concurrent writers, for test servers that emulate conditional writes by looking
+/// first. A store that passes only this must not be used by more than one machine.
 ///
 /// # Panics
 /// As [`check`].
@@ -93,7 +93,7 @@ async fn put_new_file(store: &dyn BackupStore) {
     store.delete("f/one").await.expect("delete works");
 }
 
-/// Checks that lists are whole however long they are: makes so many objects, lists and deletes them. Stores that
+/// Checks that long listings are complete: creates `objects` objects, lists and deletes them. Stores that
 /// list in pages, mostly of 1,000, should be checked with more than that.
 ///
 /// # Panics
@@ -130,7 +130,7 @@ pub async fn check_long_list(store: Arc<dyn BackupStore>, objects: usize) {
 
 type Done = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// While an object is replaced over and over, a reader sees one of the contents, whole.
+/// Checks that a reader of an object that is replaced repeatedly sees one of the contents, whole.
 async fn replacing(store: Arc<dyn BackupStore>) {
     let contents = [Bytes::from(vec![1u8; 200_000]), Bytes::from(vec![2u8; 100_000])];
     store.put("r/one", &contents[0]).await.expect("put works");

@@ -1,4 +1,4 @@
-//! A store in memory, for tests and for trying things out.
+//! A store in memory, for tests and experiments.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,4 +1,4 @@
-//! Where the objects of a repository live.
+//! Stores for the objects of a repository.
 
 mod address;
 pub(crate) mod blocking;
@@ -33,26 +33,26 @@ pub use rules::{Known, ObjectLock, StoreRules, Thaw};
 use crate::codes;
 use crate::store::lifecycle::Lifecycle;
 
-/// What a store knows of an object without reading it.
+/// Metadata of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// Its key: parts separated by `/`.
+    /// The key: parts separated by `/`.
     pub key: String,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// When it was last written, where the store tells.
+    /// Time of the last write, if the store reports it.
     pub modified: Option<SystemTime>,
-    /// Whether it is in an archive, and cannot be read before [`BackupStore::thaw`] was asked for it.
+    /// True if the object is archived and cannot be read before [`BackupStore::thaw`].
     pub archived: bool,
 }
 
 impl ObjectMeta {
-    /// An object that can be read, of which the store does not tell when it was written.
+    /// Creates the metadata of a readable object without a time of the last write.
     pub fn new(key: impl Into<String>, size: u64) -> Self {
         Self { key: key.into(), size, modified: None, archived: false }
     }
 
-    /// The same, written at this time.
+    /// Sets the time of the last write.
     pub fn modified(self, modified: impl Into<Option<SystemTime>>) -> Self {
         Self { modified: modified.into(), ..self }
     }
@@ -60,28 +60,29 @@ impl ObjectMeta {
 
 /// A flat set of named objects, as an object store or a folder has.
 ///
-/// What a repository relies on, and what the `conformance` feature checks: a write is seen whole or not at
-/// all, under any failure; when a write has returned, the object survives a power cut and is seen by every
-/// later read and list; of several [`put_new`](Self::put_new) of one key at the same time, exactly one
+/// The guarantees that a repository relies on, checked by the `conformance` feature: a write is seen whole or
+/// not at all, under any failure; after a write has returned, the object survives a power failure and is seen
+/// by every later read and list; of several concurrent [`put_new`](Self::put_new) of one key, exactly one
 /// returns true.
 #[async_trait]
 pub trait BackupStore: Send + Sync + Debug {
-    /// The address, as [`open_store`] takes it, without secrets.
+    /// Returns the address, as [`open_store`] takes it, without secrets.
     fn url(&self) -> String;
 
-    /// Writes an object, in place of an older one.
+    /// Writes an object and replaces an existing one.
     ///
     /// # Errors
-    /// `store-key` for a key that is not allowed, `no-space`, and what else the store reports.
+    /// `store-key` for a key that is not allowed, `no-space`, and other errors of the store.
     async fn put(&self, key: &str, content: &Bytes) -> Result<()>;
 
-    /// Writes an object unless there is one of that key. False when there is.
+    /// Writes an object unless its key exists. Returns false if it exists.
     ///
     /// # Errors
     /// As [`put`](Self::put).
     async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool>;
 
-    /// The same with the content of a file, which may be too large for memory. The default reads it.
+    /// Writes an object with the content of a file, unless its key exists. The file may be too large for
+    /// memory; the default implementation reads it whole.
     ///
     /// # Errors
     /// As [`put`](Self::put), or when the file cannot be read.
@@ -94,50 +95,50 @@ pub trait BackupStore: Send + Sync + Debug {
         self.put_new(key, &content).await
     }
 
-    /// The content of an object.
+    /// Returns the content of an object.
     ///
     /// # Errors
     /// `object-missing` when there is none.
     async fn get(&self, key: &str) -> Result<Bytes>;
 
-    /// A part of an object, in bytes from its start. A range that ends behind the end gives what there is.
+    /// Returns a range of bytes of an object. A range that exceeds the object is cut at its end.
     ///
     /// # Errors
     /// `object-missing` when there is no such object.
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
 
-    /// What the store knows of an object, or nothing when there is none.
+    /// Returns the metadata of an object, or `None` if it does not exist.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     async fn head(&self, key: &str) -> Result<Option<ObjectMeta>>;
 
-    /// All objects whose key starts with the prefix, sorted by key.
+    /// Lists all objects whose key starts with the prefix, sorted by key.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>>;
 
-    /// Deletes an object. It is fine when there is none.
+    /// Deletes an object. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// What the store reports.
+    /// Errors of the store.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// What stands before every key where the store's own rules name keys: empty, or ending in `/`.
+    /// Returns the prefix of all keys in the store's own rules: empty, or ending in `/`.
     fn key_prefix(&self) -> String {
         String::new()
     }
 
-    /// How the store protects objects and what it does with them by itself. By default, nothing.
+    /// Returns how the store protects objects, and its automatic rules. Default: none.
     ///
     /// # Errors
-    /// What the store reports. What it does not tell is unknown, not an error.
+    /// Errors of the store. A fact that the store does not report is [`Known::Unknown`], not an error.
     async fn rules(&self) -> Result<StoreRules> {
         Ok(StoreRules::default())
     }
 
-    /// Only the part of [`rules`](Self::rules) that says what is deleted or moved by age. By default, nothing.
+    /// Returns only the lifecycle part of [`rules`](Self::rules): deletion and transitions by age. Default: none.
     ///
     /// # Errors
     /// As [`rules`](Self::rules).
@@ -145,27 +146,27 @@ pub trait BackupStore: Send + Sync + Debug {
         Ok(Known::Is(Lifecycle::default()))
     }
 
-    /// Replaces all rules about age. By default, there are none to be set.
+    /// Replaces all lifecycle rules. The default implementation fails.
     ///
     /// # Errors
-    /// `store-option` for a store that has no such rules; what the store reports.
+    /// `store-option` for a store without such rules; errors of the store.
     async fn set_lifecycle(&self, lifecycle: &Lifecycle) -> Result<()> {
         let _ = lifecycle;
         rules::no_lifecycle(&self.url())
     }
 
-    /// Asks for an archived object, so that it can be read for so many days. May be asked again to see whether
-    /// it is there. By default, every object can be read.
+    /// Requests an archived object, so that it can be read for `days` days. A repeated call returns the
+    /// current state. Default: every object can be read.
     ///
     /// # Errors
-    /// `object-missing` when there is no such object; what the store reports.
+    /// `object-missing` when there is no such object; errors of the store.
     async fn thaw(&self, key: &str, days: u32) -> Result<Thaw> {
         let _ = (key, days);
         Ok(Thaw::Ready)
     }
 }
 
-/// Checks that a key is one that every store can hold and that stays inside of it.
+/// Checks that a key is valid in every store and cannot leave the store.
 ///
 /// # Errors
 /// `store-key`.
@@ -181,7 +182,7 @@ pub fn check_key(key: &str) -> Result<()> {
     Err(Error::new(&codes::STORE_KEY, format!("{key:?} is not a name for an object")))
 }
 
-/// The error for an object that is not there.
+/// Returns the error for a missing object.
 pub fn missing(url: &str, key: &str) -> Error {
     Error::new(&codes::OBJECT_MISSING, format!("{key} is not in {url}"))
 }

@@ -1,4 +1,4 @@
-//! Opening the store at an address.
+//! Opens the store at an address.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::{BackupStore, StoreOptions, traced};
 #[cfg(not(feature = "s3"))]
 use crate::codes;
 
-/// The store at an address: a path, `file:///path` or, in a build with S3 support, `s3://bucket/prefix` with the
-/// options of `StoreOptions::from_env`.
+/// Opens the store at an address: a path, `file:///path` or, in a build with S3 support, `s3://bucket/prefix`
+/// with the options of `StoreOptions::from_env`.
 ///
 /// # Errors
 /// As [`open_store_with`] and `StoreOptions::from_env`.
@@ -23,7 +23,7 @@ pub fn open_store(url: &str) -> Result<Arc<dyn BackupStore>> {
     open_store_with(url, &StoreOptions::default())
 }
 
-/// The store at an address, with what it takes besides. Nothing is asked of the store yet.
+/// Opens the store at an address with options. Makes no request yet.
 ///
 /// # Errors
 /// `store-url` for an address of another kind, `store-option` for options that cannot be used.
@@ -34,10 +34,10 @@ pub fn open_store_with(url: &str, options: &StoreOptions) -> Result<Arc<dyn Back
     }
 }
 
-/// The same address, which means the same in any current folder.
+/// Makes an address independent of the current folder.
 ///
 /// # Errors
-/// As [`open_store_with`]; when the current folder is needed and cannot be told.
+/// As [`open_store_with`]; when the current folder is needed and cannot be determined.
 pub fn absolute_url(url: &str) -> Result<String> {
     match Address::parse(url)? {
         Address::Folder(path) => {

@@ -1,4 +1,4 @@
-//! What opening a store takes besides its address.
+//! Options for opening a store.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,41 +9,41 @@ use cloudron_core::{Error, Result, RetryPolicy, Secret};
 
 use crate::codes;
 
-/// What opening a store takes besides its address. Only object stores (`s3://…`) use any of it.
+/// Options for opening a store. Only object stores (`s3://…`) use them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StoreOptions {
     /// The address of a service other than Amazon's, such as `https://s3.example.com`.
     pub endpoint: Option<String>,
-    /// The region of the bucket. Amazon's `us-east-1` when left out.
+    /// The region of the bucket. Default: Amazon's `us-east-1`.
     pub region: Option<String>,
-    /// Who asks.
+    /// The access key id.
     pub access_key_id: Option<String>,
-    /// The secret that belongs to it.
+    /// The secret access key.
     pub secret_access_key: Option<Secret>,
-    /// The token that belongs to credentials that are valid for a while only.
+    /// The session token of temporary credentials.
     pub session_token: Option<Secret>,
-    /// Whether the bucket is in the path of an address rather than in its host name. By default, it is for
-    /// a service other than Amazon's.
+    /// True if the bucket is in the path of a URL rather than in its host name. Default: true for services
+    /// other than Amazon's.
     pub path_style: Option<bool>,
-    /// The class that packs are stored in, such as `STANDARD_IA`. Other objects, small and often read, stay in
+    /// The storage class of packs, such as `STANDARD_IA`. Other objects are small and often read, and stay in
     /// the standard class.
     pub storage_class: Option<String>,
-    /// How the service encrypts objects at rest, on top of the repository's own encryption.
+    /// The service's encryption of objects at rest, on top of the repository's own encryption.
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// How an object is written only if there is none of its key.
+    /// The method of writing an object only if its key does not exist.
     pub conditional_writes: ConditionalWrites,
-    /// How fast archived objects are asked for: `Expedited`, `Standard` or `Bulk`, the cheapest. The
-    /// service's default when left out.
+    /// The retrieval tier for archived objects: `Expedited`, `Standard` or `Bulk`, the cheapest. Default:
+    /// that of the service.
     pub thaw_tier: Option<String>,
-    /// A file of certificates in PEM that are trusted besides those of the system: authorities, or the certificate
-    /// that the service signed itself.
+    /// A PEM file of certificates trusted in addition to those of the system: authorities, or the self-signed
+    /// certificate of the service.
     pub ca_file: Option<PathBuf>,
-    /// Likewise, the certificates themselves in PEM.
+    /// PEM text of certificates trusted in addition to those of the system.
     pub ca_pem: Option<String>,
-    /// The longest time for one request, its answer read.
+    /// The maximum duration of one request, including reading its response.
     pub timeout: Duration,
-    /// How often and how long a request is repeated that failed for a passing reason.
+    /// The policy for retrying requests after transient failures.
     pub retry: RetryPolicy,
 }
 
@@ -68,15 +68,15 @@ impl Default for StoreOptions {
     }
 }
 
-/// How a service encrypts objects at rest.
+/// Encryption of objects at rest by the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerSideEncryption {
-    /// With keys of the service's own: `AES256`.
+    /// With keys of the service: `AES256`.
     Aes256,
-    /// With a key of its key management service: `aws:kms`, or `aws:kms:` and the key's id or ARN.
+    /// With a key of the service's key management: `aws:kms`, or `aws:kms:` and the key's id or ARN.
     Kms {
-        /// The key. The account's default key when left out.
+        /// The key. Default: the account's default key.
         key: Option<String>,
     },
 }
@@ -109,20 +109,22 @@ impl fmt::Display for ServerSideEncryption {
     }
 }
 
-/// How an object is written only if there is none of its key.
+/// The method of writing an object only if its key does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ConditionalWrites {
-    /// By the service, with `If-None-Match: *`. One that cannot is refused.
+    /// By the service, with `If-None-Match: *`. A service without support is refused.
     #[default]
     Native,
-    /// By looking first. Of two writers at the same moment both may then think that they wrote the object, so
-    /// only one machine at a time may use the repository.
+    /// By checking first. Two concurrent writers may then both believe that they wrote the object, so only
+    /// one machine at a time may use the repository.
     LookFirst,
 }
 
 impl StoreOptions {
-    /// What Amazon's own tools read: see [`AwsEnvironment::of`](cloudron_http::AwsEnvironment::of), with `AWS_ENDPOINT_URL_S3`. What is nowhere stays empty.
+    /// Reads the settings of Amazon's own tools: see
+    /// [`AwsEnvironment::of`](cloudron_http::AwsEnvironment::of), with `AWS_ENDPOINT_URL_S3`. Unset values
+    /// are `None`.
     ///
     /// # Errors
     /// `aws-profile` when `AWS_PROFILE` names no profile; when the file cannot be read.

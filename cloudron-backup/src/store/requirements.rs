@@ -1,4 +1,4 @@
-//! Refusing stores that would break a repository.
+//! Refuses stores that would break a repository.
 
 use bytes::Bytes;
 use cloudron_core::{Error, Progress, Result};
@@ -7,10 +7,10 @@ use crate::codes;
 use crate::store::lifecycle::{Harm, dangers, refuse};
 use crate::store::{BackupStore, Known};
 
-/// Refuses a store whose rules delete what backups need, and warns of what it does not tell.
+/// Refuses a store whose rules delete what backups need, and warns about unknown rules.
 ///
 /// # Errors
-/// `store-expires`; what the store reports.
+/// `store-expires`; errors of the store.
 pub(crate) async fn check_rules(store: &dyn BackupStore, progress: &Progress) -> Result<()> {
     let (prefix, url) = (store.key_prefix(), store.url());
     let lifecycle = match store.lifecycle().await? {
@@ -29,10 +29,10 @@ pub(crate) async fn check_rules(store: &dyn BackupStore, progress: &Progress) ->
     Ok(())
 }
 
-/// Checks with an object that was just written that the store does not write over it.
+/// Checks, with an object that was just written, that a conditional write does not overwrite it.
 ///
 /// # Errors
-/// `store-conditional` when it does; what the store reports.
+/// `store-conditional` if it does; errors of the store.
 pub(crate) async fn check_conditional(store: &dyn BackupStore, key: &str, content: &Bytes) -> Result<()> {
     if !store.put_new(key, content).await? {
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) async fn check_conditional(store: &dyn BackupStore, key: &str, conten
     Err(writes_over(store).await)
 }
 
-/// The error for a store that wrote over an object that it was told to keep, with the cause where that is known.
+/// Returns the error for a store that overwrote an object despite the condition, with the cause if it is known.
 async fn writes_over(store: &dyn BackupStore) -> Error {
     let versions = store.rules().await.is_ok_and(|rules| rules.versioning == Known::Is(true));
     let (why, instead) = match versions {

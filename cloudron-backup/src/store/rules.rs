@@ -1,22 +1,22 @@
-//! What a store does with objects by itself.
+//! A store's own rules for objects.
 
 use cloudron_core::Result;
 use serde::Serialize;
 
 use crate::store::lifecycle::Lifecycle;
 
-/// A fact about a store, which it may not tell to everybody.
+/// A fact about a store that the store may not report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Known<T> {
-    /// It is so.
+    /// The fact.
     Is(T),
-    /// The store does not say, for this reason: the permission is missing, or it does not know the question.
+    /// Unknown for this reason: the permission is missing, or the service does not support the request.
     Unknown(String),
 }
 
 impl<T> Known<T> {
-    /// The fact, if it is known.
+    /// Returns the fact, if it is known.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Is(fact) => Some(fact),
@@ -25,60 +25,61 @@ impl<T> Known<T> {
     }
 }
 
-/// How a store protects objects that are deleted or overwritten.
+/// A store's protection of objects against deletion and overwriting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StoreRules {
-    /// Whether it keeps the earlier versions of an object.
+    /// True if the store keeps earlier versions of an object.
     pub versioning: Known<bool>,
-    /// Whether it can lock objects, and how long new ones are locked by default.
+    /// Object lock, and the default retention of new objects.
     pub object_lock: Known<ObjectLock>,
-    /// What it deletes or moves by age.
+    /// Rules that delete or move objects by age.
     pub lifecycle: Known<Lifecycle>,
 }
 
 impl StoreRules {
-    /// These facts.
+    /// Creates the rules from these facts.
     pub fn new(versioning: Known<bool>, object_lock: Known<ObjectLock>, lifecycle: Known<Lifecycle>) -> Self {
         Self { versioning, object_lock, lifecycle }
     }
 }
 
 impl Default for StoreRules {
-    /// Those of a store that does nothing by itself.
+    /// Returns the rules of a store without any automatic action.
     fn default() -> Self {
         Self::new(Known::Is(false), Known::Is(ObjectLock::default()), Known::Is(Lifecycle::default()))
     }
 }
 
-/// Whether objects can be locked against deletion.
+/// The object lock configuration of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ObjectLock {
-    /// Whether the bucket has it switched on.
+    /// True if object lock is enabled for the bucket.
     pub enabled: bool,
-    /// How long a new object is locked, as in `GOVERNANCE 30 days`. None when only those that ask for it are.
+    /// The default retention of a new object, as in `GOVERNANCE 30 days`. `None` if only objects that ask for
+    /// it are locked.
     pub default_retention: Option<String>,
 }
 
 impl ObjectLock {
-    /// Locking that is switched on, with this default.
+    /// Creates an enabled object lock with this default retention.
     pub fn enabled(default_retention: Option<String>) -> Self {
         Self { enabled: true, default_retention }
     }
 }
 
-/// Whether an object can be read now.
+/// The availability of an archived object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Thaw {
-    /// It can be read.
+    /// The object can be read.
     Ready,
-    /// It was asked for, and can be read in minutes to days, as its class has it.
+    /// The object was requested, and will be readable in minutes to days, depending on its storage class.
     Underway,
 }
 
-/// The error of a store that has no lifecycle rules to be set.
+/// Returns the error of a store without lifecycle rules.
 pub(crate) fn no_lifecycle(url: &str) -> Result<()> {
     let text = format!("{url}: this store has no lifecycle rules");
     Err(cloudron_core::Error::new(&crate::codes::STORE_OPTION, text))

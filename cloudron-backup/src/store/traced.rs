@@ -1,4 +1,4 @@
-//! A store that says what is asked of it.
+//! A store that traces its operations.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +12,7 @@ use cloudron_core::Result;
 use super::{BackupStore, Known, ObjectMeta, StoreRules, Thaw};
 use crate::store::lifecycle::Lifecycle;
 
-/// The store, or one around it where somebody listens to traces.
+/// Returns the store, wrapped if debug traces are enabled.
 pub(super) fn of<S: BackupStore + 'static>(store: S) -> Arc<dyn BackupStore> {
     tracing::info!(url = store.url(), "opens a store");
     match tracing::enabled!(tracing::Level::DEBUG) {
@@ -24,7 +24,7 @@ pub(super) fn of<S: BackupStore + 'static>(store: S) -> Arc<dyn BackupStore> {
 #[derive(Debug)]
 struct Traced<S>(S);
 
-/// Does one operation and traces it: what, how long, and what it came to.
+/// Runs one operation and traces its kind, duration and result.
 async fn traced<T>(
     operation: &str,
     key: &str,

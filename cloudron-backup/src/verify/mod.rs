@@ -1,4 +1,4 @@
-//! Checking a repository.
+//! Checks a repository.
 
 mod objects;
 mod references;
@@ -16,22 +16,22 @@ use crate::format::trust::{Anchor, Trust};
 use crate::keys::Identity;
 use crate::snapshot::Session;
 
-/// A check under way.
+/// A running check.
 struct Check<'a> {
     session: Session<'a>,
     depth: VerifyDepth,
     identity: Option<&'a Identity>,
     trust: Trust,
     seen: SnapshotHistory,
-    /// Days since 1970, by which a sample is chosen.
+    /// Days since 1970, which select the sample.
     day: u64,
     report: VerifyReport,
-    /// The backups that cannot be restored whole.
+    /// The backups that cannot be restored completely.
     damaged: BTreeSet<String>,
 }
 
 impl Check<'_> {
-    /// Notes something wrong with an object. Gives its place in the report.
+    /// Records a problem with an object. Returns its index in the report.
     fn problem(&mut self, object: &str, text: impl ToString) -> usize {
         let problems = &mut self.report.problems;
         problems.iter().position(|p| p.object == object).unwrap_or_else(|| {
@@ -41,7 +41,7 @@ impl Check<'_> {
         })
     }
 
-    /// Notes that a backup is affected by a problem.
+    /// Records that a problem affects a backup.
     fn affects(&mut self, problem: usize, backup: &str) {
         let backups = &mut self.report.problems[problem].backups;
         if !backups.iter().any(|b| b == backup) {
@@ -81,7 +81,7 @@ pub(crate) fn run(
     Ok(report)
 }
 
-/// What a check of this depth does not look at, for people.
+/// Returns what a check of this depth does not cover, for people.
 fn not_checked(depth: VerifyDepth, has_identity: bool) -> Vec<String> {
     let mut left = Vec::new();
     if !has_identity {

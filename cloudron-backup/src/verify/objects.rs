@@ -1,4 +1,4 @@
-//! Object by object: whether it is there and has the bytes that were written.
+//! Checks each object: that it exists and is unchanged.
 
 use std::collections::HashMap;
 
@@ -14,19 +14,19 @@ use crate::format::pack;
 use crate::verify::VerifyDepth;
 use crate::{codes, layout};
 
-/// What is wrong with packs: a problem for all of a pack, or for some chunks.
+/// Problems of packs: of a whole pack, or of some chunks.
 #[derive(Debug, Default)]
 pub(super) struct BadPacks {
     packs: HashMap<u32, usize>,
-    /// Those that are not where a line says, with the key of the pack.
+    /// Chunks that are not where a line says, with the key of the pack.
     chunks: HashMap<(u32, ChunkId), String>,
-    /// Those that are not there, or not with their size. That is a problem only where something needs them: a
-    /// pack that nothing needed may have been pruned under the eyes of whoever indexed it.
+    /// Packs that are missing or have another size. That is a problem only if their content is needed: an
+    /// unneeded pack may have been pruned while it was indexed.
     lost: HashMap<u32, String>,
 }
 
 impl Check<'_> {
-    /// The problem that keeps a chunk from being read: that of its best place, when it can be read in none.
+    /// Returns the problem that makes a chunk unreadable: that of its best location, if no location is readable.
     pub(super) fn problem_of(&mut self, bad: &BadPacks, index: &Index, id: &ChunkId) -> Option<usize> {
         let mut first = None;
         for at in index.places(id) {
@@ -47,7 +47,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether an error is about the object rather than about reaching the store.
+/// Checks whether an error is about the object rather than about reaching the store.
 pub(super) fn is_damage(error: &Error) -> bool {
     [&codes::OBJECT_CORRUPT, &codes::OBJECT_MISSING, &codes::SNAPSHOT_CORRUPT, &codes::SNAPSHOT_FORGED]
         .iter()
@@ -59,11 +59,11 @@ impl Check<'_> {
         self.depth == VerifyDepth::Full
     }
 
-    /// Fetches an object. Nothing, and a problem, when it is missing.
+    /// Fetches an object. Returns `None`, and records a problem, if it is missing.
     pub(super) fn fetch(&mut self, key: &str) -> Result<Option<bytes::Bytes>> {
         self.session.stop.check()?;
         self.report.objects += 1;
-        match self.session.store.get(key) {
+        match self.session.store.get_at_most(key, layout::largest(key)) {
             Ok(content) => {
                 self.report.bytes += content.len() as u64;
                 Ok(Some(content))
@@ -72,11 +72,15 @@ impl Check<'_> {
                 self.problem(key, "it is missing");
                 Ok(None)
             }
+            Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                self.problem(key, "it is too large");
+                Ok(None)
+            }
             Err(e) => Err(e),
         }
     }
 
-    /// The description of the repository, and the files on how to restore without this program.
+    /// Checks the description of the repository, and the recovery files.
     pub(super) fn description(&mut self) -> Result<()> {
         if let Some(content) = self.fetch(layout::CONFIG)?
             && let Err(e) = Config::check_signature(&content, self.identity)
@@ -115,7 +119,7 @@ impl Check<'_> {
         self.certificates()
     }
 
-    /// The certificates of writers. They are in all that writers sign as well.
+    /// Checks the certificates of writers. They are also part of everything that writers sign.
     fn certificates(&mut self) -> Result<()> {
         let mut found = 0;
         for object in self.session.store.list(layout::WRITERS)? {
@@ -139,7 +143,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Checks the owner's statement on a key object. One that came from an earlier format has none.
+    /// Checks the owner's statement on a key object. A key from an earlier format has none.
     fn statement(&mut self, key: &str, content: &[u8]) -> Result<()> {
         let Some(place) = crate::format::key::statement_key(key) else { return Ok(()) };
         let statement = match self.session.store.get_at_most(&place, layout::MOST_SMALL) {
@@ -167,7 +171,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The index, if there is the identity to read it.
+    /// Loads the index, if there is an identity to read it.
     pub(super) fn index(&mut self) -> Result<Option<Index>> {
         if let Some(identity) = self.identity {
             let key = self.session.config.owner_decryptor(identity)?;
@@ -202,13 +206,13 @@ impl Check<'_> {
         Ok(None)
     }
 
-    /// Notes objects that are none of a repository's, which other programs may leave in a folder.
+    /// Records objects that do not belong to a repository, which other programs may leave in a folder.
     fn foreign(&mut self, keys: impl Iterator<Item = String>) {
         let text = "it has no name that an object of a repository has";
         self.report.ignored.extend(keys.map(|key| (key, text.to_owned())));
     }
 
-    /// Checks an object that is named by its hash. Gives its content if it is sound.
+    /// Checks an object named by its hash. Returns its content if it is sound.
     fn hashed(&mut self, key: &str) -> Result<Option<bytes::Bytes>> {
         let Some(content) = self.fetch(key)? else { return Ok(None) };
         if layout::id_of(key) == Some(&layout::object_id(&content)) {
@@ -245,7 +249,7 @@ impl Check<'_> {
                     bad.packs.extend(known.lines.iter().map(|line| (*line, problem)));
                 }
                 (Some(content), Some(known)) => self.chunks(&object.key, &content, known, &mut bad)?,
-                // It is of a run that was cut off, or there is no index to read.
+                // It belongs to an interrupted run, or there is no index to read.
                 (_, None) => {}
             }
             task.advance(object.size);
@@ -268,7 +272,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether a pack is read at this depth, today.
+    /// Checks whether a pack is to be read at this depth, today.
     fn is_read(&self, key: &str) -> bool {
         match self.depth {
             VerifyDepth::Quick => false,
@@ -295,7 +299,7 @@ impl Check<'_> {
             let end = location.offset as usize + location.length as usize;
             let chunk = plain.get(location.offset as usize..end).map(|frame| unframe(frame, location.raw));
             if !chunk.is_some_and(|c| c.is_ok_and(|c| namer.name(&c) == *id)) {
-                // A writer may claim what is not so. It is a problem where the chunk is nowhere else.
+                // A claim of a writer may be false. It is a problem if the chunk is nowhere else.
                 bad.chunks.insert((location.pack, *id), key.to_owned());
             }
         }
@@ -303,7 +307,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether a pack is among those that are read on a day: every one is on one day of each round.
+/// Checks whether a pack is in the sample of a day: every pack is in one sample of each round.
 fn in_sample(id: &str, percent: u8, day: u64) -> bool {
     let days = 100_u64.div_ceil(u64::from(percent.clamp(1, 100)));
     let hash = blake3::hash(id.as_bytes());
@@ -311,7 +315,7 @@ fn in_sample(id: &str, percent: u8, day: u64) -> bool {
     number % days == day % days
 }
 
-/// What the lines of each pack say, by the name of the pack: their numbers, and the places of chunks.
+/// The index lines about each pack, by the name of the pack: their numbers, and the locations of chunks.
 #[derive(Default)]
 struct Claims {
     lines: Vec<u32>,

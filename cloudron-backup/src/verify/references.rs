@@ -1,4 +1,4 @@
-//! Backup by backup: whether its summary and manifest are sound and everything it names is there.
+//! Checks each backup: that its summary and manifest are valid and all content they name exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::layout::{self, summary_name};
 use crate::snapshot::Backup;
 use crate::verify::VerifyDepth;
 
-/// So many files are named for a problem.
+/// The maximum number of files named for a problem.
 const NAMED: usize = 20;
 
 impl Check<'_> {
@@ -57,7 +57,7 @@ impl Check<'_> {
                     self.seen.add(&summary);
                     self.backup(&summary, index, bad)?;
                 }
-                // A summary that was damaged looks like one that nobody signed. The owner looks at it.
+                // A damaged summary looks like one without a valid signature. The owner can decide.
                 Err(e) if is_damage(&e) => {
                     let problem = self.problem(&object.key, e);
                     self.affects(problem, name);
@@ -108,7 +108,7 @@ impl Check<'_> {
         Err(cloudron_core::Error::new(&crate::codes::SNAPSHOT_CORRUPT, text))
     }
 
-    /// Goes through a manifest and looks for every chunk that it names.
+    /// Reads a manifest and checks every chunk that it names.
     fn references(
         &mut self,
         identity: &crate::keys::Identity,
@@ -141,7 +141,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A chunk that is in no index: because of an index object that cannot be used, or of one that is gone.
+    /// Reports a chunk that is in no index, because of an unusable or missing index object.
     fn unknown_chunk(&mut self, id: &BackupId, index: &Index) -> usize {
         match index.unusable.iter().find(|(_, e)| !e.is(&codes::OBJECT_FOREIGN)) {
             Some((object, error)) => self.problem(&object.clone(), error),
@@ -160,8 +160,8 @@ impl Check<'_> {
         }
     }
 
-    /// Numbers that are missing among the summaries are those of backups that the owner forgot, or somebody
-    /// took them away.
+    /// Reports missing numbers among the summaries: these backups were removed by somebody other than the
+    /// owner, unless the owner forgot them.
     fn withheld<'k>(
         &mut self,
         listed: impl Iterator<Item = &'k str>,
@@ -181,7 +181,7 @@ impl Check<'_> {
         if withheld { self.name_withheld(unnamed) } else { Ok(()) }
     }
 
-    /// Names the backups of which the manifest is there and the summary is not.
+    /// Reports backups whose manifest exists without a summary.
     fn name_withheld(&mut self, unnamed: &[&String]) -> Result<()> {
         let Some(identity) = self.identity else { return Ok(()) };
         let key = self.session.config.owner_decryptor(identity)?;
@@ -189,7 +189,7 @@ impl Check<'_> {
             self.session.stop.check()?;
             let header = first_line(self.session.store, manifest, &*key)?
                 .filter(|h| h.repository == self.session.config.id);
-            // A manifest may be anybody's: one of a backup that is there says nothing.
+            // A manifest can come from anybody: one of an existing backup proves nothing.
             let id = header.and_then(|h| h.id.parse::<BackupId>().ok());
             let is_there = |id: &BackupId| self.report.good.iter().any(|name| name == id.as_str());
             if let Some(id) = id.filter(|id| !is_there(id)) {
@@ -201,7 +201,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Backups that this machine has seen and that are gone.
+    /// Reports backups seen by this machine that no longer exist.
     fn rolled_back<'k>(
         &mut self,
         listed: impl Iterator<Item = &'k str>,

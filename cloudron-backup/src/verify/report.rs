@@ -1,73 +1,72 @@
-//! What is asked of a check, and what it found.
+//! Options and reports of checks.
 
 use cloudron_core::{Error, Result};
 use serde::Serialize;
 
 use crate::codes;
 
-/// How thoroughly a repository is checked.
+/// The depth of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifyDepth {
-    /// That the objects are there, and what small ones say of each other.
+    /// Checks that the objects exist, and that small ones are consistent with each other.
     Quick,
-    /// As [`Quick`](Self::Quick), and every byte of so many percent of the packs. Which ones changes from day
-    /// to day (UTC): with 5 percent each day, all of them are read once in 20 days.
+    /// As [`Quick`](Self::Quick), and reads every byte of this percentage of the packs. The selection changes
+    /// every day (UTC): with 5 percent each day, all of them are read once in 20 days.
     Sample(u8),
-    /// Every byte.
+    /// Reads every byte.
     Full,
 }
 
-/// Something wrong with a repository.
+/// A problem with a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The object.
     pub object: String,
-    /// What is wrong with it.
+    /// The description of the problem.
     pub text: String,
-    /// The backups that cannot be restored whole because of it, where that is known.
+    /// The backups that cannot be restored completely because of it, if known.
     pub backups: Vec<String>,
-    /// Files that are affected, as `<backup id>:<path>`, at most twenty.
+    /// The affected files, as `<backup id>:<path>`, at most twenty.
     pub files: Vec<String>,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, Serialize)]
 #[must_use = "a problem is in the report only"]
 pub struct VerifyReport {
-    /// How many objects were checked.
+    /// The number of objects checked.
     pub objects: u64,
-    /// How many bytes were read.
+    /// The number of bytes read.
     pub bytes: u64,
-    /// How many backups were checked.
+    /// The number of backups checked.
     pub backups: u64,
-    /// What was not looked at, for people.
+    /// Parts that were not checked, for people.
     pub not_checked: Vec<String>,
-    /// Objects that count for nothing, because nobody signed them who may: key and reason. They harm nothing.
+    /// Ignored objects without a valid signature: key and reason. They do no harm.
     pub ignored: Vec<(String, String)>,
-    /// Whether it was checked that every file of every backup has all it needs, which takes the identity.
+    /// True if it was checked that all content of every file of every backup exists, which requires the identity.
     pub references_checked: bool,
-    /// What is wrong.
+    /// The problems found.
     pub problems: Vec<Problem>,
-    /// The backups that restore whole, as far as was checked.
+    /// The backups that can be restored completely, as far as was checked.
     pub good: Vec<String>,
-    /// The backups that do not.
+    /// The backups that cannot.
     pub damaged: Vec<String>,
-    /// The backups that this machine has seen and that are gone, though the owner did not remove them. They
-    /// are among the damaged. Noticed only with [`Repository::with_cache_dir`](crate::Repository::with_cache_dir).
+    /// The backups seen by this machine that no longer exist, although the owner did not remove them. They
+    /// are among the damaged. Requires [`Repository::with_cache_dir`](crate::Repository::with_cache_dir).
     pub rolled_back: Vec<String>,
 }
 
 impl VerifyReport {
-    /// Whether nothing is wrong.
+    /// Returns true if there is no problem.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// The report, or an error when something is wrong.
+    /// Returns the report, or an error if there is a problem.
     ///
     /// # Errors
-    /// `repository-rolled-back` when backups that were seen are gone; else `verify-failed`, naming the first
-    /// problem.
+    /// `repository-rolled-back` when backups seen before are missing; else `verify-failed`, naming the first problem.
     pub fn good(self) -> Result<Self> {
         let Some(first) = self.problems.first() else { return Ok(self) };
         let text = format!("{} problems, among them {}: {}", self.problems.len(), first.object, first.text);

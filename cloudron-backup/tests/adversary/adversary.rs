@@ -1,4 +1,4 @@
-//! The adversary: what it may do, and doing it.
+//! The adversary: its rights and its actions.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use cloudron_testkit::forge::{Forge, Object};
 
 use crate::common::sim::{Rng, SimStore};
 
-/// What the credentials allow, and what keys there are.
+/// The permissions of the adversary's credentials, and its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rights {
-    /// Adds objects, has no key.
+    /// May add objects, has no key.
     Add,
-    /// Adds objects, with the keys of one writer.
+    /// May add objects, has the keys of one writer.
     AddWithKeys,
-    /// Adds and overwrites objects, has no key.
+    /// May add and overwrite objects, has no key.
     Overwrite,
 }
 
@@ -25,22 +25,22 @@ pub struct Adversary {
     pub forge: Forge,
     /// Objects of another repository of the same owner, and of one of the first format.
     pub elsewhere: Vec<(String, Bytes)>,
-    /// The backups that honest machines are about to make, as their clocks tell.
+    /// The ids of the next backups of honest machines, according to their clocks.
     pub expected: Vec<String>,
-    /// Of the honest objects that were overwritten, what they were.
+    /// The previous content of overwritten honest objects.
     pub overwritten: BTreeMap<String, Bytes>,
-    /// What it put last, by key.
+    /// The last content written by the adversary, by key.
     pub put: BTreeMap<String, Bytes>,
-    /// What was done, for the message of a failure.
+    /// The actions so far, for the message of a failure.
     pub done: Vec<String>,
-    /// Between two calls of an honest run something is done once in so many times. Never for 0.
+    /// Acts in one of this number of calls of an honest operation. Never for 0.
     pub once_in: u64,
-    /// How many things were done between two calls of an honest run.
+    /// The number of actions between two calls of an honest operation.
     pub during: u64,
 }
 
 impl Adversary {
-    /// Told that an honest run is about to make a call.
+    /// Acts, with some probability, before a call of an honest operation.
     pub fn between(&mut self, sim: &SimStore) {
         if self.once_in > 0 && self.rng.once_in(self.once_in) {
             self.during += 1;
@@ -48,7 +48,7 @@ impl Adversary {
         }
     }
 
-    /// Does one thing.
+    /// Performs one action.
     pub fn act(&mut self, sim: &SimStore) {
         let number = self.rng.below(crate::acts::ACTS.len() as u64) as usize;
         let (name, make) = crate::acts::ACTS[number];
@@ -56,7 +56,7 @@ impl Adversary {
         self.put(sim, name, objects);
     }
 
-    /// Puts objects as far as the credentials allow it.
+    /// Writes objects as far as the credentials allow it.
     fn put(&mut self, sim: &SimStore, what: &str, objects: Vec<(String, Bytes)>) {
         for (key, content) in objects {
             if check_key(&key).is_err() {
@@ -71,7 +71,7 @@ impl Adversary {
                     self.done.push(format!("{what}: {key} ({length})"));
                 }
                 Some(old) if self.rights == Rights::Overwrite && old != content => {
-                    // What the adversary itself had put is no loss.
+                    // Overwriting the adversary's own objects is no loss.
                     if self.put.get(&key) != Some(&old) {
                         self.overwritten.insert(key.clone(), old);
                     }
@@ -84,13 +84,13 @@ impl Adversary {
         }
     }
 
-    /// One of these.
+    /// Picks a random item.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         if of.is_empty() { None } else { of.get(self.rng.below(of.len() as u64) as usize) }
     }
 }
 
-/// Objects as a store takes them.
+/// Converts objects to the store's format.
 pub fn stored(objects: impl IntoIterator<Item = Object>) -> Vec<(String, Bytes)> {
     objects.into_iter().map(|(key, content)| (key, Bytes::from(content))).collect()
 }

@@ -1,4 +1,4 @@
-//! The honest side: an owner, writers, their backups, and what is done with the repository.
+//! The honest side: an owner, writers, their backups, and operations on the repository.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use cloudron_backup::{
 use cloudron_core::Event;
 use cloudron_core::{BackupId, Cancel, Progress, Result, Secret, Version};
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Rights};
 use crate::common::sim::{Rng, SimStore};
 use crate::common::{KEY, noise};
 use crate::memory;
 use crate::store::{Hostile, Meter};
 
-/// The contents that files have: small ones, and some that are chunks of their own.
+/// The contents of files: small ones, and some that have their own chunks.
 static CONTENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     [200, 3_000, 70_000, 128 << 10, 129 << 10, 300_000]
         .iter()
@@ -46,16 +46,18 @@ pub struct World {
     pub sim: SimStore,
     pub adversary: Arc<Mutex<Adversary>>,
     pub identity: Identity,
+    /// The id of the repository.
+    id: String,
     pub key: Secret,
     pub writers: Vec<Writer>,
     pub backups: Vec<Backup>,
-    /// Everything that honest runs warned of or failed with.
+    /// All warnings and errors of honest operations.
     pub said: Arc<Mutex<String>>,
     dir: tempfile::TempDir,
     meter: Arc<Meter>,
 }
 
-/// The keys of a writer of that domain.
+/// Returns the keys of a writer for that domain.
 fn writer_keys(sim: &SimStore, identity: &Identity, domain: &str) -> WriterKeys {
     let store = Hostile { sim: sim.clone(), adversary: None, meter: Arc::default() };
     block_on(async {
@@ -69,7 +71,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// The processor time that the process took so far, in seconds: what else the machine does makes no difference.
+/// Returns the processor time used by the process, in seconds, which does not depend on other load.
 fn processor_seconds() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -77,7 +79,7 @@ fn processor_seconds() -> u64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() / 100
 }
 
-/// A new repository in a store, made while nobody else is there.
+/// Creates a repository in a store without an adversary.
 pub fn init(sim: &SimStore) -> Identity {
     let store = Hostile { sim: sim.clone(), adversary: None, meter: Arc::default() };
     let options = InitOptions { work_factor: Some(2) };
@@ -88,8 +90,11 @@ impl World {
     pub fn new(context: String, sim: SimStore, identity: Identity, adversary: Adversary) -> Self {
         let writers =
             ["a.example", "b.example"].map(|name| Writer { name, keys: writer_keys(&sim, &identity, name) });
+        let store = Hostile { sim: sim.clone(), adversary: None, meter: Arc::default() };
+        let id = block_on(Repository::open(Arc::new(store))).unwrap().id().to_owned();
         Self {
             context,
+            id,
             sim,
             adversary: Arc::new(Mutex::new(adversary)),
             identity,
@@ -106,7 +111,7 @@ impl World {
         self.adversary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happened, for the message of a failure.
+    /// Panics with the history of the round.
     #[track_caller]
     pub fn fail(&self, text: &str) -> ! {
         let done = self.adversary().done.join("\n  ");
@@ -135,7 +140,7 @@ impl World {
         })
     }
 
-    /// Runs something that must end in bounded time and memory, with a bounded number of requests.
+    /// Runs an operation that must end within limits on time, memory and requests.
     #[track_caller]
     pub fn run<T>(
         &self,
@@ -160,7 +165,7 @@ impl World {
             block_on(async { work(Repository::open(store).await?, progress, Cancel::new()).await })
         });
         let (calls, read) = self.meter.taken();
-        // What is larger than any object of its kind may be need not be read.
+        // Objects larger than any of their kind need not be read.
         let objects = sim.list("");
         let stored: u64 = objects.iter().map(|o| o.size).filter(|size| *size < 32 << 20).sum();
         let objects = objects.len() as u64;
@@ -178,7 +183,7 @@ impl World {
         result
     }
 
-    /// The files of a backup, written anew: about half of all there are.
+    /// Writes the files of a backup: about half of all contents.
     fn files(&self, rng: &mut Rng, source: &Path) -> BTreeMap<String, usize> {
         let _ = std::fs::remove_dir_all(source);
         std::fs::create_dir_all(source).unwrap();
@@ -197,7 +202,7 @@ impl World {
         self.dir.path().join(format!("{writer}/source"))
     }
 
-    /// Makes a backup. With an error, none was made.
+    /// Makes a backup. On error, none was made.
     pub fn backup(&mut self, writer: usize, rng: &mut Rng) -> Result<BackupId> {
         self.sim.pass(2);
         let id = BackupId::new(self.sim.now(), &Version::current());
@@ -216,8 +221,7 @@ impl World {
         Ok(made.id)
     }
 
-    /// Restores a backup and says what is wrong: nothing when it is there byte for byte. Says it of itself when it
-    /// restored something else without a word.
+    /// Restores a backup and returns what is wrong, if anything. Panics if it silently restored different content.
     pub fn restored(&self, backup: &Backup) -> Result<(), String> {
         self.restored_from(&self.sim, backup)
     }
@@ -246,7 +250,7 @@ impl World {
         Ok(())
     }
 
-    /// Copies the repository into another store. Gives that store.
+    /// Copies the repository into another store, and returns it.
     pub fn copied(&self, seed: u64) -> Result<SimStore> {
         let other = SimStore::since(1_760_000_000, seed, 0);
         let target = self.store(&other);
@@ -268,24 +272,29 @@ impl World {
         Ok(())
     }
 
-    /// Opens the repository with the backup key.
+    /// Opens the repository with the backup key. Who can overwrite may put another repository of the same backup key in
+    /// its place, which says another id.
     pub fn unlock(&self) -> Result<()> {
         let key = self.key.clone();
-        let opened = self.run("unlock", async |repository, _, _| repository.unlock(&key).await)?;
-        self.check(opened.recipient() == self.identity.recipient(), || "another identity".to_owned());
+        let (id, opened) = self.run("unlock", async |repository, _, _| {
+            Ok((repository.id().to_owned(), repository.unlock(&key).await?))
+        })?;
+        let ours = opened.recipient() == self.identity.recipient();
+        let swapped = self.adversary().rights == Rights::Overwrite && id != self.id;
+        self.check(ours || swapped, || "another identity".to_owned());
         Ok(())
     }
 
-    /// Time passes, up to so many days.
+    /// Lets time pass, up to `days` days.
     pub fn pass(&self, rng: &mut Rng, days: u64) {
         self.sim.pass(rng.below(days * 86400));
     }
 
-    /// The backups that must be there.
+    /// Returns the backups that must exist.
     pub fn alive(&self) -> Vec<Backup> {
         self.backups.iter().filter(|b| !b.removed).cloned().collect()
     }
 }
 
-/// The time that a prune leaves packs alone that nothing needs.
+/// The grace period of prunes.
 pub const GRACE: Duration = Duration::from_secs(86400);

@@ -1,9 +1,9 @@
-//! An adversary who can write to the store, beside honest backups, prunes, repairs, copies and restores.
+//! An adversary with write access to the store, alongside honest backups, prunes, repairs, copies and restores.
 //!
 //! Before, between and during all of them the adversary does random things with well-formed and malformed objects
 //! of every kind. After each round every honest backup must restore byte for byte; nobody who can only add keeps
-//! an honest run from succeeding, in bounded time and memory. `CLOUDRON_TEST_ROUNDS` says how many rounds;
-//! `CLOUDRON_TEST_SEED` runs a single one, the number that a failure names.
+//! an honest run from succeeding, in bounded time and memory. `CLOUDRON_TEST_ROUNDS` is the number of rounds,
+//! `CLOUDRON_TEST_SEED` the number of the first: alone, it runs the single round that a failure names.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 
@@ -21,18 +21,17 @@ use std::sync::{Mutex, PoisonError};
 use adversary::Rights;
 use round::{Stats, round};
 
-/// Memory is measured of the whole process: one test at a time.
+/// Memory is measured for the whole process: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn rounds(rights: Rights, default: u64) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
     let mut stats = Stats::default();
-    match number("CLOUDRON_TEST_SEED") {
-        Some(seed) => round(rights, seed, &mut stats),
-        None => (0..number("CLOUDRON_TEST_ROUNDS").unwrap_or(default))
-            .for_each(|seed| round(rights, seed, &mut stats)),
-    }
+    let first = number("CLOUDRON_TEST_SEED");
+    let many = number("CLOUDRON_TEST_ROUNDS").unwrap_or(if first.is_some() { 1 } else { default });
+    let first = first.unwrap_or_default();
+    (first..first + many).for_each(|seed| round(rights, seed, &mut stats));
     #[expect(clippy::print_stdout, reason = "what the rounds came to is for those who run more of them")]
     {
         println!("{rights:?}: {stats:?}");

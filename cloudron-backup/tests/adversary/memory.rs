@@ -1,16 +1,16 @@
-//! How much memory the process has at once, with a ceiling: an honest run that reaches it is ended.
+//! Measures the memory of the process, with a limit: an honest operation that reaches it is aborted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// More than any run of these tests may need, in bytes. A machine is not to be brought down by a test that fails.
+/// The memory limit of these tests in bytes, so that a failing test does not exhaust the machine's memory.
 const CEILING: usize = 1 << 30;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// What is being measured, for the message of a run that reaches the ceiling.
+/// The operation being measured, for the message when it reaches the limit.
 static RUN: Mutex<String> = Mutex::new(String::new());
 
 struct Counting;
@@ -18,7 +18,7 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: everything is handed on to the system's allocator as it came, or refused.
+// SAFETY: all calls are passed to the system's allocator unchanged, or refused.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -27,32 +27,32 @@ unsafe impl GlobalAlloc for Counting {
             refused();
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's promises are the same.
+        // SAFETY: the caller guarantees the same conditions.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are the same.
+        // SAFETY: the caller guarantees the same conditions.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// Says which run asked for too much, without allocating anything. The process is ended next.
+/// Prints which operation exceeded the limit, without allocating memory. The process is aborted afterwards.
 fn refused() {
     if let Ok(run) = RUN.try_lock() {
         let _ = std::io::Write::write_all(&mut std::io::stderr(), run.as_bytes());
     }
 }
 
-/// Notes what is measured from here on.
+/// Sets the operation being measured.
 pub fn about(run: String) {
     if let Ok(mut about) = RUN.lock() {
         *about = run;
     }
 }
 
-/// The most that the process had at once during `work`, over what it had before, in bytes.
+/// Returns the maximum number of bytes that the process allocated at once during `work`, beyond its initial amount.
 pub fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);

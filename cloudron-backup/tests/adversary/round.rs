@@ -1,4 +1,4 @@
-//! A round: honest runs in any order with the adversary among them, and what must be true of each and afterwards.
+//! A round: honest operations in any order, mixed with the adversary's, and the conditions that must hold.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use crate::adversary::{Adversary, Rights};
 use crate::common::sim::{Rng, SimStore};
 use crate::honest::{Backup, GRACE, World, init};
 
-/// What happened in all rounds.
+/// The statistics of all rounds.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub rounds: u64,
@@ -107,7 +107,7 @@ struct Round<'s> {
 }
 
 impl Round<'_> {
-    /// Whether every honest run must succeed.
+    /// Returns true if every honest operation must succeed.
     fn must_succeed(&self) -> bool {
         self.rights != Rights::Overwrite
     }
@@ -121,8 +121,7 @@ impl Round<'_> {
         }
     }
 
-    /// A lock of the owner's that was kept and put back holds the owner up until it is old, and
-    /// no longer.
+    /// Runs an operation of the owner. An old lock of the owner that was put back may block it until the lock expires.
     fn waited<T>(&self, run: impl Fn(&Self) -> cloudron_backup::Result<T>) -> cloudron_backup::Result<T> {
         match run(self) {
             Err(e) if e.is(&codes::PRUNE_BUSY) => {
@@ -133,7 +132,7 @@ impl Round<'_> {
         }
     }
 
-    /// Whether a backup is one that the adversary has no part in.
+    /// Checks whether a backup was made without the adversary.
     fn is_ours(&self, backup: &Backup) -> bool {
         self.rights != Rights::AddWithKeys || backup.writer != STOLEN
     }
@@ -141,7 +140,7 @@ impl Round<'_> {
     fn step(&mut self) {
         match self.rng.below(13) {
             0..4 => self.backup(0),
-            // The keys of the other one are the adversary's by now.
+            // The keys of the other writer are stolen.
             4 if self.rights != Rights::AddWithKeys => self.backup(STOLEN),
             4..8 => {
                 self.world.pass(&mut self.rng, 3);
@@ -177,7 +176,7 @@ impl Round<'_> {
         }
     }
 
-    /// What must be true of a prune that kept the last so many of each machine.
+    /// Checks the report of a prune that kept the last `last` backups of each machine.
     fn judge(&mut self, report: &PruneReport, last: usize) {
         self.stats.prunes += 1;
         self.stats.deleted += report.packs_deleted;
@@ -206,7 +205,7 @@ impl Round<'_> {
         self.say(report);
     }
 
-    /// Takes in what a report named.
+    /// Records the names in a report.
     fn say(&self, report: &impl serde::Serialize) {
         let text = serde_json::to_string(report).unwrap();
         self.world.said.lock().unwrap().push_str(&format!("{text}\n"));
@@ -231,7 +230,7 @@ impl Round<'_> {
 
     fn copy(&mut self) {
         let copied = self.world.copied(self.rng.below(u64::MAX));
-        // A store in which somebody put something is not copied to, which is said.
+        // A store with foreign objects is not used as a target, and the error says so.
         if matches!(&copied, Err(e) if e.is(&codes::REPOSITORY_LOST)) {
             return;
         }
@@ -255,7 +254,7 @@ impl Round<'_> {
         self.succeeded("unlock", opened);
     }
 
-    /// Checks the repository. False when that was not possible, which an error said.
+    /// Checks the repository. Returns false if that failed with an error.
     fn verify(&mut self, depth: VerifyDepth) -> bool {
         let identity = self.world.identity.clone();
         let verified = self.world.run("verify", async |repository, progress, cancel| {
@@ -305,7 +304,7 @@ impl Round<'_> {
         }
     }
 
-    /// The owner revokes the writer whose keys were stolen, and keeps the backups that it made itself.
+    /// Revokes the writer whose keys were stolen, and keeps the backups that it made itself.
     fn revoke(&self) {
         let identity = self.world.identity.clone();
         let name = self.world.writers[STOLEN].name;
@@ -316,7 +315,7 @@ impl Round<'_> {
         self.succeeded("revoke", revoked);
     }
 
-    /// The backups in the list that no honest machine made, which the owner removes.
+    /// Returns the listed backups that no honest machine made, which the owner removes.
     fn forged(&self) -> Vec<BackupId> {
         let listed = self.world.run("list", async |repository, _, _| repository.snapshots().await);
         let alive = self.world.alive();
@@ -324,7 +323,7 @@ impl Round<'_> {
         listed.filter(|id| alive.iter().all(|b| b.id != *id)).collect()
     }
 
-    /// The adversary rests. Two more prunes, and every backup restores.
+    /// Ends the adversary's actions. After two more prunes, every backup must restore.
     fn rest(mut self) {
         let mut request = PruneRequest::default();
         if self.rights == Rights::AddWithKeys {
@@ -352,8 +351,8 @@ impl Round<'_> {
                 Err(e) => lost.push((backup, e)),
             }
         }
-        // What was overwritten can be had back where a store keeps versions. Nothing else may be lost but what was
-        // named.
+        // Overwritten objects can be restored from earlier versions. No other content may be lost except what
+        // was reported.
         let overwritten = std::mem::take(&mut self.world.adversary().overwritten);
         for (key, content) in overwritten {
             self.world.sim.write(&key, Some(content));

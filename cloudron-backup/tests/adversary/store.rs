@@ -1,4 +1,4 @@
-//! The store as honest runs see it: between any two of their calls the adversary may act.
+//! The store as seen by honest operations: between any two of their calls the adversary may act.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use cloudron_core::Result;
 use crate::adversary::Adversary;
 use crate::common::sim::SimStore;
 
-/// What honest runs asked for.
+/// Counts the requests of honest operations.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -21,13 +21,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Calls and bytes read since the last time.
+    /// Returns the calls and bytes read since the last call of this function.
     pub fn taken(&self) -> (u64, u64) {
         (self.calls.swap(0, Relaxed), self.read.swap(0, Relaxed))
     }
 }
 
-/// The store of one honest run.
+/// The store of one honest operation.
 #[derive(Clone)]
 pub struct Hostile {
     pub sim: SimStore,

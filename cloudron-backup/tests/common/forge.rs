@@ -1,4 +1,4 @@
-//! What somebody can do who holds a writer's keys: a backup whose manifest says whatever they like.
+//! Forged backups of somebody with a writer's keys: with any manifest.
 
 use cloudron_backup::encrypt::{AgeIdentities, AgeRecipients, Decryptor, Encryptor};
 use cloudron_core::BackupId;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Fixture;
 
-/// The lines of a manifest.
+/// Returns the lines of a manifest.
 pub async fn manifest(f: &Fixture, id: &BackupId) -> Vec<Value> {
     let (key, _) = place(f, id).await;
     let identity = AgeIdentities::parse([&f.identity.to_secret()]).unwrap();
@@ -20,13 +20,13 @@ pub async fn manifest(f: &Fixture, id: &BackupId) -> Vec<Value> {
         .collect()
 }
 
-/// Puts other lines in the place of a manifest, and signs the summary anew.
+/// Replaces the lines of a manifest, and signs the summary again.
 pub async fn replace(f: &Fixture, id: &BackupId, lines: &[Value]) {
     let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
     replace_text(f, id, text.as_bytes()).await;
 }
 
-/// Puts another text in the place of a manifest, and signs the summary anew.
+/// Replaces the text of a manifest, and signs the summary again.
 pub async fn replace_text(f: &Fixture, id: &BackupId, text: &[u8]) {
     let (_, mut summary) = place(f, id).await;
     let sealed = AgeRecipients::parse([&f.keys.recipient])
@@ -47,7 +47,7 @@ fn signed(f: &Fixture, summary: Value) -> Value {
     sign(summary, &context, &SigningKey::from_bytes(&seed))
 }
 
-/// The object with a signature.
+/// Returns the object with a signature.
 pub fn sign(mut object: Value, context: &str, key: &SigningKey) -> Value {
     object.as_object_mut().unwrap().remove("signature");
     let text = format!("cloudron-backup {context}\n{}", canonical(&object));
@@ -55,7 +55,7 @@ pub fn sign(mut object: Value, context: &str, key: &SigningKey) -> Value {
     object
 }
 
-/// JSON with sorted members, whatever order this build keeps them in.
+/// Returns JSON with sorted keys, whatever order this build keeps them in.
 fn canonical(value: &Value) -> String {
     let joined = |parts: Vec<String>| parts.join(",");
     match value {

@@ -1,5 +1,5 @@
-//! A repository of format 2, made from the kept one of format 1 by what docs/backup-format.md says and by none of the
-//! program's own code for it: a second implementation to read, and to attack.
+//! A repository of format 2, converted from the stored one of format 1 according to docs/backup-format.md,
+//! without using the program's code for it: a second implementation, for reading and for attacks.
 
 use std::path::{Path, PathBuf};
 
@@ -11,16 +11,16 @@ use sha2::{Digest, Sha256};
 
 use super::forge::sign;
 
-/// The backup key of the kept repository.
+/// The backup key of the stored repository.
 pub const KEY: &str = "f1sampleabcdefghijkmnopqrstuvwxyz0123456";
-/// Its backups, the oldest first.
+/// Its backups, oldest first.
 pub const BACKUPS: [&str; 3] = [
     "backup_2026-11-30T16-26-57Z_v0.1.0",
     "backup_2026-11-30T16-26-59Z_v0.1.0",
     "backup_2026-11-30T16-27-04Z_v0.1.0",
 ];
 
-/// Somebody who signs: the owner, who has no certificate, or a writer.
+/// A signer: the owner, without a certificate, or a writer.
 #[derive(Clone)]
 pub struct Signing {
     pub key: SigningKey,
@@ -59,7 +59,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A line of a manifest or an index, with the members first that a writer puts first.
+/// Formats a line of a manifest or an index, with the fields first that a writer puts first.
 pub fn line_of(line: &Value) -> String {
     let Some(members) = line.as_object() else { return format!("{line}\n") };
     let first = ["type", "path", "path64", "pack", "size"];
@@ -70,7 +70,7 @@ pub fn line_of(line: &Value) -> String {
 }
 
 impl Repository {
-    /// The kept repository as it is, of format 1.
+    /// Returns a copy of the stored repository of format 1.
     pub fn first() -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy(&sample().join("repository"), &dir.path().join("store"));
@@ -102,7 +102,7 @@ impl Repository {
         }
     }
 
-    /// The same backups in format 2, made by the writer `main`, whose index lists the packs.
+    /// Returns the same backups in format 2, made by the writer `main`, whose index lists the packs.
     pub fn new() -> Self {
         let mut this = Self::first();
         this.main = this.writer("main", json!({}));
@@ -172,14 +172,14 @@ impl Repository {
         self.put(name, format!("{value:#}\n").as_bytes());
     }
 
-    /// Puts an object that is named by its hash. Gives the name.
+    /// Writes an object named by its hash. Returns the name.
     pub fn put_hashed(&self, folder: &str, content: &[u8], ending: &str) -> String {
         let name = format!("{folder}/{}{ending}", sha256(content));
         self.put(&name, content);
         name
     }
 
-    /// The JSON lines in a sealed object.
+    /// Returns the JSON lines in an encrypted object.
     pub fn lines(&self, path: &Path) -> Vec<Value> {
         let identity = AgeIdentities::parse([&self.identity]).unwrap();
         let plain = identity.open_bytes(&std::fs::read(path).unwrap()).unwrap();
@@ -198,7 +198,7 @@ impl Repository {
         self.seal(&zstd::encode_all(text, 3).unwrap())
     }
 
-    /// A writer that the owner certifies, within limits.
+    /// Certifies a writer with limits.
     pub fn writer(&self, name: &str, limits: Value) -> Signing {
         let named = [&self.secret[..], name.as_bytes()].concat();
         let key = SigningKey::from_bytes(&blake3::derive_key(
@@ -215,7 +215,7 @@ impl Repository {
         Signing { key, certificate: Some(certificate) }
     }
 
-    /// Revokes a writer, but for some summaries.
+    /// Revokes a writer, except for some summaries.
     pub fn revoke(&self, writer: &Signing, keep: &[&str]) {
         let id = &sha256(writer.key.verifying_key().as_bytes())[..16];
         let keep: Vec<String> =
@@ -227,7 +227,7 @@ impl Repository {
         self.put_hashed("writers", format!("{revocation:#}\n").as_bytes(), ".json");
     }
 
-    /// Puts an index object. Gives its name.
+    /// Writes an index object. Returns its name.
     pub fn index(&self, kind: &str, signing: &Signing, lines: &[Value]) -> String {
         let mut header = json!({"index": 2, "kind": kind, "repository": self.id});
         if let Some(certificate) = &signing.certificate {
@@ -241,7 +241,7 @@ impl Repository {
         self.put_hashed(kind, &self.seal_text(text.as_bytes()), ".age")
     }
 
-    /// Puts a backup: a manifest, and a summary like another one.
+    /// Writes a backup: a manifest, and a summary based on another one.
     pub fn backup(&self, id: &str, signing: &Signing, summary: Value, manifest: &[Value]) {
         let mut manifest = manifest.to_vec();
         manifest[0]["id"] = id.into();
@@ -260,7 +260,7 @@ impl Repository {
         self.put_json(&format!("snapshots/{id}.json"), &sign(summary, "summary v2", &signing.key));
     }
 
-    /// The summary and the manifest of a backup.
+    /// Returns the summary and the manifest of a backup.
     pub fn read_backup(&self, id: &str) -> (Value, Vec<Value>) {
         let summary = self.json(&format!("snapshots/{id}.json"));
         let hash = summary["manifest"]["sha256"].as_str().unwrap();

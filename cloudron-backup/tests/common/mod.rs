@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Shared helpers of this crate's tests.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 pub mod forge;
@@ -22,7 +22,7 @@ use cloudron_core::{BackupId, Cancel, Code, Error, Progress, Result, Secret, Ver
 
 pub const KEY: &str = "canary backup key 7c1f0a";
 
-/// A folder to back up, a repository, and a place to restore to.
+/// A folder to back up, a repository, and a folder to restore to.
 pub struct Fixture {
     pub dir: tempfile::TempDir,
     pub store: Arc<dyn BackupStore>,
@@ -73,14 +73,14 @@ impl Fixture {
         self.try_backup(&self.repo).await.unwrap()
     }
 
-    /// A backup by a machine whose clock shows the time of this name.
+    /// Makes a backup with this name and its time.
     pub async fn backup_as(&self, id: &str) -> Summary {
         let mut request = self.request();
         request.id = id.parse().unwrap();
         self.repo.backup(&self.keys, request, &Progress::none(), &Cancel::new()).await.unwrap()
     }
 
-    /// Brings a backup of that name here that was made in another repository.
+    /// Copies a backup of that name from another repository into this one.
     pub async fn bring(&self, id: &str) {
         let other = Box::pin(Self::new()).await;
         other.write("file", "brought");
@@ -95,7 +95,7 @@ impl Fixture {
         repo.backup(&self.keys, self.request(), &Progress::none(), &Cancel::new()).await
     }
 
-    /// Where a restore under `target` puts the source.
+    /// Returns the restored path of the source below `target`.
     pub fn restored(&self, target: &str) -> PathBuf {
         self.target(target).join(self.source().strip_prefix("/").unwrap())
     }
@@ -117,7 +117,7 @@ impl Fixture {
         self.repo.compare(&self.identity, id, &request, &Progress::none(), &Cancel::new()).await.unwrap()
     }
 
-    /// Restores and proves that the tree is the same, with our own comparison and with another one.
+    /// Restores and checks that the tree is the same, with the crate's comparison and with another one.
     pub async fn assert_restores(&self, id: &BackupId, target: &str) {
         let report = self.restore(id, target).await.unwrap();
         assert!(report.is_complete(), "{:?}", report.failed);
@@ -127,7 +127,7 @@ impl Fixture {
         cloudron_testkit::tree::assert_same(&self.source(), &self.restored(target));
     }
 
-    /// Where the manifest of a backup is.
+    /// Returns the key of a backup's manifest.
     pub fn manifest_of(made: &Summary) -> String {
         format!("snapshots/{}.age", made.manifest.sha256)
     }
@@ -137,14 +137,14 @@ impl Fixture {
     }
 }
 
-/// Bytes that do not compress.
+/// Returns incompressible bytes.
 pub fn noise(len: usize, seed: u8) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new_keyed(&[seed; 32]).finalize_xof().fill(&mut out);
     out
 }
 
-/// A store that works for so many calls, and fails from then on.
+/// A store that fails after a number of calls.
 #[derive(Debug)]
 pub struct Failing {
     inner: Arc<dyn BackupStore>,
@@ -214,7 +214,7 @@ pub fn set_mtime(path: &Path, time: SystemTime) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// A store that counts requests, and what is read of packs.
+/// A store that counts requests, and bytes read from packs.
 #[derive(Debug)]
 pub struct Counting {
     inner: Arc<dyn BackupStore>,
@@ -227,12 +227,12 @@ impl Counting {
         Arc::new(Self { inner: inner.clone(), read: AtomicU64::new(0), requests: AtomicU64::new(0) })
     }
 
-    /// Bytes of packs since the last call.
+    /// Returns the bytes read from packs since the last call.
     pub fn taken(&self) -> u64 {
         self.read.swap(0, Ordering::SeqCst)
     }
 
-    /// Requests since the last call.
+    /// Returns the requests since the last call.
     pub fn requests(&self) -> u64 {
         self.requests.swap(0, Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! A store in memory with a clock of its own, which forgets nothing.
+//! A store in memory with a simulated clock and a complete history.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cloudron_backup::{ObjectMeta, codes};
 use cloudron_core::{Error, Result};
 
-/// Numbers that look random and are the same for the same seed.
+/// Random numbers from a seed.
 #[derive(Clone)]
 pub struct Rng(pub u64);
 
@@ -27,7 +27,7 @@ impl Rng {
     }
 }
 
-/// What happened to an object: written, or deleted. Lists show it from a certain second on.
+/// A change of an object: written, or deleted. Listings show it from a certain second on.
 struct Change {
     content: Option<Bytes>,
     at: u64,
@@ -35,12 +35,12 @@ struct Change {
 }
 
 struct Objects {
-    /// The second that the clock starts with.
+    /// The initial time of the clock, in seconds since 1970.
     epoch: u64,
     changes: BTreeMap<String, Vec<Change>>,
-    /// Seconds.
+    /// The simulated time, in seconds since the start.
     now: u64,
-    /// By how many seconds lists may be late.
+    /// The maximum delay of listings, in seconds.
     late: u64,
     rng: Rng,
 }
@@ -62,18 +62,18 @@ impl Objects {
 }
 
 impl SimStore {
-    /// A store of which the clock stands in 2030.
+    /// Creates a store whose clock starts in 2030.
     pub fn new(seed: u64, late: u64) -> Self {
         Self::since(1_900_000_000, seed, late)
     }
 
-    /// The same with a clock that starts at that second.
+    /// Creates a store whose clock starts at this time.
     pub fn since(epoch: u64, seed: u64, late: u64) -> Self {
         let objects = Objects { epoch, changes: BTreeMap::new(), now: 0, late, rng: Rng(seed) };
         Self(Arc::new(Mutex::new(objects)))
     }
 
-    /// Each look at the objects takes a second.
+    /// Locks the objects. Each access takes a simulated second.
     fn objects(&self) -> MutexGuard<'_, Objects> {
         let mut objects = self.0.lock().unwrap();
         objects.now += 1;
@@ -100,7 +100,7 @@ impl SimStore {
         Self::change(&mut self.objects(), key, content);
     }
 
-    /// Writes an object unless there is one.
+    /// Writes an object unless it exists.
     pub fn write_new(&self, key: &str, content: Bytes) -> bool {
         let mut objects = self.objects();
         if objects.changes.get(key).and_then(|c| c.last()).is_some_and(|c| c.content.is_some()) {
@@ -135,7 +135,7 @@ impl SimStore {
         shown.collect()
     }
 
-    /// Everything that was ever written, in the order of keys.
+    /// Returns everything that was ever written, in the order of keys.
     pub fn history(&self) -> Vec<(String, Bytes)> {
         let objects = self.0.lock().unwrap();
         let written = objects.changes.iter().flat_map(|(key, c)| c.iter().map(move |c| (key, &c.content)));

@@ -1,4 +1,4 @@
-//! Trees of files made at random.
+//! Random trees of files.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{noise, set_mtime};
 
-/// Something in a tree.
+/// An entry of a tree.
 #[derive(Debug, Clone)]
 pub enum Node {
     File(Vec<u8>, u16, u32),
@@ -20,7 +20,7 @@ pub enum Node {
     Folder(Vec<(Vec<u8>, Node)>),
 }
 
-/// A name of any bytes, sometimes as long as names can be.
+/// Generates a name of any bytes, sometimes of the maximum length.
 pub fn name() -> impl Strategy<Value = Vec<u8>> {
     let byte = || any::<u8>().prop_map(|b| if b == 0 || b == b'/' { b'_' } else { b });
     prop_oneof![9 => proptest::collection::vec(byte(), 1..24), 1 => proptest::collection::vec(byte(), 90..256)]
@@ -48,7 +48,7 @@ pub fn node() -> impl Strategy<Value = Node> {
     })
 }
 
-/// Makes it in a folder. Hard links lead to the first file that was made.
+/// Creates the entry in a folder. Hard links point to the first file created.
 pub fn plant(folder: &Path, name: &[u8], node: &Node, first: &mut Option<std::path::PathBuf>) {
     let path = folder.join(std::ffi::OsStr::from_bytes(name));
     if path.symlink_metadata().is_ok() {
@@ -58,7 +58,7 @@ pub fn plant(folder: &Path, name: &[u8], node: &Node, first: &mut Option<std::pa
         Node::File(content, mode, time) => {
             std::fs::write(&path, content).unwrap();
             if content.len() % 3 == 0 {
-                // Some file systems have none; then there is none to keep.
+                // Some file systems do not support them.
                 let _ = xattr::set(&path, "user.test", &content[..content.len().min(50)]);
             }
             set_mtime(&path, SystemTime::UNIX_EPOCH + Duration::new((*time).into(), *time % 1_000_000_000));

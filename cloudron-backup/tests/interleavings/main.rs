@@ -1,7 +1,7 @@
-//! Backups and prunes of one repository at once, in every order that a seed can make of their calls to the store.
+//! Concurrent backups and prunes of one repository, with their calls to the store in an order chosen by a seed.
 //!
-//! After each round every backup that is listed must restore whole. `CLOUDRON_TEST_ROUNDS` says how many rounds;
-//! `CLOUDRON_TEST_SEED` runs a single one, the number that a failure names.
+//! After each round every listed backup must restore completely. `CLOUDRON_TEST_ROUNDS` sets the number of
+//! rounds; `CLOUDRON_TEST_SEED` runs a single one, with the number that a failure names.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 
@@ -28,7 +28,7 @@ fn rounds(kind: Kind, default: u64) -> Stats {
     stats
 }
 
-/// Whether the rounds were enough to expect that everything happened.
+/// Checks whether there were enough rounds to expect that every event happened.
 fn enough(stats: &Stats) -> bool {
     stats.rounds >= 40
 }

@@ -1,4 +1,4 @@
-//! A round: what the actors do, and what must be true afterwards.
+//! A round: the operations of the actors, and the conditions that must hold afterwards.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ use crate::store::{Scheduler, TurnStore};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nobody sleeps and nobody dies.
+    /// No actor sleeps or dies.
     Plain,
-    /// Time passes in leaps, so that locks expire while their owners are at work.
+    /// Time passes in leaps, so that locks expire while their owners are running.
     Sleep,
-    /// The same with two that prune.
+    /// Like `Sleep`, with two prunes.
     TwoPrunes,
-    /// Whoever dies does it again.
+    /// An actor that dies repeats its operation.
     Killed,
-    /// Lists are late by up to five minutes.
+    /// Listings are delayed by up to five minutes.
     Late,
 }
 
-/// What happened in all rounds.
+/// The statistics of all rounds.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub rounds: u64,
@@ -37,7 +37,7 @@ pub struct Stats {
     pub prunes: u64,
     pub removed: u64,
     pub swept: u64,
-    /// Sweeps that a backup which ran prevented.
+    /// Sweeps prevented by a running backup.
     pub prevented: u64,
     pub rescued: u64,
     pub fenced: u64,
@@ -62,13 +62,13 @@ struct World {
 #[derive(Default)]
 struct Done {
     made: BTreeSet<BackupId>,
-    /// Those that may or may not be made.
+    /// Backups that may or may not be complete.
     perhaps: BTreeSet<BackupId>,
     removed: BTreeSet<BackupId>,
     stats: Stats,
 }
 
-/// How a piece of work ended.
+/// The result of an operation.
 enum End {
     Done,
     Killed,
@@ -126,7 +126,7 @@ impl World {
         self.dir.path().join(format!("{actor}")).join(name)
     }
 
-    /// Time that passes between two calls.
+    /// Lets time pass between two calls.
     fn between(&self, rng: &mut Rng) {
         match self.kind {
             Kind::Plain => {}
@@ -138,7 +138,7 @@ impl World {
     }
 
     fn act(&self, actor: usize, mut rng: Rng) {
-        // Over even if it panics, so that the others go on and the failure shows.
+        // Ends the actor even if it panics, so that the others continue and the failure shows.
         struct Over<'a>(&'a World, usize);
         impl Drop for Over<'_> {
             fn drop(&mut self) {
@@ -213,7 +213,7 @@ impl World {
         match result {
             Ok(report) => done.take(&report),
             Err(e) if e.is(&codes::PRUNE_BUSY) => done.stats.busy += 1,
-            // It slept so long that another one took its lock away.
+            // It slept so long that another prune removed its lock.
             Err(e) if e.is(&codes::OBJECT_MISSING) && e.message().contains("locks/prune-") => {
                 done.stats.busy += 1;
             }
@@ -225,7 +225,7 @@ impl World {
         End::Done
     }
 
-    /// What must be true once everything came to rest.
+    /// Checks the conditions after all actors have finished.
     fn check(&self) {
         let context = format!("{:?} with CLOUDRON_TEST_SEED={}", self.kind, self.seed);
         self.store.pass(3 * 86400);
@@ -239,7 +239,7 @@ impl World {
         };
         verify();
         let list = block_on(repository.snapshots()).unwrap();
-        // A prune that was killed had noted what it removes.
+        // A prune that was killed had recorded what it removes.
         let removed = |e: &cloudron_core::Error| e.to_string().contains("a prune removed it");
         assert!(list.unreadable.iter().all(|(_, e)| removed(e)), "{context}: {:?}", list.unreadable);
         let listed: BTreeSet<BackupId> = list.summaries.into_iter().map(|s| s.id).collect();
@@ -253,7 +253,7 @@ impl World {
             }
         }
         drop(done);
-        // Nothing is left that would never go.
+        // Nothing stays that no prune would delete.
         let mut request = PruneRequest::default();
         request.grace = Duration::ZERO;
         let prune = |request: &PruneRequest| {
@@ -285,7 +285,7 @@ impl Done {
     }
 }
 
-/// A file that is one chunk, the same on every machine.
+/// Writes a file of one chunk, equal on every machine.
 fn write(folder: &Path, number: u8) {
     static CONTENTS: std::sync::LazyLock<Vec<Vec<u8>>> =
         std::sync::LazyLock::new(|| (0..6).map(|n| noise(128 << 10, n)).collect());

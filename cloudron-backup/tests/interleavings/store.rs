@@ -11,7 +11,7 @@ use cloudron_core::{Error, Result};
 
 use crate::common::sim::{Rng, SimStore};
 
-/// Who may make the next call.
+/// The actor that may make the next call.
 #[derive(Default)]
 struct Turns {
     turn: Option<usize>,
@@ -22,11 +22,11 @@ struct Turns {
 pub struct Actor {
     over: bool,
     dead: bool,
-    /// Dies at that call.
+    /// The number of the call at which it dies.
     dies_in: Option<u64>,
 }
 
-/// Lets one call after another happen, in an order that the seed decides.
+/// Allows one call at a time, in an order chosen by the seed.
 #[derive(Clone)]
 pub struct Scheduler {
     turns: Arc<(Mutex<Turns>, Condvar)>,
@@ -38,7 +38,7 @@ impl Scheduler {
         Self { turns: Arc::new((Mutex::new(turns), Condvar::new())) }
     }
 
-    /// From here on the actor lives, until it has made so many calls.
+    /// Starts the actor, which lives for this number of calls.
     pub fn live(&self, actor: usize, calls: Option<u64>) {
         let mut turns = self.turns.0.lock().unwrap();
         (turns.actors[actor].dead, turns.actors[actor].dies_in) = (false, calls);
@@ -49,9 +49,9 @@ impl Scheduler {
         self.turns.1.notify_all();
     }
 
-    /// Gives turns until all actors are over.
+    /// Gives turns until all actors have finished.
     pub fn run(&self, rng: &mut Rng, mut between: impl FnMut(&mut Rng)) {
-        // Now and then one actor goes on alone for a while.
+        // Sometimes one actor runs alone for a while.
         let (mut favourite, mut left) = (0, 0);
         loop {
             let mut turns = self.turns.0.lock().unwrap();
@@ -75,7 +75,7 @@ impl Scheduler {
         }
     }
 
-    /// Makes a call when it is the actor's turn. One that dies may or may not have had its effect.
+    /// Makes a call when it is the actor's turn. A call at which the actor dies may or may not have its effect.
     fn call<T>(&self, actor: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
         let killed = || Error::new(&cloudron_core::codes::IO, "killed").retryable(false);
         let mut turns = self.turns.0.lock().unwrap();
@@ -101,7 +101,7 @@ impl Scheduler {
     }
 }
 
-/// The store as one actor sees it.
+/// The store as seen by one actor.
 #[derive(Clone)]
 pub struct TurnStore {
     pub store: SimStore,

@@ -1,4 +1,4 @@
-//! What a condemned pack holds is read, copied and restored, and no new backup relies on it.
+//! The content of a condemned pack is read, copied and restored, and no new backup relies on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ async fn a_backup_does_not_rely_on_condemned_packs() {
     let f = Fixture::new().await;
     let made = three(&f).await;
     let _ = prune(&f, &keep_last(1, DAY)).await;
-    // The content of the first backup again, which is in a condemned pack only.
+    // The content of the first backup again, which is only in a condemned pack.
     f.write("changes", noise(300_000, 0));
     let again = f.backup().await;
     assert!(again.added_bytes > 300_000, "it is stored anew: {}", again.added_bytes);
@@ -34,7 +34,7 @@ async fn a_backup_does_not_rely_on_a_condemned_pack_that_an_index_still_names() 
         index.push((key.clone(), f.store.get(&key).await.unwrap()));
     }
     let _ = prune(&f, &keep_last(1, DAY)).await;
-    // As a prune leaves it that fell asleep between writing the record and taking away the index objects.
+    // The state after a prune was suspended between writing the record and deleting the index objects.
     for (key, content) in index {
         f.store.put(&key, &content).await.unwrap();
     }
@@ -71,8 +71,8 @@ async fn what_only_a_condemned_pack_holds_restores_with_recover_py_too() {
     let store = open_store(dir.path().join("store").to_str().unwrap()).unwrap();
     let f = Fixture::on(store).await;
     let made = three(&f).await;
-    // What a prune leaves when a backup that it did not see relies on a pack: its line is in a record only. Here the
-    // prune saw none of the backups.
+    // The state after a prune did not see a backup that relies on a pack: its line is only in a record. Here
+    // the prune saw none of the backups.
     let copy: Arc<dyn BackupStore> = Arc::new(MemoryStore::new());
     let (progress, cancel) = (Progress::none(), Cancel::new());
     let _ = f.repo.copy_to(copy.clone(), &progress, &cancel).await.unwrap();

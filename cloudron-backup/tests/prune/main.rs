@@ -1,4 +1,4 @@
-//! Removing backups, and what becomes of what they held.
+//! Removing backups and their content.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 

@@ -1,4 +1,4 @@
-//! The order of calls that `docs/prune.md` relies on, and a prune that is cut off at each of them.
+//! The order of calls that `docs/prune.md` relies on, and a prune interrupted at each of them.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use cloudron_core::{Cancel, Progress, Result};
 use crate::common::{self, Fixture};
 use crate::steps::{DAY, keep_last, prune, three};
 
-/// Notes what is asked of a store.
+/// Records the calls to a store.
 #[derive(Debug)]
 struct Recording {
     inner: Arc<dyn BackupStore>,
@@ -62,8 +62,8 @@ impl BackupStore for Recording {
     }
 }
 
-/// The order in which `docs/prune.md` proves that nothing is lost. Most orders of calls that break it lose
-/// something only if somebody sleeps at the worst moment, so it is tested as it is.
+/// Checks the order that the proof in `docs/prune.md` requires. Most violations lose content only if a
+/// process is suspended at the worst moment, so the order itself is tested.
 #[tokio::test]
 async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps_backups_safe() {
     let f = Fixture::new().await;
@@ -118,7 +118,7 @@ async fn a_prune_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_it(
     let mut calls = 0;
     loop {
         let store = copy_of(&f.store).await;
-        // One call more opens the repository.
+        // One more call opens the repository.
         let failing = common::Failing::after(&store, calls + 1, &cloudron_core::codes::IO);
         let broken = Repository::open(failing).await.unwrap();
         let cut_off = broken.prune(&f.identity, &request, &progress, &cancel).await.is_err();
@@ -131,7 +131,7 @@ async fn a_prune_cut_off_at_any_call_loses_nothing_and_the_next_one_finishes_it(
         if !cut_off {
             break;
         }
-        // The lock of the one that died counts for half an hour.
+        // The lock of the dead process is valid for half an hour.
         for lock in store.list("locks/").await.unwrap() {
             store.delete(&lock.key).await.unwrap();
         }

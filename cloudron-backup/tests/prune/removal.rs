@@ -1,4 +1,4 @@
-//! What is removed, what stays, and what stops a prune.
+//! Removed and kept backups, and conditions that stop a prune.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,7 +86,7 @@ async fn a_backup_that_cannot_be_read_stops_the_prune_before_anything_is_deleted
         assert!(!report.is_whole(), "{report:?}");
         assert!(!summary || report.ignored.iter().any(|(object, _)| *object == key), "{report:?}");
         assert_eq!(f.keys_under("").await, before);
-        // It goes when it is named.
+        // It is removed when it is named.
         let mut request = keep_last(1, Duration::ZERO);
         request.remove = vec![made[damaged].id.clone()];
         let _ = prune(&f, &request).await;
@@ -103,7 +103,7 @@ async fn what_dead_runs_left_behind_goes() {
     let orphan = Bytes::from([&pack[..], b"x"].concat());
     let id = hex::encode(Sha256::digest(&orphan));
     f.store.put(&format!("packs/{}/{id}.age", &id[..2]), &orphan).await.unwrap();
-    // The manifest of a run that stored no summary.
+    // The manifest of a run without a summary.
     let lost = f.backup().await;
     f.store.delete(&format!("snapshots/{}.json", lost.id)).await.unwrap();
     let manifest = Fixture::manifest_of(&lost);
@@ -147,7 +147,7 @@ async fn while_a_chunk_is_missing_nothing_is_deleted_and_the_report_says_so() {
     assert!(!report.damaged.is_empty() && report.damaged.len() <= made.len(), "{report:?}");
     assert!(!report.is_whole());
     assert_eq!(f.keys_under("").await, before);
-    // The index still says what is lost, so that errors name it.
+    // The index still lists the missing pack, so that errors name it.
     assert!(verify(&f).await.problems.iter().any(|p| p.object == lost));
     assert!(!repair(&f).await.is_whole());
     assert!(verify(&f).await.problems.iter().any(|p| p.object == lost));

@@ -66,7 +66,7 @@ async fn a_repair_saves_what_a_damaged_pack_still_gives_and_the_next_backup_heal
     assert!(f.store.head(&pack).await.unwrap().is_some(), "nothing is deleted");
     let restored = f.restore(&id, "part").await.unwrap();
     assert!((1..4).contains(&restored.failed_count), "what was saved restores: {:?}", restored.failed);
-    // The files are still there: touched, they are read, and stored as their chunks are in no index any more.
+    // The files still exist: once touched, they are read and stored again, since no index has their chunks.
     let next = f.backup().await;
     assert!(next.added_bytes > 200_000, "{}", next.added_bytes);
     assert!(f.restore(&id, "whole").await.unwrap().is_complete(), "the old backup is whole again");

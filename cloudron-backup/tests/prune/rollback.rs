@@ -1,4 +1,4 @@
-//! Backups that somebody else took away are told from those that the owner removed.
+//! Backups removed by others are distinguished from those that the owner removed.
 
 use std::sync::{Arc, Mutex};
 
@@ -44,7 +44,7 @@ async fn an_older_list_than_was_seen_is_noticed_by_backup_and_verify() {
         repo.verify(VerifyDepth::Quick, Some(&f.identity), &Progress::none(), &Cancel::new()).await.unwrap()
     };
     assert!(verify().await.is_good());
-    // The newest alone leaves no trace in the store.
+    // Removing only the newest leaves no trace in the store.
     for key in f.keys_under(&format!("snapshots/{}", made[2].id)).await {
         f.store.delete(&key).await.unwrap();
     }

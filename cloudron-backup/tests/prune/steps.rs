@@ -1,4 +1,4 @@
-//! The steps that these tests are made of.
+//! Common steps of these tests.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::common::{Fixture, noise};
 
 pub const DAY: Duration = Duration::from_secs(86400);
 
-/// Three backups: one file stays, one changes each time.
+/// Makes three backups: one file stays, one changes each time.
 pub async fn three(f: &Fixture) -> Vec<Summary> {
     let mut made = Vec::new();
     for i in 0..3 {

@@ -1,4 +1,4 @@
-//! What does not go as it should.
+//! Failing requests and servers.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn of_a_conditional_write_whose_answer_is_lost_the_writer_knows_that_it_wo
     assert!(store.put_new("a", &ONE).await.unwrap(), "the object is our own");
     fake.fault("PUT", Fault::DoneAnd(500, "InternalError"));
     assert!(store.put_new("b", &ONE).await.unwrap(), "and so is one after a server's own error");
-    // The other writer's object has the same content, and is another one's all the same.
+    // The other writer's object has the same content, but it is not ours.
     fake.fault("PUT", Fault::Answer(500, "", "InternalError"));
     assert!(!store.put_new("a", &ONE).await.unwrap());
     fake.fault("PUT", Fault::Answer(409, "", "ConditionalRequestConflict"));
@@ -162,17 +162,17 @@ async fn a_failed_upload_in_parts_leaves_none_behind() {
     let error = store.put_new_file("large", file.path()).await.unwrap_err();
     assert!(error.is(&codes::STORE_DENIED), "{error:?}");
     assert_eq!(fake.state.lock().unwrap().unfinished_uploads(), 0);
-    // Failures that pass are repeated, part by part, and a lost answer at the end is found out.
+    // Transient failures are retried, part by part, and a lost response at the end is resolved.
     fake.fault("PUT /bucket/p/large?partNumber=1", Fault::Cut);
     fake.fault("PUT /bucket/p/large?partNumber=3", Fault::Answer(500, "", "InternalError"));
     fake.fault("POST /bucket/p/large?uploadId", Fault::DoneAndCut);
     assert!(store.put_new_file("large", file.path()).await.unwrap());
     assert_eq!(store.get("large").await.unwrap(), content);
-    // Another one was faster than the end of the upload.
+    // Another writer finished before the end of the upload.
     fake.fault("HEAD", Fault::Answer(404, "", ""));
     assert!(!store.put_new_file("large", file.path()).await.unwrap());
     assert_eq!(fake.state.lock().unwrap().unfinished_uploads(), 0);
-    // An error inside of an answer that says that all is well.
+    // An error in the body of a successful response.
     fake.fault("HEAD", Fault::Answer(404, "", ""));
     fake.state.lock().unwrap().objects.clear();
     fake.fault("POST /bucket/p/large?uploadId", Fault::Answer(200, "", "InternalError"));

@@ -1,4 +1,4 @@
-//! A server that speaks as much of S3 as the store uses, and fails where it is told to.
+//! A fake S3 server with the requests that the store uses, and with faults on demand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -13,22 +13,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-/// What happens to a request instead of, or after, what it asks for.
+/// A fault in place of a request, or after it.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This answer: the status, headers, and the service's name for what is wrong.
+    /// Returns this response: the status, headers, and the error code.
     Answer(u16, &'static str, &'static str),
-    /// This answer, which says that all is well.
+    /// Returns this body with a status of success.
     Text(&'static str),
-    /// The connection ends before anything is done.
+    /// Closes the connection before anything is done.
     Cut,
-    /// It is done, and the connection ends without an answer.
+    /// Executes the request, and closes the connection without a response.
     DoneAndCut,
-    /// It is done, and this is the answer.
+    /// Executes the request, and returns this response.
     DoneAnd(u16, &'static str),
-    /// Half of the answer's content arrives.
+    /// Sends half of the response's body.
     Half,
-    /// No answer comes.
+    /// Sends no response.
     Silence,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Fault {
 pub(crate) struct Object {
     pub(crate) content: Vec<u8>,
     pub(crate) headers: BTreeMap<String, String>,
-    /// In an archive: how many looks until a restore that was asked for is done. None: not asked for.
+    /// In an archive: the number of requests until a requested restore is done. `None` if it was not requested.
     pub(crate) thaw: Option<u32>,
 }
 
@@ -59,14 +59,14 @@ impl Object {
 pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Object>,
     uploads: BTreeMap<String, (Object, BTreeMap<u32, Vec<u8>>)>,
-    /// Taken one by one by requests that start with the text, as in `PUT /bucket/x`.
+    /// Consumed by requests that start with the text, as in `PUT /bucket/x`.
     pub(crate) faults: VecDeque<(&'static str, Fault)>,
     /// The requests: method and path with the query.
     pub(crate) log: Vec<String>,
     pub(crate) page: usize,
-    /// The answer to the question for lifecycle rules.
+    /// The response to a request for lifecycle rules.
     pub(crate) lifecycle: Option<(u16, String)>,
-    /// Whether `If-None-Match` is ignored.
+    /// Ignores `If-None-Match`.
     pub(crate) writes_over: bool,
 }
 
@@ -94,7 +94,7 @@ impl Answer {
 }
 
 impl Fake {
-    /// It listens for as long as the process lives.
+    /// Starts a server that runs as long as the process.
     pub(crate) fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -120,7 +120,7 @@ impl Fake {
         std::mem::take(&mut self.state.lock().unwrap().log)
     }
 
-    /// Puts all objects whose key has this in it into an archive.
+    /// Archives all objects whose key contains this text.
     pub(crate) fn archive(&self, part: &str) -> usize {
         self.add_header(part, "x-amz-storage-class", "DEEP_ARCHIVE")
     }
@@ -138,7 +138,7 @@ async fn listen(listener: std::net::TcpListener, state: Arc<Mutex<State>>) {
         let state = state.clone();
         let service = service_fn(move |request| serve(state.clone(), request));
         let server = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-        // One that is cut ends with an error.
+        // A connection that is cut ends with an error.
         tokio::spawn(server);
     }
 }
@@ -154,7 +154,7 @@ async fn read(request: hyper::Request<Incoming>) -> io::Result<Request> {
     Ok(Request { method: head.method.to_string(), path: head.uri.path().to_owned(), query, headers, body })
 }
 
-/// One answer; an error cuts the connection.
+/// Handles one request; an error closes the connection.
 async fn serve(
     state: Arc<Mutex<State>>,
     request: hyper::Request<Incoming>,
@@ -200,7 +200,7 @@ async fn serve(
     Ok(response.body(StreamBody::new(stream::iter(frames))).unwrap())
 }
 
-/// The part of a query that says what is asked.
+/// Returns the part of a query that identifies the request.
 fn shown(query: &BTreeMap<String, String>) -> String {
     let told = query.iter().filter(|(k, _)| k.as_str() != "x-id");
     let text: Vec<String> =
@@ -209,7 +209,7 @@ fn shown(query: &BTreeMap<String, String>) -> String {
 }
 
 impl State {
-    /// Writes a request down, and says what happens to it.
+    /// Logs a request, and returns its fault.
     fn note(&mut self, request: &Request) -> Option<Fault> {
         let path = request.path.trim_end_matches('/');
         let line = format!("{} {path}{}", request.method, shown(&request.query));
@@ -376,7 +376,7 @@ impl State {
     }
 }
 
-/// The headers that come back with an object.
+/// Returns the headers stored with an object.
 fn kept(headers: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let stays = |name: &str| {
         name.starts_with("x-amz-meta-")

@@ -1,4 +1,4 @@
-//! Rules that delete by age, and archives.
+//! Lifecycle rules that delete by age, and archives.
 
 use std::time::Duration;
 

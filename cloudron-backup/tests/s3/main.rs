@@ -1,4 +1,4 @@
-//! The S3 store against moto, which is much of S3, and against a fake that does what moto does not.
+//! The S3 store on moto, which supports much of S3, and on a fake for the rest.
 #![cfg(all(feature = "s3", feature = "conformance"))]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Stores on a `moto_server` of the test's own.
+//! Stores on the test's own `moto_server`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use cloudron_testkit::moto;
 pub(crate) struct Moto(moto::Moto);
 
 impl Moto {
-    /// A server with a bucket called `bucket`, or nothing where moto is not installed.
+    /// Starts a server with a bucket called `bucket`. Returns `None` if moto is not installed.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
         let moto = Self(moto::Moto::start()?);
@@ -26,7 +26,7 @@ impl Moto {
         open_store_with(url, &self.options()).unwrap()
     }
 
-    /// A bucket with versions, whose new objects are locked for 30 days.
+    /// Creates a bucket with versioning, whose new objects are locked for 30 days.
     pub(crate) fn create_locked_bucket(&self, name: &str) {
         let locked = ["x-amz-bucket-object-lock-enabled: true"];
         self.0.request("s3", "PUT", &format!("/{name}"), &locked, "");
@@ -35,13 +35,13 @@ impl Moto {
         self.request("PUT", &format!("/{name}?object-lock"), lock);
     }
 
-    /// Sends a request as somebody else would. Gives the answer with its head.
+    /// Sends a request from outside of the store. Returns the response with its header.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> String {
         self.0.request("s3", method, path, &[], body)
     }
 }
 
-/// Options for a server at this address that fails fast.
+/// Returns options for a server at this address, with short timeouts.
 pub(crate) fn options(endpoint: &str) -> StoreOptions {
     let mut options = StoreOptions::default();
     options.endpoint = Some(endpoint.to_owned());

@@ -11,7 +11,7 @@ use crate::moto::Moto;
 #[tokio::test(flavor = "multi_thread")]
 async fn it_conforms() {
     let Some(moto) = Moto::start() else { return };
-    // Moto looks and then writes: the fake of these tests is what several writers are tried on.
+    // Moto checks first and then writes: concurrent writers are tested on the fake.
     conformance::check_one_writer(moto.store("s3://bucket/some/prefix")).await;
     conformance::check_one_writer(moto.store("s3://bucket")).await;
     conformance::check_long_list(moto.store("s3://bucket"), 1_050).await;
@@ -77,7 +77,7 @@ async fn rules_that_delete_by_age_are_found_and_ours_go_beside_them() {
 async fn versioning_and_object_lock_are_seen() {
     let Some(moto) = Moto::start() else { return };
     let rules = moto.store("s3://bucket").rules().await.unwrap();
-    // Moto's answer for a bucket that never had versions has another name than it should.
+    // Moto's response for a bucket that never had versions uses a wrong name.
     assert_ne!(rules.versioning, Known::Is(true));
     assert_eq!(rules.object_lock.known().map(|lock| lock.enabled), Some(false));
     moto.create_locked_bucket("locked");

@@ -1,4 +1,4 @@
-//! This test program, run again as a process of its own that may be killed.
+//! Runs this test program again as a separate process that may be killed.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 
 const SPEC: &str = "CLOUDRON_SWEEP_CHILD";
 
-/// What the process does.
+/// The task of the process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spec {
     pub store: PathBuf,
     pub id: BackupId,
     pub work: Work,
-    /// Dies by its own hand at that call to the store.
+    /// Kills itself at this call to the store.
     pub die: Option<Die>,
 }
 
@@ -35,11 +35,11 @@ pub enum Work {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Die {
     pub at_call: u64,
-    /// Once the call is done rather than before it.
+    /// After the call instead of before it.
     pub after: bool,
 }
 
-/// What became of it: the code of its error, if it had one, and its text.
+/// The result: the code of its error, if there was one, and its text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     pub code: Option<String>,
@@ -53,7 +53,7 @@ impl Outcome {
 }
 
 impl Spec {
-    /// The command that runs it: `before` is put in front, such as a tracer with its options.
+    /// Returns the command that runs it, preceded by `before`, such as a tracer with its options.
     pub fn command(&self, folder: &Path, before: &[&str]) -> Command {
         self.command_of(&std::env::current_exe().unwrap(), folder, before)
     }
@@ -79,10 +79,10 @@ impl Spec {
     }
 }
 
-/// What a process said before it ended. Nothing when it was killed.
+/// Returns the result that a process wrote before it ended, or `None` if it was killed.
 pub fn outcome(folder: &Path, status: ExitStatus) -> Option<Outcome> {
     let panicked = std::fs::read_to_string(folder.join("panic")).ok();
-    // The standard library takes it for a bug when a folder cannot be closed.
+    // The standard library panics when a folder cannot be closed.
     let panicked = panicked.filter(|text| !text.contains("error during closedir"));
     assert_eq!(panicked, None, "{status}");
     let text = std::fs::read(folder.join("outcome")).ok()?;
@@ -94,13 +94,13 @@ fn runs_what_it_is_told() {
     let Some(path) = std::env::var_os(SPEC) else { return };
     let spec: Spec = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let panicked = Path::new(&path).with_file_name("panic");
-    // A panic on the way out of another must not hide the first.
+    // A panic during another one must not hide the first.
     std::panic::set_hook(Box::new(move |info| {
         let before = std::fs::read_to_string(&panicked).unwrap_or_default();
         drop(std::fs::write(&panicked, format!("{before}{info}\n")));
     }));
-    // Without a driver for I/O, which is woken through a `write` to an eventfd: a fault that is put into every
-    // `write` hits that too, as no full disk does, and the runtime panics or sleeps for ever.
+    // Without a driver for I/O, which is woken through a `write` to an eventfd: a fault injected into every
+    // `write` would hit that too, unlike a full disk, and the runtime would panic or hang.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let result = runtime.block_on(spec.run());
     let outcome = match &result {
@@ -108,7 +108,7 @@ fn runs_what_it_is_told() {
         Err(e) => Outcome { code: Some(e.code().name.to_owned()), text: e.to_string() },
     };
     let text = serde_json::to_vec(&outcome).unwrap();
-    // A fault may be meant for this write; it comes once.
+    // A fault may hit this write; it happens once.
     let file = Path::new(&path).with_file_name("outcome");
     let _ = (0..3).any(|_| std::fs::write(&file, &text).is_ok());
     std::process::exit(if result.is_ok() { 0 } else { 1 });

@@ -1,4 +1,4 @@
-//! Every object of a repository damaged in every way, one at a time.
+//! Damages every object of a repository in every way, one at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::world::{Digest, rounds};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
-    /// A bit changed at so many hundredths of the length.
+    /// Flips a bit at this percentage of the length.
     Flip(u8),
-    /// The last byte gone.
+    /// Removes the last byte.
     Short,
     Half,
     Empty,
@@ -26,7 +26,7 @@ enum Damage {
     Delete,
     /// The content of another object of its kind.
     Swap,
-    /// What the object was in a copy of the repository that went another way.
+    /// The content of the object in a copy of the repository that diverged.
     Fork,
 }
 
@@ -53,7 +53,7 @@ enum Kind {
     Index,
     Manifest,
     Summary,
-    /// What nothing needs as long as all is well.
+    /// Objects that are not needed unless others are damaged.
     Spare,
 }
 
@@ -89,10 +89,10 @@ async fn store_of(objects: &Objects) -> Arc<dyn BackupStore> {
     Arc::new(store)
 }
 
-/// The objects after the damage, unless there is nothing to do it with.
+/// Returns the objects after the damage, or `None` if it does not apply.
 fn damaged(objects: &Objects, fork: &Objects, key: &str, how: Damage) -> Option<Objects> {
     if how == Damage::Short && matches!(kind(key), Kind::Config | Kind::Summary) {
-        // The final newline says nothing.
+        // The final newline has no meaning.
         return None;
     }
     let mut result = objects.clone();
@@ -127,7 +127,7 @@ struct Trial<'a> {
     key: &'a str,
     how: Damage,
     made: &'a [(Summary, Digest)],
-    /// The manifest that the summary of the second backup names in the copy.
+    /// The manifest in the copy that the summary of the second backup names.
     fork: &'a str,
 }
 
@@ -151,7 +151,7 @@ async fn any_damage_is_named_and_all_that_is_not_affected_restores() {
     let made = [first, (second, tree::digest(&f.source()).unwrap())];
     let objects_now = objects(&f.store).await;
 
-    // The same backup made in a copy, of other content.
+    // The same backup made in a copy, with different content.
     f.write("small/new", "other");
     let copy = store_of(&before).await;
     let mut request = request;
@@ -193,7 +193,7 @@ impl Trial<'_> {
         for (n, (made, expected)) in self.made.iter().enumerate() {
             self.restore(&repo, n, made, expected, &full, &context).await;
         }
-        // A new backup is whole itself. It cannot read packs, and sees only that one is missing or was cut.
+        // A new backup itself is complete. It cannot read packs, and only detects a missing or truncated one.
         let last = self.f.repo_backup(&repo).await;
         if kind(self.key) == Kind::Pack && same_size {
             return;
@@ -205,7 +205,7 @@ impl Trial<'_> {
     fn is_named(&self, report: &VerifyReport, context: &str) {
         let newest = self.made.last().unwrap().0.id.to_string();
         if self.how == Damage::Delete && kind(self.key) == Kind::Summary && self.key.contains(&newest) {
-            // Nothing tells it from a run that was cut off.
+            // Looks like the state of an interrupted run.
             return;
         }
         if self.how == Damage::Delete && self.key.starts_with("keys/") && self.key.ends_with(".json") {
@@ -218,7 +218,7 @@ impl Trial<'_> {
         let object = if keys_gone { "keys/" } else { object };
         let certificate_gone = self.how == Damage::Delete && self.key.starts_with("writers/");
         let object = if certificate_gone { "writers/" } else { object };
-        // A summary that is validly signed shows in the manifest that is not there.
+        // A validly signed summary of other content is detected by its missing manifest.
         let fork = self.how == Damage::Fork && kind(self.key) == Kind::Summary;
         let object = if fork { self.fork } else { object };
         let named = report.problems.iter().any(|p| p.object == object);
@@ -249,7 +249,7 @@ impl Trial<'_> {
             }
             Ok(done) => {
                 assert!(!own, "{context}: {id} is restored all the same");
-                // A restore reads only what it needs of a pack, and may not meet what is wrong with the rest.
+                // A restore reads only the needed parts of a pack, and may not detect damage in the rest.
                 let spared = affected && done.is_complete() && kind(self.key) == Kind::Pack;
                 assert!(spared || done.is_complete() != affected, "{context}: {id}: {:?}", done.failed);
                 let failed: Vec<&Path> = done.failed.iter().map(|f| f.path.as_path()).collect();
@@ -259,7 +259,7 @@ impl Trial<'_> {
                     assert!(done.is_complete(), "{context}: {id}");
                 }
                 if let (Kind::Pack, 0) = (kind(self.key), n) {
-                    // Each backup has a pack of its own, and the first needs nothing of the second.
+                    // Each backup has its own pack, and the first needs nothing of the second.
                     assert!(done.failed.len() < expected.len(), "{context}");
                 }
             }
@@ -273,7 +273,7 @@ impl Trial<'_> {
         rest.retain(|path, _| !has_failed(path));
         let mut found = found.clone();
         for entries in [&mut rest, &mut found] {
-            // With one of its names missing, a file is no hard link any more.
+            // If only one of its names exists, a file is no hard link.
             for (path, entry) in entries.iter_mut() {
                 if let tree::Kind::File { hard_link, .. } = &mut entry.kind
                     && !path.as_os_str().is_empty()
@@ -288,7 +288,7 @@ impl Trial<'_> {
 }
 
 impl Fixture {
-    /// A backup into another copy of the repository.
+    /// Makes a backup into another copy of the repository.
     async fn repo_backup(&self, repo: &Repository) -> BackupId {
         let mut request = self.request();
         request.cache_dir = None;

@@ -1,4 +1,4 @@
-//! A store that answers wrongly.
+//! A store that responds incorrectly.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,16 +21,16 @@ static UNAVAILABLE: Code = Code {
     explanation: "The store answers with an error that may pass.",
 };
 
-/// What goes wrong at a call.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     /// The call is refused.
     Refused,
-    /// A write is done, but its answer is lost.
+    /// A write is executed, but its response is lost.
     AnswerLost,
-    /// A read gives less than there is.
+    /// A read returns too few bytes.
     Short,
-    /// A read gives other bytes.
+    /// A read returns other bytes.
     Other,
     /// New objects are not listed yet.
     Late,
@@ -43,10 +43,10 @@ enum Fault {
 struct Faulty {
     inner: Arc<dyn BackupStore>,
     fault: Fault,
-    /// The first call that meets it, and how many do.
+    /// The calls with the fault, by number.
     at: Range<u64>,
     calls: AtomicU64,
-    /// Objects written through this store, for lists that come late.
+    /// Objects written through this store, for delayed listings.
     new: Mutex<HashMap<String, ObjectMeta>>,
     ghosts: Vec<ObjectMeta>,
 }
@@ -133,7 +133,7 @@ impl BackupStore for Faulty {
         match self.fault {
             _ if !meets => {}
             Fault::Late => {
-                // Half of what is there is not listed yet, and nothing that was written just now.
+                // Half of the existing objects are not listed yet, and none that was just written.
                 let new = self.new.lock().unwrap();
                 let mut n = 0;
                 found.retain(|o| {
@@ -184,7 +184,7 @@ async fn no_answer_of_a_store_makes_a_backup_count_that_is_not_whole() {
         let start = rng.below(14);
         let length = [1, 2, 100][rng.below(3) as usize];
         let mut faulty = Faulty::new(&f.store, fault, start..start + length);
-        // What was deleted long ago may be listed for a while: an object that a list names and no read finds.
+        // Deleted objects may be listed for a while: they are in a listing and cannot be read.
         let gone = |key: &str| ObjectMeta { key: key.into(), size: 5, modified: None, archived: false };
         let ghosts = vec![
             gone(&format!("packs/00/{}.age", "00".repeat(32))),
@@ -197,7 +197,7 @@ async fn no_answer_of_a_store_makes_a_backup_count_that_is_not_whole() {
             Ok(repo) => f.try_backup(&repo).await,
             Err(e) => Err(e),
         };
-        // A call that goes on failing is not made forever.
+        // A call that keeps failing is not repeated forever.
         assert!(faulty.calls() < 400, "{context}: {} calls", faulty.calls());
         assert!(is_sound(&f).await, "{context}");
         let listed: Vec<_> = f.repo.snapshots().await.unwrap().summaries.into_iter().map(|s| s.id).collect();
@@ -209,7 +209,7 @@ async fn no_answer_of_a_store_makes_a_backup_count_that_is_not_whole() {
                 "{context}"
             );
         }
-        // Whatever is listed restores.
+        // Every listed backup restores.
         for id in listed.iter().filter(|id| **id != first) {
             f.assert_restores(id, "new").await;
         }
@@ -247,7 +247,7 @@ async fn no_answer_of_a_store_makes_a_restore_or_a_check_count_that_is_not_whole
         let faulty = Faulty::new(&f.store, fault, start..start + 100);
         let repo = Repository::open(faulty.clone()).await.unwrap();
         let checked = repo.verify(VerifyDepth::Full, Some(&f.identity), &progress, &cancel).await;
-        // A check that met a fault says so, in one way or the other.
+        // A check that met a fault reports it in some way.
         let told = checked.is_err() || checked.is_ok_and(|r| !r.is_good());
         assert!(told || faulty.calls() <= start || fault == Fault::Late, "{context}");
     }

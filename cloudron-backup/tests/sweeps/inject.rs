@@ -1,4 +1,4 @@
-//! Faults of the system's own calls, put in by `strace -e inject`.
+//! Faults of system calls, injected by `strace -e inject`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use cloudron_testkit::tree;
 use crate::child::{Outcome, Spec, Work, outcome};
 use crate::world::{World, rounds, seed};
 
-/// Every kind of call that writes, makes, names or makes durable.
+/// All calls that write, create, name or sync.
 const CALLS: [&str; 15] = [
     "write",
     "pwrite64",
@@ -26,7 +26,7 @@ const CALLS: [&str; 15] = [
     "flock",
 ];
 
-/// Errors that a full or broken disk gives. The codes that a run may end with when it met one.
+/// Errors of a full or broken disk, with the codes of a run that may end with them.
 const ERRORS: [(&str, &[&str]); 4] = [
     ("error=ENOSPC", &["no-space"]),
     ("error=EDQUOT", &["no-space"]),
@@ -34,11 +34,11 @@ const ERRORS: [(&str, &[&str]); 4] = [
     ("error=EINTR", &["io"]),
 ];
 
-/// Runs a child with one fault in it. Nothing when it was killed.
+/// Runs a child with one fault. Returns `None` if it was killed.
 fn run(world: &World, spec: &Spec, fault: &str) -> Option<Outcome> {
     let inject = format!("inject={fault}");
     let folder = world.folder();
-    // Calls of the test harness itself and of loading the program are among those that are counted.
+    // Calls of the test harness itself and of loading the program are counted too.
     let tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
     let status = spec.command(&folder, &tracer).status().unwrap();
     outcome(&folder, status)
@@ -80,7 +80,7 @@ async fn a_backup_onto_a_full_or_broken_disk_fails_with_the_reason_or_is_whole()
         let (error, codes) = ERRORS[world.rng.below(ERRORS.len() as u64) as usize];
         let reach = [4, 12, 60][world.rng.below(3) as usize];
         let first = 1 + world.rng.below(reach);
-        // Once, or from then on; an interrupted call is made again, by the standard library without end.
+        // Once, or from then on; the standard library repeats an interrupted call without end.
         let more = if world.rng.below(3) == 0 && error != "error=EINTR" { "+" } else { "" };
         let fault = format!("{calls}:{error}:when={first}{more}");
         world.change();
@@ -98,7 +98,7 @@ async fn a_backup_onto_a_full_or_broken_disk_fails_with_the_reason_or_is_whole()
 
 fn check_ended(ended: Option<&Outcome>, calls: &str, codes: &[&str], fault: &str) {
     let Some(code) = ended.and_then(|o| o.code.as_deref()) else { return };
-    // An error of opening may be taken for what it usually means there.
+    // An error of opening may be interpreted as a missing file, for example.
     let allowed = codes.contains(&code) || calls == "openat" && ["io", "failed"].contains(&code);
     assert!(allowed, "{fault}: {ended:?}");
 }
@@ -110,8 +110,8 @@ async fn a_write_that_does_less_than_it_was_asked_to_loses_nothing() {
     }
     let mut world = World::new(seed() + 2).await;
     for round in 0..rounds(4) {
-        // Says that one byte was written, and writes none: the caller goes on from there, which damages the
-        // temporary file. The hash that names an object, or the one in a summary, must show it.
+        // Reports one written byte, and writes none: the caller continues from there, which damages the
+        // temporary file. The hash in the name of an object, or the one in a summary, must detect it.
         let fault = format!("write:retval=1:when={}", 1 + world.rng.below(40));
         world.change();
         let spec = world.backup_spec(None);
@@ -167,7 +167,7 @@ async fn a_restore_onto_a_full_or_broken_disk_claims_nothing_false() {
     }
 }
 
-/// Files under their own name whose content is not that of the backup.
+/// Returns files under their final name whose content is not that of the backup.
 fn not_as_made(world: &World, id: &cloudron_core::BackupId, restored: &Path) -> Vec<String> {
     let Ok(found) = tree::digest(restored) else { return Vec::new() };
     let content = |e: &tree::Entry| match &e.kind {

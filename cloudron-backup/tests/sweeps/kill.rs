@@ -1,4 +1,4 @@
-//! Killed at any point.
+//! Backups and restores killed at any point.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::child::{Die, outcome};
 use crate::world::{World, rounds, seed, temporary_files};
 
-/// A world serves for so many rounds: backups add up.
+/// The number of rounds in one world, since backups add up.
 const ROUNDS_OF_A_WORLD: u64 = 12;
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn a_backup_that_is_killed_harms_none_and_leaves_nothing_behind() {
     assert!(killed * 2 > rounds, "only {killed} of {rounds} were killed in time");
 }
 
-/// How many calls to the store a backup makes about, and how long it takes.
+/// Returns the approximate number of store calls of a backup, and its duration.
 async fn unharmed(world: &mut World) -> (u64, Duration) {
     let begun = Instant::now();
     let spec = world.backup_spec(None);
@@ -36,7 +36,7 @@ async fn unharmed(world: &mut World) -> (u64, Duration) {
     (14, begun.elapsed())
 }
 
-/// One backup killed, what was there checked, the next one made. Whether it was killed before its end.
+/// Kills one backup, checks the state, and makes the next one. Returns whether it was killed before its end.
 async fn killed_once(world: &mut World, round: u64, calls: u64, time: Duration) -> bool {
     world.change();
     let by_call = round % 3 != 2;
@@ -67,8 +67,8 @@ async fn killed_once(world: &mut World, round: u64, calls: u64, time: Duration) 
     ended.is_none()
 }
 
-/// A temporary file without a lock, as the note of the backups that were seen has one for a moment, is removed when it is
-/// a day old.
+/// Makes temporary files a day old, so that those without a lock are removed: the record of backups seen has
+/// one for a moment.
 fn a_day_passes(cache: &Path) {
     for file in temporary_files(cache) {
         let file = std::fs::File::options().write(true).open(file).unwrap();
@@ -105,7 +105,7 @@ async fn a_restore_that_is_killed_leaves_no_half_file_under_its_name_and_can_be_
                 assert_eq!(Some(entry), world.made[&id].get(path), "round {round}: {path:?}");
             }
         }
-        // The next one finishes it.
+        // The next one completes it.
         assert!(spec.command(&world.folder(), &[]).status().unwrap().success(), "round {round}");
         let found = cloudron_testkit::tree::digest(&world.f.restored("killed")).unwrap();
         let left = temporary_files(&target);

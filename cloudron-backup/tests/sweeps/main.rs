@@ -1,6 +1,6 @@
-//! Whatever happens while a backup or a restore runs: what is listed restores, and what was made is kept.
+//! Whatever fails during a backup or a restore: every listed backup restores, and no existing one is lost.
 //!
-//! The sweeps do a few rounds by default; `CLOUDRON_TEST_ROUNDS` says how many, `CLOUDRON_TEST_SEED` which.
+//! The sweeps run a few rounds by default; `CLOUDRON_TEST_ROUNDS` sets their number, `CLOUDRON_TEST_SEED` the seed.
 
 #![allow(unreachable_pub, reason = "modules of one test program")]
 

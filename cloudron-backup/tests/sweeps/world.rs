@@ -1,4 +1,4 @@
-//! A repository in a folder with a source that changes, and what must hold of it at any time.
+//! A repository in a folder with a source that changes, and the conditions that must always hold.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use cloudron_testkit::tree::{self, Rng};
 use crate::child::{Die, Spec, Work};
 use crate::common::{Fixture, noise};
 
-/// How many rounds a sweep makes.
+/// Returns the number of rounds of a sweep.
 pub fn rounds(default: u64) -> u64 {
     number("CLOUDRON_TEST_ROUNDS").unwrap_or(default)
 }
 
-/// What the random choices of a sweep follow from.
+/// Returns the seed of the random choices of a sweep.
 pub fn seed() -> u64 {
     number("CLOUDRON_TEST_SEED").unwrap_or(1)
 }
@@ -32,7 +32,7 @@ pub struct World {
     pub f: Fixture,
     pub rng: Rng,
     store: tempfile::TempDir,
-    /// The source as it was for each backup.
+    /// The state of the source at each backup.
     pub made: BTreeMap<BackupId, Digest>,
     restored: u64,
     changes: u64,
@@ -56,7 +56,7 @@ impl World {
         self.store.path().join("s")
     }
 
-    /// A folder for what a child process is told and says.
+    /// Returns a folder for the input and output of a child process.
     pub fn folder(&self) -> PathBuf {
         self.store.path().to_owned()
     }
@@ -93,15 +93,14 @@ impl World {
         Spec { store: self.store(), id: self.f.next_id(), work: Work::Backup { source, cache, keys }, die }
     }
 
-    /// A backup that must succeed, by a run that knows nothing of those before it.
+    /// Makes a backup that must succeed, without any cache.
     pub async fn backup(&mut self) {
         let repo = Repository::open(Arc::new(FsStore::new(self.store()).unwrap())).await.unwrap();
         let id = self.f.try_backup(&repo).await.unwrap().id;
         self.made.insert(id, self.source());
     }
 
-    /// Checks that every backup that was made is listed and sound, and takes note of one that a run that was
-    /// cut off may have finished.
+    /// Checks that every backup made is listed and sound, and adds the one that an interrupted run may have completed.
     pub async fn check(&mut self, cut_off: Option<&BackupId>, context: &str) {
         let list = self.f.repo.snapshots().await.unwrap();
         assert!(list.unreadable.is_empty(), "{context}: {:?}", list.unreadable);
@@ -124,7 +123,7 @@ impl World {
         }
     }
 
-    /// Checks that a backup restores to what the source was.
+    /// Checks that a backup restores to the state of the source.
     pub async fn restores(&mut self, id: &BackupId, context: &str) {
         self.restored += 1;
         let target = format!("restored{}", self.restored);
@@ -143,7 +142,7 @@ impl World {
         }
     }
 
-    /// What lies in the store or in the cache and belongs to nothing.
+    /// Returns the files in the store or in the cache that nothing refers to.
     pub async fn orphans(&self) -> Vec<String> {
         let mut found = temporary_files(&self.store());
         found.extend(temporary_files(&self.cache()));

@@ -24,7 +24,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use finding::{Finding, Status, failed};
-pub use meaning::by_meaning;
+pub use meaning::{by_meaning, check_records};
 
 use cached::Cached;
 use finding::Findings;

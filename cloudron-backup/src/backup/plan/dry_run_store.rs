@@ -1,4 +1,4 @@
-//! A store to which writing changes nothing.
+//! A store that discards all writes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,13 +12,13 @@ use cloudron_core::{Error, Result};
 
 use crate::store::{BackupStore, ObjectMeta, check_key, missing};
 
-/// Objects up to this size are kept, so that who wrote one reads it again.
+/// Objects up to this size, in bytes, are kept in memory, so that they can be read again.
 const KEPT: usize = 64 << 10;
 
-/// An object that was written, or nothing for one that was deleted.
+/// An object that was written, or `None` for a deleted one.
 type Written = Option<(ObjectMeta, Option<Bytes>)>;
 
-/// Reads from another store, and keeps to itself what is written. Of large objects it keeps the size only.
+/// Reads from another store, and keeps all writes in memory. Of large objects only the size is kept.
 #[derive(Debug)]
 pub(crate) struct DryRunStore {
     inner: Arc<dyn BackupStore>,

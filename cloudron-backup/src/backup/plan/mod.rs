@@ -1,4 +1,4 @@
-//! What a backup would do: made in full against a store and a cache that keep nothing of it.
+//! Dry runs: a complete backup to a store and a cache that discard the result.
 
 mod dry_run_store;
 mod overlay_cache;
@@ -14,7 +14,7 @@ use crate::snapshot::Writing;
 pub(crate) use dry_run_store::DryRunStore;
 pub use report::{BackupPlan, PlannedFile};
 
-/// Makes a backup into a store that keeps nothing, and says what it came to.
+/// Runs a backup against a discarding store, and returns the totals.
 pub(crate) fn run(
     writing: &Writing<'_>,
     request: &BackupRequest,

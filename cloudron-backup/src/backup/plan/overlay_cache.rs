@@ -1,5 +1,4 @@
-//! A folder that looks like the cache of a writer and takes what is written to it, so that the cache stays as
-//! it is.
+//! A copy of a writer's cache folder that collects writes, so that the cache itself does not change.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -8,12 +7,12 @@ use cloudron_core::{Error, Result};
 
 use crate::files::private_folder;
 
-/// The stand-in for a cache folder. It goes away when it is dropped.
+/// A temporary copy of a cache folder. It is removed when dropped.
 pub(super) struct OverlayCache(tempfile::TempDir);
 
 impl OverlayCache {
-    /// The stand-in for the part of a cache folder that is of one repository. What is only ever read or
-    /// replaced as a whole is there as a link.
+    /// Creates a copy of the part of a cache folder that belongs to one repository. Files that are only read
+    /// or replaced as a whole are links.
     pub(super) fn of(cache: Option<&Path>, repository: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cloudron-backup-plan-").tempdir();
         let overlay = Self(folder.map_err(|e| Error::io(std::env::temp_dir(), e))?);
@@ -36,17 +35,17 @@ impl OverlayCache {
     }
 }
 
-/// The listings of files in a cache, by their names.
+/// Returns the names of the file listings in a cache.
 fn listings(cache: &Path) -> impl Iterator<Item = std::path::PathBuf> {
     let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
     let names = entries.map(|e| e.file_name());
     names.filter(|n| n.to_str().is_some_and(crate::cache::files::is_listing)).map(std::path::PathBuf::from)
 }
 
-/// The index objects in a cache, by their path below it.
+/// Returns the index objects in a cache, by their relative paths.
 fn names(index: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(index).into_iter().flatten().flatten();
-    // What starts with a dot is being written.
+    // Names that start with a dot are temporary files.
     let names = entries.map(|e| e.file_name()).filter(|n| !n.as_encoded_bytes().starts_with(b"."));
     names.map(|n| Path::new("index").join(n)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a backup would do.
+//! The report of a dry run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,39 +7,39 @@ use serde::Serialize;
 
 use crate::format::summary::SourceRef;
 
-/// A file that a backup would read: one that it has not seen as it is now.
+/// A file that a backup would read, because it is new or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedFile {
-    /// Its absolute path.
+    /// The absolute path.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// What a backup would do.
+/// The result of a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a plan does nothing else than to say what would be done"]
 #[non_exhaustive]
 pub struct BackupPlan {
-    /// The folders.
+    /// The folders and files.
     pub sources: Vec<SourceRef>,
-    /// How many of each type it would hold, as in [`Summary::entries`](crate::format::summary::Summary::entries).
+    /// The number of entries by type, as in [`Summary::entries`](crate::format::summary::Summary::entries).
     pub entries: BTreeMap<String, u64>,
-    /// How many regular files it would hold.
+    /// The number of regular files.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// The total size of the files, in bytes.
     pub bytes: u64,
-    /// How many of the files would be read, because they are new, changed, or not in the cache.
+    /// The number of files to read, because they are new, changed, or not in the cache.
     pub read_files: u64,
-    /// The sizes of those together, in bytes.
+    /// The total size of the files to read, in bytes.
     pub read_bytes: u64,
-    /// What the backup would add to the store, compressed and encrypted, in bytes.
+    /// The bytes that the backup would add to the store, compressed and encrypted.
     pub added_bytes: u64,
-    /// How many files or folders could not be read.
+    /// The number of files or folders that could not be read.
     pub errors: u64,
-    /// How many things were warned of, the errors included.
+    /// The number of warnings, including errors.
     pub warnings: u64,
-    /// How long it took to find out, in milliseconds.
+    /// The duration of the dry run, in milliseconds.
     pub duration_ms: u64,
 }

@@ -1,4 +1,4 @@
-//! Backups of what is not a folder of this machine: a stream, or the entries of an archive.
+//! Backups from other inputs than local folders: a stream, or the entries of an archive.
 
 mod program;
 mod read_ahead;
@@ -15,24 +15,24 @@ use crate::codes;
 use crate::format::manifest::HeaderSource;
 use crate::format::summary::Origin;
 
-/// Where the entries of a backup come from.
+/// A provider of the entries of a backup.
 pub(crate) trait Feed: Send {
-    /// The sources that the backup names, in the order of the walk.
+    /// Returns the sources of the backup, in the order of the walk.
     fn sources(&self) -> Vec<HeaderSource>;
 
-    /// Where it was made, if not of what is on this machine.
+    /// Returns the origin of the content, unless it is from this machine.
     fn origin(&self) -> Option<Origin> {
         None
     }
 
-    /// Gives every entry to the writer, in the order of the walk.
+    /// Passes every entry to the writer, in the order of the walk.
     ///
     /// # Errors
-    /// What makes the backup fail.
+    /// Errors that make the backup fail.
     fn give(self: Box<Self>, writer: &mut Writer<'_>) -> Result<()>;
 }
 
-/// What a failure of the caller's reader is, or what our own layers over it put into its place.
+/// Converts an error of the caller's reader, or unwraps the error that one of our own readers put into it.
 pub(crate) fn of_reader(error: std::io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|e| {
         Error::new(&codes::STREAM_FAILED, format!("the stream ended with an error: {e}")).with_source(e)

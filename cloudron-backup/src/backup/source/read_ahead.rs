@@ -1,4 +1,4 @@
-//! Reading on a thread of its own, so that the backup neither waits for the reader's turn nor hangs with it.
+//! Reads on a separate thread, so that the backup can run in parallel and does not hang with the reader.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -8,14 +8,14 @@ use cloudron_core::{Error, Result};
 
 use crate::runtime::Stop;
 
-/// What is read at once, in bytes.
+/// The number of bytes per read.
 const BLOCK: usize = 256 << 10;
-/// Blocks that wait. With their length this bounds memory.
+/// The number of blocks in the queue. With their length this bounds memory.
 const WAITING: usize = 4;
-/// How often it is looked whether the backup should stop.
+/// The interval at which cancellation is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A reader that reads ahead. Its thread ends with the stream, or at the next block once this is dropped.
+/// A reader that reads ahead. Its thread ends with the stream, or at the next block after this is dropped.
 pub(crate) struct ReadAhead {
     blocks: Receiver<std::io::Result<Vec<u8>>>,
     block: Vec<u8>,
@@ -24,7 +24,7 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Begins to read.
+    /// Starts to read.
     pub(crate) fn new(mut reader: Box<dyn Read + Send>) -> Result<Self> {
         let (queue, blocks) = sync_channel(WAITING);
         let work = move || {
@@ -42,8 +42,8 @@ impl ReadAhead {
         Ok(Self { blocks, block: Vec::new(), at: 0, ended: false })
     }
 
-    /// What comes next, at most `most` bytes: nothing at the end. The outer error says that the backup should
-    /// stop, the inner one is the reader's.
+    /// Returns the next bytes, at most `most`; empty at the end. The outer error means that the backup should
+    /// stop, the inner one comes from the reader.
     pub(crate) fn next(&mut self, most: usize, stop: &Stop) -> Result<std::io::Result<&[u8]>> {
         while self.at == self.block.len() && !self.ended {
             stop.check()?;
@@ -54,7 +54,7 @@ impl ReadAhead {
                 }
                 Ok(Err(e)) => return Ok(Err(e)),
                 Err(RecvTimeoutError::Timeout) => {}
-                // The thread is gone without having said that it is the end: the reader panicked.
+                // The thread ended without reporting the end of the stream: the reader panicked.
                 Err(RecvTimeoutError::Disconnected) => {
                     return Ok(Err(std::io::Error::other("the reader stopped without a word")));
                 }
@@ -67,7 +67,7 @@ impl ReadAhead {
     }
 }
 
-/// A whole block, or what is left before the end.
+/// Reads a whole block, or the rest before the end.
 fn read_block(reader: &mut dyn Read) -> std::io::Result<Vec<u8>> {
     let mut block = Vec::with_capacity(BLOCK);
     reader.take(BLOCK as u64).read_to_end(&mut block)?;

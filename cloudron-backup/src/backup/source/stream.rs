@@ -1,4 +1,4 @@
-//! A backup of one stream as one file.
+//! Backs up one stream as one file.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -17,7 +17,7 @@ use crate::codes;
 use crate::files::sparse::Stretch;
 use crate::format::manifest::{Entry, HeaderSource, Kind, MAX_FILE};
 
-/// The folder that streams are in.
+/// The folder of streams.
 const FOLDER: &str = "/stdin";
 
 /// One stream.
@@ -80,7 +80,7 @@ fn keep(chunk: &[u8], chunks: &mut VecDeque<(ChunkId, u32)>, writer: &mut Writer
     Ok(())
 }
 
-/// The content of one file on its way to the store.
+/// The content of one file that is being stored.
 pub(crate) struct Content {
     cutter: Cutter,
     hash: Sha256,
@@ -113,7 +113,7 @@ impl Content {
     }
 
     pub(crate) fn hole(&mut self, length: u64, writer: &Writer<'_>) -> Result<()> {
-        // A tar can claim any length, and hashing it takes its time.
+        // A tar can claim any length, and hashing takes long.
         if self.size.checked_add(length).is_none_or(|size| size > MAX_FILE) {
             return Err(Error::new(&codes::OLD_BACKUP_CORRUPT, "a file in the archive has more than 16 TiB"));
         }

@@ -1,4 +1,4 @@
-//! The index: which chunk is in which pack, and where.
+//! The index: the location of each chunk in the packs.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -20,12 +20,12 @@ use crate::{codes, layout};
 pub(crate) mod object;
 pub(crate) use object::{Kind, Lines, Scope};
 
-/// A chunk inside of a pack. It is stored as an array of its four members.
+/// A chunk inside of a pack. It is stored as an array of its four fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(ChunkId, u32, u32, u32)", into = "(ChunkId, u32, u32, u32)")]
 pub(crate) struct PackedChunk {
     pub(crate) id: ChunkId,
-    /// Where its frame begins in the pack's plaintext.
+    /// The offset of its frame in the pack's plaintext.
     pub(crate) offset: u32,
     /// The length of the frame.
     pub(crate) length: u32,
@@ -45,18 +45,18 @@ impl From<PackedChunk> for (ChunkId, u32, u32, u32) {
     }
 }
 
-/// A line of an index object: a pack and what is in it.
+/// A line of an index object: a pack and its chunks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PackEntry {
     /// The pack's id.
     pub(crate) pack: ChunkId,
-    /// The size of the pack's object.
+    /// The size of the pack's object in bytes.
     pub(crate) size: u64,
     /// Its chunks.
     pub(crate) chunks: Vec<PackedChunk>,
 }
 
-/// Where a chunk is.
+/// The location of a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Location {
     pub(crate) pack: u32,
@@ -65,19 +65,19 @@ pub(crate) struct Location {
     pub(crate) raw: u32,
 }
 
-/// The packs that are in the store.
+/// The packs in the store.
 #[derive(Debug, Default)]
 pub(crate) struct Packs {
     sizes: HashMap<String, u64>,
-    /// The keys of those that are in an archive.
+    /// The keys of archived packs.
     archived: HashSet<String>,
     keep_lost: bool,
-    /// Lines of packs that are condemned. What is nowhere else is read from these.
+    /// Lines of condemned packs, used for chunks that are in no other pack.
     pub(crate) fallback: Vec<PackEntry>,
 }
 
 impl Packs {
-    /// Lists the packs. With `keep_lost`, chunks whose pack is gone stay in the index, so that an error can
+    /// Lists the packs. With `keep_lost`, chunks of missing packs stay in the index, so that an error can
     /// name the pack; without it they count as unknown, and a writer stores them again.
     pub(crate) fn list(store: &Blocking, keep_lost: bool) -> Result<Self> {
         let named = |o: crate::store::ObjectMeta| Some((layout::id_of(&o.key)?.to_owned(), o.size));
@@ -87,12 +87,12 @@ impl Packs {
         Ok(Self { sizes, archived, keep_lost, fallback: Vec::new() })
     }
 
-    /// Takes a pack out, as if it were not there.
+    /// Removes a pack, as if it did not exist.
     pub(crate) fn remove(&mut self, pack: &ChunkId) {
         self.sizes.remove(&hex::encode(pack.0));
     }
 
-    /// Whether a pack is there with the size that it must have.
+    /// Checks that a pack exists with the expected size.
     pub(crate) fn has(&self, entry: &PackEntry) -> bool {
         self.size(&entry.pack) == Some(entry.size)
     }
@@ -102,20 +102,20 @@ impl Packs {
     }
 }
 
-/// All index objects together.
+/// The union of all index objects.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     /// The packs: id and size of the object.
     pub(crate) packs: Vec<(ChunkId, u64)>,
-    /// The best place of each chunk.
+    /// The preferred location of each chunk.
     chunks: HashMap<ChunkId, Location>,
-    /// Its other places, in the order in which they are tried.
+    /// The other locations, in the order in which they are tried.
     others: HashMap<ChunkId, Vec<Location>>,
-    /// The keys of packs that are in an archive.
+    /// The keys of archived packs.
     pub(crate) archived: HashSet<String>,
     /// The objects that could not be used: key and reason.
     pub(crate) unusable: Vec<(String, Error)>,
-    /// The keys of the objects that were listed.
+    /// The keys of the listed objects.
     pub(crate) objects: Vec<String>,
 }
 
@@ -128,18 +128,18 @@ impl Index {
         self.chunks.contains_key(id)
     }
 
-    /// Every place of every chunk.
+    /// Returns all locations of all chunks.
     pub(crate) fn all_places(&self) -> impl Iterator<Item = (&ChunkId, &Location)> {
         let others = self.others.iter().flat_map(|(id, places)| places.iter().map(move |at| (id, at)));
         self.chunks.iter().chain(others)
     }
 
-    /// Every place of a chunk, in the order in which they are tried.
+    /// Returns all locations of a chunk, in the order in which they are tried.
     pub(crate) fn places(&self, id: &ChunkId) -> impl Iterator<Item = Location> {
         self.chunks.get(id).into_iter().chain(self.others.get(id).into_iter().flatten()).copied()
     }
 
-    /// Takes in a line. Of a chunk that is in several packs, the first one is tried first.
+    /// Adds a line. If a chunk is in several packs, the first one added is tried first.
     pub(crate) fn add(&mut self, entry: &PackEntry) {
         let Ok(pack) = u32::try_from(self.packs.len()) else { return };
         self.packs.push((entry.pack, entry.size));
@@ -157,11 +157,11 @@ impl Index {
         }
     }
 
-    /// Reads every index object of the store. Of the places of a chunk those come first that are there, and of
-    /// these the ones that the owner or else the preferred writer signed.
+    /// Reads every index object of the store. Locations in existing packs come first, and among these the
+    /// ones signed by the owner or else by the preferred writer.
     ///
     /// # Errors
-    /// What the store reports. An object that cannot be used is noted in [`unusable`](Self::unusable).
+    /// Errors of the store. Unusable objects are listed in [`unusable`](Self::unusable).
     pub(crate) fn load(
         store: &Blocking,
         (key, trust): (&dyn Decryptor, &Trust),
@@ -197,7 +197,7 @@ impl Index {
         there.sort_by_key(|(rank, _)| *rank);
         there.iter().flat_map(|(_, lines)| lines).for_each(|e| index.add(e));
         packs.fallback.iter().filter(|e| packs.has(e)).for_each(|e| index.add(e));
-        // A chunk that was stored again after its pack got lost is read from the new one.
+        // A chunk stored again after its pack was lost is read from the new pack.
         if packs.keep_lost {
             lost.iter().for_each(|e| index.add(e));
         }
@@ -205,12 +205,12 @@ impl Index {
     }
 }
 
-/// Whose lines are taken, and which are tried first.
+/// The authors whose lines are used, and their order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Whose {
-    /// Those of the owner and of this writer: all that the writer relies on.
+    /// The owner and this writer: all that the writer relies on.
     Mine(WriterId),
-    /// All, those of the owner first and then those of this writer.
+    /// All authors: the owner first, then this writer.
     All(Option<WriterId>),
 }
 
@@ -227,28 +227,28 @@ impl Whose {
     }
 }
 
-/// Whether an error says that an object cannot be used, rather than that the store cannot be reached.
+/// Checks whether an error means that an object cannot be used, rather than that the store cannot be reached.
 pub(crate) fn is_about_the_object(error: &Error) -> bool {
     [&codes::OBJECT_CORRUPT, &codes::OBJECT_MISSING, &codes::OBJECT_FOREIGN].iter().any(|code| error.is(code))
 }
 
-/// Removes what the local cache has of index objects that are not in the store any more.
+/// Removes index objects from the local cache that are no longer in the store.
 fn forget(cache: &Path, objects: &[ObjectMeta]) {
     let Ok(cached) = std::fs::read_dir(cache.join("index")) else { return };
     let there: HashSet<&str> = objects.iter().filter_map(|o| layout::id_of(&o.key)).collect();
     for file in cached.flatten() {
         let name = file.file_name();
-        // Others are temporary files, of runs that may be under way.
+        // Others are temporary files of runs that may be active.
         if name.to_str().is_some_and(|n| n.len() == 64 && !there.contains(n)) {
             let _ = std::fs::remove_file(file.path());
         }
     }
 }
 
-/// An index object, from the local cache or the store, with its hash checked against its name.
+/// Returns an index object from the local cache or the store, after checking its hash against its name.
 ///
 /// # Errors
-/// `object-corrupt` for one that is too large or has another hash; what the store reports.
+/// `object-corrupt` for an object that is too large or has another hash; errors of the store.
 pub(crate) fn fetch(store: &Blocking, object: &ObjectMeta, cache: Option<&Path>) -> Result<Bytes> {
     let key = &object.key;
     if object.size > layout::MOST_INDEX {

@@ -1,4 +1,4 @@
-//! An index object: lines of packs, signed by who wrote them.
+//! An index object: lines of packs, signed by their author.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -17,39 +17,39 @@ use crate::format::pack;
 use crate::format::trust::{Source, Trust};
 use crate::keys::{Signer, WriterId};
 
-/// The start of the signed text. The SHA-256 of all lines follows.
+/// The start of the signed text, followed by the SHA-256 of all lines.
 const SIGNED: &[u8] = b"cloudron-backup index v2\n";
 /// The version of the header.
 const VERSION: u32 = 2;
-/// An index unpacks to so many times its size at most: two thirds of it are ids, which do not compress.
+/// The maximum ratio of unpacked to packed size of an index: two thirds of it are ids, which do not compress.
 const MOST_UNPACKED: usize = 16;
-/// The longest frame of a chunk, in bytes.
+/// The maximum length of a chunk's frame, in bytes.
 const MAX_FRAME: u32 = MAX_CHUNK + (1 << 20);
 
-/// What the lines of an object are for.
+/// The purpose of an object's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// Packs that are in use.
+    /// Packs in use.
     Index,
-    /// Packs that will be deleted.
+    /// Packs to be deleted.
     Condemned,
 }
 
-/// Where an object belongs.
+/// The context that an object belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) kind: Kind,
     pub(crate) repository: &'a str,
-    /// The writer whose lines these are when the owner only passes them on. What the owner signs without this was
-    /// read and hashed.
+    /// The original writer of the lines, if the owner only passes them on. The owner has read and hashed all
+    /// packs in other objects it signs.
     pub(crate) of: Option<WriterId>,
 }
 
 /// The lines of an object.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    /// Whose word they are.
+    /// The author of the lines.
     pub(crate) source: Source,
     pub(crate) entries: Vec<PackEntry>,
 }
@@ -74,7 +74,7 @@ fn corrupt(text: impl Into<String>) -> Error {
     Error::new(&codes::OBJECT_CORRUPT, text)
 }
 
-/// An object of these lines.
+/// Encodes lines into an object.
 pub(crate) fn encode(
     entries: &[PackEntry],
     scope: Scope<'_>,
@@ -112,11 +112,11 @@ fn signed_text(hash: Sha256) -> Vec<u8> {
     [SIGNED, &hash.finalize()[..]].concat()
 }
 
-/// The lines of an object. Anybody can seal one to the keys of a repository: nothing in it is believed before it
-/// is bounded, and nothing is given before the signature is checked.
+/// Decodes the lines of an object. Anybody can encrypt one to the keys of a repository: its content is
+/// limited before it is used, and returned only after the signature was checked.
 ///
 /// # Errors
-/// `object-foreign` where nobody signed it whose word counts; `object-corrupt`.
+/// `object-foreign` without a valid signature; `object-corrupt`.
 pub(crate) fn decode(content: &[u8], key: &dyn Decryptor, trust: &Trust, kind: Kind) -> Result<Lines> {
     let mut lines = Unpacked::new(content, key)?;
     if trust.is_first() {
@@ -140,7 +140,7 @@ pub(crate) fn decode(content: &[u8], key: &dyn Decryptor, trust: &Trust, kind: K
     }
 }
 
-/// Whether an object is one of format 1.
+/// Checks whether an object is of format 1.
 pub(crate) fn is_first(content: &[u8], key: &dyn Decryptor) -> bool {
     let first = Unpacked::new(content, key).and_then(|mut lines| {
         lines.next()?;
@@ -149,10 +149,10 @@ pub(crate) fn is_first(content: &[u8], key: &dyn Decryptor) -> bool {
     first.is_ok()
 }
 
-/// What an object holds, decrypted and decompressed.
+/// The content of an object, decrypted and decompressed.
 type Plain<'a> = zstd::stream::read::Decoder<'static, BufReader<Box<dyn Read + Send + 'a>>>;
 
-/// The lines as they come out of an object.
+/// The lines of an object as a stream.
 struct Unpacked<'a> {
     reader: BufReader<std::io::Take<Plain<'a>>>,
     left: usize,
@@ -170,7 +170,7 @@ impl<'a> Unpacked<'a> {
         Ok(Self { reader, left, line: Vec::new(), hash: Sha256::new() })
     }
 
-    /// Reads a line. Nothing at the end.
+    /// Reads a line. Returns `None` at the end.
     fn next(&mut self) -> Result<Option<()>> {
         self.line.clear();
         let length = self.reader.read_until(b'\n', &mut self.line);
@@ -180,7 +180,7 @@ impl<'a> Unpacked<'a> {
         Ok((length > 0).then_some(()))
     }
 
-    /// The lines behind the header, and the signature.
+    /// Reads the lines after the header, and the signature.
     fn rest(&mut self) -> Result<(Vec<PackEntry>, Trailer)> {
         let mut entries = Vec::new();
         self.hash.update(&self.line);
@@ -199,7 +199,7 @@ impl<'a> Unpacked<'a> {
         Err(corrupt("the index is cut"))
     }
 
-    /// The lines of an object of format 1, which nobody signed.
+    /// Reads the lines of an object of format 1, which is not signed.
     fn all_of_first(&mut self) -> Result<Lines> {
         let mut entries = Vec::new();
         while self.next()?.is_some() {
@@ -209,8 +209,7 @@ impl<'a> Unpacked<'a> {
     }
 }
 
-/// A line, with everything that it claims within bounds: chunks one behind the other inside of the pack, none
-/// longer than any that is written.
+/// Parses a line and checks its values: chunks in order inside of the pack, none longer than the maximum.
 fn entry(line: &[u8]) -> Result<PackEntry> {
     let entry: PackEntry =
         serde_json::from_slice(line).map_err(|e| corrupt(format!("a line of the index is damaged: {e}")))?;
@@ -292,7 +291,7 @@ mod tests {
         }
         assert!(foreign(&f.encode(&lines, Scope { of, ..SCOPE }, &writer), Kind::Index));
         assert!(foreign(&f.encode(&lines, Scope { repository: "cd", ..SCOPE }, &owner), Kind::Index));
-        // What is in use is no record of the condemned, and no writer condemns.
+        // An object of packs in use is not accepted as a record, and no writer may condemn.
         assert!(foreign(&f.encode(&lines, SCOPE, &owner), Kind::Condemned));
         let condemned = Scope { kind: Kind::Condemned, ..SCOPE };
         assert!(foreign(&f.encode(&lines, condemned, &writer), Kind::Condemned));

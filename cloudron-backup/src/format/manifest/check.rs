@@ -1,8 +1,8 @@
-//! What a manifest must be before anything in it is believed. Whoever holds a writer's keys can make one.
+//! Checks that every manifest must pass before its content is used. Anybody with a writer's keys can create one.
 //!
-//! Every reader and writer of manifests goes through here, so that a restore, an export and a list agree on what
-//! there is: a tree of plain names below the sources, in the order of the walk, with nothing below a link or a
-//! file, and no file larger than a file system holds.
+//! All readers and writers of manifests use these checks, so that restore, export and listing agree on the
+//! content: a tree of plain names below the sources, in the order of the walk, with nothing below a link or a
+//! file, and no file larger than a file system supports.
 
 use std::collections::{HashSet, hash_map::RandomState};
 use std::hash::BuildHasher;
@@ -14,41 +14,41 @@ use crate::chunk::frame::MAX_CHUNK;
 use crate::codes;
 use crate::format::manifest::order::in_order;
 
-/// The largest file, in bytes: as large as ext4 allows. To hash the holes of a larger one takes hours.
+/// The maximum size of a file, in bytes, as in ext4. Hashing the holes of a larger one takes hours.
 pub(crate) const MAX_FILE: u64 = 16 << 40;
-/// The most extents of a file. They are in memory together, at 48 bytes each.
+/// The maximum number of extents of a file. All of them are in memory, at 48 bytes each.
 pub(crate) const MAX_EXTENTS: usize = 8 << 20;
-/// The longest path and the longest target, in bytes. A tree may be deeper than a system call takes.
+/// The maximum length of a path and of a link target, in bytes. A tree may be deeper than system calls allow.
 const MAX_PATH: usize = 1 << 20;
-/// The most attributes of an entry: Linux lists their names in 64 KiB.
+/// The maximum number of attributes of an entry: Linux lists their names in 64 KiB.
 pub(super) const MAX_XATTRS: usize = 16 << 10;
-/// The longest name of an attribute on Linux, in bytes.
+/// The maximum length of an attribute's name on Linux, in bytes.
 const MAX_XATTR_NAME: usize = 255;
-/// The longest value of an attribute, in bytes. Linux takes 64 KiB.
+/// The maximum length of an attribute's value, in bytes. Linux allows 64 KiB.
 const MAX_XATTR: usize = 1 << 20;
-/// The longest name of a user or group, in bytes.
+/// The maximum length of a user or group name, in bytes.
 const MAX_OWNER: usize = 1024;
-/// The most sources.
+/// The maximum number of sources.
 const MAX_SOURCES: usize = 64 << 10;
 
 /// Checks the entries of one manifest, one after another.
 #[derive(Debug)]
 pub(crate) struct Checker {
     sources: HashSet<Vec<u8>>,
-    /// The path of the entry before.
+    /// The path of the previous entry.
     last: Vec<u8>,
-    /// The path of the innermost folder that the entries are in.
+    /// The path of the innermost folder of the current entries.
     folder: Vec<u8>,
-    /// The lengths of the paths of the folders around it, its own the last.
+    /// The lengths of the paths of its parent folders and, last, of itself.
     open: Vec<usize>,
-    /// All folders so far, by a hash that nobody can foresee.
+    /// All folders so far, by a hash with a random key.
     folders: HashSet<u64>,
     hasher: RandomState,
     bytes: u64,
 }
 
 impl Checker {
-    /// Begins with the sources in the header.
+    /// Creates a checker for the sources in the header.
     pub(super) fn new(sources: &[HeaderSource]) -> Result<Self> {
         if sources.len() > MAX_SOURCES {
             return Err(refused(b"(header)", "has too many sources"));
@@ -87,7 +87,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Where an entry is: in the innermost folder or one around it, or a source itself.
+    /// Checks the location of an entry: in the innermost folder or one of its parents, or a source itself.
     fn place(&mut self, entry: &Entry, path: &[u8]) -> std::result::Result<(), &'static str> {
         if !is_plain(path) {
             return Err("is not an absolute path of plain names");
@@ -114,7 +114,7 @@ impl Checker {
         }
     }
 
-    /// What a hard link leads to: an earlier entry, not a folder, and not by way of a link.
+    /// Checks the target of a hard link: an earlier entry, no folder, and not below a link.
     fn first_name(&self, target: &[u8], path: &[u8]) -> std::result::Result<(), &'static str> {
         let is_folder = |path: &[u8]| self.folders.contains(&self.hasher.hash_one(path));
         let earlier = is_plain(target) && in_order(target, path).is_lt();
@@ -126,7 +126,7 @@ impl Checker {
         }
     }
 
-    /// Sizes and attributes.
+    /// Checks sizes and attributes.
     fn content(&mut self, entry: &Entry) -> std::result::Result<(), &'static str> {
         let length = length(&entry.extents).ok_or("has an extent that no chunk holds")?;
         match entry.kind {
@@ -158,7 +158,7 @@ impl Checker {
     }
 }
 
-/// The length of all extents together, each of which is within a chunk.
+/// Returns the total length of all extents, each of which must lie within a chunk.
 fn length(extents: &[Extent]) -> Option<u64> {
     extents.iter().try_fold(0u64, |sum, extent| {
         let within = match extent {
@@ -171,14 +171,14 @@ fn length(extents: &[Extent]) -> Option<u64> {
     })
 }
 
-/// Whether a path is `/`, or absolute and made of names only.
+/// Checks that a path is `/`, or absolute and made of plain names.
 fn is_plain(path: &[u8]) -> bool {
     let name = |name: &[u8]| !name.is_empty() && name != b"." && name != b"..";
     let names = path.strip_prefix(b"/").filter(|_| path.len() <= MAX_PATH && !path.contains(&0));
     names.is_some_and(|names| names.is_empty() || names.split(|b| *b == b'/').all(name))
 }
 
-/// The path of the folder that something is in. Nothing for the root.
+/// Returns the path of the parent folder, or `None` for the root.
 fn parent(path: &[u8]) -> Option<&[u8]> {
     match path.iter().rposition(|b| *b == b'/')? {
         0 if path.len() == 1 => None,

@@ -1,4 +1,4 @@
-//! The manifest: a line for every file and folder of a backup.
+//! The manifest: one line for every file and folder of a backup.
 
 mod check;
 pub(crate) mod order;
@@ -25,11 +25,11 @@ use crate::chunk::ChunkId;
 use crate::files::xattrs::Xattrs;
 use crate::keys::WriterId;
 
-/// The version of the manifest's own format that is written.
+/// The version of the manifest format that is written.
 pub(crate) const VERSION: u32 = 2;
-/// The versions that are read. They differ in that the header of the first names no writer.
+/// The versions that can be read. The header of version 1 has no writer.
 const KNOWN: std::ops::RangeInclusive<u32> = 1..=2;
-/// How many extents a line holds at most.
+/// The maximum number of extents in a line.
 pub(crate) const EXTENTS_PER_LINE: usize = 1024;
 
 /// The first line.
@@ -44,11 +44,11 @@ pub(crate) struct Header {
     /// The writer that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) writer: Option<WriterId>,
-    /// What was backed up.
+    /// The sources of the backup.
     pub(crate) sources: Vec<HeaderSource>,
 }
 
-/// A source, as the header names it.
+/// A source in the header.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct HeaderSource {
     pub(crate) name: String,
@@ -126,10 +126,10 @@ pub(crate) struct Entry {
     pub(crate) sha256: Option<ChunkId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few_extents")]
     pub(crate) extents: Vec<Extent>,
-    /// How many lines of further extents follow.
+    /// The number of following lines with further extents.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) more: u32,
-    /// In the last line: how many entries there are.
+    /// In the last line: the number of entries.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) entries: u64,
 }
@@ -170,7 +170,7 @@ impl Entry {
         Self { path: None, entries, ..Self::new(Kind::End, b"") }
     }
 
-    /// The absolute path, in the bytes it has.
+    /// Returns the absolute path as bytes.
     pub(crate) fn path_bytes(&self) -> Cow<'_, [u8]> {
         decode(self.path.as_deref(), self.path64.as_deref())
     }
@@ -183,7 +183,7 @@ impl Entry {
         (self.path, self.path64) = encode(path);
     }
 
-    /// Where a symbolic link points, or the absolute path of the entry that a hard link is the same as.
+    /// Returns the target of a symbolic link, or the absolute path of the first name of a hard link.
     pub(crate) fn target(&self) -> Vec<u8> {
         decode(self.target.as_deref(), self.target64.as_deref()).into_owned()
     }
@@ -202,7 +202,7 @@ impl Entry {
         self.xattrs.iter().map(decode).collect()
     }
 
-    /// The attributes, nothing in place of a value that is not base64.
+    /// Returns the attributes, with `None` for a value that is not base64.
     fn raw_xattrs(&self) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
         self.xattrs.iter().map(|(name, value)| (name.clone(), BASE64.decode(value).ok()))
     }
@@ -224,7 +224,7 @@ fn few_xattrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String,
     at_most(check::MAX_XATTRS, deserializer)
 }
 
-/// A list of at most that many elements: what a line says takes many times its length in memory.
+/// Parses a list of at most `most` elements: a parsed line takes many times its length in memory.
 fn at_most<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     most: usize,
     deserializer: D,
@@ -249,7 +249,7 @@ fn at_most<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_seq(Elements(most, std::marker::PhantomData))
 }
 
-/// Text where it is UTF-8, else base64 of the bytes.
+/// Returns the bytes as text if they are UTF-8, else as base64.
 fn encode(bytes: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text.to_owned()), None),
@@ -265,8 +265,8 @@ fn decode<'a>(text: Option<&'a str>, base64: Option<&str>) -> Cow<'a, [u8]> {
     }
 }
 
-/// A stretch of a file: `[chunk, length]` from the start of a chunk, `[chunk, length, offset]` from further
-/// on in it, `[null, length]` for a hole.
+/// A stretch of a file: `[chunk, length]` from the start of a chunk, `[chunk, length, offset]` from an offset
+/// in it, `[null, length]` for a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     Data { chunk: ChunkId, length: u32, offset: u32 },
@@ -320,13 +320,13 @@ impl<'de> Deserialize<'de> for Extent {
     }
 }
 
-/// The mode that something may have: a program that acts with the rights of its owner or its group gets that bit only
-/// when it has them.
+/// Returns the mode to restore: the set-user-id and set-group-id bits are kept only if the file has the right
+/// user and group.
 pub(crate) fn allowed_mode(entry: &Entry, has_user: bool, has_group: bool) -> u32 {
     let mut mode = entry.mode;
     if entry.kind != Kind::Dir {
         mode &= if has_user { !0 } else { !0o4000 };
-        // Without the right to execute, the bit means something else.
+        // Without the group's execute bit, the set-group-id bit has another meaning.
         mode &= if has_group || mode & 0o010 == 0 { !0 } else { !0o2000 };
     }
     mode

@@ -1,8 +1,8 @@
-//! The order of the entries.
+//! The order of manifest entries.
 
 use std::cmp::Ordering;
 
-/// The order of the walk: a folder before what is in it, names by their bytes.
+/// Compares two paths in the order of the walk: a folder before its content, names by their bytes.
 pub(crate) fn in_order(a: &[u8], b: &[u8]) -> Ordering {
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
     a.iter().map(key).cmp(b.iter().map(key))

@@ -1,4 +1,4 @@
-//! Reading a manifest as a stream.
+//! Reads a manifest as a stream.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -14,21 +14,21 @@ use crate::format::summary::{ManifestRef, Summary};
 use crate::runtime::Stop;
 use crate::store::blocking::Blocking;
 
-/// No line that is written is longer, in bytes.
+/// The maximum length of a line, in bytes.
 const MAX_LINE: u64 = 64 << 20;
-/// How much of the object is fetched at once.
+/// The number of bytes fetched per request.
 const PART: u64 = 4 << 20;
 
 fn corrupt(text: impl Into<String>) -> Error {
     Error::new(&codes::SNAPSHOT_CORRUPT, text)
 }
 
-/// Fetches a manifest into a temporary file, as it is stored, and checks it against its summary.
+/// Fetches a manifest, still encrypted, into a temporary file, and checks it against its summary.
 pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &Stop) -> Result<File> {
     let failed = |e| Error::io(std::env::temp_dir(), e);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let (mut hash, mut at) = (Sha256::new(), 0);
-    // One byte more is asked for than there should be, which shows what was added.
+    // One more byte than expected is requested, to detect appended data.
     let end = expected.size.saturating_add(1);
     while at < expected.size {
         stop.check()?;
@@ -52,14 +52,14 @@ pub(crate) fn fetch(store: &Blocking, key: &str, expected: &ManifestRef, stop: &
     Ok(file)
 }
 
-/// So much of a manifest is read for its first line, in bytes.
+/// The maximum number of bytes read for the first line of a manifest.
 const HEAD: u64 = 1 << 20;
 
-/// The first line of a manifest, which nobody has named. Anybody can seal one: no more of it is read than that line may
-/// take. Nothing for an object that is none.
+/// Reads the first line of a manifest that no summary names. Anybody can encrypt one to the repository, so no
+/// more is read than that line may take. Returns `None` for an object that is no manifest.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(crate) fn first_line(store: &Blocking, key: &str, open: &dyn Decryptor) -> Result<Option<Header>> {
     let start = match store.get_range(key, 0..HEAD) {
         Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(None),
@@ -86,7 +86,7 @@ pub(crate) struct ManifestReader<'a> {
 }
 
 impl<'a> ManifestReader<'a> {
-    /// Reads from the start of a file that [`fetch`] gave.
+    /// Reads from the start of a file returned by [`fetch`].
     pub(crate) fn new(file: &'a File, key: &dyn Decryptor) -> Result<Self> {
         let mut file = file;
         file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("(manifest)", e))?;
@@ -124,7 +124,8 @@ impl<'a> ManifestReader<'a> {
         &self.header
     }
 
-    /// Checks that the manifest holds what its summary says: a writer's certificate limits what the summary names.
+    /// Checks that the manifest has the sources of its summary: a writer's certificate limits the sources in
+    /// the summary.
     ///
     /// # Errors
     /// `snapshot-corrupt`.
@@ -151,7 +152,7 @@ impl<'a> ManifestReader<'a> {
             .map_err(|e| corrupt(format!("a line of the manifest is damaged: {e}")))
     }
 
-    /// The next entry, with all its extents, or nothing at the proper end.
+    /// Returns the next entry, with all its extents, or `None` at the proper end.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
         if self.ended {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Writing a manifest as a stream.
+//! Writes a manifest as a stream.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -14,11 +14,11 @@ use super::{EXTENTS_PER_LINE, Entry, Extent, Header, MoreExtents};
 use crate::encrypt::{Encryptor, SealingWriter};
 use crate::format::summary::ManifestRef;
 
-/// A manifest being written into a temporary file, sealed from the first byte on.
+/// A manifest being written to a temporary file, encrypted from the first byte.
 pub(crate) struct ManifestWriter {
     file: NamedTempFile,
     lines: BufWriter<zstd::stream::write::Encoder<'static, Box<dyn SealingWriter>>>,
-    /// What would be refused is not written.
+    /// Refuses entries that readers would refuse.
     check: Checker,
     entries: u64,
 }
@@ -59,13 +59,13 @@ impl ManifestWriter {
         for extents in rest.chunks(EXTENTS_PER_LINE) {
             self.line(&MoreExtents { extents: extents.to_vec() })?;
         }
-        // The caller goes on with the entry as it was.
+        // The caller continues with the original entry.
         entry.extents.extend(rest);
         entry.more = 0;
         Ok(())
     }
 
-    /// Ends the manifest. Gives the file.
+    /// Ends the manifest. Returns the file.
     pub(crate) fn finish(mut self) -> Result<NamedTempFile> {
         self.line(&Entry::end(self.entries))?;
         let path = self.file.path().to_owned();

@@ -1,10 +1,10 @@
-//! What the certificate of a writer lets it sign.
+//! Checks the limits in the certificate of a writer.
 
 use crate::format::summary::Summary;
 use crate::keys::Certificate;
 
 impl Certificate {
-    /// Says why a backup is none that this writer may sign. Nothing when it may.
+    /// Returns why this writer may not sign a backup, or `None` if it may.
     pub(crate) fn forbids(&self, summary: &Summary) -> Option<&'static str> {
         let other = |limit: &Option<String>, found: &str| limit.as_deref().is_some_and(|l| l != found);
         if other(&self.fqdn, &summary.fqdn) {
@@ -21,7 +21,7 @@ impl Certificate {
     }
 }
 
-/// Whether a path is one of these folders or lies below one. No path with `..` is below anything.
+/// Checks that a path is one of these folders or lies below one. A path with `..` never does.
 fn is_below(path: &str, folders: &[String]) -> bool {
     let path = std::path::Path::new(path);
     let plain = !path.components().any(|c| c == std::path::Component::ParentDir);

@@ -1,4 +1,4 @@
-//! Whose word counts in a repository: the owner's, and that of the writers that the owner certified.
+//! Trusted signers of a repository: the owner, and the writers that the owner certified.
 
 mod limits;
 mod ranges;
@@ -24,10 +24,10 @@ use crate::store::blocking::Blocking;
 use crate::store::{BackupStore, get_all};
 use crate::{codes, layout};
 
-/// Who signed something.
+/// The signer of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Source {
-    /// The owner of the repository. What the owner lists was read and hashed.
+    /// The owner of the repository, who has read and hashed everything in the owner's lists.
     Owner,
     /// A writer.
     Writer(WriterId),
@@ -35,42 +35,42 @@ pub(crate) enum Source {
     Unverified,
 }
 
-/// The key by which the owner's signatures are checked.
+/// The key that verifies the owner's signatures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Anchor<'a> {
-    /// That of the identity, for the owner at work.
+    /// The key of the identity, for operations of the owner.
     Identity(&'a Identity),
-    /// The one that a writer was given with its keys.
+    /// The key that a writer received with its keys.
     Writer(&'a WriterKeys),
-    /// The one that the description of the repository names: nothing better is at hand.
+    /// The key in the description of the repository, if no better one is available.
     Description,
 }
 
-/// What counts in one repository.
+/// The trusted keys of one repository.
 #[derive(Debug)]
 pub(crate) struct Trust {
     repository: String,
     root: Root,
-    /// Writers that are revoked, and the hashes of the summaries of theirs that still count.
+    /// Revoked writers, and the hashes of their summaries that remain valid.
     revoked: HashMap<WriterId, HashSet<String>>,
-    /// Certificates that were checked before, by their text.
+    /// Certificates checked before, by their text.
     checked: Mutex<HashMap<String, Option<WriterId>>>,
-    /// Objects that say who is revoked and are not the owner's: key and reason.
+    /// Revocations not signed by the owner: key and reason.
     pub(crate) foreign: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
 enum Root {
     Owner(VerifyingKey),
-    /// The keys that sign summaries in a repository of format 1, and the owner's where it is known.
+    /// The keys that sign summaries in a repository of format 1, and the owner's if it is known.
     First(Vec<VerifyingKey>, Option<VerifyingKey>),
 }
 
 impl Trust {
-    /// Reads what is revoked.
+    /// Reads the revocations.
     ///
     /// # Errors
-    /// What the store reports; `repository-corrupt` for a description without the owner's key.
+    /// Errors of the store; `repository-corrupt` for a description without the owner's key.
     pub(crate) async fn read(
         store: &Arc<dyn BackupStore>,
         config: &Config,
@@ -82,25 +82,26 @@ impl Trust {
         }
         let mut objects = store.list(layout::REVOKED).await?;
         objects.retain(|o| layout::is_hash_json(&o.key));
-        let (small, large): (Vec<_>, Vec<_>) = objects.into_iter().partition(|o| o.size <= layout::MOST_LIST);
-        trust.foreign.extend(large.into_iter().map(|o| (o.key, "it is too large".to_owned())));
-        for (object, content) in get_all(store, small, |o| &o.key).await? {
+        for (object, content) in get_all(store, objects, layout::MOST_LIST).await? {
             match content {
                 Ok(content) => trust.revoke(object.key, &content),
                 Err(e) if e.is(&codes::OBJECT_MISSING) => {}
+                Err(e) if e.is(&codes::OBJECT_CORRUPT) => {
+                    trust.foreign.push((object.key, "it is too large".to_owned()));
+                }
                 Err(e) => return Err(e),
             }
         }
         Ok(trust)
     }
 
-    /// What counts in a repository of this owner where nobody is revoked.
+    /// Returns the trust in a repository of this owner without revocations.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of_owner(repository: &str, owner: VerifyingKey) -> Self {
         Self::of(repository, Root::Owner(owner))
     }
 
-    /// What counts in a repository of format 1.
+    /// Returns the trust in a repository of format 1.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of_first(repository: &str, key: VerifyingKey) -> Self {
         Self::of(repository, Root::First(vec![key], None))
@@ -121,22 +122,22 @@ impl Trust {
         store.with(|inner| async move { Self::read(&inner, config, anchor).await })
     }
 
-    /// The id of the repository.
+    /// Returns the id of the repository.
     pub(crate) fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// Whether the repository is of format 1.
+    /// Checks whether the repository is of format 1.
     pub(crate) fn is_first(&self) -> bool {
         matches!(self.root, Root::First(..))
     }
 
-    /// Whether a writer is revoked.
+    /// Checks whether a writer is revoked.
     pub(crate) fn is_revoked(&self, writer: &WriterId) -> bool {
         self.revoked.contains_key(writer)
     }
 
-    /// The owner's public key, where it is known.
+    /// Returns the owner's public key, if it is known.
     pub(crate) fn owner(&self) -> Option<&VerifyingKey> {
         match &self.root {
             Root::Owner(key) => Some(key),
@@ -144,19 +145,19 @@ impl Trust {
         }
     }
 
-    /// The writer of a certificate that the owner signed. Whether it is revoked is another question.
+    /// Returns the writer of a certificate that the owner signed. The writer may be revoked.
     pub(crate) fn writer(&self, certificate: &Value) -> Option<WriterId> {
         let owner = self.owner()?;
         let text = certificate.to_string();
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Certificates are few. More than that are somebody's who wants memory.
+        // There are few certificates. A larger number is an attack on memory.
         if checked.len() > 1000 {
             checked.clear();
         }
         *checked.entry(text).or_insert_with(|| Certificate::check(certificate, owner).map(|c| c.writer()))
     }
 
-    /// The key of a writer, with which it signs.
+    /// Returns the signing key of a writer.
     fn signer_of(&self, certificate: &Value) -> Option<(WriterId, VerifyingKey)> {
         let writer = self.writer(certificate)?;
         Some((writer, verifying_key(certificate.get("key")?.as_str()?)?))

@@ -1,9 +1,9 @@
-//! Sets of numbers as ranges: a claim of ten million numbers costs no more than a claim of one.
+//! Sets of numbers as ranges: a claim of ten million numbers takes no more memory than a claim of one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-/// A number that is so much higher than all others was not reached by counting.
+/// The minimum gap behind which a number was not reached by counting.
 const LEAP: u64 = 1_000_000;
 
 /// A set of numbers.
@@ -17,7 +17,7 @@ impl Ranges {
             return;
         }
         let (mut first, mut last) = (first, last);
-        // Those that overlap or touch become one with it.
+        // Overlapping and adjacent ranges are merged.
         let touching: Vec<(u64, u64)> = self
             .0
             .range(..=last.saturating_add(1))
@@ -40,7 +40,7 @@ impl Ranges {
         self.0.is_empty()
     }
 
-    /// The ranges.
+    /// Returns the ranges.
     pub(crate) fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
         self.0.iter().map(|(first, last)| *first..=*last)
     }
@@ -49,7 +49,7 @@ impl Ranges {
         other.0.iter().for_each(|(first, last)| self.insert(*first, *last));
     }
 
-    /// Whether every number of the other set is in this one.
+    /// Checks that every number of the other set is in this one.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let covers = |first, last| self.0.range(..=first).next_back().is_some_and(|(_, end)| *end >= last);
         other.0.iter().all(|(first, last)| covers(*first, *last))
@@ -64,7 +64,7 @@ impl FromIterator<u64> for Ranges {
     }
 }
 
-/// The highest number that was reached by counting.
+/// Returns the highest number that was reached by counting.
 pub(crate) fn highest(present: &BTreeSet<u64>, forgotten: &Ranges) -> u64 {
     let mut all = forgotten.clone();
     present.iter().for_each(|n| all.insert(*n, *n));
@@ -78,8 +78,8 @@ pub(crate) fn highest(present: &BTreeSet<u64>, forgotten: &Ranges) -> u64 {
     highest
 }
 
-/// The numbers below the highest of `present` that are in neither set, as ranges. Numbers behind a leap do not
-/// count.
+/// Returns the numbers below the highest of `present` that are in neither set, as ranges. Numbers behind a
+/// large gap are ignored.
 pub(crate) fn gaps(present: &BTreeSet<u64>, forgotten: &Ranges) -> Vec<RangeInclusive<u64>> {
     let limit = highest(present, forgotten);
     let top = present.iter().copied().filter(|n| *n <= limit).max().unwrap_or(0);

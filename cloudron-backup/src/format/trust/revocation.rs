@@ -1,4 +1,4 @@
-//! Revocations: writers whose word counts no longer.
+//! Revocations of writers.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ struct Object {
     revocation: u32,
     repository: String,
     writer: WriterId,
-    /// When it was made, for people.
+    /// Time of the revocation, for people.
     time: jiff::Timestamp,
-    /// The hashes of the summaries that still count.
+    /// The hashes of the summaries that remain valid.
     keep: BTreeSet<String>,
 }
 
-/// The object that revokes a writer, except for the summaries with these hashes.
+/// Returns the object that revokes a writer, except for the summaries with these hashes.
 pub(crate) fn revocation(
     repository: &str,
     writer: WriterId,
@@ -36,7 +36,7 @@ pub(crate) fn revocation(
 }
 
 impl Trust {
-    /// Takes in an object that says that a writer is revoked, if the owner signed it.
+    /// Adds a revocation, if the owner signed it.
     pub(super) fn revoke(&mut self, key: String, content: &[u8]) {
         let value = serde_json::from_slice(content).unwrap_or_default();
         if !self.owner().is_some_and(|owner| sign::is_signed(&value, SIGNED, owner)) {

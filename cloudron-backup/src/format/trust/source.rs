@@ -1,4 +1,4 @@
-//! Who signed an object.
+//! Determines the signer of an object.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::keys::sign;
 use crate::keys::signer::CERTIFICATE;
 
 impl Trust {
-    /// Who signed an object: its writer with the certificate in it, else the owner. Nothing when neither did.
-    /// A writer that is revoked did.
+    /// Returns the signer of an object: the writer of the certificate in it, else the owner. Returns `None`
+    /// without a valid signature. A revoked writer counts as the signer.
     pub(crate) fn source(&self, value: &Value, context: &[u8]) -> Option<Source> {
         match value.get(CERTIFICATE) {
             Some(certificate) => {

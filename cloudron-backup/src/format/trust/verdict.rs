@@ -1,4 +1,4 @@
-//! What an object in the place of a summary is worth.
+//! Judges objects in the place of a summary.
 
 use cloudron_core::{BackupId, Error, Result};
 use serde::Deserialize;
@@ -10,25 +10,25 @@ use crate::keys::signer::CERTIFICATE;
 use crate::keys::{Certificate, WriterId, sign};
 use crate::{codes, layout};
 
-/// What an object in a slot is to one writer that looks for the place of its backup.
+/// The meaning of an object in a slot for a writer that looks for the place of its backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// The backup of that writer.
     Made,
-    /// The word that the backup of that writer is dead.
+    /// A valid tombstone of that writer's backup.
     Dead,
-    /// Anything else: it takes the slot and says nothing.
+    /// Any other object: it occupies the slot without further meaning.
     Other,
 }
 
-/// What counts in the place of a summary.
+/// A valid object in the place of a summary.
 enum Slot {
     Summary(Box<Summary>),
-    /// The word that a backup is dead: that of this writer, or in format 1 that of anybody.
+    /// A tombstone of this writer's backup; without a writer in format 1.
     Tombstone(Option<WriterId>),
 }
 
-/// The members of a tombstone.
+/// The fields of a tombstone.
 #[derive(Deserialize)]
 struct Tombstone {
     id: BackupId,
@@ -45,10 +45,10 @@ fn forged(text: &str) -> Error {
 }
 
 impl Trust {
-    /// The summary in an object at `snapshots/<name>.json`, with its writer.
+    /// Returns the summary in an object at `snapshots/<name>.json`, with its writer.
     ///
     /// # Errors
-    /// `backup-aborted` for a tombstone; `snapshot-forged` where nobody signed it whose word counts for this backup;
+    /// `backup-aborted` for a tombstone; `snapshot-forged` without a valid signature for this backup;
     /// `snapshot-corrupt`, `repository-newer`.
     pub(crate) fn summary(&self, name: &str, content: &[u8]) -> Result<Summary> {
         match self.slot(name, content)? {
@@ -59,7 +59,7 @@ impl Trust {
         }
     }
 
-    /// What counts in an object at `snapshots/<name>.json`.
+    /// Parses and checks an object at `snapshots/<name>.json`.
     fn slot(&self, name: &str, content: &[u8]) -> Result<Slot> {
         let value: Value = serde_json::from_slice(content)
             .map_err(|e| corrupt(format!("the summary cannot be read: {e}")))?;
@@ -95,14 +95,14 @@ impl Trust {
         Ok(Slot::Summary(Box::new(found)))
     }
 
-    /// The writer of a summary of format 1: in such a repository the key that all writers share, later the writer
-    /// that the owner certified with that key.
+    /// Returns the source of a summary of format 1: in such a repository the key shared by all writers, later
+    /// the writer that the owner certified with that key.
     fn source_of_first(&self, value: &Value, content: &[u8]) -> Option<Source> {
         if let Root::First(keys, _) = &self.root {
             let signed = keys.iter().any(|key| sign::is_signed(value, summary::FIRST_SIGNED, key));
             return signed.then_some(Source::Unverified);
         }
-        // The owner listed each one by its hash.
+        // The owner listed each summary by its hash.
         let hash = layout::object_id(content);
         let writer = self.revoked.iter().find(|(_, keep)| keep.contains(&hash)).map(|(writer, _)| *writer);
         writer.map(Source::Writer)
@@ -119,7 +119,8 @@ impl Trust {
         certificate.forbids(summary)
     }
 
-    /// A tombstone counts for the backup of the writer that it names, if that writer or the owner put it.
+    /// Checks a tombstone: it is valid for the backup of the writer that it names, if that writer or the
+    /// owner signed it.
     fn check_tombstone(&self, name: &str, source: Source, value: Value) -> Result<Option<WriterId>> {
         if self.is_first() || value.get("schema").and_then(Value::as_u64) == Some(1) {
             return Ok(None);
@@ -133,7 +134,7 @@ impl Trust {
         Err(forged("the tombstone is not of who signed it, or of another place"))
     }
 
-    /// What an object in a slot is to a writer.
+    /// Returns the meaning of an object in a slot for a writer.
     pub(crate) fn standing(&self, slot: &BackupId, content: &[u8], writer: WriterId) -> Standing {
         match self.slot(slot.as_str(), content) {
             Ok(Slot::Summary(summary)) if summary.writer == Some(writer) => Standing::Made,
@@ -188,7 +189,7 @@ mod tests {
             let error = verdict(&trust(&identity), changed.as_bytes()).unwrap_err();
             assert!(error.is(&codes::SNAPSHOT_FORGED), "{to}");
         }
-        // The layout does not matter, and members that a later program wrote are covered.
+        // The formatting does not matter, and fields of later versions are covered by the signature.
         let value: Value = serde_json::from_str(&text).unwrap();
         verdict(&trust(&identity), value.to_string().as_bytes()).unwrap();
     }

@@ -1,11 +1,11 @@
-//! The block in front of every member.
+//! The header block of every member.
 
 use crate::format::manifest::Kind;
 
-/// Everything in a tar is a multiple of this long, in bytes.
+/// The block size of a tar, in bytes.
 pub(super) const BLOCK: usize = 512;
 
-/// What the block says.
+/// A parsed header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) flag: u8,
@@ -31,7 +31,7 @@ impl Header {
         let utf8 = |from, length| String::from_utf8(name(from, length)?).ok();
         let is_posix = field(257, 6) == b"ustar\0";
         let mut path = text(field(0, 100));
-        // Star has times where others have the end of the prefix.
+        // Star stores times at the end of the prefix field.
         let prefix_length = if field(508, 4) == b"tar\0" { 131 } else { 155 };
         if let Some(mut prefix) = name(345, prefix_length).filter(|_| is_posix) {
             prefix.push(b'/');
@@ -56,7 +56,7 @@ impl Header {
         })
     }
 
-    /// The type. What is not known is a file, as POSIX wants it.
+    /// Returns the kind of the member. An unknown type is a file, as POSIX requires.
     pub(super) fn kind(&self) -> Kind {
         match self.flag {
             b'1' => Kind::Hardlink,
@@ -70,7 +70,7 @@ impl Header {
     }
 }
 
-/// The sum of all bytes, its own field as blanks. Programs of old added signed bytes.
+/// Checks the sum of all bytes, with its own field as blanks. Old programs added signed bytes.
 fn check_sum(block: &[u8; BLOCK]) -> Result<(), &'static str> {
     let said = number(&block[148..156])?;
     let bytes = || block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { b' ' } else { *b });
@@ -79,12 +79,12 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), &'static str> {
     if said == unsigned || said == signed { Ok(()) } else { Err("a header does not check") }
 }
 
-/// Whether the start of a stream is the first block of a tar.
+/// Checks whether the start of a stream is the first block of a tar.
 pub(crate) fn looks_like_tar(start: &[u8]) -> bool {
     start.first_chunk().is_some_and(|block: &[u8; BLOCK]| check_sum(block).is_ok() && block[0] != 0)
 }
 
-/// A number in octal digits, or in binary behind a first byte that no digit has.
+/// Parses a number in octal digits, or in binary if the first byte is no digit.
 pub(super) fn number(field: &[u8]) -> Result<i64, &'static str> {
     let bad = "a number in a header cannot be read";
     match field.first() {
@@ -102,7 +102,7 @@ pub(super) fn number(field: &[u8]) -> Result<i64, &'static str> {
     }
 }
 
-/// What is in front of the first NUL.
+/// Returns the bytes before the first NUL.
 fn text(field: &[u8]) -> Vec<u8> {
     field.iter().copied().take_while(|b| *b != 0).collect()
 }

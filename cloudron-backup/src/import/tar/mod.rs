@@ -1,8 +1,8 @@
-//! Reading a tar as a stream: POSIX ustar and pax (IEEE Std 1003.1, pax), and what GNU tar writes (its manual,
-//! "Tar Internals").
+//! Reads a tar as a stream: POSIX ustar and pax (IEEE Std 1003.1, pax), and the extensions of GNU tar (its
+//! manual, "Tar Internals").
 //!
-//! A reader of our own, because names and attributes may hold any byte, line ends among them, because a tar that
-//! was cut has to be told from a whole one, and because an error has to say where it is.
+//! This crate has its own reader because names and attributes may contain any byte, including line breaks,
+//! because a truncated tar must be distinguished from a whole one, and because errors must say where they are.
 
 mod header;
 mod pax;
@@ -18,25 +18,25 @@ pub(crate) use header::looks_like_tar;
 use header::{BLOCK, Header};
 use pax::Records;
 
-/// The longest name or set of records that is read, in bytes.
+/// The maximum size of a name or set of records, in bytes.
 const MAX_EXTENSION: u64 = 16 << 20;
 
-/// Where the bytes of a tar come from.
+/// The source of a tar's bytes.
 pub(crate) trait Bytes {
-    /// What comes next, at most `most` bytes: nothing at the end.
+    /// Returns the next bytes, at most `most`; empty at the end.
     ///
     /// # Errors
-    /// What the source reports, saying what was read.
+    /// Errors of the source, with the part that was read.
     fn next(&mut self, most: usize) -> Result<&[u8]>;
 }
 
-/// What a tar says of one of its members.
+/// A member of a tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) kind: Kind,
     /// The name as it is in the tar.
     pub(crate) path: Vec<u8>,
-    /// Where a symbolic or hard link leads.
+    /// The target of a symbolic or hard link.
     pub(crate) target: Vec<u8>,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
@@ -46,7 +46,7 @@ pub(crate) struct Member {
     pub(crate) mtime: (i64, u32),
     pub(crate) rdev: (u32, u32),
     pub(crate) xattrs: Xattrs,
-    /// The size of the content as a file has it, holes included, in bytes.
+    /// The size of the file, including holes, in bytes.
     pub(crate) size: u64,
     /// The stretches of data of a file with holes: offset and length.
     pub(crate) sparse: Option<Vec<Data>>,
@@ -55,13 +55,13 @@ pub(crate) struct Member {
 /// Reads the members one after another.
 pub(crate) struct Reader<B> {
     input: B,
-    /// How far the tar was read, in bytes.
+    /// The number of bytes read from the tar.
     at: u64,
-    /// What is left of the content of the member, as it is stored.
+    /// The remaining length of the member's stored content.
     left: u64,
-    /// What fills its last block.
+    /// The length of the padding of its last block.
     padding: u64,
-    /// Records that go for all members from there on.
+    /// Records that apply to all following members.
     global: Records,
 }
 
@@ -70,10 +70,10 @@ impl<B: Bytes> Reader<B> {
         Self { input, at: 0, left: 0, padding: 0, global: Records::default() }
     }
 
-    /// The next member, or nothing at the proper end.
+    /// Returns the next member, or `None` at the proper end.
     ///
     /// # Errors
-    /// `old-backup-corrupt`; what the input reports.
+    /// `old-backup-corrupt`; errors of the input.
     pub(crate) fn next(&mut self) -> Result<Option<Member>> {
         self.skip()?;
         let mut records = self.global.clone();
@@ -97,7 +97,7 @@ impl<B: Bytes> Reader<B> {
                 }
                 b'L' => records.path = Some(until_nul(self.extension(header.size)?)),
                 b'K' => records.target = Some(until_nul(self.extension(header.size)?)),
-                // A volume's label is no member.
+                // A volume label is no member.
                 b'V' => {
                     self.expect(header.size);
                     self.skip()?;
@@ -111,7 +111,7 @@ impl<B: Bytes> Reader<B> {
         let mut kind = header.kind();
         let stored = match (kind, header.flag) {
             (Kind::File, _) => records.size.unwrap_or(header.size),
-            // What an incremental dump lists of a folder.
+            // The folder listing of an incremental dump.
             (_, b'D') => header.size,
             _ => 0,
         };
@@ -126,7 +126,7 @@ impl<B: Bytes> Reader<B> {
             sparse::check(map, self.left, size).map_err(|e| corrupt(e, self.at))?;
         }
         let mut path = records.path.unwrap_or(header.path);
-        // Tars of old end the names of folders in a slash, and have no type for them.
+        // In old tars, names of folders end in a slash, and have no type of their own.
         if kind == Kind::File && path.last() == Some(&b'/') && size == 0 {
             kind = Kind::Dir;
         }
@@ -150,10 +150,10 @@ impl<B: Bytes> Reader<B> {
         })
     }
 
-    /// What comes next of the content of the member, as it is stored, at most `most` bytes: nothing at its end.
+    /// Returns the next bytes of the member's stored content, at most `most`; empty at its end.
     ///
     /// # Errors
-    /// `old-backup-corrupt` where the tar is cut; what the input reports.
+    /// `old-backup-corrupt` when the tar is truncated; errors of the input.
     pub(crate) fn content(&mut self, most: u64) -> Result<&[u8]> {
         let most = usize::try_from(self.left.min(most)).unwrap_or(usize::MAX);
         if most == 0 {
@@ -172,7 +172,7 @@ impl<B: Bytes> Reader<B> {
         (self.left, self.padding) = (size, size.next_multiple_of(BLOCK as u64) - size);
     }
 
-    /// Goes on behind the content of the member and what fills its last block.
+    /// Skips the rest of the member's content and its padding.
     fn skip(&mut self) -> Result<()> {
         while !self.content(u64::MAX)?.is_empty() {}
         let mut padding = [0; BLOCK];
@@ -194,7 +194,7 @@ impl<B: Bytes> Reader<B> {
         Ok(())
     }
 
-    /// Reads what is behind the end, so that what wraps the tar checks its own end. Tar fills up with zeros.
+    /// Reads the data after the end, so that compression and encryption check their own end. Tar adds zeros there.
     fn drain(&mut self) -> Result<()> {
         loop {
             let found = self.input.next(usize::MAX)?;
@@ -208,7 +208,7 @@ impl<B: Bytes> Reader<B> {
         }
     }
 
-    /// The content of a member that belongs to the next one.
+    /// Returns the content of a member that describes the next one.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>> {
         if size > MAX_EXTENSION {
             return Err(corrupt(format!("a name or attribute of {size} bytes"), self.at));

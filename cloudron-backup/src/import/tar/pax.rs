@@ -1,19 +1,19 @@
-//! The records of pax: what the header has no room for.
+//! The records of pax, for values that do not fit into the header.
 
 use super::sparse::Data;
 use crate::files::xattrs::{self, Xattrs};
 
-/// The holes of a file, as far as records tell.
+/// The holes of a file according to the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SparseRecords {
-    /// Whether the map is in front of the content: version 1.0 of the format.
+    /// True if the map is before the content: version 1.0 of the format.
     pub(super) in_content: bool,
     pub(super) size: Option<u64>,
     pub(super) map: Vec<Data>,
     offset: Option<u64>,
 }
 
-/// What records say of a member.
+/// The records of a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) path: Option<Vec<u8>>,
@@ -31,7 +31,7 @@ pub(super) struct Records {
 const BAD: &str = "a pax record cannot be read";
 
 impl Records {
-    /// Takes in records: `<length> <name>=<value>\n`, where the length counts all of it.
+    /// Parses records: `<length> <name>=<value>\n`, where the length counts all of it.
     pub(super) fn add(&mut self, mut text: &[u8]) -> Result<(), &'static str> {
         while !text.is_empty() {
             let blank = text.iter().position(|b| *b == b' ').ok_or(BAD)?;
@@ -51,7 +51,7 @@ impl Records {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(()) };
         let utf8 = || String::from_utf8(value.to_vec()).ok().filter(|t| !t.is_empty());
         if let Some(attribute) = name.strip_prefix("SCHILY.xattr.") {
-            // The last one of a name counts.
+            // The last one of a name wins.
             self.xattrs.retain(|(n, _)| n != attribute);
             if xattrs::is_kept(attribute) {
                 self.xattrs.push((attribute.to_owned(), value.to_vec()));
@@ -104,7 +104,7 @@ pub(super) fn parse<T: std::str::FromStr>(text: &[u8]) -> Result<T, &'static str
     std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(BAD)
 }
 
-/// Seconds with a fraction, as seconds rounded down and the nanoseconds from there on.
+/// Parses seconds with a fraction into seconds, rounded down, and nanoseconds.
 fn time(text: &[u8]) -> Result<(i64, u32), &'static str> {
     let text = std::str::from_utf8(text).map_err(|_| BAD)?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -6,7 +6,7 @@ use super::header::{BLOCK, number};
 use super::pax::{Records, parse};
 use super::{Bytes, Reader, corrupt};
 
-/// No file has more stretches of data: a map of these takes 64 MiB.
+/// The maximum number of stretches of data in a file: a map of these takes 64 MiB.
 const MAX_STRETCHES: usize = 4 << 20;
 
 /// A stretch of data in a file with holes.
@@ -16,14 +16,14 @@ pub(crate) struct Data {
     pub(crate) length: u64,
 }
 
-/// Where a file with holes has data.
+/// The data stretches of a file with holes.
 pub(super) struct Map {
     pub(super) data: Vec<Data>,
     /// The size of the file, in bytes.
     pub(super) size: u64,
 }
 
-/// Checks that a map goes forward, has as much data as is stored, and ends with the file.
+/// Checks that a map is in ascending order, has as much data as is stored, and ends with the file.
 pub(super) fn check(map: &[Data], stored: u64, size: u64) -> std::result::Result<(), &'static str> {
     let (mut at, mut data) = (0u64, 0u64);
     for Data { offset, length } in map {
@@ -35,7 +35,7 @@ pub(super) fn check(map: &[Data], stored: u64, size: u64) -> std::result::Result
 }
 
 impl<B: Bytes> Reader<B> {
-    /// The map in the header and in blocks behind it.
+    /// Reads the map in the header and in following blocks.
     pub(super) fn old_gnu_sparse(&mut self, header: &[u8; BLOCK]) -> Result<Map> {
         let mut map = Vec::new();
         let size = number(&header[483..495]).ok().and_then(|n| u64::try_from(n).ok());
@@ -69,7 +69,7 @@ impl<B: Bytes> Reader<B> {
         Err(corrupt("a file has more holes than any file has", self.at))
     }
 
-    /// The map in the records, or in front of the content: decimal lines, filled up to a block.
+    /// Reads the map in the records, or before the content: decimal lines, padded to a block.
     pub(super) fn pax_sparse(&mut self, records: &mut Records) -> Result<Map> {
         let sparse = records.sparse.take().unwrap_or_default();
         let size = sparse.size.ok_or_else(|| corrupt("a file with holes has no size", self.at))?;
@@ -103,7 +103,7 @@ impl<B: Bytes> Reader<B> {
         }
     }
 
-    /// A further block of the map, which is a part of the stored content.
+    /// Reads a further block of the map, which is a part of the stored content.
     fn map_block(&mut self, lines: &mut Lines) -> Result<()> {
         if self.left < BLOCK as u64 {
             return Err(corrupt("the map of a file with holes is cut", self.at));

@@ -1,33 +1,33 @@
-//! Excluding others for a moment, on file systems that can neither rename without replacing nor link: exFAT, mounts of
-//! rclone, sshfs without hard links.
+//! Excludes other writers for a moment, on file systems that can neither rename without replacing nor link:
+//! exFAT, mounts of rclone, sshfs without hard links.
 //!
-//! A folder is made beside the file: to make one fails everywhere when it is there already. It is there for two calls
-//! of the system. Somebody who sees the same one for [`DEAD`] knows that its maker died.
+//! A claim is a folder beside the file: creating a folder fails everywhere if it exists already. It exists
+//! for two system calls. A process that sees the same claim for [`DEAD`] knows that its owner died.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A claim that is there for so long is of somebody who died.
+/// The age after which a claim belongs to a dead process.
 const DEAD: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
-/// Who had a claim for longer gives it up: the machine was asleep, and others may have taken it for dead.
+/// The age after which the owner gives up its claim: the machine was asleep, and others may consider it dead.
 const VALID: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
-/// So often somebody who waits looks again.
+/// The interval at which a waiting process looks again.
 const PAUSE: Duration = Duration::from_millis(20);
-/// So often a claim is tried that was given up.
+/// The number of attempts after a claim was given up.
 const ATTEMPTS: u32 = 5;
 
-/// A claim on a name. Dropping it gives it up.
+/// A claim on a name. Dropping it removes it.
 struct Claim {
     folder: PathBuf,
     made: (Instant, SystemTime),
 }
 
 impl Claim {
-    /// Waits until nobody else has a claim on the name.
+    /// Waits until there is no other claim on the name.
     fn take(file: &Path) -> Result<Self> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        // No key of a store has a part that starts with a dot.
+        // No part of a store's key starts with a dot.
         let folder = file.with_file_name(format!(".claim-{name}"));
         let mut seen: Option<(SystemTime, Instant)> = None;
         loop {
@@ -42,7 +42,7 @@ impl Claim {
             match seen {
                 Some((same, since)) if same == theirs => {
                     if since.elapsed() > DEAD {
-                        // One that was made meanwhile is seen by its time, but for the moment between these calls.
+                        // A new claim made in between is recognized by its time, except between these calls.
                         let _ = std::fs::remove_dir(&folder);
                         seen = None;
                     }
@@ -52,7 +52,7 @@ impl Claim {
         }
     }
 
-    /// Whether nobody can have taken it for dead.
+    /// Checks that no other process can consider the claim dead.
     fn is_valid(&self) -> bool {
         self.made.0.elapsed() < VALID && self.made.1.elapsed().is_ok_and(|age| age < VALID)
     }
@@ -64,11 +64,11 @@ impl Drop for Claim {
     }
 }
 
-/// Renames a file to a name unless there is one of that name. False when there is.
+/// Renames a file to a name that does not exist yet. Returns false if it exists.
 pub(super) fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     for _ in 0..ATTEMPTS {
         let claim = Claim::take(to)?;
-        // Opened, since what the system remembers of names may be older.
+        // Opened, because cached names may be outdated.
         match std::fs::File::open(to) {
             Ok(_) => return Ok(false),
             Err(e) if e.kind() == ErrorKind::NotFound => {}

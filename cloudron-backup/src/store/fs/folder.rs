@@ -1,8 +1,8 @@
-//! The folders of a store: how they are made, and whose is what is made in them.
+//! Folders of a store: creates them, and sets the owner and mode of new files in them.
 //!
-//! Two things are taken from the folder that something is made in. When root writes into the repository of another
-//! user, that user goes on owning all of it. And a folder with the set-group-id bit is shared by its group, whose
-//! members get what the folder grants them.
+//! New entries inherit two things from their folder. When root writes into the repository of another user,
+//! that user owns the new files. In a folder with the set-group-id bit, the group gets the permissions that
+//! the folder grants it.
 
 use std::fs::{DirBuilder, File};
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cloudron_core::{Error, Result, atomic};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, fstat};
 
-/// The bits that share a folder with its group.
+/// The set-group-id bit, which shares a folder with its group.
 const SET_GROUP_ID: u32 = 0o2000;
 
 /// An open folder.
@@ -21,7 +21,7 @@ pub(super) struct Folder {
     open: File,
     owner: (u32, u32),
     mode: u32,
-    /// Whether root works in the folder of somebody else.
+    /// True if the process is root and the folder belongs to another user.
     is_foreign: bool,
 }
 
@@ -36,7 +36,8 @@ impl Folder {
         Ok(Self { path: path.to_owned(), open, owner, mode, is_foreign })
     }
 
-    /// Opens a folder of the store at `root`. It is made with its parents if need be, each synced into its own.
+    /// Opens a folder of the store at `root`. Creates it and its parents if necessary, and syncs each into
+    /// its parent.
     pub(super) fn make(root: &Path, path: &Path) -> Result<Self> {
         let named = |e| Error::io(path, e);
         match Self::open(path) {
@@ -54,7 +55,7 @@ impl Folder {
                     .read(true)
                     .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed())
                     .open(&place);
-                // The folder of the store itself, and those above it, are of who made them.
+                // The store's own folder and its parents belong to the user who created them.
                 let is_inside = path != root && path.starts_with(root);
                 made.map(|made| parent.settle(&made, 0o700, is_inside)).map_err(named)?;
                 atomic::sync_folder(&parent.path)?;
@@ -65,8 +66,8 @@ impl Folder {
         Self::open(&place).map(|folder| Self { path: path.to_owned(), ..folder }).map_err(named)
     }
 
-    /// A path to the folder. Where its owner could put something else in its place, it goes through the open folder,
-    /// and is valid as long as that is.
+    /// Returns a path to the folder. If its owner could replace the folder, the path goes through the open
+    /// file descriptor and is valid as long as this value.
     pub(super) fn inside(&self) -> PathBuf {
         match self.is_foreign {
             true => Path::new("/proc/self/fd").join(self.open.as_raw_fd().to_string()),
@@ -74,12 +75,12 @@ impl Folder {
         }
     }
 
-    /// Gives a file that was made in it, with that mode, the owner and the mode that fit.
+    /// Sets the owner and mode of a file that was created in the folder.
     pub(super) fn adopt(&self, made: &File) {
         self.settle(made, 0o600, true);
     }
 
-    /// What cannot be changed stays as it is: private.
+    /// Sets owner and mode. Errors are ignored: the file then stays private.
     fn settle(&self, made: &File, own: u32, hand_over: bool) {
         if self.is_foreign && hand_over {
             let (uid, gid) = self.owner;
@@ -87,7 +88,7 @@ impl Folder {
         }
         if self.mode & SET_GROUP_ID != 0 {
             let shared = self.mode & (own >> 3);
-            // A folder hands it on to those in it.
+            // Subfolders inherit the bit.
             let bit = if own & 0o100 != 0 { SET_GROUP_ID } else { 0 };
             let _ = fchmod(made, Mode::from_raw_mode(own | shared | bit));
         }

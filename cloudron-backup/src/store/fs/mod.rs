@@ -21,27 +21,28 @@ use crate::store::{BackupStore, ObjectMeta, check_key, missing};
 use write::{Existing, Payload};
 
 /// A store in a folder: an object is a file, its key the path below the folder. Files have mode 0600 and
-/// folders 0700; in a folder with the set-group-id bit they are shared with its group, as that folder is. What root
-/// writes into the folder of another user is that user's. The folder is made by the first write.
+/// folders 0700; in a folder with the set-group-id bit they are shared with its group, with the permissions
+/// of that folder. Files that root writes into the folder of another user belong to that user. The first
+/// write creates the folder.
 #[derive(Debug, Clone)]
 pub struct FsStore {
     root: PathBuf,
-    /// The folders in which it was looked for what dead runs left.
+    /// The folders already searched for temporary files of dead processes.
     swept: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl FsStore {
-    /// The store in a folder. A relative path counts from the current folder of the process.
+    /// Creates a store in a folder. A relative path is resolved against the current folder of the process.
     ///
     /// # Errors
-    /// When the current folder is needed and cannot be told.
+    /// When the current folder is needed and cannot be determined.
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let root = std::path::absolute(&root).map_err(|e| Error::io(&root, e))?;
         Ok(Self { root, swept: Arc::default() })
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -154,7 +155,7 @@ impl BackupStore for FsStore {
     }
 }
 
-/// Adds the objects below a folder of the store, and removes what dead runs left there.
+/// Adds the objects below a folder of the store, and removes temporary files of dead processes.
 fn collect(root: &Path, folder: &str, prefix: &str, found: &mut Vec<ObjectMeta>) -> Result<()> {
     let path = root.join(folder);
     let entries = match std::fs::read_dir(&path) {

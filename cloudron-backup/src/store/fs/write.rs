@@ -1,7 +1,7 @@
-//! Atomic and durable writes: a temporary file in the same folder, synced, renamed, the folder synced.
+//! Atomic and durable writes: creates a temporary file in the same folder, syncs it, renames it and syncs the folder.
 //!
-//! `cloudron_core::atomic` is not enough: an object may have to stay, and a lock tells at once which temporary
-//! files are dead, so that what a killed backup left of a pack goes with the next.
+//! `cloudron_core::atomic` is not enough: an existing object may have to be kept, and a lock shows which
+//! temporary files are dead, so that the next run removes the rest of a killed backup at once.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,20 +16,20 @@ use super::claim;
 use super::folder::Folder;
 use crate::files::{PIECE, temporary};
 
-/// What is written.
+/// The content to write.
 pub(super) enum Payload {
     Memory(Bytes),
     File(PathBuf),
 }
 
-/// What happens to an object that is there already.
+/// The treatment of an existing object.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Existing {
     Replace,
     Keep,
 }
 
-/// Writes a file below `root`. False when there was one and it was kept.
+/// Writes a file below `root`. Returns false if it existed and was kept.
 pub(super) fn write(root: &Path, file: &Path, payload: &Payload, existing: Existing) -> Result<bool> {
     if existing == Existing::Keep && file.exists() {
         return Ok(false);
@@ -59,7 +59,7 @@ fn fill(mut out: &File, payload: &Payload) -> std::io::Result<()> {
     out.sync_all()
 }
 
-/// Gives a file its name, in the first way that the file system knows.
+/// Gives a file its name, by the first method that the file system supports.
 fn publish(temporary: &Path, file: &Path, existing: Existing) -> std::io::Result<bool> {
     if existing == Existing::Replace {
         return std::fs::rename(temporary, file).map(|()| true);
@@ -70,16 +70,16 @@ fn publish(temporary: &Path, file: &Path, existing: Existing) -> std::io::Result
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
         Err(e) => return Err(e.into()),
     }
-    // A hard link gives the same promise.
+    // A hard link is just as atomic.
     match std::fs::hard_link(temporary, file) {
         Ok(()) => std::fs::remove_file(temporary).map(|()| true),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        // File systems without them have many words for that.
+        // File systems without hard links return different errors.
         Err(_) => claim::rename_new(temporary, file),
     }
 }
 
-/// Makes the name of a file survive a power cut.
+/// Makes the name of a file survive a power failure.
 pub(super) fn sync_parent(file: &Path) -> Result<()> {
     atomic::sync_folder(file.parent().unwrap_or(Path::new("/")))
 }

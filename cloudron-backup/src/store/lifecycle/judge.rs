@@ -1,4 +1,4 @@
-//! Judging rules, and merging ours into those of a bucket.
+//! Finds harmful lifecycle rules, and merges the safe ones into those of a bucket.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::SafeDays;
 use super::rule::{AbortUploads, Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule};
 use crate::{codes, layout};
 
-/// What the ids of our rules start with.
+/// The prefix of the ids of our rules.
 const OURS: &str = "cloudron-backup";
 
-/// What the classes are called whose objects must be asked for before they can be read.
+/// The storage classes whose objects must be restored before they can be read.
 pub(crate) const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
 /// A rule that harms a repository.
@@ -21,23 +21,23 @@ pub(crate) const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 pub struct Danger {
     /// The id of the rule.
     pub rule: String,
-    /// The keys it is for start with this. Empty for the whole bucket.
+    /// The prefix of the keys it applies to. Empty for the whole bucket.
     pub prefix: String,
-    /// What it does.
+    /// The harm it does.
     pub harm: Harm,
-    /// When: as in `30 days after they were written`.
+    /// The time it acts, as in `30 days after they were written`.
     pub when: String,
 }
 
-/// How a rule harms a repository.
+/// The harm that a rule does to a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Harm {
-    /// It deletes objects that backups need, however new the backups are.
+    /// The rule deletes objects that backups need, however new the backups are.
     Deletes,
-    /// It moves objects to this class that every backup and every list must be able to read.
+    /// The rule moves objects that every backup and every listing must read to this class.
     ArchivesIndex(String),
-    /// It moves only packs to this class: backups go on, and a restore must ask for them and wait.
+    /// The rule moves only packs to this class: backups still work, and a restore must request the packs and wait.
     ArchivesPacks(String),
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Danger {
     }
 }
 
-/// The rules that harm a repository whose keys start with `prefix` (empty, or ending in `/`).
+/// Returns the rules that harm a repository whose keys start with `prefix` (empty, or ending in `/`).
 pub fn dangers(lifecycle: &Lifecycle, prefix: &str) -> Vec<Danger> {
     lifecycle.rules.iter().flat_map(|rule| dangers_of(rule, prefix)).collect()
 }
@@ -110,7 +110,7 @@ pub fn refuse(lifecycle: &Lifecycle, prefix: &str, url: &str) -> Result<()> {
     )))
 }
 
-/// The rules that are good for a repository whose keys start with `prefix`: they remove what no backup needs.
+/// Returns the safe rules for a repository whose keys start with `prefix`: they remove only what no backup needs.
 pub fn safe_rules(prefix: &str, days: SafeDays) -> Vec<Rule> {
     let rule = |what: &str| Rule {
         id: Some(id(what, prefix)),
@@ -132,7 +132,7 @@ pub fn safe_rules(prefix: &str, days: SafeDays) -> Vec<Rule> {
     ]
 }
 
-/// An id is at most 255 characters long, and one bucket may hold several repositories.
+/// Returns the id of a rule. An id has at most 255 characters, and one bucket may hold several repositories.
 fn id(what: &str, prefix: &str) -> String {
     match prefix.trim_end_matches('/') {
         "" => format!("{OURS}:{what}"),
@@ -141,7 +141,7 @@ fn id(what: &str, prefix: &str) -> String {
     }
 }
 
-/// The rules of a bucket with ours in the place of those that have their ids, or behind all others.
+/// Merges our rules into those of a bucket: replaces the rules with the same ids, and appends the others.
 pub fn merge(there: &Lifecycle, ours: &[Rule]) -> Lifecycle {
     let mut merged = there.clone();
     for rule in ours {
@@ -161,7 +161,7 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    /// As selfhosting.md has it for archives that are each complete.
+    /// The rule that selfhosting.md recommends for archives that are each complete.
     const BY_AGE: &str = r#"{"Rules": [{"ID": "keep 90 days", "Status": "Enabled", "Filter": {"Prefix": "backup/"},
         "Expiration": {"Days": 90}, "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]}]}"#;
 

@@ -1,9 +1,9 @@
-//! Which lifecycle rules of a bucket a repository can live with, and which are good for it.
+//! Lifecycle rules of a bucket: which are safe for a repository, and which are recommended.
 //!
-//! A bucket can delete objects by age. For archives that are each complete, that is a way to keep the newest
-//! ones. A repository breaks of it: a pack written by the first backup is part of the newest one for as long as
-//! the files in it do not change. So such rules are refused, prune takes their place, and [`safe_rules`]
-//! gives those that only remove what nobody needs.
+//! A bucket can delete objects by age. For archives that are each complete, this keeps the newest ones. It
+//! breaks a repository: a pack written by the first backup belongs to the newest one as long as its files do
+//! not change. So such rules are refused, prune replaces them, and [`safe_rules`] returns rules that remove
+//! only unneeded data.
 
 mod judge;
 mod review;
@@ -20,14 +20,14 @@ pub use rule::{
 
 use serde::Serialize;
 
-/// After how many days the safe rules act.
+/// The number of days after which the safe rules act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SafeDays {
-    /// Unfinished uploads are removed so many days after they were begun. At least 1.
+    /// Days until an unfinished upload is removed, from its start. At least 1.
     pub unfinished_uploads: i32,
-    /// Earlier versions are deleted so many days after an object was deleted or overwritten. At least 1.
-    /// For so long whoever can only delete can be undone.
+    /// Days until an earlier version is deleted, from the time its object was deleted or overwritten. At
+    /// least 1. During this time deletions can be undone.
     pub earlier_versions: i32,
 }
 

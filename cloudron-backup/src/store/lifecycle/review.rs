@@ -1,4 +1,4 @@
-//! Comparing the rules of a store with the ones to have.
+//! Compares the rules of a store with the recommended ones.
 
 use cloudron_core::{Error, Result};
 use serde::Serialize;
@@ -7,19 +7,19 @@ use super::{Danger, Harm, Lifecycle, Rule, SafeDays, dangers, merge, safe_rules}
 use crate::codes;
 use crate::store::{BackupStore, Known};
 
-/// What the rules of a bucket are and what they should be.
+/// The current and the recommended rules of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Review {
-    /// The rules that are there.
+    /// The existing rules.
     pub current: Known<Lifecycle>,
-    /// The rules to have: those that are there, with ours added or brought up to date.
+    /// The existing rules, with ours added or updated.
     pub wanted: Lifecycle,
-    /// Ours alone.
+    /// The safe rules alone.
     pub ours: Vec<Rule>,
-    /// Whether what is there is what is wanted.
+    /// True if the existing rules are the wanted ones.
     pub is_applied: bool,
-    /// The rules that harm the repository. They belong to somebody: they are named, and never removed.
+    /// The rules that harm the repository. They are the owner's: they are reported, and never removed.
     pub dangers: Vec<Danger>,
 }
 
@@ -36,10 +36,10 @@ impl Review {
     }
 }
 
-/// Compares the rules of a store with those that are good for the repository in it.
+/// Compares the rules of a store with the safe ones for the repository in it.
 ///
 /// # Errors
-/// What the store reports. Rules that it does not tell of are unknown, not an error.
+/// Errors of the store. Rules that it does not report are unknown, not an error.
 pub async fn review(store: &dyn BackupStore, days: SafeDays) -> Result<Review> {
     let prefix = store.key_prefix();
     let current = store.lifecycle().await?;
@@ -51,11 +51,11 @@ pub async fn review(store: &dyn BackupStore, days: SafeDays) -> Result<Review> {
     Ok(Review { current, wanted, ours, is_applied, dangers })
 }
 
-/// Puts the good rules into the store, beside those that are there. Gives the review as it was before.
+/// Adds the safe rules to the existing ones of the store. Returns the review from before the change.
 ///
 /// # Errors
-/// `store-rules-unknown` when the rules that are there cannot be read, since the new ones would replace
-/// them; what the store reports; `store-option` for a store without such rules.
+/// `store-rules-unknown` when the existing rules cannot be read, since the new ones would replace them;
+/// errors of the store; `store-option` for a store without such rules.
 pub async fn apply(store: &dyn BackupStore, days: SafeDays) -> Result<Review> {
     let review = review(store, days).await?;
     if let Known::Unknown(why) = &review.current {

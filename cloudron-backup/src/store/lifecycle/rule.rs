@@ -1,69 +1,69 @@
-//! Lifecycle rules as data, in the shape in which Amazon's tools write them.
+//! Lifecycle rules as data, in the format of the AWS command line.
 
 use serde::{Deserialize, Serialize};
 
-/// The rules of a bucket, which serializes as what
-/// `aws s3api put-bucket-lifecycle-configuration --lifecycle-configuration` takes.
+/// The rules of a bucket. Serializes as the argument of `aws s3api put-bucket-lifecycle-configuration
+/// --lifecycle-configuration`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Lifecycle {
     /// The rules.
     pub rules: Vec<Rule>,
-    /// From what size on objects change class, where the bucket says so. It is kept when the rules are
-    /// replaced; Amazon's tools take it as an option of its own.
+    /// The minimum size of objects for transitions, if the bucket sets one. It is kept when the rules are
+    /// replaced; the AWS command line has a separate option for it.
     #[serde(skip)]
     pub transition_default_minimum_object_size: Option<String>,
 }
 
-/// A rule. What is not there does not happen.
+/// A rule. A field that is absent has no effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Rule {
-    /// Its id in the bucket.
+    /// The id in the bucket.
     #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `Enabled` or `Disabled`.
     pub status: String,
-    /// Which objects it is for.
+    /// The objects it applies to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
-    /// The same in the older way of writing.
+    /// The key prefix, in the older syntax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// When objects are deleted.
+    /// Time of deletion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Expiration>,
-    /// When objects change class.
+    /// Times when objects change their storage class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transitions: Vec<Transition>,
-    /// When earlier versions are deleted.
+    /// Time of deletion of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noncurrent_version_expiration: Option<NoncurrentExpiration>,
-    /// When earlier versions change class.
+    /// Times when earlier versions change their storage class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub noncurrent_version_transitions: Vec<NoncurrentTransition>,
-    /// When unfinished uploads are removed.
+    /// Time of removal of unfinished uploads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abort_incomplete_multipart_upload: Option<AbortUploads>,
 }
 
-/// Which objects a rule is for: one condition, or several in [`and`](Self::and).
+/// The objects a rule applies to: one condition, or several in [`and`](Self::and).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Filter {
-    /// Those whose key starts with this.
+    /// Objects whose key starts with this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Those with this tag.
+    /// Objects with this tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
-    /// Those larger than this, in bytes.
+    /// Objects larger than this, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_size_greater_than: Option<i64>,
-    /// Those smaller than this, in bytes.
+    /// Objects smaller than this, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_size_less_than: Option<i64>,
-    /// Those that meet all of these.
+    /// Objects that meet all of these conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub and: Option<And>,
 }
@@ -72,16 +72,16 @@ pub struct Filter {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct And {
-    /// Those whose key starts with this.
+    /// Objects whose key starts with this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Those with all of these tags.
+    /// Objects with all of these tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
-    /// Those larger than this, in bytes.
+    /// Objects larger than this, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_size_greater_than: Option<i64>,
-    /// Those smaller than this, in bytes.
+    /// Objects smaller than this, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_size_less_than: Option<i64>,
 }
@@ -90,85 +90,85 @@ pub struct And {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Tag {
-    /// Its name.
+    /// The name.
     pub key: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
-/// When objects are deleted.
+/// Time of deletion of objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Expiration {
-    /// So many days after they were written.
+    /// Days after creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<i32>,
-    /// From this time on, as in `2030-01-01T00:00:00Z`.
+    /// Time from which on the rule acts, as in `2030-01-01T00:00:00Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
-    /// Whether marks of deletion go that have no earlier version behind them.
+    /// True if deletion markers without earlier versions are removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_object_delete_marker: Option<bool>,
 }
 
-/// When objects change class.
+/// Time when objects change their storage class.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Transition {
-    /// So many days after they were written.
+    /// Days after creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<i32>,
-    /// From this time on.
+    /// Time from which on the rule acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
-    /// The class they get.
+    /// The new storage class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
 }
 
-/// When earlier versions are deleted.
+/// Time of deletion of earlier versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct NoncurrentExpiration {
-    /// So many days after they were replaced or deleted.
+    /// Days after a version was replaced or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noncurrent_days: Option<i32>,
-    /// So many of the newest are kept all the same.
+    /// The number of newest versions that are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_noncurrent_versions: Option<i32>,
 }
 
-/// When earlier versions change class.
+/// Time when earlier versions change their storage class.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct NoncurrentTransition {
-    /// So many days after they were replaced or deleted.
+    /// Days after a version was replaced or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noncurrent_days: Option<i32>,
-    /// So many of the newest stay as they are.
+    /// The number of newest versions that stay unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_noncurrent_versions: Option<i32>,
-    /// The class they get.
+    /// The new storage class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
 }
 
-/// When unfinished uploads are removed.
+/// Time of removal of unfinished uploads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AbortUploads {
-    /// So many days after they were begun.
+    /// Days after the upload was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_after_initiation: Option<i32>,
 }
 
 impl Rule {
-    /// Whether the bucket acts on it.
+    /// Returns true if the bucket applies the rule.
     pub fn is_enabled(&self) -> bool {
         self.status == "Enabled"
     }
 
-    /// What the keys start with that it is for. Empty for all.
+    /// Returns the prefix of the keys it applies to. Empty for all.
     pub fn key_prefix(&self) -> &str {
         let filter = self.filter.as_ref();
         let and = filter.and_then(|f| f.and.as_ref());
@@ -178,14 +178,14 @@ impl Rule {
         prefix.map_or("", String::as_str)
     }
 
-    /// Whether it is only for objects that have a tag, which those of a repository do not.
+    /// Checks whether it applies only to objects with a tag. Objects of a repository have none.
     pub fn needs_a_tag(&self) -> bool {
         self.filter
             .as_ref()
             .is_some_and(|f| f.tag.is_some() || f.and.as_ref().is_some_and(|and| !and.tags.is_empty()))
     }
 
-    /// Its id, or what stands for one in messages.
+    /// Returns the id, or a placeholder for messages.
     pub fn name(&self) -> &str {
         self.id.as_deref().filter(|id| !id.is_empty()).unwrap_or("(without an id)")
     }

@@ -1,4 +1,4 @@
-//! The client, from options.
+//! Creates the S3 client from options.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use cloudron_http::{HttpOptions, ReqwestTransport, aws_sdk};
 use crate::codes;
 use crate::store::StoreOptions;
 
-/// How long it may take to be connected.
+/// The timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(15);
-/// How long no byte may arrive while an answer is awaited.
+/// The timeout for a response without any new byte.
 const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn new(options: &StoreOptions) -> Result<Client> {
@@ -25,7 +25,7 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
     if let Some(endpoint) = endpoint {
         check_endpoint(endpoint)?;
     }
-    // Other services mostly do not know the newer checksums: they get Content-MD5.
+    // Most other services do not support the newer checksums: they get Content-MD5.
     let checksums = match endpoint {
         None => RequestChecksumCalculation::WhenSupported,
         Some(_) => RequestChecksumCalculation::WhenRequired,
@@ -40,7 +40,7 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
         // Every object is checked by the hash in its name or by its encryption.
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
-        // The transport has the limits of time.
+        // The transport sets the timeouts.
         .timeout_config(TimeoutConfig::disabled());
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Ok(Client::from_conf(config.build()))
@@ -64,14 +64,14 @@ fn credentials(options: &StoreOptions) -> Result<Credentials> {
     Ok(Credentials::new(id, secret.expose(), token, None, "cloudron"))
 }
 
-/// What the store is reached through. Objects are compressed and encrypted already, and their lengths are checked as they
-/// are stored; HTTP/2 would put all uploads through one connection.
+/// Creates the HTTP transport. Objects are already compressed and encrypted, and their lengths are checked on
+/// storage; HTTP/2 would send all uploads through one connection.
 fn transport(options: &StoreOptions) -> Result<ReqwestTransport> {
     let mut http = HttpOptions::from_env()?.within(options.timeout).with_ca_file(options.ca_file.clone());
     http.ca_pem.clone_from(&options.ca_pem);
     http.connect_timeout = Some(CONNECT);
     http.read_timeout = Some(SILENCE.min(options.timeout));
-    // Callers ask for no more than they have room for.
+    // Callers limit the size of what they request.
     http.longest_answer = usize::MAX;
     (http.compression, http.http2) = (false, false);
     ReqwestTransport::new(http)

@@ -1,4 +1,4 @@
-//! What an answer other than success means.
+//! Interprets error responses.
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use cloudron_http::aws_sdk::{Refused, Unsent};
 
 use crate::codes;
 
-/// A request that failed, as seen by what decides what to do about it.
+/// A failed request, with the facts that decide how to react.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failure {
-    /// The status of the answer, if there was one.
+    /// The status of the response, if there was one.
     pub(super) status: Option<u16>,
-    /// The service's name for what is wrong, such as `NoSuchKey`. Empty without one.
+    /// The service's error code, such as `NoSuchKey`. Empty if there is none.
     pub(super) code: String,
     message: String,
     request_id: Option<String>,
-    /// The region that the service says the bucket is in.
+    /// The region of the bucket according to the service.
     region: Option<String>,
-    /// What the transport says that no service can: a certificate that is not trusted.
+    /// The transport's refusal for a reason on this side: an untrusted certificate.
     refused: Option<Box<Refused>>,
-    /// Whether it may work when asked again.
+    /// True if a retry may succeed.
     pub(super) is_passing: bool,
-    /// Whether an earlier try failed in a way that leaves open whether it was done.
+    /// True if an earlier attempt failed without showing whether it was executed.
     pub(super) may_be_done: bool,
 }
 
-/// The service's names for what passes, whatever the status.
+/// The service's error codes for transient failures, whatever the status.
 const PASSING: [&str; 15] = [
     "SlowDown",
     "SlowDownRead",
@@ -41,16 +41,16 @@ const PASSING: [&str; 15] = [
     "Throttling",
     "ThrottlingException",
     "TooManyRequests",
-    // Another write of the same object is under way.
+    // Another write of the same object is in progress.
     "ConditionalRequestConflict",
     "OperationAborted",
-    // The content was damaged on its way.
+    // The content was damaged in transit.
     "BadDigest",
     "IncompleteBody",
     "XAmzContentSHA256Mismatch",
 ];
 
-/// Those that refuse the one who asks.
+/// The error codes for missing permissions or invalid credentials.
 const DENIED: [&str; 9] = [
     "AccessDenied",
     "AllAccessDisabled",
@@ -63,7 +63,7 @@ const DENIED: [&str; 9] = [
     "NotSignedUp",
 ];
 
-/// Those that say that the bucket is elsewhere.
+/// The error codes for a bucket in another region or at another endpoint.
 const ELSEWHERE: [&str; 5] = [
     "PermanentRedirect",
     "TemporaryRedirect",
@@ -116,7 +116,7 @@ impl Failure {
                     (failure.message, failure.refused) = (unsent.message, unsent.refused);
                 }
             }
-            // An answer that was cut, or is not what the protocol says.
+            // The response was truncated or violates the protocol.
             SdkError::ResponseError(_) => {
                 failure.is_passing = true;
                 failure.message = "the answer was cut or makes no sense".to_owned();
@@ -126,29 +126,30 @@ impl Failure {
         failure
     }
 
-    /// An answer that stopped before its end.
+    /// Creates the failure of a truncated response.
     pub(super) fn cut(error: &(dyn std::error::Error + 'static)) -> Self {
         let message = format!("the answer was cut: {}", with_causes(error));
         Self { is_passing: true, message, ..Self::default() }
     }
 
-    /// No answer in the time that a request has.
+    /// Creates the failure of a request without a response in time.
     pub(super) fn late() -> Self {
         let message = "no answer came in time".to_owned();
         Self { is_passing: true, message, ..Self::default() }
     }
 
-    /// Whether a write was refused because there is an object of the key.
+    /// Checks whether a write was refused because the object exists.
     pub(super) fn is_taken(&self) -> bool {
         self.status == Some(412) || self.code == "PreconditionFailed"
     }
 
-    /// Whether the service does not know what it was asked.
+    /// Checks whether the service does not support the request.
     pub(super) fn is_unknown_request(&self) -> bool {
         matches!(self.status, Some(405 | 501)) || self.code == "NotImplemented"
     }
 
-    /// Whether there is no such object. Without a text, as of HEAD, a missing bucket looks the same.
+    /// Checks whether the object does not exist. Without a response body, as for HEAD, a missing bucket looks
+    /// the same.
     pub(super) fn is_missing(&self) -> bool {
         self.status == Some(404) && !self.is_bucket_missing()
     }
@@ -157,29 +158,29 @@ impl Failure {
         self.code == "NoSuchBucket"
     }
 
-    /// Whether it was done, and only the text of the answer is not what the protocol says.
+    /// Checks whether the request succeeded and only the response body violates the protocol.
     pub(super) fn is_success(&self) -> bool {
         self.status.is_some_and(|status| status < 300) && self.code.is_empty()
     }
 
-    /// Whether the object is in an archive class.
+    /// Checks whether the object is in an archive class.
     pub(super) fn is_archived(&self) -> bool {
         self.code == "InvalidObjectState"
     }
 
-    /// Whether the one who asks may not.
+    /// Checks whether access was denied.
     pub(super) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
             || (matches!(self.status, Some(401 | 403)) && !self.is_archived())
     }
 
-    /// Whether a question about the bucket was refused, or not understood.
+    /// Checks whether a query about the bucket was denied, or not supported.
     pub(super) fn is_refused_question(&self) -> bool {
         self.status.is_some() && !self.is_passing && !self.is_bucket_missing() && !self.is_lost()
     }
 
-    /// Whether nothing can work with these credentials or this address, so that a question about rules is not
-    /// the first to say so.
+    /// Checks whether nothing can work with these credentials or this address, so that the error is reported
+    /// instead of an unknown rule.
     fn is_lost(&self) -> bool {
         let code = self.our_code();
         let mistaken = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"];
@@ -209,7 +210,7 @@ impl Failure {
         }
     }
 
-    /// The error that the caller gets: what was done, and to what.
+    /// Returns the error for the caller, with the operation and the object.
     pub(super) fn error(&self, doing: &str, place: &str) -> Error {
         let mut text = format!("{doing} {place}: ");
         match (self.code.as_str(), self.status) {

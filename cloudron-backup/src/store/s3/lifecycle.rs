@@ -1,4 +1,4 @@
-//! Lifecycle rules between the service's types and ours.
+//! Converts lifecycle rules between the service's types and this crate's.
 
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::operation::get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationOutput;

@@ -1,7 +1,7 @@
-//! A store in a bucket of Amazon S3, or of a service that speaks its protocol.
+//! A store in a bucket of Amazon S3, or of a compatible service.
 //!
-//! The requests are those of the [API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/). The client
-//! does not repeat them: [`repeat`] does, since it also knows what a repeated conditional write means.
+//! The requests follow the [API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/). The client does
+//! not retry them: [`repeat`] does, since it also knows what a repeated conditional write means.
 
 mod client;
 mod failure;
@@ -25,12 +25,12 @@ use crate::codes;
 use crate::store::lifecycle::Lifecycle;
 use crate::store::{BackupStore, Known, ObjectMeta, StoreOptions, StoreRules, Thaw, check_key};
 
-/// The metadata that says which call wrote an object: random, new for each. When the answer to a conditional
-/// write is lost and its repetition is told that there is an object, this tells whether it is our own.
+/// The metadata key of the id of the call that wrote an object: random, new for each call. If the response to
+/// a conditional write is lost and the retry reports an existing object, this id shows whether that is our own.
 const WRITER: &str = "writer";
-/// What is at most written in one request. It is in memory meanwhile.
+/// The maximum size written in one request, in bytes. The content is in memory during the request.
 const ONE_REQUEST: u64 = 32 << 20;
-/// A store in a bucket: an object of the key `<prefix>/<key>` for each key.
+/// A store in a bucket: each key is stored as `<prefix>/<key>`.
 pub(crate) struct S3Store {
     client: Client,
     bucket: String,
@@ -41,33 +41,33 @@ pub(crate) struct S3Store {
 
 impl fmt::Debug for S3Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client would show what it is configured with.
+        // The client would print its configuration.
         let mut shown = f.debug_struct("S3Store");
         shown.field("url", &self.url()).field("endpoint", &self.options.endpoint).finish_non_exhaustive()
     }
 }
 
 impl S3Store {
-    /// The store at `s3://bucket/prefix`. Sends nothing yet.
+    /// Creates the store at `s3://bucket/prefix`. Sends no request yet.
     pub(crate) fn new(url: &str, options: &StoreOptions) -> Result<Self> {
         let (bucket, prefix) = split_url(url)?;
         let client = client::new(options)?;
         Ok(Self { client, bucket, prefix, options: options.clone() })
     }
 
-    /// The key in the bucket.
+    /// Returns the key in the bucket.
     fn full(&self, key: &str) -> Result<String> {
         check_key(key)?;
         Ok(format!("{}{key}", self.prefix))
     }
 
-    /// Whether this is Amazon's own service, which knows all of the protocol.
+    /// Checks whether this is Amazon's own service, which supports the whole protocol.
     fn is_amazon(&self) -> bool {
         self.options.endpoint.is_none()
     }
 }
 
-/// The bucket, and what stands before every key.
+/// Splits a URL into the bucket and the prefix of every key.
 fn split_url(url: &str) -> Result<(String, String)> {
     let invalid = |why: &str| {
         Error::new(&codes::STORE_URL, format!("{url}: {why}")).with_hint("write it as s3://bucket/prefix")

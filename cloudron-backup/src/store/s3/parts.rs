@@ -1,4 +1,4 @@
-//! Writing a large file in parts.
+//! Writes a large file in parts.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,20 +15,20 @@ use super::{S3Store, WRITER};
 use crate::runtime::blocking;
 use crate::store::ConditionalWrites;
 
-/// The smallest part that is made. The service allows 5 MiB, and 10,000 parts.
+/// The minimum size of a part. The service allows 5 MiB, and 10,000 parts.
 const PART: u64 = 16 << 20;
 const MOST_PARTS: u64 = 10_000;
 
-/// The length of the parts of a file, all but the last one.
+/// Returns the length of the parts of a file, except the last one.
 fn part_size(size: u64) -> u64 {
     size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20).max(PART)
 }
 
 impl S3Store {
-    /// Uploads a file in parts, of which the object is made at the end unless there is one. What was uploaded is
-    /// removed again on failure; what a killed run leaves goes by a lifecycle rule.
+    /// Uploads a file in parts and creates the object at the end, unless it exists. Uploaded parts are
+    /// removed on failure; those of a killed run are removed by a lifecycle rule.
     pub(super) async fn write_in_parts(&self, key: &str, file: &Path, size: u64) -> Result<bool> {
-        // Cheaper than to find out at the end.
+        // Cheaper than finding out at the end.
         if self.look(key).await?.is_some() {
             return Ok(false);
         }
@@ -116,8 +116,8 @@ impl S3Store {
             })
             .await;
         match sent {
-            // An earlier try was done and its answer lost, or is not understood, or somebody removed the upload:
-            // the object tells.
+            // An earlier attempt succeeded and its response was lost or not understood, or the upload was
+            // removed: the object shows which.
             Err(f) if f.code == "NoSuchUpload" || f.is_success() => match self.look(key).await? {
                 None => Err(self.failed_write(key, &f)),
                 Some(found) => Ok(found.writer.as_deref() == Some(writer)),
@@ -126,7 +126,7 @@ impl S3Store {
         }
     }
 
-    /// Removes what was uploaded. A failure leaves it to the rule that removes unfinished uploads.
+    /// Removes the uploaded parts. On failure they stay until the rule for unfinished uploads removes them.
     async fn abort(&self, full: &str, upload: &str) {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(full).upload_id(upload);
         if let Err(e) = checked(request.send().await) {

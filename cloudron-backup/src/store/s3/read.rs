@@ -1,4 +1,4 @@
-//! Reading, listing and thawing.
+//! Reads, lists and thaws objects.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -17,18 +17,18 @@ use crate::codes;
 use crate::store::lifecycle::ARCHIVES;
 use crate::store::{ObjectMeta, Thaw, check_key, missing};
 
-/// What a look at an object shows.
+/// The state of an object.
 pub(super) struct Found {
     pub(super) meta: ObjectMeta,
-    /// The mark of whoever wrote it.
+    /// The id of the call that wrote it.
     pub(super) writer: Option<String>,
-    /// Whether it is on its way out of the archive.
+    /// True if it is being restored from the archive.
     thawing: bool,
     tiered: bool,
 }
 
 impl S3Store {
-    /// The error for a failed request about an object.
+    /// Returns the error for a failed request about an object.
     pub(super) fn failed(&self, doing: &str, key: &str, failure: &Failure) -> Error {
         if failure.is_missing() {
             return missing(&super::BackupStore::url(self), key);
@@ -36,7 +36,7 @@ impl S3Store {
         failure.error(doing, &format!("s3://{}/{}{key}", self.bucket, self.prefix))
     }
 
-    /// An object or a part of it: the value of the header `Range`.
+    /// Reads an object or a part of it, given the value of the header `Range`.
     pub(super) async fn read(&self, key: &str, range: Option<String>) -> Result<Bytes> {
         self.fetch(key, range).await.map_err(|f| self.failed("reading", key, &f))
     }
@@ -64,13 +64,13 @@ impl S3Store {
             let found = self.look(key).await?;
             return found.map(|_| Bytes::new()).ok_or_else(|| missing(&super::BackupStore::url(self), key));
         }
-        // The last byte is part of a range here, and some services take no number above 2^63.
+        // HTTP ranges include the last byte, and some services accept no number above 2^63.
         let last = (range.end - 1).min(i64::MAX as u64);
         match self.fetch(key, Some(format!("bytes={}-{last}", range.start))).await {
             // It ends before the range starts.
             Err(f) if f.status == Some(416) => Ok(Bytes::new()),
             Err(f) => Err(self.failed("reading", key, &f)),
-            // One that does not know ranges sends everything.
+            // A service without support for ranges sends everything.
             Ok(content) if content.len() as u64 > last - range.start + 1 => {
                 let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(content.len());
                 Ok(content.slice(at(range.start)..at(last + 1)))
@@ -95,7 +95,7 @@ impl S3Store {
         let thawing = restored.contains("ongoing-request=\"true\"");
         let is_thawed = restored.contains("ongoing-request=\"false\"");
         let in_archive = is_archive(found.storage_class().map(StorageClass::as_str));
-        // Objects that the service itself moved to an archive say so apart.
+        // Objects archived by the service itself (intelligent tiering) have another status field.
         let tiered = found.archive_status().is_some();
         let meta = ObjectMeta::new(key, found.content_length().map_or(0, unsigned))
             .modified(time(found.last_modified()));
@@ -126,7 +126,7 @@ impl S3Store {
             let next = page.next_continuation_token;
             match (page.is_truncated, next) {
                 (Some(true), Some(next)) if token.as_ref() != Some(&next) => token = Some(next),
-                // A list that is cut without a word would hide objects, and make a backup look empty.
+                // A silently truncated list would hide objects, and make a backup look empty.
                 (Some(true), _) => {
                     let text =
                         format!("s3://{}: the store lists in pages and gives no next one", self.bucket);
@@ -141,7 +141,7 @@ impl S3Store {
 
     fn listed(&self, object: &Object) -> Option<ObjectMeta> {
         let key = object.key()?.strip_prefix(&self.prefix)?;
-        // Something else than this program put it there.
+        // Not written by this program.
         check_key(key).ok()?;
         let thawed = object.restore_status().is_some_and(|r| {
             r.restore_expiry_date().is_some() && !r.is_restore_in_progress().unwrap_or(false)
@@ -166,7 +166,7 @@ impl S3Store {
             .as_deref()
             .map(|tier| GlacierJobParameters::builder().tier(Tier::from(tier)).build());
         let tier = tier.transpose().map_err(|e| Error::new(&codes::STORE_OPTION, e.to_string()))?;
-        // What the service moved by itself moves back for good.
+        // Objects archived by the service itself are restored permanently.
         let days = (!found.tiered).then(|| i32::try_from(days.max(1)).unwrap_or(i32::MAX));
         let wanted = RestoreRequest::builder().set_days(days).set_glacier_job_parameters(tier).build();
         let full = self.full(key)?;
@@ -179,7 +179,7 @@ impl S3Store {
         match asked {
             Ok(_) => Ok(Thaw::Underway),
             Err(f) if f.code == "RestoreAlreadyInProgress" => Ok(Thaw::Underway),
-            // It is in no archive any more.
+            // It is no longer archived.
             Err(f) if f.is_archived() => Ok(Thaw::Ready),
             Err(f) => Err(self.failed("asking for", key, &f)),
         }

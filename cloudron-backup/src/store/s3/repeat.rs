@@ -1,4 +1,4 @@
-//! Repeating requests that failed for a passing reason.
+//! Retries requests after transient failures.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -8,8 +8,9 @@ use super::S3Store;
 use super::failure::Failure;
 
 impl S3Store {
-    /// Sends a request until it is answered for good, or the policy is used up. All requests of this store may
-    /// be repeated; of a conditional write, [`Failure::may_be_done`] says what to make of the last answer.
+    /// Sends a request until it has a final response, or the policy's attempts are used up. All requests of
+    /// this store may be repeated; for a conditional write, [`Failure::may_be_done`] tells how to interpret
+    /// the last response.
     pub(super) async fn repeat<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -26,13 +27,14 @@ impl S3Store {
             if !failure.is_passing || !retries.again(&failure, None).await {
                 return Err(failure);
             }
-            // A refusal by code is one; no answer, a cut one or a server's own error may follow a success.
+            // A 3xx or 4xx status means that it was not executed; no response, a truncated one or a server
+            // error may follow a success.
             may_be_done |= failure.status.is_none_or(|status| !(300..500).contains(&status));
         }
     }
 }
 
-/// The answer to a request, or what its failure means.
+/// Returns the response to a request, or its failure.
 pub(super) fn checked<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Failure>
 where
     E: ProvideErrorMetadata,

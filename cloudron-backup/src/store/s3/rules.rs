@@ -1,4 +1,4 @@
-//! What the bucket does by itself.
+//! The bucket's own rules.
 
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
 use cloudron_core::Result;
@@ -32,7 +32,7 @@ impl S3Store {
             })
             .await;
         let asked = match asked {
-            // There is none.
+            // No configuration exists.
             Err(f) if f.is_missing() => Ok(ObjectLock::default()),
             Err(f) => Err(f),
             Ok(answer) => Ok(answer.object_lock_configuration().map_or_else(ObjectLock::default, |lock| {
@@ -60,7 +60,7 @@ impl S3Store {
             })
             .await;
         let rules = match asked {
-            // There are none.
+            // No rules exist.
             Err(f) if f.is_missing() => Ok(Lifecycle::default()),
             Err(f) => Err(f),
             Ok(answer) => Ok(from_service(answer)),
@@ -80,8 +80,7 @@ impl S3Store {
         .map_err(|f| f.error("setting the lifecycle rules of", &format!("s3://{}", self.bucket)))
     }
 
-    /// What may not be asked, or is not understood, is not known. That there is no bucket, or no answer, is an
-    /// error.
+    /// Turns a denied or unsupported query into an unknown fact. A missing bucket or a missing response is an error.
     fn fact<T>(&self, permission: &str, asked: Result<T, Failure>) -> Result<Known<T>> {
         let place = format!("s3://{}", self.bucket);
         match asked {

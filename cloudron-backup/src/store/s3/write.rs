@@ -1,4 +1,4 @@
-//! Writing and deleting.
+//! Writes and deletes objects.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ impl S3Store {
         self.write_new(key, &content).await
     }
 
-    /// What a conditional write came to.
+    /// Returns whether a conditional write created the object, given the result of the request.
     pub(super) async fn is_ours(&self, key: &str, writer: &str, sent: Result<(), Failure>) -> Result<bool> {
         match sent {
             Ok(()) => Ok(true),
@@ -81,7 +81,7 @@ impl S3Store {
                 "add --no-conditional-writes to every command; only one computer at a time may use the repository then",
             );
         }
-        // A write to an object that is not there is no missing object.
+        // A write to a missing object must not be reported as `object-missing`.
         failure.error("writing", &format!("s3://{}/{}{key}", self.bucket, self.prefix))
     }
 
@@ -96,13 +96,14 @@ impl S3Store {
             .set_ssekms_key_id(kms_key)
     }
 
-    /// The checksum that any service knows, and that one with object lock asks for. Amazon's gets a newer one
-    /// from its client.
+    /// Returns the MD5 checksum, which every service supports and services with object lock require. Amazon's
+    /// client adds a newer one itself.
     pub(super) fn md5(&self, content: &[u8]) -> Option<String> {
         (!self.is_amazon()).then(|| STANDARD.encode(Md5::digest(content)))
     }
 
-    /// Packs are large and read at restores only. What else there is must be at hand.
+    /// Returns the storage class of an object. Only packs, which are large and read at restores only, get the
+    /// configured class; all other objects must be readable immediately.
     pub(super) fn storage_class(&self, full: &str) -> Option<StorageClass> {
         let is_pack = full.strip_prefix(&self.prefix).is_some_and(|key| key.starts_with(layout::PACKS));
         self.options.storage_class.as_deref().filter(|_| is_pack).map(StorageClass::from)

@@ -1,4 +1,4 @@
-//! Objects in clear: summaries, tombstones, locks, notes of the forgotten, certificates, descriptions.
+//! Clear-text objects: summaries, tombstones, locks, records of removed backups, certificates, descriptions.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,19 +10,20 @@ use serde_json::{Value, json};
 use crate::adversary::{Adversary, stored};
 use crate::common::sim::SimStore;
 
-/// The names of the backups in the store.
+/// Returns the names of the backups in the store.
 fn listed(sim: &SimStore) -> Vec<String> {
     let name = |key: &str| key.strip_prefix("snapshots/")?.strip_suffix(".json").map(str::to_owned);
     sim.list("snapshots/").into_iter().filter_map(|o| name(&o.key)).collect()
 }
 
-/// The summaries in the store that are JSON.
+/// Returns the summaries in the store that are JSON.
 fn summaries(sim: &SimStore) -> Vec<Value> {
     let objects = sim.list("snapshots/").into_iter().filter(|o| o.key.ends_with(".json") && o.size < 1 << 16);
     objects.filter_map(|o| serde_json::from_slice(&sim.get(&o.key).ok()?).ok()).collect()
 }
 
-/// The forge that signs this time: with what the adversary has, claiming to be an honest writer, or as format 1.
+/// Returns the forge for the next signature: with the adversary's keys, claiming to be an honest writer, or
+/// in format 1.
 fn forge(adversary: &mut Adversary, sim: &SimStore) -> Forge {
     let forge = adversary.forge.clone();
     let certificates: Vec<Value> =
@@ -41,7 +42,7 @@ fn forge(adversary: &mut Adversary, sim: &SimStore) -> Forge {
     }
 }
 
-/// The host, domain and folders of a machine: of one that has backups, or of none.
+/// Returns the host, domain and folders of a machine, with or without backups.
 pub fn machine(adversary: &mut Adversary, sim: &SimStore) -> Value {
     let known = summaries(sim);
     match adversary.pick(&known) {
@@ -52,13 +53,13 @@ pub fn machine(adversary: &mut Adversary, sim: &SimStore) -> Value {
     }
 }
 
-/// A number for a backup.
+/// Returns a number for a backup.
 pub fn sequence(adversary: &mut Adversary) -> u64 {
     let usual = adversary.rng.below(40);
     [usual, usual, 0, 1 << 53, u64::MAX - 1, u64::MAX][adversary.rng.below(6) as usize]
 }
 
-/// An id of about now.
+/// Returns an id of about the current time.
 pub fn id(adversary: &mut Adversary, sim: &SimStore) -> String {
     let time = sim.now() - Duration::from_secs(adversary.rng.below(86400));
     BackupId::new(time, &Version::current()).to_string()
@@ -77,7 +78,7 @@ fn whole(adversary: &mut Adversary, sim: &SimStore, id: &str) -> Vec<(String, By
     let manifest = forge.manifest(id, &sources, &entries);
     let mut objects = stored(forge.backup(id, sequence(adversary), manifest, &change));
     if adversary.rng.once_in(2) {
-        // With its content, so that it is whole.
+        // With its content, so that it is complete.
         let pack = forge.pack(&frame);
         let (name, size) = (cloudron_testkit::forge::hash(&pack.1), pack.1.len() as u64);
         let chunk = (forge.chunk_id(b"forged"), 0, frame.len() as u64, 6);
@@ -105,7 +106,7 @@ pub fn backup_without_manifest(adversary: &mut Adversary, sim: &SimStore) -> Vec
     stored([forge.summary(&id, sequence(adversary), b"a manifest that is nowhere", &change)])
 }
 
-/// Takes the places in which a backup is about to be listed.
+/// Occupies the names of the next backups.
 pub fn squats(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, Bytes)> {
     let expected = adversary.expected.clone();
     let mut objects = Vec::new();
@@ -137,7 +138,7 @@ pub fn tombstone(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, Byte
     stored([forge(adversary, sim).tombstone(&name)])
 }
 
-/// The writers that are named in certificates.
+/// Returns the writers named in certificates.
 fn writers(adversary: &Adversary, sim: &SimStore) -> Vec<String> {
     let named = summaries(sim).into_iter().filter_map(|s| {
         let mut key = [0; 32];

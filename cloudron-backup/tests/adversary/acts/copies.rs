@@ -1,4 +1,4 @@
-//! Objects that were there once, here or elsewhere: as they were, under other names, damaged.
+//! Earlier objects of this or another store: unchanged, under other names, or damaged.
 
 use bytes::Bytes;
 use cloudron_testkit::forge::hash;
@@ -6,10 +6,10 @@ use cloudron_testkit::forge::hash;
 use crate::adversary::Adversary;
 use crate::common::sim::SimStore;
 
-/// Something that was in the store at some time, but not a huge thing.
+/// Returns a random object from the history of the store, unless it is huge.
 fn seen(adversary: &mut Adversary, sim: &SimStore) -> Option<(String, Bytes)> {
     let history: Vec<_> = sim.history().into_iter().filter(|(_, c)| c.len() < 8 << 20).collect();
-    // Half of the times something that was deleted.
+    // In half of the cases a deleted one.
     let gone: Vec<_> = history.iter().filter(|(key, _)| sim.head(key).is_none()).cloned().collect();
     let from = if adversary.rng.once_in(2) && !gone.is_empty() { gone } else { history };
     adversary.pick(&from).cloned()
@@ -19,7 +19,7 @@ pub fn replayed(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, Bytes
     seen(adversary, sim).into_iter().collect()
 }
 
-/// The name that an object of this content would have in a folder.
+/// Returns the name of an object with this content in a folder.
 fn named(folder: &str, content: &[u8], like: &str) -> String {
     let id = hash(content);
     match folder {

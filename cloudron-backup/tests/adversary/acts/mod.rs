@@ -1,4 +1,4 @@
-//! What an adversary puts into the store: objects of every kind, well-formed and not.
+//! The objects that an adversary writes to the store: of every kind, well-formed and malformed.
 
 mod clear;
 mod copies;
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use crate::adversary::Adversary;
 use crate::common::sim::SimStore;
 
-/// A thing to do: its name, and the objects that it takes.
+/// An action: its name, and a function that returns the objects to write.
 pub type Act = (&'static str, fn(&mut Adversary, &SimStore) -> Vec<(String, Bytes)>);
 
-/// All of them. Those that a store promises most about come twice.
+/// All actions. Those against the most important guarantees are listed twice.
 pub const ACTS: [Act; 40] = [
     ("condemns every pack", sealed::condemns_all),
     ("condemns every pack", sealed::condemns_all),

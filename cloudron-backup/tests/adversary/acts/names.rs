@@ -1,4 +1,4 @@
-//! Objects with odd names, and objects that are huge or empty.
+//! Objects with unusual names, and huge or empty objects.
 
 use std::sync::LazyLock;
 
@@ -34,7 +34,7 @@ const ODD: [&str; 24] = [
     "README.md",
 ];
 
-/// One that is no larger than what it is taken for may be.
+/// A huge object within the size limit of its kind.
 static HUGE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'0'; 66 << 20]));
 
 pub fn odd(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes)> {
@@ -44,7 +44,7 @@ pub fn odd(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes)> {
     vec![(name.to_owned(), Bytes::from_static(content))]
 }
 
-/// A name for an object in each folder, hashes being those of nothing in particular.
+/// Returns a name for an object in each folder, with random hashes.
 fn names(adversary: &mut Adversary) -> Vec<String> {
     let id = cloudron_testkit::forge::hash(&adversary.rng.below(u64::MAX).to_le_bytes());
     vec![

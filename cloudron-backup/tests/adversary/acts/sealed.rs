@@ -1,4 +1,4 @@
-//! Sealed objects: packs, index objects, records of the condemned, wrapped keys, manifests.
+//! Encrypted objects: packs, index objects, records of condemned packs, wrapped keys, manifests.
 
 use bytes::Bytes;
 use cloudron_testkit::forge::{Forge, frame, hash, line};
@@ -8,20 +8,20 @@ use crate::adversary::{Adversary, stored};
 use crate::common::noise;
 use crate::common::sim::SimStore;
 
-/// The packs in the store: id and size.
+/// Returns the packs in the store: id and size.
 fn packs(sim: &SimStore) -> Vec<(String, u64)> {
     let id = |key: &str| key.rsplit('/').next()?.strip_suffix(".age").map(str::to_owned);
     let listed = sim.list("packs/").into_iter();
     listed.filter_map(|o| Some((id(&o.key)?, o.size))).filter(|(id, _)| id.len() == 64).collect()
 }
 
-/// The lines of every index object that opens with the keys that were stolen.
+/// Returns the lines of every index object that opens with the stolen keys.
 fn lines(forge: &Forge, sim: &SimStore) -> Vec<Value> {
     let objects = sim.list("index/").into_iter().filter(|o| o.size < 1 << 20);
     objects.filter_map(|o| sim.get(&o.key).ok()).flat_map(|content| forge.read_index(&content)).collect()
 }
 
-/// The chunks that the index names: id and length. Without keys, some that nobody has.
+/// Returns the chunks in the index: id and length. Without keys, random ones.
 fn chunks(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, u64)> {
     let lines = lines(&adversary.forge, sim);
     let named = lines.iter().flat_map(|l| l["chunks"].as_array().cloned().unwrap_or_default());
@@ -35,13 +35,13 @@ fn chunks(adversary: &mut Adversary, sim: &SimStore) -> Vec<(String, u64)> {
     chunks
 }
 
-/// The forge that signs this time: as the adversary can, or in the format of another version.
+/// Returns the forge for the next signature: with the adversary's keys, or in the format of another version.
 fn forge(adversary: &mut Adversary) -> Forge {
     let version = if adversary.rng.once_in(6) { 3 - adversary.forge.version.min(2) } else { 0 };
     if version == 0 { adversary.forge.clone() } else { adversary.forge.clone().of_version(version) }
 }
 
-/// Seals until the name sorts before those of most others: of several lines, the first one counted once.
+/// Encrypts repeatedly until the name sorts before most others: with several lines, the first one used to win.
 fn first(forge: &Forge, kind: &str, lines: &[Value]) -> Vec<(String, Bytes)> {
     let tries = (0..6).map(|_| forge.index(kind, lines));
     stored(tries.min_by(|a, b| a.0.cmp(&b.0)))
@@ -130,7 +130,7 @@ pub fn index_bomb(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes
 pub fn odd_pack(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes)> {
     let plain = match adversary.rng.below(4) {
         0 => noise(500, adversary.rng.below(200) as u8),
-        // Frames of zeros: a few bytes that stand for much.
+        // Frames of zeros: a few bytes that expand to many.
         1 => (0..20).flat_map(|_| zeros()).collect(),
         // A frame that claims to be larger than any chunk.
         2 => vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0],
@@ -145,7 +145,7 @@ fn zeros() -> Vec<u8> {
     ZEROS.clone()
 }
 
-/// A pack that no index names, with chunks as somebody has them whose content the adversary knows.
+/// Returns a pack without an index line, with chunks of an honest machine whose content the adversary knows.
 pub fn orphaned_chunks(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes)> {
     let content = noise(128 << 10, adversary.rng.below(6) as u8);
     let plain = [frame(&content), frame(b"x")].concat();
@@ -159,7 +159,7 @@ pub fn costly_key(adversary: &mut Adversary, _: &SimStore) -> Vec<(String, Bytes
     stored([adversary.forge.wrapped_key(name, factor, salt)])
 }
 
-/// Entries that claim more than they are.
+/// Entries that claim large sizes.
 pub fn costly_entries(adversary: &mut Adversary, path: &str) -> Vec<Value> {
     let file = |extents: Value, size: u64, more: u64| {
         json!({"type": "file", "path": format!("{path}/f"), "mode": 0o644, "mtime": [0, 0], "size": size,

@@ -1,4 +1,4 @@
-//! Trees that change at random, with every kind of entry.
+//! Random trees with every kind of entry.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat};
 
 use crate::common::noise;
 
-/// Sizes around those at which a file is treated in another way.
+/// Sizes around the limits at which files are treated differently.
 const SIZES: [usize; 14] = [
     0,
     1,
@@ -87,7 +87,7 @@ impl Garden {
                 return;
             }
             5 => {
-                // Holes of 128 KiB and more in odd places. Shorter ones may be filled.
+                // Holes of 128 KiB and more at random places. Shorter ones may be filled.
                 let file = std::fs::File::create(&path).unwrap();
                 let at = (128 << 10) + self.rng.below(3 << 20);
                 std::os::unix::fs::FileExt::write_at(
@@ -120,7 +120,7 @@ impl Garden {
         std::fs::write(path, noise(size, self.rng.below(256) as u8)).unwrap();
         if self.rng.below(3) == 0 {
             let value = noise(self.rng.below(200) as usize, 3);
-            // Some file systems have none.
+            // Some file systems do not support them.
             let _ = xattr::set(path, "user.some thing", &value);
             let _ = xattr::set(path, "user.größe", &value);
         }
@@ -151,7 +151,7 @@ impl Garden {
                 }
             }
             2 if is_root() || meta.mode() & 0o200 != 0 => {
-                // The same size and the same time: only ctime tells.
+                // The same size and time: only ctime differs.
                 let content = noise(meta.len().min(2 << 20) as usize, self.rng.below(256) as u8);
                 let file = std::fs::File::options().write(true).open(&path).unwrap();
                 std::os::unix::fs::FileExt::write_at(&file, &content, 0).unwrap();

@@ -1,4 +1,4 @@
-//! Machines that are not as they should be: their clock, their cache, what they may read, and how many there are.
+//! Machines with unusual clocks, caches and permissions, and several of them at once.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Another user, for what root may do anyway.
+/// Another user, since root may read everything.
 const NOBODY: u32 = 65_534;
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn what_may_not_be_read_is_counted_and_the_rest_is_in_the_backup() {
     let missing: Vec<&PathBuf> = source.keys().filter(missing).collect();
     assert!(missing.iter().all(|p| **p == Path::new("large0") || p.starts_with("small/3")), "{missing:?}");
 
-    // A store that may not be written to.
+    // A store without write permission.
     for folder in ["packs", "index", "snapshots", "locks", "."] {
         let _ = std::fs::set_permissions(world.store().join(folder), PermissionsExt::from_mode(0o500));
     }
@@ -144,7 +144,7 @@ async fn backups_of_several_processes_at_once_are_all_whole() {
             let folder = world.folder().join(format!("process{round}{n}"));
             std::fs::create_dir(&folder).unwrap();
             if let Work::Backup { cache, .. } = &mut spec.work {
-                // Two hosts, and two on one.
+                // Two hosts, and two processes on one.
                 *cache = Some(world.f.dir.path().join(format!("cache{}", n.min(1))));
             }
             running.push((spec.command(&folder, &[]).spawn().unwrap(), folder, spec.id));

@@ -1,4 +1,4 @@
-//! Odd trees, odd clocks, odd permissions, and more than one at once.
+//! Unusual trees, clocks and permissions, and concurrent runs.
 
 mod garden;
 mod hosts;

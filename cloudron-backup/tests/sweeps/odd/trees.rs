@@ -1,4 +1,4 @@
-//! Trees of every shape come back.
+//! Trees of all kinds are restored.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -32,7 +32,7 @@ async fn any_tree_restores_as_it_is_after_any_changes() {
                 garden.change();
             }
         }
-        // The older ones are as they were.
+        // The older ones are unchanged.
         for (id, digest) in made {
             let target = format!("old-{id}");
             assert!(f.restore(&id, &target).await.unwrap().is_complete());
@@ -109,7 +109,7 @@ async fn what_is_excluded_is_not_in_a_backup_and_all_else_is() {
     std::fs::hard_link(f.source().join("plain/drop.tmp"), f.source().join("plain/linked")).unwrap();
     let mut request = f.request();
     let top = f.source().join("plain/drop").display().to_string();
-    // Of names of one byte: a good part of the tree.
+    // Names of one byte: a large part of the tree.
     request.excludes = vec!["*.tmp".into(), top.clone(), "?".into()];
     let summary = f.repo.backup(&f.keys, request, &Progress::none(), &Cancel::new()).await.unwrap();
     assert!(f.restore(&summary.id, "out").await.unwrap().is_complete());
@@ -131,7 +131,7 @@ async fn empty_and_huge_things_come_back() {
     let f = Fixture::on(Arc::new(FsStore::new(tempfile::tempdir().unwrap().keep()).unwrap())).await;
     let empty = f.backup().await;
     f.assert_restores(&empty.id, "empty").await;
-    // One empty file as a source of its own, and one of up to more than 4 GiB, nearly all of it a hole.
+    // An empty file as a separate source, and a file of more than 4 GiB in the long form, almost all of it a hole.
     let (file, huge) = (f.target("empty file"), f.target("huge"));
     std::fs::write(&file, "").unwrap();
     let sparse = std::fs::File::create(&huge).unwrap();

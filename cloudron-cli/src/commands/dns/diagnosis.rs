@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cloudron_core::{Domain, Result};
-use cloudron_dns::check::{Expected, Finding, diagnose};
-use cloudron_dns::propagation::{Lookup, Resolver};
+use cloudron_dns::check::{Expected, Finding};
 use cloudron_dns::{Addresses, MailSettings, Name};
 
 /// What is looked at besides the records.
@@ -38,14 +37,6 @@ impl Diagnosis {
         let lists: Vec<Name> = self.blocklist.iter().map(|list| Name::parse(list)).collect::<Result<_>>()?;
         let expected = Expected::new(domain, addresses, mail)?;
         Ok(Some(expected.with_blocklists(lists).with_ca(&self.ca).within(limit)))
-    }
-}
-
-/// Asks the authoritative servers of every name that matters.
-pub(super) async fn findings(lookup: &Lookup, expected: Option<&Expected>) -> Vec<Finding> {
-    match expected {
-        Some(expected) => diagnose(&Resolver::authoritative(lookup.clone()), expected).await,
-        None => Vec::new(),
     }
 }
 
