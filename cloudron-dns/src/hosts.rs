@@ -207,28 +207,19 @@ impl Host {
             Self::DigitalOcean => {
                 use crate::digitalocean::DigitalOcean;
                 let provider = DigitalOcean::with_transport(self.token(account)?, transport(account)?);
-                Ok(Arc::new(match self.endpoint(account) {
-                    Some(endpoint) => provider.at(endpoint)?,
-                    None => provider,
-                }))
+                at(provider, self.endpoint(account), DigitalOcean::at)
             }
             #[cfg(feature = "cloudflare")]
             Self::Cloudflare => {
                 use crate::cloudflare::Cloudflare;
                 let provider = Cloudflare::with_transport(self.token(account)?, transport(account)?);
-                Ok(Arc::new(match self.endpoint(account) {
-                    Some(endpoint) => provider.at(endpoint)?,
-                    None => provider,
-                }))
+                at(provider, self.endpoint(account), Cloudflare::at)
             }
             #[cfg(feature = "hetzner")]
             Self::Hetzner => {
                 use crate::hetzner::Hetzner;
                 let provider = Hetzner::with_transport(self.token(account)?, transport(account)?);
-                Ok(Arc::new(match self.endpoint(account) {
-                    Some(endpoint) => provider.at(endpoint)?,
-                    None => provider,
-                }))
+                at(provider, self.endpoint(account), Hetzner::at)
             }
             #[cfg(feature = "powerdns")]
             Self::PowerDns => {
@@ -273,6 +264,20 @@ impl Host {
             }
         }
     }
+}
+
+/// A provider at that address, if there is one.
+#[cfg(feature = "_rest")]
+#[allow(dead_code, reason = "not every host has an address by default")]
+fn at<P: DnsProvider + 'static>(
+    provider: P,
+    endpoint: Option<&str>,
+    at: fn(P, &str) -> Result<P>,
+) -> Result<Arc<dyn DnsProvider>> {
+    Ok(Arc::new(match endpoint {
+        Some(endpoint) => at(provider, endpoint)?,
+        None => provider,
+    }))
 }
 
 /// What a host with an interface is reached through: the proxies that the environment names, trusting the account's file.
