@@ -3,24 +3,20 @@
 cloudron_core::codes! {
     /// No machine lives in this place.
     MACHINE_MISSING = ("machine-missing", NotFound,
-        "No server is installed in this place. `cloudron machine list` shows the machines that are known; \
-         `cloudron machine create` makes one.");
+        "No server is installed in this place: neither its settings nor its state are there.");
     /// No valid token was sent.
     TOKEN_INVALID = ("token-invalid", Denied,
-        "The request carries no access token, or one that is unknown, has expired or was ended. Log in again, \
-         or use `cloudron machine`, which needs no login.");
+        "The request carries no access token, or one that is unknown, has expired or was ended. Log in again.");
     /// The machine has an owner already.
     ALREADY_ACTIVATED = ("already-activated", Conflict,
         "The first-time setup of this server was done already. Log in with the account that it created.");
     /// The backup lacks some of the folders.
     BACKUP_INCOMPLETE = ("backup-incomplete", Partial,
         "The backup was made, but something was left out or not consistent: the message names the folders \
-         whose hook command failed or which do not exist. The other folders are in it, and `cloudron machine backup \
-         list` marks it as incomplete. The server's log holds the output of the commands. `cloudron machine include \
-         remove` leaves a folder out of the next one.");
+         whose hook command failed or which do not exist. The other folders are in it, and the list of backups marks it as \
+         incomplete. The server's log holds the output of the commands.");
     /// The backup holds folders that nobody confirmed.
     RESTORE_UNCONFIRMED = ("restore-unconfirmed", Usage,
         "The backup holds folders beyond the server's own state and data, and they were not confirmed: an \
-         attacker on the lost server could have added any folder. Look at the names, then give each one with \
-         --restore-path, or --yes for all.");
+         attacker on the lost server could have added any folder. Look at the names, then confirm each one.");
 }

@@ -97,4 +97,27 @@ pub struct StoreAccess {
     /// The address of a service other than Amazon's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// The certificates in PEM that the server trusts there besides those of its system: a private authority, or the
+    /// certificate that the service signed itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_of_an_earlier_version_trusts_what_the_system_does() {
+        let old = r#"{"accessKeyId": "id", "secretAccessKey": "canary", "endpoint": "https://s3.internal"}"#;
+        let access: StoreAccess = serde_json::from_str(old).unwrap();
+        assert_eq!((access.ca.as_deref(), access.endpoint.as_deref()), (None, Some("https://s3.internal")));
+        assert!(
+            !serde_json::to_string(&access).unwrap().contains("\"ca\""),
+            "an earlier version reads it too"
+        );
+        let with = StoreAccess { ca: Some("-----BEGIN CERTIFICATE-----".into()), ..access };
+        let told = serde_json::to_string(&with).unwrap();
+        assert_eq!(serde_json::from_str::<StoreAccess>(&told).unwrap(), with);
+    }
 }

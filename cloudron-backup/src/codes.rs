@@ -1,7 +1,7 @@
 //! Error codes of backups.
 
 cloudron_core::codes! {
-    /// The store address is not understood.
+    /// The store address is not understood. Detail, where no store has its scheme: `address`.
     STORE_URL = ("store-url", Usage,
         "The address of the backup store is not understood. Write a folder as a path or as file:///folder; \
          s3://bucket/prefix needs a build with S3 support.");
@@ -13,11 +13,11 @@ cloudron_core::codes! {
     STORE_OPTION = ("store-option", Usage,
         "An option of the backup store is missing, is not understood, or means nothing to a store of this kind. \
          The message names it.");
-    /// A lifecycle rule of the bucket deletes objects by age.
+    /// A lifecycle rule of the bucket deletes objects by age. Details: `rule`, `store`.
     STORE_EXPIRES = ("store-expires", Conflict,
         "A lifecycle rule of the bucket deletes objects by their age. A repository stores every content once, so an \
          old object may be part of the newest backup, and the rule would break it. Remove the rule; \
-         `backup prune` deletes old backups, and `cloudron policy lifecycle` prints rules that are safe.");
+         a prune deletes old backups.");
     /// The bucket deletes or hides what backups need.
     LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
         "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
@@ -50,12 +50,11 @@ cloudron_core::codes! {
     /// The store failed in another way.
     STORE_FAILED = ("store-failed", Failed,
         "The backup store refused a request for the reason that the message gives.");
-    /// The store does not support conditional writes.
+    /// The store does not support conditional writes. Detail, where the bucket keeps versions: `versioned`, the store.
     STORE_CONDITIONAL = ("store-conditional", Usage,
         "The store cannot write an object only if there is none of its name (If-None-Match), by which several \
          machines share a repository safely. Some services stop to do so when versioning is switched on for the bucket. \
-         With --no-conditional-writes at every command the program looks first instead, and one machine at a time may use \
-         the repository. Each backup checks it.");
+         A program can look first instead; then one machine at a time may use the repository. Each backup checks it.");
     /// An object is archived.
     OBJECT_ARCHIVED = ("object-archived", Partial,
         "Objects of the repository are in an archive class of the store and cannot be read at once. A restore asks \
@@ -63,15 +62,16 @@ cloudron_core::codes! {
     /// An object does not exist.
     OBJECT_MISSING = ("object-missing", NotFound,
         "An object is not in the backup store. Either it was deleted by something other than this program, or \
-         the store is not the one the backup was made to. `backup verify` lists all that is missing.");
+         the store is not the one the backup was made to.");
     /// The content of an object is not the expected one.
     OBJECT_CORRUPT = ("object-corrupt", Corrupt,
         "An object in the backup store does not have the content that was written: its hash or its encryption \
-         does not check. The rest of the repository is not affected; `backup verify` names what depends on it.");
+         does not check. The rest of the repository is not affected.");
     /// There is no repository at the address.
     REPOSITORY_MISSING = ("repository-missing", NotFound,
-        "There is no backup repository at this address. Check the address, or create one with `backup init`.");
-    /// There are objects of a repository, but not its description.
+        "There is no backup repository at this address. Check the address, or create one.");
+    /// There are objects of a repository, but not its description. Detail, where one was begun with another key:
+    /// `begun`, the store.
     REPOSITORY_LOST = ("repository-lost", Corrupt,
         "Objects of a backup repository are at this address, and the file cloudron-backup.json, which describes it, is \
          missing: it was deleted, or a copy to this address was cut off. Nothing was written or deleted. The file holds \
@@ -90,8 +90,8 @@ cloudron_core::codes! {
     /// The repository was written by an older program.
     REPOSITORY_OLD = ("repository-old", Usage,
         "The repository has format 1, in which anybody who can add objects can mislead a prune. It can be read, \
-         copied and restored from; nothing is written to it. `backup upgrade` makes it new with the backup key; \
-         writers need new keys afterwards (`backup key writer`).");
+         copied and restored from; nothing is written to it. An upgrade makes it new with the backup key; writers need \
+         new keys afterwards.");
     /// A backup was made, and something is missing from it.
     FILES_LEFT_OUT = ("files-left-out", Partial,
         "The backup was made and can be restored, and some files or folders are not in it because they could not \
@@ -104,14 +104,14 @@ cloudron_core::codes! {
     /// The writer's keys are revoked.
     WRITER_REVOKED = ("writer-revoked", Denied,
         "The owner of the repository revoked the keys that this machine writes with. Backups made with them would \
-         count for nothing. The owner makes new ones with `backup key writer --name NAME`.");
+         count for nothing. The owner makes new ones.");
     /// The name of the writer is not allowed.
     WRITER_NAME = ("writer-name", Usage,
         "The name of a writer is made of letters, digits, dots, dashes and underscores, for instance the domain \
          of a machine. It is new for each writer.");
     /// The writer does not exist.
     WRITER_UNKNOWN = ("writer-unknown", NotFound,
-        "The repository has no writer of that name or id. `backup key list` shows those that it has.");
+        "The repository has no writer of that name or id.");
     /// The object has no valid signature and is ignored.
     OBJECT_FOREIGN = ("object-foreign", Corrupt,
         "An object in the repository is not signed by its owner or by a writer that the owner certified. Somebody \
@@ -119,13 +119,12 @@ cloudron_core::codes! {
     /// A prune found that content is missing.
     PRUNE_MISSING = ("prune-missing", Unverified,
         "Content that backups need is missing, or backups that no prune removed are. As long as that is so, a prune \
-         deletes nothing. The report names them; `backup repair` finds what can still be found. What is lost for \
-         good is given up with `--remove ID` for a backup, and `--forget-missing` for backups that are not in \
-         the list any more.");
+         deletes nothing. The report names them; a repair finds what can still be found. What is lost for \
+         good can be given up.");
     /// A prune would remove an unusual number of backups.
     PRUNE_REMOVALS = ("prune-removals", Conflict,
-        "The policy would remove more than half of the backups of a group. Look at what it would remove with \
-         `--dry-run`, and add `--allow-removals` if that is what you want.");
+        "The policy would remove more than half of the backups of a group. Look at what it would remove \
+         before you allow it.");
     /// The keys belong to another repository.
     REPOSITORY_OTHER = ("repository-other", Denied,
         "The keys that the writer holds belong to another repository than the one at this address. Check the \
@@ -138,7 +137,7 @@ cloudron_core::codes! {
     BACKUP_KEY_WEAK = ("backup-key-weak", Usage,
         "A backup key is one line of text of 12 characters at least, without control characters. Leave the option \
          out to have a good one generated.");
-    /// The backup key does not open the repository.
+    /// The backup key does not open the repository. Detail, where keys were left out: `untried`, their number.
     BACKUP_KEY_WRONG = ("backup-key-wrong", Denied,
         "The backup key does not open this repository. Check for a mistyped key and for the right repository. \
          Without the key nobody can read the backups.");
@@ -148,7 +147,7 @@ cloudron_core::codes! {
          one, or remove the key that has it.");
     /// The key does not exist.
     BACKUP_KEY_UNKNOWN = ("backup-key-unknown", NotFound,
-        "There is no key of that name in the repository. `backup key list` shows those that exist.");
+        "The repository has keys, and none has that name.");
     /// The key is the last one that opens the repository.
     BACKUP_KEY_LAST = ("backup-key-last", Conflict,
         "The last key of a repository is never removed, nor one whose removal would lock out whoever asks for it: \
@@ -161,8 +160,8 @@ cloudron_core::codes! {
         "The text is not an age X25519 recipient. One starts with age1.");
     /// The backup does not exist.
     BACKUP_UNKNOWN = ("backup-unknown", NotFound,
-        "There is no backup of that name. `backup list` shows those that exist; `latest` is the one that was made last.");
-    /// The path is not in the backup.
+        "There is no backup of that name. The name `latest` stands for the one that was made last.");
+    /// The path is not in the backup. Detail, where one backup was asked: `path`.
     PATH_UNKNOWN = ("backup-path-unknown", NotFound,
         "A path that is to be restored is not in the backup. Paths are absolute, as they were on the machine.");
     /// The backup exists already.
@@ -187,10 +186,10 @@ cloudron_core::codes! {
     /// The source cannot be used.
     SOURCE_INVALID = ("source-invalid", Usage,
         "What is to be backed up is given by absolute paths in UTF-8.");
-    /// Existing files are in the way.
+    /// Existing files are in the way. Detail, where overwriting was not allowed: `kept`, their number.
     RESTORE_CONFLICT = ("restore-conflict", Conflict,
         "The restore would replace files that exist and differ. Nothing was written. Restore to another folder, \
-         or allow it with --overwrite.");
+         or allow it to overwrite them.");
     /// A path of the backup would be written outside of the target.
     RESTORE_ESCAPE = ("restore-escape", Corrupt,
         "A path in the backup leads out of the folder that is restored to, by `..` or through a symbolic link. \
@@ -255,7 +254,7 @@ cloudron_core::codes! {
     /// A prune could delete content that is needed.
     PRUNE_UNSAFE = ("prune-unsafe", Corrupt,
         "A backup that is to be kept cannot be read, so nobody knows what it needs, and nothing was deleted. \
-         `backup verify` says more. Restore the object that is damaged from a copy of the repository, or remove \
+         Restore the object that is damaged from a copy of the repository, or remove \
          that backup by naming it.");
     /// The list of backups is older than before.
     REPOSITORY_ROLLED_BACK = ("repository-rolled-back", Unverified,

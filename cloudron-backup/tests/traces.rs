@@ -47,7 +47,9 @@ async fn no_repository_is_made_where_anything_of_another_is_and_nothing_is_touch
                 continue;
             }
             let error = init(&store, key).await.unwrap_err();
-            assert!(error.is(&codes::REPOSITORY_LOST) && error.hint().is_some(), "{kept:?}: {error:?}");
+            assert!(error.is(&codes::REPOSITORY_LOST), "{kept:?}: {error:?}");
+            assert_eq!(error.hint().is_some(), kept != ["keys/"], "{error:?}");
+            assert_eq!(error.detail("begun").is_some(), kept == ["keys/"], "{error:?}");
             assert_eq!(content(&store).await, before, "{kept:?}");
         }
         let error = Repository::open(store.clone()).await.unwrap_err();

@@ -12,6 +12,7 @@ pub(crate) fn api_error(error: &Error) -> ApiError {
         message: error.to_string(),
         code: error.code().name.to_owned(),
         hint: error.hint().map(str::to_owned),
+        details: error.details().clone(),
     }
 }
 

@@ -10,20 +10,18 @@ use crate::system::files;
 use crate::{Layout, Result};
 
 /// What opening the store takes.
-pub(crate) fn options(access: &StoreAccess) -> StoreOptions {
-    let mut options = StoreOptions::default();
-    options.access_key_id = Some(access.access_key_id.clone());
-    options.secret_access_key = Some(access.secret_access_key.clone());
-    options.region.clone_from(&access.region);
-    options.endpoint.clone_from(&access.endpoint);
-    options
+pub(crate) fn options(access: StoreAccess) -> StoreOptions {
+    StoreOptions::default()
+        .with_credentials(access.access_key_id, access.secret_access_key)
+        .at(access.region, access.endpoint)
+        .trusting(access.ca)
 }
 
 /// The store of the machine, with the credentials that its installation left. Without any, an object store is opened
 /// with those of the environment.
 pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Arc<dyn BackupStore>> {
     match files::read_json::<StoreAccess>(&layout.store_access())? {
-        Some(access) => open_store_with(&settings.store, &options(&access)),
+        Some(access) => open_store_with(&settings.store, &options(access)),
         None => open_store(&settings.store),
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use cloudron_testkit::canary::{Canary, assert_none};
 use cloudron_testkit::moto::Moto;
+use cloudron_testkit::tls_front::{Authority, TlsFront};
 use common::{FAST_KEY, Home, Run};
 
 const DEMO: &str = "demo.localhost";
@@ -87,4 +88,41 @@ fn a_run_that_fails_leaves_nothing_in_the_bucket() {
     assert_ne!(run(&home, &moto, &create(&[])).code, 0);
     let left = moto.request("s3", "GET", "/bucket?list-type=2", &[], "");
     assert!(!format!("{left:?}").contains("demo/"), "{left:?}");
+}
+
+#[test]
+fn a_machine_backs_up_into_a_bucket_behind_a_private_authority() {
+    let Some((home, moto)) = prepared() else { return };
+    let authority = Authority::default();
+    let server = moto.endpoint().trim_start_matches("http://").parse().unwrap();
+    let front = TlsFront::start(&authority.identity(&["127.0.0.1"]), server);
+    // A file may hold more than certificates, and only those are for the server.
+    let key = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5LWtleQ==\n-----END PRIVATE KEY-----\n";
+    std::fs::write(home.path("ca.pem"), format!("{key}{}", authority.pem())).unwrap();
+    let run = |trusting: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = home.command();
+        command
+            .env("AWS_ACCESS_KEY_ID", "owner")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
+            .env("AWS_ENDPOINT_URL_S3", format!("https://{}", front.address()))
+            .envs(trusting.iter().copied())
+            .args(arguments);
+        Run::of(command.output().unwrap())
+    };
+    run(&[], &create(&[])).failed(4, "http-certificate", "");
+    assert!(!home.root(DEMO).exists());
+    let made = run(&[("AWS_CA_BUNDLE", "ca.pem")], &create(&[]));
+    assert_eq!(made.code, 0, "{}{}", made.stdout, made.stderr);
+    let access = std::fs::read_to_string(home.root(DEMO).join("secrets/store.json")).unwrap();
+    assert!(access.contains("BEGIN CERTIFICATE") && !access.contains("PRIVATE KEY"), "{access}");
+    // The server itself, also after a start by somebody whose environment names no authority.
+    for again in [false, true] {
+        if again {
+            home.ok(&["box", "stop", "--root", home.root(DEMO).to_str().unwrap()]);
+            let started = run(&[], &["machine", "start", DEMO]);
+            assert_eq!(started.code, 0, "{}{}", started.stdout, started.stderr);
+        }
+        let made = run(&[], &["machine", "backup", "create", DEMO]);
+        assert_eq!(made.code, 0, "{}{}", made.stdout, made.stderr);
+    }
 }

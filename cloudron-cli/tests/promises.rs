@@ -82,7 +82,7 @@ fn named() -> Vec<Named> {
     for file in sources {
         let source = std::fs::read_to_string(&file).unwrap();
         let text = joined(source.split("#[cfg(test)]\nmod tests").next().unwrap());
-        let explains = file.ends_with("codes.rs");
+        let explains = ["codes.rs", "explanations.rs"].iter().any(|name| file.ends_with(name));
         for (command, after) in spans(&text, "cloudron ") {
             // A sentence about a command; what it is to be given stands in the message.
             let generic =

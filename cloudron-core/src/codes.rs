@@ -25,9 +25,8 @@ crate::codes! {
          another name or remove it.");
     /// A malformed option or name.
     USAGE = ("usage", Usage,
-        "The command was not understood: an option is missing, unknown or contradicts another. \
-         `--help` after the command lists what it takes, with examples.");
-    /// Not a domain name.
+        "The command was not understood: an option is missing, unknown or contradicts another.");
+    /// Not a domain name. Detail, where it is an address: `address`.
     DOMAIN_INVALID = ("domain-invalid", Usage,
         "What was given is not a domain name. A domain is labels of 1 to 63 letters, digits and hyphens, \
          joined by dots, at most 253 characters in all (RFC 1035, section 2.3.4), such as `example.com`. \
@@ -37,15 +36,15 @@ crate::codes! {
     DOMAIN_SUFFIX = ("domain-suffix", Usage,
         "The name is a public suffix or a single label: nobody can register names directly there and own it. \
          Give the name that you registered, such as `example.com` rather than `com`.");
-    /// A sub-level domain.
+    /// A sub-level domain. Detail: `registered`, the domain that it is below.
     DOMAIN_SUBLEVEL = ("domain-sublevel", Usage,
         "The name lies below the domain that was registered, such as `cloudron.example.com` below `example.com`. \
          Apps would then live two levels down and mail records would go into a zone that other services use, \
-         so the registered domain is the default. `--allow-subdomain` accepts the name as it is.");
+         so the registered domain is the default.");
     /// Not a backup id.
     BACKUP_ID_INVALID = ("backup-id-invalid", Usage,
         "What was given is not a backup id. Ids look like `backup_2026-11-24T03-00-00Z_v0.1.0`; \
-         `latest` stands for the newest. `cloudron machine backup list DOMAIN` prints them.");
+         `latest` stands for the newest.");
     /// Not a version.
     VERSION_INVALID = ("version-invalid", Usage,
         "What was given is not a version number of the form MAJOR.MINOR.PATCH (semver.org).");
@@ -60,8 +59,7 @@ crate::codes! {
     /// A deadline passed.
     TIMED_OUT = ("timed-out", TimedOut,
         "The operation did not finish within its time limit. The message says what was waited for and how long.");
-    /// The user stopped it.
+    /// The user stopped it. A run that can be resumed is named by a detail.
     INTERRUPTED = ("interrupted", Interrupted,
-        "The operation was stopped by Ctrl-C or a signal. What was under way is recorded; `--resume` goes on, \
-         and `cloudron machine destroy` removes what exists.");
+        "The operation was stopped by Ctrl-C or a signal. What was under way is recorded.");
 }

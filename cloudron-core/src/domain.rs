@@ -29,7 +29,7 @@ impl Domain {
                 &codes::DOMAIN_SUBLEVEL,
                 format!("{} is below the registered domain {}", domain.name, domain.zone()),
             )
-            .with_hint(format!("use {}, or add --allow-subdomain", domain.zone())));
+            .with_detail("registered", domain.zone()));
         }
         Ok(domain)
     }
@@ -100,8 +100,7 @@ fn to_ascii(host: &str, given: &str) -> Result<String> {
         return Err(invalid("it is empty"));
     }
     if host.parse::<IpAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-        return Err(invalid("it is an IP address")
-            .with_hint("give the address with --ip, and the domain with --fqdn"));
+        return Err(invalid("it is an IP address").with_detail("address", host.trim_matches(['[', ']'])));
     }
     if let Some(bad) = host.chars().find(|c| c.is_whitespace() || c.is_control()) {
         return Err(invalid(&format!("it contains {bad:?}")));

@@ -1,5 +1,6 @@
 //! The error type of every crate.
 
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -13,6 +14,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Its `Display` is `<operation>: <what went wrong>` on one line. The hint and the code have their own methods, so that
 /// a program can lay them out. None of the texts may contain a secret.
+///
+/// A library knows no command line, so its hints name no command and no option of a program. What a program needs to say
+/// more, such as the fingerprint of a host key, is a [detail](Self::detail).
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Inner>);
@@ -24,6 +28,7 @@ struct Inner {
     message: String,
     doing: Vec<String>,
     hint: Option<String>,
+    details: BTreeMap<String, String>,
     retryable: bool,
     request_id: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -37,6 +42,7 @@ impl Error {
             message: message.into(),
             doing: Vec::new(),
             hint: None,
+            details: BTreeMap::new(),
             retryable: matches!(code.kind, ErrorKind::Unavailable),
             request_id: None,
             source: None,
@@ -65,6 +71,18 @@ impl Error {
     /// Adds what the user should do next: a sentence, or a command to run.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a value by its name, for a program that says what to do next. The documentation of the code names the values.
+    pub fn with_detail(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.details.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds values by their names, such as those of an error that another process reported.
+    pub fn with_details(mut self, details: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.0.details.extend(details);
         self
     }
 
@@ -140,6 +158,16 @@ impl Error {
     /// Returns what to do next, if known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// Returns the value of that name, if the error has it.
+    pub fn detail(&self, name: &str) -> Option<&str> {
+        self.0.details.get(name).map(String::as_str)
+    }
+
+    /// Returns all values by their names.
+    pub fn details(&self) -> &BTreeMap<String, String> {
+        &self.0.details
     }
 }
 
@@ -242,6 +270,15 @@ mod tests {
             ["no current"]
         );
         assert!(Error::new(&codes::FAILED, "off: no current").with_source(first()).causes().is_empty());
+    }
+
+    #[test]
+    fn a_detail_is_found_by_its_name_and_is_no_part_of_the_text() {
+        let error = Error::new(&codes::FAILED, "x").with_detail("place", "/srv").while_doing("looking");
+        assert_eq!((error.detail("place"), error.detail("port")), (Some("/srv"), None));
+        assert_eq!(error.to_string(), "looking: x");
+        let copy = Error::new(&codes::FAILED, "y").with_details(error.details().clone());
+        assert_eq!(copy.details(), error.details());
     }
 
     #[test]

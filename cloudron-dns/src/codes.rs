@@ -24,11 +24,11 @@ cloudron_core::codes! {
     ZONE_AMBIGUOUS = ("dns-zone-ambiguous", Conflict,
         "The DNS provider has several zones of the same name, and nothing says which of them the world asks. \
          Name the zone by its id, or delete the zone that is not in use.");
-    /// The plan conflicts with records that are not ours.
+    /// The plan conflicts with records that are not ours. Details: `adoptable`, the first of them, if it can be adopted;
+    /// `deletions`, what is too much, if it would delete a large part of the zone.
     CONFLICT = ("dns-conflict", Conflict,
         "The zone holds records that this program did not create where it wants to write its own. They are never \
-         overwritten: the message shows both sides. Remove them by hand, or run the command again with --adopt to \
-         replace them.");
+         overwritten: the message shows both sides. Remove them by hand, or adopt them, which replaces them.");
     /// The zone changed since it was read.
     STALE = ("dns-stale", Conflict,
         "The zone changed between reading it and writing to it, so that nothing was written. Run the command \
@@ -122,7 +122,7 @@ cloudron_core::codes! {
     /// What is ours of a zone cannot be read.
     DNS_STATE = ("dns-state", Corrupt,
         "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
-         copy, or remove it: nothing in the zone is lost, and changes need --adopt once.");
+         copy, or remove it: nothing in the zone is lost, and changes need its records to be adopted once.");
     /// Not all of a zone has a form in a zone file.
     ZONE_FILE_PARTIAL = ("dns-export", Partial,
         "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \

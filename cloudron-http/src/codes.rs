@@ -9,14 +9,14 @@ cloudron_core::codes! {
     /// A certificate that is not trusted.
     CERTIFICATE = ("http-certificate", Denied,
         "The service showed a certificate that this computer does not trust, so that nothing was sent to it. A service \
-         with a private authority, or with a certificate that it signed itself, is trusted when the file that --ca-file or \
-         the variable SSL_CERT_FILE names holds that certificate in PEM. If the message says that the certificate is for \
+         with a private authority, or with a certificate that it signed itself, is trusted when the file that the variable \
+         SSL_CERT_FILE names holds that certificate in PEM. If the message says that the certificate is for \
          another name or has expired, it must be replaced at the service. If the service is a public one, something \
          between this computer and the service may read what is sent.");
     /// An unusable file of certificates.
     CA_FILE = ("http-ca-file", Usage,
-        "The file that --ca-file, SSL_CERT_FILE or SSL_CERT_DIR names holds no certificate in PEM, or one that cannot be \
-         read. PEM begins with `-----BEGIN CERTIFICATE-----`; `openssl x509 -inform der -in FILE` converts other files.");
+        "The file of authorities, such as SSL_CERT_FILE or SSL_CERT_DIR names one, holds no certificate in PEM, or one \
+         that cannot be read. PEM begins with `-----BEGIN CERTIFICATE-----`; `openssl x509 -inform der -in FILE` converts other files.");
     /// An unusable address of a proxy.
     PROXY = ("http-proxy", Usage,
         "A variable such as HTTPS_PROXY or ALL_PROXY does not hold the address of a proxy. Write it as \

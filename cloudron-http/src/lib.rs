@@ -31,4 +31,6 @@ pub use cloudron_core::{Error, Result};
 pub use options::HttpOptions;
 #[cfg(feature = "reqwest")]
 pub use proxy::Proxies;
+#[cfg(feature = "reqwest")]
+pub use tls::named_certificates;
 pub use transport::{HttpTransport, Request, Response, is_endpoint};

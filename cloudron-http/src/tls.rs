@@ -1,8 +1,8 @@
 //! Which certificates are trusted: the authorities of the system or of `SSL_CERT_FILE`, those that are named besides, and
 //! of all of them also a certificate that a service signed itself.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -49,6 +49,37 @@ fn certificates(options: &HttpOptions) -> Result<Vec<CertificateDer<'static>>> {
         found.extend(parse(pem.as_bytes()).map_err(|why| Error::new(&codes::CA_FILE, why))?);
     }
     Ok(found)
+}
+
+/// Returns the certificates in PEM that a client with that `ca_file` trusts besides those of the system: of the file, and
+/// of `SSL_CERT_FILE` and `SSL_CERT_DIR`. `None` if there are none. Nothing else that the files hold is in it, such as a
+/// private key, and no certificate that cannot be used.
+///
+/// # Errors
+/// Those of reading the files.
+pub fn named_certificates(ca_file: Option<&Path>) -> Result<Option<String>> {
+    let mut files: Vec<PathBuf> = ca_file.map(Path::to_owned).into_iter().collect();
+    files.extend(std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty()).map(PathBuf::from));
+    let list = std::env::var_os("SSL_CERT_DIR");
+    let folders = list.iter().flat_map(std::env::split_paths);
+    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+        let entries = std::fs::read_dir(&folder).map_err(|e| Error::io(&folder, e))?;
+        files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()));
+    }
+    let mut found = BTreeSet::new();
+    for file in files {
+        let text = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+        found.extend(usable(&String::from_utf8_lossy(&text)));
+    }
+    Ok((!found.is_empty()).then(|| found.into_iter().collect()))
+}
+
+/// The certificates in a text that can be used, each with a line break at its end.
+fn usable(text: &str) -> Vec<String> {
+    let end = "-----END CERTIFICATE-----";
+    let blocks = text.split_inclusive(end).filter(|block| block.ends_with(end));
+    let certificates = blocks.filter_map(|block| Some(&block[block.rfind("-----BEGIN CERTIFICATE-----")?..]));
+    certificates.filter(|block| parse(block.as_bytes()).is_ok()).map(|block| format!("{block}\n")).collect()
 }
 
 fn of_file(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -155,5 +186,23 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudron_testkit::tls_front::Authority;
+
+    use super::*;
+
+    #[test]
+    fn only_certificates_that_can_be_used_leave_a_file() {
+        let (one, two) = (Authority::default().pem(), Authority::default().pem());
+        let key = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n";
+        let old = "-----BEGIN CERTIFICATE-----\nb2xk\n-----END CERTIFICATE-----\n";
+        let found = usable(&format!("# Mine\n{key}{one}{old}{key}# Yours\n{two}{key}"));
+        assert_eq!(found, [one, two].map(|pem| pem.replace("\r\n", "\n")));
+        assert_eq!(parse(found.concat().as_bytes()).unwrap().len(), 2);
+        assert!(usable(key).is_empty());
     }
 }

@@ -3,29 +3,25 @@
 cloudron_core::codes! {
     /// A question that nobody can answer.
     NEEDS_ANSWER = ("needs-answer", Usage,
-        "The command needs an answer or a secret, and its input is not a terminal where somebody could be asked. \
-         Give the answer as an option: --yes for questions; file:PATH, env:NAME, cmd:PROGRAM or - for secrets.");
+        "The command needs an answer or a secret, and its input is not a terminal where somebody could be asked.");
     /// No machine of that name is known here.
     MACHINE_UNKNOWN = ("machine-unknown", NotFound,
-        "This computer knows no machine of that name. `cloudron machine list` shows those it knows. A machine \
-         that was created on another computer becomes known here with `cloudron machine adopt`.");
+        "This computer knows no machine of that name. A machine that was created on another computer becomes known here \
+         when it is adopted.");
     /// A machine of that name exists.
     MACHINE_KNOWN = ("machine-known", Conflict,
-        "A machine of that name exists already. Work with it, remove it with `cloudron machine destroy`, or \
-         choose another domain.");
+        "A machine of that name exists already. Work with it, remove it, or choose another domain.");
     /// The destruction of a machine was cut off.
     MACHINE_DESTROYING = ("machine-destroying", Conflict,
-        "`cloudron machine destroy` was begun for this machine and did not end, so that parts of it may be gone. The \
-         same command again finishes it. Its backups stay unless --delete-backups is given.");
+        "The removal of this machine was begun and did not end, so that parts of it may be missing. Removing it again \
+         finishes that. Its backups stay unless they are to be deleted too.");
     /// The record of a machine cannot be read.
     MACHINE_RECORD = ("machine-record", Corrupt,
         "The file in which this computer remembers the machine is damaged. Restore it from a copy, or remove it \
          and create or adopt the machine again.");
     /// The server does not answer.
     SERVER_DEAD = ("server-dead", Unavailable,
-        "The server of that machine does not answer. It may be stopped, restarting or unreachable. \
-         `cloudron machine status` says what is known; `cloudron machine logs` or `ssh` help to find out why. \
-         A local machine that was stopped starts again with `cloudron machine start`.");
+        "The server of that machine does not answer. It may be stopped, restarting or unreachable.");
     /// The machine answers and something is wrong.
     UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
@@ -35,22 +31,20 @@ cloudron_core::codes! {
         "The server understood the request and did not carry it out. The message is the server's own.");
     /// The server says that it is busy.
     SERVER_BUSY = ("server-busy", Conflict,
-        "The server does one job at a time, and one is running now. `cloudron machine status` shows it; try \
-         again when it is over.");
+        "The server does one job at a time, and one is running now. Try again when it is over.");
     /// The server does not know the caller.
     SERVER_DENIED = ("server-denied", Denied,
         "The server did not accept the token that this computer presented.");
     /// A job on the server failed.
     JOB_FAILED = ("job-failed", Failed,
-        "A job that was started on the server failed there. The message is the server's own; \
-         `cloudron machine logs` shows what led to it.");
+        "A job that was started on the server failed there. The message is the server's own, and the server's log shows what \
+         led to it.");
     /// A repository exists and no key was given.
     STORE_IN_USE = ("store-in-use", Conflict,
         "The place for backups already holds a repository, and the command would have made a new key for it. \
-         Give the key of that repository, restore from it with `--backup latest`, or choose another place \
-         with `--store`.");
+         Give the key of that repository, restore from it, or choose another place.");
     /// A folder to back up does not exist.
     FOLDER_MISSING = ("folder-missing", NotFound,
         "The folder that is to be backed up does not exist on the machine, so that every backup would be incomplete. \
-         Make it there first, or give the command that makes it with `--before`: `cloudron machine include add`.");
+         Make it there first, or give the command that makes it before each backup.");
 }

@@ -10,10 +10,10 @@ use cloudron_provision::codes::RUN_BUSY;
 use cloudron_provision::steps::RunSummary;
 
 use crate::backups::folder_of;
-use crate::client::OwnerStore;
 use crate::codes;
 use crate::kept::Kept;
 use crate::manager::Manager;
+use crate::owner_store::OwnerStore;
 use crate::registry::{Copied, Machine, Reach};
 
 /// A machine, or where its backups are when it was destroyed.

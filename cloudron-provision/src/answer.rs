@@ -3,6 +3,7 @@
 use cloudron_core::{Code, Error, ErrorKind, Event, Progress, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::{Command, Output, Remote, codes};
@@ -14,6 +15,8 @@ struct Told {
     message: String,
     #[serde(default)]
     hint: Option<String>,
+    #[serde(default)]
+    details: BTreeMap<String, String>,
 }
 
 /// Runs a command that must succeed.
@@ -139,7 +142,7 @@ fn checked(name: &str, output: Output, more: &[&'static Code]) -> Result<Output>
     Err(Error::new(code, format!("`{name}` ended with status {}{ending}", output.status)))
 }
 
-/// Parses the error in a line `{"error":{code,message,hint}}`. A code that this program does not know appears in the
+/// Parses the error in a line `{"error":{code,message,hint,details}}`. A code that this program does not know appears in the
 /// message.
 fn told(line: &str, known: &[&'static Code]) -> Option<Error> {
     let mut value: Value = serde_json::from_str(line).ok()?;
@@ -148,6 +151,7 @@ fn told(line: &str, known: &[&'static Code]) -> Option<Error> {
         Some(code) => Error::new(code, told.message).retryable(code.kind == ErrorKind::Unavailable),
         None => Error::new(&codes::REMOTE_COMMAND, format!("{} [{}]", told.message, told.code)),
     };
+    let error = error.with_details(told.details);
     Some(match told.hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -159,11 +163,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_told_in_json_keeps_its_code_message_and_hint() {
-        let line = br#"{"error":{"code":"no-space","message":"full","hint":"delete"}}"#.to_vec();
+    fn an_error_told_in_json_keeps_its_code_message_hint_and_details() {
+        let line =
+            br#"{"error":{"code":"no-space","message":"full","hint":"delete","details":{"disk":"/"}}}"#
+                .to_vec();
         let error = checked("x", Output::new(1, line, ""), &[]).unwrap_err();
         assert!(error.is(&cloudron_core::codes::NO_SPACE));
         assert_eq!((error.message(), error.hint()), ("full", Some("delete")));
+        assert_eq!(error.detail("disk"), Some("/"));
     }
 
     #[test]

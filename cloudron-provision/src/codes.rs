@@ -1,10 +1,13 @@
-//! The error codes of this crate.
+//! The error codes of this crate, and the details of errors.
+
+/// The detail of an error of any code that left a run which can be resumed: the domain of its machine.
+pub const UNFINISHED: &str = "unfinished";
 
 cloudron_core::codes! {
     /// A command on the machine failed.
     REMOTE_COMMAND = ("remote-command", Failed,
         "A command that was run on the machine ended with an error. The message has its exit status and the last \
-         lines it printed. What was done before stays; run the same command again with `--resume` once the cause is gone.");
+         lines it printed. What was done before stays.");
     /// A command on the machine gave an unintelligible response.
     REMOTE_ANSWER = ("remote-answer", Failed,
         "The program on the machine answered with something else than the JSON that was expected. Its version may \
@@ -20,7 +23,8 @@ cloudron_core::codes! {
     SSH_KEY_MODE = ("ssh-key-mode", Denied,
         "The SSH key can be read by other users of this computer, so it must be treated as known to them. \
          Run `chmod 600` on the file; if others may have read it, replace the key.");
-    /// A key file that does not contain a key.
+    /// A key file that does not contain a key. Details, where it contains the public half: `public`, the file; `private`,
+    /// the file of the other half, if the names tell.
     SSH_KEY_FORMAT = ("ssh-key-format", Corrupt,
         "The file given as SSH key is no private key in OpenSSH or PEM format, or is damaged. A file that ends in \
          `.pub` is the public half: give the one without the ending. PuTTY keys are converted with `puttygen -O private-openssh`.");
@@ -31,7 +35,7 @@ cloudron_core::codes! {
     /// A wrong passphrase.
     SSH_KEY_PASSPHRASE = ("ssh-key-passphrase", Denied,
         "The passphrase does not decrypt the SSH key. Check it with `ssh-keygen -y -f KEY`.");
-    /// The server refused the login.
+    /// The server refused the login. Detail, where it refused the keys: `user`.
     SSH_AUTH = ("ssh-auth", Denied,
         "The server refused the login: it does not know the key, or does not let that user in. The public key has to \
          be a line of `~/.ssh/authorized_keys` of that user on the server.");
@@ -45,14 +49,14 @@ cloudron_core::codes! {
     /// The connection was refused.
     SSH_REFUSED = ("ssh-refused", Unavailable,
         "The server answers at that address, but nothing listens on the SSH port. It may still be starting, or \
-         listen on another port (`--ssh-port`; a finished machine uses 202).");
+         listen on another port: a finished machine uses 202.");
     /// No response in time.
     SSH_TIMEOUT = ("ssh-timeout", TimedOut,
         "The server did not answer on its SSH port within the time limit. A wrong address and a firewall that drops \
          packets both look like this.");
     /// The connection broke.
     SSH_LOST = ("ssh-lost", Unavailable,
-        "The SSH connection broke while it was in use. Nothing is lost: the same command with `--resume` goes on.");
+        "The SSH connection broke while it was in use. What was done before stays.");
     /// The server does not open more sessions.
     SSH_SESSIONS = ("ssh-sessions", Unavailable,
         "The server refused to run one more command over the same SSH connection: `MaxSessions` in its sshd_config is \
@@ -60,15 +64,15 @@ cloudron_core::codes! {
     /// The two sides have no algorithm in common, or the other side does not speak SSH.
     SSH_PROTOCOL = ("ssh-protocol", Failed,
         "What listens on that port does not speak SSH as expected, or offers only algorithms that are not safe any more.");
-    /// A host key that is not known to be trustworthy.
+    /// A host key that is not known to be trustworthy. Detail: `fingerprint`.
     HOST_KEY_UNKNOWN = ("host-key-unknown", Denied,
         "The server's host key is not known, and nobody could be asked whether it is right. Compare the fingerprint with \
-         what the server's console shows (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then give it as `--host-key SHA256:…`.");
-    /// A host key that differs from the recorded one.
+         what the server's console shows (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`).");
+    /// A host key that differs from the recorded one. Details: `known_hosts`, the host, where the record is in that file;
+    /// `domain`, where it is one of the run for that machine.
     HOST_KEY_CHANGED = ("host-key-changed", Denied,
         "The server shows another host key than the one recorded for it. Either the server was installed anew, or somebody \
-         is in between. Nothing was sent to it. Only when you know why it changed: `cloudron machine trust DOMAIN` records the \
-         new key of a machine, and `--host-key SHA256:…` gives it to `cloudron machine create`.");
+         is in between. Nothing was sent to it. Trust the new key only when you know why it changed.");
     /// A host key that differs from the given fingerprint.
     HOST_KEY_MISMATCH = ("host-key-mismatch", Denied,
         "The server's host key does not have the fingerprint that was given, so this is another server, or somebody is in \
@@ -83,14 +87,12 @@ cloudron_core::codes! {
     /// The user rejected the host key.
     HOST_KEY_REFUSED = ("host-key-refused", Denied,
         "You answered that the host key is not the right one. Nothing was sent to the server.");
-    /// The program is built for another processor architecture.
+    /// The program is built for another processor architecture. Detail: `machine`, the one of the machine.
     ARCHITECTURE = ("wrong-architecture", Usage,
-        "The program that would be copied to the machine is built for another processor than the machine has. Give one \
-         built for it with `--server-binary PATH`.");
+        "The program that would be copied to the machine is built for another processor than the machine has.");
     /// Not a Linux executable.
     NOT_A_PROGRAM = ("not-a-program", Corrupt,
-        "The file for the machine is not a Linux executable (ELF), or not this program: its `version` does not answer there. \
-         Give one with `--server-binary PATH`.");
+        "The file for the machine is not a Linux executable (ELF), or not this program: its `version` does not answer there.");
     /// The machine does not run Linux.
     NOT_LINUX = ("machine-not-linux", Usage,
         "The machine does not run Linux. Servers are installed on Linux with systemd, such as Debian 12 or Ubuntu 24.04.");
@@ -107,16 +109,14 @@ cloudron_core::codes! {
     /// The machine runs another server.
     MACHINE_TAKEN = ("machine-taken", Conflict,
         "The machine already runs a server of another name. Nothing on it was changed. Use another machine, or \
-         remove that server first with `cloudron machine destroy`, after `cloudron machine adopt` if it was made from \
-         another computer.");
-    /// The machine already runs this server.
+         remove that server first.");
+    /// The machine already runs this server. Detail: `domain`.
     MACHINE_CARRIES_SERVER = ("machine-carries-server", Conflict,
-        "The machine already runs a server of this name, made by another run or from another computer. \
-         `cloudron machine adopt` manages it from this computer; `cloudron machine destroy` then removes it.");
+        "The machine already runs a server of this name, made by another run or from another computer.");
     /// cloud-init failed or took too long.
     CLOUD_INIT = ("cloud-init", TimedOut,
         "The machine's first-boot program (cloud-init) did not finish in time. `cloud-init status --long` on the machine says \
-         what it is doing. Run the same command with `--resume` when it is done.");
+         what it is doing.");
     /// The uploaded file differs.
     UPLOAD_MISMATCH = ("upload-mismatch", Failed,
         "The file that arrived on the machine does not have the hash of the one that was sent. It was removed again; \
@@ -135,42 +135,40 @@ cloudron_core::codes! {
     /// Another process works on the same name.
     RUN_BUSY = ("run-busy", Conflict,
         "Another process on this computer is working on the machine of the same name. Wait for it to end.");
-    /// An earlier run of the same name is unfinished.
+    /// An earlier run of the same name is unfinished. Detail: `domain`.
     RUN_EXISTS = ("run-exists", Conflict,
-        "An earlier run for the machine of that name did not end. `--resume` goes on with it; `cloudron machine destroy` \
-         removes what it made.");
-    /// A run that can be resumed.
+        "An earlier run for the machine of that name did not end. It can be resumed, or what it made can be removed.");
+    /// A run that can be resumed. Detail: [`UNFINISHED`].
     RUN_UNFINISHED = ("run-unfinished", Partial,
-        "The work is partly done and recorded. The same command with `--resume` goes on where it stopped, and \
-         `cloudron machine destroy` removes what exists.");
-    /// The steps of the resumed run differ.
+        "The work is partly done and recorded. It can be resumed where it stopped, or what exists can be removed.");
+    /// The steps of the resumed run differ. Detail: `domain`.
     RUN_PLAN_CHANGED = ("run-plan-changed", Usage,
         "The unfinished run was begun with other options, so its steps differ from those of this command. Resume with the \
-         options it was begun with, or remove what exists with `cloudron machine destroy`.");
+         options it was begun with, or remove what exists.");
     /// A failed run was rolled back.
     RUN_ROLLED_BACK = ("run-rolled-back", Failed,
-        "The unfinished run had failed and was being undone. It is undone now; run the command again without `--resume`.");
-    /// Undoing failed for some steps.
+        "The unfinished run had failed and was being undone. It is undone now, and a new run can begin.");
+    /// Undoing failed for some steps. Detail: `domain`.
     UNDO_FAILED = ("undo-failed", Partial,
-        "Something that this run had made could not be removed again. The message lists what is left. Remove the cause, and \
-         `cloudron machine destroy` tries again; with `--forget` it leaves on the machine what is there.");
+        "Something that this run had made could not be removed again. The message lists what is left. Remove the cause and \
+         undo it again.");
     /// An object of the same name exists and is not ours.
     STEP_FOREIGN = ("step-foreign", Conflict,
         "Something with the name that is needed exists already and was not made by this program. It was left as it is.");
     /// A step panicked.
     STEP_PANICKED = ("step-panicked", Failed,
         "A step of the run broke off because of a fault in the program. What it did is recorded as uncertain, and is looked \
-         at again with `--resume`.");
+         at again when the run is resumed.");
     /// The server did not become healthy.
     UNHEALTHY = ("unhealthy", TimedOut,
         "The server was installed and started and does not answer as it should within the time limit. \
-         `journalctl -u cloudron-box` on the machine, or `cloudron machine logs`, says why.");
-    /// The new SSH port does not work.
+         `journalctl -u cloudron-box` on the machine says why.");
+    /// The new SSH port does not work. Detail, where it did not answer: `blocked`, the port.
     SSH_PORT = ("ssh-port", Failed,
         "The server's SSH could not be moved to another port. The port before still works and the settings were restored. \
          The message says what failed. When the new port did not answer, a firewall or a cloud's security group blocks it: \
-         allow TCP port 202, or leave SSH where it is with `--keep-ssh-port`.");
+         allow TCP port 202, or leave SSH where it is.");
     /// A port on this machine is in use.
     PORT_TAKEN = ("port-taken", Conflict,
-        "The port is in use by another program. Choose another with `--port`, or leave the option out to get a free one.");
+        "The port is in use by another program. Choose another one.");
 }

@@ -136,10 +136,7 @@ impl Facts {
             && !elf::runs_on(program, &self.machine)
         {
             let message = format!("the program is built for {program}, and the machine is {}", self.machine);
-            return Err(Error::new(&codes::ARCHITECTURE, message).with_hint(format!(
-                "give a program built for {} with `--server-binary PATH`",
-                self.machine
-            )));
+            return Err(Error::new(&codes::ARCHITECTURE, message).with_detail("machine", &self.machine));
         }
         if self.uid != 0 {
             let message = format!("commands run as user {} there, not as root", self.uid);
@@ -187,7 +184,7 @@ impl Facts {
 /// Returns the error for a machine that already runs this server, installed by another run.
 pub(crate) fn carries_server(fqdn: &str) -> Error {
     Error::new(&codes::MACHINE_CARRIES_SERVER, format!("this machine runs the server {fqdn} already"))
-        .with_hint(format!("`cloudron machine adopt {fqdn}` manages it from this computer"))
+        .with_detail("domain", fqdn)
 }
 
 /// Waits until cloud-init has finished, if it is installed. A degraded result is a warning.

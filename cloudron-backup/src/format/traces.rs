@@ -65,7 +65,5 @@ pub(crate) fn other_key(store: &dyn BackupStore, object: &str) -> Error {
         "a repository was begun in {} with another backup key: {object} is there, and no backup",
         store.url()
     );
-    Error::new(&codes::REPOSITORY_LOST, text).with_hint(
-        "give the key of then with --backup-key, which finishes that repository, or choose another address",
-    )
+    Error::new(&codes::REPOSITORY_LOST, text).with_detail("begun", store.url())
 }

@@ -176,5 +176,4 @@ fn is_gone(store: &Blocking, backup: &BackupId) -> Result<bool> {
 /// Returns the error that stops a prune which could lose content.
 fn unsafe_because(object: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(&codes::PRUNE_UNSAFE, format!("{object}: {why}"))
-        .with_hint("nothing was deleted; `backup verify` says more")
 }

@@ -142,12 +142,12 @@ impl Candidates {
             return error;
         }
         let untried = format!(
-            "{} objects in keys/ that the owner did not sign were not tried, because it would take too long. \
-             `backup key list` shows them. Delete those that nobody knows",
+            "{} objects in keys/ that the owner did not sign were not tried, because it would take too long: delete \
+             those that nobody knows",
             self.untried
         );
         let hint = error.hint().map_or_else(|| untried.clone(), |hint| format!("{hint}. {untried}"));
-        error.with_hint(hint)
+        error.with_hint(hint).with_detail("untried", self.untried.to_string())
     }
 
     /// Sorts the candidates and drops those that cost too much. `dearest` is the highest work factor of an

@@ -49,10 +49,7 @@ impl Repository {
     /// # Errors
     /// `backup-unknown`; `snapshot-corrupt` when its summary cannot be read.
     pub async fn find(&self, id: &str) -> Result<Summary> {
-        let unknown = |text: String| {
-            Error::new(&codes::BACKUP_UNKNOWN, text)
-                .with_hint("list the backups that exist with `backup list`")
-        };
+        let unknown = |text: String| Error::new(&codes::BACKUP_UNKNOWN, text);
         if id == "latest" {
             let list = self.snapshots().await?;
             let none = || unknown(format!("there is no backup in {}", self.store.url()));

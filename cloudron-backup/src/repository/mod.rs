@@ -198,8 +198,7 @@ impl Repository {
             return Ok(traces::lost_description(store, &object));
         }
         let text = format!("there is no backup repository in {}", store.url());
-        Ok(Error::new(&codes::REPOSITORY_MISSING, text)
-            .with_hint("check the address; `cloudron backup init` makes a repository"))
+        Ok(Error::new(&codes::REPOSITORY_MISSING, text))
     }
 
     /// Returns the store.

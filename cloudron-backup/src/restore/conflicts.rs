@@ -56,7 +56,7 @@ pub(super) fn asked(backup: &Backup, places: &Places, stop: &Stop) -> Result<Ask
         None => Ok(found),
         Some((path, _)) => {
             let text = format!("{} is not in the backup {}", path.display(), backup.summary.id);
-            Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(crate::snapshot::paths::PATH_HINT))
+            Err(Error::new(&codes::PATH_UNKNOWN, text).with_detail("path", path.display().to_string()))
         }
     }
 }
@@ -116,8 +116,11 @@ pub(super) fn check(restore: &Restore<'_>) -> Result<Ahead> {
     let more =
         if count > NAMED as u64 { format!(" and {} more", count - NAMED as u64) } else { String::new() };
     let text = format!("existing files differ from the backup: {}{more}", named.join(", "));
-    let hint = "restore to another folder, or add --overwrite to replace them";
-    Err(Error::new(&codes::RESTORE_CONFLICT, text).with_hint(hint))
+    let error = Error::new(&codes::RESTORE_CONFLICT, text);
+    Err(match request.overwrite {
+        true => error.with_hint("restore to another folder, or move these files away"),
+        false => error.with_detail("kept", count.to_string()),
+    })
 }
 
 /// Returns why an entry cannot replace what exists in its place, or `None` if it can.

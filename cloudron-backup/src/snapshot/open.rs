@@ -38,8 +38,7 @@ impl Backup {
         let content = match store.get_at_most(&layout::summary(id), layout::MOST_JSON) {
             Err(e) if e.is(&codes::OBJECT_MISSING) => {
                 let text = format!("there is no backup {id} in {}", store.url());
-                return Err(Error::new(&codes::BACKUP_UNKNOWN, text)
-                    .with_hint("list the backups that exist with `backup list`"));
+                return Err(Error::new(&codes::BACKUP_UNKNOWN, text));
             }
             other => other?,
         };

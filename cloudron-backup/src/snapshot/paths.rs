@@ -6,9 +6,6 @@ use cloudron_core::{Error, Result};
 
 use crate::codes;
 
-/// The hint for a path without any entry.
-pub(crate) const PATH_HINT: &str = "`backup ls` shows the paths in a backup";
-
 /// The requested paths, and which of them were found.
 pub(crate) struct Wanted<'a> {
     paths: &'a [PathBuf],
@@ -37,7 +34,7 @@ impl<'a> Wanted<'a> {
             None => Ok(()),
             Some((path, _)) => {
                 let text = format!("{} is not in {place}", path.display());
-                Err(Error::new(&codes::PATH_UNKNOWN, text).with_hint(PATH_HINT))
+                Err(Error::new(&codes::PATH_UNKNOWN, text).with_detail("path", path.display().to_string()))
             }
         }
     }

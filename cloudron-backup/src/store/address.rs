@@ -69,13 +69,8 @@ fn check_path(text: &str) -> Result<&str> {
         );
     }
     if let Some((scheme, _)) = first.split_once(':') {
-        return refused(
-            format!("{text}: no store is called {scheme}:"),
-            format!(
-                "use a path, file:///folder or s3://bucket/prefix (with --endpoint for a service other than Amazon's); \
-                 a folder of that name is written ./{text}"
-            ),
-        );
+        let why = format!("{text}: no store is called {scheme}:");
+        return Err(Error::new(&codes::STORE_URL, why).with_detail("address", text));
     }
     if first.starts_with('~') || first.starts_with('$') {
         return refused(
@@ -147,7 +142,8 @@ mod tests {
             "ftp://x",
         ] {
             let error = Address::parse(text).unwrap_err();
-            assert!(error.is(&codes::STORE_URL) && error.hint().is_some(), "{text:?}: {error:?}");
+            let helps = error.hint().is_some() || error.detail("address") == Some(text);
+            assert!(error.is(&codes::STORE_URL) && helps, "{text:?}: {error:?}");
         }
     }
 }

@@ -122,6 +122,37 @@ pub enum ConditionalWrites {
 }
 
 impl StoreOptions {
+    /// Returns the same options with these credentials.
+    pub fn with_credentials(mut self, id: impl Into<String>, secret: Secret) -> Self {
+        (self.access_key_id, self.secret_access_key) = (Some(id.into()), Some(secret));
+        self
+    }
+
+    /// Returns the same options for a bucket in that region, and at that address of a service other than Amazon's.
+    pub fn at(mut self, region: Option<String>, endpoint: Option<String>) -> Self {
+        (self.region, self.endpoint) = (region, endpoint);
+        self
+    }
+
+    /// Returns the same options, trusting these certificates in PEM besides those of the system.
+    pub fn trusting(mut self, ca_pem: Option<String>) -> Self {
+        self.ca_pem = ca_pem;
+        self
+    }
+
+    /// Returns the certificates in PEM that are trusted besides those of the system, for another computer that uses the
+    /// same service: of `ca_file`, `SSL_CERT_FILE` and `SSL_CERT_DIR`. `None` for Amazon's own service, which needs none.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    #[cfg(feature = "s3")]
+    pub fn named_ca(&self) -> Result<Option<String>> {
+        match &self.endpoint {
+            Some(_) => cloudron_http::named_certificates(self.ca_file.as_deref()),
+            None => Ok(None),
+        }
+    }
+
     /// Reads the settings of Amazon's own tools: see
     /// [`AwsEnvironment::of`](cloudron_http::AwsEnvironment::of), with `AWS_ENDPOINT_URL_S3`. Unset values
     /// are `None`.

@@ -43,16 +43,12 @@ pub(crate) async fn check_conditional(store: &dyn BackupStore, key: &str, conten
 /// Returns the error for a store that overwrote an object despite the condition, with the cause if it is known.
 async fn writes_over(store: &dyn BackupStore) -> Error {
     let versions = store.rules().await.is_ok_and(|rules| rules.versioning == Known::Is(true));
-    let (why, instead) = match versions {
-        true => (
-            ", as some services do in a bucket that keeps versions",
-            "suspend versioning for the bucket, or ",
-        ),
-        false => ("", ""),
-    };
-    let text = format!("{} writes over an object that it was told to keep{why}", store.url());
-    let hint = format!(
-        "{instead}add --no-conditional-writes to every command; only one computer at a time may use the repository then"
-    );
-    Error::new(&codes::STORE_CONDITIONAL, text).with_hint(hint)
+    let text = format!("{} writes over an object that it was told to keep", store.url());
+    match versions {
+        true => {
+            let text = format!("{text}, as some services do in a bucket that keeps versions");
+            Error::new(&codes::STORE_CONDITIONAL, text).with_detail("versioned", store.url())
+        }
+        false => Error::new(&codes::STORE_CONDITIONAL, text),
+    }
 }

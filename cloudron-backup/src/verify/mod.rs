@@ -89,7 +89,7 @@ fn not_checked(depth: VerifyDepth, has_identity: bool) -> Vec<String> {
         left.push("who signed the description of the repository, which takes the backup key".to_owned());
     }
     match depth {
-        VerifyDepth::Quick => left.push("what is in the packs, which `--full` reads".to_owned()),
+        VerifyDepth::Quick => left.push("what is in the packs, which a full check reads".to_owned()),
         VerifyDepth::Sample(percent) => {
             left.push(format!("what is in the other {} % of the packs", 100 - percent.min(100)))
         }

@@ -50,6 +50,10 @@ impl Adversary {
 
     /// Performs one action.
     pub fn act(&mut self, sim: &SimStore) {
+        crate::memory::uncounted(|| self.any_act(sim));
+    }
+
+    fn any_act(&mut self, sim: &SimStore) {
         let number = self.rng.below(crate::acts::ACTS.len() as u64) as usize;
         let (name, make) = crate::acts::ACTS[number];
         let objects = make(self, sim);

@@ -1,14 +1,39 @@
-//! Measures the memory of the process, with a limit: an honest operation that reaches it is aborted.
+//! Measures the memory that honest operations use, with a limit: an operation that reaches it is aborted. Memory that the
+//! adversary allocates, for its objects and while it makes them, does not count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
-/// The memory limit of these tests in bytes, so that a failing test does not exhaust the machine's memory.
-const CEILING: usize = 1 << 30;
+/// The memory limit of an operation in bytes, so that a failing test does not exhaust the machine's memory.
+const CEILING: isize = 1 << 30;
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+/// Bytes in use, less those that honest threads freed of the adversary's.
+static NOW: AtomicIsize = AtomicIsize::new(0);
+static MOST: AtomicIsize = AtomicIsize::new(0);
+/// Bytes in use when the operation began.
+static BEFORE: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    /// True while the adversary acts on this thread.
+    static UNCOUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the adversary's work, which does not count.
+pub fn uncounted<T>(work: impl FnOnce() -> T) -> T {
+    let before = UNCOUNTED.replace(true);
+    let result = work();
+    UNCOUNTED.set(before);
+    result
+}
+
+fn count(change: isize) -> isize {
+    if UNCOUNTED.try_with(Cell::get).unwrap_or(false) {
+        return BEFORE.load(Relaxed);
+    }
+    NOW.fetch_add(change, Relaxed) + change
+}
 
 /// The operation being measured, for the message when it reaches the limit.
 static RUN: Mutex<String> = Mutex::new(String::new());
@@ -21,9 +46,9 @@ static ALLOCATOR: Counting = Counting;
 // SAFETY: all calls are passed to the system's allocator unchanged, or refused.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
+        let now = count(layout.size().cast_signed());
         MOST.fetch_max(now, Relaxed);
-        if now > CEILING {
+        if now - BEFORE.load(Relaxed) > CEILING {
             refused();
             return std::ptr::null_mut();
         }
@@ -32,7 +57,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
+        count(-layout.size().cast_signed());
         // SAFETY: the caller guarantees the same conditions.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -55,7 +80,8 @@ pub fn about(run: String) {
 /// Returns the maximum number of bytes that the process allocated at once during `work`, beyond its initial amount.
 pub fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = NOW.load(Relaxed);
+    BEFORE.store(before, Relaxed);
     MOST.store(before, Relaxed);
     let result = work();
-    (MOST.load(Relaxed).saturating_sub(before), result)
+    ((MOST.load(Relaxed) - before).max(0).cast_unsigned(), result)
 }

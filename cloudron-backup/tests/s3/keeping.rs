@@ -33,7 +33,7 @@ async fn a_bucket_that_deletes_by_age_gets_no_repository_and_no_backup() {
     f.backup().await;
     set_rules(&fake, 200, BY_AGE);
     let refused = f.try_backup(&f.repo).await.unwrap_err();
-    assert!(refused.is(&codes::STORE_EXPIRES) && refused.hint().unwrap().contains("prune"), "{refused:?}");
+    assert!(refused.is(&codes::STORE_EXPIRES) && refused.detail("rule").is_some(), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

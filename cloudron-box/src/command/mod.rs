@@ -101,7 +101,10 @@ pub fn told(answer: &Result<Value>) -> Value {
     match answer {
         Ok(answer) => answer.clone(),
         Err(error) => {
-            json!({ "error": { "code": error.code().name, "message": error.to_string(), "hint": error.hint() } })
+            let (message, hint) = (error.to_string(), error.hint());
+            json!({ "error": {
+                "code": error.code().name, "message": message, "hint": hint, "details": error.details(),
+            } })
         }
     }
 }

@@ -32,7 +32,9 @@ pub(super) fn request(layout: &Layout, request: &InstallRequest) -> Result<()> {
         return wrong("the state folder is not an absolute path");
     }
     match &request.store_access {
-        Some(access) => cloudron_backup::open_store_with(&request.store, &crate::store::options(access))?,
+        Some(access) => {
+            cloudron_backup::open_store_with(&request.store, &crate::store::options(access.clone()))?
+        }
         None => cloudron_backup::open_store(&request.store)?,
     };
     let folder = store_folder(&request.store);

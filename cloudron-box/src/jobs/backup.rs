@@ -82,7 +82,7 @@ pub(crate) fn is_incomplete(summary: &Summary) -> bool {
 
 /// The same error for a second reader. Its cause stays with the first.
 fn copy(error: &Error) -> Error {
-    let copy = Error::new(error.code(), error.to_string());
+    let copy = Error::new(error.code(), error.to_string()).with_details(error.details().clone());
     match error.hint() {
         Some(hint) => copy.with_hint(hint),
         None => copy,

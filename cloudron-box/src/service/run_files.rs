@@ -1,5 +1,6 @@
 //! What a running server leaves in the folder `run`: its process, its address, and why it could not start.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ struct Failure {
     message: String,
     #[serde(default)]
     hint: Option<String>,
+    #[serde(default)]
+    details: BTreeMap<String, String>,
 }
 
 /// The files of the folder `run`.
@@ -131,6 +134,7 @@ impl RunFiles {
             code: error.code().name.to_owned(),
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
+            details: error.details().clone(),
         };
         let _ = files::private_folder(&self.folder);
         let _ = files::write_json(&self.folder.join("failure.json"), &failure);
@@ -144,7 +148,7 @@ impl RunFiles {
         let failure = files::read_json::<Failure>(&self.folder.join("failure.json")).ok().flatten()?;
         let known = codes::ALL.iter().chain(cloudron_core::codes::ALL).chain(cloudron_backup::codes::ALL);
         let code = known.copied().find(|c| c.name == failure.code).unwrap_or(&codes::START_FAILED);
-        let error = Error::new(code, failure.message);
+        let error = Error::new(code, failure.message).with_details(failure.details);
         Some(match failure.hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -251,9 +255,11 @@ mod tests {
     #[test]
     fn the_reason_of_a_failed_start_keeps_its_code() {
         let (_home, files) = run_files();
-        files.record_failure(&Error::new(&codes::PORT_IN_USE, "127.0.0.1:1 is taken").with_hint("free it"));
+        let taken = Error::new(&codes::PORT_IN_USE, "127.0.0.1:1 is taken").with_hint("free it");
+        files.record_failure(&taken.with_detail("port", "1"));
         let failure = files.failure().unwrap();
         assert!(failure.is(&codes::PORT_IN_USE) && failure.hint() == Some("free it"));
+        assert_eq!(failure.detail("port"), Some("1"));
         files.forget_failure().unwrap();
         assert!(files.failure().is_none());
     }

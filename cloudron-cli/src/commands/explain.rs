@@ -4,6 +4,7 @@ use cloudron_core::{Code, Error, Result, human};
 use serde_json::json;
 
 use crate::codes;
+use crate::hints::explanation;
 use crate::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             "{} (exit code {})\n\n{}",
             code.name,
             code.kind.exit_code(),
-            human::wrapped(code.explanation, 80)
+            human::wrapped(&explanation(code), 80)
         )
     })
 }
@@ -44,5 +45,5 @@ fn list(out: &Output) -> Result<()> {
 }
 
 fn describe(code: &Code) -> serde_json::Value {
-    json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": code.explanation })
+    json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": explanation(code) })
 }

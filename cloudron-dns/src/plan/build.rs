@@ -93,11 +93,8 @@ impl<'a> Planner<'a> {
             Err(reason) => return self.refuse(key, reason, None),
         };
         if let Some((kept, wanted)) = kept_ttl {
-            let what = format!(
-                "the TTL stays {kept} instead of {wanted}, since it has values that are not ours; \
-                 --adopt {}/{} changes it",
-                key.name, key.rtype
-            );
+            let what =
+                format!("the TTL stays {kept} instead of {wanted}, since it has values that are not ours");
             self.plan.adjusted.push(Adjustment { key: key.clone(), what, undone: true });
         }
         let (change, removed): (_, Vec<&RecordData>) = match (old, &new) {

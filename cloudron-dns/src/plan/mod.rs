@@ -173,12 +173,12 @@ impl Plan {
         let only_spf = self.conflicts.iter().all(|c| matches!(c.reason, Reason::Spf(_)));
         let code = if only_spf { &codes::SPF } else { &codes::CONFLICT };
         let error = Error::new(code, format!("the zone {}: {}", self.zone.apex, all.join("; ")));
-        let adoptable = self.conflicts.iter().all(|c| c.reason.is_adoptable());
-        Err(error.with_hint(if adoptable {
-            "remove these records at your DNS host, or add --adopt to replace them".to_owned()
-        } else {
-            first.reason.hint().to_owned()
-        }))
+        Err(match &first.reason {
+            // How a user adopts or allows something is up to the program.
+            reason if reason.is_adoptable() => error.with_detail("adoptable", first.key.to_string()),
+            Reason::MassDeletion(what) => error.with_detail("deletions", what),
+            reason => error.with_hint(reason.hint()),
+        })
     }
 }
 
@@ -237,9 +237,7 @@ impl Reason {
     /// Returns what to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Foreign | Self::CnameAndOther => {
-                "remove the records at your DNS host, or add --adopt to replace them"
-            }
+            Self::Foreign | Self::CnameAndOther => "remove the records at your DNS host, or adopt them",
             Self::Opaque => "remove the alias or routing rule in your DNS provider's own console first",
             Self::Protected => "change the zone's SOA and name servers at your DNS provider or registrar",
             Self::NotInZone => "put the record into the zone that encloses its name",
@@ -254,7 +252,7 @@ impl Reason {
             Self::Spf(_) => "correct the SPF record at your DNS host, then run the command again",
             Self::Contradiction => "state each record set once",
             Self::MassDeletion(_) => {
-                "check that the right zone and the right records were given; add --allow-deletions to delete them"
+                "check that the right zone and the right records were given, or allow the deletions"
             }
         }
     }

@@ -90,14 +90,12 @@ impl Answer {
     async fn refusal(self, status: StatusCode) -> Error {
         let program = self.program.clone();
         let body = self.bytes(REFUSAL, LIMIT).await.unwrap_or_default();
-        let told: Option<ApiError> = serde_json::from_slice(&body).ok();
-        let message =
-            told.as_ref().map_or_else(|| format!("the server answered {status}"), |t| t.message.clone());
-        let known = told.as_ref().and_then(|t| program.code(&t.code));
-        let error = Error::new(known.unwrap_or_else(|| code_of(status)), message);
-        match told.and_then(|t| t.hint) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
+        match serde_json::from_slice::<ApiError>(&body) {
+            Ok(told) => {
+                let known = program.code(&told.code);
+                told.with_code(known.unwrap_or_else(|| code_of(status)))
+            }
+            Err(_) => Error::new(code_of(status), format!("the server answered {status}")),
         }
     }
 }

@@ -3,7 +3,6 @@
 mod answer;
 mod http_store;
 mod overview;
-mod owner_store;
 mod query;
 mod tls;
 
@@ -25,7 +24,6 @@ use tokio::sync::Mutex;
 
 pub use http_store::HttpStore;
 pub use overview::Overview;
-pub use owner_store::OwnerStore;
 pub use query::Query;
 
 use crate::codes;

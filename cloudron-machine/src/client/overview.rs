@@ -155,10 +155,14 @@ impl Client {
         if job.state != JobState::Failed {
             return None;
         }
-        let told = job.error.as_ref();
-        let message = told.map_or_else(|| job.message.clone(), |e| e.message.clone());
-        let code = told.and_then(|e| self.program.code(&e.code)).unwrap_or(&codes::JOB_FAILED);
-        Some(Error::new(code, message).while_doing("backing up"))
+        let error = match job.error.clone() {
+            Some(told) => {
+                let known = self.program.code(&told.code);
+                told.with_code(known.unwrap_or(&codes::JOB_FAILED))
+            }
+            None => Error::new(&codes::JOB_FAILED, job.message.clone()),
+        };
+        Some(error.while_doing("backing up"))
     }
 }
 

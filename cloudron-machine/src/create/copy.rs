@@ -1,33 +1,18 @@
 //! The step that copies a repository of this computer to the machine, before the server starts.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::io::Write;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use cloudron_api::BoxCommand;
-use cloudron_api::command::STDIN;
-use cloudron_api::owner::{StoreChange, StoreChanged};
-use cloudron_backup::{BackupStore, ObjectMeta, Repository};
-use cloudron_core::{Error, Result, codes as core_codes};
+use cloudron_backup::Repository;
+use cloudron_core::Result;
 use cloudron_provision::steps::{Check, Context, Step, Undo};
-use cloudron_provision::{Stdin, answer};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use super::recipe::nothing_made;
 use crate::backups::RemoteFolder;
 use crate::manager::Manager;
-use crate::program::{Place, Program};
-
-/// How long one object may take.
-const LIMIT: Duration = Duration::from_secs(3600);
+use crate::owner_store::OwnerStore;
+use crate::program::Place;
 
 /// Copies what the machine's store lacks of a repository.
 pub(super) struct CopyRepository {
@@ -60,7 +45,7 @@ impl Step for CopyRepository {
         let repository = self.repository.as_ref().ok_or_else(nothing_made)?;
         let remote = context.remote().await?;
         let read = RemoteFolder::new(remote.clone(), &*self.folder, &*self.shown);
-        let store = InstalledStore::new(read, self.manager.program(remote, self.place.clone())).await?;
+        let store = OwnerStore::of_folder(read, self.manager.program(remote, self.place.clone())).await?;
         let report = repository.copy_to(Arc::new(store), &context.progress, &context.cancel).await?;
         for (object, why) in &report.not_copied {
             context.progress.warn(format!("{object} was not copied: {why}"));
@@ -73,106 +58,12 @@ impl Step for CopyRepository {
     }
 }
 
-/// The store in a folder of a machine with an installed server: read through the connection, written by the program
-/// there, which has the rights of the folder's owner and no more.
-struct InstalledStore {
-    read: RemoteFolder,
-    program: Program,
-    /// The objects that are there. Another one is streamed.
-    there: Mutex<HashSet<String>>,
-}
-
-impl fmt::Debug for InstalledStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InstalledStore").field(&self.read).finish()
-    }
-}
-
-impl InstalledStore {
-    async fn new(read: RemoteFolder, program: Program) -> Result<Self> {
-        let there = read.list("").await?.into_iter().map(|o| o.key).collect();
-        Ok(Self { read, program, there: Mutex::new(there) })
-    }
-
-    async fn change(&self, change: &StoreChange) -> Result<bool> {
-        let changed: StoreChanged = self.program.call_with(&BoxCommand::StoreChange(STDIN), change).await?;
-        Ok(changed.changed)
-    }
-
-    /// Sends an object that is not there yet, as it is.
-    async fn send(&self, key: &str, content: &Bytes) -> Result<()> {
-        let command = self
-            .program
-            .command(&BoxCommand::StoreReceive)
-            .within(LIMIT)
-            .stdin(Stdin::Bytes(entry(key, content)?.into()));
-        answer::json(&**self.program.remote(), command).await.map(drop)
-    }
-}
-
-/// One object as a tar (POSIX ustar).
-fn entry(key: &str, content: &[u8]) -> Result<Vec<u8>> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o600);
-    header.set_entry_type(tar::EntryType::Regular);
-    let mut to = Vec::with_capacity(content.len().next_multiple_of(512) + 1536);
-    let written = header.set_path(key).and_then(|()| {
-        header.set_cksum();
-        to.write_all(header.as_bytes())?;
-        to.write_all(content)
-    });
-    written.map_err(|e| Error::new(&core_codes::FAILED, format!("{key} cannot be sent: {e}")))?;
-    to.resize(to.len().next_multiple_of(512) + 1024, 0);
-    Ok(to)
-}
-
-#[async_trait]
-impl BackupStore for InstalledStore {
-    fn url(&self) -> String {
-        self.read.url()
-    }
-
-    async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
-        if self.there.lock().await.insert(key.to_owned()) {
-            return self.send(key, content).await;
-        }
-        let put = StoreChange::Put { key: key.to_owned(), base64: STANDARD.encode(content) };
-        self.change(&put).await.map(drop)
-    }
-
-    async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
-        self.change(&StoreChange::PutNew { key: key.to_owned(), base64: STANDARD.encode(content) }).await
-    }
-
-    async fn get(&self, key: &str) -> Result<Bytes> {
-        self.read.get(key).await
-    }
-
-    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        self.read.get_range(key, range).await
-    }
-
-    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
-        self.read.head(key).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>> {
-        self.read.list(prefix).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<()> {
-        self.change(&StoreChange::Delete { key: key.to_owned() }).await?;
-        self.there.lock().await.remove(key);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use cloudron_backup::{FsStore, InitOptions, generate_backup_key};
+    use bytes::Bytes;
+    use cloudron_backup::{BackupStore, FsStore, InitOptions, generate_backup_key};
     use cloudron_provision::local::Local;
 
     use super::*;

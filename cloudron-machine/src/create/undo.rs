@@ -14,10 +14,10 @@ use cloudron_provision::steps::{Check, Context, Journal, RunSummary, Step, Undo}
 use serde_json::Value;
 
 use super::copy::CopyRepository;
+use super::ready::{program_copy, program_paths};
 use super::recipe::{Install, Recipe, Restored, nothing_made};
 use super::repository::{self, Origin, Remembered};
 use super::steps::Remember;
-use super::{program_copy, program_paths};
 use crate::access::{self, SSH_PORT};
 use crate::backups::{self, Folder, folder_of};
 use crate::dns::Removal;

@@ -19,7 +19,7 @@ pub(super) async fn check(
     owner: &dyn BackupStore,
     progress: &Progress,
 ) -> Result<()> {
-    let writer = open_store_with(url, &options(access))?;
+    let writer = open_store_with(url, &options(access.clone()))?;
     let written = async {
         writer.put(PROBE, &Bytes::from_static(b"written to try the credentials of a server")).await?;
         writer.list(PROBE).await?;
@@ -39,11 +39,9 @@ pub(super) async fn check(
 }
 
 /// What opening the store as the server does takes.
-fn options(access: &StoreAccess) -> StoreOptions {
-    let mut options = StoreOptions::default();
-    options.access_key_id = Some(access.access_key_id.clone());
-    options.secret_access_key = Some(access.secret_access_key.clone());
-    options.region.clone_from(&access.region);
-    options.endpoint.clone_from(&access.endpoint);
-    options
+fn options(access: StoreAccess) -> StoreOptions {
+    StoreOptions::default()
+        .with_credentials(access.access_key_id, access.secret_access_key)
+        .at(access.region, access.endpoint)
+        .trusting(access.ca)
 }

@@ -98,8 +98,7 @@ impl Auth {
         if keys.is_empty() && self.agent.is_none() {
             let message =
                 "there is no SSH key: no agent runs, and ~/.ssh has no id_ed25519, id_ecdsa or id_rsa";
-            return Err(Error::new(&codes::SSH_KEY_MISSING, message)
-                .with_hint("give one with `--ssh-key`, or make one with `ssh-keygen -t ed25519`"));
+            return Err(Error::new(&codes::SSH_KEY_MISSING, message));
         }
         let named = self.key.is_some();
         Ok(Credentials {
@@ -156,10 +155,7 @@ impl Credentials {
         }
         let tried = if tried.is_empty() { "no key".to_string() } else { tried.join(", ") };
         let message = format!("the server refused to let {user} in with {tried}");
-        let hint = format!(
-            "add the public key to ~/.ssh/authorized_keys of {user} on the server, or give another with `--ssh-key`"
-        );
-        Err(Error::new(&codes::SSH_AUTH, message).with_hint(hint))
+        Err(Error::new(&codes::SSH_AUTH, message).with_detail("user", user))
     }
 
     /// Tries the keys of the agent: only the named key, if one is named. A missing agent is not an error.

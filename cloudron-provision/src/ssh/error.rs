@@ -49,5 +49,4 @@ pub(super) fn of(error: &ssh2::Error, doing: &str) -> Error {
 /// Returns the error for a broken connection.
 pub(super) fn lost(why: &str) -> Error {
     Error::new(&codes::SSH_LOST, format!("the SSH connection broke ({why})"))
-        .with_hint("run the same command with `--resume`")
 }

@@ -70,8 +70,7 @@ fn trusted(target: &SshTarget, policy: &HostKeyPolicy, limit: Duration) -> Resul
             if pins.contains(&ready.key) {
                 return Ok(ready);
             }
-            Err(changed(target, &ready.key, pins, "the one recorded at the first contact")
-                .with_hint("find out why it changed before you trust it"))
+            Err(changed(target, &ready.key, pins, "the one recorded at the first contact"))
         }
         HostKeyPolicy::Fingerprint(fingerprint) => by_fingerprint(target, fingerprint, until),
         HostKeyPolicy::KnownHostsThenAsk(ask) => {
@@ -89,9 +88,8 @@ fn trusted(target: &SshTarget, policy: &HostKeyPolicy, limit: Duration) -> Resul
                 return Ok(ready);
             }
             if !keys.is_empty() {
-                return Err(changed(target, key, &keys, "the one in known_hosts").with_hint(
-                    "find out why it changed; when the new key is right, give its fingerprint with `--host-key SHA256:…`",
-                ));
+                return Err(changed(target, key, &keys, "the one in known_hosts")
+                    .with_detail("known_hosts", &target.host));
             }
             let Some(ask) = ask else { return Err(unknown(target, key)) };
             let question = HostKeyQuestion { host: target.host.clone(), port: target.port, key: key.clone() };
@@ -167,8 +165,7 @@ fn changed(target: &SshTarget, shown: &HostKey, known: &[HostKey], record: &str)
 
 fn unknown(target: &SshTarget, shown: &HostKey) -> Error {
     let message = format!("the host key {} of {} is not known", shown.fingerprint(), target.host);
-    Error::new(&codes::HOST_KEY_UNKNOWN, message)
-        .with_hint(format!("compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's console, then give `--host-key {}`", shown.fingerprint()))
+    Error::new(&codes::HOST_KEY_UNKNOWN, message).with_detail("fingerprint", shown.fingerprint())
 }
 
 /// The deadline of the key exchange, and its total duration.
@@ -276,7 +273,6 @@ fn dial(target: &SshTarget, until: Deadline) -> Result<TcpStream> {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timed_out(&place, limit),
         io::ErrorKind::ConnectionRefused => {
             Error::new(&codes::SSH_REFUSED, format!("{place} refused the connection: nothing listens there"))
-                .with_hint("check the port (`--ssh-port`), and that the SSH server is running")
         }
         _ => Error::new(&codes::SSH_UNREACHABLE, format!("{place} cannot be reached: {last}")),
     })

@@ -206,7 +206,13 @@ pub async fn shift(remote: &dyn Remote, wanted: &Move, context: &Context) -> Res
         Err(_) => format!("the server restores the settings within {} s", wanted.revert_after.as_secs()),
     };
     let message = format!("SSH could not be moved to port {}: {error}; {state}", wanted.to);
-    Err(Error::new(&codes::SSH_PORT, message).with_hint(advice(wanted.to, &error)).with_source(error))
+    let failed = Error::new(&codes::SSH_PORT, message);
+    let blocked = [&codes::SSH_TIMEOUT, &codes::SSH_REFUSED, &codes::SSH_UNREACHABLE];
+    Err(match blocked.iter().any(|code| error.is(code)) {
+        true => failed.with_detail("blocked", wanted.to.to_string()),
+        false => failed,
+    }
+    .with_source(error))
 }
 
 /// Returns the error for a server on which no known systemd unit listens for SSH. Nothing was changed there.
@@ -215,20 +221,7 @@ fn unknown_unit(port: u16, error: Error) -> Error {
         return error.while_doing("looking where SSH listens");
     }
     let message = format!("SSH could not be moved to port {port}: {error}");
-    Error::new(&codes::SSH_PORT, message).with_hint(KEEP).with_source(error)
-}
-
-const KEEP: &str = "run the same command with `--keep-ssh-port`, which leaves SSH where it is";
-
-/// Returns advice for a new port that does not work.
-fn advice(port: u16, error: &Error) -> String {
-    let blocked = [&codes::SSH_TIMEOUT, &codes::SSH_REFUSED, &codes::SSH_UNREACHABLE];
-    if blocked.iter().any(|code| error.is(code)) {
-        return format!(
-            "allow TCP port {port} in the machine's firewall and in the cloud's security group, or {KEEP}"
-        );
-    }
-    KEEP.into()
+    Error::new(&codes::SSH_PORT, message).with_source(error)
 }
 
 /// Opens the new port, logs in there, and only over that login closes the old ones and stops the timer.

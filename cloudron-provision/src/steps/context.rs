@@ -123,10 +123,7 @@ impl Context {
         }
         let connecting = self.inner.provider.connect(&self.outputs()).await;
         let remote = connecting.map_err(|error| match error.is(&codes::HOST_KEY_CHANGED) {
-            true => error.with_hint(format!(
-                "find out why it changed; when the new key is right, `cloudron machine trust {}` records it",
-                self.fqdn()
-            )),
+            true => error.with_detail("domain", self.fqdn()),
             false => error,
         })?;
         *slot = Some(remote.clone());

@@ -46,10 +46,7 @@ impl Runner {
             &codes::UNDO_FAILED,
             format!("not everything could be removed again: {}", left.join("; ")),
         )
-        .with_hint(format!(
-            "`cloudron machine destroy {0}` tries again; `cloudron machine destroy {0} --forget` gives up",
-            context.fqdn()
-        )))
+        .with_detail("domain", context.fqdn()))
     }
 
     async fn undo(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<()> {

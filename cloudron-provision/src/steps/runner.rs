@@ -60,7 +60,8 @@ impl Runner {
     /// Executes the steps in order and returns their outputs.
     ///
     /// # Errors
-    /// The error of the step that failed, after the changes of this run were undone; `run-exists` if an earlier run of
+    /// The error of the step that failed, after the changes of this run were undone, or with the detail
+    /// [`UNFINISHED`](codes::UNFINISHED) if they were [kept](Self::keep); `run-exists` if an earlier run of
     /// that name is unfinished; `run-unfinished` if it can be resumed; `undo-failed` if something is left;
     /// `interrupted`; `run-busy`; `io` and similar codes if the journal cannot be written.
     pub async fn run(&self, spec: Spec, steps: &[Arc<dyn Step>], context: &Context) -> Result<Outputs> {
@@ -78,9 +79,7 @@ impl Runner {
     pub fn check_finished(&self, fqdn: &str) -> Result<()> {
         let Some(old) = self.unfinished(Some(fqdn))?.into_iter().next() else { return Ok(()) };
         let message = format!("an earlier run to {} {fqdn} is unfinished", old.spec.op);
-        Err(Error::new(&codes::RUN_EXISTS, message).with_hint(format!(
-            "add `--resume` to go on with it, or `cloudron machine destroy {fqdn}` removes what it made"
-        )))
+        Err(Error::new(&codes::RUN_EXISTS, message).with_detail("domain", fqdn))
     }
 
     /// Resumes a run. Done steps are checked and skipped; an interrupted step is checked and repeated if necessary. A
@@ -157,11 +156,8 @@ impl Runner {
                 journal.state().plan().join(", "),
                 plan.join(", ")
             );
-            let hint = format!(
-                "give the options that the run was begun with, or `cloudron machine destroy {}` removes what it made",
-                journal.state().spec().fqdn
-            );
-            return Err(Error::new(&codes::RUN_PLAN_CHANGED, message).with_hint(hint));
+            return Err(Error::new(&codes::RUN_PLAN_CHANGED, message)
+                .with_detail("domain", &journal.state().spec().fqdn));
         }
         Ok(journal)
     }
@@ -241,7 +237,7 @@ impl Runner {
             return Err(cancelled(journal, step, context));
         }
         if self.keep {
-            return Err(error.with_hint(on_with(context)));
+            return Err(error.with_detail(codes::UNFINISHED, context.fqdn()));
         }
         let passing = error.is_retryable() || error.kind() == ErrorKind::Partial;
         if (passing && self.leave_unfinished) || past_return(journal, steps) {
@@ -300,23 +296,17 @@ pub(super) fn with<T>(journal: &Shared, work: impl FnOnce(&mut Journal) -> Resul
 pub(super) fn cancelled(journal: &Shared, step: &str, context: &Context) -> Error {
     let _ = with(journal, |j| j.write(&Record::Cancel));
     Error::new(&cloudron_core::codes::INTERRUPTED, format!("stopped on request at step `{step}`"))
-        .with_hint(on_with(context))
+        .with_detail(codes::UNFINISHED, context.fqdn())
 }
 
 fn unfinished(step: &str, error: Error, context: &Context) -> Error {
     Error::new(&codes::RUN_UNFINISHED, format!("step `{step}` is not done: {error}"))
-        .with_hint(on_with(context))
+        .with_detail(codes::UNFINISHED, context.fqdn())
         .with_source(error)
-}
-
-/// Describes the two ways to continue an unfinished run.
-fn on_with(context: &Context) -> String {
-    format!("add `--resume` to go on, or `cloudron machine destroy {}` removes what was made", context.fqdn())
 }
 
 fn over(run: &str) -> Error {
     Error::new(&codes::RUN_ROLLED_BACK, format!("run {run} had failed and is undone"))
-        .with_hint("leave `--resume` out to begin anew")
 }
 
 fn error_box(error: &Error) -> Box<dyn std::error::Error + Send + Sync> {

@@ -133,7 +133,7 @@ fn module_of(file: &Path) -> Vec<String> {
 }
 
 /// The source files of a crate, by their path below `src`.
-fn sources(package: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn sources(package: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src");
     let mut files = Vec::new();
     let mut folders = vec![root.clone()];
@@ -148,6 +148,6 @@ fn sources(package: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(files.len() > 20, "the sources of {package} are in {}", root.display());
+    assert!(files.len() > 4, "the sources of {package} are in {}", root.display());
     files
 }

@@ -103,11 +103,7 @@ pub fn refuse(lifecycle: &Lifecycle, prefix: &str, url: &str) -> Result<()> {
     let text = format!(
         "{url}: {danger}, and a pack stays part of new backups for as long as the files in it do not change"
     );
-    Err(Error::new(&codes::STORE_EXPIRES, text).with_hint(format!(
-        "remove the rule {} from the bucket; `cloudron policy lifecycle --store {url}` prints rules that are safe, and \
-         `cloudron backup prune --store {url}` deletes old backups",
-        danger.rule
-    )))
+    Err(Error::new(&codes::STORE_EXPIRES, text).with_detail("rule", danger.rule).with_detail("store", url))
 }
 
 /// Returns the safe rules for a repository whose keys start with `prefix`: they remove only what no backup needs.
@@ -170,7 +166,10 @@ mod tests {
         let error = refuse(&parse(BY_AGE), "backup/site/", "s3://b/backup/site").unwrap_err();
         assert!(error.is(&codes::STORE_EXPIRES));
         assert!(error.to_string().contains("the rule keep 90 days deletes objects below backup/ 90 days"));
-        assert!(error.hint().unwrap().contains("cloudron policy lifecycle"));
+        assert_eq!(
+            (error.detail("rule"), error.detail("store")),
+            (Some("keep 90 days"), Some("s3://b/backup/site"))
+        );
     }
 
     #[test]

@@ -77,9 +77,7 @@ impl S3Store {
             let cause = failure.error("writing", key);
             let text =
                 format!("{} cannot write only what is not there: {cause}", super::BackupStore::url(self));
-            return Error::new(&codes::STORE_CONDITIONAL, text).with_hint(
-                "add --no-conditional-writes to every command; only one computer at a time may use the repository then",
-            );
+            return Error::new(&codes::STORE_CONDITIONAL, text);
         }
         // A write to a missing object must not be reported as `object-missing`.
         failure.error("writing", &format!("s3://{}/{}{key}", self.bucket, self.prefix))

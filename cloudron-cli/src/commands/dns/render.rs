@@ -29,7 +29,11 @@ pub(super) fn print(
     match format {
         _ if out.is_json() => json_with(plan, more, out),
         PlanFormat::Json => json_with(plan, more, out),
-        PlanFormat::Diff => out.text(&plan.to_string()),
+        PlanFormat::Diff => {
+            let undone = plan.adjusted.iter().filter(|adjustment| adjustment.undone).map(|a| &a.key);
+            let adopt = undone.map(|key| format!("~ {key}: --adopt {}/{} changes it\n", key.name, key.rtype));
+            out.text(&format!("{plan}{}", adopt.collect::<String>()))
+        }
         PlanFormat::Zone => out.text(&plan.zone_file(basis)),
     }
 }

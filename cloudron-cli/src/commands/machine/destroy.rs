@@ -195,6 +195,7 @@ fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> St
 
 /// The same error with what helps when the machine does not come back.
 fn lost(error: Error, domain: &Domain) -> Error {
+    let error = hints::complete(error, Some(domain));
     let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
     if before.contains("--forget") {
         return error;

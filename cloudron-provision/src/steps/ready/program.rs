@@ -53,8 +53,7 @@ impl PlaceProgram {
             said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed something else");
         let message =
             format!("{} is not the program of a server: `{argument}` failed: {last}", self.local.display());
-        Err(Error::new(&codes::NOT_A_PROGRAM, message)
-            .with_hint("give a cloudron program that runs on the machine with `--server-binary PATH`"))
+        Err(Error::new(&codes::NOT_A_PROGRAM, message))
     }
 }
 

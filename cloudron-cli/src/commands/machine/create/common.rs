@@ -121,6 +121,7 @@ impl Common {
         Ok(Some(StoreAccess {
             access_key_id: id.clone(),
             secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
+            ca: owner.named_ca()?,
             region: owner.region,
             endpoint: owner.endpoint,
         }))

@@ -1,47 +1,40 @@
-//! What helps after an error, as commands of this program. Libraries do not know them: they follow from the code.
+//! What helps after an error, as commands and options of this program. Libraries do not know them: they follow from the
+//! code of the error and from its details.
+
+mod explanations;
+mod table;
 
 use cloudron_core::{Domain, Error};
-use cloudron_dns::codes as dns;
 use cloudron_dns::managed::KEEPING_OWNERSHIP;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
 
-use crate::codes;
-
-/// What helps, by the code of the error. `{domain}` is the machine that the command was about.
-const TABLE: &[(&str, &str)] = &[
-    (
-        codes::MACHINE_UNKNOWN.name,
-        "`cloudron machine list` shows the machines that are; one that another computer made becomes known with \
-         `cloudron machine adopt {domain}`, on another machine with --ip ADDRESS",
-    ),
-    (
-        codes::MACHINE_KNOWN.name,
-        "`cloudron machine status {domain}` shows it, `cloudron machine destroy {domain}` removes it; if it is lost for \
-         good, `cloudron machine destroy {domain} --forget` first, then this command again",
-    ),
-    (codes::MACHINE_DESTROYING.name, "`cloudron machine destroy {domain}` finishes it"),
-    (
-        codes::SERVER_DEAD.name,
-        "`cloudron machine start {domain}` starts it; `cloudron machine logs {domain}` shows its last messages",
-    ),
-    (codes::NEEDS_ANSWER.name, "add --yes to answer every question with yes"),
-    (dns::DNS_STATE.name, "restore it from a copy, or remove it: changes then need --adopt once"),
-];
+pub(crate) use explanations::explanation;
 
 /// The same error with what helps, unless it says so already. `domain` is the machine that the command was about.
 pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
-    if error.hint().is_some() {
-        return error;
-    }
-    if error.doing().iter().any(|doing| doing == KEEPING_OWNERSHIP) {
-        return error.with_hint(
-            "make that folder writable, or name another one in XDG_STATE_HOME; no record was changed",
-        );
-    }
-    let found = TABLE.iter().find(|(code, _)| *code == error.code().name);
-    match found {
-        Some((_, hint)) => error.with_hint(hint.replace("{domain}", domain.map_or("DOMAIN", Domain::as_str))),
+    let hint = match error.hint() {
+        Some(hint) => Some(hint.to_owned()),
+        None if error.doing().iter().any(|doing| doing == KEEPING_OWNERSHIP) => Some(
+            "make that folder writable, or name another one in XDG_STATE_HOME; no record was changed".into(),
+        ),
+        None => table::hint(&error, domain.map(Domain::as_str)),
+    };
+    let also = |hint: Option<String>, more: String| match hint {
+        Some(hint) if hint.contains(&more) || hint.contains("--resume") => Some(hint),
+        Some(hint) => Some(format!("{hint}; {more}")),
+        None => Some(more),
+    };
+    let hint = match (error.detail(provision::UNFINISHED), error.detail("untried")) {
+        (Some(domain), _) => also(
+            hint,
+            format!("add `--resume` to go on, or `cloudron machine destroy {domain}` removes what was made"),
+        ),
+        (None, Some(_)) => also(hint, "`backup key list` shows them".to_owned()),
+        (None, None) => hint,
+    };
+    match hint {
+        Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
@@ -78,6 +71,7 @@ pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes;
 
     #[test]
     fn a_hint_names_the_machine_and_does_not_replace_one_that_is_there() {
@@ -87,5 +81,18 @@ mod tests {
         assert!(hint(dead(), Some(&example)).unwrap().contains("`cloudron machine start example.com`"));
         assert_eq!(hint(dead().with_hint("wait"), Some(&example)).unwrap(), "wait");
         assert_eq!(hint(Error::new(&cloudron_core::codes::FAILED, "no"), None), None);
+    }
+
+    #[test]
+    fn a_run_that_can_be_resumed_is_told_besides_what_else_helps_and_once() {
+        let error = |hint: &str| {
+            let kept =
+                Error::new(&provision::NO_ROOT, "no").with_detail(provision::UNFINISHED, "example.com");
+            if hint.is_empty() { kept } else { kept.with_hint(hint) }
+        };
+        let both = "add `--resume` to go on, or `cloudron machine destroy example.com` removes what was made";
+        let complete = |error| complete(complete(error, None), None).hint().unwrap().to_owned();
+        assert_eq!(complete(error("")), both);
+        assert_eq!(complete(error("log in as root")), format!("log in as root; {both}"));
     }
 }

@@ -1,0 +1,188 @@
+//! From what is asked for to a creation that can run: what contradicts itself is refused, nothing is connected to yet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cloudron_api::Layout;
+use cloudron_core::{Error, Result, Version, codes as core_codes};
+use cloudron_provision::facts::Requirements;
+use cloudron_provision::generic::Generic;
+use cloudron_provision::local::Local;
+use cloudron_provision::ssh::SshTarget;
+use cloudron_provision::steps::ready::PlaceProgram;
+use cloudron_provision::{CloudProvider, elf};
+
+use super::repository::{self, Chosen};
+use super::{Begun, CreateRequest, Creation, Dns, GenericHost, LocalHost, On, Records};
+use crate::access::SSH_PORT;
+use crate::backups::{self, Folder, RemoteFolder, folder_of};
+use crate::dns::{CheckRecords, PROPAGATION, WriteRecords};
+use crate::manager::Manager;
+use crate::program::Place;
+use crate::registry::{Reach, SshReach};
+
+impl Manager {
+    /// Makes ready to create a machine. Nothing is connected to yet, and nothing made.
+    ///
+    /// # Errors
+    /// `machine-known`, `run-exists`, `run-busy`, `run-missing` with `resume`; `usage` for a request that contradicts
+    /// itself; those of the store's address.
+    pub fn creation(&self, mut request: CreateRequest) -> Result<Creation> {
+        let begun = self.begun(&request.domain, request.resume)?;
+        if let Some(begun) = &begun {
+            begun.complete(&mut request.backup, &mut request.store);
+        }
+        match request.on.clone() {
+            On::Local(host) => self.local(request, begun, &host),
+            On::Generic(host) => self.generic(request, begun, &host),
+        }
+    }
+
+    fn local(&self, request: CreateRequest, begun: Option<Begun>, _: &LocalHost) -> Result<Creation> {
+        let root = self.state().local_root(&request.domain);
+        let (store, own) = match &request.store {
+            Some(url) => (repository::absolute(url)?, false),
+            None => (text(&self.state().local_store(&request.domain)), true),
+        };
+        let repository = repository::Place {
+            folder: Folder::of(&store)?,
+            shown: format!("in {store}"),
+            own,
+            seed: None,
+            copy: None,
+        };
+        let place = Place::rooted(root.clone());
+        let program =
+            PlaceProgram::new(self.own_program()?, program_copy(&root)).linked_from(place.program());
+        self.check(Creation {
+            manager: self.clone(),
+            provider: Arc::new(Local::new(&root)),
+            program: program.proven_by("version", "cloudron "),
+            place,
+            origin: Reach::Local { root },
+            machine_store: store,
+            chosen: Chosen::of(&request)?,
+            begun,
+            repository,
+            dns: None,
+            request,
+        })
+    }
+
+    fn generic(&self, request: CreateRequest, begun: Option<Begun>, host: &GenericHost) -> Result<Creation> {
+        let on_machine = format!("file://{}", Layout::system().default_store().display());
+        let (machine_store, copy) = match &request.store {
+            Some(url) if folder_of(url).is_none() => (url.clone(), None),
+            Some(url) if request.backup.is_some() => (on_machine, Some(repository::absolute(url)?)),
+            Some(url) => {
+                let text = format!(
+                    "{url} is a folder of this computer, which the server cannot use for its backups"
+                );
+                return Err(Error::new(&core_codes::USAGE, text));
+            }
+            None => (on_machine, None),
+        };
+        let (installed, link) = program_paths()?;
+        let program = PlaceProgram::new(self.program_for(host)?, installed).linked_from(link);
+        let target = SshTarget::new(host.address.to_string()).on_port(host.ssh_port).as_user(&host.ssh_user);
+        let auth = self.auth(host.ssh_key.as_deref());
+        let mut provider = Generic::new(target, auth, self.first_contact(host.host_key.as_deref())?)
+            .requirements(self.requirements(host)?)
+            .within(host.connect_timeout);
+        if !host.keep_ssh_port {
+            provider = provider.may_move_to(SSH_PORT);
+        }
+        let provider: Arc<dyn CloudProvider> = Arc::new(provider);
+        let origin = Reach::Generic(SshReach {
+            host: host.address.to_string(),
+            ssh_port: host.ssh_port,
+            ssh_user: host.ssh_user.clone(),
+            ssh_key: host.ssh_key.clone(),
+            host_keys: Vec::new(),
+        });
+        let shown = backups::place(&origin, &machine_store);
+        let outputs = begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
+        let (folder, seed) = match folder_of(&machine_store) {
+            None => (Folder::of(&machine_store)?, None),
+            Some(path) => {
+                let far = RemoteFolder::at(provider.clone(), outputs, path, &shown);
+                (Folder::Far(Arc::new(far)), Some(self.state().seed(&request.domain)))
+            }
+        };
+        let own = request.store.is_none() || copy.is_some();
+        self.check(Creation {
+            manager: self.clone(),
+            provider,
+            program: program.proven_by("version", "cloudron "),
+            place: Place::system(),
+            origin,
+            machine_store,
+            chosen: Chosen::of(&request)?,
+            begun,
+            repository: repository::Place { folder, shown, own, seed, copy },
+            dns: self.records(&request, host),
+            request,
+        })
+    }
+
+    /// Refuses what contradicts itself.
+    fn check(&self, creation: Creation) -> Result<Creation> {
+        let (request, usage) = (&creation.request, |text: String| Error::new(&core_codes::USAGE, text));
+        if request.discard_backups && request.backup.is_some() && creation.repository.copy.is_none() {
+            return Err(usage("the backup that is to be restored would be removed with the others".into()));
+        }
+        if let Some(include) = request.includes.iter().find(|include| !include.path.is_absolute()) {
+            return Err(usage(format!("{} is not an absolute path", include.path.display())));
+        }
+        match (folder_of(&creation.machine_store), &request.store_access) {
+            (Some(_), Some(_)) => {
+                Err(usage("credentials for an object store mean nothing to a folder".into()))
+            }
+            (None, None) => Err(usage("the server needs credentials of its own for an object store".into())),
+            _ => Ok(creation),
+        }
+    }
+
+    fn records(&self, request: &CreateRequest, host: &GenericHost) -> Option<Records> {
+        let (domain, address) = (request.domain.clone(), host.address);
+        match host.dns.clone() {
+            Dns::None => None,
+            Dns::Check { name_servers } => {
+                Some(Records::Check(Arc::new(CheckRecords { domain, address, name_servers })))
+            }
+            Dns::Write { host, records, name_servers } => {
+                let (folder, patience) = (self.state().dns(), PROPAGATION);
+                let step = WriteRecords { host, domain, address, name_servers, folder, patience };
+                Some(Records::Write(Arc::new(step), records))
+            }
+        }
+    }
+
+    fn program_for(&self, host: &GenericHost) -> Result<std::path::PathBuf> {
+        host.program.clone().map_or_else(|| self.own_program(), Ok)
+    }
+
+    /// What the machine must be.
+    pub(super) fn requirements(&self, host: &GenericHost) -> Result<Requirements> {
+        let mut requirements = Requirements::default();
+        requirements.architecture = Some(elf::architecture(&self.program_for(host)?)?);
+        Ok(requirements)
+    }
+}
+
+/// Where a local machine has its copy of the program.
+pub(super) fn program_copy(root: &Path) -> String {
+    text(&root.join("bin").join(format!("cloudron-{}", Version::current())))
+}
+
+/// Where a machine of its own has the program, and the link to it.
+pub(super) fn program_paths() -> Result<(String, String)> {
+    let (layout, version) = (Layout::system(), Version::current());
+    let both = layout.program(&version).zip(layout.program_link());
+    both.map(|(program, link)| (text(&program), text(&link)))
+        .ok_or_else(|| Error::new(&core_codes::FAILED, "a machine of its own has no place for the program"))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
