@@ -129,6 +129,5 @@ cloudron_core::codes! {
          They are comments in the file that was written, which therefore does not make the whole zone again.");
     /// Not a saved plan.
     PLAN_FILE = ("dns-plan-file", Corrupt,
-        "The file given with --plan is not a plan that `cloudron dns plan --out` wrote, or it is damaged. Make a \
-         new one.");
+        "The file is not a saved plan, or it is damaged. Make a new one.");
 }
