@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
 
+/// The tag of a server's backup that lacks a folder, or a folder whose command before it failed. It stands in the summary,
+/// so that a list says so which comes from the store alone.
+pub const INCOMPLETE: &str = "incomplete";
+
 /// A backup in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

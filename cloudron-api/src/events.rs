@@ -17,6 +17,13 @@ pub struct EventSource {
     pub ip: Option<String>,
 }
 
+impl EventSource {
+    /// Names who it was, as well as is known.
+    pub fn name(&self) -> Option<&str> {
+        [&self.username, &self.user_id, &self.ip].into_iter().flatten().next().map(String::as_str)
+    }
+}
+
 /// An entry of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

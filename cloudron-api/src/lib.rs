@@ -33,7 +33,9 @@ pub mod setup;
 pub use account::{
     ActivateRequest, LoginRequest, PasswordRequest, Session, SessionList, SessionsEnded, TokenAnswer,
 };
-pub use backup::{BackupEntry, BackupPage, DownloadUrl, Job, JobKind, JobState, ProgressReport, StoreObject};
+pub use backup::{
+    BackupEntry, BackupPage, DownloadUrl, INCOMPLETE, Job, JobKind, JobState, ProgressReport, StoreObject,
+};
 pub use command::{BoxCall, BoxCommand};
 pub use error::ApiError;
 pub use events::{EventEntry, EventPage, EventSource, LogLine};

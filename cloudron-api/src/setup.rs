@@ -20,6 +20,13 @@ pub struct SetupToken {
     pub expires_at: Timestamp,
 }
 
+impl SetupToken {
+    /// The address to open for the first-time setup. The token stands in the part that browsers send to nobody.
+    pub fn link(&self) -> String {
+        format!("{}#setup={}", self.page, self.token.expose())
+    }
+}
+
 /// What a computer needs to know of a machine that another computer made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

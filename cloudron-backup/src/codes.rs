@@ -18,6 +18,11 @@ cloudron_core::codes! {
         "A lifecycle rule of the bucket deletes objects by their age. A repository stores every content once, so an \
          old object may be part of the newest backup, and the rule would break it. Remove the rule; \
          a prune deletes old backups.");
+    /// The bucket deletes or hides what backups need.
+    LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
+        "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
+         Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
+         them all.");
     /// The existing lifecycle rules cannot be read, so none can be added.
     STORE_RULES_UNKNOWN = ("store-rules-unknown", Denied,
         "The lifecycle rules of the bucket cannot be read with these credentials. Writing new ones would replace \
@@ -87,6 +92,13 @@ cloudron_core::codes! {
         "The repository has format 1, in which anybody who can add objects can mislead a prune. It can be read, \
          copied and restored from; nothing is written to it. An upgrade makes it new with the backup key; writers need \
          new keys afterwards.");
+    /// A backup was made, and something is missing from it.
+    FILES_LEFT_OUT = ("files-left-out", Partial,
+        "The backup was made and can be restored, and some files or folders are not in it because they could not \
+         be read. The warnings name them: give the program the right to read them, or leave them out.");
+    /// Writer's keys that cannot be read.
+    WRITER_KEYS = ("writer-keys", Usage,
+        "The keys for making backups cannot be read.");
     /// The writer's keys are revoked.
     WRITER_REVOKED = ("writer-revoked", Denied,
         "The owner of the repository revoked the keys that this machine writes with. Backups made with them would \

@@ -68,13 +68,20 @@ pub mod store;
 mod upgrade;
 mod verify;
 
+pub use backup::{ProgramOutput, under_new_id};
+pub use cache::cache_dir;
 pub use cloudron_core::{Error, Result};
 pub use export::{ExportFormat, ExportReport, SealTo};
+pub use files::absolute_path;
+pub use files::exclude::read_patterns;
 pub use import::{ImportRequest, OldBackup};
 pub use issue::{BeforeAfter, Issue};
-pub use keys::{Certificate, Identity, Unlock, WriterId, WriterKeys, WriterLimits, generate_backup_key};
+pub use keys::{
+    Certificate, Identity, KeptWriterKeys, Unlock, WriterId, WriterKeys, WriterLimits, generate_backup_key,
+};
 pub use layout::{is_of_backups, is_of_repository};
 pub use prune::{PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest};
+pub use repository::whole;
 pub use repository::{
     BackupPlan, BackupRequest, Change, ChangeKind, CompareReport, CopyReport, CopyTarget, DiffReport,
     DiffRequest, FileEntry, FileKind, FindReport, Found, InitOptions, Inspection, KeepOfRevoked, KeyInfo,

@@ -46,6 +46,18 @@ pub struct UpgradeReport {
     pub ignored: Vec<Issue>,
 }
 
+impl UpgradeReport {
+    /// Checks that every backup has all that it needs.
+    ///
+    /// # Errors
+    /// `verify-failed`, with the first that does not.
+    pub fn whole(&self) -> Result<()> {
+        let Some(Issue { subject, reason }) = self.damaged.first() else { return Ok(()) };
+        let text = format!("{} backups lack something, among them {subject}: {reason}", self.damaged.len());
+        Err(Error::new(&codes::VERIFY_FAILED, text))
+    }
+}
+
 /// Upgrades a repository. Returns the description that is stored now.
 pub(crate) fn run(session: Session<'_>, identity: &Identity) -> Result<(Config, UpgradeReport)> {
     let owner = Owner::new(session, identity)?;

@@ -15,6 +15,7 @@
 pub mod admin;
 mod api_error;
 pub mod codes;
+pub mod command;
 mod db;
 mod health;
 mod http;
@@ -43,7 +44,6 @@ pub use cloudron_api::layout;
 pub use cloudron_core::{Error, Result};
 pub use http::check_owner;
 pub use include::Include;
-pub use jobs::is_incomplete;
 pub use layout::Layout;
 pub use repair::{DatabaseRepair, repair_database};
 pub use server::{serve, serve_with_log};

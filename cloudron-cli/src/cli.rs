@@ -78,7 +78,7 @@ impl Cli {
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),
             Command::Version => commands::version::run(out).map(|()| 0),
-            Command::Box(call) => commands::server::run(call, out).map(|()| 0),
+            Command::Box(call) => commands::server::run(&call, out).map(|()| 0),
         }
     }
 }

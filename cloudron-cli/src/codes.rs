@@ -7,40 +7,10 @@ pub(crate) use cloudron_machine::codes::{
 };
 
 cloudron_core::codes! {
-    /// An output file exists.
-    OUTPUT_EXISTS = ("output-exists", Conflict,
-        "The file or folder that the command should write exists already and would be overwritten. Choose \
-         another name or remove it.");
-    /// A backup was made, and something is missing from it.
-    FILES_LEFT_OUT = ("files-left-out", Partial,
-        "The backup was made and can be restored, and some files or folders are not in it because they could not \
-         be read. The warnings name them: give the program the right to read them, or leave them out with \
-         --exclude.");
-    /// Writer's keys that cannot be read.
-    WRITER_KEYS = ("writer-keys", Usage,
-        "The keys for making backups cannot be read. `cloudron backup key writer` writes them anew, with the \
-         backup key.");
-    /// The bucket deletes or hides what backups need.
-    LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
-        "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
-         Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
-         them all. Use `cloudron backup prune` to remove old backups.");
     /// Records are not set as they must be.
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
-    /// Not all of a zone has a form in a zone file.
-    DNS_EXPORT = ("dns-export", Partial,
-        "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \
-         They are comments in the file that was written, which therefore does not make the whole zone again.");
-    /// Not a saved plan.
-    DNS_PLAN_FILE = ("dns-plan-file", Corrupt,
-        "The file given with --plan is not a plan that `cloudron dns plan --out` wrote, or it is damaged. Make a \
-         new one.");
-    /// The machine answers and something is wrong.
-    UNHEALTHY = ("machine-unhealthy", Failed,
-        "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
-         age of the newest backup. `cloudron machine status` shows each check with what was found.");
     /// A command of the original documentation that this version lacks.
     NOT_YET = ("not-yet", Usage,
         "The documentation of the original Cloudron has this command, and this version does not have it. Nothing was \

@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cloudron_api::BoxCommand;
 use cloudron_core::{Result, Secret};
-use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question};
+use cloudron_machine::{Ask, Client, Machine, Manager, Program, Question, StateDir};
 use cloudron_provision::ssh::HostKeyQuestion;
+use serde::de::DeserializeOwned;
 
 use crate::output::Output;
-use crate::state::state_dir;
 use crate::{codes, hints, runtime};
 
 /// What work on machines takes, with questions and progress on the terminal.
 pub(crate) fn manager(out: &Output) -> Result<Manager> {
-    Ok(Manager::new(state_dir()?)
+    Ok(Manager::new(StateDir::of_this_user()?)
         .asking(Person(out.clone()))
         .reporting(&out.progress())
         .cancelled_by(&runtime::stop())
@@ -23,6 +24,15 @@ pub(crate) fn manager(out: &Output) -> Result<Manager> {
 /// Reaches a machine's program.
 pub(crate) async fn reach(machine: &Machine, out: &Output) -> Result<Program> {
     manager(out)?.reach(machine).await.map_err(|e| hints::of_machine(e, machine))
+}
+
+/// Has a machine's program do something.
+pub(crate) async fn call<T: DeserializeOwned>(
+    machine: &Machine,
+    command: &BoxCommand,
+    out: &Output,
+) -> Result<T> {
+    reach(machine, out).await?.call(command).await
 }
 
 /// Reaches a machine's interface.

@@ -1,58 +1,7 @@
-//! The cloudron command line: parses, composes the libraries, renders.
-
-mod cli;
-mod codes;
-mod commands;
-mod help;
-mod hints;
-mod machines;
-mod memory;
-mod output;
-#[cfg(test)]
-mod promises;
-mod records;
-mod runtime;
-mod secrets;
-mod state;
-mod time;
-mod tracing_setup;
+//! The `cloudron` program.
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use cloudron_core::Domain;
-
-use crate::cli::Cli;
-use crate::output::Output;
-
 fn main() -> ExitCode {
-    memory::keep_private();
-    output::tell_panics();
-    let matches = help::flowing(Cli::command()).try_get_matches();
-    let domain = matches.as_ref().ok().and_then(domain);
-    let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
-    let out = Output::new(cli.global.output, cli.global.yes);
-    // The server has a log of its own, which a second listener would keep from being written.
-    if !matches!(&cli.command, cli::Command::Box(call) if call.command == cloudron_api::BoxCommand::Serve) {
-        tracing_setup::start(cli.global.verbose, &out);
-    }
-    match cli.run(&out) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let error = hints::complete(error, domain.as_ref());
-            out.error(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
-    }
-}
-
-/// The domain that a command is about.
-fn domain(matches: &ArgMatches) -> Option<Domain> {
-    match matches.subcommand() {
-        Some((_, below)) => domain(below),
-        None => {
-            let typed = ["domain", "fqdn"].iter().find_map(|id| matches.try_get_one::<String>(id).ok()?);
-            Domain::parse_any(typed?).ok()
-        }
-    }
+    cloudron_cli::run()
 }

@@ -27,10 +27,15 @@ pub(crate) fn block_on<T, F: Future<Output = Result<T>>>(work: impl FnOnce(Cance
 /// # Errors
 /// `interrupted`.
 pub(crate) fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    unless_stopped("interrupted", work)
+}
+
+/// The same, with what is said of it.
+pub(crate) fn unless_stopped<T>(said: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     block_on(|cancel| async move {
         tokio::select! {
             done = work => done,
-            () = cancel.cancelled() => Err(interrupted()),
+            () = cancel.cancelled() => Err(Error::new(&codes::INTERRUPTED, said)),
         }
     })
 }
@@ -40,24 +45,17 @@ pub(crate) fn stop() -> Cancel {
     STOP.get_or_init(Cancel::new).clone()
 }
 
-fn interrupted() -> Error {
-    Error::new(&codes::INTERRUPTED, "interrupted")
-}
-
 async fn watch_signals(cancel: Cancel) {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let Ok(mut signals) = kinds.into_iter().map(signal).collect::<std::io::Result<Vec<_>>>() else { return };
+    let kinds = (SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup());
+    let signals = (signal(kinds.0), signal(kinds.1), signal(kinds.2));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
     for count in 0.. {
-        let mut any: Vec<_> = signals.iter_mut().map(|s| Box::pin(s.recv())).collect();
-        std::future::poll_fn(|cx| {
-            if any.iter_mut().any(|s| s.as_mut().poll(cx).is_ready()) {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
         if count > 0 {
             std::process::exit(130);
         }

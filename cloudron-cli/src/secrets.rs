@@ -1,7 +1,7 @@
 //! Secrets that commands take.
 
-use std::os::unix::fs::MetadataExt;
-
+use cloudron_backup::keys::backup_key_in_environment;
+use cloudron_core::secret_ref::Exposure;
 use cloudron_core::{Error, Result, Secret, SecretRef, codes};
 
 use crate::output::Output;
@@ -9,18 +9,16 @@ use crate::output::Output;
 /// Obtains the secret that an option names, with a warning when it stands in the argument list or in a file that others
 /// may read.
 pub(crate) fn resolve(reference: &str, option: &str, out: &Output) -> Result<Secret> {
-    if let Some(path) = reference.strip_prefix("file:")
-        && std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0)
-    {
-        out.warn(&format!(
-            "other users of this computer may read {path}: `chmod 600 {path}` keeps it to you"
-        ));
-    }
     let reference = SecretRef::parse(reference);
-    if reference.is_literal() {
-        out.warn(&format!(
+    match reference.exposure() {
+        Some(Exposure::File(path)) => out.warn(&format!(
+            "other users of this computer may read {0}: `chmod 600 {0}` keeps it to you",
+            path.display()
+        )),
+        Some(Exposure::Arguments) => out.warn(&format!(
             "the secret given with {option} is visible in the process list; file:PATH, env:NAME, cmd:PROGRAM or - are not"
-        ));
+        )),
+        None => {}
     }
     reference.resolve(&mut std::io::stdin().lock()).map_err(|e| e.while_doing(format!("reading {option}")))
 }
@@ -30,23 +28,9 @@ pub(crate) fn given_backup_key(option: Option<&str>, out: &Output) -> Result<Opt
     if let Some(reference) = option {
         return resolve(reference, "--backup-key", out).map(Some);
     }
-    match in_environment() {
+    match backup_key_in_environment() {
         Some(reference) => resolve(&reference, "the environment's backup key", out).map(Some),
         None => Ok(None),
-    }
-}
-
-/// Whether the environment gives the backup key.
-pub(crate) fn is_backup_key_set() -> bool {
-    in_environment().is_some()
-}
-
-/// Where the environment says that the backup key is.
-fn in_environment() -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    match set("CLOUDRON_BACKUP_KEY_FILE") {
-        Some(path) => Some(format!("file:{path}")),
-        None => set("CLOUDRON_BACKUP_KEY").map(|_| "env:CLOUDRON_BACKUP_KEY".to_owned()),
     }
 }
 

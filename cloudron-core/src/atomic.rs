@@ -8,7 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::{Error, Result, random};
+use crate::{Error, Result, codes, random};
 
 /// Prefix and suffix of temporary file names. They are hidden, so that a listing of the folder skips them.
 const TEMPORARY: (&str, &str) = (".cloudron-", ".tmp");
@@ -34,6 +34,27 @@ pub fn write_with(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Re
         file.set_permissions(Permissions::from_mode(mode))?;
         fill(&mut file)?;
         file.sync_all()
+    })
+}
+
+/// Writes a new file that only this user may read, such as one with a secret in it. What it is to hold is on disk when this
+/// returns.
+///
+/// # Errors
+/// `output-exists` when there is a file of that name, `io` and similar codes; no part of the content is then left.
+pub fn create_private(path: &Path, content: &[u8]) -> Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::new(&codes::OUTPUT_EXISTS, format!("{} exists already", path.display()))
+                .with_hint("choose another name, or move the file away")
+        }
+        _ => Error::io(path, e),
+    })?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| {
+        // A part of it would stand in the way of the next try.
+        let _ = fs::remove_file(path);
+        Error::io(path, e)
     })
 }
 
@@ -125,6 +146,16 @@ mod tests {
             .unwrap();
             assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode);
         }
+    }
+
+    #[test]
+    fn a_private_file_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        create_private(&file, b"secret").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(create_private(&file, b"other").unwrap_err().is(&codes::OUTPUT_EXISTS));
+        assert_eq!(fs::read(&file).unwrap(), b"secret");
     }
 
     #[test]

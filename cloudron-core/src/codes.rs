@@ -19,6 +19,10 @@ crate::codes! {
     /// A file does not exist.
     FILE_MISSING = ("file-missing", NotFound,
         "The file or folder that the message names does not exist. Check the spelling and the folder you are in.");
+    /// An output file exists.
+    OUTPUT_EXISTS = ("output-exists", Conflict,
+        "The file or folder that the command should write exists already and would be overwritten. Choose \
+         another name or remove it.");
     /// A malformed option or name.
     USAGE = ("usage", Usage,
         "The command was not understood: an option is missing, unknown or contradicts another.");

@@ -134,6 +134,22 @@ impl Error {
         &self.0.message
     }
 
+    /// Returns what lies behind it and is not said by its message already, the nearest first.
+    pub fn causes(&self) -> Vec<String> {
+        let mut said = self.to_string();
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                said.push_str(&text);
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+
     /// Returns the operations, outermost first.
     pub fn doing(&self) -> &[String] {
         &self.0.doing
@@ -244,6 +260,16 @@ mod tests {
             with_causes(&Layer("request", Some(Box::new(dispatch)))),
             "request: sending: connection refused"
         );
+    }
+
+    #[test]
+    fn what_the_message_says_is_no_cause_any_more() {
+        let first = || Error::new(&codes::FAILED, "no current");
+        assert_eq!(
+            Error::new(&codes::FAILED, "the lamp is off").with_source(first()).causes(),
+            ["no current"]
+        );
+        assert!(Error::new(&codes::FAILED, "off: no current").with_source(first()).causes().is_empty());
     }
 
     #[test]

@@ -21,11 +21,17 @@ pub mod domain;
 pub mod environment;
 pub mod error;
 pub mod escape;
+pub mod human;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod progress;
 pub mod random;
 pub mod retry;
 pub mod secret;
 pub mod secret_ref;
+pub mod table;
+pub mod traces;
+pub mod user_dirs;
 pub mod version;
 
 pub use backup_id::BackupId;

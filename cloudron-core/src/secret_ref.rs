@@ -1,6 +1,7 @@
 //! References to secrets: `file:PATH`, `env:NAME`, `cmd:PROGRAM`, `-` or a literal.
 
 use std::io::BufRead;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,6 +25,15 @@ pub enum SecretRef {
     Literal(Secret),
 }
 
+/// How other users of a computer can get at a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure<'a> {
+    /// They see it in the list of processes.
+    Arguments,
+    /// They may read its file.
+    File(&'a Path),
+}
+
 impl SecretRef {
     /// Parses a reference. Text without one of the prefixes is a literal.
     pub fn parse(text: &str) -> Self {
@@ -40,7 +50,19 @@ impl SecretRef {
         }
     }
 
-    /// Returns whether the argument list contains the secret itself, which deserves a warning.
+    /// Returns how other users of this computer can get at the secret, which deserves a warning.
+    pub fn exposure(&self) -> Option<Exposure<'_>> {
+        let is_open = |path: &Path| {
+            std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0)
+        };
+        match self {
+            Self::Literal(_) => Some(Exposure::Arguments),
+            Self::File(path) if is_open(path) => Some(Exposure::File(path)),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the argument list contains the secret itself.
     pub fn is_literal(&self) -> bool {
         matches!(self, Self::Literal(_))
     }
@@ -139,6 +161,21 @@ mod tests {
         assert!(refused.is(&codes::SECRET_REF) && refused.to_string().contains("UTF-8"), "{refused}");
         std::fs::write(&file, "\u{feff}\n").unwrap();
         assert!(from().unwrap_err().is(&codes::SECRET_REF));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_and_an_argument_are_exposed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "secret").unwrap();
+        let exposed = |mode| {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+            SecretRef::parse(&format!("file:{}", file.display())).exposure() == Some(Exposure::File(&file))
+        };
+        assert!(exposed(0o640) && exposed(0o604) && !exposed(0o600));
+        assert_eq!(SecretRef::parse("secret").exposure(), Some(Exposure::Arguments));
+        assert!(SecretRef::parse("env:PATH").exposure().is_none());
     }
 
     #[test]

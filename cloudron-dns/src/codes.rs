@@ -123,4 +123,11 @@ cloudron_core::codes! {
     DNS_STATE = ("dns-state", Corrupt,
         "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
          copy, or remove it: nothing in the zone is lost, and changes need its records to be adopted once.");
+    /// Not all of a zone has a form in a zone file.
+    ZONE_FILE_PARTIAL = ("dns-export", Partial,
+        "The zone holds record sets that a zone file cannot express, such as aliases, weighted or disabled records. \
+         They are comments in the file that was written, which therefore does not make the whole zone again.");
+    /// Not a saved plan.
+    PLAN_FILE = ("dns-plan-file", Corrupt,
+        "The file is not a saved plan, or it is damaged. Make a new one.");
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OwnerName, RecordKey, RecordSet, RecordType, Ttl};
+use crate::{Name, OwnerName, RecordKey, RecordSet, RecordType, Ttl};
 
 /// The desired state of one record set. Other record sets of the zone are not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,13 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// Returns whether it is about what the DNS host itself sets: the SOA record of a zone, or its own name servers. Zone
+    /// files of another host have these too.
+    pub fn is_of_host(&self, apex: &Name) -> bool {
+        let key = self.key();
+        key.rtype == RecordType::SOA || (key.rtype == RecordType::NS && key.name == *apex)
+    }
+
     /// Returns the key of the record set.
     pub fn key(&self) -> RecordKey {
         match self {

@@ -39,6 +39,8 @@ pub mod data;
 pub mod digitalocean;
 #[cfg(feature = "hetzner")]
 pub mod hetzner;
+#[cfg(feature = "hosts")]
+pub mod hosts;
 pub mod instructions;
 pub mod intent;
 pub mod machine;

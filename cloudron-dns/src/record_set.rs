@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, OwnerName, RecordData, RecordType, Result, Ttl, codes};
+use crate::{Error, Name, OwnerName, RecordData, RecordType, Result, Ttl, codes};
 
 /// The identity of a record set in a zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +44,23 @@ impl RecordKey {
     /// Creates the key of a plain set.
     pub fn new(name: OwnerName, rtype: RecordType) -> Self {
         Self { name, rtype, variant: None }
+    }
+
+    /// Parses `NAME/TYPE`. A name is relative to a domain unless it lies in it or ends with a dot; `@` is the domain itself.
+    ///
+    /// # Errors
+    /// `usage` for text without a slash, `dns-name`, and the error of a type that is not known.
+    pub fn parse_below(text: &str, domain: &Name) -> Result<Self> {
+        let (name, rtype) = text
+            .rsplit_once('/')
+            .ok_or_else(|| Error::new(&cloudron_core::codes::USAGE, "NAME/TYPE is expected, such as my/A"))?;
+        let absolute = Name::parse(name)?;
+        let name = match name {
+            "@" => domain.clone(),
+            _ if name.ends_with('.') || absolute.is_in(domain) => absolute,
+            _ => domain.below(name)?,
+        };
+        Ok(Self::new(name, rtype.parse()?))
     }
 
     /// Returns the key of one of several sets of this name and type.
@@ -222,6 +239,19 @@ mod tests {
 
     fn name() -> OwnerName {
         "example.com".parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_is_named_as_in_a_zone_file_or_in_full() {
+        let domain = Name::parse("example.com").unwrap();
+        let key = |text: &str| RecordKey::parse_below(text, &domain).unwrap().to_string();
+        assert_eq!(key("my/A"), "my.example.com. A");
+        assert_eq!(key("@/mx"), "example.com. MX");
+        assert_eq!(key("my.example.com/TXT"), "my.example.com. TXT");
+        assert_eq!(key("example.org./TXT"), "example.org. TXT");
+        assert_eq!(key("1.0/25/PTR"), "1.0/25.example.com. PTR");
+        assert!(RecordKey::parse_below("my", &domain).unwrap_err().is(&cloudron_core::codes::USAGE));
+        assert!(RecordKey::parse_below("my/NOTATYPE", &domain).is_err());
     }
 
     #[test]

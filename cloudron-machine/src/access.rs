@@ -76,6 +76,18 @@ pub fn ssh_command(machines: &Machines, machine: &Machine, words: &[String]) -> 
     Ok(ssh)
 }
 
+/// Says so when a machine shows another host key than the recorded one; nothing when it cannot be asked.
+pub async fn changed_host_key(machine: &Machine) -> Option<Error> {
+    let Reach::Generic(reach) = &machine.reach else { return None };
+    let shown = ssh::host_keys(target(reach), LIMIT).await.ok()?;
+    if shown.iter().any(|key| reach.host_keys.contains(&key.to_string())) {
+        return None;
+    }
+    let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
+    let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
+    Some(Error::new(&codes::HOST_KEY_CHANGED, message))
+}
+
 /// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
 /// is a command line.
 fn remote_command(words: &[String]) -> Option<String> {

@@ -22,6 +22,10 @@ cloudron_core::codes! {
     /// The server does not answer.
     SERVER_DEAD = ("server-dead", Unavailable,
         "The server of that machine does not answer. It may be stopped, restarting or unreachable.");
+    /// The machine answers and something is wrong.
+    UNHEALTHY = ("machine-unhealthy", Failed,
+        "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
+         age of the newest backup.");
     /// The server answered with an error.
     SERVER_REFUSED = ("server-refused", Failed,
         "The server understood the request and did not carry it out. The message is the server's own.");

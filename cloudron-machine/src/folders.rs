@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_api::Include;
+use cloudron_api::command::IncludeCommand;
+use cloudron_api::{BoxCommand, Include};
 use cloudron_core::{Error, Result};
 use cloudron_provision::{Command, Remote, answer};
 
 use crate::codes;
+use crate::program::Program;
 
 /// Prints the numbers of the arguments that do not exist.
 const SCRIPT: &str = r#"n=0; for path; do [ -e "$path" ] || echo $n; n=$((n+1)); done"#;
@@ -21,6 +23,26 @@ pub async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result<Vec<Pa
     let said = answer::run(remote, command.as_root()).await?.text();
     let numbers = said.lines().filter_map(|line| line.trim().parse::<usize>().ok());
     Ok(numbers.filter_map(|n| paths.get(n)).map(|path| path.to_path_buf()).collect())
+}
+
+impl Program {
+    /// Adds or removes an included folder, or none, and gives all that are included then. One that is added must be on the
+    /// machine.
+    ///
+    /// # Errors
+    /// `folder-missing`, and what the program tells of.
+    pub async fn includes(&self, command: IncludeCommand, include: Option<Include>) -> Result<Vec<Include>> {
+        let is_new = matches!(command, IncludeCommand::Add(_));
+        let added: Vec<Include> = include.iter().filter(|_| is_new).cloned().collect();
+        if let Some(path) = missing(&**self.remote(), &added).await?.first() {
+            return Err(error(path));
+        }
+        let command = BoxCommand::Include(command);
+        match include {
+            Some(include) => self.call_with(&command, &include).await,
+            None => self.call(&command).await,
+        }
+    }
 }
 
 /// The error for a folder that does not exist.

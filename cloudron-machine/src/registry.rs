@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use cloudron_core::{Domain, Error, Result, atomic};
 use cloudron_dns::Name;
+use cloudron_dns::hosts::Account;
 use cloudron_provision::steps::Outputs;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,40 @@ pub struct DnsRecords {
     pub tsig_key_file: Option<PathBuf>,
     /// The file with the certificate of a private authority that the host has.
     pub ca_file: Option<PathBuf>,
+}
+
+impl DnsRecords {
+    /// What to remember of records that were written with an account at that host. The file of a key is named; what is in
+    /// it, and the token, are not kept.
+    ///
+    /// # Errors
+    /// Those of finding the current folder.
+    pub fn written(provider: impl Into<String>, addresses: Vec<IpAddr>, account: &Account) -> Result<Self> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io(path, e));
+        Ok(Self {
+            provider: provider.into(),
+            addresses,
+            zone: account.zone.clone(),
+            zone_id: account.zone_id.clone(),
+            endpoint: account.endpoint.clone(),
+            server: account.server,
+            tsig_key_file: account.tsig_key_file.as_ref().map(absolute).transpose()?,
+            ca_file: account.ca_file.as_ref().map(absolute).transpose()?,
+        })
+    }
+
+    /// The account that they were written with, without its token.
+    pub fn account(&self) -> Account {
+        Account {
+            zone: self.zone.clone(),
+            zone_id: self.zone_id.clone(),
+            endpoint: self.endpoint.clone(),
+            server: self.server,
+            token: None,
+            tsig_key_file: self.tsig_key_file.clone(),
+            ca_file: self.ca_file.clone(),
+        }
+    }
 }
 
 /// How to reach a machine.

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cloudron_core::{Error, Result};
+use cloudron_api::Status;
+use cloudron_core::{Error, Result, codes};
 use cloudron_provision::Remote;
 use cloudron_provision::codes::PROGRAM_MISSING;
 use cloudron_provision::local::LocalRemote;
@@ -33,6 +34,24 @@ impl Manager {
             return Err(Error::new(&PROGRAM_MISSING, message));
         }
         self.reach_at(&machine.reach).await
+    }
+
+    /// Asks servers what they are, all at once: one that does not answer does not hold up the others. Nobody is asked for
+    /// anything.
+    ///
+    /// # Errors
+    /// `failed` when asking one broke off.
+    pub async fn ask_all(&self, machines: &[Machine]) -> Result<Vec<Result<Status>>> {
+        let ask = |machine: &Machine| {
+            let (manager, machine) = (self.without_questions(), machine.clone());
+            tokio::spawn(async move { manager.client(&machine).await?.status().await })
+        };
+        let mut answers = Vec::new();
+        for asked in machines.iter().map(ask).collect::<Vec<_>>() {
+            let broke_off = |e| Error::new(&codes::FAILED, format!("asking a machine broke off: {e}"));
+            answers.push(asked.await.map_err(broke_off)?);
+        }
+        Ok(answers)
     }
 
     /// Reaches the program on a machine that is reached like that.

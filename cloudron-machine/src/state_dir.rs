@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Domain, Error, Result};
+use cloudron_core::{Domain, Error, Result, codes, user_dirs};
 
 /// Where a computer keeps what it knows of machines, and local machines themselves.
 #[derive(Debug, Clone)]
@@ -15,6 +15,20 @@ impl StateDir {
     /// What is known of machines goes below `state`, the backups of local machines below `data`: they outlive these.
     pub fn new(state: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         Self { state: state.into(), data: data.into() }
+    }
+
+    /// The folders of this user, below `XDG_STATE_HOME` and `XDG_DATA_HOME` or their defaults below `HOME`.
+    ///
+    /// # Errors
+    /// `usage` when the environment says neither.
+    pub fn of_this_user() -> Result<Self> {
+        match (user_dirs::state(), user_dirs::data()) {
+            (Some(state), Some(data)) => Ok(Self::new(state, data)),
+            _ => {
+                let text = "neither HOME nor the XDG folders are set in the environment";
+                Err(Error::new(&codes::USAGE, text))
+            }
+        }
     }
 
     /// The records of machines.

@@ -7,6 +7,7 @@ use cloudron_provision::steps::{Journal, Phase, Record};
 use serde_json::{Value, json};
 
 use crate::access::{LIMIT, known_hosts, target};
+use crate::codes;
 use crate::manager::Manager;
 use crate::outputs::{Contact, SshMoved, StepOutput};
 use crate::registry::{Machine, Reach, SshReach};
@@ -63,6 +64,18 @@ impl Manager {
         let shown = ssh::host_keys(target(&reach), LIMIT).await?;
         let key = choose(&shown, &recorded, fingerprint, domain)?;
         Ok(ShownKey { reach, recorded, key, of })
+    }
+
+    /// Asks a machine whether it still runs the server that its record is about.
+    ///
+    /// # Errors
+    /// `server-refused` when it runs another one; those of reaching it.
+    pub async fn check_server(&self, machine: &Machine) -> Result<()> {
+        let status = self.client(machine).await?.status().await?;
+        if status.fqdn == machine.fqdn.as_str() {
+            return Ok(());
+        }
+        Err(Error::new(&codes::SERVER_REFUSED, format!("the server that answers is for {}", status.fqdn)))
     }
 
     /// Records the key. Gives the machine, unless it is not finished.

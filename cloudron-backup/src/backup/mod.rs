@@ -5,6 +5,7 @@ pub(crate) mod entries;
 mod folders;
 mod in_place;
 mod known;
+mod name;
 pub(crate) mod plan;
 mod publish;
 mod request;
@@ -21,7 +22,9 @@ use std::path::PathBuf;
 
 use cloudron_core::{Error, Result};
 
+pub use name::under_new_id;
 pub use request::{BackupRequest, Source};
+pub use source::ProgramOutput;
 
 use crate::codes;
 use crate::files::exclude::Patterns;

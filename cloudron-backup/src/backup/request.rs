@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Result};
+
+use crate::files::absolute_path;
 
 /// A folder or file to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,16 @@ impl Source {
     /// Creates a source.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: path.into() }
+    }
+
+    /// The source at a path of this computer, called by the last name in it.
+    ///
+    /// # Errors
+    /// As [`absolute_path`].
+    pub fn at(path: &Path) -> Result<Self> {
+        let path = absolute_path(path)?;
+        let name = path.file_name().map_or("/".into(), |name| name.to_string_lossy().into_owned());
+        Ok(Self { name, path })
     }
 }
 

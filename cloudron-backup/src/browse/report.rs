@@ -1,8 +1,11 @@
 //! Reports of listing, searching and comparing backups.
 
-use cloudron_core::BackupId;
+use std::fmt;
+
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
+use crate::codes;
 use crate::snapshot::{FileEntry, Skipped};
 
 /// The result of a listing.
@@ -41,6 +44,25 @@ pub struct FindReport {
     pub skipped: Vec<Skipped>,
 }
 
+impl FindReport {
+    /// Checks that every backup was searched, and that something was found.
+    ///
+    /// # Errors
+    /// `snapshot-corrupt` with the first backup that could not be searched; `path-unknown` when nothing is like these
+    /// patterns.
+    pub fn found(&self, patterns: &[String]) -> Result<()> {
+        if let Some(skipped) = self.skipped.first() {
+            let text = format!("{} could not be searched: {}", skipped.backup, skipped.reason);
+            return Err(Error::new(&codes::SNAPSHOT_CORRUPT, text));
+        }
+        if self.matches == 0 {
+            let text = format!("none of {} backups holds {}", self.backups, patterns.join(" or "));
+            return Err(Error::new(&codes::PATH_UNKNOWN, text));
+        }
+        Ok(())
+    }
+}
+
 /// The kind of change of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +92,21 @@ pub struct Change {
     /// The entry in the second backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<FileEntry>,
+}
+
+/// Writes a sign for what changed, and the path.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.kind {
+            ChangeKind::Added => '+',
+            ChangeKind::Removed => '-',
+            ChangeKind::Content => 'M',
+            ChangeKind::Metadata => 'm',
+            ChangeKind::Type => 'T',
+        };
+        let entry = self.after.as_ref().or(self.before.as_ref());
+        write!(f, "{sign} {}", entry.map(|e| e.path.to_string_lossy()).unwrap_or_default())
+    }
 }
 
 /// The result of comparing two backups.

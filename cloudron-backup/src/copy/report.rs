@@ -1,8 +1,9 @@
 //! Reports of copies.
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
+use crate::codes;
 use crate::issue::Issue;
 use crate::snapshot::Skipped;
 
@@ -18,6 +19,18 @@ pub struct CopyReport {
     pub present: u64,
     /// The objects not copied: damaged ones, and those that do not belong to a repository. Key and reason.
     pub not_copied: Vec<Issue>,
+}
+
+impl CopyReport {
+    /// Checks that everything was copied.
+    ///
+    /// # Errors
+    /// `restore-incomplete`: the copy may lack something.
+    pub fn complete(&self) -> Result<()> {
+        let Some(first) = self.not_copied.first() else { return Ok(()) };
+        let text = format!("{} objects were not copied, among them {}", self.not_copied.len(), first.subject);
+        Err(Error::new(&codes::RESTORE_INCOMPLETE, text))
+    }
 }
 
 /// The result of copying backups.
@@ -42,5 +55,15 @@ impl TransferReport {
     /// Returns true if every requested backup is in the other repository.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()
+    }
+
+    /// Checks that every backup that was asked for is in the other repository.
+    ///
+    /// # Errors
+    /// `restore-incomplete`, with the first that is not.
+    pub fn complete(&self) -> Result<()> {
+        let Some(failed) = self.failed.first() else { return Ok(()) };
+        let text = format!("{} was not copied: {}", failed.backup, failed.reason);
+        Err(Error::new(&codes::RESTORE_INCOMPLETE, text))
     }
 }

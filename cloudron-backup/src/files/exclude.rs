@@ -13,6 +13,26 @@ use crate::codes;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Patterns(Vec<Pattern>);
 
+/// Reads a file of patterns: one in a line, and none in an empty line or in one that begins with `#`.
+///
+/// # Errors
+/// `pattern-invalid` for a pattern with a comment behind it, and those of files.
+pub fn read_patterns(file: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+    let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().map(str::trim);
+    let patterns = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    patterns
+        .map(|line| match line.contains(" #") {
+            false => Ok(line.to_owned()),
+            true => {
+                let text = format!("{}: {line:?}: a comment has a line of its own", file.display());
+                Err(Error::new(&codes::PATTERN_INVALID, text)
+                    .with_hint("move the comment; a # that is part of a name is written as ?"))
+            }
+        })
+        .collect()
+}
+
 #[derive(Debug, Clone)]
 struct Pattern {
     text: String,

@@ -10,7 +10,7 @@ pub(crate) mod xattrs;
 use std::fs::DirBuilder;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use cloudron_core::{Error, Result};
 
@@ -34,6 +34,24 @@ pub(crate) fn private_write(file: &Path, content: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         Error::io(file, e)
     })
+}
+
+/// Makes a path of this computer absolute and free of `..`. Its last name stays as it is, also when it is that of a link.
+///
+/// # Errors
+/// Those of looking where `..` leads, and of finding the current folder.
+pub fn absolute_path(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    if !absolute.components().any(|part| part == Component::ParentDir) {
+        return Ok(absolute);
+    }
+    // Where `..` leads, only the disk knows: what is before it may be a link.
+    let (folder, name) = match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => (parent, Some(name)),
+        _ => (absolute.as_path(), None),
+    };
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(path, e))?;
+    Ok(name.map_or_else(|| folder.clone(), |name| folder.join(name)))
 }
 
 /// Returns the bytes of a path.

@@ -108,6 +108,19 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Summary {
+    /// Checks that everything that was to be backed up is in it, with its attributes.
+    ///
+    /// # Errors
+    /// `files-left-out`.
+    pub fn complete(&self) -> Result<()> {
+        let text = match (self.errors, self.downgraded) {
+            (0, 0) => return Ok(()),
+            (0, n) => format!("{n} files or folders are in {} without their extended attributes", self.id),
+            (n, _) => format!("{n} files or folders could not be read and are not in {}", self.id),
+        };
+        Err(Error::new(&codes::FILES_LEFT_OUT, text))
+    }
+
     /// Checks that the summary belongs to this name and repository, and was not copied from another place.
     pub(crate) fn check_place(&self, name: &str, repository: &str) -> Result<()> {
         if self.id.as_str() == name && self.repository == repository {

@@ -1,8 +1,9 @@
 //! Import requests.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use cloudron_core::{BackupId, Secret};
+use cloudron_core::{BackupId, Error, Result, Secret, Version};
 
 use super::OldBackup;
 
@@ -36,6 +37,24 @@ impl ImportRequest {
     /// Creates an import with the name derived from the old one.
     pub fn new(old: &OldBackup) -> Self {
         Self::named(&old.name, old.id.clone())
+    }
+
+    /// An import of a file, under the name that follows from its own, or under one of this moment when it is called
+    /// something else. The configuration of an app is read when it lies beside the file.
+    ///
+    /// # Errors
+    /// Those of reading the configuration.
+    pub fn of_file(file: &Path) -> Result<Self> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let mut request = match OldBackup::parse(&name) {
+            Ok(old) => Self::new(&old),
+            Err(_) => Self::named(&name, BackupId::new(SystemTime::now(), &Version::current())),
+        };
+        let beside = file.with_file_name(format!("{}.json", request.name));
+        if beside.is_file() {
+            request.config = Some(std::fs::read(&beside).map_err(|e| Error::io(&beside, e))?);
+        }
+        Ok(request)
     }
 
     /// Creates an import of a file whose name does not contain its time and version. The name is that of the

@@ -1,6 +1,7 @@
 //! Keys: the repository's identity, and the keys of writers derived from it.
 
 mod certificate;
+mod kept;
 pub(crate) mod sign;
 pub(crate) mod signer;
 mod unlock;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::certificate::check_name as check_writer_name;
 pub use self::certificate::{Certificate, WriterId, WriterLimits};
+pub use self::kept::KeptWriterKeys;
 pub(crate) use self::signer::Signer;
 pub use self::unlock::Unlock;
 use crate::codes;
@@ -40,6 +42,17 @@ mod context {
     /// The key that all writers of a repository of format 1 share.
     pub(super) const FIRST_SIGNING: &str = "cloudron-backup 2026-11 v1 snapshot signing seed";
     pub(super) const WRITER: &str = "cloudron-backup 2026-11 v2 writer signing seed";
+}
+
+/// Says where the environment says that the backup key is, as a reference: in the file that `CLOUDRON_BACKUP_KEY_FILE` names,
+/// or in `CLOUDRON_BACKUP_KEY` itself.
+#[must_use]
+pub fn backup_key_in_environment() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match set("CLOUDRON_BACKUP_KEY_FILE") {
+        Some(path) => Some(format!("file:{path}")),
+        None => set("CLOUDRON_BACKUP_KEY").map(|_| "env:CLOUDRON_BACKUP_KEY".to_owned()),
+    }
 }
 
 /// A repository's own X25519 identity, which can decrypt every backup.
@@ -172,6 +185,15 @@ impl WriterKeys {
     /// `identity-invalid` when these keys were not created by this program.
     pub fn index_recipient(&self) -> Result<String> {
         Ok(Identity::parse(&self.index_identity)?.recipient())
+    }
+
+    /// The keys as text for a file of mode 0600.
+    ///
+    /// # Errors
+    /// `writer-keys`.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))
     }
 
     pub(crate) fn chunk_key(&self) -> Result<Zeroizing<[u8; 32]>> {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use cloudron_core::BackupId;
@@ -65,6 +66,12 @@ pub enum KeepReason {
     Monthly,
     /// [`PrunePolicy::yearly`].
     Yearly,
+}
+
+impl fmt::Display for KeepReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The policy's decision on a backup.

@@ -1,9 +1,10 @@
 //! Reports of prunes and repairs.
 
-use cloudron_core::BackupId;
+use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
 use super::policy::Decision;
+use crate::codes;
 use crate::issue::{BeforeAfter, Issue};
 
 /// The result of a prune, or of its dry run.
@@ -54,6 +55,19 @@ impl PruneReport {
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty()
     }
+
+    /// Checks that everything that backups need is there.
+    ///
+    /// # Errors
+    /// `prune-missing`, with the first that is not. Nothing was deleted then.
+    pub fn whole(&self) -> Result<()> {
+        let Some(first) = self.missing.first() else { return Ok(()) };
+        let text = match self.dry_run {
+            true => format!("nothing would be deleted: {first}"),
+            false => format!("nothing was deleted: {first}"),
+        };
+        Err(Error::new(&codes::PRUNE_MISSING, text))
+    }
 }
 
 /// The result of a repair, or of its dry run.
@@ -87,5 +101,16 @@ impl RepairReport {
     /// Returns true if every backup has all content it needs.
     pub fn is_whole(&self) -> bool {
         self.damaged.is_empty()
+    }
+
+    /// Checks that every backup has all that it needs.
+    ///
+    /// # Errors
+    /// `verify-failed`, with the first that does not.
+    pub fn whole(&self) -> Result<()> {
+        let Some(Issue { subject, reason }) = self.damaged.first() else { return Ok(()) };
+        let text =
+            format!("{} backups still lack something, among them {subject}: {reason}", self.damaged.len());
+        Err(Error::new(&codes::VERIFY_FAILED, text))
     }
 }

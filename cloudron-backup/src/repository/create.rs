@@ -101,7 +101,7 @@ async fn begun(store: &Arc<dyn BackupStore>, backup_key: &Secret) -> Result<Opti
     Err(traces::other_key(&**store, keys.first().map_or("", String::as_str)))
 }
 
-fn exists(store: &Arc<dyn BackupStore>) -> Error {
+pub(super) fn exists(store: &Arc<dyn BackupStore>) -> Error {
     let text = format!("there is a backup repository in {} already", store.url());
     Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address")
 }

@@ -1,5 +1,7 @@
 //! The keys of a repository: unwrapping its identity, and adding, changing and removing keys.
 
+use std::fmt;
+
 use bytes::Bytes;
 use cloudron_core::{Error, Result, ResultExt, Secret};
 use ed25519_dalek::VerifyingKey;
@@ -25,6 +27,16 @@ pub enum KeyKind {
     Paper,
     /// The object cannot be used: it is damaged, or of a kind that this program does not know.
     Unusable,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BackupKey => "backup key",
+            Self::Paper => "paper key",
+            Self::Unusable => "DAMAGED",
+        })
+    }
 }
 
 /// Public information about a key.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudron_core::{Cancel, Progress, Result, ResultExt};
+use cloudron_core::{Cancel, Error, Progress, Result, ResultExt};
 
 use super::Repository;
+use crate::codes;
 use crate::keys::Identity;
 use crate::prune::{PruneReport, PruneRequest, RepairReport, RepairRequest};
 use crate::upgrade::UpgradeReport;
@@ -41,6 +42,27 @@ impl Repository {
         self.session(progress, cancel, move |session| crate::prune::run(session, &identity, &request))
             .await
             .doing(|| format!("pruning {}", self.store.url()))
+    }
+
+    /// Finds out what a prune would do, whatever the request says of that, and why it would be refused. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`prune`](Self::prune), but for `prune-removals`, which is part of the answer.
+    pub async fn plan_prune(
+        &self,
+        identity: &Identity,
+        request: &PruneRequest,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<(PruneReport, Option<Error>)> {
+        let mut request = PruneRequest { dry_run: true, ..request.clone() };
+        match self.prune(identity, &request, progress, cancel).await {
+            Err(refused) if refused.is(&codes::PRUNE_REMOVALS) => {
+                request.allow_removals = true;
+                Ok((self.prune(identity, &request, progress, cancel).await?, Some(refused)))
+            }
+            report => Ok((report?, None)),
+        }
     }
 
     /// Upgrades a repository of format 1 to the current format: reads every pack once and writes an index

@@ -11,6 +11,7 @@ mod maintenance;
 mod plan;
 mod session;
 mod streams;
+pub mod whole;
 mod writers;
 
 use std::sync::Arc;
@@ -176,6 +177,24 @@ impl Repository {
         Ok(!described && matches!(traces::look(store).await?, traces::Traces::Keys(_)))
     }
 
+    /// Refuses a store in which [`init`](Self::init) would not make a repository: one that has one, and unless `resuming`
+    /// also one in which making it was cut off. So this is known before a backup key is made.
+    ///
+    /// # Errors
+    /// `repository-exists`; `repository-lost` when only the backup key of the call that was cut off can finish it; what the
+    /// store reports.
+    pub async fn check_absent(store: &Arc<dyn BackupStore>, resuming: bool) -> Result<()> {
+        match Self::open(store.clone()).await {
+            Ok(_) => Err(create::exists(store)),
+            Err(e) if !e.is(&codes::REPOSITORY_MISSING) => Err(e),
+            Err(_) if resuming || !Self::is_begun(&**store).await? => Ok(()),
+            Err(_) => {
+                let text = format!("making a repository in {} was begun, and was cut off", store.url());
+                Err(Error::new(&codes::REPOSITORY_LOST, text))
+            }
+        }
+    }
+
     /// Returns the error for a store without a description: empty, or with a repository that lost it.
     async fn missing(store: &dyn BackupStore) -> Result<Error> {
         if let traces::Traces::Repository(object) = traces::look(store).await? {
@@ -239,6 +258,27 @@ impl Repository {
         .doing(|| format!("restoring the backup {id}"))
     }
 
+    /// Restores a backup, and when all of it was restored reads it back and compares it with the backup.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore); `restore-differs` for a difference.
+    pub async fn restore_and_compare(
+        &self,
+        identity: &Identity,
+        id: &BackupId,
+        request: &RestoreRequest,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<RestoreReport> {
+        let report = self.restore(identity, id, request, progress, cancel).await?;
+        if report.is_complete() {
+            let mut written = request.clone();
+            written.parents.clone_from(&report.parents);
+            self.compare(identity, id, &written, progress, cancel).await?.identical().map(drop)?;
+        }
+        Ok(report)
+    }
+
     /// Reads back the files restored with this request, and compares them with the backup.
     ///
     /// # Errors
@@ -281,14 +321,18 @@ impl Repository {
     /// repository after an interruption.
     ///
     /// # Errors
-    /// `repository-exists` when the other store holds another repository; `object-corrupt` for a damaged
-    /// object; errors of the stores.
+    /// `usage` when the other store is this one; `repository-exists` when it holds another repository;
+    /// `object-corrupt` for a damaged object; errors of the stores.
     pub async fn copy_to(
         &self,
         target: Arc<dyn BackupStore>,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
+        if target.url() == self.store.url() {
+            let text = format!("{} is the store that is copied from", target.url());
+            return Err(Error::new(&cloudron_core::codes::USAGE, text));
+        }
         crate::copy::repository::run(&self.store, &target, &self.config, progress, cancel)
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))

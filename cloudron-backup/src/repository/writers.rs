@@ -36,6 +36,16 @@ pub struct WriterInfo {
     pub revoked: bool,
 }
 
+impl WriterInfo {
+    /// Says what its backups are limited to, for people; nothing without a limit.
+    pub fn limits(&self) -> String {
+        let domain = self.fqdn.as_ref().map(|d| format!("domain {d}"));
+        let host = self.host.as_ref().map(|h| format!("host {h}"));
+        let paths = self.paths.as_ref().map(|p| p.join(" "));
+        [domain, host, paths].into_iter().flatten().collect::<Vec<String>>().join(", ")
+    }
+}
+
 /// The backups of a revoked writer that remain valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

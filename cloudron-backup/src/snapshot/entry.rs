@@ -1,10 +1,12 @@
 //! A file of a backup in a listing.
 
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cloudron_core::human;
 use serde::{Serialize, Serializer};
 
 use crate::format::manifest::{Entry, Kind};
@@ -70,6 +72,64 @@ pub struct FileEntry {
     /// The SHA-256 of the content of a regular file, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+/// Writes a line much as `ls -l` does.
+impl fmt::Display for FileEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.user.clone().unwrap_or_else(|| self.uid.to_string());
+        let group = self.group.clone().unwrap_or_else(|| self.gid.to_string());
+        let size = if self.kind == FileKind::File { human::bytes(self.size) } else { String::new() };
+        let target = match (&self.target, self.kind) {
+            (Some(target), FileKind::Symlink) => format!(" -> {}", target.display()),
+            (Some(target), _) => format!(" = {}", target.display()),
+            (None, _) => String::new(),
+        };
+        let time = self.mtime.strftime("%Y-%m-%d %H:%M");
+        write!(
+            f,
+            "{} {owner:8} {group:8} {size:>10} {time} {}{target}",
+            self.mode_letters(),
+            self.path.display()
+        )
+    }
+}
+
+impl FileEntry {
+    /// Returns the type and the mode as letters, as `ls -l` does: `-rw-r-----`.
+    #[must_use]
+    pub fn mode_letters(&self) -> String {
+        let kind = match self.kind {
+            FileKind::Dir => 'd',
+            FileKind::Symlink => 'l',
+            FileKind::Hardlink => 'h',
+            FileKind::Fifo => 'p',
+            FileKind::Block => 'b',
+            FileKind::Char => 'c',
+            FileKind::File => '-',
+        };
+        let bit = |shift: u32, letter: char| if self.mode >> shift & 1 == 1 { letter } else { '-' };
+        // What runs with the rights of its owner or group, and folders where only owners delete.
+        let special =
+            |execute: u32, special: u32, letter: char| match (bit(execute, 'x'), bit(special, letter)) {
+                (x, '-') => x,
+                ('-', s) => s.to_ascii_uppercase(),
+                (_, s) => s,
+            };
+        let letters = [
+            kind,
+            bit(8, 'r'),
+            bit(7, 'w'),
+            special(6, 11, 's'),
+            bit(5, 'r'),
+            bit(4, 'w'),
+            special(3, 10, 's'),
+            bit(2, 'r'),
+            bit(1, 'w'),
+            special(0, 9, 't'),
+        ];
+        letters.iter().collect()
+    }
 }
 
 fn readable<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,15 +13,11 @@ use super::hooks;
 use super::progress::Meter;
 use super::queue::{Job, Running};
 use crate::api::restore::{DATA, STATE};
-use crate::api::{self, EventSource, JobKind};
+use crate::api::{self, EventSource, INCOMPLETE, JobKind};
 use crate::db::{Db, backups, blocking, includes, tokens};
 use crate::state::State;
 use crate::system::files;
 use crate::{Error, Include, Layout, Result, codes};
-
-/// The tag of a backup that lacks a folder, or a folder whose command before it failed. It stands in the summary, so
-/// that a list says so which comes from the store alone.
-const INCOMPLETE: &str = "incomplete";
 
 /// How many seconds a backup's id may run ahead of the clock, when ids of this second are taken.
 const ID_TRIES: u64 = 5;
@@ -80,7 +76,7 @@ async fn run(running: &Running, source: &EventSource) -> Result<String> {
 }
 
 /// Whether something that belongs to a server's backup is missing from it.
-pub fn is_incomplete(summary: &Summary) -> bool {
+pub(crate) fn is_incomplete(summary: &Summary) -> bool {
     summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE)
 }
 

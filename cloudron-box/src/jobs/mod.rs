@@ -8,6 +8,6 @@ mod queue;
 mod schedule;
 
 pub(crate) use backup::Backup;
-pub use backup::is_incomplete;
+pub(crate) use backup::is_incomplete;
 pub(crate) use daily::run as back_up_daily;
 pub(crate) use queue::Queue;

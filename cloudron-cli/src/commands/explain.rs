@@ -1,6 +1,6 @@
 //! `cloudron explain`
 
-use cloudron_core::{Code, Error, Result};
+use cloudron_core::{Code, Error, Result, human};
 use serde_json::json;
 
 use crate::codes;
@@ -23,26 +23,13 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             .with_hint("`cloudron explain` lists all of them")
     })?;
     out.data("code", &describe(code), || {
-        format!("{} (exit code {})\n\n{}", code.name, code.kind.exit_code(), wrapped(&explanation(code), 80))
+        format!(
+            "{} (exit code {})\n\n{}",
+            code.name,
+            code.kind.exit_code(),
+            human::wrapped(&explanation(code), 80)
+        )
     })
-}
-
-/// The text in lines of at most `width` characters, broken at blanks.
-fn wrapped(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        let line = &mut lines[last];
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines.join("\n")
 }
 
 fn list(out: &Output) -> Result<()> {
@@ -59,27 +46,4 @@ fn list(out: &Output) -> Result<()> {
 
 fn describe(code: &Code) -> serde_json::Value {
     json!({ "code": code.name, "exitCode": code.kind.exit_code(), "explanation": explanation(code) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_broken_at_blanks() {
-        assert_eq!(wrapped("one two three", 7), "one two\nthree");
-        assert_eq!(wrapped("incomprehensible", 4), "incomprehensible");
-    }
-
-    #[test]
-    fn every_code_has_a_name_of_its_own_and_an_explanation() {
-        let codes = codes::all();
-        for pair in codes.windows(2) {
-            assert_ne!(pair[0].name, pair[1].name, "two codes have the same name");
-        }
-        for code in codes {
-            assert!(code.explanation.len() > 40, "{} explains too little", code.name);
-            assert!(code.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit()));
-        }
-    }
 }

@@ -1,11 +1,10 @@
 //! `cloudron policy`: what to allow and to set at a cloud.
 
 use clap::Subcommand;
-use cloudron_backup::lifecycle::{self, Harm, Review, SafeDays};
+use cloudron_backup::lifecycle::{self, Review, SafeDays};
 use cloudron_backup::store::Known;
-use cloudron_core::{Error, Result};
+use cloudron_core::{Result, ResultExt};
 
-use crate::codes;
 use crate::commands::backup::Place;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
@@ -64,12 +63,9 @@ impl Command {
         for danger in &review.dangers {
             out.warn(&danger.to_string());
         }
-        // Packs in an archive can be asked for; the rest is needed at once or for ever.
-        let harm = review.dangers.iter().find(|d| !matches!(d.harm, Harm::ArchivesPacks(_)));
-        let Some(danger) = harm else { return Ok(()) };
-        Err(Error::new(&codes::LIFECYCLE_HARMS, danger.to_string()).with_hint(
-            "remove the rule or narrow its prefix; `cloudron backup prune --store URL` deletes old backups",
-        ))
+        review.harmless().hint(|| {
+            "remove the rule or narrow its prefix; `cloudron backup prune --store URL` deletes old backups".into()
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use cloudron_backup::codes as backup;
 use cloudron_core::{Code, codes as core};
 use cloudron_dns::codes as dns;
 use cloudron_http::codes as http;
+use cloudron_machine::codes as machine;
 use cloudron_provision::codes as provision;
 
 use crate::codes;
@@ -24,6 +25,11 @@ static MORE: &[(&Code, &str)] = &[
     (&core::INTERRUPTED, "`--resume` goes on, and `cloudron machine destroy` removes what exists."),
     (&http::CERTIFICATE, "The option --ca-file names such a file too, for one command."),
     (&http::CA_FILE, "The option --ca-file names such a file too."),
+    (&backup::LIFECYCLE_HARMS, "Use `cloudron backup prune` to remove old backups."),
+    (&backup::FILES_LEFT_OUT, "`--exclude` leaves them out."),
+    (&backup::WRITER_KEYS, "`cloudron backup key writer` writes them anew, with the backup key."),
+    (&dns::PLAN_FILE, "`cloudron dns plan --out` writes such a file, and `--plan` takes it."),
+    (&machine::UNHEALTHY, "`cloudron machine status` shows each check with what was found."),
     (&provision::REMOTE_COMMAND, "Run the same command again with `--resume` once the cause is gone."),
     (&provision::SSH_REFUSED, "`--ssh-port` names another port."),
     (&provision::SSH_LOST, "The same command with `--resume` goes on."),

@@ -8,7 +8,7 @@ use super::terminal::{Style, Text};
 /// For people: what went wrong, why, what next, and the code to look up, each of them one line.
 pub(super) fn text(error: &Error) -> Text {
     let mut text = Text::styled("error:", Style::Red).then(error);
-    for cause in causes(error) {
+    for cause in error.causes() {
         text = text.below(Text::of("because:").then(cause));
     }
     if let Some(id) = error.request_id() {
@@ -21,22 +21,6 @@ pub(super) fn text(error: &Error) -> Text {
     text.below(Text::of("code:").then(format_args!("{code} (`cloudron explain {code}`)")))
 }
 
-/// What lies behind an error and is not said by its message already.
-fn causes(error: &Error) -> Vec<String> {
-    let mut said = error.to_string();
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.contains(&text) {
-            said.push_str(&text);
-            causes.push(text);
-        }
-        next = cause.source();
-    }
-    causes
-}
-
 /// For programs.
 pub(super) fn json(error: &Error) -> Value {
     json!({
@@ -45,7 +29,7 @@ pub(super) fn json(error: &Error) -> Value {
             "code": error.code().name,
             "exitCode": error.kind().exit_code(),
             "message": error.to_string(),
-            "causes": causes(error),
+            "causes": error.causes(),
             "hint": error.hint(),
             "requestId": error.request_id(),
         }
@@ -76,15 +60,5 @@ mod tests {
         assert_eq!(text.lines().filter(|l| l.contains("next:")).count(), 2, "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        let first = Error::new(&codes::FAILED, "no current");
-        let error = Error::new(&codes::FAILED, "the lamp is off").with_source(first);
-        assert_eq!(causes(&error), ["no current"]);
-        let said = Error::new(&codes::FAILED, "off: no current")
-            .with_source(Error::new(&codes::FAILED, "no current"));
-        assert!(causes(&said).is_empty());
     }
 }

@@ -4,7 +4,6 @@ mod error;
 mod progress;
 mod prompt;
 mod stream;
-mod table;
 mod terminal;
 
 use std::io::Write;
@@ -16,7 +15,8 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use terminal::{Data, Style, Text};
 
-pub(crate) use table::{Table, bytes};
+pub(crate) use cloudron_core::human::{ago, bytes};
+pub(crate) use cloudron_core::table::Table;
 
 /// How the user wants data printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -148,6 +148,17 @@ impl Output {
     /// `needs-answer` when nobody can be asked.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes { Ok(true) } else { self.bars.hidden(|| prompt::confirm(question)) }
+    }
+
+    /// Ends the command unless a yes or no question is answered with yes.
+    ///
+    /// # Errors
+    /// `interrupted`, with what did not happen; `needs-answer` when nobody can be asked.
+    pub(crate) fn agreed(&self, question: &str, otherwise: &str) -> Result<()> {
+        match self.confirm(question)? {
+            true => Ok(()),
+            false => Err(Error::new(&cloudron_core::codes::INTERRUPTED, otherwise)),
+        }
     }
 
     /// Asks a yes or no question that only a person may answer.

@@ -74,10 +74,7 @@ impl Bars {
     /// Replaces a task's bar with a line on what became of it.
     fn end(&self, tasks: &mut HashMap<TaskId, Shown>, task: TaskId, done: u64, mark: &str) {
         let Some(shown) = tasks.remove(&task) else { return };
-        if let Some(bar) = shown.bar {
-            bar.finish_and_clear();
-            self.multi.remove(&bar);
-        }
+        self.clear(shown.bar);
         let amount = match shown.unit {
             Unit::Bytes if done > 0 => format!(" ({})", super::bytes(done)),
             Unit::Items if done > 0 => format!(" ({done})"),

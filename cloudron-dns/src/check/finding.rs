@@ -50,6 +50,14 @@ pub struct Finding {
 
 pub(super) type Findings = Vec<Finding>;
 
+/// Returns the names of the checks that failed, as a list; `None` when none did.
+pub fn failed(findings: &[Finding]) -> Option<String> {
+    let failed = findings.iter().filter(|finding| finding.status == Status::Fail);
+    let mut ids: Vec<&str> = failed.map(|finding| finding.id.as_str()).collect();
+    ids.dedup();
+    (!ids.is_empty()).then(|| ids.join(", "))
+}
+
 impl Finding {
     fn new(id: &str, subject: impl ToString, status: Status, evidence: impl Into<String>) -> Self {
         Self { id: id.into(), subject: subject.to_string(), status, evidence: evidence.into(), fix: None }

@@ -1,12 +1,31 @@
 //! Checks whether records that differ from the desired ones have the same meaning.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::Expected;
 use super::finding::{Finding, Status};
+use super::{Expected, diagnose};
 use crate::machine::{DkimRecord, tags};
-use crate::propagation::{Report, Verdict};
-use crate::{Observed, RecordData, RecordKey, RecordSet, RecordType};
+use crate::propagation::{self, Lookup, Report, Resolver, Verdict};
+use crate::{Intent, Name, Observed, RecordData, RecordKey, RecordSet, RecordType, Result};
+
+/// Asks every authoritative name server for the records of a zone, and what is expected of a server besides, if anything is.
+/// Records of mail count as right when they mean the same as those that are desired.
+///
+/// # Errors
+/// As [`propagation::check`].
+pub async fn check_records(
+    lookup: &Lookup,
+    zone: &Name,
+    desired: &[Intent],
+    expected: Option<&Expected>,
+    limit: Duration,
+) -> Result<(Report, Vec<Finding>)> {
+    let report = propagation::check(lookup, zone, desired, limit).await?;
+    let Some(expected) = expected else { return Ok((report, Vec::new())) };
+    let findings = diagnose(&Resolver::authoritative(lookup.clone()), expected).await;
+    Ok((by_meaning(report, &findings, expected), findings))
+}
 
 /// Corrects the report of a literal comparison: records with the same meaning count as correct. These are keys and
 /// policies with additional tags, and records that the findings for the same domain accept, such as an SPF record that

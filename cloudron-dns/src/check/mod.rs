@@ -23,8 +23,8 @@ use cloudron_core::Domain;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
-pub use finding::{Finding, Status};
-pub use meaning::by_meaning;
+pub use finding::{Finding, Status, failed};
+pub use meaning::{by_meaning, check_records};
 
 use cached::Cached;
 use finding::Findings;

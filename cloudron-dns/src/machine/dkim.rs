@@ -20,6 +20,20 @@ pub struct Dkim {
 }
 
 impl Dkim {
+    /// Takes a public key in base64.
+    ///
+    /// # Errors
+    /// `dns-dkim` for what is no RSA key that receivers accept. The text is not quoted: it may be a private key.
+    pub fn from_public(selector: impl Into<String>, base64: &str) -> Result<Self> {
+        let record = DkimRecord::parse(format!("v=DKIM1; k=rsa; p={base64}").as_bytes());
+        let bits = record.ok().and_then(|record| record.rsa_bits()).unwrap_or_default();
+        if bits < MIN_RSA_BITS {
+            let message = format!("it is no public RSA key of at least {MIN_RSA_BITS} bits in base 64");
+            return Err(Error::new(&codes::DKIM, message));
+        }
+        Ok(Self { selector: selector.into(), public_key: base64.into() })
+    }
+
     /// Returns the name at which receivers look the key up.
     ///
     /// # Errors

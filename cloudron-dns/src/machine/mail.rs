@@ -1,8 +1,12 @@
 //! Mail settings of a server, and the resulting records.
 
+use std::str::FromStr;
+
+use cloudron_core::codes;
+
 use super::dkim::{record_name, retired_record};
 use super::{Dkim, MtaSts};
-use crate::{Intent, Name, RecordData, RecordSet, Result, Ttl};
+use crate::{Error, Intent, Name, RecordData, RecordSet, Result, Ttl};
 
 /// The request to receivers for mail that is not from the domain (RFC 9989, section 4.7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +18,19 @@ pub enum DmarcPolicy {
     Quarantine,
     /// Reject it.
     Reject,
+}
+
+impl FromStr for DmarcPolicy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self::None),
+            "quarantine" => Ok(Self::Quarantine),
+            "reject" => Ok(Self::Reject),
+            _ => Err(Error::new(&codes::USAGE, format!("{text:?} is not none, quarantine or reject"))),
+        }
+    }
 }
 
 /// The mail settings of a server for its domain.

@@ -1,6 +1,7 @@
 //! The policy that mail to the domain must be encrypted (MTA-STS, RFC 8461).
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,18 @@ impl fmt::Display for MtaStsMode {
             Self::Testing => "testing",
             Self::Enforce => "enforce",
             Self::None => "none",
+        })
+    }
+}
+
+impl FromStr for MtaStsMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Testing, Self::Enforce, Self::None];
+        all.into_iter().find(|mode| mode.to_string() == text).ok_or_else(|| {
+            let message = format!("{text:?} is not testing, enforce or none");
+            Error::new(&cloudron_core::codes::USAGE, message)
         })
     }
 }

@@ -9,11 +9,16 @@
 #[cfg(feature = "managed-file")]
 mod file;
 mod removal;
+#[cfg(feature = "managed-file")]
+mod saved;
 
 #[cfg(feature = "managed-file")]
 pub use file::{KEEPING_OWNERSHIP, OwnershipFile, ZoneOwnership};
+#[cfg(feature = "managed-file")]
+pub use saved::SavedPlan;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -213,6 +218,17 @@ impl ManagedPlan {
     /// The DNS host.
     pub fn provider(&self) -> &dyn DnsProvider {
         &*self.provider
+    }
+
+    /// Returns what name servers must answer once it is written: what is wanted, and that what is deleted is gone.
+    pub fn awaited(&self) -> Vec<Intent> {
+        let wanted: BTreeSet<RecordKey> = self.desired.iter().map(Intent::key).collect();
+        let others = self.plan.changes.iter().filter(|change| !wanted.contains(change.key()));
+        let others = others.map(|change| match change.after() {
+            Some(set) => Intent::Exactly(set.clone()),
+            None => Intent::Absent(change.key().clone()),
+        });
+        self.desired.iter().cloned().chain(others).collect()
     }
 
     /// Writes the plan.

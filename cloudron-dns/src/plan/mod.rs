@@ -6,13 +6,15 @@ mod display;
 mod draft;
 mod together;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use build::plan;
 
 use crate::{
     Atomicity, Capabilities, Error, Name, Observed, Ownership, RecordData, RecordKey, RecordSet, Result,
-    Snapshot, Zone, codes,
+    Snapshot, Zone, codes, zone_file,
 };
 
 /// One change of one record set. The old state is its precondition: if the zone has another state by then, the change
@@ -115,6 +117,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Writes the wanted record sets as they will be as a zone file. Of the `basis`, what the zone held when the plan was
+    /// made, come those that do not change.
+    pub fn zone_file(&self, basis: Option<&Snapshot>) -> String {
+        let changed: BTreeSet<&RecordKey> = self.changes.iter().map(Change::key).collect();
+        let adjusted = self.adjusted.iter().map(|adjustment| &adjustment.key);
+        let kept: BTreeSet<&RecordKey> =
+            self.unchanged.iter().chain(adjusted.filter(|key| !changed.contains(key))).collect();
+        let unchanged = kept.into_iter().filter_map(|key| basis?.sets.get(key).cloned());
+        let changed = self.changes.iter().filter_map(|c| c.after().cloned().map(Observed::Plain));
+        let sets: Vec<Observed> = unchanged.chain(changed).collect();
+        zone_file::write(&self.zone.apex, &sets)
+    }
+
     /// Returns whether there are no changes and no conflicts.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.conflicts.is_empty()

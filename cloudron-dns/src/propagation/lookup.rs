@@ -27,6 +27,16 @@ pub(super) enum Start {
     Given(Vec<SocketAddr>),
 }
 
+/// Parses the address of a name server, with or without a port.
+///
+/// # Errors
+/// What is expected instead, as text: this is the form of a parser of arguments.
+pub fn name_server(text: &str) -> std::result::Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| "an IP address is expected, with or without a port".to_owned())
+}
+
 /// The zone of a name, and its authoritative name servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

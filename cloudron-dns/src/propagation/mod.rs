@@ -15,7 +15,7 @@ mod walk;
 mod wire;
 
 pub use check::{check, check_at, read_names};
-pub use lookup::{Authority, Lookup, Server};
+pub use lookup::{Authority, Lookup, Server, name_server};
 pub use report::{KeyReport, Report, ServerReport, Stale, StaleReason, Verdict};
 pub use resolver::Resolver;
 pub use sync::in_sync;

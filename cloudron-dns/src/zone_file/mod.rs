@@ -24,7 +24,7 @@ mod writer;
 pub use json::from_json;
 pub(crate) use lexer::{Word, words};
 pub use reader::read;
-pub use writer::write;
+pub use writer::{check_complete, write};
 
 use crate::{Name, RecordSet, Ttl};
 
@@ -75,6 +75,23 @@ pub struct Note {
     pub line: usize,
     /// What was done instead.
     pub what: String,
+}
+
+/// Reads a zone file, or a JSON list of record sets, up to [`MAX_BYTES`].
+///
+/// # Errors
+/// As [`read_any`], and those of reading, with `name` for the file.
+#[cfg(feature = "json")]
+pub fn read_from(
+    file: impl std::io::Read,
+    name: &std::path::Path,
+    options: &ReadOptions,
+) -> crate::Result<ZoneFile> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    // One byte more than is allowed shows that there are too many.
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|e| crate::Error::io(name, e))?;
+    read_any(&bytes, options)
 }
 
 /// Parses a zone file, or a JSON list of record sets; the first non-blank character decides.

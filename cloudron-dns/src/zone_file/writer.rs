@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Name, Observed, RecordSet, RecordType};
+use crate::{Error, Name, Observed, RecordKey, RecordSet, RecordType, Result, codes};
 
 /// Formats a zone file with these record sets: the SOA record first, then the zone's name servers, then the rest in the
 /// canonical order of names (RFC 4034, section 6.1), one line per record with its TTL. The same sets give the same
@@ -32,6 +32,30 @@ pub fn write<'a>(zone: &Name, sets: impl IntoIterator<Item = &'a Observed>) -> S
         }
     }
     out
+}
+
+/// Checks that a file of these sets makes the same zone again: that none of them becomes a comment. The SOA record, and
+/// what the name server keeps for signing, are the host's own.
+///
+/// # Errors
+/// `dns-export` with the sets that have no form in a zone file.
+pub fn check_complete<'a>(sets: impl IntoIterator<Item = &'a Observed>) -> Result<()> {
+    let is_comment = |set: &Observed| {
+        let key = set.key();
+        let of_host = key.rtype == RecordType::SOA || key.rtype.is_signing();
+        (set.plain().is_none() || key.variant.is_some()) && !of_host
+    };
+    let unsaid: Vec<&RecordKey> = sets.into_iter().filter(|set| is_comment(set)).map(Observed::key).collect();
+    let (number, first) = (unsaid.len(), unsaid.iter().take(10).map(ToString::to_string));
+    let has = match number {
+        0 => return Ok(()),
+        1 => "record set has",
+        _ => "record sets have",
+    };
+    let more = if number > 10 { format!(", and {} more", number - 10) } else { String::new() };
+    let first = first.collect::<Vec<_>>().join(", ");
+    let message = format!("{number} {has} no form in a zone file: {first}{more}");
+    Err(Error::new(&codes::ZONE_FILE_PARTIAL, message))
 }
 
 fn write_set(out: &mut String, zone: &Name, set: &RecordSet) {

@@ -4,19 +4,17 @@ mod kept;
 mod remote_folder;
 mod search;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloudron_backup::{BackupStore, Repository, is_of_backups, is_of_repository, open_store};
-use cloudron_core::{BackupId, Result};
+pub use cloudron_backup::whole::{Earlier, look};
+use cloudron_backup::{BackupStore, open_store, whole};
+use cloudron_core::Result;
 
 pub use remote_folder::RemoteFolder;
-pub use search::{describe_ignored, find};
+pub use search::{describe_ignored, entries, find};
 
 use crate::registry::Reach;
-
-/// The object that a repository has from its making to its end.
-const DESCRIPTION: &str = "cloudron-backup.json";
 
 /// Where a repository is, for work that no [`BackupStore`] does: removing it as a whole.
 #[derive(Debug, Clone)]
@@ -73,82 +71,19 @@ pub fn is_on_machine(reach: &Reach, url: &str) -> bool {
     matches!(reach, Reach::Generic(_)) && folder_of(url).is_some()
 }
 
-/// A repository that is there already.
-pub struct Earlier {
-    /// The repository.
-    pub repository: Repository,
-    /// How many backups are in it, those that cannot be read included.
-    pub backups: usize,
-    /// The latest of them.
-    pub latest: Option<BackupId>,
-    /// Whether nothing was ever stored in it: it was left by a run that died or a machine without backups.
-    pub unused: bool,
-}
-
-impl Earlier {
-    /// What it holds, for people: `3 backups, latest backup_…`.
-    pub fn holds(&self) -> String {
-        let number = match self.backups {
-            0 => return "no backups".into(),
-            1 => "1 backup".into(),
-            n => format!("{n} backups"),
-        };
-        self.latest.as_ref().map_or(number.clone(), |latest| format!("{number}, latest {latest}"))
-    }
-}
-
-/// Looks whether there is a repository, and what is in it. Needs no key.
-pub async fn look(store: &Arc<dyn BackupStore>) -> Result<Option<Earlier>> {
-    let repository = match Repository::open(store.clone()).await {
-        Err(e) if e.is(&cloudron_backup::codes::REPOSITORY_MISSING) => return Ok(None),
-        other => other?,
-    };
-    let list = repository.snapshots().await?;
-    let backups = list.summaries.len() + list.unreadable.len();
-    let latest = list.latest().map(|summary| summary.id.clone());
-    let unused = backups == 0 && !store.list("").await?.iter().any(|o| is_of_backups(&o.key));
-    Ok(Some(Earlier { repository, backups, latest, unused }))
-}
-
-/// Removes a repository with all its backups. Files beside it stay. The description goes last, so that an interrupted
-/// removal can be repeated.
+/// Removes a repository with all its backups. Files beside it stay.
 pub async fn remove(folder: &Folder) -> Result<()> {
-    let store = folder.store()?;
-    let mut keys: Vec<String> = store.list("").await?.into_iter().map(|o| o.key).collect();
-    keys.retain(|key| is_of_repository(key));
-    keys.sort_by_key(|key| key == DESCRIPTION);
     match folder {
-        Folder::Far(far) => far.remove(&keys).await,
-        Folder::Bucket(_) => delete(&store, &keys).await,
-        Folder::Near(path) => {
-            delete(&store, &keys).await?;
-            remove_empty(path);
-            Ok(())
-        }
+        Folder::Far(far) => far.remove(&whole::objects(&folder.store()?).await?).await,
+        Folder::Bucket(store) => whole::remove(store).await,
+        Folder::Near(path) => whole::remove_folder(path).await,
     }
-}
-
-async fn delete(store: &Arc<dyn BackupStore>, keys: &[String]) -> Result<()> {
-    for key in keys {
-        store.delete(key).await?;
-    }
-    Ok(())
-}
-
-/// Removes a folder and those in it as far as they are empty. What cannot be removed stays: it is no backup.
-fn remove_empty(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_empty(&entry.path());
-        }
-    }
-    let _ = std::fs::remove_dir(folder);
 }
 
 /// Removes the repository of that id when nothing was ever stored in it. Whether it is gone.
 pub async fn remove_unused(folder: &Folder, id: &str) -> Result<bool> {
     match look(&folder.store()?).await? {
-        Some(found) if found.repository.id() == id && found.unused => remove(folder).await.map(|()| true),
+        Some(found) if found.is_unused(id) => remove(folder).await.map(|()| true),
         _ => Ok(false),
     }
 }

@@ -1,6 +1,7 @@
 //! Finding a backup, and naming what may have hidden a later one.
 
-use cloudron_backup::{Issue, Repository, SnapshotFilter, Summary};
+use cloudron_api::{BackupEntry, INCOMPLETE};
+use cloudron_backup::{Issue, Repository, SnapshotFilter, Summary, UnreadableSummary};
 use cloudron_core::Result;
 
 /// Maximum number of ignored objects that are named; more are only counted.
@@ -12,6 +13,25 @@ pub fn describe_ignored(ignored: &[Issue]) -> Vec<String> {
     let named = ignored.iter().take(NAMED).map(|i| format!("{} is ignored: {}", i.subject, i.reason));
     let more = ignored.len().saturating_sub(NAMED);
     named.chain((more > 0).then(|| format!("{more} more objects are ignored"))).collect()
+}
+
+/// Lists the backups of a server that are in its repository, newest first, and what cannot be read: object and reason.
+///
+/// # Errors
+/// Errors of the store.
+pub async fn entries(repository: &Repository) -> Result<(Vec<BackupEntry>, Vec<UnreadableSummary>)> {
+    let list = repository.snapshots().await?;
+    let entry = |summary: &Summary| BackupEntry {
+        id: summary.id.clone(),
+        creation_time: summary.time,
+        version: summary.id.version().clone(),
+        files: summary.files,
+        bytes: summary.bytes,
+        added: summary.added_bytes,
+        sources: summary.sources.iter().map(|source| source.path.clone()).collect(),
+        incomplete: summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE),
+    };
+    Ok((list.summaries.iter().rev().map(entry).collect(), list.unreadable))
 }
 
 /// Finds the backup with an ID, or for `latest` the last one that matches the filter. Passes to `warn` what may have hidden

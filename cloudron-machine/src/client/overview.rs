@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use cloudron_api::{
     BackupEntry, BackupPage, Config, Job, JobState, ProgressReport, Status, codes as api_codes,
 };
-use cloudron_core::{Cancel, Error, Progress, Result, Unit, codes as core_codes};
+use cloudron_core::{Cancel, Domain, Error, Progress, Result, Unit, codes as core_codes};
 use serde_json::json;
 
 use super::{Client, Query, broken};
 use crate::codes;
+use crate::seen::Seen;
 
 /// How many backups are asked for at once.
 const PAGE: u32 = 100;
@@ -27,6 +28,32 @@ pub struct Overview {
     pub progress: ProgressReport,
     /// The latest backup, when the store can be read; when it cannot, the checks say so.
     pub latest: Option<BackupEntry>,
+}
+
+impl Overview {
+    /// Checks that all checks of the server pass.
+    ///
+    /// # Errors
+    /// `machine-unhealthy`, with the checks that fail.
+    pub fn healthy(&self, domain: &Domain) -> Result<()> {
+        let health = &self.config.health;
+        if health.ok {
+            return Ok(());
+        }
+        let failing = health.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str());
+        let failing = failing.collect::<Vec<_>>().join(", ");
+        Err(Error::new(&codes::UNHEALTHY, format!("{domain} is not healthy: {failing}")))
+    }
+
+    /// What to remember of it.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            time: jiff::Timestamp::now(),
+            version: self.status.version.to_string(),
+            healthy: self.config.health.ok,
+            last_backup: self.config.backup.last,
+        }
+    }
 }
 
 impl Client {

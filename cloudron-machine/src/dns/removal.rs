@@ -6,6 +6,8 @@ use cloudron_core::{Domain, Error, Progress, Result};
 use cloudron_dns::managed::Access;
 use cloudron_dns::{Intent, MailSettings, PlanOptions, RecordKey, machine_records};
 
+use serde_json::{Value, json};
+
 use super::{DnsHost, both_families};
 use crate::manager::Manager;
 use crate::registry::DnsRecords;
@@ -119,6 +121,15 @@ impl Outcome {
     /// The command that removes what stays, as the caller gave it.
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
+    }
+
+    /// The outcome for programs; the reason and the command are those of all records that stay.
+    pub fn to_json(&self) -> Value {
+        let names = |keys: &[RecordKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        json!({
+            "provider": self.provider, "removed": names(&self.removed), "left": names(&self.left),
+            "reason": self.failure, "command": self.failure.as_ref().and(self.advice()),
+        })
     }
 
     /// What stays and why, for people; `None` when nothing stays.

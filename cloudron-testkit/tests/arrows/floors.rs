@@ -33,6 +33,7 @@ const BOX: &[&[&str]] = &[
     &["install", "jobs", "repair", "restore"],
     &["http"],
     &["server"],
+    &["command"],
     &["tests"],
 ];
 

@@ -1,10 +1,12 @@
 //! Backups from other inputs than local folders: a stream, or the entries of an archive.
 
+mod program;
 mod read_ahead;
 pub(crate) mod stream;
 
 use cloudron_core::{Error, Result};
 
+pub use program::ProgramOutput;
 pub(crate) use read_ahead::ReadAhead;
 pub(crate) use stream::StreamSource;
 

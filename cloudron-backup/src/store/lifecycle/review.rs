@@ -3,7 +3,7 @@
 use cloudron_core::{Error, Result};
 use serde::Serialize;
 
-use super::{Danger, Lifecycle, Rule, SafeDays, dangers, merge, safe_rules};
+use super::{Danger, Harm, Lifecycle, Rule, SafeDays, dangers, merge, safe_rules};
 use crate::codes;
 use crate::store::{BackupStore, Known};
 
@@ -21,6 +21,19 @@ pub struct Review {
     pub is_applied: bool,
     /// The rules that harm the repository. They are the owner's: they are reported, and never removed.
     pub dangers: Vec<Danger>,
+}
+
+impl Review {
+    /// Checks that no rule destroys or hides what is needed at once. Packs in an archive can be asked for.
+    ///
+    /// # Errors
+    /// `lifecycle-harms` with the first one that does.
+    pub fn harmless(&self) -> Result<()> {
+        match self.dangers.iter().find(|danger| !matches!(danger.harm, Harm::ArchivesPacks(_))) {
+            Some(danger) => Err(Error::new(&codes::LIFECYCLE_HARMS, danger.to_string())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Compares the rules of a store with the safe ones for the repository in it.

@@ -1,7 +1,7 @@
 //! `cloudron backup copy`
 
 use cloudron_backup::{CopyReport, CopyTarget, Issue, SnapshotFilter, TransferReport};
-use cloudron_core::{Cancel, Error, Result};
+use cloudron_core::{Cancel, Result, ResultExt};
 use cloudron_provision::quote;
 
 use super::place::{Owned, ToWriting, find, open_repository};
@@ -37,13 +37,11 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let repository = options.owned.place.open().await?;
         let target = options.owned.place.service.open(&options.to)?;
-        if target.url() == repository.store().url() {
-            let text = format!("{} is the store that is copied from", target.url());
-            return Err(
-                Error::new(&cloudron_core::codes::USAGE, text).with_hint("name another store with --to")
-            );
-        }
         repository.copy_to(target, &out.progress(), &cancel).await
+    });
+    let report = report.map_err(|e| match e.is(&cloudron_core::codes::USAGE) && e.hint().is_none() {
+        true => e.with_hint("name another store with --to"),
+        false => e,
     })?;
     out.data("copy", &report, || {
         let there = match report.present {
@@ -64,18 +62,15 @@ pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
     for Issue { subject, reason } in &report.not_copied {
         out.warn(&format!("{subject} was not copied: {reason}"));
     }
-    let Some(first) = report.not_copied.first() else { return Ok(()) };
-    let text = format!("{} objects were not copied, among them {}", report.not_copied.len(), first.subject);
-    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text)
-        .with_hint("see what is wrong with the repository with `cloudron backup verify --store URL`"))
+    report
+        .complete()
+        .hint(|| "see what is wrong with the repository with `cloudron backup verify --store URL`".to_owned())
 }
 
 fn chosen(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| transfer(options, out, cancel))?;
     out.data("copy", &report, || render(&report))?;
-    let Some(failed) = report.failed.first() else { return Ok(()) };
-    let text = format!("{} was not copied: {}", failed.backup, failed.reason);
-    Err(Error::new(&cloudron_backup::codes::RESTORE_INCOMPLETE, text))
+    report.complete()
 }
 
 async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<TransferReport> {

@@ -1,19 +1,19 @@
 //! `cloudron backup create`
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use cloudron_backup::{BackupRequest, PlannedFile, Repository, Source, Summary, WriterKeys};
-use cloudron_core::{BackupId, Cancel, Error, Result, Version};
+use cloudron_backup::{
+    BackupRequest, PlannedFile, ProgramOutput, Repository, Source, Summary, WriterKeys, cache_dir,
+    read_patterns, under_new_id,
+};
+use cloudron_core::{BackupId, Cancel, Result, ResultExt, Version};
 use serde_json::json;
 
-use super::place::{Place, Writing, absolute};
-use super::producer::Producer;
-use crate::codes;
+use super::place::{Place, Writing};
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
-use crate::state::cache_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -57,21 +57,13 @@ pub(crate) struct Options {
     dry_run: bool,
 }
 
-/// So often a name that is taken is tried again: names carry the time to the second.
-const NAMES: u32 = 3;
-
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     if options.dry_run {
         return plan(options, out);
     }
     let summary = block_on(|cancel| make(options, out, cancel))?;
     out.data("backup", &summary, || render(&summary))?;
-    let text = match (summary.errors, summary.downgraded) {
-        (0, 0) => return Ok(()),
-        (0, n) => format!("{n} files or folders are in {} without their extended attributes", summary.id),
-        (n, _) => format!("{n} files or folders could not be read and are not in {}", summary.id),
-    };
-    Err(Error::new(&codes::FILES_LEFT_OUT, text).with_hint("the warnings above name them"))
+    summary.complete().hint(|| "the warnings above name them".to_owned())
 }
 
 /// What is backed up and where to, read once.
@@ -80,23 +72,23 @@ struct Job {
     keys: WriterKeys,
     sources: Vec<Source>,
     excludes: Vec<String>,
-    cache: Option<PathBuf>,
 }
 
 impl Job {
     async fn new(options: &Options, out: &Output) -> Result<Self> {
-        let sources = options.paths.iter().map(|p| source(p)).collect::<Result<Vec<_>>>()?;
-        let excludes = excludes(options)?;
+        let sources = options.paths.iter().map(|path| Source::at(path)).collect::<Result<_>>()?;
+        let mut excludes = options.exclude.clone();
+        for file in &options.exclude_file {
+            excludes.extend(read_patterns(file)?);
+        }
         let repository = options.place.open().await?;
         let keys = options.writing.keys(&repository, out).await?;
-        Ok(Self { repository, keys, sources, excludes, cache: cache_dir() })
+        Ok(Self { repository, keys, sources, excludes })
     }
 
-    /// A request under a name of this moment.
-    fn request(&self, options: &Options) -> BackupRequest {
-        let id = BackupId::new(SystemTime::now(), &Version::current());
+    fn request(&self, id: BackupId, options: &Options) -> BackupRequest {
         let mut request = BackupRequest::new(id, self.sources.clone());
-        request.cache_dir.clone_from(&self.cache);
+        request.cache_dir = cache_dir();
         request.excludes.clone_from(&self.excludes);
         request.tags.clone_from(&options.tag);
         request.host = options.host.clone().unwrap_or_else(host_name);
@@ -109,29 +101,17 @@ async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary
     if let Some(name) = &options.stdin {
         // What was read is gone: a name that is taken cannot be tried again.
         let reader: Box<dyn Read + Send> = match &options.command {
-            Some(command) => Box::new(Producer::start(command)?),
+            Some(command) => Box::new(ProgramOutput::start(command)?),
             None => Box::new(std::io::stdin()),
         };
-        let (request, progress) = (job.request(options), out.progress());
+        let id = BackupId::new(SystemTime::now(), &Version::current());
+        let (request, progress) = (job.request(id, options), out.progress());
         return job.repository.backup_stream(&job.keys, request, name, reader, &progress, &cancel).await;
     }
-    under_a_free_name(async || {
-        job.repository.backup(&job.keys, job.request(options), &out.progress(), &cancel).await
+    under_new_id(async |id| {
+        job.repository.backup(&job.keys, job.request(id, options), &out.progress(), &cancel).await
     })
     .await
-}
-
-/// Tries again when the name is taken, which is of this second.
-async fn under_a_free_name<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    for _ in 1..NAMES {
-        match attempt().await {
-            Err(e) if e.is(&cloudron_backup::codes::BACKUP_EXISTS) => {
-                tokio::time::sleep(Duration::from_millis(1100)).await;
-            }
-            other => return other,
-        }
-    }
-    attempt().await
 }
 
 /// Says what would be done.
@@ -140,14 +120,14 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
     let items = stream.clone();
     let plan = block_on(|cancel| async move {
         let job = Job::new(options, out).await?;
-        under_a_free_name(async || {
+        under_new_id(async |id| {
             let items = items.clone();
             let each = move |file: PlannedFile| {
                 let json = json!({ "path": file.path.to_string_lossy(), "size": file.size });
                 // A reader that went away is no reason to stop, and other failures of stdout show at the end.
                 let _ = items.item(&json, || format!("{:>10}  {}", bytes(file.size), file.path.display()));
             };
-            let request = job.request(options);
+            let request = job.request(id, options);
             job.repository.plan_backup(&job.keys, &request, each, &out.progress(), &cancel).await
         })
         .await
@@ -162,30 +142,6 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
             bytes(plan.added_bytes)
         )
     })
-}
-
-/// A source by the path as it was typed.
-fn source(path: &Path) -> Result<Source> {
-    let absolute = absolute(path)?;
-    let name = absolute.file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned());
-    Ok(Source::new(name, absolute))
-}
-
-fn excludes(options: &Options) -> Result<Vec<String>> {
-    let mut patterns = options.exclude.clone();
-    for file in &options.exclude_file {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
-        let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().map(str::trim);
-        for line in lines.filter(|l| !l.is_empty() && !l.starts_with('#')) {
-            if line.contains(" #") {
-                let text = format!("{}: {line:?}: a comment has a line of its own", file.display());
-                return Err(Error::new(&cloudron_backup::codes::PATTERN_INVALID, text)
-                    .with_hint("move the comment; a # that is part of a name is written as ?"));
-            }
-            patterns.push(line.to_owned());
-        }
-    }
-    Ok(patterns)
 }
 
 fn host_name() -> String {

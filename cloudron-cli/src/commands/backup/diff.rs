@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::{Change, ChangeKind, DiffReport, DiffRequest, SnapshotFilter};
+use cloudron_backup::{Change, DiffReport, DiffRequest, SnapshotFilter};
 use cloudron_core::Result;
 
 use super::place::{Owned, check_only, find};
@@ -37,23 +37,11 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let (repository, identity) = options.owned.unlock(out).await?;
         let before = find(&repository, &options.before, &SnapshotFilter::all(), out).await?.id;
         let after = find(&repository, &options.after, &SnapshotFilter::all(), out).await?.id;
-        let each = move |change| items.item(&change, || line(&change));
+        let each = move |change: Change| items.item(&change, || change.to_string());
         let request = DiffRequest::new(before, after).with_only(options.only.clone());
         repository.diff(&identity, &request, each, &out.progress(), &cancel).await
     })?;
     stream.finish(&report, || render(&report))
-}
-
-fn line(change: &Change) -> String {
-    let mark = match change.kind {
-        ChangeKind::Added => '+',
-        ChangeKind::Removed => '-',
-        ChangeKind::Content => 'M',
-        ChangeKind::Metadata => 'm',
-        ChangeKind::Type => 'T',
-    };
-    let entry = change.after.as_ref().or(change.before.as_ref());
-    format!("{mark} {}", entry.map(|e| e.path.to_string_lossy()).unwrap_or_default())
 }
 
 fn render(report: &DiffReport) -> String {

@@ -1,10 +1,9 @@
 //! `cloudron backup find`
 
 use cloudron_backup::Found;
-use cloudron_core::{Error, Result};
+use cloudron_core::Result;
 
 use super::place::{Owned, Pick};
-use super::show;
 use crate::output::Output;
 use crate::runtime::block_on;
 
@@ -30,20 +29,10 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let items = stream.clone();
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
-        let each = move |found: Found| {
-            items.item(&found, || format!("{}  {}", found.backup, show::line(&found.entry)))
-        };
+        let each = move |found: Found| items.item(&found, || format!("{}  {}", found.backup, found.entry));
         let filter = options.pick.filter()?;
         repository.find_paths(&identity, &options.patterns, &filter, each, &out.progress(), &cancel).await
     })?;
     stream.finish(&report, String::new)?;
-    if let Some(skipped) = report.skipped.first() {
-        let text = format!("{} could not be searched: {}", skipped.backup, skipped.reason);
-        return Err(Error::new(&cloudron_backup::codes::SNAPSHOT_CORRUPT, text));
-    }
-    if report.matches == 0 {
-        let text = format!("none of {} backups holds {}", report.backups, options.patterns.join(" or "));
-        return Err(Error::new(&cloudron_backup::codes::PATH_UNKNOWN, text));
-    }
-    Ok(())
+    report.found(&options.patterns)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloudron_backup::{ImportRequest, OldBackup, Summary};
+use cloudron_backup::{ImportRequest, Summary, cache_dir};
 use cloudron_core::{BackupId, Cancel, Error, Result, Version};
 
 use super::create::render;
@@ -12,7 +12,6 @@ use super::place::{Place, Writing};
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
-use crate::state::cache_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -46,36 +45,24 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 async fn import(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {
     let old_key = options.old_key.as_ref().map(|k| secrets::resolve(k, "--old-key", out)).transpose()?;
-    let from_stdin = options.file == Path::new("-");
-    let mut request = request(&options.file);
+    let (mut request, file) = match options.file == Path::new("-") {
+        true => (ImportRequest::named("-", BackupId::new(SystemTime::now(), &Version::current())), None),
+        false => {
+            let file = File::open(&options.file).map_err(|e| Error::io(&options.file, e))?;
+            (ImportRequest::of_file(&options.file)?, Some(file))
+        }
+    };
     request.key = old_key;
     request.fqdn.clone_from(&options.fqdn);
     request.cache_dir = cache_dir();
     if let Some(below) = &options.below {
         request.target.clone_from(below);
     }
-    let beside = options.file.with_file_name(format!("{}.json", request.name));
-    if !from_stdin && beside.is_file() {
-        request.config = Some(std::fs::read(&beside).map_err(|e| Error::io(&beside, e))?);
-    }
-    let file = match from_stdin {
-        true => None,
-        false => Some(File::open(&options.file).map_err(|e| Error::io(&options.file, e))?),
-    };
     let repository = options.place.open().await?;
     let keys = options.writing.keys(&repository, out).await?;
     let progress = out.progress();
     match file {
         Some(file) => repository.import(&keys, request, file, &progress, &cancel).await,
         None => repository.import(&keys, request, std::io::stdin(), &progress, &cancel).await,
-    }
-}
-
-/// Under the old name, or under one of this moment when the file is called something else.
-fn request(file: &Path) -> ImportRequest {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    match OldBackup::parse(&name) {
-        Ok(old) => ImportRequest::new(&old),
-        Err(_) => ImportRequest::named(&name, BackupId::new(SystemTime::now(), &Version::current())),
     }
 }

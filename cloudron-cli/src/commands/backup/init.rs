@@ -1,17 +1,14 @@
 //! `cloudron backup init`
 
-use std::sync::Arc;
-
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
-use cloudron_backup::{BackupStore, InitOptions, Repository, WriterKeys, codes, generate_backup_key};
-use cloudron_core::{Error, Result};
+use cloudron_backup::{InitOptions, KeptWriterKeys, Repository, WriterKeys, codes, generate_backup_key};
+use cloudron_core::{Result, Secret};
 use serde_json::json;
 
 use super::place::{Key, Place};
 use crate::output::Output;
 use crate::runtime::interruptible;
 use crate::secrets;
-use crate::state::Writers;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -39,11 +36,18 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let key = given.unwrap_or_else(generate_backup_key);
     let (repository, keys) = interruptible(async {
         let store = options.place.open_store()?;
-        absent(&store, !generated).await?;
+        Repository::check_absent(&store, !generated).await.map_err(|e| {
+            match e.is(&codes::REPOSITORY_LOST) {
+                true if e.hint().is_none() => e.with_hint(
+                    "give the key that was shown then with --backup-key, or choose another address",
+                ),
+                _ => e,
+            }
+        })?;
         let work_factor = generated.then_some(GENERATED_WORK_FACTOR);
         let (repository, identity) = Repository::init(store, &key, InitOptions { work_factor }).await?;
         if generated {
-            super::new_key::show(&key, out);
+            show_new_key(&key, out);
         }
         Ok((repository, identity.writer_keys()))
     })?;
@@ -57,36 +61,25 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
+/// Shows a key that was generated, once: it is written nowhere. Called when its repository exists, and before anything
+/// is backed up.
+pub(crate) fn show_new_key(key: &Secret, out: &Output) {
+    out.say(&format!(
+        "\nNo backup key specified.\nGenerated backup key:  {}\nRemember to keep the backup key in a safe \
+         location. You will need it to restore your Cloudron!\n",
+        key.expose()
+    ));
+}
+
 /// Keeps the keys for writing. The repository is made, and can be used without.
 pub(crate) fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
-    let kept = match Writers::of_this_user() {
-        Some(writers) => writers.put(repository, keys).map_err(|e| e.to_string()),
+    let kept = match KeptWriterKeys::of_this_user() {
+        Some(kept) => kept.put(repository, keys).map_err(|e| e.to_string()),
         None => Err("HOME is not set".to_owned()),
     };
     if let Err(why) = kept {
         out.warn(&format!(
             "the keys for writing are not kept on this computer, and `backup create` needs --backup-key: {why}"
         ));
-    }
-}
-
-/// Refuses before a key is shown that would open nothing.
-async fn absent(store: &Arc<dyn BackupStore>, key_is_given: bool) -> Result<()> {
-    match Repository::open(store.clone()).await {
-        // The key of a run that was cut off finishes it, and another one is refused where it is known.
-        Err(e) if e.is(&codes::REPOSITORY_MISSING) => match Repository::is_begun(&**store).await? {
-            true if !key_is_given => {
-                let text = format!("making a repository in {} was begun, and was cut off", store.url());
-                Err(Error::new(&codes::REPOSITORY_LOST, text).with_hint(
-                    "give the key that was shown then with --backup-key, or choose another address",
-                ))
-            }
-            _ => Ok(()),
-        },
-        Err(e) => Err(e),
-        Ok(_) => {
-            let text = format!("there is a backup repository in {} already", store.url());
-            Err(Error::new(&codes::REPOSITORY_EXISTS, text).with_hint("use it, or choose another address"))
-        }
     }
 }

@@ -6,16 +6,14 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeepOfRevoked, KeyInfo, KeyKind, WriterInfo, WriterLimits};
-use cloudron_core::{Error, Result};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterLimits};
+use cloudron_core::{Result, atomic};
 use serde_json::json;
 
 use super::place::{Owned, Place};
-use crate::codes;
 use crate::output::{Output, Table};
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
-use crate::state::private_file;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -182,18 +180,10 @@ fn list(options: &List, out: &Output) -> Result<()> {
         let mut table = Table::new(["Name", "Kind", "Made"]);
         for key in &keys {
             let made = key.created.map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d").to_string());
-            table.row([key.name.clone(), kind(key.kind).into(), made]);
+            table.row([key.name.clone(), key.kind.to_string(), made]);
         }
         table.render()
     })
-}
-
-fn kind(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::BackupKey => "backup key",
-        KeyKind::Paper => "paper key",
-        _ => "DAMAGED",
-    }
 }
 
 fn add(options: &Add, out: &Output) -> Result<()> {
@@ -231,9 +221,7 @@ fn change(options: &Change, out: &Output) -> Result<()> {
 
 fn remove(options: &Remove, out: &Output) -> Result<()> {
     let question = format!("Remove the key {}? It will no longer open the repository.", options.name);
-    if !out.confirm(&question)? {
-        return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was removed"));
-    }
+    out.agreed(&question, "nothing was removed")?;
     interruptible(async {
         let repository = options.owned.place.open().await?;
         repository.remove_key(&options.name, &Unlock::new(&options.owned.key.read(out)?)).await
@@ -248,7 +236,7 @@ fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret,
         // Shown before the old key may be gone.
         None => {
             let key = cloudron_backup::generate_backup_key();
-            super::new_key::show(&key, out);
+            super::show_new_key(&key, out);
             Ok((key, Some(GENERATED_WORK_FACTOR)))
         }
     }
@@ -267,9 +255,7 @@ fn writer(options: &Writer, out: &Output) -> Result<()> {
         limits.paths = Some(options.path.clone()).filter(|paths| !paths.is_empty());
         repository.add_writer(&identity, name, &limits).await
     })?;
-    let text = serde_json::to_vec(&keys)
-        .map_err(|_| Error::new(&codes::WRITER_KEYS, "the keys cannot be written as JSON"))?;
-    private_file(&options.out_file, &text)?;
+    atomic::create_private(&options.out_file, &keys.to_json()?)?;
     out.data("file", &options.out_file, || options.out_file.display().to_string())
 }
 
@@ -279,18 +265,10 @@ fn writers(options: &List, out: &Output) -> Result<()> {
         let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
         for writer in &writers {
             let state = if writer.revoked { "revoked" } else { "may write" };
-            table.row([writer.name.clone(), writer.id.to_string(), state.into(), limits(writer)]);
+            table.row([writer.name.clone(), writer.id.to_string(), state.into(), writer.limits()]);
         }
         table.render()
     })
-}
-
-fn limits(writer: &WriterInfo) -> String {
-    let domain = writer.fqdn.as_ref().map(|d| format!("domain {d}"));
-    let host = writer.host.as_ref().map(|h| format!("host {h}"));
-    let paths = writer.paths.as_ref().map(|p| p.join(" "));
-    let limits: Vec<String> = [domain, host, paths].into_iter().flatten().collect();
-    limits.join(", ")
 }
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {
@@ -301,9 +279,7 @@ fn revoke(options: &Revoke, out: &Output) -> Result<()> {
         None => KeepOfRevoked::These(options.keep.iter().map(|id| id.parse()).collect::<Result<_>>()?),
     };
     let question = format!("Revoke the keys of {}? That cannot be undone.", options.writer);
-    if !out.confirm(&question)? {
-        return Err(Error::new(&cloudron_core::codes::INTERRUPTED, "nothing was revoked"));
-    }
+    out.agreed(&question, "nothing was revoked")?;
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
         repository.revoke_writer(&identity, &options.writer, keep, &out.progress(), &cancel).await

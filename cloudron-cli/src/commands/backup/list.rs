@@ -6,9 +6,9 @@ use cloudron_backup::{SnapshotFilter, Summary, UnreadableSummary};
 use cloudron_core::Result;
 
 use super::place::{Pick, Place};
+use crate::output::ago;
 use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
-use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use cloudron_backup::FileEntry;
 use cloudron_core::Result;
 
 use super::place::{Owned, Pick, check_only, find};
-use super::show;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| async move {
         let (repository, identity) = options.owned.unlock(out).await?;
         let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
-        let each = move |entry| items.item(&entry, || show::line(&entry));
+        let each = move |entry: FileEntry| items.item(&entry, || entry.to_string());
         repository.entries(&identity, &id, &options.only, each, &out.progress(), &cancel).await
     })?;
     stream.finish(&report, || format!("{} entries, {}\n", report.entries, bytes(report.bytes)))

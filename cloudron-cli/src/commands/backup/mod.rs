@@ -10,23 +10,20 @@ pub(crate) mod init;
 mod key;
 mod list;
 mod ls;
-mod new_key;
 mod place;
-mod producer;
 pub(crate) mod prune;
 mod repair;
 mod restore;
-mod show;
 mod upgrade;
 pub(crate) mod verify;
 
 use clap::Subcommand;
+use cloudron_backup::cache_dir;
 use cloudron_core::Result;
 
 use crate::output::Output;
-use crate::state::cache_dir;
 
-pub(crate) use new_key::show as show_new_key;
+pub(crate) use init::show_new_key;
 pub(crate) use place::{Place, find, open_repository};
 
 #[derive(Debug, Subcommand)]

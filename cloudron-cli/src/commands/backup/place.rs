@@ -1,20 +1,20 @@
 //! Where a repository is, and what opens it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use cloudron_backup::keys::backup_key_in_environment;
 use cloudron_backup::store::{ConditionalWrites, StoreOptions};
 use cloudron_backup::{
-    BackupStore, Identity, Repository, SnapshotFilter, Summary, WriterKeys, open_store_with,
+    BackupStore, Identity, KeptWriterKeys, Repository, SnapshotFilter, Summary, WriterKeys, absolute_path,
+    cache_dir, codes, open_store_with,
 };
 use cloudron_core::{Error, Result, ResultExt, Secret};
 use cloudron_machine::backups;
 
-use crate::codes;
 use crate::output::Output;
 use crate::secrets;
-use crate::state::{Writers, cache_dir};
 
 /// The store that a command works on.
 #[derive(Debug, Args)]
@@ -128,7 +128,7 @@ impl Pick {
         filter.host.clone_from(&self.host);
         filter.fqdn.clone_from(&self.fqdn);
         filter.tags.clone_from(&self.tag);
-        filter.path = self.path.as_deref().map(absolute).transpose()?;
+        filter.path = self.path.as_deref().map(absolute_path).transpose()?;
         Ok(filter)
     }
 }
@@ -142,21 +142,6 @@ pub(crate) async fn find(
     out: &Output,
 ) -> Result<Summary> {
     backups::find(repository, id, filter, |text| out.warn(&text)).await
-}
-
-/// A path of this computer as it was typed, absolute and without `..`.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
-    if !absolute.components().any(|part| part == Component::ParentDir) {
-        return Ok(absolute);
-    }
-    // Where `..` leads, only the disk knows: what is before it may be a link. What is behind it is left as it is.
-    let (folder, name) = match (absolute.parent(), absolute.file_name()) {
-        (Some(parent), Some(name)) => (parent, Some(name)),
-        _ => (absolute.as_path(), None),
-    };
-    let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(path, e))?;
-    Ok(name.map_or_else(|| folder.clone(), |name| folder.join(name)))
 }
 
 /// Refuses paths in a backup that are not written as they are there.
@@ -214,33 +199,38 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// The keys for a repository.
+    /// The keys for a repository. Kept ones that cannot be read are not missed when the backup key is given.
     pub(crate) async fn keys(&self, repository: &Repository, out: &Output) -> Result<WriterKeys> {
         if let Some(reference) = &self.writer_keys {
-            return given_writer_keys(reference, "--writer-keys", out);
+            return given(reference, "--writer-keys", out);
         }
-        if self.key.backup_key.is_none()
-            && let Some(keys) = kept_keys(repository, out)?
-        {
-            return Ok(keys);
+        let kept = match self.key.backup_key {
+            Some(_) => None,
+            None => match kept(repository) {
+                Err(e) if backup_key_in_environment().is_some() => {
+                    out.warn(&format!("the backup key is used, for the keys for writing cannot be: {e}"));
+                    None
+                }
+                kept => kept.hint(|| "give the backup key with --backup-key file:PATH".to_owned())?,
+            },
+        };
+        match kept {
+            Some(keys) => Ok(keys),
+            None => Ok(repository.unlock(&self.key.read(out)?).await?.writer_keys()),
         }
-        Ok(repository.unlock(&self.key.read(out)?).await?.writer_keys())
     }
 }
 
-/// The keys that are kept on this computer. Those that cannot be read are not missed when the backup key is given.
-fn kept_keys(repository: &Repository, out: &Output) -> Result<Option<WriterKeys>> {
-    let Some(writers) = Writers::of_this_user() else { return Ok(None) };
-    match writers.find(repository.id()) {
-        Err(e) if secrets::is_backup_key_set() => {
-            out.warn(&format!("the backup key is used, for the keys for writing cannot be: {e}"));
-            Ok(None)
-        }
-        found => found.hint(|| "give the backup key with --backup-key file:PATH".to_owned()),
-    }
+/// The keys that are kept on this computer.
+fn kept(repository: &Repository) -> Result<Option<WriterKeys>> {
+    let Some(kept) = KeptWriterKeys::of_this_user() else { return Ok(None) };
+    kept.find(repository.id()).map_err(|e| match e.is(&codes::WRITER_KEYS) {
+        true => e.with_hint("remove it, and give --backup-key or --writer-keys"),
+        false => e,
+    })
 }
 
-fn given_writer_keys(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {
+fn given(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {
     let text = secrets::resolve(reference, option, out)?;
     // The parser's message could quote a secret.
     serde_json::from_str(text.expose()).map_err(|_| {
@@ -267,22 +257,19 @@ pub(crate) struct ToWriting {
 
 impl ToWriting {
     pub(crate) async fn keys(&self, repository: &Repository, out: &Output) -> Result<WriterKeys> {
+        let option = "--to-backup-key";
         if let Some(reference) = &self.to_writer_keys {
-            return given_writer_keys(reference, "--to-writer-keys", out);
+            return given(reference, "--to-writer-keys", out);
         }
-        if let Some(reference) = &self.to_backup_key {
-            let key = secrets::resolve(reference, "--to-backup-key", out)?;
-            return Ok(repository.unlock(&key).await?.writer_keys());
-        }
-        let kept = Writers::of_this_user().map(|writers| writers.find(repository.id()));
-        let kept =
-            kept.transpose().hint(|| "give the key of that repository with --to-backup-key file:PATH".into());
-        match kept?.flatten() {
-            Some(keys) => Ok(keys),
-            None => {
-                let key = out.ask_secret("The backup key of the other repository", "--to-backup-key")?;
-                Ok(repository.unlock(&key).await?.writer_keys())
-            }
-        }
+        let key = match &self.to_backup_key {
+            Some(reference) => secrets::resolve(reference, option, out)?,
+            None => match kept(repository)
+                .hint(|| format!("give the key of that repository with {option} file:PATH"))?
+            {
+                Some(keys) => return Ok(keys),
+                None => out.ask_secret("The backup key of the other repository", option)?,
+            },
+        };
+        Ok(repository.unlock(&key).await?.writer_keys())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
-use cloudron_core::{Cancel, Error, Result, codes};
+use cloudron_core::{Cancel, Error, Result, ResultExt, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
@@ -48,7 +48,7 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "N")]
     keep_yearly: Option<u32>,
     /// Keep all backups that are at most this much older than the newest, such as 36h, 30d or 8w
-    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = human::duration)]
     keep_within: Option<Duration>,
     /// Remove this backup whatever the rest says (repeatable)
     #[arg(long, value_name = "ID")]
@@ -60,7 +60,7 @@ pub(crate) struct Policy {
     #[arg(long)]
     forget_missing: bool,
     /// Grace period before unneeded packs are deleted
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::time::parse)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = human::duration)]
     grace: Duration,
     /// Only say what would be done
     #[arg(long)]
@@ -90,10 +90,7 @@ impl Policy {
             false => self.remove.clone(),
         };
         if !named.is_empty() && !self.dry_run {
-            let question = format!("Remove {} for good?", named.join(", "));
-            if !out.confirm(&question)? {
-                return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
-            }
+            out.agreed(&format!("Remove {} for good?", named.join(", ")), "nothing was removed")?;
         }
         Ok(request)
     }
@@ -120,23 +117,22 @@ pub(crate) struct Pruned {
 pub(crate) async fn prune(
     repository: &Repository,
     identity: &Identity,
-    mut request: PruneRequest,
+    request: PruneRequest,
     out: &Output,
     cancel: &Cancel,
 ) -> Result<Pruned> {
     let progress = out.progress();
-    match repository.prune(identity, &request, &progress, cancel).await {
-        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) && request.dry_run => {
-            request.allow_removals = true;
-            let report = repository.prune(identity, &request, &progress, cancel).await?;
-            let hint = "if that is what you want, add `--allow-removals`";
-            Ok(Pruned { report, refused: Some(e.with_hint(hint)) })
-        }
-        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) => {
-            Err(e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`"))
-        }
-        report => Ok(Pruned { report: report?, refused: None }),
+    if request.dry_run {
+        let (report, refused) = repository.plan_prune(identity, &request, &progress, cancel).await?;
+        let hint = "if that is what you want, add `--allow-removals`";
+        return Ok(Pruned { report, refused: refused.map(|e| e.with_hint(hint)) });
     }
+    let report = repository.prune(identity, &request, &progress, cancel).await;
+    let report = report.map_err(|e| match e.is(&cloudron_backup::codes::PRUNE_REMOVALS) {
+        true => e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`"),
+        false => e,
+    })?;
+    Ok(Pruned { report, refused: None })
 }
 
 /// Prints what was done, and warns of what is left to do.
@@ -152,13 +148,11 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         out.warn(missing);
     }
     out.data("prune", &report, || render(&report))?;
-    let Some(first) = report.missing.first() else { return refused.map_or(Ok(()), Err) };
-    let text = match report.dry_run {
-        true => format!("nothing would be deleted: {first}"),
-        false => format!("nothing was deleted: {first}"),
-    };
-    Err(Error::new(&cloudron_backup::codes::PRUNE_MISSING, text)
-        .with_hint("find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"))
+    report.whole().hint(|| {
+        "find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"
+            .to_owned()
+    })?;
+    refused.map_or(Ok(()), Err)
 }
 
 /// Names objects that count for nothing.
@@ -170,11 +164,7 @@ fn render(report: &PruneReport) -> String {
     let would = if report.dry_run { "would be " } else { "" };
     let mut lines = Vec::new();
     for decision in &report.kept {
-        let reasons: Vec<String> = decision
-            .reasons
-            .iter()
-            .filter_map(|r| serde_json::to_value(r).ok()?.as_str().map(str::to_owned))
-            .collect();
+        let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
         lines.push(format!("keep    {}  {}", decision.id, reasons.join(", ")));
     }
     lines.extend(report.removed.iter().map(|id| format!("remove  {id}")));

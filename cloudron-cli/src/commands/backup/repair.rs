@@ -1,7 +1,7 @@
 //! `cloudron backup repair`
 
 use cloudron_backup::{Issue, RepairReport, RepairRequest};
-use cloudron_core::{Error, Result};
+use cloudron_core::Result;
 
 use super::place::Owned;
 use crate::output::{self, Output};
@@ -30,10 +30,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         repository.repair(&identity, &request, &out.progress(), &cancel).await
     })?;
     out.data("repair", &report, || render(&report))?;
-    let Some(Issue { subject, reason }) = report.damaged.first() else { return Ok(()) };
-    let text =
-        format!("{} backups still lack something, among them {subject}: {reason}", report.damaged.len());
-    Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
+    report.whole()
 }
 
 fn render(report: &RepairReport) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudron_backup::{RestoreReport, RestoreRequest};
-use cloudron_core::{Cancel, Error, Result};
+use cloudron_core::{Cancel, Error, Result, human};
 
 use super::place::{Owned, Pick, check_only, find};
 use crate::output::{Output, bytes, lines};
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long)]
     numeric_owner: bool,
     /// Maximum time to wait for archived objects, such as 12h; their retrieval is requested in any case
-    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = human::duration)]
     wait: Option<Duration>,
     /// Afterwards read everything back and compare it with the backup
     #[arg(long)]
@@ -57,19 +57,14 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 }
 
 async fn restore(options: &Options, out: &Output, cancel: Cancel) -> Result<RestoreReport> {
-    let mut request = request(options)?;
+    let request = request(options)?;
     let (repository, identity) = options.owned.unlock(out).await?;
     let id = find(&repository, &options.id, &options.pick.filter()?, out).await?.id;
-    let report = repository.restore(&identity, &id, &request, &out.progress(), &cancel).await?;
-    if options.compare && report.is_complete() {
-        request.parents.clone_from(&report.parents);
-        repository
-            .compare(&identity, &id, &request, &out.progress(), &cancel)
-            .await?
-            .identical()
-            .map(drop)?;
+    let progress = out.progress();
+    match options.compare {
+        true => repository.restore_and_compare(&identity, &id, &request, &progress, &cancel).await,
+        false => repository.restore(&identity, &id, &request, &progress, &cancel).await,
     }
-    Ok(report)
 }
 
 fn request(options: &Options) -> Result<RestoreRequest> {

@@ -1,7 +1,7 @@
 //! `cloudron backup upgrade`
 
 use cloudron_backup::{Issue, UpgradeReport};
-use cloudron_core::{Error, Result};
+use cloudron_core::Result;
 
 use super::place::Owned;
 use crate::output::Output;
@@ -32,9 +32,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
     super::prune::warn_of_ignored(&report.ignored, out);
     out.data("upgrade", &report, || render(&report))?;
-    let Some(Issue { subject, reason }) = report.damaged.first() else { return Ok(()) };
-    let text = format!("{} backups lack something, among them {subject}: {reason}", report.damaged.len());
-    Err(Error::new(&cloudron_backup::codes::VERIFY_FAILED, text))
+    report.whole()
 }
 
 fn render(report: &UpgradeReport) -> String {

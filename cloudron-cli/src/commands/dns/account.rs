@@ -1,14 +1,11 @@
 //! Which zone of a DNS host, and as whom the host is spoken to: options, and what is remembered of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use cloudron_core::{Error, Result};
-use cloudron_dns::Name;
-use cloudron_machine::DnsRecords;
-
-use crate::records::name_server;
+use cloudron_dns::propagation::name_server;
+use cloudron_dns::{Name, hosts};
 
 /// Which zone of a DNS host, and as whom it is spoken to.
 #[derive(Debug, Clone, Default, Args)]
@@ -61,55 +58,19 @@ impl Credentials {
 impl Account {
     /// Whether any of it is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { zone, zone_id, endpoint, server, credentials } = self;
-        let place = zone.is_some() || zone_id.is_some() || endpoint.is_some() || server.is_some();
-        place || credentials.are_given()
+        self.settings() != hosts::Account::default() || self.credentials.are_given()
     }
 
-    /// What to remember of it for records that are written at a host. The file of a key is named; what is in it, and
-    /// tokens, are not kept.
-    pub(super) fn remember(&self, provider: String, addresses: Vec<IpAddr>) -> Result<DnsRecords> {
-        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io(path, e));
-        Ok(DnsRecords {
-            provider,
-            addresses,
+    /// The account, without its token: that one is read last.
+    pub(super) fn settings(&self) -> hosts::Account {
+        hosts::Account {
             zone: self.zone.clone(),
             zone_id: self.zone_id.clone(),
             endpoint: self.endpoint.clone(),
             server: self.server,
-            tsig_key_file: self.credentials.tsig_key_file.as_ref().map(absolute).transpose()?,
-            ca_file: self.credentials.ca_file.as_ref().map(absolute).transpose()?,
-        })
-    }
-
-    /// The account that records were written with, with credentials of now.
-    pub(super) fn remembered(records: &DnsRecords, mut credentials: Credentials) -> Self {
-        if credentials.tsig_key_file.is_none() {
-            credentials.tsig_key_file.clone_from(&records.tsig_key_file);
+            token: None,
+            tsig_key_file: self.credentials.tsig_key_file.clone(),
+            ca_file: self.credentials.ca_file.clone(),
         }
-        if credentials.ca_file.is_none() {
-            credentials.ca_file.clone_from(&records.ca_file);
-        }
-        Self {
-            zone: records.zone.clone(),
-            zone_id: records.zone_id.clone(),
-            endpoint: records.endpoint.clone(),
-            server: records.server,
-            credentials,
-        }
-    }
-
-    /// The options that give it, as one types them, but for a token.
-    pub(super) fn options(&self) -> Vec<(&'static str, String)> {
-        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let all = [
-            ("--zone", self.zone.as_ref().map(ToString::to_string)),
-            ("--zone-id", self.zone_id.clone()),
-            ("--endpoint", self.endpoint.clone()),
-            ("--server", self.server.map(|address| address.to_string())),
-            ("--tsig-key-file", shown(&self.credentials.tsig_key_file)),
-            ("--ca-file", shown(&self.credentials.ca_file)),
-        ];
-        all.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }
 }

@@ -1,20 +1,17 @@
 //! `cloudron dns apply`
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use cloudron_core::{Cancel, Domain, Error, Result, codes};
-use cloudron_dns::managed::{Access, ManagedPlan};
+use cloudron_dns::managed::{Access, ManagedPlan, SavedPlan};
 use cloudron_dns::propagation::in_sync;
-use cloudron_dns::{Atomicity, DnsProvider, Intent, Plan, Receipt, RecordKey};
+use cloudron_dns::{Atomicity, DnsProvider, Name, Receipt};
 use serde_json::{Value, json};
 
-use super::plan::stopped;
 use super::render::{PlanFormat, print};
-use super::saved::Saved;
 use super::wait;
 use super::work::Work;
 use crate::machines::manager;
@@ -66,10 +63,10 @@ enum Wait {
 }
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
-    let saved = options.plan.as_deref().map(Saved::read).transpose()?;
+    let saved = options.plan.as_deref().map(saved_plan).transpose()?;
     let (work, servers) = (&options.work, &options.work.servers.name_server);
     let wishes = if saved.is_none() { Some(work.wishes(out)?) } else { None };
-    let provider = work.host.open(servers, out)?;
+    let provider = work.host.host().open(servers, out)?;
     block_on(|cancel| async move {
         let reading = async {
             match (saved, wishes) {
@@ -86,18 +83,27 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
+fn stopped() -> Error {
+    Error::new(&codes::INTERRUPTED, "stopped")
+}
+
+/// The plan in a file.
+fn saved_plan(path: &Path) -> Result<SavedPlan> {
+    SavedPlan::read(path).map_err(|e| match e.is(&cloudron_dns::codes::PLAN_FILE) {
+        true => e.with_hint("make a new one with `cloudron dns plan DOMAIN … --out FILE`"),
+        false => e,
+    })
+}
+
 /// The plan of a file, for the zone that it was made for.
-fn restored(work: &Work, saved: Saved, provider: Arc<dyn DnsProvider>, out: &Output) -> Result<ManagedPlan> {
-    if saved.provider != work.host.id() {
-        let message = format!("the plan was made for {}, not for {}", saved.provider, work.host.id());
-        return Err(Error::new(&codes::USAGE, message));
-    }
-    let domain = cloudron_dns::Name::parse(&work.domain)?;
+fn restored(
+    work: &Work,
+    saved: SavedPlan,
+    provider: Arc<dyn DnsProvider>,
+    out: &Output,
+) -> Result<ManagedPlan> {
+    saved.check(work.host.host().id(), &Name::parse(&work.domain)?)?;
     let zone = saved.plan.zone.clone();
-    if !domain.is_in(&zone.apex) {
-        let message = format!("the plan is for the zone {}, which does not enclose {domain}", zone.apex);
-        return Err(Error::new(&codes::USAGE, message));
-    }
     let planned = work.managed(provider, &zone)?.resume(saved.plan, saved.ownership)?;
     out.say(&format!("The plan is for the zone {} at {}.", zone.apex, planned.provider().id()));
     Ok(planned)
@@ -118,9 +124,7 @@ async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &C
         let sets = if number == 1 { "set" } else { "sets" };
         let question =
             format!("Change {number} record {sets} of {} at {}?", plan.zone.apex, planned.provider().id());
-        if !out.confirm(&question)? {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was written"));
-        }
+        out.agreed(&question, "nothing was written")?;
     }
     cancel.check()?;
     let receipt = planned.apply(&out.progress()).await?;
@@ -170,7 +174,7 @@ async fn waited(
                 .map(|()| json!({ "inSync": true }))
                 .map_err(wait::advise),
             Wait::Dns => {
-                let desired = wishes(&planned.plan, &planned.desired);
+                let desired = planned.awaited();
                 if desired.is_empty() {
                     return Ok(Value::Null);
                 }
@@ -187,17 +191,4 @@ async fn waited(
         done = waiting => done,
         () = cancel.cancelled() => Err(Error::new(&codes::INTERRUPTED, "the records were written, and waiting was stopped")),
     }
-}
-
-/// What the name servers must answer: what was wanted, and that what was deleted is gone.
-fn wishes(plan: &Plan, desired: &[Intent]) -> Vec<Intent> {
-    let wanted: BTreeSet<RecordKey> = desired.iter().map(Intent::key).collect();
-    let mut wishes = desired.to_vec();
-    for change in plan.changes.iter().filter(|change| !wanted.contains(change.key())) {
-        wishes.push(match change.after() {
-            Some(set) => Intent::Exactly(set.clone()),
-            None => Intent::Absent(change.key().clone()),
-        });
-    }
-    wishes
 }

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use cloudron_core::{Error, Result};
-use cloudron_dns::check::by_meaning;
-use cloudron_dns::propagation::check;
+use cloudron_dns::check::{check_records, failed};
 use cloudron_dns::wildcard::WildcardProvider;
+use cloudron_machine::dns::zone_of;
 use serde_json::json;
 
 use super::desired::{Desired, Wanted, without_apex};
-use super::diagnosis::{Diagnosis, failed, findings, shown};
+use super::diagnosis::{Diagnosis, shown};
 use super::provider::Servers;
 use crate::codes;
 use crate::output::Output;
-use crate::records::zone_of;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
@@ -60,12 +59,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
             out.say(&instructions.to_string());
             return Err(error);
         }
-        let report = check(&lookup, &apex, &desired, limit).await?;
-        let findings = findings(&lookup, expected.as_ref()).await;
-        let report = match &expected {
-            Some(expected) => by_meaning(report, &findings, expected),
-            None => report,
-        };
+        let (report, findings) = check_records(&lookup, &apex, &desired, expected.as_ref(), limit).await?;
         Ok((instructions, report, findings))
     })
     .map_err(|e| e.while_doing(format!("asking the name servers of {}", options.domain)))?;

@@ -1,18 +1,18 @@
 //! What a domain should hold: from a file, or what a machine needs.
 
-use std::io::Read;
+use std::fs::File;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use clap::Args;
 use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_dns::machine::Machine;
-use cloudron_dns::zone_file::{self, MAX_BYTES, ReadOptions};
-use cloudron_dns::{Addresses, Intent, MailSettings, Name, RecordType};
+use cloudron_dns::zone_file::{self, ReadOptions, ZoneFile};
+use cloudron_dns::{Addresses, Intent, MailSettings, Name};
+use cloudron_machine::dns::both_families;
 
 use super::mail::Mail;
 use crate::output::Output;
-use crate::records::both_families;
 
 /// The records that are wanted.
 #[derive(Debug, Args)]
@@ -103,27 +103,19 @@ impl Desired {
     }
 }
 
-fn records(path: &PathBuf, origin: &Name) -> Result<zone_file::ZoneFile> {
-    let mut bytes = Vec::new();
-    // One byte more than is allowed shows that there are too many.
-    let most = MAX_BYTES as u64 + 1;
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    read.map_err(|e| Error::io(path, e))?;
-    zone_file::read_any(&bytes, &ReadOptions::new(origin.clone()))
+fn records(path: &PathBuf, origin: &Name) -> Result<ZoneFile> {
+    let options = ReadOptions::new(origin.clone());
+    if path.as_os_str() == "-" {
+        return zone_file::read_from(std::io::stdin().lock(), path, &options);
+    }
+    zone_file::read_from(File::open(path).map_err(|e| Error::io(path, e))?, path, &options)
 }
 
 /// Leaves out the zone's SOA and its own name servers, which belong to the DNS host: zone files of another host have
 /// them.
 pub(crate) fn without_apex(mut desired: Vec<Intent>, apex: &Name, out: &Output) -> Vec<Intent> {
     let before = desired.len();
-    desired.retain(|intent| {
-        let key = intent.key();
-        key.rtype != RecordType::SOA && (key.rtype != RecordType::NS || key.name != *apex)
-    });
+    desired.retain(|intent| !intent.is_of_host(apex));
     if desired.len() < before {
         out.say(&format!("The SOA record and the name servers of {apex} itself are left to the DNS host."));
     }

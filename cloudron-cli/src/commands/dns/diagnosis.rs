@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use cloudron_core::{Domain, Result};
-use cloudron_dns::check::{Expected, Finding, Status, diagnose};
-use cloudron_dns::propagation::{Lookup, Resolver};
+use cloudron_dns::check::{Expected, Finding};
 use cloudron_dns::{Addresses, MailSettings, Name};
 
 /// What is looked at besides the records.
@@ -41,25 +40,9 @@ impl Diagnosis {
     }
 }
 
-/// Asks the authoritative servers of every name that matters.
-pub(super) async fn findings(lookup: &Lookup, expected: Option<&Expected>) -> Vec<Finding> {
-    match expected {
-        Some(expected) => diagnose(&Resolver::authoritative(lookup.clone()), expected).await,
-        None => Vec::new(),
-    }
-}
-
 /// The findings for people, the worst last.
 pub(super) fn shown(findings: &[Finding]) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| finding.status);
     sorted.iter().map(|finding| format!("{finding}\n")).collect()
-}
-
-/// What failed, as a list of checks; `None` when nothing did.
-pub(super) fn failed(findings: &[Finding]) -> Option<String> {
-    let mut ids: Vec<&str> =
-        findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id.as_str()).collect();
-    ids.dedup();
-    (!ids.is_empty()).then(|| ids.join(", "))
 }

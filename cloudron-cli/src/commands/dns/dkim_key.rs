@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use cloudron_core::Result;
+use cloudron_core::{Result, atomic};
 use cloudron_dns::machine::{DkimKey, dated_selector};
 use cloudron_dns::{Name, RecordSet, Ttl};
 use serde_json::json;
 
 use crate::output::Output;
-use crate::state::private_file;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -39,7 +38,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let key = DkimKey::generate()?;
     let dkim = key.dkim(selector);
     let record = RecordSet::new(dkim.name(&domain)?, Ttl::DEFAULT, [dkim.record()])?;
-    private_file(&options.out, key.private_pem().expose().as_bytes())?;
+    atomic::create_private(&options.out, key.private_pem().expose().as_bytes())?;
     if out.is_json() {
         let about = json!({ "selector": dkim.selector, "file": options.out, "bits": key.bits() });
         return out.json_object(json!({ "key": about, "records": [record] }));

@@ -1,15 +1,13 @@
 //! `cloudron dns export`
 
 use clap::ValueEnum;
-use cloudron_core::{Error, Result};
-use cloudron_dns::{Name, Observed, RecordKey, RecordSet, RecordType, Scope, Snapshot, zone_file};
+use cloudron_core::{Result, ResultExt};
+use cloudron_dns::{Name, Observed, RecordSet, Scope, Snapshot, zone_file};
 use serde_json::json;
 
-use super::plan::stopped;
-use super::provider::Host;
-use crate::codes;
+use super::provider::HostOptions;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -22,7 +20,7 @@ pub(crate) struct Options {
     /// The domain
     domain: String,
     #[command(flatten)]
-    host: Host,
+    host: HostOptions,
     /// How the zone is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "zone")]
     format: ZoneFormat,
@@ -39,44 +37,19 @@ enum ZoneFormat {
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let name = Name::parse(&options.domain)?;
-    let provider = options.host.open(&[], out)?;
-    let snapshot = block_on(|cancel| async move {
-        let reading = async {
-            let zone = options.host.find_zone(&*provider, &name).await?;
-            let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
-            provider.read(&zone, Scope::Zone).await.map_err(|e| e.while_doing(doing()))
-        };
-        tokio::select! {
-            snapshot = reading => snapshot,
-            () = cancel.cancelled() => Err(stopped()),
-        }
+    let host = options.host.host();
+    let provider = host.open(&[], out)?;
+    let snapshot = unless_stopped("stopped", async {
+        let zone = host.find_zone(&*provider, &name).await?;
+        let doing = || format!("reading the zone {} at {}", zone.apex, provider.id());
+        provider.read(&zone, Scope::Zone).await.doing(doing)
     })?;
     if out.is_json() || options.format == ZoneFormat::Json {
         return json_of(&snapshot, out);
     }
     out.text(&zone_file::write(&snapshot.zone.apex, snapshot.sets.values()))?;
-    let unsaid: Vec<&RecordKey> =
-        snapshot.sets.values().filter(|set| is_comment(set)).map(Observed::key).collect();
-    match unsaid[..] {
-        [] => Ok(()),
-        _ => Err(Error::new(&codes::DNS_EXPORT, unsaid_message(&unsaid))
-            .with_hint("their contents are comments in the file; --format json has them as `opaque`")),
-    }
-}
-
-/// Whether a set that people made becomes a comment. The SOA record, and what the server keeps for signing, are the
-/// host's own.
-fn is_comment(set: &Observed) -> bool {
-    let key = set.key();
-    let of_host = key.rtype == RecordType::SOA || key.rtype.is_signing();
-    (set.plain().is_none() || key.variant.is_some()) && !of_host
-}
-
-fn unsaid_message(keys: &[&RecordKey]) -> String {
-    let first: Vec<String> = keys.iter().take(10).map(ToString::to_string).collect();
-    let more = if keys.len() > 10 { format!(", and {} more", keys.len() - 10) } else { String::new() };
-    let has = if keys.len() == 1 { "record set has" } else { "record sets have" };
-    format!("{} {has} no form in a zone file: {}{more}", keys.len(), first.join(", "))
+    zone_file::check_complete(snapshot.sets.values())
+        .hint(|| "their contents are comments in the file; --format json has them as `opaque`".to_owned())
 }
 
 fn json_of(snapshot: &Snapshot, out: &Output) -> Result<()> {

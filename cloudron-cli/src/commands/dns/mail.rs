@@ -1,10 +1,11 @@
 //! What a machine does with mail, and who may issue its certificates: options for its records.
 
-use clap::{Args, ValueEnum};
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cloudron_core::{Error, Result, ResultExt, SecretRef, codes};
-use cloudron_dns::machine::{
-    CaaIssuer, Dkim, DkimKey, DkimRecord, DmarcPolicy, MIN_RSA_BITS, MtaSts, MtaStsMode,
-};
+use cloudron_dns::machine::{CaaIssuer, Dkim, DkimKey, DmarcPolicy, MtaSts, MtaStsMode};
 use cloudron_dns::{MailSettings, Name};
 
 /// For so long senders keep a policy that mail must come encrypted, in seconds: a week.
@@ -25,8 +26,8 @@ pub(crate) struct Mail {
     #[arg(long, value_name = "SELECTOR", requires = "mail")]
     dkim_retired: Vec<String>,
     /// What receivers do with mail that is not from the domain; they do nothing unless a record says otherwise
-    #[arg(long, value_enum, value_name = "POLICY", requires = "mail")]
-    dmarc: Option<Dmarc>,
+    #[arg(long, value_name = "POLICY", requires = "mail", value_parser = one_of::<DmarcPolicy>(["none", "quarantine", "reject"]))]
+    dmarc: Option<DmarcPolicy>,
     /// Where receivers report about mail of the domain
     #[arg(long, value_name = "MAIL-ADDRESS", requires = "mail")]
     dmarc_reports: Option<String>,
@@ -34,28 +35,14 @@ pub(crate) struct Mail {
     #[arg(long, requires = "mail")]
     helo_spf: bool,
     /// Require encrypted mail to the domain (MTA-STS); you serve the printed policy
-    #[arg(long, value_enum, value_name = "MODE", requires = "mail")]
-    mta_sts: Option<Sts>,
+    #[arg(long, value_name = "MODE", requires = "mail", value_parser = one_of::<MtaStsMode>(["testing", "enforce", "none"]))]
+    mta_sts: Option<MtaStsMode>,
     /// Where senders report that they could not send encrypted
     #[arg(long, value_name = "MAIL-ADDRESS", requires = "mail")]
     tls_reports: Option<String>,
     /// An authority that may issue certificates, such as letsencrypt.org; the first one excludes all others
     #[arg(long, value_name = "DOMAIN", requires = "ip")]
     caa: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Dmarc {
-    None,
-    Quarantine,
-    Reject,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sts {
-    Testing,
-    Enforce,
-    None,
 }
 
 impl Mail {
@@ -77,11 +64,7 @@ impl Mail {
         }
         mail = self.dkim_retired.iter().fold(mail, MailSettings::with_retired_dkim);
         if let Some(policy) = self.dmarc {
-            mail = mail.with_dmarc(match policy {
-                Dmarc::None => DmarcPolicy::None,
-                Dmarc::Quarantine => DmarcPolicy::Quarantine,
-                Dmarc::Reject => DmarcPolicy::Reject,
-            });
+            mail = mail.with_dmarc(policy);
         }
         if let Some(address) = &self.dmarc_reports {
             mail = mail.with_dmarc_reports_to(address);
@@ -90,11 +73,6 @@ impl Mail {
             mail = mail.with_helo_spf();
         }
         if let Some(mode) = self.mta_sts {
-            let mode = match mode {
-                Sts::Testing => MtaStsMode::Testing,
-                Sts::Enforce => MtaStsMode::Enforce,
-                Sts::None => MtaStsMode::None,
-            };
             mail = mail.with_mta_sts(MtaSts::new(mode, POLICY_AGE, [my.clone()])?);
         }
         if let Some(address) = &self.tls_reports {
@@ -107,6 +85,14 @@ impl Mail {
     pub(super) fn issuer(&self) -> Option<CaaIssuer> {
         self.caa.clone().map(|ca| CaaIssuer { ca, account_uri: None })
     }
+}
+
+/// One of these words.
+fn one_of<T>(words: [&'static str; 3]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = Error> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
 /// The key of an option. What cannot be a public key is not shown: it may be a private one.
@@ -124,13 +110,7 @@ fn dkim_key(option: &str) -> Result<Dkim> {
         let private = reference.resolve(&mut std::io::empty()).doing(reading)?;
         return Ok(DkimKey::from_pem(&private).doing(reading)?.dkim(selector));
     }
-    let record = DkimRecord::parse(format!("v=DKIM1; k=rsa; p={key}").as_bytes());
-    let bits = record.ok().and_then(|record| record.rsa_bits()).unwrap_or_default();
-    if bits < MIN_RSA_BITS {
-        let message = format!("it is no public RSA key of at least {MIN_RSA_BITS} bits in base 64");
-        return Err(Error::new(&cloudron_dns::codes::DKIM, message).while_doing(reading()).with_hint(
-            "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key DOMAIN --out FILE` makes one",
-        ));
-    }
-    Ok(Dkim { selector: selector.into(), public_key: key.into() })
+    Dkim::from_public(selector, key).doing(reading).hint(|| {
+        "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key DOMAIN --out FILE` makes one".into()
+    })
 }

@@ -11,7 +11,6 @@ mod mail;
 mod plan;
 pub(crate) mod provider;
 mod render;
-mod saved;
 mod wait;
 pub(crate) mod work;
 

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use cloudron_core::Result;
-use cloudron_dns::managed::Access;
+use cloudron_dns::managed::{Access, SavedPlan};
 use serde_json::json;
 
 use super::render::{PlanFormat, print};
-use super::saved::Saved;
 use super::work::Work;
 use crate::output::Output;
-use crate::runtime::block_on;
+use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -38,22 +37,14 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<u8> {
     let wishes = options.work.wishes(out)?;
-    let provider = options.work.host.open(&options.work.servers.name_server, out)?;
-    let planned = block_on(|cancel| async move {
-        tokio::select! {
-            planned = options.work.plan(provider, wishes, Access::Read, out) => planned,
-            () = cancel.cancelled() => cancel.check().and(Err(stopped())),
-        }
-    })?;
+    let provider = options.work.host.host().open(&options.work.servers.name_server, out)?;
+    let planning = options.work.plan(provider, wishes, Access::Read, out);
+    let planned = unless_stopped("stopped on request", planning)?;
     print(&planned.plan, Some(&planned.basis), options.format, json!({}), out)?;
     planned.plan.check()?;
     let fulfilled = planned.plan.is_fulfilled();
     if let Some(path) = &options.out {
-        Saved::new(options.work.host.id(), planned.plan, planned.ownership).write(path)?;
+        SavedPlan::new(options.work.host.host().id(), planned).write(path)?;
     }
     Ok(u8::from(options.exit_code && !fulfilled))
-}
-
-pub(super) fn stopped() -> cloudron_core::Error {
-    cloudron_core::Error::new(&cloudron_core::codes::INTERRUPTED, "stopped")
 }

@@ -1,10 +1,8 @@
 //! How plans are printed.
 
-use std::collections::BTreeSet;
-
 use clap::ValueEnum;
 use cloudron_core::Result;
-use cloudron_dns::{Change, Observed, Plan, RecordKey, Snapshot, zone_file};
+use cloudron_dns::{Plan, Snapshot};
 use serde_json::{Value, json};
 
 use crate::output::Output;
@@ -36,16 +34,7 @@ pub(super) fn print(
             let adopt = undone.map(|key| format!("~ {key}: --adopt {}/{} changes it\n", key.name, key.rtype));
             out.text(&format!("{plan}{}", adopt.collect::<String>()))
         }
-        PlanFormat::Zone => {
-            let changed: BTreeSet<&RecordKey> = plan.changes.iter().map(Change::key).collect();
-            let adjusted = plan.adjusted.iter().map(|adjustment| &adjustment.key);
-            let kept: BTreeSet<&RecordKey> =
-                plan.unchanged.iter().chain(adjusted.filter(|key| !changed.contains(key))).collect();
-            let unchanged = kept.into_iter().filter_map(|key| basis?.sets.get(key).cloned());
-            let changed = plan.changes.iter().filter_map(|c| c.after().cloned().map(Observed::Plain));
-            let sets: Vec<Observed> = unchanged.chain(changed).collect();
-            out.text(&zone_file::write(&plan.zone.apex, &sets))
-        }
+        PlanFormat::Zone => out.text(&plan.zone_file(basis)),
     }
 }
 

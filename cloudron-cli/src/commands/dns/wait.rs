@@ -5,14 +5,13 @@ use std::time::Duration;
 use cloudron_core::{Error, Result};
 use cloudron_dns::propagation::{self, Lookup, Report, WaitOptions};
 use cloudron_dns::{Intent, Name, codes};
+use cloudron_machine::dns::zone_of;
 use serde_json::json;
 
 use super::desired::{Desired, Wanted, without_apex};
-use super::plan::stopped;
 use super::provider::Servers;
 use crate::output::Output;
-use crate::records::zone_of;
-use crate::runtime::block_on;
+use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -38,16 +37,10 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let Wanted { name, intents: desired, .. } = options.desired.read(&options.domain, out)?;
     let lookup = options.servers.lookup()?;
     let limit = Duration::from_secs(options.timeout);
-    let report = block_on(|cancel| async move {
-        let work = async {
-            let zone = zone_of(&lookup, &name, limit).await?;
-            let desired = without_apex(desired, &zone, out);
-            all_agree(&lookup, &zone, &desired, limit, out).await
-        };
-        tokio::select! {
-            done = work => done,
-            () = cancel.cancelled() => Err(stopped()),
-        }
+    let report = unless_stopped("stopped", async {
+        let zone = zone_of(&lookup, &name, limit).await?;
+        let desired = without_apex(desired, &zone, out);
+        all_agree(&lookup, &zone, &desired, limit, out).await
     })?;
     if out.is_json() {
         return out.json_object(json!({ "servers": report.servers, "agrees": report.agrees() }));

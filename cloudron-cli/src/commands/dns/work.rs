@@ -7,10 +7,11 @@ use cloudron_core::{Error, Result, codes};
 use cloudron_dns::managed::{Access, ManagedPlan, ManagedZone, OwnershipFile};
 use cloudron_dns::{Adopt, DnsProvider, Intent, Name, PlanOptions, RecordKey, Zone};
 
+use cloudron_machine::StateDir;
+
 use super::desired::{Desired, Wanted, without_apex};
-use super::provider::{Host, Servers};
+use super::provider::{HostOptions, Servers};
 use crate::output::Output;
-use crate::state::state_dir;
 
 /// What is to be done, where, and what it may do.
 #[derive(Debug, Args)]
@@ -20,7 +21,7 @@ pub(crate) struct Work {
     #[command(flatten)]
     pub desired: Desired,
     #[command(flatten)]
-    pub host: Host,
+    pub host: HostOptions,
     #[command(flatten)]
     pub servers: Servers,
     /// Remove these records instead, as far as this computer wrote them
@@ -69,7 +70,7 @@ impl Work {
         access: Access,
         out: &Output,
     ) -> Result<ManagedPlan> {
-        let zone = self.host.find_zone(&*provider, &name).await?;
+        let zone = self.host.host().find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
         let managed = self.managed(provider, &zone)?;
         // As when a program that writes the records has failed.
@@ -95,7 +96,7 @@ impl Work {
 
     /// The zone, with the file that says what is ours of it.
     pub(super) fn managed(&self, provider: Arc<dyn DnsProvider>, zone: &Zone) -> Result<ManagedZone> {
-        let owned = OwnershipFile::at(&state_dir()?.dns(), &self.host.id(), zone);
+        let owned = OwnershipFile::at(&StateDir::of_this_user()?.dns(), self.host.host().id(), zone);
         Ok(ManagedZone::new(provider, zone.clone(), owned))
     }
 }
@@ -105,45 +106,20 @@ pub(crate) fn keys(keys: &[RecordKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What may be taken over. A name is relative to the domain unless it lies in it or ends with a dot.
+/// What may be taken over.
 fn adopt(wanted: &[String], domain: &Name) -> Result<Adopt> {
     if wanted.iter().any(|w| w.eq_ignore_ascii_case("all")) {
         return Ok(Adopt::All);
     }
-    let mut keys = Vec::new();
-    for text in wanted {
-        let (name, rtype) = text.rsplit_once('/').ok_or_else(|| {
-            Error::new(&codes::USAGE, format!("--adopt {text}: `all` or NAME/TYPE is expected, such as my/A"))
-        })?;
-        let absolute = Name::parse(name)?;
-        let name = match name {
-            "@" => domain.clone(),
-            _ if name.ends_with('.') || absolute.is_in(domain) => absolute,
-            _ => domain.below(name)?,
-        };
-        keys.push(RecordKey::new(name, rtype.parse()?));
-    }
+    let key = |text: &String| {
+        RecordKey::parse_below(text, domain).map_err(|e| match e.is(&codes::USAGE) {
+            true => Error::new(
+                &codes::USAGE,
+                format!("--adopt {text}: `all` or NAME/TYPE is expected, such as my/A"),
+            ),
+            false => e,
+        })
+    };
+    let keys: Vec<RecordKey> = wanted.iter().map(key).collect::<Result<_>>()?;
     Ok(if keys.is_empty() { Adopt::Nothing } else { Adopt::Keys(keys) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_taken_over_is_named_as_in_a_zone_file_or_in_full() {
-        let domain = Name::parse("example.com").unwrap();
-        let keys = |text: &str| match adopt(&[text.to_owned()], &domain).unwrap() {
-            Adopt::Keys(keys) => keys[0].to_string(),
-            other => format!("{other:?}"),
-        };
-        assert_eq!(keys("my/A"), "my.example.com. A");
-        assert_eq!(keys("@/mx"), "example.com. MX");
-        assert_eq!(keys("my.example.com/TXT"), "my.example.com. TXT");
-        assert_eq!(keys("example.org./TXT"), "example.org. TXT");
-        assert_eq!(keys("1.0/25/PTR"), "1.0/25.example.com. PTR");
-        assert_eq!(keys("ALL"), "All");
-        assert!(adopt(&["my".to_owned()], &domain).unwrap_err().is(&codes::USAGE));
-        assert!(adopt(&["my/NOTATYPE".to_owned()], &domain).is_err());
-    }
 }

@@ -1,13 +1,12 @@
 //! `cloudron machine destroy`
 
 use cloudron_core::{Domain, Error, Result, codes};
-use cloudron_dns::RecordKey;
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
 use cloudron_machine::dns::{Outcome, Removal};
 use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
 use cloudron_provision::codes as provision;
 use cloudron_provision::steps::RunSummary;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Which;
 use crate::commands::dns::account::Credentials;
@@ -70,7 +69,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     match &known {
         Known::Machine(machine, runs) => living((options, &manager), machine, runs, asked, out),
         Known::Runs(runs) => {
-            agreed(options, &domain, asked, out)?;
+            out.agreed(&question(&domain, options, asked), "nothing was removed")?;
             let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
             let done = done.map_err(|e| lost(e, &domain))?;
             report(&domain, &done, &format!("The unfinished run of {domain} was rolled back"), out)
@@ -89,7 +88,7 @@ fn living(
 ) -> Result<()> {
     let (domain, how) = (&machine.fqdn, options.how());
     block_on(|_| async { manager.check_bucket(machine, &how).await })?;
-    agreed(options, domain, dns, out)?;
+    out.agreed(&question(domain, options, dns), "nothing was removed")?;
     let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
     let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
     let too = if done.kept.is_none() { ", and its backups" } else { "" };
@@ -100,9 +99,7 @@ fn living(
 fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> Result<()> {
     let (domain, place) = (&kept.fqdn, kept.place());
     if options.forget {
-        if !out.confirm(&format!("Forget that backups of {domain} are {place}?"))? {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was forgotten"));
-        }
+        out.agreed(&format!("Forget that backups of {domain} are {place}?"), "nothing was forgotten")?;
         manager.kept().remove(domain)?;
         let gone = format!("{domain} is forgotten. Its backups stay {place}");
         return report(domain, &Destroyed::default(), &gone, out);
@@ -111,10 +108,9 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
         return options.which.machine().map(drop);
     }
     let removed = block_on(|_| async {
-        if let Some(found) = manager.look_at_kept(kept).await?
-            && !out.confirm(&format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds()))?
-        {
-            return Err(Error::new(&codes::INTERRUPTED, "nothing was removed"));
+        if let Some(found) = manager.look_at_kept(kept).await? {
+            let question = format!("Remove ALL BACKUPS of {domain} {place} ({})?", found.holds());
+            out.agreed(&question, "nothing was removed")?;
         }
         manager.remove_kept(kept).await
     });
@@ -133,7 +129,7 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
     let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
     let json = json!([{
         "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
-        "backupsPlace": kept.map(Kept::place), "dns": dns.map(dns_json),
+        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::to_json),
     }]);
     out.data("machines", &json, || {
         let mut lines = vec![match kept {
@@ -154,17 +150,6 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
     Ok(())
 }
 
-fn dns_json(outcome: &Outcome) -> Value {
-    let names = |keys: &[RecordKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
-    json!({
-        "provider": outcome.provider,
-        "removed": names(&outcome.removed),
-        "left": names(&outcome.left),
-        "reason": outcome.failure,
-        "command": outcome.failure.as_ref().and(outcome.advice()),
-    })
-}
-
 /// The records that were written for a machine, and the account to remove them with.
 ///
 /// # Errors
@@ -176,7 +161,7 @@ fn removal(
     manager: &Manager,
     out: &Output,
 ) -> Result<Removal> {
-    let host = Host::remembered(records, options.credentials.clone());
+    let host = Host::remembered(records, &options.credentials);
     let named = host.as_ref().map_or_else(|_| format!("--provider {}", records.provider), Host::options);
     let host = host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider)));
     let host = match host {
@@ -187,13 +172,6 @@ fn removal(
     let below = if domain.is_subdomain() { " --allow-subdomain" } else { "" };
     let command = format!("cloudron dns apply {domain} {named} --machine{addresses}{below} --remove");
     Ok(manager.removal(domain, records, host)?.advising(command))
-}
-
-fn agreed(options: &Options, domain: &Domain, dns: Option<&Removal>, out: &Output) -> Result<()> {
-    match out.confirm(&question(domain, options, dns))? {
-        true => Ok(()),
-        false => Err(Error::new(&codes::INTERRUPTED, "nothing was removed")),
-    }
 }
 
 /// What is asked before anything is removed.

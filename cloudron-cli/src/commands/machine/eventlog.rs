@@ -61,21 +61,11 @@ fn render(page: &EventPage, full: bool) -> String {
     let mut table = Table::new(["Time", "Action", "Source", "Data"]);
     for event in &page.eventlogs {
         let time = event.creation_time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-        table.row([time, event.action.clone(), source(event), data(event, full)]);
+        table.row([time, event.action.clone(), event.source.name().unwrap_or("-").into(), data(event, full)]);
     }
     let pages = page.total.div_ceil(u64::from(page.per_page.max(1)));
     let more = if pages > 1 { format!("page {} of {pages}\n", page.page) } else { String::new() };
     table.render() + &more
-}
-
-fn source(event: &EventEntry) -> String {
-    let source = &event.source;
-    [&source.username, &source.user_id, &source.ip]
-        .into_iter()
-        .flatten()
-        .next()
-        .cloned()
-        .unwrap_or_else(|| "-".into())
 }
 
 fn data(event: &EventEntry, full: bool) -> String {

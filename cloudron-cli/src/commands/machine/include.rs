@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use cloudron_api::Include;
 use cloudron_api::command::{IncludeCommand, STDIN};
-use cloudron_api::{BoxCommand, Include};
 use cloudron_core::Result;
-use cloudron_machine::folders;
+use cloudron_machine::codes::FOLDER_MISSING;
 
 use super::Which;
 use crate::machines;
@@ -59,20 +59,13 @@ impl Command {
             Self::List { which } => (which, IncludeCommand::List, None),
         };
         let machine = which.machine()?;
-        let is_new = matches!(command, IncludeCommand::Add(_));
-        let command = BoxCommand::Include(command);
-        let added = include.iter().filter(|_| is_new).cloned().collect::<Vec<_>>();
-        let includes: Vec<Include> = interruptible(async {
-            let program = machines::reach(&machine, out).await?;
-            if let Some(path) = folders::missing(&**program.remote(), &added).await?.first() {
-                return Err(folders::error(path).with_hint(
-                    "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
-                ));
-            }
-            match include {
-                Some(include) => program.call_with(&command, &include).await,
-                None => program.call(&command).await,
-            }
+        let includes =
+            interruptible(async { machines::reach(&machine, out).await?.includes(command, include).await });
+        let includes = includes.map_err(|e| match e.is(&FOLDER_MISSING) {
+            true => e.with_hint(
+                "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
+            ),
+            false => e,
         })?;
         out.data("includes", &includes, || render(&includes))
     }

@@ -1,7 +1,8 @@
 //! `cloudron machine list`
 
-use cloudron_core::{Error, Result, codes};
-use cloudron_machine::{Machine, Unfinished};
+use cloudron_api::Status;
+use cloudron_core::Result;
+use cloudron_machine::{Machine, Manager, Unfinished};
 use serde::Serialize;
 
 use crate::machines::manager;
@@ -30,31 +31,22 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let (machines, mut broken) = manager(out)?.machines().all()?;
-    let unfinished = unfinished(out).unwrap_or_else(|error| {
+    let manager = manager(out)?;
+    let (machines, mut broken) = manager.machines().all()?;
+    let unfinished = unfinished(&manager).unwrap_or_else(|error| {
         broken.push(error);
         Vec::new()
     });
     for error in broken.iter().skip(1) {
         out.error(error);
     }
-    let offline = options.offline;
-    let mut rows = interruptible(async {
-        // All at once: one that does not answer must not hold up the others.
-        let asked: Vec<_> = machines
-            .iter()
-            .cloned()
-            .map(|machine| tokio::spawn(state(machine, offline, out.clone())))
-            .collect();
-        let mut rows = Vec::new();
-        for row in asked {
-            rows.push(
-                row.await
-                    .map_err(|e| Error::new(&codes::FAILED, format!("asking a machine broke off: {e}")))?,
-            );
+    let mut rows: Vec<Row> = match options.offline {
+        true => machines.iter().map(|machine| row(machine, None)).collect(),
+        false => {
+            let answers = interruptible(manager.ask_all(&machines))?;
+            machines.iter().zip(answers).map(|(machine, answer)| row(machine, Some(answer))).collect()
         }
-        Ok(rows)
-    })?;
+    };
     rows.extend(unfinished);
     out.data("machines", &rows, || {
         if rows.is_empty() {
@@ -77,31 +69,26 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     broken.into_iter().next().map_or(Ok(()), Err)
 }
 
-async fn state(machine: Machine, offline: bool, out: Output) -> Row {
-    let mut row = Row {
+/// A machine, and what its server answered if it was asked.
+fn row(machine: &Machine, answer: Option<Result<Status>>) -> Row {
+    let (state, version) = match answer {
+        None => ("unknown".to_owned(), None),
+        Some(Ok(status)) if status.activated => ("running".to_owned(), Some(status.version.to_string())),
+        Some(Ok(status)) => ("running, not set up".to_owned(), Some(status.version.to_string())),
+        Some(Err(error)) => (format!("unreachable: {}", error.message()), None),
+    };
+    Row {
         fqdn: machine.fqdn.to_string(),
         provider: machine.reach.provider().into(),
         place: machine.reach.place(),
         url: Some(machine.url()),
-        state: "unknown".into(),
-        version: None,
-    };
-    if offline {
-        return row;
+        state,
+        version,
     }
-    let status = async { manager(&out)?.without_questions().client(&machine).await?.status().await };
-    match status.await {
-        Ok(status) => {
-            row.state = if status.activated { "running" } else { "running, not set up" }.into();
-            row.version = Some(status.version.to_string());
-        }
-        Err(error) => row.state = format!("unreachable: {}", error.message()),
-    }
-    row
 }
 
 /// Runs that died before the machine was finished.
-fn unfinished(out: &Output) -> Result<Vec<Row>> {
+fn unfinished(manager: &Manager) -> Result<Vec<Row>> {
     let row = |Unfinished { run, busy, problem }: Unfinished| Row {
         place: "-".into(),
         url: None,
@@ -114,5 +101,5 @@ fn unfinished(out: &Output) -> Result<Vec<Row>> {
         fqdn: run.spec.fqdn,
         provider: run.spec.provider,
     };
-    Ok(manager(out)?.unfinished()?.into_iter().map(row).collect())
+    Ok(manager.unfinished()?.into_iter().map(row).collect())
 }

@@ -21,12 +21,11 @@ mod trust;
 use clap::{Args, Subcommand};
 use cloudron_core::{Domain, Error, Result};
 use cloudron_machine::destroy::Known;
-use cloudron_machine::{Found, Machine, Manager};
+use cloudron_machine::{Found, Machine, Manager, StateDir};
 
 use crate::codes;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
-use crate::state::state_dir;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -131,7 +130,7 @@ impl Which {
     /// # Errors
     /// `machine-unknown`, which says where the backups of a machine are that was destroyed.
     pub(crate) fn machine(&self) -> Result<Machine> {
-        let (manager, domain) = (Manager::new(state_dir()?), self.domain()?);
+        let (manager, domain) = (Manager::new(StateDir::of_this_user()?), self.domain()?);
         manager.machine(&domain).map_err(|e| advise(e, &manager, &domain))
     }
 
@@ -140,7 +139,7 @@ impl Which {
     /// # Errors
     /// As [`machine`](Self::machine).
     pub(crate) fn readable(&self) -> Result<Found> {
-        let (manager, domain) = (Manager::new(state_dir()?), self.domain()?);
+        let (manager, domain) = (Manager::new(StateDir::of_this_user()?), self.domain()?);
         manager.readable(&domain).map_err(|e| advise(e, &manager, &domain))
     }
 }

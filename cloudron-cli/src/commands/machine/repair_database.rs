@@ -1,11 +1,10 @@
 //! `cloudron machine repair-database`
 
-use cloudron_api::{BoxCommand, DatabaseRepair, ServiceStatus};
-use cloudron_core::{Error, Result, codes};
+use cloudron_api::{BoxCommand, DatabaseRepair, ServiceStatus, SetupToken};
+use cloudron_core::Result;
 use serde_json::json;
 
 use super::Which;
-use super::setup_link::link;
 use crate::machines;
 use crate::output::{self, Output};
 use crate::runtime::interruptible;
@@ -27,15 +26,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    if !out.confirm(&format!("Use what is left of the database of {}, or begin a new one?", machine.fqdn))? {
-        return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
-    }
+    let question = format!("Use what is left of the database of {}, or begin a new one?", machine.fqdn);
+    out.agreed(&question, "nothing was changed")?;
     let (repair, _): (DatabaseRepair, ServiceStatus) = interruptible(async {
         let program = machines::reach(&machine, out).await?;
         let repair = program.call(&BoxCommand::RepairDatabase).await?;
         Ok((repair, program.call(&BoxCommand::Start).await?))
     })?;
-    let setup_link = repair.setup.as_ref().map(link);
+    let setup_link = repair.setup.as_ref().map(SetupToken::link);
     if out.is_json() {
         let answer = json!({"kept": repair.kept, "movedTo": repair.moved_to, "setupLink": setup_link});
         return out.json("database", &answer);

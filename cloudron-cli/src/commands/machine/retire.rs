@@ -1,6 +1,6 @@
 //! `cloudron machine retire` and `cloudron machine unretire`
 
-use cloudron_core::{Error, Result, codes};
+use cloudron_core::Result;
 
 use super::Which;
 use crate::machines;
@@ -24,13 +24,11 @@ pub(crate) struct Options {
 /// Retires the machine, or takes that back.
 pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    if retire && !out.confirm(&format!("Retire {}? It makes no more backups.", machine.fqdn))? {
-        return Err(Error::new(&codes::INTERRUPTED, "nothing was changed"));
+    if retire {
+        out.agreed(&format!("Retire {}? It makes no more backups.", machine.fqdn), "nothing was changed")?;
     }
-    let retired: Retired = interruptible(async {
-        let program = machines::reach(&machine, out).await?;
-        program.call(if retire { &BoxCommand::Retire } else { &BoxCommand::Unretire }).await
-    })?;
+    let command = if retire { BoxCommand::Retire } else { BoxCommand::Unretire };
+    let retired: Retired = interruptible(machines::call(&machine, &command, out))?;
     out.data("machine", &retired, || {
         let (now, next) = match retire {
             true => ("retired", format!("`cloudron machine unretire {}` takes that back.", machine.fqdn)),

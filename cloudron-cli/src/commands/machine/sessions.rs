@@ -41,8 +41,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             n => format!("{n} sessions ended."),
         });
     }
-    let list: SessionList =
-        interruptible(async { machines::reach(&machine, out).await?.call(&BoxCommand::Sessions).await })?;
+    let list: SessionList = interruptible(machines::call(&machine, &BoxCommand::Sessions, out))?;
     out.data("sessions", &list.sessions, || render(&list.sessions))
 }
 

@@ -24,19 +24,15 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     let setup: SetupToken =
-        interruptible(async { machines::reach(&machine, out).await?.call(&BoxCommand::SetupLink).await })
-            .map_err(|error: Error| match error.is(&ALREADY_ACTIVATED) {
+        interruptible(machines::call(&machine, &BoxCommand::SetupLink, out)).map_err(|error: Error| {
+            match error.is(&ALREADY_ACTIVATED) {
                 true => error.with_hint(format!("open {} and log in", machine.url())),
                 false => error,
-            })?;
-    let link = link(&setup);
+            }
+        })?;
+    let link = setup.link();
     if out.is_json() {
         return out.json_object(json!({ "setupLink": link, "expiresAt": setup.expires_at }));
     }
     out.line(&link)
-}
-
-/// The address to open for the first-time setup.
-pub(super) fn link(setup: &SetupToken) -> String {
-    format!("{}#setup={}", setup.page, setup.token.expose())
 }

@@ -3,16 +3,13 @@
 use std::os::unix::process::ExitStatusExt;
 
 use cloudron_core::{Error, Result};
-use cloudron_machine::access::{LIMIT, ssh_command, target};
-use cloudron_machine::{Machine, Machines, Reach};
-use cloudron_provision::codes::HOST_KEY_CHANGED;
-use cloudron_provision::ssh::{HostKey, host_keys};
+use cloudron_machine::access::{changed_host_key, ssh_command};
+use cloudron_machine::{Machines, StateDir};
 
 use super::Which;
 use crate::hints;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::state::state_dir;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,29 +28,20 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
     let machine = options.which.machine()?;
-    let mut ssh = ssh_command(&Machines::at(state_dir()?.machines()), &machine, &options.command)?;
+    let mut ssh =
+        ssh_command(&Machines::at(StateDir::of_this_user()?.machines()), &machine, &options.command)?;
     let status = ssh.status().map_err(|e| {
         Error::io("ssh", e).while_doing("starting the system's ssh").with_hint("install an OpenSSH client")
     })?;
     let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
-    if code == REFUSED {
-        check_host_key(&machine)?;
+    // ssh itself has said why it could not connect; here only this reason is told again, with what to do.
+    if code == REFUSED
+        && let Some(changed) = block_on(|_| async { Ok(changed_host_key(&machine).await) })?
+    {
+        return Err(hints::of_machine(changed, &machine));
     }
     Ok(u8::try_from(code).unwrap_or(1))
 }
 
 /// What ssh ends with when it could not connect; the command on the machine may do so as well.
 const REFUSED: i32 = 255;
-
-/// Says so when the machine shows another host key than the recorded one.
-fn check_host_key(machine: &Machine) -> Result<()> {
-    let Reach::Generic(reach) = &machine.reach else { return Ok(()) };
-    // ssh itself has said why it could not connect; here only this reason is told again, with what to do.
-    let Ok(shown) = block_on(|_| host_keys(target(reach), LIMIT)) else { return Ok(()) };
-    if shown.iter().any(|key| reach.host_keys.contains(&key.to_string())) {
-        return Ok(());
-    }
-    let shown: Vec<String> = shown.iter().map(HostKey::fingerprint).collect();
-    let message = format!("{} shows the host key {}, not the recorded one", reach.host, shown.join(", "));
-    Err(hints::of_machine(Error::new(&HOST_KEY_CHANGED, message), machine))
-}

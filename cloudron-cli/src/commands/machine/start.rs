@@ -20,9 +20,6 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let status: ServiceStatus = interruptible(async {
-        let program = machines::reach(&machine, out).await?;
-        program.call(&BoxCommand::Start).await
-    })?;
+    let status: ServiceStatus = interruptible(machines::call(&machine, &BoxCommand::Start, out))?;
     out.data("server", &status, || format!("{} is running", machine.fqdn))
 }

@@ -1,21 +1,18 @@
 //! `cloudron machine status`
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use cloudron_core::{Error, ErrorKind, Result};
+use cloudron_core::{Error, ErrorKind, Result, ResultExt};
 use cloudron_machine::client::Overview;
-use cloudron_machine::{Machine, Machines, Reach, Seen};
+use cloudron_machine::{Machine, Machines, Reach, Seen, StateDir};
 use cloudron_provision::codes as provision;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::Which;
-use crate::codes;
 use crate::machines;
-use crate::output::{self, Output};
+use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
-use crate::state::state_dir;
-use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,7 +28,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
-    let machines = Machines::at(state_dir()?.machines());
+    let machines = Machines::at(StateDir::of_this_user()?.machines());
     let said = match interruptible(async { machines::client(&machine, out).await?.overview().await }) {
         Ok(said) => said,
         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -45,13 +42,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             return Err(advise(error, &machine));
         }
     };
-    let Overview { status, config, .. } = &said;
-    let seen = Seen {
-        time: Timestamp::now(),
-        version: status.version.to_string(),
-        healthy: config.health.ok,
-        last_backup: config.backup.last,
-    };
+    let seen = said.seen();
     if let Err(error) = machines.put_seen(&machine.fqdn, &seen) {
         out.warn(&format!("the answer could not be remembered: {error}"));
     }
@@ -61,15 +52,12 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         out.text(&render(&machine, &said))?;
     }
     super::create::only_copy(&machine, out);
-    let failing: Vec<_> = config.health.checks.iter().filter(|c| !c.ok).map(|c| c.name.as_str()).collect();
-    if config.health.ok {
-        return Ok(());
-    }
-    Err(Error::new(&codes::UNHEALTHY, format!("{} is not healthy: {}", machine.fqdn, failing.join(", ")))
-        .with_hint(format!(
+    said.healthy(&machine.fqdn).hint(|| {
+        format!(
             "the lines above say what is wrong; `cloudron machine logs {}` shows what led to it",
             machine.fqdn
-        )))
+        )
+    })
 }
 
 /// What to do about a machine that does not answer. An error of the server itself has its own advice.
@@ -143,7 +131,7 @@ fn render(machine: &Machine, said: &Overview) -> String {
         ),
     ];
     let last =
-        config.backup.last.map(|t| ago(SystemTime::UNIX_EPOCH + seconds(t.as_second()), SystemTime::now()));
+        config.backup.last.map(|t| ago(t.try_into().unwrap_or(SystemTime::UNIX_EPOCH), SystemTime::now()));
     lines.push(format!(
         "  backup    {}{}, daily at {:02}:00 UTC, to {}",
         last.unwrap_or_else(|| "none yet".into()),
@@ -175,8 +163,4 @@ fn timestamp(time: SystemTime) -> Timestamp {
 
 fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn seconds(since_epoch: i64) -> Duration {
-    Duration::from_secs(u64::try_from(since_epoch).unwrap_or(0))
 }

@@ -1,7 +1,6 @@
 //! `cloudron machine trust`
 
 use cloudron_core::{Domain, Error, Result};
-use cloudron_machine::Machine;
 use cloudron_machine::trust::ShownKey;
 use cloudron_provision::ssh::HostKey;
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::{Which, advise};
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::{codes, machines};
+use crate::{codes, hints, machines};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,7 +35,11 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         ask(&shown, &domain, out)?;
     }
     let (recorded, key) = (shown.recorded.clone(), shown.key.clone());
-    let server = manager.trust(shown)?.map(|machine| look(&machine, out));
+    let server = manager.trust(shown)?;
+    let server = server.map(|machine| {
+        let asked = block_on(|_| async { manager.check_server(&machine).await });
+        asked.map_err(|e| hints::of_machine(e, &machine))
+    });
     report(&domain, &recorded, &key, server, out)
 }
 
@@ -63,17 +66,6 @@ fn ask(ShownKey { reach, recorded, key, .. }: &ShownKey, domain: &Domain, out: &
     }
     let message = format!("the host key {} was not confirmed, and nothing was changed", key.fingerprint());
     Err(Error::new(&cloudron_provision::codes::HOST_KEY_REFUSED, message))
-}
-
-/// Whether the machine with that key still runs the server that the record is about.
-fn look(machine: &Machine, out: &Output) -> Result<()> {
-    block_on(|_| async {
-        let status = machines::client(machine, out).await?.status().await?;
-        if status.fqdn == machine.fqdn.as_str() {
-            return Ok(());
-        }
-        Err(Error::new(&codes::SERVER_REFUSED, format!("the server that answers is for {}", status.fqdn)))
-    })
 }
 
 fn report(

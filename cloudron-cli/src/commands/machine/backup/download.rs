@@ -7,6 +7,7 @@ use cloudron_backup::{BackupStore, FsStore, Repository, SnapshotFilter, open_sto
 use cloudron_core::{Cancel, Result, Secret};
 use cloudron_machine::Found;
 use cloudron_machine::client::HttpStore;
+use cloudron_machine::state_dir::private_dir;
 
 use super::super::Which;
 use crate::commands::backup::copy::all_copied;
@@ -81,7 +82,7 @@ pub(crate) fn run(options: Options, out: &Output) -> Result<()> {
 /// Copies every object that the folder does not have yet.
 async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) -> Result<()> {
     let repository = open(&options.which, &options.source, out).await?;
-    crate::state::private_dir(folder)?;
+    private_dir(folder)?;
     let to = Arc::new(FsStore::new(folder)?);
     let report = repository.copy_to(to, &out.progress(), &cancel).await?;
     if options.source.store.is_none() {

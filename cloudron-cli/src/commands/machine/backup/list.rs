@@ -4,18 +4,18 @@ use std::time::SystemTime;
 
 use cloudron_api::BackupEntry;
 use cloudron_backup::{Repository, UnreadableSummary, open_store};
-use cloudron_box::is_incomplete;
 use cloudron_core::Result;
 use cloudron_machine::Found;
+use cloudron_machine::backups::entries;
 use serde::Serialize;
 
 use super::super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
+use crate::output::ago;
 use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
-use crate::time::ago;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -49,10 +49,11 @@ struct Row {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     options.cloud.refuse()?;
-    let rows = match &options.store {
+    let backups = match &options.store {
         Some(store) => interruptible(from_store(options, store, out))?,
         None => interruptible(from_server(options, out))?,
     };
+    let rows: Vec<Row> = backups.into_iter().map(Row::from).collect();
     out.data("backups", &rows, || {
         if rows.is_empty() {
             return "No backups have been made.".into();
@@ -75,53 +76,41 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
+impl From<BackupEntry> for Row {
+    fn from(entry: BackupEntry) -> Self {
+        let BackupEntry { id, creation_time, version, files, bytes, added, incomplete, .. } = entry;
+        let (id, version) = (id.to_string(), version.to_string());
+        Self { id, creation_time, version, files, bytes, added, incomplete }
+    }
+}
+
 /// The server's list, newest first.
-async fn from_server(options: &Options, out: &Output) -> Result<Vec<Row>> {
+async fn from_server(options: &Options, out: &Output) -> Result<Vec<BackupEntry>> {
     let machine = match options.which.readable()? {
         Found::Machine(machine) => machine,
-        Found::Kept(kept) => return rows(&machines::manager(out)?.kept_repository(&kept).await?, out).await,
+        Found::Kept(kept) => return read(&machines::manager(out)?.kept_repository(&kept).await?, out).await,
     };
-    let backups = machines::client(&machine, out).await?.backups().await.map_err(|e| {
+    machines::client(&machine, out).await?.backups().await.map_err(|e| {
         match e.is(&codes::SERVER_REFUSED) && e.hint().is_none() {
             true => e.with_hint("`--store URL` reads the list from the store, without the server"),
             false => e,
         }
-    })?;
-    let row = |b: BackupEntry| Row {
-        id: b.id.to_string(),
-        creation_time: b.creation_time,
-        version: b.version.to_string(),
-        files: b.files,
-        bytes: b.bytes,
-        added: b.added,
-        incomplete: b.incomplete,
-    };
-    Ok(backups.into_iter().map(row).collect())
+    })
 }
 
 /// The list that the store itself gives, newest first.
-async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<Row>> {
-    let url = if store.is_empty() {
-        machines::manager(out)?.local_store(&options.which.domain()?)?
-    } else {
-        store.to_owned()
+async fn from_store(options: &Options, store: &str, out: &Output) -> Result<Vec<BackupEntry>> {
+    let url = match store {
+        "" => machines::manager(out)?.local_store(&options.which.domain()?)?,
+        url => url.to_owned(),
     };
-    rows(&Repository::open(open_store(&url)?).await?, out).await
+    read(&Repository::open(open_store(&url)?).await?, out).await
 }
 
-async fn rows(repository: &Repository, out: &Output) -> Result<Vec<Row>> {
-    let listing = repository.snapshots().await?;
-    for UnreadableSummary { object, error } in &listing.unreadable {
+async fn read(repository: &Repository, out: &Output) -> Result<Vec<BackupEntry>> {
+    let (entries, unreadable) = entries(repository).await?;
+    for UnreadableSummary { object, error } in unreadable {
         out.warn(&format!("{object}: {error}"));
     }
-    let rows = listing.summaries.iter().rev().map(|s| Row {
-        id: s.id.to_string(),
-        creation_time: s.time,
-        version: s.id.version().to_string(),
-        files: s.files,
-        bytes: s.bytes,
-        added: s.added_bytes,
-        incomplete: is_incomplete(s),
-    });
-    Ok(rows.collect())
+    Ok(entries)
 }

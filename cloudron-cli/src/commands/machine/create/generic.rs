@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_dns::hosts;
+use cloudron_dns::propagation::name_server;
+use cloudron_machine::DnsRecords;
 use cloudron_machine::access::{LIMIT, key_file};
 use cloudron_machine::backups::folder_of;
 use cloudron_machine::create::{Dns, GenericHost, Occupied, On};
@@ -13,9 +15,8 @@ use cloudron_provision::quote;
 
 use super::common::Common;
 use crate::commands::dns::account::Account;
-use crate::commands::dns::provider::{Host, Kind};
+use crate::commands::dns::provider::Host;
 use crate::output::Output;
-use crate::records::name_server;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
@@ -81,16 +82,15 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
     None,
-    At(Kind),
+    At(hosts::Host),
 }
 
 fn how(text: &str) -> std::result::Result<How, String> {
     if text == "none" {
         return Ok(How::None);
     }
-    let kinds = || Kind::value_variants().iter().filter_map(Kind::to_possible_value);
-    Kind::from_str(text, false).map(How::At).map_err(|_| {
-        let names: Vec<String> = kinds().map(|kind| kind.get_name().to_owned()).collect();
+    hosts::Host::find(text).map(How::At).ok_or_else(|| {
+        let names: Vec<&str> = hosts::Host::ALL.iter().map(|host| host.id()).collect();
         format!("expected none, {}", names.join(", "))
     })
 }
@@ -132,10 +132,11 @@ fn host(options: &Options, out: &Output) -> Result<GenericHost> {
 fn dns(options: &Options, out: &Output) -> Result<Dns> {
     let name_servers = options.name_server.clone();
     match options.dns {
-        How::At(kind) if kind != Kind::Wildcard => {
-            let host = Host::new(kind, options.account.clone());
-            let (provider, records) = (host.open(&[], out)?, Box::new(host.remember(vec![options.ip])?));
-            Ok(Dns::Write { host: host.for_machine(provider), records, name_servers })
+        How::At(kind) if !kind.is_by_hand() => {
+            let host = Host::new(kind, &options.account);
+            let provider = host.open(&[], out)?;
+            let records = DnsRecords::written(host.id(), vec![options.ip], host.account())?;
+            Ok(Dns::Write { host: host.for_machine(provider), records: Box::new(records), name_servers })
         }
         _ if options.account.is_given() => Err(Error::new(
             &core_codes::USAGE,
@@ -160,7 +161,7 @@ fn advise(error: Error, options: &Options, domain: &Domain) -> Error {
         return error.with_hint(hint);
     }
     if let (true, How::At(kind)) = (error.is(&cloudron_dns::codes::CONFLICT), options.dns) {
-        let host = Host::new(kind, options.account.clone());
+        let host = Host::new(kind, &options.account);
         return error.with_hint(format!(
             "remove these records, or take them over with `cloudron dns apply {domain} {} --machine --ip {} --adopt all`, \
              and run this again",

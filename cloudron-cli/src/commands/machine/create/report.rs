@@ -1,10 +1,10 @@
 //! What a finished run says.
 
+use cloudron_api::SetupToken;
 use cloudron_core::{Result, Secret};
 use cloudron_machine::{Created, DnsDone, Machine};
 use serde_json::json;
 
-use super::super::setup_link::link;
 use crate::output::{self, Output, bytes};
 
 /// Prints where the machine is and how to go on.
@@ -22,7 +22,7 @@ pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
             machine.port
         ));
     }
-    let setup_link = setup.as_ref().map(link);
+    let setup_link = setup.as_ref().map(SetupToken::link);
     only_copy(machine, out);
     if out.is_json() {
         let machine = json!({

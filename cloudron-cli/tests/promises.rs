@@ -4,10 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use clap::Command;
 use clap::error::ErrorKind;
-use clap::{Command, CommandFactory};
-
-use crate::cli::Cli;
 
 /// What may stand where a hint has a value in braces: a domain, an address, options of a DNS host, a file, a name.
 const VALUES: [&str; 5] = ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest"];
@@ -33,7 +31,7 @@ fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
             if !["target", "tests", "benches", ".git", "fuzz"].contains(&&*name) {
                 files(&entry, ending, into);
             }
-        } else if name.ends_with(ending) && name != "promises.rs" {
+        } else if name.ends_with(ending) {
             into.push(entry);
         }
     }
@@ -206,7 +204,7 @@ fn problem(program: &Command, named: &Named) -> Option<String> {
 
 #[test]
 fn every_command_that_a_text_names_exists() {
-    let program = Cli::command();
+    let program = cloudron_cli::command();
     let all = named();
     assert!(all.len() > 200, "{} commands were found", all.len());
     let problems: BTreeSet<String> = all.iter().filter_map(|named| problem(&program, named)).collect();
@@ -222,7 +220,7 @@ fn every_option_that_a_text_names_exists() {
         command.get_subcommands().for_each(|command| options(command, into));
     }
     let (mut known, mut sources) = (BTreeSet::new(), Vec::new());
-    options(&Cli::command(), &mut known);
+    options(&cloudron_cli::command(), &mut known);
     for name in ["cloudron-cli", "cloudron-provision", "cloudron-box", "cloudron-backup", "cloudron-dns"] {
         files(&workspace().join(name).join("src"), ".rs", &mut sources);
     }
@@ -241,7 +239,7 @@ fn every_option_that_a_text_names_exists() {
 
 #[test]
 fn a_command_that_does_not_exist_is_found() {
-    let program = Cli::command();
+    let program = cloudron_cli::command();
     let named = |text: &str, partial| Named { file: PathBuf::from("x"), text: text.to_owned(), partial };
     for bad in
         ["cloudron machine heal example.com", "cloudron machine status --loud {domain}", "cloudron login {}"]
@@ -252,4 +250,20 @@ fn a_command_that_does_not_exist_is_found() {
     assert!(problem(&program, &named("cloudron machine status", true)).is_none());
     assert!(problem(&program, &named("cloudron dns check {} --ip {}", false)).is_none());
     assert!(problem(&program, &named("cloudron machine ssh {0} -- 'cat a | wc'  # x", false)).is_none());
+}
+
+#[test]
+fn every_code_has_a_name_of_its_own_and_an_explanation() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_cloudron"));
+    let output = program.args(["explain", "--output", "json"]).output().unwrap();
+    let codes: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes = codes["codes"].as_array().unwrap();
+    let text = |code: &serde_json::Value, key: &str| code[key].as_str().unwrap().to_owned();
+    let names: BTreeSet<String> = codes.iter().map(|code| text(code, "code")).collect();
+    assert!(names.len() > 100 && names.len() == codes.len(), "two codes have the same name");
+    for code in codes {
+        let name = text(code, "code");
+        assert!(text(code, "explanation").len() > 40, "{name} explains too little");
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit()), "{name}");
+    }
 }

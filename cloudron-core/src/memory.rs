@@ -1,10 +1,10 @@
-//! Secrets that are in memory stay there.
+//! Secrets that are in memory stay there (feature `memory`).
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Leaves no core dump of this process, in which backup keys and tokens would be, and keeps other processes of the
 /// user from reading its memory. Programs that are started may ask for a dump again: only the soft limit changes.
-pub(crate) fn keep_private() {
+pub fn keep_private() {
     // Lowering a limit is always allowed.
     let maximum = getrlimit(Resource::Core).maximum;
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });

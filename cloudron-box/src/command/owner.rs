@@ -1,25 +1,27 @@
 //! `cloudron box sessions`, `end-sessions`, `reset-password`, `retire` and `unretire`: what the owner of the machine
 //! does on it with its users.
 
+use std::io::Read;
+
 use cloudron_api::owner::{EndSessions, PasswordReset, ResetPassword, Retired};
 use cloudron_api::{SessionList, SessionsEnded};
-use cloudron_box::{Layout, admin};
 use cloudron_core::Result;
 use serde_json::Value;
 
 use super::{request, value};
+use crate::{Layout, admin};
 
 pub(super) fn sessions(layout: &Layout) -> Result<Value> {
     value(SessionList { sessions: admin::sessions(layout)? })
 }
 
-pub(super) fn end_sessions(layout: &Layout) -> Result<Value> {
-    let which: EndSessions = request()?;
+pub(super) fn end_sessions(layout: &Layout, input: impl Read) -> Result<Value> {
+    let which: EndSessions = request(input)?;
     value(SessionsEnded { ended: admin::end_sessions(layout, which.id.as_deref())? })
 }
 
-pub(super) fn reset_password(layout: &Layout) -> Result<Value> {
-    let new: ResetPassword = request()?;
+pub(super) fn reset_password(layout: &Layout, input: impl Read) -> Result<Value> {
+    let new: ResetPassword = request(input)?;
     value(PasswordReset { email: admin::reset_password(layout, &new.password)? })
 }
 

@@ -7,25 +7,26 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloudron_api::owner::{StoreChange, StoreChanged, StoreKeys};
-use cloudron_box::{Layout, admin};
-use cloudron_core::{Error, Result, codes};
-use serde_json::{Value, json};
+use cloudron_core::{Cancel, Error, Result, codes};
+use serde_json::json;
 
-use super::{request, value};
-use crate::runtime::block_on;
+use super::{Work, request, value};
+use crate::{Layout, admin};
 
-pub(super) fn list(layout: &Layout) -> Result<Value> {
+pub(super) fn list(layout: &Layout) -> Result<Work> {
     let store = admin::open_store(layout)?;
-    let objects = block_on(|_| async move { store.list("").await })?;
-    value(StoreKeys { keys: objects.into_iter().map(|o| o.key).collect() })
+    Ok(Box::pin(async move {
+        let objects = store.list("").await?;
+        value(StoreKeys { keys: objects.into_iter().map(|o| o.key).collect() })
+    }))
 }
 
 /// Every entry of the tar becomes an object, whole or not at all, in the order of the tar. One that exists is
 /// left as it is.
-pub(super) fn receive(layout: &Layout) -> Result<Value> {
-    let store = admin::open_store(layout)?;
-    let mut archive = tar::Archive::new(std::io::stdin().lock());
-    let (stored, present) = block_on(|cancel| async move {
+pub(super) fn receive(layout: &Layout, input: impl Read + 'static, cancel: &Cancel) -> Result<Work> {
+    let (store, cancel) = (admin::open_store(layout)?, cancel.clone());
+    Ok(Box::pin(async move {
+        let mut archive = tar::Archive::new(input);
         let (mut stored, mut present) = (0u64, 0u64);
         for entry in archive.entries().map_err(bad_tar)? {
             cancel.check()?;
@@ -33,29 +34,28 @@ pub(super) fn receive(layout: &Layout) -> Result<Value> {
             let new = store.put_new(&key, &content).await?;
             *(if new { &mut stored } else { &mut present }) += 1;
         }
-        Ok((stored, present))
-    })?;
-    Ok(json!({ "stored": stored, "present": present }))
+        Ok(json!({ "stored": stored, "present": present }))
+    }))
 }
 
 /// Writes or deletes one object, with the rights of the store's owner.
-pub(super) fn change(layout: &Layout) -> Result<Value> {
-    let change: StoreChange = request()?;
+pub(super) fn change(layout: &Layout, input: impl Read) -> Result<Work> {
+    let change: StoreChange = request(input)?;
     let store = admin::open_store(layout)?;
-    let changed = block_on(|_| async move {
+    Ok(Box::pin(async move {
         let content = |text: String| {
             STANDARD
                 .decode(text)
                 .map(Bytes::from)
                 .map_err(|_| Error::new(&codes::USAGE, "an object in the request is not base64"))
         };
-        match change {
+        let changed = match change {
             StoreChange::Put { key, base64 } => store.put(&key, &content(base64)?).await.map(|()| true),
             StoreChange::PutNew { key, base64 } => store.put_new(&key, &content(base64)?).await,
             StoreChange::Delete { key } => store.delete(&key).await.map(|()| true),
-        }
-    })?;
-    value(StoreChanged { changed })
+        }?;
+        value(StoreChanged { changed })
+    }))
 }
 
 fn object(mut entry: tar::Entry<'_, impl Read>) -> Result<(String, Bytes)> {
