@@ -141,10 +141,15 @@ fn a_run_that_failed_leaves_no_repository_and_the_next_one_makes_backups() {
         return;
     }
     let scene = Scene::bare("failed");
-    let password = scene.laptop.secret("short", "short");
-    // The first-time setup is among the last steps.
-    let run = scene.try_create(&["--admin-email", "me@example.com", "--admin-password", &password]);
+    // The server is installed, with its repository, and cannot start.
+    let folder = "/etc/systemd/system/cloudron-box.service.d";
+    scene.server.exec_ok(&format!(
+        "mkdir {folder} && printf '[Service]\\nExecStartPre=false\\n' >{folder}/broken.conf"
+    ));
+    let run = scene.try_create(&[]);
+    scene.server.exec_ok(&format!("rm -r {folder}"));
     assert_ne!(run.code, 0, "{run}");
+    assert!(run.stderr.contains("Start the server: not done"), "{run}");
     assert_eq!(scene.traces(), "", "{run}");
     scene.create(&[]);
     scene.is_well();
