@@ -6,7 +6,7 @@ use cloudron_testkit::hints::{Hint, hints, next};
 
 use std::time::{Duration, Instant};
 
-use super::scene::{DOMAIN, Scene};
+use super::scene::{DOMAIN, ONLY_COPY, Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -232,7 +232,8 @@ fn a_server_whose_owner_lost_the_laptop_is_adopted_by_another_one() {
     let backup = scene.back_up();
     let scene = scene.on_another_computer();
     // The error names the whole command.
-    scene.typed(&["--ssh-port", "202"], with("machine adopt"));
+    let story = scene.typed(&["--ssh-port", "202"], with("machine adopt"));
+    assert!(story.contains(ONLY_COPY), "{story}");
     assert_eq!(scene.laptop.backups(DOMAIN), [backup.as_str()]);
     scene.is_well();
     assert_eq!(scene.laptop.ok(&["machine", "ssh", DOMAIN, "--", "echo", "here"]).stdout, "here\n");
@@ -262,10 +263,14 @@ fn a_burnt_server_is_forgotten_as_the_errors_say_and_comes_back_on_another_one()
     // The key outlives the server.
     let key = scene.laptop.place("id_ed25519");
     std::fs::copy(scene.server.key_path(), &key).unwrap();
-    scene.create(&["--ssh-key", key.to_str().unwrap()]);
+    let run = scene.create(&["--ssh-key", key.to_str().unwrap()]);
     let backup = scene.back_up();
     let copy = scene.laptop.place("copy");
+    let before = scene.laptop.ok(&["machine", "status", DOMAIN]);
+    assert!(run.stderr.contains(ONLY_COPY) && before.stderr.contains(ONLY_COPY), "{run}{before}");
     scene.download_repository(&copy);
+    let after = scene.laptop.ok(&["machine", "status", DOMAIN]);
+    assert!(!after.stderr.contains(ONLY_COPY), "{after}");
     scene.server = Server::boot("after-the-fire");
     let restore = ["--backup", "latest", "--store", copy.to_str().unwrap()];
     let known = scene.try_create(&restore);
