@@ -52,6 +52,7 @@ fn options_that_are_unknown_missing_or_contradict_are_a_usage_error() {
         &["machine", "create", "local", "--fqdn", "example.com", "--overwrite"],
         &["machine", "create", "local", "--fqdn", "example.com", "--admin-email", "a@example.com"],
         &["machine", "backup", "download", "example.com"],
+        &["machine", "logs", "example.com", "--lines", "10001"],
         &["frobnicate"],
         &["machine", "list", "--output", "yaml"],
     ] {

@@ -2,10 +2,17 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::response::IntoResponse;
+use cloudron_http::{HttpTransport, ReqwestTransport};
 use cloudron_testkit::canary::{Canary, assert_none};
 use cloudron_testkit::moto::Moto;
 use cloudron_testkit::tls_front::{Authority, TlsFront};
 use common::{FAST_KEY, Home, Run};
+use http::StatusCode;
+use tokio::runtime::Runtime;
 
 const DEMO: &str = "demo.localhost";
 const STORE: &str = "s3://bucket/demo";
@@ -23,11 +30,15 @@ fn prepared() -> Option<(Home, Moto)> {
 }
 
 fn run(home: &Home, moto: &Moto, arguments: &[&str]) -> Run {
+    run_at(home, &moto.endpoint(), arguments)
+}
+
+fn run_at(home: &Home, endpoint: &str, arguments: &[&str]) -> Run {
     let mut command = home.command();
     command
         .env("AWS_ACCESS_KEY_ID", "owner")
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
-        .env("AWS_ENDPOINT_URL_S3", moto.endpoint())
+        .env("AWS_ENDPOINT_URL_S3", endpoint)
         .args(arguments);
     let run = Run::of(command.output().unwrap());
     let canary = Canary::new().secret("owner's secret", SECRET).secret("writer's secret", WRITERS);
@@ -125,4 +136,53 @@ fn a_machine_backs_up_into_a_bucket_behind_a_private_authority() {
         let made = run(&[], &["machine", "backup", "create", DEMO]);
         assert_eq!(made.code, 0, "{}{}", made.stdout, made.stderr);
     }
+}
+
+/// Serves the service at another address, where the server's own credentials delete nothing, as the policy in
+/// docs/stores.md has it. Moto knows no policies.
+async fn guarded(service: String) -> String {
+    let transport = Arc::new(ReqwestTransport::from_env().unwrap());
+    let handler = move |request: axum::extract::Request| {
+        let (transport, service) = (transport.clone(), service.clone());
+        async move {
+            let (mut head, body) = request.into_parts();
+            let is_writer =
+                |value: &http::HeaderValue| value.to_str().unwrap().contains("Credential=writer/");
+            let by_writer = head.headers.get("authorization").is_some_and(is_writer);
+            let several =
+                head.uri.query().is_some_and(|query| query.split(['&', '=']).any(|word| word == "delete"));
+            if by_writer && (several || head.method == "DELETE") {
+                let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+                return (StatusCode::FORBIDDEN, denied).into_response();
+            }
+            head.uri = format!("{service}{}", head.uri.path_and_query().unwrap()).parse().unwrap();
+            let body = to_bytes(body, 1 << 26).await.unwrap();
+            let answer = transport.send(http::Request::from_parts(head, body)).await.expect("an answer");
+            answer.map(Body::from).into_response()
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(handler)).await });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_machine_whose_credentials_cannot_delete_makes_backups_and_its_owner_removes_them() {
+    let Some((home, moto)) = prepared() else { return };
+    let runtime = Runtime::new().unwrap();
+    let endpoint = runtime.block_on(guarded(moto.endpoint()));
+    let ok = |arguments: &[&str]| {
+        let run = run_at(&home, &endpoint, arguments);
+        assert_eq!(run.code, 0, "{arguments:?}: {}{}", run.stdout, run.stderr);
+        run
+    };
+    let made = ok(&create(&[]));
+    assert!(!made.stderr.contains("can delete objects"), "{}", made.stderr);
+    ok(&["machine", "backup", "create", DEMO]);
+    ok(&["machine", "backup", "create", DEMO]);
+    ok(&["machine", "status", DEMO]);
+    ok(&["machine", "destroy", DEMO, "--delete-backups", "--yes"]);
+    let left = moto.request("s3", "GET", "/bucket?list-type=2", &[], "");
+    assert!(!left.contains("demo/"), "{left}");
 }

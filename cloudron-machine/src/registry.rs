@@ -316,6 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn only_backups_on_the_server_itself_have_no_other_copy() {
+        let ssh = SshReach {
+            host: "192.0.2.1".into(),
+            ssh_port: 22,
+            ssh_user: "root".into(),
+            ssh_key: None,
+            host_keys: Vec::new(),
+        };
+        let server = Machine {
+            reach: Reach::Generic(ssh),
+            store: "file:///var/backups/cloudron".into(),
+            ..machine("example.com")
+        };
+        assert!(server.has_only_copy());
+        let copied = Copied { place: "/copy".into(), time: SystemTime::UNIX_EPOCH };
+        assert!(!Machine { copied: Some(copied), ..server.clone() }.has_only_copy());
+        assert!(!Machine { store: "s3://bucket/example".into(), ..server.clone() }.has_only_copy());
+        // Its folder and that of its backups are on the same computer anyway.
+        assert!(!Machine { reach: machine("example.com").reach, ..server }.has_only_copy());
+    }
+
+    #[test]
     fn a_damaged_record_is_reported_and_does_not_hide_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let machines = Machines::at(dir.path().to_owned());

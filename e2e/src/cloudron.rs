@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub struct Cloudron {
     program: PathBuf,
     folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
     log: Mutex<Vec<u8>>,
 }
 
@@ -71,7 +72,12 @@ impl Cloudron {
         for name in ["home", "secrets", "output"] {
             fs::DirBuilder::new().mode(0o700).create(folder.path().join(name)).expect("the folder is new");
         }
-        Self { program, folder, log: Mutex::default() }
+        Self { program, folder, variables: Vec::new(), log: Mutex::default() }
+    }
+
+    /// Sets an environment variable for every command from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Returns the program under test.
@@ -222,6 +228,7 @@ impl Cloudron {
                 .iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         );
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdout(File::create_new(&output).expect("a new file"));
         command.stderr(File::create_new(&errors).expect("a new file"));
         let child = command.spawn().expect("the program runs");

@@ -118,6 +118,12 @@ impl Server {
         self.inspect("{{.NetworkSettings.IPAddress}}")
     }
 
+    /// Returns the address at which the server reaches this machine.
+    #[must_use]
+    pub fn gateway(&self) -> String {
+        self.inspect("{{.NetworkSettings.Gateway}}")
+    }
+
     /// Returns the address with a port.
     ///
     /// # Panics

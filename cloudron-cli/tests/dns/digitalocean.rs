@@ -140,6 +140,27 @@ fn records_of_others_are_conflicts_until_they_are_adopted() {
 }
 
 #[test]
+fn a_plan_refuses_what_apply_would() {
+    let host = Host::new();
+    for record in [
+        "n MX 0 .",
+        r#"t TXT "a\\b""#,
+        r#"@ CAA 0 issue "ca.example; account=1""#,
+        r#"@ CAA 0 contactemail "me@example.com""#,
+        "n CNAME .",
+    ] {
+        // What could be written is not written without the rest.
+        host.file("zone", &format!("{record}\nmy A 192.0.2.1\n"));
+        let name = record.split(' ').next().unwrap().replace('@', "example.com.");
+        let plan = host.run(&["plan", "example.com", "--records", "zone"]);
+        plan.failed(5, "dns-conflict", &name);
+        let apply = host.run(&["apply", "example.com", "--records", "zone", "--yes"]);
+        apply.failed(5, "dns-conflict", &name);
+        assert_eq!((apply.stdout, host.writes()), (plan.stdout, 0), "{record}");
+    }
+}
+
+#[test]
 fn a_saved_plan_is_applied_as_it_is_or_not_at_all() {
     let host = Host::new();
     host.file("zone", ZONE);

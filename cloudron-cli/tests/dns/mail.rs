@@ -109,6 +109,18 @@ fn a_broken_spf_or_dmarc_record_is_shown_with_what_is_wrong_and_no_advice_to_del
     assert_eq!(two.code, 10, "{}", two.stdout);
     assert!(two.stdout.contains("which has to be corrected: "), "{}", two.stdout);
     assert!(!two.stdout.contains("should have nothing"), "{}", two.stdout);
+    // A receiver stops after ten look-ups.
+    let names: Vec<String> = (0..11).map(|n| format!("i{n}.example.com")).collect();
+    let mut many: Vec<(&str, T, &[&str])> =
+        names.iter().map(|name| (&**name, T::TXT, &["v=spf1 ?all"] as &[&str])).collect();
+    let includes = format!("v=spf1 include:{} mx -all", names.join(" include:"));
+    let includes: [&str; 1] = [&includes];
+    many.extend([dkim, ("example.com", T::TXT, &includes)]);
+    let many = check(zone(&many), &[]);
+    assert_eq!(many.code, 10, "{}", many.stdout);
+    assert!(many.stdout.contains("which has to be corrected: "), "{}", many.stdout);
+    assert!(many.stdout.contains("look-ups"), "{}", many.stdout);
+    assert!(!many.stdout.contains("should have nothing"), "{}", many.stdout);
     let spf: (&str, T, &[&str]) = ("example.com", T::TXT, &["v=spf1 mx -all"]);
     let record = "v=DMARC1; p=reject; sp:none; rua=mailto:a@example.com";
     let run = check(zone(&[spf, dkim, ("_dmarc.example.com", T::TXT, &[record])]), &[]);

@@ -80,11 +80,21 @@ pub(super) fn parse_value(rtype: RecordType, text: &str) -> Option<RecordData> {
             let value = strings(&text[text.find('"')?..])?.concat();
             RecordData::Caa { flags: flags.parse().ok()?, tag: tag.to_ascii_lowercase(), value }
         }
-        // Other escapes would be octal.
-        (_, _) if !text.contains('\\') => RecordData::parse(rtype, text).ok()?,
+        (_, _) if !has_numeric_escape(text) => RecordData::parse(rtype, text).ok()?,
         _ => return None,
     };
     Some(data)
+}
+
+/// Returns whether a value has an escape of digits, which can be octal as in a text, or decimal as in a zone file.
+fn has_numeric_escape(value: &str) -> bool {
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && bytes.next().is_none_or(|escaped| escaped.is_ascii_digit()) {
+            return true;
+        }
+    }
+    false
 }
 
 fn quoted(bytes: &[u8]) -> String {

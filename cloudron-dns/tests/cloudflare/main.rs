@@ -109,6 +109,26 @@ async fn what_is_proxied_kept_by_cloudflare_or_flattened_is_listed_and_never_ove
 }
 
 #[tokio::test]
+async fn types_that_are_not_written_are_read() {
+    let model = model();
+    let known = [
+        ("LOC", "52 22 23.000 N 4 53 32.000 E -2.00m 1.00m 10000.00m 10.00m"),
+        ("HTTPS", "1 . alpn=\"h2,h3\" port=8443"),
+        ("NAPTR", r#"10 10 "u" "E2U+sip" "!^(.*)$!sip:\\1@x!" ."#),
+        ("SSHFP", "4 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+    ];
+    for (rtype, content) in known {
+        put(&model, json!({"type": rtype, "name": "a.example.com", "content": content, "ttl": 300}));
+    }
+    let read = provider(&model).read(&zone(), Scope::Zone).await.unwrap();
+    for (rtype, content) in known {
+        let wanted = set("a.example.com", rtype.parse().unwrap(), &[content]);
+        assert_eq!(read.get(wanted.key()), Some(&wanted), "{rtype}");
+    }
+    model.none_wrong();
+}
+
+#[tokio::test]
 async fn an_automatic_time_to_live_is_300_seconds_and_stays_automatic() {
     let model = model();
     put(&model, json!({"type": "A", "name": "my.example.com", "content": "192.0.2.1", "ttl": 1}));

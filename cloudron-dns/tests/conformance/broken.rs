@@ -81,6 +81,9 @@ impl DnsProvider for Broken {
             wished().lock().unwrap().extend(batch.changes.iter().cloned());
             return Ok(all);
         }
+        if self.defect == Defect::PlansWhatItRefuses && batch.changes.iter().any(is_null_mx) {
+            return Err(cloudron_dns::Error::new(&codes::UNSUPPORTED, "it takes no such target").into());
+        }
         let mut changes: Vec<Change> = batch.changes.iter().filter_map(|c| self.bent(zone, c)).collect();
         if self.defect == Defect::PreconditionsAreCheckedApart {
             changes = self.checked(zone, &changes).await?;
@@ -116,6 +119,11 @@ impl DnsProvider for Broken {
 fn wished() -> &'static Mutex<Vec<Change>> {
     static WISHED: Mutex<Vec<Change>> = Mutex::new(Vec::new());
     &WISHED
+}
+
+fn is_null_mx(change: &Change) -> bool {
+    let null = |value: &RecordData| matches!(value, RecordData::Mx { exchange, .. } if exchange.is_root());
+    change.after().is_some_and(|set| set.values().iter().any(null))
 }
 
 /// Splits every replacement into a deletion and a creation.

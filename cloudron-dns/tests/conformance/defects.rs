@@ -42,6 +42,7 @@ defects! {
     ZeroPreferenceIsTen: a_mail_server_comes_back_with_its_preference;
     OnePreferenceForAll: mail_servers_are_not_written_again;
     ZeroWeightIsOne: a_service_comes_back_with_its_zeros;
+    PlansWhatItRefuses: a_domain_without_mail_comes_back_or_is_refused;
     CaaFlagsAreLost: a_caa_comes_back_with_its_flags;
     CaaEndsInADot: caas_of_one_value_and_two_tags_come_back;
     ReportsEndInADot: a_caa_address_for_reports_comes_back;

@@ -12,8 +12,8 @@ use cloudron_core::{Cancel, Progress, RetryPolicy, Secret};
 use cloudron_dns::conformance::{Fixture, Place, run};
 use cloudron_dns::route53::{Route53Options, Route53Provider, SyncWait};
 use cloudron_dns::{
-    Applied, Batch, Change, DnsProvider, Intent, Name, Observed, Ownership, PlanOptions, RecordSet,
-    RecordType, Result, Scope, Ttl, Visibility, Zone, apply, codes, find_zone, plan_for,
+    Applied, Batch, Change, DnsProvider, Intent, Name, Observed, Ownership, PlanOptions, RecordData,
+    RecordSet, RecordType, Result, Scope, Ttl, Visibility, Zone, apply, codes, find_zone, plan_for,
 };
 use cloudron_testkit::moto::Moto;
 use model::{Fault, HostedZone, Model};
@@ -225,6 +225,46 @@ async fn all_pages_are_read_and_routed_sets_are_opaque_and_never_written_over() 
         let failure = provider.apply(Batch::new(&zone, &[Change::Create(set)])).await.unwrap_err();
         assert!(failure.error.is(&codes::CONFLICT) || failure.error.is(&codes::STALE), "{:?}", failure.error);
     }
+}
+
+#[tokio::test]
+async fn types_that_are_not_written_are_read_unless_an_escape_has_two_meanings() {
+    let (model, zone) = model();
+    let known = [
+        ("LOC", "52 22 23.000 N 4 53 32.000 E -2.00m 1.00m 10000.00m 10.00m"),
+        ("HTTPS", "1 . alpn=\"h2,h3\" port=8443"),
+        ("NAPTR", r#"10 10 "u" "E2U+sip" "!^(.*)$!sip:\\1@x!" ."#),
+        ("SSHFP", "4 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+    ];
+    {
+        let mut state = model.state.lock().unwrap();
+        for (rtype, value) in known {
+            state.zones[0].put("a.example.com.", rtype, "60", &[value], "");
+        }
+        state.zones[0].put("b.example.com.", "NAPTR", "60", &[r#"10 10 "u" "E2U+sip" "!\101!x!" ."#], "");
+    }
+    let read = provider(&model).read(&zone, Scope::Zone).await.unwrap();
+    for (rtype, value) in known {
+        let wanted = set("a.example.com", rtype.parse().unwrap(), &[value]);
+        assert_eq!(read.get(wanted.key()).map(RecordSet::values), Some(wanted.values()), "{rtype}");
+    }
+    let ambiguous: Vec<_> = read.at(&name("b.example.com")).collect();
+    assert!(ambiguous.len() == 1 && ambiguous[0].plain().is_none(), "{ambiguous:?}");
+}
+
+#[tokio::test]
+async fn a_plan_refuses_what_cannot_be_written() {
+    let (model, zone) = model();
+    let provider = provider(&model);
+    // Each byte is sent as four characters.
+    let text =
+        RecordSet::new(name("t.example.com"), Ttl::DEFAULT, [RecordData::txt(vec![255; 1500])]).unwrap();
+    let wish = [Intent::Exactly(text.clone())];
+    let (plan, _) =
+        plan_for(&provider, &zone, &wish, &Ownership::none(), &PlanOptions::default()).await.unwrap();
+    assert_eq!((plan.changes.len(), plan.conflicts.len()), (0, 1), "{plan}");
+    let failure = provider.apply(Batch::new(&zone, &[Change::Create(text)])).await.unwrap_err();
+    assert!(failure.error.is(&codes::UNSUPPORTED) && failure.applied == Applied::Nothing, "{failure:?}");
 }
 
 #[tokio::test]

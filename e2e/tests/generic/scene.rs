@@ -14,6 +14,9 @@ pub(crate) const BACKUP_KEY: &str = "kanari-backup-key-7f3a91";
 /// The additional folder that the machine backs up.
 pub(crate) const FILES: &str = "/srv/files";
 
+/// The warning while only the machine itself has its backups.
+pub(crate) const ONLY_COPY: &str = "the only copy of the backups is on the machine itself";
+
 /// A laptop, and a server on which a machine may be created.
 pub(crate) struct Scene {
     pub(crate) server: Server,

@@ -6,7 +6,7 @@ use cloudron_testkit::hints::{Hint, hints, next};
 
 use std::time::{Duration, Instant};
 
-use super::scene::{DOMAIN, Scene};
+use super::scene::{DOMAIN, ONLY_COPY, Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -141,10 +141,15 @@ fn a_run_that_failed_leaves_no_repository_and_the_next_one_makes_backups() {
         return;
     }
     let scene = Scene::bare("failed");
-    let password = scene.laptop.secret("short", "short");
-    // The first-time setup is among the last steps.
-    let run = scene.try_create(&["--admin-email", "me@example.com", "--admin-password", &password]);
+    // The server is installed, with its repository, and cannot start.
+    let folder = "/etc/systemd/system/cloudron-box.service.d";
+    scene.server.exec_ok(&format!(
+        "mkdir {folder} && printf '[Service]\\nExecStartPre=false\\n' >{folder}/broken.conf"
+    ));
+    let run = scene.try_create(&[]);
+    scene.server.exec_ok(&format!("rm -r {folder}"));
     assert_ne!(run.code, 0, "{run}");
+    assert!(run.stderr.contains("Start the server: not done"), "{run}");
     assert_eq!(scene.traces(), "", "{run}");
     scene.create(&[]);
     scene.is_well();
@@ -227,7 +232,8 @@ fn a_server_whose_owner_lost_the_laptop_is_adopted_by_another_one() {
     let backup = scene.back_up();
     let scene = scene.on_another_computer();
     // The error names the whole command.
-    scene.typed(&["--ssh-port", "202"], with("machine adopt"));
+    let story = scene.typed(&["--ssh-port", "202"], with("machine adopt"));
+    assert!(story.contains(ONLY_COPY), "{story}");
     assert_eq!(scene.laptop.backups(DOMAIN), [backup.as_str()]);
     scene.is_well();
     assert_eq!(scene.laptop.ok(&["machine", "ssh", DOMAIN, "--", "echo", "here"]).stdout, "here\n");
@@ -257,10 +263,14 @@ fn a_burnt_server_is_forgotten_as_the_errors_say_and_comes_back_on_another_one()
     // The key outlives the server.
     let key = scene.laptop.place("id_ed25519");
     std::fs::copy(scene.server.key_path(), &key).unwrap();
-    scene.create(&["--ssh-key", key.to_str().unwrap()]);
+    let run = scene.create(&["--ssh-key", key.to_str().unwrap()]);
     let backup = scene.back_up();
     let copy = scene.laptop.place("copy");
+    let before = scene.laptop.ok(&["machine", "status", DOMAIN]);
+    assert!(run.stderr.contains(ONLY_COPY) && before.stderr.contains(ONLY_COPY), "{run}{before}");
     scene.download_repository(&copy);
+    let after = scene.laptop.ok(&["machine", "status", DOMAIN]);
+    assert!(!after.stderr.contains(ONLY_COPY), "{after}");
     scene.server = Server::boot("after-the-fire");
     let restore = ["--backup", "latest", "--store", copy.to_str().unwrap()];
     let known = scene.try_create(&restore);
