@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
 use cloudron_core::{Cancel, Error, Result, codes};
 use cloudron_machine::backups::describe_ignored;
@@ -126,15 +127,19 @@ pub(crate) async fn prune(
 ) -> Result<Pruned> {
     let progress = out.progress();
     match repository.prune(identity, &request, &progress, cancel).await {
-        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) && request.dry_run => {
+        Err(e) if e.is(&backup::PRUNE_REMOVALS) && request.dry_run => {
             request.allow_removals = true;
             let report = repository.prune(identity, &request, &progress, cancel).await?;
             let hint = "if that is what you want, add `--allow-removals`";
             Ok(Pruned { report, refused: Some(e.with_hint(hint)) })
         }
-        Err(e) if e.is(&cloudron_backup::codes::PRUNE_REMOVALS) => {
+        Err(e) if e.is(&backup::PRUNE_REMOVALS) => {
             Err(e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`"))
         }
+        Err(e) if e.is(&codes::NO_SPACE) => Err(e.with_hint(
+            "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs \
+             is deleted at once then. No restore or check may run meanwhile",
+        )),
         report => Ok(Pruned { report: report?, refused: None }),
     }
 }
@@ -152,13 +157,29 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         out.warn(missing);
     }
     out.data("prune", &report, || render(&report))?;
-    let Some(first) = report.missing.first() else { return refused.map_or(Ok(()), Err) };
+    let Some(first) = report.missing.first() else {
+        return no_space(&report).or(refused).map_or(Ok(()), Err);
+    };
     let text = match report.dry_run {
         true => format!("nothing would be deleted: {first}"),
         false => format!("nothing was deleted: {first}"),
     };
-    Err(Error::new(&cloudron_backup::codes::PRUNE_MISSING, text)
+    Err(Error::new(&backup::PRUNE_MISSING, text)
         .with_hint("find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"))
+}
+
+/// The error of a prune that filled the store.
+fn no_space(report: &PruneReport) -> Option<Error> {
+    let why = report.no_space.as_ref()?;
+    let text = format!("the store is full, and what needs space there was not done: {why}");
+    let hint = match report.bytes_freed_later {
+        0 => "free some space in the store, and run it again".to_owned(),
+        later => format!(
+            "run it again after the grace, or now with `--grace 0` while no restore or check runs: {} are freed first",
+            bytes(later)
+        ),
+    };
+    Some(Error::new(&backup::PRUNE_NO_SPACE, text).with_hint(hint))
 }
 
 /// Names objects that count for nothing.
@@ -188,6 +209,9 @@ fn render(report: &PruneReport) -> String {
         bytes(report.bytes_freed),
         bytes(report.bytes_freed_later)
     ));
+    if report.no_space.is_some() {
+        lines.push("packs of which little is needed stay as they are: the store is full".to_owned());
+    }
     if !report.running.is_empty() {
         lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
     }
