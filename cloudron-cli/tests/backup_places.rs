@@ -173,19 +173,31 @@ fn a_home_on_a_full_disk_costs_time_only() {
     let home = prepared();
     ok(&home.run(&[&["backup", "init"][..], &STORE].concat()));
     // So many that their listing does not fit into the second home.
-    for n in 1..2000_u128 {
-        let name = format!("{:032x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let mut state = 1_u64;
+    let mut letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"0123456789abcdefghijklmnopqrstuv"[(state >> 59) as usize])
+    };
+    for _ in 0..2500 {
+        let name: String = (0..250).map(&mut letter).collect();
         std::fs::write(home.path("files").join(name), "").unwrap();
     }
-    for (size, fill) in [("400k", "head -c 1M /dev/zero >small/fill 2>&-"), ("100k", "true")] {
+    for (fill, text) in [
+        ("head -c 1M /dev/zero >small/fill 2>&-", "the cache cannot be used"),
+        ("true", "the next backup will be slower"),
+    ] {
         let script = format!(
-            "mkdir -p small && mount -t tmpfs -o size={size} none small || exit 99; {fill}
+            "mkdir -p small && mount -t tmpfs -o size=300k none small || exit 99; {fill}
             HOME=$PWD/small exec \"$cloudron\" backup create files --store store"
         );
         let Some(run) = mounting(&home, &script) else { return };
         ok(&run);
         let warnings = run.stderr.matches("warning:").count();
-        assert!(warnings == 1 && run.stderr.contains("No space left"), "{size}: {}", run.stderr);
+        assert!(
+            warnings == 1 && run.stderr.contains(text) && run.stderr.contains("No space left"),
+            "{fill}: {}",
+            run.stderr
+        );
         std::thread::sleep(std::time::Duration::from_millis(1010));
     }
     let listed = home.json(&["backup", "list", "--store", "store"]);
