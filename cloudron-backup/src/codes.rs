@@ -54,7 +54,7 @@ cloudron_core::codes! {
     STORE_CONDITIONAL = ("store-conditional", Usage,
         "The store cannot write an object only if there is none of its name (If-None-Match), by which several \
          machines share a repository safely. Some services stop to do so when versioning is switched on for the bucket. \
-         A program can look first instead; then one machine at a time may use the repository. Each backup checks it.");
+         A program can look first instead; then one machine at a time may use the repository. Everything that writes checks it.");
     /// An object is archived.
     OBJECT_ARCHIVED = ("object-archived", Partial,
         "Objects of the repository are in an archive class of the store and cannot be read at once. A restore asks \
@@ -123,6 +123,12 @@ cloudron_core::codes! {
     PRUNE_REMOVALS = ("prune-removals", Conflict,
         "The policy would remove more than half of the backups of a group. Look at what it would remove \
          before you allow it.");
+    /// The store became full during a prune.
+    PRUNE_NO_SPACE = ("prune-no-space", Partial,
+        "The store became full while a prune wrote to it. What could be deleted was deleted. Packs of which little is \
+         needed, and parts of the index, stay as they are until there is space for new ones. What the prune set aside \
+         is deleted by a prune after the grace period, or by one without a grace period, which is safe while no \
+         restore or check runs.");
     /// The keys belong to another repository.
     REPOSITORY_OTHER = ("repository-other", Denied,
         "The keys that the writer holds belong to another repository than the one at this address. Check the \

@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloudron_backup::store::{Known, ObjectLock, StoreRules};
-use cloudron_backup::{BackupStore, InitOptions, MemoryStore, ObjectMeta, Repository, codes};
-use cloudron_core::{Result, Secret};
-use common::{Fixture, KEY};
+use cloudron_backup::{
+    BackupStore, CopyTarget, InitOptions, MemoryStore, ObjectMeta, PruneRequest, RepairRequest, Repository,
+    WriterLimits, codes, open_store,
+};
+use cloudron_core::{Cancel, Progress, Result, Secret};
+use common::{Fixture, KEY, format2};
 
 /// A bucket that ignores conditions once versioning is enabled, as Ceph's do.
 #[derive(Debug, Default)]
@@ -90,4 +93,80 @@ async fn a_repository_is_not_made_where_objects_are_written_over_and_nothing_is_
     assert!(error.is(&codes::STORE_CONDITIONAL), "{error:?}");
     assert!(!Repository::is_begun(&*bucket).await.unwrap());
     assert!(Repository::open(bucket).await.unwrap_err().is(&codes::REPOSITORY_MISSING));
+}
+
+async fn objects(store: &dyn BackupStore) -> Vec<(String, Bytes)> {
+    let mut found = Vec::new();
+    for object in store.list("").await.unwrap() {
+        let content = store.get(&object.key).await.unwrap();
+        found.push((object.key, content));
+    }
+    found
+}
+
+#[tokio::test]
+async fn whatever_else_writes_to_such_a_bucket_notices_it_and_changes_nothing() {
+    let bucket = Arc::new(Bucket::default());
+    let f = Fixture::on(bucket.clone()).await;
+    f.write("file", "precious");
+    let made = f.backup().await;
+    let other = Fixture::new().await;
+    other.write("file", "other");
+    let theirs = [other.backup_as("backup_2026-09-20T01-02-03Z_v1.0.0").await.id];
+    bucket.keep_versions(true);
+    let before = objects(&*bucket).await;
+    let (progress, cancel, repo) = (Progress::none(), Cancel::new(), &f.repo);
+    let (prune, repair, new) =
+        (PruneRequest::default(), RepairRequest::default(), Secret::new("another backup key"));
+    let old = Secret::new(KEY);
+    let target = CopyTarget { repository: repo, keys: &f.keys };
+    let results = [
+        ("prune", repo.prune(&f.identity, &prune, &progress, &cancel).await.map(drop)),
+        ("repair", repo.repair(&f.identity, &repair, &progress, &cancel).await.map(drop)),
+        ("add", repo.add_backup_key(&f.identity, "new", &new, Some(2)).await.map(drop)),
+        ("paper", repo.add_paper_key(&f.identity, "paper", None).await.map(drop)),
+        ("change", repo.change_backup_key(&old, &new, Some(2)).await.map(drop)),
+        (
+            "copy",
+            other.repo.copy_snapshots(&other.identity, &theirs, target, &progress, &cancel).await.map(drop),
+        ),
+    ];
+    for (what, result) in results {
+        let error = result.expect_err(what);
+        assert!(error.is(&codes::STORE_CONDITIONAL), "{what}: {error:?}");
+    }
+    assert_eq!(objects(&*bucket).await, before);
+    assert!(repo.unlock(&old).await.is_ok());
+    let writer = repo.add_writer(&f.identity, "server", &WriterLimits::default()).await;
+    assert!(writer.unwrap_err().is(&codes::STORE_CONDITIONAL));
+    // A dry run writes nothing, and so does reading.
+    let mut dry = PruneRequest::default();
+    dry.dry_run = true;
+    assert!(repo.prune(&f.identity, &dry, &progress, &cancel).await.unwrap().is_whole());
+    f.assert_restores(&made.id, "out").await;
+}
+
+#[tokio::test]
+async fn a_copy_and_an_upgrade_begin_nothing_in_such_a_bucket() {
+    let f = Fixture::new().await;
+    f.write("file", "precious");
+    f.backup().await;
+    let (progress, cancel) = (Progress::none(), Cancel::new());
+    let bucket = Arc::new(Bucket::default());
+    bucket.keep_versions(true);
+    let copied = f.repo.copy_to(bucket.clone(), &progress, &cancel).await;
+    assert!(copied.unwrap_err().is(&codes::STORE_CONDITIONAL));
+    assert_eq!(objects(&*bucket).await, []);
+
+    let first = format2::Repository::first();
+    let folder = open_store(first.path("").to_str().unwrap()).unwrap();
+    for (key, content) in objects(&*folder).await {
+        bucket.put(&key, &content).await.unwrap();
+    }
+    let before = objects(&*bucket).await;
+    let repo = Repository::open(bucket.clone()).await.unwrap();
+    let identity = repo.unlock(&Secret::new(format2::KEY)).await.unwrap();
+    let upgraded = repo.upgrade(&identity, &progress, &cancel).await;
+    assert!(upgraded.unwrap_err().is(&codes::STORE_CONDITIONAL));
+    assert_eq!(objects(&*bucket).await, before);
 }

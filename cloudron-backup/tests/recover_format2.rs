@@ -421,3 +421,33 @@ fn recover_sh_finds_a_file_behind_an_index_that_lies() {
         assert!(String::from_utf8_lossy(&list).contains(&format!("{hash}  ./{file}\n")), "{file}");
     }
 }
+
+#[test]
+fn recover_sh_reads_no_index_to_its_end_that_unpacks_to_much_more_than_it_is_long() {
+    if python().is_none() {
+        return;
+    }
+    let r = Repository::new();
+    let out = r.dir.path().join("out");
+    let restore = || shell(&r, &["latest", "/srv/sample/docs/letter", out.to_str().unwrap()]);
+    let mut lines = String::new();
+    for index in r.paths("index") {
+        r.lines(&index).iter().for_each(|line| lines.push_str(&common::format2::line_of(line)));
+    }
+    let bomb = |spaces: usize| r.seal_text(&[&vec![b' '; spaces][..], b"\n", lines.as_bytes()].concat());
+    r.put_hashed("index", &bomb(20 << 20), ".age");
+    let beside = restore();
+    assert!(beside.status.success(), "{}", said(&beside));
+    std::fs::remove_file(&out).unwrap();
+    // What is behind the bound is not read.
+    for index in r.paths("index") {
+        std::fs::remove_file(index).unwrap();
+    }
+    r.put_hashed("index", &bomb(20 << 20), ".age");
+    let refused = restore();
+    assert!(!refused.status.success() && !out.exists(), "{}", said(&refused));
+    // What is before it is.
+    r.put_hashed("index", &bomb(1000), ".age");
+    let found = restore();
+    assert!(found.status.success(), "{}", said(&found));
+}

@@ -152,6 +152,142 @@ fn a_home_that_cannot_be_used_costs_time_only() {
     ok(&from_environment(&["backup", "restore", "latest", "--target", "t", "--compare"]));
 }
 
+/// Runs a script whose mounts are its own, with the program as `$cloudron`. Returns `None` where that is not possible.
+fn mounting(home: &Home, script: &str) -> Option<Run> {
+    let unshare = require::tool("unshare")?;
+    let can = Command::new(&unshare).args(["-Urm", "true"]).output().is_ok_and(|o| o.status.success());
+    if !require::that(can, "user namespaces are not allowed here") {
+        return None;
+    }
+    std::fs::set_permissions(home.path("key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let plain = home.command();
+    let mut command = Command::new(unshare);
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("cloudron", plain.get_program()).env("CLOUDRON_BACKUP_KEY_FILE", home.path("key"));
+    command.args(["-Urm", "sh", "-c", script]).current_dir(home.dir()).stdin(std::process::Stdio::null());
+    Some(Run::of(command.output().unwrap()))
+}
+
+#[test]
+fn a_home_on_a_full_disk_costs_time_only() {
+    let home = prepared();
+    ok(&home.run(&[&["backup", "init"][..], &STORE].concat()));
+    // So many that their listing does not fit into the second home.
+    let mut state = 1_u64;
+    let mut letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"0123456789abcdefghijklmnopqrstuv"[(state >> 59) as usize])
+    };
+    for _ in 0..2500 {
+        let name: String = (0..250).map(&mut letter).collect();
+        std::fs::write(home.path("files").join(name), "").unwrap();
+    }
+    for (fill, text) in [
+        ("head -c 1M /dev/zero >small/fill 2>&-", "the cache cannot be used"),
+        ("true", "the next backup will be slower"),
+    ] {
+        let script = format!(
+            "mkdir -p small && mount -t tmpfs -o size=300k none small || exit 99; {fill}
+            HOME=$PWD/small exec \"$cloudron\" backup create files --store store"
+        );
+        let Some(run) = mounting(&home, &script) else { return };
+        ok(&run);
+        let warnings = run.stderr.matches("warning:").count();
+        assert!(
+            warnings == 1 && run.stderr.contains(text) && run.stderr.contains("No space left"),
+            "{fill}: {}",
+            run.stderr
+        );
+        std::thread::sleep(std::time::Duration::from_millis(1010));
+    }
+    let listed = home.json(&["backup", "list", "--store", "store"]);
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 2);
+    ok(&home.run(&restore(&["--target", "t", "--compare"])));
+}
+
+#[test]
+fn a_full_store_is_pruned_as_the_program_advises() {
+    let home = prepared();
+    let script = r#"
+        mkdir disk && mount -t tmpfs -o size=16m none disk || exit 99
+        prune() { "$cloudron" backup prune --keep-last 1 --allow-removals --store disk/r "$@" 2>&1; echo "exit $?"; }
+        "$cloudron" backup init --store disk/r || exit 98
+        create() { "$cloudron" backup create files --store disk/r >&2 || exit 97; sleep 1.01; }
+        noise() { head -c $2 /dev/urandom >files/$1; }
+        noise keep 1500000; noise drop 2000000; create
+        rm files/drop; noise late 3000000; create
+        rm files/late; create
+        head -c 16M /dev/zero >disk/fill
+        echo '# no space'; prune --grace 0; prune
+        "$cloudron" backup list --store disk/r
+        echo '# little space'; truncate -s -1M disk/fill; prune
+        echo '# without a grace'; prune --grace 0
+        echo '# afterwards'; "$cloudron" backup verify --full --store disk/r; echo "exit $?"
+        "$cloudron" backup restore latest --store disk/r --target t --compare; echo "exit $?"
+        du -sk disk/r"#;
+    let Some(run) = mounting(&home, script) else { return };
+    let said = format!("{}\n{}", run.stdout, run.stderr);
+    let parts: Vec<&str> = run.stdout.split("\n# ").collect();
+    let &[_, none, little, without, after] = parts.as_slice() else { panic!("{said}") };
+    assert_eq!(none.matches("code: no-space ").count(), 2, "{said}");
+    assert_eq!(none.matches("exit 1\n").count(), 2, "{said}");
+    assert_eq!(none.matches("run it again with `--grace 0`").count(), 2, "{said}");
+    assert_eq!(none.matches("\nbackup_").count(), 3, "nothing is removed: {said}");
+    for text in ["code: prune-no-space ", "exit 9", "stay as they are", "now with `--grace 0`", "2 removed"] {
+        assert!(little.contains(text), "no {text:?} in: {said}");
+    }
+    assert!(without.contains("exit 0") && !without.contains("stay as they are"), "{said}");
+    assert_eq!(after.matches("exit 0\n").count(), 2, "{said}");
+    let left: u64 = after.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    assert!(left < 1800, "{left} KiB are left of 1500: {said}");
+}
+
+#[test]
+fn a_namespace_that_is_mounted_on_a_file_is_passed_over() {
+    let home = prepared();
+    ok(&home.run(&[&["backup", "init"][..], &STORE].concat()));
+    std::fs::write(home.path("files/ns"), "").unwrap();
+    let script =
+        r#"unshare --net=files/ns true || exit 99; exec "$cloudron" backup create files --store store"#;
+    let Some(run) = mounting(&home, script) else { return };
+    ok(&run);
+    assert!(!run.stderr.contains("files/ns"), "{}", run.stderr);
+}
+
+#[test]
+fn an_incomplete_backup_takes_the_place_of_no_complete_one() {
+    if require::tool("strace").is_none() {
+        return;
+    }
+    let home = prepared();
+    ok(&home.run(&[&["backup", "init"][..], &STORE].concat()));
+    let create = ["backup", "create", "files", "--store", "store"];
+    let (mut ids, faults) = (Vec::new(), ["-e", "inject=openat:error=EIO", "-P", "fragile"]);
+    for broken in [false, true] {
+        std::fs::write(home.path("files/fragile"), if broken { "broken" } else { "whole" }).unwrap();
+        match broken {
+            false => ok(&home.run(&create)),
+            true => failing(&home, &faults, &create).failed(9, "files-left-out", ""),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1010));
+        let listed = home.json(&["backup", "list", "--store", "store"]);
+        let new = listed["backups"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned());
+        ids = new.collect();
+    }
+    let listed = home.ok(&["backup", "list", "--store", "store"]);
+    assert_eq!(listed.matches(", 1 missing").count(), 1, "{listed}");
+    let prune =
+        [&["backup", "prune", "--keep-last", "1", "--grace", "0", "--allow-removals"][..], &STORE].concat();
+    let pruned = home.ok(&prune);
+    assert!(ids.len() == 2 && ids.iter().all(|id| pruned.contains(&format!("keep    {id}"))), "{pruned}");
+    ids.sort();
+    ok(&home.run(&[&["backup", "restore", &ids[0], "--target", "t"][..], &STORE].concat()));
+    assert_eq!(std::fs::read_to_string(under(&home, "t", "files/fragile")).unwrap(), "whole");
+    // A later complete one does.
+    ok(&home.run(&create));
+    assert!(home.ok(&prune).contains("1 kept, 2 removed"));
+}
+
 #[test]
 fn a_folder_that_is_shared_with_a_group_holds_a_shared_repository() {
     let home = prepared();
@@ -341,4 +477,29 @@ fn an_owner_that_cannot_be_set_shows_in_the_exit_code_and_is_said_once() {
     // Compared, it is a difference.
     failing(home, &["-e", "inject=fchown,fchownat:error=EPERM"], &restore(&["--target", "u", "--compare"]))
         .failed(10, "restore-differs", "owner");
+}
+
+#[test]
+fn an_attribute_that_the_target_refuses_shows_in_the_exit_code_and_is_said_once() {
+    if require::tool("strace").is_none() {
+        return;
+    }
+    let home = prepared();
+    for name in ["files", "files/note"] {
+        let set = xattr::set(home.path(name), "user.colour", b"blue");
+        if !require::that(set.is_ok(), "the file system has no extended attributes") {
+            return;
+        }
+    }
+    home.ok(&[&["backup", "init"][..], &STORE].concat());
+    home.ok(&["backup", "create", "files", "--store", "store"]);
+    let faults = ["-e", "inject=setxattr,lsetxattr,fsetxattr:error=EOPNOTSUPP"];
+    let run = failing(&home, &faults, &restore(&["--target", "t"]));
+    run.failed(9, "restore-metadata", "");
+    for name in ["files: ", "files/note: "] {
+        let warnings = run.stderr.lines().filter(|l| l.starts_with("warning:") && l.contains(name));
+        assert_eq!(warnings.count(), 1, "{name}: {}", run.stderr);
+    }
+    assert!(run.stderr.contains("user.colour"), "{}", run.stderr);
+    failing(&home, &faults, &restore(&["--target", "u", "--compare"])).failed(10, "restore-differs", "");
 }

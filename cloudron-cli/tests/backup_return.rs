@@ -351,6 +351,81 @@ fn what_a_backup_does_not_keep_is_said_once() {
 }
 
 #[test]
+fn flags_and_attributes_of_security_modules_are_said_not_to_be_kept() {
+    let Some(chattr) = cloudron_testkit::require::tool("chattr") else { return };
+    let home = prepared();
+    let is_root = rustix::process::geteuid().is_root();
+    symlink("note", home.path("files/link")).unwrap();
+    let flagged = std::process::Command::new(chattr).arg("+d").arg(home.path("files/note")).status();
+    let set = is_root
+        && ["files/note", "files/link"]
+            .iter()
+            .all(|name| xattr::set(home.path(name), "security.foo", b"bar").is_ok());
+    let can = flagged.is_ok_and(|status| status.success()) && set;
+    if !cloudron_testkit::require::that(
+        can,
+        "setting security.foo and a flag needs root and a file system for it",
+    ) {
+        return;
+    }
+    let run = home.run(&["backup", "create", "files", "--store", "store"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for text in [
+        "the flag d (chattr) is not kept in a backup: ",
+        "the attribute \"security.foo\" is not kept in a backup: ",
+    ] {
+        assert_eq!(run.stderr.matches(text).count(), 1, "{}", run.stderr);
+    }
+    assert!(run.stderr.contains("files/link and 1 more"), "{}", run.stderr);
+    home.ok(&restore(&["--target", "t"]));
+}
+
+#[test]
+fn files_that_other_programs_leave_in_a_repository_are_in_nobodys_way() {
+    let home = prepared();
+    create(&home, &["files"]);
+    let mut folders = vec![home.path("store")];
+    let mut left = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).unwrap().flatten().map(|e| e.path());
+        folders.extend(entries.filter(|path| path.is_dir()));
+        left.push(folder.join("desktop.ini"));
+    }
+    for name in ["condemned", "forgotten", "locks", "revoked"] {
+        std::fs::create_dir_all(home.path("store").join(name)).unwrap();
+        left.push(home.path("store").join(name).join("desktop.ini"));
+    }
+    left.iter().for_each(|path| std::fs::write(path, "[.ShellClassInfo]").unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(1010));
+    std::fs::write(home.path("files/note"), "changed").unwrap();
+    let plain = [&["backup", "create", "files"][..], &["backup", "list"]];
+    for command in plain {
+        let run = home.run(&[command, &STORE[..2]].concat());
+        assert!(run.code == 0 && !run.stderr.contains("desktop.ini"), "{command:?}: {}", run.stderr);
+    }
+    for command in [&["verify"][..], &["verify", "--full"], &["repair"]] {
+        let run = home.run(&[&["backup"], command, &STORE].concat());
+        assert_eq!(run.code, 0, "{command:?}: {}\n{}", run.stdout, run.stderr);
+        assert!(!run.stdout.contains("DAMAGED"), "{command:?}: {}", run.stdout);
+    }
+    let named = |command: &[&str], folders: &[&str]| {
+        let said = home.run(command).stderr;
+        let counted = said.contains("more objects are ignored");
+        for folder in folders {
+            assert!(
+                counted || said.contains(&format!("{folder}/desktop.ini is ignored")),
+                "{folder}: {said}"
+            );
+        }
+    };
+    named(&[&["backup", "verify"][..], &STORE].concat(), &["keys", "packs", "writers"]);
+    named(&[&["backup", "verify"][..], &STORE[..2]].concat(), &["keys", "packs", "writers", "index"]);
+    home.ok(&[&["backup", "prune", "--keep-last", "1", "--grace", "0"][..], &STORE].concat());
+    home.ok(&restore(&["--target", "t", "--compare"]));
+    assert!(left.iter().all(|path| path.exists()), "what belongs to others is not deleted");
+}
+
+#[test]
 fn a_key_file_of_windows_opens_what_the_typed_key_opens() {
     let home = home();
     std::fs::write(home.path("bom"), format!("\u{feff}{FAST_KEY}\r\n")).unwrap();

@@ -14,7 +14,7 @@ use crate::format::traces::{self, Traces};
 use crate::format::trust::{Anchor, Trust};
 use crate::issue::Issue;
 use crate::layout::{self, summary_name};
-use crate::store::{BackupStore, ObjectMeta, get_all, get_at_most};
+use crate::store::{BackupStore, ObjectMeta, get_all, get_at_most, requirements};
 
 /// Returns the position of an object in the copying order. An interrupted copy is valid because everything a
 /// summary needs comes before it.
@@ -156,7 +156,15 @@ impl<'a> CopyLock<'a> {
         let (key, content) = lock::of_copy();
         let written = SystemTime::now();
         target.put(&key, &content).await?;
-        Ok(Self { target, key, content, written })
+        let checked = requirements::check_conditional(&**target, &key, &content).await;
+        let lock = Self { target, key, content, written };
+        match checked {
+            Ok(()) => Ok(lock),
+            Err(e) => {
+                lock.release().await;
+                Err(e)
+            }
+        }
     }
 
     /// Refreshes the lock if that is due.

@@ -104,6 +104,7 @@ impl Transfer<'_> {
         }
         // As for a backup made there: the lock is written before the list of stored objects is read.
         let mut lock = Lock::take(self.to.store, id.as_str(), &backup.summary.host, &self.to.signer)?;
+        self.to.store.check_conditional(lock.key())?;
         self.index = target_index(self.to)?;
         self.names.retain(|_, name| self.index.contains(name));
         let (data, for_index) = (self.to.config.data_encryptor()?, self.to.config.index_encryptor()?);

@@ -144,6 +144,32 @@ fn digits(number: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// Splits records as the standard says.
+    fn parse(mut records: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        while let Some(space) = records.iter().position(|b| *b == b' ') {
+            let length: usize = std::str::from_utf8(&records[..space]).unwrap().parse().unwrap();
+            let (record, rest) = records.split_at(length);
+            let record = record[space + 1..].strip_suffix(b"\n").unwrap();
+            let end = record.iter().position(|b| *b == b'=').unwrap();
+            found.push((String::from_utf8(record[..end].to_vec()).unwrap(), record[end + 1..].to_vec()));
+            records = rest;
+        }
+        assert!(records.is_empty(), "{records:?}");
+        found
+    }
+
+    #[test]
+    fn the_name_of_an_attribute_ends_no_record_and_begins_none() {
+        let names =
+            ["user.a=b\nc", "user.x\n30 path=/etc/passwd", "user.50%", "user.\u{fc} plain", "user.\0"];
+        let mut entry = Entry::new(Kind::File, b"/s/a");
+        entry.set_xattrs(&names.map(|name| (name.to_owned(), b"v=\n".to_vec())).to_vec());
+        let escaped = ["a%3Db%0Ac", "x%0A30 path%3D/etc/passwd", "50%25", "\u{fc} plain", "%00"];
+        let expected = escaped.map(|name| (format!("SCHILY.xattr.user.{name}"), b"v=\n".to_vec()));
+        assert_eq!(parse(&records(&entry, b"s/a", b"")), expected);
+    }
+
     #[test]
     fn the_length_of_a_record_counts_itself() {
         for length in (0..3000).chain([9_990, 99_990, 99_991, 99_992, 99_993]) {

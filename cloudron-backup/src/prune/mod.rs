@@ -7,6 +7,7 @@ mod known;
 mod plan;
 mod policy;
 mod reach;
+mod repack;
 mod repair;
 mod report;
 mod request;

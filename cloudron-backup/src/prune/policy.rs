@@ -262,6 +262,22 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_with_errors_takes_the_place_of_no_complete_one() {
+        let mut all = at("", &DAYS[3..]);
+        all[3].errors = 1;
+        let policy = |last, daily, within| PrunePolicy { last, daily, within, ..PrunePolicy::default() };
+        let (newest, whole) = ("2026-01-05T23", "2026-01-05T03");
+        assert_eq!(kept(&policy(Some(1), None, None), &all), [whole, newest]);
+        assert_eq!(kept(&policy(None, Some(1), None), &all), [whole, newest]);
+        assert_eq!(kept(&policy(None, None, Some(Duration::ZERO)), &all), [whole, newest]);
+        // The newest stays, as without errors, and no complete one is kept twice.
+        all[2].errors = 1;
+        assert_eq!(kept(&policy(Some(1), None, None), &all), ["2026-01-04T03", newest]);
+        all.iter_mut().for_each(|summary| summary.errors = 1);
+        assert_eq!(kept(&policy(Some(1), None, None), &all), [newest]);
+    }
+
+    #[test]
     fn without_a_rule_everything_is_kept() {
         let all = at("", &DAYS);
         assert!(keep(&PrunePolicy::default(), &all).iter().all(|d| d.reasons == [KeepReason::NoPolicy]));

@@ -46,6 +46,9 @@ pub struct PruneReport {
     pub missing: Vec<String>,
     /// The number of packs read to verify their content.
     pub packs_verified: u64,
+    /// The reason why packs or index objects stay as they are: the store is full. What needed no space was done,
+    /// and another prune does the rest once there is space.
+    pub no_space: Option<String>,
     /// Ignored objects without a valid signature: key and reason.
     pub ignored: Vec<Issue>,
 }

@@ -83,11 +83,19 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Writes the remaining chunks.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        self.open.take().map_or(Ok(()), |pack| self.put(pack))
+    }
+
+    /// Returns the packs in the store.
+    pub(crate) fn written(self) -> Rewritten {
+        Rewritten { lines: self.lines, bytes: self.bytes }
+    }
+
+    /// Writes the remaining chunks, and returns all packs written.
     pub(crate) fn finish(mut self) -> Result<Rewritten> {
-        if let Some(pack) = self.open.take() {
-            self.put(pack)?;
-        }
-        Ok(Rewritten { lines: self.lines, bytes: self.bytes })
+        self.close()?;
+        Ok(self.written())
     }
 }
 

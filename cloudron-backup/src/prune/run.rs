@@ -10,9 +10,10 @@ use super::forget::choose;
 use super::known::Known;
 use super::plan::{Plan, plan};
 use super::reach::{Listed, Reach};
+use super::repack::repack;
 use super::report::PruneReport;
 use super::request::PruneRequest;
-use super::rewrite::{Rewriter, is_damage, is_unreadable, put_lines};
+use super::rewrite::{is_damage, put_lines};
 use super::state::State;
 use super::sweep::{grace_is_over, sweep};
 use crate::cache::history::SnapshotHistory;
@@ -66,16 +67,30 @@ pub(crate) fn run(session: Session<'_>, identity: &Identity, request: &PruneRequ
     seen.save();
     if pass.frees_before_it_writes(&young, request) {
         // Deletions that need no space come first, to free space in a full store.
-        pass.without_repack(&reach, &young).carry_out(&owner, &mut report)?;
+        let done = pass.without_repack(&reach, &young).carry_out(&owner, &mut report);
+        unless_full(done, &mut report)?;
         sweep(&owner, now()?, request.grace, &mut reach, &mut report)?;
+        report.no_space = None;
         pass = Pass::again(&owner, &mut reach, &young, request, &mut report)?;
     }
-    pass.carry_out(&owner, &mut report)?;
+    let done = pass.carry_out(&owner, &mut report);
+    unless_full(done, &mut report)?;
     sweep(&owner, now()?, request.grace, &mut reach, &mut report)?;
     if report.is_whole() {
         clean(&owner, now()?, request.grace, &mut report)?;
     }
     Ok(report)
+}
+
+/// Records that the store is full. The prune continues, because deletions need no space.
+fn unless_full(done: Result<()>, report: &mut PruneReport) -> Result<()> {
+    match done {
+        Err(e) if e.is(&cloudron_core::codes::NO_SPACE) => {
+            report.no_space.get_or_insert_with(|| e.to_string());
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Names the backups seen from this computer that are no longer in the list, although the owner did not
@@ -270,29 +285,13 @@ impl Pass {
         Self { state, known, unreadable, plan }
     }
 
-    /// Writes the new packs, index objects and record of condemned packs, and removes the replaced ones only
-    /// afterwards.
+    /// Writes the records of condemned packs, the new packs and the index objects, and removes the replaced
+    /// ones only afterwards.
     fn carry_out(self, owner: &Owner<'_>, report: &mut PruneReport) -> Result<()> {
         let Self { state, known, mut plan, .. } = self;
-        let total = plan.rewrite.iter().map(|r| r.entry.size).sum();
-        let task = owner.progress.task("Repacking", Unit::Bytes, Some(total));
-        let mut rewriter = Rewriter::new(owner);
-        for rewrite in std::mem::take(&mut plan.rewrite) {
-            match rewriter.copy(&rewrite.entry.pack, &rewrite.chunks) {
-                Ok(()) => {
-                    report.packs_repacked += 1;
-                    plan.dead.push(rewrite.entry.clone());
-                }
-                Err(e) if is_unreadable(&e) => {
-                    owner.progress.warn(format!("a pack stays as it is: {e}"));
-                    plan.keep(&state, &known, &rewrite.entry.pack);
-                }
-                Err(e) => return Err(e),
-            }
-            task.advance(rewrite.entry.size);
-        }
-        let rewritten = rewriter.finish()?;
-        task.finish();
+        // The record comes first: it is small, and even if the store is full, the packs in it are deleted later.
+        condemn(owner, &std::mem::take(&mut plan.dead), report)?;
+        let rewritten = repack(owner, &state, &known, &mut plan, report)?;
         plan.lines.entry(Source::Owner).or_default().extend(rewritten.lines);
         report.bytes_written += rewritten.bytes;
         let mut written = 0;
@@ -301,8 +300,7 @@ impl Pass {
             written += put.objects;
             report.bytes_written += put.bytes;
         }
-        report.bytes_written += put_lines(owner, &plan.dead, Kind::Condemned, Source::Owner)?.bytes;
-        report.packs_condemned += plan.dead.len() as u64;
+        condemn(owner, &plan.dead, report)?;
         report.index_objects.after = report.index_objects.after + written - plan.replaced.len() as u64;
         for number in plan.replaced {
             owner.stop.check()?;
@@ -340,4 +338,11 @@ impl Pass {
             record.entries.iter().filter(|e| state.is_there(e)).for_each(|entry| count(entry, ripe));
         }
     }
+}
+
+/// Writes a record of condemned packs.
+fn condemn(owner: &Owner<'_>, packs: &[PackEntry], report: &mut PruneReport) -> Result<()> {
+    report.bytes_written += put_lines(owner, packs, Kind::Condemned, Source::Owner)?.bytes;
+    report.packs_condemned += packs.len() as u64;
+    Ok(())
 }

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use cloudron_core::{BackupId, Result};
+use cloudron_core::{BackupId, Result, codes};
 
 use super::reach::{Listed, Reach};
 use super::report::PruneReport;
@@ -195,7 +195,27 @@ fn rescue(
             }
         }
     }
-    let (mut rewriter, mut stuck) = (Rewriter::new(owner), HashMap::new());
+    held.retain(|_, wanted| !wanted.is_empty());
+    let needed = held.keys().copied().collect();
+    match copy_out(owner, held, lacking, report) {
+        // Other packs can be deleted nevertheless, which frees space.
+        Err(e) if e.is(&codes::NO_SPACE) => {
+            report.no_space = Some(e.to_string());
+            Ok(needed)
+        }
+        other => other,
+    }
+}
+
+/// Copies the chunks that are lacking elsewhere out of these packs. Returns the packs with chunks that could
+/// not be copied.
+fn copy_out(
+    owner: &Owner<'_>,
+    held: HashMap<ChunkId, HashSet<ChunkId>>,
+    mut lacking: HashSet<ChunkId>,
+    report: &mut PruneReport,
+) -> Result<HashSet<ChunkId>> {
+    let (mut rewriter, mut stuck, mut rescued) = (Rewriter::new(owner), HashMap::new(), 0);
     for (pack, wanted) in held {
         let wanted: HashSet<ChunkId> = wanted.into_iter().filter(|c| lacking.contains(c)).collect();
         if wanted.is_empty() {
@@ -203,7 +223,7 @@ fn rescue(
         }
         match rewriter.copy(&pack, &wanted) {
             Ok(()) => {
-                report.chunks_rescued += wanted.len() as u64;
+                rescued += wanted.len() as u64;
                 lacking.retain(|c| !wanted.contains(c));
             }
             Err(e) if is_unreadable(&e) => {
@@ -219,6 +239,7 @@ fn rescue(
         report.bytes_written += rewritten.bytes + put.bytes;
         report.index_objects.after += put.objects;
     }
+    report.chunks_rescued += rescued;
     stuck.retain(|_, wanted: &mut HashSet<ChunkId>| wanted.iter().any(|c| lacking.contains(c)));
     Ok(stuck.into_keys().collect())
 }

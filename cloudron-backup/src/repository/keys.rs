@@ -13,7 +13,7 @@ use crate::format::config::whole_second;
 use crate::format::key::{self, COPIES, Lock};
 use crate::keys::{Identity, Unlock, check_backup_key};
 use crate::runtime::blocking;
-use crate::store::{ObjectMeta, get_at_most};
+use crate::store::{ObjectMeta, get_at_most, requirements};
 use crate::{codes, layout};
 
 /// The kind of a key.
@@ -309,6 +309,10 @@ impl Repository {
         if stored != content {
             let text = format!("{key} was stored, and came back different");
             return Err(Error::new(&codes::OBJECT_CORRUPT, text));
+        }
+        if let Err(e) = requirements::check_conditional(&*self.store, &key, content).await {
+            self.store.delete(&key).await?;
+            return Err(e);
         }
         for (beside, content) in key::beside(&key, &self.config.id, content, &identity.owner_key()) {
             self.store.put(&beside, &content).await?;

@@ -12,7 +12,7 @@ use crate::format::trust::{Anchor, Trust, revocation};
 use crate::keys::{Certificate, Identity, WriterId, WriterKeys, WriterLimits};
 use crate::prune::Listed;
 use crate::snapshot::Owner;
-use crate::store::get_all;
+use crate::store::{get_all, requirements};
 use crate::{codes, layout};
 
 /// A writer of a repository.
@@ -91,7 +91,9 @@ impl Repository {
             return Err(Error::new(&codes::WRITER_REVOKED, text));
         }
         let certificate = Bytes::from(keys.certificate.object());
-        self.store.put(&layout::certificate(&certificate), &certificate).await?;
+        let key = layout::certificate(&certificate);
+        self.store.put(&key, &certificate).await?;
+        requirements::check_conditional(&*self.store, &key, &certificate).await?;
         Ok(keys)
     }
 

@@ -58,6 +58,8 @@ impl<'a> Owner<'a> {
     /// work: nothing is lost if two run because one of them was suspended.
     pub(crate) fn lock(&self, what: &str) -> Result<Lock> {
         let lock = Lock::take(self.store, what, "", &self.signer)?;
+        // Tombstones rely on conditional writes.
+        self.store.check_conditional(lock.key())?;
         let now = lock.store_time()?;
         let others = lock::list(self.store, &self.trust)?.found.into_iter().filter(|l| l.key != lock.key());
         match others.into_iter().find(|l| l.holder == Holder::Owner && l.is_live(now)) {

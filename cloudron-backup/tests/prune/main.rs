@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod condemned;
+mod full;
 mod order;
 mod removal;
 mod repair;

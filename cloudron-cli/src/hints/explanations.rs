@@ -81,6 +81,7 @@ static MORE: &[(&Code, &str)] = &[
         "The command is `backup repair`. `--remove ID` gives up a backup, and `--forget-missing` the backups that are not \
          in the list any more.",
     ),
+    (&backup::PRUNE_NO_SPACE, "`--grace 0` does the latter."),
     (&backup::PRUNE_REMOVALS, "`--dry-run` shows it, and `--allow-removals` allows it."),
     (&backup::BACKUP_KEY_UNKNOWN, "`backup key list` shows those that exist."),
     (&backup::BACKUP_UNKNOWN, "`backup list` shows those that exist."),

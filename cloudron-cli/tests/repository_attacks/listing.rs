@@ -135,6 +135,35 @@ fn without_a_key_a_check_does_not_say_that_nothing_is_missing_when_packs_are() {
 }
 
 #[test]
+fn one_pack_that_is_withheld_is_named_and_stops_every_prune() {
+    let repo = Repo::new();
+    let (lost, content) = repo.objects("packs").into_iter().max_by_key(|(_, content)| content.len()).unwrap();
+    std::fs::remove_file(repo.store().join(&lost)).unwrap();
+    let before = repo.objects("");
+    let run = repo.owner(&["verify"]);
+    assert_eq!(run.code, 10, "{}", run.stderr);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains(&lost), "{}", run.stderr);
+    // Which packs there should be is in the index, which takes the key.
+    let run = repo.anybody(&["verify"]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(
+        !said.contains("nothing is damaged or missing") && said.contains("not checked: whether the packs"),
+        "{said}"
+    );
+    let prune = ["prune", "--keep-last", "1", "--grace", "0", "--allow-removals"];
+    repo.owner(&prune).failed(10, "prune-missing", "nothing was deleted");
+    repo.owner(&[&prune[..], &["--dry-run"]].concat()).failed(
+        10,
+        "prune-missing",
+        "nothing would be deleted",
+    );
+    assert_eq!(repo.objects(""), before);
+    // With the pack, it prunes.
+    repo.put([(lost, content)]);
+    repo.prune(&[]);
+}
+
+#[test]
 fn a_fifo_in_the_place_of_the_description_does_not_hang() {
     let repo = Repo::new();
     let path = repo.store().join("cloudron-backup.json");

@@ -83,6 +83,25 @@ fn a_machine_whose_packs_are_gone_is_not_well() {
 }
 
 #[test]
+fn a_check_of_a_machine_without_the_key_does_not_say_that_nothing_is_missing() {
+    let (home, _) = owned();
+    home.ok(&["machine", "backup", "create", DEMO]);
+    let packs = home.store(DEMO).join("packs");
+    let folder = std::fs::read_dir(&packs).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&folder, home.path("withheld")).unwrap();
+    let run = home.run(&["machine", "backup", "verify", DEMO]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(
+        !said.contains("nothing is damaged or missing") && said.contains("not checked: whether the packs"),
+        "{said}"
+    );
+    let run = home.run(&["machine", "backup", "verify", DEMO, "--backup-key", "file:key"]);
+    assert_eq!(run.code, 10, "{}{}", run.stdout, run.stderr);
+    std::fs::rename(home.path("withheld"), &folder).unwrap();
+    home.ok(&["machine", "backup", "verify", DEMO, "--backup-key", "file:key"]);
+}
+
+#[test]
 fn a_machine_whose_last_backup_failed_is_not_well_until_one_is_made() {
     let (home, _) = owned();
     std::fs::rename(home.store(DEMO), home.path("elsewhere")).unwrap();

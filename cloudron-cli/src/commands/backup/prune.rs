@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
-use cloudron_core::{Cancel, Error, Result, ResultExt, human};
+use cloudron_core::{Cancel, Error, Result, ResultExt, codes, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
@@ -128,9 +129,17 @@ pub(crate) async fn prune(
         return Ok(Pruned { report, refused: refused.map(|e| e.with_hint(hint)) });
     }
     let report = repository.prune(identity, &request, &progress, cancel).await;
-    let report = report.map_err(|e| match e.is(&cloudron_backup::codes::PRUNE_REMOVALS) {
-        true => e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`"),
-        false => e,
+    let report = report.map_err(|e| {
+        if e.is(&backup::PRUNE_REMOVALS) {
+            e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`")
+        } else if e.is(&codes::NO_SPACE) {
+            e.with_hint(
+                "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs \
+                 is deleted at once then. No restore or check may run meanwhile",
+            )
+        } else {
+            e
+        }
     })?;
     Ok(Pruned { report, refused: None })
 }
@@ -152,7 +161,21 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         "find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"
             .to_owned()
     })?;
-    refused.map_or(Ok(()), Err)
+    no_space(&report).or(refused).map_or(Ok(()), Err)
+}
+
+/// The error of a prune that filled the store.
+fn no_space(report: &PruneReport) -> Option<Error> {
+    let why = report.no_space.as_ref()?;
+    let text = format!("the store is full, and what needs space there was not done: {why}");
+    let hint = match report.bytes_freed_later {
+        0 => "free some space in the store, and run it again".to_owned(),
+        later => format!(
+            "run it again after the grace, or now with `--grace 0` while no restore or check runs: {} are freed first",
+            bytes(later)
+        ),
+    };
+    Some(Error::new(&backup::PRUNE_NO_SPACE, text).with_hint(hint))
 }
 
 /// Names objects that count for nothing.
@@ -178,6 +201,9 @@ fn render(report: &PruneReport) -> String {
         bytes(report.bytes_freed),
         bytes(report.bytes_freed_later)
     ));
+    if report.no_space.is_some() {
+        lines.push("packs of which little is needed stay as they are: the store is full".to_owned());
+    }
     if !report.running.is_empty() {
         lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
     }
