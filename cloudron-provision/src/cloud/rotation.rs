@@ -37,6 +37,7 @@ if [ -f "$new/$k" ]; then
     mv -f "$new/$k" "$1/$k"
     mv -f "$new/$k.pub" "$1/$k.pub"
 fi
+if [ ! -f "$1/$k.pub" ]; then ssh-keygen -y -f "$1/$k" >"$1/$k.pub"; fi
 rm -rf "$new" "$1"/cloudron-new.*
 sync
 systemctl reload ssh.service 2>/dev/null || systemctl reload sshd.service 2>/dev/null || true"#;
@@ -117,6 +118,8 @@ impl Step for RotateHostKey {
         let (identity, current) = shown(&*remote)?;
         let known = host_keys(&context.outputs());
         let key = if known.lasting.as_deref() == Some(&*current.fingerprint()) {
+            // It is in use already; what was left beside it is removed.
+            answer::run(&*remote, Command::sh(ACTIVATE, [FOLDER]).as_root()).await?;
             current
         } else {
             let blob = current.to_string().split_whitespace().nth(1).unwrap_or_default().to_owned();
@@ -150,4 +153,84 @@ fn shown(remote: &dyn Remote) -> Result<(Value, HostKey)> {
         Error::new(&codes::HOST_KEY_UNKNOWN, message).with_source(e)
     };
     Ok((identity, key.map_err(unknown)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command as Process;
+
+    use cloudron_testkit::require;
+
+    use super::super::OneTimeKey;
+    use super::*;
+
+    /// Runs a script up to its nth change, and returns what it printed, if it came to its end.
+    fn run(script: &str, nth: usize, arguments: &[&str]) -> Option<String> {
+        let (mut seen, mut cut) = (0, String::new());
+        for line in script.lines() {
+            let changes =
+                ["rm ", "mv ", "ssh-keygen -q", "sync"].iter().any(|word| line.trim().starts_with(word));
+            seen += usize::from(changes);
+            cut += if changes && seen > nth { "exit 9" } else { line };
+            cut.push('\n');
+        }
+        let mut command = Process::new("sh");
+        // The reload is not for the machine that runs the tests.
+        let script = cut.replace("systemctl", "false");
+        let output = command.args(["-c", &script, "sh"]).args(arguments).output().unwrap();
+        match output.status.code() {
+            Some(0) => Some(String::from_utf8(output.stdout).unwrap()),
+            Some(9) => None,
+            _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    fn in_use(keygen: &Path, folder: &Path) -> String {
+        let output = Process::new(keygen)
+            .args(["-y", "-f"])
+            .arg(folder.join("ssh_host_ed25519_key"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_machine_that_loses_power_at_any_change_is_finished_with_a_recorded_key() {
+        let Some(keygen) = require::tool("ssh-keygen") else { return };
+        for nth in 0..12 {
+            for restarted in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().to_str().unwrap();
+                let first = OneTimeKey::generate();
+                let file = folder.path().join("ssh_host_ed25519_key");
+                std::fs::write(&file, first.private().expose()).unwrap();
+                std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                std::fs::write(file.with_extension("pub"), first.public().to_string()).unwrap();
+                let shown = first.public().to_string().split_whitespace().nth(1).unwrap().to_owned();
+                let recorded = run(PREPARE, nth, &[path, &shown]).and_then(|made| {
+                    run(ACTIVATE, nth, &[path]);
+                    Some(made.split_whitespace().nth(1)?.to_owned())
+                });
+                let now = in_use(&keygen, folder.path());
+                assert!(now == shown || Some(&now) == recorded.as_ref(), "{nth}: a key that no mark names");
+                // The server shows what it read when it started.
+                let shown = if restarted { now } else { shown };
+                let mut key = shown.clone();
+                if Some(&shown) != recorded.as_ref() {
+                    key =
+                        run(PREPARE, 99, &[path, &shown]).unwrap().split_whitespace().nth(1).unwrap().into();
+                }
+                run(ACTIVATE, 99, &[path]).unwrap();
+                assert_eq!(in_use(&keygen, folder.path()), key, "{nth}");
+                let public = std::fs::read_to_string(file.with_extension("pub")).unwrap();
+                assert_eq!(public.split_whitespace().nth(1), Some(&*key), "{nth}");
+                assert_eq!(
+                    std::fs::read_dir(folder.path()).unwrap().count(),
+                    2,
+                    "{nth}: only the key is left"
+                );
+            }
+        }
+    }
 }

@@ -151,7 +151,7 @@ impl Client {
         take: impl Fn(&Response) -> Option<T>,
         find: Find<'_>,
     ) -> Result<Made<T>> {
-        let mut tries = self.rest.tries();
+        let (mut tries, mut lost) = (self.rest.tries(), false);
         loop {
             let failure = match self.rest.once(&Method::POST, path, Some(&body)).await {
                 Ok(answer) => match take(&answer) {
@@ -173,15 +173,27 @@ impl Client {
                 }
             }
             let again = !failure.error.is(&codes::CAPACITY) && tries.again(&failure).await;
-            if failure.unknown
-                && let Some(found) = find().await?
-            {
+            // From then on it may exist, or appear later.
+            lost |= failure.unknown;
+            if lost && let Some(found) = self.look(find).await? {
                 return Ok(Made::There(found));
             }
             if !again {
                 return Err(once(failure.error));
             }
         }
+    }
+
+    /// Looks something up that may have been made just now.
+    async fn look(&self, find: Find<'_>) -> Result<Option<Named>> {
+        let waits = [2, 4, 0].map(Duration::from_secs);
+        for wait in waits {
+            if let Some(found) = find().await? {
+                return Ok(Some(found));
+            }
+            self.rest.clock.sleep(wait).await;
+        }
+        Ok(None)
     }
 
     pub(super) async fn network_zone(&self, location: &str) -> Result<String> {
