@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use cloudron_provision::cloud::{Cloud, Cost};
+use cloudron_provision::cloud::{Cloud, Cost, Marks};
 use cloudron_provision::{CloudProvider, codes};
 use serde_json::json;
 
@@ -126,6 +126,23 @@ fn what_is_not_ours_is_left_whatever_its_name() {
     let error = bench.create(bench.home().path()).unwrap_err();
     assert!(error.is(&codes::STEP_FOREIGN), "{error:?}");
     assert_eq!(bench.cloud.resources().len(), 2);
+}
+
+#[test]
+fn another_machine_in_the_project_is_left_even_if_its_labels_begin_alike() {
+    let bench = Bench::new();
+    let run = ulid::Ulid::generate().to_string();
+    // The first label of the second one is the whole of the first.
+    for (name, fqdn) in
+        [("one", "other.example.com".to_string()), ("two", format!("{FQDN}.{}", "x".repeat(63)))]
+    {
+        let labels = Marks::new(fqdn, &run).unwrap().to_labels();
+        let firewall = json!({ "name": name, "labels": labels });
+        assert_eq!(bench.cloud.put("POST", "/firewalls", &firewall).status, 201);
+    }
+    bench.create(bench.home().path()).unwrap();
+    assert_eq!(bench.destroy().unwrap().len(), 3);
+    assert_eq!(bench.cloud.resources(), ["firewalls one", "firewalls two"]);
 }
 
 /// User-data with which the machine can boot.
