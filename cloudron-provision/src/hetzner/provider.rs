@@ -54,9 +54,12 @@ impl Settings {
         self.public_key.split_whitespace().nth(1).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<()> {
-        self.public_key.parse::<HostKey>().map_err(|_| {
-            Error::new(&codes::SETTINGS, "the public key is not one of the form `ssh-ed25519 AAAA…`")
+    fn check(&mut self) -> Result<()> {
+        // A file ends in a line break, and may hold several keys.
+        self.public_key = self.public_key.trim().to_owned();
+        let one = if self.public_key.lines().count() == 1 { &*self.public_key } else { "" };
+        one.parse::<HostKey>().map_err(|_| {
+            Error::new(&codes::SETTINGS, "the public key is not one line of the form `ssh-ed25519 AAAA…`")
         })?;
         for (what, text) in
             [("type", &self.server_type), ("location", &self.location), ("image", &self.image)]
@@ -118,7 +121,7 @@ impl Hetzner {
     /// `cloud-settings` if the settings cannot be right.
     pub fn new(
         token: Secret,
-        settings: Settings,
+        mut settings: Settings,
         login: Login,
         transport: Arc<dyn HttpTransport>,
         clock: Arc<dyn Clock>,

@@ -55,8 +55,10 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
 
 #[test]
 fn a_key_that_the_project_has_is_used_and_left() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let theirs = json!({ "name": "work", "public_key": bench.settings.public_key });
+    // As it is read from a file.
+    bench.settings.public_key.push('\n');
     assert_eq!(bench.cloud.put("POST", "/ssh_keys", &theirs).status, 201);
     bench.create(bench.home().path()).unwrap();
     tell("create with a known key", &bench.cloud.take_calls(), 7);
@@ -203,7 +205,8 @@ fn what_cannot_be_made_is_refused_before_anything_is_made() {
     let full = |b: &mut Bench| b.cloud.set(|s| s.full = vec![("cx23".into(), "fsn1".into())]);
     assert_eq!(try_with(&full), ("cloud-capacity", 7));
     assert_eq!(try_with(&|b| b.cloud.set(|s| s.endless = true)), ("cloud-unavailable", 7));
-    for bad in ["", "work", "ssh-ed25519 x"] {
+    let two = format!("{0}\n{0}\n", Bench::new().settings.public_key);
+    for bad in ["", "work", "ssh-ed25519 x", &two] {
         let mut bench = Bench::new();
         bench.settings.public_key = bad.into();
         assert_eq!(bench.try_provider().unwrap_err().code().name, "cloud-settings", "{bad}");
