@@ -17,15 +17,23 @@
 //! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | functions on top of it |
 //! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
+//! | `cloud`, `hetzner` | machines that a cloud makes, and Hetzner Cloud (features of these names) |
 //! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
+//! | `conformance` | checks that any provider can run (feature `conformance`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
 
 pub mod answer;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 pub mod codes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod elf;
 pub mod facts;
 #[cfg(feature = "ssh")]
 pub mod generic;
+#[cfg(feature = "hetzner")]
+pub mod hetzner;
 pub mod local;
 pub mod provider;
 mod pump;
@@ -49,4 +57,9 @@ struct Readme;
 mod guide {
     #[doc = include_str!("../../docs/provisioning.md")]
     struct _Provisioning;
+}
+#[cfg(all(doctest, feature = "hetzner"))]
+mod clouds {
+    #[doc = include_str!("../../docs/clouds.md")]
+    struct _Clouds;
 }

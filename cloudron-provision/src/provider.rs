@@ -39,4 +39,10 @@ pub trait CloudProvider: Send + Sync {
         let message = format!("a machine of the provider {} is not reached over port {port}", self.name());
         Err(cloudron_core::Error::new(&crate::codes::SSH_PORT, message))
     }
+
+    /// Returns whether undoing needs a login on the machine. It does not where the machine itself is removed: then a run
+    /// is undone although nobody can log in, for example because the machine showed another host key.
+    fn undone_by_login(&self) -> bool {
+        true
+    }
 }

@@ -15,6 +15,7 @@
 //! - [`require`]: skip, or under `CLOUDRON_TEST_STRICT=1` fail, when a tool is missing.
 //! - [`tree`]: realistic file trees from a seed, their digest with all metadata, and a readable diff.
 //! - [`canary`]: looks for secrets in files, output, and the arguments and environment of processes.
+//! - [`clouds`]: doubles of the interfaces of clouds, which keep their state.
 //! - [`forge`]: objects of a backup repository as an attacker makes them.
 //! - [`hints`]: types what an error says to do next.
 //! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
@@ -29,6 +30,7 @@
 //! the product's error type is for the product.
 
 pub mod canary;
+pub mod clouds;
 pub mod daemon;
 pub mod forge;
 pub mod hints;

@@ -15,7 +15,7 @@ mod wire;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use base64::Engine as _;
@@ -80,7 +80,7 @@ type Answers = dyn Fn(&str) -> Reply + Send + Sync;
 /// A running server. It ends with the test's process.
 pub struct SshDouble {
     address: SocketAddr,
-    key: Arc<Ed25519KeyPair>,
+    key: Arc<Mutex<Arc<Ed25519KeyPair>>>,
 }
 
 impl SshDouble {
@@ -90,13 +90,14 @@ impl SshDouble {
     /// If no port is available.
     pub fn start(answers: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("randomness");
-        let key = Arc::new(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key of our own"));
+        let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key of our own");
+        let key = Arc::new(Mutex::new(Arc::new(key)));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
         let (answers, theirs): (Arc<Answers>, _) = (Arc::new(answers), key.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answers, key) = (answers.clone(), theirs.clone());
+                let (answers, key) = (answers.clone(), current(&theirs).clone());
                 // How a client leaves is its own affair.
                 thread::spawn(move || drop(serve(stream, &key, &*answers)));
             }
@@ -109,16 +110,47 @@ impl SshDouble {
         self.address.port()
     }
 
+    /// Shows another host key to connections from now on: an ed25519 key in the format of OpenSSH's files, unencrypted.
+    ///
+    /// # Panics
+    /// If it is something else.
+    pub fn set_host_key(&self, file: &str) {
+        let seed = seed(file).expect("an unencrypted ed25519 key");
+        *current(&self.key) = Arc::new(Ed25519KeyPair::from_seed_unchecked(&seed).expect("32 bytes"));
+    }
+
     /// Returns the fingerprint of the host key, `SHA256:…`.
     pub fn host_key_fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(host_key(&self.key))))
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(host_key(&current(&self.key)))))
     }
 
     /// Returns the host key in the form of known_hosts: `ssh-ed25519 AAAA…`.
     pub fn host_public_key(&self) -> String {
         use base64::engine::general_purpose::STANDARD;
-        format!("ssh-ed25519 {}", STANDARD.encode(host_key(&self.key)))
+        format!("ssh-ed25519 {}", STANDARD.encode(host_key(&current(&self.key))))
     }
+}
+
+fn current(key: &Mutex<Arc<Ed25519KeyPair>>) -> MutexGuard<'_, Arc<Ed25519KeyPair>> {
+    key.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The seed in a key file (OpenSSH's PROTOCOL.key).
+fn seed(file: &str) -> Option<[u8; 32]> {
+    use base64::engine::general_purpose::STANDARD;
+    let body: String = file.lines().filter(|line| !line.starts_with("-----")).collect();
+    let raw = STANDARD.decode(body).ok()?;
+    let mut fields = Reader::of(raw.strip_prefix(b"openssh-key-v1\0")?);
+    // Cipher, key derivation and its options; one key; its public half.
+    fields.string().ok().filter(|cipher| cipher == b"none")?;
+    fields.string().and_then(|_| fields.string()).ok()?;
+    fields.number().and_then(|_| fields.string()).ok()?;
+    let mut private = Reader::of(fields.string().ok()?);
+    // Two equal numbers, the algorithm and the public key go before seed and public key.
+    private.number().and_then(|_| private.number()).ok()?;
+    private.string().ok().filter(|algorithm| algorithm == b"ssh-ed25519")?;
+    private.string().ok()?;
+    private.string().ok()?.first_chunk().copied()
 }
 
 fn host_key(key: &Ed25519KeyPair) -> Vec<u8> {

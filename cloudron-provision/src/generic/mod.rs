@@ -137,7 +137,7 @@ fn recorded_key(outputs: &Outputs) -> Result<Option<HostKey>> {
 }
 
 /// Returns the ports to try, the most likely one first.
-fn ports(outputs: &Outputs, first: u16, moved_to: &[u16]) -> Vec<u16> {
+pub(crate) fn ports(outputs: &Outputs, first: u16, moved_to: &[u16]) -> Vec<u16> {
     let moved = outputs.get("ssh-port").and_then(|o| o.get("port")).and_then(Value::as_u64);
     let mut ports: Vec<u16> = moved.and_then(|p| u16::try_from(p).ok()).into_iter().collect();
     ports.push(first);

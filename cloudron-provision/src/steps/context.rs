@@ -32,6 +32,7 @@ struct Inner {
     provider: Arc<dyn CloudProvider>,
     outputs: Mutex<Outputs>,
     run: Mutex<String>,
+    attempts: Mutex<BTreeMap<String, u32>>,
     remote: tokio::sync::Mutex<Option<Arc<dyn Remote>>>,
 }
 
@@ -44,6 +45,7 @@ impl Context {
                 provider,
                 outputs: Mutex::default(),
                 run: Mutex::default(),
+                attempts: Mutex::default(),
                 remote: tokio::sync::Mutex::new(None),
             }),
             progress: Progress::none(),
@@ -107,6 +109,12 @@ impl Context {
         self.output(step)
     }
 
+    /// Returns how often the run has begun to apply a step. 0 means that nothing of it can exist.
+    pub fn attempts(&self, step: &str) -> u32 {
+        let attempts = self.inner.attempts.lock().expect("nothing panics while holding this lock");
+        attempts.get(step).copied().unwrap_or_default()
+    }
+
     /// Returns all outputs so far.
     pub fn outputs(&self) -> Outputs {
         self.inner.outputs.lock().expect("nothing panics while holding this lock").clone()
@@ -138,6 +146,11 @@ impl Context {
     pub(super) fn begin(&self, run: &str, outputs: Outputs) {
         *self.inner.run.lock().expect("nothing panics while holding this lock") = run.into();
         *self.inner.outputs.lock().expect("nothing panics while holding this lock") = outputs;
+    }
+
+    pub(super) fn set_attempts(&self, step: &str, attempts: u32) {
+        let mut all = self.inner.attempts.lock().expect("nothing panics while holding this lock");
+        all.insert(step.into(), attempts);
     }
 
     pub(super) fn record(&self, step: &str, output: Value) {

@@ -18,7 +18,8 @@ impl Runner {
         steps: &[Arc<dyn Step>],
         context: &Context,
     ) -> Result<()> {
-        if made_something(journal)
+        if context.provider().undone_by_login()
+            && made_something(journal)
             && let Err(error) = context.remote().await
             && no_way_in(&error)
         {

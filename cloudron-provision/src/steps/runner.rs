@@ -209,6 +209,7 @@ impl Runner {
     }
 
     async fn once(&self, step: &Arc<dyn Step>, journal: &Shared, context: &Context) -> Result<Value> {
+        context.set_attempts(step.id(), with(journal, |j| Ok(j.state().attempts(step.id())))?);
         match step.check(context).await? {
             Check::Done(output) => {
                 tracing::info!("is done already");

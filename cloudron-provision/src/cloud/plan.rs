@@ -1,0 +1,137 @@
+//! What a run would make, its calls, permissions and cost.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A sum of money, exact to a millionth of the currency's unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Millionths of the unit.
+    pub micros: u64,
+    /// The currency: `EUR`.
+    pub currency: String,
+}
+
+impl Amount {
+    /// Parses a decimal number such as `3.4900`; none for anything else.
+    pub fn parse(text: &str, currency: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 9 || !digits(whole) || !digits(part) {
+            return None;
+        }
+        // What is less than a millionth is no price.
+        let part: String = part.chars().chain("000000".chars()).take(6).collect();
+        let micros = whole.parse::<u64>().ok()? * 1_000_000 + part.parse::<u64>().ok()?;
+        let known = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+        known.then(|| Self { micros, currency: currency.into() })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cents = self.micros.div_ceil(10_000);
+        write!(f, "{}.{:02} {}", cents / 100, cents % 100, self.currency)
+    }
+}
+
+/// The cost of something per month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "cost")]
+pub enum Cost {
+    /// Nothing.
+    Free,
+    /// That much per month, without tax.
+    Monthly(Amount),
+    /// It is not known.
+    Unknown,
+}
+
+/// Something that would be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// Its kind: `server`, `firewall`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What it is: `cx23 in fsn1, debian-12`.
+    pub what: String,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// A call that would be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedCall {
+    /// The call: `POST /servers`.
+    pub call: &'static str,
+    /// What it is for.
+    pub what: &'static str,
+    /// Whether it is repeated until something is ready.
+    pub polled: bool,
+}
+
+/// What a run would make, its calls, permissions and cost. Computed without a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What would be made.
+    pub resources: Vec<Planned>,
+    /// The calls that would be made.
+    pub calls: Vec<PlannedCall>,
+    /// What the credentials must be allowed to do.
+    pub permissions: Vec<&'static str>,
+}
+
+impl Plan {
+    /// Creates a plan.
+    pub fn new(resources: Vec<Planned>, calls: Vec<PlannedCall>, permissions: Vec<&'static str>) -> Self {
+        Self { resources, calls, permissions }
+    }
+
+    /// Returns the cost of everything per month; unknown if that of a part is, or if the currencies differ.
+    pub fn cost(&self) -> Cost {
+        let mut sum: Option<Amount> = None;
+        for resource in &self.resources {
+            let amount = match &resource.cost {
+                Cost::Free => continue,
+                Cost::Unknown => return Cost::Unknown,
+                Cost::Monthly(amount) => amount,
+            };
+            match &mut sum {
+                None => sum = Some(amount.clone()),
+                Some(sum) if sum.currency == amount.currency => sum.micros += amount.micros,
+                Some(_) => return Cost::Unknown,
+            }
+        }
+        sum.map_or(Cost::Free, Cost::Monthly)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_exact_and_rounded_up_for_display() {
+        let shown = |text| Amount::parse(text, "EUR").map(|a| a.to_string());
+        assert_eq!(shown("3.4900").as_deref(), Some("3.49 EUR"));
+        assert_eq!(shown("0.0011000000").as_deref(), Some("0.01 EUR"));
+        assert_eq!(shown("12").as_deref(), Some("12.00 EUR"));
+        for bad in ["", ".5", "-1", "1e3", "1,5", "9999999999", "NaN"] {
+            assert_eq!(shown(bad), None, "{bad}");
+        }
+        assert_eq!(Amount::parse("1", "euro"), None);
+    }
+
+    #[test]
+    fn what_costs_an_unknown_sum_makes_the_whole_unknown() {
+        let part = |cost| Planned { kind: "x", name: "x".into(), what: "x".into(), cost };
+        let monthly = |text| Cost::Monthly(Amount::parse(text, "EUR").unwrap());
+        let plan = |costs: Vec<Cost>| Plan::new(costs.into_iter().map(part).collect(), vec![], vec![]).cost();
+        assert_eq!(plan(vec![monthly("3.49"), Cost::Free, monthly("0.5")]), monthly("3.99"));
+        assert_eq!(plan(vec![monthly("3.49"), Cost::Unknown]), Cost::Unknown);
+        assert_eq!(plan(vec![]), Cost::Free);
+    }
+}

@@ -1,0 +1,194 @@
+//! The double, the machine, and computers that work on it.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use cloudron_core::{Cancel, Clock, Progress, Result, RetryPolicy, Secret};
+use cloudron_http::{HttpOptions, HttpTransport, Request, ReqwestTransport, Response};
+use cloudron_provision::cloud::{self, Login, OneTimeKey, Removal};
+use cloudron_provision::hetzner::{Hetzner, Settings};
+use cloudron_provision::ssh::Auth;
+use cloudron_provision::steps::Outputs;
+use cloudron_provision::{CloudProvider, Context, Runner, Spec};
+use cloudron_testkit::clouds::hetzner::Hetzner as Double;
+use serde_json::json;
+
+use crate::machine::{Machine, Reached, Stop};
+
+pub(crate) const FQDN: &str = "shop.example.com";
+pub(crate) const TOKEN: &str = "canary-3f9d2c-hetzner-token";
+
+/// A clock that is moved by waiting.
+#[derive(Default)]
+pub(crate) struct Hurried(Mutex<Duration>);
+
+#[async_trait]
+impl Clock for Hurried {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        *self.0.lock().unwrap() += time.max(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Ends the process at a request.
+struct Stopping {
+    inner: ReqwestTransport,
+    stop: Arc<Stop>,
+}
+
+#[async_trait]
+impl HttpTransport for Stopping {
+    async fn send(&self, request: Request) -> Result<Response> {
+        let reached = self.stop.reach();
+        if reached == Reached::Alive {
+            return self.inner.send(request).await;
+        }
+        if reached == Reached::After {
+            let _ = self.inner.send(request).await;
+        }
+        self.stop.die();
+        std::future::pending().await
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) cloud: Double,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) settings: Settings,
+    /// Whether an earlier run is resumed without its journal.
+    pub(crate) adopt: bool,
+    /// The port for SSH, if it is not the machine's.
+    pub(crate) port: Option<u16>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let stop = Arc::new(Stop::default());
+        let machine = Machine::start(stop.clone());
+        let theirs = machine.clone();
+        let cloud = Double::start(TOKEN, move |boot| {
+            theirs.boot(boot);
+            Ipv4Addr::LOCALHOST
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let key = OneTimeKey::generate();
+        let path = folder.path().join("id");
+        std::fs::write(&path, key.private().expose()).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let settings = Settings::new(format!("{} me@work", key.public()));
+        Self { cloud, machine, stop, settings, adopt: false, port: None, folder }
+    }
+
+    /// Returns a folder for the journals of another computer.
+    pub(crate) fn home(&self) -> tempfile::TempDir {
+        tempfile::tempdir_in(self.folder.path()).unwrap()
+    }
+
+    pub(crate) fn provider(&self) -> Hetzner {
+        self.try_provider().unwrap()
+    }
+
+    pub(crate) fn try_provider(&self) -> Result<Hetzner> {
+        let inner = ReqwestTransport::new(HttpOptions::default()).unwrap();
+        let transport = Arc::new(Stopping { inner, stop: self.stop.clone() });
+        let clock: Arc<dyn Clock> = Arc::new(Hurried::default());
+        let auth = Auth::key(self.folder.path().join("id").to_str().unwrap()).without_agent();
+        let login =
+            Login::new(auth, clock.clone()).on_port(self.port.unwrap_or_else(|| self.machine.ssh().port()));
+        let token = Secret::new(TOKEN);
+        let provider = Hetzner::new(token, self.settings.clone(), login, transport, clock)?;
+        Ok(provider.at(self.cloud.endpoint())?.adopting(self.adopt))
+    }
+
+    /// Runs something in a process of its own; none if it was killed.
+    pub(crate) fn process<T: Send + 'static>(
+        &self,
+        kill: (usize, bool),
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let dead = self.stop.arm(kill.0, kill.1);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let task = runtime.spawn(work);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let watcher = sender.clone();
+        std::thread::spawn(move || dead.recv().map(|()| watcher.send(None)));
+        runtime.spawn(async move { sender.send(Some(task.await.unwrap())) });
+        let outcome = receiver.recv_timeout(Duration::from_secs(120)).expect("it ends or is killed");
+        runtime.shutdown_background();
+        self.stop.arm(0, false);
+        outcome
+    }
+
+    /// Creates the machine; none if the process was killed at that call.
+    pub(crate) fn create_until(&self, home: &Path, kill: (usize, bool)) -> Option<Result<Outputs>> {
+        let (provider, home) = (Arc::new(self.provider()), home.to_owned());
+        self.process(kill, async move {
+            provider.preflight(FQDN).await?;
+            let context = Context::new(FQDN, provider.clone()).clock(Arc::new(Hurried::default()));
+            let spec = Spec {
+                op: "create".into(),
+                fqdn: FQDN.into(),
+                provider: "hetzner".into(),
+                inputs: json!({}),
+            };
+            let runner = Runner::new(home).retries(RetryPolicy::attempts(3));
+            runner.run(spec, &provider.steps(FQDN), &context).await
+        })
+    }
+
+    pub(crate) fn create(&self, home: &Path) -> Result<Outputs> {
+        self.create_until(home, (0, false)).unwrap()
+    }
+
+    /// Resumes the unfinished run whose journal is in the folder.
+    pub(crate) fn resume(&self, home: &Path) -> Result<Outputs> {
+        let (provider, home) = (Arc::new(self.provider()), home.to_owned());
+        let resumed = self.process((0, false), async move {
+            let runner = Runner::new(home).retries(RetryPolicy::attempts(3));
+            let run = runner.unfinished(Some(FQDN))?.remove(0).run;
+            let context = Context::new(FQDN, provider.clone()).clock(Arc::new(Hurried::default()));
+            runner.resume(&run, &provider.steps(FQDN), &context).await
+        });
+        resumed.unwrap()
+    }
+
+    pub(crate) fn destroy_until(&self, kill: (usize, bool)) -> Option<Result<Vec<Removal>>> {
+        let provider = self.provider();
+        self.process(kill, async move {
+            cloud::remove_all(&provider, FQDN, &Progress::none(), &Cancel::new()).await
+        })
+    }
+
+    pub(crate) fn destroy(&self) -> Result<Vec<Removal>> {
+        self.destroy_until((0, false)).unwrap()
+    }
+
+    /// Asserts that the machine is finished, once, and only its own host key is trusted.
+    pub(crate) fn assert_finished(&self, what: &str) {
+        let resources = self.cloud.resources();
+        let count = if self.settings.network { 4 } else { 3 };
+        assert_eq!(resources.len(), count, "{what}: {resources:?}");
+        let server = &self.cloud.objects("servers")[0];
+        let labels = server["labels"].as_object().unwrap();
+        assert!(!labels.contains_key("cloudron-one-time-key"), "{what}: {labels:?}");
+        let shown = self.machine.ssh().host_key_fingerprint();
+        let marks =
+            cloud::Marks::from_labels(&serde_json::from_value(server["labels"].clone()).unwrap()).unwrap();
+        assert_eq!(marks.keys.lasting, Some(shown), "{what}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Hetzner Cloud, against a double of its interface and a machine that obeys the user-data.
+#![allow(clippy::print_stdout, reason = "the numbers are shown")]
+
+mod bench;
+mod conformance;
+mod faults;
+mod kill;
+mod life;
+mod machine;

@@ -1,0 +1,173 @@
+//! A double of the interface of Hetzner Cloud that keeps its state.
+//!
+//! It has servers, actions, SSH keys, firewalls and networks, and the lists of what can be bought. Names that Hetzner
+//! keeps unique are unique, requests with unknown or missing fields are refused, and a new server is handed to a
+//! function of the test, which can boot a machine with the server's user-data.
+//!
+//! What Hetzner does not document is modelled like this: an action is done after [`Settings::polls`] look-ups of it or
+//! of its server; a deleted server is listed for as many look-ups.
+
+mod catalog;
+mod checks;
+mod firewalls;
+mod keys;
+mod selector;
+mod servers;
+mod state;
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+
+use self::state::State;
+use super::door::{self, Answer, Call, Fault, Log};
+
+/// A server that was just made.
+#[derive(Debug, Clone)]
+pub struct Boot {
+    /// The server's ID.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The user-data, as it was given.
+    pub user_data: String,
+    /// The public keys that were given.
+    pub ssh_keys: Vec<String>,
+}
+
+type OnBoot = dyn Fn(&Boot) -> Ipv4Addr + Send + Sync;
+
+/// How the double behaves, besides single faults.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// After how many look-ups an action is done.
+    pub polls: u32,
+    /// How many look-ups do not show what was just made.
+    pub hidden: u32,
+    /// How many servers the project may have.
+    pub quota: usize,
+    /// Types and locations where no server can be made.
+    pub full: Vec<(String, String)>,
+    /// Whether a creation finds no place, although the type is listed as available.
+    pub no_place: bool,
+    /// Whether lists always announce one more page.
+    pub endless: bool,
+    /// Whether the token may only read.
+    pub read_only: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (quota, full) = (10, Vec::new());
+        Self { polls: 1, hidden: 0, quota, full, no_place: false, endless: false, read_only: false }
+    }
+}
+
+/// A running double. It ends with the test's process. Clones are the same.
+#[derive(Clone)]
+pub struct Hetzner {
+    endpoint: String,
+    state: Arc<Mutex<State>>,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Hetzner {
+    /// Starts a double that accepts one token. `on_boot` is called with each new server and returns its address.
+    ///
+    /// # Panics
+    /// If no port is available.
+    pub fn start(token: &str, on_boot: impl Fn(&Boot) -> Ipv4Addr + Send + Sync + 'static) -> Self {
+        let state = Arc::new(Mutex::new(State::new(token, Box::new(on_boot))));
+        let log = Arc::new(Mutex::new(Log::default()));
+        let theirs = state.clone();
+        let handler = move |call: &Call| theirs.lock().unwrap_or_else(|e| e.into_inner()).handle(call);
+        let address = door::serve(log.clone(), Arc::new(handler), Arc::new(refusal));
+        Self { endpoint: format!("http://{address}/v1"), state, log }
+    }
+
+    /// Returns the address for clients: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Changes how the double behaves.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.state().settings);
+    }
+
+    /// Lets the call with that number fail; the next one is number 1.
+    pub fn fault(&self, number: usize, fault: Fault) {
+        let mut log = self.log();
+        let at = log.calls.len() + number;
+        log.faults.insert(at, fault);
+    }
+
+    /// Accepts another token from now on.
+    pub fn replace_token(&self, token: &str) {
+        self.state().token = token.to_owned();
+    }
+
+    /// Returns the calls since the last time: method and path with query.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<(String, String)> {
+        let mut log = self.log();
+        log.faults.clear();
+        std::mem::take(&mut log.calls)
+    }
+
+    /// Returns what exists, as `servers my.example.com`.
+    #[must_use]
+    pub fn resources(&self) -> Vec<String> {
+        self.state().resources()
+    }
+
+    /// Returns what exists of a kind, such as `servers`, as the interface shows it.
+    #[must_use]
+    pub fn objects(&self, kind: &str) -> Vec<Value> {
+        self.state().objects.iter().filter(|((k, _), _)| k == kind).map(|(_, o)| o.value.clone()).collect()
+    }
+
+    /// Returns the user-data of every server that was ever made.
+    #[must_use]
+    pub fn user_data(&self) -> Vec<String> {
+        self.state().user_data.clone()
+    }
+
+    /// Adds or replaces something without a call, as somebody else would.
+    pub fn put(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let mut state = self.state();
+        let credential = format!("Bearer {}", state.token);
+        let (method, path) = (method.to_owned(), format!("/v1{path}"));
+        state.handle(&Call {
+            method,
+            path,
+            query: Vec::new(),
+            credential,
+            body: body.to_string().into_bytes(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// The answer to a call that is refused.
+fn refusal(status: u16, code: &str) -> Answer {
+    refused(status, code, &format!("refused: {code}"), Value::Null)
+}
+
+fn refused(status: u16, code: &str, message: &str, details: Value) -> Answer {
+    let body = json!({ "error": { "code": code, "message": message, "details": details } });
+    Answer { status, body, headers: vec![("x-correlation-id", "double".into())] }
+}
+
+fn ok(status: u16, body: Value) -> Answer {
+    Answer { status, body, headers: Vec::new() }
+}

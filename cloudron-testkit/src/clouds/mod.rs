@@ -1,0 +1,6 @@
+//! Doubles of the interfaces of clouds: HTTP servers on loopback that keep what was made, and misbehave on request.
+
+mod door;
+pub mod hetzner;
+
+pub use door::{Answer, Call, Fault};
