@@ -17,11 +17,17 @@
 //! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | functions on top of it |
 //! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
+//! | `cloud` | what the clouds share (feature `cloud`) |
+//! | `ec2` | a client of Amazon's EC2 (feature `ec2`) |
 //! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
 
 pub mod answer;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 pub mod codes;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod elf;
 pub mod facts;
 #[cfg(feature = "ssh")]

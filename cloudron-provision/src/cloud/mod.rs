@@ -1,0 +1,3 @@
+//! What the clouds share.
+
+pub mod codes;
