@@ -79,7 +79,7 @@ macro_rules! listing {
 
         #[doc = concat!("The answer to [`", stringify!($name), "`].")]
         #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
+        #[serde(rename_all = "camelCase")]
         pub struct $answer {
             /// The entries of this page.
             #[serde(rename = $wire)]

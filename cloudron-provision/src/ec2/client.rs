@@ -101,7 +101,8 @@ impl Client {
         let pairs = parameters.iter().map(|(name, value)| (&**name, &**value));
         let body = Bytes::from(encode::form(head.into_iter().chain(pairs)));
         let answer = self.send(service, A::NAME, A::REPEATABLE, (&[FORM], body)).await?;
-        xml::parse(answer.body()).map_err(|why| Failure::garbled(A::NAME, &why))
+        let root = format!("{}Response", A::NAME);
+        xml::parse(answer.body(), Some(&root)).map_err(|why| Failure::garbled(A::NAME, &why))
     }
 
     /// Reads all pages of a list.

@@ -129,7 +129,7 @@ impl Answer {
         if let Some(complaint) = Complaint::of_json(answer.body()) {
             return (complaint, by_header());
         }
-        let Self { mut errors, error, request_id } = xml::parse(answer.body()).unwrap_or_default();
+        let Self { mut errors, error, request_id } = xml::parse(answer.body(), None).unwrap_or_default();
         let id = if request_id.is_empty() { by_header() } else { request_id };
         (if errors.error.is_empty() { error } else { errors.error.swap_remove(0) }, id)
     }

@@ -135,8 +135,9 @@ impl Meaning {
             _ => None,
         };
         by_rule.unwrap_or(match status {
-            StatusCode::UNAUTHORIZED => Credentials,
-            StatusCode::FORBIDDEN => Permission,
+            // Without a name it is not AWS that says so, but something in between.
+            StatusCode::UNAUTHORIZED if !name.is_empty() => Credentials,
+            StatusCode::FORBIDDEN if !name.is_empty() => Permission,
             StatusCode::TOO_MANY_REQUESTS => Throttled,
             status if status.is_server_error() => Down,
             _ => Self::Refused,
@@ -223,7 +224,9 @@ mod tests {
         assert_eq!(of("RequestLimitExceeded", StatusCode::SERVICE_UNAVAILABLE), Throttled);
         assert_eq!(of("Unknown", StatusCode::BAD_GATEWAY), Down);
         assert_eq!(of("", StatusCode::TOO_MANY_REQUESTS), Throttled);
-        assert_eq!(of("", StatusCode::FORBIDDEN), Permission);
+        assert_eq!(of("Novel", StatusCode::FORBIDDEN), Permission);
+        assert_eq!(of("", StatusCode::FORBIDDEN), Meaning::Refused);
+        assert_eq!(of("", StatusCode::NOT_FOUND), Meaning::Refused);
     }
 
     #[test]

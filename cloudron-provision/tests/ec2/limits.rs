@@ -24,12 +24,25 @@ async fn an_answer_that_is_no_such_xml_is_an_error_that_says_so() {
     let start = Instant::now();
     assert!(told("").await.contains("no element"));
     assert!(told("it works").await.contains("no element"));
-    assert!(told("<html><body>Log in to the hotel</html>").await.contains("not well-formed"));
-    assert!(told("<a><b>").await.contains("cut off"));
+    assert!(
+        told("<DescribeAddressesResponse><a></DescribeAddressesResponse>").await.contains("not well-formed")
+    );
+    assert!(told("<DescribeAddressesResponse><b>").await.contains("cut off"));
     assert!(told(b"<a>\xff\xfe</a>".to_vec()).await.contains("UTF-8"));
     let utf16: Vec<u8> = "\u{feff}<a/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(told(utf16).await.contains("UTF-8"));
-    assert!(told("<a>&unknown;</a><b/>").await.contains("expected"));
+    assert!(told("<a>&unknown;</a><b/>").await.contains("something else"));
+    // Well-formed, and neither an empty list nor a list at all.
+    assert!(told("<html><body>Log in to the hotel</body></html>").await.contains("something else"));
+    assert!(told("<DescribeVpcsResponse><vpcSet/></DescribeVpcsResponse>").await.contains("something else"));
+    assert!(
+        told("<DescribeAddressesResponse><requestId>r</requestId></DescribeAddressesResponse>")
+            .await
+            .contains("expected")
+    );
+    let nameless = "<DescribeAddressesResponse><addressesSet><item><publicIp>192.0.2.1</publicIp></item></addressesSet>\
+                    </DescribeAddressesResponse>";
+    assert!(told(nameless).await.contains("expected"));
     assert!(start.elapsed().as_secs() < 5);
 }
 
@@ -40,17 +53,21 @@ async fn entities_depth_and_length_are_bounded_and_refused_at_once() {
     for n in 1..30 {
         write!(bomb, "<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)).unwrap();
     }
-    bomb += "]><R><addressesSet><item><publicIp>&a29;</publicIp></item></addressesSet></R>";
+    bomb += "]><DescribeAddressesResponse><addressesSet><item><publicIp>&a29;</publicIp></item></addressesSet></DescribeAddressesResponse>";
     assert!(told(bomb).await.contains("document type"));
     let external = "<!DOCTYPE r [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><R>&x;</R>";
     assert!(told(external).await.contains("document type"));
-    let deep = "<a>".repeat(1_000_000) + &"</a>".repeat(1_000_000);
+    let deep =
+        "<DescribeAddressesResponse>".to_owned() + &"<a>".repeat(1_000_000) + &"</a>".repeat(1_000_000);
     assert!(told(deep).await.contains("nested"));
     assert!(told(vec![b'<'; 100 << 20]).await.contains("longer than"));
-    let wide = format!("<R><addressesSet>{}</addressesSet></R>", "<item/>".repeat(1_000_000));
+    let wide = format!(
+        "<DescribeAddressesResponse><addressesSet>{}</addressesSet></DescribeAddressesResponse>",
+        "<item/>".repeat(1_000_000)
+    );
     assert!(told(wide).await.contains("more than 400000 elements"));
     let long = format!(
-        "<R><addressesSet><item><publicIp>{}</publicIp></item></addressesSet></R>",
+        "<DescribeAddressesResponse><addressesSet><item><publicIp>{}</publicIp></item></addressesSet></DescribeAddressesResponse>",
         "1".repeat(1 << 20)
     );
     assert!(told(long).await.contains("too long"));
@@ -59,9 +76,9 @@ async fn entities_depth_and_length_are_bounded_and_refused_at_once() {
 
 #[tokio::test]
 async fn escaped_characters_are_read_and_unknown_elements_passed_over() {
-    let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><!-- new --><R xmlns=\"x\"><novel a=\"b\"><deep><er/></deep></novel>\
-                <addressesSet><item><novelty>1</novelty><publicIp>a&amp;b&#x41;</publicIp><tagSet><item><key>k</key><value/>\
-                </item></tagSet></item></addressesSet></R>";
+    let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><!-- new --><DescribeAddressesResponse xmlns=\"x\"><novel a=\"b\"><deep><er/></deep></novel>\
+                <addressesSet><item><novelty>1</novelty><allocationId>e-1</allocationId><publicIp>a&amp;b&#x41;</publicIp><tagSet><item><key>k</key><value/>\
+                </item></tagSet></item></addressesSet></DescribeAddressesResponse>";
     let (client, _) = client([answer(200, body)]);
     let addresses = client.call(&DescribeAddresses::default()).await.unwrap().addresses;
     assert_eq!(addresses[0].public_ip, "a&bA");
@@ -96,7 +113,9 @@ async fn what_only_amazon_can_read_is_left_out_of_a_message() {
 
 fn page(entries: usize, next: &str) -> String {
     let items = "<item><vpcId>vpc-1</vpcId></item>".repeat(entries);
-    format!("<R><vpcSet>{items}</vpcSet><nextToken>{next}</nextToken></R>")
+    format!(
+        "<DescribeVpcsResponse><vpcSet>{items}</vpcSet><nextToken>{next}</nextToken></DescribeVpcsResponse>"
+    )
 }
 
 #[tokio::test]
@@ -139,7 +158,7 @@ proptest! {
         let at = at.min(whole.len());
         let end = (at + length).min(whole.len());
         let changed = [&whole[..at], &bytes, &whole[end..]].concat();
-        let _ = xml::parse::<Instances>(changed.as_bytes());
-        let _ = xml::parse::<Instances>(&changed.as_bytes()[..at]);
+        let _ = xml::parse::<Instances>(changed.as_bytes(), None);
+        let _ = xml::parse::<Instances>(&changed.as_bytes()[..at], None);
     }
 }

@@ -8,7 +8,8 @@ use cloudron_provision::ec2::{Meaning::*, *};
 use super::bench::{self, answer, broken, client, refusal};
 use super::samples;
 
-const EMPTY: &str = "<R xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId></R>";
+const EMPTY: &str = "<DescribeAddressesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>\
+                     <addressesSet/></DescribeAddressesResponse>";
 
 fn group() -> CreateSecurityGroup {
     CreateSecurityGroup { group_name: "g".into(), vpc_id: "vpc-1".into(), ..CreateSecurityGroup::default() }
@@ -43,6 +44,10 @@ async fn what_creates_without_a_token_is_sent_once() {
         (refusal(503, "RequestLimitExceeded", ""), false),
         (refusal(400, "InvalidGroup.Duplicate", ""), false),
         (answer(200, "nonsense"), true),
+        (
+            answer(200, "<CreateSecurityGroupResponse><return>true</return></CreateSecurityGroupResponse>"),
+            true,
+        ),
     ] {
         let (client, script) = client([failing]);
         let failure = client.call(&group()).await.unwrap_err();
@@ -64,7 +69,7 @@ async fn what_creates_without_a_token_is_sent_once() {
 
 #[tokio::test]
 async fn an_instance_is_started_by_its_token_as_often_as_needed_and_never_without_one() {
-    let started = "<R><instancesSet><item><instanceId>i-1</instanceId></item></instancesSet></R>";
+    let started = "<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId></item></instancesSet></RunInstancesResponse>";
     let (client, script) = client([broken(), answer(500, ""), answer(200, started)]);
     let answer = client.call(&samples::launch()).await.unwrap();
     assert_eq!(answer.instances[0].instance_id, "i-1");

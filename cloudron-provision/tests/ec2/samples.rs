@@ -23,7 +23,10 @@ where
         service: A::SERVICE,
         action: A::NAME,
         parameters: encode::parameters(&action),
-        read: |body| xml::parse::<A::Answer>(body).map(|answer| format!("{answer:?}")),
+        read: |body| {
+            xml::parse::<A::Answer>(body, Some(&format!("{}Response", A::NAME)))
+                .map(|answer| format!("{answer:?}"))
+        },
     }
 }
 

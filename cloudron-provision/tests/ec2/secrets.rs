@@ -58,8 +58,8 @@ async fn no_secret_is_in_an_error_a_log_or_debug_output() {
         shown += &format!("{:?}", script.sent.lock().unwrap()[0].headers());
         assert!(!failure.to_string().is_empty());
     }
-    let attribute =
-        "<R><userData><value>CANARYhostkey-b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE</value></userData></R>";
+    let attribute = "<DescribeInstanceAttributeResponse><userData><value>CANARYhostkey-b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE\
+                     </value></userData></DescribeInstanceAttributeResponse>";
     let (client, script) = client([answer(200, attribute)]);
     let request = DescribeInstanceAttribute { instance_id: "i-1".into(), attribute: "userData".into() };
     shown += &format!("{:?}", client.call(&request).await.unwrap());

@@ -17,7 +17,7 @@ pub struct DescribeAvailabilityZones {
 
 /// The answer to [`DescribeAvailabilityZones`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Zones {
     /// The zones.
     #[serde(rename = "availabilityZoneInfo")]
@@ -26,13 +26,15 @@ pub struct Zones {
 
 /// A zone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Zone {
     /// The name, such as `eu-central-1a`.
     pub zone_name: String,
     /// `available`, `information`, `impaired`, `unavailable` or `constrained`.
+    #[serde(default)]
     pub zone_state: String,
     /// `availability-zone`, `local-zone` or `wavelength-zone`.
+    #[serde(default)]
     pub zone_type: String,
 }
 
@@ -48,7 +50,7 @@ pub struct DescribeRegions {
 
 /// The answer to [`DescribeRegions`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Regions {
     /// The regions.
     #[serde(rename = "regionInfo")]
@@ -57,11 +59,12 @@ pub struct Regions {
 
 /// A region.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct KnownRegion {
     /// The name, such as `eu-central-1`.
     pub region_name: String,
     /// `opt-in-not-required`, `opted-in` or `not-opted-in`.
+    #[serde(default)]
     pub opt_in_status: String,
 }
 
@@ -73,7 +76,7 @@ pub struct DescribeVpcBlockPublicAccessOptions {}
 
 /// The answer to [`DescribeVpcBlockPublicAccessOptions`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct BlockPublicAccess {
     /// The options.
     #[serde(rename = "vpcBlockPublicAccessOptions")]
@@ -82,7 +85,7 @@ pub struct BlockPublicAccess {
 
 /// What is blocked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct BlockPublicAccessOptions {
     /// `off`, `block-bidirectional` or `block-ingress`.
     pub internet_gateway_block_mode: String,
@@ -96,7 +99,6 @@ pub struct GetCallerIdentity {}
 
 /// The answer to [`GetCallerIdentity`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct CallerIdentity {
     /// Who.
     #[serde(rename = "GetCallerIdentityResult")]
@@ -105,7 +107,7 @@ pub struct CallerIdentity {
 
 /// Who the credentials belong to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase")]
 pub struct Caller {
     /// The account's number.
     pub account: String,

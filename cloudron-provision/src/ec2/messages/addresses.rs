@@ -24,7 +24,7 @@ impl Default for AllocateAddress {
 
 /// The answer to [`AllocateAddress`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Allocated {
     /// The ID of the allocation.
     pub allocation_id: String,
@@ -45,7 +45,6 @@ pub struct DescribeAddresses {
 
 /// The answer to [`DescribeAddresses`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct Addresses {
     /// The addresses.
     #[serde(rename = "addressesSet")]
@@ -54,18 +53,21 @@ pub struct Addresses {
 
 /// An address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Address {
     /// The ID of the allocation.
     pub allocation_id: String,
     /// The address.
+    #[serde(default)]
     pub public_ip: String,
     /// The ID of the association, if it has one.
+    #[serde(default)]
     pub association_id: Option<String>,
     /// The instance that has it.
+    #[serde(default)]
     pub instance_id: Option<String>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -85,7 +87,7 @@ pub struct AssociateAddress {
 
 /// The answer to [`AssociateAddress`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Associated {
     /// The ID of the association.
     pub association_id: String,

@@ -22,7 +22,7 @@ pub struct CreateSecurityGroup {
 
 /// The answer to [`CreateSecurityGroup`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedGroup {
     /// The ID.
     pub group_id: String,
@@ -113,19 +113,21 @@ listing! {
 
 /// A group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct SecurityGroup {
     /// The ID.
     pub group_id: String,
     /// The name.
+    #[serde(default)]
     pub group_name: String,
     /// The network.
+    #[serde(default)]
     pub vpc_id: String,
     /// The rules for what comes in.
-    #[serde(rename = "ipPermissions")]
+    #[serde(rename = "ipPermissions", default)]
     pub rules: Set<KnownRule>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 

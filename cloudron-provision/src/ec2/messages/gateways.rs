@@ -15,7 +15,7 @@ pub struct CreateInternetGateway {
 
 /// The answer to [`CreateInternetGateway`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedGateway {
     /// The gateway.
     pub internet_gateway: InternetGateway,
@@ -23,15 +23,15 @@ pub struct CreatedGateway {
 
 /// An internet gateway.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct InternetGateway {
     /// The ID.
     pub internet_gateway_id: String,
     /// The networks that it serves: one or none.
-    #[serde(rename = "attachmentSet")]
+    #[serde(rename = "attachmentSet", default)]
     pub attachments: Set<Attachment>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -101,17 +101,18 @@ listing! {
 
 /// A route table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct RouteTable {
     /// The ID.
     pub route_table_id: String,
     /// The network.
+    #[serde(default)]
     pub vpc_id: String,
     /// Its routes.
-    #[serde(rename = "routeSet")]
+    #[serde(rename = "routeSet", default)]
     pub routes: Set<Route>,
     /// What it is for.
-    #[serde(rename = "associationSet")]
+    #[serde(rename = "associationSet", default)]
     pub associations: Set<RouteAssociation>,
 }
 

@@ -27,30 +27,39 @@ fn owned(request: &DescribeImages) -> Result<()> {
 
 /// An image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Image {
     /// The ID.
     pub image_id: String,
     /// The name.
+    #[serde(default)]
     pub name: String,
     /// The account that it belongs to.
+    #[serde(default)]
     pub image_owner_id: String,
     /// When it was made (ISO 8601).
+    #[serde(default)]
     pub creation_date: String,
     /// `x86_64` or `arm64`.
+    #[serde(default)]
     pub architecture: String,
     /// `available`, `pending`, `failed` and others.
+    #[serde(default)]
     pub image_state: String,
     /// The device of the root volume, such as `/dev/sda1`.
+    #[serde(default)]
     pub root_device_name: String,
     /// `ebs` or `instance-store`.
+    #[serde(default)]
     pub root_device_type: String,
     /// When it is listed no longer (ISO 8601).
+    #[serde(default)]
     pub deprecation_time: Option<String>,
     /// `v2.0` if instances of it accept IMDSv2 only.
+    #[serde(default)]
     pub imds_support: Option<String>,
     /// The volumes of an instance.
-    #[serde(rename = "blockDeviceMapping")]
+    #[serde(rename = "blockDeviceMapping", default)]
     pub devices: Set<ImageDevice>,
 }
 
@@ -84,11 +93,12 @@ listing! {
 
 /// An instance type at a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Offering {
     /// The type.
     pub instance_type: String,
     /// The region or zone.
+    #[serde(default)]
     pub location: String,
 }
 
@@ -103,25 +113,33 @@ listing! {
 
 /// An instance type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct InstanceType {
     /// The name, such as `t3.small`.
     pub instance_type: String,
     /// Whether the free plan has it.
+    #[serde(default)]
     pub free_tier_eligible: bool,
     /// Whether it is of a current generation.
+    #[serde(default)]
     pub current_generation: bool,
     /// Whether it earns credits: only then credits may be set.
+    #[serde(default)]
     pub burstable_performance_supported: bool,
     /// `nitro` or `xen`; empty for bare metal.
+    #[serde(default)]
     pub hypervisor: String,
     /// The processor.
+    #[serde(default)]
     pub processor_info: Processor,
     /// The number of its threads.
+    #[serde(default)]
     pub v_cpu_info: VCpus,
     /// The memory.
+    #[serde(default)]
     pub memory_info: Memory,
     /// The network.
+    #[serde(default)]
     pub network_info: Network,
 }
 

@@ -17,7 +17,6 @@ listing! {
 
 /// Instances that were started by one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct Reservation {
     /// The instances.
     #[serde(rename = "instancesSet")]
@@ -26,45 +25,57 @@ pub struct Reservation {
 
 /// An instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Instance {
     /// The ID.
     pub instance_id: String,
     /// The state.
+    #[serde(default)]
     pub instance_state: State,
     /// Why it is in this state.
+    #[serde(default)]
     pub state_reason: Reason,
     /// The token that it was started with.
+    #[serde(default)]
     pub client_token: String,
     /// The image.
+    #[serde(default)]
     pub image_id: String,
     /// The type.
+    #[serde(default)]
     pub instance_type: String,
     /// When it was started last (ISO 8601).
+    #[serde(default)]
     pub launch_time: String,
     /// The public IPv4 address.
-    #[serde(rename = "ipAddress")]
+    #[serde(rename = "ipAddress", default)]
     pub public_ip: Option<String>,
     /// The private IPv4 address.
+    #[serde(default)]
     pub private_ip_address: Option<String>,
     /// The network.
+    #[serde(default)]
     pub vpc_id: Option<String>,
     /// The subnet.
+    #[serde(default)]
     pub subnet_id: Option<String>,
     /// Where it is.
+    #[serde(default)]
     pub placement: Placement,
     /// The device of the root volume.
+    #[serde(default)]
     pub root_device_name: String,
     /// The volumes.
-    #[serde(rename = "blockDeviceMapping")]
+    #[serde(rename = "blockDeviceMapping", default)]
     pub devices: Set<Device>,
     /// The network interfaces.
-    #[serde(rename = "networkInterfaceSet")]
+    #[serde(rename = "networkInterfaceSet", default)]
     pub network_interfaces: Set<Interface>,
     /// How it reads its metadata.
+    #[serde(default)]
     pub metadata_options: KnownMetadataOptions,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -190,7 +201,6 @@ pub struct StartInstances {
 
 /// The answer to a request that changes the state of instances.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct Changed {
     /// The instances.
     #[serde(rename = "instancesSet")]
@@ -199,11 +209,12 @@ pub struct Changed {
 
 /// The change of the state of an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Change {
     /// The instance.
     pub instance_id: String,
     /// The state now.
+    #[serde(default)]
     pub current_state: State,
 }
 
@@ -261,11 +272,12 @@ pub struct GetConsoleOutput {
 
 /// The answer to [`GetConsoleOutput`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ConsoleOutput {
     /// The instance.
     pub instance_id: String,
     /// The output in base 64; empty for minutes after the start.
+    #[serde(default)]
     pub output: String,
 }
 

@@ -21,7 +21,6 @@ pub struct DescribeKeyPairs {
 
 /// The answer to [`DescribeKeyPairs`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct KeyPairs {
     /// The key pairs.
     #[serde(rename = "keySet")]
@@ -30,18 +29,21 @@ pub struct KeyPairs {
 
 /// A key pair.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyPair {
     /// The ID.
     pub key_pair_id: String,
     /// The name.
+    #[serde(default)]
     pub key_name: String,
     /// `rsa` or `ed25519`.
+    #[serde(default)]
     pub key_type: String,
     /// The public key, as in `authorized_keys`, if it was asked for.
+    #[serde(default)]
     pub public_key: Option<String>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -69,7 +71,7 @@ fn base64<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::E
 
 /// The answer to [`ImportKeyPair`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ImportedKeyPair {
     /// The ID.
     pub key_pair_id: String,

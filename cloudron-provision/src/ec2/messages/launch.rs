@@ -190,7 +190,7 @@ pub struct InstanceProfile {
 
 /// The answer to [`RunInstances`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Started {
     /// The instance.
     #[serde(rename = "instancesSet")]

@@ -16,21 +16,24 @@ listing! {
 
 /// A network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Vpc {
     /// The ID.
     pub vpc_id: String,
     /// `pending` or `available`.
+    #[serde(default)]
     pub state: String,
     /// Its IPv4 addresses.
+    #[serde(default)]
     pub cidr_block: String,
     /// Whether it is the one that AWS made for the account.
+    #[serde(default)]
     pub is_default: bool,
     /// Its IPv6 addresses.
-    #[serde(rename = "ipv6CidrBlockAssociationSet")]
+    #[serde(rename = "ipv6CidrBlockAssociationSet", default)]
     pub ipv6: Set<Ipv6Block>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -67,7 +70,6 @@ pub struct CreateVpc {
 
 /// The answer to [`CreateVpc`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct CreatedVpc {
     /// The network.
     pub vpc: Vpc,
@@ -110,31 +112,39 @@ listing! {
 
 /// A subnet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Subnet {
     /// The ID.
     pub subnet_id: String,
     /// The network.
+    #[serde(default)]
     pub vpc_id: String,
     /// `pending` or `available`.
+    #[serde(default)]
     pub state: String,
     /// Its IPv4 addresses.
+    #[serde(default)]
     pub cidr_block: String,
     /// The zone.
+    #[serde(default)]
     pub availability_zone: String,
     /// The number of free IPv4 addresses.
+    #[serde(default)]
     pub available_ip_address_count: u32,
     /// Whether it is the one that AWS made for the zone.
+    #[serde(default)]
     pub default_for_az: bool,
     /// Whether instances get a public IPv4 address unless they are told otherwise.
+    #[serde(default)]
     pub map_public_ip_on_launch: bool,
     /// Whether instances get an IPv6 address unless they are told otherwise.
+    #[serde(default)]
     pub assign_ipv6_address_on_creation: bool,
     /// Its IPv6 addresses.
-    #[serde(rename = "ipv6CidrBlockAssociationSet")]
+    #[serde(rename = "ipv6CidrBlockAssociationSet", default)]
     pub ipv6: Set<Ipv6Block>,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
@@ -157,7 +167,6 @@ pub struct CreateSubnet {
 
 /// The answer to [`CreateSubnet`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 pub struct CreatedSubnet {
     /// The subnet.
     pub subnet: Subnet,
@@ -186,20 +195,24 @@ listing! {
 
 /// A network interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct NetworkInterface {
     /// The ID.
     pub network_interface_id: String,
     /// What made it for what, such as `ELB app/…`.
+    #[serde(default)]
     pub description: String,
     /// `available`, `in-use`, `attaching`, `detaching`.
+    #[serde(default)]
     pub status: String,
     /// `interface`, `nat_gateway`, `lambda` and others.
+    #[serde(default)]
     pub interface_type: String,
     /// What has it.
+    #[serde(default)]
     pub attachment: InterfaceAttachment,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 

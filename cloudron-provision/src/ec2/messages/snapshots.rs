@@ -20,18 +20,21 @@ pub struct CreateSnapshot {
 
 /// A snapshot; the answer to [`CreateSnapshot`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// The ID.
     pub snapshot_id: String,
     /// The volume.
+    #[serde(default)]
     pub volume_id: String,
     /// `pending`, `completed` or `error`.
+    #[serde(default)]
     pub status: String,
     /// When it was begun (ISO 8601).
+    #[serde(default)]
     pub start_time: String,
     /// The tags.
-    #[serde(rename = "tagSet")]
+    #[serde(rename = "tagSet", default)]
     pub tags: Set<Tag>,
 }
 
