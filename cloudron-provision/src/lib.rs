@@ -18,6 +18,7 @@
 //! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
 //! | `cloud`, `hetzner` | machines that a cloud makes, and Hetzner Cloud (features of these names) |
+//! | `ec2` | a client of Amazon's EC2 (feature `ec2`) |
 //! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
 //! | `conformance` | checks that any provider can run (feature `conformance`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
@@ -28,6 +29,8 @@ pub mod cloud;
 pub mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod elf;
 pub mod facts;
 #[cfg(feature = "ssh")]

@@ -19,7 +19,7 @@
 //! - [`forge`]: objects of a backup repository as an attacker makes them.
 //! - [`hints`]: types what an error says to do next.
 //! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
-//! - [`moto`]: Amazon's interfaces in a process of the test's own.
+//! - [`moto`]: Amazon's interfaces in a process of the test's own; [`ec2_gate`] adds what it lacks.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
 //! - [`ssh_double`]: an SSH server whose every answer is the test's.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
@@ -32,6 +32,7 @@
 pub mod canary;
 pub mod clouds;
 pub mod daemon;
+pub mod ec2_gate;
 pub mod forge;
 pub mod hints;
 pub mod knot;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,14 @@ impl Moto {
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(moto)
+    }
+
+    /// Returns the Python that runs moto, which has botocore: Amazon's own description of its interfaces. `None` if moto is
+    /// not installed.
+    #[track_caller]
+    pub fn python() -> Option<PathBuf> {
+        let python = require::tool("moto_server")?.with_file_name("python3");
+        require::that(python.exists(), "moto_server has no Python beside it").then_some(python)
     }
 
     /// Returns its address: `http://127.0.0.1:PORT`.

@@ -30,4 +30,27 @@ cloudron_core::codes! {
     /// A machine cannot be made of the given settings.
     SETTINGS = ("cloud-settings", Usage,
         "The cloud does not offer what the settings ask for. The message says what it offers.");
+    /// The credentials may not do something.
+    PERMISSION = ("cloud-permission", Denied,
+        "The cloud accepts the credentials, and they may not do this. The message names the action that has to be allowed \
+         for them in the cloud's console.");
+    /// The account may not do something yet.
+    ACCOUNT = ("cloud-account", Denied,
+        "The account may not do this yet: it is being verified, is on a free plan, is locked, or has not accepted an offer. \
+         The message has the cloud's words; its console says what to do.");
+    /// The clocks differ.
+    CLOCK = ("cloud-clock", Denied,
+        "The request was refused because this computer's clock and the cloud's differ by minutes. The message has both \
+         times. Set the clock (`timedatectl set-ntp true`) and run the command again.");
+    /// Something else needs it.
+    IN_USE = ("cloud-in-use", Conflict,
+        "Something cannot be deleted yet because something else needs it. A machine that is being deleted holds its \
+         addresses and groups for some minutes.");
+    /// It is in the wrong state.
+    STATE = ("cloud-state", Conflict,
+        "Something is in a state in which this cannot be done, such as a machine that is still starting. Try again in a \
+         minute.");
+    /// It is protected.
+    PROTECTED = ("cloud-protected", Denied,
+        "Something is protected from being deleted. Turn the protection off in the cloud's console if it is to be deleted.");
 }

@@ -1,0 +1,257 @@
+//! What EC2 does and moto does not.
+
+use std::collections::BTreeMap;
+
+use super::http::{Request, Response, forward};
+use super::xml;
+
+/// The rules, and what they have to remember.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// For how many looks something new is hidden.
+    pub(super) hide: u32,
+    /// How many looks an instance takes to end.
+    pub(super) slow_end: u32,
+    /// Zones without capacity, and the code that says so.
+    pub(super) full: BTreeMap<String, &'static str>,
+    /// What is hidden, and for how many looks.
+    hidden: BTreeMap<String, u32>,
+    /// The instances.
+    instances: BTreeMap<String, Instance>,
+    /// The requests that started instances, by their token.
+    started: BTreeMap<String, Started>,
+}
+
+struct Instance {
+    groups: Vec<String>,
+    subnet: String,
+    ending: Ending,
+}
+
+enum Ending {
+    /// It runs.
+    Not,
+    /// It takes so many looks.
+    Slowly(u32),
+    Done,
+}
+
+struct Started {
+    parameters: Vec<(String, String)>,
+    answer: Response,
+    instance: String,
+}
+
+/// What is made: the action, the element that has its ID, the action that lists it, and the code when there is none.
+const KINDS: [(&str, &str, &str, &str); 6] = [
+    ("RunInstances", "instanceId", "DescribeInstances", "InvalidInstanceID.NotFound"),
+    ("CreateSecurityGroup", "groupId", "DescribeSecurityGroups", "InvalidGroup.NotFound"),
+    ("CreateVpc", "vpcId", "DescribeVpcs", "InvalidVpcID.NotFound"),
+    ("CreateSubnet", "subnetId", "DescribeSubnets", "InvalidSubnetID.NotFound"),
+    (
+        "CreateInternetGateway",
+        "internetGatewayId",
+        "DescribeInternetGateways",
+        "InvalidInternetGatewayID.NotFound",
+    ),
+    ("AllocateAddress", "allocationId", "DescribeAddresses", "InvalidAllocationID.NotFound"),
+];
+
+/// What each of them begins its IDs with.
+const PREFIXES: [&str; 6] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-"];
+
+impl Rules {
+    pub(super) fn apply(&mut self, behind: &str, request: &Request) -> Response {
+        let action = request.parameter("Action").unwrap_or_default();
+        if let Some(refused) = self.not_visible(request) {
+            return refused;
+        }
+        let answer = match action {
+            "RunInstances" => self.run(behind, request),
+            "TerminateInstances" => self.terminate(behind, request),
+            "DescribeInstances" => self.instances(behind, request),
+            "DeleteSecurityGroup" | "DeleteSubnet" | "DeleteVpc" | "DetachInternetGateway"
+                if self.holds(request) =>
+            {
+                xml::refusal(400, "DependencyViolation")
+            }
+            _ => forward(behind, request),
+        };
+        if answer.status != 200 {
+            return answer;
+        }
+        if let Some((_, element, ..)) = KINDS.iter().find(|(creates, ..)| *creates == action)
+            && let Some(id) = xml::content(&answer.body, element)
+            && self.hide > 0
+        {
+            self.hidden.entry(id.to_owned()).or_insert(self.hide);
+        }
+        self.without_hidden(action, answer)
+    }
+
+    /// Refuses a request that names what is hidden, as if it did not exist.
+    fn not_visible(&mut self, request: &Request) -> Option<Response> {
+        let named = request.parameters.iter().filter(|(name, _)| !name.starts_with("Filter."));
+        let id = named.map(|(_, value)| value).find(|value| self.hidden.contains_key(*value))?.clone();
+        self.looked_at(&id);
+        let kind = PREFIXES.iter().position(|prefix| id.starts_with(prefix)).expect("only these are hidden");
+        Some(xml::refusal(400, KINDS[kind].3))
+    }
+
+    /// Takes what is hidden out of a list.
+    fn without_hidden(&mut self, action: &str, answer: Response) -> Response {
+        let Some((_, element, ..)) = KINDS.iter().find(|(_, _, lists, _)| *lists == action) else {
+            return answer;
+        };
+        let hidden: Vec<String> = self.hidden.keys().cloned().collect();
+        let body = xml::each_item(&answer.body, |item| {
+            let there = hidden.iter().find(|id| xml::has(item, element, id));
+            there.inspect(|id| self.looked_at(id)).is_none().then(|| item.to_owned())
+        });
+        Response { body, ..answer }
+    }
+
+    fn looked_at(&mut self, id: &str) {
+        let left = self.hidden.get_mut(id).map(|left| {
+            *left -= 1;
+            *left
+        });
+        if left == Some(0) {
+            self.hidden.remove(id);
+        }
+    }
+
+    fn run(&mut self, behind: &str, request: &Request) -> Response {
+        let trial = request.parameter("DryRun") == Some("true");
+        let token = request.parameter("ClientToken").unwrap_or_default().to_owned();
+        let parameters: Vec<_> =
+            request.parameters.iter().filter(|(name, _)| name != "DryRun").cloned().collect();
+        match self.started.get(&token) {
+            Some(before) if before.parameters == parameters => return before.answer.clone(),
+            Some(_) => return xml::refusal(400, "IdempotentParameterMismatch"),
+            None => {}
+        }
+        let subnet = request.parameter("NetworkInterface.1.SubnetId").unwrap_or_default().to_owned();
+        if let Some(code) = self.full_zone(behind, request, &subnet).filter(|_| !trial) {
+            return xml::refusal(if code == "Unsupported" { 400 } else { 500 }, code);
+        }
+        let answer = forward(behind, request);
+        if answer.status != 200 {
+            return answer;
+        }
+        let id = xml::content(&answer.body, "instanceId").expect("an instance was started").to_owned();
+        let protected = request.parameter("DisableApiTermination");
+        if let Some(value) = protected {
+            let value = ("DisableApiTermination.Value".to_owned(), value.to_owned());
+            let attribute =
+                request.with(call("ModifyInstanceAttribute", [("InstanceId".into(), id.clone()), value]));
+            assert_eq!(forward(behind, &attribute).status, 200, "the instance is protected");
+        }
+        let of_group = |name: &str| name.starts_with("NetworkInterface.1.SecurityGroupId.");
+        let groups =
+            request.parameters.iter().filter(|(name, _)| of_group(name)).map(|(_, id)| id.clone()).collect();
+        self.instances.insert(id.clone(), Instance { groups, subnet, ending: Ending::Not });
+        self.started.insert(token, Started { parameters, answer: answer.clone(), instance: id });
+        answer
+    }
+
+    /// The code that says that the zone of a subnet is full.
+    fn full_zone(&self, behind: &str, request: &Request, subnet: &str) -> Option<&'static str> {
+        if self.full.is_empty() {
+            return None;
+        }
+        let list = request.with(call("DescribeSubnets", [("SubnetId.1".into(), subnet.to_owned())]));
+        self.full.get(xml::content(&forward(behind, &list).body, "availabilityZone")?).copied()
+    }
+
+    fn terminate(&mut self, behind: &str, request: &Request) -> Response {
+        let id = request.parameter("InstanceId.1").unwrap_or_default().to_owned();
+        let slow = self.slow_end;
+        let Some(instance) = self.instances.get_mut(&id) else { return forward(behind, request) };
+        let change = |state: &str| {
+            let state = format!("<currentState><name>{state}</name></currentState>");
+            let item = format!("<item><instanceId>{id}</instanceId>{state}</item>");
+            xml::success("TerminateInstances", &format!("<instancesSet>{item}</instancesSet>"))
+        };
+        match instance.ending {
+            Ending::Not => {
+                let answer = forward(behind, request);
+                if answer.status == 200 {
+                    instance.ending = if slow == 0 { Ending::Done } else { Ending::Slowly(slow) };
+                }
+                answer
+            }
+            Ending::Slowly(_) => change("shutting-down"),
+            Ending::Done => change("terminated"),
+        }
+    }
+
+    /// Lists instances, also by their token, and those that end slowly as such.
+    fn instances(&mut self, behind: &str, request: &Request) -> Response {
+        let by_token = request.parameters.iter().find(|(_, value)| value == "client-token");
+        let mut parameters = request.parameters.clone();
+        if let Some(filter) = by_token.and_then(|(name, _)| name.strip_suffix(".Name")) {
+            let token = request.parameter(&format!("{filter}.Value.1")).unwrap_or_default();
+            let Some(started) = self.started.get(token) else {
+                return xml::success("DescribeInstances", "<reservationSet/>");
+            };
+            let gone = format!("{filter}.");
+            parameters.retain(|(name, _)| !name.starts_with(&gone));
+            parameters.push((format!("{filter}.Name"), "instance-id".into()));
+            parameters.push((format!("{filter}.Value.1"), started.instance.clone()));
+        }
+        // For moto they have ended already.
+        let states =
+            parameters.iter().find(|(_, value)| value == "shutting-down").map(|(name, _)| name.clone());
+        let ended = parameters.iter().any(|(_, value)| value == "terminated");
+        if let (Some(name), false) = (&states, ended) {
+            let filter = name.split(".Value").next().unwrap_or_default();
+            let number =
+                parameters.iter().filter(|(known, _)| known.starts_with(&format!("{filter}.Value"))).count()
+                    + 1;
+            parameters.push((format!("{filter}.Value.{number}"), "terminated".into()));
+        }
+        let answer = forward(behind, &request.with(parameters));
+        let body = xml::each_item(&answer.body, |item| {
+            let known = self.instances.iter_mut().find(|(id, _)| xml::has(item, "instanceId", id));
+            if known.is_some_and(|(_, instance)| instance.is_ending()) {
+                return Some(item.replace("<name>terminated</name>", "<name>shutting-down</name>"));
+            }
+            let over = states.is_some() && !ended && xml::has(item, "name", "terminated");
+            (!over).then(|| item.to_owned())
+        });
+        Response { body, ..answer }
+    }
+
+    /// Whether an instance holds what the request deletes.
+    fn holds(&mut self, request: &Request) -> bool {
+        let named = |id: &String| request.parameters.iter().any(|(_, value)| value == id);
+        let network =
+            ["DeleteVpc", "DetachInternetGateway"].contains(&request.parameter("Action").unwrap_or_default());
+        let mut held = false;
+        for instance in self.instances.values_mut() {
+            if network || instance.groups.iter().any(named) || named(&instance.subnet) {
+                held |= instance.is_ending() || matches!(instance.ending, Ending::Not);
+            }
+        }
+        held
+    }
+}
+
+impl Instance {
+    /// Whether it is still ending. Each look brings the end nearer.
+    fn is_ending(&mut self) -> bool {
+        match self.ending {
+            Ending::Slowly(1) => self.ending = Ending::Done,
+            Ending::Slowly(left) => self.ending = Ending::Slowly(left - 1),
+            Ending::Not | Ending::Done => return false,
+        }
+        true
+    }
+}
+
+/// The parameters of a call of our own.
+fn call<const N: usize>(action: &str, parameters: [(String, String); N]) -> Vec<(String, String)> {
+    let head = [("Action".to_owned(), action.to_owned()), ("Version".to_owned(), "2016-11-15".to_owned())];
+    head.into_iter().chain(parameters).collect()
+}
