@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivateRequest {
-    /// The owner's e-mail address, which is a name to log in with.
+    /// The owner's e-mail address, accepted as a login name.
     pub email: String,
     /// The owner's password: 10 to 256 characters.
     pub password: Secret,
-    /// Another name to log in with: 2 to 64 letters, digits, dots, hyphens or underscores.
+    /// An additional login name: 2 to 64 letters, digits, dots, hyphens or underscores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The owner's name as people write it.
+    /// The owner's display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
@@ -29,38 +29,39 @@ pub struct LoginRequest {
     pub password: Secret,
 }
 
-/// What activation and login answer: a bearer token for the other routes.
+/// The answer to activation and login: a bearer token for the other routes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenAnswer {
     /// The token, for the header `Authorization: Bearer …`.
     pub token: Secret,
-    /// When it stops being valid.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
-/// A login that has neither ended nor expired.
+/// A login session that has neither ended nor expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// Its name, to end it by. It says nothing of the token.
+    /// ID by which it can be ended. It reveals nothing about the token.
     pub id: String,
-    /// Who logged in.
+    /// Name of the user who logged in.
     pub username: Option<String>,
-    /// When that was.
+    /// Time of the login.
     pub created_at: Timestamp,
-    /// When it stops being valid.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
-    /// When it was last used, within ten minutes.
+    /// Time of the last use, to within ten minutes.
     pub used_at: Option<Timestamp>,
-    /// The address from which it was last used.
+    /// Address of the last use.
     pub address: Option<String>,
-    /// Whether it is the one that asks.
+    /// True for the session that sent this request.
     #[serde(default)]
     pub current: bool,
 }
 
-/// `GET /api/v1/sessions`: the user's own, newest first; to a token made on the machine, those of all users.
+/// `GET /api/v1/sessions`: the user's own sessions, newest first; for a token made on the machine, those of
+/// all users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionList {
@@ -72,7 +73,7 @@ pub struct SessionList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionsEnded {
-    /// How many ended.
+    /// The number of sessions ended.
     pub ended: usize,
 }
 
@@ -80,8 +81,8 @@ pub struct SessionsEnded {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordRequest {
-    /// The password until now.
+    /// The current password.
     pub password: Secret,
-    /// The new one: 10 to 256 characters.
+    /// The new password: 10 to 256 characters.
     pub new_password: Secret,
 }

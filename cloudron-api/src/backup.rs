@@ -12,22 +12,22 @@ pub const INCOMPLETE: &str = "incomplete";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupEntry {
-    /// Its id.
+    /// The backup's ID.
     pub id: BackupId,
-    /// When it was begun.
+    /// Time of the start.
     pub creation_time: Timestamp,
     /// The version of the program that made it.
     pub version: Version,
-    /// How many files it holds.
+    /// The number of files.
     pub files: u64,
-    /// How many bytes those files have.
+    /// Size of the files, in bytes.
     pub bytes: u64,
-    /// How many bytes it added to the store.
+    /// Growth of the store, in bytes.
     pub added: u64,
     /// The folders in it.
     pub sources: Vec<String>,
-    /// Whether something that belongs to it is missing: a folder did not exist, the command before it failed, or files
-    /// could not be read.
+    /// True if something is missing: a folder did not exist, its `before` command failed, or files could not
+    /// be read.
     #[serde(default)]
     pub incomplete: bool,
 }
@@ -38,15 +38,15 @@ pub struct BackupEntry {
 pub struct BackupPage {
     /// The backups of this page.
     pub backups: Vec<BackupEntry>,
-    /// The page's number, from 1.
+    /// Page number, from 1.
     pub page: u32,
-    /// How many backups a page holds.
+    /// The number of backups per page.
     pub per_page: u32,
-    /// How many backups there are.
+    /// The total number of backups.
     pub total: u64,
 }
 
-/// What a job does.
+/// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobKind {
@@ -54,66 +54,66 @@ pub enum JobKind {
     Backup,
     /// Installs another version.
     Update,
-    /// Puts a backup back.
+    /// Restores a backup.
     Restore,
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Waits to be run.
+    /// Waiting to run.
     Queued,
-    /// Runs.
+    /// Running.
     Running,
-    /// Ended well.
+    /// Succeeded.
     Done,
-    /// Ended badly; `error` says why.
+    /// Failed; `error` says why.
     Failed,
 }
 
 impl JobState {
-    /// Whether the job is over.
+    /// Returns true if the job has ended.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed)
     }
 }
 
-/// A job of the server: what `POST /api/v1/backups` and `GET /api/v1/jobs/{id}` answer.
+/// A job of the server, as answered by `POST /api/v1/backups` and `GET /api/v1/jobs/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// Its id.
+    /// The job's ID.
     pub id: String,
-    /// What it does.
+    /// Its kind.
     pub kind: JobKind,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// How much is done, 0 to 100. 100 only when it is over.
+    /// Progress, 0 to 100. It is 100 only when the job has ended.
     pub percent: u8,
-    /// What it does right now, a sentence.
+    /// The current activity, as a sentence.
     pub message: String,
-    /// Why it failed.
+    /// The reason for a failure.
     pub error: Option<ApiError>,
-    /// The backup that it makes or made, as soon as its id is known.
+    /// The backup being made, once its ID is known.
     pub backup_id: Option<BackupId>,
-    /// When it was asked for.
+    /// Time of the request.
     pub created_at: Timestamp,
-    /// When it began.
+    /// Time of the start.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of the end.
     pub finished_at: Option<Timestamp>,
 }
 
-/// `GET /api/v1/cloudron/progress`: what runs now.
+/// `GET /api/v1/cloudron/progress`: the running jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressReport {
-    /// The backup that runs.
+    /// The running backup.
     pub backup: Option<Job>,
-    /// The update that runs.
+    /// The running update.
     pub update: Option<Job>,
-    /// The restore that runs.
+    /// The running restore.
     pub restore: Option<Job>,
 }
 
@@ -123,11 +123,12 @@ pub struct ProgressReport {
 pub struct DownloadUrl {
     /// The backup.
     pub id: BackupId,
-    /// Where the store can be read until then, with a final slash: `?list=PREFIX` gives a JSON array of
-    /// [`StoreObject`], an object's key appended to it gives that object (with `Range`). For a filesystem
-    /// store it is a path and query of this server, to be resolved against the address that it was asked at.
+    /// URL of the store, with a final slash, valid until `expires_at`. `?list=PREFIX` returns a JSON array of
+    /// [`StoreObject`]; an object's key appended to it returns that object (`Range` is supported). For a
+    /// filesystem store it is a path and query of this server, to be resolved against the address of this
+    /// request.
     pub url: Secret,
-    /// When it stops being valid.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
@@ -139,7 +140,7 @@ pub struct StoreObject {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was written, by the clock of the store.
+    /// Modification time, by the clock of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! What the program is asked to do on a machine, as a value: the program that asks and the one that is asked share it.
+//! Commands of the program on a machine, as values shared by the caller and the program.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct BoxCall {
 }
 
 impl BoxCall {
-    /// The arguments for a program at that path.
+    /// Returns the command line for a program at this path.
     pub fn argv(&self, program: &str) -> Vec<String> {
         let mut argv = vec![program.to_owned(), "box".to_owned()];
         argv.extend(self.command.words());
@@ -106,7 +106,7 @@ pub struct Uninstall {
 }
 
 impl Uninstall {
-    /// The server goes, its backups stay.
+    /// Returns options that remove the server and keep its backups.
     pub fn keeping_backups() -> Self {
         Self { keep_backups: true, delete_backups: false, unused_repository: None }
     }
@@ -121,11 +121,11 @@ pub struct FromStdin {
     from_stdin: bool,
 }
 
-/// The request is JSON on standard input.
+/// A marker for a request read from standard input.
 pub const STDIN: FromStdin = FromStdin { from_stdin: true };
 
 impl BoxCommand {
-    /// The words that name the command, with its options, as a program's arguments.
+    /// Returns the command's name and options as program arguments.
     pub fn words(&self) -> Vec<String> {
         let (name, stdin) = match self {
             Self::Serve => ("serve", false),

@@ -3,17 +3,17 @@ use std::collections::BTreeMap;
 use cloudron_core::{Code, Error};
 use serde::{Deserialize, Serialize};
 
-/// How the interface says that something failed.
+/// The body of an error response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// What went wrong, a sentence without secrets.
+    /// The problem, as a sentence without secrets.
     pub message: String,
-    /// The stable code, which `cloudron explain` describes.
+    /// The stable error code, described by `cloudron explain`.
     pub code: String,
-    /// What helps, where something is known to.
+    /// Advice for the user, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Values by their names, for a program that says more about what helps: the details of the error.

@@ -2,17 +2,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Who caused an event: a user, a token made on the machine, or the server itself.
+/// The cause of an event: a user, a token made on the machine, or the server itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventSource {
-    /// The user's name; for the system's own events `boot`, `cron`, `cli`, `installer`.
+    /// The user's name, or for system events `boot`, `cron`, `cli`, `installer`.
     #[serde(default)]
     pub username: Option<String>,
-    /// The user's id.
+    /// The user's ID.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// The address that the request came from.
+    /// The client's IP address.
     #[serde(default)]
     pub ip: Option<String>,
 }
@@ -28,15 +28,15 @@ impl EventSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventEntry {
-    /// Its id: a number that rises with every entry, as text.
+    /// Its ID: a number that increases with every entry, as text.
     pub id: String,
-    /// What happened, such as `backup.finish`.
+    /// The action, such as `backup.finish`.
     pub action: String,
-    /// Who caused it.
+    /// The cause.
     pub source: EventSource,
-    /// What belongs to it; the keys depend on the action.
+    /// Details. The keys depend on the action.
     pub data: Value,
-    /// When it happened.
+    /// Time of the event.
     pub creation_time: Timestamp,
 }
 
@@ -46,26 +46,26 @@ pub struct EventEntry {
 pub struct EventPage {
     /// The entries of this page.
     pub eventlogs: Vec<EventEntry>,
-    /// The page's number, from 1.
+    /// Page number, from 1.
     pub page: u32,
-    /// How many entries a page holds.
+    /// The number of entries per page.
     pub per_page: u32,
-    /// How many entries match.
+    /// The number of matching entries.
     pub total: u64,
 }
 
-/// A line of the server's log. `GET /api/v1/cloudron/logs?lines=100` answers JSON lines of these, and
-/// `follow=true` goes on with new ones as they come.
+/// A line of the server's log. `GET /api/v1/cloudron/logs?lines=100` returns them as JSON lines; with
+/// `follow=true` it then streams new lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogLine {
-    /// When it was written.
+    /// Time of writing.
     pub time: Timestamp,
     /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
     pub level: String,
-    /// The part of the program that wrote it.
+    /// The module that wrote it.
     pub target: String,
-    /// The text.
+    /// The message.
     pub message: String,
     /// Further values: the fields of the event and of the spans around it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

@@ -1,4 +1,4 @@
-//! What installing a server takes and gives.
+//! The request and answer of installing a server.
 
 use std::net::SocketAddr;
 
@@ -8,93 +8,93 @@ use serde::{Deserialize, Serialize};
 
 use crate::Include;
 
-/// What the server needs to know to be installed. It holds secrets, so it travels through standard input.
+/// The request to install a server. It contains secrets, so it is passed on standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallRequest {
     /// The machine's domain.
     pub fqdn: Domain,
-    /// How the machine was made: `local`, `generic`, `ec2`, `digitalocean`.
+    /// Provider of the machine: `local`, `generic`, `ec2`, `digitalocean`.
     pub provider: String,
-    /// The id of the run that makes the machine. The same run may install again; another one may not.
+    /// ID of the run that creates the machine. Only the same run may install again.
     pub run: String,
-    /// Who starts the server and keeps it running.
+    /// How the server is started and kept running.
     pub supervisor: Supervisor,
-    /// Where it listens. Port 0 takes a free one, which then stays.
+    /// Addresses to listen on. Port 0 selects a free port, which is then kept.
     pub listen: Vec<SocketAddr>,
-    /// The URL of the backup store, such as `file:///var/backups/cloudron`.
+    /// URL of the backup store, such as `file:///var/backups/cloudron`.
     pub store: String,
-    /// The keys for writing backups, in the text form that `cloudron_backup::WriterKeys` serializes to.
+    /// The keys for writing backups, as serialized by `cloudron_backup::WriterKeys`.
     pub writer_keys: Secret,
-    /// The id of the repository that the keys are for. A store that holds another one is refused.
+    /// ID of the repository that the keys belong to. A store with another repository is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository_id: Option<String>,
-    /// How an object store is spoken to.
+    /// Access to an object store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_access: Option<StoreAccess>,
-    /// The objects of a freshly initialised repository, to be put into a filesystem store that has none, so
-    /// that the one who holds the backup key can make the repository at home.
+    /// The objects of a newly initialised repository, to be written into a filesystem store that has none, so
+    /// that the repository can be made on the computer of the backup key's owner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repository: Vec<RepositoryObject>,
     /// Folders that every backup holds besides the server's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub includes: Vec<Include>,
-    /// The hour of the day (UTC, 0 to 23) in which the daily backup runs. Without one, a random one.
+    /// Hour of the daily backup (UTC, 0 to 23). If `None`, a random hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_hour: Option<u8>,
 }
 
-/// An object of a backup repository, to be put into a store.
+/// An object of a backup repository, to be written into a store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryObject {
-    /// Its key, such as `cloudron-backup.json`.
+    /// The object's key, such as `cloudron-backup.json`.
     pub key: String,
-    /// Its content in base 64.
+    /// The object's content in base64.
     pub base64: String,
 }
 
-/// Who starts the server and keeps it running.
+/// How a server is started and kept running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Supervisor {
-    /// systemd, on a machine of its own.
+    /// By systemd, on a machine of its own.
     Systemd,
-    /// Nobody: it is a process of its own that outlives the command that started it.
+    /// As a detached process that outlives the command that started it.
     Detached,
 }
 
-/// What an installed server is reached with.
+/// The answer to an installation: how to connect to the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallAnswer {
-    /// The certificate of the machine's own authority, to be pinned: PEM.
+    /// Certificate of the machine's own authority, to be pinned, PEM.
     pub ca_pem: String,
-    /// The SHA-256 of that certificate, in hexadecimal.
+    /// SHA-256 of that certificate, in hexadecimal.
     pub ca_fingerprint: String,
-    /// The port that it listens on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// The token for the first-time setup; none when that was done already.
+    /// The token for the first-time setup, or `None` if that was already done.
     pub setup_token: Option<Secret>,
-    /// When the setup token stops being valid.
+    /// Time at which the setup token expires.
     pub setup_expires_at: Option<Timestamp>,
-    /// The version that was installed.
+    /// The installed version.
     pub version: Version,
 }
 
-/// How the server speaks to an object store. The credentials are its own: they should allow it to write, list and read
-/// objects, and not to delete them (see `docs/stores.md`).
+/// The server's access to an object store. The credentials are its own: they should allow it to write, list
+/// and read objects, but not to delete them (see `docs/stores.md`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreAccess {
-    /// The id of the credentials.
+    /// The access key ID.
     pub access_key_id: String,
-    /// Their secret.
+    /// The secret access key.
     pub secret_access_key: Secret,
-    /// The region of the bucket.
+    /// Region of the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The address of a service other than Amazon's.
+    /// Endpoint of a service other than Amazon's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The certificates in PEM that the server trusts there besides those of its system: a private authority, or the

@@ -1,4 +1,4 @@
-//! Where a server keeps its files.
+//! Paths of a server's files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ pub const UNIT: &str = "cloudron-box.service";
 /// The system user that the server runs as on a machine of its own.
 pub const USER: &str = "cloudron";
 
-/// Where a server keeps its files: on a machine of its own, or below one folder.
+/// Paths of a server's files: on a machine of its own, or below one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     state: PathBuf,
@@ -18,98 +18,102 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// A machine of its own: `/var/lib/cloudron`, run by systemd as the user `cloudron`.
+    /// Returns the layout of a machine of its own: `/var/lib/cloudron`, run by systemd as the user
+    /// `cloudron`.
     pub fn system() -> Self {
         Self { state: "/var/lib/cloudron".into(), system: true }
     }
 
-    /// Everything below one folder, run as a detached process of the folder's owner.
+    /// Returns the layout below one folder, run as a detached process of the folder's owner.
     pub fn rooted(folder: impl Into<PathBuf>) -> Self {
         Self { state: folder.into(), system: false }
     }
 
-    /// Whether this is a machine of its own.
+    /// Returns true for a machine of its own.
     pub fn is_system(&self) -> bool {
         self.system
     }
 
-    /// The folder that holds the server's state.
+    /// Returns the folder of the server's state.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// The SQLite database: users, hashes of tokens, event log, jobs, included folders.
+    /// Returns the path of the SQLite database: users, token hashes, event log, jobs, included folders.
     pub fn database(&self) -> PathBuf {
         self.state.join("cloudron.db")
     }
 
-    /// Which database the machine has, and how far its event log is.
+    /// Returns the path of the file that names the machine's current database and the position of its event
+    /// log.
     pub fn database_marker(&self) -> PathBuf {
         self.state.join("database.json")
     }
 
-    /// This machine's own settings, which a restore leaves alone. Mode 0600.
+    /// Returns the path of this machine's own settings, which a restore does not touch. Mode 0600.
     pub fn config(&self) -> PathBuf {
         self.state.join("config.json")
     }
 
-    /// What a stranger may know of the machine: `{fqdn, run, version}`.
+    /// Returns the path of the public description of the machine: `{fqdn, run, version}`.
     pub fn machine(&self) -> PathBuf {
         self.state.join("machine.json")
     }
 
-    /// The keys: of the local certificate authority, of the server's certificate, and for writing backups.
+    /// Returns the folder of the keys: of the local certificate authority, of the server's certificate, and
+    /// for writing backups.
     pub fn secrets(&self) -> PathBuf {
         self.state.join("secrets")
     }
 
-    /// The certificate of the local authority, PEM.
+    /// Returns the path of the local authority's certificate, PEM.
     pub fn authority(&self) -> PathBuf {
         self.secrets().join("ca.pem")
     }
 
-    /// The keys for writing backups: public ones, and one to sign with. They read no backup.
+    /// Returns the path of the keys for writing backups: public keys and a signing key. They cannot read
+    /// backups.
     pub fn writer_keys(&self) -> PathBuf {
         self.secrets().join("writer-keys.json")
     }
 
-    /// The credentials for the backup store, when it is an object store. Mode 0600.
+    /// Returns the path of the credentials for an object store. Mode 0600.
     pub fn store_access(&self) -> PathBuf {
         self.secrets().join("store.json")
     }
 
-    /// The owner's record of the machine, as the computer that made the machine left it: what a computer needs to
-    /// adopt the machine, and nothing secret.
+    /// Returns the path of the machine's record, a copy written by the owner's computer. It holds what
+    /// another computer needs to adopt the machine, and no secrets.
     pub fn record(&self) -> PathBuf {
         self.state.join("record.json")
     }
 
-    /// The data folder, which every backup holds.
+    /// Returns the data folder, which is part of every backup.
     pub fn data(&self) -> PathBuf {
         self.state.join("data")
     }
 
-    /// The folder of the logs.
+    /// Returns the folder of the logs.
     pub fn logs(&self) -> PathBuf {
         self.state.join("logs")
     }
 
-    /// The server's log: JSON lines.
+    /// Returns the path of the server's log: JSON lines.
     pub fn log(&self) -> PathBuf {
         self.logs().join("box.log")
     }
 
-    /// What can be made again: the backup's index cache and its staging folder.
+    /// Returns the folder of files that can be rebuilt: the backup's index cache and staging folder.
     pub fn cache(&self) -> PathBuf {
         self.state.join("cache")
     }
 
-    /// What only matters while the server runs: process id, lock, listening address.
+    /// Returns the folder of files used only while the server runs: process ID, lock, listening address.
     pub fn run(&self) -> PathBuf {
         self.state.join("run")
     }
 
-    /// The folder of the backup store that is used unless another one is given.
+    /// Returns the folder of the default backup store.
     pub fn default_store(&self) -> PathBuf {
         match self.system {
             true => "/var/backups/cloudron".into(),
@@ -117,22 +121,22 @@ impl Layout {
         }
     }
 
-    /// The program's file of one version, which the link names. Only a machine of its own has one.
+    /// Returns the path of the program's file of a version, which the link points to. `None` below a folder.
     pub fn program(&self, version: &Version) -> Option<PathBuf> {
         self.system.then(|| PathBuf::from(format!("/usr/local/lib/cloudron/{version}/cloudron")))
     }
 
-    /// The link to the program's file, so that switching versions is one rename.
+    /// Returns the path of the link to the program's file. Switching versions is one rename.
     pub fn program_link(&self) -> Option<PathBuf> {
         self.system.then(|| "/usr/local/bin/cloudron".into())
     }
 
-    /// The file of the systemd unit.
+    /// Returns the path of the systemd unit file.
     pub fn unit_file(&self) -> Option<PathBuf> {
         self.system.then(|| Path::new("/etc/systemd/system").join(UNIT))
     }
 
-    /// The arguments with which the program becomes this machine's server.
+    /// Returns the program's arguments that run this machine's server.
     pub fn serve_arguments(&self) -> Vec<std::ffi::OsString> {
         let mut arguments = vec!["box".into(), "serve".into()];
         if !self.system {

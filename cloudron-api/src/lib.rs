@@ -1,11 +1,11 @@
-//! The messages between a cloudron server and the programs that talk to it, install it or restore it: plain types.
+//! Messages between a cloudron server and the programs that call, install or restore it, as plain types.
 //!
-//! Those of the interface (version 1) are at the top. What the program on a machine is asked through the machine's own
-//! connection is a [`BoxCommand`], with requests and answers in [`install`], [`restore`], [`setup`] and [`owner`];
-//! [`Layout`] says where a server keeps its files.
+//! The messages of the HTTP API (version 1) are at the top level. Commands to the program on a machine, sent
+//! over the machine's own connection, are [`BoxCommand`], with requests and answers in [`install`],
+//! [`restore`], [`setup`] and [`owner`]. [`Layout`] gives the paths of a server's files.
 //!
-//! All messages are JSON with field names in camel case; times are RFC 3339 in UTC. `docs/server-interface.md` of the
-//! project describes the routes.
+//! All messages are JSON with camel case field names; times are RFC 3339 in UTC. The routes are described in
+//! the project's `docs/server-interface.md`.
 //!
 //! ```
 //! let status = r#"{"version": "0.1.0", "activated": false, "provider": "local", "fqdn": "demo.localhost",

@@ -2,23 +2,23 @@ use cloudron_core::Version;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `GET /api/v1/cloudron/status`, which anybody may ask.
+/// `GET /api/v1/cloudron/status`. Needs no token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The server's version.
     pub version: Version,
-    /// Whether the first-time setup was done.
+    /// True if the first-time setup is done.
     pub activated: bool,
-    /// How the machine was made: `local`, `generic`, `ec2`, `digitalocean`.
+    /// Provider of the machine: `local`, `generic`, `ec2`, `digitalocean`.
     pub provider: String,
     /// The machine's domain.
     pub fqdn: String,
-    /// Where its page lives: `my.<domain>`.
+    /// Host name of its page: `my.<domain>`.
     pub admin_fqdn: String,
 }
 
-/// `GET /api/v1/cloudron/config`. It holds no secret.
+/// `GET /api/v1/cloudron/config`. It contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
@@ -26,37 +26,37 @@ pub struct Config {
     pub version: Version,
     /// The machine's domain.
     pub fqdn: String,
-    /// Where its page lives.
+    /// Host name of its page.
     pub admin_fqdn: String,
-    /// How the machine was made.
+    /// Provider of the machine.
     pub provider: String,
-    /// The newer version that could be installed.
+    /// A newer version to install.
     pub update: Option<AvailableUpdate>,
-    /// How the machine fares.
+    /// The machine's health.
     pub health: Health,
-    /// Whether another machine took over.
+    /// True if another machine has taken over.
     pub retired: bool,
     /// The daily backup.
     pub backup: BackupSettings,
 }
 
-/// A version that could be installed.
+/// A version that can be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AvailableUpdate {
-    /// Which version.
+    /// The version.
     pub version: Version,
-    /// What it changes, a line each.
+    /// Its changes, one per line.
     pub changelog: Vec<String>,
-    /// Whether it needs a new machine rather than a new program.
+    /// True if it needs a new machine rather than a new program.
     pub upgrade: bool,
 }
 
-/// How the machine fares.
+/// The machine's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// Whether every check is fine.
+    /// True if every check passed.
     pub ok: bool,
     /// The checks: `database`, `disk`, `store`, `backup`.
     pub checks: Vec<HealthCheck>,
@@ -66,37 +66,37 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// What was checked.
+    /// Name of the check.
     pub name: String,
-    /// Whether it is fine.
+    /// True if it passed.
     pub ok: bool,
-    /// What was found, a sentence.
+    /// The finding, as a sentence.
     pub message: String,
 }
 
-/// When and where backups are made.
+/// Schedule and location of backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupSettings {
-    /// Where they are stored: the store's URL without anything secret.
+    /// URL of the store without secrets.
     pub store: String,
-    /// The hour of the day (UTC, 0 to 23) in which the daily backup runs.
+    /// Hour of the daily backup (UTC, 0 to 23).
     pub hour: u8,
-    /// When the newest successful one was made.
+    /// Time of the latest successful backup.
     pub last: Option<Timestamp>,
-    /// The last one, when it failed or left something out.
+    /// The last backup, if it failed or is incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failed: Option<FailedBackup>,
 }
 
-/// A backup that failed, or that was made and lacks something.
+/// A failed or incomplete backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedBackup {
-    /// When it ended.
+    /// Time of the end.
     pub time: Timestamp,
-    /// The error's code. `backup-incomplete` means that the backup exists.
+    /// The error code. `backup-incomplete` means that the backup exists.
     pub code: String,
-    /// What went wrong.
+    /// The error message.
     pub message: String,
 }

@@ -1,13 +1,12 @@
-//! What the owner of a machine asks the program on it, besides what is in the other modules: requests by standard
-//! input, and answers.
+//! Further requests of a machine's owner to the program on it, passed on standard input, and the answers.
 
 use cloudron_core::Secret;
 use serde::{Deserialize, Serialize};
 
-/// Which session ends, or all without an id.
+/// A request to end one session, or all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct EndSessions {
-    /// The session's id.
+    /// ID of the session. If `None`, all sessions end.
     #[serde(default)]
     pub id: Option<String>,
 }
@@ -19,40 +18,40 @@ pub struct ResetPassword {
     pub password: Secret,
 }
 
-/// Whose password was changed.
+/// The answer to a password reset.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PasswordReset {
     /// The owner's e-mail address.
     pub email: String,
 }
 
-/// Whether the machine is retired.
+/// The answer to retiring or unretiring a machine.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Retired {
-    /// Whether it is now.
+    /// True if the machine is now retired.
     pub retired: bool,
-    /// Whether it was different before.
+    /// True if the command changed this.
     pub changed: bool,
 }
 
-/// A token for the interface.
+/// A token for the HTTP API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdminToken {
     /// The token.
     pub token: Secret,
 }
 
-/// Whether the owner's record of the machine was kept.
+/// The answer to storing the owner's record of the machine.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct RecordKept {
-    /// Always.
+    /// Always true.
     pub kept: bool,
 }
 
-/// Whether there was a server to remove.
+/// The answer to removing a server.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Uninstalled {
-    /// False when it was gone already, or never came to be.
+    /// False if there was no server, because it was already removed or never installed.
     pub uninstalled: bool,
 }
 
@@ -60,37 +59,37 @@ pub struct Uninstalled {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum StoreChange {
-    /// Writes it.
+    /// Writes the object.
     Put {
-        /// Its key.
+        /// The object's key.
         key: String,
-        /// Its content.
+        /// The object's content in base64.
         base64: String,
     },
-    /// Writes it unless there is one.
+    /// Writes the object unless it exists.
     PutNew {
-        /// Its key.
+        /// The object's key.
         key: String,
-        /// Its content.
+        /// The object's content in base64.
         base64: String,
     },
-    /// Deletes it.
+    /// Deletes the object.
     Delete {
-        /// Its key.
+        /// The object's key.
         key: String,
     },
 }
 
-/// What came of a change.
+/// The answer to a change of the store.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct StoreChanged {
-    /// False when there was an object already.
+    /// False if the object existed already.
     pub changed: bool,
 }
 
 /// The objects of the machine's backup store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoreKeys {
-    /// Their keys.
+    /// The keys of the objects.
     pub keys: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What putting a backup back on a machine takes and gives.
+//! The request and answer of restoring a backup on a machine.
 
 use std::path::PathBuf;
 
@@ -11,30 +11,30 @@ pub const STATE: &str = "state";
 /// The name of the source that holds the data folder.
 pub const DATA: &str = "data";
 
-/// Which backup is put back, and how. It holds a secret, so it travels through standard input.
+/// The request to restore a backup. It contains a secret, so it is passed on standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreRequest {
-    /// A backup's id, or `latest`.
+    /// A backup ID, or `latest`.
     pub backup: String,
-    /// The repository's secret key, in the text form of `cloudron_backup::Identity`. It is only held in memory.
+    /// The repository's secret key, in the text form of `cloudron_backup::Identity`. It is kept in memory
+    /// only.
     pub identity: Secret,
-    /// Whether files that exist and differ are overwritten.
+    /// True if files that exist and differ are overwritten.
     #[serde(default)]
     pub overwrite: bool,
-    /// The folders beyond the server's own that the owner confirmed, as [`beyond`] gives them.
+    /// Folders outside the server's own that the owner confirmed, as returned by [`beyond`].
     #[serde(default)]
     pub paths: Vec<PathBuf>,
 }
 
-/// The folders that a backup of a server puts back beyond its state and its data, as they were included there, of the
-/// name and path of each of its sources. The server wrote this list, and one that was taken over may have written
-/// anything.
+/// Returns the folders that a server's backup restores outside its state and data, given the name and path of
+/// each source. The list was written by the server, so a compromised server may have added any folder.
 #[must_use]
 pub fn beyond<'a>(sources: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<PathBuf> {
     let mut own = vec![STATE, DATA];
     let others = sources.into_iter().filter(|(source, _)| match own.iter().position(|name| name == source) {
-        // A further one of that name is not the server's own.
+        // A second source with that name is not the server's own.
         Some(at) => {
             own.swap_remove(at);
             false
@@ -44,16 +44,16 @@ pub fn beyond<'a>(sources: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<
     others.map(|(_, path)| PathBuf::from(path)).collect()
 }
 
-/// What was put back.
+/// The answer to a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreAnswer {
     /// The backup.
     pub backup: BackupId,
-    /// How many files it held.
+    /// The number of files in it.
     pub files: u64,
-    /// How many bytes those files have.
+    /// Size of the files, in bytes.
     pub bytes: u64,
-    /// How many files, folders and links were read back and found equal to the backup.
+    /// The number of files, folders and links that were read back and equal the backup.
     pub compared: u64,
 }

@@ -1,21 +1,21 @@
-//! Whether a server runs and answers.
+//! Status of a server's process.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Status;
 
-/// Whether a server runs and answers.
+/// Status of a server's process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceStatus {
-    /// Whether its process runs.
+    /// True if the process runs.
     pub running: bool,
-    /// Its process id.
+    /// The process ID.
     pub pid: Option<u32>,
-    /// The port that it is set to listen on.
+    /// The port it is configured to listen on.
     pub port: u16,
-    /// What it says of itself, when it answers.
+    /// Its status, if it answers.
     pub answer: Option<Status>,
-    /// Why it does not answer, when it does not.
+    /// Why it does not answer.
     pub problem: Option<String>,
 }

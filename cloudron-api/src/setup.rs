@@ -1,4 +1,4 @@
-//! What the owner of a machine is told on it.
+//! Answers of the program on a machine to its owner.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 pub struct SetupToken {
     /// The token.
     pub token: Secret,
-    /// Where the setup page lives, without the token: `https://my.<domain>/`. The link to open is this,
+    /// URL of the setup page without the token: `https://my.<domain>/`. The link to open is this URL,
     /// `#setup=` and the token.
     pub page: String,
-    /// When it stops being valid.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
@@ -27,35 +27,35 @@ impl SetupToken {
     }
 }
 
-/// What a computer needs to know of a machine that another computer made.
+/// Description of a machine, for a computer that did not create it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     /// The machine's domain.
     pub fqdn: Domain,
-    /// How it was made.
+    /// Its provider.
     pub provider: String,
-    /// The run that made it.
+    /// ID of the run that created it.
     pub run: String,
-    /// The certificate of the machine's own authority, to be pinned: PEM.
+    /// Certificate of the machine's own authority, to be pinned, PEM.
     pub ca_pem: String,
-    /// The port that it listens on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// The URL of its backup store.
+    /// URL of its backup store.
     pub store: String,
-    /// The owner's record, if one was left.
+    /// The owner's record, if there is one.
     #[serde(default)]
     pub record: Option<Value>,
 }
 
-/// What became of the database.
+/// The result of repairing the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseRepair {
-    /// Whether the database that was there is used. Otherwise there is a new one.
+    /// True if the existing database is used, false if a new one was created.
     pub kept: bool,
-    /// Where the one that was there is now, if it could not be used.
+    /// Path to which an unusable database was moved.
     pub moved_to: Option<PathBuf>,
-    /// The token for the first-time setup, when the database knows no owner.
+    /// The token for the first-time setup, if the database has no owner.
     pub setup: Option<SetupToken>,
 }

@@ -18,7 +18,7 @@ cloudron_core::codes! {
         "A lifecycle rule of the bucket deletes objects by their age. A repository stores every content once, so an \
          old object may be part of the newest backup, and the rule would break it. Remove the rule; \
          a prune deletes old backups.");
-    /// The bucket deletes or hides what backups need.
+    /// A lifecycle rule that deletes or archives objects needed by backups.
     LIFECYCLE_HARMS = ("lifecycle-harms", Conflict,
         "A lifecycle rule of the bucket deletes objects by age, or moves them where they cannot be read at once. \
          Backups share their content: what the first one stored is part of the newest, so such a rule destroys \
@@ -96,7 +96,7 @@ cloudron_core::codes! {
     FILES_LEFT_OUT = ("files-left-out", Partial,
         "The backup was made and can be restored, and some files or folders are not in it because they could not \
          be read. The warnings name them: give the program the right to read them, or leave them out.");
-    /// Writer's keys that cannot be read.
+    /// Writer keys that cannot be read.
     WRITER_KEYS = ("writer-keys", Usage,
         "The keys for making backups cannot be read.");
     /// The writer's keys are revoked.

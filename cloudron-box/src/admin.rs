@@ -1,7 +1,7 @@
-//! What the owner of the machine does on it, through the command line, without the interface.
+//! Administration by the machine's owner on the machine itself, without the HTTP API.
 //!
-//! Called as root on a machine of its own, each of these takes on the identity of the state folder's owner
-//! for the rest of the process.
+//! Called as root on a machine of its own, each function switches to the state folder's owner for the rest of
+//! the process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::system::owner::become_owner;
 use crate::time::{later, millis};
 use crate::{Error, Include, Layout, Result, codes};
 
-/// Makes a bearer token for the interface that is valid for `ttl`, also before the first-time setup.
+/// Makes a bearer token for the HTTP API that is valid for `ttl`. Works before the first-time setup too.
 ///
 /// # Errors
-/// `machine-missing`, and those of the database.
+/// `machine-missing`, and errors of the database.
 pub fn mint_token(layout: &Layout, name: &str, ttl: Duration) -> Result<Secret> {
     let (db, _) = open(layout)?;
     let token = tokens::fresh();
@@ -37,10 +37,10 @@ pub fn mint_token(layout: &Layout, name: &str, ttl: Duration) -> Result<Secret> 
     Ok(token)
 }
 
-/// Makes a new token for the first-time setup; the one before is worthless from then on.
+/// Makes a new token for the first-time setup and invalidates the previous one.
 ///
 /// # Errors
-/// `already-activated`, `machine-missing`, and those of the database.
+/// `already-activated`, `machine-missing`, and errors of the database.
 pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
     let (db, settings) = open(layout)?;
     let (token, expires_at) = db.transaction(|c| {
@@ -52,17 +52,17 @@ pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
     Ok(SetupToken { token, page: settings.setup_page(), expires_at })
 }
 
-/// Adds a folder to every future backup, or changes the commands of one that is there.
+/// Adds a folder to all future backups, or changes the commands of an included folder.
 ///
 /// # Errors
-/// `include-invalid`, `machine-missing`, and those of the database.
+/// `include-invalid`, `machine-missing`, and errors of the database.
 pub fn include_add(layout: &Layout, include: Include) -> Result<Include> {
     let (db, settings) = open(layout)?;
     let include = checked(include, layout, settings.store_folder().as_deref())?;
     db.transaction(|c| {
         let new = includes::put(c, &include)?;
         let action = if new { "include.add" } else { "include.update" };
-        // The commands may hold a password, so the event only says whether there are any.
+        // The commands may contain a password, so the event only records whether there are any.
         let data = json!({
             "path": include.path, "before": include.before.is_some(), "after": include.after.is_some(),
         });
@@ -71,10 +71,10 @@ pub fn include_add(layout: &Layout, include: Include) -> Result<Include> {
     Ok(include)
 }
 
-/// Takes a folder out of future backups.
+/// Removes a folder from future backups.
 ///
 /// # Errors
-/// `include-missing`, `machine-missing`, and those of the database.
+/// `include-missing`, `machine-missing`, and errors of the database.
 pub fn include_remove(layout: &Layout, path: &Path) -> Result<()> {
     let (db, _) = open(layout)?;
     let path: std::path::PathBuf = path.components().collect();
@@ -87,18 +87,18 @@ pub fn include_remove(layout: &Layout, path: &Path) -> Result<()> {
     })
 }
 
-/// The included folders, by path.
+/// Returns the included folders, sorted by path.
 ///
 /// # Errors
-/// `machine-missing`, and those of the database.
+/// `machine-missing`, and errors of the database.
 pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
     open(layout)?.0.read(includes::list)
 }
 
-/// The longest owner's record, in bytes.
+/// Maximum size of the owner's record, in bytes.
 const RECORD_LIMIT: usize = 256 << 10;
 
-/// Says what the machine is, to its owner.
+/// Returns the description of the machine.
 ///
 /// # Errors
 /// `machine-missing`, `config-corrupt`.
@@ -117,10 +117,10 @@ pub fn describe(layout: &Layout) -> Result<Description> {
     })
 }
 
-/// Keeps the owner's record of the machine, in place of an older one.
+/// Stores the owner's record of the machine and replaces an older one.
 ///
 /// # Errors
-/// `machine-missing`; `install-request` for a record of more than 256 KiB.
+/// `machine-missing`; `install-request` if the record is larger than 256 KiB.
 pub fn keep_record(layout: &Layout, record: &Value) -> Result<()> {
     become_owner(layout)?;
     Settings::require(layout)?;
@@ -130,7 +130,7 @@ pub fn keep_record(layout: &Layout, record: &Value) -> Result<()> {
     files::write_json(&layout.record(), record)
 }
 
-/// The machine's backup store, for work on it with the rights of its owner.
+/// Opens the machine's backup store with the rights of its owner.
 ///
 /// # Errors
 /// `machine-missing`, `config-corrupt`.
@@ -140,19 +140,19 @@ pub fn open_store(layout: &Layout) -> Result<Arc<dyn BackupStore>> {
     crate::store::open(layout, &settings)
 }
 
-/// The sessions of all users, newest first.
+/// Returns the sessions of all users, newest first.
 ///
 /// # Errors
-/// `machine-missing`, and those of the database.
+/// `machine-missing`, and errors of the database.
 pub fn sessions(layout: &Layout) -> Result<Vec<Session>> {
     let clock = now();
     open(layout)?.0.read(|c| tokens::sessions(c, None, tokens::lead(tokens::time(c, clock)?, clock)))
 }
 
-/// Ends a session, or all. Says how many ended.
+/// Ends one session, or all. Returns the number of sessions ended.
 ///
 /// # Errors
-/// `session-unknown`, `machine-missing`, and those of the database.
+/// `session-unknown`, `machine-missing`, and errors of the database.
 pub fn end_sessions(layout: &Layout, id: Option<&str>) -> Result<usize> {
     let (db, _) = open(layout)?;
     db.transaction(|c| {
@@ -169,11 +169,11 @@ pub fn end_sessions(layout: &Layout, id: Option<&str>) -> Result<usize> {
     })
 }
 
-/// Gives the owner a new password and ends all sessions. Says the owner's e-mail address.
+/// Sets a new password for the owner and ends all sessions. Returns the owner's e-mail address.
 ///
 /// # Errors
-/// `not-activated` when there is no owner yet, `bad-request` for a password that cannot be one,
-/// `machine-missing`, and those of the database.
+/// `not-activated` if there is no owner yet, `bad-request` for an invalid password, `machine-missing`, and
+/// errors of the database.
 pub fn reset_password(layout: &Layout, password: &Secret) -> Result<String> {
     let (db, settings) = open(layout)?;
     crate::password::check(password)?;
@@ -194,11 +194,11 @@ pub fn reset_password(layout: &Layout, password: &Secret) -> Result<String> {
     Ok(owner.email)
 }
 
-/// Retires the machine, because another one took over, or takes that back. Says whether that changed anything. A
-/// running server notices within some seconds.
+/// Retires the machine because another one took over, or reverts that. Returns true if this changed the
+/// state. A running server notices within a few seconds.
 ///
 /// # Errors
-/// `machine-missing`, and those of the database.
+/// `machine-missing`, and errors of the database.
 pub fn retire(layout: &Layout, retired: bool) -> Result<bool> {
     let (db, _) = open(layout)?;
     let source = events::system("cli");
@@ -207,7 +207,7 @@ pub fn retire(layout: &Layout, retired: bool) -> Result<bool> {
     )
 }
 
-/// Retires the machine and ends all sessions. Says whether it was not retired yet.
+/// Retires the machine and ends all sessions. Returns true if it was not retired before.
 pub(crate) fn set_retired(c: &rusqlite::Connection, now: i64, source: &EventSource) -> Result<bool> {
     if settings::get(c, settings::RETIRED)?.is_some() {
         return Ok(false);

@@ -1,11 +1,11 @@
-//! Errors as the interface says them.
+//! Errors in the format of the HTTP API.
 
 use cloudron_core::ErrorKind;
 
 use crate::api::ApiError;
 use crate::{Error, codes};
 
-/// An error as the interface says it.
+/// Converts an error to the format of the HTTP API.
 pub(crate) fn api_error(error: &Error) -> ApiError {
     ApiError {
         status: status(error),
@@ -27,7 +27,7 @@ fn status(error: &Error) -> u16 {
         (&codes::BODY_TOO_LARGE, 413),
         (&codes::REQUEST_TIMEOUT, 408),
         (&cloudron_core::codes::NO_SPACE, 507),
-        // What is missing or forbidden on the server's own disk is no fault of the request.
+        // A missing or forbidden file on the server's own disk is not an error of the request.
         (&cloudron_core::codes::FILE_MISSING, 500),
         (&cloudron_core::codes::PERMISSION, 500),
         (&cloudron_backup::codes::REPOSITORY_MISSING, 503),

@@ -1,11 +1,11 @@
-//! The error codes of this crate, and those that the programs which talk to a server know as well.
+//! The error codes of this crate, and those also known to the server's clients.
 
 pub use cloudron_api::codes::{
     ALREADY_ACTIVATED, BACKUP_INCOMPLETE, MACHINE_MISSING, RESTORE_UNCONFIRMED, TOKEN_INVALID,
 };
 
 cloudron_core::codes! {
-    /// Another machine lives in this place already.
+    /// The place contains another machine.
     MACHINE_EXISTS = ("machine-exists", Conflict,
         "This place already holds a machine for another domain, or one that another run made. Two machines \
          cannot share a place. Destroy the old one first, or choose another place.");
@@ -13,19 +13,19 @@ cloudron_core::codes! {
     CONFIG_CORRUPT = ("config-corrupt", Corrupt,
         "The server's configuration file is not what the program wrote. Restore it from a copy, or install \
          the machine again and restore a backup.");
-    /// The installation request is wrong.
+    /// The installation request is invalid.
     INSTALL_REQUEST = ("install-request", Usage,
         "The request to install a server is malformed or contradicts itself. The message names the part.");
-    /// The store holds a repository that the keys are not for.
+    /// The store contains another repository than the keys belong to.
     STORE_OTHER = ("store-other", Conflict,
         "The place for the server's backups holds another repository than the one that the server's keys are for, \
          and every backup would fail. `cloudron machine create` with `--backup latest`, `--backup-key` or \
          `--discard-backups` says what is to become of that repository.");
-    /// The machine lacks something that the server needs.
+    /// The machine lacks something that the installation needs.
     INSTALL_UNSUPPORTED = ("install-unsupported", Failed,
         "The machine lacks something that installing the server needs, such as systemd or useradd, or the \
          installer does not run as root. The message names it.");
-    /// A program that is part of installing failed.
+    /// A system program failed.
     INSTALL_COMMAND = ("install-command", Failed,
         "A system program that installing or running the server relies on failed. The message holds what it \
          printed.");
@@ -33,10 +33,10 @@ cloudron_core::codes! {
     PORT_IN_USE = ("port-in-use", Conflict,
         "Another program listens on the address that the server should use. Stop that program \
          (`ss -ltnp` shows it) or choose another port.");
-    /// The server runs already.
+    /// The server is already running.
     ALREADY_RUNNING = ("already-running", Conflict,
         "A server with the same state folder runs already. There can only be one: it holds the database.");
-    /// The server does not run.
+    /// The server is not running.
     NOT_RUNNING = ("not-running", Unavailable,
         "The server of this machine does not run. `cloudron machine status` says more; its log is in the \
          folder `logs` of its state.");
@@ -52,7 +52,7 @@ cloudron_core::codes! {
          repair-database DOMAIN` moves it aside and begins a new one: the data, the backups and their keys stay; \
          users, events and included folders are those of a new machine. To have these back as well, destroy the \
          machine, which keeps its backups, and create it again with `--backup latest`.");
-    /// The database is not the one that was there.
+    /// The database is not the expected one.
     DATABASE_LOST = ("database-lost", Corrupt,
         "The server's database is missing or empty, is older than it was, or is that of another machine. It is not \
          taken for the one of a new machine. `cloudron machine repair-database DOMAIN` takes an older one as it is, \
@@ -62,11 +62,11 @@ cloudron_core::codes! {
     DATABASE_NEWER = ("database-newer", Conflict,
         "The database was written by a newer version of the server than this one. Install that version or a \
          later one: going back is not possible without the backup that was made before the update.");
-    /// The database failed.
+    /// A database operation failed.
     DATABASE = ("database", Failed,
         "The server's database refused an operation. The message holds SQLite's reason. A full disk and \
          missing permission are the usual ones.");
-    /// A certificate or key cannot be used.
+    /// A certificate or key is unusable.
     CERTIFICATE = ("certificate", Corrupt,
         "A certificate or private key of the server could not be read or made. Removing the file makes the \
          server create a new one at its next start; clients must then be told the new authority.");
@@ -77,11 +77,11 @@ cloudron_core::codes! {
     /// Too many tries.
     TOO_MANY_TRIES = ("too-many-tries", Denied,
         "There were too many failed tries in a short time. Wait as long as the answer says and try again.");
-    /// Too many log in at this moment.
+    /// Too many concurrent logins.
     LOGIN_BUSY = ("login-busy", Unavailable,
         "More people log in at this moment than the server checks passwords for. The try does not count. Try again in \
          a few seconds.");
-    /// Only the owner of the machine may do that.
+    /// Reserved for the owner of the machine, on the machine.
     MACHINE_ONLY = ("machine-only", Denied,
         "This is done on the machine, or with a token that was made there, and not with a login: \
          `cloudron machine retire DOMAIN` and the like.");
@@ -96,7 +96,7 @@ cloudron_core::codes! {
     NOT_ACTIVATED = ("not-activated", Denied,
         "The first-time setup of this server was not done yet. Open the setup link, or run \
          `cloudron machine setup-link DOMAIN` for a new one.");
-    /// Input of the interface is wrong.
+    /// The request is invalid.
     BAD_REQUEST = ("bad-request", Usage,
         "The request to the server's interface is malformed. The message names the field and the rule.");
     /// No such route or object.
@@ -118,12 +118,12 @@ cloudron_core::codes! {
     /// A job was cut off.
     JOB_INTERRUPTED = ("job-interrupted", Failed,
         "The job was interrupted by a restart of the server. What it had stored is used by the next one.");
-    /// The newest backup is too old.
+    /// The latest backup is too old.
     BACKUP_LATE = ("backup-late", Failed,
         "The newest backup is older than two days, the machine is that old and has none, or the last try to make one \
          failed or left something out. The event log says why: `cloudron machine eventlog DOMAIN`. After that, \
          `cloudron machine backup create DOMAIN` makes one at once.");
-    /// The store does not hold what it should.
+    /// The store's content is not as expected.
     STORE_DIFFERS = ("store-differs", Corrupt,
         "The backup store is not what the server's keys and the index say: it holds another repository, packs are \
          missing or have another size, or the newest backup is not there. Backups made before may not restore. \
@@ -133,14 +133,14 @@ cloudron_core::codes! {
     MACHINE_RETIRED = ("machine-retired", Conflict,
         "This server was retired, because another machine took over: it keeps its data but runs no jobs and \
          accepts no changes. `cloudron machine unretire DOMAIN` reverses this.");
-    /// No update exists.
+    /// There is no update.
     NO_UPDATE = ("no-update", Conflict,
         "There is no update to apply: the server knows of no version newer than its own.");
-    /// An include is wrong.
+    /// The folder to include is invalid.
     INCLUDE_INVALID = ("include-invalid", Usage,
         "The folder cannot be included in the backup: it must be an absolute path without `..`, must not lie \
          in another included folder, and must not hold the server's own state or store.");
-    /// No such include.
+    /// The folder is not included.
     INCLUDE_MISSING = ("include-missing", NotFound,
         "The folder is not among the included ones. `cloudron machine include list DOMAIN` prints them.");
     /// A hook command failed.
@@ -148,11 +148,11 @@ cloudron_core::codes! {
         "The command that runs before or after a folder's backup failed or took too long. The folder is in the \
          backup as it was found, but its content may be old or inconsistent, so the job counts as failed. The \
          server's log holds the command's output.");
-    /// The backup holds no state of a server.
+    /// The backup contains no server state.
     RESTORE_NO_STATE = ("restore-no-state", Corrupt,
         "The backup does not hold the state of a server: it may be of some folders only, made by \
          `cloudron backup create`. Restore it with `cloudron backup restore`.");
-    /// The server runs while it should be restored.
+    /// The server runs during a restore.
     RESTORE_RUNNING = ("restore-running", Conflict,
         "A restore replaces the server's database, so the server must not run. Stop it first.");
 }

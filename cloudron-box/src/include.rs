@@ -1,4 +1,4 @@
-//! What a folder must be like to be part of every backup.
+//! Rules for folders that are included in every backup.
 
 use std::path::{Component, Path};
 
@@ -6,11 +6,11 @@ pub use cloudron_api::Include;
 
 use crate::{Error, Layout, Result, codes};
 
-/// The same include with its path in the one form that is stored: no final slash, no `.`.
+/// Checks a folder and returns it with its path normalised for storage: no final slash, no `.`.
 ///
 /// # Errors
-/// `include-invalid` when the path is not absolute, holds `..`, is the root, overlaps the server's own
-/// folders or its store, or when a command is empty or longer than 4096 characters.
+/// `include-invalid` if the path is not absolute, contains `..`, is the root, or overlaps the server's own
+/// folders or its store, or if a command is empty or longer than 4096 characters.
 pub fn checked(mut include: Include, layout: &Layout, store: Option<&Path>) -> Result<Include> {
     let shown = include.path.display().to_string();
     let invalid =
@@ -41,7 +41,7 @@ pub fn checked(mut include: Include, layout: &Layout, store: Option<&Path>) -> R
     Ok(include)
 }
 
-/// Whether one of the two folders lies in the other.
+/// Returns true if one of the two folders is inside the other.
 pub(crate) fn overlaps(one: &Include, other: &Include) -> bool {
     overlap(&one.path, &other.path)
 }

@@ -1,8 +1,8 @@
 //! The cloudron server, as a library.
 //!
-//! A place becomes a server with [`install`](install::install), is put under way with
-//! [`start`](service::start), and the process that then runs is [`serve`]. The owner administers it on the
-//! machine with [`admin`]; everybody else uses the interface, whose messages are in [`api`].
+//! [`install`](install::install) installs a server in a place, [`start`](service::start) starts it, and
+//! [`serve`] runs it in the started process. The owner administers it on the machine with [`admin`]; clients
+//! use the HTTP API, whose messages are in [`api`].
 //!
 //! ```
 //! use cloudron_box::Layout;

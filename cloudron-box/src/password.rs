@@ -8,13 +8,13 @@ use subtle::ConstantTimeEq;
 
 use crate::{Error, Result, codes};
 
-/// The most memory that a stored hash may ask for, in KiB: a damaged one must not take all there is.
+/// Maximum memory of a stored hash's parameters, in KiB, in case the hash is damaged.
 const MOST_MEMORY: usize = 64 * 1024;
 
-/// Checks that a text can be a password.
+/// Checks that a text is a valid password.
 ///
 /// # Errors
-/// `bad-request` when it has less than 10 or more than 256 characters.
+/// `bad-request` if it has less than 10 or more than 256 characters.
 pub(crate) fn check(password: &Secret) -> Result<()> {
     let length = password.expose().chars().count();
     if (10..=256).contains(&length) {
@@ -35,7 +35,7 @@ impl Workplace {
             .ok_or_else(|| Error::new(&cloudron_core::codes::FAILED, "the password could not be hashed"))
     }
 
-    /// Whether a password is the one of a hash.
+    /// Returns true if a password matches a hash.
     pub(crate) fn verify(&mut self, password: &Secret, hash: &str) -> bool {
         let Ok(hash) = PasswordHash::new(hash) else { return false };
         let (Ok(params), Some(salt), Some(wanted)) = (Params::try_from(&hash), &hash.salt, &hash.hash) else {
@@ -48,7 +48,7 @@ impl Workplace {
         made.and_then(|m| m.hash).is_some_and(|made| made.as_bytes().ct_eq(wanted.as_bytes()).into())
     }
 
-    /// Takes as long as checking a password, for a user that does not exist.
+    /// Takes as long as verifying a password, for a user that does not exist.
     pub(crate) fn pretend(&mut self, password: &Secret) {
         let _ = self.hash_with(password, &Params::default(), &[0; 16]);
     }
@@ -72,7 +72,7 @@ impl Workplace {
     }
 }
 
-/// Hashes a password where no server runs.
+/// Hashes a password outside a running server.
 pub(crate) fn hash(password: &Secret) -> Result<String> {
     Workplace::default().hash(password)
 }

@@ -1,4 +1,4 @@
-//! Getting a server going again of which the database is damaged, missing or older than it was.
+//! Repair of a server whose database is damaged, missing or older than recorded.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,11 @@ use crate::system::owner::become_owner;
 use crate::time::millis;
 use crate::{Error, Layout, Result, codes};
 
-/// Uses the database that is there, if it is sound and has an event log, as it is; its sessions end. Begins a new one
-/// otherwise, and keeps what was there beside it. The server must not run.
+/// Keeps the existing database and ends its sessions, if it is valid and has an event log. Otherwise creates
+/// a new one, and renames the old one. The server must not run.
 ///
 /// # Errors
-/// `already-running`, `machine-missing`, `database-newer`, and those of file operations.
+/// `already-running`, `machine-missing`, `database-newer`, and file errors.
 pub fn repair_database(layout: &Layout) -> Result<DatabaseRepair> {
     become_owner(layout)?;
     let settings = Settings::require(layout)?;
@@ -49,7 +49,7 @@ pub fn repair_database(layout: &Layout) -> Result<DatabaseRepair> {
     Ok(DatabaseRepair { kept, moved_to, setup })
 }
 
-/// Renames the database and what belongs to it, to a name that is free. Gives the name.
+/// Renames the database and its log files to an unused name. Returns the new path.
 fn move_aside(path: &Path) -> Result<Option<PathBuf>> {
     let named = |base: &Path, end: &str| {
         let mut name = base.as_os_str().to_owned();

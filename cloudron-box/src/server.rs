@@ -43,7 +43,7 @@ pub async fn serve_with_log(
         Ok(server) => server,
         Err(error) => {
             tracing::error!(code = error.code().name, %error, "The server cannot start");
-            // The server that runs already must not be taken for one that failed.
+            // An error must not be recorded for the server that is already running.
             if !error.is(&codes::ALREADY_RUNNING) {
                 RunFiles::of(layout).record_failure(&error);
             }
@@ -55,7 +55,7 @@ pub async fn serve_with_log(
     Ok(())
 }
 
-/// A server that answers.
+/// A running server.
 pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     listening: JoinSet<()>,
@@ -84,7 +84,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
         background.spawn(upkeep::run(state, certificate));
-        // So that the first who asks is told.
+        // So that the result is available for the first request.
         app.health.begin_store_check();
         if let Some(address) = address {
             tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
@@ -95,8 +95,8 @@ impl Server {
         Ok(Self { app, listening, background, run, _lock: lock })
     }
 
-    /// Stops: new connections are refused, open requests finish within some seconds, a running job is
-    /// stopped and marked as failed.
+    /// Stops the server: new connections are refused, open requests finish within some seconds, a running job
+    /// is stopped and marked as failed.
     pub(crate) async fn stop(mut self) {
         tracing::info!("The server stops");
         self.app.stopping.cancel();
@@ -134,7 +134,7 @@ fn prepare(layout: Layout, log: &Log, tuning: Tuning) -> Result<(State, RunLock,
     match db.transaction(|c| interrupted::close(c, millis)) {
         Ok(0) => {}
         Ok(count) => tracing::warn!(count, "A job was interrupted when the server last stopped"),
-        // On a full disk the server starts all the same: the next job closes them.
+        // On a full disk the server still starts: the next job closes them.
         Err(error) => tracing::error!(%error, "Interrupted jobs could not be marked"),
     }
     tls::ensure(&layout, settings.fqdn.as_str(), now)?;

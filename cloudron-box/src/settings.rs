@@ -1,4 +1,4 @@
-//! This machine's own settings, which are not part of what a backup brings back.
+//! This machine's own settings, which a restore does not change.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,15 +24,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads them, where there is a machine.
+    /// Reads the settings. Returns `None` if there is no machine.
     pub(crate) fn load(layout: &Layout) -> Result<Option<Self>> {
         files::read_json(&layout.config())
     }
 
-    /// Reads them.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// `machine-missing` where there is none.
+    /// `machine-missing` if there is no machine.
     pub(crate) fn require(layout: &Layout) -> Result<Self> {
         Self::load(layout)?.ok_or_else(|| {
             let text = format!("no server is installed in {}", layout.state().display());
@@ -40,18 +40,18 @@ impl Settings {
         })
     }
 
-    /// The port that it listens on.
+    /// Returns the port that the server listens on.
     pub(crate) fn port(&self) -> u16 {
         self.listen.first().map_or(443, SocketAddr::port)
     }
 
-    /// The address of the page for the first-time setup.
+    /// Returns the URL of the page for the first-time setup.
     pub(crate) fn setup_page(&self) -> String {
         let port = if self.port() == 443 { String::new() } else { format!(":{}", self.port()) };
         format!("https://{}{port}/", self.fqdn.admin_fqdn())
     }
 
-    /// The address of the store, without user and password.
+    /// Returns the store's URL without user and password.
     pub(crate) fn store_name(&self) -> String {
         match self.store.split_once("://") {
             Some((scheme, rest)) => {
@@ -64,7 +64,7 @@ impl Settings {
         }
     }
 
-    /// The folder of the store, when it is one of this machine.
+    /// Returns the folder of the store, if it is on this machine.
     pub(crate) fn store_folder(&self) -> Option<PathBuf> {
         match self.store.split_once("://") {
             None => Some(PathBuf::from(&self.store)),
@@ -74,7 +74,7 @@ impl Settings {
     }
 }
 
-/// `machine.json`: what a stranger may know of the machine.
+/// `machine.json`: the public description of the machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Machine {

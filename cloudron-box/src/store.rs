@@ -1,4 +1,4 @@
-//! The server's backup store, and the credentials that the server has for it.
+//! The server's backup store, and its credentials.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ pub(crate) fn options(access: StoreAccess) -> StoreOptions {
         .trusting(access.ca)
 }
 
-/// The store of the machine, with the credentials that its installation left. Without any, an object store is opened
-/// with those of the environment.
+/// Opens the machine's store with the credentials from its installation. Without any, an object store is
+/// opened with those of the environment.
 pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Arc<dyn BackupStore>> {
     match files::read_json::<StoreAccess>(&layout.store_access())? {
         Some(access) => open_store_with(&settings.store, &options(access)),

@@ -1,4 +1,4 @@
-//! What is looked at each minute, by the wall clock, because clocks are set and machines sleep.
+//! Checks each minute, by the wall clock, because clocks are set and machines sleep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::db::{blocking, events, settings, settled, tokens};
 use crate::state::State;
 use crate::tls::{self, Certificate};
 
-/// How long after a failed renewal it is said again that it failed.
+/// Interval for repeating the message about a failed renewal.
 const SAID_AGAIN: Duration = Duration::from_secs(3600);
 
-/// How far the noted time may be behind, in milliseconds.
+/// Maximum delay of the recorded time, in milliseconds.
 const BEHIND: i64 = 10 * 60 * 1000;
 
-/// The same while the clock is behind what it once said: a token that the command line makes is judged by what
-/// was noted.
+/// Maximum delay of the recorded time while the clock is behind an earlier reading, in milliseconds: tokens
+/// made by the command line are judged by the recorded time.
 const BEHIND_WHEN_BACK: i64 = 10 * 1000;
 
-/// Looks each minute, for as long as the server runs.
+/// Runs the checks each minute while the server runs.
 pub(crate) async fn run(state: Arc<State>, certificate: Arc<Certificate>) {
     let mut said = None;
     loop {
@@ -32,8 +32,8 @@ pub(crate) async fn run(state: Arc<State>, certificate: Arc<Certificate>) {
     }
 }
 
-/// Removes tokens that have expired, and writes down what must be known after a restart: the time by which tokens
-/// are judged, and how far the event log is.
+/// Removes expired tokens, and stores what is needed after a restart: the time used to judge tokens, and the
+/// position of the event log.
 pub(crate) async fn tidy(state: &Arc<State>) -> Result<()> {
     let now = state.token_time();
     if state.db.read_async(move |c| tokens::any_expired(c, now)).await? {
@@ -44,7 +44,7 @@ pub(crate) async fn tidy(state: &Arc<State>) -> Result<()> {
     blocking(move || settled::note(&layout, &db)).await
 }
 
-/// Writes down the time by which tokens are judged, when what was noted is too far behind.
+/// Stores the time used to judge tokens, if the recorded one is too far behind.
 pub(crate) async fn note_time(state: &State) -> Result<()> {
     let now = state.token_time();
     let allowed = if tokens::lead(now, state.now()) > 0 { BEHIND_WHEN_BACK } else { BEHIND };
@@ -55,7 +55,7 @@ pub(crate) async fn note_time(state: &State) -> Result<()> {
     state.db.write_async(move |c| settings::set(c, settings::HIGHEST_TIME, &now.to_string())).await
 }
 
-/// Renews the certificate before it ends, or when the clock was set.
+/// Renews the certificate before it expires, or if the clock was set.
 async fn renew(state: &Arc<State>, certificate: &Arc<Certificate>, said: &mut Option<Duration>) {
     let (task, certificate) = (state.clone(), certificate.clone());
     let renewed = blocking(move || {

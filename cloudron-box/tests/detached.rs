@@ -1,4 +1,4 @@
-//! A server as a process of its own: this program is both the test and, called as `box serve`, the server.
+//! A server as a separate process: this program is the test and, called as `box serve`, the server.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,7 +14,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["box", "serve", "--root", folder] => be_a_server(Path::new(folder)),
-        // What a runner of tests asks before it runs one.
+        // The query of a test runner before it runs a test.
         ["--list", ..] => println!("a_server_outlives_its_starter_and_survives_being_killed: test"),
         _ => test(),
     }
@@ -48,18 +48,18 @@ fn test() {
     assert_ne!(pid, std::process::id());
     assert_eq!(first.answer.unwrap().fqdn, "demo.localhost");
 
-    // Starting it again changes nothing; a second server with the same state is refused.
+    // Starting it again has no effect; a second server with the same state is refused.
     assert_eq!(service::start_program(&layout, &program, LIMIT).unwrap().pid, Some(pid));
     let second = std::process::Command::new(&program).args(layout.serve_arguments()).status().unwrap();
     assert_eq!(second.code(), Some(5));
     assert!(service::status(&layout).unwrap().answer.is_some());
 
-    // It leads a session of its own, so that no terminal and no logout ends it.
+    // It is a session leader, so that no terminal and no logout ends it.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let session = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned();
     assert_eq!(session, pid.to_string());
 
-    // Killed, it is seen to be dead, and starts again on the same port.
+    // After a kill, it is reported as not running, and starts again on the same port.
     assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
     let begun = Instant::now();
     while service::status(&layout).unwrap().running {
@@ -71,7 +71,7 @@ fn test() {
     assert_ne!(again.pid, Some(pid));
     admin::mint_token(&layout, "test", Duration::from_secs(60)).unwrap();
 
-    // Stopped, it lets go of everything; what keeps it from starting is said by its own code.
+    // When stopped, it releases everything; an error at the start has its own code.
     service::stop(&layout).unwrap();
     service::stop(&layout).unwrap();
     assert!(!service::status(&layout).unwrap().running);

@@ -68,7 +68,7 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// Runs the command and gives the exit code that a command which ran a program passes on.
+    /// Runs the command. Returns the exit code, which for a command that ran a program is the program's.
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self.command {
             Command::Machine(command) => command.run(out),

@@ -7,20 +7,20 @@ pub(crate) use cloudron_machine::codes::{
 };
 
 cloudron_core::codes! {
-    /// Records are not set as they must be.
+    /// Records that differ from the required ones.
     DNS_DIFFERS = ("dns-differs", Unverified,
         "At least one authoritative name server does not give the records that the machine needs. The list \
          above says which record differs on which server; a server that did not answer counts as not verified.");
-    /// A command of the original documentation that this version lacks.
+    /// A command of the original Cloudron that this version does not have.
     NOT_YET = ("not-yet", Usage,
         "The documentation of the original Cloudron has this command, and this version does not have it. Nothing was \
          done. The line `next:` says which commands do the same.");
-    /// Nothing is known of the code.
+    /// An unknown code.
     CODE_UNKNOWN = ("code-unknown", NotFound,
         "No error code has that name. `cloudron explain` without a name lists all of them.");
 }
 
-/// Every code of every crate, by name.
+/// Returns the codes of all crates, sorted by name.
 pub(crate) fn all() -> Vec<&'static Code> {
     let lists = [
         cloudron_core::codes::ALL,
@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<&'static Code> {
     all
 }
 
-/// The code of that name.
+/// Returns the code with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Code> {
     all().into_iter().find(|c| c.name == name)
 }

@@ -1,8 +1,8 @@
-//! Help that fits the terminal, however wide its lines are in the source.
+//! Wrapping of help text to the width of the terminal.
 
 use clap::Command;
 
-/// The command with the text after its options in paragraphs that wrap, and so all commands below.
+/// Joins the paragraphs of the command's after-help, and of all its subcommands, so that they wrap.
 pub(crate) fn flowing(command: Command) -> Command {
     let text = command.get_after_help().map(|text| paragraphs(&text.to_string()));
     let command = match text {
@@ -12,7 +12,7 @@ pub(crate) fn flowing(command: Command) -> Command {
     command.mut_subcommands(flowing)
 }
 
-/// Joins lines that belong together. Examples are indented, and stay as they are.
+/// Joins the lines of each paragraph. Indented examples are left unchanged.
 fn paragraphs(text: &str) -> String {
     let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
     let mut joined = String::new();

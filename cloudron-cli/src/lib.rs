@@ -36,7 +36,7 @@ pub fn run() -> ExitCode {
     let domain = matches.as_ref().ok().and_then(domain);
     let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);
-    // The server has a log of its own, which a second listener would keep from being written.
+    // The server has its own log, which needs the global subscriber.
     if !matches!(&cli.command, cli::Command::Box(call) if call.command == cloudron_api::BoxCommand::Serve) {
         tracing_setup::start(cli.global.verbose, &out);
     }
@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The domain that a command is about.
+/// Returns the domain that a command is about.
 fn domain(matches: &ArgMatches) -> Option<Domain> {
     match matches.subcommand() {
         Some((_, below)) => domain(below),

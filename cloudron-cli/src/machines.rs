@@ -1,4 +1,4 @@
-//! The machines of this user: where they are remembered, who answers questions about them, and how they are reached.
+//! The machines of this user: manager, connections, and questions on the terminal.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::output::Output;
 use crate::{codes, hints, runtime};
 
-/// What work on machines takes, with questions and progress on the terminal.
+/// Returns a manager with questions and progress on the terminal.
 pub(crate) fn manager(out: &Output) -> Result<Manager> {
     Ok(Manager::new(StateDir::of_this_user()?)
         .asking(Person(out.clone()))
@@ -21,7 +21,7 @@ pub(crate) fn manager(out: &Output) -> Result<Manager> {
         .with_error_codes(codes::all()))
 }
 
-/// Reaches a machine's program.
+/// Connects to the program on a machine.
 pub(crate) async fn reach(machine: &Machine, out: &Output) -> Result<Program> {
     manager(out)?.reach(machine).await.map_err(|e| hints::of_machine(e, machine))
 }
@@ -35,12 +35,12 @@ pub(crate) async fn call<T: DeserializeOwned>(
     reach(machine, out).await?.call(command).await
 }
 
-/// Reaches a machine's interface.
+/// Connects to a machine's API.
 pub(crate) async fn client(machine: &Machine, out: &Output) -> Result<Arc<Client>> {
     manager(out)?.client(machine).await.map_err(|e| hints::of_machine(e, machine))
 }
 
-/// Whoever is at the terminal.
+/// The user at the terminal.
 struct Person(Output);
 
 impl Ask for Person {
@@ -74,7 +74,7 @@ impl Ask for Person {
             question.key.algorithm(),
             question.key.fingerprint()
         ));
-        // Never answered by --yes: whom to trust is not a formality.
+        // Never answered by `--yes`: trust in a host key needs a decision by the user.
         self.0.confirm_in_person("Is it the right one?").unwrap_or(false)
     }
 

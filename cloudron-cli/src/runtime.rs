@@ -1,14 +1,14 @@
-//! The asynchronous runtime, started only by commands that need it, and what Ctrl-C does.
+//! The async runtime, started only by commands that need it, and signal handling.
 
 use std::sync::OnceLock;
 
 use cloudron_core::{Cancel, Error, Result, codes};
 
-/// Raised by the first Ctrl-C, SIGTERM or SIGHUP.
+/// Set by the first Ctrl-C, SIGTERM or SIGHUP.
 static STOP: OnceLock<Cancel> = OnceLock::new();
 
-/// Runs a command's work. The first Ctrl-C (or SIGTERM, SIGHUP) asks it to stop at its next safe point, the
-/// second ends the program at once: what is journalled is enough to go on.
+/// Runs a command's work. The first Ctrl-C (or SIGTERM, SIGHUP) asks it to stop at its next safe point; the
+/// second exits immediately. The journal is sufficient to resume.
 pub(crate) fn block_on<T, F: Future<Output = Result<T>>>(work: impl FnOnce(Cancel) -> F) -> Result<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
@@ -22,7 +22,7 @@ pub(crate) fn block_on<T, F: Future<Output = Result<T>>>(work: impl FnOnce(Cance
     result
 }
 
-/// Runs work that may be given up anywhere: Ctrl-C ends it at once.
+/// Runs work that may be dropped at any point: Ctrl-C ends it immediately.
 ///
 /// # Errors
 /// `interrupted`.
@@ -40,7 +40,7 @@ pub(crate) fn unless_stopped<T>(said: &str, work: impl Future<Output = Result<T>
     })
 }
 
-/// Ctrl-C, for what nobody hands it to.
+/// Returns the cancellation flag set by Ctrl-C, for code that does not receive it as a parameter.
 pub(crate) fn stop() -> Cancel {
     STOP.get_or_init(Cancel::new).clone()
 }

@@ -1,4 +1,4 @@
-//! Secrets that commands take.
+//! Secrets in options.
 
 use cloudron_backup::keys::backup_key_in_environment;
 use cloudron_core::secret_ref::Exposure;
@@ -6,7 +6,7 @@ use cloudron_core::{Error, Result, Secret, SecretRef, codes};
 
 use crate::output::Output;
 
-/// Obtains the secret that an option names, with a warning when it stands in the argument list or in a file that others
+/// Resolves the secret that an option refers to. Warns if it is in the argument list or in a file that others
 /// may read.
 pub(crate) fn resolve(reference: &str, option: &str, out: &Output) -> Result<Secret> {
     let reference = SecretRef::parse(reference);
@@ -23,7 +23,7 @@ pub(crate) fn resolve(reference: &str, option: &str, out: &Output) -> Result<Sec
     reference.resolve(&mut std::io::stdin().lock()).map_err(|e| e.while_doing(format!("reading {option}")))
 }
 
-/// The backup key that was given: by option, or by `CLOUDRON_BACKUP_KEY_FILE` or `CLOUDRON_BACKUP_KEY`.
+/// Returns the backup key given by the option, `CLOUDRON_BACKUP_KEY_FILE` or `CLOUDRON_BACKUP_KEY`.
 pub(crate) fn given_backup_key(option: Option<&str>, out: &Output) -> Result<Option<Secret>> {
     if let Some(reference) = option {
         return resolve(reference, "--backup-key", out).map(Some);
@@ -34,7 +34,7 @@ pub(crate) fn given_backup_key(option: Option<&str>, out: &Output) -> Result<Opt
     }
 }
 
-/// The backup key, asked for when it was not given.
+/// Returns the backup key, and asks for it if it was not given.
 pub(crate) fn backup_key(option: Option<&str>, out: &Output) -> Result<Secret> {
     match given_backup_key(option, out)? {
         Some(key) => Ok(key),
@@ -42,7 +42,7 @@ pub(crate) fn backup_key(option: Option<&str>, out: &Output) -> Result<Secret> {
     }
 }
 
-/// Refuses two options that both read standard input: the second would find nothing.
+/// Refuses two options that both read standard input.
 pub(crate) fn one_stdin(references: &[Option<&String>]) -> Result<()> {
     if references.iter().flatten().filter(|r| r.as_str() == "-").count() > 1 {
         return Err(Error::new(&codes::USAGE, "only one secret can be read from standard input")

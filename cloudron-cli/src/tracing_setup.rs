@@ -10,8 +10,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::output::Output;
 
-/// Starts tracing when it is asked for: `-v` for steps, logins and retries, `-vv` also for requests, commands and
-/// store operations, `-vvv` or `DEBUG=*` for everything. `DEBUG=ssh,dns` shows everything of these topics.
+/// Starts tracing if requested: `-v` for steps, logins and retries, `-vv` also for requests, commands and
+/// store operations, `-vvv` or `DEBUG=*` for everything. `DEBUG=ssh,dns` shows everything on these topics.
 pub(crate) fn start(verbose: u8, out: &Output) {
     let wanted = Filter::new(verbose, &std::env::var("DEBUG").unwrap_or_default());
     if wanted.is_nothing() {
@@ -25,6 +25,6 @@ pub(crate) fn start(verbose: u8, out: &Output) {
         .with_filter(
             filter_fn(move |trace| wanted.shows(trace.target(), trace.level())).with_max_level_hint(most),
         );
-    // It is set only once.
+    // Fails only if a subscriber is already set.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
 }

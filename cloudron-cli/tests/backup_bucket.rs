@@ -11,7 +11,7 @@ use common::{FAST_KEY, Home, Run};
 
 const SECRET: &str = "canary-secret-access-key";
 
-/// A home, and a service with a bucket called `bucket`.
+/// Returns a home, and a service with a bucket called `bucket`.
 fn prepared() -> Option<(Home, Moto)> {
     let moto = Moto::start()?;
     moto.request("s3", "PUT", "/bucket", &[], "");
@@ -62,7 +62,8 @@ fn rules_that_delete_by_age_are_refused_and_good_ones_are_set() {
     run(&home, &moto, &["backup", "create", "files"]).failed(5, "store-expires", "prune");
 }
 
-/// A service behind TLS with a certificate for these hosts, of an authority in the file `ca.pem` of the home.
+/// Returns a service behind TLS with a certificate for these hosts, signed by the authority in the home's
+/// `ca.pem`.
 fn behind_tls(home: &Home, moto: &Moto, hosts: &[&str]) -> TlsFront {
     let authority = Authority::default();
     std::fs::write(home.path("ca.pem"), authority.pem()).unwrap();
@@ -85,7 +86,7 @@ fn run_with(home: &Home, environment: &[(&str, &str)], arguments: &[&str]) -> Ru
     run
 }
 
-/// Backs up and restores, at a service that variables and options lead to.
+/// Backs up and restores, using the service selected by variables and options.
 #[track_caller]
 fn round_trip(home: &Home, environment: &[(&str, &str)], options: &[&str]) {
     for arguments in [
@@ -130,7 +131,7 @@ fn a_service_with_a_private_authority_is_trusted_by_an_option_and_no_other_one_i
     run_with(&home, &[], &list).failed(4, "http-certificate", "SSL_CERT_FILE");
     let other = run_with(&home, &[], &[&list[..], &["--ca-file", "other.pem"]].concat());
     other.failed(4, "http-certificate", "localhost");
-    // Nobody tries again what stays so.
+    // A permanent error is not retried.
     assert_eq!(front.connections() - before, 2);
     let none = run_with(&home, &[], &[&list[..], &["--ca-file", "none.pem"]].concat());
     none.failed(3, "file-missing", "none.pem");

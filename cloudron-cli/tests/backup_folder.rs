@@ -1,4 +1,4 @@
-//! `cloudron backup`: any folder into any store, with no machine.
+//! `cloudron backup`: any folder into any store, without a machine.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use cloudron_testkit::tree;
 use common::{FAST_KEY, Home};
 
-/// A home with a folder of files and an empty repository in `store`.
+/// Returns a home with a folder of files and an empty repository in `store`.
 fn prepared() -> Home {
     let home = Home::new();
     std::fs::write(home.path("key"), FAST_KEY).unwrap();
@@ -19,7 +19,7 @@ fn prepared() -> Home {
 #[test]
 fn a_folder_comes_back_as_it_was() {
     let home = prepared();
-    // The keys for writing were kept: no backup key is needed to make a backup.
+    // The writer keys were stored, so no backup key is needed to make a backup.
     let made = home.json(&["backup", "create", "files", "--store", "store", "--host", "laptop"]);
     let id = made["backup"]["id"].as_str().unwrap().to_owned();
     let listed = home.json(&["backup", "list", "--store", "store"]);
@@ -28,7 +28,7 @@ fn a_folder_comes_back_as_it_was() {
     home.ok(&[&restore[..], &["back", "--compare"]].concat());
     let back = home.path("back").join(home.path("files").strip_prefix("/").unwrap());
     tree::assert_same(&home.path("files"), &back);
-    // One path alone.
+    // A single path.
     let mail = home.path("files/note");
     std::fs::write(&mail, "remember").unwrap();
     home.ok(&["backup", "create", "files", "--store", "store"]);
@@ -63,7 +63,7 @@ fn another_machine_makes_backups_with_the_keys_for_writing_alone() {
         "writer.json",
     );
     std::fs::remove_dir_all(home.path(".local")).unwrap();
-    // Nothing is kept here any more, and nobody can be asked.
+    // No keys are stored here any more, and no user can be prompted.
     let create = ["backup", "create", "files", "--store", "store"];
     home.run(&create).failed(2, "needs-answer", "--backup-key");
     home.ok(&[&create[..], &["--writer-keys", "file:writer.json"]].concat());
@@ -179,7 +179,7 @@ fn a_copy_that_is_older_is_nothing_that_was_rolled_back() {
     let verified = home.ok(&["backup", "verify", "--store", "copy"]);
     assert!(verified.contains("nothing of that is damaged or missing"), "{verified}");
     home.run(&["backup", "copy", "--store", "store", "--to", "./store"]).failed(2, "usage", "--to");
-    // Of the same store it is.
+    // Within the same store.
     let newest = home.json(&["backup", "list", "--store", "store"])["backups"][0]["id"].clone();
     std::fs::remove_file(home.path(&format!("store/snapshots/{}.json", newest.as_str().unwrap()))).unwrap();
     home.run(&["backup", "verify", "--store", "store"]).failed(10, "repository-rolled-back", "");
@@ -246,14 +246,14 @@ fn the_backup_key_is_nowhere_on_disk_or_in_what_is_printed() {
     assert!(!made.stderr.contains(FAST_KEY));
     for folder in ["store", ".local", ".cache"] {
         for file in walk(&home.path(folder)) {
-            // These explain what such a key looks like.
+            // These files describe what such a key looks like.
             if file.file_stem().is_some_and(|n| n.eq_ignore_ascii_case("recover")) {
                 continue;
             }
             let content = std::fs::read(&file).unwrap();
             for canary in [FAST_KEY, "canary of a file 51f0", "AGE-SECRET-KEY-1"] {
                 let found = content.windows(canary.len()).any(|w| w == canary.as_bytes());
-                // The keys for writing of this computer hold the identity that opens the index, and no other.
+                // Only the writer keys of this computer contain the identity that opens the index.
                 let keys = folder == ".local" && file.parent().unwrap().ends_with("writers");
                 let expected = canary.starts_with("AGE") && keys;
                 assert_eq!(found, expected, "{canary:?} in {}", file.display());

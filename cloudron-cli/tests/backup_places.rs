@@ -1,4 +1,4 @@
-//! `cloudron backup` on the disks, homes and file systems that people have.
+//! `cloudron backup` on different disks, homes and file systems.
 
 mod common;
 
@@ -10,9 +10,9 @@ use cloudron_testkit::require;
 use common::{FAST_KEY, Home, Run};
 
 const STORE: [&str; 4] = ["--store", "store", "--backup-key", "file:key"];
-/// Another user, for what root may do anyway.
+/// Another user, for tests of permissions that root would bypass.
 const NOBODY: u32 = 65_534;
-/// A group that this user is a member of, and one that the user is not.
+/// A group of which this user is a member, and one of which it is not.
 const OWN: u32 = 4711;
 const OTHER: u32 = 4712;
 
@@ -24,7 +24,7 @@ fn prepared() -> Home {
     home
 }
 
-/// The program under a tracer that makes calls of the system fail: `faults` are its options.
+/// Runs the program under a tracer that makes system calls fail, with the tracer options `faults`.
 fn failing(home: &Home, faults: &[&str], arguments: &[&str]) -> Run {
     let plain = home.command();
     let mut command = Command::new("strace");
@@ -57,7 +57,7 @@ fn a_file_system_without_links_and_exclusive_renames_holds_a_repository() {
     if require::tool("strace").is_none() {
         return;
     }
-    // As exFAT, a mount of rclone, and sshfs without hard links answer.
+    // The errors of exFAT, of an rclone mount, and of sshfs without hard links.
     for link in ["EPERM", "EIO"] {
         let home = prepared();
         let link = format!("inject=link,linkat:error={link}");
@@ -84,14 +84,14 @@ fn a_file_system_without_links_and_exclusive_renames_holds_a_repository() {
 
 #[test]
 fn a_folder_that_cannot_be_synced_is_no_failure_and_a_broken_disk_is() {
-    // The program hides its open files from other users, so that the tracer needs root to tell folders from files.
+    // The program hides its open files from other users, so the tracer needs root to tell folders from files.
     let is_root = rustix::process::geteuid().is_root();
     if require::tool("strace").is_none() || !require::that(is_root, "the test needs root to see open files") {
         return;
     }
     for (error, exit) in [("EINVAL", 0), ("EACCES", 0), ("EOPNOTSUPP", 0), ("EIO", 1)] {
         let home = prepared();
-        // The folders of the repository, and no file in them.
+        // The folders of the repository, without files.
         let folders = [home.dir().to_owned(), home.path("store"), home.path("store/keys")];
         let fault = format!("inject=fsync:error={error}");
         let mut faults = vec!["-e", &fault];
@@ -128,7 +128,7 @@ fn without_a_home_everything_works_and_one_warning_says_what_is_missing() {
 #[test]
 fn a_home_that_cannot_be_used_costs_time_only() {
     let home = prepared();
-    // Files where folders should be: so nothing can be written there, by root neither.
+    // Files in place of folders: even root cannot write there.
     std::fs::create_dir_all(home.path(".local/state")).unwrap();
     for name in [".cache", ".local/state/cloudron"] {
         std::fs::write(home.path(name), "in the way").unwrap();
@@ -145,7 +145,7 @@ fn a_home_that_cannot_be_used_costs_time_only() {
     ok(&made);
     assert!(made.stderr.contains("the cache cannot be used"), "{}", made.stderr);
     assert!(made.stderr.contains("the backup key is used"), "{}", made.stderr);
-    // Without the key it is said what to do.
+    // Without the key, the error has a hint.
     let run = home.run(&["backup", "create", "files", "--store", "store"]);
     assert!(run.code != 0 && run.stderr.contains("--backup-key"), "{}", run.stderr);
     ok(&from_environment(&["backup", "list"]));
@@ -311,21 +311,21 @@ fn a_folder_that_is_shared_with_a_group_holds_a_shared_repository() {
         let expected = if path.is_dir() { 0o2770 } else { 0o660 };
         assert_eq!(mode(&path), expected, "{}", path.display());
     }
-    // Any other folder is nobody else's business.
+    // Any other existing folder is left alone.
     home.ok(&[&["backup", "init"][..], &STORE].concat());
     for path in all(&home.path("store")) {
         assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
     }
 }
 
-/// Root's part: becoming another user, and making what is another user's.
+/// Runs commands as another user, which needs root.
 struct Root {
     home: Home,
     program: PathBuf,
 }
 
 impl Root {
-    /// A home that another user may enter, with the program in it.
+    /// Returns a home that another user may enter, with the program in it.
     fn new() -> Option<Self> {
         let is_root = rustix::process::geteuid().is_root();
         if !require::that(is_root, "the test needs root to become somebody else") {
@@ -355,7 +355,7 @@ impl Root {
     }
 }
 
-/// Gives everything below a folder to the other user.
+/// Changes the owner of everything below a folder to the other user.
 fn own(path: &Path) {
     std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if path.symlink_metadata().unwrap().is_dir() {
@@ -430,7 +430,7 @@ fn a_user_gets_back_all_that_a_user_may_have() {
         root.as_user(&[&base, more].concat())
     };
     let first = restore(&[]);
-    // A program that would act with the rights of root does not act with those of another user.
+    // A set-user-ID program restored under another owner must not keep the bit.
     first.failed(9, "restore-metadata", "program: set-user-id");
     assert_eq!(
         first.stderr.matches("set-user-id or set-group-id is left off").count(),
@@ -447,13 +447,13 @@ fn a_user_gets_back_all_that_a_user_may_have() {
         let gid = if gid == OWN { OWN } else { NOBODY };
         assert_eq!(seen(name), (mode & 0o777, NOBODY, gid), "{name}");
     }
-    // What may not be read is named, and the others come back.
+    // Unreadable files are named in warnings, and the others are restored.
     std::fs::remove_file(under(home, "theirs/t", "files/own")).unwrap();
     let second = restore(&[]);
     second.failed(6, "restore-incomplete", "mode0");
     assert!(second.stdout.contains("blind") && !second.stdout.contains("closed"), "{}", second.stdout);
     assert_eq!(seen("own").2, OWN);
-    // It can be replaced, and so can a file in a folder that may not be written to.
+    // The file can be replaced, and so can a file in a read-only folder.
     std::fs::write(under(home, "theirs/t", "files/closed/file"), "changed").unwrap();
     restore(&["--overwrite"]).failed(9, "restore-metadata", "program: set-user-id");
     assert_eq!(std::fs::read_to_string(under(home, "theirs/t", "files/closed/file")).unwrap(), "closed/file");
@@ -474,7 +474,7 @@ fn an_owner_that_cannot_be_set_shows_in_the_exit_code_and_is_said_once() {
     run.failed(9, "restore-metadata", "note: owner");
     let warnings = run.stderr.lines().filter(|l| l.starts_with("warning:") && l.contains("note: owner"));
     assert_eq!(warnings.count(), 1, "{}", run.stderr);
-    // Compared, it is a difference.
+    // With `--compare` it is a difference.
     failing(home, &["-e", "inject=fchown,fchownat:error=EPERM"], &restore(&["--target", "u", "--compare"]))
         .failed(10, "restore-differs", "owner");
 }

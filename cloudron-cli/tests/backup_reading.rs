@@ -1,4 +1,4 @@
-//! `cloudron backup`: looking into backups, and the keys that open them.
+//! `cloudron backup`: reading backups, and managing keys.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::{FAST_KEY, Home};
 const SECOND_KEY: &str = "second0key1q2v9x4m7z8w5r3t6y0p2c4b6n8d1f";
 const KEY: [&str; 4] = ["--store", "store", "--backup-key", "file:key"];
 
-/// A home with two backups of a folder, the second with changes.
+/// Returns a home with two backups of a folder, the second with changes.
 fn prepared() -> (Home, String) {
     let home = Home::new();
     std::fs::write(home.path("key"), FAST_KEY).unwrap();
@@ -88,7 +88,7 @@ fn keys_are_added_changed_and_removed_without_touching_the_backups() {
     assert!(opens("file:key") && opens("file:second"));
     let again = on(&["backup", "key", "add", "partner", "--new-key", "file:second"]);
     assert_ne!(home.run(&words(&again)).code, 0);
-    // The last key that is at hand stays.
+    // The last usable key is not removed.
     let own = home.run(&words(&on(&["backup", "key", "remove", "main", "--yes"])));
     assert_ne!(own.code, 0, "{}", own.stdout);
     assert!(opens("file:key"));

@@ -1,4 +1,5 @@
-//! `cloudron backup` as people live with it: typed twice, cut off, moved, damaged, restored in part and elsewhere.
+//! `cloudron backup` in everyday use: repeated, interrupted, moved, damaged, and restored in part or
+//! elsewhere.
 
 mod common;
 
@@ -10,7 +11,7 @@ use common::{FAST_KEY, Home};
 
 const STORE: [&str; 4] = ["--store", "store", "--backup-key", "file:key"];
 
-/// A home with a folder of files, and no repository yet.
+/// Returns a home with a folder of files, without a repository.
 fn home() -> Home {
     let home = Home::new();
     std::fs::write(home.path("key"), FAST_KEY).unwrap();
@@ -19,7 +20,7 @@ fn home() -> Home {
     home
 }
 
-/// The same with a repository in `store`.
+/// Returns such a home with a repository in `store`.
 fn prepared() -> Home {
     let home = home();
     home.ok(&[&["backup", "init"][..], &STORE].concat());
@@ -34,7 +35,7 @@ fn restore<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&["backup", "restore", "latest"][..], &STORE, more].concat()
 }
 
-/// Where a restore under `target` puts something.
+/// Returns the path of a restored file under `target`.
 fn under(home: &Home, target: &str, name: &str) -> PathBuf {
     home.path(target).join(home.path(name).strip_prefix("/").unwrap())
 }
@@ -56,13 +57,13 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     create(&home, &["files"]);
     std::fs::write(home.path("files/note"), "changed").unwrap();
     std::fs::write(home.path("files/large"), noise(6_000_000)).unwrap();
-    // Killed on its way.
+    // Killed while it runs.
     let mut running = home.command().args(["backup", "create", "files", "--store", "store"]).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(120));
     running.kill().unwrap();
     running.wait().unwrap();
     create(&home, &["files"]);
-    // The store has moved, and a key file was saved by an editor of Windows.
+    // The store has moved, and the key file was saved by a Windows editor.
     let other = Home::new();
     std::fs::write(other.path("key"), format!("\u{feff}{FAST_KEY}\r\n")).unwrap();
     assert!(
@@ -79,7 +80,7 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     let back = other.path("t").join(part.strip_prefix("/").unwrap());
     assert_eq!(std::fs::read_to_string(back).unwrap(), "changed");
     other.ok(&[&["backup", "verify", "--full"][..], &STORE].concat());
-    // The stick was pulled out.
+    // The disk was removed.
     std::fs::rename(home.path("store"), home.path("away")).unwrap();
     home.run(&["backup", "create", "files", "--store", "store"]).failed(
         3,
@@ -91,7 +92,7 @@ fn the_way_of_a_person_from_the_first_init_to_another_computer() {
     create(&home, &["files"]);
 }
 
-/// Bytes that do not compress.
+/// Returns incompressible bytes.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 88_172_645_463_325_252_u64;
     let next = || {
@@ -110,7 +111,7 @@ fn init_never_makes_a_second_repository_where_one_was() {
     let init = [&["backup", "init"][..], &STORE].concat();
     std::fs::rename(home.path("store/cloudron-backup.json"), home.path("saved")).unwrap();
     let before = listing(&home.path("store"));
-    // There is a second copy of the description, and nothing is lost.
+    // There is a second copy of the description, so nothing is lost.
     home.run(&init).failed(5, "repository-exists", "");
     assert_eq!(listing(&home.path("store")), before);
     create(&home, &["files"]);
@@ -140,10 +141,10 @@ fn init_never_makes_a_second_repository_where_one_was() {
     ];
     home.run(&machine).failed(6, "repository-lost", "put cloudron-backup.json back");
     assert_eq!(listing(&home.path("store")), before);
-    // What the hint says.
+    // Follows the hint.
     std::fs::rename(home.path("saved"), home.path("store/cloudron-backup.json")).unwrap();
     home.ok(&restore(&["--target", "t", "--compare"]));
-    // An init that was cut off.
+    // An interrupted `init`.
     home.ok(&["backup", "init", "--store", "begun", "--backup-key", "file:key"]);
     for written_later in ["cloudron-backup.json", "copies", "writers"] {
         let path = home.path("begun").join(written_later);
@@ -158,7 +159,7 @@ fn init_never_makes_a_second_repository_where_one_was() {
     home.ok(&["backup", "create", "files", "--store", "begun"]);
 }
 
-/// Every file below a folder with its content.
+/// Returns every file below a folder with its content.
 fn listing(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -231,18 +232,18 @@ fn a_part_comes_back_with_the_folders_above_it_as_they_were() {
     let as_it_was: Vec<_> = above.iter().map(|name| seen(&home.path(name))).collect();
     create(&home, &["files"]);
     let wanted = deep.join("thesis").to_str().unwrap().to_owned();
-    // Below another folder: what is above the backup is usable.
+    // Into another folder: the parent folders of the backup are usable.
     home.ok(&restore(&["--target", "t", "--compare", &wanted]));
     let found: Vec<_> = above.iter().map(|name| seen(&under(&home, "t", name))).collect();
     assert_eq!(found, as_it_was);
     assert_eq!(mode(under(&home, "t", "files").parent().unwrap()), 0o755);
     assert_eq!(std::fs::read_dir(under(&home, "t", "files/docs")).unwrap().count(), 1);
-    // Where it was, and all of it is lost.
+    // In its original place, after all of it was lost.
     std::fs::remove_dir_all(home.path("files")).unwrap();
     home.ok(&restore(&["--original", "--compare", &wanted]));
     let found: Vec<_> = above.iter().map(|name| seen(&home.path(name))).collect();
     assert_eq!(found, as_it_was);
-    // A folder that is there keeps what it has.
+    // An existing folder keeps its other files.
     std::fs::remove_file(&wanted).unwrap();
     set_mode(&home.path("files"), 0o700);
     home.ok(&restore(&["--original", "--compare", &wanted]));
@@ -319,12 +320,12 @@ fn everything_that_a_shell_may_give_is_backed_up() {
     assert_eq!(std::fs::read_link(back("dangling")).unwrap(), Path::new("nowhere"));
     assert_eq!(std::fs::read_link(back("to-pipe")).unwrap(), Path::new("pipe"));
     assert_eq!(std::fs::read_to_string(back("link")).unwrap(), "remember");
-    // The content of the link's target is what was backed up, and to put it in the link's place is said.
+    // The backup contains the target's content. Replacing the link is reported.
     home.run(&restore(&["--original"])).failed(5, "restore-conflict", "files/link");
     let replaced = home.run(&restore(&["--original", "--overwrite"]));
     assert_eq!(replaced.code, 0, "{}", replaced.stderr);
     assert!(replaced.stderr.contains("files/link was a symbolic link to note"), "{}", replaced.stderr);
-    // Nothing but what cannot be backed up.
+    // Only a file type that cannot be backed up.
     let socket = home.path("files/socket");
     home.run(&[&["backup", "create", socket.to_str().unwrap()][..], &STORE].concat()).failed(
         2,

@@ -1,4 +1,4 @@
-//! `cloudron backup`: what goes in and out besides folders, and what keeps a repository small.
+//! `cloudron backup`: other inputs and outputs than folders, and keeping a repository small.
 
 mod common;
 
@@ -33,7 +33,7 @@ fn create(home: &Home) -> String {
     made["backup"]["id"].as_str().unwrap().to_owned()
 }
 
-/// Runs the program with that on its standard input.
+/// Runs the program with this standard input.
 fn piped(home: &Home, arguments: &[&str], input: &[u8]) -> Run {
     let mut child = home
         .command()
@@ -170,7 +170,7 @@ fn pruning_keeps_what_the_policy_says_and_gives_back_room() {
     ok(&home, &["backup", "verify", "--full"]);
     ok(&home, &["backup", "restore", "latest", "--target", "t"]);
     with_key(&home, &["backup", "restore", &first, "--target", "u"]).failed(3, "backup-unknown", &first);
-    // Nothing is left to do, and the newest stays unless it is named.
+    // There is nothing left to do, and the newest backup is kept unless it is named.
     ok(&home, &["backup", "prune", "--keep-last", "1", "--grace", "0"]);
     with_key(&home, &["backup", "prune", "--remove", &second]).failed(2, "needs-answer", "--yes");
     ok(&home, &["backup", "prune", "--remove", &second, "--yes", "--grace", "0"]);

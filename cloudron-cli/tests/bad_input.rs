@@ -1,4 +1,4 @@
-//! Bad input gets a clear error and the right exit code, and nothing is made.
+//! Invalid input gets a clear error and the right exit code, and has no effect.
 
 mod common;
 

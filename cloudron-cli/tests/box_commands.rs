@@ -6,7 +6,7 @@ use clap::FromArgMatches;
 use cloudron_api::command::{IncludeCommand, STDIN, Uninstall as HowRemoved};
 use cloudron_api::{BoxCall, BoxCommand};
 
-/// One of every command, and of every way of removing a server.
+/// Returns one of each command, and of each way to remove a server.
 fn all() -> Vec<BoxCommand> {
     use BoxCommand::*;
     let id = Some("0a1b".to_owned());

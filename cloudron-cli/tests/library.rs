@@ -1,4 +1,5 @@
-//! The life of a machine, led by a program of one's own: the example does what it shows, with this program installed.
+//! The life cycle of a machine in a program that uses the library: runs the example with this program
+//! installed.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The main job on `local`: a machine created, backed up, lost and restored.
+//! A `local` machine is created, backed up, lost and restored.
 
 mod common;
 
@@ -49,7 +49,7 @@ fn a_machine_that_is_lost_comes_back_byte_for_byte() {
     assert_eq!(home.json(&["machine", "backup", "list", DEMO, "--store"])["backups"][0]["id"], id.as_str());
     std::fs::remove_dir_all(&files).unwrap();
 
-    // The lost server chose the folder, and whoever had it could have chosen another one.
+    // The folder is named by the lost server, and an attacker on it could have named another one.
     let folder = files.display().to_string();
     let refused = home.create(DEMO, &["--backup", "latest"]);
     refused.failed(2, "restore-unconfirmed", &format!("--restore-path {folder}"));
@@ -67,7 +67,7 @@ fn a_machine_that_is_lost_comes_back_byte_for_byte() {
         assert!(events.contains(action), "{action} is not in {events}");
     }
     assert_eq!(home.json(&["machine", "status", DEMO])["machines"][0]["status"]["activated"], true);
-    // The whole home, but for the two files that the test itself made.
+    // The whole home, except for the two files made by the test.
     std::fs::remove_file(home.path("key")).unwrap();
     std::fs::remove_file(home.path("password")).unwrap();
     let canary = Canary::new().secret("backup key", BACKUP_KEY).secret("password", password);
@@ -128,7 +128,7 @@ fn machines_live_side_by_side_and_a_dead_one_is_seen() {
     home.ok(&["machine", "status", DEMO]);
 }
 
-/// The process of the server of a local machine.
+/// Returns the process ID of a local machine's server.
 fn pid(home: &Home, fqdn: &str) -> i32 {
     let out = home.ok(&["box", "status", "--root", home.root(fqdn).to_str().unwrap()]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -188,7 +188,7 @@ fn a_newest_backup_that_vanishes_from_the_store_is_noticed() {
     let newest = files.filter(|f| f.extension().is_some_and(|e| e == "json")).max().unwrap();
     std::fs::remove_file(newest).unwrap();
     home.run(&["machine", "backup", "verify", DEMO]).failed(10, "repository-rolled-back", "gone");
-    // An older copy is no fraud.
+    // An older copy given explicitly is accepted.
     home.ok(&["machine", "backup", "verify", DEMO, "--store", "older"]);
 }
 
@@ -262,7 +262,8 @@ fn the_setup_link_works_once() {
 #[test]
 fn a_run_that_died_is_listed_goes_on_with_resume_or_is_destroyed() {
     let home = Home::new();
-    // A store in the way of the data folder makes the run fail after it has begun, and --keep leaves it there.
+    // A store in place of the data folder makes the run fail after it has started, and --keep leaves it
+    // there.
     let blocked = home.root(DEMO).join("cloudron.db");
     std::fs::create_dir_all(&blocked).unwrap();
     let run = home.create(DEMO, &["--keep"]);
@@ -309,7 +310,7 @@ fn work_that_outlives_its_token_gets_another_one() {
     while !folder.join("begun").exists() && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // As if their time were over.
+    // As if the tokens had expired.
     let database = rusqlite::Connection::open(home.root(DEMO).join("cloudron.db")).unwrap();
     database.busy_timeout(Duration::from_secs(5)).unwrap();
     assert!(database.execute("DELETE FROM tokens", []).unwrap() > 0);
@@ -325,7 +326,7 @@ fn the_server_knows_nothing_of_its_makers_environment() {
     create.args(["machine", "create", "local", "--fqdn", DEMO]).env("CLOUDRON_BACKUP_KEY", BACKUP_KEY);
     created(&common::Run::of(create.output().unwrap()));
     let environment = match std::fs::read(format!("/proc/{}/environ", pid(&home, DEMO))) {
-        // Only root may look into a process that leaves no core dump.
+        // Only root may inspect a process that disables core dumps.
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return,
         read => read.unwrap(),
     };

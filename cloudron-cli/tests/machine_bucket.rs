@@ -1,4 +1,4 @@
-//! A machine whose backups are in a bucket, with credentials of the server's own that cannot delete.
+//! A machine with backups in a bucket, where the server's own credentials cannot delete.
 
 mod common;
 
@@ -19,7 +19,7 @@ const STORE: &str = "s3://bucket/demo";
 const SECRET: &str = "canary-owners-secret";
 const WRITERS: &str = "canary-writers-secret";
 
-/// A home, and a service with a bucket called `bucket`.
+/// Returns a home, and a service with a bucket called `bucket`.
 fn prepared() -> Option<(Home, Moto)> {
     let moto = Moto::start()?;
     moto.request("s3", "PUT", "/bucket", &[], "");
@@ -71,7 +71,7 @@ fn a_machine_backs_up_into_a_bucket_is_lost_and_comes_back_from_it() {
     std::fs::write(home.root(DEMO).join("data/note"), "remember").unwrap();
     ok(&home, &moto, &["machine", "backup", "create", DEMO]);
     ok(&home, &moto, &["machine", "status", DEMO]);
-    // The server has credentials of its own, and none of the owner's.
+    // The server has its own credentials, and none of the owner's.
     let canary = Canary::new().secret("owner's secret", SECRET);
     assert_none(&canary.in_tree(home.dir()).unwrap());
     let access = home.root(DEMO).join("secrets/store.json");

@@ -1,4 +1,4 @@
-//! What the program prints, as people and programs see it.
+//! The program's output, as text and JSON.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! Machines over SSH, as far as it takes no server: a host key that changed for a reason, and a machine that is gone.
+//! Machines over SSH without a cloudron server: a host key that changed, and a machine that does not exist
+//! any more.
 
 mod common;
 
@@ -8,11 +9,11 @@ use serde_json::{Value, json};
 
 const NAME: &str = "example.com";
 
-/// The record of a machine at that SSH server, as `create` writes it.
+/// Writes the record of a machine at this SSH server, as `create` does.
 fn remember(home: &Home, server: &Sshd) {
     let folder = home.path(".local/state/cloudron/machines");
     std::fs::create_dir_all(&folder).unwrap();
-    // It outlives the server.
+    // The key outlives the server.
     std::fs::copy(server.key_path(), home.path("ssh_key")).unwrap();
     let record = json!({
         "schema": 1, "fqdn": NAME, "run": "01arz3ndektsv4rrffq69g5fav",
@@ -48,7 +49,7 @@ fn a_changed_host_key_is_trusted_by_its_fingerprint_and_everything_works_again()
     let old = server.host_public_key();
     server.change_host_key();
 
-    // All that use the key say what to do.
+    // All commands that use the key print a hint.
     for command in [&["machine", "status", NAME][..], &["machine", "backup", "create", NAME]] {
         home.run(command).failed(4, "host-key-changed", "`cloudron machine trust example.com`");
     }
@@ -56,7 +57,7 @@ fn a_changed_host_key_is_trusted_by_its_fingerprint_and_everything_works_again()
     run.failed(4, "host-key-changed", "`cloudron machine trust example.com`");
     assert!(run.stdout.is_empty());
 
-    // Neither silence nor --yes is consent, and a wrong fingerprint changes nothing.
+    // Neither no answer nor --yes is consent, and a wrong fingerprint changes nothing.
     for more in [&[][..], &["--yes"]] {
         let run = home.run(&[&["machine", "trust", NAME], more].concat());
         run.failed(2, "needs-answer", "--host-key SHA256:…");
@@ -72,7 +73,7 @@ fn a_changed_host_key_is_trusted_by_its_fingerprint_and_everything_works_again()
     let run = home.run(&["machine", "trust", NAME, "--host-key", &server.host_key_fingerprint()]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains(&server.host_key_fingerprint()), "{}", run.stdout);
-    // There is no cloudron behind this SSH server, which is said.
+    // There is no cloudron server behind this SSH server, which is reported.
     assert!(run.stderr.contains("could not be asked"), "{}", run.stderr);
     let (key, known) = recorded(&home);
     assert_eq!(key, server.host_public_key());
@@ -102,7 +103,7 @@ fn a_failure_of_the_command_itself_is_not_taken_for_a_changed_key() {
     remember(&home, &server);
     let run = home.run(&["machine", "ssh", NAME, "--", "exit 255"]);
     assert_eq!(run.code, 255, "{}", run.stderr);
-    // Words are a command as well, with options of their own.
+    // Several words are a command with its own options.
     assert_eq!(home.ok(&["machine", "ssh", NAME, "echo", "-n", "a  b"]), "a  b");
 }
 

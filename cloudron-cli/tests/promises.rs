@@ -1,5 +1,5 @@
-//! Every command that a text of this project names exists, with its options: hints, explanations, help and pages.
-//! A hint is typed as it stands, so it must be a whole command; an explanation may name one without its arguments.
+//! Checks that every command named in this project's texts exists with its options: hints, explanations, help
+//! and pages. A hint must be a complete command; an explanation may omit arguments.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use clap::error::ErrorKind;
 
-/// What may stand where a hint has a value in braces: a domain, an address, options of a DNS host, a file, a name.
+/// Possible values for a placeholder in braces: a domain, an address, options of a DNS host, a file, a name.
 const VALUES: [&str; 5] = ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest"];
 
-/// A command as a text names it.
+/// A command named in a text.
 #[derive(Debug)]
 struct Named {
     file: PathBuf,
     text: String,
-    /// Whether it may be named without its arguments.
+    /// True if its arguments may be omitted.
     partial: bool,
 }
 
@@ -23,7 +23,7 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// The files below a folder with that ending, without tests and what was built.
+/// Collects the files below a folder with this ending, without tests and build output.
 fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = entry.file_name().unwrap().to_string_lossy().into_owned();
@@ -37,7 +37,7 @@ fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The text with lines joined that belong together: strings and examples continued with a backslash, and comments.
+/// Joins continued lines: strings and examples that end with a backslash, and comments.
 fn joined(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -56,7 +56,7 @@ fn joined(text: &str) -> String {
     out
 }
 
-/// What stands between backticks and begins with that text, and what follows it.
+/// Returns the texts in backticks that begin with `begin`, each with the text after it.
 fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(&format!("`{begin}")) {
@@ -68,7 +68,7 @@ fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
     found
 }
 
-/// All commands that texts name.
+/// Returns all commands named in texts.
 fn named() -> Vec<Named> {
     let (mut sources, mut pages) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(workspace()).unwrap().map(|entry| entry.unwrap().path()) {
@@ -84,10 +84,10 @@ fn named() -> Vec<Named> {
         let text = joined(source.split("#[cfg(test)]\nmod tests").next().unwrap());
         let explains = ["codes.rs", "explanations.rs"].iter().any(|name| file.ends_with(name));
         for (command, after) in spans(&text, "cloudron ") {
-            // A sentence about a command; what it is to be given stands in the message.
+            // A sentence about a command in general; the message contains its arguments.
             let generic =
                 [" command", " with `--", " makes a repository"].iter().any(|a| after.starts_with(a));
-            // Messages have their values filled in; what has none is a comment or an explanation.
+            // Only the values of messages are replaced; other texts are comments or explanations.
             let partial = explains || generic || !is_message(&text, command);
             all.push(Named { file: file.clone(), text: command.into(), partial });
         }
@@ -101,7 +101,7 @@ fn named() -> Vec<Named> {
         for (command, _) in spans(&page.replace('\n', " "), "cloudron ") {
             all.push(Named { file: file.clone(), text: command.into(), partial: true });
         }
-        // Where the group is clear, a page leaves it out.
+        // Pages omit the command group if it is clear.
         for (group, begin) in
             [("", "machine "), ("", "backup "), ("", "dns "), ("", "policy "), ("backup ", "key ")]
         {
@@ -120,13 +120,13 @@ fn named() -> Vec<Named> {
     all
 }
 
-/// Whether a command stands in a string of the program, not in a comment.
+/// Returns true if a command is in a string of the program, not in a comment.
 fn is_message(text: &str, command: &str) -> bool {
     let line = text.lines().find(|line| line.contains(&format!("`{command}`"))).unwrap_or_default();
     line.contains('"')
 }
 
-/// The commands of a page's blocks of shell, with continued lines joined.
+/// Returns the commands of a page's shell blocks, with continued lines joined.
 fn blocks(page: &str) -> Vec<String> {
     let mut commands = Vec::new();
     for block in page.split("```").skip(1).step_by(2) {
@@ -140,7 +140,7 @@ fn blocks(page: &str) -> Vec<String> {
     commands
 }
 
-/// The words of a command line up to a pipe, a redirection or a comment.
+/// Splits a command line into words, up to a pipe, a redirection or a comment.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut characters = line.replace("\\\"", "\"").chars().collect::<Vec<_>>().into_iter().peekable();
@@ -158,17 +158,17 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The command with each of its values in braces replaced by each that may stand there.
+/// Replaces each placeholder in braces by each of its possible values.
 fn filled(text: &str) -> Vec<String> {
     let (Some(open), Some(close)) = (text.find('{'), text.find('}')) else { return vec![text.to_owned()] };
     let with = |value: &&str| filled(&format!("{}{value}{}", &text[..open], &text[close + 1..]));
     VALUES.iter().flat_map(with).collect()
 }
 
-/// Why nothing that the text may stand for is a command; `None` when one is.
+/// Returns why none of the possible commands is valid, or `None` if one is.
 fn problem(program: &Command, named: &Named) -> Option<String> {
     let mut last = String::new();
-    // A page may show what can be left out, and several commands at once.
+    // A page may show optional parts and several commands at once.
     let mut text = named.text.replace(['[', ']'], "");
     for (word, value) in [
         ("DOMAIN", "example.com"),
@@ -180,7 +180,7 @@ fn problem(program: &Command, named: &Named) -> Option<String> {
     }
     for line in filled(text.split('|').next().unwrap_or_default()) {
         let words: Vec<String> = words(&line);
-        // An ellipsis stands for what a reader knows, which may be a command below.
+        // An ellipsis stands for omitted words, which may be a subcommand.
         let open = words.iter().any(|word| word == "…");
         let known = words.split(|word| word == "…").next().unwrap_or_default();
         let words =
@@ -194,7 +194,7 @@ fn problem(program: &Command, named: &Named) -> Option<String> {
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
             kind if missing.contains(&kind) && (named.partial || open) => return None,
-            // A page names a value by what it is: ADDRESS, FILE.
+            // A page may use placeholders such as ADDRESS and FILE.
             ErrorKind::InvalidValue | ErrorKind::ValueValidation if named.partial => return None,
             _ => last = error.to_string().lines().next().unwrap_or_default().to_owned(),
         }

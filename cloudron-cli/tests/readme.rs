@@ -1,7 +1,7 @@
-//! The shell blocks of the README, typed in order as they stand there, in one home.
+//! The shell blocks of the README, typed in order and unchanged, in one home.
 //!
-//! The blocks about a machine over SSH and about DNS need a server and an account: their commands are only parsed, by a
-//! unit test of the program, and the first of them is typed by the end-to-end tests.
+//! The blocks about a machine over SSH and about DNS need a server and an account: a unit test of the program
+//! only parses their commands, and the end-to-end tests run the first of them.
 
 mod common;
 
@@ -10,13 +10,13 @@ use std::process::Command;
 
 use common::{Home, Run};
 
-/// A typed line and the lines that must be printed after it.
+/// A typed line, and the lines that must be printed after it.
 struct Typed {
     command: String,
     printed: Vec<String>,
 }
 
-/// The lines of all blocks of shell, in order, without those that need a server or an account elsewhere.
+/// Returns the lines of all shell blocks in order, without those that need a server or an account elsewhere.
 fn typed() -> Vec<Typed> {
     let readme = include_str!("../../README.md").replace("\\\n", " ");
     let mut typed: Vec<Typed> = Vec::new();
@@ -38,7 +38,7 @@ fn typed() -> Vec<Typed> {
     typed
 }
 
-/// Whether the text is the pattern, in which `…` and runs of blanks stand for anything.
+/// Returns true if the text matches the pattern, in which `…` and runs of spaces match any text.
 fn is_like(pattern: &str, text: &str) -> bool {
     let blanks = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
     let (pattern, mut rest) = (blanks(pattern), blanks(text));
@@ -51,7 +51,8 @@ fn is_like(pattern: &str, text: &str) -> bool {
     parts.last().is_some_and(|p| p.is_empty()) || rest.is_empty()
 }
 
-/// Every printed line of the README stands in the output, in that order; a line `…` stands for any number.
+/// Checks that every printed line of the README is in the output, in order; a line `…` matches any number of
+/// lines.
 fn check(typed: &Typed, run: &Run) {
     let mut lines = run.stdout.lines();
     for pattern in typed.printed.iter().filter(|p| p.as_str() != "…") {
@@ -60,7 +61,7 @@ fn check(typed: &Typed, run: &Run) {
     }
 }
 
-/// A shell in a home where the program was installed, and cargo did it.
+/// Returns a shell in a home in which cargo has installed the program.
 fn shell(home: &Home) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_cloudron")).parent().unwrap();
     let mut shell = Command::new("bash");
@@ -74,7 +75,7 @@ fn shell(home: &Home) -> Command {
 fn the_shell_blocks_of_the_readme_work_in_order_as_they_stand_there() {
     let home = Home::new();
     std::fs::create_dir(home.path("bin")).unwrap();
-    // The program is built already; that it is the one which cargo would install is all that is taken for granted.
+    // The program is already built. The test only assumes that cargo would install the same one.
     let cargo = "#!/bin/sh\n[ \"$*\" = 'install --locked --path cloudron-cli' ]\n";
     std::fs::write(home.path("bin/cargo"), cargo).unwrap();
     for folder in ["Documents/thesis", "Pictures", "disk"] {
@@ -89,11 +90,11 @@ fn the_shell_blocks_of_the_readme_work_in_order_as_they_stand_there() {
     assert!(all.len() > 20, "{} lines", all.len());
     let mut key = None;
     for typed in &all {
-        // The two folders outside of the home are given to the test.
+        // The two folders outside the home are replaced by folders of the test.
         let command = typed.command.replace("/mnt/disk", &home.path("disk").display().to_string());
         let command = command.replace("/tmp/back", &home.path("back").display().to_string());
         let mut shell = shell(&home);
-        // What a person would type when asked.
+        // The answer that a user would type.
         shell.envs(key.iter().map(|key: &String| ("CLOUDRON_BACKUP_KEY", key)));
         let output = shell.args(["-c", &format!("exec 2>&1\n{command}")]).output().unwrap();
         let run = Run::of(output);

@@ -1,4 +1,4 @@
-//! The ways out of trouble: what an error advises is typed as it stands, and helps.
+//! Hints of errors: the command in the hint is typed as printed, and solves the problem.
 
 mod common;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const DEMO: &str = "demo.localhost";
 
-/// The commands that an error advises: what stands between backticks in its `next:` line.
+/// Returns the commands that an error suggests: the texts in backticks in its `next:` line.
 fn advised(run: &Run) -> Vec<Vec<String>> {
     let next = run.stderr.lines().filter_map(|line| line.trim_start().strip_prefix("next: "));
     let spans: Vec<&str> = next.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
@@ -20,7 +20,7 @@ fn advised(run: &Run) -> Vec<Vec<String>> {
     commands.map(|command| command.split(' ').map(str::to_owned).collect()).collect()
 }
 
-/// Types the advised command that begins with these words, which must succeed.
+/// Types the suggested command that begins with these words. It must succeed.
 #[track_caller]
 fn follow(home: &Home, run: &Run, begin: &str, more: &[&str]) -> String {
     let all = advised(run);
@@ -149,7 +149,7 @@ fn a_folder_that_does_not_exist_is_not_included() {
     assert_eq!(home.create(DEMO, &[]).code, 0);
     home.run(&["machine", "include", "add", DEMO, path]).failed(3, "folder-missing", path);
     assert!(!home.ok(&["machine", "include", "list", DEMO]).contains(path));
-    // A command may make it.
+    // A `before` command may create it.
     home.ok(&["machine", "include", "add", DEMO, path, "--before", &format!("mkdir -p {path}")]);
     home.ok(&["machine", "backup", "create", DEMO]);
     home.ok(&["machine", "include", "remove", DEMO, path]);
@@ -230,7 +230,7 @@ fn a_generated_key_is_shown_only_for_a_repository_that_exists() {
     let home = Home::new();
     let create = ["machine", "create", "local", "--fqdn", DEMO, "--output", "json"];
     let mut nowhere = home.command();
-    // A place where nothing can be made, for root neither.
+    // A folder in which not even root can create anything.
     let run = Run::of(nowhere.args(create).env("XDG_DATA_HOME", "/dev/null/data").output().unwrap());
     assert_ne!(run.code, 0);
     assert!(!run.stderr.contains("Generated backup key"), "{}", run.stderr);
@@ -247,7 +247,7 @@ fn a_generated_key_is_shown_only_for_a_repository_that_exists() {
     download.args(["machine", "backup", "download", DEMO, "--decrypt", "-o", "x.tar"]);
     let run = Run::of(download.env("CLOUDRON_BACKUP_KEY", key).output().unwrap());
     assert_eq!(run.code, 0, "{}", run.stderr);
-    // One that was given is not repeated.
+    // A given key is not printed.
     let given: Value =
         serde_json::from_str(&home.create("b.localhost", &["--output", "json"]).stdout).unwrap();
     assert_eq!(given["machines"][0]["backupKey"], Value::Null);

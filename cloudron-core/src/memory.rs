@@ -2,13 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Leaves no core dump of this process, in which backup keys and tokens would be, and keeps other processes of the
-/// user from reading its memory. Programs that are started may ask for a dump again: only the soft limit changes.
+/// Disables core dumps of this process, which would contain backup keys and tokens, and prevents other
+/// processes of the user from reading its memory. Only the soft limit changes, so programs started from here
+/// may enable dumps again.
 pub fn keep_private() {
     // Lowering a limit is always allowed.
     let maximum = getrlimit(Resource::Core).maximum;
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
-    // A handler of core dumps that is a program, such as systemd-coredump, is not bound by the limit.
+    // A core dump handler that is a program, such as systemd-coredump, ignores the limit.
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -2,10 +2,10 @@
 
 use crate::escape;
 
-/// The widest that a column is padded to: one long cell must not blow up all rows.
+/// Maximum padding of a column, in characters: one long cell must not widen all rows.
 const WIDEST: usize = 100;
 
-/// A table of text: columns padded by two blanks.
+/// A text table with columns separated by two spaces.
 #[derive(Debug, Clone)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -17,7 +17,7 @@ impl Table {
         Self { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
-    /// Adds a row; each cell is one line, whatever it holds.
+    /// Adds a row. Line breaks in cells are escaped.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.iter().map(|cell| escape::line(cell).into_owned()).collect());
     }

@@ -49,14 +49,14 @@ impl Filter {
         if !(target == "cloudron" || target.starts_with("cloudron_") || target.starts_with("cloudron::")) {
             return false;
         }
-        // The last topic that fits decides, as in Node's `debug`.
+        // The last matching topic decides, as in Node's `debug`.
         let fitting = self.topics.iter().rev().find(|(topic, _)| fits(topic, target));
         fitting.map_or(level <= &self.level, |(_, shown)| *shown)
     }
 }
 
-/// Whether a topic is a part of the target `cloudron_provision::ssh::remote`: a crate with or without `cloudron`
-/// before it, or a module. `*` stands for any text at the end.
+/// Returns true if a topic is part of a target such as `cloudron_provision::ssh::remote`: a crate, with or
+/// without `cloudron`, or a module. A final `*` matches any text.
 fn fits(topic: &str, target: &str) -> bool {
     let topic = topic.replace(['-', ':', '/'], "_").replace("__", "_");
     let fits = |part: &str| match topic.strip_suffix('*') {

@@ -25,7 +25,7 @@ pub fn cache() -> Option<PathBuf> {
 
 fn base(name: &str, default: &str) -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").filter(|h| !h.is_empty()).map(|h| PathBuf::from(h).join(default));
-    // The specification says that relative paths are to be ignored.
+    // The specification requires that relative paths are ignored.
     let given = std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     given.or_else(home).map(|base| base.join("cloudron"))
 }

@@ -95,7 +95,7 @@ fn caa(flags: u8, tag: &str, value: &[u8]) -> Option<CAARecord> {
         _ => return None,
     };
     let text = std::str::from_utf8(value).ok()?;
-    // Parameters come back in forms that differ from host to host.
+    // The form of the parameters in responses differs from host to host.
     let name = || (!text.contains([';', ' ']) && !text.is_empty()).then(|| Some(text.to_owned()));
     let options = Vec::new();
     Some(match tag {
@@ -131,7 +131,7 @@ fn value(apex: &Name, record: &DnsRecord) -> Result<RecordData> {
         },
         DnsRecord::CAA(caa) => {
             let (flags, tag, value) = caa.clone().decompose();
-            // An absolute name is how some hosts write it.
+            // Some hosts write it as an absolute name.
             let value = if tag == "iodef" { value.as_str() } else { value.trim_end_matches('.') };
             RecordData::Caa { flags, tag: tag.clone(), value: value.into() }
         }

@@ -1,4 +1,4 @@
-//! The used part of `dns-update`, and the meaning of its errors.
+//! The used part of `dns-update`, and the conversion of its errors.
 
 use async_trait::async_trait;
 use cloudron_core::Code;
@@ -10,11 +10,11 @@ use dns_update::{DnsRecord, DnsRecordType, DnsUpdater, Error};
 pub(crate) struct Failed {
     pub(crate) code: &'static Code,
     pub(crate) said: String,
-    /// Whether it is certain that nothing was written.
+    /// True if it is certain that nothing was written.
     pub(crate) nothing_done: bool,
 }
 
-/// The two calls that are made. Names and zones have no final dot.
+/// The calls used by this crate. Names and zones have no final dot.
 #[async_trait]
 pub(crate) trait Host: Send + Sync {
     /// Replaces the set; an empty list deletes it.
@@ -54,11 +54,11 @@ impl From<Error> for Failed {
         let (code, nothing_done) = match &error {
             Error::Unauthorized => (&codes::CREDENTIALS, true),
             Error::Unsupported(_) | Error::InvalidRegion => (&codes::UNSUPPORTED, true),
-            // A set may take several requests, of which some were carried out.
+            // A change may take several requests, some of which may have succeeded.
             Error::NotFound | Error::BadRequest | Error::Api(_) => (&codes::REFUSED, false),
             _ => (&codes::PROVIDER_DOWN, false),
         };
-        // The words of a broken connection have the address in them, at some hosts with the credential.
+        // The message of a broken connection contains the URL, which at some hosts contains the credential.
         let said = if matches!(error, Error::Client(_)) { "it could not be reached".into() } else { said };
         Self { code, said, nothing_done }
     }

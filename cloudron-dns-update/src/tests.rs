@@ -84,7 +84,7 @@ impl Host for FakeHost {
         for record in &mut records {
             match record {
                 DnsRecord::TXT(text) if self.defect == Defect::Quoting => *text = format!("\"{text}\""),
-                // As many hosts answer them.
+                // Many hosts return targets without the final dot.
                 DnsRecord::CNAME(target) => *target = target.trim_end_matches('.').to_owned(),
                 _ => {}
             }
@@ -165,7 +165,7 @@ async fn what_only_name_servers_can_confirm_is_not_believed_without_them() {
     let apex = name("example.com");
     let stuck = FakeHost { defect: Defect::NoListing, ..host };
     let change = Change::Create(set("my.example.com", RecordType::A, &["192.0.2.1"]));
-    // Taken by the host and never shown.
+    // Accepted by the host, but never shown by the name servers.
     let (silent, _) = place(Defect::Silent).await;
     let error = silent.confirm(&change).await.unwrap_err();
     assert!(error.is(&codes::NOT_PROPAGATED), "{error:?}");

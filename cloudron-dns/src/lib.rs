@@ -88,7 +88,7 @@ pub use record_set::{RecordKey, RecordSet};
 pub use record_type::{RecordType, Ttl};
 pub use zone::{Observed, Snapshot, Visibility, Zone, enclosing_zone};
 
-/// Compiles the example of the package's README with the documentation tests.
+/// Compiles the example of the package's README as a documentation test.
 #[cfg(all(doctest, feature = "propagation"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

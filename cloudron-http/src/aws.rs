@@ -28,9 +28,9 @@ pub struct AwsEnvironment {
 
 impl AwsEnvironment {
     /// Reads the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, and `AWS_CA_BUNDLE`. If they contain no key, reads the
-    /// profile named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the file named by
-    /// `AWS_SHARED_CREDENTIALS_FILE`.
+    /// `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, and `AWS_CA_BUNDLE`. If they
+    /// contain no key, reads the profile named by `AWS_PROFILE` (or `default`) in `~/.aws/credentials` or the
+    /// file named by `AWS_SHARED_CREDENTIALS_FILE`.
     ///
     /// # Errors
     /// `aws-profile` if `AWS_PROFILE` names a profile that does not exist; an error of [`Error::io`] if the file cannot
@@ -42,7 +42,7 @@ impl AwsEnvironment {
     /// Reads the settings from the given variables instead of those of this process.
     ///
     /// # Errors
-    /// As [`of`](Self::of).
+    /// Same as [`of`](Self::of).
     pub fn from_variables(service: &str, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let mut found = Self {
             endpoint: var(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| var("AWS_ENDPOINT_URL")),

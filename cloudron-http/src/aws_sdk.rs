@@ -1,4 +1,5 @@
-//! What Amazon's SDKs run on: any transport, so that there is one HTTP client and one TLS stack, or the embedder's.
+//! An HTTP client for Amazon's SDKs on any transport, so that they use the same client and TLS stack as the
+//! rest.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,32 +16,32 @@ use http_body_util::BodyExt;
 
 use crate::{HttpTransport, Request};
 
-/// An SDK's client over a transport.
+/// Returns an SDK's HTTP client that uses a transport.
 pub fn client(transport: Arc<dyn HttpTransport>) -> SharedHttpClient {
     let connector = SharedHttpConnector::new(Connector(transport));
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// Why the transport did not carry a request, as an SDK reports it.
+/// The reason why a request was not sent, as reported by an SDK.
 #[derive(Debug, Clone)]
 pub struct Unsent {
-    /// The transport's message, or that of whatever the SDK met before it.
+    /// Message of the transport, or of the SDK if it failed before.
     pub message: String,
-    /// What the transport refuses to do, however often it is asked: a certificate that is not trusted.
+    /// The transport's refusal, which a retry does not change: an untrusted certificate.
     pub refused: Option<Box<Refused>>,
 }
 
-/// The code and hint of a transport's refusal.
+/// Code and hint of a transport's refusal.
 #[derive(Debug, Clone)]
 pub struct Refused {
     /// The error code.
     pub code: &'static Code,
-    /// What helps.
+    /// Advice for the user.
     pub hint: Option<String>,
 }
 
 impl Unsent {
-    /// Reads the error of a request that was not carried.
+    /// Reads the error of a request that was not sent.
     pub fn new(error: &ConnectorError) -> Self {
         let Some(ours) = transport_error(error) else {
             return Self { message: with_causes(error), refused: None };
@@ -61,7 +62,7 @@ impl Refused {
     }
 }
 
-/// The transport's own error among the causes of an SDK's.
+/// Finds the transport's own error among the sources of an SDK's error.
 fn transport_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut cause = Some(error);
     while let Some(next) = cause {
@@ -99,7 +100,7 @@ async fn exchange(
     HttpResponse::try_from(answer.map(Into::into)).map_err(|e| ConnectorError::other(e.into(), None))
 }
 
-/// An error that does not pass is one of the user: it is not worth another try.
+/// Maps the kind of an error. A permanent error becomes a user error, which the SDK does not retry.
 fn kind_of(error: &Error) -> fn(Box<dyn StdError + Send + Sync>) -> ConnectorError {
     match error.kind() {
         ErrorKind::TimedOut => ConnectorError::timeout,

@@ -1,4 +1,4 @@
-//! The HTTP client of its own: reqwest over rustls with ring.
+//! The project's HTTP client: reqwest with rustls and ring.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use cloudron_core::error::with_causes;
 
 use crate::{Error, HttpOptions, HttpTransport, Request, Response, Result, codes, tls};
 
-/// The most memory that is asked for before an answer has arrived.
+/// Maximum memory allocated before a response has arrived, in bytes.
 const AT_ONCE: usize = 64 << 20;
 
-/// Connections that are kept, on tokio. Follows no redirect and repeats nothing, but for what the other side says that
-/// it did not look at, as HTTP/2 can.
+/// An HTTP client with a connection pool, on tokio. Follows no redirects and retries nothing, except requests
+/// that the server reports as not processed, as HTTP/2 allows.
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -22,10 +22,10 @@ pub struct ReqwestTransport {
 }
 
 impl ReqwestTransport {
-    /// A client. Sends nothing yet.
+    /// Returns a client. Sends nothing yet.
     ///
     /// # Errors
-    /// `http-ca-file` and those of file operations when the certificates to trust cannot be read.
+    /// `http-ca-file` and file errors if the certificates to trust cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self> {
         let mut client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::config(&options)?)
@@ -33,7 +33,8 @@ impl ReqwestTransport {
             .referer(false)
             .gzip(options.compression)
             .no_proxy()
-            // Shorter than servers keep them: a request on a connection that was closed meanwhile may have arrived.
+            // Shorter than servers keep idle connections: a request on a connection closed meanwhile may have
+            // arrived.
             .pool_idle_timeout(std::time::Duration::from_secs(15));
         if !options.http2 {
             client = client.http1_only();
@@ -56,10 +57,10 @@ impl ReqwestTransport {
         Ok(Self { client, options: Arc::new(options) })
     }
 
-    /// A client with the settings of the environment: see [`HttpOptions::from_env`].
+    /// Returns a client with the settings of the environment: see [`HttpOptions::from_env`].
     ///
     /// # Errors
-    /// As [`new`](Self::new) and [`HttpOptions::from_env`].
+    /// Same as [`new`](Self::new) and [`HttpOptions::from_env`].
     pub fn from_env() -> Result<Self> {
         Self::new(HttpOptions::from_env()?)
     }
@@ -80,10 +81,10 @@ impl ReqwestTransport {
         Ok(head.map(|()| body))
     }
 
-    /// The body, decompressed, up to the limit.
+    /// Reads the body, decompressed, up to the size limit.
     async fn body(&self, mut answer: reqwest::Response, uri: &http::Uri) -> Result<Bytes> {
         let host = uri.host().unwrap_or_default();
-        // What it says of its length is a claim.
+        // The stated length is not trusted.
         let expected = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
         let expected = expected.min(self.options.longest_answer).min(AT_ONCE);
         let (mut whole, mut parts) = (Bytes::new(), BytesMut::new());
@@ -109,7 +110,7 @@ impl ReqwestTransport {
         Ok(if parts.is_empty() { whole } else { parts.freeze() })
     }
 
-    /// What went wrong, by the client's causes, in which the address is not.
+    /// Builds the error from the causes of the client's error, which do not contain the URL.
     fn failure(&self, uri: &http::Uri, error: &reqwest::Error) -> Error {
         let host = uri.host().unwrap_or_default();
         if error.is_timeout() {
@@ -123,24 +124,24 @@ impl ReqwestTransport {
             let error = Error::new(&codes::CERTIFICATE, text);
             return if problem.unknown { error.with_hint(TRUST) } else { error };
         }
-        // The first layer says only that a request was sent.
+        // The outermost error says only that a request was sent.
         let causes = error.source().map_or_else(|| error.to_string(), with_causes);
         Error::new(&codes::UNREACHABLE, format!("{host}{through}: {causes}"))
     }
 }
 
-/// What helps against a certificate that nobody known has signed.
+/// Hint for a certificate signed by an unknown authority.
 const TRUST: &str =
     "if the service has a private authority, name a file with its certificate in the variable SSL_CERT_FILE";
 
-/// What is wrong with a certificate.
+/// A problem with a certificate.
 struct Problem {
     text: String,
-    /// Whether it is only that nobody known has signed it.
+    /// True if the only problem is an unknown signer.
     unknown: bool,
 }
 
-/// What is wrong with the other side's certificate, when that is the reason.
+/// Returns the problem with the server's certificate, if that is the cause of the error.
 fn certificate_problem(error: &reqwest::Error) -> Option<Problem> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(next) = cause {
@@ -149,7 +150,7 @@ fn certificate_problem(error: &reqwest::Error) -> Option<Problem> {
             let text = signer.map_or_else(|| problem.to_string(), str::to_owned);
             return Some(Problem { text, unknown: signer.is_some() });
         }
-        // An I/O error gives the cause of what it holds as its own.
+        // `source()` of an I/O error skips the error that it holds.
         let held = next.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause = held.map(|held| held as &(dyn StdError + 'static)).or_else(|| next.source());
     }
@@ -160,7 +161,7 @@ fn certificate_problem(error: &reqwest::Error) -> Option<Problem> {
 impl HttpTransport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        // Without the query, in which an interface may want something secret.
+        // Without the query, which may contain a secret.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (start, limit) = (Instant::now(), self.options.timeout);
         let answer = tokio::time::timeout(limit, self.exchange(request)).await.unwrap_or_else(|_| {

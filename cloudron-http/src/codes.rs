@@ -1,12 +1,12 @@
 //! The error codes of this crate.
 
 cloudron_core::codes! {
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     UNREACHABLE = ("http-unreachable", Unavailable,
         "The service, or the proxy on the way to it, could not be reached, or the connection broke before the answer was \
          complete. The message names the host. Check this computer's network, the address of the service and the \
          variables HTTPS_PROXY and NO_PROXY.");
-    /// A certificate that is not trusted.
+    /// An untrusted certificate.
     CERTIFICATE = ("http-certificate", Denied,
         "The service showed a certificate that this computer does not trust, so that nothing was sent to it. A service \
          with a private authority, or with a certificate that it signed itself, is trusted when the file that the variable \
@@ -17,12 +17,12 @@ cloudron_core::codes! {
     CA_FILE = ("http-ca-file", Usage,
         "The file of authorities, such as SSL_CERT_FILE or SSL_CERT_DIR names one, holds no certificate in PEM, or one \
          that cannot be read. PEM begins with `-----BEGIN CERTIFICATE-----`; `openssl x509 -inform der -in FILE` converts other files.");
-    /// An unusable address of a proxy.
+    /// An invalid proxy address.
     PROXY = ("http-proxy", Usage,
         "A variable such as HTTPS_PROXY or ALL_PROXY does not hold the address of a proxy. Write it as \
          http://proxy.example.com:3128, with https, socks5 or socks5h instead of http where the proxy speaks that, or \
          unset the variable.");
-    /// A profile of Amazon's tools that does not exist.
+    /// An AWS profile that does not exist.
     AWS_PROFILE = ("aws-profile", Usage,
         "The variable AWS_PROFILE names a profile that the file of Amazon's credentials does not have. The message names \
          both. Correct the name, or unset the variable to use the profile `default`.");

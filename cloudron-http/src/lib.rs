@@ -1,11 +1,12 @@
-//! HTTP for the services of vendors.
+//! HTTP for vendors' services.
 //!
-//! - [`HttpTransport`] sends one request. It is a trait, so that a program can bring its own client and no TLS stack is
-//!   forced on it. `ReqwestTransport` (feature `reqwest`) is the one that this project uses: rustls with ring, HTTP/2,
-//!   compression, proxies and private authorities by `HttpOptions`.
-//! - `rest` (feature `rest`) sends requests with a credential, repeats what may be repeated, waits as long as the other
-//!   side asks for, reads lists in pages, and never puts the credential into a message.
-//! - [`aws`] reads what Amazon's own tools read; `aws_sdk` (feature `aws-sdk`) runs Amazon's SDKs over a transport.
+//! - [`HttpTransport`] sends one request. It is a trait, so that a program can supply its own client and TLS
+//!   stack. `ReqwestTransport` (feature `reqwest`) is the implementation used by this project: rustls with
+//!   ring, HTTP/2, compression, and proxies and private authorities by `HttpOptions`.
+//! - `rest` (feature `rest`) sends requests with a credential, retries what is safe to retry, waits as long
+//!   as the server asks for, reads paginated lists, and keeps the credential out of messages.
+//! - [`aws`] reads the settings of Amazon's own tools; `aws_sdk` (feature `aws-sdk`) runs Amazon's SDKs on a
+//!   transport.
 
 pub mod aws;
 #[cfg(feature = "aws-sdk")]

@@ -1,37 +1,37 @@
-//! How the services are reached: proxies, authorities, limits.
+//! Options of HTTP connections: proxies, certificate authorities, limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{Proxies, Result};
 
-/// How the services are reached. `Debug` shows no secret.
+/// Options of HTTP connections. `Debug` shows no secrets.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// The proxies to go through.
+    /// The proxies to use.
     pub proxies: Proxies,
-    /// A file of certificates in PEM that are trusted besides those of the system: authorities, or the certificate that a
-    /// service signed itself.
+    /// PEM file of certificates trusted in addition to the system's: certificate authorities, or a service's
+    /// self-signed certificate.
     pub ca_file: Option<PathBuf>,
-    /// Likewise, the certificates themselves in PEM.
+    /// PEM certificates trusted in addition to the system's.
     pub ca_pem: Option<String>,
-    /// The longest time for one request, its answer read.
+    /// Time limit for one request, including reading the response.
     pub timeout: Duration,
-    /// How long it may take to be connected.
+    /// Time limit for connecting.
     pub connect_timeout: Option<Duration>,
-    /// How long no byte may arrive while an answer is awaited.
+    /// Maximum time without receiving a byte while waiting for a response.
     pub read_timeout: Option<Duration>,
-    /// The longest answer that is read, after it was decompressed.
+    /// Maximum size of a response after decompression, in bytes.
     pub longest_answer: usize,
-    /// Whether compressed answers are asked for.
+    /// True if compressed responses are accepted.
     pub compression: bool,
-    /// Whether HTTP/2 is spoken with those who can.
+    /// True if HTTP/2 is used with servers that support it.
     pub http2: bool,
 }
 
 impl Default for HttpOptions {
-    /// No proxy, and what the system trusts; 30 seconds and 16 MiB.
+    /// No proxy, the system's certificates, 30 seconds and 16 MiB.
     fn default() -> Self {
         Self {
             proxies: Proxies::none(),
@@ -48,20 +48,20 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// With the proxies that the environment names: see [`Proxies::from_env`].
+    /// Returns options with the proxies of the environment: see [`Proxies::from_env`].
     ///
     /// # Errors
-    /// `http-proxy` when a variable holds no address of a proxy.
+    /// `http-proxy` if a variable does not contain a valid proxy address.
     pub fn from_env() -> Result<Self> {
         Ok(Self { proxies: Proxies::from_env()?, ..Self::default() })
     }
 
-    /// The same with another time limit for each request.
+    /// Sets the time limit for each request.
     pub fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// The same, trusting the certificates in a file besides those of the system.
+    /// Sets a file of certificates to trust in addition to the system's.
     pub fn with_ca_file(self, file: Option<PathBuf>) -> Self {
         Self { ca_file: file, ..self }
     }

@@ -1,4 +1,4 @@
-//! Which proxy a request goes through, by the variables that curl and others read.
+//! Selection of the proxy for a request, by the same environment variables as curl.
 
 use std::fmt;
 
@@ -8,40 +8,40 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::{Error, Result, codes};
 
-/// The proxies to go through, and for which addresses. `Debug` shows no password.
+/// The proxies to use, and the hosts to reach directly. `Debug` shows no passwords.
 #[derive(Clone, Default)]
 pub struct Proxies {
     https: Option<Secret>,
     http: Option<Secret>,
-    /// The hosts that are reached without one.
+    /// The hosts that are reached directly.
     without: String,
 }
 
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// This computer: a request to it never leaves it, and what it carries is nobody else's business.
+/// The loopback addresses, which are never sent to a proxy.
 const THIS_COMPUTER: &str = "localhost,127.0.0.0/8,::1";
 
 impl Proxies {
-    /// None.
+    /// Returns no proxies.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Those that the variables `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` name for addresses of that kind, except for
-    /// the hosts, domains and networks in `NO_PROXY`. All of them may be written in lower case. This computer itself is
-    /// always reached directly.
+    /// Reads the variables `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` for URLs of that scheme, and in
+    /// `NO_PROXY` the hosts, domains and networks to reach directly. All names may be in lower case. Loopback
+    /// addresses are always reached directly.
     ///
     /// # Errors
-    /// `http-proxy` when a variable holds no address of a proxy.
+    /// `http-proxy` if a variable does not contain a valid proxy address.
     pub fn from_env() -> Result<Self> {
         Self::from_variables(&|name| std::env::var(name).ok())
     }
 
-    /// The same with other variables than those of this process.
+    /// Reads the settings from the given variables instead of those of this process.
     ///
     /// # Errors
-    /// As [`from_env`](Self::from_env).
+    /// Same as [`from_env`](Self::from_env).
     pub fn from_variables(var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| {
             let set = |name: &str| var(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
@@ -49,7 +49,7 @@ impl Proxies {
         };
         let proxy = |name: &str| get(name).map(|text| checked(name, &text)).transpose();
         let all = proxy("ALL_PROXY")?;
-        // In a CGI program, a client sets HTTP_PROXY with its header `Proxy`.
+        // In a CGI program, a client can set HTTP_PROXY with the header `Proxy`.
         let http = if var("REQUEST_METHOD").is_some() { None } else { proxy("HTTP_PROXY")? };
         Ok(Self {
             https: proxy("HTTPS_PROXY")?.or_else(|| all.clone()),
@@ -58,12 +58,12 @@ impl Proxies {
         })
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no proxies.
     pub(crate) fn is_empty(&self) -> bool {
         self.https.is_none() && self.http.is_none()
     }
 
-    /// The proxy for an address; none when it is reached directly.
+    /// Returns the proxy for a URL, or `None` if it is reached directly.
     pub(crate) fn of(&self, uri: &Uri) -> Option<&Secret> {
         if self.without.split(',').any(|host| host.trim() == "*") {
             return None;
@@ -75,7 +75,7 @@ impl Proxies {
         matcher.intercept(uri).map(|_| proxy)
     }
 
-    /// The host and port of the proxy for an address, for messages.
+    /// Returns the host and port of the proxy for a URL, for messages.
     pub(crate) fn shown(&self, uri: &Uri) -> Option<String> {
         let proxy: Uri = self.of(uri)?.expose().parse().ok()?;
         let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Proxies {
     }
 }
 
-/// The address of a proxy with its scheme, `http` unless it has one.
+/// Checks the address of a proxy and adds the scheme `http` if it has none.
 fn checked(name: &str, text: &str) -> Result<Secret> {
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let usable = full.parse::<Uri>().is_ok_and(|uri| {
@@ -92,7 +92,7 @@ fn checked(name: &str, text: &str) -> Result<Secret> {
     if usable && reqwest::Proxy::all(&*full).is_ok() {
         return Ok(Secret::new(full));
     }
-    // Not quoted: it may hold a password.
+    // The value is not shown, because it may contain a password.
     let text = format!("{name} does not hold the address of a proxy, such as http://proxy.example.com:3128");
     Err(Error::new(&codes::PROXY, text))
 }

@@ -1,5 +1,5 @@
-//! Which certificates are trusted: the authorities of the system or of `SSL_CERT_FILE`, those that are named besides, and
-//! of all of them also a certificate that a service signed itself.
+//! Trusted certificates: the authorities of the system or of `SSL_CERT_FILE`, those given in addition, and
+//! self-signed certificates of services among them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::{Error, HttpOptions, Result, codes};
 
-/// What a client trusts, with ring and without a provider for the whole process.
+/// Returns the TLS settings, with ring and without a process-wide provider.
 pub(crate) fn config(options: &HttpOptions) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier::new(certificates(options)?, provider.clone())?;
@@ -30,10 +30,10 @@ pub(crate) fn config(options: &HttpOptions) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// What is wrong with a file that is no list of certificates.
+/// Error text for a file without certificates.
 const NOTHING: &str = "it holds no certificate in PEM";
 
-/// The trusted certificates. A system without any is no error: it may need none.
+/// Returns the trusted certificates. A system without any is not an error, since none may be needed.
 fn certificates(options: &HttpOptions) -> Result<Vec<CertificateDer<'static>>> {
     let system = rustls_native_certs::load_native_certs();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| std::env::var_os(name).is_some());
@@ -99,10 +99,10 @@ fn parse(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, String
     Ok(found)
 }
 
-/// Trusts what an authority has signed, and a certificate that is itself among the trusted ones.
+/// Trusts certificates signed by an authority, and certificates that are themselves trusted.
 #[derive(Debug)]
 struct Verifier {
-    /// None without any authority.
+    /// `None` if there are no authorities.
     authorities: Option<Arc<WebPkiServerVerifier>>,
     trusted: HashSet<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
@@ -111,7 +111,8 @@ struct Verifier {
 impl Verifier {
     fn new(trusted: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        // Systems have old authorities that cannot be read. Those that the user named were checked.
+        // Systems may have old authorities that cannot be parsed. Those given by the user were already
+        // checked.
         roots.add_parsable_certificates(trusted.iter().cloned());
         let authorities = (!roots.is_empty()).then(|| {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -122,7 +123,7 @@ impl Verifier {
     }
 }
 
-/// Who has signed a certificate, when nothing is wrong with it but that nobody trusts that.
+/// Returns the signer of a certificate, if the only problem is that the signer is not trusted.
 pub(crate) fn untrusted_signer(problem: &CertificateError) -> Option<&'static str> {
     match problem {
         CertificateError::UnknownIssuer => Some("an authority that is not known has signed it"),
@@ -134,8 +135,8 @@ pub(crate) fn untrusted_signer(problem: &CertificateError) -> Option<&'static st
     }
 }
 
-/// Whether nothing is wrong with a certificate but that it may also sign others, as `openssl req -x509` makes them. Its
-/// time was checked before that.
+/// Returns true if the only problem with a certificate is that it is a CA certificate, as made by
+/// `openssl req -x509`. Its validity period was already checked.
 fn is_authority_itself(problem: &CertificateError) -> bool {
     let CertificateError::Other(other) = problem else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))

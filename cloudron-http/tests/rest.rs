@@ -1,4 +1,4 @@
-//! Requests to a REST interface, by a clock that nobody waits for.
+//! Requests to a REST API with a simulated clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -66,7 +66,7 @@ async fn over_http(server: &MockServer) -> (Rest, Arc<Still>) {
     (rest, clock)
 }
 
-/// Answers that once, and then success.
+/// Returns a server that gives this answer once, and then success.
 async fn first(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).up_to_n_times(1).mount(&server).await;
@@ -117,7 +117,7 @@ async fn a_host_that_cannot_be_reached_has_the_vendors_code() {
     assert!(failure.error.is(&DOWN) && failure.unknown, "{failure:?}");
 }
 
-/// A list that has another entry on every page.
+/// A list with another entry on every page.
 #[derive(Default)]
 struct Endless(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! What all the crates on the way trace holds neither a credential nor the password of a proxy.
+//! Traces of all crates involved contain neither a credential nor the password of a proxy.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ impl Write for Kept {
     }
 }
 
-/// An HTTP/2 server for `localhost`; its port.
+/// Starts an HTTP/2 server for `localhost`. Returns its port.
 async fn server(authority: &Authority) -> u16 {
     let tls = TlsAcceptor::from(authority.identity(&["localhost"]).server(&["h2"]));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +46,7 @@ async fn nothing_that_is_traced_holds_a_secret() {
     let writer = kept.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
-    // The server is asked in this process too, so that what it traces of the request counts as well.
+    // The server runs in this process too, so that its traces of the request are also checked.
     let port = server(&authority).await;
     let proxy = |name: &str| (name == "ALL_PROXY").then(|| "http://user:canary-p@127.0.0.1:1".to_owned());
     let mut options = HttpOptions::default();

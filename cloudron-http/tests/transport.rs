@@ -1,4 +1,4 @@
-//! The transport on reqwest against servers that answer what a test says.
+//! The reqwest transport against servers whose answers a test defines.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -107,7 +107,7 @@ async fn a_server_that_is_silent_is_given_up_and_one_that_is_gone_is_named() {
     assert!(!error.message().contains("secret"), "{error:?}");
 }
 
-/// A server that says which version of HTTP it is asked in, behind a certificate for `localhost`.
+/// A server that returns the HTTP version of the request, with a certificate for `localhost`.
 async fn versions(authority: &Authority) -> SocketAddr {
     let tls = TlsAcceptor::from(authority.identity(&["localhost"]).server(&["h2", "http/1.1"]));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -146,7 +146,7 @@ async fn http_2_is_spoken_with_those_who_can_unless_it_is_not_wanted() {
     assert_eq!(send(options, &url).await.unwrap().body(), "HTTP/1.1");
 }
 
-/// The options of a computer behind a proxy.
+/// Returns the options of a computer behind a proxy.
 fn behind(proxy: &str, without: &str, authority: &Authority) -> HttpOptions {
     let var = |name: &str| match name {
         "HTTPS_PROXY" => Some(proxy.to_owned()),
@@ -159,7 +159,7 @@ fn behind(proxy: &str, without: &str, authority: &Authority) -> HttpOptions {
     options.within(Duration::from_secs(10))
 }
 
-/// A name that no name server may know (RFC 6761).
+/// A name that no name server resolves (RFC 6761).
 const HOST: &str = "dns.cloudron.invalid";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,13 +174,13 @@ async fn a_proxy_is_used_and_no_proxy_is_honoured() {
     assert_eq!(answer.unwrap().status(), 204);
     assert_eq!(front.targets(), [format!("{HOST}:443")]);
     for without in [HOST, ".cloudron.invalid", "other.example, invalid", "*"] {
-        // Nobody has that name, so that it works through the proxy alone.
+        // The name does not resolve, so that it works only through the proxy.
         assert!(send(behind(&proxy.url(), without, &authority), &url).await.is_err(), "{without}");
     }
     assert_eq!(front.targets().len(), 1);
     let error = send(behind(&proxy.url_without_password(), "", &authority), &url).await.unwrap_err();
     assert!(error.message().contains("through the proxy 127.0.0.1:"), "{error:?}");
-    // It has its own threads, which may not end within others.
+    // It has its own threads, which may not end within an async context.
     tokio::task::spawn_blocking(move || drop(front)).await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Logging in to machines: keys, passphrases, and whom to trust.
+//! SSH login to machines: keys, passphrases and host key policies.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,42 +12,43 @@ use cloudron_provision::{Remote, codes};
 use crate::manager::Manager;
 use crate::registry::{Machine, Machines, Reach, SshReach};
 
-/// Where SSH listens on a machine of ours.
+/// The port that SSH listens on after a machine is created.
 pub const SSH_PORT: u16 = 202;
 
-/// The time limit of reaching a machine.
+/// Time limit for connecting to a machine.
 pub const LIMIT: Duration = ssh::CONNECT_LIMIT;
 
-/// Trusts exactly the host keys of the record.
+/// Returns a policy that accepts only the host keys in the record.
 ///
 /// # Errors
-/// `host-key` ones for keys that cannot be read.
+/// Errors of the `host-key` codes if a recorded key cannot be parsed.
 pub fn pinned(reach: &SshReach) -> Result<HostKeyPolicy> {
     let keys: Vec<HostKey> = reach.host_keys.iter().map(|k| k.parse()).collect::<Result<_>>()?;
     Ok(HostKeyPolicy::Pinned(keys))
 }
 
-/// Writes the file that tells the system's ssh which keys of a machine to trust, under the machine's alias. Gives both.
+/// Writes a `known_hosts` file for the system's ssh with the machine's pinned keys under an alias. Returns
+/// the path of the file and the alias.
 ///
 /// # Errors
-/// Those of writing files.
+/// Errors of writing the file.
 pub fn known_hosts(machines: &Machines, machine: &Machine) -> Result<(PathBuf, String)> {
     let alias = format!("cloudron-{}", machine.run.to_ascii_lowercase());
     let mut lines = String::new();
     if let Reach::Generic(reach) = &machine.reach {
         let trusted = reach.host_keys.iter().map(|key| format!("{alias} {key}\n"));
-        // What the user's own files revoke, this file revokes too: ssh reads no other.
+        // Revoked keys of the user's own files are copied too: with this file, ssh reads no other.
         let revoked = SshTarget::new(&reach.host).revoked_keys();
         lines = trusted.chain(revoked.into_iter().map(|key| format!("@revoked * {key}\n"))).collect();
     }
     Ok((machines.put_known_hosts(&machine.fqdn, &lines)?, alias))
 }
 
-/// The system's ssh, told to trust exactly the pinned keys of this machine, whatever its address, and to run these words
-/// there. Without words, a shell.
+/// Returns the command that runs the system's ssh with only the pinned host keys of this machine, whatever
+/// its address. It runs `words` on the machine, or a shell if there are none.
 ///
 /// # Errors
-/// `usage` for a machine on this computer.
+/// `usage` for a local machine.
 pub fn ssh_command(machines: &Machines, machine: &Machine, words: &[String]) -> Result<Command> {
     let Reach::Generic(SshReach { host, ssh_port, ssh_user, ssh_key, .. }) = &machine.reach else {
         return Err(Error::new(
@@ -88,8 +89,8 @@ pub async fn changed_host_key(machine: &Machine) -> Option<Error> {
     Some(Error::new(&codes::HOST_KEY_CHANGED, message))
 }
 
-/// The command for the shell there. Several words are quoted, so that each arrives as it was given; a single one
-/// is a command line.
+/// Returns the command line for the remote shell, or `None` for an interactive shell. Several words are
+/// quoted one by one; a single word is taken as a command line.
 fn remote_command(words: &[String]) -> Option<String> {
     match words {
         [] => None,
@@ -98,19 +99,19 @@ fn remote_command(words: &[String]) -> Option<String> {
     }
 }
 
-/// The server and the user to log in as.
+/// Returns the server and the user to log in as.
 pub fn target(reach: &SshReach) -> SshTarget {
     SshTarget::new(&reach.host).on_port(reach.ssh_port).as_user(&reach.ssh_user)
 }
 
 impl Manager {
-    /// Connects to a machine that is known, trusting exactly its pinned host keys.
+    /// Connects to a known machine and accepts only its pinned host keys.
     pub(crate) async fn connect(&self, reach: &SshReach) -> Result<Arc<dyn Remote>> {
         let auth = self.auth(reach.ssh_key.as_deref());
         Ok(Arc::new(ssh::connect(target(reach), &auth, pinned(reach)?, LIMIT).await?))
     }
 
-    /// Connects on the first of the ports where something listens.
+    /// Connects to the first of the ports that accepts connections.
     pub(crate) async fn connect_any(
         &self,
         reach: &SshReach,
@@ -132,7 +133,7 @@ impl Manager {
         Err(refused.unwrap_or_else(|| Error::new(&codes::SSH_UNREACHABLE, "there is no port to connect to")))
     }
 
-    /// The key to log in with; its passphrase is asked for when somebody can answer.
+    /// Returns the authentication for a key. Its passphrase is asked for if a user can be prompted.
     pub(crate) fn auth(&self, key: Option<&Path>) -> Auth {
         let auth = key.map_or_else(Auth::default, |k| Auth::key(k.to_string_lossy()));
         if !self.ask().is_there() {
@@ -142,7 +143,8 @@ impl Manager {
         auth.ask_passphrase(Arc::new(move |path: &Path| -> Option<Secret> { ask.passphrase(path) }))
     }
 
-    /// Whom to trust at the first contact: the fingerprint that was given, or known_hosts, or what the owner says.
+    /// Returns the host key policy for the first contact: the fingerprint if one was given, otherwise
+    /// known_hosts and a question to the user.
     pub(crate) fn first_contact(&self, fingerprint: Option<&str>) -> Result<HostKeyPolicy> {
         if let Some(fingerprint) = fingerprint {
             return HostKeyPolicy::fingerprint(fingerprint);
@@ -156,7 +158,7 @@ impl Manager {
     }
 }
 
-/// The file of a key, as the record remembers it; `None` when the agent is to be asked.
+/// Returns the absolute path of a key file as it is stored in the record, or `None` if the SSH agent is used.
 ///
 /// # Errors
 /// `ssh-key-missing`.

@@ -1,4 +1,4 @@
-//! Managing a running server from a computer that did not make it.
+//! Adoption: managing a running server from a computer that did not create it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,44 +17,44 @@ use crate::manager::Manager;
 use crate::record_copy::RecordCopy;
 use crate::registry::{Machine, Reach, SshReach};
 
-/// Which machine is adopted.
+/// The machine to adopt.
 #[derive(Debug, Clone)]
 pub struct AdoptRequest {
     /// Its domain.
     pub domain: Domain,
-    /// Where it is. Without it, the machine that was forgotten, or a local one whose folder is there.
+    /// Address of the machine. If `None`, a forgotten machine, or a local one whose folder exists.
     pub at: Option<SshAddress>,
-    /// How long it may take to answer.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
 }
 
-/// Where a machine is that answers SSH.
+/// SSH address and credentials of a machine.
 #[derive(Debug, Clone)]
 pub struct SshAddress {
-    /// Its address.
+    /// The IP address.
     pub address: IpAddr,
-    /// The file of the private key. Without it, the agent is asked.
+    /// The private key file. If `None`, the SSH agent is used.
     pub ssh_key: Option<PathBuf>,
-    /// The port that SSH listens on. Without it, 202 and then 22.
+    /// The SSH port. If `None`, 202 is tried, then 22.
     pub ssh_port: Option<u16>,
     /// The user to log in as.
     pub ssh_user: String,
-    /// The fingerprint of its host key. Without it, known_hosts and a question.
+    /// Fingerprint of the host key. If `None`, known_hosts is used, then a question to the user.
     pub host_key: Option<String>,
 }
 
 impl AdoptRequest {
-    /// The machine that was forgotten, or a local one whose folder is there.
+    /// Returns a request for a forgotten machine, or for a local one whose folder exists.
     pub fn new(domain: Domain) -> Self {
         Self { domain, at: None, connect_timeout: LIMIT }
     }
 }
 
 impl Manager {
-    /// Makes a running server known to this computer. On the server nothing changes.
+    /// Adds a running server to the records of this computer. Changes nothing on the server.
     ///
     /// # Errors
-    /// `machine-known`, `run-exists`, `machine-missing`, `machine-taken` for another server, and those of SSH.
+    /// `machine-known`, `run-exists`, `machine-missing`, `machine-taken` for another server, and SSH errors.
     pub async fn adopt(&self, request: &AdoptRequest) -> Result<Machine> {
         let (domain, kept) = (&request.domain, self.kept());
         if self.machines().find(domain)?.is_some() {
@@ -75,7 +75,7 @@ impl Manager {
         Ok(machine)
     }
 
-    /// How the machine is reached from this computer, and that it runs this server.
+    /// Returns how to reach the machine from this computer, after checking that it runs this server.
     async fn find(&self, request: &AdoptRequest, forgotten: Option<&Kept>) -> Result<Reach> {
         let (domain, limit) = (&request.domain, request.connect_timeout);
         if let Some(at) = &request.at {
@@ -136,7 +136,7 @@ fn no_server(domain: &Domain, place: &str) -> Error {
     Error::new(&cloudron_api::codes::MACHINE_MISSING, format!("no server {domain} is installed {place}"))
 }
 
-/// The record, from what the machine says of itself.
+/// Builds the record from the machine's description of itself.
 fn machine(domain: &Domain, reach: Reach, said: Description, copy: Option<&RecordCopy>) -> Result<Machine> {
     if said.fqdn != *domain {
         let text = format!("the server calls itself {}, not {domain}", said.fqdn);
@@ -144,7 +144,7 @@ fn machine(domain: &Domain, reach: Reach, said: Description, copy: Option<&Recor
     }
     let mut dns = copy.and_then(|copy| copy.dns.clone());
     if let Some(dns) = &mut dns {
-        // A file of the computer that made the machine.
+        // The path is on the computer that created the machine, and may not exist here.
         dns.tsig_key_file = dns.tsig_key_file.take().filter(|path| path.is_file());
     }
     Ok(Machine {

@@ -1,4 +1,4 @@
-//! Questions that only the owner of a machine can answer.
+//! Questions to the user who manages a machine.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use cloudron_provision::ssh::HostKeyQuestion;
 
 use crate::codes;
 
-/// Who answers questions. Every method has an answer for when nobody is there.
+/// Answers questions. The default of every method is the answer for when no user can be prompted.
 pub trait Ask: Send + Sync {
-    /// Whether a person is there to answer.
+    /// Returns true if a user can be prompted.
     fn is_there(&self) -> bool {
         false
     }
@@ -18,56 +18,56 @@ pub trait Ask: Send + Sync {
     /// Asks a yes or no question.
     ///
     /// # Errors
-    /// `needs-answer` when nobody can be asked.
+    /// `needs-answer` if no user can be prompted.
     fn confirm(&self, question: &Question<'_>) -> Result<bool> {
         Err(Error::new(&codes::NEEDS_ANSWER, format!("{question} Nobody can be asked")))
     }
 
-    /// Asks for the backup key of a repository that exists.
+    /// Asks for the backup key of an existing repository.
     ///
     /// # Errors
-    /// `needs-answer` when nobody can be asked.
+    /// `needs-answer` if no user can be prompted.
     fn backup_key(&self) -> Result<Secret> {
         Err(Error::new(&codes::NEEDS_ANSWER, "The backup key is needed, and nobody can be asked"))
     }
 
-    /// Asks for the passphrase of a key for SSH.
+    /// Asks for the passphrase of an SSH private key.
     fn passphrase(&self, _key: &Path) -> Option<Secret> {
         None
     }
 
-    /// Asks whether a machine that is seen for the first time shows the right host key. Called only when
-    /// [`is_there`](Self::is_there).
+    /// Asks whether the host key of a machine seen for the first time is right. Called only if
+    /// [`is_there`](Self::is_there) returns true.
     fn accept_host_key(&self, _question: &HostKeyQuestion) -> bool {
         false
     }
 
-    /// Is told a backup key that was generated, once: it is written nowhere.
+    /// Receives a generated backup key, once. The key is stored nowhere.
     fn backup_key_generated(&self, _key: &Secret) {}
 }
 
-/// Nobody answers.
+/// An [`Ask`] that answers no question.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nobody;
 
 impl Ask for Nobody {}
 
-/// A yes or no question. Its text is a sentence for people.
+/// A yes or no question. `Display` gives the sentence to show.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Question<'a> {
-    /// Whether a repository is removed with all its backups.
+    /// Asks whether to remove a repository with all its backups.
     RemoveRepository {
-        /// Where it is.
+        /// Location of the repository.
         place: &'a str,
-        /// What it holds.
+        /// Contents of the repository, such as `3 backups, latest backup_…`.
         holds: &'a str,
     },
-    /// Whether these folders of a backup, beyond the server's own, are those that the owner had included.
+    /// Asks whether these folders of a backup, outside the server's own, are those that the owner had included.
     RestoreFolders(&'a [PathBuf]),
-    /// Whether records are taken over that a machine says were written for it.
+    /// Asks whether to take over DNS records that a machine claims were written for it.
     TakeOver {
-        /// The records.
+        /// The record sets, as a list for display.
         records: &'a str,
         /// The DNS host.
         host: &'a str,

@@ -1,17 +1,17 @@
 //! The error codes of this crate.
 
 cloudron_core::codes! {
-    /// A question that nobody can answer.
+    /// An answer is needed and no user can be prompted.
     NEEDS_ANSWER = ("needs-answer", Usage,
         "The command needs an answer or a secret, and its input is not a terminal where somebody could be asked.");
-    /// No machine of that name is known here.
+    /// No machine with this name is known on this computer.
     MACHINE_UNKNOWN = ("machine-unknown", NotFound,
         "This computer knows no machine of that name. A machine that was created on another computer becomes known here \
          when it is adopted.");
-    /// A machine of that name exists.
+    /// A machine with this name exists.
     MACHINE_KNOWN = ("machine-known", Conflict,
         "A machine of that name exists already. Work with it, remove it, or choose another domain.");
-    /// The destruction of a machine was cut off.
+    /// The destruction of a machine was interrupted.
     MACHINE_DESTROYING = ("machine-destroying", Conflict,
         "The removal of this machine was begun and did not end, so that parts of it may be missing. Removing it again \
          finishes that. Its backups stay unless they are to be deleted too.");
@@ -22,24 +22,24 @@ cloudron_core::codes! {
     /// The server does not answer.
     SERVER_DEAD = ("server-dead", Unavailable,
         "The server of that machine does not answer. It may be stopped, restarting or unreachable.");
-    /// The machine answers and something is wrong.
+    /// A server that answers with a failed check.
     UNHEALTHY = ("machine-unhealthy", Failed,
         "The server answers, and at least one of its own checks fails: the database, the disk, the store or the \
          age of the newest backup.");
     /// The server answered with an error.
     SERVER_REFUSED = ("server-refused", Failed,
         "The server understood the request and did not carry it out. The message is the server's own.");
-    /// The server says that it is busy.
+    /// The server is busy.
     SERVER_BUSY = ("server-busy", Conflict,
         "The server does one job at a time, and one is running now. Try again when it is over.");
-    /// The server does not know the caller.
+    /// The server did not accept the token.
     SERVER_DENIED = ("server-denied", Denied,
         "The server did not accept the token that this computer presented.");
     /// A job on the server failed.
     JOB_FAILED = ("job-failed", Failed,
         "A job that was started on the server failed there. The message is the server's own, and the server's log shows what \
          led to it.");
-    /// A repository exists and no key was given.
+    /// A repository exists and no key was given for it.
     STORE_IN_USE = ("store-in-use", Conflict,
         "The place for backups already holds a repository, and the command would have made a new key for it. \
          Give the key of that repository, restore from it, or choose another place.");

@@ -1,4 +1,4 @@
-//! Removing a machine, what an unfinished run made, or the backups that a destroyed machine left.
+//! Removal of a machine, of an unfinished run, or of the backups of a destroyed machine.
 
 use std::sync::Arc;
 
@@ -17,46 +17,46 @@ use crate::manager::Manager;
 use crate::program::{Place, Program};
 use crate::registry::{DnsRecords, Machine, Reach};
 
-/// How a machine is removed.
+/// Options for removing a machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DestroyOptions {
-    /// Whether its backups are removed as well.
+    /// True if its backups are removed too.
     pub delete_backups: bool,
-    /// Whether it is forgotten even when it cannot be reached.
+    /// True if the machine is forgotten even if it cannot be reached.
     pub forget: bool,
-    /// Whether the DNS records stay that its creation wrote.
+    /// True if the DNS records written by its creation are kept.
     pub keep_dns: bool,
 }
 
-/// What a computer knows of a name, as far as there is something to remove.
+/// Something on this computer that can be removed by name.
 pub enum Known {
-    /// A machine, and runs about it that did not end.
+    /// A machine, and unfinished runs for it.
     Machine(Box<Machine>, Vec<RunSummary>),
-    /// Runs that died before there was a machine.
+    /// Runs that ended before the machine was created.
     Runs(Vec<RunSummary>),
-    /// The backups that a destroyed machine left.
+    /// The backups of a destroyed machine.
     Kept(Box<Kept>),
 }
 
-/// What was removed, and what stays.
+/// The result of a removal.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Destroyed {
-    /// Where the backups are that stay.
+    /// The backups that were kept.
     pub kept: Option<Kept>,
-    /// What became of the DNS records.
+    /// The result for the DNS records.
     pub dns: Option<Outcome>,
 }
 
-/// Whether the program or anything that it would remove is on the machine.
+/// Prints `program` or `state` if the program or the server's files are on the machine.
 const LEFT: &str =
     r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
 
 impl Known {
-    /// Where DNS records were written that are to be removed too.
+    /// Returns where DNS records to be removed were written.
     ///
     /// # Errors
-    /// `failed` when a run does not say so.
+    /// `failed` if a run does not record it.
     pub fn dns(&self) -> Result<Vec<Option<DnsRecords>>> {
         match self {
             Self::Machine(machine, _) => Ok(vec![machine.dns.clone()]),
@@ -66,7 +66,7 @@ impl Known {
     }
 }
 
-/// The DNS records that an unfinished run was to write.
+/// Returns the DNS records that an unfinished run was to write.
 fn dns_of(run: &RunSummary) -> Result<Option<DnsRecords>> {
     serde_json::from_value(run.spec.inputs["dns"].clone()).map_err(|e| {
         let text = format!("the run {} does not say which records it wrote: {e}", run.run);
@@ -75,10 +75,10 @@ fn dns_of(run: &RunSummary) -> Result<Option<DnsRecords>> {
 }
 
 impl Manager {
-    /// What this computer knows of a name.
+    /// Returns what is known under a name on this computer.
     ///
     /// # Errors
-    /// `machine-unknown`, and those of reading records.
+    /// `machine-unknown`, and errors of reading records.
     pub fn known(&self, domain: &Domain) -> Result<Known> {
         let runs = self.runner().unfinished(Some(domain.as_str()))?;
         match (self.machines().find(domain)?, runs.is_empty()) {
@@ -91,11 +91,11 @@ impl Manager {
         }
     }
 
-    /// Looks whether the bucket with a machine's backups can be emptied from here, when that is asked for. A bucket is
-    /// out of the machine's hands, so this comes before anything is removed.
+    /// With `delete_backups`, checks that the bucket with a machine's backups can be accessed from this
+    /// computer. The machine does not remove a bucket's objects, so this runs before anything is removed.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn check_bucket(&self, machine: &Machine, options: &DestroyOptions) -> Result<()> {
         if !options.delete_backups || folder_of(&machine.store).is_some() {
             return Ok(());
@@ -103,11 +103,12 @@ impl Manager {
         backups::look(&Folder::of(&machine.store)?.store()?).await.map(drop)
     }
 
-    /// Removes a machine's server, then its backups if that was asked for, its DNS records, and what this computer knows
-    /// of it. What an interrupted removal did already is no error.
+    /// Removes a machine's server, then its backups if requested, its DNS records and its record on this
+    /// computer. Skips what an interrupted removal has already done.
     ///
     /// # Errors
-    /// Those of reaching the machine, unless it is to be forgotten: then they are warnings. Those of the store.
+    /// Errors of connecting to the machine and of the store. With `forget`, errors of connecting are
+    /// warnings.
     pub async fn destroy(
         &self,
         machine: &Machine,
@@ -133,10 +134,10 @@ impl Manager {
         Ok(Destroyed { kept, dns })
     }
 
-    /// Undoes what runs made that died before there was a machine. `dns` has the records of each run.
+    /// Undoes runs that ended before the machine was created. `dns` holds the records of each run.
     ///
     /// # Errors
-    /// As [`destroy`](Self::destroy).
+    /// Same as [`destroy`](Self::destroy).
     pub async fn destroy_unfinished(
         &self,
         runs: &[RunSummary],
@@ -163,10 +164,11 @@ impl Manager {
         Ok(Destroyed { kept, dns: None })
     }
 
-    /// Looks at the backups that a destroyed machine left, before they are removed. `None` when there are none.
+    /// Opens the backups of a destroyed machine before they are removed. Returns `None` if there are none.
     ///
     /// # Errors
-    /// `machine-carries-server` when the machine was forgotten and its server is still there; those of the store.
+    /// `machine-carries-server` if the machine was forgotten and its server is still installed; errors of the
+    /// store.
     pub async fn look_at_kept(&self, kept: &Kept) -> Result<Option<Earlier>> {
         let found = backups::look(&self.kept_folder(kept).await?.store()?).await?;
         if found.is_some() && kept.forgotten && self.has_server(kept).await? {
@@ -178,10 +180,10 @@ impl Manager {
         Ok(found)
     }
 
-    /// Removes the backups that a destroyed machine left, and forgets them.
+    /// Removes the backups of a destroyed machine and their record.
     ///
     /// # Errors
-    /// As [`look_at_kept`](Self::look_at_kept).
+    /// Same as [`look_at_kept`](Self::look_at_kept).
     pub async fn remove_kept(&self, kept: &Kept) -> Result<()> {
         if self.look_at_kept(kept).await?.is_some() {
             backups::remove(&self.kept_folder(kept).await?).await?;
@@ -189,7 +191,7 @@ impl Manager {
         self.kept().remove(&kept.fqdn)
     }
 
-    /// Removes the DNS records of a machine that is removed already.
+    /// Removes the DNS records of a machine that was already removed.
     async fn remove_records(&self, records: &Removal, options: &DestroyOptions) -> Outcome {
         if options.keep_dns {
             return records.kept("they were to be kept");
@@ -204,7 +206,7 @@ impl Manager {
         outcome
     }
 
-    /// A machine that is to be forgotten and cannot be reached is no reason to stop.
+    /// With `forget`, turns an error of removing the machine into a warning.
     fn forgive(&self, removed: Result<()>, options: &DestroyOptions) -> Result<()> {
         match removed {
             Err(error) if options.forget => {
@@ -215,8 +217,8 @@ impl Manager {
         }
     }
 
-    /// Removes the server, then its backups if that was asked for, and at last puts SSH back: until then, the machine
-    /// is reached as its record says.
+    /// Removes the server, then its backups if requested, and finally restores the SSH port: until then, the
+    /// machine is reached as recorded.
     async fn remove(&self, machine: &Machine, options: &DestroyOptions) -> Result<()> {
         let program = match &machine.reach {
             Reach::Local { .. } => self.reach_at(&machine.reach).await?,
@@ -248,7 +250,7 @@ impl Manager {
     }
 }
 
-/// Whether there is a server to remove.
+/// Returns true if there is a server to remove.
 async fn is_left(machine: &Machine, program: &Program) -> Result<bool> {
     let path = match &machine.reach {
         Reach::Local { root } => return Ok(root.join("bin").exists() || root.join("config.json").exists()),

@@ -1,4 +1,4 @@
-//! What this computer knows of a name.
+//! Lookup of a name in the records of this computer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::manager::Manager;
 use crate::owner_store::OwnerStore;
 use crate::registry::{Copied, Machine, Reach};
 
-/// A machine, or where its backups are when it was destroyed.
+/// A machine, or the backups of a destroyed one.
 pub enum Found {
     /// The machine.
     Machine(Box<Machine>),
@@ -24,22 +24,22 @@ pub enum Found {
     Kept(Box<Kept>),
 }
 
-/// A run that died before there was a machine.
+/// A run that ended before the machine was created.
 pub struct Unfinished {
     /// The run.
     pub run: RunSummary,
-    /// Whether another process is working on it.
+    /// True if another process is working on it.
     pub busy: bool,
-    /// Why its state cannot be told.
+    /// Why its state cannot be determined.
     pub problem: Option<Error>,
 }
 
 impl Manager {
-    /// The record of a machine that can be worked with.
+    /// Returns the record of a machine that is ready for use.
     ///
     /// # Errors
-    /// `machine-unknown`, which says where the backups of a machine are that was destroyed; `machine-destroying`;
-    /// `run-busy`.
+    /// `machine-unknown`, which for a destroyed machine names the location of its backups;
+    /// `machine-destroying`; `run-busy`.
     pub fn machine(&self, domain: &Domain) -> Result<Machine> {
         match self.readable(domain)? {
             Found::Machine(machine) => Ok(*machine),
@@ -52,10 +52,10 @@ impl Manager {
         }
     }
 
-    /// The machine, or where its backups are when it was destroyed, for work that only reads backups.
+    /// Returns the machine, or the backups of a destroyed one, for work that only reads backups.
     ///
     /// # Errors
-    /// As [`machine`](Self::machine).
+    /// Same as [`machine`](Self::machine).
     pub fn readable(&self, domain: &Domain) -> Result<Found> {
         if let Some(machine) = self.machines().find(domain)? {
             if machine.destroying {
@@ -71,7 +71,7 @@ impl Manager {
         self.machines().get(domain).map(|machine| Found::Machine(Box::new(machine)))
     }
 
-    /// Refuses a machine whose creation is under way, or was interrupted.
+    /// Refuses a machine whose creation is running or was interrupted.
     fn refuse_unfinished(&self, domain: &Domain) -> Result<()> {
         let runner = self.runner();
         if runner.unfinished(Some(domain.as_str()))?.is_empty() {
@@ -82,10 +82,10 @@ impl Manager {
         Err(Error::new(&codes::MACHINE_UNKNOWN, text))
     }
 
-    /// Runs that died before the machine was finished.
+    /// Returns the runs that ended before the machine was finished.
     ///
     /// # Errors
-    /// Those of reading journals.
+    /// Errors of reading journals.
     pub fn unfinished(&self) -> Result<Vec<Unfinished>> {
         let runner = self.runner();
         let known = |run: &RunSummary| {
@@ -102,11 +102,11 @@ impl Manager {
         Ok(runs.into_iter().map(state).collect())
     }
 
-    /// A machine's store with its owner's rights: a bucket with the credentials of this computer, since the server's
-    /// should not be able to delete; a folder through the machine.
+    /// Returns a machine's store with its owner's rights. A bucket is opened with the credentials of this
+    /// computer, since the server's should not allow deletion; a folder is accessed through the machine.
     ///
     /// # Errors
-    /// Those of the store and of reaching the machine.
+    /// Errors of the store and of connecting to the machine.
     pub async fn owner_store(&self, machine: &Machine) -> Result<Arc<dyn BackupStore>> {
         if folder_of(&machine.store).is_none() {
             return open_store(&machine.store);
@@ -114,10 +114,10 @@ impl Manager {
         Ok(Arc::new(OwnerStore::new(self.client(machine).await?)))
     }
 
-    /// Where a local machine keeps its backups, also when the machine was destroyed.
+    /// Returns the address of a local machine's backups, also if the machine was destroyed.
     ///
     /// # Errors
-    /// Those of reading its record.
+    /// Errors of reading its record.
     pub fn local_store(&self, domain: &Domain) -> Result<String> {
         match self.machines().find(domain)?.filter(|m| matches!(m.reach, Reach::Local { .. })) {
             Some(machine) => Ok(machine.store),
@@ -125,10 +125,10 @@ impl Manager {
         }
     }
 
-    /// Remembers that there is a copy of a machine's whole repository in that folder.
+    /// Records that this folder holds a copy of a machine's whole repository.
     ///
     /// # Errors
-    /// Those of writing its record.
+    /// Errors of writing the machine's record.
     pub fn remember_copy(&self, domain: &Domain, folder: &Path) -> Result<()> {
         let Some(mut machine) = self.machines().find(domain)? else { return Ok(()) };
         let place = std::path::absolute(folder).map_err(|e| Error::io(folder, e))?;

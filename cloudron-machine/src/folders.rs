@@ -1,4 +1,4 @@
-//! Whether folders that are to be backed up exist on their machine.
+//! Checks that folders to back up exist on their machine.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,8 @@ use crate::program::Program;
 /// Prints the numbers of the arguments that do not exist.
 const SCRIPT: &str = r#"n=0; for path; do [ -e "$path" ] || echo $n; n=$((n+1)); done"#;
 
-/// The folders that do not exist on the machine. A command that runs before a folder is read may make it.
+/// Returns the folders that do not exist on the machine, except those with a `before` command, which may
+/// create them.
 pub async fn missing(remote: &dyn Remote, includes: &[Include]) -> Result<Vec<PathBuf>> {
     let paths: Vec<&Path> = includes.iter().filter(|i| i.before.is_none()).map(|i| &*i.path).collect();
     if paths.is_empty() {
@@ -45,13 +46,13 @@ impl Program {
     }
 }
 
-/// The error for a folder that does not exist.
+/// Returns the error for a folder that does not exist.
 pub fn error(path: &Path) -> Error {
     Error::new(&codes::FOLDER_MISSING, format!("there is no {} on the machine", path.display()))
         .with_source(Missing(path.to_owned()))
 }
 
-/// The folder that is missing: the cause of such an error.
+/// The missing folder, as the source of the error.
 #[derive(Debug)]
 pub struct Missing(
     /// Its path on the machine.

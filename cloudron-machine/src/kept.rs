@@ -1,4 +1,4 @@
-//! What this computer remembers of a machine that was destroyed and whose backups stay: where they are.
+//! Records of the backups of destroyed machines on this computer.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::backups::place;
 use crate::registry::{Machine, Reach};
 use crate::{codes, record};
 
-/// The backups of a machine that is no more.
+/// The backups of a destroyed machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
@@ -18,30 +18,30 @@ pub struct Kept {
     pub schema: u32,
     /// The machine's domain.
     pub fqdn: Domain,
-    /// How the computer with the backups is reached.
+    /// How to reach the computer with the backups.
     pub reach: Reach,
-    /// Where the machine kept its backups, as the machine saw it.
+    /// The store's address as seen from the machine.
     pub store: String,
-    /// When the machine was destroyed or forgotten.
+    /// Time when the machine was destroyed or forgotten.
     pub since: SystemTime,
-    /// Whether the machine was forgotten without being reached: its server may still run.
+    /// True if the machine was forgotten without being reached. Its server may still run.
     #[serde(default)]
     pub forgotten: bool,
 }
 
 impl Kept {
-    /// Where the backups are, for people.
+    /// Returns the location of the backups, for display.
     pub fn place(&self) -> String {
         place(&self.reach, &self.store)
     }
 }
 
-/// All of them, one file of mode 0600 each.
+/// All records of kept backups, one file of mode 0600 each.
 #[derive(Debug, Clone)]
 pub struct KeptBackups(PathBuf);
 
 impl KeptBackups {
-    /// Those in that folder.
+    /// Returns the records in this folder.
     pub fn at(folder: PathBuf) -> Self {
         Self(folder)
     }
@@ -50,7 +50,7 @@ impl KeptBackups {
         self.0.join(format!("{domain}.json"))
     }
 
-    /// The backups that a machine of that name left.
+    /// Returns the backups of a destroyed machine with this name.
     pub fn find(&self, domain: &Domain) -> Result<Option<Kept>> {
         let path = self.path(domain);
         record::load(&path, |why| {
@@ -58,12 +58,12 @@ impl KeptBackups {
         })
     }
 
-    /// Remembers backups.
+    /// Writes the record of kept backups.
     pub fn put(&self, kept: &Kept) -> Result<()> {
         record::store(&self.path(&kept.fqdn), kept)
     }
 
-    /// Forgets the backups of a name once they are those of this machine.
+    /// Removes the record of a name if its backups now belong to this machine.
     pub fn forget(&self, machine: &Machine) -> Result<()> {
         match self.find(&machine.fqdn)? {
             Some(kept) if kept.place() == machine.backups() => self.remove(&machine.fqdn),
@@ -71,7 +71,7 @@ impl KeptBackups {
         }
     }
 
-    /// Forgets backups.
+    /// Removes the record of kept backups.
     pub fn remove(&self, domain: &Domain) -> Result<()> {
         record::remove(&self.path(domain))
     }

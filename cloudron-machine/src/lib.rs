@@ -1,7 +1,7 @@
-//! The life of a machine, as its owner's computer leads it: create it, reach it, restore it, adopt it, destroy it.
+//! The life cycle of a machine, managed from its owner's computer: create, connect, restore, adopt, destroy.
 //!
-//! Everything begins at a [`Manager`]: it says where this computer keeps what it knows of machines, who answers
-//! questions, and where progress goes. Nothing is printed, and there is no global state.
+//! Start with a [`Manager`]: it holds the folders with the records of machines, the handler of questions, and
+//! the receiver of progress. The library prints nothing and has no global state.
 //!
 //! ```no_run
 //! use cloudron_core::Domain;
@@ -18,11 +18,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`create`] | the list of steps that makes a machine; it serves a run, a plan and an undo |
-//! | [`destroy`], [`adopt`] | removing a machine, and managing one that another computer made |
-//! | [`registry`], [`kept`], [`seen`] | what this computer knows of machines |
-//! | [`program`], [`client`] | the program on a machine, and its server's interface |
-//! | [`access`], [`trust`] | logging in over SSH, and whom to trust |
+//! | [`create`] | the list of steps that creates a machine, for a run, a plan and an undo |
+//! | [`destroy`], [`adopt`] | removing a machine, and managing one that another computer created |
+//! | [`registry`], [`kept`], [`seen`] | records of machines on this computer |
+//! | [`program`], [`client`] | the program on a machine, and its server's API |
+//! | [`access`], [`trust`] | SSH login and trust in host keys |
 //! | [`backups`] | the backups of a machine, whether or not its server runs |
 //! | [`dns`] | its DNS records |
 
@@ -64,7 +64,7 @@ pub use registry::{Copied, DnsRecords, Machine, Machines, Reach, SshReach};
 pub use seen::Seen;
 pub use state_dir::StateDir;
 
-/// Compiles the example of the package's README with the documentation tests.
+/// Compiles the example of the package's README as a documentation test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

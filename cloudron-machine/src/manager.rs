@@ -1,4 +1,4 @@
-//! The computer from which machines are managed.
+//! The context in which machines are managed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::program::{Place, Program};
 use crate::registry::Machines;
 use crate::state_dir::StateDir;
 
-/// What all work on machines takes: where this computer keeps what it knows of them, who answers questions, where
-/// progress goes, and what stops the work. Clones share everything.
+/// Shared context of all work on machines: folders of this computer, handler of questions, receiver of
+/// progress, and cancellation. Clones share everything.
 #[derive(Clone)]
 pub struct Manager {
     state: StateDir,
@@ -26,7 +26,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// With nobody to answer, no progress, and this program as the one that is installed.
+    /// Returns a manager that cannot ask questions, reports no progress and installs the running program.
     pub fn new(state: StateDir) -> Self {
         let lists = [
             cloudron_core::codes::ALL,
@@ -46,53 +46,53 @@ impl Manager {
         }
     }
 
-    /// The same, with somebody who answers questions.
+    /// Sets the handler of questions.
     #[must_use]
     pub fn asking(mut self, ask: impl Ask + 'static) -> Self {
         self.ask = Arc::new(ask);
         self
     }
 
-    /// The same, with progress, notes and warnings reported there.
+    /// Sets the receiver of progress, notes and warnings.
     #[must_use]
     pub fn reporting(mut self, progress: &Progress) -> Self {
         self.progress = progress.clone();
         self
     }
 
-    /// The same, stopped by that flag.
+    /// Sets the cancellation flag.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
     }
 
-    /// The same, which knows these further error codes of the program on a machine: without them, an error of the
-    /// server's own is told with a code of this crate and the message.
+    /// Adds error codes that the program on a machine may return. An error of the server with an unknown code
+    /// is reported with a code of this crate and the server's message.
     #[must_use]
     pub fn with_error_codes(mut self, codes: impl IntoIterator<Item = &'static Code>) -> Self {
         self.codes = codes.into_iter().collect();
         self
     }
 
-    /// The same, which installs that program rather than the one that runs: the `cloudron` command.
+    /// Sets the program to install, the `cloudron` command, in place of the running one.
     #[must_use]
     pub fn installing(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
-    /// Where this computer keeps what it knows.
+    /// Returns the folders in which this computer stores records.
     pub fn state(&self) -> &StateDir {
         &self.state
     }
 
-    /// The records of machines.
+    /// Returns the records of machines.
     pub fn machines(&self) -> Machines {
         Machines::at(self.state.machines())
     }
 
-    /// Where the backups of destroyed machines are.
+    /// Returns the records of the backups of destroyed machines.
     pub fn kept(&self) -> KeptBackups {
         KeptBackups::at(self.state.kept())
     }
@@ -113,7 +113,7 @@ impl Manager {
         &self.cancel
     }
 
-    /// The path of the program that is installed on machines.
+    /// Returns the path of the program that is installed on machines.
     pub(crate) fn own_program(&self) -> Result<PathBuf> {
         match &self.program {
             Some(path) => Ok(path.clone()),
@@ -121,12 +121,12 @@ impl Manager {
         }
     }
 
-    /// The program on a machine that is reached like that.
+    /// Returns the program on a machine with this connection.
     pub fn program(&self, remote: Arc<dyn Remote>, place: Place) -> Program {
         Program::new(remote, place, self.codes.clone(), self.cancel.clone())
     }
 
-    /// What the steps of a run share.
+    /// Returns the shared context of a run's steps.
     pub(crate) fn context(&self, fqdn: &str, provider: Arc<dyn CloudProvider>) -> Context {
         Context::new(fqdn, provider)
             .progress(&self.progress)

@@ -1,4 +1,4 @@
-//! What the steps of a run leave for later ones, as the journal keeps it.
+//! Outputs that the steps of a run leave for later steps, as stored in the journal.
 
 use cloudron_api::restore::RestoreAnswer;
 use cloudron_dns::RecordSet;
@@ -11,16 +11,16 @@ pub trait StepOutput: Serialize + DeserializeOwned {
     /// The step's name in the journal.
     const STEP: &'static str;
 
-    /// The step's output, when it is done and can be understood.
+    /// Returns the step's output, if the step is done and its output can be parsed.
     fn of(outputs: &Outputs) -> Option<Self> {
         serde_json::from_value(outputs.get(Self::STEP)?.clone()).ok()
     }
 }
 
-/// What the first contact found.
+/// The result of the first contact.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Contact {
-    /// The machine's host key, as `TYPE BASE64`. A local machine has none.
+    /// The machine's host key, as `TYPE BASE64`. `None` for a local machine.
     #[serde(default)]
     pub host_key: Option<String>,
     /// The port that SSH listened on.
@@ -32,11 +32,11 @@ impl StepOutput for Contact {
     const STEP: &'static str = "first-contact";
 }
 
-/// What the installer answered, but for secrets.
+/// The installer's answer without secrets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Installed {
-    /// The certificate of the machine's own authority: PEM.
+    /// Certificate of the machine's own authority, PEM.
     pub ca_pem: String,
     /// The port that the server listens on.
     pub port: u16,
@@ -50,7 +50,7 @@ impl StepOutput for RestoreAnswer {
     const STEP: &'static str = "restore";
 }
 
-/// Where SSH listens since it moved.
+/// The SSH port after the move.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct SshMoved {
     /// The port.
@@ -61,12 +61,12 @@ impl StepOutput for SshMoved {
     const STEP: &'static str = "ssh-port";
 }
 
-/// What became of the machine's DNS records.
+/// The result for the machine's DNS records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DnsDone {
-    /// Whether all name servers have them; `None` when that could not be found out.
+    /// True if all name servers have the records; `None` if that could not be determined.
     pub agrees: Option<bool>,
-    /// What was written, where something was.
+    /// The records that were written, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Written>,
 }
@@ -75,9 +75,9 @@ impl StepOutput for DnsDone {
     const STEP: &'static str = "dns";
 }
 
-/// The sets that were written.
+/// The record sets that were written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Written {
-    /// Those that are there now and were not before.
+    /// Record sets that exist now and did not exist before.
     pub sets: Vec<RecordSet>,
 }

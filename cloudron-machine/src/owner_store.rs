@@ -24,7 +24,7 @@ use crate::backups::RemoteFolder;
 use crate::client::{Client, HttpStore};
 use crate::program::Program;
 
-/// How long one object may take.
+/// Time limit per object.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// A store that its owner may change. `R` reads it: the server's interface, or the connection to the machine.
@@ -71,7 +71,7 @@ impl<R> OwnerStore<R> {
         }
     }
 
-    /// Sends an object that is not there yet, as it is.
+    /// Sends an object that does not exist on the machine, unchanged.
     async fn send(&self, key: &str, content: &Bytes) -> Result<()> {
         let command = self
             .program
@@ -82,7 +82,7 @@ impl<R> OwnerStore<R> {
     }
 }
 
-/// One object as a tar (POSIX ustar).
+/// Returns a tar archive (POSIX ustar) with one object.
 fn entry(key: &str, content: &[u8]) -> Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
     header.set_size(content.len() as u64);

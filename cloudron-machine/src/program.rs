@@ -1,4 +1,4 @@
-//! The cloudron program on a machine, called through the machine's own connection.
+//! The cloudron program on a machine, called over the machine's connection.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use cloudron_provision::{Command, Remote, answer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The program on a machine, and how it is reached.
+/// The program on a machine, and the connection to it.
 #[derive(Clone)]
 pub struct Program {
     pub(crate) remote: Arc<dyn Remote>,
@@ -20,7 +20,7 @@ pub struct Program {
     pub(crate) cancel: Cancel,
 }
 
-/// Where the program is on its machine.
+/// The location of the program on its machine.
 #[derive(Debug, Clone)]
 pub struct Place {
     program: String,
@@ -28,28 +28,28 @@ pub struct Place {
 }
 
 impl Place {
-    /// A machine of its own.
+    /// Returns the location on a machine of its own.
     pub fn system() -> Self {
         Self { program: "/usr/local/bin/cloudron".into(), root: None }
     }
 
-    /// A folder on this computer.
+    /// Returns the location in a folder of this computer.
     pub fn rooted(root: PathBuf) -> Self {
         let program = root.join("bin").join("cloudron");
         Self { program: program.to_string_lossy().into_owned(), root: Some(root) }
     }
 
-    /// Where the server keeps its files.
+    /// Returns the layout of the server's files.
     pub fn layout(&self) -> Layout {
         self.root.clone().map_or_else(Layout::system, Layout::rooted)
     }
 
-    /// The program's path on its machine.
+    /// Returns the program's path on its machine.
     pub fn program(&self) -> &str {
         &self.program
     }
 
-    /// The arguments that have the program do this.
+    /// Returns the command line for a command.
     pub fn argv(&self, command: &BoxCommand) -> Vec<String> {
         BoxCall { command: command.clone(), root: self.root.clone() }.argv(&self.program)
     }
@@ -65,12 +65,12 @@ impl Program {
         Self { remote, place, codes, cancel }
     }
 
-    /// The connection to the machine.
+    /// Returns the connection to the machine.
     pub fn remote(&self) -> &Arc<dyn Remote> {
         &self.remote
     }
 
-    /// The error code of that name, among those that the program may tell of.
+    /// Returns the error code with this name, among those the program may return.
     pub fn code(&self, name: &str) -> Option<&'static Code> {
         self.codes.iter().copied().find(|code| code.name == name)
     }
@@ -82,7 +82,7 @@ impl Program {
     /// Calls a command that answers with one JSON value.
     ///
     /// # Errors
-    /// What the program tells of, and those of the connection.
+    /// Errors that the program reports, and errors of the connection.
     pub async fn call<T: DeserializeOwned>(&self, command: &BoxCommand) -> Result<T> {
         self.read(command, answer::json(&*self.remote, self.command(command)).await?)
     }
@@ -90,7 +90,7 @@ impl Program {
     /// Calls a command that reads a JSON request and answers with one JSON value.
     ///
     /// # Errors
-    /// As [`call`](Self::call).
+    /// Same as [`call`](Self::call).
     pub async fn call_with<T: DeserializeOwned>(
         &self,
         command: &BoxCommand,
@@ -100,19 +100,19 @@ impl Program {
         self.read(command, answer::json(&*self.remote, call).await?)
     }
 
-    /// Makes a token for the machine's interface that is valid for some minutes.
+    /// Makes a token for the machine's API that is valid for a few minutes.
     ///
     /// # Errors
-    /// As [`call`](Self::call).
+    /// Same as [`call`](Self::call).
     pub async fn mint_token(&self) -> Result<Secret> {
         let token: AdminToken = self.call(&BoxCommand::Token).await?;
         Ok(token.token)
     }
 
-    /// The last lines of the server's log, read from its file: also when the server does not answer.
+    /// Returns the last lines of the server's log, read from its file, so that the server need not answer.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Errors of the connection.
     pub async fn last_of_log(&self, lines: u32) -> Result<String> {
         let log = self.place.layout().log().display().to_string();
         let argv = ["tail".into(), "-n".into(), lines.to_string(), "--".into(), log];

@@ -1,4 +1,4 @@
-//! Files that hold one thing each, as JSON with a `schema` number.
+//! Record files: one JSON value each, with a `schema` number.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::codes;
 use crate::state_dir::private_dir;
 
-/// The member that every such file has.
+/// The member that every record file has.
 #[derive(Deserialize)]
 struct Schema {
     schema: u32,
 }
 
-/// What a file holds; nothing where there is none. `broken` makes the error from what is wrong with it.
+/// Reads a record file. Returns `None` if it does not exist. `broken` builds the error from the reason.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path, broken: impl Fn(String) -> Error) -> Result<Option<T>> {
     match std::fs::read(path) {
         Ok(bytes) => parse(&bytes, broken).map(Some),
@@ -24,7 +24,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path, broken: impl Fn(String) -> 
     }
 }
 
-/// What the bytes of a file hold.
+/// Parses the bytes of a record file.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], broken: impl Fn(String) -> Error) -> Result<T> {
     let found = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
     match serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))? {
@@ -33,7 +33,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], broken: impl Fn(String) -
     }
 }
 
-/// Writes the record of a machine with mode 0600: whole or not at all.
+/// Writes a record atomically, with mode 0600.
 pub(crate) fn store(path: &Path, record: &impl Serialize) -> Result<()> {
     private_dir(path.parent().unwrap_or(Path::new(".")))?;
     let text = serde_json::to_vec_pretty(record)
@@ -41,7 +41,7 @@ pub(crate) fn store(path: &Path, record: &impl Serialize) -> Result<()> {
     atomic::write(path, 0o600, &text)
 }
 
-/// Removes a file, unless it is gone already.
+/// Removes a file if it exists.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),

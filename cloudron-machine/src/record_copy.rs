@@ -1,5 +1,5 @@
-//! The copy of a machine's record that the machine holds, so that another computer can adopt the machine: which DNS
-//! records were written for it, and at which host. It holds nothing secret.
+//! The copy of a machine's record on the machine itself, so that another computer can adopt the machine:
+//! which DNS records were written for it, and at which host. It holds no secrets.
 
 use std::time::SystemTime;
 
@@ -19,19 +19,19 @@ use crate::program::Program;
 use crate::registry::{DnsRecords, Machine};
 use crate::state_dir::StateDir;
 
-/// What is copied.
+/// The copied part of a record.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RecordCopy {
     schema: u32,
     pub created: SystemTime,
     pub dns: Option<DnsRecords>,
-    /// What is ours of the machine's names, by zone.
+    /// The ownership of record sets under the machine's names, by zone.
     zones: Vec<ZoneOwnership>,
 }
 
 impl RecordCopy {
-    /// The copy of a machine's record as it is now.
+    /// Returns a copy of a machine's current record.
     fn of(machine: &Machine, state: &StateDir) -> Result<Self> {
         let domain = Name::from(&machine.fqdn);
         let mut zones = OwnershipFile::enclosing(&state.dns(), &domain)?;
@@ -42,10 +42,11 @@ impl RecordCopy {
         Ok(Self { schema: 1, created: machine.created, dns: machine.dns.clone(), zones })
     }
 
-    /// Reads what a machine says. It is a claim: who controls the machine may have changed it.
+    /// Parses the copy that a machine returns. It is not trusted: an attacker in control of the machine may
+    /// have changed it.
     ///
     /// # Errors
-    /// `machine-record` when it is no such copy.
+    /// `machine-record` if it is not a valid copy.
     pub(crate) fn read(value: Value) -> Result<Self> {
         let broken = |why: String| {
             Error::new(
@@ -60,8 +61,8 @@ impl RecordCopy {
         }
     }
 
-    /// Takes over which records are ours, once the user agreed. Only the names of the machine itself are: for others, a
-    /// machine's word is not enough.
+    /// Takes over the ownership of record sets, once the user agreed. Only names of the machine itself are
+    /// accepted.
     pub(crate) fn take_over(&self, domain: &Domain, manager: &Manager) -> Result<()> {
         let own = own_keys(domain)?;
         for zone in self.zones.iter().filter(|zone| Name::from(domain).is_in(&zone.zone)) {
@@ -88,24 +89,25 @@ impl RecordCopy {
     }
 }
 
-/// Leaves the copy on the machine.
+/// Writes the copy on the machine.
 pub(crate) async fn leave(program: &Program, machine: &Machine, state: &StateDir) -> Result<()> {
     let _: Value = program.call_with(&BoxCommand::Record(STDIN), &RecordCopy::of(machine, state)?).await?;
     Ok(())
 }
 
 impl Manager {
-    /// Leaves the copy on the machine of a domain after its records were written, when this computer knows one.
+    /// Updates the copy on the machine of a domain after its records were written, if this computer knows the
+    /// machine.
     ///
     /// # Errors
-    /// Those of reaching the machine.
+    /// Errors of connecting to the machine.
     pub async fn refresh_record(&self, domain: &Domain) -> Result<()> {
         let Some(machine) = self.machines().find(domain)? else { return Ok(()) };
         leave(&self.reach(&machine).await?, &machine, self.state()).await
     }
 }
 
-/// The record sets that a machine can have.
+/// Returns the record sets that a machine can have.
 fn own_keys(domain: &Domain) -> Result<Vec<RecordKey>> {
     let addresses =
         Addresses { v4: vec![std::net::Ipv4Addr::UNSPECIFIED], v6: vec![std::net::Ipv6Addr::UNSPECIFIED] };
@@ -113,7 +115,7 @@ fn own_keys(domain: &Domain) -> Result<Vec<RecordKey>> {
     Ok(records.iter().map(cloudron_dns::Intent::key).collect())
 }
 
-/// What is ours of these sets, and the other sets of which something is.
+/// Splits an ownership into that of the machine's record sets and the keys of the others.
 fn of_machine(all: &Ownership, is_own: impl Fn(&RecordKey) -> bool) -> (Ownership, Vec<RecordKey>) {
     let (mut ours, mut others) = (Ownership::none(), Vec::new());
     for key in all.keys() {

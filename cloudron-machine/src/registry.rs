@@ -1,4 +1,4 @@
-//! The records of machines: one JSON file each, mode 0600, with nothing secret in it.
+//! Records of machines: one JSON file each, mode 0600, without secrets.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,33 +14,33 @@ use crate::outputs::{Contact, StepOutput};
 use crate::state_dir::private_dir;
 use crate::{codes, record};
 
-/// What this computer remembers of a machine.
+/// The record of a machine on this computer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// The version of the record: 1.
     pub schema: u32,
-    /// Its domain.
+    /// The machine's domain.
     pub fqdn: Domain,
-    /// The run that made it.
+    /// ID of the run that created it.
     pub run: String,
-    /// When it was made.
+    /// Time of creation.
     pub created: SystemTime,
-    /// How it is reached.
+    /// How to reach it.
     pub reach: Reach,
-    /// The certificate authority of the machine's own interface, as PEM.
+    /// Certificate authority of the machine's own API, PEM.
     pub ca_pem: String,
-    /// The port of the interface on the machine's loopback.
+    /// Port of the API on the machine's loopback address.
     pub port: u16,
-    /// Where the machine keeps its backups, as the machine sees it.
+    /// Address of the backup store as seen from the machine.
     pub store: String,
-    /// The DNS records that its creation wrote, if it did.
+    /// DNS records that its creation wrote, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsRecords>,
-    /// The last copy of the whole repository that was made with this computer.
+    /// The last copy of the whole repository made with this computer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied: Option<Copied>,
-    /// Whether its destruction was begun: something of it may be gone.
+    /// True if its destruction was started: parts of it may be removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroying: bool,
 }
@@ -51,41 +51,41 @@ pub struct Machine {
 pub struct Copied {
     /// The folder.
     pub place: PathBuf,
-    /// When it was last brought up to date.
+    /// Time of the last update.
     pub time: SystemTime,
 }
 
 impl Machine {
-    /// Where its backups are, for people.
+    /// Returns the location of its backups, for display.
     pub fn backups(&self) -> String {
         crate::backups::place(&self.reach, &self.store)
     }
 
-    /// Whether no copy of its backups is known but the one on the machine itself.
+    /// Returns true if the only known copy of its backups is on the machine itself.
     pub fn has_only_copy(&self) -> bool {
         self.copied.is_none() && crate::backups::is_on_machine(&self.reach, &self.store)
     }
 }
 
-/// Where the DNS records of a machine were written, and what they lead to.
+/// Where the DNS records of a machine were written, and their addresses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DnsRecords {
-    /// The DNS host, as `--dns` names it.
+    /// The DNS host, as named by `--dns`.
     pub provider: String,
-    /// What they lead to.
+    /// The addresses in the records.
     pub addresses: Vec<IpAddr>,
-    /// The zone, when it was named.
+    /// The zone, if it was given.
     pub zone: Option<Name>,
-    /// The host's id of it, when it was named.
+    /// The host's ID of the zone, if it was given.
     pub zone_id: Option<String>,
-    /// The address of the host's service, when it was named.
+    /// Address of the host's API, if it was given.
     pub endpoint: Option<String>,
     /// The primary name server, for dynamic updates.
     pub server: Option<SocketAddr>,
-    /// The file of the key that updates are signed with.
+    /// File of the TSIG key that signs updates.
     pub tsig_key_file: Option<PathBuf>,
-    /// The file with the certificate of a private authority that the host has.
+    /// File with the certificate of the host's private authority.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -127,7 +127,7 @@ impl DnsRecords {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "provider", rename_all = "lowercase")]
 pub enum Reach {
-    /// A child process on this computer.
+    /// A process on this computer.
     Local {
         /// Its folder.
         root: PathBuf,
@@ -146,14 +146,14 @@ pub struct SshReach {
     pub ssh_port: u16,
     /// The user to log in as.
     pub ssh_user: String,
-    /// The private key file; the agent is asked when there is none.
+    /// The private key file. If `None`, the SSH agent is used.
     pub ssh_key: Option<PathBuf>,
-    /// The machine's pinned public host keys, as `TYPE BASE64`.
+    /// The machine's pinned host keys, as `TYPE BASE64`.
     pub host_keys: Vec<String>,
 }
 
 impl Reach {
-    /// How the machine was made.
+    /// Returns the name of the provider: `local` or `generic`.
     pub fn provider(&self) -> &'static str {
         match self {
             Self::Local { .. } => "local",
@@ -161,7 +161,7 @@ impl Reach {
         }
     }
 
-    /// The same with the host key that a run's first contact recorded.
+    /// Returns the address with the host key that a run's first contact recorded.
     pub fn met(mut self, outputs: &Outputs) -> Self {
         let key = Contact::of(outputs).and_then(|contact| contact.host_key);
         if let (Self::Generic(ssh), Some(key)) = (&mut self, key) {
@@ -170,7 +170,7 @@ impl Reach {
         self
     }
 
-    /// Where the machine is, for people.
+    /// Returns the machine's folder or host, for display.
     pub fn place(&self) -> String {
         match self {
             Self::Local { root } => root.display().to_string(),
@@ -180,19 +180,19 @@ impl Reach {
 }
 
 impl Machine {
-    /// The address of the server's page.
+    /// Returns the URL of the server's page.
     pub fn url(&self) -> String {
         let host = self.fqdn.admin_fqdn();
         if self.port == 443 { format!("https://{host}") } else { format!("https://{host}:{}", self.port) }
     }
 }
 
-/// All records, in one folder.
+/// All records of machines, in one folder.
 #[derive(Debug, Clone)]
 pub struct Machines(PathBuf);
 
 impl Machines {
-    /// The records in that folder.
+    /// Returns the records in this folder.
     pub fn at(folder: PathBuf) -> Self {
         Self(folder)
     }
@@ -201,16 +201,16 @@ impl Machines {
         self.0.join(format!("{domain}.json"))
     }
 
-    /// The record of a machine, if there is one.
+    /// Returns the record of a machine, if there is one.
     pub fn find(&self, domain: &Domain) -> Result<Option<Machine>> {
         let path = self.path(domain);
         record::load(&path, |why| no_record(&path, &why))
     }
 
-    /// The record of a machine.
+    /// Returns the record of a machine.
     ///
     /// # Errors
-    /// `machine-unknown` when there is none.
+    /// `machine-unknown` if there is none.
     pub fn get(&self, domain: &Domain) -> Result<Machine> {
         self.find(domain)?.ok_or_else(|| {
             Error::new(
@@ -220,7 +220,7 @@ impl Machines {
         })
     }
 
-    /// All records by name, and what is wrong with those that cannot be read.
+    /// Returns all records sorted by name, and the errors of those that cannot be read.
     pub fn all(&self) -> Result<(Vec<Machine>, Vec<Error>)> {
         let entries = match std::fs::read_dir(&self.0) {
             Ok(entries) => entries,
@@ -243,12 +243,12 @@ impl Machines {
         Ok((machines, broken))
     }
 
-    /// Writes a record: whole or not at all.
+    /// Writes a record atomically.
     pub fn put(&self, machine: &Machine) -> Result<()> {
         record::store(&self.path(&machine.fqdn), machine)
     }
 
-    /// Writes the file that tells the system's ssh whom to trust, and says where it is.
+    /// Writes the `known_hosts` file of a machine for the system's ssh. Returns its path.
     pub fn put_known_hosts(&self, domain: &Domain, lines: &str) -> Result<PathBuf> {
         private_dir(&self.0)?;
         let path = self.known_hosts(domain);
@@ -260,7 +260,7 @@ impl Machines {
         &self.0
     }
 
-    /// The file that says when the machine answered last.
+    /// Returns the path of the file with the machine's last answer.
     pub(crate) fn seen_file(&self, domain: &Domain) -> PathBuf {
         self.0.join(format!("{domain}.seen"))
     }
@@ -269,7 +269,7 @@ impl Machines {
         self.0.join(format!("{domain}.known_hosts"))
     }
 
-    /// Forgets a machine.
+    /// Removes the record of a machine.
     pub fn remove(&self, domain: &Domain) -> Result<()> {
         let paths = [self.known_hosts(domain), self.seen_file(domain), self.path(domain)];
         paths.iter().try_for_each(|path| record::remove(path))

@@ -1,4 +1,4 @@
-//! When a machine answered last, and what it said: what can still be shown when it does not answer any more.
+//! The last answer of each machine, shown when the machine does not answer any more.
 
 use cloudron_core::{Domain, Result, atomic};
 use jiff::Timestamp;
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use crate::registry::Machines;
 use crate::state_dir::private_dir;
 
-/// What a machine said of itself.
+/// A machine's last answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
-    /// When it said so.
+    /// Time of the answer.
     pub time: Timestamp,
-    /// The version of its server.
+    /// Version of its server.
     pub version: String,
-    /// Whether all its checks were fine.
+    /// True if all its checks passed.
     pub healthy: bool,
-    /// When its latest backup was made.
+    /// Time of its latest backup.
     pub last_backup: Option<Timestamp>,
 }
 
 impl Machines {
-    /// Remembers what a machine said. Only what is shown later depends on it.
+    /// Stores a machine's answer. It is used for display only.
     pub fn put_seen(&self, domain: &Domain, seen: &Seen) -> Result<()> {
         let text = serde_json::to_vec(seen).unwrap_or_default();
         private_dir(self.folder())?;
         atomic::write(&self.seen_file(domain), 0o600, &text)
     }
 
-    /// What a machine said last; `None` when it was never asked or the file cannot be read.
+    /// Returns a machine's last answer, or `None` if there is none or the file cannot be read.
     pub fn seen(&self, domain: &Domain) -> Option<Seen> {
         serde_json::from_slice(&std::fs::read(self.seen_file(domain)).ok()?).ok()
     }

@@ -1,4 +1,4 @@
-//! Reaching a machine that this computer knows.
+//! Connecting to a machine that this computer knows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::program::{Place, Program};
 use crate::registry::{Machine, Reach};
 
 impl Manager {
-    /// The same, which asks nothing, such as while many machines are looked at.
+    /// Returns a manager that asks no questions, for example while many machines are queried.
     #[must_use]
     pub fn without_questions(&self) -> Self {
         self.clone().asking(Nobody)
     }
 
-    /// Reaches a machine's program.
+    /// Connects to the program on a machine.
     ///
     /// # Errors
-    /// `program-missing` when the files of a local machine are gone, and those of SSH.
+    /// `program-missing` if the files of a local machine do not exist, and SSH errors.
     pub async fn reach(&self, machine: &Machine) -> Result<Program> {
         if let Reach::Local { root } = &machine.reach
             && !Path::new(Place::rooted(root.clone()).program()).exists()
@@ -54,10 +54,10 @@ impl Manager {
         Ok(answers)
     }
 
-    /// Reaches the program on a machine that is reached like that.
+    /// Connects to the program on a machine at this address.
     ///
     /// # Errors
-    /// Those of SSH.
+    /// SSH errors.
     pub async fn reach_at(&self, reach: &Reach) -> Result<Program> {
         Ok(match reach {
             Reach::Local { root } => {
@@ -68,10 +68,10 @@ impl Manager {
         })
     }
 
-    /// Reaches a machine's interface.
+    /// Connects to a machine's API.
     ///
     /// # Errors
-    /// As [`reach`](Self::reach).
+    /// Same as [`reach`](Self::reach).
     pub async fn client(&self, machine: &Machine) -> Result<Arc<Client>> {
         Client::new(self.reach(machine).await?, machine)
     }

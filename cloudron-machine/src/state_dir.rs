@@ -1,10 +1,10 @@
-//! Where a computer keeps what it knows of machines.
+//! Folders in which a computer keeps its records of machines.
 
 use std::path::{Path, PathBuf};
 
 use cloudron_core::{Domain, Error, Result, codes, user_dirs};
 
-/// Where a computer keeps what it knows of machines, and local machines themselves.
+/// Folders in which a computer keeps its records of machines, and local machines themselves.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     state: PathBuf,
@@ -12,7 +12,8 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// What is known of machines goes below `state`, the backups of local machines below `data`: they outlive these.
+    /// Records of machines go below `state`. Backups of local machines go below `data`, because they outlive
+    /// the machines.
     pub fn new(state: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         Self { state: state.into(), data: data.into() }
     }
@@ -31,46 +32,46 @@ impl StateDir {
         }
     }
 
-    /// The records of machines.
+    /// Returns the folder with the records of machines.
     pub fn machines(&self) -> PathBuf {
         self.state.join("machines")
     }
 
-    /// Where the backups of destroyed machines are.
+    /// Returns the folder with the records of the backups of destroyed machines.
     pub fn kept(&self) -> PathBuf {
         self.state.join("kept")
     }
 
-    /// What this computer wrote in zones.
+    /// Returns the folder with the ownership files of zones.
     pub fn dns(&self) -> PathBuf {
         self.state.join("dns")
     }
 
-    /// Journals of runs.
+    /// Returns the folder with the journals of runs.
     pub fn runs(&self) -> PathBuf {
         self.state.join("runs")
     }
 
-    /// Everything of a local machine except its backups.
+    /// Returns the folder of a local machine, without its backups.
     pub fn local_root(&self, domain: &Domain) -> PathBuf {
         self.state.join("local").join(domain.as_str())
     }
 
-    /// The backups of a local machine, which outlive it.
+    /// Returns the folder with the backups of a local machine, which outlive it.
     pub fn local_store(&self, domain: &Domain) -> PathBuf {
         self.data.join("backups").join(domain.as_str())
     }
 
-    /// A repository that a run has prepared and the server has not got yet.
+    /// Returns the folder of a repository that a run has prepared and not yet sent to the server.
     pub fn seed(&self, domain: &Domain) -> PathBuf {
         self.state.join("seeds").join(domain.as_str())
     }
 }
 
-/// Makes a folder and those above it that only this user may enter.
+/// Creates a folder and its parents, accessible to this user only.
 ///
 /// # Errors
-/// Those of making folders.
+/// Errors of creating folders.
 pub fn private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io(path, e))

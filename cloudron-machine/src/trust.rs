@@ -1,4 +1,4 @@
-//! Trusting the host key that a machine shows instead of the recorded one.
+//! Trust in a host key that differs from the recorded one.
 
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_provision::codes as provision;
@@ -12,9 +12,9 @@ use crate::manager::Manager;
 use crate::outputs::{Contact, SshMoved, StepOutput};
 use crate::registry::{Machine, Reach, SshReach};
 
-/// The host key that a machine shows, beside the recorded ones.
+/// The host key that a machine presents, and the recorded ones.
 pub struct ShownKey {
-    /// How the machine is reached.
+    /// How to reach the machine.
     pub reach: SshReach,
     /// The recorded keys.
     pub recorded: Vec<HostKey>,
@@ -23,7 +23,7 @@ pub struct ShownKey {
     of: Of,
 }
 
-/// What the key is recorded for.
+/// The record that the key belongs to.
 enum Of {
     Machine(Box<Machine>),
     /// An interrupted creation whose first contact recorded a host key.
@@ -34,19 +34,20 @@ enum Of {
 }
 
 impl ShownKey {
-    /// Whether it is another one than is recorded.
+    /// Returns true if it differs from the recorded keys.
     pub fn is_new(&self) -> bool {
         !self.recorded.contains(&self.key)
     }
 }
 
 impl Manager {
-    /// Asks a machine, or one whose creation was interrupted, for its host keys. The one to trust is the one with that
-    /// fingerprint, or the recorded one if it is still shown, or one of its kind. Nothing is changed.
+    /// Requests the host keys of a machine, or of one whose creation was interrupted. Selects the key with
+    /// the given fingerprint; otherwise the recorded key if it is still presented, or a key of the same type.
+    /// Changes nothing.
     ///
     /// # Errors
-    /// `usage` for a machine on this computer, `host-key-mismatch` when no key has the fingerprint, those of
-    /// [`machine`](Self::machine) and of SSH.
+    /// `usage` for a local machine, `host-key-mismatch` if no key has the fingerprint, errors of
+    /// [`machine`](Self::machine), and SSH errors.
     pub async fn shown_key(&self, domain: &Domain, fingerprint: Option<&str>) -> Result<ShownKey> {
         self.runner().check_idle(domain.as_str())?;
         let (reach, of) = match self.contacted(domain)? {
@@ -78,10 +79,10 @@ impl Manager {
         Err(Error::new(&codes::SERVER_REFUSED, format!("the server that answers is for {}", status.fqdn)))
     }
 
-    /// Records the key. Gives the machine, unless it is not finished.
+    /// Records the key. Returns the machine if it is finished.
     ///
     /// # Errors
-    /// Those of writing files.
+    /// Errors of writing files.
     pub fn trust(&self, shown: ShownKey) -> Result<Option<Machine>> {
         let ShownKey { reach, key, of, .. } = shown;
         match of {
@@ -100,7 +101,7 @@ impl Manager {
         }
     }
 
-    /// An interrupted creation whose first contact recorded a host key.
+    /// Returns an interrupted creation whose first contact recorded a host key.
     fn contacted(&self, domain: &Domain) -> Result<Option<(SshReach, Of)>> {
         let runs = self.runner().unfinished(Some(domain.as_str()))?;
         let Some(run) = runs.iter().find(|run| run.phase == Phase::Forward) else { return Ok(None) };
@@ -120,7 +121,8 @@ impl Manager {
     }
 }
 
-/// The key to trust: the one with the fingerprint given, or the recorded one if it is still shown, or one of its kind.
+/// Selects the key to trust: the one with the given fingerprint; otherwise the recorded key if it is still
+/// presented, or a key of the same type.
 fn choose(
     shown: &[HostKey],
     recorded: &[HostKey],

@@ -1,5 +1,5 @@
-//! What earlier versions wrote on this computer is read, and written back as it was: the record of a machine, the note
-//! of backups that a destroyed one left, and the journal of a run that was killed.
+//! Files that earlier versions wrote on this computer are read, and written back unchanged: the record of a
+//! machine, the record of a destroyed machine's backups, and the journal of an interrupted run.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept").join(name)).unwrap()
 }
 
-/// A computer on which an earlier version left these files. `ROOT` in them is its home.
+/// Returns a computer with these files of an earlier version. `ROOT` in them is its home.
 fn computer(files: &[(&str, &str)]) -> (tempfile::TempDir, Manager) {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().to_str().unwrap();
@@ -41,7 +41,7 @@ fn the_record_of_a_machine_is_read_and_written_back_as_it_was() {
     manager.machines().put(&machine).unwrap();
     let written =
         std::fs::read_to_string(home.path().join("state/cloudron/machines/example.com.json")).unwrap();
-    // A later version may write members that are empty.
+    // A later version may write empty members.
     let json = |text: &str| {
         let mut record: serde_json::Value = serde_json::from_str(text).unwrap();
         record["dns"].as_object_mut().unwrap().retain(|_, value| !value.is_null());

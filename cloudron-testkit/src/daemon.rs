@@ -32,7 +32,7 @@ impl Daemon {
             if listens(port, &mut child) {
                 return Self { child, port, folder };
             }
-            // Most likely somebody took the port in between.
+            // Most likely another program took the port in between.
             let _ = (child.kill(), child.wait());
             let said = log(folder.path());
             assert!(said.contains("in use"), "{name} does not start:\n{said}");
@@ -60,7 +60,7 @@ impl Daemon {
 
     /// Kills it, as a crash does.
     pub fn kill(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // It may have ended already.
         let _ = (self.child.kill(), self.child.wait());
     }
 }

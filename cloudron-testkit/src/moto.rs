@@ -16,7 +16,7 @@ pub struct Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -69,7 +69,7 @@ impl Moto {
     pub fn request(&self, service: &str, method: &str, path: &str, more: &[&str], body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("moto_server listens");
         let headers: String = more.iter().map(|line| format!("{line}\r\n")).collect();
-        // Moto tells the services apart by this header, and checks nothing of it.
+        // Moto selects the service by this header and does not verify it.
         let scope = format!("Credential=id/20260101/us-east-1/{service}/aws4_request");
         let head = format!("Host: localhost\r\nAuthorization: AWS4-HMAC-SHA256 {scope}\r\n{headers}");
         let length = body.len();

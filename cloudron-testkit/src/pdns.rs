@@ -48,7 +48,7 @@ impl Pdns {
         rows += &format!("{sql}\nCOMMIT;\n");
         let web = Cell::new(0);
         let daemon = Daemon::start(&program, |folder, port| {
-            // Another one on each try: it may be this one that somebody took.
+            // A new port on each try, in case another program took the previous one.
             web.set(free_port());
             let web = web.get();
             let path = folder.display();

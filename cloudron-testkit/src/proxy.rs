@@ -27,11 +27,11 @@ pub struct Faults {
     pub cut_up_after: Option<u64>,
     /// Number of bytes down after which a connection is closed.
     pub cut_down_after: Option<u64>,
-    /// Whether a connection becomes silent instead of being closed: it stays open, but no data passes.
+    /// True if a connection becomes silent instead of being closed: it stays open, but no data passes.
     pub stall: bool,
-    /// Whether every new connection is refused after the first cut, until the faults are set again.
+    /// True if every new connection is refused after the first cut, until the faults are set again.
     pub refuse_after_cut: bool,
-    /// Whether new connections are closed at once.
+    /// True if new connections are closed at once.
     pub refuse: bool,
 }
 
@@ -147,7 +147,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the acceptor, which then sees that it is over.
+        // Wakes the acceptor, which then sees the stop flag.
         let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

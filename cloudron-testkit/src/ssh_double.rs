@@ -98,7 +98,7 @@ impl SshDouble {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (answers, key) = (answers.clone(), current(&theirs).clone());
-                // How a client leaves is its own affair.
+                // Errors of a closing client are ignored.
                 thread::spawn(move || drop(serve(stream, &key, &*answers)));
             }
         });

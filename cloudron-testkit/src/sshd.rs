@@ -78,7 +78,7 @@ impl Builder {
             if greets(port, &mut child) {
                 return Some(Sshd { child, port, folder, program });
             }
-            // Most likely somebody took the port in between.
+            // Most likely another program took the port in between.
             let _ = (child.kill(), child.wait());
         }
         panic!("sshd does not start:\n{}", log(folder.path()));
@@ -90,7 +90,7 @@ impl Sshd {
     ///
     /// # Panics
     ///
-    /// As [`Builder::start`].
+    /// Same as [`Builder::start`].
     #[must_use]
     #[track_caller]
     pub fn start() -> Option<Self> {
@@ -198,7 +198,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        // Sessions are processes of their own and end when their client does.
+        // Sessions are separate processes, and end when their client does.
         let _ = (self.child.kill(), self.child.wait());
     }
 }

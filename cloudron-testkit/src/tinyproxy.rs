@@ -1,4 +1,4 @@
-//! A tinyproxy: a forward proxy as companies have it, in a process of the test's own.
+//! A tinyproxy: a forward proxy as used in companies, as a separate process.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,22 +6,23 @@ use std::net::SocketAddr;
 use crate::daemon::Daemon;
 use crate::require;
 
-/// A proxy on a free port of the loopback address. It asks for a name and a password.
+/// A proxy on a free port of the loopback address. It requires a user name and a password.
 #[derive(Debug)]
 pub struct Tinyproxy {
     daemon: Daemon,
 }
 
 impl Tinyproxy {
-    /// Whom it lets through.
+    /// The accepted user name.
     pub const USER: &str = "user";
-    /// The password of that user.
+    /// The accepted password.
     pub const PASSWORD: &str = "canary-of-the-proxy";
 
-    /// Starts one that hands all requests on to another proxy, or gives nothing where tinyproxy is not installed.
+    /// Starts a proxy that forwards all requests to another one. Returns `None` if tinyproxy is not
+    /// installed.
     ///
     /// # Panics
-    /// When it does not listen in time.
+    /// If it does not listen in time.
     #[track_caller]
     pub fn start(parent: SocketAddr) -> Option<Self> {
         let program = require::tool("tinyproxy")?;
@@ -36,19 +37,19 @@ impl Tinyproxy {
         Some(Self { daemon })
     }
 
-    /// Its address with the name and the password, as a variable has it.
+    /// Returns its URL with user name and password, as in an environment variable.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}:{}@{}", Self::USER, Self::PASSWORD, self.daemon.address())
     }
 
-    /// Its address without them: nobody is let through.
+    /// Returns its URL without a password: all requests are refused.
     #[must_use]
     pub fn url_without_password(&self) -> String {
         format!("http://{}", self.daemon.address())
     }
 
-    /// Whether it was asked for a connection to that host and port.
+    /// Returns true if a connection to this host and port was requested.
     #[must_use]
     pub fn was_asked_for(&self, target: &str) -> bool {
         self.daemon.log().contains(&format!("CONNECT {target} "))

@@ -1,4 +1,5 @@
-//! TLS before a plain server: a private authority, certificates of its own, and the gateway behind a forward proxy.
+//! TLS in front of a plain server: a private authority, its certificates, and the gateway behind a forward
+//! proxy.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-/// The certificate of a server with its key.
+/// A server's certificate with its key.
 #[derive(Debug)]
 pub struct Identity {
     certificate: rcgen::Certificate,
@@ -19,10 +20,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A certificate that a server signed itself. As an authority, it is like those of `openssl req -x509`.
+    /// Creates a self-signed certificate. With `authority`, it is a CA certificate like those of
+    /// `openssl req -x509`.
     ///
     /// # Panics
-    /// For a name that cannot be in a certificate.
+    /// If a name cannot be in a certificate.
     #[must_use]
     pub fn self_signed(names: &[&str], authority: bool) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -33,16 +35,16 @@ impl Identity {
         Self { certificate: params.self_signed(&key).expect("a certificate"), key }
     }
 
-    /// The certificate in PEM.
+    /// Returns the certificate, PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// What a server speaks TLS with; `protocols` are those that it offers.
+    /// Returns a server's TLS settings that offer these protocols.
     ///
     /// # Panics
-    /// Never: it is a usable certificate.
+    /// Never: the certificate is usable.
     #[must_use]
     pub fn server(&self, protocols: &[&str]) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
@@ -56,7 +58,7 @@ impl Identity {
     }
 }
 
-/// An authority that nobody knows but who is told.
+/// A private certificate authority.
 #[derive(Debug)]
 pub struct Authority {
     certificate: rcgen::Certificate,
@@ -75,16 +77,16 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// Its certificate in PEM.
+    /// Returns its certificate, PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// A certificate that it signs.
+    /// Creates a certificate signed by it.
     ///
     /// # Panics
-    /// For a name that cannot be in a certificate.
+    /// If a name cannot be in a certificate.
     #[must_use]
     pub fn identity(&self, names: &[&str]) -> Identity {
         let key = KeyPair::generate().expect("a key");
@@ -98,8 +100,8 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names).expect("names of hosts")
 }
 
-/// Speaks TLS for a plain server. Also takes what a proxy takes, `CONNECT`, and is then every host that it is asked for, so
-/// that programs reach it by the addresses of real services.
+/// Terminates TLS for a plain server. Also accepts `CONNECT` like a proxy, and then acts as any requested
+/// host, so that programs reach it by the URLs of real services.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -114,10 +116,10 @@ struct Seen {
 }
 
 impl TlsFront {
-    /// Starts one before the server at an address.
+    /// Starts a front for the server at an address.
     ///
     /// # Panics
-    /// When the loopback address has no free port.
+    /// If the loopback address has no free port.
     #[must_use]
     pub fn start(identity: &Identity, server: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -129,26 +131,26 @@ impl TlsFront {
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *shared.connections.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                // A client may leave at any time.
+                // Errors of a closing client are ignored.
                 tokio::spawn(serve(stream, acceptor.clone(), shared.clone(), server));
             }
         });
         Self { address, seen, _runtime: runtime }
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The hosts with their ports that a proxy asked for.
+    /// Returns the targets requested with `CONNECT`, as host and port.
     #[must_use]
     pub fn targets(&self) -> Vec<String> {
         self.seen.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.seen.connections.lock().unwrap_or_else(PoisonError::into_inner)

@@ -43,7 +43,7 @@ pub struct Running<'a> {
     laptop: &'a Cloudron,
     child: Child,
     arguments: String,
-    /// Both streams go to files: no one reads pipes meanwhile, and a full pipe would block the program.
+    /// Both streams go to files: nothing reads pipes while the program runs, and a full pipe would block it.
     output: PathBuf,
     errors: PathBuf,
     started: Instant,
@@ -60,7 +60,7 @@ impl Cloudron {
         Self::with_program(program())
     }
 
-    /// Creates one like [`Self::new`], with another program, such as an older version.
+    /// Creates a laptop like [`Self::new`], with another program, such as an older version.
     ///
     /// # Panics
     ///

@@ -91,7 +91,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// As [`Self::boot`].
+    /// Same as [`Self::boot`].
     #[must_use]
     pub fn boot_without_ipv6(name: &str) -> Self {
         Self::boot_with(name, false)
@@ -185,7 +185,7 @@ impl Server {
         command.args(["exec", "-i", &self.container, "/bin/sh", "-c", line]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("docker runs");
-        // A command that does not read all of it is no error; few test inputs fill a pipe anyhow.
+        // A command need not read all of its input.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
         let output = child.wait_with_output().expect("docker ends");
         Output {
@@ -275,7 +275,7 @@ impl Server {
             matches!(state.trim(), "running" | "degraded").then_some(state)
         });
         if state.trim() == "degraded" {
-            // Not ours to judge: the host may lack what a unit of Debian wants. But a reader will want to know.
+            // The host may lack something that a unit of Debian needs. Report it without failing.
             say(&format!(
                 "{}: {}",
                 self.container,
@@ -307,7 +307,7 @@ fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
     for capability in CAPABILITIES {
         arguments.extend(["--cap-add".into(), capability.into()]);
     }
-    // systemd confines its units with seccomp and mounts itself; a server's /tmp lets programs run.
+    // systemd restricts its units with seccomp and mounts by itself; programs may run from a server's /tmp.
     arguments.extend(
         ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"].map(Into::into),
     );
@@ -318,9 +318,9 @@ fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
     } else {
         arguments.extend(["--volume", "/sys/fs/cgroup/systemd:/sys/fs/cgroup/systemd"].map(Into::into));
     }
-    // Docker switches it off by default; Debian does not.
+    // Docker disables IPv6 by default; Debian does not.
     arguments.extend(["--sysctl".into(), format!("net.ipv6.conf.all.disable_ipv6={}", u8::from(!ipv6))]);
-    // Otherwise systemd takes the machine id from the firmware, which all servers here share.
+    // Otherwise systemd takes the machine ID from the firmware, which is the same for all servers here.
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random UUIDs");
     arguments.extend(["--env".into(), format!("container_uuid={}", uuid.trim())]);
     arguments.extend(

@@ -74,7 +74,7 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     let runner = Runner::new(folder.path());
     provider.preflight("example.com").await.unwrap();
 
-    // A run that fails after the move puts it back.
+    // A run that fails after the move restores the port.
     let context = Context::new("example.com", provider.clone());
     let failing = steps(&provider, vec![Arc::new(MoveSsh::new(Move::to(202))), Arc::new(Fails)]);
     let error = runner.run(spec(), &failing, &context).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     let remote = context.remote().await.unwrap();
     assert_eq!(port::look(&*remote).await.unwrap().ports, [22]);
 
-    // What is not finished is taken back by the server itself.
+    // The server itself reverts a move that is not completed.
     let context = Context::new("example.com", provider.clone());
     context.cancel.cancel();
     let remote = context.remote().await.unwrap();
@@ -94,7 +94,7 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!(port::look(&*remote).await.unwrap().ports, [22]);
 
-    // And a run that is done leaves the new port alone, with what the machine is.
+    // A completed run keeps the new port.
     let context = Context::new("example.com", provider.clone());
     let good = steps(&provider, vec![Arc::new(MoveSsh::new(Move::to(202)))]);
     let outputs = runner.run(spec(), &good, &context).await.unwrap();
@@ -105,17 +105,18 @@ async fn ssh_moves_comes_back_when_undone_and_by_itself_when_nobody_finishes() {
     let timers = Command::sh("systemctl list-timers --all | grep -c cloudron-ssh-revert || true", [""; 0]);
     assert_eq!(remote.exec(timers).await.unwrap().text(), "0");
     assert!(provider.connect_on(22, &outputs).await.err().unwrap().is(&codes::SSH_REFUSED));
-    // A new process finds it there.
+    // A new process connects to it there.
     let again = self::provider(&server).connect(&outputs).await.unwrap();
     assert!(again.describe().ends_with("(port 202)"));
-    // Doing it again changes nothing.
+    // Repeating the move has no effect.
     port::shift(&*again, &Move::to(202), &context).await.unwrap();
     port::take_back(&*again).await.unwrap();
 }
 
 /// Returns the server's SSH state: enabled and active units, the files with settings, ports that answer.
 fn state(server: &Server) -> String {
-    // A connection starts the service of a socket, so whether it runs says when somebody was there last.
+    // A connection starts the service of a socket, so whether it runs only tells when the last client
+    // connected.
     let look = "systemctl is-enabled ssh.socket ssh.service; systemctl is-active ssh.socket; \
                 find /etc/systemd/system/ssh* /etc/ssh/sshd_config.d | sort; cat /etc/ssh/sshd_config | sha256sum; \
                 systemctl list-units --all --no-legend 'cloudron-ssh*'";
@@ -129,7 +130,7 @@ fn use_socket(server: &Server, required: bool) {
         "systemctl disable -q ssh.service; systemctl stop ssh.service; systemctl enable -q ssh.socket",
     );
     if required {
-        // As Ubuntu has it.
+        // As on Ubuntu.
         server.exec_ok(
             "mkdir /etc/systemd/system/ssh.service.requires && \
              ln -s /lib/systemd/system/ssh.socket /etc/systemd/system/ssh.service.requires/ && \
@@ -146,7 +147,7 @@ async fn moves_under_a_socket(name: &str, required: bool) {
     use_socket(&server, required);
     let before = state(&server);
 
-    // Another program has the port: nothing of the try stays, and SSH answers where it did.
+    // Another program uses the port: nothing of the try is left, and SSH answers on its old port.
     server.exec_ok("systemd-run -q --unit=other systemd-socket-activate -l 202 --accept /bin/cat");
     until("the other program listens", Duration::from_secs(10), || server.listens(202).then_some(()));
     let taken = self::provider(&server);

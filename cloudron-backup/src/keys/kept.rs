@@ -57,7 +57,7 @@ impl KeptWriterKeys {
     }
 }
 
-/// Whether keys are those of a repository of format 1, whose writers have no certificate.
+/// Returns true if the keys are for a repository of format 1, whose writers have no certificate.
 fn is_of_first_format(content: &[u8]) -> bool {
     let value: serde_json::Value = serde_json::from_slice(content).unwrap_or_default();
     value.get("recipient").is_some() && value.get("certificate").is_none()

@@ -10,15 +10,15 @@ use crate::codes;
 use crate::layout::{self, is_of_backups, is_of_repository};
 use crate::store::{BackupStore, open_store};
 
-/// A repository that is there already.
+/// An existing repository.
 pub struct Earlier {
     /// The repository.
     pub repository: Repository,
-    /// How many backups are in it, those that cannot be read included.
+    /// The number of backups, including unreadable ones.
     pub backups: usize,
-    /// The latest of them.
+    /// The latest backup.
     pub latest: Option<BackupId>,
-    /// Whether nothing was ever stored in it: it was left by a run that died or a machine without backups.
+    /// True if nothing was ever stored in it: left over from an interrupted run or a machine without backups.
     pub unused: bool,
 }
 
@@ -28,7 +28,7 @@ impl Earlier {
         self.repository.id() == id && self.unused
     }
 
-    /// What it holds, for people: `3 backups, latest backup_…`.
+    /// Returns a description of the contents for display: `3 backups, latest backup_…`.
     pub fn holds(&self) -> String {
         let number = match self.backups {
             0 => return "no backups".into(),
@@ -100,7 +100,8 @@ pub async fn remove_unused_folder(folder: &Path, id: &str) -> Result<bool> {
     }
 }
 
-/// Removes a folder and those in it as far as they are empty. What cannot be removed stays: it is no backup.
+/// Removes a folder and its subfolders as far as they are empty. Ignores errors, since none of them is a
+/// backup.
 fn remove_empty(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

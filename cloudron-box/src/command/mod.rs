@@ -29,7 +29,8 @@ use crate::restore::restore;
 use crate::server::serve;
 use crate::{Error, Include, Layout, Result, admin, service};
 
-/// How long a server may take to answer: less than a caller waits for this command, so that it hears why.
+/// Time limit for the server to answer. It is shorter than the caller's limit for this command, so that the
+/// caller receives the error.
 const START_LIMIT: Duration = Duration::from_secs(45);
 
 /// How long a token for the interface is valid.

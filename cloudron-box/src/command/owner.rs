@@ -1,5 +1,5 @@
-//! `cloudron box sessions`, `end-sessions`, `reset-password`, `retire` and `unretire`: what the owner of the machine
-//! does on it with its users.
+//! `cloudron box sessions`, `end-sessions`, `reset-password`, `retire` and `unretire`: administration by the
+//! machine's owner.
 
 use std::io::Read;
 

@@ -1,5 +1,5 @@
-//! `cloudron box store-list`, `store-receive` and `store-change`: how a repository gets onto a machine, and how
-//! its owner changes it there.
+//! `cloudron box store-list`, `store-receive` and `store-change`: transferring a repository to a machine, and
+//! changing it there.
 
 use std::io::Read;
 

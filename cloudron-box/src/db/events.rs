@@ -1,4 +1,4 @@
-//! The event log: entries are added and never changed, which the database itself enforces.
+//! The event log: entries are added and never changed. The database enforces this.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql, types::Type};
@@ -9,7 +9,7 @@ use crate::Result;
 use crate::api::{EventEntry, EventPage, EventSource};
 use crate::time::timestamp;
 
-/// Who the system's own events name.
+/// Returns the source for the system's own events.
 pub(crate) fn system(name: &str) -> EventSource {
     EventSource { username: Some(name.to_owned()), ..EventSource::default() }
 }
@@ -32,7 +32,7 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Which entries are asked for.
+/// A filter for log entries.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) page: u32,
@@ -55,7 +55,7 @@ impl Filter {
             part("action = #", Box::new(action.clone()));
         }
         if let Some(search) = &self.search {
-            // instr rather than LIKE: a `%` that is searched for means itself.
+            // instr rather than LIKE: `%` in the search text has no special meaning.
             let text = "instr(lower(action || ' ' || source || ' ' || data), lower(#)) > 0";
             part(text, Box::new(search.clone()));
         }
@@ -69,7 +69,7 @@ impl Filter {
     }
 }
 
-/// A page of entries, newest first.
+/// Returns a page of entries, newest first.
 pub(crate) fn page(connection: &Connection, filter: &Filter) -> Result<EventPage> {
     let (condition, values) = filter.condition();
     let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();

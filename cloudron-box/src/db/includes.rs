@@ -6,7 +6,7 @@ use super::Sql;
 use crate::include::overlaps;
 use crate::{Error, Include, Result, codes};
 
-/// All of them, by path.
+/// Returns all included folders, sorted by path.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
     let mut query =
         connection.prepare("SELECT path, before_hook, after_hook FROM includes ORDER BY path").sql()?;
@@ -16,7 +16,7 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
     rows.sql()?.collect::<rusqlite::Result<_>>().sql()
 }
 
-/// Adds one that was checked, or replaces the one with the same path. Says whether it was new.
+/// Adds a checked folder, or replaces the one with the same path. Returns true if it is new.
 pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
     let existing = list(connection)?;
     let same = existing.iter().any(|e| e.path == include.path);
@@ -33,7 +33,7 @@ pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
     Ok(!same)
 }
 
-/// Removes one. Says whether it was there.
+/// Removes an included folder. Returns true if it existed.
 pub(crate) fn remove(connection: &Connection, path: &str) -> Result<bool> {
     Ok(connection.execute("DELETE FROM includes WHERE path = ?1", [path]).sql()? > 0)
 }

@@ -1,4 +1,4 @@
-//! Jobs that were under way when a server was killed, or when it made the backup that is restored.
+//! Jobs that were running when a server was killed, or when it made the backup being restored.
 
 use cloudron_backup::Summary;
 use rusqlite::Connection;
@@ -10,8 +10,8 @@ use crate::api_error::api_error;
 use crate::time::timestamp;
 use crate::{Error, Result, codes};
 
-/// Marks the jobs that a server left running when it was killed, with an event for each. Called before
-/// anything runs.
+/// Marks jobs left running by a killed server as failed, with an event for each. Called before any job
+/// starts.
 pub(crate) fn close(c: &Connection, now: i64) -> Result<usize> {
     let orphans = jobs::active(c)?;
     for job in &orphans {
@@ -35,8 +35,8 @@ pub(crate) fn close(c: &Connection, now: i64) -> Result<usize> {
     Ok(orphans.len())
 }
 
-/// Ends the job that a backup holds of itself: in the copy of the database it still runs, but what is being
-/// restored was made by it, so it ended well.
+/// Ends the job of the backup being restored: it is still running in the backup's copy of the database, but
+/// it made this backup, so it succeeded.
 pub(crate) fn close_restored(c: &Connection, now: i64, summary: &Summary) -> Result<()> {
     for job in jobs::active(c)?.into_iter().filter(|j| j.kind == JobKind::Backup) {
         let data = json!({

@@ -1,4 +1,4 @@
-//! The jobs, as they are remembered over restarts. An index lets only one be active at a time.
+//! The jobs, persisted across restarts. An index allows only one active job.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -9,13 +9,13 @@ use crate::time::timestamp;
 
 const COLUMNS: &str = "id, kind, state, percent, message, error, backup_id, created, started, finished";
 
-/// Stores a job, over what was stored of it before.
+/// Stores a job, replacing its earlier state.
 pub(crate) fn put(connection: &Connection, job: &Job) -> Result<()> {
     let error = job.error.as_ref().map(|e| serde_json::to_string(e).expect("an error serializes"));
     let at = |time: Option<jiff::Timestamp>| time.map(|t| t.as_millisecond());
     connection
         .execute(
-            // An upsert rather than REPLACE, which would delete the row of another job that is active.
+            // An upsert rather than REPLACE, which would delete the row of another active job.
             &format!(
                 "INSERT INTO jobs ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (id) DO UPDATE SET state = ?3, percent = ?4, message = ?5, error = ?6,
@@ -38,20 +38,20 @@ pub(crate) fn put(connection: &Connection, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// The job with that id.
+/// Returns the job with this ID.
 pub(crate) fn get(connection: &Connection, id: &str) -> Result<Option<Job>> {
     let query = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
     connection.query_row(&query, [id], job).optional().sql()
 }
 
-/// The jobs that are queued or running by what is stored.
+/// Returns the jobs stored as queued or running.
 pub(crate) fn active(connection: &Connection) -> Result<Vec<Job>> {
     let query = format!("SELECT {COLUMNS} FROM jobs WHERE state IN ('queued', 'running')");
     let mut query = connection.prepare(&query).sql()?;
     query.query_map([], job).sql()?.collect::<rusqlite::Result<_>>().sql()
 }
 
-/// The newest job of a kind that is over.
+/// Returns the newest finished job of a kind.
 pub(crate) fn last_over(connection: &Connection, kind: JobKind) -> Result<Option<Job>> {
     let query = format!(
         "SELECT {COLUMNS} FROM jobs WHERE kind = ?1 AND state IN ('done', 'failed')
@@ -60,7 +60,7 @@ pub(crate) fn last_over(connection: &Connection, kind: JobKind) -> Result<Option
     connection.query_row(&query, [kind_name(kind)], job).optional().sql()
 }
 
-/// Forgets all but the newest thousand.
+/// Deletes all but the newest 1,000 jobs.
 pub(crate) fn trim(connection: &Connection) -> Result<()> {
     connection
         .execute(

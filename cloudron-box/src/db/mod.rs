@@ -1,4 +1,4 @@
-//! The server's database: one SQLite connection behind a lock, off the runtime.
+//! The server's database: one SQLite connection behind a lock, used outside the async runtime.
 
 pub(crate) mod backups;
 pub(crate) mod events;
@@ -25,21 +25,21 @@ use crate::{Error, Result, codes};
 pub(crate) struct Db(Arc<Mutex<Connection>>);
 
 impl Db {
-    /// Opens the database, makes it when it is missing, and brings its tables up to date.
+    /// Opens the database, creates it if missing, and migrates its tables.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::open_if(path, |_| Ok(()))
     }
 
-    /// The same, unless a check of the tables as they are finds something, which is done before anything is
-    /// written.
+    /// Opens the database like [`open`](Self::open), after a check of the existing tables. If the check
+    /// fails, nothing is written.
     pub(crate) fn open_if(path: &Path, check: impl FnOnce(&Connection) -> Result<()>) -> Result<Self> {
         let connection = open::open(path, check).map_err(|e| e.while_doing("opening the database"))?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// Uses the connection in one transaction, on this thread: an error undoes all of it.
+    /// Runs `work` in one transaction, on this thread. An error rolls it back.
     pub(crate) fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        // A panic while holding the lock rolled its transaction back, so the connection is still good.
+        // A panic while holding the lock rolled its transaction back, so the connection is still usable.
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).sql()?;
@@ -48,12 +48,12 @@ impl Db {
         Ok(value)
     }
 
-    /// Reads with the connection, on this thread.
+    /// Reads from the database, on this thread.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// [`transaction`](Self::transaction) on a thread that may block.
+    /// Runs [`transaction`](Self::transaction) on a blocking thread.
     pub(crate) async fn write_async<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -62,7 +62,7 @@ impl Db {
         blocking(move || db.transaction(work)).await
     }
 
-    /// [`read`](Self::read) on a thread that may block.
+    /// Runs [`read`](Self::read) on a blocking thread.
     pub(crate) async fn read_async<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -71,8 +71,8 @@ impl Db {
         blocking(move || db.read(work)).await
     }
 
-    /// Makes a last change, and leaves one file behind that needs no log beside it. Nobody else may use the
-    /// database.
+    /// Makes a last change and leaves a single file without a write-ahead log. The database must not be in
+    /// use elsewhere.
     pub(crate) fn close_as_single_file(self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
         self.transaction(work)?;
         self.read(|c| {
@@ -81,18 +81,18 @@ impl Db {
         })
     }
 
-    /// Brings everything into the one file, as far as readers let it.
+    /// Moves the write-ahead log into the database file, as far as readers allow.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         self.read(|c| c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).sql())
     }
 
-    /// Writes a consistent copy to another file, whatever is being written meanwhile.
+    /// Writes a consistent copy to another file, even during other writes.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<()> {
         self.read(|c| c.backup(rusqlite::MAIN_DB, path, None::<fn(rusqlite::backup::Progress)>).sql())
     }
 }
 
-/// Runs work that blocks on a thread for it.
+/// Runs blocking work on a separate thread.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -101,9 +101,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|e| Err(Error::new(&codes::DATABASE, format!("the work was cut off: {e}"))))
 }
 
-/// SQLite's errors in our shape.
+/// Conversion of SQLite errors.
 pub(crate) trait Sql<T> {
-    /// The same result with the code that fits the error.
+    /// Converts the error to one with the matching code.
     fn sql(self) -> Result<T>;
 }
 

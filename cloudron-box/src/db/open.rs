@@ -11,7 +11,7 @@ use crate::system::files;
 use crate::{Error, Result, codes};
 
 pub(super) fn open(path: &Path, accept: impl FnOnce(&Connection) -> Result<()>) -> Result<Connection> {
-    // SQLite gives its -wal and -shm files the mode of the database, so it is made with ours.
+    // SQLite gives its -wal and -shm files the mode of the database file, so that one is created first.
     files::open_own(path, OpenOptions::new().append(true).create(true))?;
     let mut connection = Connection::open(path).sql()?;
     connection.busy_timeout(Duration::from_secs(10)).sql()?;

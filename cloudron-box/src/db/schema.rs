@@ -1,11 +1,11 @@
-//! The tables, and how older ones become them.
+//! The tables, and their migrations.
 
 use rusqlite::Connection;
 
 use super::Sql;
 use crate::{Error, Result, codes};
 
-/// Each entry takes the tables from the version of its index to the next one.
+/// Entry `n` migrates the tables from version `n` to `n + 1`.
 const STEPS: &[&str] = &["
     CREATE TABLE users (
         id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE COLLATE NOCASE, username TEXT UNIQUE COLLATE NOCASE,
@@ -40,14 +40,14 @@ const STEPS: &[&str] = &["
     ) STRICT;
 "];
 
-/// Whether nothing was ever stored.
+/// Returns true if nothing was ever stored.
 pub(super) fn is_empty(connection: &Connection) -> Result<bool> {
     Ok(version(connection)? == 0)
 }
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    // Looked at first without a transaction: opening a database that is up to date must write nothing, so that
-    // it works on a full disk.
+    // Checked without a transaction first: opening an up-to-date database must not write, so that it works on
+    // a full disk.
     if version(connection)? == STEPS.len() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.commit().sql()
 }
 
-/// The version of the tables as they are.
+/// Returns the version of the tables.
 fn version(connection: &Connection) -> Result<usize> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).sql()?;
     usize::try_from(found).ok().filter(|v| *v <= STEPS.len()).ok_or_else(|| {

@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Sql;
 use crate::Result;
 
-/// Set to when the machine was retired, in milliseconds.
+/// Time of retirement, in milliseconds.
 pub(crate) const RETIRED: &str = "retired";
 
-/// The highest time by which tokens were judged, in milliseconds: see [`super::tokens::time`].
+/// The highest time used to judge tokens, in milliseconds: see [`super::tokens::time`].
 pub(crate) const HIGHEST_TIME: &str = "highest-time";
 
-/// What tells this database from another one: see [`super::settled`].
+/// ID that distinguishes this database from others: see [`super::settled`].
 pub(crate) const DATABASE_ID: &str = "database-id";
 
 pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> {

@@ -1,8 +1,7 @@
-//! The database of a machine that was installed: what is missing, empty or older than what was there is not taken
-//! for a new one.
+//! The database of an installed machine. A missing, empty or older database is not mistaken for a new one.
 //!
-//! Beside the database lies a file that says which database it is and how far its event log was. Events are only
-//! added, so a database with fewer of them is an older copy.
+//! A file next to the database records its ID and the position of its event log. Events are only added, so a
+//! database with fewer events is an older copy.
 
 use std::path::Path;
 
@@ -15,19 +14,19 @@ use crate::settings::Settings;
 use crate::system::files;
 use crate::{Error, Layout, Result, codes};
 
-/// `database.json`: what is known of the database outside of it.
+/// `database.json`: the record of the database outside of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Marker {
     database: String,
-    /// The id of the newest event.
+    /// ID of the newest event.
     events: i64,
 }
 
-/// Opens the database of a machine that was installed.
+/// Opens the database of an installed machine.
 ///
 /// # Errors
-/// `database-lost` when it is missing, empty, another one, or older than it was; those of [`Db::open`].
+/// `database-lost` if it is missing, empty, a different one, or older than recorded; errors of [`Db::open`].
 pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Db> {
     let path = layout.database();
     let lost = |what: String| lost(settings, &path, &what);
@@ -59,7 +58,7 @@ pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Db> {
     }
 }
 
-/// Whether what was written to the database may be in its log.
+/// Returns true if the write-ahead log may contain changes.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -78,7 +77,8 @@ fn with_way_out(error: Error, settings: &Settings) -> Error {
     ))
 }
 
-/// What the database says of itself. None when it has no event, which every machine has from its installation.
+/// Reads the database's ID and newest event. Returns `None` if it has no event: every machine has one from
+/// its installation.
 fn read(connection: &Connection) -> Result<Option<Marker>> {
     let newest = "SELECT id FROM events ORDER BY id DESC LIMIT 1";
     let events: Option<i64> = connection.query_row(newest, [], |row| row.get(0)).optional().sql()?;
@@ -86,12 +86,12 @@ fn read(connection: &Connection) -> Result<Option<Marker>> {
     Ok(events.map(|events| Marker { database, events }))
 }
 
-/// Makes this database the one of the machine: it gets an id that no earlier one has.
+/// Makes this database the machine's, with a new ID.
 pub(crate) fn adopt(connection: &Connection) -> Result<()> {
     settings::set(connection, settings::DATABASE_ID, &random::token(20))
 }
 
-/// Writes down which database the machine has and how far it is, if that changed.
+/// Records the machine's database and its newest event, if they changed.
 pub(crate) fn note(layout: &Layout, db: &Db) -> Result<()> {
     if db.read(|c| settings::get(c, settings::DATABASE_ID))?.is_none() {
         db.transaction(adopt)?;
@@ -104,7 +104,7 @@ pub(crate) fn note(layout: &Layout, db: &Db) -> Result<()> {
     files::write_json(&path, &now)
 }
 
-/// Forgets which database the machine had, because it gets another one.
+/// Removes the record, because the machine gets another database.
 pub(crate) fn forget(layout: &Layout) -> Result<()> {
     files::remove_file(&layout.database_marker())
 }

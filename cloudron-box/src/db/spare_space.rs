@@ -1,5 +1,5 @@
-//! A file that holds some space, to be given back when the disk is full: so that the server can still open
-//! its database and say what is wrong.
+//! A file that reserves disk space. It is deleted when the disk is full, so that the server can still open
+//! its database and report the problem.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use crate::system::disk::space;
 use crate::system::files;
 use crate::{Layout, Result, codes};
 
-/// How much it holds.
+/// Size of the reserve, in bytes.
 const SIZE: u64 = 4 * 1024 * 1024;
 
-/// How much must be free for it to be made.
+/// Free space required to create it, in bytes.
 const ROOM: u64 = 64 * 1024 * 1024;
 
-/// How little is free on a disk that counts as full.
+/// Free space below which a disk counts as full, in bytes.
 const FULL: u64 = 1024 * 1024;
 
-/// Opens the database. On a full disk, the reserve is given back before or after.
+/// Opens the database. On a full disk, the reserve is deleted before or after.
 pub(crate) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> {
     if file(layout).exists() && space(layout.state())?.free < FULL {
         tracing::error!("The disk is full; what was reserved is given back");
@@ -41,7 +41,7 @@ pub(crate) fn open_database(layout: &Layout, settings: &Settings) -> Result<Db> 
     Ok(db)
 }
 
-/// Makes the reserve when there is room for it.
+/// Creates the reserve if there is enough free space.
 fn keep(layout: &Layout) -> Result<()> {
     let path = file(layout);
     if path.exists() || space(layout.state())?.free < ROOM {

@@ -1,8 +1,8 @@
-//! Bearer tokens. Only their SHA-256 is stored: a token has more randomness than its hash can lose, so
-//! neither salt nor a slow hash is needed.
+//! Bearer tokens. Only their SHA-256 is stored: tokens are random and long enough that neither a salt nor a
+//! slow hash is needed.
 //!
-//! All times are those of [`time`], which never goes back: a token that expired stays so when the clock is set
-//! back.
+//! All times are those of [`time`], which never decreases: an expired token stays expired when the clock is
+//! set back.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::Result;
 use crate::api::Session;
 use crate::time::{later, timestamp};
 
-/// How many sessions a user may have. The oldest end first.
+/// Maximum number of sessions per user. The oldest end first.
 const SESSIONS: u32 = 100;
 
-/// How many bytes of a token's hash are the public name of its session.
+/// The number of bytes of a token's hash used as the public name of its session.
 const NAMED_BY: u8 = 8;
 
-/// How many milliseconds the time of tokens may be ahead of the clock without saying that the clock was set back.
+/// Maximum lead of the token time over the clock, in milliseconds, that is not taken as a clock set back.
 const SLACK: i64 = 5000;
 
-/// What a token is good for.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A user who logged in.
+    /// A session of a logged-in user.
     Session,
-    /// The owner of the machine, on the machine.
+    /// The owner of the machine, on the machine itself.
     Admin,
     /// The first-time setup, once.
     Setup,
@@ -47,12 +47,12 @@ impl Kind {
     }
 }
 
-/// A token that is valid.
+/// A valid token.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) hash: [u8; 32],
     pub(crate) admin: bool,
-    /// When it was last noted that it was used.
+    /// Time of the last recorded use.
     pub(crate) used: Option<i64>,
     pub(crate) name: String,
     pub(crate) user_id: Option<String>,
@@ -68,55 +68,55 @@ pub(crate) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The time by which tokens are judged, for a process that has not followed the clock: the clock's, or the highest
-/// one that was noted.
+/// Returns the time used to judge tokens, for a process that has not followed the clock: the clock's time, or
+/// the highest recorded one.
 pub(crate) fn time(connection: &Connection, clock: i64) -> Result<i64> {
     let noted = settings::get(connection, settings::HIGHEST_TIME)?.and_then(|t| t.parse().ok());
     Ok(noted.map_or(clock, |noted: i64| noted.max(clock)))
 }
 
-/// How far the [`time`] of tokens is ahead of a clock that was set back, in milliseconds. A few seconds are none: both
-/// are read one after the other, and the clock may be slewed.
+/// Returns the lead of the token [`time`] over a clock that was set back, in milliseconds. A few seconds
+/// count as 0: the two are read one after the other, and the clock may be slewed.
 pub(crate) fn lead(time: i64, clock: i64) -> i64 {
     let lead = time - clock;
     if lead > SLACK { lead } else { 0 }
 }
 
-/// Whether there are tokens that have expired.
+/// Returns true if there are expired tokens.
 pub(crate) fn any_expired(connection: &Connection, now: i64) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE expires <= ?1)";
     connection.query_row(query, [now], |row| row.get(0)).sql()
 }
 
-/// Removes the tokens that have expired. Says how many.
+/// Removes expired tokens. Returns their number.
 pub(crate) fn remove_expired(connection: &Connection, now: i64) -> Result<usize> {
     connection.execute("DELETE FROM tokens WHERE expires <= ?1", [now]).sql()
 }
 
-/// What a token is for.
+/// The purpose of a token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purpose<'a> {
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
-    /// The user whose session it is.
+    /// The session's user.
     pub(crate) user_id: Option<&'a str>,
 }
 
 impl<'a> Purpose<'a> {
-    /// A token that is no user's.
+    /// Returns the purpose of a token that belongs to no user.
     pub(crate) fn of_nobody(kind: Kind, name: &'a str) -> Self {
         Self { kind, name, user_id: None }
     }
 }
 
-/// When a token is valid: from one time of [`time`] to before another one.
+/// Validity of a token, in the times of [`time`]: from `from`, until before `until`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Life {
     pub(crate) from: i64,
     pub(crate) until: i64,
 }
 
-/// Stores a token's hash. Expired ones are dropped on the way.
+/// Stores a token's hash, and removes expired tokens.
 pub(crate) fn add(connection: &Connection, token: &Secret, purpose: Purpose<'_>, life: Life) -> Result<()> {
     let Purpose { kind, name, user_id } = purpose;
     remove_expired(connection, life.from)?;
@@ -129,7 +129,7 @@ pub(crate) fn add(connection: &Connection, token: &Secret, purpose: Purpose<'_>,
     Ok(())
 }
 
-/// A session's or the machine owner's token, if it is known and not expired.
+/// Returns a session's or the machine owner's token, if it is known and not expired.
 pub(crate) fn find(connection: &Connection, token: &str, now: i64) -> Result<Option<Token>> {
     let wanted = hash(token);
     let row = connection
@@ -154,20 +154,20 @@ pub(crate) fn find(connection: &Connection, token: &str, now: i64) -> Result<Opt
     Ok(row.filter(|token| token.hash.ct_eq(&wanted).into()))
 }
 
-/// Whether a session has neither ended nor expired.
+/// Returns true if a session has neither ended nor expired.
 pub(crate) fn is_alive(connection: &Connection, hash: &[u8; 32], now: i64) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE hash = ?1 AND expires > ?2)";
     connection.query_row(query, (hash, now), |row| row.get(0)).sql()
 }
 
-/// Who logs in, and from where.
+/// A login: the user, and the client's address.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Login<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) address: &'a str,
 }
 
-/// A new session of a user. When there are too many, the oldest end.
+/// Adds a session for a user. If there are too many, the oldest end.
 pub(crate) fn add_session(
     connection: &Connection,
     token: &Secret,
@@ -189,7 +189,7 @@ pub(crate) fn add_session(
     Ok(())
 }
 
-/// Notes from where and when a token was used.
+/// Records the time and address of a token's use.
 pub(crate) fn note_use(connection: &Connection, hash: &[u8; 32], address: &str, now: i64) -> Result<()> {
     connection
         .execute("UPDATE tokens SET used = ?2, address = ?3 WHERE hash = ?1", (hash, now, address))
@@ -197,8 +197,8 @@ pub(crate) fn note_use(connection: &Connection, hash: &[u8; 32], address: &str, 
     Ok(())
 }
 
-/// The sessions, newest first: of a user, or of all. Their times are shown by the clock, over which [`time`] has that
-/// [`lead`].
+/// Returns the sessions, newest first, of a user or of all. Their times are converted to the clock, which
+/// [`time`] leads by `lead`.
 pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, lead: i64) -> Result<Vec<Session>> {
     let mut query = connection
         .prepare(
@@ -222,12 +222,12 @@ pub(crate) fn sessions(connection: &Connection, user_id: Option<&str>, lead: i64
     rows.sql()?.collect::<rusqlite::Result<_>>().sql()
 }
 
-/// The public name of a session. It says nothing of the token.
+/// Returns the public name of a session. It reveals nothing about the token.
 pub(crate) fn session_name(hash: &[u8; 32]) -> String {
     hex::encode(&hash[..usize::from(NAMED_BY)])
 }
 
-/// Ends a session by its public name: one of a user, or any. Says whether there was one.
+/// Ends a session by its public name: one of a user, or any. Returns true if it existed.
 pub(crate) fn end_session(connection: &Connection, name: &str, user_id: Option<&str>) -> Result<bool> {
     let ended = connection
         .execute(
@@ -239,7 +239,7 @@ pub(crate) fn end_session(connection: &Connection, name: &str, user_id: Option<&
     Ok(ended > 0)
 }
 
-/// Ends the sessions of a user, or of all, but for the one that is kept. Says how many.
+/// Ends the sessions of a user, or of all, except the one to keep. Returns their number.
 pub(crate) fn end_sessions(
     connection: &Connection,
     user_id: Option<&str>,
@@ -254,13 +254,13 @@ pub(crate) fn end_sessions(
         .sql()
 }
 
-/// Whether that is the setup token, and it has not expired.
+/// Returns true if this is the setup token and it has not expired.
 pub(crate) fn is_setup(connection: &Connection, token: &str, now: i64) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM tokens WHERE hash = ?1 AND kind = 'setup' AND expires > ?2)";
     connection.query_row(query, (hash(token), now), |row| row.get(0)).sql()
 }
 
-/// Uses up the setup token. Says whether it was the right one and not expired.
+/// Consumes the setup token. Returns true if it was right and not expired.
 pub(crate) fn take_setup(connection: &Connection, token: &str, now: i64) -> Result<bool> {
     let taken = connection
         .execute("DELETE FROM tokens WHERE hash = ?1 AND kind = 'setup' AND expires > ?2", (hash(token), now))
@@ -268,22 +268,22 @@ pub(crate) fn take_setup(connection: &Connection, token: &str, now: i64) -> Resu
     Ok(taken == 1)
 }
 
-/// Makes every setup token worthless.
+/// Invalidates all setup tokens.
 pub(crate) fn clear_setup(connection: &Connection) -> Result<()> {
     connection.execute("DELETE FROM tokens WHERE kind = 'setup'", []).sql()?;
     Ok(())
 }
 
-/// Makes every token worthless.
+/// Invalidates all tokens.
 pub(crate) fn clear(connection: &Connection) -> Result<()> {
     connection.execute("DELETE FROM tokens", []).sql()?;
     Ok(())
 }
 
-/// How long a token for the first-time setup is valid.
+/// Lifetime of a setup token.
 const SETUP_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Makes a token for the first-time setup; the one before is worthless from then on.
+/// Makes a token for the first-time setup and invalidates the previous one.
 pub(crate) fn fresh_setup_token(c: &Connection, now: i64) -> Result<(Secret, Timestamp)> {
     let (token, time) = (Secret::new(random::token(32)), time(c, now)?);
     clear_setup(c)?;

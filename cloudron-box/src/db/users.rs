@@ -1,4 +1,4 @@
-//! The people who may log in.
+//! The users.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -17,16 +17,16 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The name that events show.
+    /// Returns the name shown in events.
     pub(crate) fn name(&self) -> &str {
         self.username.as_deref().unwrap_or(&self.email)
     }
 }
 
-/// How many networks are remembered for a user. The ones that were not used for longest are forgotten.
+/// Maximum number of networks recorded per user. The least recently used are deleted.
 const NETWORKS: u32 = 64;
 
-/// Whether the machine has an owner.
+/// Returns true if the machine has an owner.
 pub(crate) fn any(connection: &Connection) -> Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0)).sql()
 }
@@ -42,34 +42,34 @@ pub(crate) fn add_owner(connection: &Connection, user: &User, now: i64) -> Resul
     Ok(())
 }
 
-/// The user with that e-mail address or name.
+/// Returns the user with this e-mail address or name.
 pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<User>> {
     one(connection, "email = ?1 OR username = ?1", name)
 }
 
-/// The user with that id.
+/// Returns the user with this ID.
 pub(crate) fn get(connection: &Connection, id: &str) -> Result<Option<User>> {
     one(connection, "id = ?1", id)
 }
 
-/// The owner of the machine, if the first-time setup was done.
+/// Returns the owner of the machine, if the first-time setup is done.
 pub(crate) fn owner(connection: &Connection) -> Result<Option<User>> {
     one(connection, "role = ?1", "owner")
 }
 
-/// Gives a user another password.
+/// Sets a user's password hash.
 pub(crate) fn set_password(connection: &Connection, id: &str, hash: &str) -> Result<()> {
     connection.execute("UPDATE users SET password = ?2 WHERE id = ?1", [id, hash]).sql()?;
     Ok(())
 }
 
-/// Whether the user logged in from that network before.
+/// Returns true if the user has logged in from this network before.
 pub(crate) fn knows_network(connection: &Connection, id: &str, network: &str) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM known_networks WHERE user_id = ?1 AND network = ?2)";
     connection.query_row(query, [id, network], |row| row.get(0)).sql()
 }
 
-/// Remembers that the user logged in from that network.
+/// Records that the user logged in from this network.
 pub(crate) fn note_network(connection: &Connection, id: &str, network: &str, now: i64) -> Result<()> {
     connection
         .execute(
@@ -87,7 +87,7 @@ pub(crate) fn note_network(connection: &Connection, id: &str, network: &str, now
     Ok(())
 }
 
-/// Forgets from where the user logged in.
+/// Deletes the recorded networks of a user.
 pub(crate) fn forget_networks(connection: &Connection, id: &str) -> Result<()> {
     connection.execute("DELETE FROM known_networks WHERE user_id = ?1", [id]).sql()?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Whether the server and what it needs are in order.
+//! Health checks of the server and of what it depends on.
 
 mod store;
 
@@ -13,10 +13,10 @@ use crate::time::timestamp;
 use crate::{Error, Result, codes};
 use store::StoreCheck;
 
-/// How long each check may take.
+/// Time limit per check.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What is too little space on the disk of the state, in bytes.
+/// Free space on the disk of the state that is too little, in bytes.
 const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
 
 /// The checks of a running server.
@@ -27,12 +27,12 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Checks of which none was made yet.
+    /// Returns the checks, none of which has run.
     pub(crate) fn new(state: Arc<State>) -> Self {
         Self { store: Arc::new(StoreCheck::new(state.clone())), state }
     }
 
-    /// Makes all checks.
+    /// Runs all checks.
     pub(crate) async fn make(&self) -> Health {
         let (database, disk, store, backup) = tokio::join!(
             one("database", database(&self.state)),
@@ -44,7 +44,7 @@ impl Checks {
         Health { ok: checks.iter().all(|c| c.ok), checks }
     }
 
-    /// Begins to compare the store with the index, so that the result is there when somebody asks.
+    /// Starts comparing the store with the index, so that the result is available when requested.
     pub(crate) fn begin_store_check(&self) {
         drop(self.store.begin());
     }
@@ -84,13 +84,13 @@ async fn backup(state: &State) -> Result<String> {
         .read_async(|c| Ok((backups::last_backup(c)?, backups::first_start(c)?, backups::last_failed(c)?)));
     let (last, since, failed) = read.await?;
     let now = timestamp(state.now()).as_second();
-    // Two days and an hour: one missed backup is caught up the day after.
+    // Two days and an hour: a missed backup is made up for the day after.
     let late = |time: jiff::Timestamp| now - time.as_second() > 49 * 3600;
     let (text, bad) = match last {
         Some(last) => (format!("the newest backup is of {last}"), late(last)),
         None => ("there was no backup yet".to_owned(), since.is_some_and(late)),
     };
-    // One that was cut off by a restart is repeated within the hour.
+    // A backup interrupted by a restart is repeated within the hour.
     let interrupted = |code: &str| {
         [&codes::JOB_INTERRUPTED, &cloudron_core::codes::INTERRUPTED].iter().any(|c| c.name == code)
     };

@@ -1,7 +1,7 @@
-//! Whether the backup store holds what the server's keys and the index say.
+//! Check that the backup store's content matches the server's keys and the index.
 //!
-//! The comparison lists all packs and reads new index objects, so it may take longer than somebody waits. Then it
-//! goes on in the background, and what was found before is said until it is done.
+//! The comparison lists all packs and reads new index objects, so it may exceed the time limit of a check. It
+//! then continues in the background, and the previous result is reported until it is done.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::state::State;
 use crate::system::files;
 use crate::{Error, Result, codes};
 
-/// How long a comparison is waited for.
+/// Time limit for waiting for a comparison.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// How old a result may be that is said while a new comparison takes its time.
+/// Maximum age of a result that is reported while a new comparison runs.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// How many problems are named.
+/// Maximum number of problems that are named.
 const NAMED: usize = 3;
 
-/// What was found: a sentence, and whether all is well.
+/// The result of a comparison: a sentence, and whether all is well.
 #[derive(Debug, Clone)]
 struct Found {
     at: Duration,
@@ -33,11 +33,11 @@ struct Found {
 #[derive(Debug, Default)]
 struct Comparisons {
     last: Option<Found>,
-    /// Changes when the comparison that runs is done.
+    /// Changes when the running comparison is done.
     running: Option<watch::Receiver<()>>,
 }
 
-/// The comparison that runs, and what the last one found.
+/// The running comparison, and the result of the last one.
 pub(super) struct StoreCheck {
     state: Arc<State>,
     comparisons: Mutex<Comparisons>,
@@ -52,10 +52,10 @@ impl StoreCheck {
         self.comparisons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Compares, unless that is being done, and gives what was found.
+    /// Starts a comparison unless one is running. Returns its result, or the previous one.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The problem found.
     pub(super) async fn check(self: &Arc<Self>) -> Result<String> {
         let mut done = self.begin();
         let waited = tokio::time::timeout(PATIENCE, done.changed()).await;
@@ -74,7 +74,7 @@ impl StoreCheck {
         }
     }
 
-    /// Begins a comparison, unless one runs. The receiver changes when it is done.
+    /// Starts a comparison unless one is running. The receiver changes when it is done.
     pub(super) fn begin(self: &Arc<Self>) -> watch::Receiver<()> {
         let mut comparisons = self.comparisons();
         if let Some(running) = &comparisons.running {

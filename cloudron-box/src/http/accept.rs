@@ -1,4 +1,4 @@
-//! From a socket to HTTP over TLS, with a limit on everything a stranger can make the server hold.
+//! Connections, TLS and HTTP, with a limit on every resource that a client can hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,26 +20,26 @@ use super::crowd::Crowd;
 use super::network::Network;
 use super::watched::{Progress, Watched};
 
-/// How long open requests may take when the server stops.
+/// Time limit for open requests when the server stops.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the TLS handshake may take.
+/// Time limit of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long the head of a request may take to arrive, and a connection may be idle.
+/// Time limit for receiving the head of a request, and for an idle connection.
 const HEAD: Duration = Duration::from_secs(20);
 
-/// How long a client may leave what waits for it.
+/// Time limit for a client that does not read pending data.
 const STALL: Duration = Duration::from_secs(20);
 
-/// How large the head of a request may be, in bytes.
+/// Maximum size of the head of a request, in bytes.
 const HEAD_SIZE: usize = 32 * 1024;
 
-/// How much of an answer waits for a client beside what the kernel holds, in bytes. A client that sends many
-/// requests at once is served one after the other, and its next request is not looked at before there is room.
+/// Maximum response data buffered for a client in addition to the kernel's buffers, in bytes. Pipelined
+/// requests are served one after the other; the next is not read before there is room.
 const WAITING: usize = 16 * 1024;
 
-/// What all connections share.
+/// Shared parts of all connections.
 #[derive(Clone)]
 pub(crate) struct Connections {
     router: Router,
@@ -78,7 +78,7 @@ impl Connections {
                     });
                 }
                 Err(error) => {
-                    // Of the errors of accept(2), those that last are a lack of descriptors or memory.
+                    // Of the errors of accept(2), only a lack of descriptors or memory persists.
                     tracing::warn!(%error, "A connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -92,7 +92,7 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let stream = Watched::new(stream, progress, self.stall);
         let handshake = self.tls.accept_with(stream, |tls| tls.set_buffer_limit(Some(WAITING)));
-        // Strangers scan all day: what fails before a request is no news.
+        // Port scans are frequent: a failure before a request is only traced.
         let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(peer = %peer.0, %error, "A TLS handshake failed"),

@@ -1,4 +1,4 @@
-//! What the routes share.
+//! Shared state of the routes.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::health::Checks;
 use crate::jobs::Queue;
 use crate::state::State;
 
-/// The interface of a running server.
+/// The HTTP API of a running server.
 pub(crate) struct App {
     pub(crate) state: Arc<State>,
     pub(crate) health: Checks,
@@ -33,10 +33,10 @@ impl Deref for App {
 }
 
 impl App {
-    /// An interface of which nobody has asked anything yet.
+    /// Returns a new API without any requests yet.
     ///
     /// # Errors
-    /// `io` when the thread that hashes passwords cannot be started.
+    /// `io` if the password hashing thread cannot be started.
     pub(crate) fn new(state: Arc<State>) -> Result<Self> {
         let health = Checks::new(state.clone());
         let jobs = Arc::new(Queue::new(state.clone(), health.clone()));

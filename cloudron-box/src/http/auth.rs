@@ -1,4 +1,4 @@
-//! Who asks.
+//! Authentication of requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::api::EventSource;
 use crate::db::tokens;
 use crate::{Error, codes, upkeep};
 
-/// How often it is noted that a token is used, in milliseconds.
+/// Interval for recording a token's use, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-/// The address that a connection came from.
+/// The address of a connection's peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// The address of who asks.
+/// The client's address.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Address(pub(crate) Option<IpAddr>);
 
@@ -40,22 +40,22 @@ impl Address {
         self.0.map(|ip| ip.to_string()).unwrap_or_default()
     }
 
-    /// What attempts are counted by.
+    /// Returns the network by which attempts are counted.
     pub(crate) fn network(self) -> Network {
         Network::of(self.0.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)))
     }
 }
 
-/// The sender of a valid token: a user who logged in, or the owner of the machine on the machine.
+/// The sender of a valid token: a logged-in user, or the owner of the machine on the machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) source: EventSource,
-    /// The hash of the session's token. None for a token that was made on the machine.
+    /// Hash of the session's token. `None` for a token made on the machine.
     pub(crate) session: Option<[u8; 32]>,
 }
 
 impl Caller {
-    /// Refuses a login where only the owner of the machine may do something.
+    /// Refuses a logged-in user if only the owner on the machine is allowed.
     ///
     /// # Errors
     /// `machine-only`.
@@ -66,7 +66,8 @@ impl Caller {
         Err(Error::new(&codes::MACHINE_ONLY, "a login is not enough for this: it is done on the machine"))
     }
 
-    /// The user whose sessions these are. None for the owner of the machine, who may see and end all.
+    /// Returns the user whose sessions these are. `None` for the owner of the machine, who may see and end
+    /// all.
     pub(crate) fn user_id(&self) -> Option<String> {
         self.source.user_id.clone()
     }
@@ -81,7 +82,8 @@ impl FromRequestParts<Arc<App>> for Caller {
         let now = app.token_time();
         let found = app.db.read_async(move |c| tokens::find(c, &token, now)).await;
         let Some(token) = found.map_err(|e| ApiFailure::from(e).for_stranger())? else {
-            // It may have been made on the machine by a clock that was set back: the next one is not.
+            // The token may have been made on the machine with a clock set back. The next one will be
+            // accepted.
             if tokens::lead(now, app.now()) > 0 {
                 let _ = upkeep::note_time(app).await;
             }
@@ -104,7 +106,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
-/// The bearer token of a request (RFC 6750, section 2.1), bounded in length.
+/// Returns the bearer token of a request (RFC 6750, section 2.1), limited in length.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -112,7 +114,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && (1..=200).contains(&token.len())).then_some(token)
 }
 
-/// The JSON body of a request, with our own errors. They do not quote the body, which may hold a password.
+/// The JSON body of a request. Errors do not contain the body, which may hold a password.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {

@@ -1,8 +1,8 @@
-//! Who is connected, and who must go when there are too many.
+//! Limits on concurrent connections, and the choice of the connection to close when there are too many.
 //!
-//! A new connection is not refused because of idle ones: the one makes room that took no answer for the longest
-//! time, of the network that holds most. Where that one holds two more than the newcomer's, also a busy one does. So
-//! neither one stranger nor many keep others out.
+//! Idle connections do not cause a new one to be refused: the connection that has received no data for the
+//! longest time is closed, of the network with the most connections. If that network has at least two more
+//! than the new one's, a busy connection is closed too. So neither one client nor many can keep others out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,16 +13,16 @@ use tokio::sync::Notify;
 use super::network::Network;
 use super::watched::Progress;
 
-/// How many connections there may be at a time.
+/// Maximum number of connections.
 pub(super) const TOTAL: usize = 512;
 
-/// How many of them only this machine itself gets.
+/// The number of connections reserved for this machine itself.
 const RESERVED: usize = 64;
 
-/// How many a network may have. This machine may have all.
+/// Maximum number of connections per network. This machine itself has no limit.
 const EACH: usize = 32;
 
-/// How long a connection must have taken nothing before it goes for one of a network that holds as much.
+/// Minimum idle time before a connection is closed in favour of a network with as many connections.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// All connections.
@@ -42,7 +42,7 @@ struct Member {
     leave: Arc<Notify>,
 }
 
-/// The place of a connection. Dropping it makes it free.
+/// The slot of a connection. Dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Seat {
     crowd: Arc<Crowd>,
@@ -51,7 +51,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Waits until the connection has to make room for another one.
+    /// Waits until the connection must be closed in favour of another one.
     pub(super) async fn lost(&self) {
         self.leave.notified().await;
     }
@@ -68,7 +68,8 @@ impl Crowd {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from that network, if need be that of an idle one. None when all are busy.
+    /// Returns a slot for a connection from this network, if necessary that of an idle one. Returns `None` if
+    /// all are busy.
     pub(super) fn admit(self: &Arc<Self>, network: Network, progress: &Arc<Progress>) -> Option<Seat> {
         let mut members = self.members();
         if let Some(choose) = members.too_many(network) {
@@ -86,7 +87,7 @@ impl Crowd {
     }
 }
 
-/// Among whom the one is chosen that has to go.
+/// The connections among which the one to close is chosen.
 #[derive(Debug, Clone, Copy)]
 enum Among {
     Network(Network),
@@ -99,7 +100,7 @@ impl Members {
         self.by_number.values().filter(|m| which(m.network)).count()
     }
 
-    /// Whether somebody has to go before that network gets one more.
+    /// Returns the connections among which one must be closed before this network gets another one.
     fn too_many(&self, network: Network) -> Option<Among> {
         if !network.is_loopback() {
             if self.count(|n| n == network) >= EACH {
@@ -112,7 +113,7 @@ impl Members {
         (self.by_number.len() >= TOTAL).then_some(Among::All)
     }
 
-    /// The connection that makes room for one of the newcomer's.
+    /// Returns the connection to close for one of the network `newcomer`.
     fn most_idle(&self, among: Among, newcomer: Network) -> Option<u64> {
         let network = match among {
             Among::Network(network) => network,
@@ -125,7 +126,8 @@ impl Members {
         idle.filter(|(time, _)| unfair || *time >= IDLE).map(|(_, number)| number)
     }
 
-    /// Of the networks that have most, the one with the connection that is idle for longest.
+    /// Returns, of the networks with the most connections, the one whose connection has been idle for the
+    /// longest time.
     fn largest(&self, which: impl Fn(Network) -> bool) -> Option<Network> {
         let mut networks: HashMap<Network, (usize, Duration)> = HashMap::new();
         for member in self.by_number.values().filter(|m| which(m.network)) {
@@ -144,7 +146,7 @@ mod tests {
         Network::of(text.parse().unwrap())
     }
 
-    /// Takes places until there are none.
+    /// Takes slots until there are none left.
     fn fill(crowd: &Arc<Crowd>, address: &str, most: usize) -> Vec<Seat> {
         let progress = Progress::new();
         (0..most).map_while(|_| crowd.admit(network(address), &progress)).collect()
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(strangers(&crowd), TOTAL - RESERVED);
         let own = fill(&crowd, "127.0.0.1", RESERVED);
         assert_eq!((own.len(), strangers(&crowd)), (RESERVED, TOTAL - RESERVED));
-        // Of a hundred networks each has some.
+        // Each of a hundred networks has some connections.
         let members = crowd.members();
         let held = (0..100).map(|n| network(&format!("2001:db8:0:{n:x}::1")));
         let held: Vec<usize> = held.map(|one| members.count(|n| n == one)).collect();

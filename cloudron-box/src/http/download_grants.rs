@@ -1,4 +1,4 @@
-//! Reading access to the backup store for some minutes, bound to a one-time token.
+//! Temporary read access to the backup store, bound to a one-time token.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use subtle::ConstantTimeEq;
 
 use crate::db::tokens;
 
-/// How long a download may take.
+/// Lifetime of a download grant.
 pub(crate) const LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// How many there may be at a time; the oldest goes first.
+/// Maximum number of grants. The oldest is removed first.
 const LIMIT: usize = 100;
 
-/// What a token allows.
+/// The access granted by a token.
 pub(crate) struct Allowed {
     pub(crate) store: Arc<dyn BackupStore>,
-    /// The session that has to live for the store to be read.
+    /// The session that must be valid for reading the store.
     pub(crate) session: Option<[u8; 32]>,
 }
 
@@ -27,16 +27,16 @@ struct Grant {
     hash: [u8; 32],
     until: Duration,
     store: Arc<dyn BackupStore>,
-    /// The session that asked for it, with which it ends.
+    /// The session that requested the grant. The grant ends with it.
     session: Option<[u8; 32]>,
 }
 
-/// The downloads that were allowed. They live in memory: a restart ends them.
+/// The download grants. They are kept in memory only, so a restart ends them.
 #[derive(Default)]
 pub(crate) struct Downloads(Mutex<Vec<Grant>>);
 
 impl Downloads {
-    /// Allows reading a store, until [`LIFE`] from now on, or until the session ends that asked for it.
+    /// Allows reading a store for [`LIFE`], or until the session that requested it ends.
     pub(crate) fn allow(
         &self,
         store: Arc<dyn BackupStore>,
@@ -53,11 +53,11 @@ impl Downloads {
         token
     }
 
-    /// The store that a token opens, and the session that has to live for it.
+    /// Returns the store that a token opens, and the session that must be valid.
     pub(crate) fn store(&self, token: &str, now: Duration) -> Option<Allowed> {
         let hash = tokens::hash(token);
         let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // All are looked at, so that the time says nothing.
+        // All grants are compared, so that the time reveals nothing.
         let mut found = None;
         for grant in grants.iter() {
             if bool::from(grant.hash.ct_eq(&hash)) && grant.until > now {

@@ -1,15 +1,15 @@
-//! Failed logins in the event log: the first ones of an hour each, then their number. Entries are never removed, so
-//! whoever sends wrong passwords must not be able to fill the disk with them.
+//! Failed logins in the event log: the first ones of each hour get an entry, the others are only counted.
+//! Entries are never removed, so an attacker must not be able to fill the disk with them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many of an hour get an entry each.
+/// The number of failures per hour that get an entry.
 const EACH: u64 = 100;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The failures of this hour.
+/// The failures of the current hour.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Mutex<Option<Hour>>);
 
@@ -19,17 +19,17 @@ struct Hour {
     count: u64,
 }
 
-/// What is written of a failure.
+/// The log entries to write for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entries {
-    /// Whether it gets an entry of its own.
+    /// True if the failure gets its own entry.
     pub(crate) own: bool,
-    /// How many of the hour before got none.
+    /// The number of failures of the hour before without an entry.
     pub(crate) left_out: u64,
 }
 
 impl Failures {
-    /// Counts one more.
+    /// Counts a failure.
     pub(crate) fn count(&self, now: Duration) -> Entries {
         let mut hour = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let current = hour.filter(|h| now.saturating_sub(h.begun) < HOUR);

@@ -1,8 +1,8 @@
-//! One thread that hashes passwords, with one piece of memory, and a short queue before it.
+//! A thread that hashes passwords in one block of memory, with short queues.
 //!
-//! Hashing takes 19 MiB and much time on purpose. Whoever sends many passwords fills the queue of strangers and
-//! no memory. An address that logged in before, or who has the setup token, waits in a queue of their own, and
-//! the two take turns.
+//! Hashing deliberately takes 19 MiB and much time. An attacker who sends many passwords fills the queue of
+//! unknown clients, but no memory. Addresses that have logged in before, and holders of the setup token, wait
+//! in a separate queue, and the two queues alternate.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,25 +15,25 @@ use super::network::Network;
 use crate::password::Workplace;
 use crate::{Error, Result, codes};
 
-/// How many may wait in each queue.
+/// Maximum length of each queue.
 const WAITING: usize = 16;
 
-/// How many of those may be of one network.
+/// Maximum number of entries per network in a queue.
 const WAITING_EACH: usize = 8;
 
-/// After how long without work the memory is given back.
+/// Idle time after which the memory is freed.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// In which queue work waits.
+/// The queue in which a password waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queue {
-    /// For addresses that logged in before, and for whoever has the setup token.
+    /// For addresses that have logged in before, and holders of the setup token.
     Known = 0,
-    /// For everybody else.
+    /// For all other clients.
     Strangers = 1,
 }
 
-/// What is done on the thread.
+/// A task for the thread.
 type Work = Box<dyn FnOnce(&mut Workplace) + Send>;
 
 struct Waiting {
@@ -44,7 +44,7 @@ struct Waiting {
 #[derive(Default)]
 struct State {
     queues: [VecDeque<Waiting>; 2],
-    /// The queue that is looked at first.
+    /// The queue that is served first.
     turn: usize,
     closed: bool,
 }
@@ -55,14 +55,14 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The thread that hashes. It ends when this is dropped.
+/// The hashing thread. It ends when this is dropped.
 pub(crate) struct Hashing(Arc<Shared>);
 
 impl Hashing {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the system cannot create a thread.
     pub(crate) fn start() -> Result<Self> {
         let shared = Arc::<Shared>::default();
         let own = shared.clone();
@@ -73,18 +73,18 @@ impl Hashing {
         Ok(Self(shared))
     }
 
-    /// The hash of a new password.
+    /// Hashes a new password.
     ///
     /// # Errors
-    /// `login-busy` when too many wait.
+    /// `login-busy` if the queue is full.
     pub(crate) async fn hash(&self, queue: Queue, network: Network, password: Secret) -> Result<String> {
         self.work(queue, network, move |place| place.hash(&password)).await?
     }
 
-    /// Whether the password is the one of the hash. Takes as long when there is no hash.
+    /// Returns true if the password matches the hash. Takes the same time if there is no hash.
     ///
     /// # Errors
-    /// `login-busy` when too many wait.
+    /// `login-busy` if the queue is full.
     pub(crate) async fn verify(
         &self,
         queue: Queue,
@@ -110,7 +110,7 @@ impl Hashing {
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |place| {
-            // Who went away waits for nothing.
+            // The client may have disconnected.
             if !answer.is_closed() {
                 let _ = answer.send(work(place));
             }
@@ -170,7 +170,7 @@ impl Shared {
 }
 
 impl State {
-    /// The next work, of the queue whose turn it is.
+    /// Removes the next task from the queue whose turn it is.
     fn next(&mut self) -> Option<Waiting> {
         let turn = self.turn;
         let queue = [turn, 1 - turn].into_iter().find(|queue| !self.queues[*queue].is_empty())?;

@@ -1,4 +1,4 @@
-//! The sockets that the server listens on.
+//! The server's listening sockets.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,10 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::system::port::port_error;
 use crate::{Error, Result};
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Listens on all addresses. On a machine without IPv6, an IPv6 address among others is left out.
+/// Listens on all addresses. On a machine without IPv6, IPv6 addresses are skipped if there are others.
 ///
 /// # Errors
 /// `port-in-use`, `permission`, `io`.
@@ -38,7 +38,7 @@ fn lacks_ipv6(error: &std::io::Error) -> bool {
 fn one(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     if address.is_ipv6() {
-        // Otherwise `[::]` would take the port of `0.0.0.0`, too, and the two could not be listed together.
+        // Otherwise `[::]` would also take the port of `0.0.0.0`, and the two could not be used together.
         rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
     }
     socket.set_reuseaddr(true)?;

@@ -1,4 +1,4 @@
-//! The interface of the server: connections, limits, routes and pages.
+//! The server's HTTP API: connections, limits, routes and pages.
 
 pub(crate) mod accept;
 mod app;

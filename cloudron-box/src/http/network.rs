@@ -1,9 +1,9 @@
-//! Where a request comes from, as far as limits tell it apart.
+//! The network of a client, by which limits are counted.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 of an IPv6 address: each IPv6 customer has at least that many addresses.
+/// An IPv4 address, or the /64 of an IPv6 address: every IPv6 customer has at least a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Network(IpAddr);
 
@@ -18,7 +18,7 @@ impl Network {
         }
     }
 
-    /// Whether it is this machine itself, which is also where the owner's command line comes from.
+    /// Returns true for this machine itself, which includes the owner's command line.
     pub(crate) fn is_loopback(self) -> bool {
         self.0.is_loopback()
     }

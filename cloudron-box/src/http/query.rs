@@ -1,4 +1,4 @@
-//! What an address says: the variable parts of its path, and its query.
+//! Path parameters and query parameters.
 
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ValidPa
     }
 }
 
-/// Which page of a list.
+/// The page of a list to return.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct Paging {
     #[serde(default = "first")]
@@ -57,10 +57,10 @@ fn many() -> u32 {
 }
 
 impl Paging {
-    /// The page's number, from 1, and how many entries it holds.
+    /// Returns the page number, from 1, and the number of entries per page.
     ///
     /// # Errors
-    /// `bad-request` for page 0, or for less than one or more than a thousand entries a page.
+    /// `bad-request` for page 0, or if `per_page` is not 1 to 1000.
     pub(crate) fn checked(self) -> Result<(u32, u32)> {
         if self.page == 0 || !(1..=1000).contains(&self.per_page) {
             let text = "page starts at 1, per_page is 1 to 1000";

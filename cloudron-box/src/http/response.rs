@@ -1,4 +1,4 @@
-//! Errors as answers.
+//! Error responses.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -24,12 +24,12 @@ impl From<Error> for ApiFailure {
 }
 
 impl ApiFailure {
-    /// The same with how many seconds to wait.
+    /// Adds the number of seconds after which to retry.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The same for a stranger: what went wrong inside stays inside.
+    /// Hides internal details from an unauthenticated client.
     pub(crate) fn for_stranger(self) -> Self {
         Self { hidden: true, ..self }
     }

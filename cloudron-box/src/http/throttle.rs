@@ -1,6 +1,6 @@
-//! Slowing down guesses.
+//! Rate limits for guesses of passwords and tokens.
 //!
-//! A try that is refused counts nowhere, so that waiting as long as the answer says is enough.
+//! A refused attempt is not counted, so waiting for the stated time is sufficient.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,33 +11,33 @@ use sha2::{Digest, Sha256};
 use super::network::Network;
 use crate::{Error, codes};
 
-/// How many names are remembered. When there are more, those without a pending wait are forgotten, and then the
-/// one whose wait ends first.
+/// Maximum number of keys. If there are more, those without a pending wait are removed, then the one whose
+/// wait ends first.
 const REMEMBERED: usize = 10_000;
 
-/// After so long without a failure, all is forgotten.
+/// Time without a failure after which a key is removed.
 const MEMORY: Duration = Duration::from_secs(3600);
 
-/// How the wait grows with failures.
+/// Growth of the wait with the number of failures.
 #[derive(Debug)]
 struct Policy {
-    /// So many failures cost nothing.
+    /// The number of failures without a wait.
     free: u32,
-    /// The wait after the first one that does; it doubles with each.
+    /// The first wait. It doubles with each further failure.
     base: Duration,
-    /// The longest wait.
+    /// Maximum wait.
     cap: Duration,
 }
 
-/// Half a minute at most, because anybody can cause it to an owner who logs in from a new address.
+/// At most 30 seconds, because an attacker can cause it for an owner who logs in from a new address.
 static ACCOUNT: Policy = Policy { free: 3, base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 static ADDRESS: Policy = Policy { free: 5, base: Duration::from_secs(2), cap: Duration::from_secs(900) };
-/// The owner shares the address with whoever guesses from it.
+/// The owner may share the address with an attacker.
 static KNOWN: Policy = Policy { free: 5, base: Duration::from_secs(1), cap: Duration::from_secs(5) };
-/// Five tries, then one a minute.
+/// Five attempts, then one per minute.
 static SETUP: Policy = Policy { free: 4, base: Duration::from_secs(60), cap: Duration::from_secs(60) };
 
-/// What failures are counted by. Names are kept as hashes, so that long ones take no more memory.
+/// Key by which failures are counted. Names are stored as hashes, so that long ones take no more memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     policy: &'static Policy,
@@ -52,22 +52,22 @@ impl Key {
         Self { policy, id }
     }
 
-    /// Failed logins to an account from addresses that never logged in to it.
+    /// Failed logins to an account from networks that have never logged in to it.
     pub(crate) fn account(name: &str) -> Self {
         Self::new(&ACCOUNT, "account", name)
     }
 
-    /// Failed logins from an address to accounts that it never logged in to.
+    /// Failed logins from a network to accounts that it has never logged in to.
     pub(crate) fn address(network: Network) -> Self {
         Self::new(&ADDRESS, "address", &network.to_string())
     }
 
-    /// Failed logins to an account from an address that did log in to it.
+    /// Failed logins to an account from a network that has logged in to it.
     pub(crate) fn known(account: &str, network: Network) -> Self {
         Self::new(&KNOWN, "known", &format!("{account}\0{network}"))
     }
 
-    /// Wrong setup tokens from an address.
+    /// Wrong setup tokens from a network.
     pub(crate) fn setup(network: Network) -> Self {
         Self::new(&SETUP, "setup", &network.to_string())
     }
@@ -80,7 +80,7 @@ struct Tries {
     until: Duration,
 }
 
-/// Counts failures, and makes the next try wait longer with each one.
+/// Counts failures, and increases the wait with each one.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle(Mutex<HashMap<[u8; 16], Tries>>);
 
@@ -89,11 +89,11 @@ impl Throttle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a try into account as a failure of each key before it is made, so that many at the same time count,
-    /// too. [`success`](Self::success) and [`undo`](Self::undo) change that. `now` only ever goes forward.
+    /// Counts an attempt as a failure for each key before it is made, so that concurrent attempts are counted
+    /// too. [`success`](Self::success) and [`undo`](Self::undo) revert this. `now` never decreases.
     ///
     /// # Errors
-    /// How long to wait, in whole seconds. Nothing is counted then.
+    /// The time to wait, in whole seconds. The attempt is then not counted.
     pub(crate) fn attempt(&self, keys: &[Key], now: Duration) -> Result<(), Duration> {
         let mut tries = self.tries();
         let wait = keys.iter().filter_map(|k| tries.get(&k.id)).map(|t| t.until.saturating_sub(now)).max();
@@ -117,7 +117,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// Forgets the failures of the keys.
+    /// Resets the failures of the keys.
     pub(crate) fn success(&self, keys: &[Key]) {
         let mut tries = self.tries();
         for key in keys {
@@ -125,7 +125,7 @@ impl Throttle {
         }
     }
 
-    /// Takes back a try that was counted and could not be made.
+    /// Reverts the count of an attempt that could not be made.
     pub(crate) fn undo(&self, keys: &[Key]) {
         let mut tries = self.tries();
         for key in keys {
@@ -148,7 +148,7 @@ fn make_room(tries: &mut HashMap<[u8; 16], Tries>, now: Duration) {
     }
 }
 
-/// The error for one who must wait. The wait is also sent as `Retry-After`.
+/// Returns the error for a client that must wait. The wait is also sent as `Retry-After`.
 pub(crate) fn must_wait(wait: Duration) -> Error {
     let text = format!("too many failed tries; try again in {} s", wait.as_secs());
     Error::new(&codes::TOO_MANY_TRIES, text)

@@ -1,4 +1,4 @@
-//! A stream that notices when its peer does not read.
+//! A stream that detects a peer that does not read.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How many bytes a peer must take of what waits for it, each time the limit passes.
+/// Minimum number of pending bytes that a peer must read within each time limit.
 const LEAST: u64 = 1024;
 
-/// When the peer last took something. What it sends says nothing: a request can be sent byte by byte.
+/// Time when the peer last read data. Received data does not count: a request can be sent byte by byte.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Instant,
@@ -30,20 +30,20 @@ impl Progress {
         self.last.store(now, Ordering::Relaxed);
     }
 
-    /// How long the peer took nothing.
+    /// Returns the time since the peer last read data.
     pub(super) fn idle(&self) -> Duration {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 }
 
-/// A stream of which writes fail when the peer took less than 1 KiB of what waits for it within the limit.
-/// Reads have limits of their own, further up.
+/// A stream whose writes fail if the peer reads less than 1 KiB of pending data within the limit. Limits on
+/// reads are applied elsewhere.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     progress: Arc<Progress>,
     limit: Duration,
-    /// The end of the time in which the peer must take something. None while nothing has ever waited.
+    /// End of the time in which the peer must read. `None` if no data was ever pending.
     deadline: Option<Pin<Box<Sleep>>>,
     taken: u64,
     waiting: bool,
@@ -54,7 +54,7 @@ impl<S> Watched<S> {
         Self { stream, progress, limit, deadline: None, taken: 0, waiting: false }
     }
 
-    /// Passes the result of a write on. One that waits becomes an error when the peer had its time.
+    /// Passes on the result of a write. A pending write becomes an error when the time limit is exceeded.
     fn judge<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.waiting = false;
@@ -62,7 +62,7 @@ impl<S> Watched<S> {
         }
         let over =
             |deadline: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>| deadline.as_mut().poll(cx).is_ready();
-        // A deadline that passed while nothing waited says nothing of the peer.
+        // A deadline that passed without pending data says nothing about the peer.
         let stale = !self.waiting && self.deadline.as_mut().is_none_or(|d| over(d, cx));
         self.waiting = true;
         if !stale {
@@ -102,7 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(cx);
-        // Flushing a socket never waits, so that it says nothing of the peer.
+        // Flushing a socket never blocks, so it says nothing about the peer.
         if result.is_ready() { result } else { self.judge(cx, result) }
     }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_and_a_long_pause_are_no_reason() {
-        // Long enough for a computer that has much else to do.
+        // Long enough for a busy computer.
         let limit = Duration::from_secs(2);
         let (ours, mut theirs) = duplex(256);
         let mut watched = Watched::new(ours, Progress::new(), limit);

@@ -7,7 +7,7 @@ use crate::system::command::command;
 use crate::system::owner::Owner;
 use crate::{Error, Layout, Result, codes};
 
-/// Makes the user on a machine of its own, and gives it. Elsewhere there is none.
+/// Creates the user on a machine of its own, and returns it. Returns `None` for a local machine.
 pub(super) fn prepare(layout: &Layout) -> Result<Option<Owner>> {
     if !layout.is_system() {
         return Ok(None);
@@ -39,12 +39,12 @@ fn find() -> Option<Owner> {
     Some(Owner { uid: number("-u")?, gid: number("-g")? })
 }
 
-/// Removes the user.
+/// Deletes the user.
 pub(super) fn remove() -> Result<()> {
     if find().is_none() {
         return Ok(());
     }
-    // A command of a run that was cut off may still run as this user, and another removal may be faster.
+    // A command of an interrupted run may still run as this user, and a concurrent removal may be faster.
     match command("userdel", &["--force", USER]) {
         Err(error) if find().is_some() => Err(error),
         _ => Ok(()),

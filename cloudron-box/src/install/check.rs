@@ -1,4 +1,4 @@
-//! Whether a request to install makes sense, before anything is changed.
+//! Checks of an installation request before anything is changed.
 
 use std::path::PathBuf;
 
@@ -61,14 +61,14 @@ fn store_folder(url: &str) -> Option<PathBuf> {
     }
 }
 
-/// Reads the keys for writing backups. The text is not quoted in the error: it is secret.
+/// Parses the writer keys. The error does not contain the text, which is secret.
 pub(crate) fn writer_keys(text: &str) -> Result<WriterKeys> {
     serde_json::from_str(text).map_err(|_| {
         Error::new(&codes::INSTALL_REQUEST, "the keys for writing backups are not what they must be")
     })
 }
 
-/// A place holds one machine, made by one run.
+/// Refuses a request for another machine or run than the existing one.
 pub(super) fn same_machine(existing: &Settings, request: &InstallRequest) -> Result<()> {
     if existing.fqdn != request.fqdn {
         let text = format!("this place holds the machine {}, not {}", existing.fqdn, request.fqdn);

@@ -1,7 +1,8 @@
-//! Giving what root has made to the server's user, although that user may change it at the same time.
+//! Transferring the ownership of files created by root to the server's user, who may change them at the same
+//! time.
 //!
-//! Everything is opened first, without following links, and given by its descriptor: what was looked at is what is
-//! given.
+//! Every file is first opened without following links, and changed by its descriptor, so that the checked
+//! file is the one that is changed.
 
 use std::ffi::CStr;
 use std::fs;
@@ -13,10 +14,10 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use crate::system::owner::Owner;
 use crate::{Error, Layout, Result};
 
-/// Deeper than any tree that we make: a repository has three levels, a log or cache fewer.
+/// Maximum depth of a tree: a repository has three levels, a log or cache fewer.
 const DEEPEST: u32 = 32;
 
-/// Gives the state to the server's user. What the data folder holds keeps its owners.
+/// Transfers the state folder to the server's user. The content of the data folder keeps its owners.
 pub(super) fn state(layout: &Layout, owner: Owner) -> Result<()> {
     let failed = |e: rustix::io::Errno| Error::io(layout.state(), e.into());
     let folder = open(CWD, layout.state()).map_err(failed)?;
@@ -28,12 +29,12 @@ pub(super) fn state(layout: &Layout, owner: Owner) -> Result<()> {
     Ok(())
 }
 
-/// Gives a file or folder.
+/// Transfers a file or folder.
 fn one(path: &Path, owner: Owner) -> Result<()> {
     open(CWD, path).and_then(|fd| give(&fd, owner).map(drop)).map_err(|e| Error::io(path, e.into()))
 }
 
-/// Gives a file or folder with all it holds. Links are given themselves and not followed.
+/// Transfers a file or folder with its content. Links are transferred themselves and not followed.
 pub(super) fn tree(path: &Path, owner: Owner) -> Result<()> {
     open(CWD, path).and_then(|fd| below(fd, owner, 0)).map_err(|e| Error::io(path, e.into()))
 }
@@ -52,7 +53,7 @@ fn below(fd: OwnedFd, owner: Owner, depth: u32) -> rustix::io::Result<()> {
         let name: &CStr = entry.file_name();
         if name != c"." && name != c".." {
             match open(&fd, name) {
-                // It is gone, or never was: its user is at work.
+                // It does not exist any more: the user is working in the folder.
                 Err(rustix::io::Errno::NOENT) => {}
                 opened => below(opened?, owner, depth + 1)?,
             }
@@ -61,13 +62,13 @@ fn below(fd: OwnedFd, owner: Owner, depth: u32) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Opens whatever there is, without following a link and without any effect on it (open(2), `O_PATH`).
+/// Opens any kind of file without following a link and without side effects (open(2), `O_PATH`).
 fn open<P: rustix::path::Arg>(folder: impl AsFd, path: P) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(folder, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Gives what was opened, and says what it is. A file of somebody else that has a second name may be any file of
-/// the system, so it is refused.
+/// Transfers an opened file and returns its status. A file of another owner with a second link may be any
+/// file of the system, so it is refused.
 fn give(fd: &OwnedFd, owner: Owner) -> rustix::io::Result<Stat> {
     let found = rustix::fs::fstat(fd)?;
     if (found.st_uid, found.st_gid) == (owner.uid, owner.gid) {
@@ -87,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// Whom things are given to: somebody else as root, else only oneself.
+    /// Returns the new owner: another user if run as root, otherwise the same user.
     fn receiver() -> Owner {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         match uid.is_root() {
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_file_with_a_second_name_is_not_given() {
         if !rustix::process::geteuid().is_root() {
-            // To oneself everything is given already.
+            // The files already belong to this user.
             return;
         }
         let home = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Making a place into a server, and removing it again.
+//! Installing a server in a place, and removing it.
 
 mod account;
 mod check;
@@ -28,12 +28,12 @@ use crate::system::port::port_error;
 use crate::time::millis;
 use crate::{Error, Layout, Result, service, tls};
 
-/// Makes a place into a server: user, folders, database, certificate authority, settings, systemd unit. It
-/// does not start it. The same run may do it again, and then gets a new setup token.
+/// Installs a server: user, folders, database, certificate authority, settings, systemd unit. Does not start
+/// it. The same run may install again, and then gets a new setup token.
 ///
 /// # Errors
-/// `machine-exists` for another domain or run, `install-request`, `store-other`, `install-unsupported`, `install-command`,
-/// `port-in-use`, and those of file operations.
+/// `machine-exists` for another domain or run, `install-request`, `store-other`, `install-unsupported`,
+/// `install-command`, `port-in-use`, and file errors.
 pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswer> {
     let existing = as_owner(layout, || Settings::load(layout))?;
     check::request(layout, request)?;
@@ -59,7 +59,7 @@ pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswe
     Ok(answer)
 }
 
-/// Makes everything in the state folder.
+/// Creates everything in the state folder.
 fn fill(
     layout: &Layout,
     request: &InstallRequest,
@@ -80,7 +80,7 @@ fn fill(
     let version = Version::current();
     let machine = Machine { fqdn: request.fqdn.clone(), run: request.run.clone(), version: version.clone() };
     files::write_json(&layout.machine(), &machine)?;
-    // The settings come last: a place that has them is a machine.
+    // The settings are written last: a place with settings contains a machine.
     files::write_json(&layout.config(), settings)?;
     let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
     let (setup_token, setup_expires_at) = setup.unzip();
@@ -94,8 +94,8 @@ fn fill(
     })
 }
 
-/// The folder of a machine's backup store, also where an installation was cut off before it left settings. `None` when
-/// the store is a bucket.
+/// Returns the folder of a machine's backup store, even if an installation was interrupted before it wrote
+/// settings. Returns `None` if the store is a bucket.
 ///
 /// # Errors
 /// `config-corrupt`.
@@ -117,12 +117,12 @@ fn settings(layout: &Layout, request: &InstallRequest, existing: Option<&Setting
         supervisor: request.supervisor,
         listen: request.listen.iter().map(|a| listen_address(*a, before, running)).collect::<Result<_>>()?,
         store: request.store.clone(),
-        // Between one and five in the morning, and not every machine at the same time.
+        // Between one and five in the morning, spread over the machines.
         backup_hour: hour.unwrap_or_else(|| 1 + random::bytes::<1>()[0] % 4),
     })
 }
 
-/// The address with a port: a free one for port 0, but the one from before when there was one.
+/// Returns the address with a port: for port 0 a free one, or the previous one if there was one.
 fn listen_address(wanted: SocketAddr, before: Option<u16>, running: bool) -> Result<SocketAddr> {
     let address = match (wanted.port(), before) {
         (0, Some(port)) => SocketAddr::new(wanted.ip(), port),
@@ -131,7 +131,7 @@ fn listen_address(wanted: SocketAddr, before: Option<u16>, running: bool) -> Res
     if running && before == Some(address.port()) {
         return Ok(address);
     }
-    // Port 0 would otherwise be free on one address and taken on another.
+    // Otherwise port 0 could be free on one address and taken on another.
     let probe =
         if address.port() == 0 { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0) } else { address };
     let listener = TcpListener::bind(probe).map_err(|e| port_error(address, &e))?;

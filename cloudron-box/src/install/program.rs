@@ -1,4 +1,4 @@
-//! The program's file on a machine of its own: one file a version, and a link to the one in use.
+//! The program's file on a machine of its own: one file per version, and a link to the current one.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -10,7 +10,7 @@ use cloudron_core::{Version, atomic};
 use crate::system::files;
 use crate::{Error, Layout, Result};
 
-/// Puts this program in its place, unless it runs from there, and points the link at it.
+/// Copies this program to its place unless it runs from there, and points the link at it.
 pub(super) fn place(layout: &Layout) -> Result<()> {
     let (Some(file), Some(link)) = (layout.program(&Version::current()), layout.program_link()) else {
         return Ok(());
@@ -31,7 +31,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     atomic::write_with(to, 0o755, |file| io::copy(&mut program, file).map(drop))
 }
 
-/// Points a link at a file in one step, whatever it pointed at before.
+/// Points a link at a file atomically, replacing its previous target.
 fn point(link: &Path, file: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|target| target == file) {
         return Ok(());

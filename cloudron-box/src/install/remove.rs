@@ -6,13 +6,13 @@ use crate::system::files;
 use crate::system::owner::{as_owner, other_owner};
 use crate::{Error, Layout, Result, codes, service};
 
-/// Stops the server and removes everything that [`install`](super::install) made, and the state. The repository in
-/// the backup store is only removed when `keep_store` is not set and the store is a folder of this machine; other files
-/// in that folder stay. Included folders stay.
+/// Stops the server and removes everything that [`install`](super::install) created, and the state. The
+/// repository in the backup store is only removed if `keep_store` is false and the store is a folder of this
+/// machine; other files in that folder are kept. Included folders are kept.
 ///
 /// # Errors
-/// `install-command`, `machine-missing` for a folder that holds something and no machine, and those of file
-/// operations. What is gone already is no error.
+/// `install-command`, `machine-missing` for a folder with other content, and file errors. Parts that do not
+/// exist are skipped.
 pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     let settings = as_owner(layout, || Settings::load(layout))?;
     if settings.is_none() && !looks_like_ours(layout)? {
@@ -36,20 +36,21 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes the repository in the store. What is in it is removed by its owner, since where it is says a file of the
-/// owner's.
+/// Removes the repository in the store. Its content is removed with the rights of the state's owner, since a
+/// file of that owner names its location.
 fn remove_store(layout: &Layout, folder: &std::path::Path) -> Result<()> {
     if other_owner(layout)?.is_none() {
         return store::remove(folder);
     }
     as_owner(layout, || store::remove(folder))?;
-    // The owner may not remove it from the folder of root's that it is in. What is not empty stays.
+    // The owner may lack the right to remove the folder from a parent owned by root. A folder that is not
+    // empty is kept.
     let _ = std::fs::remove_dir(folder);
     Ok(())
 }
 
-/// Removes the state folder. A store inside of it that is kept stays, and so do the folders above it. The
-/// settings go last, so that an interrupted removal can be repeated.
+/// Removes the state folder. A store inside it that is kept stays, with its parent folders. The settings are
+/// removed last, so that an interrupted removal can be repeated.
 fn remove_state(layout: &Layout, kept: Option<&std::path::Path>) -> Result<()> {
     let state = layout.state();
     let entries = match std::fs::read_dir(state) {
@@ -72,7 +73,7 @@ fn remove_state(layout: &Layout, kept: Option<&std::path::Path>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the folder is missing, empty, or was made by an installation that did not finish.
+/// Returns true if the folder is missing, empty, or from an interrupted installation.
 fn looks_like_ours(layout: &Layout) -> Result<bool> {
     match std::fs::read_dir(layout.state()) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),

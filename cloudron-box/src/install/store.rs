@@ -1,4 +1,4 @@
-//! The backup store, when it is a folder of this machine.
+//! The backup store, if it is a folder of this machine.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::{Error, Layout, Result, codes};
 /// The object that every repository has.
 const DESCRIPTION: &str = "cloudron-backup.json";
 
-/// Makes the folder, puts a new repository into an empty one, and gives it to the server's user.
+/// Creates the folder, writes a new repository if it is empty, and transfers it to the server's user.
 pub(super) fn prepare(
     layout: &Layout,
     settings: &Settings,
@@ -32,7 +32,8 @@ pub(super) fn prepare(
         put(&folder, &request.repository)?;
     }
     let Some(owner) = owner else { return fill(&folder, request) };
-    // Root writes nothing into a folder that its user may have had before, and makes none in the state.
+    // Root neither writes into an existing folder, which its user may have changed, nor creates one in the
+    // state folder.
     if folder.exists() {
         only_a_store(&folder)?;
         give::tree(&folder, owner)?;
@@ -40,7 +41,7 @@ pub(super) fn prepare(
     as_user(owner, || fill(&folder, request))
 }
 
-/// Puts a new repository into a folder that holds none, and refuses another one.
+/// Writes a new repository into a folder without one. Refuses a different repository.
 fn fill(folder: &Path, request: &InstallRequest) -> Result<()> {
     if !folder.exists() {
         files::private_folder(folder)?;
@@ -51,7 +52,7 @@ fn fill(folder: &Path, request: &InstallRequest) -> Result<()> {
     is_the_one(folder, request)
 }
 
-/// Refuses a repository that the keys are not for: every backup would fail.
+/// Refuses a repository that the keys do not belong to, since every backup would fail.
 fn is_the_one(folder: &Path, request: &InstallRequest) -> Result<()> {
     #[derive(Deserialize)]
     struct Description {
@@ -68,7 +69,7 @@ fn is_the_one(folder: &Path, request: &InstallRequest) -> Result<()> {
     Err(Error::new(&codes::STORE_OTHER, text))
 }
 
-/// Writes the objects, the description last: a folder that has it is a repository.
+/// Writes the objects, with the description last: a folder with a description is a repository.
 fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
     let (description, others): (Vec<_>, Vec<_>) = objects.iter().partition(|o| o.key == DESCRIPTION);
     for object in others.into_iter().chain(description) {
@@ -85,13 +86,13 @@ fn put(folder: &Path, objects: &[RepositoryObject]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file or folder of that name can be part of a repository.
+/// Returns true if a file or folder with this name can be part of a repository.
 fn is_part(name: &str) -> bool {
     is_of_repository(name) || is_of_repository(&format!("{name}/"))
 }
 
-/// Removes the repository in a folder, and the folder when nothing else is in it. The description goes last, so that
-/// an interrupted removal can be repeated.
+/// Removes the repository in a folder, and the folder if it is then empty. The description is removed last,
+/// so that an interrupted removal can be repeated.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -107,12 +108,12 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
         if is_folder { files::remove_folder(&entry.path())? } else { files::remove_file(&entry.path())? }
     }
     files::remove_file(&folder.join(DESCRIPTION))?;
-    // What is not of the repository stays, and so does the folder then.
+    // Other files are kept, and so is then the folder.
     let _ = fs::remove_dir(folder);
     Ok(())
 }
 
-/// Everything in the folder changes its owner, so it must hold nothing but a repository.
+/// Checks that the folder contains nothing but a repository, since everything in it changes its owner.
 fn only_a_store(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let name = entry.map_err(|e| Error::io(folder, e))?.file_name();

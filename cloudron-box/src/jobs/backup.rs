@@ -1,4 +1,4 @@
-//! The backup: commands before, a consistent copy of the state, one snapshot, commands after.
+//! The backup job: `before` commands, a consistent copy of the state, one snapshot, `after` commands.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -19,12 +19,13 @@ use crate::state::State;
 use crate::system::files;
 use crate::{Error, Include, Layout, Result, codes};
 
-/// How many seconds a backup's id may run ahead of the clock, when ids of this second are taken.
+/// Maximum number of seconds by which a backup's ID may be ahead of the clock, if the IDs of this second are
+/// taken.
 const ID_TRIES: u64 = 5;
 
 /// A backup of the server.
 pub(crate) struct Backup {
-    /// Who asked for it.
+    /// The source of the request.
     pub(crate) source: EventSource,
 }
 
@@ -47,7 +48,7 @@ impl Job for Backup {
     }
 }
 
-/// Makes a backup, with events at its beginning and end. Gives a sentence on it.
+/// Makes a backup, with events at its start and end. Returns a sentence about it.
 async fn run(running: &Running, source: &EventSource) -> Result<String> {
     let state = &running.state;
     state.try_event("backup.start", source.clone(), json!({"jobId": running.id})).await;
@@ -75,12 +76,12 @@ async fn run(running: &Running, source: &EventSource) -> Result<String> {
     }
 }
 
-/// Whether something that belongs to a server's backup is missing from it.
+/// Returns true if something is missing from a server's backup.
 pub(crate) fn is_incomplete(summary: &Summary) -> bool {
     summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE)
 }
 
-/// The same error for a second reader. Its cause stays with the first.
+/// Copies an error for a second reader, without its source.
 fn copy(error: &Error) -> Error {
     let copy = Error::new(error.code(), error.to_string()).with_details(error.details().clone());
     match error.hint() {
@@ -97,14 +98,14 @@ fn sentence(summary: &Summary) -> String {
     format!("{} files in {}{unreadable}", summary.files, summary.id)
 }
 
-/// The snapshot, and what is wrong with it although it was made.
+/// Makes the snapshot. Returns its summary, and the problems that did not prevent it.
 async fn make(running: &Running) -> Result<(Summary, Vec<String>)> {
     let state = &running.state;
     let folders = state.db.read_async(includes::list).await?;
     let (mut issues, mut ran) = (Vec::new(), Vec::new());
     let mut result = Ok(());
     for include in &folders {
-        // Once begun, the command after is owed, also when the one before failed half-way.
+        // Once started, the `after` command must run, even if the `before` command failed.
         ran.push(include);
         result = before(running, include, &mut issues).await;
         if result.is_err() {
@@ -167,7 +168,7 @@ async fn snapshot(running: &Running, folders: &[Include], issues: &mut Vec<Strin
     result
 }
 
-/// Makes a consistent copy of the database in a folder of its own. Tokens are not part of a backup.
+/// Makes a consistent copy of the database in a separate folder. Tokens are not part of a backup.
 fn stage(db: &Db, layout: &Layout) -> Result<PathBuf> {
     let folder = layout.cache().join("staging").join(STATE);
     files::remove_folder(&folder)?;
@@ -214,7 +215,7 @@ fn started(state: &State) -> SystemTime {
     state.tuning.clock.now()
 }
 
-/// Progress that changes the job that runs.
+/// Returns a receiver of progress that updates the running job.
 fn progress(running: &Running) -> Progress {
     let (running, meter) = (running.clone(), Mutex::new(Meter::default()));
     Progress::to(move |event| {

@@ -9,7 +9,7 @@ use crate::db::{backups, events, jobs, settings};
 use crate::state::State;
 use crate::time::timestamp;
 
-/// Makes the daily backup, for as long as the server runs.
+/// Makes daily backups while the server runs.
 pub(crate) async fn run(state: Arc<State>, queue: Arc<Queue>) {
     let minute = schedule::minute_for(&state.settings.run);
     loop {

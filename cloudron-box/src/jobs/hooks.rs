@@ -1,4 +1,4 @@
-//! The commands around an included folder's backup.
+//! The commands that run before and after the backup of an included folder.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,16 +12,16 @@ use tokio::task::JoinHandle;
 
 use crate::{Error, Result, codes};
 
-/// How much of a command's output is kept for the log.
+/// Maximum size of a command's output in the log, in bytes.
 const OUTPUT_LIMIT: usize = 16 * 1024;
 
-/// Runs a shell command beside a folder and logs what it prints.
+/// Runs a shell command for a folder and logs its output.
 ///
-/// It gets a small environment of its own, a process group of its own, and `CLOUDRON_FOLDER`. What it started
-/// ends with it when the time is over.
+/// It gets a minimal environment with `CLOUDRON_FOLDER`, and its own process group, which is killed when the
+/// time limit is exceeded.
 ///
 /// # Errors
-/// `hook-failed` when it cannot be started, ends with something other than 0, or takes too long.
+/// `hook-failed` if it cannot be started, exits with a code other than 0, or takes too long.
 pub(super) async fn run(when: &str, command: &str, folder: &Path, limit: Duration) -> Result<()> {
     let failed = |what: String| {
         let text = format!("the command {when} the backup of {} {what}", folder.display());
@@ -63,7 +63,7 @@ pub(super) async fn run(when: &str, command: &str, folder: &Path, limit: Duratio
     if status.success() { Ok(()) } else { Err(failed(format!("ended with {status}"))) }
 }
 
-/// What a command prints: read to its end, so that it is not held up, and kept from the beginning.
+/// A command's output: read to its end, so that the command does not block, but only the beginning is kept.
 struct Output {
     kept: Arc<Mutex<Vec<u8>>>,
     reading: JoinHandle<()>,
@@ -85,8 +85,8 @@ impl Output {
         Self { kept, reading }
     }
 
-    /// What was printed. A program that the command left running may hold the stream open for ever, so its
-    /// end is not waited for long.
+    /// Returns the output. A background process of the command may keep the stream open, so its end is
+    /// awaited only for a short time.
     async fn text(self) -> String {
         let abort = self.reading.abort_handle();
         let _ = tokio::time::timeout(Duration::from_secs(1), self.reading).await;
@@ -95,7 +95,7 @@ impl Output {
     }
 }
 
-/// Kills the process group of a command that is given up, also when the server stops meanwhile.
+/// Kills the process group of an abandoned command, also when the server stops.
 struct Group(Option<u32>);
 
 impl Group {

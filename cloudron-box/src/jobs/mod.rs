@@ -1,4 +1,4 @@
-//! What the server does in the background: one job at a time, remembered over restarts.
+//! Background jobs: one at a time, persisted across restarts.
 
 mod backup;
 mod daily;

@@ -1,10 +1,10 @@
-//! From progress events to one percentage and one sentence.
+//! Combines progress events into one percentage and one sentence.
 
 use std::collections::BTreeMap;
 
 use cloudron_core::{Event, TaskId, Unit};
 
-/// What the tasks of a job say together.
+/// The combined progress of a job's tasks.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     tasks: BTreeMap<TaskId, Task>,
@@ -20,8 +20,8 @@ struct Task {
 }
 
 impl Meter {
-    /// Takes an event into account. Gives the percentage, which never falls and is at most 99, and what is
-    /// being done.
+    /// Processes an event. Returns the percentage, which never decreases and is at most 99, and the current
+    /// activity.
     pub(super) fn note(&mut self, event: &Event) -> (u8, &str) {
         match event {
             Event::Started { task, label, unit, total } => {
@@ -38,7 +38,7 @@ impl Meter {
             }
             _ => {}
         }
-        // Bytes say best how long it will take.
+        // Bytes are the best estimate of the remaining time.
         let counts =
             |unit| self.tasks.values().filter(move |t| t.unit == unit).filter_map(Task::part).next_back();
         if let Some(part) = counts(Unit::Bytes).or_else(|| counts(Unit::Items)) {

@@ -1,4 +1,4 @@
-//! The queue, which holds one job at a time.
+//! The queue, which holds one job.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,31 +16,31 @@ use crate::state::State;
 use crate::time::timestamp;
 use crate::{Error, Result, codes};
 
-/// How often the state of a running job is written down.
+/// Interval for storing the state of a running job.
 const WRITE_DOWN: Duration = Duration::from_secs(2);
 
-/// How long a job that was asked to stop is waited for.
+/// Time limit for a job to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Work that the server does in the background.
+/// A background job.
 pub(crate) trait Job: Send + 'static {
-    /// What it is, for those who ask.
+    /// Returns its kind.
     fn kind(&self) -> JobKind;
 
-    /// Does the work, and gives a sentence on it.
+    /// Runs the job. Returns a sentence about it.
     fn run(&self, running: &Running) -> impl Future<Output = Result<String>> + Send;
 
-    /// Remembers what came of it, together with its end. By default, nothing.
+    /// Stores results in the transaction that ends the job. By default, nothing.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     fn remember(connection: &Connection, ended: &api::Job) -> Result<()> {
         let _ = (connection, ended);
         Ok(())
     }
 }
 
-/// The job that runs, or the last one that did.
+/// The running job, or the last one.
 struct Current {
     job: api::Job,
     cancel: Cancel,
@@ -54,26 +54,26 @@ pub(crate) struct Queue {
     over: Notify,
 }
 
-/// A job that runs, as its work sees it.
+/// A running job, as seen by its work.
 #[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) state: Arc<State>,
-    /// The id of the job.
+    /// The job's ID.
     pub(crate) id: String,
-    /// Raised when the job has to stop.
+    /// Set when the job must stop.
     pub(crate) cancel: Cancel,
     queue: Arc<Queue>,
 }
 
 impl Running {
-    /// Changes what is known of the job.
+    /// Changes the state of the job.
     pub(crate) fn change(&self, change: impl FnOnce(&mut api::Job)) {
         self.queue.update(change);
     }
 }
 
 impl Queue {
-    /// A queue without a job.
+    /// Returns a queue without a job.
     pub(crate) fn new(state: Arc<State>, health: Checks) -> Self {
         Self { state, health, current: Mutex::default(), over: Notify::new() }
     }
@@ -82,7 +82,7 @@ impl Queue {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is known of the job that runs, and gives it.
+    /// Changes the state of the running job, and returns it.
     fn update(&self, change: impl FnOnce(&mut api::Job)) -> Option<api::Job> {
         let mut current = self.current();
         let job = &mut current.as_mut()?.job;
@@ -90,12 +90,12 @@ impl Queue {
         Some(job.clone())
     }
 
-    /// The job that runs.
+    /// Returns the running job.
     fn running(&self) -> Option<api::Job> {
         self.current().as_ref().map(|current| current.job.clone()).filter(|job| !job.state.is_over())
     }
 
-    /// What runs now.
+    /// Returns the progress report.
     pub(crate) fn report(&self) -> ProgressReport {
         let mut report = ProgressReport::default();
         if let Some(job) = self.running() {
@@ -108,12 +108,12 @@ impl Queue {
         report
     }
 
-    /// The job with that id.
+    /// Returns the job with this ID.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub(crate) async fn get(&self, id: String) -> Result<Option<api::Job>> {
-        // What runs is newer in memory, and a full disk cannot hide it there.
+        // The running job is newer in memory, and is available there even on a full disk.
         let current = self.current().as_ref().map(|current| current.job.clone());
         if let Some(job) = current.filter(|job| job.id == id) {
             return Ok(Some(job));
@@ -121,7 +121,7 @@ impl Queue {
         self.state.db.read_async(move |c| jobs::get(c, &id)).await
     }
 
-    /// Asks the job that runs to stop, and waits for it for a while.
+    /// Asks the running job to stop, and waits for it up to a time limit.
     pub(crate) async fn stop(&self) {
         let wait = async {
             loop {
@@ -136,10 +136,10 @@ impl Queue {
         let _ = tokio::time::timeout(PATIENCE, wait).await;
     }
 
-    /// Begins a job, and gives what is known of it.
+    /// Starts a job, and returns its state.
     ///
     /// # Errors
-    /// `job-busy`, `machine-retired`, and those of the database.
+    /// `job-busy`, `machine-retired`, and errors of the database.
     pub(crate) async fn start<J: Job + Sync>(self: &Arc<Self>, job: J) -> Result<api::Job> {
         let state = &self.state;
         if state.is_retired().await? {
@@ -159,7 +159,7 @@ impl Queue {
             *current = Some(Current { job: queued.clone(), cancel: cancel.clone() });
             queued
         };
-        // Nothing else runs, so what is still marked as running is a job whose end could not be written down.
+        // Nothing else runs, so a job still stored as running is one whose end could not be stored.
         let (stored, now) = (queued.clone(), state.now());
         let written = state
             .db
@@ -212,7 +212,7 @@ impl Queue {
 }
 
 impl Running {
-    /// Runs the job that was queued, whatever comes of it.
+    /// Runs the queued job to its end.
     async fn carry_out<J: Job + Sync>(self, job: J) {
         let (state, queue, cancel) = (self.state.clone(), self.queue.clone(), self.cancel.clone());
         let began = timestamp(state.now());
@@ -223,7 +223,7 @@ impl Running {
             loop {
                 tokio::time::sleep(WRITE_DOWN).await;
                 queue.write_down().await;
-                // The owner may have retired the machine on the machine.
+                // The owner may have retired the machine with the command line.
                 if state.is_retired().await.unwrap_or(false) {
                     cancel.cancel();
                 }
@@ -233,7 +233,7 @@ impl Running {
             result = work => result,
             () = noting => unreachable!("noting goes on until it is dropped"),
         };
-        // A panic of the work is a failed job, not a server that says for ever that it runs.
+        // A panic makes the job fail; otherwise it would be reported as running for ever.
         let result = result.unwrap_or_else(|_| {
             Err(Error::new(&cloudron_core::codes::FAILED, "the job ended by an error in the program"))
         });
@@ -280,7 +280,7 @@ mod tests {
     use crate::settings::Settings;
     use crate::state::Tuning;
 
-    /// A job that comes to a sentence, to an error, or to a panic.
+    /// A job that ends with a sentence, an error, or a panic.
     enum Fake {
         Done,
         Failed,
@@ -349,7 +349,7 @@ mod tests {
             assert_eq!((job.state, job.error.map(|e| e.code).as_deref()), (state, code));
             assert_eq!(job.percent, if state == JobState::Done { 100 } else { 40 });
             assert!(queue.report().update.is_none());
-            // What is in memory is over a little before it is written down.
+            // The job ends in memory shortly before its end is stored.
             queue.stop().await;
             let id = queued.id.clone();
             for _ in 0..200 {

@@ -1,8 +1,7 @@
-//! When the daily backup is due. Depends on nothing but time: not on the first-time setup, not on anybody
-//! being logged in.
+//! The schedule of the daily backup. It depends on time alone, not on the first-time setup or on logins.
 //!
-//! A machine that is installed during its slot waits for the next one: there is nothing on it yet, and a backup
-//! made then would only put the first one that is worth something off by a day.
+//! A machine installed during its slot waits for the next one: a backup of the empty machine would only delay
+//! the first useful one by a day.
 
 use std::time::Duration;
 
@@ -11,37 +10,37 @@ use jiff::tz::Offset;
 
 const HOUR: i64 = 3600;
 
-/// How old the newest backup is when the slot of the day makes the next one.
+/// Minimum age of the latest backup for the daily slot to make the next one, in seconds.
 const SLOT_AGE: i64 = 23 * HOUR;
 
-/// How old it is when the next one is made at once, because the slot was missed.
+/// Age of the latest backup at which the next one is made at once, because the slot was missed, in seconds.
 const CATCH_UP_AGE: i64 = 25 * HOUR;
 
-/// How long after a failure it is tried again.
+/// Time from a failure to the next try, in seconds.
 const RETRY: i64 = HOUR;
 
-/// How often it is looked at whether a backup is due.
+/// Interval for checking whether a backup is due.
 pub(super) const TICK: Duration = Duration::from_secs(60);
 
-/// What the decision depends on. Times are what the clock said then, so any may lie in the future after the
-/// clock was set back; such a one counts as unknown.
+/// Inputs of the decision. Times are by the clock of their moment, so after the clock was set back any may be
+/// in the future; such a time counts as unknown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
-    /// When the newest backup was made.
+    /// Time of the latest backup.
     pub(super) last: Option<Timestamp>,
-    /// When the machine was installed.
+    /// Time of the installation.
     pub(super) installed: Timestamp,
-    /// When a backup was last tried in vain, after the newest one.
+    /// Time of the last failed try after the latest backup.
     pub(super) failed: Option<Timestamp>,
-    /// The hour of the day, UTC, in which the slot begins.
+    /// Hour of the slot, UTC.
     pub(super) hour: u8,
-    /// The minute of that hour at which it begins.
+    /// Minute of the slot.
     pub(super) minute: u8,
-    /// Whether another machine took over.
+    /// True if another machine has taken over.
     pub(super) retired: bool,
 }
 
-/// Whether a backup is due now.
+/// Returns true if a backup is due now.
 pub(super) fn is_due(now: Timestamp, facts: &Facts) -> bool {
     let age = |time: Timestamp| Some(now.as_second() - time.as_second()).filter(|age| *age >= -60);
     if facts.retired || facts.failed.and_then(age).is_some_and(|age| age < RETRY) {
@@ -55,7 +54,7 @@ pub(super) fn is_due(now: Timestamp, facts: &Facts) -> bool {
     (in_slot && due_in_slot) || missed
 }
 
-/// The minute of the hour for a machine: always the same, and spread over the machines.
+/// Returns the minute of the hour for a machine: constant, and spread over the machines.
 pub(super) fn minute_for(run: &str) -> u8 {
     use sha2::{Digest, Sha256};
     Sha256::digest(run.as_bytes())[0] % 50
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumped_neither_stops_backups_nor_repeats_them() {
-        // A year ahead and back again: what was made in the future says nothing.
+        // A year ahead and back again: times in the future are ignored.
         let ahead = Facts { last: Some(at("2027-03-01T03:20:00Z")), ..facts() };
         assert!(is_due(at("2026-03-02T03:20:00Z"), &ahead));
         let failed = Facts { failed: Some(at("2027-01-01T00:00:00Z")), ..facts() };

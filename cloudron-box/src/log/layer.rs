@@ -1,4 +1,4 @@
-//! From tracing events to lines.
+//! Writing tracing events as log lines.
 
 use std::fmt::Error as FormatError;
 use std::io::{self, Write};
@@ -20,10 +20,10 @@ use crate::Result;
 use crate::api::LogLine;
 use crate::time::{millis, timestamp};
 
-/// The size at which the log file is rotated.
+/// Size at which the log file is rotated, in bytes.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// What is logged by default. What the libraries say of their work is for people who look for a fault.
+/// The default filter. Detailed events of the libraries are for debugging.
 const DEFAULT: &str =
     "info,cloudron_core=warn,cloudron_backup=warn,cloudron_provision=warn,cloudron_dns=warn";
 
@@ -103,11 +103,11 @@ pub fn init(log: &Log, filter: Option<&str>) {
     let text = fmt::layer().with_writer(|| Journal).with_ansi(false).with_target(false);
     let text = (!stderr_is_a_file()).then_some(text);
     let subscriber = tracing_subscriber::registry().with(filter).with(log.layer()).with(text);
-    // An error means that there is one already, which then stays.
+    // Fails only if there is a subscriber already, which is kept.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Standard error, which a terminal shows sooner or later: each call is one line, whatever it holds.
+/// Standard error, which may be shown on a terminal: each call writes one line, with line breaks escaped.
 struct Journal;
 
 impl Write for Journal {

@@ -1,4 +1,4 @@
-//! The server's log: JSON lines in a file of its own that is rotated by size, and text on stderr.
+//! The server's log: JSON lines in a file rotated by size, and text on stderr.
 
 mod layer;
 mod read;

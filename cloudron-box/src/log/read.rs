@@ -1,4 +1,4 @@
-//! Reading the log: its last lines, and those that come.
+//! Reading the log: its last lines, and new ones.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use super::rotate::older;
 use crate::{Error, Result};
 
-/// How much of a file is read at a time.
+/// The number of bytes read at a time.
 const STEP: u64 = 64 * 1024;
 
-/// The last lines of the log, older files included, oldest first; and a follower that goes on behind them.
+/// Returns the last lines of the log, oldest first, including older files; and a follower that continues
+/// after them.
 pub(crate) fn tail(path: &Path, count: usize) -> Result<(Vec<String>, Follower)> {
     let follower = Follower::behind(path)?;
     let mut lines = last_lines(path, follower.offset, count)?;
@@ -27,7 +28,7 @@ pub(crate) fn tail(path: &Path, count: usize) -> Result<(Vec<String>, Follower)>
     Ok((lines, follower))
 }
 
-/// The last lines of what a file holds before `end`.
+/// Returns the last lines of a file before the offset `end`.
 fn last_lines(path: &Path, end: u64, count: usize) -> Result<Vec<String>> {
     let failed = |e| Error::io(path, e);
     let mut file = match File::open(path) {
@@ -46,12 +47,12 @@ fn last_lines(path: &Path, end: u64, count: usize) -> Result<Vec<String>> {
     }
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    // What the loop began in the middle of is no line.
+    // The first line read may be incomplete.
     let whole = if start > 0 { &lines[1.min(lines.len())..] } else { &lines[..] };
     Ok(whole[whole.len().saturating_sub(count)..].iter().map(|l| (*l).to_owned()).collect())
 }
 
-/// Reads what is written to the log from some point on, also when the file is rotated meanwhile.
+/// Reads new lines of the log from a position, even if the file is rotated meanwhile.
 #[derive(Debug)]
 pub(crate) struct Follower {
     path: PathBuf,
@@ -73,11 +74,11 @@ impl Follower {
         Ok(Self { path: path.to_owned(), file, offset, rest: Vec::new() })
     }
 
-    /// The whole lines that were written since the last call.
+    /// Returns the complete lines written since the last call.
     pub(crate) fn more(&mut self) -> Result<Vec<String>> {
         self.read_on()?;
         if self.rotated() {
-            // What was written between the two looks is still in the old file, which is open.
+            // Lines written between the two checks are in the old file, which is still open.
             self.read_on()?;
             self.file = File::open(&self.path).ok();
             self.offset = 0;

@@ -1,4 +1,4 @@
-//! A log file that never grows beyond a size.
+//! A log file with a maximum size.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::system::files;
 use crate::{Error, Result};
 
-/// How many older files are kept beside the current one: `box.log.1` is the newest of them.
+/// The number of older files that are kept: `box.log.1` is the newest of them.
 const KEPT: u32 = 3;
 
-/// A log file that is renamed when it reaches a size, and begun anew.
+/// A log file that is renamed when it reaches a size, and then started again.
 #[derive(Debug)]
 pub(super) struct Rotating {
     path: PathBuf,
@@ -25,13 +25,13 @@ impl Rotating {
         Ok(Self { path: path.to_owned(), limit, file, size })
     }
 
-    /// Writes one line. A log that cannot be written, on a full disk above all, must not stop the server, so
-    /// what fails is dropped.
+    /// Writes one line. Errors are ignored, because a log that cannot be written, such as on a full disk,
+    /// must not stop the server.
     pub(super) fn write(&mut self, line: &[u8]) {
         if self.size > 0 && self.size + line.len() as u64 > self.limit {
             let _ = self.rotate();
         }
-        // One call, so that lines of several writers to one file do not mix.
+        // One call, so that lines of several writers do not mix.
         if self.file.write_all(line).is_ok() {
             self.size += line.len() as u64;
         }
@@ -56,7 +56,7 @@ fn append(path: &Path) -> Result<(File, u64)> {
     Ok((file, size))
 }
 
-/// The name of the `n`-th older file.
+/// Returns the path of the `n`-th older file.
 pub(super) fn older(path: &Path, n: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{n}"));

@@ -1,4 +1,4 @@
-//! Putting a backup back on a machine that was just installed.
+//! Restoring a backup on a newly installed machine.
 
 mod state;
 
@@ -18,26 +18,26 @@ use crate::system::held::{Held, Staged, give_back};
 use crate::system::owner::{as_owner, other_owner};
 use crate::{Error, Layout, Result, codes};
 
-/// The name of the database in the state of a backup.
+/// File name of the database in a backup's state.
 const DATABASE: &str = "cloudron.db";
 
-/// The folders that a backup of a server puts back beyond its state and its data, as
-/// [`cloudron_api::restore::beyond`] gives them.
+/// Returns the folders that a server's backup restores outside its state and data: see
+/// [`cloudron_api::restore::beyond`].
 #[must_use]
 pub fn beyond(summary: &Summary) -> Vec<PathBuf> {
     cloudron_api::restore::beyond(summary.sources.iter().map(|s| (&*s.name, &*s.path)))
 }
 
-/// Puts a backup back: the state's database with its users, event log and included folders, the data folder,
-/// and the included folders to where they were. This machine's own settings stay. The server must not run.
-/// Ends by reading everything back and comparing it with the backup, before the database is put in place.
+/// Restores a backup: the database with users, event log and included folders, the data folder, and the
+/// included folders at their original paths. This machine's own settings are kept. The server must not run.
+/// At the end, everything is read back and compared with the backup, before the database is put in place.
 ///
-/// A restore that was interrupted can be repeated: what is there already and right is left as it is.
+/// An interrupted restore can be repeated: files that are already right are left unchanged.
 ///
 /// # Errors
-/// `restore-running`, `machine-missing`, `restore-no-state`, `restore-unconfirmed`; of the repository `backup-unknown`,
-/// `restore-conflict` before anything is written, `restore-incomplete`, and `restore-differs` when the
-/// comparison finds a difference; and those of the store.
+/// `restore-running`, `machine-missing`, `restore-no-state`, `restore-unconfirmed`; of the repository
+/// `backup-unknown`, `restore-conflict` before anything is written, `restore-incomplete`, and
+/// `restore-differs` if the comparison finds a difference; and errors of the store.
 pub async fn restore(
     layout: &Layout,
     request: RestoreRequest,
@@ -66,7 +66,7 @@ pub async fn restore(
         files::remove_folder(&own)?;
         files::private_folder(&own)
     })?;
-    // Root writes nowhere where somebody else could have put a link.
+    // Root writes only where no other user could have placed a link.
     let (staged, held) = match owner {
         Some(owner) => (Some(Staged::new(layout)?), Some(Held::take(layout, owner)?)),
         None => (None, None),
@@ -104,7 +104,8 @@ pub async fn restore(
     Ok(answer)
 }
 
-/// Where everything goes: state and data to where this machine has them, the rest to where it was.
+/// Returns the target of each source: this machine's folders for state and data, the original path for
+/// others.
 fn plan(
     layout: &Layout,
     summary: &Summary,

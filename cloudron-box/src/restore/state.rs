@@ -1,4 +1,4 @@
-//! The database of a backup, made into that of this machine.
+//! Adapting the database of a backup to this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub(super) fn no_database(summary: &Summary) -> Error {
     Error::new(&codes::RESTORE_NO_STATE, format!("{} holds no database", summary.id))
 }
 
-/// Takes over what this machine knows by itself, drops what was only true on the old one, and puts the file
-/// in the place of the database. Users, event log and included folders with their commands stay.
+/// Adds this machine's own values, removes those that hold for the old machine only, and puts the file in the
+/// place of the database. Users, event log and included folders with their commands are kept.
 pub(super) fn put_in_place(
     layout: &Layout,
     settings: &Settings,
@@ -32,7 +32,7 @@ pub(super) fn put_in_place(
     if !restored.is_file() {
         return Err(no_database(summary));
     }
-    // A machine whose own database is lost or damaged is one that a restore is for.
+    // A restore is also for a machine whose own database is lost or damaged.
     let own = settled::open(layout, settings).ok();
     let asked_for = own.as_ref().map_or(Ok(Vec::new()), |own| own.read(includes::list))?;
     let now = millis(SystemTime::now());
@@ -43,13 +43,13 @@ pub(super) fn put_in_place(
     Db::open(restored)?.close_as_single_file(|c| {
         tokens::clear(c)?;
         close_restored(c, now, summary)?;
-        // The old machine may have been retired, and what it says of times is true of it alone.
+        // The old machine may have been retired, and its times do not apply here.
         for key in [settings::RETIRED, settings::HIGHEST_TIME, crate::db::backups::FIRST_START] {
             settings::remove(c, key)?;
         }
         settled::adopt(c)?;
         for include in &asked_for {
-            // A folder that was asked for anew counts, unless it overlaps one of the backup.
+            // A folder included in this installation is added, unless it overlaps one of the backup.
             if !includes::list(c)?.iter().any(|i| i.path != include.path && overlaps(i, include)) {
                 includes::put(c, include)?;
             }
@@ -57,7 +57,8 @@ pub(super) fn put_in_place(
         events::add(c, now, "cloudron.restore", &events::system("installer"), &data)
     })?;
     settled::forget(layout)?;
-    // Closing the last connection removes the log files of the old database, which would not fit the new one.
+    // Closing the last connection removes the log files of the old database, which do not belong to the new
+    // one.
     if let Some(own) = own {
         own.close_as_single_file(|_| Ok(()))?;
     }

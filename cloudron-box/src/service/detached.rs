@@ -1,4 +1,4 @@
-//! A server that runs as a process of its own, without a supervisor.
+//! A server that runs as a detached process, without a supervisor.
 
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
@@ -12,22 +12,22 @@ use super::{PAUSE, RunFiles};
 use crate::system::files;
 use crate::{Error, Layout, Result};
 
-/// How long a server may take to stop before it is killed.
+/// Time limit for the server to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where the process's own output goes: what it prints before its log is open, and panics.
+/// Returns the path of the process's own output: output before its log is open, and panics.
 pub(super) fn output_file(layout: &Layout) -> PathBuf {
     layout.logs().join("output.log")
 }
 
-/// Starts the process in a session of its own, so that neither a terminal nor a logout ends it.
+/// Starts the process in a new session, so that neither a terminal nor a logout ends it.
 pub(super) fn spawn(layout: &Layout, program: &Path) -> Result<Child> {
     files::private_folder(&layout.logs())?;
     let path = output_file(layout);
     let output = files::open_own(&path, OpenOptions::new().write(true).create(true).truncate(true))?;
     let errors = output.try_clone().map_err(|e| Error::io(&path, e))?;
     let mut command = Command::new(program);
-    // The starter's environment may hold secrets, and the server's can be read for as long as it runs.
+    // The caller's environment may contain secrets, and the server's environment is readable while it runs.
     command
         .args(layout.serve_arguments())
         .env_clear()
@@ -41,12 +41,12 @@ pub(super) fn spawn(layout: &Layout, program: &Path) -> Result<Child> {
         command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
     }
     let child = command.spawn().map_err(|e| Error::io(program, e).while_doing("starting the server"))?;
-    // On a full disk this may fail. The server writes it again, after it has given its reserve back.
+    // This may fail on a full disk. The server writes it again after it has deleted its reserve.
     let _ = RunFiles::of(layout).remember_process(child.id());
     Ok(child)
 }
 
-/// Asks the process to stop, waits, and kills it when it does not.
+/// Asks the process to stop, waits, and kills it if it does not.
 pub(super) fn stop(run: &RunFiles) -> Result<()> {
     let Some(pid) = run.running()? else { return Ok(()) };
     signal(pid, Signal::TERM)?;

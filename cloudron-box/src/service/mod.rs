@@ -1,4 +1,4 @@
-//! Starting, stopping and watching the server.
+//! Starting, stopping and checking the server.
 
 mod detached;
 mod probe;
@@ -20,23 +20,24 @@ use crate::system::files;
 use crate::system::owner::{as_owner, other_owner};
 use crate::{Error, Layout, Result, codes};
 
-/// How often a server that starts or stops is looked at.
+/// Polling interval while a server starts or stops.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Starts the server and waits up to `limit` until it answers. One that runs already is only waited for.
+/// Starts the server and waits up to `limit` until it answers. If it already runs, only waits.
 ///
 /// # Errors
-/// `machine-missing`, `start-failed`, `start-timeout`, and the reason that the server itself gives, such as
+/// `machine-missing`, `start-failed`, `start-timeout`, and the error that the server itself reports, such as
 /// `port-in-use` or `database-corrupt`.
 pub fn start(layout: &Layout, limit: Duration) -> Result<ServiceStatus> {
     let program = std::env::current_exe().map_err(|e| Error::io("/proc/self/exe", e))?;
     start_program(layout, &program, limit)
 }
 
-/// The same with the program to run, which only a detached server takes: systemd runs what its unit says.
+/// Starts the server like [`start`] with another program, for a detached server only: systemd runs the unit's
+/// program.
 ///
 /// # Errors
-/// As [`start`].
+/// Same as [`start`].
 pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration) -> Result<ServiceStatus> {
     if let Some(owner) = other_owner(layout)? {
         crate::system::held::give_back(layout, owner)?;
@@ -64,7 +65,7 @@ pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration
     as_owner(layout, || wait(layout, &settings, &files, child, limit))
 }
 
-/// Waits until the server answers, or says why it does not.
+/// Waits until the server answers. Returns its error if it ends.
 fn wait(
     layout: &Layout,
     settings: &Settings,
@@ -83,11 +84,11 @@ fn wait(
         }
         if child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_)))) {
             if files.is_locked() {
-                // Another start was faster: its server is the one to wait for.
+                // Another start was faster: wait for its server.
                 child = None;
                 continue;
             }
-            // The reason may have been written between the two looks.
+            // The reason may have been written between the two checks.
             let failure = files.failure().unwrap_or_else(|| ended(layout));
             return Err(failure.while_doing("starting the server"));
         }
@@ -96,7 +97,7 @@ fn wait(
             let text = format!("the server did not answer within {} s: {why}", limit.as_secs());
             return Err(Error::new(&codes::START_TIMEOUT, text));
         }
-        // Asking systemd starts a program each time.
+        // Polling systemd starts a program each time.
         std::thread::sleep(if child.is_some() { PAUSE } else { 6 * PAUSE });
     }
 }
@@ -108,7 +109,7 @@ fn ended(layout: &Layout) -> Error {
     Error::new(&codes::START_FAILED, format!("the server ended before it answered: {end}"))
 }
 
-/// What the process printed itself, as far as it is short.
+/// Returns the process's own output, if it is short.
 fn log_end(layout: &Layout) -> Result<String> {
     let path = detached::output_file(layout);
     let file = files::open_own(&path, std::fs::OpenOptions::new().read(true))?;
@@ -117,10 +118,10 @@ fn log_end(layout: &Layout) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Stops the server and waits until it is gone. One that does not run is no error.
+/// Stops the server and waits until it has ended. Does nothing if it does not run.
 ///
 /// # Errors
-/// `install-command`, `timed-out`, or `permission` when the process belongs to somebody else.
+/// `install-command`, `timed-out`, or `permission` if the process belongs to another user.
 pub fn stop(layout: &Layout) -> Result<()> {
     match as_owner(layout, || Settings::load(layout))?.map(|s| s.supervisor) {
         None => Ok(()),
@@ -129,10 +130,10 @@ pub fn stop(layout: &Layout) -> Result<()> {
     }
 }
 
-/// Whether the server runs and answers.
+/// Returns whether the server runs and answers.
 ///
 /// # Errors
-/// `machine-missing`, and those of file operations.
+/// `machine-missing`, and file errors.
 pub fn status(layout: &Layout) -> Result<ServiceStatus> {
     as_owner(layout, || status_of(layout, &Settings::require(layout)?, &RunFiles::of(layout)))
 }

@@ -1,4 +1,4 @@
-//! Asking the server on this machine how it is, with its own authority pinned.
+//! Requesting the status of this machine's server, with its own authority pinned.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use crate::{Error, Layout, Result, api, codes, tls};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// `GET /api/v1/cloudron/status` at the given port of this machine.
+/// Requests `GET /api/v1/cloudron/status` at this port of the machine.
 pub(super) fn ask(layout: &Layout, settings: &Settings, port: u16) -> Result<api::Status> {
     let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
     let address = SocketAddr::new(reachable(settings), port);
@@ -42,8 +42,8 @@ fn parse(answer: &[u8]) -> Option<api::Status> {
     head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(body).ok())?
 }
 
-/// The address at which a server that listens as the settings say is reached from this machine: an IPv4 one
-/// where there is one, since a machine may be set to listen on IPv6 and have none.
+/// Returns the address at which the server is reachable from this machine: preferably IPv4, since a machine
+/// may be configured to listen on IPv6 without having it.
 fn reachable(settings: &Settings) -> IpAddr {
     let v4 = settings.listen.iter().find(|a| a.is_ipv4());
     match v4.or(settings.listen.first()).map(SocketAddr::ip) {

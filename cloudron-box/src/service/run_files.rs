@@ -1,4 +1,4 @@
-//! What a running server leaves in the folder `run`: its process, its address, and why it could not start.
+//! Files of a running server in the folder `run`: its process, its address, and why it could not start.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::system::files;
 use crate::{Error, Layout, Result, codes};
 
-/// How long the lock is tried for.
+/// Time limit for taking the lock.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A process, told apart from a later one that got the same number.
+/// A process, distinguished from a later one with the same ID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Process {
     pid: u32,
-    /// When it began, as the kernel counts, with the boot that it belongs to; empty where that is not known.
+    /// Start time by the kernel's clock, with the boot ID; empty if unknown.
     began: String,
 }
 
-/// Where the server listens.
+/// The address of the server.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Listening {
     pub(crate) port: u16,
@@ -39,13 +39,13 @@ struct Failure {
     details: BTreeMap<String, String>,
 }
 
-/// The files of the folder `run`.
+/// The files in the folder `run`.
 #[derive(Debug)]
 pub(crate) struct RunFiles {
     folder: PathBuf,
 }
 
-/// Held by the server while it runs. The kernel gives it back when the process ends, however it ends.
+/// The lock of a running server. The kernel releases it when the process ends, for any reason.
 #[derive(Debug)]
 pub(crate) struct RunLock {
     _file: File,
@@ -56,8 +56,8 @@ impl RunFiles {
         Self { folder: layout.run() }
     }
 
-    /// Takes the lock that only one server can have. A process that is just being started by another one, or a
-    /// look at the lock, may hold it for a moment, so it is tried for a little while.
+    /// Takes the lock, which only one server can hold. A concurrent start or check may hold it for a moment,
+    /// so this retries for a short time.
     pub(crate) fn lock(&self) -> Result<RunLock> {
         let begun = Instant::now();
         loop {
@@ -84,12 +84,12 @@ impl RunFiles {
         }
     }
 
-    /// Whether some server holds the lock.
+    /// Returns true if a server holds the lock.
     pub(super) fn is_locked(&self) -> bool {
         self.try_lock().is_err_and(|e| e.is(&codes::ALREADY_RUNNING))
     }
 
-    /// Remembers this process and where it listens.
+    /// Records this process and its address.
     pub(crate) fn remember(&self, listening: Listening) -> Result<()> {
         files::private_folder(&self.folder)?;
         self.forget_failure()?;
@@ -102,7 +102,7 @@ impl RunFiles {
         self.write("box.pid", &Process { pid, began: began(pid).unwrap_or_default() })
     }
 
-    /// Writes a file anew. On a full disk that has no room for another one, over the one that is there.
+    /// Replaces a file. On a full disk without room for a new file, overwrites the existing one.
     fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let path = self.folder.join(name);
         match files::write_json(&path, value) {
@@ -111,14 +111,14 @@ impl RunFiles {
         }
     }
 
-    /// Forgets this process.
+    /// Removes the record of this process.
     pub(crate) fn forget(&self) {
         for name in ["box.pid", "listen.json"] {
             let _ = files::remove_file(&self.folder.join(name));
         }
     }
 
-    /// The process that runs, if the one that was remembered still does.
+    /// Returns the recorded process, if it still runs.
     pub(super) fn running(&self) -> Result<Option<u32>> {
         let process = files::read_json::<Process>(&self.folder.join("box.pid"))?;
         Ok(process.filter(still_runs).map(|p| p.pid))
@@ -128,7 +128,7 @@ impl RunFiles {
         files::read_json(&self.folder.join("listen.json")).ok().flatten()
     }
 
-    /// Leaves the reason why the server could not start to the one who started it.
+    /// Records why the server could not start, for the caller who started it.
     pub(crate) fn record_failure(&self, error: &Error) {
         let failure = Failure {
             code: error.code().name.to_owned(),
@@ -156,7 +156,7 @@ impl RunFiles {
     }
 }
 
-/// Writes over what a file holds without asking for space: what is left behind is blank, which JSON allows.
+/// Overwrites a file's content without allocating space: the rest is filled with spaces, which JSON allows.
 fn overwrite(path: &std::path::Path, value: &impl Serialize) -> Result<()> {
     use std::os::unix::fs::FileExt;
     let failed = |e| Error::io(path, e);
@@ -167,16 +167,16 @@ fn overwrite(path: &std::path::Path, value: &impl Serialize) -> Result<()> {
     file.write_all_at(&text, 0).map_err(failed)
 }
 
-/// When a process began: the boot, and field 22 of `/proc/<pid>/stat` (proc(5)).
+/// Returns the start of a process: the boot ID, and field 22 of `/proc/<pid>/stat` (proc(5)).
 fn began(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    // The second field is the program's name in brackets, and may itself hold blanks and brackets.
+    // The second field is the program's name in parentheses, and may itself contain spaces and parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?;
     let start = fields.nth(18)?;
-    // A process that ended and was not waited for does not run.
+    // A zombie process does not run.
     (state != "Z").then(|| format!("{} {start}", boot.trim()))
 }
 

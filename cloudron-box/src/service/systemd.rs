@@ -5,16 +5,16 @@ use crate::settings::Settings;
 use crate::system::command::command;
 use crate::{Layout, Result};
 
-/// The text of the server's unit.
+/// Returns the text of the server's unit.
 ///
-/// What is left out is as deliberate as what is there, because hook commands of included folders inherit all
-/// of it: `ProtectSystem=strict` would keep them from writing dumps, `MemoryDenyWriteExecute` breaks programs
-/// that compile at run time, `RestrictNamespaces` breaks rootless containers, and `ProtectHome=yes` would hide
-/// from the backup what it is to save.
+/// Some hardening options are left out deliberately, because hook commands of included folders inherit them:
+/// `ProtectSystem=strict` would keep them from writing dumps, `MemoryDenyWriteExecute` breaks programs that
+/// compile at run time, `RestrictNamespaces` breaks rootless containers, and `ProtectHome=yes` would hide
+/// folders from the backup.
 pub fn unit_text(layout: &Layout, store_folder: Option<&std::path::Path>) -> String {
     let program = layout.program_link().unwrap_or_else(|| "cloudron".into());
     let state = layout.state().display().to_string();
-    // The hyphen lets the unit start while the folder is missing, so that the server can say so.
+    // The hyphen lets the unit start if the folder is missing, so that the server can report it.
     let writable = match store_folder {
         Some(store) => format!("{} {}", quoted(&state), quoted(&format!("-{}", store.display()))),
         None => quoted(&state),
@@ -71,13 +71,13 @@ WantedBy=multi-user.target
     )
 }
 
-/// A path as systemd reads it in a list: `%` begins a specifier, blanks separate (systemd.syntax(7)).
+/// Quotes a path for a list in a unit: `%` begins a specifier, spaces separate (systemd.syntax(7)).
 fn quoted(path: &str) -> String {
     let path = path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     if path.contains(' ') { format!("\"{path}\"") } else { path }
 }
 
-/// Writes the unit of the machine and has systemd start it at every boot.
+/// Writes the machine's unit and enables it at boot.
 pub(crate) fn reload_and_enable(layout: &Layout, settings: &Settings) -> Result<()> {
     let Some(file) = layout.unit_file() else { return Ok(()) };
     let store = settings.store_folder();
@@ -89,10 +89,10 @@ pub(crate) fn reload_and_enable(layout: &Layout, settings: &Settings) -> Result<
 /// Stops the unit and removes it.
 pub(crate) fn disable(layout: &Layout) -> Result<()> {
     let Some(file) = layout.unit_file().filter(|f| f.exists()) else { return Ok(()) };
-    // An installation that was cut off may have written the unit and not told systemd.
+    // An interrupted installation may have written the unit without telling systemd.
     command("systemctl", &["daemon-reload"])?;
     match command("systemctl", &["disable", "--now", "--quiet", UNIT]) {
-        // Otherwise another removal was faster.
+        // Otherwise a concurrent removal was faster.
         Err(error) if file.exists() => return Err(error),
         _ => {}
     }
@@ -101,7 +101,7 @@ pub(crate) fn disable(layout: &Layout) -> Result<()> {
 }
 
 pub(super) fn start() -> Result<()> {
-    // A unit that gave up earlier is only started again after this; there is nothing to forget at first.
+    // A unit that has failed too often only starts again after this. It fails for a new unit.
     let _ = command("systemctl", &["reset-failed", UNIT]);
     command("systemctl", &["start", UNIT]).map(drop)
 }
@@ -110,7 +110,7 @@ pub(super) fn stop() -> Result<()> {
     command("systemctl", &["stop", UNIT]).map(drop)
 }
 
-/// The process of the unit, when it runs.
+/// Returns the process of the unit, if it runs.
 pub(super) fn main_pid() -> Option<u32> {
     let text = command("systemctl", &["show", "--property=MainPID", "--value", UNIT]).ok()?;
     text.trim().parse().ok().filter(|pid| *pid != 0)

@@ -1,4 +1,4 @@
-//! What health, jobs and the interface of a running server share: its settings, its database, its log and its clock.
+//! Shared state of a running server's health checks, jobs and HTTP API: settings, database, log and clock.
 
 mod steady;
 
@@ -17,15 +17,15 @@ use crate::time::millis;
 use crate::{Layout, Result};
 use steady::SteadyClock;
 
-/// What a test sets to other values than a real server has.
+/// Parameters that tests change.
 #[derive(Clone)]
 pub(crate) struct Tuning {
     pub(crate) clock: Arc<dyn Clock>,
-    /// How long a hook command may take.
+    /// Time limit of a hook command.
     pub(crate) hook_limit: Duration,
-    /// How long a request may take.
+    /// Time limit of a request.
     pub(crate) request_limit: Duration,
-    /// How often tokens, database and certificate are looked at.
+    /// Interval for checking tokens, database and certificate.
     pub(crate) tick: Duration,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct State {
     pub(crate) db: Db,
     pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
-    /// Raised when the server stops.
+    /// Set when the server stops.
     pub(crate) stopping: Cancel,
     activated: AtomicBool,
     steady: SteadyClock,
@@ -76,12 +76,13 @@ impl State {
         })
     }
 
-    /// The time, in milliseconds since 1970.
+    /// Returns the time, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         millis(self.tuning.clock.now())
     }
 
-    /// The time by which tokens are judged, in milliseconds since 1970. It is the clock's, but never goes back.
+    /// Returns the time used to judge tokens, in milliseconds since 1970. It follows the clock, but never
+    /// decreases.
     pub(crate) fn token_time(&self) -> i64 {
         self.steady.now(self.now(), self.tuning.clock.monotonic())
     }
@@ -94,23 +95,25 @@ impl State {
         self.activated.store(true, Ordering::SeqCst);
     }
 
-    /// Whether another machine took over. The owner of the machine may change that while this server runs.
+    /// Returns true if another machine has taken over. The owner of the machine may change this while the
+    /// server runs.
     pub(crate) async fn is_retired(&self) -> Result<bool> {
         self.db.read_async(|c| Ok(settings::get(c, settings::RETIRED)?.is_some())).await
     }
 
-    /// Adds to the event log. Where the event belongs to a change in the database, it is written with the
+    /// Adds an event to the log. An event that belongs to a change of the database is written with that
     /// change instead.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub(crate) async fn event(&self, action: &'static str, source: EventSource, data: Value) -> Result<()> {
         let now = self.now();
         tracing::info!(action, user = source.username.as_deref(), "Event");
         self.db.write_async(move |c| events::add(c, now, action, &source, &data)).await
     }
 
-    /// The same where the work goes on without the event, such as on a full disk.
+    /// Adds an event, but only logs an error, for work that continues without the event, such as on a full
+    /// disk.
     pub(crate) async fn try_event(&self, action: &'static str, source: EventSource, data: Value) {
         if let Err(error) = self.event(action, source, data).await {
             tracing::warn!(action, %error, "The event could not be written");

@@ -1,4 +1,4 @@
-//! A time of day that never goes back.
+//! A time of day that never decreases.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,25 +8,25 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct SteadyClock(Mutex<Led>);
 
-/// When the clock last led.
+/// The last moment at which the clock was ahead.
 #[derive(Debug, Clone, Copy)]
 struct Led {
-    /// What it said, in milliseconds since 1970.
+    /// The clock's time, in milliseconds since 1970.
     clock: i64,
     monotonic: Duration,
 }
 
-/// The part of time that does not pass while the clock is behind, so that a clock that is slowed down by a time
-/// server, by up to 0.05 %, leads again.
+/// One part in this many of the monotonic time is left out while the clock is behind, so that a clock slowed
+/// down by a time server, by up to 0.05 %, catches up.
 const HELD_BACK: u128 = 1000;
 
 impl SteadyClock {
-    /// Begins with a time that was noted before, or with the clock's.
+    /// Starts with a recorded time, or with the clock's.
     pub(crate) fn new(clock: i64, monotonic: Duration) -> Self {
         Self(Mutex::new(Led { clock, monotonic }))
     }
 
-    /// The time, in milliseconds since 1970, when the clock says `clock`.
+    /// Returns the time, in milliseconds since 1970, for the clock's time `clock`.
     pub(crate) fn now(&self, clock: i64, monotonic: Duration) -> i64 {
         let mut led = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = monotonic.saturating_sub(led.monotonic).as_millis();
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(steady.now(1030, at(30)), 90_010, "and back");
         assert_eq!(steady.now(2020, at(1020)), 90_999);
         assert_eq!(steady.now(91_010, at(1030)), 91_010);
-        // A clock that is slowed down a little leads again.
+        // A slightly slowed-down clock catches up.
         let slow: Vec<bool> = (1..20)
             .map(|n| steady.now(91_010 + n * 9996, at(1030 + 10_000 * n as u64)) == 91_010 + n * 9996)
             .collect();

@@ -1,10 +1,10 @@
-//! The programs of the system.
+//! Running system programs.
 
 use std::process::Command;
 
 use crate::{Error, Result, codes};
 
-/// Runs a system program and gives what it printed.
+/// Runs a system program. Returns its output.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)

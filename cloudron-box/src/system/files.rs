@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::{Error, Result, codes};
 
-/// The largest JSON file that we write is much smaller.
+/// Maximum size of a JSON file, in bytes, far more than any that is written.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Opens a file of ours: no link is followed, and what is no file is not waited for.
+/// Opens a file without following a link, and without blocking on other file types.
 ///
 /// # Errors
-/// `io` when it is something else than a file.
+/// `io` if it is not a regular file.
 pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.mode(0o600).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path);
@@ -29,7 +29,7 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
     Err(Error::new(&cloudron_core::codes::IO, format!("{} is not a file", path.display())))
 }
 
-/// Makes a folder and those above it; the folder itself gets mode 0700. A link to one is refused.
+/// Creates a folder and its parents; the folder itself gets mode 0700. Refuses a link to a folder.
 pub(crate) fn private_folder(path: &Path) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
@@ -43,7 +43,7 @@ pub(crate) fn private_folder(path: &Path) -> Result<()> {
     folder.and_then(|f| f.set_permissions(Permissions::from_mode(0o700))).map_err(|e| Error::io(path, e))
 }
 
-/// Writes a file of mode 0600 in one step.
+/// Writes a file of mode 0600 atomically.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     cloudron_core::atomic::write(path, 0o600, content)
 }
@@ -55,7 +55,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_private(path, &text)
 }
 
-/// Reads a JSON file that may be missing.
+/// Reads a JSON file. Returns `None` if it does not exist.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -64,7 +64,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let file = open_own(path, OpenOptions::new().read(true))?;
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(path, e))?;
-    // The reason is not quoted beyond line and column: the file may hold something secret.
+    // Only line and column of the error are shown: the file may contain a secret.
     serde_json::from_slice(&text).map(Some).map_err(|e| {
         Error::new(
             &codes::CONFIG_CORRUPT,
@@ -78,7 +78,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     })
 }
 
-/// Removes a file that may be missing.
+/// Removes a file if it exists.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
@@ -86,7 +86,7 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a folder with all it holds, which may be missing.
+/// Removes a folder with its content, if it exists.
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),

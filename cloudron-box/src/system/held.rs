@@ -1,4 +1,4 @@
-//! What keeps the server's user from changing where root restores to.
+//! Protection against changes by the server's user while root restores.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use crate::system::files;
 use crate::system::owner::Owner;
 use crate::{Error, Layout, Result};
 
-/// The state folder while it is root's: its user can neither rename what is in it nor reach it by its path. It is
-/// given back when this is dropped.
+/// The state folder while it belongs to root: its user can neither rename its content nor access it by path.
+/// It is given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     folder: OwnedFd,
@@ -19,10 +19,10 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Takes the folder, in which the data folder must be one and no link to one.
+    /// Takes the folder. The data folder in it must not be a link.
     ///
     /// # Errors
-    /// Those of file operations.
+    /// File errors.
     pub(crate) fn take(layout: &Layout, owner: Owner) -> Result<Self> {
         let failed = |e: rustix::io::Errno| Error::io(layout.state(), e.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -53,10 +53,10 @@ impl Drop for Held {
     }
 }
 
-/// Gives the state folder back when a restore was killed while it was root's.
+/// Gives the state folder back after a restore was killed.
 ///
 /// # Errors
-/// Those of file operations.
+/// File errors.
 pub(crate) fn give_back(layout: &Layout, owner: Owner) -> Result<()> {
     let failed = |e: rustix::io::Errno| Error::io(layout.state(), e.into());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -67,15 +67,15 @@ pub(crate) fn give_back(layout: &Layout, owner: Owner) -> Result<()> {
     Ok(())
 }
 
-/// A folder of root's own, for what is restored before its owner gets it. Removed when this is dropped.
+/// A folder owned by root for restored files before their owner gets them. Removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Staged(PathBuf);
 
 impl Staged {
-    /// Makes the folder, empty.
+    /// Creates the folder, empty.
     ///
     /// # Errors
-    /// Those of file operations.
+    /// File errors.
     pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let name = hex::encode(&Sha256::digest(layout.state().as_os_str().as_encoded_bytes())[..8]);
         let path = Path::new("/var/lib").join(format!("cloudron-restore-{name}"));

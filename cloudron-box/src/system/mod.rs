@@ -1,4 +1,4 @@
-//! The machine: its files, users, programs, disks and ports.
+//! System interfaces: files, users, programs, disks and ports.
 
 pub(crate) mod command;
 pub(crate) mod disk;

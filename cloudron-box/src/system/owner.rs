@@ -1,8 +1,8 @@
-//! As whom the server's files are touched.
+//! The user identity for accessing the server's files.
 //!
-//! What belongs to the server's user can be changed by it at any time: a file may have become a link to a file of
-//! root's. So root touches nothing in the state folder. What has to be done there is done with the identity of its
-//! owner, who gains nothing by such a link.
+//! The server's user can change its files at any time, for example replace one by a link to a file of root's.
+//! So root accesses nothing in the state folder itself. Work there is done with the identity of its owner,
+//! who gains nothing by such a link.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -20,17 +20,17 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// The owner of a file or folder; of a link, that of the link.
+    /// Returns the owner of a file or folder. Links are not followed.
     fn of(path: &std::path::Path) -> std::io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         Ok(Self { uid: found.uid(), gid: found.gid() })
     }
 }
 
-/// The owner of the state, when this is root and that is somebody else.
+/// Returns the owner of the state, if this process is root and the owner is another user.
 ///
 /// # Errors
-/// `permission` when the state folder is a link; those of file operations.
+/// `permission` if the state folder is a link; file errors.
 pub(crate) fn other_owner(layout: &Layout) -> Result<Option<Owner>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -44,17 +44,17 @@ pub(crate) fn other_owner(layout: &Layout) -> Result<Option<Owner>> {
         let text = format!("{} is not a folder, and root does not follow links", state.display());
         return Err(Error::new(&cloudron_core::codes::PERMISSION, text));
     }
-    // A restore that was killed has left the folder with root. What is in it says whose it is.
+    // A killed restore has left the folder with root. The settings in it belong to the owner.
     let in_it = Owner::of(&layout.config()).ok();
     let owner = Some(Owner { uid: found.uid(), gid: found.gid() }).filter(|o| o.uid != 0).or(in_it);
     Ok(owner.filter(|o| o.uid != 0))
 }
 
-/// Does something in the state folder as its owner, when this is root and that is somebody else. A thread of its
-/// own takes on the identity, with no way back, and ends with the work.
+/// Runs `work` in the state folder as its owner, if this process is root and the owner is another user. A
+/// separate thread takes on the identity permanently, and ends with the work.
 ///
 /// # Errors
-/// Those of the work, and `io` when the identity cannot be taken on.
+/// Errors of the work, and `io` if the identity cannot be changed.
 pub(crate) fn as_owner<T: Send>(layout: &Layout, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     match other_owner(layout)? {
         None => work(),
@@ -62,12 +62,12 @@ pub(crate) fn as_owner<T: Send>(layout: &Layout, work: impl FnOnce() -> Result<T
     }
 }
 
-/// The same as a user that is known.
+/// Runs `work` as this user.
 pub(crate) fn as_user<T: Send>(owner: Owner, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-            // The groups go first: afterwards there is no permission to change them.
+            // The groups are changed first: afterwards there is no permission to do so.
             set_thread_groups(&[gid])
                 .and_then(|()| set_thread_res_gid(gid, gid, gid))
                 .and_then(|()| set_thread_res_uid(uid, uid, uid))
@@ -80,15 +80,15 @@ pub(crate) fn as_user<T: Send>(owner: Owner, work: impl FnOnce() -> Result<T> + 
     })
 }
 
-/// Takes on the identity of the state folder's owner for the rest of the process, when this is root and that is
-/// somebody else.
+/// Switches to the state folder's owner for the rest of the process, if this process is root and the owner is
+/// another user.
 ///
 /// # Errors
-/// As [`other_owner`], and `io` when the identity cannot be taken on.
+/// Same as [`other_owner`], and `io` if the identity cannot be changed.
 pub(crate) fn become_owner(layout: &Layout) -> Result<()> {
     let Some(owner) = other_owner(layout)? else { return Ok(()) };
-    // SAFETY: the calls change the identity of this process and touch no memory; the C library applies them
-    // to every thread. All three ids change, so that there is no way back.
+    // SAFETY: the calls change the identity of this process and access no memory; the C library applies them
+    // to every thread. All three IDs change, so that the change is permanent.
     let changed = unsafe {
         libc::setgroups(1, &owner.gid) == 0
             && libc::setresgid(owner.gid, owner.gid, owner.gid) == 0

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{Error, codes};
 
-/// Why an address cannot be listened on.
+/// Returns the error for an address that cannot be listened on.
 pub(crate) fn port_error(address: SocketAddr, error: &std::io::Error) -> Error {
     let code = match error.kind() {
         std::io::ErrorKind::AddrInUse => &codes::PORT_IN_USE,

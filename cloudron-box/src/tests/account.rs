@@ -107,7 +107,7 @@ async fn a_setup_token_ends_after_a_day_and_a_new_one_replaces_it() {
     let first = admin::setup_token(&machine.layout).unwrap();
     let second = admin::setup_token(&machine.layout).unwrap();
     assert!(second.page.starts_with("https://my.demo.localhost:"));
-    // The clock of the test is ahead of the one that the command line uses.
+    // The test's clock is ahead of the command line's.
     machine.clock.forward(Duration::ZERO);
     let fresh = Machine::new().await;
     let newest = admin::setup_token(&fresh.layout).unwrap();
@@ -154,12 +154,12 @@ async fn who_guesses_from_many_addresses_does_not_keep_the_owner_out() {
         statuses.push(answer.status.as_u16());
         if n % 5 == 0 {
             machine.clock.forward(Duration::from_secs(1));
-            // From where the setup was done, by either name.
+            // From the network of the setup, with either name.
             assert_eq!(log_in(&stranger, EMAIL, PASSWORD).await.status, 200, "{statuses:?}");
         }
     }
     assert!(statuses.contains(&429), "{statuses:?}");
-    // From a new address the wait is what was said, although refused tries came in between.
+    // From a new address the stated wait is sufficient, although refused attempts came in between.
     let wait = |answer: &Answered| answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
     let new = || log_in_from(&stranger, [127, 41, 0, 1], EMAIL, PASSWORD);
     while let answer = log_in_from(&stranger, [127, 40, 1, 1], EMAIL, "wrong password").await

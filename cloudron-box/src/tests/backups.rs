@@ -1,4 +1,4 @@
-//! Backups over the interface.
+//! Backups over the HTTP API.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ async fn a_store_that_is_gone_fails_the_job_with_the_reason_and_the_server_lives
     let config: crate::api::Config = admin.get("/api/v1/cloudron/config").await.json();
     let store = config.health.checks.iter().find(|c| c.name == "store").unwrap();
     assert!(!config.health.ok && !store.ok);
-    // A folder that is gone is not made anew: the disk may only not be mounted.
+    // A missing folder is not created: its disk may only be unmounted.
     std::fs::rename(machine.path("elsewhere"), machine.path("store")).unwrap();
     assert_eq!(back_up(&admin).await.state, JobState::Done);
 }

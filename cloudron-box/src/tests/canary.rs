@@ -1,4 +1,4 @@
-//! Secrets stay where they belong.
+//! Secrets do not leak.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::machine::{EMAIL, Machine, PASSWORD, back_up};
 use crate::api::DownloadUrl;
 
-/// Every file below a folder.
+/// Returns every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

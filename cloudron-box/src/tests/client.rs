@@ -1,4 +1,4 @@
-//! A small client that trusts the machine's own authority and nothing else.
+//! A small client that trusts only the machine's own authority.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Client {
     pub(super) address: SocketAddr,
     pub(super) ca_pem: String,
     pub(super) token: Option<Secret>,
-    /// The address of loopback that it comes from, when it matters.
+    /// The loopback address to connect from, if it matters.
     pub(super) from: Option<IpAddr>,
 }
 
@@ -43,7 +43,7 @@ impl Answered {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The status and code of an error, whose body must say the same status.
+    /// Returns the status and code of an error, whose body must contain the same status.
     pub(super) fn error(&self) -> (u16, String) {
         let error: ApiError = self.json();
         assert_eq!(error.status, self.status.as_u16());
@@ -82,7 +82,7 @@ impl Client {
         Answered { status: parts.status, headers: parts.headers, body }
     }
 
-    /// Sends a request and leaves the body to be read.
+    /// Sends a request without reading the body of the response.
     pub(super) async fn open(
         &self,
         method: &str,

@@ -1,4 +1,4 @@
-//! A machine whose database is lost, older than it was, or damaged.
+//! A machine whose database is lost, older than recorded, or damaged.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn remove(machine: &Machine) {
     }
 }
 
-/// Puts a file in the place of the database: another one, because within a process SQLite knows an open one again.
+/// Replaces the database file by a new one, because within a process SQLite recognises an open file.
 fn replace(machine: &Machine, content: &[u8]) {
     remove(machine);
     let other = machine.layout.state().join("other");
@@ -43,7 +43,7 @@ async fn actions(machine: &Machine) -> Vec<String> {
     events.eventlogs.into_iter().rev().map(|e| e.action).collect()
 }
 
-/// Repairs, starts, and says whether the machine knows its owner.
+/// Repairs and starts the machine. Returns true as the second value if it still has its owner.
 async fn repaired(machine: &mut Machine) -> (crate::api::DatabaseRepair, bool) {
     let repair = repair_database(&machine.layout).unwrap();
     machine.start().await;
@@ -63,7 +63,7 @@ async fn a_database_that_is_missing_or_empty_is_not_that_of_a_new_machine() {
     replace(&machine, b"");
     refused(&machine, &codes::DATABASE_LOST).await;
     assert_eq!(std::fs::metadata(machine.layout.database()).unwrap().len(), 0);
-    // Also one with tables and nothing in them.
+    // Also one with empty tables.
     remove(&machine);
     drop(crate::db::Db::open(&machine.layout.database()).unwrap());
     refused(&machine, &codes::DATABASE_LOST).await;
@@ -124,7 +124,7 @@ async fn a_damaged_database_is_moved_aside_when_told() {
 async fn a_server_that_was_killed_is_not_taken_for_an_older_one() {
     let mut machine = Machine::new().await;
     machine.activate().await;
-    // Everything as it is while the server runs, as a copy that was made at once would have it.
+    // A copy of all files while the server runs, as an instant snapshot would have it.
     let copy: Vec<(PathBuf, Vec<u8>)> =
         files(&machine).into_iter().filter_map(|f| Some((f.clone(), std::fs::read(&f).ok()?))).collect();
     let marker = std::fs::read(machine.layout.database_marker()).unwrap();

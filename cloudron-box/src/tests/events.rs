@@ -1,4 +1,4 @@
-//! The event log over the interface.
+//! The event log over the HTTP API.
 
 use super::machine::Machine;
 use crate::api::EventPage;

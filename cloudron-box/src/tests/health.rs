@@ -1,4 +1,4 @@
-//! Health compares the store with the keys and the index, and tells of a backup that failed.
+//! The health checks compare the store with the keys and the index, and report a failed backup.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What holds for every route.
+//! Rules for every route.
 
 use serde_json::{Value, json};
 

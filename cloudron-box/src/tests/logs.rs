@@ -1,4 +1,4 @@
-//! The log over the interface.
+//! The log over the HTTP API.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A machine to test with: installed into a temporary folder, with a clock of its own.
+//! A machine for tests: installed in a temporary folder, with its own clock.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::{Include, Layout, admin};
 pub(super) const EMAIL: &str = "owner@example.com";
 pub(super) const PASSWORD: &str = "canary-password-4711";
 
-/// A clock that is set by hand. Both times move together, and the time of day can be set to another one.
+/// A clock set by hand. Both times advance together, and the time of day can be offset.
 #[derive(Debug)]
 pub(super) struct Clockwork(AtomicU64, AtomicI64);
 
@@ -34,7 +34,7 @@ impl Clockwork {
         Arc::new(Self(AtomicU64::new(u64::try_from(now.as_millis()).unwrap()), AtomicI64::new(0)))
     }
 
-    /// Sets the time of day that many seconds ahead of, or behind, what it is by itself.
+    /// Sets the offset of the time of day, in seconds.
     pub(super) fn set_off(&self, seconds: i64) {
         self.1.store(seconds * 1000, Ordering::SeqCst);
     }
@@ -115,12 +115,12 @@ fn logging() -> Log {
 }
 
 impl Machine {
-    /// A machine whose server runs and answers, without an owner and without a repository.
+    /// Returns a machine with a running server, without an owner and without a repository.
     pub(super) async fn new() -> Self {
         Self::made(false, Vec::new()).await
     }
 
-    /// The same with a repository to back up into, and included folders below its home.
+    /// Returns a machine with a repository for backups, and included folders below its home.
     pub(super) async fn with_repository(includes: Vec<Include>) -> Self {
         Self::made(true, includes).await
     }
@@ -169,19 +169,19 @@ impl Machine {
         self.home.path().join(name)
     }
 
-    /// Somebody without a token.
+    /// Returns a client without a token.
     pub(super) fn stranger(&self) -> Client {
         let address = self.server.as_ref().unwrap().app.settings.listen[0];
         Client { address, ca_pem: self.installed.ca_pem.clone(), token: None, from: None }
     }
 
-    /// The owner of the machine, with a token that was made on it.
+    /// Returns the owner of the machine, with a token made on it.
     pub(super) fn admin(&self) -> Client {
         let token = admin::mint_token(&self.layout, "cli", Duration::from_secs(3600)).unwrap();
         self.stranger().with(&token)
     }
 
-    /// Does the first-time setup, and gives the new owner.
+    /// Does the first-time setup. Returns the new owner.
     pub(super) async fn activate(&self) -> Client {
         let setup = self.installed.setup_token.clone().unwrap();
         let body = json!({"email": EMAIL, "password": PASSWORD});
@@ -191,20 +191,20 @@ impl Machine {
     }
 }
 
-/// Logs in from an address of loopback.
+/// Logs in from a loopback address.
 pub(super) async fn log_in_from(client: &Client, from: [u8; 4], name: &str, password: &str) -> Answered {
     let client = Client { from: Some(from.into()), ..client.clone() };
     client.post("/api/v1/developer/login", json!({"username": name, "password": password})).await
 }
 
-/// Asks for a backup and waits until its job is over.
+/// Requests a backup and waits until its job ends.
 pub(super) async fn back_up(client: &Client) -> Job {
     let answer = client.post("/api/v1/backups", json!({})).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     over(client, &answer.json::<Job>().id).await
 }
 
-/// The job once it is over.
+/// Waits until the job ends, and returns it.
 pub(super) async fn over(client: &Client, id: &str) -> Job {
     for _ in 0..1500 {
         let answer = client.get(&format!("/api/v1/jobs/{id}")).await;

@@ -1,4 +1,4 @@
-//! A machine that is lost and comes back.
+//! A machine that is lost and restored.
 
 use cloudron_core::{Cancel, Progress};
 use cloudron_testkit::tree;
@@ -14,7 +14,7 @@ fn asked(machine: &Machine, overwrite: bool) -> RestoreRequest {
     RestoreRequest { backup: "latest".into(), identity: machine.identity.to_secret(), overwrite, paths }
 }
 
-/// A machine with an owner, data, an included folder with a hook, and one backup of it all. It is stopped.
+/// Returns a stopped machine with an owner, data, an included folder with a hook, and one backup of it all.
 async fn lost() -> Machine {
     let include = Include { after: Some("true".into()), ..Include::new("photos") };
     let mut machine = Machine::with_repository(vec![include]).await;
@@ -27,7 +27,7 @@ async fn lost() -> Machine {
     machine
 }
 
-/// Another machine with the same store, installed and not started.
+/// Returns another machine with the same store, installed and not started.
 fn successor(machine: &Machine) -> Layout {
     let layout = Layout::rooted(machine.path("successor"));
     let mut request = request(&machine.path("store"), &machine.identity);

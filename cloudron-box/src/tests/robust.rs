@@ -1,4 +1,4 @@
-//! Restarts, and what a server finds at its start.
+//! Restarts, and the server's state at its start.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn a_damaged_database_is_said_by_its_code_and_not_touched() {
     for beside in ["cloudron.db-wal", "cloudron.db-shm"] {
         let _ = std::fs::remove_file(machine.layout.state().join(beside));
     }
-    // A file of its own: within one process, SQLite knows an open one again by its inode.
+    // A new file: within one process, SQLite recognises an open one by its inode.
     let other = machine.layout.state().join("other");
     std::fs::write(&other, &garbage).unwrap();
     std::fs::rename(&other, machine.layout.database()).unwrap();
@@ -183,7 +183,7 @@ async fn a_machine_that_is_installed_in_its_slot_does_not_back_up_its_emptiness(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Whether a backup is due was decided then; it would begin at once.
+    // The decision whether a backup is due was made at the start; the backup would begin at once.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let job = db(&machine).read(|c| Ok((jobs::active(c)?, jobs::last_over(c, JobKind::Backup)?))).unwrap();
     assert_eq!(job, (Vec::new(), None));
@@ -192,7 +192,7 @@ async fn a_machine_that_is_installed_in_its_slot_does_not_back_up_its_emptiness(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_renewed_at_once_when_the_clock_jumps() {
     let machine = Machine::new().await;
-    // Not over TLS: this test's own clock stays, and finds the certificate expired.
+    // Not over TLS: this test's clock is fixed, and the certificate would be expired.
     let db = machine.server.as_ref().unwrap().app.db.clone();
     let renewed = async |days: i64, count: u64| {
         machine.clock.set_off(days * 24 * 3600);
@@ -213,7 +213,7 @@ async fn a_certificate_is_renewed_at_once_when_the_clock_jumps() {
     renewed(-400, 3).await;
 }
 
-/// How long it is until the last minute of an hour of the day, UTC.
+/// Returns the time until the last minute of an hour of the day, UTC.
 fn until_the_end_of_hour(hour: u64, since_1970: Duration) -> Duration {
     let (day, end) = (24 * 3600, hour * 3600 + 59 * 60);
     Duration::from_secs((day + end - since_1970.as_secs() % day) % day)

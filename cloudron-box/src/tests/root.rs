@@ -1,7 +1,7 @@
-//! What root does in a folder that somebody else can change.
+//! Actions of root in a folder that another user can change.
 //!
-//! As root, the state belongs to another user, who has put links into it. As anybody else the same functions are
-//! tried with the same links.
+//! When run as root, the state belongs to another user, who has placed links in it. Otherwise the same
+//! functions are tested with the same links.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Gives everything below a folder away, when this is root.
+/// Transfers everything below a folder to another user, if run as root.
 fn give_away(folder: &Path) {
     if is_root() {
         let owner = format!("{NOBODY}:{NOBODY}");
@@ -29,7 +29,7 @@ fn give_away(folder: &Path) {
     }
 }
 
-/// A file and a folder of the one who runs this, and everything that can be seen of them.
+/// A file and a folder of the user who runs this test, with all their attributes.
 struct Victim(PathBuf);
 
 impl Victim {
@@ -57,7 +57,8 @@ impl Victim {
     }
 }
 
-/// A machine with a backup, and one that was installed to restore it, whose state belongs to somebody else.
+/// Returns a machine with a backup, and one that was installed to restore it, whose state belongs to another
+/// user.
 async fn successor() -> (Machine, Layout) {
     let mut machine = Machine::with_repository(Vec::new()).await;
     std::fs::write(machine.layout.data().join("note"), "remember").unwrap();
@@ -88,7 +89,7 @@ async fn a_restore_follows_no_link_that_somebody_else_planted() {
     let victim = Victim::new(machine.home.path());
     let before = victim.look();
     let state = layout.state();
-    // For anybody but root, a cache or a data folder elsewhere is their own affair.
+    // For users other than root, a cache or data folder elsewhere is their own choice.
     let everywhere =
         [("run/box.lock", "shadow"), ("run", ""), ("run/box.lock", "missing"), ("config.json", "shadow")];
     let for_root = [
@@ -152,7 +153,7 @@ async fn an_installation_that_is_repeated_follows_no_link() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_the_settings_name_is_removed_by_their_owner() {
     let (machine, layout) = successor().await;
-    // As somebody who took the server over would write it.
+    // As an attacker on the server would write it.
     let elsewhere = machine.path("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     for name in ["cloudron-backup.json", "precious"] {
@@ -163,7 +164,7 @@ async fn a_store_that_the_settings_name_is_removed_by_their_owner() {
     std::fs::write(layout.config(), text.replace(&store, elsewhere.to_str().unwrap())).unwrap();
     give_away(layout.state());
     let removed = crate::install::uninstall(&layout, false);
-    // To anybody else than root, the folder is their own.
+    // For users other than root, the folder is their own.
     assert_eq!(elsewhere.join("precious").exists(), is_root());
     assert_eq!(removed.is_err(), is_root());
 }

@@ -36,7 +36,7 @@ async fn sessions_are_listed_and_end_one_by_one_or_all() {
     assert!(listed.iter().all(|s| s.address.as_deref() == Some("127.0.0.1")));
     assert_eq!(listed[0].expires_at - listed[0].created_at, jiff::SignedDuration::from_hours(7 * 24));
 
-    // A stolen one is ended by another.
+    // A stolen session is ended from another one.
     assert_eq!(laptop.delete(&format!("/api/v1/sessions/{}", listed[0].id)).await.status, 200);
     assert_eq!(phone.get(CONFIG).await.error(), (401, "token-invalid".into()));
     let again = laptop.delete(&format!("/api/v1/sessions/{}", listed[0].id)).await;
@@ -142,7 +142,7 @@ async fn a_token_that_expired_stays_so_when_the_clock_is_set_back() {
     assert_eq!(admin.get(CONFIG).await.status, 401);
     machine.clock.set_off(0);
     assert_eq!(admin.get(CONFIG).await.status, 401, "the clock is back");
-    // The command line gets a new one that works, after one try at most.
+    // The command line gets a new valid token, after one retry at most.
     let new = async |machine: &Machine| {
         machine.admin().get(CONFIG).await;
         machine.admin().get(CONFIG).await.status.as_u16()

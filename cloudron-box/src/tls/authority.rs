@@ -1,4 +1,4 @@
-//! Making the authority and the server's certificate.
+//! Creating the certificate authority and the server's certificate.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -20,11 +20,11 @@ use crate::{Error, Layout, Result, codes};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// How long the server's certificate is valid: what browsers accept of an authority that a user added.
+/// Lifetime of the server's certificate: the maximum that browsers accept from a user-added authority.
 const LEAF_LIFE: Duration = Duration::from_secs(397 * 24 * 3600);
 
-/// When the server's certificate is valid, in milliseconds since 1970: reading it from the certificate would
-/// take a parser for two numbers that we wrote ourselves.
+/// Validity of the server's certificate, in milliseconds since 1970. It is stored separately, since reading
+/// it from the certificate would need a parser.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Validity {
@@ -32,7 +32,7 @@ struct Validity {
     until: i64,
 }
 
-/// Makes the authority and the certificate for the domain, unless there are.
+/// Creates the authority and the certificate for the domain, unless they exist.
 pub(crate) fn ensure(layout: &Layout, fqdn: &str, now: SystemTime) -> Result<()> {
     if !layout.authority().exists() || !key_file(layout).exists() {
         make_authority(layout, fqdn, now)?;
@@ -43,15 +43,15 @@ pub(crate) fn ensure(layout: &Layout, fqdn: &str, now: SystemTime) -> Result<()>
     Ok(())
 }
 
-/// The SHA-256 of the authority's certificate, in hexadecimal.
+/// Returns the SHA-256 of the authority's certificate, in hexadecimal.
 pub(crate) fn fingerprint(ca_pem: &str) -> Result<String> {
     let der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
         .map_err(|e| Error::new(&codes::CERTIFICATE, format!("the authority's certificate: {e:?}")))?;
     Ok(hex::encode(Sha256::digest(&der)))
 }
 
-/// Whether the server's certificate exists, is valid now and for a month to come. A clock that was wrong
-/// when the certificate was made counts as a reason to make a new one.
+/// Returns true if the server's certificate exists, is valid now and for another month. A certificate made
+/// with a wrong clock is renewed.
 pub(crate) fn leaf_is_current(layout: &Layout, now: SystemTime) -> bool {
     let validity = files::read_json::<Validity>(&validity_file(layout)).ok().flatten();
     let now = millis(now);
@@ -61,12 +61,12 @@ pub(crate) fn leaf_is_current(layout: &Layout, now: SystemTime) -> bool {
         && validity.is_some_and(|v| v.from <= now && now < v.until - month)
 }
 
-/// Makes a new certificate for the server.
+/// Creates a new certificate for the server.
 pub(crate) fn renew_leaf(layout: &Layout, fqdn: &str, now: SystemTime) -> Result<()> {
     let ca_key = std::fs::read_to_string(key_file(layout)).map_err(|e| Error::io(key_file(layout), e))?;
     let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
     let ca_key = KeyPair::from_pem(&ca_key).map_err(wrong)?;
-    // rcgen reads a certificate's parameters only with a parser; these are the ones that matter for signing.
+    // rcgen reads a certificate's parameters only with a parser; these are sufficient for signing.
     let issuer = Issuer::new(authority_params(fqdn, now)?, ca_key);
     let (from, until) = (now - 2 * DAY, now + LEAF_LIFE);
     let mut params =
@@ -82,7 +82,7 @@ pub(crate) fn renew_leaf(layout: &Layout, fqdn: &str, now: SystemTime) -> Result
     (params.not_before, params.not_after) = (from.into(), until.into());
     let key = KeyPair::generate().map_err(wrong)?;
     let leaf = params.signed_by(&key, &issuer).map_err(wrong)?;
-    // The record goes first and comes back last: a crash in between makes the certificate anew.
+    // The record is removed first and written last: after a crash in between, the certificate is made again.
     files::remove_file(&validity_file(layout))?;
     files::write_private(&leaf_key_file(layout), key.serialize_pem().as_bytes())?;
     files::write_private(&leaf_file(layout), format!("{}{ca_pem}", leaf.pem()).as_bytes())?;
@@ -99,8 +99,8 @@ fn make_authority(layout: &Layout, fqdn: &str, now: SystemTime) -> Result<()> {
     files::write_private(&layout.authority(), certificate.pem().as_bytes())
 }
 
-/// The authority may only speak for this machine's names, so that trusting it in a browser risks nothing
-/// else. It is valid from 2020 on: a machine whose clock starts late must not lock its owner out.
+/// Returns the authority's parameters. It is constrained to this machine's names, so that trusting it in a
+/// browser affects no other site. It is valid from 2020, in case the machine's clock is late.
 fn authority_params(fqdn: &str, now: SystemTime) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(Vec::new()).map_err(wrong)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

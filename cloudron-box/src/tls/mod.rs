@@ -1,4 +1,4 @@
-//! The machine's own certificate authority, and the certificate that the server shows.
+//! The machine's own certificate authority, and the server's certificate.
 
 mod authority;
 mod serving;

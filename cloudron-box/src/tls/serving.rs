@@ -1,4 +1,4 @@
-//! TLS for the server, with a certificate that can be exchanged while it runs, and for asking it.
+//! TLS for the server, with a certificate that can be replaced while it runs, and for its clients.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +18,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The server's certificate, which may be exchanged while it runs.
+/// The server's certificate, which can be replaced while it runs.
 pub(crate) struct Certificate(RwLock<Arc<CertifiedKey>>);
 
 impl fmt::Debug for Certificate {
@@ -33,13 +33,13 @@ impl Certificate {
         Ok(Arc::new(Self(RwLock::new(read(layout)?))))
     }
 
-    /// Reads them again: new connections get the new one.
+    /// Reads them again, for new connections.
     pub(crate) fn reload(&self, layout: &Layout) -> Result<()> {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = read(layout)?;
         Ok(())
     }
 
-    /// How the server speaks TLS: versions 1.2 and 1.3, HTTP/1.1.
+    /// Returns the server's TLS settings: versions 1.2 and 1.3, HTTP/1.1.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -67,7 +67,7 @@ fn read(layout: &Layout) -> Result<Arc<CertifiedKey>> {
     Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
 
-/// How a client speaks to a server whose authority it knows: that one authority is trusted and no other.
+/// Returns a client's TLS settings that trust only this authority.
 pub(crate) fn client_config(ca_pem: &str) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {

@@ -1,5 +1,5 @@
-//! Commands that the documentation of the original Cloudron has and this version does not. They say what to use
-//! instead, so that a user who types one in need is not led astray.
+//! Commands of the original Cloudron that this version does not have. They fail and name the command to use
+//! instead.
 
 use std::ffi::OsString;
 
@@ -32,10 +32,10 @@ pub(crate) struct FromCloud {
 }
 
 impl FromCloud {
-    /// Refuses them.
+    /// Refuses these options.
     ///
     /// # Errors
-    /// `not-yet` when one was given.
+    /// `not-yet` if one was given.
     pub(crate) fn refuse(&self) -> Result<()> {
         match self.provider {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! `cloudron policy`: what to allow and to set at a cloud.
+//! `cloudron policy`: rules to set at a cloud.
 
 use clap::Subcommand;
 use cloudron_backup::lifecycle::{self, Review, SafeDays};
@@ -69,7 +69,7 @@ impl Command {
     }
 }
 
-/// The rules as Amazon's own tool takes them.
+/// Renders the rules in the JSON format of the AWS CLI.
 fn render(review: &Review, applied: bool) -> String {
     let json = serde_json::to_string_pretty(&review.wanted).unwrap_or_default();
     let said = match (review.is_applied, applied) {

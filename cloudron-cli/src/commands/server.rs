@@ -12,7 +12,7 @@ pub(crate) fn run(call: &BoxCall, out: &Output) -> Result<()> {
     let layout = call.root.as_ref().map_or_else(Layout::system, Layout::rooted);
     let sink = out.clone();
     let progress = Progress::to(move |event| {
-        // Nobody reading the progress is no reason to stop a restore.
+        // A closed stdout does not stop the restore.
         let _ = sink.json_line(event);
     });
     let work = command::begin(&layout, &call.command, std::io::stdin().lock(), &progress, &stop());

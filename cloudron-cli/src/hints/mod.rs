@@ -11,7 +11,7 @@ use cloudron_provision::codes as provision;
 
 pub(crate) use explanations::explanation;
 
-/// The same error with what helps, unless it says so already. `domain` is the machine that the command was about.
+/// Adds a hint to an error that has none. `domain` is the machine of the command.
 pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     let hint = match error.hint() {
         Some(hint) => Some(hint.to_owned()),
@@ -39,7 +39,7 @@ pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     }
 }
 
-/// The same error, with what to do about a machine that is known. The options of `create` do not help there.
+/// Adds a hint for a known machine, for which options of `create` do not help.
 pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
     let domain = &machine.fqdn;
     if error.is(&provision::PROGRAM_MISSING) && matches!(machine.reach, Reach::Local { .. }) {

@@ -1,11 +1,11 @@
-//! How an error looks.
+//! Rendering of errors.
 
 use cloudron_core::Error;
 use serde_json::{Value, json};
 
 use super::terminal::{Style, Text};
 
-/// For people: what went wrong, why, what next, and the code to look up, each of them one line.
+/// Renders an error as text: problem, causes, hint and code, one line each.
 pub(super) fn text(error: &Error) -> Text {
     let mut text = Text::styled("error:", Style::Red).then(error);
     for cause in error.causes() {
@@ -21,7 +21,7 @@ pub(super) fn text(error: &Error) -> Text {
     text.below(Text::of("code:").then(format_args!("{code} (`cloudron explain {code}`)")))
 }
 
-/// For programs.
+/// Renders an error as JSON.
 pub(super) fn json(error: &Error) -> Value {
     json!({
         "schema": 1,

@@ -27,7 +27,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Where and how a command prints. Cheap to clone.
+/// The format and destination of a command's output. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Output {
     format: Format,
@@ -63,7 +63,7 @@ impl Output {
         self.json_line(&json!({ "schema": 1, name: data }))
     }
 
-    /// Prints a JSON object whose fields stand beside the `schema` number.
+    /// Prints a JSON object with its fields next to the `schema` number.
     pub(crate) fn json_object(&self, mut object: Value) -> Result<()> {
         object["schema"] = 1.into();
         self.json_line(&object)
@@ -75,7 +75,7 @@ impl Output {
         self.print(&Text::json(&text))
     }
 
-    /// Passes on a line of JSON that another program wrote. What is no JSON becomes a message.
+    /// Prints a line of JSON that another program wrote. A line that is not JSON is wrapped as a message.
     pub(crate) fn json_of_another(&self, line: &str) -> Result<()> {
         match serde_json::from_str::<IgnoredAny>(line) {
             Ok(_) => self.print(&Text::json(line)),
@@ -83,12 +83,13 @@ impl Output {
         }
     }
 
-    /// Prints text on stdout, with a newline unless it is empty or has one. A reader that went away is no error.
+    /// Prints text on stdout, with a newline unless it is empty or ends with one. A closed stdout is not an
+    /// error.
     pub(crate) fn text(&self, text: &str) -> Result<()> {
         self.print(&Text::of(text))
     }
 
-    /// Prints one line on stdout, whatever the text holds.
+    /// Prints one line on stdout. Line breaks in the text are escaped.
     pub(crate) fn line(&self, text: &str) -> Result<()> {
         self.print(&Text::line(text))
     }
@@ -101,20 +102,20 @@ impl Output {
         })
     }
 
-    /// Standard output for bytes that are no text.
+    /// Returns standard output for binary data.
     ///
     /// # Errors
-    /// `usage` when it is a terminal.
+    /// `usage` if it is a terminal.
     pub(crate) fn binary(&self) -> Result<impl Write + Send + use<>> {
         terminal::binary()
     }
 
-    /// Tells the user something on stderr.
+    /// Prints a message to the user on stderr.
     pub(crate) fn say(&self, text: &str) {
         self.tell(Text::of(text));
     }
 
-    /// Warns the user on stderr, in one line.
+    /// Prints a warning on stderr, as one line.
     pub(crate) fn warn(&self, text: &str) {
         self.tell(warning(text));
     }
@@ -123,18 +124,18 @@ impl Output {
         self.bars.hidden(|| terminal::tell(&text.ended()));
     }
 
-    /// Where traces are written.
+    /// Returns the writer for traces.
     pub(crate) fn traces(&self) -> Traces {
         Traces(self.bars.clone())
     }
 
-    /// Where libraries report their progress: bars on a terminal, a line per task elsewhere.
+    /// Returns the receiver of library progress: bars on a terminal, otherwise a line per task.
     pub(crate) fn progress(&self) -> Progress {
         let bars = self.bars.clone();
         Progress::to(move |event| bars.show(event))
     }
 
-    /// Prints an error: what was being done, what went wrong, what to do next, and the code.
+    /// Prints an error: context, problem, hint and code.
     pub(crate) fn error(&self, failure: &Error) {
         self.tell(match self.format {
             Format::Text => error::text(failure),
@@ -145,7 +146,7 @@ impl Output {
     /// Asks a yes or no question; `--yes` answers it.
     ///
     /// # Errors
-    /// `needs-answer` when nobody can be asked.
+    /// `needs-answer` if no user can be prompted.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes { Ok(true) } else { self.bars.hidden(|| prompt::confirm(question)) }
     }
@@ -161,23 +162,23 @@ impl Output {
         }
     }
 
-    /// Asks a yes or no question that only a person may answer.
+    /// Asks a yes or no question that `--yes` does not answer.
     ///
     /// # Errors
-    /// `needs-answer` when nobody can be asked.
+    /// `needs-answer` if no user can be prompted.
     pub(crate) fn confirm_in_person(&self, question: &str) -> Result<bool> {
         self.bars.hidden(|| prompt::confirm(question))
     }
 
-    /// Whether somebody is there to answer.
+    /// Returns true if a user can be prompted.
     pub(crate) fn can_ask() -> bool {
         prompt::terminal()
     }
 
-    /// Asks for a secret without echo; `option` is what gives it without a question.
+    /// Asks for a secret without echo. `option` is the option that supplies it without a prompt.
     ///
     /// # Errors
-    /// `needs-answer` when nobody can be asked.
+    /// `needs-answer` if no user can be prompted.
     pub(crate) fn ask_secret(&self, question: &str, option: &str) -> Result<cloudron_core::Secret> {
         self.bars.hidden(|| prompt::secret(question, option))
     }
@@ -199,12 +200,13 @@ impl Write for Traces {
     }
 }
 
-/// Joins lines, each of which stays one whatever it holds.
+/// Joins lines and escapes line breaks inside each of them.
 pub(crate) fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     lines.into_iter().map(|line| escape::line(line.as_ref()).into_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Says how the program is called, and ends it: what was typed is quoted, and is text from outside too.
+/// Prints a usage error or help text, and exits. Quoted arguments are escaped, since they may come from
+/// outside.
 pub(crate) fn usage(error: &clap::Error) -> ! {
     let said = error.render().to_string();
     if error.use_stderr() && said.contains(|c| escape::is_unsafe(c) && c != '\n') {
@@ -214,7 +216,7 @@ pub(crate) fn usage(error: &clap::Error) -> ! {
     error.exit()
 }
 
-/// Has a fault of the program itself told like everything else.
+/// Reports panics in the same way as other errors.
 pub(crate) fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();

@@ -27,7 +27,7 @@ impl Bars {
         Self { terminal: stderr_is_terminal(), multi: MultiProgress::new(), tasks: Mutex::default() }
     }
 
-    /// Does something to the terminal while no bar is drawn over it.
+    /// Runs `work` on the terminal while no bars are drawn.
     pub(super) fn hidden<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.terminal { self.multi.suspend(work) } else { work() }
     }
@@ -71,7 +71,7 @@ impl Bars {
         self.hidden(|| tell(&text.ended()));
     }
 
-    /// Replaces a task's bar with a line on what became of it.
+    /// Replaces a task's bar with a line with its result.
     fn end(&self, tasks: &mut HashMap<TaskId, Shown>, task: TaskId, done: u64, mark: &str) {
         let Some(shown) = tasks.remove(&task) else { return };
         self.clear(shown.bar);

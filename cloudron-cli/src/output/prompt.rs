@@ -1,4 +1,4 @@
-//! Questions, asked only when a person can answer.
+//! Questions, asked only if a user can be prompted.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -37,7 +37,7 @@ pub(super) fn secret(question: &str, option: &str) -> Result<Secret> {
     }
     let shown = Text::line(&format!("{question}: ")).into_string();
     let text = rpassword::prompt_password(shown).map_err(|e| match e.kind() {
-        // Ctrl-C, which the prompt reads as a key.
+        // Ctrl-C, which the prompt reads as a key press.
         std::io::ErrorKind::Interrupted => Error::new(&cloudron_core::codes::INTERRUPTED, "interrupted"),
         _ => Error::io("the terminal", e),
     })?;

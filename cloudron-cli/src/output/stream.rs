@@ -1,4 +1,4 @@
-//! Lists that are printed as they come, because they may be longer than memory.
+//! Lists printed item by item, because they may be larger than memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::terminal::{Data, Text};
 use super::{Format, Output, no_json};
 
-/// A list on its way to stdout: a line for each item, or one JSON object with all of them under their name.
+/// A list printed to stdout: a line per item, or one JSON object with the items under `name`.
 #[derive(Clone)]
 pub(crate) struct Stream {
     format: Format,
@@ -19,12 +19,12 @@ struct State {
     out: Data,
     name: &'static str,
     items: u64,
-    /// The reader went away: nothing more is wanted.
+    /// Stdout is closed: no more items are printed.
     closed: bool,
 }
 
 impl Output {
-    /// A list under this name.
+    /// Starts a list with this name.
     pub(crate) fn stream(&self, name: &'static str) -> Stream {
         let state = State { out: Data::new(), name, items: 0, closed: false };
         Stream { format: self.format, state: Arc::new(Mutex::new(state)) }
@@ -47,7 +47,7 @@ impl Stream {
         state.write(&line)
     }
 
-    /// Ends the list, with what is known of all of it.
+    /// Ends the list, with a report on all of it.
     pub(crate) fn finish(self, report: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let end = match self.format {

@@ -1,4 +1,4 @@
-//! The one way to the terminal: nothing else of this program writes to standard output or standard error.
+//! Terminal output. Nothing else in this program writes to standard output or standard error.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 
 use std::fmt::Display;
@@ -6,7 +6,7 @@ use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
 use cloudron_core::{Error, Result, escape};
 
-/// How a piece of text looks on a terminal.
+/// Style of a text on a terminal.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Style {
     Bold = 1,
@@ -14,28 +14,28 @@ pub(super) enum Style {
     Yellow = 33,
 }
 
-/// Text that a terminal can be given: all that came from outside is escaped, and styles were added behind that. It
-/// cannot be made in another way, and only such text is written.
+/// Text that is safe for a terminal: outside text is escaped, and styles are added afterwards. It has no
+/// other constructors, and only this type is written.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Text(String);
 
 impl Text {
-    /// Text of any number of lines.
+    /// Returns a text that may contain line breaks.
     pub(super) fn of(text: &str) -> Self {
         Self(escape::text(text).into_owned())
     }
 
-    /// Text that is one line, whatever it holds.
+    /// Returns a text of one line. Line breaks are escaped.
     pub(super) fn line(text: &str) -> Self {
         Self(escape::line(text).into_owned())
     }
 
-    /// A JSON document.
+    /// Returns a JSON document.
     pub(super) fn json(document: &str) -> Self {
         Self(escape::json(document).into_owned())
     }
 
-    /// Words of this program, with a style where stderr shows it.
+    /// Returns words of this program, with a style if stderr shows colours.
     pub(super) fn styled(words: &'static str, style: Style) -> Self {
         match coloured() {
             true => Self(format!("\x1b[{}m{words}\x1b[0m", style as u8)),
@@ -43,21 +43,21 @@ impl Text {
         }
     }
 
-    /// The same with a line behind it, after a blank.
+    /// Appends a space and a line.
     pub(super) fn then(mut self, line: impl Display) -> Self {
         self.0.push(' ');
         self.0 += &escape::line(&line.to_string());
         self
     }
 
-    /// The same with another text below it, indented by two blanks.
+    /// Appends another text on a new line, indented by two spaces.
     pub(super) fn below(mut self, text: Self) -> Self {
         self.0 += "\n  ";
         self.0 += &text.0;
         self
     }
 
-    /// The same with a line end, unless it is empty or has one.
+    /// Appends a newline unless the text is empty or ends with one.
     pub(super) fn ended(mut self) -> Self {
         if !self.0.is_empty() && !self.0.ends_with('\n') {
             self.0.push('\n');
@@ -70,17 +70,17 @@ impl Text {
     }
 }
 
-/// Whether stderr shows colours: only a terminal, and never with `NO_COLOR` (no-color.org).
+/// Returns true if stderr shows colours: on a terminal, and without `NO_COLOR` (no-color.org).
 fn coloured() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-/// Whether stderr is a terminal.
+/// Returns true if stderr is a terminal.
 pub(super) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Writes to stderr. Nowhere is left to report that it is closed.
+/// Writes to stderr. Errors are ignored, since they cannot be reported anywhere.
 pub(super) fn tell(text: &Text) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.0.as_bytes()).and_then(|()| stderr.flush());
@@ -94,12 +94,12 @@ impl Data {
         Self(BufWriter::with_capacity(64 << 10, std::io::stdout()))
     }
 
-    /// Writes text; false when the reader went away, which is no error.
+    /// Writes text. Returns false if stdout is closed, which is not an error.
     pub(super) fn write(&mut self, text: &Text) -> Result<bool> {
         wanted(self.0.write_all(text.0.as_bytes()))
     }
 
-    /// Has all of it written; false when the reader went away.
+    /// Flushes the output. Returns false if stdout is closed.
     pub(super) fn flush(&mut self) -> Result<bool> {
         wanted(self.0.flush())
     }
@@ -113,7 +113,7 @@ fn wanted(written: std::io::Result<()>) -> Result<bool> {
     }
 }
 
-/// Standard output for bytes that are no text, which a terminal is never given.
+/// Returns standard output for binary data. Fails on a terminal.
 pub(super) fn binary() -> Result<Stdout> {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {

@@ -1,4 +1,4 @@
-//! A program that dies leaves no secret on disk.
+//! A crash of the program leaves no secret on disk.
 
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,7 +12,7 @@ use crate::common::{FAST_KEY, Home};
 
 /// Allows core dumps of any size, as `ulimit -c unlimited` does.
 fn dumpable(command: &mut Command) -> &mut Command {
-    // SAFETY: setrlimit is a system call and nothing else.
+    // SAFETY: setrlimit is only a system call.
     unsafe {
         command.pre_exec(|| {
             let maximum = rustix::process::getrlimit(Resource::Core).maximum;
@@ -36,7 +36,7 @@ fn a_program_that_has_the_backup_key_leaves_no_core_dump() {
     command.args(["backup", "create", "--stdin", "dump"]).args(store);
     dumpable(&mut command).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It reads its input only after it has unlocked the repository, and then waits for more.
+    // It reads its input only after unlocking the repository, and then waits for more.
     let mut stdin = child.stdin.take().unwrap();
     let begun = Instant::now();
     stdin.write_all(&vec![7; 4 << 20]).unwrap();
@@ -57,7 +57,7 @@ fn a_program_that_is_started_may_leave_a_core_dump_again() {
     std::fs::write(home.path("key"), FAST_KEY).unwrap();
     let store = ["--store", "store", "--backup-key", "file:key"];
     home.ok(&[&["backup", "init"][..], &store].concat());
-    // The hard limit is left as it was.
+    // The hard limit is unchanged.
     let mut command = home.command();
     let dump = ["backup", "create", "--stdin", "dump", "--command", "ulimit -Hc > hard"];
     command.args(dump).args(store);

@@ -1,4 +1,4 @@
-//! DNS hosts and name servers whose records are not what one would write.
+//! DNS hosts and name servers with unusual or malicious records.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::{ESCAPED, HOSTILE, assert_clean, within};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A server that answers every request of HTTP with that status and JSON; its address.
+/// Starts an HTTP server that answers every request with this status and JSON. Returns its address.
 fn http(status: u16, answer: impl Fn(&str) -> Value + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

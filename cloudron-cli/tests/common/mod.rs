@@ -1,4 +1,4 @@
-//! A home of its own for the program under test.
+//! A separate home for the program under test.
 #![allow(dead_code, unreachable_pub, reason = "each test target uses its own part")]
 
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The key of the machines under test, written to a file of the home. No test output may hold it.
+/// The key of the machines under test, written to a file in the home. No test output may contain it.
 pub const BACKUP_KEY: &str = "canary backup key 7Q2v!$'\"\\";
 
-/// A key of the form of generated ones, which is fast to use. No test output may hold it.
+/// A key with the form of generated ones, which is fast to use. No test output may contain it.
 pub const FAST_KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
 
-/// A home folder, with the program to run in it. Dropping it destroys the machines that were made.
+/// A home folder, and the program to run in it. Dropping it destroys the machines created in it.
 pub struct Home {
     dir: TempDir,
 }
 
-/// What a run of the program did.
+/// The result of a run of the program.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
@@ -40,7 +40,7 @@ impl Home {
         self.dir.path()
     }
 
-    /// The program, with nothing of the caller's environment that it could read.
+    /// Returns the program without the caller's environment.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloudron"));
         command.env_clear().env("HOME", self.dir.path()).env("PATH", std::env::var_os("PATH").unwrap());
@@ -52,14 +52,14 @@ impl Home {
         Run::of(self.command().args(arguments).output().unwrap())
     }
 
-    /// Runs the program, which must succeed, and gives what it printed.
+    /// Runs the program, which must succeed. Returns its output.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let run = self.run(arguments);
         assert_eq!(run.code, 0, "{arguments:?}\n{}\n{}", run.stdout, run.stderr);
         run.stdout
     }
 
-    /// The same with `--output json`.
+    /// Runs the program with `--output json`, which must succeed. Returns its output.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let text = self.ok(&[arguments, &["--output", "json"]].concat());
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -73,12 +73,12 @@ impl Home {
         self.run(&[&base, more].concat())
     }
 
-    /// The folder of a local machine.
+    /// Returns the folder of a local machine.
     pub fn root(&self, fqdn: &str) -> PathBuf {
         self.path(".local/state/cloudron/local").join(fqdn)
     }
 
-    /// The folder of a local machine's backups.
+    /// Returns the folder of a local machine's backups.
     pub fn store(&self, fqdn: &str) -> PathBuf {
         self.path(".local/share/cloudron/backups").join(fqdn)
     }
@@ -88,7 +88,7 @@ impl Drop for Home {
     fn drop(&mut self) {
         let machines = std::fs::read_dir(self.path(".local/state/cloudron/local"));
         for machine in machines.into_iter().flatten().flatten() {
-            // What cannot be stopped here is of a test that failed, and says enough itself.
+            // A server that cannot be stopped here belongs to a failed test.
             let _ = self.command().args(["box", "stop", "--root"]).arg(machine.path()).output();
         }
     }
@@ -103,7 +103,8 @@ impl Run {
         }
     }
 
-    /// The run failed with that exit code and error code, and its message holds that text.
+    /// Checks that the run failed with this exit code and error code, and that its message contains this
+    /// text.
     #[track_caller]
     pub fn failed(&self, exit: i32, code: &str, text: &str) {
         let said = format!("exit {}\n{}\n{}", self.code, self.stdout, self.stderr);
@@ -112,7 +113,7 @@ impl Run {
         assert!(self.stderr.contains(text), "no {text:?} in: {said}");
     }
 
-    /// The run failed for the way it was called, and says so with that text.
+    /// Checks that the run failed with a usage error that contains this text.
     #[track_caller]
     pub fn failed_usage(&self, text: &str) {
         assert_eq!(self.code, 2, "{}\n{}", self.stdout, self.stderr);

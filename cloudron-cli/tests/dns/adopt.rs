@@ -1,4 +1,4 @@
-//! A machine that another computer adopts, with the DNS records that were written for it.
+//! Adoption of a machine by another computer, with the DNS records written for it.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn typed(host: &Host, arguments: &[&str]) -> Run {
     Run::of(command.args(arguments).env("DIGITALOCEAN_TOKEN", TOKEN).output().unwrap())
 }
 
-/// A machine whose records were written, on a computer that knows nothing of it any more.
+/// Returns a machine whose records were written, on a computer that no longer has its record.
 fn lost() -> Host {
     let host = Host::new();
     assert_eq!(host.home.create(DOMAIN, &[]).code, 0);

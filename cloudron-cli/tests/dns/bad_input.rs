@@ -1,4 +1,4 @@
-//! What is wrong is said, with the right exit code, before anything is sent.
+//! Invalid input is reported with the right exit code before anything is sent.
 
 use crate::common::{Home, Run};
 use crate::host::Host;

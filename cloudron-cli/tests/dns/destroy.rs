@@ -1,5 +1,5 @@
-//! `machine destroy` and the DNS records that the machine's creation wrote. The machine is a local one, whose state is
-//! told that it has records.
+//! `machine destroy` and the DNS records that the machine's creation wrote. The machine is a local one with
+//! DNS records added to its record.
 
 use cloudron_testkit::canary::{Canary, assert_none};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const DOMAIN: &str = "example.com";
 const MACHINE: [&str; 4] = [DOMAIN, "--machine", "--ip", "192.0.2.1"];
 
 impl Host {
-    /// A machine with records in the zone, written from this computer.
+    /// Returns a machine with records in the zone, written from this computer.
     fn with_machine() -> Self {
         let host = Self::new();
         host.ok(&[&["apply"], &MACHINE[..], &["--yes"]].concat());

@@ -1,4 +1,4 @@
-//! Planning, writing and exporting at a host with an interface.
+//! Planning, writing and exporting at a host with an API.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! Keys that sign mail.
+//! DKIM keys.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A DNS host behind a socket, and the program that speaks to it.
+//! A model of a DNS host behind a socket, and the program that calls it.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Host {
     pub home: Home,
     pub model: Arc<Model>,
     pub endpoint: String,
-    /// Writes after which the host falls silent; 0 means never.
+    /// The number of writes after which the host stops answering; 0 means never.
     pub silent_after: Arc<AtomicUsize>,
     _runtime: Runtime,
 }
@@ -34,12 +34,12 @@ impl Host {
         Self { home: Home::new(), model, endpoint, silent_after, _runtime: runtime }
     }
 
-    /// Puts a record into the zone as somebody else would.
+    /// Adds a record to the zone as another client would.
     pub fn foreign(&self, rtype: &str, name: &str, data: &str) {
         self.model.lock().put("example.com", json!({"type": rtype, "name": name, "data": data, "ttl": 1800}));
     }
 
-    /// The records of a name and type.
+    /// Returns the data of the records of a name and type.
     pub fn data(&self, rtype: &str, name: &str) -> Vec<String> {
         let records = self.model.records("example.com");
         let here = records.iter().filter(|r| r.text("type") == rtype && r.text("name") == name);
@@ -60,7 +60,7 @@ impl Host {
         command
     }
 
-    /// Runs a command; nothing that it prints or keeps may hold the token.
+    /// Runs a command. Nothing that it prints or stores may contain the token.
     pub fn run(&self, arguments: &[&str]) -> Run {
         let output = self.command(arguments).output().unwrap();
         let canary = Canary::new().secret("token", TOKEN);
@@ -86,20 +86,20 @@ impl Host {
         value
     }
 
-    /// The number of requests since the last time that wrote something.
+    /// Returns the number of requests since the last write.
     pub fn writes(&self) -> usize {
         self.model.requests().iter().filter(|r| !r.starts_with("GET")).count()
     }
 }
 
 impl State {
-    /// What happens to a request. The model asks; here only what a test has put into the row is answered.
+    /// Returns the next fault. The model calls this; only faults queued by a test are returned.
     pub fn next_fault(&mut self, _writes: bool) -> Fault {
         self.faults.pop_front().unwrap_or(Fault::None)
     }
 }
 
-/// An interface behind a socket; its address.
+/// Serves an API behind a socket. Returns its address.
 pub async fn serve(model: Arc<dyn HttpTransport>, silent_after: Arc<AtomicUsize>) -> String {
     let handler = move |request: axum::extract::Request| {
         let (model, silent_after) = (model.clone(), silent_after.clone());
@@ -112,7 +112,7 @@ pub async fn serve(model: Arc<dyn HttpTransport>, silent_after: Arc<AtomicUsize>
                 let left =
                     silent_after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
                 if left == Ok(1) {
-                    // It was done, and nobody is told.
+                    // The request is carried out, but not answered.
                     std::future::pending::<()>().await;
                 }
             }

@@ -1,4 +1,4 @@
-//! `cloudron dns check --mail` for set-ups that other tools made.
+//! `cloudron dns check --mail` for configurations made by other tools.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use crate::name_server::{DnsServer, set};
 
 const KEY: &str = include_str!("../../../cloudron-dns/tests/support/dkim-2048.txt");
 
-/// What others set for a machine at 192.0.2.1, with these records besides.
+/// Returns the records that other tools set for a machine at 192.0.2.1, with additional ones.
 fn zone(more: &[(&str, T, &[&str])]) -> Vec<RecordSet> {
     let base: [(&str, T, &[&str]); 4] = [
         ("my.example.com", T::A, &["192.0.2.1"]),
@@ -96,7 +96,7 @@ fn what_receivers_cannot_use_fails_in_both_parts() {
         assert_eq!(run.code, 10, "{}{}", run.stdout, run.stderr);
         assert!(run.stdout.contains("fail") && run.stdout.contains(says), "{}", run.stdout);
     }
-    // A mail server elsewhere is somebody's choice; that a key is missing is not.
+    // A mail server elsewhere may be intended; a missing key is not.
     let run = check(zone(&[spf]), &[]);
     assert!(run.code == 10 && run.stdout.contains("it has no key record"), "{}", run.stdout);
 }

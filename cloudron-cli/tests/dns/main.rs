@@ -1,4 +1,4 @@
-//! `cloudron dns` as a user types it, against servers of the tests' own.
+//! `cloudron dns` as typed by a user, against test servers.
 #![allow(unreachable_pub, reason = "the parts of one test program")]
 
 #[path = "../../../cloudron-dns/tests/support/clock.rs"]

@@ -1,4 +1,4 @@
-//! The same session at the other hosts with an interface.
+//! Sessions at other hosts with an API.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const ZONE: &str = "$TTL 1h
 mail A   192.0.2.25
 ";
 
-/// A model that requests reach over a socket, on which they lose their host and the mark of their secret.
+/// A model reached over a socket, which removes the requests' host and the mark of their secret.
 pub struct Reached<S>(pub Arc<Model<S>>);
 
 #[async_trait::async_trait]
@@ -30,18 +30,18 @@ impl<S: Service> HttpTransport for Reached<S> {
     }
 }
 
-/// A host, and who speaks to it.
+/// An account at a host.
 pub struct Account<'a> {
     pub provider: &'a str,
-    /// The variables that hold who asks, what must not be shown among them.
+    /// The variables with the credentials, including those that must not be printed.
     pub variables: Vec<(&'a str, &'a str)>,
-    /// Where, if not at the host's own address.
+    /// The endpoint, if it is not the host's own.
     pub endpoint: Option<String>,
-    /// More variables.
+    /// Further variables.
     pub environment: Vec<(&'a str, String)>,
 }
 
-/// Plans, writes, writes again, changes and exports a zone, and gives the export.
+/// Plans, writes, writes again, changes and exports a zone. Returns the export.
 pub fn session(account: &Account<'_>) -> String {
     let home = Home::new();
     std::fs::write(home.path("zone"), ZONE).unwrap();
@@ -77,7 +77,7 @@ pub fn session(account: &Account<'_>) -> String {
     exported
 }
 
-/// The same against a model of the host.
+/// Runs the session against a model of the host.
 fn session_at<S: Service>(provider: &str, variable: &str, path: &str, model: &Arc<Model<S>>) {
     let runtime = Runtime::new().unwrap();
     let transport: Arc<dyn HttpTransport> = Arc::new(Reached(model.clone()));

@@ -1,4 +1,4 @@
-//! What the name servers answer, and hosts without an interface.
+//! Answers of name servers, and hosts without an API.
 
 use cloudron_dns::RecordType;
 use tokio::runtime::Runtime;

@@ -14,7 +14,7 @@ use crate::others::{Account, Reached, session};
 use crate::rest::{Model, Service};
 use crate::{cloudflare, hetzner, host, model};
 
-/// A computer that reaches a host through a proxy only, and trusts an authority by a file.
+/// A computer that reaches a host only through a proxy, and trusts an authority by a file.
 struct Office {
     proxy: Tinyproxy,
     front: TlsFront,
@@ -23,7 +23,7 @@ struct Office {
 }
 
 impl Office {
-    /// Before a plain server, which is then the host of that name.
+    /// Places it before a plain HTTP server, which then is the host of that name.
     fn before(server: &str, host: &str) -> Option<Self> {
         let authority = Authority::default();
         let front = TlsFront::start(
@@ -36,7 +36,7 @@ impl Office {
         Some(Self { proxy, front, folder, host: host.to_owned() })
     }
 
-    /// The whole session at the host's own address.
+    /// Runs the whole session at the host's own address.
     fn session(&self, provider: &str, secrets: &[(&str, &str)], endpoint: Option<String>) {
         let mut variables = secrets.to_vec();
         variables.push(("CANARY_OF_THE_PROXY", Tinyproxy::PASSWORD));
@@ -49,7 +49,7 @@ impl Office {
     }
 }
 
-/// A host's model behind a socket: its address.
+/// Serves a host's model behind a socket. Returns its address.
 fn plain(runtime: &Runtime, transport: Arc<dyn HttpTransport>) -> String {
     runtime.block_on(host::serve(transport, Arc::default()))
 }
@@ -150,9 +150,9 @@ fn a_private_authority_is_trusted_by_an_option_or_a_variable_and_no_other_one_is
     let (right, wrong) = (private.file("ca.pem", &right.pem()), private.file("other.pem", &wrong.pem()));
     private.works(&["--ca-file", "ca.pem"], &[]);
     private.works(&[], &[("SSL_CERT_FILE", &right)]);
-    // The proxy is for other computers.
+    // The proxy is not used for loopback.
     private.works(&["--ca-file", "ca.pem"], &[("ALL_PROXY", "http://127.0.0.1:1")]);
-    // Those of the system stay.
+    // The system's certificates stay trusted.
     private.works(&["--ca-file", "ca.pem"], &[("SSL_CERT_FILE", &wrong)]);
     let before = private.front.connections();
     for (options, environment) in [
@@ -163,7 +163,7 @@ fn a_private_authority_is_trusted_by_an_option_or_a_variable_and_no_other_one_is
         private.plan(&options, &environment).failed(4, "http-certificate", "localhost");
         assert!(private.plan(&options, &environment).stderr.contains("--ca-file"));
     }
-    // Nobody tries again what stays so.
+    // A permanent error is not retried.
     assert_eq!(private.front.connections() - before, 6);
 }
 

@@ -1,4 +1,4 @@
-//! Dynamic updates, at BIND.
+//! Dynamic updates with BIND.
 
 use std::process::Command;
 
@@ -120,7 +120,7 @@ fn all_records_of_a_machine_with_mail_are_written_when_asked_for() {
     assert!(again.ends_with("are right already\n") && again.lines().count() == 1, "{again}");
 }
 
-/// The key of a record as it is printed.
+/// Returns the public key in a printed record.
 fn public_half(record: &str) -> String {
     let text = record.trim_end().replace("\" \"", "");
     text.split_once("p=").unwrap().1.trim_end_matches('"').to_owned()
@@ -149,7 +149,7 @@ fn a_machine_is_not_begun_where_records_of_others_are_in_the_way() {
     assert!(made.unwrap().success());
     let create = |more: &[&str]| {
         let mut command = lab.home.command();
-        // Nobody answers SSH there.
+        // No SSH server listens there.
         command.args(["machine", "create", "generic", "--fqdn", "example.com", "--ip", "127.0.0.1", "--yes"]);
         command
             .args([

@@ -1,4 +1,4 @@
-//! Amazon Route 53, as moto plays it.
+//! Amazon Route 53, as simulated by moto.
 
 use cloudron_testkit::moto::Moto;
 

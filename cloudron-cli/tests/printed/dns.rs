@@ -1,4 +1,4 @@
-//! Records, planned without a network, and what is printed without a domain.
+//! DNS records, planned without a network, and output that needs no domain.
 
 use crate::story::Story;
 

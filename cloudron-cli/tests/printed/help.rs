@@ -13,7 +13,7 @@ fn the_help_of_every_command_is_as_it_was() {
     }
 }
 
-/// The help of a command and of those below it.
+/// Collects the help of a command and its subcommands.
 fn collect(home: &Home, path: &[&str], text: &mut String) {
     let help = home.ok(&[path, &["--help"]].concat());
     text.push_str(&format!("$ cloudron {} --help\n{help}\n", path.join(" ")));
@@ -22,7 +22,7 @@ fn collect(home: &Home, path: &[&str], text: &mut String) {
     }
 }
 
-/// The commands that a help lists.
+/// Returns the commands listed in a help text.
 fn names(help: &str) -> impl Iterator<Item = &str> {
     let list = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap_or_default();
     list.lines()

@@ -1,4 +1,4 @@
-//! The life of a machine on this computer.
+//! The life cycle of a machine on this computer.
 
 use crate::story::Story;
 

@@ -1,7 +1,7 @@
-//! Everything that the program prints, as people see it: each command in a story, and the help of each.
+//! Snapshots of everything that the program prints: each command in a story, and the help of each.
 //!
-//! A change shows as a difference of a snapshot. `INSTA_UPDATE=always cargo test -p cloudron-cli --test printed` takes
-//! it, and the difference belongs in the change.
+//! A change of output is a difference of a snapshot. To update the snapshots, which belong in the same commit,
+//! run `INSTA_UPDATE=always cargo test -p cloudron-cli --test printed`.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,8 +1,8 @@
-//! What is typed and what is printed, without what differs each time.
+//! Typed commands and their output, without variable parts.
 
 use crate::common::{FAST_KEY, Home};
 
-/// What differs each time, as a regular expression, and what is shown instead. The order matters.
+/// Regular expressions for variable parts, and their replacements. The order matters.
 const FILTERS: [(&str, &str); 26] = [
     (r"\b192\.0\.2\.(\d+)\b", "ADDRESS-$1"),
     (r#"("added"|"bytes"|"duration\w*"):\d+"#, "$1:NUMBER"),
@@ -32,7 +32,7 @@ const FILTERS: [(&str, &str); 26] = [
     (r"(?P<host>localhost|127\.0\.0\.1|\[::1\]):\d+", "$host:PORT"),
     (r"\b(pid|port|process) \d+", "$1 NUMBER"),
     (r"(files|entries), \d+ (bytes)", "$1, NUMBER $2"),
-    // The width of a column follows from what is in it.
+    // The width of a column depends on its content.
     (r"  +", "  "),
 ];
 
@@ -43,7 +43,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// With a key that is fast to use in `key`, which only its owner may read.
+    /// Returns a home with a key in `key` that is fast to use and has mode 0600.
     pub(crate) fn new() -> Self {
         let home = Home::new();
         std::fs::write(home.path("key"), format!("{FAST_KEY}\n")).unwrap();
@@ -52,7 +52,7 @@ impl Story {
         Self { home, text: String::new() }
     }
 
-    /// Types a command. Gives what it printed.
+    /// Types a command. Returns its output.
     pub(crate) fn types(&mut self, words: &str) -> String {
         let arguments: Vec<&str> = words.split(' ').collect();
         let run = self.home.run(&arguments);
@@ -67,7 +67,7 @@ impl Story {
         run.stdout
     }
 
-    /// Compares all of it with the snapshot of that name.
+    /// Compares the whole story with the snapshot of this name.
     pub(crate) fn is(self, name: &str) {
         let mut settings = settings();
         let home = self.home.dir().to_str().unwrap().to_owned();
@@ -84,7 +84,7 @@ fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
-/// How all snapshots of these tests are kept.
+/// Returns the snapshot settings of these tests.
 pub(crate) fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);

@@ -1,4 +1,4 @@
-//! Objects of a few bytes that ask for hours or for gigabytes.
+//! Objects of a few bytes that would cost hours or gigabytes.
 
 use cloudron_testkit::forge::{frame, hash, line};
 use cloudron_testkit::require;
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::repo::Repo;
 
-/// What a run may have, in MiB: more than an honest one takes.
+/// Memory limit of a run in MiB: more than an honest run needs.
 const MEMORY: u64 = 1536;
 const SECONDS: u64 = 60;
 
-/// Numbers of a writer that has backups, where numbers count per writer.
+/// Returns the ID of a writer that has backups, for numbers that are counted per writer.
 fn writer(repo: &Repo) -> String {
     let summary = repo.objects("snapshots").into_iter().find(|(key, _)| key.ends_with(".json")).unwrap().1;
     let summary: Value = serde_json::from_slice(&summary).unwrap();
@@ -73,7 +73,7 @@ fn forged_keys_under_the_names_of_real_ones_keep_nobody_from_changing_a_key() {
     assert_eq!(run.code, 0, "{}", run.stderr);
 }
 
-/// The thief's backup with these entries, of the folder that its machine backs up.
+/// Adds the thief's backup with these entries, of the folder that its machine backs up.
 fn forged(repo: &Repo, entries: impl Fn(&str) -> Vec<Value>) -> String {
     let thief = repo.thief();
     let id = "backup_2026-11-20T01-02-03Z_v0.1.0";
@@ -96,7 +96,7 @@ fn ends_in_time(repo: &Repo, id: &str) {
     assert_ne!(run.code, 0, "{}", run.stdout);
     let run = repo.bounded(&["verify"], MEMORY, SECONDS);
     assert!([0, 10].contains(&run.code), "{}", run.stderr);
-    // What the thief forged stops nobody else.
+    // The forged objects do not block other writers.
     let run = repo.bounded(&["prune"], MEMORY, SECONDS);
     assert!([0, 10].contains(&run.code), "{}", run.stderr);
     repo.create();
@@ -136,7 +136,7 @@ fn a_line_of_an_index_that_claims_four_gigabytes_is_not_believed() {
     ends_in_time(&repo, &id);
 }
 
-/// A backup of one file with that content, of which the chunk is where an index says.
+/// Adds a backup of one file with this content, whose chunk is located by an index.
 fn forged_of(repo: &Repo, thief: &cloudron_testkit::forge::Forge, content: &[u8]) -> String {
     let id = "backup_2026-11-20T01-02-03Z_v0.1.0";
     let path = repo.home.path("server").display().to_string();

@@ -1,10 +1,10 @@
-//! Somebody who can add one object, and has no key, wants the owner's prune to delete packs.
+//! An attacker without keys who can add one object tries to make the owner's prune delete packs.
 
 use cloudron_testkit::forge::Object;
 
 use crate::repo::Repo;
 
-/// Seals until the name sorts before those of all index objects.
+/// Seals an object until its name sorts before those of all index objects.
 fn first(repo: &Repo) -> Object {
     let lines = repo.empty_lines();
     let others = repo.objects("index");

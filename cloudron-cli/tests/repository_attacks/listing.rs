@@ -1,4 +1,4 @@
-//! The list of backups: what is not signed counts for nothing, blocks nothing, and shows nothing to a terminal.
+//! The list of backups: unsigned objects are ignored, block nothing, and reach no terminal unescaped.
 
 use serde_json::json;
 
@@ -103,7 +103,7 @@ fn the_place_of_a_backup_that_somebody_took_stops_no_machine() {
     assert_eq!(run.code, 0, "{}", run.stderr);
 }
 
-/// The time of a second since 1970 as ids write it.
+/// Formats seconds since 1970 as in backup IDs.
 fn date(second: u64) -> String {
     let output = std::process::Command::new("date")
         .args(["-u", "-d", &format!("@{second}"), "+%Y-%m-%dT%H-%M-%SZ"])

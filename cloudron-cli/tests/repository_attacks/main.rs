@@ -1,5 +1,5 @@
-//! Attacks on a repository, each against the built program: somebody who can write to the store, with no key or with
-//! the keys of one machine, adds objects that the format knows and that its owner never wrote.
+//! Attacks on a repository, each against the built program: an attacker who can write to the store, without a
+//! key or with the keys of one machine, adds objects in valid formats that the owner never wrote.
 
 #![allow(unreachable_pub, reason = "the modules are this test's own")]
 

@@ -1,4 +1,4 @@
-//! A repository in a folder, its owner's home, and the attacker's hand in it.
+//! A repository in a folder, its owner's home, and the attacker's access to it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +16,7 @@ pub struct Repo {
     pub home: Home,
 }
 
-/// Bytes that do not compress.
+/// Returns incompressible bytes.
 pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2) + 1;
     let next = || {
@@ -27,7 +27,7 @@ pub fn noise(len: usize, seed: u64) -> Vec<u8> {
 }
 
 impl Repo {
-    /// A repository with two backups of a folder of 5 MB.
+    /// Returns a repository with two backups of a folder of 5 MB.
     pub fn new() -> Self {
         let home = Home::new();
         std::fs::write(home.path("key"), FAST_KEY).unwrap();
@@ -46,24 +46,24 @@ impl Repo {
         std::fs::write(self.home.path("files").join(name), content).unwrap();
     }
 
-    /// Makes a backup. Gives what the program says of it.
+    /// Makes a backup. Returns the program's report.
     pub fn create(&self) -> Value {
-        // Names carry the time to the second.
+        // Backup names contain the time to the second.
         std::thread::sleep(Duration::from_millis(1010));
         self.home.json(&[&["backup", "create", "files"][..], &STORE].concat())["backup"].clone()
     }
 
-    /// Runs a command that takes the backup key.
+    /// Runs a command with the backup key.
     pub fn owner(&self, command: &[&str]) -> Run {
         self.home.run(&[&["backup"], command, &STORE, &KEY].concat())
     }
 
-    /// Runs one that takes none.
+    /// Runs a command without a key.
     pub fn anybody(&self, command: &[&str]) -> Run {
         self.home.run(&[&["backup"], command, &STORE].concat())
     }
 
-    /// The same with at most so much memory, in MiB, and time, in seconds.
+    /// Runs a command with limits of memory, in MiB, and time, in seconds.
     pub fn bounded(&self, command: &[&str], memory: u64, seconds: u64) -> Run {
         let key: &[&str] = if ["create", "list"].contains(&command[0]) { &[] } else { &KEY };
         let arguments = [&["backup"], command, &STORE, key].concat();
@@ -88,12 +88,12 @@ impl Repo {
         std::fs::read(self.store().join("cloudron-backup.json")).unwrap()
     }
 
-    /// An attacker with no key.
+    /// Returns an attacker without a key.
     pub fn stranger(&self) -> Forge {
         Forge::keyless(&self.description())
     }
 
-    /// The keys of a further machine, in `server.json`.
+    /// Adds another machine, with its keys in `server.json`. Returns the keys.
     pub fn server_keys(&self) -> Value {
         let new: Value = serde_json::from_slice(&self.description()).unwrap();
         let name: &[&str] = if new["version"] == 1 { &[] } else { &["--name", "server"] };
@@ -102,7 +102,7 @@ impl Repo {
         serde_json::from_slice(&std::fs::read(self.home.path("server.json")).unwrap()).unwrap()
     }
 
-    /// A server of which the keys were stolen, having made a backup.
+    /// Returns an attacker with the stolen keys of a server that has made a backup.
     pub fn thief(&self) -> Forge {
         let keys = self.server_keys();
         std::fs::create_dir_all(self.home.path("server")).unwrap();
@@ -124,7 +124,7 @@ impl Repo {
         }
     }
 
-    /// The objects of a folder: key and content.
+    /// Returns the objects of a folder: key and content.
     pub fn objects(&self, folder: &str) -> Vec<Object> {
         fn walk(root: &Path, folder: &Path, found: &mut Vec<Object>) {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -143,18 +143,18 @@ impl Repo {
         found
     }
 
-    /// The packs: id and size.
+    /// Returns the packs: ID and size.
     pub fn packs(&self) -> Vec<(String, u64)> {
         let id = |key: &str| key.rsplit('/').next().unwrap().trim_end_matches(".age").to_owned();
         self.objects("packs").iter().map(|(key, content)| (id(key), content.len() as u64)).collect()
     }
 
-    /// Lines that say of every pack that there is nothing in it.
+    /// Returns index lines that describe every pack as empty.
     pub fn empty_lines(&self) -> Vec<Value> {
         self.packs().iter().map(|(pack, size)| line(pack, *size, &[])).collect()
     }
 
-    /// Everything in the store becomes a day older.
+    /// Moves the time of everything in the store back by one day.
     pub fn a_day_passes(&self) {
         fn older(folder: &Path) {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -170,7 +170,7 @@ impl Repo {
         older(&self.store());
     }
 
-    /// Every backup that was ever made restores, and the latest one is what is in the folder.
+    /// Checks that every backup can be restored, and that the latest one equals the folder.
     #[track_caller]
     pub fn restores(&self) {
         let verified = self.owner(&["verify", "--full"]);
@@ -188,7 +188,7 @@ impl Repo {
         }
     }
 
-    /// The backups in the list that are ours, oldest first.
+    /// Returns the IDs of the owner's backups in the list, oldest first.
     pub fn ids(&self) -> Vec<String> {
         let listed = self.home.json(&[&["backup", "list"][..], &STORE].concat());
         let ids = listed["backups"].as_array().unwrap().iter();
@@ -197,7 +197,7 @@ impl Repo {
         ids
     }
 
-    /// A prune that keeps everything, which must succeed.
+    /// Runs a prune that keeps everything, which must succeed.
     #[track_caller]
     pub fn prune(&self, more: &[&str]) -> Run {
         let run = self.owner(&[&["prune", "--keep-last", "10"], more].concat());

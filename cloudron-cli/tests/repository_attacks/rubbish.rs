@@ -1,12 +1,13 @@
-//! A server was taken over. With its keys, and credentials that can only add, somebody says that every chunk is in a
-//! pack of rubbish.
+//! A compromised server: with its keys, and credentials that can only add objects, the attacker claims that
+//! every chunk is in a pack of random data.
 
 use cloudron_testkit::forge::{Object, frame, hash, line};
 use serde_json::Value;
 
 use crate::repo::{Repo, noise};
 
-/// A pack of rubbish, and an object that sorts first and says that every chunk is in it with that length.
+/// Returns a pack of random data, and an index object that sorts first and locates every chunk in it with
+/// this length.
 fn rubbish(repo: &Repo, length: u64) -> [Object; 2] {
     let thief = repo.thief();
     let lines: Vec<Value> =
@@ -28,9 +29,9 @@ fn attacked(length: u64) {
     let repo = Repo::new();
     let ours = repo.packs();
     repo.put(rubbish(&repo, length));
-    // The content is there, and is found.
+    // The real content is still found.
     repo.restores();
-    // The next backup of an honest machine relies on no rubbish.
+    // The next backup of an honest machine does not rely on the random data.
     repo.write("next", &noise(200_000, 5));
     repo.create();
     for _ in 0..3 {
@@ -60,7 +61,7 @@ fn a_pack_of_rubbish_with_huge_lengths_loses_nothing() {
 #[test]
 fn later_backups_of_a_machine_do_not_rely_on_what_another_one_says() {
     let repo = Repo::new();
-    // The thief names the chunks of a content that an honest machine will have tomorrow.
+    // The thief names the chunks of a content that an honest machine will have later.
     let thief = repo.thief();
     let tomorrow = noise(100_000, 6);
     let claimed = |content: &[u8]| (thief.chunk_id(content), 0, 16, content.len() as u64);

@@ -1,4 +1,4 @@
-//! A client that sends what it likes, from any address of loopback.
+//! A client that sends arbitrary requests, from any loopback address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -16,14 +16,14 @@ use tokio_rustls::client::TlsStream;
 
 pub(crate) const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// A server, as strangers see it.
+/// A server, as seen by clients.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     tls: TlsConnector,
 }
 
-/// What it answered.
+/// An answer of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -38,7 +38,7 @@ impl Answer {
 }
 
 impl Server {
-    /// The server of a local machine.
+    /// Returns the server of a local machine.
     pub(crate) fn of(root: &Path) -> Self {
         let config: Value =
             serde_json::from_slice(&std::fs::read(root.join("config.json")).unwrap()).unwrap();
@@ -54,7 +54,8 @@ impl Server {
         Self { address, tls: Arc::new(tls).into() }
     }
 
-    /// A connection from that address. A small buffer makes the server notice sooner that nobody reads.
+    /// Connects from this address. With a small receive buffer, the server notices sooner that the client
+    /// does not read.
     pub(crate) async fn connect(
         &self,
         from: Ipv4Addr,
@@ -81,7 +82,7 @@ impl Server {
         stream.write_all(&text(request, token, body, "close")).await?;
         let mut answer = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await;
-        // A peer that ends without a goodbye has still answered.
+        // A peer that closes without a TLS close_notify has still answered.
         match read.map_err(std::io::Error::from)? {
             Err(e) if answer.is_empty() => return Err(e),
             _ => {}
@@ -99,7 +100,7 @@ impl Server {
         self.ask(from, ("POST", "/api/v1/cloudron/activate"), Some(token), Some(body)).await.unwrap()
     }
 
-    /// Has a stranger be answered, soon.
+    /// Checks that a stranger gets an answer in time.
     pub(crate) async fn answers(&self, from: Ipv4Addr) -> Result<(), String> {
         let asked = self.ask(from, ("GET", "/api/v1/cloudron/status"), None, None);
         match tokio::time::timeout(Duration::from_secs(10), asked).await {
@@ -110,7 +111,7 @@ impl Server {
     }
 }
 
-/// A request as it is sent.
+/// Returns the text of a request.
 pub(crate) fn text(
     (method, path): (&str, &str),
     token: Option<&str>,
@@ -141,7 +142,7 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     })
 }
 
-/// The n-th address of a crowd of strangers.
+/// Returns the address of the n-th stranger.
 pub(crate) fn stranger(n: u32) -> Ipv4Addr {
     let [a, b] = u16::try_from(n % 60_000).unwrap().to_be_bytes();
     Ipv4Addr::new(127, 40, a, b.max(1))

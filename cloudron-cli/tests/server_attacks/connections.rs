@@ -1,4 +1,4 @@
-//! Strangers who hold connections.
+//! Clients that hold connections open.
 
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,16 @@ use tokio_rustls::client::TlsStream;
 use super::client::{HOME, Server, stranger, text};
 use super::{DEMO, owned, rounds, runtime};
 
-/// A connection that sends many requests and reads nothing.
+/// Opens a connection that sends many requests and reads nothing.
 pub(crate) async fn stalled(server: &Server, n: u32, addresses: u32) -> Option<TlsStream<TcpStream>> {
     let mut stream = server.connect(stranger(n % addresses), Some(4096)).await.ok()?;
-    // The answers are far more than what all buffers on the way hold.
+    // The answers are far larger than all buffers on the way.
     let requests = text(("GET", "/"), None, None, "keep-alive").repeat(120);
     let _ = tokio::time::timeout(Duration::from_millis(200), stream.write_all(&requests)).await;
     Some(stream)
 }
 
-/// So many of them, a few at a time.
+/// Opens `count` of them, a few at a time.
 pub(crate) async fn many_stalled(server: &Server, count: u32, addresses: u32) -> Vec<TlsStream<TcpStream>> {
     let mut held = Vec::new();
     for from in (0..count).step_by(64) {
@@ -37,7 +37,7 @@ pub(crate) async fn many_stalled(server: &Server, count: u32, addresses: u32) ->
 fn readers_that_stop_reading_take_nobody_off_the_net() {
     let (home, server) = owned();
     runtime().block_on(async {
-        // From one address and from hundreds: on loopback, all of them may have every connection.
+        // From one address and from hundreds. On loopback, all of them may use every connection.
         for addresses in [1, 500] {
             let held = many_stalled(&server, 530, addresses).await;
             assert!(held.len() > 400, "{}", held.len());
@@ -46,7 +46,7 @@ fn readers_that_stop_reading_take_nobody_off_the_net() {
                 server.answers(HOME).await.unwrap();
             }
             home.ok(&["machine", "status", DEMO]);
-            // They are ended, and not only when somebody else comes.
+            // They are closed, even if no other client connects.
             if rounds() > 1 {
                 let begun = Instant::now();
                 for mut one in held {

@@ -1,4 +1,4 @@
-//! Strangers who guess, and an owner who must get in nevertheless.
+//! Attackers who guess passwords, and an owner who must still be able to log in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use super::client::{HOME, Server, stranger};
 use super::{DEMO, EMAIL, PASSWORD, owned, runtime};
 use crate::common::Home;
 
-/// The token of a link for the first-time setup.
+/// Returns the token in a setup link.
 fn token(link: &str) -> &str {
     link.split("#setup=").nth(1).unwrap().trim()
 }
@@ -22,7 +22,7 @@ fn who_has_the_setup_token_gets_in_while_others_guess() {
     runtime().block_on(async {
         let mut seen = Vec::new();
         for n in 0..60 {
-            // From the owner's own address, too.
+            // Also from the owner's own address.
             let from = if n % 2 == 0 { HOME } else { stranger(n) };
             seen.push(server.activate(from, &"a".repeat(32), "x@evil.example", PASSWORD).await.status);
         }

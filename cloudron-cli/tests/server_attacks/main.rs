@@ -1,4 +1,4 @@
-//! What strangers, thieves and broken disks do to a server, tried on the program.
+//! Effects of attackers, stolen tokens and broken disks on a server, tested with the program.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ const DEMO: &str = "demo.localhost";
 const EMAIL: &str = "owner@example.com";
 const PASSWORD: &str = "canary owner password 1";
 
-/// A machine whose owner did the first-time setup, from [`client::HOME`].
+/// Returns a machine whose owner did the first-time setup from [`client::HOME`].
 fn owned() -> (Home, Server) {
     let home = Home::new();
     std::fs::write(home.path("password"), PASSWORD).unwrap();
@@ -29,14 +29,14 @@ fn owned() -> (Home, Server) {
     (home, server)
 }
 
-/// The process of the server.
+/// Returns the process ID of the server.
 fn pid(home: &Home) -> i32 {
     let out = home.ok(&["box", "status", "--root", home.root(DEMO).to_str().unwrap()]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     i32::try_from(status["pid"].as_i64().unwrap()).unwrap()
 }
 
-/// How often the long form of a test goes round, at most 40 times. Once, if not said.
+/// Returns the number of rounds for the long form of a test, at most 40. The default is 1.
 fn rounds() -> u32 {
     std::env::var("CLOUDRON_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1).min(40)
 }

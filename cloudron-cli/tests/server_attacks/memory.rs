@@ -1,4 +1,4 @@
-//! How much memory strangers and the owner can make a server take.
+//! Limits of a server's memory under load from attackers and the owner.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use super::client::{HOME, Server, stranger, text};
 use super::connections::many_stalled;
 use super::{EMAIL, PASSWORD, owned, pid, rounds, runtime};
 
-/// The most that a server may take, in MB.
+/// Maximum memory of a server, in MB.
 const MOST: u64 = 80;
 
-/// How much memory a process had at most, in MB, and how much of what it has now is parts of the program's file,
-/// which are many times larger in a build for tests (proc_pid_status(5)).
+/// Returns the peak memory of a process in MB, and how much of its present memory is mapped from the
+/// program's file, which is many times larger in a build for tests (proc_pid_status(5)).
 fn memory(pid: i32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let of = |name: &str| {
@@ -22,7 +22,8 @@ fn memory(pid: i32) -> (u64, u64) {
     (of("VmHWM:"), of("RssFile:"))
 }
 
-/// Logins in parallel: with the right password from home, and with wrong ones from everywhere.
+/// Logs in from many clients in parallel: with the right password from home, and with wrong ones from
+/// elsewhere.
 async fn logins(server: &Server, count: u32) -> Vec<u16> {
     let tries = (0..count).map(|n| {
         let server = server.clone();
@@ -31,7 +32,7 @@ async fn logins(server: &Server, count: u32) -> Vec<u16> {
                 if n % 2 == 0 { (HOME, PASSWORD) } else { (stranger(n), "a wrong password") };
             let body = serde_json::json!({"username": EMAIL, "password": password});
             let answer = server.ask(from, ("POST", "/api/v1/developer/login"), None, Some(body)).await;
-            // Of so many connections at a time, some may not be taken.
+            // With this many connections at a time, some may be refused.
             answer.map_or(0, |a| a.status)
         })
     });
@@ -42,7 +43,7 @@ async fn logins(server: &Server, count: u32) -> Vec<u16> {
     statuses
 }
 
-/// Requests over connections that stay.
+/// Sends requests over persistent connections.
 async fn requests(server: &Server, count: u32) {
     let each = count / 50;
     let clients = (0..50).map(|n| {

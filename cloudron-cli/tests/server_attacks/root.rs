@@ -1,4 +1,4 @@
-//! Root at work in a machine's folder, where the server's user has put links.
+//! Commands run by root in a machine's folder in which the server's user has placed links.
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A database or a store that is not what it was.
+//! A database or store that was damaged or replaced.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ fn remove_database(home: &Home) {
     }
 }
 
-/// Types what the error says to do next, and gives what that printed.
+/// Types the command in the error's hint. Returns its output.
 fn follow(home: &Home, failed: &Run) -> String {
     let next =
         failed.stderr.split('`').find(|part| part.starts_with("cloudron ")).expect("a command to type");
@@ -44,7 +44,7 @@ fn a_lost_database_is_said_and_its_hint_gets_the_server_going_again() {
         assert!(said.contains("new database") && said.contains("#setup="), "{said}");
         let status = home.json(&["machine", "status", DEMO]);
         assert_eq!(status["machines"][0]["status"]["activated"], false);
-        // A backup can be made, and what was there before is not lost.
+        // A backup can be made, and earlier backups are kept.
         home.ok(&["machine", "backup", "create", DEMO]);
         assert_eq!(std::fs::read(home.root(DEMO).join("data/note")).unwrap(), b"remember");
     }

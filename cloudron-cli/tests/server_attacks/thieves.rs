@@ -1,4 +1,4 @@
-//! Somebody who has a session's token, and an owner who gets rid of them.
+//! An attacker with a stolen session token, and an owner who ends the session.
 
 use serde_json::json;
 

@@ -1,9 +1,10 @@
-//! A sweep over the states that a machine's life can be cut off in, and over what a person types then.
+//! A sweep over the states in which a machine's life cycle can be interrupted, and over the commands typed
+//! then.
 //!
-//! Each state is reached, a command is typed, and of every error one of the ways that its `next:` names, until a command
-//! succeeds. Then either there is a machine that is healthy and makes backups, or there is none and one can be made. No
-//! backup is lost that nobody asked to remove. The short form takes a part; with `CLOUDRON_TEST_ROUNDS=1`
-//! every command is typed in every state, and with more of it more of the ways.
+//! For each state, a command is typed, and after every error one of the commands in its `next:` hint, until a
+//! command succeeds. Then either there is a healthy machine that makes backups, or there is none and one can
+//! be created. No backup is lost unless its removal was requested. The short form covers a part; with
+//! `CLOUDRON_TEST_ROUNDS=1` every command is typed in every state, and higher values try more of the hints.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -14,10 +15,10 @@ use std::time::Duration;
 use cloudron_testkit::hints::{hints, next};
 use scene::{Cut, DEMO, Scene, State};
 
-/// After so many errors in a row, the hints lead in a circle.
+/// Maximum number of errors in a row, after which the hints are taken to be circular.
 const PATIENCE: usize = 5;
 
-/// Every step of a local machine.
+/// The steps of a local machine.
 const STEPS: [&str; 6] = ["first-contact", "program", "server", "start", "health", "record"];
 
 fn states() -> Vec<State> {
@@ -53,7 +54,7 @@ fn states() -> Vec<State> {
     states
 }
 
-/// What is typed first.
+/// Returns the commands typed first.
 fn actions() -> Vec<Vec<&'static str>> {
     let create = ["machine", "create", "local", "--fqdn", DEMO, "--yes"];
     let key = ["--backup-key", "file:key"];
@@ -71,7 +72,8 @@ fn actions() -> Vec<Vec<&'static str>> {
     ]
 }
 
-/// Types a command and then what its errors say, taking the way of number `turn` of each, until one succeeds.
+/// Types a command and then the commands in the hints of its errors, choosing hint number `turn` of each,
+/// until one succeeds.
 fn typed(scene: &Scene, action: &[&str], turn: usize, story: &mut String) {
     let mut command: Vec<String> = action.iter().map(ToString::to_string).collect();
     for n in 0..PATIENCE {
@@ -89,7 +91,7 @@ fn typed(scene: &Scene, action: &[&str], turn: usize, story: &mut String) {
     panic!("the hints lead nowhere: {story}");
 }
 
-/// Types a command in a state, and looks what came of it.
+/// Types a command in a state, and checks the result.
 fn out_of_trouble(state: State, action: &[&str], turn: usize) {
     let scene = Scene::new(state);
     scene.clear();
@@ -97,7 +99,7 @@ fn out_of_trouble(state: State, action: &[&str], turn: usize) {
     let mut story = format!("{state:?}, turn {turn}, typed:\n");
     typed(&scene, action, turn, &mut story);
     if !machine(&scene) {
-        // There is none, so that one can be made.
+        // There is no machine, so that one can be created.
         typed(&scene, &scene.create(&[]), turn, &mut story);
     }
     if !machine(&scene) {
@@ -107,14 +109,14 @@ fn out_of_trouble(state: State, action: &[&str], turn: usize) {
         let run = scene.home.run(command);
         assert_eq!(run.code, 0, "the machine is not healthy: {}\n{story}", run.stderr);
     }
-    // What was typed, not what hints say.
+    // The typed commands, without hints.
     let mut typed = story.lines().filter(|line| line.starts_with("$ "));
     let asked = typed.any(|line| line.contains("--delete-backups") || line.contains("--discard-backups"));
     let after = scene.backups();
     assert!(asked || before.iter().all(|id| after.contains(id)), "backups were lost: {story}");
 }
 
-/// Whether there is a machine.
+/// Returns true if there is a machine.
 fn machine(scene: &Scene) -> bool {
     let machines = scene.home.json(&["machine", "list"]);
     let state = machines["machines"][0]["state"].as_str().unwrap_or_default();
@@ -124,13 +126,13 @@ fn machine(scene: &Scene) -> bool {
 #[test]
 fn every_error_names_a_way_that_leads_out_of_the_trouble() {
     let (states, actions) = (states(), actions());
-    // So many ways of each error, for every state and command.
+    // The number of hints tried per error, for every state and command.
     let rounds: usize = std::env::var("CLOUDRON_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     let only = std::env::var("CLOUDRON_TEST_STATE").ok();
     let mut cases = Vec::new();
     for (s, state) in states.iter().enumerate() {
         for (a, action) in actions.iter().enumerate() {
-            // The short form types one command in each third state.
+            // The short form types one command in every third state.
             let short = rounds == 0 && s % 3 == 0 && a == s % actions.len();
             cases.extend(
                 (0..rounds.max(usize::from(short))).map(|turn| (*state, action.clone(), turn + s + a)),

@@ -1,4 +1,4 @@
-//! A computer in one of the states that a machine's life can be cut off in.
+//! A computer in one of the states in which a machine's life cycle can be interrupted.
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -8,7 +8,7 @@ use crate::common::{FAST_KEY, Home, Run};
 
 pub(crate) const DEMO: &str = "demo.localhost";
 
-/// How a run is ended before its end.
+/// How a run is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// `kill -9`.
@@ -17,28 +17,28 @@ pub(crate) enum Cut {
     Interrupt,
 }
 
-/// What was done before the person sits down.
+/// The history of the computer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing.
+    /// Nothing was done.
     Clean,
-    /// A machine, with so many backups.
+    /// A machine with this number of backups.
     Made { backups: usize },
-    /// The same, with a key that the program generated.
+    /// A machine with a key that the program generated.
     MadeWithGeneratedKey,
-    /// A machine that was destroyed, with so many backups left.
+    /// A destroyed machine with this number of backups left.
     Destroyed { backups: usize },
-    /// A machine whose destruction was cut off.
+    /// A machine whose destruction was interrupted.
     DestroyCut { after: Duration },
-    /// The run that makes a machine was cut off when the journal had this record of this step.
+    /// A creation that was interrupted when the journal had this record of this step.
     CreateCut { kind: &'static str, step: &'static str, cut: Cut },
-    /// The same while a backup was being restored.
+    /// A creation that was interrupted while restoring a backup.
     RestoreCut { step: &'static str, cut: Cut },
-    /// A run failed at this step and was rolled back; or was left, with `--keep`.
+    /// A run that failed at this step and was rolled back, or was kept with `--keep`.
     Failed { step: &'static str, keep: bool },
-    /// A run failed, and its rollback was cut off.
+    /// A run that failed and whose rollback was interrupted.
     RollbackCut,
-    /// The computer that made the machine is lost; the machine with its backup is not.
+    /// The computer that created the machine is lost; the machine with its backup is not.
     Lost { backups: usize },
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A home in that state.
+    /// Returns a home in this state.
     pub(crate) fn new(state: State) -> Self {
         let home = Home::new();
         std::fs::write(home.path("key"), format!("{FAST_KEY}\n")).unwrap();
@@ -99,7 +99,7 @@ impl Scene {
         }
     }
 
-    /// The command that makes the machine.
+    /// Returns the command that creates the machine.
     pub(crate) fn create<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
         let base = ["machine", "create", "local", "--fqdn", DEMO, "--backup-key", "file:key", "--yes"];
         [&base[..], more].concat()
@@ -108,13 +108,13 @@ impl Scene {
     fn made(&self, backups: usize) {
         self.ok(&self.create(&[]));
         for n in 0..backups {
-            // Their names have whole seconds.
+            // Backup names contain whole seconds.
             std::thread::sleep(Duration::from_millis(if n == 0 { 0 } else { 1100 }));
             self.ok(&["machine", "backup", "create", DEMO]);
         }
     }
 
-    /// The person keeps the key that was shown.
+    /// Creates a machine and stores the key that was shown.
     fn made_with_generated_key(&self) {
         let run = self.home.run(&["machine", "create", "local", "--fqdn", DEMO, "--yes"]);
         assert_eq!(run.code, 0, "{}", run.stderr);
@@ -155,7 +155,7 @@ impl Scene {
         assert_ne!(run.code, 0, "{step} did not fail: {}", run.stderr);
     }
 
-    /// A run whose last step fails: the place of the record is taken while it works.
+    /// Starts a run whose last step fails: a folder blocks the path of the record.
     fn failing_late(&self) -> Child {
         let child = self.spawn(&self.create(&[]));
         self.at("intent", "start");
@@ -164,7 +164,7 @@ impl Scene {
         child
     }
 
-    /// Removes what only made a run fail.
+    /// Removes the obstacle that made a run fail.
     pub(crate) fn clear(&self) {
         let _ = std::fs::remove_dir(self.state("machines").join(format!("{DEMO}.json")));
     }
@@ -186,7 +186,7 @@ impl Scene {
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Waits until the journal has a record of a step, or the run is over.
+    /// Waits until the journal has a record of a step, or the run has ended.
     fn at(&self, kind: &str, step: &str) {
         let record = format!("\"kind\":\"{kind}\",\"step\":\"{step}\"");
         let start = Instant::now();
@@ -209,13 +209,14 @@ impl Scene {
             Cut::Kill => rustix::process::Signal::KILL,
             Cut::Interrupt => rustix::process::Signal::INT,
         };
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = rustix::process::kill_process(pid, signal);
         child.wait_with_output().unwrap();
         self.settled();
     }
 
-    /// Waits until nothing works on the machine any more but its server: a killed run leaves its last command behind.
+    /// Waits until only the server still works on the machine: a killed run may leave its last command
+    /// running.
     fn settled(&self) {
         let root = self.home.root(DEMO).to_string_lossy().into_owned();
         let busy = || {
@@ -231,7 +232,7 @@ impl Scene {
         }
     }
 
-    /// The ids of the backups in the store.
+    /// Returns the IDs of the backups in the store.
     pub(crate) fn backups(&self) -> Vec<String> {
         if !self.home.store(DEMO).join("cloudron-backup.json").exists() {
             return Vec::new();

@@ -12,11 +12,11 @@ use crate::{Error, Name, Ownership, Plan, Result, codes};
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SavedPlan {
     schema: u32,
-    /// The DNS host it was made for.
+    /// The DNS host that the plan was made for.
     pub provider: String,
     /// What would change.
     pub plan: Plan,
-    /// What was ours when it was made.
+    /// The ownership when the plan was made.
     pub ownership: Ownership,
 }
 

@@ -8,37 +8,37 @@ use http::{HeaderMap, Method, StatusCode};
 use super::Rest;
 use crate::{Error, Response};
 
-/// The longest wait that an answer is believed to ask for: a day.
+/// The longest wait accepted from a response: one day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A request that did not succeed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failure {
-    /// What the caller is told.
+    /// The error for the caller.
     pub error: Error,
-    /// Whether it may have been carried out nonetheless.
+    /// True if the request may have been carried out.
     pub unknown: bool,
-    /// The status of the answer, if there was one.
+    /// Status of the response, if there was one.
     pub status: Option<StatusCode>,
-    /// How long the other side wants us to wait.
+    /// How long to wait before the next request, as asked by the server.
     pub wait: Option<Duration>,
 }
 
-/// What the vendor says in an answer that is no success.
+/// A vendor's error response.
 #[derive(Default)]
 pub struct Said {
-    /// Its words.
+    /// The vendor's message.
     pub message: String,
-    /// What it means, where the status does not say it all.
+    /// The error code, if it is more specific than the status.
     pub code: Option<&'static Code>,
-    /// What the user can do.
+    /// Advice for the user.
     pub hint: Option<&'static str>,
-    /// By which the vendor's support finds the request.
+    /// ID of the request, for the vendor's support.
     pub request_id: Option<String>,
 }
 
-/// Nothing was carried out.
+/// The request was not carried out.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { error, unknown: false, status: None, wait: None }
@@ -46,7 +46,7 @@ impl From<Error> for Failure {
 }
 
 impl Rest {
-    /// What an answer means that is no success.
+    /// Converts an error response to a failure.
     pub(super) fn failure(&self, method: &Method, path: &str, answer: &Response) -> Failure {
         let (status, codes) = (answer.status(), self.vendor.codes);
         let said = (self.vendor.said)(answer);
@@ -67,9 +67,9 @@ impl Rest {
         }
         let wait = match status {
             StatusCode::TOO_MANY_REQUESTS => self.wait(answer.headers()),
-            // It says so when it cannot serve for a while.
+            // The header is set when the service is unavailable for a while.
             StatusCode::SERVICE_UNAVAILABLE => retry_after(answer.headers(), self.now()),
-            // Something that was begun before is not done yet.
+            // An earlier operation has not finished yet.
             StatusCode::LOCKED => Some(Duration::from_secs(1)),
             _ => None,
         };
@@ -79,18 +79,18 @@ impl Rest {
         Failure { error, unknown: status.is_server_error(), status: Some(status), wait }
     }
 
-    /// How long to wait by `retry-after` or `ratelimit-reset` (a time of day, in seconds since 1970).
+    /// Returns the wait from `retry-after` or `ratelimit-reset` (a time in seconds since 1970).
     fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
         let reset = || Some(until(Duration::from_secs(number(headers, "ratelimit-reset")?), self.now()));
         retry_after(headers, self.now()).or_else(reset)
     }
 
-    /// The time of day, since 1970.
+    /// Returns the current time since 1970.
     fn now(&self) -> Duration {
         self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
-    /// What the other side said, short, on one line, and never with the credential in it.
+    /// Shortens the server's text to one line and removes the credential from it.
     pub fn printable(&self, text: &str) -> String {
         let secret = &self.credential;
         let text = if secret.is_empty() { text.to_owned() } else { text.replace(secret.expose(), "…") };
@@ -99,7 +99,7 @@ impl Rest {
     }
 }
 
-/// How long to wait by `retry-after`: seconds, or a time of day (RFC 9110, section 10.2.3).
+/// Returns the wait from `retry-after`: seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     if let Some(seconds) = number(headers, "retry-after") {
         return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));

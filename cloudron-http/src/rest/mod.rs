@@ -1,5 +1,5 @@
-//! Requests to a REST interface: sending with a credential, repeating what may be repeated, waiting as long as the
-//! other side asks for, reading lists in pages, and saying what went wrong without the credential in it.
+//! Requests to a REST API: sends them with a credential, retries what is safe to retry, waits as long as the
+//! server asks for, reads paginated lists, and reports errors without the credential.
 
 mod failure;
 mod pages;
@@ -17,54 +17,54 @@ pub use self::failure::{Failure, Said};
 pub use self::pages::Page;
 use crate::{Error, HttpTransport, Request, Response, Result, is_endpoint};
 
-/// What is particular to a vendor's interface.
+/// Description of a vendor's API.
 pub struct Vendor {
-    /// The name, as messages have it.
+    /// The name used in messages.
     pub name: &'static str,
-    /// The address that requests go to, without a slash at its end.
+    /// The base URL, without a final slash.
     pub endpoint: &'static str,
-    /// The header that carries the credential, and what goes before it: `("authorization", "Bearer ")`.
+    /// The header that carries the credential, and its prefix: `("authorization", "Bearer ")`.
     pub header: (&'static str, &'static str),
-    /// Who asks, as the header `user-agent` says it: `program/1.0`.
+    /// Value of the `user-agent` header: `program/1.0`.
     pub agent: &'static str,
-    /// The codes of its errors.
+    /// The vendor's error codes.
     pub codes: &'static Codes,
-    /// Reads an answer that is no success.
+    /// Reads an error response.
     pub said: fn(&Response) -> Said,
 }
 
-/// The codes of a vendor's errors, which those who use it know.
+/// A vendor's error codes, known to its users.
 pub struct Codes {
-    /// The credential is not accepted, or not enough.
+    /// The credential is invalid or lacks permission.
     pub credentials: &'static Code,
-    /// There is no such thing.
+    /// The object does not exist.
     pub not_found: &'static Code,
     /// There were too many requests.
     pub rate_limited: &'static Code,
-    /// It cannot be reached, cannot serve, or its answer makes no sense.
+    /// The service cannot be reached, is unavailable, or returned an invalid response.
     pub down: &'static Code,
-    /// It refused what was sent.
+    /// The service refused the request.
     pub refused: &'static Code,
 }
 
-/// Sends requests to one vendor.
+/// A client for one vendor's API.
 pub struct Rest {
-    /// Whom to.
+    /// The vendor.
     pub vendor: &'static Vendor,
-    /// How.
+    /// The HTTP transport.
     pub transport: Arc<dyn HttpTransport>,
-    /// The clock that waits are measured with.
+    /// The clock for measuring waits.
     pub clock: Arc<dyn Clock>,
-    /// How often and how long a request is repeated.
+    /// How often and how long a request is retried.
     pub policy: RetryPolicy,
-    /// The address that requests go to.
+    /// The base URL.
     pub endpoint: String,
-    /// What shows who asks. In no message.
+    /// The credential. It is kept out of all messages.
     pub credential: Secret,
 }
 
 impl Rest {
-    /// Requests to a vendor's own address.
+    /// Returns a client for the vendor's own base URL.
     pub fn new(
         vendor: &'static Vendor,
         credential: Secret,
@@ -75,11 +75,11 @@ impl Rest {
         Self { vendor, transport, clock, policy, endpoint, credential }
     }
 
-    /// Sends to another address than the vendor's.
+    /// Sets another base URL.
     ///
     /// # Errors
-    /// `usage` for what is no address, and for `http` to another machine, which would send the credential in the
-    /// clear.
+    /// `usage` for an invalid URL, and for `http` to another machine, which would send the credential
+    /// unencrypted.
     pub fn set_endpoint(&mut self, endpoint: &str) -> Result<()> {
         let wrong = |why: &str| {
             let message = format!("the endpoint of {}: {why}", self.vendor.name);
@@ -99,12 +99,13 @@ impl Rest {
         Ok(())
     }
 
-    /// The tries of one request.
+    /// Returns the retries of one request.
     pub fn tries(&self) -> Tries<'_> {
         Tries { retries: self.policy.begin(&*self.clock) }
     }
 
-    /// Sends a request until it succeeds, fails for good, or the policy is used up. Only for what may be said twice.
+    /// Sends a request until it succeeds, fails permanently, or the retry policy is exhausted. For idempotent
+    /// requests only.
     ///
     /// # Errors
     /// The last failure.
@@ -130,11 +131,11 @@ impl Rest {
     /// Sends a request once. A body is JSON.
     ///
     /// # Errors
-    /// What the transport or the vendor says.
+    /// Errors of the transport or the vendor.
     pub async fn once(&self, method: &Method, path: &str, body: Option<&Bytes>) -> Result<Response, Failure> {
         let request = self.request(method, path, body)?;
         let answer = self.transport.send(request).await.map_err(|error| {
-            // Whatever the transport says of it: a broken connection is worth another try.
+            // A broken connection is worth a retry, whatever the transport says.
             let error = match error.kind() {
                 ErrorKind::Unavailable => self.down(error),
                 ErrorKind::TimedOut => error.retryable(true),
@@ -145,7 +146,7 @@ impl Rest {
         if answer.status().is_success() { Ok(answer) } else { Err(self.failure(method, path, &answer)) }
     }
 
-    /// The vendor's own error for a connection that could not be made or broke.
+    /// Returns the vendor's own error for a failed or broken connection.
     fn down(&self, error: Error) -> Error {
         let down = Error::new(self.vendor.codes.down, error.to_string()).retryable(true);
         let hint = error.hint().map(str::to_owned);
@@ -177,41 +178,41 @@ impl Rest {
     }
 }
 
-/// The tries of one request.
+/// The retries of one request.
 pub struct Tries<'a> {
     retries: cloudron_core::retry::Retries<'a>,
 }
 
 impl Tries<'_> {
-    /// Waits before the next try; `false` when there is none.
+    /// Waits before the next try. Returns false if there is none.
     pub async fn again(&mut self, failure: &Failure) -> bool {
         failure.error.is_retryable() && self.retries.again(failure, failure.wait).await
     }
 }
 
-/// The body of a request.
+/// Serializes a request body.
 ///
 /// # Panics
-/// For what is no JSON, such as a map with keys that are no texts.
+/// If the value is not valid JSON, such as a map whose keys are not strings.
 pub fn json(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("the types that are sent are JSON").into()
 }
 
-/// The body of an answer; none when it is not what was expected.
+/// Parses a response body. Returns `None` if it is not the expected JSON.
 pub fn parse<T: DeserializeOwned>(answer: &Response) -> Option<T> {
     serde_json::from_slice(answer.body()).ok()
 }
 
-/// The error for an answer that is not what was expected.
+/// Returns the error for a response that is not the expected JSON.
 pub fn garbled(codes: &Codes, path: &str) -> Error {
     Error::new(codes.down, format!("{path}: the answer is not the JSON that was expected"))
 }
 
-/// What stands for itself in a segment of a path. `@` and `*`, which names in DNS have, do.
+/// Characters not encoded in a path segment. They include `@` and `*`, which occur in DNS names.
 const SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@').remove(b'*');
 
-/// A text as one segment of a path, or a value in a query.
+/// Percent-encodes a text as one path segment or query value.
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }

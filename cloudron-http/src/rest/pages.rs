@@ -1,4 +1,4 @@
-//! Lists that are answered in pages.
+//! Paginated lists.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,26 @@ use http::Method;
 use super::{Failure, Rest, garbled};
 use crate::{Error, Response, Result};
 
-/// The most pages that a list has, and the most entries: 10,000 requests are hours, a million records is no zone.
+/// Maximum number of pages and of entries in a list. 10,000 requests take hours, and no zone has a million
+/// records.
 const MOST: (u32, usize) = (10_000, 1_000_000);
 
 /// One page of a list.
 pub struct Page<T> {
-    /// What is on it.
+    /// The entries of the page.
     pub entries: Vec<T>,
-    /// Whether another page follows.
+    /// True if another page follows.
     pub more: bool,
-    /// How many entries all pages have together.
+    /// The number of entries on all pages.
     pub total: Option<usize>,
 }
 
 impl Rest {
-    /// Every entry of a list; `path` has a query. One that changes between its pages is read again from the start,
-    /// since entries would be missed.
+    /// Returns all entries of a list; `path` has a query. A list that changes between pages is read again
+    /// from the start, since entries could be missed.
     ///
     /// # Errors
-    /// The failure of a page; that of a service which is down for a list that has no end or never stays the same.
+    /// The failure of a page; that of an unavailable service if the list has no end or keeps changing.
     pub async fn list<T, K: Ord>(
         &self,
         path: &str,
@@ -50,14 +51,15 @@ impl Rest {
         let (mut entries, mut number) = (Vec::new(), 1_u32);
         let (mut seen, mut before) = (BTreeSet::new(), None);
         loop {
-            // The address of the next page that is answered is not followed: it could name another host, which
-            // would get the credential.
+            // The URL of the next page in a response is not followed: it could name another host, which would
+            // receive the credential.
             let url = if number == 1 { path.to_owned() } else { format!("{path}&page={number}") };
             let answer = self.repeat(&Method::GET, &url, None).await?;
             let Page { entries: found, more, total } =
                 page(&answer).ok_or_else(|| garbled(self.vendor.codes, path))?;
             let empty = found.is_empty();
-            // One that went from an earlier page draws another one off the next page, which the sum does not show.
+            // An entry removed from an earlier page moves another one off the next page, which the count does
+            // not show.
             let shifted = number > 1 && total != before;
             before = total;
             let doubled = found.iter().any(|entry| !seen.insert(key(entry)));

@@ -1,4 +1,4 @@
-//! The backups that a destroyed machine left, read and removed without a server.
+//! Backups of a destroyed machine, read and removed without a server.
 
 use std::sync::Arc;
 
@@ -16,11 +16,12 @@ use crate::outputs::{Contact, StepOutput};
 use crate::registry::{Machine, Reach};
 
 impl Manager {
-    /// Where the backups are, reached.
+    /// Connects to the folder or bucket with the backups.
     pub(crate) async fn kept_folder(&self, kept: &Kept) -> Result<Folder> {
         match (folder_of(&kept.store), &kept.reach) {
             (Some(path), Reach::Generic(reach)) => {
-                // SSH is back where it was before the machine was made, unless the machine was only forgotten.
+                // SSH is on the port it had before the machine was created, unless the machine was only
+                // forgotten.
                 let ports = [reach.ssh_port, 22, SSH_PORT];
                 let remote = self.connect_any(reach, &ports, pinned(reach)?, LIMIT).await?;
                 Ok(Folder::Far(Arc::new(RemoteFolder::new(Arc::new(remote), path, kept.place()))))
@@ -29,7 +30,7 @@ impl Manager {
         }
     }
 
-    /// Whether a server is on the machine that was forgotten.
+    /// Returns true if a server is installed on a forgotten machine.
     pub(crate) async fn has_server(&self, kept: &Kept) -> Result<bool> {
         match &kept.reach {
             Reach::Local { root } => Ok(Local::new(root).installed().is_some()),
@@ -41,15 +42,15 @@ impl Manager {
         }
     }
 
-    /// The repository that a destroyed machine left, for reading.
+    /// Opens the repository of a destroyed machine for reading.
     ///
     /// # Errors
-    /// Those of reaching it, and `repository-missing`.
+    /// Errors of connecting, and `repository-missing`.
     pub async fn kept_repository(&self, kept: &Kept) -> Result<Repository> {
         Repository::open(self.kept_folder(kept).await?.store()?).await
     }
 
-    /// What is remembered of the backups of a machine that is being destroyed.
+    /// Returns the record of the backups of a machine that is being destroyed.
     pub(crate) fn kept_of(&self, machine: &Machine, forgotten: bool) -> Kept {
         let mut reach = machine.reach.clone();
         if let (Reach::Generic(ssh), false) = (&mut reach, forgotten) {
@@ -65,7 +66,7 @@ impl Manager {
         }
     }
 
-    /// The port of SSH before it moved, as the run that made the machine recorded it.
+    /// Returns the SSH port before it was moved, as recorded by the run that created the machine.
     pub(crate) fn port_before(&self, machine: &Machine) -> Option<u16> {
         Contact::of(&Journal::read(&self.state().runs(), &machine.run).ok()?.outputs())?.port
     }

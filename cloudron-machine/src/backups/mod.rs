@@ -1,4 +1,4 @@
-//! The backups of a machine as its owner's computer sees them, whether or not the machine's server runs.
+//! The backups of a machine as seen from the user's computer, whether or not the machine's server runs.
 
 mod kept;
 mod remote_folder;
@@ -16,19 +16,19 @@ pub use search::{describe_ignored, entries, find};
 
 use crate::registry::Reach;
 
-/// Where a repository is, for work that no [`BackupStore`] does: removing it as a whole.
+/// Location of a repository, for removing it as a whole, which no [`BackupStore`] does.
 #[derive(Debug, Clone)]
 pub enum Folder {
-    /// A folder of this computer.
+    /// A folder on this computer.
     Near(PathBuf),
-    /// A folder of a machine.
+    /// A folder on a machine.
     Far(Arc<RemoteFolder>),
     /// A bucket.
     Bucket(Arc<dyn BackupStore>),
 }
 
 impl Folder {
-    /// The folder or bucket at an address, as seen from this computer.
+    /// Returns the folder or bucket at a store address, as seen from this computer.
     pub fn of(url: &str) -> Result<Self> {
         match folder_of(url) {
             Some(path) => {
@@ -38,7 +38,7 @@ impl Folder {
         }
     }
 
-    /// The store, to read and where possible to write.
+    /// Returns the store for reading and, where possible, for writing.
     pub fn store(&self) -> Result<Arc<dyn BackupStore>> {
         Ok(match self {
             Self::Near(path) => open_store(&path.to_string_lossy())?,
@@ -48,7 +48,7 @@ impl Folder {
     }
 }
 
-/// The path of a folder's address; `None` for a bucket.
+/// Returns the path of a folder's address, or `None` for a bucket.
 pub fn folder_of(url: &str) -> Option<&str> {
     match url.split_once("://") {
         None => Some(url),
@@ -57,7 +57,7 @@ pub fn folder_of(url: &str) -> Option<&str> {
     }
 }
 
-/// Where backups are, for people: the computer and the folder, or the bucket.
+/// Returns the location of backups for display: the computer and the folder, or the bucket.
 pub fn place(reach: &Reach, url: &str) -> String {
     match (folder_of(url), reach) {
         (None, _) => format!("in {url}"),
@@ -66,7 +66,7 @@ pub fn place(reach: &Reach, url: &str) -> String {
     }
 }
 
-/// Whether the backups lie on the machine that they are backups of.
+/// Returns true if the backups are stored on the machine they belong to.
 pub fn is_on_machine(reach: &Reach, url: &str) -> bool {
     matches!(reach, Reach::Generic(_)) && folder_of(url).is_some()
 }
@@ -80,7 +80,7 @@ pub async fn remove(folder: &Folder) -> Result<()> {
     }
 }
 
-/// Removes the repository of that id when nothing was ever stored in it. Whether it is gone.
+/// Removes the repository with this ID if nothing was ever stored in it. Returns true if it was removed.
 pub async fn remove_unused(folder: &Folder, id: &str) -> Result<bool> {
     match look(&folder.store()?).await? {
         Some(found) if found.is_unused(id) => remove(folder).await.map(|()| true),

@@ -1,4 +1,4 @@
-//! The store in a folder of a machine, read from here without any program of ours on the machine.
+//! A backup store in a folder of a machine, accessed over SSH with standard tools only.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,20 +14,21 @@ use cloudron_provision::steps::Outputs;
 use cloudron_provision::{CloudProvider, Command, Remote, Stdin, answer};
 use tokio::sync::OnceCell;
 
-/// `$1`: the folder. Prints a line for each file: size, time of change, path.
+/// `$1`: the folder. Prints a line per file: size, modification time, path.
 const LIST: &str = r#"[ -d "$1" ] || exit 0
 find "$1" -type f -printf '%s %T@ %P\n'"#;
 
-/// `$1`: the file. Exits with [`NO_FILE`] when there is none.
+/// `$1`: the file. Exits with [`NO_FILE`] if it does not exist.
 const GET: &str = r#"[ -f "$1" ] || exit 44
 exec cat -- "$1""#;
 
-/// `$1`: the file, `$2`: the first byte counted from 1, `$3`: how many bytes.
+/// `$1`: the file, `$2`: the first byte, counted from 1, `$3`: the number of bytes.
 const GET_RANGE: &str = r#"[ -f "$1" ] || exit 44
 tail -c "+$2" -- "$1" | head -c "$3""#;
 
-/// `$1`: the folder, `$2`: the file below it, `$3`: `new` for one that must not be there. Writes what it reads: whole or
-/// not at all. Exits with [`THERE`] when there is such a file. What it makes belongs to the owner of the folder.
+/// `$1`: the folder, `$2`: the file below it, `$3`: `new` if it must not exist yet. Writes its standard input
+/// to the file atomically. Exits with [`THERE`] if the file must be new and exists. New files belong to the
+/// owner of the folder.
 const PUT: &str = r#"set -eu
 umask 077
 cd -- "$1"
@@ -42,34 +43,34 @@ if [ "$3" = new ]; then
 else mv -fT -- "$part" "$2"; fi
 sync "$(dirname "$2")""#;
 
-/// `$1`: the folder. Reads paths below it, which are removed in that order, then the empty folders.
+/// `$1`: the folder. Reads paths below it, removes them in that order, then removes empty folders.
 const REMOVE: &str = r#"set -eu
 cd -- "$1"
 while IFS= read -r file; do rm -f -- "$file"; done
 cd /
 find "$1" -depth -type d -empty -delete"#;
 
-/// What the scripts exit with when there is no such file.
+/// Exit code of the scripts if the file does not exist.
 const NO_FILE: i32 = 44;
 
-/// What [`PUT`] exits with when there is such a file.
+/// Exit code of [`PUT`] if the file exists already.
 const THERE: i32 = 45;
 
-/// How long reading or writing one object may take.
+/// Time limit for reading or writing one object.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Where the connection comes from, when it is first needed.
+/// How to open the connection when it is first needed.
 enum Source {
     Remote(Arc<dyn Remote>),
     Provider(Arc<dyn CloudProvider>, Outputs),
 }
 
-/// A store in a folder of a machine. It is read, gets small objects, and is removed as a whole.
+/// A store in a folder of a machine. Supports reading, writing small objects, and removal as a whole.
 pub struct RemoteFolder {
     source: Source,
     remote: OnceCell<Arc<dyn Remote>>,
     folder: String,
-    /// The store, for messages.
+    /// The store's name in messages.
     shown: String,
 }
 
@@ -80,12 +81,12 @@ impl fmt::Debug for RemoteFolder {
 }
 
 impl RemoteFolder {
-    /// The folder on a machine that is reached already; `shown` is what messages call it.
+    /// Returns the folder on a connected machine; `shown` is its name in messages.
     pub fn new(remote: Arc<dyn Remote>, folder: impl Into<String>, shown: impl Into<String>) -> Self {
         Self::of(Source::Remote(remote), folder.into(), shown.into())
     }
 
-    /// The folder on a machine that the provider connects to when something is first read.
+    /// Returns the folder on a machine that the provider connects to on first access.
     pub fn at(
         provider: Arc<dyn CloudProvider>,
         outputs: Outputs,
@@ -125,7 +126,7 @@ impl RemoteFolder {
         Ok(output.stdout.into())
     }
 
-    /// Removes these objects in that order, and the folders that are empty then.
+    /// Removes these objects in that order, and the folders that are then empty.
     pub(super) async fn remove(&self, keys: &[String]) -> Result<()> {
         keys.iter().try_for_each(|key| check_key(key))?;
         let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
@@ -134,7 +135,7 @@ impl RemoteFolder {
         answer::run(&**self.remote().await?, command).await.map(drop)
     }
 
-    /// Writes an object. False when there is one and it had to be new.
+    /// Writes an object. Returns false if it had to be new and exists.
     async fn write(&self, key: &str, content: &Bytes, how: &str) -> Result<bool> {
         check_key(key)?;
         let command = Command::sh(PUT, [&self.folder, key, how]).as_root().within(LIMIT);
@@ -147,7 +148,7 @@ impl RemoteFolder {
     }
 }
 
-/// An object as a line of [`LIST`] tells of it; `None` for what is no object.
+/// Parses a line of [`LIST`]. Returns `None` if the file is not an object.
 fn object(line: &str) -> Option<ObjectMeta> {
     let mut parts = line.splitn(3, ' ');
     let size = parts.next()?.parse().ok()?;

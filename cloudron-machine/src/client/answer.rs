@@ -1,5 +1,5 @@
-//! Reading what a server answers. A machine may be anybody's by now, so nothing of it is believed to end by itself:
-//! bodies and lines have a size limit, and everything has a time limit.
+//! Reading a server's responses. The machine may be under someone else's control, so bodies and lines have a
+//! size limit and every read has a time limit.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use super::{LIMIT, broken, lost, within};
 use crate::codes;
 use crate::program::Program;
 
-/// The most bytes of an ordinary answer.
+/// Maximum size of an ordinary response, in bytes.
 const ANSWER: usize = 16 << 20;
-/// The most bytes of the explanation of an error.
+/// Maximum size of an error response, in bytes.
 const REFUSAL: usize = 64 << 10;
-/// The most bytes of an object of the store that is read as a whole, and of the list of objects.
+/// Maximum size of a store object read as a whole, and of the list of objects, in bytes.
 const OBJECT: usize = 512 << 20;
-/// The most bytes of a line; the rest of a longer one is passed on as further lines.
+/// Maximum length of a line, in bytes. The rest of a longer line is passed on as further lines.
 const LINE: usize = 1 << 20;
 
-/// An answer with a status of success.
+/// A response with a success status.
 pub(super) struct Answer {
     host: String,
     program: Program,
@@ -32,25 +32,25 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The answer, or the error that it tells of.
+    /// Returns the response, or the error it describes.
     pub(super) async fn of(host: &str, program: &Program, response: Response<Incoming>) -> Result<Self> {
         let status = response.status();
         let answer = Self { host: host.to_owned(), program: program.clone(), response };
         if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
     }
 
-    /// A value.
+    /// Reads a JSON value.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T> {
         decode(&self.bytes(ANSWER, LIMIT).await?)
     }
 
-    /// An object of the store, of which at most so many bytes were asked for.
+    /// Reads a store object of at most `most` bytes.
     pub(super) async fn object(self, most: Option<u64>) -> Result<Bytes> {
         let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(OBJECT);
         self.bytes(most.min(OBJECT), LIMIT * 5).await
     }
 
-    /// Passes on each line until the answer ends. Unless it follows a log, something must come within the limit.
+    /// Passes on each line until the response ends. Unless it follows a log, each read has a time limit.
     pub(super) async fn lines(self, follow: bool, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let mut body = self.response.into_body();
         let mut lines = Lines::default();
@@ -62,7 +62,7 @@ impl Answer {
             let Some(frame) = frame else { return lines.end(&mut each) };
             let frame = frame.map_err(|e| lost(&self.host, &e))?;
             lines.push(frame.data_ref().map(Bytes::as_ref).unwrap_or_default(), &mut each)?;
-            // A server that always has more must not keep Ctrl-C from being seen.
+            // Yield, so that a server that sends without end cannot block Ctrl-C.
             tokio::task::yield_now().await;
         }
     }
@@ -86,7 +86,7 @@ impl Answer {
         within(&program.cancel, limit, &host, reading).await?
     }
 
-    /// The error that the answer tells of.
+    /// Builds the error that the response describes.
     async fn refusal(self, status: StatusCode) -> Error {
         let program = self.program.clone();
         let body = self.bytes(REFUSAL, LIMIT).await.unwrap_or_default();
@@ -100,7 +100,7 @@ impl Answer {
     }
 }
 
-/// Puts lines together, however they arrive.
+/// Assembles lines from chunks.
 #[derive(Default)]
 struct Lines(Vec<u8>);
 
@@ -115,7 +115,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Passes on what there is of a line.
+    /// Passes on the last line if it is incomplete.
     fn end(&mut self, each: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());

@@ -15,13 +15,13 @@ use tokio::sync::Mutex;
 
 use super::Client;
 
-/// A read-only store behind an address that is good for some minutes, and is asked for anew before it ends.
+/// A read-only store behind a temporary download address, which is renewed before it expires.
 pub struct HttpStore {
     client: Arc<Client>,
     address: Mutex<Option<(Secret, Instant)>>,
 }
 
-/// How long an address is used: half of what servers give at least.
+/// How long an address is used: half of the shortest lifetime that servers give.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
 impl fmt::Debug for HttpStore {
@@ -31,12 +31,12 @@ impl fmt::Debug for HttpStore {
 }
 
 impl HttpStore {
-    /// The store of the machine that the client talks to.
+    /// Returns the store of the machine that the client is connected to.
     pub fn new(client: Arc<Client>) -> Self {
         Self { client, address: Mutex::default() }
     }
 
-    /// Where the store is read now.
+    /// Returns the current download address, and requests a new one if needed.
     async fn address(&self) -> Result<Secret> {
         let mut slot = self.address.lock().await;
         if let Some((address, since)) = slot.as_ref()
@@ -50,7 +50,7 @@ impl HttpStore {
         Ok(download.url)
     }
 
-    /// Fetches what is at the end of the address.
+    /// Fetches the download address with `end` appended: an object, or the list.
     async fn fetch(&self, end: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let address = self.address().await?;
         self.client.object(&format!("{}{end}", address.expose()), range).await

@@ -1,4 +1,4 @@
-//! A client of the server's interface, over a stream to the machine's loopback address.
+//! A client for the server's HTTP API, over a stream to the machine's loopback address.
 
 mod answer;
 mod http_store;
@@ -30,12 +30,12 @@ use crate::codes;
 use crate::program::Program;
 use crate::registry::Machine;
 
-/// How long the server may take for an ordinary answer.
+/// Time limit for an ordinary response.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How long it may take when the program was asked to stop: enough for leaving no lock behind.
+/// Time limit after the program was asked to stop: enough to leave no lock behind.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// A client of one machine's interface.
+/// A client for the API of one machine.
 pub struct Client {
     program: Program,
     tls: tls::Pinned,
@@ -46,64 +46,64 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for a machine that is reached through `program`.
+    /// Returns a client for a machine that is reached through `program`.
     ///
     /// # Errors
-    /// `machine-record` when the authority cannot be read.
+    /// `machine-record` if the certificate authority cannot be read.
     pub fn new(program: Program, machine: &Machine) -> Result<Arc<Self>> {
         Self::to(program, &machine.ca_pem, machine.fqdn.admin_fqdn(), machine.port)
     }
 
-    /// A client for a server with that authority, name and port.
+    /// Returns a client for a server with this certificate authority, name and port.
     ///
     /// # Errors
-    /// `machine-record` when the authority cannot be read.
+    /// `machine-record` if the certificate authority cannot be read.
     pub fn to(program: Program, ca_pem: &str, host: String, port: u16) -> Result<Arc<Self>> {
         let tls = tls::Pinned::new(ca_pem, &host)?;
         Ok(Arc::new(Self { program, tls, host, port, token: Mutex::default(), connection: Mutex::default() }))
     }
 
-    /// The program on the machine.
+    /// Returns the program on the machine.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// What the server says to anybody.
+    /// Requests the server's public status. Needs no token.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn status(&self) -> Result<Status> {
         self.send(Method::GET, "/api/v1/cloudron/status", None, Bytes::new()).await?.json().await
     }
 
-    /// What the server says of itself to those it knows.
+    /// Requests the server's configuration and health. Needs a token.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn config(&self) -> Result<Config> {
         self.get("/api/v1/cloudron/config").await
     }
 
-    /// Asks for a value.
+    /// Sends a GET request and reads a JSON value.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.known(Method::GET, path, Bytes::new()).await?.json().await
     }
 
-    /// Asks the server to do something.
+    /// Sends a POST request with a JSON body and reads a JSON value.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.known(Method::POST, path, encode(body)?).await?.json().await
     }
 
-    /// The same with a token of the caller's.
+    /// Sends a POST request like [`post`](Self::post), with a token of the caller's.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn post_as<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -113,26 +113,26 @@ impl Client {
         self.send(Method::POST, path, Some(token), encode(body)?).await?.json().await
     }
 
-    /// Asks for a stream of lines and passes each on until it ends.
+    /// Sends a GET request and passes on each line of the response until it ends.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn lines(&self, path: &str, follow: bool, each: impl FnMut(&str) -> Result<()>) -> Result<()> {
         self.known(Method::GET, path, Bytes::new()).await?.lines(follow, each).await
     }
 
-    /// Fetches an object of the machine's store, or a part of it, by an address that is its own permission.
+    /// Fetches an object of the machine's store, or a range of it. The address itself grants access.
     ///
     /// # Errors
-    /// What the server answers, and `server-dead` when it does not.
+    /// Errors that the server returns, and `server-dead` if it does not answer.
     pub async fn object(&self, path: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let most = range.as_ref().map(|r| r.end.saturating_sub(r.start));
         let range = range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1)));
         self.request(Method::GET, path, None, Bytes::new(), range.as_deref()).await?.object(most).await
     }
 
-    /// Sends a request as somebody whom the server knows. A token lives for some minutes only, and work may take
-    /// longer, so one that is not accepted any more is replaced once.
+    /// Sends an authenticated request. A token is valid for a few minutes and work may take longer, so a
+    /// token that is refused is replaced once.
     async fn known(&self, method: Method, path: &str, body: Bytes) -> Result<Answer> {
         let token = self.token().await?;
         match self.send(method.clone(), path, Some(&token), body.clone()).await {
@@ -153,7 +153,7 @@ impl Client {
         slot.clone().ok_or_else(|| broken("no token was made"))
     }
 
-    /// Sends a request on the open connection, or on a new one, and turns an answer that says no into an error.
+    /// Sends a request on the open connection, or on a new one, and turns an error response into an error.
     async fn send(&self, method: Method, path: &str, token: Option<&Secret>, body: Bytes) -> Result<Answer> {
         self.request(method, path, token, body, None).await
     }
@@ -210,13 +210,13 @@ impl Client {
                 .map_err(|e| lost(&self.host, &e))
         };
         let (sender, connection) = within(&self.program.cancel, LIMIT, &self.host, opened).await??;
-        // It ends when the sender is dropped; what breaks it reaches the sender too.
+        // Ends when the sender is dropped. Connection errors also reach the sender.
         tokio::spawn(async move { connection.await.ok() });
         Ok(sender)
     }
 }
 
-/// Does something with the server that has a time limit. When the program was asked to stop, that is seconds.
+/// Runs `work` with a time limit, which becomes a few seconds once the program was asked to stop.
 async fn within<T>(stop: &Cancel, limit: Duration, host: &str, work: impl Future<Output = T>) -> Result<T> {
     tokio::select! {
         done = work => Ok(done),
@@ -227,7 +227,8 @@ async fn within<T>(stop: &Cancel, limit: Duration, host: &str, work: impl Future
     }
 }
 
-/// A path for traces: without its query, and of an address that is its own permission only the route.
+/// Returns a path for traces, without its query. Of a download address, which grants access, only the route
+/// is kept.
 fn shown(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     match path.split_once("/download/") {

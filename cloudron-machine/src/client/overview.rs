@@ -1,4 +1,5 @@
-//! What a server says of itself, its backups and its jobs. What it says is bounded: it may be anybody's by now.
+//! A server's report on itself, its backups and its jobs. Sizes are bounded, because the machine may be under
+//! someone else's control.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +13,21 @@ use super::{Client, Query, broken};
 use crate::codes;
 use crate::seen::Seen;
 
-/// How many backups are asked for at once.
+/// The number of backups per request.
 const PAGE: u32 = 100;
-/// The most pages that are read.
+/// Maximum number of pages that are read.
 const PAGES: u32 = 1000;
 
-/// What a server says of itself.
+/// A server's report on itself.
 #[derive(Debug, Clone)]
 pub struct Overview {
-    /// What it says to anybody.
+    /// The public status.
     pub status: Status,
-    /// How it is set up, and how it fares.
+    /// The configuration and health.
     pub config: Config,
-    /// What runs now.
+    /// The running job.
     pub progress: ProgressReport,
-    /// The latest backup, when the store can be read; when it cannot, the checks say so.
+    /// The latest backup, if the store can be read. If it cannot, the checks say so.
     pub latest: Option<BackupEntry>,
 }
 
@@ -57,7 +58,7 @@ impl Overview {
 }
 
 impl Client {
-    /// Asks the server for all that it says of itself.
+    /// Requests the server's report on itself.
     ///
     /// # Errors
     /// As [`status`](Self::status).
@@ -70,10 +71,10 @@ impl Client {
         Ok(Overview { status, config, progress, latest })
     }
 
-    /// Reads all pages of the server's list of backups, newest first.
+    /// Reads all pages of the server's backup list, newest first.
     ///
     /// # Errors
-    /// `server-refused` for a list that does not end.
+    /// `server-refused` if the list does not end.
     pub async fn backups(&self) -> Result<Vec<BackupEntry>> {
         let odd = |what: String| broken(&format!("the server answered with {what}"));
         let mut all = Vec::new();
@@ -94,18 +95,18 @@ impl Client {
         Err(odd(format!("more than {} backups", PAGES * PAGE)))
     }
 
-    /// Has the server begin a backup.
+    /// Starts a backup on the server.
     ///
     /// # Errors
-    /// `server-busy` when a job runs already.
+    /// `server-busy` if a job is running.
     pub async fn begin_backup(&self) -> Result<Job> {
         self.post("/api/v1/backups", &json!({})).await
     }
 
-    /// Waits until a job is over, whatever came of it, showing its progress.
+    /// Waits until a job ends, successfully or not, and reports its progress.
     ///
     /// # Errors
-    /// `timed-out` and `interrupted`: the server continues it.
+    /// `timed-out` and `interrupted`: the server continues the job.
     pub async fn wait_for(
         &self,
         mut job: Job,
@@ -134,11 +135,11 @@ impl Client {
         Ok(job)
     }
 
-    /// Has the server make a backup and waits until it is there.
+    /// Makes a backup on the server and waits until it is complete.
     ///
     /// # Errors
-    /// Those of [`begin_backup`](Self::begin_backup) and [`wait_for`](Self::wait_for); `backup-incomplete` when it was
-    /// made and something is missing from it; why the job failed.
+    /// Errors of [`begin_backup`](Self::begin_backup) and [`wait_for`](Self::wait_for); `backup-incomplete`
+    /// if the backup was made and something is missing from it; the reason if the job failed.
     pub async fn back_up(&self, limit: Duration, progress: &Progress, cancel: &Cancel) -> Result<Job> {
         let job = self.wait_for(self.begin_backup().await?, limit, progress, cancel).await?;
         match self.failure(&job) {
@@ -147,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Why a job failed, or what is missing from the backup that it made.
+    /// Returns why a job failed, or what is missing from the backup that it made.
     pub fn failure(&self, job: &Job) -> Option<Error> {
         if let Some(missing) = incomplete(job) {
             return Some(missing);
@@ -166,7 +167,7 @@ impl Client {
     }
 }
 
-/// What is missing from the backup, when the job made one that is not complete.
+/// Returns what is missing from the backup, if the job made an incomplete one.
 fn incomplete(job: &Job) -> Option<Error> {
     let code = &api_codes::BACKUP_INCOMPLETE;
     let told = job.error.as_ref().filter(|error| error.code == code.name && job.backup_id.is_some());

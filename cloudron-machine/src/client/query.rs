@@ -4,19 +4,19 @@ use std::fmt::Display;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stands for itself (RFC 3986, section 2.3).
+/// Unreserved characters, which are not encoded (RFC 3986, section 2.3).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A path with a query, built up by parts.
+/// A path with a query, built step by step.
 pub struct Query(String);
 
 impl Query {
-    /// The path, without values yet.
+    /// Returns the path without a query.
     pub fn new(path: &str) -> Self {
         Self(path.to_owned())
     }
 
-    /// Adds a value, if there is one, percent-encoded (RFC 3986, section 2).
+    /// Adds a percent-encoded value, if there is one (RFC 3986, section 2).
     pub fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
         let Some(value) = value else { return self };
         self.0.push(if self.0.contains('?') { '&' } else { '?' });
@@ -26,7 +26,7 @@ impl Query {
         self
     }
 
-    /// The path with its query.
+    /// Returns the path with its query.
     pub fn build(self) -> String {
         self.0
     }

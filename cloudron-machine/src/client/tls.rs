@@ -1,4 +1,4 @@
-//! TLS to a machine, trusting its own authority and nothing else.
+//! TLS to a machine that trusts only the machine's own certificate authority.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::codes;
 
-/// A TLS client that trusts one authority for one name.
+/// A TLS client that trusts one certificate authority for one name.
 pub(crate) struct Pinned {
     connector: TlsConnector,
     name: ServerName<'static>,

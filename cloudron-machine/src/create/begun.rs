@@ -1,4 +1,4 @@
-//! A run that was cut off and is gone on with.
+//! Resuming an interrupted run.
 
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_provision::steps::{Journal, Outputs};
@@ -8,20 +8,20 @@ use super::repository::Remembered;
 use crate::manager::Manager;
 use crate::outputs::{Contact, Installed, StepOutput};
 
-/// An unfinished run that is gone on with.
+/// An unfinished run that is resumed.
 pub struct Begun {
     pub(super) run: String,
-    /// What its steps have recorded.
+    /// The outputs recorded by its steps.
     pub(super) outputs: Outputs,
-    /// The repository that it began with.
+    /// The repository that the run started with.
     pub(super) repository: Option<Remembered>,
 }
 
 impl Manager {
-    /// The run that is gone on with; `None` unless that is asked for. A name that is taken is refused.
+    /// Returns the run to resume, or `None` if `resume` is false. Refuses a name that is taken.
     ///
     /// # Errors
-    /// `machine-known`, `run-exists`; `file-missing` when there is nothing to go on with.
+    /// `machine-known`, `run-exists`; `file-missing` if there is no run to resume.
     pub fn begun(&self, domain: &Domain, resume: bool) -> Result<Option<Begun>> {
         let runner = self.runner();
         runner.check_idle(domain.as_str())?;
@@ -46,7 +46,7 @@ impl Manager {
 }
 
 impl Begun {
-    /// Puts the choice of the repository and of the backup in place with which the run was begun.
+    /// Restores the choice of repository and backup with which the run was started.
     pub fn complete(&self, backup: &mut Option<String>, store: &mut Option<String>) {
         if let Some(begun) = self.repository.as_ref().map(|repository| &repository.options) {
             backup.clone_from(&begun.backup);
@@ -54,12 +54,12 @@ impl Begun {
         }
     }
 
-    /// Whether the machine was reached, so that its host key and the port that SSH has now are known.
+    /// Returns true if the machine was reached, so that its host key and current SSH port are known.
     pub(super) fn has_met(&self) -> bool {
         self.outputs.contains_key(Contact::STEP)
     }
 
-    /// Whether the server is installed.
+    /// Returns true if the server is installed.
     pub(super) fn has_server(&self) -> bool {
         self.outputs.contains_key(Installed::STEP)
     }

@@ -1,4 +1,4 @@
-//! The step that copies a repository of this computer to the machine, before the server starts.
+//! The step that copies a repository from this computer to the machine before the server starts.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::manager::Manager;
 use crate::owner_store::OwnerStore;
 use crate::program::Place;
 
-/// Copies what the machine's store lacks of a repository.
+/// Copies the objects that the machine's store lacks.
 pub(super) struct CopyRepository {
     pub manager: Manager,
     pub place: Place,
-    /// `None` while nothing is made.
+    /// `None` in a plan, which makes nothing.
     pub repository: Option<Repository>,
-    /// The store that is copied from, for people.
+    /// The source store, for display.
     pub from: String,
-    /// The folder of the machine's store, and what messages call it.
+    /// The folder of the machine's store, and its name in messages.
     pub folder: String,
     pub shown: String,
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::state_dir::StateDir;
 
-    /// What the program on a machine does with its store, in the words of the shell. `$S` is the store.
+    /// A shell script in place of the program on a machine, for the store commands. `$S` is the store.
     const PROGRAM: &str = r#"#!/bin/sh
 case "$2" in
 store-list) echo '{"keys":[]}' ;;

@@ -31,7 +31,7 @@ use crate::program::Place;
 use crate::registry::{DnsRecords, Machine, Reach};
 use repository::Chosen;
 
-/// A machine that is to be created, checked as far as that needs no connection.
+/// A machine to be created, checked as far as possible without a connection.
 pub struct Creation {
     manager: Manager,
     request: CreateRequest,
@@ -40,7 +40,7 @@ pub struct Creation {
     place: Place,
     /// How the machine is reached before the run has recorded more.
     origin: Reach,
-    /// The store's address as the machine sees it.
+    /// The store's address as seen from the machine.
     machine_store: String,
     chosen: Chosen,
     begun: Option<Begun>,
@@ -48,31 +48,31 @@ pub struct Creation {
     dns: Option<Records>,
 }
 
-/// What is done about the DNS records.
+/// How DNS records are handled.
 enum Records {
     Write(Arc<WriteRecords>, Box<DnsRecords>),
     Check(Arc<CheckRecords>),
 }
 
-/// A machine that was created.
+/// The result of creating a machine.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Created {
-    /// Its record.
+    /// The machine's record.
     pub machine: Machine,
-    /// What was put back.
+    /// The result of the restore.
     pub restored: Option<RestoreAnswer>,
-    /// The backup key, when it was generated. It is written nowhere.
+    /// The backup key, if it was generated. It is stored nowhere.
     pub backup_key: Option<Secret>,
-    /// The token for the first-time setup, unless that was done.
+    /// The token for the first-time setup, if that is not done yet.
     pub setup: Option<SetupToken>,
-    /// Whether the port of its page answers this computer.
+    /// True if the port of its page answers this computer.
     pub reachable: bool,
-    /// What became of its DNS records, where something was done about them.
+    /// The result for its DNS records, if there was anything to do.
     pub dns: Option<DnsDone>,
 }
 
-/// The server of which domain is on a machine already: the cause of a refusal.
+/// The domain of a server that is already on a machine, as the source of an error.
 #[derive(Debug)]
 pub struct Occupied(
     /// The domain.
@@ -87,7 +87,7 @@ impl std::fmt::Display for Occupied {
 
 impl std::error::Error for Occupied {}
 
-/// The error for a name that is taken on this computer.
+/// Returns the error for a name that is taken on this computer.
 fn known(domain: &Domain) -> Error {
     Error::new(&codes::MACHINE_KNOWN, format!("the machine {domain} exists already"))
 }

@@ -22,11 +22,11 @@ use crate::program::Place;
 use crate::registry::{Reach, SshReach};
 
 impl Manager {
-    /// Makes ready to create a machine. Nothing is connected to yet, and nothing made.
+    /// Prepares the creation of a machine. Connects to nothing and changes nothing.
     ///
     /// # Errors
-    /// `machine-known`, `run-exists`, `run-busy`, `run-missing` with `resume`; `usage` for a request that contradicts
-    /// itself; those of the store's address.
+    /// `machine-known`, `run-exists`, `run-busy`, `run-missing` with `resume`; `usage` for contradictory
+    /// options; errors of the store's address.
     pub fn creation(&self, mut request: CreateRequest) -> Result<Creation> {
         let begun = self.begun(&request.domain, request.resume)?;
         if let Some(begun) = &begun {
@@ -125,7 +125,7 @@ impl Manager {
         })
     }
 
-    /// Refuses what contradicts itself.
+    /// Refuses contradictory options.
     fn check(&self, creation: Creation) -> Result<Creation> {
         let (request, usage) = (&creation.request, |text: String| Error::new(&core_codes::USAGE, text));
         if request.discard_backups && request.backup.is_some() && creation.repository.copy.is_none() {
@@ -162,7 +162,7 @@ impl Manager {
         host.program.clone().map_or_else(|| self.own_program(), Ok)
     }
 
-    /// What the machine must be.
+    /// Returns the requirements on the machine.
     pub(super) fn requirements(&self, host: &GenericHost) -> Result<Requirements> {
         let mut requirements = Requirements::default();
         requirements.architecture = Some(elf::architecture(&self.program_for(host)?)?);
@@ -170,12 +170,12 @@ impl Manager {
     }
 }
 
-/// Where a local machine has its copy of the program.
+/// Returns the path of a local machine's copy of the program.
 pub(super) fn program_copy(root: &Path) -> String {
     text(&root.join("bin").join(format!("cloudron-{}", Version::current())))
 }
 
-/// Where a machine of its own has the program, and the link to it.
+/// Returns the paths of the program and of the link to it on a remote machine.
 pub(super) fn program_paths() -> Result<(String, String)> {
     let (layout, version) = (Layout::system(), Version::current());
     let both = layout.program(&version).zip(layout.program_link());

@@ -1,4 +1,4 @@
-//! The steps that make a machine, in their order: the one list that a run, a dry run and an undo are made from.
+//! The steps that create a machine, in order. One list serves a run, a dry run and an undo.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::access::SSH_PORT;
 use crate::manager::Manager;
 use crate::program::Place;
 
-/// What the steps are made from. Whatever is `None` is no part of the run.
+/// The inputs of the steps. A field that is `None` is not part of the run.
 pub(super) struct Recipe {
     pub manager: Manager,
     pub domain: Domain,
@@ -35,28 +35,28 @@ pub(super) struct Recipe {
     pub remember: Remember,
 }
 
-/// How the server is installed.
+/// Inputs of the server's installation.
 #[derive(Default)]
 pub(super) struct Install {
-    /// What it is told, but for the run. `None` while nothing is made.
+    /// The install request without the run ID. `None` in a plan, which makes nothing.
     pub request: Option<InstallRequest>,
-    /// The repository that the run makes: it is removed with the server as long as nothing is stored in it.
+    /// ID of the repository that the run makes. It is removed with the server while nothing is stored in it.
     pub made: Option<String>,
-    /// Where the backups are, for people.
+    /// Location of the backups, for display.
     pub backups: String,
 }
 
-/// How a backup is put back.
+/// Inputs of the restore step.
 #[derive(Default)]
 pub(super) struct Restored {
-    /// What is asked. `None` while nothing is made.
+    /// The restore request. `None` in a plan, which makes nothing.
     pub request: Option<RestoreRequest>,
-    /// Which backup, and where it is, for people.
+    /// The backup and its location, for display.
     pub shown: String,
 }
 
 impl Recipe {
-    /// All steps, in their order.
+    /// Returns all steps in order.
     pub(super) fn steps(self) -> Result<Vec<Arc<dyn Step>>> {
         let place = &self.place;
         let mut steps = self.provider.steps(self.domain.as_str());
@@ -85,7 +85,8 @@ impl Recipe {
     }
 }
 
-/// Installing the server. Undone, its backups stay, but for an unused repository that the run made.
+/// Returns the step that installs the server. Undoing it keeps the backups, except an unused repository that
+/// the run made.
 fn server(place: &Place, domain: &Domain, install: Install) -> InstallServer {
     let Install { request, made, backups } = install;
     let fill = move |context: &Context| {
@@ -117,7 +118,7 @@ fn json(request: &impl serde::Serialize) -> Result<Secret> {
         .map_err(|e| Error::new(&core_codes::FAILED, format!("the request is not JSON: {e}")))
 }
 
-/// What a step says that is asked to go forward without what it needs for that.
+/// Returns the error of a step that is run forward without its inputs.
 pub(super) fn nothing_made() -> Error {
     Error::new(&core_codes::FAILED, "a run that is undone does not go forward")
 }

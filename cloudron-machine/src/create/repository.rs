@@ -1,5 +1,6 @@
-//! The backup repository of a new machine: made, or one that is there already. A wrong key fails here, before anything
-//! is created, and so does a repository of an earlier server unless the options say what becomes of it.
+//! The backup repository of a new machine: a new one or an existing one. A wrong key fails here, before
+//! anything is created, and so does the repository of an earlier server unless the options say what to do
+//! with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,72 +22,72 @@ use crate::codes;
 use crate::manager::Manager;
 use crate::state_dir::private_dir;
 
-/// The repository, opened with its key.
+/// A repository opened with its key.
 pub(super) struct Prepared {
     pub identity: Identity,
     pub repository: Repository,
-    /// The backup to restore, if one was asked for.
+    /// The backup to restore, if requested.
     pub restore: Option<Summary>,
     pub origin: Origin,
-    /// The backup key, when it was generated here.
+    /// The backup key, if it was generated here.
     pub generated: Option<Secret>,
 }
 
-/// Where the repository of a machine comes from.
+/// Origin of a machine's repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Origin {
-    /// This command made it.
+    /// Made by this command.
     New,
-    /// It was where the machine has its backups.
+    /// Existed in the machine's backup folder.
     There,
-    /// It is copied to the machine.
+    /// Copied to the machine.
     Copy,
 }
 
-/// What a run's journal remembers of the repository.
+/// The repository as recorded in a run's journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Remembered {
     pub id: String,
     pub origin: Origin,
-    /// The store as the machine sees it.
+    /// The store as seen from the machine.
     pub store: String,
-    /// The options that say which repository it is, so that `--resume` needs not repeat them.
+    /// The options that choose the repository, so that they need not be repeated with `--resume`.
     #[serde(default)]
     pub options: Chosen,
 }
 
-/// The options that choose a repository and a backup of it.
+/// The options that choose a repository and a backup in it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Chosen {
     pub backup: Option<String>,
     pub store: Option<String>,
 }
 
-/// Where the repository of a machine is or will be, as this computer sees it.
+/// The present or future location of a machine's repository, as seen from this computer.
 #[derive(Clone)]
 pub(super) struct Place {
-    /// Where the machine has its backups.
+    /// The machine's backup folder or bucket.
     pub folder: Folder,
-    /// The same for people: the computer and the folder, or the bucket.
+    /// The location for display: the computer and the folder, or the bucket.
     pub shown: String,
-    /// Whether this program chose it for this machine. A repository there in which nothing was ever stored is left over
-    /// from a run that died or from a machine without backups.
+    /// True if this program chose the folder for this machine. A repository in it without any backup is then
+    /// a leftover from an interrupted run or from a machine without backups.
     pub own: bool,
-    /// Where a new repository is made first, when the machine's folder is out of reach.
+    /// The folder in which a new repository is made first, if the machine's folder cannot be reached.
     pub seed: Option<PathBuf>,
-    /// With `--backup`, the repository that is restored from and copied to the machine.
+    /// With `--backup`, the repository to restore from and to copy to the machine.
     pub copy: Option<String>,
 }
 
-/// The key that was given, and the copy that it opened.
+/// The given key, and the copy opened with it.
 pub(super) struct Opening {
     given: Option<Secret>,
     copy: Option<Prepared>,
 }
 
 impl Prepared {
-    /// Makes the server of a domain a writer of the repository, and gives what it needs for that, as text.
+    /// Adds the server of a domain as a writer of the repository. Returns the writer's keys as JSON text.
     pub(super) async fn writer_keys(&self, domain: &Domain) -> Result<Secret> {
         let name = format!("{domain}-{}", random::token(8));
         let limits = WriterLimits::of_domain(domain.as_str());
@@ -96,7 +97,7 @@ impl Prepared {
             .map_err(|e| Error::new(&core_codes::FAILED, format!("the writer keys are not JSON: {e}")))
     }
 
-    /// The objects that make the repository on the machine, when it was made here.
+    /// Returns the objects that create the repository on the machine, if it was made on this computer.
     pub(super) async fn objects(&self, place: &Place) -> Result<Vec<RepositoryObject>> {
         let mut objects = Vec::new();
         if place.seed.is_none() || self.origin == Origin::There {
@@ -113,13 +114,13 @@ impl Prepared {
     }
 }
 
-/// The same address, with a relative path made absolute: the machine remembers it.
+/// Returns the address with a relative path made absolute, since the machine stores it.
 pub(super) fn absolute(url: &str) -> Result<String> {
     if url.is_empty() { Ok(String::new()) } else { cloudron_backup::store::absolute_url(url) }
 }
 
 impl Creation {
-    /// Opens the copy to restore from with the key that was given. The machine is not touched.
+    /// Opens the copy to restore from with the given key. Does not touch the machine.
     pub(super) async fn open_copy(&self) -> Result<Opening> {
         let given = self.request.backup_key.clone();
         if let Some(key) = &given {
@@ -137,7 +138,7 @@ impl Creation {
         Ok(Opening { given, copy: Some(copy) })
     }
 
-    /// Finds the repository of the machine, or makes it.
+    /// Finds the machine's repository, or makes it.
     pub(super) async fn prepare(&self, opening: Opening) -> Result<Prepared> {
         let place = &self.repository;
         if let Some(remembered) = self.begun.as_ref().and_then(|begun: &Begun| begun.repository.as_ref()) {
@@ -157,13 +158,14 @@ impl Creation {
         }
     }
 
-    /// The repository of a run that is gone on with.
+    /// Returns the repository of a run that is resumed.
     async fn again(&self, remembered: &Remembered, opening: Opening) -> Result<Prepared> {
         let place = &self.repository;
         if let (Origin::Copy, Some(copy)) = (remembered.origin, opening.copy) {
             return Ok(copy);
         }
-        // The machine has it once the server is installed, and then the one made here may be gone.
+        // Once the server is installed, the repository is on the machine and the one made here may have been
+        // removed.
         let seed = place.seed.as_ref().filter(|seed| remembered.origin == Origin::New && seed.is_dir());
         let store = seed.map_or_else(|| place.folder.store(), |seed| open_store(&seed.to_string_lossy()))?;
         let found = backups::look(&store).await?.filter(|found| found.repository.id() == remembered.id);
@@ -176,7 +178,8 @@ impl Creation {
         Ok(Prepared { identity, repository, restore, origin, generated: None })
     }
 
-    /// A repository of an earlier server is restored from, or continued with its key. Otherwise nothing is done.
+    /// Opens the repository of an earlier server, to restore from it or to continue it. Refuses to continue it
+    /// without its key. Replaces an unused one that was made for this machine, unless the given key opens it.
     async fn existing(&self, found: Earlier, given: Option<Secret>) -> Result<Prepared> {
         let (place, origin) = (&self.repository, Origin::There);
         let is_new = self.request.backup.is_none();
@@ -209,7 +212,7 @@ impl Creation {
         Ok(Prepared { identity, repository: found.repository, restore, origin, generated: None })
     }
 
-    /// Opens a repository with the key that was given, or asked for, and finds the backup to restore.
+    /// Opens a repository with the given key, or asks for the key, and finds the backup to restore.
     async fn unlock(
         &self,
         repository: &Repository,
@@ -227,7 +230,7 @@ impl Creation {
         Ok((identity, Some(summary)))
     }
 
-    /// Has the owner confirm the folders that a backup puts back beyond the server's own.
+    /// Asks the user to confirm the folders that a backup restores outside the server's own.
     fn confirm_beyond(&self, summary: &Summary) -> Result<()> {
         let included = self.request.includes.iter().map(|include| &include.path);
         let named: Vec<PathBuf> = self
@@ -249,7 +252,7 @@ impl Creation {
         Err(Error::new(&cloudron_api::codes::RESTORE_UNCONFIRMED, text).with_source(Unconfirmed(open)))
     }
 
-    /// Removes an earlier repository, as was asked for.
+    /// Removes an earlier repository, as requested.
     async fn discard(&self, found: &Earlier) -> Result<()> {
         let (place, holds) = (&self.repository, found.holds());
         let question = Question::RemoveRepository { place: &place.shown, holds: &holds };
@@ -260,7 +263,7 @@ impl Creation {
     }
 }
 
-/// The folders of a backup that nobody confirmed: the cause of a refusal.
+/// Folders of a backup that were not confirmed, as the source of an error.
 #[derive(Debug)]
 pub struct Unconfirmed(
     /// The folders.
@@ -275,20 +278,20 @@ impl std::fmt::Display for Unconfirmed {
 
 impl std::error::Error for Unconfirmed {}
 
-/// The folders that a backup puts back beyond the server's own.
+/// Returns the folders that a backup restores outside the server's own.
 pub(super) fn beyond(summary: &Summary) -> Vec<PathBuf> {
     cloudron_api::restore::beyond(summary.sources.iter().map(|source| (&*source.name, &*source.path)))
 }
 
 impl Chosen {
-    /// What a request chooses.
+    /// Returns the choices of a request.
     pub(super) fn of(request: &CreateRequest) -> Result<Self> {
         let store = request.store.as_deref().map(absolute).transpose()?;
         Ok(Self { backup: request.backup.clone(), store })
     }
 }
 
-/// A copy goes to where nothing is, or to an older state of the same repository.
+/// Checks that the target of a copy is empty or an older state of the same repository.
 async fn beside(place: &Place, copy: Prepared, there: Option<Earlier>) -> Result<Prepared> {
     match there {
         Some(found) if found.repository.id() != copy.repository.id() => {
@@ -311,7 +314,7 @@ async fn new(place: &Place, given: Option<Secret>, manager: &Manager) -> Result<
         }
     };
     if let Some(seed) = &place.seed {
-        // What is left of a run that died before it was recorded.
+        // Left over from a run that died before it was recorded.
         remove(seed)?;
         private_dir(seed)?;
     }
@@ -320,7 +323,7 @@ async fn new(place: &Place, given: Option<Secret>, manager: &Manager) -> Result<
         None => place.folder.store()?,
     };
     if place.own && place.seed.is_none() {
-        // Objects without a description are left of a run that died while it made a repository.
+        // Objects without a description are left over from a run that died while making a repository.
         let keys = store.list("").await?;
         if !keys.iter().any(|o| is_of_backups(&o.key)) {
             backups::remove(&place.folder).await?;
@@ -348,7 +351,7 @@ fn no_backups(place: &str) -> Error {
     Error::new(&cloudron_backup::codes::REPOSITORY_MISSING, format!("there are no backups {place}"))
 }
 
-/// Removes the repository that a failed run made, unless something is stored in it by now.
+/// Removes the repository that a failed run made, unless something is stored in it.
 pub(super) async fn remove_made(place: &Place, id: &str) -> Result<()> {
     match &place.seed {
         Some(seed) => remove(seed),

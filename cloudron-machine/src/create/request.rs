@@ -1,4 +1,4 @@
-//! What is asked for when a machine is created.
+//! The request to create a machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,106 +11,106 @@ use crate::access::LIMIT;
 use crate::dns::DnsHost;
 use crate::registry::DnsRecords;
 
-/// What is asked for when a machine is created.
+/// A request to create a machine.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The domain that the server is for.
+    /// The server's domain.
     pub domain: Domain,
-    /// What becomes the server.
+    /// The machine to turn into the server.
     pub on: On,
-    /// Where the backups are kept, and restored from. Without it, a folder of the machine.
+    /// Address of the backup store, also for restoring. If `None`, a folder on the machine.
     pub store: Option<String>,
-    /// The credentials that the server has for an object store.
+    /// Credentials of the server for an object store.
     pub store_access: Option<StoreAccess>,
-    /// The backup key. Without one, a new repository gets one that is generated.
+    /// The backup key. If `None`, a key is generated for a new repository.
     pub backup_key: Option<Secret>,
-    /// The backup to restore: an id, or `latest`.
+    /// The backup to restore: an ID, or `latest`.
     pub backup: Option<String>,
-    /// Whether a restore replaces files that differ.
+    /// True if a restore replaces files that differ.
     pub overwrite: bool,
-    /// The folders beyond the server's own that a restore may put back.
+    /// Folders outside the server's own that a restore may write to.
     pub restore_paths: Vec<PathBuf>,
-    /// Whether an earlier repository is removed with all its backups.
+    /// True if an earlier repository is removed with all its backups.
     pub discard_backups: bool,
     /// Folders that every backup holds besides the server's own.
     pub includes: Vec<Include>,
-    /// The hour of the daily backup, UTC. Without one, one at random.
+    /// Hour of the daily backup, UTC. If `None`, a random hour.
     pub backup_hour: Option<u8>,
-    /// Who does the first-time setup. Without it, a link for it is made.
+    /// Account for the first-time setup. If `None`, a setup link is made.
     pub owner: Option<ActivateRequest>,
-    /// Whether an interrupted run is gone on with.
+    /// True if an interrupted run is resumed.
     pub resume: bool,
-    /// Whether what a failed run made is left.
+    /// True if a failed run is not rolled back.
     pub keep: bool,
 }
 
-/// What becomes the server.
+/// The kind of machine to turn into the server.
 #[derive(Debug, Clone)]
 pub enum On {
     /// A process on this computer.
     Local(LocalHost),
-    /// A Linux machine with systemd that answers SSH.
+    /// A Linux machine with systemd, reached over SSH.
     Generic(Box<GenericHost>),
 }
 
-/// A server that is a process on this computer.
+/// A server that runs as a process on this computer.
 #[derive(Debug, Clone, Default)]
 pub struct LocalHost {
-    /// The port to listen on. Without it, a free one.
+    /// The port to listen on. If `None`, a free one.
     pub port: Option<u16>,
 }
 
-/// A machine that answers SSH.
+/// A machine reached over SSH.
 #[derive(Debug, Clone)]
 pub struct GenericHost {
-    /// Its address.
+    /// The IP address.
     pub address: IpAddr,
-    /// The file of the private key. Without it, the agent is asked.
+    /// The private key file. If `None`, the SSH agent is used.
     pub ssh_key: Option<PathBuf>,
-    /// The port that SSH listens on now.
+    /// The current SSH port.
     pub ssh_port: u16,
-    /// Whether SSH stays there, rather than move to port 202.
+    /// True if SSH keeps its port. Otherwise it moves to port 202.
     pub keep_ssh_port: bool,
-    /// The user to log in as: root, or one with sudo without a password.
+    /// The user to log in as: root, or a user with passwordless sudo.
     pub ssh_user: String,
-    /// The fingerprint of its host key. Without it, known_hosts and a question.
+    /// Fingerprint of the host key. If `None`, known_hosts is used, then a question to the user.
     pub host_key: Option<String>,
-    /// How long it may take to answer.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// The program to install, when the machine is of another kind than this computer.
+    /// The program to install, if the machine's architecture differs from this computer's.
     pub program: Option<PathBuf>,
-    /// What is done about its DNS records.
+    /// How the DNS records are handled.
     pub dns: Dns,
 }
 
-/// What is done about a machine's DNS records.
+/// How a machine's DNS records are handled.
 #[derive(Debug, Clone)]
 pub enum Dns {
     /// Nothing.
     None,
-    /// They are looked at: somebody else sets them.
+    /// Records are checked, and set by the user.
     Check {
-        /// Who is asked. Without any, the authoritative name servers.
+        /// Name servers to query. If empty, the authoritative ones.
         name_servers: Vec<SocketAddr>,
     },
-    /// They are written.
+    /// Records are written.
     Write {
-        /// Where.
+        /// The DNS host.
         host: DnsHost,
-        /// What is remembered of the host.
+        /// The record of the host to store.
         records: Box<DnsRecords>,
-        /// Who is asked whether they are there. Without any, the authoritative name servers.
+        /// Name servers to query for the written records. If empty, the authoritative ones.
         name_servers: Vec<SocketAddr>,
     },
 }
 
 impl CreateRequest {
-    /// A server on this computer, with its backups in a folder of it.
+    /// Returns a request for a server on this computer, with its backups in a local folder.
     pub fn local(domain: Domain) -> Self {
         Self::on(domain, On::Local(LocalHost::default()))
     }
 
-    /// A server on that machine, with its backups in a folder of it.
+    /// Returns a request for a server on this host, with its backups in a folder on it.
     pub fn generic(domain: Domain, host: GenericHost) -> Self {
         Self::on(domain, On::Generic(Box::new(host)))
     }
@@ -136,7 +136,7 @@ impl CreateRequest {
 }
 
 impl GenericHost {
-    /// The machine at that address, logged in to as root with the agent's keys on port 22.
+    /// Returns the machine at this address, with login as root on port 22 and the SSH agent's keys.
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,

@@ -21,14 +21,14 @@ use crate::folders;
 use crate::outputs::{DnsDone, StepOutput};
 use crate::registry::{Machine, Reach};
 
-/// How long the page's port may take to answer from here.
+/// Time limit for the page's port to answer this computer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Creation {
-    /// What would be done, a line each, in the order in which it is done.
+    /// Returns the steps that would run, one line each, in order.
     ///
     /// # Errors
-    /// None that a creation which was made ready runs into.
+    /// None for a creation that was prepared successfully.
     pub fn plan(self) -> Result<Vec<String>> {
         let restore = self.request.backup.as_ref().map(|id| self.shown(id));
         let is_copy = self.repository.copy.is_some();
@@ -38,17 +38,17 @@ impl Creation {
         Ok(steps.iter().map(|step| step.plan()).collect())
     }
 
-    /// Creates the machine, or goes on creating it. Whether it can be reached, whether nothing of others is in the way
-    /// and whether the key is right comes before anything is made.
+    /// Creates the machine, or resumes its creation. Before anything is made, checks that the machine can be
+    /// reached, that nothing of others would be overwritten, and that the key is right.
     ///
     /// # Errors
-    /// Those of every step. What a failed run made is removed again, unless `keep` was asked for or it was stopped.
+    /// Errors of the steps. A failed run is rolled back, unless `keep` was set or the run was stopped.
     pub async fn run(self) -> Result<Created> {
         if let Some(Records::Write(records, _)) = &self.dns {
             records.preflight().await?;
         }
-        // A copy has its key, which is tried before the machine is touched. Whether the machine can be reached at all,
-        // and what is on it, comes before a key is made and shown.
+        // The key of a copy is tried before the machine is touched. The machine is reached and inspected
+        // before a new key is generated and shown.
         let opening = self.open_copy().await?;
         if !self.begun.as_ref().is_some_and(Begun::has_met) {
             match &self.request.on {
@@ -65,7 +65,7 @@ impl Creation {
         self.make(prepared).await
     }
 
-    /// A backup and where it is restored from, for people.
+    /// Describes a backup and its source for display.
     fn shown(&self, id: &str) -> String {
         match &self.repository.copy {
             Some(url) => format!("{id} from {url}"),
@@ -73,8 +73,8 @@ impl Creation {
         }
     }
 
-    /// Asks the machine whether it can become this server, before anything is looked at or made. A server that is on
-    /// it already is not an earlier one.
+    /// Checks that the machine can become this server, before anything is made. A server that is already
+    /// installed is not taken for an earlier one.
     async fn inspect(&self, host: &GenericHost) -> Result<()> {
         let remote = self.provider.connect(&Outputs::new()).await?;
         let facts = Facts::ask(&*remote).await?;
@@ -88,14 +88,15 @@ impl Creation {
         })
     }
 
-    /// Refuses to include folders that do not exist on the machine. What is restored may bring them.
+    /// Refuses to include folders that do not exist on the machine, unless a backup is restored, which may
+    /// create them.
     async fn check_folders(&self) -> Result<()> {
         if self.request.resume || self.request.backup.is_some() {
             return Ok(());
         }
         let remote = self.provider.connect(&Outputs::new()).await?;
         let missing = match folders::missing(&*remote, &self.request.includes).await {
-            // The first step says what is wrong with a machine where commands fail.
+            // The first step reports what is wrong with a machine on which commands fail.
             Err(e) if e.is(&cloudron_provision::codes::REMOTE_COMMAND) => return Ok(()),
             other => other?,
         };
@@ -126,7 +127,7 @@ impl Creation {
         }
         let machine = manager.machines().get(&domain)?;
         kept.forget(&machine)?;
-        // The setup token is made now, because it is a secret that no journal holds.
+        // The setup token is made last: it is a secret, so no journal may hold it.
         let program = manager.program(context.remote().await?, place);
         let setup = match program.call(&BoxCommand::SetupLink).await {
             Err(e) if e.is(&cloudron_api::codes::ALREADY_ACTIVATED) => None,
@@ -142,7 +143,7 @@ impl Creation {
         })
     }
 
-    /// Begins a run, or goes on with the one that was cut off.
+    /// Starts a run, or resumes the interrupted one.
     async fn forward(self, prepared: Prepared, runner: &Runner, context: &Context) -> Result<Outputs> {
         let (spec, resumed) = (self.spec(&prepared)?, self.begun.as_ref().map(|begun| begun.run.clone()));
         let steps = self.steps(prepared).await?;
@@ -152,7 +153,8 @@ impl Creation {
         }
     }
 
-    /// What the journal remembers, so that the run can be gone on with and undone without what was asked for.
+    /// Returns what the journal stores, so that the run can be resumed and undone without the original
+    /// request.
     fn spec(&self, prepared: &Prepared) -> Result<Spec> {
         let no_json = |e| Error::new(&core_codes::FAILED, format!("the run's inputs are not JSON: {e}"));
         let dns = match &self.dns {
@@ -197,8 +199,8 @@ impl Creation {
                 (Supervisor::Systemd, all.map(|ip| SocketAddr::new(ip, 443)).to_vec())
             }
         };
-        // Each machine is a writer of its own, and so is its successor: the keys of one that was lost can be revoked.
-        // A server that has its keys is not installed again.
+        // Each machine is a separate writer, and so is its successor: the keys of a lost machine can be
+        // revoked. A server that has its keys is not installed again.
         let has_keys = self.begun.as_ref().is_some_and(Begun::has_server);
         let domain = &self.request.domain;
         let writer_keys = if has_keys { Secret::new("{}") } else { prepared.writer_keys(domain).await? };
@@ -218,7 +220,7 @@ impl Creation {
         })
     }
 
-    /// What the steps are made from. `copy` is the repository that is copied, which a plan does not have open.
+    /// Returns the recipe for the steps. `copy` is the repository to copy, which a plan does not open.
     fn recipe(
         self,
         install: Install,
@@ -268,7 +270,8 @@ impl Creation {
     }
 }
 
-/// Whether the page's port answers from here. The server was asked through SSH, which a firewall may treat otherwise.
+/// Returns true if the page's port answers this computer. The server itself was reached over SSH, which a
+/// firewall may treat differently.
 async fn reachable(machine: &Machine) -> bool {
     let Reach::Generic(reach) = &machine.reach else { return true };
     let Ok(address) = reach.host.parse::<IpAddr>() else { return true };

@@ -1,4 +1,4 @@
-//! The steps of a run that are about the server itself and about this computer's record of it.
+//! The steps of a run that concern the server itself and its record on this computer.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ use crate::program::Place;
 use crate::registry::{DnsRecords, Machine, Reach};
 use crate::{codes, record_copy};
 
-/// Healthy means that the server answers through its own interface, for this domain.
+/// The health step: the server answers through its own API for this domain.
 pub(super) struct Answers {
     pub manager: Manager,
     pub place: Place,
@@ -36,7 +36,7 @@ impl Probe for Answers {
     }
 }
 
-/// A client of the server that the run has installed.
+/// Returns a client for the server that the run has installed.
 async fn client(context: &Context, manager: &Manager, place: &Place, domain: &Domain) -> Result<Arc<Client>> {
     let server = Installed::of(&context.outputs()).ok_or_else(not_recorded)?;
     let program = manager.program(context.remote().await?, place.clone());
@@ -47,7 +47,7 @@ fn not_recorded() -> Error {
     Error::new(&core_codes::FAILED, "the run did not record what the installer answered")
 }
 
-/// Does the first-time setup.
+/// Performs the first-time setup.
 pub(super) struct Activate {
     pub manager: Manager,
     pub owner: ActivateRequest,
@@ -79,7 +79,7 @@ impl Step for Activate {
     }
 
     async fn undo(&self, _: &Context, _: Option<&Value>) -> Result<Undo> {
-        // It goes with the server.
+        // Removed with the server.
         Ok(Undo::Undone)
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct Remember {
 }
 
 impl Remember {
-    /// The record of a machine whose steps are done.
+    /// Returns the record of a machine whose steps are done.
     fn record(&self, run: String, outputs: &Outputs) -> Result<Machine> {
         let server = Installed::of(outputs).ok_or_else(not_recorded)?;
         Ok(Machine {
@@ -114,7 +114,7 @@ impl Remember {
         })
     }
 
-    /// How the machine is reached from now on: its host key and port as the steps have recorded them.
+    /// Returns how the machine is reached from now on: with the host key and port recorded by the steps.
     fn reach(&self, outputs: &Outputs) -> Result<Reach> {
         let mut reach = self.origin.clone();
         if let Reach::Generic(ssh) = &mut reach {

@@ -1,4 +1,4 @@
-//! Undoing a run that was cut off, without what its creation needed: keys, backups, options.
+//! Undoing an interrupted run without the inputs of its creation: keys, backups, options.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,8 +27,8 @@ use crate::program::Place;
 use crate::registry::Reach;
 
 impl Manager {
-    /// Undoes what the unfinished run made, in reverse order, and forgets the run. Gives where the backups are that it
-    /// did not make, once they are on the machine.
+    /// Undoes an unfinished run in reverse order and removes its journal. Returns the location of backups
+    /// that the run did not make, if they are on the machine.
     pub(crate) async fn undo(&self, run: &RunSummary, records: Option<Removal>) -> Result<Option<Kept>> {
         let domain = Domain::parse_any(&run.spec.fqdn)?;
         let reach: Reach = serde_json::from_value(run.spec.inputs.clone()).map_err(|e| {
@@ -40,7 +40,7 @@ impl Manager {
             serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
         let made = remembered.as_ref().filter(|r| r.origin == Origin::New);
         if state.outputs().is_empty() && matches!(reach, Reach::Generic(_)) {
-            // The machine was never reached, so nothing is on it.
+            // The machine was never reached, so nothing was changed on it.
             self.runner().abandon(&run.run)?;
         } else {
             let recipe = self.recipe_of(&domain, &reach, made, records)?;
@@ -65,7 +65,7 @@ impl Manager {
         }))
     }
 
-    /// Everything that a run on such a machine can have made, as far as undoing it goes.
+    /// Returns the recipe for all steps that a run on this machine can have made, as needed to undo them.
     fn recipe_of(
         &self,
         domain: &Domain,
@@ -81,7 +81,7 @@ impl Manager {
             }
             Reach::Generic(reach) => {
                 let auth = self.auth(reach.ssh_key.as_deref());
-                // The run has recorded the host key, and nothing else is trusted.
+                // Only the host key recorded by the run is trusted.
                 let provider = Generic::new(access::target(reach), auth, HostKeyPolicy::Pinned(Vec::new()));
                 (Arc::new(provider.may_move_to(SSH_PORT)), Place::system(), program_paths()?)
             }
@@ -125,7 +125,7 @@ impl Manager {
     }
 }
 
-/// Those of the steps that a run consists of, in its order.
+/// Returns the steps of a run's plan, in order.
 fn of_plan(all: Vec<Arc<dyn Step>>, plan: &[String]) -> Result<Vec<Arc<dyn Step>>> {
     let step = |id: &String| {
         all.iter().find(|step| step.id() == id).cloned().ok_or_else(|| {
@@ -138,7 +138,7 @@ fn of_plan(all: Vec<Arc<dyn Step>>, plan: &[String]) -> Result<Vec<Arc<dyn Step>
     plan.iter().map(step).collect()
 }
 
-/// The step that writes DNS records, or looks at them, as far as undoing it goes.
+/// The DNS step, written or checked, as needed to undo it.
 struct RemoveRecords(Option<Removal>);
 
 #[async_trait]

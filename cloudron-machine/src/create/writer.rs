@@ -1,18 +1,18 @@
-//! The credentials that a server has for its bucket, tried before anything is made.
+//! Checks of the server's credentials for its bucket before anything is made.
 
 use bytes::Bytes;
 use cloudron_api::StoreAccess;
 use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
 use cloudron_core::{Progress, Result, ResultExt};
 
-/// The object that is written to try them. It is of no repository, and the owner removes it.
+/// The object written for the check. It belongs to no repository and is removed with the owner's credentials.
 const PROBE: &str = "writer-check";
 
-/// Writes, lists and reads an object as the server will, and looks whether the server could delete it. That it could is a
-/// warning.
+/// Writes, lists and reads an object with the server's credentials, and checks whether they could delete it.
+/// Warns if they could.
 ///
 /// # Errors
-/// What the store reports.
+/// Errors of the store.
 pub(super) async fn check(
     url: &str,
     access: &StoreAccess,

@@ -1,4 +1,4 @@
-//! The DNS records of a machine at a host without an interface: what to set, and whether it is set.
+//! DNS records of a machine at a host without an API: which records to set, and whether they are set.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cloudron_dns::propagation::{Lookup, Report};
 use cloudron_dns::wildcard::WildcardProvider;
 use cloudron_dns::{Addresses, Instructions, Intent, MailSettings, Name, find_zone, machine_records};
 
-/// The records that a machine needs, and who is asked for them.
+/// The records that a machine needs, and the name servers to query for them.
 pub struct Records {
     domain: Domain,
     desired: Vec<Intent>,
@@ -16,7 +16,8 @@ pub struct Records {
 }
 
 impl Records {
-    /// For a machine with those addresses. Without name servers, the authoritative ones are found.
+    /// Returns the records for a machine with these addresses. If `name_servers` is empty, the authoritative
+    /// ones are found.
     pub fn new(
         domain: &Domain,
         addresses: &[IpAddr],
@@ -34,19 +35,19 @@ impl Records {
         })
     }
 
-    /// What a person has to set.
+    /// Returns the records that the user has to set.
     pub fn instructions(&self) -> Result<Instructions> {
         Ok(WildcardProvider::instructions(&Name::parse(self.domain.zone())?, &self.desired))
     }
 
-    /// What every authoritative name server says.
+    /// Checks the records on every authoritative name server.
     pub async fn check(&self) -> Result<Report> {
         let zone = find_zone(&self.provider, &Name::parse(self.domain.as_str())?).await?;
         self.provider.check(&zone, &self.desired).await
     }
 }
 
-/// Addresses of both families.
+/// Splits addresses by family.
 pub fn both_families(all: &[IpAddr]) -> Addresses {
     let mut addresses = Addresses::default();
     for address in all {
@@ -58,7 +59,7 @@ pub fn both_families(all: &[IpAddr]) -> Addresses {
     addresses
 }
 
-/// How authoritative name servers are found: these, or by walking down from the root.
+/// Returns the lookup of authoritative name servers: the given ones, or found by recursion from the root.
 pub fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
     match name_servers {
         [] => Lookup::system(),
@@ -66,7 +67,7 @@ pub fn lookup(name_servers: &[SocketAddr]) -> Result<Lookup> {
     }
 }
 
-/// The zone that a name lies in, as the DNS says.
+/// Returns the zone that contains a name, as found in the DNS.
 pub async fn zone_of(lookup: &Lookup, name: &Name, limit: Duration) -> Result<Name> {
     let provider = WildcardProvider::new(lookup.clone()).within(limit);
     Ok(find_zone(&provider, name).await?.apex)

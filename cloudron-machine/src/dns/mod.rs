@@ -1,4 +1,4 @@
-//! The DNS records of a machine: written, looked at, and removed with it.
+//! DNS records of a machine: written, checked, and removed with it.
 
 mod check;
 mod removal;
@@ -17,14 +17,14 @@ use cloudron_core::{Domain, Result};
 use cloudron_dns::managed::{ManagedZone, OwnershipFile};
 use cloudron_dns::{DnsProvider, Name, ZoneChoice};
 
-/// A DNS host, and which zone there a machine's records go into.
+/// A DNS host, and the choice of the zone for a machine's records.
 #[derive(Clone)]
 pub struct DnsHost {
-    /// Its short name, which names the folder of what is ours there.
+    /// Its short name, also the name of the folder with its ownership files.
     pub id: String,
-    /// How it is spoken to.
+    /// The client for the host's API.
     pub provider: Arc<dyn DnsProvider>,
-    /// Which zone. Without a choice, the closest that encloses the domain.
+    /// The zone. By default, the closest zone that contains the domain.
     pub zone: ZoneChoice,
 }
 
@@ -35,12 +35,12 @@ impl fmt::Debug for DnsHost {
 }
 
 impl DnsHost {
-    /// The host of that short name, with the closest zone that encloses the domain.
+    /// Returns the host with this short name, using the closest zone that contains the domain.
     pub fn new(id: impl Into<String>, provider: Arc<dyn DnsProvider>) -> Self {
         Self { id: id.into(), provider, zone: ZoneChoice::default() }
     }
 
-    /// The zone of a domain, with what is ours of it in that folder.
+    /// Returns the zone of a domain, with its ownership file in `folder`.
     pub(crate) async fn managed(&self, domain: &Domain, folder: &Path) -> Result<ManagedZone> {
         let zone = self.zone.find(&*self.provider, &Name::from(domain)).await?;
         let owned = OwnershipFile::at(folder, &self.id, &zone);

@@ -1,4 +1,4 @@
-//! Removing the DNS records that the creation of a machine wrote.
+//! Removal of the DNS records that the creation of a machine wrote.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::manager::Manager;
 use crate::registry::DnsRecords;
 
 impl DnsHost {
-    /// Removes what is ours of the records; what was removed, and what stays because it is not ours.
+    /// Removes the records that are ours. Returns what was removed, and what was left because it is not ours.
     pub(super) async fn remove(
         &self,
         domain: &Domain,
@@ -40,23 +40,23 @@ pub struct Removal {
     advice: Option<String>,
 }
 
-/// What became of the records.
+/// The result of removing records.
 #[derive(Debug)]
 pub struct Outcome {
     /// The DNS host.
     pub provider: String,
-    /// What was removed.
+    /// The record sets that were removed.
     pub removed: Vec<RecordKey>,
-    /// What stays.
+    /// The record sets that were left.
     pub left: Vec<RecordKey>,
-    /// Why all of them stay. Otherwise, what stays is not what was written.
+    /// Why all of them were left. If `None`, a record set was left because this computer did not write it.
     pub failure: Option<String>,
     advice: Option<String>,
 }
 
 impl Manager {
-    /// The records that a machine's record, or a run, speaks of. That there is no account to remove them with is found
-    /// out later and is no error then: the machine is removed all the same.
+    /// Returns the removal of the records named by a machine's record or by a run. A missing account is not
+    /// an error here: the machine is removed anyway, and the outcome reports it.
     ///
     /// # Errors
     /// None for records that were written.
@@ -74,24 +74,25 @@ impl Manager {
 }
 
 impl Removal {
-    /// The same, with the command that removes them, for when they stay.
+    /// Adds the command to show for removing records that were left.
     #[must_use]
     pub fn advising(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// The name of the DNS host.
+    /// Returns the name of the DNS host.
     pub fn provider(&self) -> &str {
         &self.provider
     }
 
-    /// Why they will stay, when that is known before anything is done.
+    /// Returns why the records cannot be removed, if that is known beforehand.
     pub fn obstacle(&self) -> Option<&Error> {
         self.host.as_ref().err()
     }
 
-    /// Removes what is ours of them. That it is not possible is part of the outcome: the machine is removed already.
+    /// Removes the records that are ours. A failure is part of the outcome, since the machine is already
+    /// removed.
     pub async fn remove(&self, progress: &Progress) -> Outcome {
         let host = match &self.host {
             Ok(host) => host,
@@ -105,7 +106,7 @@ impl Removal {
         }
     }
 
-    /// Nobody removes them, for this reason.
+    /// Returns the outcome in which all records are left, for this reason.
     pub fn kept(&self, why: &str) -> Outcome {
         Outcome {
             provider: self.provider.clone(),
@@ -118,7 +119,7 @@ impl Removal {
 }
 
 impl Outcome {
-    /// The command that removes what stays, as the caller gave it.
+    /// Returns the command that removes what was left, as the caller gave it.
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
     }
@@ -132,7 +133,7 @@ impl Outcome {
         })
     }
 
-    /// What stays and why, for people; `None` when nothing stays.
+    /// Returns what was left and why, for display, or `None` if nothing was left.
     pub fn stays(&self) -> Option<String> {
         let (all, provider) = (keys(&self.left), &self.provider);
         let advice =
@@ -145,7 +146,7 @@ impl Outcome {
     }
 }
 
-/// Names of record sets as a list for people.
+/// Joins the names of record sets to a list for display.
 pub(crate) fn keys(keys: &[RecordKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

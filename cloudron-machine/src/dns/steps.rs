@@ -1,5 +1,5 @@
-//! The last step of a machine: its DNS records. They are written where the host has an interface; where it has none,
-//! it is said what to set, and looked whether it is set.
+//! The last step of a creation: the DNS records. They are written if the host has an API; otherwise the step
+//! prints which records to set and checks whether they are set.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::{DnsHost, Records, lookup};
 use crate::outputs::{DnsDone, Written};
 
-/// Says which records to set and checks them on all authoritative servers. That they are not there yet does not
-/// fail the run: only the person can set them.
+/// Reports which records to set and checks them on all authoritative servers. Missing records do not fail the
+/// run, since only the user can set them.
 pub(crate) struct CheckRecords {
     pub domain: Domain,
     pub address: IpAddr,
@@ -83,24 +83,24 @@ fn done(agrees: Option<bool>, written: Option<Written>) -> Result<Value> {
         .map_err(|e| Error::new(&core_codes::FAILED, format!("the output is not JSON: {e}")))
 }
 
-/// Whether all name servers have the records.
+/// Returns true if all name servers have the records.
 fn agrees(output: &Value) -> bool {
     output["agrees"] == true
 }
 
-/// How long the name servers are given to have what was written. The machine is there all the same.
+/// Time limit for propagation of the written records. When it expires, the creation still succeeds.
 pub(crate) const PROPAGATION: Duration = Duration::from_secs(120);
 
-/// Writes the records at the DNS host, and waits a while until its name servers have them. Records of others are
-/// never changed: they end the run before anything is made.
+/// Writes the records at the DNS host and waits until its name servers have them, up to a time limit. Records
+/// of others are never changed: a conflict ends the run before anything is made.
 pub(crate) struct WriteRecords {
     pub host: DnsHost,
     pub domain: Domain,
     pub address: IpAddr,
     pub name_servers: Vec<SocketAddr>,
-    /// Where it is kept which records are ours.
+    /// Folder with the ownership files.
     pub folder: PathBuf,
-    /// How long the name servers are given.
+    /// Time limit for propagation.
     pub patience: Duration,
 }
 
@@ -109,10 +109,10 @@ impl WriteRecords {
         machine_records(&self.domain, &Addresses::from(self.address), &MailSettings::off())
     }
 
-    /// That the zone is there, and nothing of others in the way.
+    /// Checks that the zone exists and that no records of others conflict.
     ///
     /// # Errors
-    /// `dns-conflict`, `dns-zone-not-found`, and what the host says.
+    /// `dns-conflict`, `dns-zone-not-found`, and errors of the host.
     pub(crate) async fn preflight(&self) -> Result<()> {
         self.plan_for(self.wishes()?, Access::Read).await?.plan.check()
     }
@@ -122,7 +122,7 @@ impl WriteRecords {
         zone.plan(wishes, &PlanOptions::default(), access).await
     }
 
-    /// Waits for the name servers. That they take longer does not fail the run.
+    /// Waits for the name servers. A timeout does not fail the run.
     async fn wait(&self, context: &Context, apex: &Name) -> Result<bool> {
         let options = WaitOptions::default().within(self.patience).with_progress(context.progress.clone());
         let wishes = self.wishes()?;
@@ -163,14 +163,15 @@ impl Step for WriteRecords {
         let planned = self.plan_for(self.wishes()?, Access::Write).await?;
         planned.plan.check()?;
         planned.apply(&context.progress).await?;
-        // Others may write the zone while the name servers are waited for.
+        // Others may write to the zone while this waits for the name servers.
         let plan = planned.plan;
         let agrees = self.wait(context, &plan.zone.apex).await?;
         let written = Written { sets: plan.changes.iter().filter_map(Change::after).cloned().collect() };
         done(Some(agrees), Some(written))
     }
 
-    /// Without its output, the run was cut off while it wrote or waited: then all that is ours goes.
+    /// Without an output, the run was interrupted while writing or waiting: then all records that are ours
+    /// are removed.
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {
         let written = output.and_then(|output| serde_json::from_value::<DnsDone>(output.clone()).ok());
         let wishes = match written.and_then(|done| done.written) {
@@ -210,7 +211,7 @@ mod tests {
             ),
             domain: Domain::parse("example.com").unwrap(),
             address: "192.0.2.1".parse().unwrap(),
-            // Nobody answers there.
+            // Nothing listens there.
             name_servers: vec!["127.0.0.1:9".parse().unwrap()],
             folder: folder.join("dns"),
             patience: Duration::ZERO,

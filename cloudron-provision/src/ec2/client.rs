@@ -23,7 +23,7 @@ pub struct Client {
     pub transport: Arc<dyn HttpTransport>,
     /// The clock of signatures and waits.
     pub clock: Arc<dyn Clock>,
-    /// How often and how long a request is repeated.
+    /// How often and how long a request is retried.
     pub policy: RetryPolicy,
     region: Region,
     credentials: Credentials,

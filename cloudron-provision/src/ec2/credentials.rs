@@ -1,4 +1,4 @@
-//! Who asks.
+//! Authentication of requests.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Watches what every process shows to all users: arguments and environment.
+//! Watches what each process exposes to all users: arguments and environment.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +51,7 @@ fn look(canary: &Canary, leaks: &mut Vec<Leak>) {
         }
         for what in ["cmdline", "environ"] {
             let Ok(bytes) = fs::read(entry.path().join(what)) else { continue };
-            // The program's name tells more than a number that is gone by the time of the report.
+            // The program's name is more useful than the ID of a process that has ended.
             for leak in canary.in_bytes("", &bytes) {
                 let program = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
                 leaks.push(Leak { place: format!("{what} of process {pid} ({})", program.trim()), ..leak });

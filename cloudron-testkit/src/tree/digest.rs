@@ -23,7 +23,7 @@ pub enum Kind {
         sha256: String,
         /// The smallest path, relative to the top, of the same file; `None` if there is no other name in the tree.
         hard_link: Option<PathBuf>,
-        /// Whether at least 64 KiB of the length use no space on disk.
+        /// True if at least 64 KiB of the length use no space on disk.
         sparse: bool,
     },
     /// A folder.
@@ -41,7 +41,7 @@ pub enum Kind {
     Device {
         /// The kernel's number of the device.
         number: u64,
-        /// Whether it is a block device rather than a character device.
+        /// True for a block device, false for a character device.
         block: bool,
     },
 }

@@ -18,7 +18,7 @@ pub struct Made {
     pub bytes: u64,
     /// Number of regular files, folders, links and other entries, without the top folder.
     pub entries: u64,
-    /// Whether the file system supports `user.*` extended attributes.
+    /// True if the file system supports `user.*` extended attributes.
     pub xattrs: bool,
 }
 
@@ -139,7 +139,7 @@ impl Maker {
 
     fn folder(&mut self, number: u64) -> io::Result<()> {
         let parent = self.rng.pick(&self.folders.clone()).clone();
-        // Not the whole history below one parent: path lengths stay under the limit of 4096 bytes.
+        // Folders are not nested without limit: paths stay shorter than 4096 bytes.
         let parent = if parent.components().count() > 20 { self.folders[0].clone() } else { parent };
         let path = parent.join(format!("{}{number}", self.rng.pick(&FOLDERS)));
         self.make_dir(&path)?;
@@ -172,7 +172,7 @@ impl Maker {
         for name in FOLDERS {
             self.file(&dir.join(name), 40, true)?;
         }
-        // The same letter composed and decomposed: two files, unless somebody normalises.
+        // The same letter composed and decomposed: two files, unless names are normalised.
         self.file(&dir.join("\u{e9}"), 1, true)?;
         self.file(&dir.join("e\u{301}"), 1, true)?;
         self.file(&dir.join(OsString::from_vec(b"latin1-\xe9t\xe9-\xff.txt".to_vec())), 99, true)?;

@@ -5,13 +5,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What a crate may depend on, of the workspace. One that is not made yet is just not there.
+/// The allowed dependencies of each crate within the workspace. A crate may be missing.
 const ARROWS: &[(&str, &[&str])] = &[
     ("cloudron-core", &[]),
     ("cloudron-http", &["cloudron-core"]),
     ("cloudron-api", &["cloudron-core"]),
     ("cloudron-dns", &["cloudron-http", "cloudron-core"]),
-    // The bucket's client goes through the same proxy and trusts the same authorities.
+    // The S3 client uses the same proxy and trusts the same authorities.
     ("cloudron-backup", &["cloudron-http", "cloudron-core"]),
     ("cloudron-provision", &["cloudron-http", "cloudron-core"]),
     ("cloudron-apps", &["cloudron-backup", "cloudron-core"]),
@@ -55,10 +55,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cloudron-testkit", &[]),
 ];
 
-/// Programs and tests, which nothing depends on and which may use everything.
+/// Programs and tests, which may use every crate and which no crate may use.
 const ON_TOP: [&str; 2] = ["cloudron-examples", "cloudron-e2e"];
 
-/// What tests of any crate may use.
+/// The crate that tests of any crate may use.
 const FOR_TESTS: &str = "cloudron-testkit";
 
 #[test]
@@ -99,7 +99,7 @@ fn an_arrow_that_runs_the_wrong_way_is_found() {
     assert_eq!(against(&package("cloudron-e2e", &[("cloudron-cli", normal)])), [""; 0]);
 }
 
-/// The dependencies that are not allowed, and crates that are not in the list.
+/// Returns the forbidden dependencies, and the crates missing from the list.
 fn against(metadata: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {

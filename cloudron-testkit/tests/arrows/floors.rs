@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::imports::imports;
 
-/// The rooms of cloudron-backup, the lowest floor first.
+/// The modules of cloudron-backup, lowest layer first.
 const BACKUP: &[&[&str]] = &[
     &["codes", "issue"],
     &["buffers", "files", "runtime"],
@@ -21,7 +21,7 @@ const BACKUP: &[&[&str]] = &[
     &["fuzzing"],
 ];
 
-/// The rooms of cloudron-box, the lowest floor first.
+/// The modules of cloudron-box, lowest layer first.
 const BOX: &[&[&str]] = &[
     &["codes"],
     &["api_error", "time"],
@@ -37,7 +37,7 @@ const BOX: &[&[&str]] = &[
     &["tests"],
 ];
 
-/// What `lib.rs` re-exports of another crate, for every room: of the core, and of the messages.
+/// Re-exports in `lib.rs` of the core and of the messages, which every module may use.
 const OF_ALL: [&str; 6] = ["Error", "Result", "api", "layout", "Include", "Layout"];
 
 #[test]
@@ -82,7 +82,7 @@ fn an_import_of_a_higher_floor_or_a_neighbour_is_found() {
     assert!(upwards(floors, &without).contains(&"there is no right".to_owned()));
 }
 
-/// What imports upwards, or sideways, and rooms that are not in the list.
+/// Returns the imports from the same or a higher layer, and the modules missing from the list.
 fn upwards(floors: &[&[&str]], files: &[(PathBuf, String)]) -> Vec<String> {
     let floor_of: BTreeMap<&str, usize> =
         floors.iter().enumerate().flat_map(|(n, rooms)| rooms.iter().map(move |room| (*room, n))).collect();
@@ -90,7 +90,7 @@ fn upwards(floors: &[&[&str]], files: &[(PathBuf, String)]) -> Vec<String> {
     let mut met: BTreeMap<&str, bool> = floor_of.keys().map(|room| (*room, false)).collect();
     for (file, source) in files {
         let module = module_of(file);
-        // The table of contents.
+        // `lib.rs` itself.
         let Some(room) = module.first() else { continue };
         let Some(floor) = floor_of.get(room.as_str()) else {
             wrong.push(format!("{room} is on no floor"));
@@ -122,7 +122,7 @@ fn upwards(floors: &[&[&str]], files: &[(PathBuf, String)]) -> Vec<String> {
     wrong
 }
 
-/// The path of the module in a file below `src`. Empty for the crate's root.
+/// Returns the module path of a file below `src`, empty for the crate's root.
 fn module_of(file: &Path) -> Vec<String> {
     let mut words: Vec<String> =
         file.with_extension("").iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -132,7 +132,7 @@ fn module_of(file: &Path) -> Vec<String> {
     words
 }
 
-/// The source files of a crate, by their path below `src`.
+/// Returns the source files of a crate, with their paths below `src`.
 pub(crate) fn sources(package: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src");
     let mut files = Vec::new();

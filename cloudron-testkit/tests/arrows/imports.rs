@@ -1,14 +1,14 @@
-//! The modules of its own crate that a source file names: `use crate::…`, nested groups included, paths in the middle
-//! of an expression, and `super::…`.
+//! Finds the modules of its own crate that a source file uses: `use crate::…`, including nested groups, paths
+//! inside expressions, and `super::…`.
 
-/// A path of the crate, without `crate`, and the line it is in.
+/// An imported path without `crate`, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Import {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
 }
 
-/// What the module at a path (`["format", "index"]`) imports from its crate.
+/// Returns the imports from its own crate of the module at a path (`["format", "index"]`).
 pub(crate) fn imports(module: &[&str], source: &str) -> Vec<Import> {
     let tokens = tokens(&blank(source));
     let module = module.iter().map(ToString::to_string).collect();
@@ -18,7 +18,7 @@ pub(crate) fn imports(module: &[&str], source: &str) -> Vec<Import> {
     reader.found
 }
 
-/// The source with comments and literals blanked. Line breaks stay.
+/// Returns the source with comments and literals replaced by spaces. Line breaks are kept.
 fn blank(source: &str) -> String {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -32,7 +32,7 @@ fn blank(source: &str) -> String {
                 raw_string(&chars, i).expect("it was found")
             }
             '"' => string(&chars, i),
-            // A character, not a lifetime.
+            // A character literal, not a lifetime.
             '\'' if at(i + 1) == '\\' => until(&chars, i + 3, |c, _| c == '\'') + 1,
             '\'' if at(i + 2) == '\'' => i + 3,
             c => {
@@ -75,7 +75,7 @@ fn string(chars: &[char], from: usize) -> usize {
     i + 1
 }
 
-/// The end of the raw string that begins here, if one does.
+/// Returns the end of the raw string that starts here, if there is one.
 fn raw_string(chars: &[char], from: usize) -> Option<usize> {
     let hashes = chars[from + 1..].iter().take_while(|c| **c == '#').count();
     let open = from + 1 + hashes;
@@ -98,7 +98,7 @@ struct Token {
     line: usize,
 }
 
-/// Words, `::`, and every other character by itself.
+/// Splits the source into words, `::`, and single other characters.
 fn tokens(source: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     for (n, text) in source.lines().enumerate() {
@@ -120,7 +120,7 @@ struct Reader<'t> {
     tokens: &'t [Token],
     at: usize,
     module: Vec<String>,
-    /// The modules that the file holds itself and that are open here: name, and depth of their brace.
+    /// The inline modules that are open at this position: name, and depth of their brace.
     inline: Vec<(String, usize)>,
     depth: usize,
     found: Vec<Import>,
@@ -153,12 +153,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether something like `$crate::` or `a::crate::` stands here.
+    /// Returns true if this word is part of a longer path, such as `$crate::` or `a::crate::`.
     fn is_inside_a_path(&self) -> bool {
         self.at > 0 && ["::", "$"].contains(&self.text(self.at - 1))
     }
 
-    /// Reads `a::b`, `a::*` or `a::{b, c::d}` below a path that began with `crate` or `super`.
+    /// Parses `a::b`, `a::*` or `a::{b, c::d}` below a path that starts with `crate` or `super`.
     fn tree(&mut self, mut path: Vec<String>) {
         let line = self.tokens[self.at].line;
         loop {
@@ -181,7 +181,7 @@ impl Reader<'_> {
                     self.at += 1;
                     return;
                 }
-                // Of `collect::<Vec<_>>`.
+                // As in `collect::<Vec<_>>`.
                 "<" => break,
                 _ => {}
             }
@@ -190,7 +190,7 @@ impl Reader<'_> {
         self.found.push(Import { path, line });
     }
 
-    /// The path from the crate's root on.
+    /// Returns the path from the crate's root.
     fn resolve(&self, path: &[String]) -> Vec<String> {
         let ups = path.iter().take_while(|word| *word == "super").count();
         if ups == 0 {

@@ -18,7 +18,7 @@ fn no_secret_is_in_any_file_log_argument_environment_or_output() {
         .secret("admin password", PASSWORD)
         .secret("SSH passphrase", PASSPHRASE);
     let scene = Scene::bare("canary");
-    // Made before anybody watches: ssh-keygen takes the passphrase as an argument.
+    // Made before processes are watched: ssh-keygen takes the passphrase as an argument.
     let ssh_key = scene.server.add_key("locked", PASSPHRASE).display().to_string();
     let ((), leaks) = canary.while_watching_processes(|| whole_life(&scene, &ssh_key));
     assert_none(&leaks);
@@ -81,7 +81,7 @@ fn the_canary_would_be_seen_on_the_server_and_the_laptop() {
     if !available() {
         return;
     }
-    // Another secret than the test above watches for, which may run meanwhile.
+    // A different secret, since the test above may be running at the same time.
     let secret = "kanari-to-be-seen-5151";
     let canary = Canary::new().secret("secret", secret);
     let server = Server::boot("seen");

@@ -37,7 +37,7 @@ fn its_records_are_written_where_the_domain_is_kept_and_go_with_it() {
     fs::write(&records, "www 300 A 192.0.2.80\n").unwrap();
     let apply = ["dns", "apply", DOMAIN, "--records", &records, "--yes"];
     scene.laptop.ok(&[&apply[..], &host.options("--provider")].concat());
-    // The record of the machine knows where the server and the key are.
+    // The machine's record contains the DNS server and the key file.
     let run = scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
     let left = host.zone(&scene);
     assert!(!host.records(&scene).iter().any(|line| left.contains(line)), "{run}\n{left}");
@@ -51,7 +51,7 @@ fn a_run_that_dies_while_it_waits_for_name_servers_is_destroyed_with_its_records
     }
     let scene = Scene::bare("records-died");
     let Some(host) = DnsHost::start(&scene) else { return };
-    // Nobody answers there.
+    // No name server listens there.
     let arguments = scene.create_arguments(&host.creating("127.0.0.1:9"));
     let mut running = scene.laptop.spawn(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     while !host.zone(&scene).contains(&host.records(&scene)[0]) {

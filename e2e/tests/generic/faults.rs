@@ -74,7 +74,7 @@ fn a_connection_cut_during_the_upload_is_resumed() {
         return;
     }
     let scene = Scene::bare("cut");
-    // One address with both of SSH's ports, as the server itself has.
+    // One address with both SSH ports, like the server itself.
     let address = "127.77.0.1";
     let proxy = |port| {
         Proxy::start_at(format!("{address}:{port}").parse().unwrap(), scene.server.address(port)).unwrap()

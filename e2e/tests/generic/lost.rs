@@ -26,7 +26,7 @@ fn a_lost_server_comes_back_on_a_new_one_byte_for_byte() {
     let store = repository.display().to_string();
     scene.server.destroy();
 
-    // Another laptop, too: all that is left are the copy of the repository and the key.
+    // Another laptop too: only the copy of the repository and the key are left.
     let later = Scene { server: Server::boot("found"), laptop: Cloudron::new(), backup_key: String::new() };
     let key = later.laptop.secret("backup-key", BACKUP_KEY);
     let list = later.laptop.json(&["machine", "backup", "list", DOMAIN, "--store", &store]);
@@ -46,7 +46,7 @@ fn a_lost_server_comes_back_on_a_new_one_byte_for_byte() {
         events.contains("cloudron.install") && events.contains("restore"),
         "old events and the new one:\n{events}"
     );
-    // The old backups are the new machine's, and it goes on with them.
+    // The old backups belong to the new machine, which continues their repository.
     assert!(later.laptop.backups(DOMAIN).contains(&backup));
     later.back_up();
 }
@@ -79,7 +79,7 @@ fn one_backup_becomes_a_plain_tar_that_the_systems_tar_reads() {
     extract.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]).arg(&tar).arg("-C").arg(&out);
     let output = extract.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // A plain tar has no holes; the zeros are there.
+    // A plain tar has no holes; it contains the zeros.
     for entry in before.values_mut() {
         if let Kind::File { sparse, .. } = &mut entry.kind {
             *sparse = false;

@@ -90,7 +90,7 @@ fn a_host_key_that_changed_since_is_refused_until_it_is_trusted() {
     scene.laptop.ok(&["machine", "ssh", DOMAIN, "--", "true"]);
     scene.back_up();
 
-    // The other way, and for a run that was interrupted.
+    // In the other direction, and for an interrupted run.
     scene.server.exec_ok("rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh");
     let fingerprint = scene.server.host_key_fingerprint();
     let trusted = scene.laptop.json(&["machine", "trust", DOMAIN, "--host-key", &fingerprint]);

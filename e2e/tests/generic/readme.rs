@@ -28,7 +28,7 @@ fn the_block_of_the_readme_about_a_machine_over_ssh_works_in_order() {
     let key = servers[0].key_path();
     let public = fs::read(key.with_extension("pub")).unwrap();
     servers[1].exec_with("cat >>/root/.ssh/authorized_keys", &public);
-    // What a person compared and answered before.
+    // The host keys that the user has accepted before.
     let known: Vec<String> = servers
         .iter()
         .map(|server| format!("{} {}", server.ip(), server.exec_ok("cat /etc/ssh/ssh_host_ed25519_key.pub")))
@@ -48,7 +48,7 @@ fn the_block_of_the_readme_about_a_machine_over_ssh_works_in_order() {
             .replace("/mnt/disk", &laptop.place("disk").display().to_string());
         let mut words: Vec<&str> = command.split_whitespace().skip(1).collect();
         if words[1] == "create" {
-            // No name server is asked here, and the key is not typed.
+            // No name server is queried here, and the key is not typed.
             words.extend(["--dns", "none", "--backup-key", &backup_key]);
         }
         laptop.ok(&words);

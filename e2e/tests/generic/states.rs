@@ -33,7 +33,7 @@ impl Scene {
             if running.kill().code != 0 {
                 return;
             }
-            // It was faster than this test.
+            // The run ended before it could be killed.
             self.laptop.ok(&["machine", "destroy", DOMAIN, "--delete-backups", "--yes"]);
             std::fs::remove_dir_all(self.laptop.home().join(".local/state/cloudron/runs")).unwrap();
         }
@@ -118,7 +118,7 @@ fn a_run_that_died_at_any_step_is_resumed_or_destroyed_and_leaves_nothing() {
     {
         scene.killed_at(&[], "intent", step);
         if n % 2 == 0 {
-            // `run-exists` names both ways.
+            // The hint of `run-exists` contains both commands.
             scene.typed(&[], with("--resume"));
             scene.is_well();
         } else {
@@ -130,7 +130,7 @@ fn a_run_that_died_at_any_step_is_resumed_or_destroyed_and_leaves_nothing() {
         scene.laptop.ok(&["machine", "destroy", DOMAIN, "--delete-backups", "--yes"]);
         assert_eq!(scene.traces(), "", "after {step}");
         assert!(scene.server.greets(22) && !scene.server.listens(202));
-        // The next run is looked for in its own journal.
+        // The journals are removed, so that only the next run's is searched.
         std::fs::remove_dir_all(scene.laptop.home().join(".local/state/cloudron/runs")).unwrap();
     }
 }
@@ -162,13 +162,13 @@ fn the_backups_of_a_destroyed_machine_are_asked_about_and_never_in_the_way() {
     }
     let scene = Scene::bare("again");
     scene.create(&[]);
-    // Without a backup, its repository is nobody's.
+    // An unused repository is not kept.
     scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
     scene.create(&["--backup-key", &scene.laptop.secret("second", "kanari-second-key-11")]);
     let backup = scene.back_up();
     scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
 
-    // The key of then is the second one: the first does not open it.
+    // The repository has the second key; the first one does not open it.
     let wrong = scene.try_create(&[]);
     assert_eq!(wrong.code, 4, "{wrong}");
     assert!(wrong.stderr.contains(&backup) && wrong.stderr.contains("--discard-backups"), "{wrong}");
@@ -237,7 +237,7 @@ fn a_server_whose_owner_lost_the_laptop_is_adopted_by_another_one() {
     assert_eq!(scene.laptop.backups(DOMAIN), [backup.as_str()]);
     scene.is_well();
     assert_eq!(scene.laptop.ok(&["machine", "ssh", DOMAIN, "--", "echo", "here"]).stdout, "here\n");
-    // As another name it is not made over, and the way to remove it is named.
+    // A server is not reinstalled under another name, and the hint contains the command to remove it.
     let other = scene.create_arguments(&["--ssh-port", "202"]);
     let other: Vec<&str> =
         other.iter().map(|word| if word == DOMAIN { "other.org" } else { word.as_str() }).collect();
@@ -246,7 +246,7 @@ fn a_server_whose_owner_lost_the_laptop_is_adopted_by_another_one() {
         run.stderr.contains("machine-taken") && run.stderr.contains("machine adopt example.com"),
         "{run}"
     );
-    // Forgotten by mistake, it comes back without any option.
+    // If its record is deleted by mistake, it is adopted again without any option.
     std::fs::remove_dir_all(scene.laptop.home().join(".local/state/cloudron/machines")).unwrap();
     scene.typed(&["--ssh-port", "202"], with("machine adopt"));
     scene.laptop.ok(&["machine", "destroy", DOMAIN, "--delete-backups", "--yes"]);

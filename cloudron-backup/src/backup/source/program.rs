@@ -39,7 +39,7 @@ impl Read for ProgramOutput {
 }
 
 impl Drop for ProgramOutput {
-    /// A backup that failed leaves no program behind.
+    /// Stops the program, so that a failed backup leaves none running.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

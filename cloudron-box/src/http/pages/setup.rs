@@ -1,4 +1,4 @@
-//! The page at `/`: the first-time setup, and afterwards a plain sign that the server is there.
+//! The page at `/`: the first-time setup, and afterwards a short notice that the server runs.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 const PAGE: &str = include_str!("setup.html");
 
-/// Only the page's own script and style run, by their hashes, and it can talk to this server only.
+/// Content security policy: only the page's own script and style, by hash, and connections to this server
+/// only.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |tag: &str| STANDARD.encode(Sha256::digest(between(PAGE, tag).as_bytes()));
     format!(
@@ -21,7 +22,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// What is inside of the one element of that name.
+/// Returns the content of the only element with this name.
 fn between<'a>(page: &'a str, tag: &str) -> &'a str {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     let start = page.find(&open).map_or(0, |at| at + open.len());

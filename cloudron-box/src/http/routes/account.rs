@@ -20,13 +20,13 @@ use crate::http::throttle::{Key, must_wait};
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes, password};
 
-/// How long a login is valid.
+/// Lifetime of a session.
 const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long one waits whose password could not be checked, because others came first.
+/// Retry time in seconds if a password could not be checked because the queue is full.
 const BUSY: u64 = 3;
 
-/// What a clock says, and the time by which tokens are judged.
+/// The clock's time, and the time used to judge tokens.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     clock: i64,
@@ -64,7 +64,7 @@ pub(crate) async fn activate(
     let answer = app
         .db
         .write_async(move |c| {
-            // One transaction: of several at the same time, one finds the token and no owner.
+            // In one transaction: of several concurrent requests, only one finds the token and no owner.
             if users::any(c)? {
                 return Err(already());
             }
@@ -107,7 +107,7 @@ pub(crate) async fn login(
     });
     let found = found.await.map_err(|e| ApiFailure::from(e).for_stranger())?;
     let (user, known) = found.map_or((None, false), |(user, known)| (Some(user), known));
-    // A user has two names and one account. A name that does not exist counts like one that does.
+    // A user has two names and one account. An unknown name is counted like a known one.
     let account = user.as_ref().map_or_else(|| name.to_lowercase(), |user| user.id.clone());
     let guess = Guess { account: &account, known, address };
     if !verified(&app, guess, user.as_ref(), request.password).await? {
@@ -127,7 +127,7 @@ pub(crate) async fn login(
     Ok(Json(answer.map_err(|e| ApiFailure::from(e).for_stranger())?))
 }
 
-/// Notes a failed login.
+/// Records a failed login.
 async fn failed(app: &App, address: Address) {
     tracing::warn!(address = address.text(), "A login failed");
     let entries = app.failures.count(app.tuning.clock.monotonic());
@@ -172,7 +172,7 @@ fn source(user: &User, address: Address) -> EventSource {
     }
 }
 
-/// A new session of the user, who is known at that address from then on.
+/// Adds a session for the user, whose network is known from then on.
 fn session(c: &rusqlite::Connection, user: &User, address: Address, times: Times) -> Result<TokenAnswer> {
     let token = tokens::fresh();
     let life = tokens::Life { from: times.token, until: later(times.token, SESSION) };
@@ -182,17 +182,17 @@ fn session(c: &rusqlite::Connection, user: &User, address: Address, times: Times
     Ok(TokenAnswer { token, expires_at: timestamp(later(times.clock, SESSION)) })
 }
 
-/// Whose password is tried, and from where.
+/// A login attempt: the account and the client's address.
 pub(super) struct Guess<'a> {
-    /// What the tries are counted by.
+    /// The key by which attempts are counted.
     pub(super) account: &'a str,
-    /// Whether the account was logged in to from there before.
+    /// True if the account was logged in to from this network before.
     pub(super) known: bool,
     pub(super) address: Address,
 }
 
-/// Whether the password is that of the user. Takes equally long when there is none. Wrong ones make the next try
-/// wait, for others than those who logged in before.
+/// Returns true if the password is the user's. Takes the same time if there is no user. A wrong password
+/// delays further attempts, except from networks that have logged in before.
 pub(super) async fn verified(
     app: &App,
     guess: Guess<'_>,
@@ -219,16 +219,16 @@ pub(super) async fn verified(
     }
 }
 
-/// Checks the owner that a first-time setup is to make, as the server will.
+/// Checks the owner for a first-time setup with the server's rules.
 ///
 /// # Errors
-/// `bad-request`, naming the field and the rule.
+/// `bad-request` with the field and the rule.
 pub fn check_owner(request: &ActivateRequest) -> Result<()> {
     new_user(request)?;
     password::check(&request.password)
 }
 
-/// The owner as asked for, without the password.
+/// Returns the requested owner without a password.
 fn new_user(request: &ActivateRequest) -> Result<User> {
     let wrong = |text: &str| Error::new(&codes::BAD_REQUEST, text.to_owned());
     let email = request.email.trim();
@@ -255,7 +255,7 @@ fn new_user(request: &ActivateRequest) -> Result<User> {
     })
 }
 
-/// Whether a text has the form of an e-mail address that somebody would use: no quoted local parts.
+/// Returns true if a text is a common e-mail address: quoted local parts are not accepted.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"\"(),:;<>@[\\]".contains(c);

@@ -1,4 +1,4 @@
-//! Backups: the list, making one, how far it is, and a way to download one.
+//! Backups: list, creation, progress and download.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) async fn list(
     Ok(Json(BackupPage { backups: newest.map(entry).collect(), page, per_page, total }))
 }
 
-/// The repository, which remembers the summaries that it read.
+/// Opens the repository with a cache of the summaries read before.
 async fn open(app: &App, store: Arc<dyn BackupStore>) -> Result<Repository> {
     Ok(Repository::open(store).await?.with_cache_dir(app.layout.cache().join("backup")))
 }
@@ -86,7 +86,7 @@ pub(crate) async fn download_url(
     Ok(Json(DownloadUrl { id: summary.id, url, expires_at: timestamp(later(app.now(), LIFE)) }))
 }
 
-/// The id that was asked for, nothing for `latest`. Anything else never gets near the store.
+/// Parses the requested ID; `None` for `latest`. Any other text is refused before it reaches the store.
 fn wanted(id: &str) -> Result<Option<String>> {
     match id {
         "latest" => Ok(None),

@@ -1,5 +1,5 @@
-//! Reading the objects of the store with a one-time token. They are encrypted; whoever has the backup key
-//! decrypts them at home.
+//! Reading objects of the store with a one-time token. They are encrypted, and decrypted on the computer of
+//! the backup key's owner.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::http::query::{ValidPath, ValidQuery};
 use crate::http::response::{ApiFailure, ApiResult};
 use crate::{Error, Result, codes};
 
-/// How much of an object is held for a client at a time, in bytes.
+/// Maximum part of an object in memory per client, in bytes.
 const PIECE: u64 = 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     ValidQuery(listing): ValidQuery<Listing>,
 ) -> ApiResult<Json<Vec<StoreObject>>> {
     let store = store(&app, &token).await?;
-    // A prefix is what a key begins with; what lies outside of the store cannot be one.
+    // A prefix is the start of a key. One outside the store is refused.
     let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
     if !checkable.is_empty() {
         check_key(checkable)?;
@@ -77,8 +77,8 @@ pub(crate) async fn object(
     }
 }
 
-/// A part of an object, read from the store as the client takes it, so that slow ones hold little memory. When the
-/// store fails, the answer is cut off, which its length tells.
+/// Streams a range of an object, read from the store as the client receives it, so that slow clients use
+/// little memory. If the store fails, the response is shorter than its stated length.
 fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
     Body::from_stream(stream::try_unfold((store, key, range), |(store, key, range)| async move {
         if range.is_empty() {
@@ -121,7 +121,7 @@ fn answer(status: StatusCode, body: Body, length: Option<u64>, range: Option<Str
     response
 }
 
-/// The one range that a header asks for (RFC 9110, section 14.1.2), within an object of that size.
+/// Parses a header with a single range (RFC 9110, section 14.1.2) within an object of this size.
 fn requested(text: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (first.trim(), last.trim()) {

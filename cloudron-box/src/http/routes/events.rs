@@ -15,7 +15,7 @@ use crate::http::query::{Paging, ValidQuery};
 use crate::http::response::ApiResult;
 use crate::{Error, Result, codes};
 
-// `Paging` cannot be flattened into this: a flattened number arrives as text.
+// `Paging` cannot be flattened into this: serde passes flattened numbers as text.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     action: Option<String>,

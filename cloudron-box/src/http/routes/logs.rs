@@ -18,13 +18,13 @@ use crate::http::response::ApiResult;
 use crate::log::{Follower, tail};
 use crate::{Error, Result, codes};
 
-/// How often a log that is followed is looked at.
+/// Polling interval when following a log.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// After how many looks it is asked whether the session has ended.
+/// The number of polls between checks whether the session has ended.
 const ALIVE: u32 = 8;
 
-/// After how many looks without a line an empty one is sent, so that a client that went away is noticed.
+/// The number of polls without a line after which an empty one is sent, to detect a disconnected client.
 const SIGN_OF_LIFE: u32 = 60;
 
 #[derive(Debug, Deserialize)]
@@ -60,7 +60,7 @@ fn text(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
-/// A log that is followed.
+/// A followed log.
 struct Followed {
     app: Arc<App>,
     session: Option<[u8; 32]>,
@@ -69,7 +69,7 @@ struct Followed {
     looks: u32,
 }
 
-/// The lines, and the new ones until the server stops, the session ends or the client goes away.
+/// Returns the lines, and new ones until the server stops, the session ends or the client disconnects.
 fn followed(app: Arc<App>, session: Option<[u8; 32]>, lines: Vec<String>, follower: Follower) -> Body {
     let start = Followed { app, session, follower: Some(follower), first: Some(text(&lines)), looks: 0 };
     Body::from_stream(stream::try_unfold(start, |mut log| async move {
@@ -109,8 +109,8 @@ impl Followed {
         }
     }
 
-    /// Whether the session that asked still lives. A token that was made on the machine lives for minutes, and
-    /// its owner may follow for longer.
+    /// Returns true if the requesting session is still valid. A token made on the machine lives for minutes,
+    /// and its owner may follow the log for longer.
     async fn is_allowed(&self) -> Result<bool> {
         let Some(session) = self.session else { return Ok(true) };
         let now = self.app.token_time();

@@ -67,7 +67,7 @@ pub(crate) async fn retire(
     if first {
         tracing::warn!("This server was retired");
     }
-    // The answer does not wait for a job to end; the caller sees in the progress when it has.
+    // The response does not wait for a job to end; the caller sees its end in the progress report.
     let stopping = app.clone();
     tokio::spawn(async move { stopping.jobs.stop().await });
     Ok((StatusCode::ACCEPTED, Json(json!({}))))

@@ -1,4 +1,4 @@
-//! The routes of the interface: one file for each group, and how they are put together.
+//! The routes of the HTTP API, one file per group.
 
 mod account;
 mod backups;
@@ -24,10 +24,10 @@ use crate::http::pages::setup;
 use crate::http::response::ApiFailure;
 use crate::{Error, codes};
 
-/// The largest body of a request. It is held in memory before it is known who sends it.
+/// Maximum size of a request's body, in bytes. It is held in memory before the sender is authenticated.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// All routes.
+/// Returns the router with all routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/cloudron/status", get(machine::status))
@@ -65,8 +65,8 @@ async fn wrong_method() -> ApiFailure {
     Error::new(&codes::METHOD_NOT_ALLOWED, "the address does not take this method").into()
 }
 
-/// Ends requests that take too long, and adds the headers that every answer has. The body of an answer may
-/// take as long as it does: logs and downloads are streams.
+/// Limits the time of requests, and adds the headers common to all responses. The body of a response has no
+/// time limit: logs and downloads are streams.
 async fn limits(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let limit = app.tuning.request_limit;
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {

@@ -1,4 +1,4 @@
-//! Sessions: which there are, ending them, and the password that makes new ones.
+//! Sessions: listing, ending, and changing the password.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::http::query::ValidPath;
 use crate::http::response::ApiResult;
 use crate::{Error, codes, password};
 
-/// What stands for the session that asks.
+/// Name for the requesting session.
 const CURRENT: &str = "current";
 
 pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> ApiResult<Json<SessionList>> {
@@ -30,7 +30,7 @@ pub(crate) async fn list(caller: Caller, State(app): State<Arc<App>>) -> ApiResu
     Ok(Json(SessionList { sessions }))
 }
 
-/// Ends one session: by its name, or the one that asks.
+/// Ends one session: by its name, or the requesting one.
 pub(crate) async fn end(
     caller: Caller,
     State(app): State<Arc<App>>,
@@ -64,7 +64,7 @@ pub(crate) async fn end_all(caller: Caller, State(app): State<Arc<App>>) -> ApiR
     Ok(Json(SessionsEnded { ended: ended.await? }))
 }
 
-/// Changes the password of the user who asks, and ends all their other sessions.
+/// Changes the requesting user's password, and ends all other sessions of the user.
 pub(crate) async fn password(
     caller: Caller,
     State(app): State<Arc<App>>,

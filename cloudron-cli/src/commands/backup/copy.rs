@@ -46,7 +46,7 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
     out.data("copy", &report, || {
         let there = match report.present {
             0 => String::new(),
-            // A copy that reads all of them costs as much as the first one.
+            // A copy that reads all of them costs as much as the first copy.
             n => format!(
                 ", {n} were there by name and size: `cloudron backup verify --store {} --full` reads them",
                 quote::argument(&options.to)
@@ -57,7 +57,7 @@ fn whole(options: &Options, out: &Output) -> Result<()> {
     all_copied(&report, out)
 }
 
-/// Names what was not copied, and fails then: the copy may lack something.
+/// Warns of each object that was not copied, and fails if there is one.
 pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
     for Issue { subject, reason } in &report.not_copied {
         out.warn(&format!("{subject} was not copied: {reason}"));

@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     summary.complete().hint(|| "the warnings above name them".to_owned())
 }
 
-/// What is backed up and where to, read once.
+/// The backup to make: its keys, repository and sources.
 struct Job {
     repository: Repository,
     keys: WriterKeys,
@@ -99,7 +99,7 @@ impl Job {
 async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {
     let job = Job::new(options, out).await?;
     if let Some(name) = &options.stdin {
-        // What was read is gone: a name that is taken cannot be tried again.
+        // Input that was read cannot be read again, so a name that is taken is not retried.
         let reader: Box<dyn Read + Send> = match &options.command {
             Some(command) => Box::new(ProgramOutput::start(command)?),
             None => Box::new(std::io::stdin()),
@@ -114,7 +114,7 @@ async fn make(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary
     .await
 }
 
-/// Says what would be done.
+/// Prints what would be done.
 fn plan(options: &Options, out: &Output) -> Result<()> {
     let stream = out.stream("files");
     let items = stream.clone();
@@ -124,7 +124,7 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
             let items = items.clone();
             let each = move |file: PlannedFile| {
                 let json = json!({ "path": file.path.to_string_lossy(), "size": file.size });
-                // A reader that went away is no reason to stop, and other failures of stdout show at the end.
+                // A closed stdout does not stop the run; other write errors are reported at the end.
                 let _ = items.item(&json, || format!("{:>10}  {}", bytes(file.size), file.path.display()));
             };
             let request = job.request(id, options);

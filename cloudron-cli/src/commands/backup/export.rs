@@ -52,7 +52,7 @@ impl To {
         }
     }
 
-    /// Writes a backup: to standard output, or to a file that gets its name when it is whole.
+    /// Writes a backup to standard output, or to a file that is renamed into place when complete.
     pub(crate) async fn write(
         &self,
         (repository, identity): (&Repository, &Identity),
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     report.map_or(Ok(()), |report| show(&report, out))
 }
 
-/// Says where the file is.
+/// Prints the path of the file.
 pub(crate) fn show(report: &ExportReport, out: &Output) -> Result<()> {
     out.data("download", report, || {
         let resumed = match report.resumed_bytes {

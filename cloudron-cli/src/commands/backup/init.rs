@@ -71,7 +71,8 @@ pub(crate) fn show_new_key(key: &Secret, out: &Output) {
     ));
 }
 
-/// Keeps the keys for writing. The repository is made, and can be used without.
+/// Stores the writer keys on this computer. A failure is a warning, since the repository was made and can be
+/// used without them.
 pub(crate) fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
     let kept = match KeptWriterKeys::of_this_user() {
         Some(kept) => kept.put(repository, keys).map_err(|e| e.to_string()),

@@ -211,7 +211,7 @@ fn change(options: &Change, out: &Output) -> Result<()> {
     let changed = interruptible(async {
         let repository = options.owned.place.open().await?;
         let old = options.owned.key.read(out)?;
-        // A wrong key is noticed before a new one is shown.
+        // A wrong key is refused before a new one is shown.
         repository.unlock(&old).await?;
         let (new, work_factor) = new_key(options.new_key.as_deref(), out)?;
         repository.change_backup_key(&old, &new, work_factor).await
@@ -229,11 +229,11 @@ fn remove(options: &Remove, out: &Output) -> Result<()> {
     out.data("removed", &options.name, || format!("{} is removed.", options.name))
 }
 
-/// The new key, and the work factor for one that was generated here.
+/// Returns the new key, and the work factor if the key was generated here.
 fn new_key(option: Option<&str>, out: &Output) -> Result<(cloudron_core::Secret, Option<u8>)> {
     match option {
         Some(reference) => Ok((secrets::resolve(reference, "--new-key", out)?, None)),
-        // Shown before the old key may be gone.
+        // Shown before the old key is removed.
         None => {
             let key = cloudron_backup::generate_backup_key();
             super::show_new_key(&key, out);

@@ -58,7 +58,7 @@ fn render(backups: &[Summary]) -> String {
     table.render()
 }
 
-/// How many files a backup holds, and what is not in it.
+/// Returns the number of files in a backup, and of what is missing from it.
 fn files(backup: &Summary) -> String {
     let besides = [
         (backup.errors, "missing"),

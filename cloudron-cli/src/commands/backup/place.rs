@@ -1,4 +1,4 @@
-//! Where a repository is, and what opens it.
+//! The location of a repository, and the keys that open it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The store at an address.
+    /// Opens the store at an address.
     pub(crate) fn open(&self, url: &str) -> Result<Arc<dyn BackupStore>> {
         open_store_with(url, &self.options(url)?)
     }
@@ -85,18 +85,19 @@ impl Service {
 }
 
 impl Place {
-    /// The store, whether or not a repository is in it.
+    /// Opens the store, whether or not it contains a repository.
     pub(crate) fn open_store(&self) -> Result<Arc<dyn BackupStore>> {
         self.service.open(&self.store)
     }
 
-    /// The repository in the store.
+    /// Opens the repository in the store.
     pub(crate) async fn open(&self) -> Result<Repository> {
         open_repository(self.open_store()?).await
     }
 }
 
-/// The repository in a store. What was seen before is remembered: a store that shows an older list is found out.
+/// Opens the repository in a store with the local cache, so that a store that returns an older list is
+/// detected.
 pub(crate) async fn open_repository(store: Arc<dyn BackupStore>) -> Result<Repository> {
     let repository = Repository::open(store).await?;
     Ok(match cache_dir() {
@@ -133,8 +134,8 @@ impl Pick {
     }
 }
 
-/// The backup of that id, or for `latest` that of those which the filter means, naming what may have hidden a later
-/// one: the objects that count for nothing.
+/// Finds the backup with this ID, or for `latest` the last one that matches the filter. Warns of ignored
+/// objects, which may hide a later one.
 pub(crate) async fn find(
     repository: &Repository,
     id: &str,
@@ -144,7 +145,7 @@ pub(crate) async fn find(
     backups::find(repository, id, filter, |text| out.warn(&text)).await
 }
 
-/// Refuses paths in a backup that are not written as they are there.
+/// Refuses paths in a backup that are not absolute.
 pub(crate) fn check_only(only: &[PathBuf]) -> Result<()> {
     let Some(relative) = only.iter().find(|p| !p.is_absolute()) else { return Ok(()) };
     let text = format!("{} is not an absolute path", relative.display());
@@ -160,7 +161,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key, asked for when it was not given.
+    /// Returns the key, and asks for it if it was not given.
     pub(crate) fn read(&self, out: &Output) -> Result<Secret> {
         secrets::backup_key(self.backup_key.as_deref(), out)
     }
@@ -176,9 +177,9 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// The repository and its identity.
+    /// Opens the repository and unlocks it.
     pub(crate) async fn unlock(&self, out: &Output) -> Result<(Repository, Identity)> {
-        // The store first: a wrong address is noticed before anybody types a key.
+        // The store is opened first, so that a wrong address is reported before a key is asked for.
         let repository = self.place.open().await?;
         if let Some(problem) = repository.description_problem() {
             out.warn(&format!("the description of the repository was read from its second copy: {problem}"));
@@ -232,7 +233,7 @@ fn kept(repository: &Repository) -> Result<Option<WriterKeys>> {
 
 fn given(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {
     let text = secrets::resolve(reference, option, out)?;
-    // The parser's message could quote a secret.
+    // The parser's message could contain a secret.
     serde_json::from_str(text.expose()).map_err(|_| {
         let text = format!("what {option} gives is not what `backup key writer` writes");
         Error::new(&codes::WRITER_KEYS, text)

@@ -69,7 +69,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Asks before backups are removed for good.
+    /// Asks for confirmation before backups are removed permanently.
     pub(crate) fn request(&self, out: &Output) -> Result<PruneRequest> {
         let policy = PrunePolicy {
             last: self.keep_last,
@@ -106,15 +106,15 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     show(pruned, out)
 }
 
-/// What a prune did or, in a dry run, would do.
+/// The result of a prune, or of its dry run.
 #[derive(Debug)]
 pub(crate) struct Pruned {
     report: PruneReport,
-    /// Why the same without `--dry-run` would do nothing.
+    /// Why the prune without `--dry-run` would be refused.
     refused: Option<Error>,
 }
 
-/// Prunes. A dry run shows also what would be refused.
+/// Prunes. A dry run also reports why the prune would be refused.
 pub(crate) async fn prune(
     repository: &Repository,
     identity: &Identity,
@@ -144,7 +144,7 @@ pub(crate) async fn prune(
     Ok(Pruned { report, refused: None })
 }
 
-/// Prints what was done, and warns of what is left to do.
+/// Prints the result, and warns of remaining problems.
 pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<()> {
     for id in &report.damaged {
         out.warn(&format!("{id} lacks content: `backup repair` and `backup verify` say more"));

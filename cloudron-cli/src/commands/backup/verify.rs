@@ -47,7 +47,7 @@ impl Depth {
         }
     }
 
-    /// The backup key, which reading bytes needs; the quick check goes further with it.
+    /// Returns the backup key, which is required for reading content. The quick check uses it if given.
     pub(crate) fn key(&self, option: Option<&str>, out: &Output) -> Result<Option<Secret>> {
         match self.get() {
             VerifyDepth::Quick => secrets::given_backup_key(option, out),
@@ -55,7 +55,7 @@ impl Depth {
         }
     }
 
-    /// Checks a repository that deep.
+    /// Verifies a repository to this depth.
     pub(crate) async fn verify(
         &self,
         repository: &Repository,
@@ -80,7 +80,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     show(report, out)
 }
 
-/// Prints what was found, and fails when something is damaged.
+/// Prints the report, and fails if something is damaged.
 pub(crate) fn show(report: VerifyReport, out: &Output) -> Result<()> {
     super::prune::warn_of_ignored(&report.ignored, out);
     out.data("report", &report, || render(&report))?;

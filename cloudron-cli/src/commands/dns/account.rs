@@ -1,4 +1,4 @@
-//! Which zone of a DNS host, and as whom the host is spoken to: options, and what is remembered of them.
+//! Options for the zone and the account at a DNS host, and their stored form.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,14 +49,14 @@ fn name(text: &str) -> std::result::Result<Name, String> {
 }
 
 impl Credentials {
-    /// Whether any are given.
+    /// Returns true if any credential is given.
     pub(crate) fn are_given(&self) -> bool {
         self.token.is_some() || self.tsig_key_file.is_some() || self.ca_file.is_some()
     }
 }
 
 impl Account {
-    /// Whether any of it is given.
+    /// Returns true if any of the options is given.
     pub(crate) fn is_given(&self) -> bool {
         self.settings() != hosts::Account::default() || self.credentials.are_given()
     }

@@ -144,8 +144,8 @@ async fn write(options: &Options, planned: ManagedPlan, out: &Output, cancel: &C
     waited.map(drop)
 }
 
-/// Leaves the copy of what was written on the machine of the domain, when this computer knows one. That the machine
-/// cannot be reached is a warning: the records are written.
+/// Updates the copy of the record on the domain's machine, if this computer knows it. An unreachable machine
+/// is a warning, since the records are written.
 async fn refresh(domain: &str, out: &Output) {
     let Ok(known) = Domain::parse_any(domain) else { return };
     let renewed = async { manager(out)?.without_questions().refresh_record(&known).await };
@@ -157,7 +157,7 @@ async fn refresh(domain: &str, out: &Output) {
     }
 }
 
-/// Waits as the options say, and gives what is known afterwards.
+/// Waits as the options say. Returns the result.
 async fn waited(
     options: &Options,
     planned: &ManagedPlan,

@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     };
     let (instructions, report, findings) = interruptible(async move {
         let zone = zone_of(&lookup, &name, limit).await;
-        // What must be set is worth knowing even when the name servers cannot be found.
+        // The required records are shown even if the name servers cannot be found.
         let apex = zone.as_ref().unwrap_or(&name).clone();
         let desired = without_apex(desired, &apex, out);
         let instructions = WildcardProvider::instructions(&apex, &desired);

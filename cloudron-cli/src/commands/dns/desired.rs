@@ -1,4 +1,4 @@
-//! What a domain should hold: from a file, or what a machine needs.
+//! The desired records of a domain: from a file, or those that a machine needs.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv6Addr};
@@ -37,24 +37,24 @@ pub(crate) struct Desired {
     mail: Mail,
 }
 
-/// What is wanted for a domain.
+/// The desired records of a domain.
 pub(crate) struct Wanted {
     pub name: Name,
     pub intents: Vec<Intent>,
-    /// The machine that they are for, rather than those of a file.
+    /// The machine, if the records are not from a file.
     pub machine: Option<(Domain, Addresses, MailSettings)>,
 }
 
 impl Desired {
-    /// Whether they come from standard input.
+    /// Returns true if the records are read from standard input.
     pub(crate) fn reads_stdin(&self) -> bool {
         self.records.as_deref().is_some_and(|path| path.as_os_str() == "-")
     }
 
-    /// What is wanted for a domain.
+    /// Reads the desired records of a domain.
     ///
     /// # Errors
-    /// `usage` when nothing was given; `dns-zone-file` and the errors of files.
+    /// `usage` if no records were given; `dns-zone-file` and file errors.
     pub(crate) fn read(&self, domain: &str, out: &Output) -> Result<Wanted> {
         if domain.trim_end_matches('.').is_empty() {
             return Err(Error::new(&codes::USAGE, "DOMAIN is empty"));
@@ -90,10 +90,10 @@ impl Desired {
         Ok(Wanted { name, intents, machine: Some((domain, addresses, mail)) })
     }
 
-    /// The machine that the options describe.
+    /// Returns the machine that the options describe.
     ///
     /// # Errors
-    /// `domain` for what is no domain of a machine, those of [`Mail::settings`].
+    /// `domain` if the domain is not valid for a machine, and errors of [`Mail::settings`].
     fn machine(&self, domain: &str) -> Result<(Domain, Addresses, MailSettings)> {
         let domain = if self.allow_subdomain { Domain::parse_any(domain)? } else { Domain::parse(domain)? };
         let all: Vec<IpAddr> =
@@ -111,8 +111,8 @@ fn records(path: &PathBuf, origin: &Name) -> Result<ZoneFile> {
     zone_file::read_from(File::open(path).map_err(|e| Error::io(path, e))?, path, &options)
 }
 
-/// Leaves out the zone's SOA and its own name servers, which belong to the DNS host: zone files of another host have
-/// them.
+/// Drops the SOA record and the name servers of the zone, which belong to the DNS host. Zone files from
+/// another host contain them.
 pub(crate) fn without_apex(mut desired: Vec<Intent>, apex: &Name, out: &Output) -> Vec<Intent> {
     let before = desired.len();
     desired.retain(|intent| !intent.is_of_host(apex));

@@ -1,4 +1,4 @@
-//! What `cloudron dns check` says beyond the records themselves: mail, names of addresses, blocklists.
+//! Further checks of `cloudron dns check`: mail, reverse names, blocklists.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ pub(crate) struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// What is expected of a machine; `None` when neither mail nor a blocklist is asked for.
+    /// Returns what is expected of a machine, or `None` if neither mail nor a blocklist is requested.
     ///
     /// # Errors
-    /// `dns-name` for a list that is no name.
+    /// `dns-name` if a blocklist is not a valid name.
     pub(super) fn expected(
         &self,
         domain: &Domain,
@@ -40,7 +40,7 @@ impl Diagnosis {
     }
 }
 
-/// The findings for people, the worst last.
+/// Renders the findings, worst last.
 pub(super) fn shown(findings: &[Finding]) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| finding.status);

@@ -31,7 +31,7 @@ pub(crate) struct Options {
     selector: Option<String>,
 }
 
-/// Makes a key and says which record it needs. The record is on stdout, so that it can go into a zone file.
+/// Makes a key and prints its record on stdout, in the form of a zone file.
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     let domain = Name::parse(&options.domain)?;
     let selector = options.selector.clone().unwrap_or_else(|| dated_selector(SystemTime::now(), &[]));

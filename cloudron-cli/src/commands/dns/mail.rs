@@ -1,4 +1,4 @@
-//! What a machine does with mail, and who may issue its certificates: options for its records.
+//! Options for a machine's mail records and for the CA that may issue its certificates.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use cloudron_core::{Error, Result, ResultExt, SecretRef, codes};
 use cloudron_dns::machine::{CaaIssuer, Dkim, DkimKey, DmarcPolicy, MtaSts, MtaStsMode};
 use cloudron_dns::{MailSettings, Name};
 
-/// For so long senders keep a policy that mail must come encrypted, in seconds: a week.
+/// Time for which senders cache the MTA-STS policy, in seconds: one week.
 const POLICY_AGE: u32 = 7 * 24 * 3600;
 
 /// The mail of a machine's domain.
@@ -46,10 +46,10 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
-    /// The settings of a machine that greets with a name.
+    /// Returns the mail settings of a machine whose greeting name is `my`.
     ///
     /// # Errors
-    /// `usage` for a key that is no `SELECTOR=KEY`; `dns-dkim` for what is no RSA key that receivers accept.
+    /// `usage` if a key is not `SELECTOR=KEY`; `dns-dkim` if it is not an RSA key that receivers accept.
     pub(super) fn settings(&self, my: &Name) -> Result<MailSettings> {
         if !self.mail {
             return Ok(MailSettings::off());
@@ -81,7 +81,7 @@ impl Mail {
         Ok(mail)
     }
 
-    /// The authority that may issue certificates.
+    /// Returns the CA that may issue certificates.
     pub(super) fn issuer(&self) -> Option<CaaIssuer> {
         self.caa.clone().map(|ca| CaaIssuer { ca, account_uri: None })
     }
@@ -95,7 +95,8 @@ where
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-/// The key of an option. What cannot be a public key is not shown: it may be a private one.
+/// Parses the key of an option. A value that cannot be a public key is not shown, since it may be a private
+/// key.
 fn dkim_key(option: &str) -> Result<Dkim> {
     let (selector, key) = option.split_once('=').ok_or_else(|| {
         Error::new(

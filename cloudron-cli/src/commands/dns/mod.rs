@@ -36,7 +36,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the command and gives its exit code.
+    /// Runs the command. Returns its exit code.
     pub(crate) fn run(self, out: &Output) -> Result<u8> {
         match self {
             Self::Plan(options) => plan::run(&options, out),

@@ -50,7 +50,7 @@ impl HostOptions {
         Host::new(self.provider, &self.account)
     }
 
-    /// The token's option, for those who read standard input too.
+    /// Returns the token option, for checking that only one option reads standard input.
     pub(crate) fn token(&self) -> Option<&String> {
         self.account.credentials.token.as_ref()
     }
@@ -89,7 +89,7 @@ impl Host {
         &self.account
     }
 
-    /// The options that name it, to be typed after a command, but for a token.
+    /// Returns the options that select the host, to append to a command, without the token.
     pub(crate) fn options(&self) -> String {
         let account = &self.account;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -111,7 +111,7 @@ impl Host {
         self.host.id()
     }
 
-    /// The provider. Nothing is sent yet. The name servers are those that `wildcard` asks.
+    /// Creates the provider. Sends nothing yet. `name_servers` are those that `wildcard` queries.
     pub(crate) fn open(&self, name_servers: &[SocketAddr], out: &Output) -> Result<Arc<dyn DnsProvider>> {
         self.check_options()?;
         let mut account = self.account.clone();
@@ -149,12 +149,12 @@ impl Host {
         }
     }
 
-    /// The host, for a machine's records.
+    /// Returns the host for a machine's records.
     pub(crate) fn for_machine(&self, provider: Arc<dyn DnsProvider>) -> DnsHost {
         DnsHost { id: self.id().to_owned(), provider, zone: self.account.zone() }
     }
 
-    /// The zone of a name: the one that the options name, or the closest that encloses it.
+    /// Finds the zone of a name: the one given by the options, or the closest that contains it.
     pub(crate) async fn find_zone(&self, provider: &dyn DnsProvider, domain: &Name) -> Result<Zone> {
         self.account.zone().find(provider, domain).await.map_err(|e| {
             if e.is(&cloudron_dns::codes::PROVIDER_DOWN) && provider.id() != "rfc2136" {

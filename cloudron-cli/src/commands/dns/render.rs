@@ -1,4 +1,4 @@
-//! How plans are printed.
+//! Rendering of plans.
 
 use clap::ValueEnum;
 use cloudron_core::Result;

@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
     out.text(&report.to_string())
 }
 
-/// Waits until every authoritative name server has what is desired.
+/// Waits until every authoritative name server has the desired records.
 pub(super) async fn all_agree(
     lookup: &Lookup,
     zone: &Name,
@@ -60,7 +60,7 @@ pub(super) async fn all_agree(
     propagation::wait(lookup, zone, desired, &options).await
 }
 
-/// The same error with what helps.
+/// Adds a hint to the error.
 pub(super) fn advise(error: Error) -> Error {
     if error.is(&codes::UNSUPPORTED) {
         return error.with_hint("wait with --wait dns instead");

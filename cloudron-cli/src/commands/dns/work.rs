@@ -1,4 +1,4 @@
-//! What `plan` and `apply` have in common: the wishes, the zone, what is ours, and the plan.
+//! Shared parts of `plan` and `apply`: the desired records, the zone, the ownership, and the plan.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl Work {
         }
     }
 
-    /// What is wanted, read before anything is asked of anybody.
+    /// Reads the desired records, before any network access.
     pub(super) fn wishes(&self, out: &Output) -> Result<(Name, Vec<Intent>, PlanOptions)> {
         self.check_stdin()?;
         let Wanted { name, intents: desired, .. } = self.desired.read(&self.domain, out)?;
@@ -73,7 +73,7 @@ impl Work {
         let zone = self.host.host().find_zone(&*provider, &name).await?;
         let desired = without_apex(desired, &zone.apex, out);
         let managed = self.managed(provider, &zone)?;
-        // As when a program that writes the records has failed.
+        // An empty list may come from a program that failed to write the records.
         let all_goes = self.prune && desired.is_empty() && managed.ownership()?.keys().next().is_some();
         if all_goes && !self.allow_deletions {
             let message = format!(
@@ -94,14 +94,14 @@ impl Work {
         Ok(planned)
     }
 
-    /// The zone, with the file that says what is ours of it.
+    /// Returns the zone with its ownership file.
     pub(super) fn managed(&self, provider: Arc<dyn DnsProvider>, zone: &Zone) -> Result<ManagedZone> {
         let owned = OwnershipFile::at(&StateDir::of_this_user()?.dns(), self.host.host().id(), zone);
         Ok(ManagedZone::new(provider, zone.clone(), owned))
     }
 }
 
-/// Names of record sets as a list for people.
+/// Joins the names of record sets to a list for display.
 pub(crate) fn keys(keys: &[RecordKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

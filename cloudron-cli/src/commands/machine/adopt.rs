@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     report(&machine, out)
 }
 
-/// The same error with what helps.
+/// Adds a hint to the error.
 fn advise(error: Error, domain: &Domain, over_ssh: bool) -> Error {
     if error.is(&cloudron_provision::codes::RUN_EXISTS) {
         return error.with_hint(format!(
@@ -85,7 +85,7 @@ fn advise(error: Error, domain: &Domain, over_ssh: bool) -> Error {
     }
 }
 
-/// Says what was adopted, and whether its server answers.
+/// Reports the adopted machine, and whether its server answers.
 fn report(machine: &Machine, out: &Output) -> Result<()> {
     let status = block_on(|_| async { client(machine, out).await?.status().await });
     let json = json!([{

@@ -78,7 +78,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     }
 }
 
-/// Destroys a machine.
+/// Destroys an existing machine.
 fn living(
     (options, manager): (&Options, &Manager),
     machine: &Machine,
@@ -95,7 +95,7 @@ fn living(
     report(domain, &done, &format!("{domain} was destroyed{too}"), out)
 }
 
-/// Removes the backups that a destroyed machine left, or forgets them.
+/// Removes the backups of a destroyed machine, or forgets them.
 fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> Result<()> {
     let (domain, place) = (&kept.fqdn, kept.place());
     if options.forget {
@@ -124,7 +124,7 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
     report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} were removed"), out)
 }
 
-/// Says what is gone, what stays, and how to reach it.
+/// Reports what was removed, what was kept, and how to access it.
 fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result<()> {
     let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
     let json = json!([{
@@ -150,10 +150,10 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
     Ok(())
 }
 
-/// The records that were written for a machine, and the account to remove them with.
+/// Returns the removal of the records written for a machine, with the account for it.
 ///
 /// # Errors
-/// When credentials are given that cannot be used.
+/// If credentials are given that cannot be used.
 fn removal(
     options: &Options,
     domain: &Domain,
@@ -174,7 +174,7 @@ fn removal(
     Ok(manager.removal(domain, records, host)?.advising(command))
 }
 
-/// What is asked before anything is removed.
+/// Returns the question to ask before anything is removed.
 fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> String {
     let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
     match options.delete_backups {
@@ -193,7 +193,7 @@ fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> St
     format!("Remove {}{stay}?", gone.join(" and "))
 }
 
-/// The same error with what helps when the machine does not come back.
+/// Adds a hint to the error for a machine that is permanently lost.
 fn lost(error: Error, domain: &Domain) -> Error {
     let error = hints::complete(error, Some(domain));
     let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();

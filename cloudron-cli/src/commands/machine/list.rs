@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         }
         table.render()
     })?;
-    // What could not be read is missing from the list.
+    // A record that could not be read is missing from the list, so the command fails.
     broken.into_iter().next().map_or(Ok(()), Err)
 }
 

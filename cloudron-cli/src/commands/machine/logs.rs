@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
         let lines = client.lines(&path, options.follow, |line| print(line, out));
         let ended = tokio::select! {
             ended = lines => ended.map(|()| 0),
-            // The usual end of following a log, of which there is nothing to say.
+            // The usual end of following a log, so no message is printed.
             () = cancel.cancelled() => Ok(ErrorKind::Interrupted.exit_code()),
         };
         match ended {
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<u8> {
     })
 }
 
-/// Prints a line as the server wrote it for programs, or for people.
+/// Prints a log line: unchanged as JSON, or formatted as text.
 fn print(line: &str, out: &Output) -> Result<()> {
     if out.is_json() {
         return out.json_of_another(line);

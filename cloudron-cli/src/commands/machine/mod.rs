@@ -125,26 +125,26 @@ impl Which {
         Domain::parse_any(&self.domain)
     }
 
-    /// The record of the machine.
+    /// Returns the record of the machine.
     ///
     /// # Errors
-    /// `machine-unknown`, which says where the backups of a machine are that was destroyed.
+    /// `machine-unknown`, which for a destroyed machine names the location of its backups.
     pub(crate) fn machine(&self) -> Result<Machine> {
         let (manager, domain) = (Manager::new(StateDir::of_this_user()?), self.domain()?);
         manager.machine(&domain).map_err(|e| advise(e, &manager, &domain))
     }
 
-    /// The machine, or where its backups are when it was destroyed, for commands that read backups.
+    /// Returns the machine, or the backups of a destroyed one, for commands that read backups.
     ///
     /// # Errors
-    /// As [`machine`](Self::machine).
+    /// Same as [`machine`](Self::machine).
     pub(crate) fn readable(&self) -> Result<Found> {
         let (manager, domain) = (Manager::new(StateDir::of_this_user()?), self.domain()?);
         manager.readable(&domain).map_err(|e| advise(e, &manager, &domain))
     }
 }
 
-/// The same error with what helps, by what is known of the name.
+/// Adds a hint to the error, depending on what is known under the name.
 fn advise(error: Error, manager: &Manager, domain: &Domain) -> Error {
     if !error.is(&codes::MACHINE_UNKNOWN) {
         return error;

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     which: Which,
 }
 
-/// Retires the machine, or takes that back.
+/// Retires the machine, or reverts that.
 pub(crate) fn run(options: &Options, retire: bool, out: &Output) -> Result<()> {
     let machine = options.which.machine()?;
     if retire {

@@ -43,5 +43,5 @@ pub(crate) fn run(options: &Options, _out: &Output) -> Result<u8> {
     Ok(u8::try_from(code).unwrap_or(1))
 }
 
-/// What ssh ends with when it could not connect; the command on the machine may do so as well.
+/// Exit code of ssh for a failed connection. The remote command may also return it.
 const REFUSED: i32 = 255;

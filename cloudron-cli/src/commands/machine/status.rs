@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     })
 }
 
-/// What to do about a machine that does not answer. An error of the server itself has its own advice.
+/// Adds a hint for a machine that does not answer, unless the error comes from the server itself.
 fn advise(error: Error, machine: &Machine) -> Error {
     let lost = [&provision::SSH_TIMEOUT, &provision::SSH_REFUSED, &provision::SSH_UNREACHABLE];
     let fqdn = &machine.fqdn;
@@ -84,7 +84,7 @@ fn describe(machine: &Machine, said: Option<&Overview>, seen: Option<&Seen>) -> 
     })
 }
 
-/// What is known of a machine that does not answer.
+/// Renders what is known of a machine that does not answer.
 fn render_silent(machine: &Machine, seen: Option<&Seen>) -> String {
     let mut lines = vec![format!(
         "{}  unreachable, {} at {}",
@@ -145,7 +145,7 @@ fn render(machine: &Machine, said: &Overview) -> String {
     for job in [&progress.backup, &progress.update, &progress.restore].into_iter().flatten() {
         lines.push(format!("  running   {} % {}", job.percent, job.message));
     }
-    // The line above says when the latest backup was made.
+    // The line above contains the time of the latest backup.
     for check in config.health.checks.iter().filter(|check| !check.ok || check.name != "backup") {
         lines.push(format!(
             "  {:<9} {}{}",

@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     report(&domain, &recorded, &key, server, out)
 }
 
-/// Shows both keys and has a person decide.
+/// Shows both keys and asks the user to decide.
 fn ask(ShownKey { reach, recorded, key, .. }: &ShownKey, domain: &Domain, out: &Output) -> Result<()> {
     let one = |key: &HostKey| format!("{} ({})", key.fingerprint(), key.algorithm());
     let old: Vec<String> = recorded.iter().map(one).collect();

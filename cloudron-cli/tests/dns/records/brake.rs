@@ -1,4 +1,4 @@
-//! What keeps a program that writes records from taking a zone away by accident.
+//! Protection against deleting a zone by accident with an empty or short list of records.
 
 use std::fmt::Write;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ fn hosts(numbers: std::ops::Range<usize>) -> String {
 fn a_generator_that_failed_takes_nothing_away() {
     for lab in Lab::all() {
         lab.apply(&hosts(0..40), &[]);
-        // By an empty standard input, an empty file, and one that has only what is left to the host.
+        // An empty standard input, an empty file, and a file with only records that belong to the host.
         let mut command = lab.command_here(&["apply", "example.com", "--records", "-", "--prune", "--yes"]);
         let nothing = command.stdin(Stdio::null()).output().unwrap();
         assert_eq!(nothing.status.code(), Some(5), "{}", String::from_utf8_lossy(&nothing.stderr));
@@ -33,7 +33,7 @@ fn a_generator_that_failed_takes_nothing_away() {
 fn more_than_30_percent_of_a_zone_go_only_when_that_is_asked_for() {
     for lab in Lab::all() {
         lab.apply(&hosts(0..40), &[]);
-        // 42 sets with the zone's own: 13 of them are more, 12 are not.
+        // Of 42 sets, including the zone's own, 13 are more than the limit and 12 are not.
         lab.file("zone", &hosts(13..40));
         for command in ["plan", "apply"] {
             let run = lab.run(&[command, "example.com", "--records", "zone", "--prune"]);
@@ -41,7 +41,7 @@ fn more_than_30_percent_of_a_zone_go_only_when_that_is_asked_for() {
         }
         lab.apply(&hosts(12..40), &["--prune"]);
         assert_eq!(lab.zone(), meaning(&hosts(12..40)), "{}", lab.name);
-        // A name that changes its type is not lost.
+        // A name that changes its type is not deleted.
         let changed = hosts(12..40).replace("A 192.0.2.", "CNAME a.example.net. ;");
         lab.apply(&changed, &["--prune"]);
         lab.file("zone", &hosts(12..14));
@@ -52,7 +52,7 @@ fn more_than_30_percent_of_a_zone_go_only_when_that_is_asked_for() {
         );
         lab.apply(&hosts(12..14), &["--prune", "--allow-deletions"]);
         assert_eq!(lab.zone(), meaning(&hosts(12..14)), "{}", lab.name);
-        // All that is left is less than ten sets, and is still not taken away for nothing.
+        // The remaining sets are fewer than ten, and are still not deleted without permission.
         lab.file("zone", "");
         let prune = ["apply", "example.com", "--records", "zone", "--prune", "--yes"];
         lab.run(&prune).failed(5, "dns-conflict", "nothing is wanted");

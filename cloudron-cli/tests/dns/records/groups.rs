@@ -1,10 +1,10 @@
-//! Groups of record tests: what a group of records is, step by step.
+//! Groups of records for tests, with their steps.
 
-/// Records below a label, step by step.
+/// Records below a label, in several steps.
 pub struct Group {
     pub label: &'static str,
     pub steps: &'static [&'static str],
-    /// Servers that do not take them.
+    /// Names of servers that do not accept them.
     pub except: &'static [&'static str],
 }
 
@@ -18,10 +18,10 @@ impl Group {
     }
 }
 
-/// All groups live in one zone, each below its own label, so that a step of all of them is one run. Relative names are
-/// below the label. Records without a time to live have 300.
+/// All groups are in one zone, each below its own label, so that one run covers a step of all groups.
+/// Relative names are below the label. The default TTL is 300.
 pub const GROUPS: &[Group] = &[
-    // The zone's own name.
+    // The zone apex.
     group(
         "",
         &[
@@ -31,7 +31,7 @@ pub const GROUPS: &[Group] = &[
             "@ 60 A 192.0.2.2\n@ AAAA 2001:db8::2\n@ TXT \"token=1\"",
         ],
     ),
-    // Create, change, add a value, take one out, another time to live, delete.
+    // Create, change, add a value, remove one, change the TTL, delete.
     group(
         "a",
         &[
@@ -66,7 +66,7 @@ pub const GROUPS: &[Group] = &[
             "@ CNAME a.example.net.\nx CNAME _y.a.example.net.",
         ],
     ),
-    // A name of one type becomes one of another.
+    // A name changes its type.
     group(
         "type",
         &[
@@ -147,7 +147,7 @@ pub const GROUPS: &[Group] = &[
             "* CNAME b.example.net.",
         ],
     ),
-    // An asterisk that is no wildcard (RFC 4592, section 2.1.3). The plan refuses it at the HTTP interface.
+    // An asterisk that is not a wildcard (RFC 4592, section 2.1.3). The plan refuses it at the HTTP API.
     group("star", &["*.* TXT one\na.* TXT inside", "*.* TXT two\na.*.b TXT inside"])
         .except(&["PowerDNS by HTTP"]),
     group(
@@ -193,7 +193,7 @@ pub const GROUPS: &[Group] = &[
             "child 2h NS ns1.example.net.",
         ],
     ),
-    // DS and NS come and go together.
+    // DS and NS are added and removed together.
     group(
         "both",
         &[
@@ -215,7 +215,7 @@ pub const GROUPS: &[Group] = &[
             "sub NS ns.sub\nns.sub 600 A 192.0.2.64",
         ],
     ),
-    // A name server in a zone that is delegated beside it (RFC 9471, section 3.2).
+    // A name server in a delegated sibling zone (RFC 9471, section 3.2).
     group(
         "sibling",
         &[
@@ -277,7 +277,7 @@ pub const GROUPS: &[Group] = &[
             "@ TYPE65281 \\# 3 010203",
         ],
     )
-    // It answers FORMERR to an update with a type that it does not know.
+    // It answers FORMERR to an update with an unknown type.
     .except(&["PowerDNS by update"]),
     group(
         "ptr",
@@ -287,7 +287,7 @@ pub const GROUPS: &[Group] = &[
             "1 PTR other.example.net.\n1 PTR host.example.net.\n2 PTR two.example.net.",
         ],
     ),
-    // The plan refuses them at the HTTP interface.
+    // The plan refuses them at the HTTP API.
     group(
         "odd",
         &[
@@ -307,7 +307,7 @@ pub const GROUPS: &[Group] = &[
          a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t TXT deep",
         ],
     ),
-    // A name that has only names below it, and then records of its own.
+    // An empty non-terminal, which then gets its own records.
     group(
         "empty",
         &[
@@ -317,7 +317,7 @@ pub const GROUPS: &[Group] = &[
             "a.b.c TXT one",
         ],
     ),
-    // Several things at once.
+    // Several changes at once.
     group(
         "swap",
         &[
@@ -338,7 +338,7 @@ pub const GROUPS: &[Group] = &[
     ),
 ];
 
-/// What no plan takes, and what it says.
+/// Records that every plan refuses, with the error.
 pub const REFUSED: &[(&str, &str)] = &[
     ("sub NS ns1.example.net.\na.sub A 192.0.2.1", "delegated zone"),
     ("sub NS ns.sub\nns.sub A 192.0.2.1\nns.sub TXT \"no glue\"", "delegated zone"),

@@ -1,4 +1,4 @@
-//! The servers that the program writes to, and an independent look at what they hold.
+//! The DNS servers that the program writes to, with an independent way to read their zones.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ enum Server {
     Pdns(Pdns),
 }
 
-/// A server with the empty zone `example.com`, which anybody on this machine may transfer and update.
+/// A server with the empty zone `example.com`, which accepts transfers and updates from this computer.
 pub struct Lab {
     pub name: &'static str,
     pub home: Home,
@@ -68,12 +68,12 @@ impl Lab {
         }
     }
 
-    /// The address and port, as options name them.
+    /// Returns the address and port for options.
     pub fn server(&self) -> String {
         self.address().to_string()
     }
 
-    /// Writes a zone file whose records have 300 seconds where they say nothing.
+    /// Writes a zone file with a default TTL of 300 seconds.
     pub fn file(&self, name: &str, text: &str) {
         std::fs::write(self.home.path(name), format!("$TTL 300\n{text}")).unwrap();
     }
@@ -98,7 +98,7 @@ impl Lab {
         Run::of(self.command(&self.home, arguments).output().unwrap())
     }
 
-    /// The same from another computer, which has the files of this one and knows nothing of what it wrote.
+    /// Runs a command on another computer with the same files, but without the ownership files.
     pub fn run_elsewhere(&self, home: &Home, arguments: &[&str]) -> Run {
         Run::of(self.command(home, arguments).output().unwrap())
     }
@@ -110,14 +110,14 @@ impl Lab {
         run.stdout
     }
 
-    /// Brings the zone to records, as `apply` does with these further arguments.
+    /// Changes the zone to these records with `apply` and further arguments.
     #[track_caller]
     pub fn apply(&self, zone: &str, more: &[&str]) -> String {
         self.file("zone", zone);
         self.ok(&[&["apply", APEX, "--records", "zone", "--yes"], more].concat())
     }
 
-    /// The records of the zone besides its SOA record and its own name servers, by transfer.
+    /// Returns the records of the zone by transfer, without its SOA record and its own name servers.
     pub fn zone(&self) -> BTreeSet<String> {
         let port = self.address().port().to_string();
         let dig = ["@127.0.0.1", "-p", &port, "+noall", "+answer", "+onesoa", "AXFR", APEX];
@@ -128,7 +128,7 @@ impl Lab {
     }
 }
 
-/// The records that a zone file stands for, by BIND's reading of it.
+/// Returns the records of a zone file, as parsed by BIND.
 pub fn meaning(zone: &str) -> BTreeSet<String> {
     let text = format!(
         "$ORIGIN {APEX}.\n$TTL 300\n@ SOA ns1.example.net. hostmaster.example.net. 1 3600 600 86400 300\n\
@@ -148,7 +148,7 @@ pub fn meaning(zone: &str) -> BTreeSet<String> {
     canonical(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// One line for each record, however the blanks in its data and the case of digits are written.
+/// Returns one line per record, with normalised spaces and hexadecimal case.
 fn canonical(text: &str) -> BTreeSet<String> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(';'));
     let own = |line: &String| {
@@ -164,7 +164,7 @@ fn record(line: &str) -> String {
     let start =
         line.find(&format!(" {rtype}")).or(line.find(&format!("\t{rtype}"))).unwrap() + 1 + rtype.len();
     let data = line[start..].trim();
-    // Digits in base 16 and 64, which have blanks after every so many.
+    // Base16 and base64 data, which is printed in groups separated by spaces.
     let data = match rtype {
         "DS" | "SSHFP" | "TLSA" | "SMIMEA" => {
             data.split_whitespace().collect::<String>().to_ascii_lowercase()
@@ -176,7 +176,7 @@ fn record(line: &str) -> String {
     format!("{} {} {} {rtype} {data}", head[0].to_ascii_lowercase(), head[1], head[2])
 }
 
-/// Records for a message.
+/// Joins records for a message.
 pub fn lines<'a>(records: impl Iterator<Item = &'a String>) -> String {
     records.map(|record| format!("  {record}\n")).collect()
 }

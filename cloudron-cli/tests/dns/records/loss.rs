@@ -1,8 +1,8 @@
-//! Nothing is lost without a word: what a server drops, and what an export cannot say.
+//! No record is lost silently: neither those that a server drops, nor those that an export cannot express.
 
 use super::lab::{Lab, meaning};
 
-/// Types that few programs know, a type that has no name, and odd names and texts.
+/// Rare types, a type without a name, and unusual names and texts.
 const ALL: &str = "loc LOC 52 22 23 N 4 53 32 E -2m\nh HTTPS 1 . alpn=\"h2,h3\" port=8443\ns SVCB 1 a.example.net.\n\
     n NAPTR 10 10 \"u\" \"E2U+sip\" \"!^(.*)$!sip:\\\\1@x!\" .\nu URI 10 1 \"https://example.com/\"\n\
     f SSHFP 4 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n\
@@ -12,7 +12,7 @@ const ALL: &str = "loc LOC 52 22 23 N 4 53 32 E -2m\nh HTTPS 1 . alpn=\"h2,h3\" 
 #[test]
 fn an_export_has_every_record_and_plans_to_nothing() {
     for lab in Lab::all() {
-        // What the server takes of them.
+        // The records that the server accepts.
         let all: String = ALL
             .lines()
             .filter(|line| lab.name != "PowerDNS by HTTP" || !line.starts_with("a.*.b"))

@@ -1,4 +1,4 @@
-//! Zones that the program brings from state to state at real servers, and what those answer afterwards.
+//! Zones that the program changes step by step on real servers, with checks of the servers' answers.
 
 mod brake;
 mod groups;
@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use groups::{GROUPS, Group, REFUSED};
 use lab::{Lab, lines, meaning};
 
-/// The zone file of a round at a server: the step of every group. A group that has no more steps stays as it is.
+/// Returns the zone file of a round at a server, with that step of every group. A group without further steps
+/// is left unchanged.
 fn zone_of(round: usize, server: &str) -> String {
     let text = |group: &Group| {
         let step = group.steps[round.min(group.steps.len() - 1)];
@@ -21,7 +22,7 @@ fn zone_of(round: usize, server: &str) -> String {
     GROUPS.iter().filter(|group| !group.except.contains(&server)).map(text).collect()
 }
 
-/// Writes every round, and once more, which must change nothing; then takes everything out.
+/// Writes every round twice, where the second write must change nothing; then deletes all records.
 fn every_round(lab: &Lab) {
     let rounds = GROUPS.iter().map(|group| group.steps.len()).max().unwrap();
     let wanted = ["example.com", "--records", "zone", "--prune", "--allow-deletions"];

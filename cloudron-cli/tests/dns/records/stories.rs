@@ -1,4 +1,4 @@
-//! A person's whole story with the records of a zone, at each server.
+//! A user's work with the records of a zone, at each server.
 
 use super::lab::{Lab, meaning};
 use crate::common::Home;
@@ -6,7 +6,7 @@ use crate::common::Home;
 const PLAN: [&str; 4] = ["plan", "example.com", "--records", "zone"];
 const APPLY: [&str; 5] = ["apply", "example.com", "--records", "zone", "--yes"];
 
-/// A CNAME, and another type that has one value.
+/// A CNAME, and another type with a single value.
 const SINGLE: [&str; 2] = [
     "www CNAME a.example.net.\nd DNAME a.example.net.\n",
     "www 600 CNAME b.example.net.\nd DNAME b.example.net.\n",
@@ -24,7 +24,7 @@ fn what_was_written_is_changed_twice_in_every_way_and_removed() {
         lab.apply(second, &[]);
         is(second);
 
-        // By a saved plan, which is good once.
+        // With a saved plan, which can be used once.
         lab.file("zone", &third);
         lab.ok(&[&PLAN[..], &["--out", "change.plan"]].concat());
         lab.ok(&["apply", "example.com", "--plan", "change.plan", "--yes"]);
@@ -33,7 +33,7 @@ fn what_was_written_is_changed_twice_in_every_way_and_removed() {
         assert_eq!(stale.code, 5, "{} {}", lab.name, stale.stderr);
         is(&third);
 
-        // As JSON, with pruning, and with adopting what is ours already.
+        // As JSON, with pruning, and with adopting records that are already ours.
         let json = lab.apply(&fourth, &["--output", "json"]);
         assert!(json.contains("\"receipt\""), "{json}");
         is(&fourth);
@@ -59,7 +59,7 @@ fn another_computer_changes_only_what_it_adopts_and_the_first_one_sees_it() {
         elsewhere(&[]).failed(5, "dns-conflict", "www.example.com. CNAME");
         assert_eq!(elsewhere(&["--adopt", "www/CNAME"]).code, 0, "{}", lab.name);
         assert_eq!(lab.zone(), meaning("www CNAME b.example.net.\n"));
-        // It is not what was written from here any more.
+        // The record is no longer the one written from here.
         lab.file("zone", "www CNAME c.example.net.\n");
         here(&[]).failed(5, "dns-conflict", "--adopt");
         assert_eq!(elsewhere(&[]).code, 0);
@@ -84,7 +84,7 @@ fn a_time_to_live_of_records_of_others_is_kept_said_and_changed_when_adopted() {
         assert!(plan.stdout.starts_with(note) && !plan.stdout.contains("right already"), "{}", plan.stdout);
         let applied = lab.ok(&APPLY);
         assert!(applied.contains(note), "{applied}");
-        // The note says how, and a value that is added does not hide it.
+        // The note contains the option, and an added value does not hide it.
         let adopt = plan.stdout.split("--adopt ").nth(1).unwrap().split_whitespace().next().unwrap();
         assert_eq!(adopt, "t.example.com./A");
         lab.file("zone", "t 60 A 192.0.2.1\nt 60 A 192.0.2.2\n");

@@ -54,10 +54,11 @@ pub(crate) struct Source {
     store: Option<String>,
 }
 
-/// The repository of a machine: through its server, straight from a store, or where a destroyed machine left it.
+/// Opens the repository of a machine: through its server, directly from a store, or where a destroyed machine
+/// left it.
 pub(super) async fn open(which: &Which, source: &Source, out: &Output) -> Result<Repository> {
     if let Some(url) = &source.store {
-        // A copy may be older than what the machine has, and is right nonetheless.
+        // The copy may be older than the machine's own repository, so no cache is used.
         return Repository::open(open_store(url)?).await;
     }
     let machine = match which.readable()? {
@@ -94,7 +95,7 @@ async fn copy(options: &Options, folder: &Path, out: &Output, cancel: Cancel) ->
     all_copied(&report, out)
 }
 
-/// Writes one backup as one file.
+/// Writes one backup to one file.
 async fn write(options: &Options, key: &Secret, out: &Output, cancel: Cancel) -> Result<()> {
     let repository = open(&options.which, &options.source, out).await?;
     let identity = repository.unlock(key).await?;

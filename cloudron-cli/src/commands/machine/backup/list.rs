@@ -34,7 +34,7 @@ pub(crate) struct Options {
     cloud: FromCloud,
 }
 
-/// A backup, from wherever the list came.
+/// A backup in the list, from the server or a store.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {

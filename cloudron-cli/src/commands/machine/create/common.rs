@@ -1,4 +1,4 @@
-//! What every way of creating a machine takes.
+//! Options shared by all ways to create a machine.
 
 use std::path::PathBuf;
 
@@ -71,12 +71,12 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// The domain, refused when it is below a registered one, unless allowed.
+    /// Parses the domain. Refuses one below a registered domain unless allowed.
     pub(super) fn domain(&self) -> Result<Domain> {
         if self.allow_subdomain { Domain::parse_any(&self.fqdn) } else { Domain::parse(&self.fqdn) }
     }
 
-    /// What is asked for, and making ready for it. Secrets are read, but for the backup key.
+    /// Prepares the creation. Reads the secrets except the backup key.
     pub(super) fn creation(&self, on: On, store: Option<&str>, out: &Output) -> Result<Creation> {
         let domain = self.domain()?;
         let manager = manager(out)?;
@@ -102,7 +102,7 @@ impl Common {
         manager.creation(request)
     }
 
-    /// Creates the machine, or says what would be done.
+    /// Creates the machine, or prints the plan with `--dry-run`.
     pub(super) fn create(&self, creation: Creation, out: &Output) -> Result<()> {
         if self.dry_run {
             let plan = creation.plan()?;
@@ -112,7 +112,7 @@ impl Common {
         report::done(&created, out)
     }
 
-    /// The server's own credentials for its store, which only an object store needs.
+    /// Returns the server's own credentials for an object store.
     fn store_access(&self, out: &Output) -> Result<Option<StoreAccess>> {
         let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
         let Some((id, secret)) = given else { return Ok(None) };
@@ -127,7 +127,7 @@ impl Common {
         }))
     }
 
-    /// Who does the first-time setup, if that was asked for.
+    /// Returns the account for the first-time setup, if requested.
     fn owner(&self, out: &Output) -> Result<Option<ActivateRequest>> {
         let (Some(email), Some(password)) = (&self.admin_email, &self.admin_password) else {
             return Ok(None);
@@ -135,12 +135,12 @@ impl Common {
         secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
         let password = secrets::resolve(password, "--admin-password", out)?;
         let owner = ActivateRequest { email: email.clone(), password, username: None, display_name: None };
-        // The server would say the same, after it was made.
+        // The server makes the same check, but only after it was created.
         check_owner(&owner).map_err(|e| e.while_doing("checking --admin-email and --admin-password"))?;
         Ok(Some(owner))
     }
 
-    /// The same error with what helps: options of this command. `copies` says that the store is one to copy from.
+    /// Adds a hint to the error, with options of this command. `copies` is true if the store is copied from.
     pub(super) fn advise(&self, error: Error, domain: &Domain, store: Option<&str>, copies: bool) -> Error {
         let source = std::error::Error::source(&error);
         if let Some(Unconfirmed(paths)) = source.and_then(|source| source.downcast_ref()) {

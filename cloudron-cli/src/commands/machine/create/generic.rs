@@ -78,7 +78,7 @@ pub(crate) struct Options {
     account: Account,
 }
 
-/// What is done about the DNS records.
+/// How the DNS records are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
     None,
@@ -128,7 +128,7 @@ fn host(options: &Options, out: &Output) -> Result<GenericHost> {
     })
 }
 
-/// Writing the records, where a host is named that they can be written to.
+/// Returns the request for the DNS records. They are written if the option names a host with an API.
 fn dns(options: &Options, out: &Output) -> Result<Dns> {
     let name_servers = options.name_server.clone();
     match options.dns {
@@ -147,7 +147,7 @@ fn dns(options: &Options, out: &Output) -> Result<Dns> {
     }
 }
 
-/// The same error with what helps: another server on the machine, or records of others.
+/// Adds a hint to the error: for another server on the machine, or records of others.
 fn advise(error: Error, options: &Options, domain: &Domain) -> Error {
     let source = std::error::Error::source(&error);
     if let Some(Occupied(server)) = source.and_then(|source| source.downcast_ref()) {
@@ -172,7 +172,7 @@ fn advise(error: Error, options: &Options, domain: &Domain) -> Error {
     error
 }
 
-/// The command that makes a server known on this computer which is reached with these options.
+/// Returns the `adopt` command for a server reached with these options.
 fn adopt_command(domain: &Domain, options: &Options) -> String {
     let mut words = vec![format!("cloudron machine adopt {domain} --ip {}", options.ip)];
     if let Some(key) = &options.ssh_key {

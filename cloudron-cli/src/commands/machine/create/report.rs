@@ -1,4 +1,4 @@
-//! What a finished run says.
+//! The report of a finished run.
 
 use cloudron_api::SetupToken;
 use cloudron_core::{Result, Secret};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::output::{self, Output, bytes};
 
-/// Prints where the machine is and how to go on.
+/// Prints the machine's address and the next steps.
 pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
     let Created { machine, restored, backup_key, setup, reachable, dns, .. } = created;
     if let Some(dns) = dns.as_ref().filter(|dns| dns.agrees != Some(true)) {
@@ -57,7 +57,7 @@ pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
     out.text(&output::lines(lines))
 }
 
-/// Warns while the backups have no copy but the one on the machine that they are backups of.
+/// Warns if the only copy of the backups is on the machine itself.
 pub(in crate::commands::machine) fn only_copy(machine: &Machine, out: &Output) {
     if machine.has_only_copy() {
         out.warn(&format!(
@@ -68,7 +68,7 @@ pub(in crate::commands::machine) fn only_copy(machine: &Machine, out: &Output) {
     }
 }
 
-/// Says how to look again whether the DNS records are there.
+/// Warns that DNS records are missing, and says how to check again.
 fn re_check(machine: &Machine, dns: &DnsDone, out: &Output) {
     let what = if dns.written.is_some() { "are not on every name server yet" } else { "are not verified" };
     out.warn(&format!(
