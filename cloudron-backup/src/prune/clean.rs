@@ -87,7 +87,11 @@ fn remove_manifest(
         Fate::Dead => owner.store.delete(&object.key)?,
         // The backup is complete with another manifest, unless the list was outdated.
         Fate::Made(id) => {
-            let content = owner.store.get_at_most(&layout::summary(&id), layout::MOST_JSON)?;
+            let content = match owner.store.get_at_most(&layout::summary(&id), layout::MOST_JSON) {
+                // Another prune removed the backup since. The next one deletes the manifest.
+                Err(e) if e.is(&codes::OBJECT_MISSING) => return Ok(false),
+                other => other?,
+            };
             match owner.trust.summary(id.as_str(), &content) {
                 Ok(made) if made.manifest_key() != object.key => owner.store.delete(&object.key)?,
                 _ => return Ok(false),
