@@ -289,6 +289,9 @@ async fn a_copy_is_whole_and_a_second_one_copies_nothing() {
     let report = copy.restore(&identity, &id, &request, &Progress::none(), &Cancel::new()).await.unwrap();
     assert!(report.is_complete());
     let other = Fixture::new().await;
-    let error = other.repo.copy_to(target, &Progress::none(), &Cancel::new()).await.unwrap_err();
+    let error = other.repo.copy_to(target.clone(), &Progress::none(), &Cancel::new()).await.unwrap_err();
     assert!(error.is(&codes::REPOSITORY_EXISTS));
+    let error = copy.copy_to(target.clone(), &Progress::none(), &Cancel::new()).await.unwrap_err();
+    assert!(error.is(&cloudron_core::codes::USAGE), "the copy onto itself: {error}");
+    assert!(target.list("locks/").await.unwrap().is_empty());
 }

@@ -42,7 +42,10 @@ pub(crate) async fn run(
     check_target(target, &config.id).await?;
     // A prune of the copy must not delete objects as unneeded before their summary is copied.
     let mut lock = CopyLock::take(target).await?;
-    let result = copy((source, config), target, &mut lock, progress, cancel).await;
+    let result = match check_other(source, &lock).await {
+        Ok(()) => copy((source, config), target, &mut lock, progress, cancel).await,
+        Err(e) => Err(e),
+    };
     lock.release().await;
     result
 }
@@ -191,6 +194,15 @@ impl<'a> CopyLock<'a> {
         // It expires if it cannot be deleted.
         let _ = self.target.delete(&self.key).await;
     }
+}
+
+/// Refuses a target that is the source, under whatever address: the lock that was written there is in the source too.
+async fn check_other(source: &Arc<dyn BackupStore>, lock: &CopyLock<'_>) -> Result<()> {
+    if source.head(&lock.key).await?.is_none() {
+        return Ok(());
+    }
+    let text = format!("{} is the store that is copied from", lock.target.url());
+    Err(Error::new(&cloudron_core::codes::USAGE, text))
 }
 
 /// Refuses a store that holds, or held, another repository. A copy begins with the description, so a store

@@ -329,10 +329,6 @@ impl Repository {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<CopyReport> {
-        if target.url() == self.store.url() {
-            let text = format!("{} is the store that is copied from", target.url());
-            return Err(Error::new(&cloudron_core::codes::USAGE, text));
-        }
         crate::copy::repository::run(&self.store, &target, &self.config, progress, cancel)
             .await
             .doing(|| format!("copying {} to {}", self.store.url(), target.url()))
