@@ -1,6 +1,7 @@
 //! What helps after an error, as commands and options of this program. Libraries do not know them: they follow from the
 //! code of the error and from its details.
 
+mod entries;
 mod explanations;
 mod table;
 
