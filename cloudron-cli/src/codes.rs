@@ -2,8 +2,7 @@
 
 use cloudron_core::Code;
 pub(crate) use cloudron_machine::codes::{
-    MACHINE_DESTROYING, MACHINE_KNOWN, MACHINE_UNKNOWN, NEEDS_ANSWER, SERVER_DEAD, SERVER_REFUSED,
-    STORE_IN_USE,
+    MACHINE_UNKNOWN, NEEDS_ANSWER, SERVER_DEAD, SERVER_REFUSED, STORE_IN_USE,
 };
 
 cloudron_core::codes! {

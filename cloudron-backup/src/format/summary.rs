@@ -1,7 +1,9 @@
 //! The clear-text summary of a backup.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use cloudron_core::human::bytes;
 use cloudron_core::{BackupId, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +107,15 @@ pub struct Summary {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// The id, and in a second line what the backup holds.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (held, added) = (bytes(self.bytes), bytes(self.added_bytes));
+        let seconds = self.duration_ms as f64 / 1000.0;
+        write!(f, "{}\n{} files, {held}; {added} added in {seconds:.1} s", self.id, self.files)
+    }
 }
 
 impl Summary {

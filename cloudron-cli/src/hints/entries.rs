@@ -1,7 +1,7 @@
 //! The entries of a data file of texts: `KEY: TEXT`, where indented lines continue the text and # begins a comment.
 
 /// The keys and the texts of a file, in its order.
-pub(super) fn entries(file: &'static str) -> Vec<(&'static str, String)> {
+pub(crate) fn entries(file: &'static str) -> Vec<(&'static str, String)> {
     let mut entries: Vec<(&str, String)> = Vec::new();
     for line in file.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match (line.strip_prefix("    "), entries.last_mut()) {

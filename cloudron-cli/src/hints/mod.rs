@@ -10,6 +10,7 @@ use cloudron_dns::managed::KEEPING_OWNERSHIP;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
 
+pub(crate) use entries::entries;
 pub(crate) use explanations::explanation;
 
 /// The same error with what helps, unless it says so already. `domain` is the machine that the command was about.
