@@ -119,6 +119,14 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// How many files the backup holds, and what is not in it, for people.
+    pub fn contents(&self) -> String {
+        let besides =
+            [(self.errors, "missing"), (self.downgraded, "without attributes"), (self.excluded, "excluded")];
+        let besides = besides.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        std::iter::once(self.files.to_string()).chain(besides).collect()
+    }
+
     /// Checks that everything that was to be backed up is in it, with its attributes.
     ///
     /// # Errors

@@ -62,20 +62,13 @@ impl Service {
             true => StoreOptions::from_env()?,
             false => StoreOptions::default(),
         };
-        if let Some(endpoint) = &self.endpoint {
-            options.endpoint = Some(endpoint.strip_prefix("s3=").unwrap_or(endpoint).to_owned());
-        }
-        if let Some(region) = &self.region {
-            options.region = Some(region.clone());
-        }
-        if let Some(class) = &self.storage_class {
-            options.storage_class = Some(class.clone());
-        }
+        let endpoint = self.endpoint.as_deref().map(|url| url.strip_prefix("s3=").unwrap_or(url).to_owned());
+        options.endpoint = endpoint.or(options.endpoint);
+        options.region = self.region.clone().or(options.region);
+        options.storage_class = self.storage_class.clone().or(options.storage_class);
+        options.ca_file = self.ca_file.clone().or(options.ca_file);
         if let Some(how) = &self.server_side_encryption {
             options.server_side_encryption = Some(how.parse()?);
-        }
-        if let Some(file) = &self.ca_file {
-            options.ca_file = Some(file.clone());
         }
         if self.no_conditional_writes {
             options.conditional_writes = ConditionalWrites::LookFirst;

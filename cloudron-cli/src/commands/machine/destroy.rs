@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     match &known {
         Known::Machine(machine, runs) => living((options, &manager), machine, runs, asked, out),
         Known::Runs(runs) => {
-            out.agreed(&question(&domain, options, asked), "nothing was removed")?;
+            out.agreed(&options.how().question(&domain, asked), "nothing was removed")?;
             let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
             let done = done.map_err(|e| lost(e, &domain))?;
             report(&domain, &done, &format!("The unfinished run of {domain} was rolled back"), out)
@@ -88,7 +88,7 @@ fn living(
 ) -> Result<()> {
     let (domain, how) = (&machine.fqdn, options.how());
     block_on(|_| async { manager.check_bucket(machine, &how).await })?;
-    out.agreed(&question(domain, options, dns), "nothing was removed")?;
+    out.agreed(&how.question(domain, dns), "nothing was removed")?;
     let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
     let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
     let too = if done.kept.is_none() { ", and its backups" } else { "" };
@@ -172,25 +172,6 @@ fn removal(
     let below = if domain.is_subdomain() { " --allow-subdomain" } else { "" };
     let command = format!("cloudron dns apply {domain} {named} --machine{addresses}{below} --remove");
     Ok(manager.removal(domain, records, host)?.advising(command))
-}
-
-/// What is asked before anything is removed.
-fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> String {
-    let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
-    match options.delete_backups {
-        true => gone.push("ALL ITS BACKUPS".into()),
-        false => stay.push("its backups stay".into()),
-    }
-    if let Some(records) = records {
-        let what = format!("its DNS records at {}", records.provider());
-        match records.obstacle() {
-            _ if options.keep_dns => stay.push(format!("{what} stay")),
-            Some(why) => stay.push(format!("{what} stay: {why}")),
-            None => gone.push(what),
-        }
-    }
-    let stay = if stay.is_empty() { String::new() } else { format!(" ({})", stay.join("; ")) };
-    format!("Remove {}{stay}?", gone.join(" and "))
 }
 
 /// The same error with what helps when the machine does not come back.
