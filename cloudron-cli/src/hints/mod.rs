@@ -5,7 +5,7 @@ mod entries;
 mod explanations;
 mod table;
 
-use cloudron_core::{Domain, Error};
+use cloudron_core::{Code, Domain, Error};
 use cloudron_dns::managed::KEEPING_OWNERSHIP;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
@@ -39,6 +39,11 @@ pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// What helps after an error of one code.
+pub(crate) fn on(code: &Code, text: &str) -> impl FnOnce(Error) -> Error {
+    move |error| if error.is(code) { error.with_hint(text) } else { error }
 }
 
 /// The same error, with what to do about a machine that is known. The options of `create` do not help there.

@@ -13,6 +13,7 @@ use cloudron_backup::{
 use cloudron_core::{Error, Result, ResultExt, Secret};
 use cloudron_machine::backups;
 
+use crate::hints;
 use crate::output::Output;
 use crate::secrets;
 
@@ -217,10 +218,8 @@ impl Writing {
 /// The keys that are kept on this computer.
 fn kept(repository: &Repository) -> Result<Option<WriterKeys>> {
     let Some(kept) = KeptWriterKeys::of_this_user() else { return Ok(None) };
-    kept.find(repository.id()).map_err(|e| match e.is(&codes::WRITER_KEYS) {
-        true => e.with_hint("remove it, and give --backup-key or --writer-keys"),
-        false => e,
-    })
+    kept.find(repository.id())
+        .map_err(hints::on(&codes::WRITER_KEYS, "remove it, and give --backup-key or --writer-keys"))
 }
 
 fn given(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {

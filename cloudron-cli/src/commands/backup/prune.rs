@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
-use cloudron_core::{Cancel, Error, Result, ResultExt, codes, human};
+use cloudron_core::{Cancel, Error, Result, codes, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
+use crate::hints;
 use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
@@ -129,18 +130,11 @@ pub(crate) async fn prune(
         return Ok(Pruned { report, refused: refused.map(|e| e.with_hint(hint)) });
     }
     let report = repository.prune(identity, &request, &progress, cancel).await;
-    let report = report.map_err(|e| {
-        if e.is(&backup::PRUNE_REMOVALS) {
-            e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`")
-        } else if e.is(&codes::NO_SPACE) {
-            e.with_hint(
-                "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs \
-                 is deleted at once then. No restore or check may run meanwhile",
-            )
-        } else {
-            e
-        }
-    })?;
+    let report = report.map_err(hints::on(
+        &codes::NO_SPACE,
+        "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs is \
+         deleted at once then. No restore or check may run meanwhile",
+    ))?;
     Ok(Pruned { report, refused: None })
 }
 
@@ -157,10 +151,7 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
         out.warn(missing);
     }
     out.data("prune", &report, || report.to_string())?;
-    report.whole().hint(|| {
-        "find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"
-            .to_owned()
-    })?;
+    report.whole()?;
     no_space(&report).or(refused).map_or(Ok(()), Err)
 }
 

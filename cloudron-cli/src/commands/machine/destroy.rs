@@ -114,13 +114,11 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
         }
         manager.remove_kept(kept).await
     });
-    removed.map_err(|e| match e.is(&provision::MACHINE_CARRIES_SERVER) {
-        true => e.with_hint(format!(
-            "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} \
-             --delete-backups` removes both"
-        )),
-        false => e,
-    })?;
+    let hint = format!(
+        "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} --delete-backups` \
+         removes both"
+    );
+    removed.map_err(hints::on(&provision::MACHINE_CARRIES_SERVER, &hint))?;
     report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} were removed"), out)
 }
 
