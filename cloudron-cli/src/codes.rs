@@ -1,10 +1,7 @@
 //! The error codes of the command line itself, and those of machines.
 
 use cloudron_core::Code;
-pub(crate) use cloudron_machine::codes::{
-    MACHINE_DESTROYING, MACHINE_KNOWN, MACHINE_UNKNOWN, NEEDS_ANSWER, SERVER_DEAD, SERVER_REFUSED,
-    STORE_IN_USE,
-};
+pub(crate) use cloudron_machine::codes::{MACHINE_UNKNOWN, NEEDS_ANSWER, SERVER_DEAD, SERVER_REFUSED};
 
 cloudron_core::codes! {
     /// Records that differ from the required ones.

@@ -56,7 +56,22 @@ fn joined(text: &str) -> String {
     out
 }
 
-/// Returns the texts in backticks that begin with `begin`, each with the text after it.
+/// The text of a file, with lines joined that belong together.
+fn text_of(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    if file.extension().is_some_and(|ending| ending == "txt") {
+        text.replace("\n    ", " ")
+    } else {
+        joined(&text)
+    }
+}
+
+/// The folder of the hints, whose texts are in data files.
+fn hints() -> PathBuf {
+    workspace().join("cloudron-cli/src/hints")
+}
+
+/// What stands between backticks and begins with that text, and what follows it.
 fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(&format!("`{begin}")) {
@@ -76,19 +91,21 @@ fn named() -> Vec<Named> {
             files(&entry.join("src"), ".rs", &mut sources);
         }
     }
+    files(&hints(), ".txt", &mut sources);
     files(&workspace().join("docs"), ".md", &mut pages);
     pages.push(workspace().join("README.md"));
     let mut all = Vec::new();
     for file in sources {
-        let source = std::fs::read_to_string(&file).unwrap();
-        let text = joined(source.split("#[cfg(test)]\nmod tests").next().unwrap());
-        let explains = ["codes.rs", "explanations.rs"].iter().any(|name| file.ends_with(name));
-        for (command, after) in spans(&text, "cloudron ") {
-            // A sentence about a command in general; the message contains its arguments.
+        let text = text_of(&file);
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let explains = ["codes.rs", "explanations.txt"].iter().any(|name| file.ends_with(name));
+        for (command, after) in spans(text, "cloudron ") {
+            // A sentence about a command; what it is to be given stands in the message.
             let generic =
                 [" command", " with `--", " makes a repository"].iter().any(|a| after.starts_with(a));
-            // Only the values of messages are replaced; other texts are comments or explanations.
-            let partial = explains || generic || !is_message(&text, command);
+            // Messages have their values filled in; what has none is a comment or an explanation.
+            let comment = file.extension().is_some_and(|ending| ending == "rs") && !is_message(text, command);
+            let partial = explains || generic || comment;
             all.push(Named { file: file.clone(), text: command.into(), partial });
         }
         for line in text.lines().filter(|line| line.starts_with("  cloudron ")) {
@@ -224,9 +241,10 @@ fn every_option_that_a_text_names_exists() {
     for name in ["cloudron-cli", "cloudron-provision", "cloudron-box", "cloudron-backup", "cloudron-dns"] {
         files(&workspace().join(name).join("src"), ".rs", &mut sources);
     }
+    files(&hints(), ".txt", &mut sources);
     let mut problems = Vec::new();
     for file in sources {
-        let text = joined(&std::fs::read_to_string(&file).unwrap());
+        let text = text_of(&file);
         for (option, _) in spans(&text, "--") {
             let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
             if !name.is_empty() && !known.contains(name) && !["help", "version"].contains(&name) {
@@ -235,6 +253,25 @@ fn every_option_that_a_text_names_exists() {
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn every_value_of_a_hint_is_a_detail_that_some_error_has() {
+    let mut sources = Vec::new();
+    files(&workspace(), ".rs", &mut sources);
+    let sources: String = sources.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let table = text_of(&hints().join("table.txt"));
+    let mut names = BTreeSet::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (key, text) = line.split_once(": ").unwrap_or_default();
+        names.extend(key.split_once(" with ").map(|(_, name)| name));
+        names.extend(text.split('{').skip(1).filter_map(|part| part.split('}').next()));
+    }
+    assert!(names.len() > 10, "{names:?}");
+    // The domain is of the machine that a command was about.
+    names.remove("domain");
+    names.retain(|name| !sources.contains(&format!("with_detail(\"{name}\"")));
+    assert!(names.is_empty(), "no error has a detail of these names: {names:?}");
 }
 
 #[test]

@@ -167,6 +167,17 @@ impl Snapshot {
     pub fn get(&self, key: &RecordKey) -> Option<&RecordSet> {
         self.sets.get(key).and_then(Observed::plain)
     }
+
+    /// Returns the zone, its records, and in words what is no plain record set, for programs.
+    #[cfg(feature = "json")]
+    pub fn export(&self) -> serde_json::Value {
+        let is_record = |set: &&Observed| set.plain().is_some_and(|plain| plain.key().variant.is_none());
+        let (records, others): (Vec<&Observed>, Vec<&Observed>) = self.sets.values().partition(is_record);
+        let records: Vec<&RecordSet> = records.into_iter().filter_map(Observed::plain).collect();
+        let others =
+            others.into_iter().map(|set| serde_json::json!({ "key": set.key(), "what": set.to_string() }));
+        serde_json::json!({ "zone": self.zone, "records": records, "opaque": others.collect::<Vec<_>>() })
+    }
 }
 
 impl fmt::Debug for Snapshot {

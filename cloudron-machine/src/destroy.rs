@@ -52,6 +52,27 @@ pub struct Destroyed {
 const LEFT: &str =
     r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
 
+impl DestroyOptions {
+    /// What is asked before anything is removed: what goes, and what stays.
+    pub fn question(&self, domain: &Domain, records: Option<&Removal>) -> String {
+        let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
+        match self.delete_backups {
+            true => gone.push("ALL ITS BACKUPS".into()),
+            false => stay.push("its backups stay".into()),
+        }
+        if let Some(records) = records {
+            let what = format!("its DNS records at {}", records.provider());
+            match records.obstacle() {
+                _ if self.keep_dns => stay.push(format!("{what} stay")),
+                Some(why) => stay.push(format!("{what} stay: {why}")),
+                None => gone.push(what),
+            }
+        }
+        let stay = if stay.is_empty() { String::new() } else { format!(" ({})", stay.join("; ")) };
+        format!("Remove {}{stay}?", gone.join(" and "))
+    }
+}
+
 impl Known {
     /// Returns where DNS records to be removed were written.
     ///

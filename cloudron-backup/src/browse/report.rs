@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cloudron_core::human::bytes;
 use cloudron_core::{BackupId, Error, Result};
 use serde::Serialize;
 
@@ -135,5 +136,19 @@ impl DiffReport {
     /// Returns true if the backups have the same content.
     pub fn is_same(&self) -> bool {
         [self.added, self.removed, self.content, self.metadata, self.types] == [0; 5]
+    }
+}
+
+/// The numbers of changes, in one line.
+impl fmt::Display for DiffReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, removed, content, metadata, types, .. } = self;
+        write!(
+            f,
+            "{added} added, {removed} removed, {content} with another content, {metadata} with other metadata, {types} of \
+             another type; {} became {}",
+            bytes(self.bytes_before),
+            bytes(self.bytes_after)
+        )
     }
 }

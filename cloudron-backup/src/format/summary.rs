@@ -1,7 +1,9 @@
 //! The clear-text summary of a backup.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use cloudron_core::human::bytes;
 use cloudron_core::{BackupId, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +109,24 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// The id, and in a second line what the backup holds.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (held, added) = (bytes(self.bytes), bytes(self.added_bytes));
+        let seconds = self.duration_ms as f64 / 1000.0;
+        write!(f, "{}\n{} files, {held}; {added} added in {seconds:.1} s", self.id, self.files)
+    }
+}
+
 impl Summary {
+    /// How many files the backup holds, and what is not in it, for people.
+    pub fn contents(&self) -> String {
+        let besides =
+            [(self.errors, "missing"), (self.downgraded, "without attributes"), (self.excluded, "excluded")];
+        let besides = besides.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        std::iter::once(self.files.to_string()).chain(besides).collect()
+    }
+
     /// Checks that everything that was to be backed up is in it, with its attributes.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! Reports of prunes and repairs.
 
-use cloudron_core::{BackupId, Error, Result};
+use std::fmt;
+
+use cloudron_core::human::bytes;
+use cloudron_core::{BackupId, Error, Result, escape};
 use serde::Serialize;
 
 use super::policy::Decision;
@@ -70,6 +73,35 @@ impl PruneReport {
             false => format!("nothing was deleted: {first}"),
         };
         Err(Error::new(&codes::PRUNE_MISSING, text))
+    }
+}
+
+/// What becomes of each backup, and how much is freed, a line each.
+impl fmt::Display for PruneReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let would = if self.dry_run { "would be " } else { "" };
+        for decision in &self.kept {
+            let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
+            writeln!(f, "{}", escape::line(&format!("keep    {}  {}", decision.id, reasons.join(", "))))?;
+        }
+        for id in &self.removed {
+            writeln!(f, "remove  {id}")?;
+        }
+        match self.missing.is_empty() {
+            true => writeln!(f, "{} {would}kept, {} {would}removed", self.kept.len(), self.removed.len())?,
+            false => writeln!(f, "nothing is removed while content is missing")?,
+        }
+        let (now, later) = (bytes(self.bytes_freed), bytes(self.bytes_freed_later));
+        write!(f, "{now} {would}deleted now, {later} {would}deleted by a prune after the grace")?;
+        if self.no_space.is_some() {
+            write!(f, "\npacks of which little is needed stay as they are: the store is full")?;
+        }
+        if !self.running.is_empty() {
+            let running = self.running.join(", ");
+            let text = format!("nothing was deleted because of backups that run: {running}");
+            write!(f, "\n{}", escape::line(&text))?;
+        }
+        Ok(())
     }
 }
 

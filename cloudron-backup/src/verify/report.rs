@@ -1,6 +1,9 @@
 //! Options and reports of checks.
 
-use cloudron_core::{Error, Result};
+use std::fmt;
+
+use cloudron_core::human::bytes;
+use cloudron_core::{Error, Result, escape};
 use serde::Serialize;
 
 use crate::codes;
@@ -76,5 +79,28 @@ impl VerifyReport {
             return Err(Error::new(&codes::REPOSITORY_ROLLED_BACK, text));
         }
         Err(Error::new(&codes::VERIFY_FAILED, text))
+    }
+}
+
+/// The problems and the verdict, a line each.
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backups, objects, .. } = self;
+        for Problem { object, text, .. } in &self.problems {
+            writeln!(f, "{}", escape::line(&format!("DAMAGED {object}: {text}")))?;
+        }
+        for id in &self.damaged {
+            writeln!(f, "{}", escape::line(&format!("does not restore whole: {id}")))?;
+        }
+        let verdict = match (self.problems.is_empty(), self.not_checked.is_empty()) {
+            (true, true) => "; nothing is damaged or missing",
+            (true, false) => "; nothing of that is damaged or missing",
+            (false, _) => "",
+        };
+        write!(f, "{backups} backups, {objects} objects, {} read{verdict}", bytes(self.bytes))?;
+        for what in &self.not_checked {
+            write!(f, "\n{}", escape::line(&format!("not checked: {what}")))?;
+        }
+        Ok(())
     }
 }

@@ -2,10 +2,14 @@
 //! instead.
 
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use cloudron_core::{Error, Result};
 
 use crate::codes;
+use crate::hints::entries;
+
+static TEXTS: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| entries(include_str!("../hints/not_yet.txt")));
 
 /// Whatever else was typed: nothing of it is looked at.
 #[derive(Debug, clap::Args)]
@@ -39,59 +43,24 @@ impl FromCloud {
     pub(crate) fn refuse(&self) -> Result<()> {
         match self.provider {
             None => Ok(()),
-            Some(_) => error(
-                "`machine backup list --provider` is not in this version",
-                "`cloudron machine backup list DOMAIN --store s3://BUCKET/PREFIX` lists what is in a bucket; \
-                 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION in the environment give access to it",
-            ),
+            Some(_) => refuse("machine backup list"),
         }
     }
 }
 
-/// `machine create ec2` and other clouds.
-pub(crate) fn create(cloud: &str) -> Result<()> {
-    error(
-        &format!("`machine create {cloud}` is not in this version: it cannot make a machine at {cloud}"),
-        "make a Debian or Ubuntu machine there yourself, then `cloudron machine create generic --fqdn DOMAIN \
-         --ip ADDRESS --ssh-key KEY` makes it a server",
-    )
+/// Refuses a command.
+pub(crate) fn refuse(command: &str) -> Result<()> {
+    at_cloud(command, "")
 }
 
-/// `machine restore`.
-pub(crate) fn restore() -> Result<()> {
-    error(
-        "`machine restore` is not in this version: a new machine is created from a backup",
-        "`cloudron machine create generic --fqdn DOMAIN --ip ADDRESS --ssh-key KEY --backup latest --store STORE` \
-         restores a server; `cloudron machine create local --help` and `create generic --help` say more",
-    )
-}
-
-/// `machine migrate`.
-pub(crate) fn migrate() -> Result<()> {
-    error(
-        "`machine migrate` is not in this version: a server moves by a backup",
-        "`cloudron machine backup create DOMAIN`, then `cloudron machine backup download DOMAIN --repository DIR`, \
-         then `cloudron machine create generic --fqdn DOMAIN --ip NEW-ADDRESS --ssh-key KEY --backup latest --store DIR`",
-    )
-}
-
-/// `machine update` and `machine hotfix`.
-pub(crate) fn update(command: &str) -> Result<()> {
-    error(
-        &format!("`machine {command}` is not in this version: a server gets another program by a restore"),
-        "make a backup with `cloudron machine backup create DOMAIN`, and with the newer program create the server on \
-         another machine from it, with `--backup latest`",
-    )
-}
-
-/// `policy iam`.
-pub(crate) fn iam() -> Result<()> {
-    error(
-        "`policy iam` is not in this version",
-        "docs/stores.md has the policies to paste into the console, under \"Permissions\"",
-    )
-}
-
-fn error(message: &str, hint: &str) -> Result<()> {
-    Err(Error::new(&codes::NOT_YET, message).with_hint(hint))
+/// Refuses a command for that cloud.
+pub(crate) fn at_cloud(command: &str, cloud: &str) -> Result<()> {
+    let text = |key: &str| {
+        let found = TEXTS.iter().find(|(name, _)| *name == key);
+        found.map_or_else(
+            || format!("`{command}` is not in this version"),
+            |(_, text)| text.replace("{cloud}", cloud),
+        )
+    };
+    Err(Error::new(&codes::NOT_YET, text(command)).with_hint(text(&format!("{command} instead"))))
 }

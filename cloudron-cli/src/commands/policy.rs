@@ -45,7 +45,7 @@ pub(crate) struct Lifecycle {
 
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
-        let Self::Lifecycle(options) = self else { return not_yet::iam() };
+        let Self::Lifecycle(options) = self else { return not_yet::refuse("policy iam") };
         let mut days = SafeDays::default();
         days.unfinished_uploads = options.unfinished_uploads;
         days.earlier_versions = options.earlier_versions;

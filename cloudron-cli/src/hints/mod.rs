@@ -1,14 +1,16 @@
 //! What helps after an error, as commands and options of this program. Libraries do not know them: they follow from the
 //! code of the error and from its details.
 
+mod entries;
 mod explanations;
 mod table;
 
-use cloudron_core::{Domain, Error};
+use cloudron_core::{Code, Domain, Error};
 use cloudron_dns::managed::KEEPING_OWNERSHIP;
 use cloudron_machine::{Machine, Reach, SshReach};
 use cloudron_provision::codes as provision;
 
+pub(crate) use entries::entries;
 pub(crate) use explanations::explanation;
 
 /// Adds a hint to an error that has none. `domain` is the machine of the command.
@@ -39,7 +41,12 @@ pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     }
 }
 
-/// Adds a hint for a known machine, for which options of `create` do not help.
+/// What helps after an error of one code.
+pub(crate) fn on(code: &Code, text: &str) -> impl FnOnce(Error) -> Error {
+    move |error| if error.is(code) { error.with_hint(text) } else { error }
+}
+
+/// The same error, with what to do about a machine that is known. The options of `create` do not help there.
 pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
     let domain = &machine.fqdn;
     if error.is(&provision::PROGRAM_MISSING) && matches!(machine.reach, Reach::Local { .. }) {

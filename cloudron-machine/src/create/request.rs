@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudron_api::{ActivateRequest, Include, StoreAccess};
-use cloudron_core::{Domain, Secret};
+use cloudron_core::{Domain, Error, Result, Secret, codes};
 
 use crate::access::LIMIT;
+use crate::backups::folder_of;
 use crate::dns::DnsHost;
 use crate::registry::DnsRecords;
 
@@ -136,7 +137,24 @@ impl CreateRequest {
 }
 
 impl GenericHost {
-    /// Returns the machine at this address, with login as root on port 22 and the SSH agent's keys.
+    /// Refuses a folder of this computer as the place where the server keeps its backups. One that is only restored from,
+    /// or was when the run began, is copied to the machine.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn check_store(store: Option<&str>, restores: bool) -> Result<()> {
+        match store.filter(|store| !restores && folder_of(store).is_some()) {
+            None => Ok(()),
+            Some(store) => {
+                let text = format!(
+                    "{store} is a folder of this computer, which the server cannot use for its backups"
+                );
+                Err(Error::new(&codes::USAGE, text))
+            }
+        }
+    }
+
+    /// The machine at that address, logged in to as root with the agent's keys on port 22.
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,

@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         return plan(options, out);
     }
     let summary = block_on(|cancel| make(options, out, cancel))?;
-    out.data("backup", &summary, || render(&summary))?;
+    out.data("backup", &summary, || summary.to_string())?;
     summary.complete().hint(|| "the warnings above name them".to_owned())
 }
 
@@ -146,15 +146,4 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
 
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-pub(super) fn render(summary: &Summary) -> String {
-    format!(
-        "{}\n{} files, {}; {} added in {:.1} s",
-        summary.id,
-        summary.files,
-        bytes(summary.bytes),
-        bytes(summary.added_bytes),
-        summary.duration_ms as f64 / 1000.0
-    )
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use cloudron_backup::{Change, DiffReport, DiffRequest, SnapshotFilter};
+use cloudron_backup::{Change, DiffRequest, SnapshotFilter};
 use cloudron_core::Result;
 
 use super::place::{Owned, check_only, find};
-use crate::output::{Output, bytes};
+use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -41,18 +41,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         let request = DiffRequest::new(before, after).with_only(options.only.clone());
         repository.diff(&identity, &request, each, &out.progress(), &cancel).await
     })?;
-    stream.finish(&report, || render(&report))
-}
-
-fn render(report: &DiffReport) -> String {
-    format!(
-        "{} added, {} removed, {} with another content, {} with other metadata, {} of another type; {} became {}\n",
-        report.added,
-        report.removed,
-        report.content,
-        report.metadata,
-        report.types,
-        bytes(report.bytes_before),
-        bytes(report.bytes_after)
-    )
+    stream.finish(&report, || format!("{report}\n"))
 }

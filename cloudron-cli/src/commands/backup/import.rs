@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use cloudron_backup::{ImportRequest, Summary, cache_dir};
 use cloudron_core::{BackupId, Cancel, Error, Result, Version};
 
-use super::create::render;
 use super::place::{Place, Writing};
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -40,7 +39,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let summary = block_on(|cancel| import(options, out, cancel))?;
-    out.data("backup", &summary, || render(&summary))
+    out.data("backup", &summary, || summary.to_string())
 }
 
 async fn import(options: &Options, out: &Output, cancel: Cancel) -> Result<Summary> {

@@ -48,7 +48,7 @@ fn render(backups: &[Summary]) -> String {
             backup.id.to_string(),
             SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
             backup.host.clone(),
-            files(backup),
+            backup.contents(),
             bytes(backup.bytes),
             bytes(backup.added_bytes),
             backup.tags.join(","),
@@ -56,15 +56,4 @@ fn render(backups: &[Summary]) -> String {
         ]);
     }
     table.render()
-}
-
-/// Returns the number of files in a backup, and of what is missing from it.
-fn files(backup: &Summary) -> String {
-    let besides = [
-        (backup.errors, "missing"),
-        (backup.downgraded, "without attributes"),
-        (backup.excluded, "excluded"),
-    ];
-    let besides = besides.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
-    std::iter::once(backup.files.to_string()).chain(besides).collect()
 }

@@ -13,6 +13,7 @@ use cloudron_backup::{
 use cloudron_core::{Error, Result, ResultExt, Secret};
 use cloudron_machine::backups;
 
+use crate::hints;
 use crate::output::Output;
 use crate::secrets;
 
@@ -62,20 +63,13 @@ impl Service {
             true => StoreOptions::from_env()?,
             false => StoreOptions::default(),
         };
-        if let Some(endpoint) = &self.endpoint {
-            options.endpoint = Some(endpoint.strip_prefix("s3=").unwrap_or(endpoint).to_owned());
-        }
-        if let Some(region) = &self.region {
-            options.region = Some(region.clone());
-        }
-        if let Some(class) = &self.storage_class {
-            options.storage_class = Some(class.clone());
-        }
+        let endpoint = self.endpoint.as_deref().map(|url| url.strip_prefix("s3=").unwrap_or(url).to_owned());
+        options.endpoint = endpoint.or(options.endpoint);
+        options.region = self.region.clone().or(options.region);
+        options.storage_class = self.storage_class.clone().or(options.storage_class);
+        options.ca_file = self.ca_file.clone().or(options.ca_file);
         if let Some(how) = &self.server_side_encryption {
             options.server_side_encryption = Some(how.parse()?);
-        }
-        if let Some(file) = &self.ca_file {
-            options.ca_file = Some(file.clone());
         }
         if self.no_conditional_writes {
             options.conditional_writes = ConditionalWrites::LookFirst;
@@ -225,10 +219,8 @@ impl Writing {
 /// The keys that are kept on this computer.
 fn kept(repository: &Repository) -> Result<Option<WriterKeys>> {
     let Some(kept) = KeptWriterKeys::of_this_user() else { return Ok(None) };
-    kept.find(repository.id()).map_err(|e| match e.is(&codes::WRITER_KEYS) {
-        true => e.with_hint("remove it, and give --backup-key or --writer-keys"),
-        false => e,
-    })
+    kept.find(repository.id())
+        .map_err(hints::on(&codes::WRITER_KEYS, "remove it, and give --backup-key or --writer-keys"))
 }
 
 fn given(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
-use cloudron_core::{Cancel, Error, Result, ResultExt, codes, human};
+use cloudron_core::{Cancel, Error, Result, codes, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
-use crate::output::{self, Output, bytes};
+use crate::hints;
+use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -129,18 +130,11 @@ pub(crate) async fn prune(
         return Ok(Pruned { report, refused: refused.map(|e| e.with_hint(hint)) });
     }
     let report = repository.prune(identity, &request, &progress, cancel).await;
-    let report = report.map_err(|e| {
-        if e.is(&backup::PRUNE_REMOVALS) {
-            e.with_hint("see which with `--dry-run`; if that is what you want, add `--allow-removals`")
-        } else if e.is(&codes::NO_SPACE) {
-            e.with_hint(
-                "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs \
-                 is deleted at once then. No restore or check may run meanwhile",
-            )
-        } else {
-            e
-        }
-    })?;
+    let report = report.map_err(hints::on(
+        &codes::NO_SPACE,
+        "free a little space in the store, such as 1 MiB, and run it again with `--grace 0`: what no backup needs is \
+         deleted at once then. No restore or check may run meanwhile",
+    ))?;
     Ok(Pruned { report, refused: None })
 }
 
@@ -156,11 +150,8 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
     for missing in &report.missing {
         out.warn(missing);
     }
-    out.data("prune", &report, || render(&report))?;
-    report.whole().hint(|| {
-        "find what can still be found with `cloudron backup repair --store URL`; `cloudron explain prune-missing` says more"
-            .to_owned()
-    })?;
+    out.data("prune", &report, || report.to_string())?;
+    report.whole()?;
     no_space(&report).or(refused).map_or(Ok(()), Err)
 }
 
@@ -181,31 +172,4 @@ fn no_space(report: &PruneReport) -> Option<Error> {
 /// Names objects that count for nothing.
 pub(crate) fn warn_of_ignored(ignored: &[Issue], out: &Output) {
     describe_ignored(ignored).iter().for_each(|text| out.warn(text));
-}
-
-fn render(report: &PruneReport) -> String {
-    let would = if report.dry_run { "would be " } else { "" };
-    let mut lines = Vec::new();
-    for decision in &report.kept {
-        let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
-        lines.push(format!("keep    {}  {}", decision.id, reasons.join(", ")));
-    }
-    lines.extend(report.removed.iter().map(|id| format!("remove  {id}")));
-    let (kept, removed) = (report.kept.len(), report.removed.len());
-    lines.push(match report.missing.is_empty() {
-        true => format!("{kept} {would}kept, {removed} {would}removed"),
-        false => "nothing is removed while content is missing".to_owned(),
-    });
-    lines.push(format!(
-        "{} {would}deleted now, {} {would}deleted by a prune after the grace",
-        bytes(report.bytes_freed),
-        bytes(report.bytes_freed_later)
-    ));
-    if report.no_space.is_some() {
-        lines.push("packs of which little is needed stay as they are: the store is full".to_owned());
-    }
-    if !report.running.is_empty() {
-        lines.push(format!("nothing was deleted because of backups that run: {}", report.running.join(", ")));
-    }
-    output::lines(lines)
 }

@@ -4,7 +4,7 @@ use cloudron_backup::{Repository, VerifyDepth, VerifyReport};
 use cloudron_core::{Cancel, Result, Secret};
 
 use super::place::{Key, Place};
-use crate::output::{Output, bytes, lines};
+use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
 
@@ -83,20 +83,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 /// Prints the report, and fails if something is damaged.
 pub(crate) fn show(report: VerifyReport, out: &Output) -> Result<()> {
     super::prune::warn_of_ignored(&report.ignored, out);
-    out.data("report", &report, || render(&report))?;
+    out.data("report", &report, || report.to_string())?;
     report.good().map(drop)
-}
-
-fn render(report: &VerifyReport) -> String {
-    let problems = report.problems.iter().map(|p| format!("DAMAGED {}: {}", p.object, p.text));
-    let damaged = report.damaged.iter().map(|id| format!("does not restore whole: {id}"));
-    let checked =
-        format!("{} backups, {} objects, {} read", report.backups, report.objects, bytes(report.bytes));
-    let verdict = match (report.problems.is_empty(), report.not_checked.is_empty()) {
-        (true, true) => "; nothing is damaged or missing",
-        (true, false) => "; nothing of that is damaged or missing",
-        (false, _) => "",
-    };
-    let left = report.not_checked.iter().map(|what| format!("not checked: {what}"));
-    lines(problems.chain(damaged).chain([format!("{checked}{verdict}")]).chain(left))
 }

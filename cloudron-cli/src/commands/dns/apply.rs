@@ -1,6 +1,6 @@
 //! `cloudron dns apply`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::render::{PlanFormat, print};
 use super::wait;
 use super::work::Work;
+use crate::hints;
 use crate::machines::manager;
 use crate::output::Output;
 use crate::runtime::block_on;
@@ -63,7 +64,11 @@ enum Wait {
 }
 
 pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
-    let saved = options.plan.as_deref().map(saved_plan).transpose()?;
+    let saved = options.plan.as_deref().map(SavedPlan::read).transpose();
+    let saved = saved.map_err(hints::on(
+        &cloudron_dns::codes::PLAN_FILE,
+        "make a new one with `cloudron dns plan DOMAIN … --out FILE`",
+    ))?;
     let (work, servers) = (&options.work, &options.work.servers.name_server);
     let wishes = if saved.is_none() { Some(work.wishes(out)?) } else { None };
     let provider = work.host.host().open(servers, out)?;
@@ -85,14 +90,6 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
 
 fn stopped() -> Error {
     Error::new(&codes::INTERRUPTED, "stopped")
-}
-
-/// The plan in a file.
-fn saved_plan(path: &Path) -> Result<SavedPlan> {
-    SavedPlan::read(path).map_err(|e| match e.is(&cloudron_dns::codes::PLAN_FILE) {
-        true => e.with_hint("make a new one with `cloudron dns plan DOMAIN … --out FILE`"),
-        false => e,
-    })
 }
 
 /// The plan of a file, for the zone that it was made for.

@@ -2,8 +2,7 @@
 
 use clap::ValueEnum;
 use cloudron_core::{Result, ResultExt};
-use cloudron_dns::{Name, Observed, RecordSet, Scope, Snapshot, zone_file};
-use serde_json::json;
+use cloudron_dns::{Name, Scope, zone_file};
 
 use super::provider::HostOptions;
 use crate::output::Output;
@@ -45,21 +44,9 @@ pub(super) fn run(options: &Options, out: &Output) -> Result<()> {
         provider.read(&zone, Scope::Zone).await.doing(doing)
     })?;
     if out.is_json() || options.format == ZoneFormat::Json {
-        return json_of(&snapshot, out);
+        return out.json_object(snapshot.export());
     }
     out.text(&zone_file::write(&snapshot.zone.apex, snapshot.sets.values()))?;
     zone_file::check_complete(snapshot.sets.values())
         .hint(|| "their contents are comments in the file; --format json has them as `opaque`".to_owned())
-}
-
-fn json_of(snapshot: &Snapshot, out: &Output) -> Result<()> {
-    let records: Vec<&RecordSet> =
-        snapshot.sets.values().filter_map(Observed::plain).filter(|s| s.key().variant.is_none()).collect();
-    let others: Vec<_> = snapshot
-        .sets
-        .values()
-        .filter(|set| set.plain().is_none() || set.key().variant.is_some())
-        .map(|set| json!({ "key": set.key(), "what": set.to_string() }))
-        .collect();
-    out.json_object(json!({ "zone": snapshot.zone, "records": records, "opaque": others }))
 }

@@ -15,6 +15,7 @@ use cloudron_machine::dns::{DnsHost, lookup};
 use cloudron_provision::quote;
 
 use super::account::{Account, Credentials};
+use crate::hints;
 use crate::output::Output;
 use crate::secrets;
 
@@ -165,10 +166,7 @@ impl Host {
                     "if the host has a private authority, give the file with its certificate with --ca-file",
                 );
             }
-            match e.is(&cloudron_dns::codes::ZONE_AMBIGUOUS) {
-                true => e.with_hint("say which one with --zone-id"),
-                false => e,
-            }
+            hints::on(&cloudron_dns::codes::ZONE_AMBIGUOUS, "say which one with --zone-id")(e)
         })
     }
 }

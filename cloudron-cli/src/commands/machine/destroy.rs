@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     match &known {
         Known::Machine(machine, runs) => living((options, &manager), machine, runs, asked, out),
         Known::Runs(runs) => {
-            out.agreed(&question(&domain, options, asked), "nothing was removed")?;
+            out.agreed(&options.how().question(&domain, asked), "nothing was removed")?;
             let done = block_on(|_| async { manager.destroy_unfinished(runs, dns, &options.how()).await });
             let done = done.map_err(|e| lost(e, &domain))?;
             report(&domain, &done, &format!("The unfinished run of {domain} was rolled back"), out)
@@ -88,7 +88,7 @@ fn living(
 ) -> Result<()> {
     let (domain, how) = (&machine.fqdn, options.how());
     block_on(|_| async { manager.check_bucket(machine, &how).await })?;
-    out.agreed(&question(domain, options, dns), "nothing was removed")?;
+    out.agreed(&how.question(domain, dns), "nothing was removed")?;
     let done = block_on(|_| async { manager.destroy(machine, runs, dns, &how).await });
     let done = done.map_err(|e| lost(hints::of_machine(e, machine), domain))?;
     let too = if done.kept.is_none() { ", and its backups" } else { "" };
@@ -114,13 +114,11 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
         }
         manager.remove_kept(kept).await
     });
-    removed.map_err(|e| match e.is(&provision::MACHINE_CARRIES_SERVER) {
-        true => e.with_hint(format!(
-            "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} \
-             --delete-backups` removes both"
-        )),
-        false => e,
-    })?;
+    let hint = format!(
+        "`cloudron machine adopt {domain}` manages it again, then `cloudron machine destroy {domain} --delete-backups` \
+         removes both"
+    );
+    removed.map_err(hints::on(&provision::MACHINE_CARRIES_SERVER, &hint))?;
     report(domain, &Destroyed::default(), &format!("The backups of {domain} {place} were removed"), out)
 }
 
@@ -174,26 +172,7 @@ fn removal(
     Ok(manager.removal(domain, records, host)?.advising(command))
 }
 
-/// Returns the question to ask before anything is removed.
-fn question(domain: &Domain, options: &Options, records: Option<&Removal>) -> String {
-    let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
-    match options.delete_backups {
-        true => gone.push("ALL ITS BACKUPS".into()),
-        false => stay.push("its backups stay".into()),
-    }
-    if let Some(records) = records {
-        let what = format!("its DNS records at {}", records.provider());
-        match records.obstacle() {
-            _ if options.keep_dns => stay.push(format!("{what} stay")),
-            Some(why) => stay.push(format!("{what} stay: {why}")),
-            None => gone.push(what),
-        }
-    }
-    let stay = if stay.is_empty() { String::new() } else { format!(" ({})", stay.join("; ")) };
-    format!("Remove {}{stay}?", gone.join(" and "))
-}
-
-/// Adds a hint to the error for a machine that is permanently lost.
+/// The same error with what helps when the machine does not come back.
 fn lost(error: Error, domain: &Domain) -> Error {
     let error = hints::complete(error, Some(domain));
     let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();

@@ -9,6 +9,7 @@ use cloudron_core::Result;
 use cloudron_machine::codes::FOLDER_MISSING;
 
 use super::Which;
+use crate::hints;
 use crate::machines;
 use crate::output::{Output, Table};
 use crate::runtime::interruptible;
@@ -61,12 +62,10 @@ impl Command {
         let machine = which.machine()?;
         let includes =
             interruptible(async { machines::reach(&machine, out).await?.includes(command, include).await });
-        let includes = includes.map_err(|e| match e.is(&FOLDER_MISSING) {
-            true => e.with_hint(
-                "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
-            ),
-            false => e,
-        })?;
+        let includes = includes.map_err(hints::on(
+            &FOLDER_MISSING,
+            "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
+        ))?;
         out.data("includes", &includes, || render(&includes))
     }
 }

@@ -103,10 +103,10 @@ impl Command {
             Self::Unretire(options) => retire::run(&options, false, out),
             Self::RepairDatabase(options) => repair_database::run(&options, out),
             Self::Destroy(options) => destroy::run(&options, out),
-            Self::Restore(_) => not_yet::restore(),
-            Self::Migrate(_) => not_yet::migrate(),
-            Self::Update(_) => not_yet::update("update"),
-            Self::Hotfix(_) => not_yet::update("hotfix"),
+            Self::Restore(_) => not_yet::refuse("machine restore"),
+            Self::Migrate(_) => not_yet::refuse("machine migrate"),
+            Self::Update(_) => not_yet::refuse("machine update"),
+            Self::Hotfix(_) => not_yet::refuse("machine hotfix"),
         }
         .map(|()| 0)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cloudron_api::{ActivateRequest, Include, StoreAccess};
-use cloudron_backup::{StoreOptions, codes as backup};
+use cloudron_backup::StoreOptions;
 use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_machine::Creation;
@@ -16,7 +16,7 @@ use super::report;
 use crate::machines::manager;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::{codes, secrets};
+use crate::secrets;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Common {
@@ -157,40 +157,24 @@ impl Common {
             return error
                 .with_hint(format!("make the folder on the machine first, or leave `--include {path}` out"));
         }
-        if error.is(&codes::STORE_IN_USE) {
-            return error.with_hint(match copies {
-                true => "add `--discard-backups` to remove it with all its backups, or use another machine",
-                false => {
-                    "add `--backup latest` to restore that server, or `--backup-key SECRET` with its key to continue in \
-                     the same repository, or `--discard-backups` to remove it with all its backups"
-                }
-            });
-        }
         if error.hint().is_some() {
             return error;
-        }
-        if error.is(&backup::REPOSITORY_MISSING) {
-            return error.with_hint(match self.resume {
-                true => format!("`cloudron machine destroy {domain}` removes what the run made"),
-                false => {
-                    "name the repository to restore from with --store, or leave `--backup` out to make a new \
-                          server"
-                        .to_owned()
-                }
-            });
-        }
-        if error.is(&backup::BACKUP_KEY_WRONG) && !copies {
-            return error.with_hint(
-                "give the key of that repository, or add `--discard-backups` to remove it with all its backups",
-            );
-        }
-        if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
-            return error.with_hint("leave `--resume` out to begin one");
         }
         if error.is(&core_codes::USAGE) {
             return self.advise_usage(error, store);
         }
-        error
+        if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
+            return error.with_hint("leave `--resume` out to begin one");
+        }
+        // The texts for these details are in the table of hints.
+        let error = match self.resume {
+            true => error.with_detail("resumed", domain.as_str()),
+            false => error.with_detail("created", domain.as_str()),
+        };
+        match copies {
+            true => error.with_detail("copied", domain.as_str()),
+            false => error.with_detail("continued", domain.as_str()),
+        }
     }
 
     fn advise_usage(&self, error: Error, store: Option<&str>) -> Error {

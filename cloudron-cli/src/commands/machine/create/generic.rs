@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloudron_core::{Domain, Error, Result, codes as core_codes};
+use cloudron_core::{Domain, Error, Result, ResultExt, codes as core_codes};
 use cloudron_dns::hosts;
 use cloudron_dns::propagation::name_server;
 use cloudron_machine::DnsRecords;
@@ -98,14 +98,8 @@ fn how(text: &str) -> std::result::Result<How, String> {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
     let folder = options.store.as_deref().and_then(folder_of);
-    if let (Some(_), None, false) = (folder, &common.backup, common.resume) {
-        let text = format!(
-            "{} is a folder of this computer, which the server cannot use for its backups",
-            options.store.as_deref().unwrap_or_default()
-        );
-        return Err(Error::new(&core_codes::USAGE, text)
-            .with_hint("give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder"));
-    }
+    GenericHost::check_store(options.store.as_deref(), common.backup.is_some() || common.resume)
+        .hint(|| "give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder".to_owned())?;
     let created = host(options, out)
         .and_then(|host| common.creation(On::Generic(Box::new(host)), options.store.as_deref(), out))
         .and_then(|creation| common.create(creation, out));

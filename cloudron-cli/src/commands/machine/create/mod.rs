@@ -35,9 +35,9 @@ impl Command {
         match self {
             Self::Local(options) => local::run(&options, out),
             Self::Generic(options) => generic::run(&options, out),
-            Self::Ec2(_) => not_yet::create("ec2"),
-            Self::Digitalocean(_) => not_yet::create("digitalocean"),
-            Self::Hetzner(_) => not_yet::create("hetzner"),
+            Self::Ec2(_) => not_yet::at_cloud("machine create", "ec2"),
+            Self::Digitalocean(_) => not_yet::at_cloud("machine create", "digitalocean"),
+            Self::Hetzner(_) => not_yet::at_cloud("machine create", "hetzner"),
         }
     }
 }
