@@ -71,7 +71,7 @@ fn hints() -> PathBuf {
     workspace().join("cloudron-cli/src/hints")
 }
 
-/// What stands between backticks and begins with that text, and what follows it.
+/// Returns the texts in backticks that begin with `begin`, each with the text after it.
 fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(&format!("`{begin}")) {
@@ -100,7 +100,7 @@ fn named() -> Vec<Named> {
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let explains = ["codes.rs", "explanations.txt"].iter().any(|name| file.ends_with(name));
         for (command, after) in spans(text, "cloudron ") {
-            // A sentence about a command; what it is to be given stands in the message.
+            // A sentence about a command in general; the message contains its arguments.
             let generic =
                 [" command", " with `--", " makes a repository"].iter().any(|a| after.starts_with(a));
             // Messages have their values filled in; what has none is a comment or an explanation.

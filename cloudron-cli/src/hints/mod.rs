@@ -46,7 +46,7 @@ pub(crate) fn on(code: &Code, text: &str) -> impl FnOnce(Error) -> Error {
     move |error| if error.is(code) { error.with_hint(text) } else { error }
 }
 
-/// The same error, with what to do about a machine that is known. The options of `create` do not help there.
+/// Adds a hint for a known machine, for which options of `create` do not help.
 pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
     let domain = &machine.fqdn;
     if error.is(&provision::PROGRAM_MISSING) && matches!(machine.reach, Reach::Local { .. }) {

@@ -154,7 +154,7 @@ impl GenericHost {
         }
     }
 
-    /// The machine at that address, logged in to as root with the agent's keys on port 22.
+    /// Returns the machine at this address, with login as root on port 22 and the SSH agent's keys.
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,

@@ -172,7 +172,7 @@ fn removal(
     Ok(manager.removal(domain, records, host)?.advising(command))
 }
 
-/// The same error with what helps when the machine does not come back.
+/// Adds a hint to the error for a machine that is permanently lost.
 fn lost(error: Error, domain: &Domain) -> Error {
     let error = hints::complete(error, Some(domain));
     let before = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
