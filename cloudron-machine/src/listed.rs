@@ -44,17 +44,16 @@ impl Listed {
             version,
         }
     }
-}
 
-impl From<Unfinished> for Listed {
-    fn from(Unfinished { run, busy, problem }: Unfinished) -> Self {
+    /// A run that died before there was a machine, with what can be done about it.
+    pub fn unfinished(Unfinished { run, busy, problem }: Unfinished, advice: &str) -> Self {
         Self {
             place: "-".into(),
             url: None,
             state: match (busy, problem) {
                 (_, Some(problem)) => problem.message().to_owned(),
                 (true, None) => "in progress: another process is working on it".to_owned(),
-                (false, None) => "unfinished: create it again with --resume, or destroy it".to_owned(),
+                (false, None) => format!("unfinished: {advice}"),
             },
             version: None,
             fqdn: run.spec.fqdn,

@@ -34,7 +34,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             machines.iter().zip(answers).map(|(machine, answer)| Listed::new(machine, Some(answer))).collect()
         }
     };
-    rows.extend(unfinished.into_iter().map(Listed::from));
+    let advice = "create it again with --resume, or destroy it";
+    rows.extend(unfinished.into_iter().map(|run| Listed::unfinished(run, advice)));
     out.data("machines", &rows, || {
         if rows.is_empty() {
             return "No machines. `cloudron machine create local --fqdn demo.localhost` makes one.".into();
