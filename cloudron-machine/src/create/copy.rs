@@ -79,6 +79,7 @@ store-change)
   case "$request" in
   *'"do":"delete"'*) rm -f "$S/$(printf %s "$request" | sed 's/.*"key":"\([^"]*\)".*/\1/')" ;;
   *) key=$(printf %s "$request" | sed 's/.*"key":"\([^"]*\)".*/\1/')
+     case "$request" in *'"do":"put-new"'*) [ ! -e "$S/$key" ] || { echo '{"changed":false}'; exit; } ;; esac
      printf %s "$request" | sed 's/.*"base64":"\([^"]*\)".*/\1/' | base64 -d >"$S/$key" ;;
   esac
   echo '{"changed":true}' ;;
