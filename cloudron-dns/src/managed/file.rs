@@ -155,7 +155,7 @@ fn private_dir(path: &Path) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io(path, e))
 }
 
-/// Returns the paths in a folder, sorted by name; nothing if the folder does not exist.
+/// Returns the paths in a folder, sorted by name; nothing if there is no such folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -95,7 +95,7 @@ impl Route53Provider {
     }
 }
 
-/// Returns true if a public zone among these encloses the name.
+/// Returns true if a zone among these that is not private encloses the name.
 fn encloses(zones: &[Zone], name: &Name) -> bool {
     zones.iter().any(|zone| zone.visibility != Visibility::Private && name.is_in(&zone.apex))
 }
