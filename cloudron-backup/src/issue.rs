@@ -1,4 +1,4 @@
-//! What reports say of single objects and backups.
+//! Remarks in reports about single objects and backups.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Issue {
     /// The key of the object, or the id of the backup.
     pub subject: String,
-    /// What is wrong with it.
+    /// The reason why it is listed, as text.
     pub reason: String,
 }
 

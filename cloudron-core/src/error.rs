@@ -201,12 +201,12 @@ pub trait ResultExt<T> {
     /// Adds the operation in front of the error. The text is built only on failure.
     ///
     /// # Errors
-    /// The same error, with the operation added.
+    /// The original [`Error`], with the operation added.
     fn doing(self, text: impl FnOnce() -> String) -> Result<T>;
     /// Adds what to do next, unless the error already has a hint.
     ///
     /// # Errors
-    /// The same error, with the hint added.
+    /// The original [`Error`], with the hint added.
     fn hint(self, text: impl FnOnce() -> String) -> Result<T>;
 }
 

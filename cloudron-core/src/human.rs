@@ -40,7 +40,7 @@ pub fn ago(time: SystemTime, now: SystemTime) -> String {
 /// Parses a length of time, such as `30d` or `1h 30m`. A day has 24 hours. Of numbers without a unit, only 0 is accepted.
 ///
 /// # Errors
-/// What is expected instead, as text: this is the form of a parser of arguments.
+/// A `String` that names the expected form, as a parser of command line arguments returns it.
 pub fn duration(text: &str) -> std::result::Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Identifies a task among the events of one [`Progress`].
 pub type TaskId = u64;
 
-/// What a task counts.
+/// The unit of a task's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -31,9 +31,9 @@ pub enum Event {
     Started {
         /// The task.
         task: TaskId,
-        /// What it does, in the form "Uploading the program".
+        /// The activity, in the form "Uploading the program".
         label: String,
-        /// What it counts.
+        /// The unit of its progress.
         unit: Unit,
         /// The total amount of work, if known.
         total: Option<u64>,
@@ -53,7 +53,7 @@ pub enum Event {
         task: TaskId,
         /// How much was done.
         done: u64,
-        /// Whether it succeeded. A task that was dropped did not.
+        /// True if it succeeded. A task that was dropped did not.
         ok: bool,
     },
     /// A task ended without failing, but its goal is not reached yet.

@@ -119,7 +119,7 @@ cloudron_core::codes! {
     DNS_BUSY = ("dns-busy", Conflict,
         "Another run on this computer is writing the same zone at the same DNS host. Two at once could each miss \
          what the other one wrote: wait until it is done.");
-    /// What is ours of a zone cannot be read.
+    /// A damaged ownership file.
     DNS_STATE = ("dns-state", Corrupt,
         "The file in which this computer remembers which records of a zone it wrote is damaged. Restore it from a \
          copy, or remove it: nothing in the zone is lost, and changes need its records to be adopted once.");

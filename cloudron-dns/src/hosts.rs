@@ -46,7 +46,7 @@ pub enum Host {
     Wildcard,
 }
 
-/// What an account may be made of, besides the zone.
+/// A part of an account, besides the zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
@@ -280,7 +280,7 @@ fn at<P: DnsProvider + 'static>(
     }))
 }
 
-/// What a host with an interface is reached through: the proxies that the environment names, trusting the account's file.
+/// Returns the HTTP client for a host: it uses the proxies from the environment and trusts the account's CA file.
 #[cfg(feature = "_rest")]
 fn transport(account: &Account) -> Result<Arc<dyn cloudron_http::HttpTransport>> {
     let options = cloudron_http::HttpOptions::from_env()?.with_ca_file(account.ca_file.clone());

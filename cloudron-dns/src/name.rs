@@ -168,7 +168,7 @@ impl Name {
 #[derive(Default)]
 struct Label {
     bytes: Vec<u8>,
-    /// Whether a non-ASCII byte was written literally, not as an escape.
+    /// True if a non-ASCII byte was written literally, not as an escape.
     international: bool,
 }
 

@@ -127,14 +127,14 @@ pub struct Capabilities {
     pub max_txt: usize,
     /// How much of a batch is applied if something fails.
     pub atomicity: Atomicity,
-    /// Whether the provider itself refuses a change whose old state no longer exists. Otherwise the zone is read again
+    /// True if the provider itself refuses a change whose old state no longer exists. Otherwise the zone is read again
     /// just before writing, which leaves a small window.
     pub preconditions: bool,
-    /// Whether the provider may report success and omit a change, so that the zone is read again afterwards.
+    /// True if the provider may report success and omit a change, so that the zone is read again afterwards.
     pub may_drop: bool,
-    /// Whether a whole zone can be read.
+    /// True if a whole zone can be read.
     pub listing: bool,
-    /// Whether [`DnsProvider::sync_status`] is supported.
+    /// True if [`DnsProvider::sync_status`] is supported.
     pub sync_status: bool,
     /// Maximum number of changes in one batch.
     pub max_batch: usize,
@@ -238,7 +238,7 @@ impl From<Error> for ApplyFailure {
     }
 }
 
-/// Whether all of the provider's own servers have a change.
+/// The progress of a change on the provider's own servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

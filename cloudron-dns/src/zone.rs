@@ -133,7 +133,7 @@ pub struct Snapshot {
     pub zone: Zone,
     /// Every record set that was read.
     pub sets: BTreeMap<RecordKey, Observed>,
-    /// Whether these are all sets of the zone, rather than only those of the requested names.
+    /// True if these are all sets of the zone, rather than only those of the requested names.
     pub complete: bool,
     /// Data that the provider needs together with the changes.
     pub handle: Option<Handle>,

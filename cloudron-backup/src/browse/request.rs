@@ -1,4 +1,4 @@
-//! What is asked of a comparison of backups.
+//! The request for a comparison of backups.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ impl DiffRequest {
         Self { before, after, only: Vec::new() }
     }
 
-    /// The same of these paths only.
+    /// Limits the comparison to these paths and what is below them.
     pub fn with_only(self, only: Vec<PathBuf>) -> Self {
         Self { only, ..self }
     }

@@ -76,7 +76,7 @@ impl PruneReport {
     }
 }
 
-/// What becomes of each backup, and how much is freed, a line each.
+/// Writes a line for each backup, kept or removed, and then the totals and the freed space.
 impl fmt::Display for PruneReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let would = if self.dry_run { "would be " } else { "" };

@@ -23,7 +23,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Whether it is the repository of that id, and nothing was ever stored in it.
+    /// Returns true if it is the repository with that id, and nothing was ever stored in it.
     pub fn is_unused(&self, id: &str) -> bool {
         self.repository.id() == id && self.unused
     }

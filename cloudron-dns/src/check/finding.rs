@@ -42,9 +42,9 @@ pub struct Finding {
     pub subject: String,
     /// The status.
     pub status: Status,
-    /// What was found.
+    /// The observation that led to the status.
     pub evidence: String,
-    /// What to do; `None` if nothing is needed.
+    /// The action to take; `None` if nothing is needed.
     pub fix: Option<String>,
 }
 

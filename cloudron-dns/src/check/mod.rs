@@ -46,15 +46,15 @@ pub struct Expected {
     pub my: Name,
     /// Addresses of the server.
     pub addresses: Vec<IpAddr>,
-    /// Whether every name below the domain should resolve to the server.
+    /// True if every name below the domain should resolve to the server.
     pub wildcard: bool,
-    /// Whether mail is checked.
+    /// True if mail is checked.
     pub mail: bool,
     /// The key that signs its mail.
     pub dkim: Option<Dkim>,
     /// The policy that mail must be encrypted.
     pub mta_sts: Option<MtaSts>,
-    /// Whether senders should report encryption failures.
+    /// True if senders should report encryption failures.
     pub tls_reports: bool,
     /// The authority that issues its certificates; by default `letsencrypt.org`.
     pub ca: String,

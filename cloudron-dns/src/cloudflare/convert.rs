@@ -25,7 +25,7 @@ pub(super) struct Known {
     pub(super) id: String,
     pub(super) value: RecordData,
     pub(super) ttl: u32,
-    /// Whether Cloudflare chooses the TTL.
+    /// True if Cloudflare chooses the TTL.
     pub(super) automatic: bool,
 }
 

@@ -67,7 +67,7 @@ impl Calls {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Injection {
-    /// Whether requests that write fail, rather than those that read.
+    /// True if requests that write fail, rather than those that read.
     pub writes: bool,
     /// Number of requests of that kind that pass first.
     pub after: usize,

@@ -17,7 +17,7 @@ pub(super) const LONGEST_TEXT: usize = 4000;
 pub(super) struct Known {
     /// The comments of its values.
     pub(super) comments: BTreeMap<RecordData, String>,
-    /// Whether Hetzner refuses every change of it.
+    /// True if Hetzner refuses every change of it.
     pub(super) protected: bool,
 }
 

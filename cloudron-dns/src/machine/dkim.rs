@@ -103,7 +103,7 @@ pub struct DkimRecord {
     pub key_type: String,
     /// The key, in DER or, for Ed25519, raw; `None` if it was retired.
     pub key: Option<Vec<u8>>,
-    /// Whether the domain only tests DKIM (`t=y`).
+    /// True if the domain only tests DKIM (`t=y`).
     pub testing: bool,
     /// The allowed hash algorithms (`h=`), in lower case; `None` for all.
     pub hashes: Option<Vec<String>>,

@@ -37,7 +37,7 @@ impl FromStr for DmarcPolicy {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MailSettings {
-    /// Whether the server receives and sends mail of the domain. If not, there are no mail records.
+    /// True if the server receives and sends mail of the domain. If not, there are no mail records.
     pub enabled: bool,
     /// The key that signs outgoing mail.
     pub dkim: Option<Dkim>,
@@ -49,7 +49,7 @@ pub struct MailSettings {
     pub dmarc: DmarcPolicy,
     /// The mail address for DMARC reports.
     pub dmarc_reports_to: Option<String>,
-    /// Whether the server's greeting name also has an SPF record (RFC 7208, section 2.3).
+    /// True if the server's greeting name also has an SPF record (RFC 7208, section 2.3).
     pub helo_spf: bool,
     /// The policy that mail to the domain must be encrypted.
     pub mta_sts: Option<MtaSts>,

@@ -10,7 +10,7 @@ use crate::{Error, Name, RecordData, Result, codes};
 /// Maximum `max_age` of a policy, in seconds: about a year (RFC 8461, section 3.2).
 pub const MAX_AGE: u32 = 31_557_600;
 
-/// What senders do if they cannot send encrypted (RFC 8461, section 5).
+/// The behavior of senders that cannot send encrypted (RFC 8461, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MtaStsMode {

@@ -39,7 +39,7 @@ pub struct PtrAdvice {
     pub steps: Vec<String>,
     /// The equivalent API call.
     pub call: Option<String>,
-    /// Whether the host allows outgoing mail (port 25).
+    /// The host's rule for outgoing mail (port 25), as text.
     pub port_25: String,
     /// The host's documentation.
     pub page: Option<String>,

@@ -1,4 +1,4 @@
-//! What is ours of a zone, in a file of mode 0600: one for each provider and zone.
+//! The ownership of a zone's records, in a file of mode 0600: one for each provider and zone.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -86,7 +86,7 @@ impl OwnershipStore for OwnershipFile {
     }
 }
 
-/// What is ours of one zone, as it is copied to a machine and back.
+/// The ownership of one zone's records, as it is copied to a machine and back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneOwnership {
@@ -96,12 +96,12 @@ pub struct ZoneOwnership {
     pub zone: Name,
     /// The name of the zone's file.
     file: String,
-    /// What is ours.
+    /// The records that are ours.
     pub records: Ownership,
 }
 
 impl OwnershipFile {
-    /// What is ours of every zone that encloses a name, at any provider.
+    /// Reads the ownership of every zone that encloses a name, at any provider.
     ///
     /// # Errors
     /// `dns-state`, and those of reading files.
@@ -155,7 +155,7 @@ fn private_dir(path: &Path) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io(path, e))
 }
 
-/// What is in a folder, by name; nothing when there is none.
+/// Returns the paths in a folder, sorted by name; nothing if there is no such folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -185,7 +185,7 @@ fn load(path: &Path) -> Result<Option<Form>> {
     }
 }
 
-/// What an error was doing that kept the file from being written: nothing was sent to the DNS host yet.
+/// The operation of an error that kept the file from being written: nothing was sent to the DNS host yet.
 pub const KEEPING_OWNERSHIP: &str = "noting which records this computer writes";
 
 fn unkept(error: Error) -> Error {

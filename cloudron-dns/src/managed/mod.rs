@@ -47,7 +47,7 @@ pub trait OwnershipStore: fmt::Debug + Send + Sync {
     /// Keeps what is ours: whole or not at all, on disk when it returns.
     ///
     /// # Errors
-    /// What the store reports.
+    /// An [`Error`] if the store cannot be written.
     fn write(&self, ownership: &Ownership) -> Result<()>;
 }
 
@@ -67,7 +67,7 @@ impl fmt::Debug for OwnershipLock {
     }
 }
 
-/// Whether the zone may be written.
+/// The kind of access to the zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// It is only read.
@@ -102,7 +102,7 @@ impl ManagedZone {
     /// Reads what is ours of it.
     ///
     /// # Errors
-    /// What the store reports.
+    /// As [`OwnershipStore::read`].
     pub fn ownership(&self) -> Result<Ownership> {
         self.store.read()
     }
@@ -110,8 +110,8 @@ impl ManagedZone {
     /// Reads the zone and makes a plan for what is wanted.
     ///
     /// # Errors
-    /// What the host and the store report; `dns-busy` with [`Access::Write`]. What stands against the plan is in the
-    /// plan.
+    /// As [`DnsProvider::read`] and [`OwnershipStore::read`], and with [`Access::Write`] as [`OwnershipStore::lock`].
+    /// Conflicts are not errors: the plan contains them.
     pub async fn plan(
         &self,
         desired: Vec<Intent>,
@@ -125,7 +125,7 @@ impl ManagedZone {
     }
 
     /// Reads the zone and makes a plan that removes what is ours of these wishes, however much of the zone that is.
-    /// What others changed since stays, and is ours no longer.
+    /// Values that others changed since then stay, and are ours no longer.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -185,17 +185,17 @@ impl ManagedZone {
 pub struct ManagedPlan {
     provider: Arc<dyn DnsProvider>,
     store: Arc<dyn OwnershipStore>,
-    /// What is wanted of the zone.
+    /// The intents for the zone.
     pub desired: Vec<Intent>,
-    /// What was ours when the plan was made.
+    /// The records that were ours when the plan was made.
     pub ownership: Ownership,
-    /// What would change.
+    /// The plan.
     pub plan: Plan,
-    /// What the zone held when the plan was made.
+    /// The contents of the zone when the plan was made.
     pub basis: Snapshot,
     /// Of records that are to be removed, those that are not what was written from here: they stay.
     pub left: Vec<RecordKey>,
-    /// Whether the basis was read just now.
+    /// True if the basis was read for this plan, false if the plan was resumed.
     fresh: bool,
     _lock: Option<OwnershipLock>,
 }

@@ -14,7 +14,7 @@ pub struct SavedPlan {
     schema: u32,
     /// The DNS host that the plan was made for.
     pub provider: String,
-    /// What would change.
+    /// The plan.
     pub plan: Plan,
     /// The ownership when the plan was made.
     pub ownership: Ownership,

@@ -70,7 +70,7 @@ struct Planner<'a> {
 struct Title {
     /// Values with parts of another owner, which therefore do not become ours.
     shared: BTreeSet<RecordData>,
-    /// Whether the unchanged values become ours too.
+    /// True if the unchanged values become ours too.
     adopted: bool,
 }
 

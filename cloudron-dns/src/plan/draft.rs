@@ -14,7 +14,7 @@ pub(super) struct Draft<'a> {
     pub(super) released: BTreeSet<RecordData>,
     /// Values with parts of another owner, which therefore do not become ours.
     pub(super) shared: BTreeSet<RecordData>,
-    /// Whether the intent is about the whole set, so that none of it is left to others.
+    /// True if the intent is about the whole set, so that none of it is left to others.
     pub(super) exact: bool,
 }
 

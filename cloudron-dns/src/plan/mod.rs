@@ -266,7 +266,7 @@ pub struct Adjustment {
     pub key: RecordKey,
     /// The difference, as a sentence.
     pub what: String,
-    /// Whether a part of the intent is not fulfilled, so that the set is not correct yet.
+    /// True if a part of the intent is not fulfilled, so that the set is not correct yet.
     #[serde(default)]
     pub undone: bool,
 }
@@ -300,9 +300,9 @@ impl Adopt {
 pub struct PlanOptions {
     /// The records of others that may be taken over.
     pub adopt: Adopt,
-    /// Whether values that are ours and no longer desired are deleted.
+    /// True if values that are ours and no longer desired are deleted.
     pub prune: bool,
-    /// Whether more than 30 % of a zone of at least 10 sets may be deleted.
+    /// True if more than 30 % of a zone of at least 10 sets may be deleted.
     pub allow_mass_deletion: bool,
     /// The capabilities of the provider; without them, nothing is adjusted.
     pub capabilities: Option<Capabilities>,

@@ -65,7 +65,7 @@ impl PowerDns {
         Self::with_transport(endpoint, api_key, Arc::new(ReqwestTransport::from_env()?))
     }
 
-    /// The same over any HTTP client.
+    /// Creates a provider like [`new`](Self::new), but over any HTTP client.
     ///
     /// # Errors
     /// `usage` as for [`new`](Self::new).

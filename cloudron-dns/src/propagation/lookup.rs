@@ -30,7 +30,7 @@ pub(super) enum Start {
 /// Parses the address of a name server, with or without a port.
 ///
 /// # Errors
-/// What is expected instead, as text: this is the form of a parser of arguments.
+/// A `String` that names the expected form, as a parser of command line arguments returns it.
 pub fn name_server(text: &str) -> std::result::Result<SocketAddr, String> {
     text.parse::<SocketAddr>()
         .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))

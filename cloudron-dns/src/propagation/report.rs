@@ -153,7 +153,7 @@ pub struct Stale {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum StaleReason {
-    /// That the record set does not exist: the resolver asked before it was created.
+    /// The answer that the record set does not exist: the resolver asked before it was created.
     NotThere,
     /// The old values.
     OldValues,

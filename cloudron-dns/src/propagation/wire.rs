@@ -12,11 +12,11 @@ use crate::{Name, RecordData, RecordType};
 pub(super) struct Question {
     pub(super) name: Name,
     pub(super) rtype: RecordType,
-    /// Whether recursion is requested; not from authoritative servers.
+    /// True if recursion is requested; false for authoritative servers.
     pub(super) recursive: bool,
 }
 
-/// What a response must repeat.
+/// The parts of a query that its response must repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sent {
     id: u16,
@@ -38,9 +38,9 @@ pub(super) struct Reply {
     pub(super) code: ResponseCode,
     pub(super) authoritative: bool,
     pub(super) recursion_available: bool,
-    /// Whether the query must be repeated over TCP.
+    /// True if the query must be repeated over TCP.
     pub(super) truncated: bool,
-    /// Whether the server omitted something.
+    /// True if the server omitted something (TC bit).
     pub(super) cut: bool,
     pub(super) answers: Vec<Answered>,
     pub(super) authorities: Vec<Answered>,

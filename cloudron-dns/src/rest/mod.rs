@@ -1,17 +1,17 @@
-//! What the providers with a REST interface share, beyond what [`cloudron_http::rest`] does.
+//! Code that the providers with a REST interface share, beyond [`cloudron_http::rest`].
 
-/// What every provider with a REST interface lets its user choose, and what it shows of itself: nothing of the
-/// credential. Its requests go through `client.rest`.
+/// Implements the setters of a provider with a REST interface, and a `Debug` that shows its endpoint but nothing of the
+/// credential. The provider must make its requests through `client.rest`.
 macro_rules! choices {
     ($provider:ident) => {
         impl $provider {
-            /// The same provider with another clock.
+            /// Sets the clock.
             pub fn with_clock(mut self, clock: std::sync::Arc<dyn cloudron_core::Clock>) -> Self {
                 self.client.rest.clock = clock;
                 self
             }
 
-            /// The same provider with another patience for each request.
+            /// Sets the retry policy of each request.
             pub fn with_retries(mut self, policy: cloudron_core::RetryPolicy) -> Self {
                 self.client.rest.policy = policy;
                 self
@@ -75,7 +75,7 @@ impl From<Failure> for ApplyFailure {
     }
 }
 
-/// What a provider kept of the snapshot that a batch is based on, if that was of the batch's zone.
+/// Returns the provider's data about the snapshot that a batch is based on, if that is a snapshot of the batch's zone.
 pub(crate) fn state<S: Any + Send + Sync>(batch: &Batch<'_>, zone: impl Fn(&S) -> &str) -> Option<Arc<S>> {
     let state = batch.handle?.clone().downcast::<S>().ok()?;
     (zone(&state) == batch.zone.id).then_some(state)

@@ -58,7 +58,7 @@ use crate::{
 pub struct Rfc2136Provider {
     client: Client,
     options: Rfc2136Options,
-    /// Whether a transfer was refused, so that no further one is tried.
+    /// True if a transfer was refused, so that no further one is tried.
     no_transfer: AtomicBool,
 }
 

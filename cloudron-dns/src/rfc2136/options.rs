@@ -19,7 +19,7 @@ pub struct Rfc2136Options {
     pub key: Option<TsigKey>,
     /// The zone. Without it, the server is queried for the zone of each name, and zones cannot be listed.
     pub zone: Option<Name>,
-    /// Whether zones are read by transfer (AXFR) if the server allows it, in one exchange. Otherwise each name and type
+    /// True to read zones by transfer (AXFR) if the server allows it, in one exchange. Otherwise each name and type
     /// is queried, which cannot read whole zones.
     pub transfer: bool,
     /// Time limit for connecting, and for each message of a response.

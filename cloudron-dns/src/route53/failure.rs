@@ -16,11 +16,11 @@ pub(super) struct Failure {
     /// The service's error message.
     pub(super) message: String,
     request_id: Option<String>,
-    /// What the transport says that no service can: a certificate that is not trusted.
+    /// A cause that only the transport knows: a certificate that is not trusted.
     refused: Option<Box<Refused>>,
-    /// Whether it may work when asked again.
+    /// True if a repetition may succeed.
     pub(super) is_passing: bool,
-    /// Whether it is unknown if the request was executed.
+    /// True if it is unknown whether the request was executed.
     pub(super) may_be_done: bool,
 }
 

@@ -88,14 +88,14 @@ impl Route53Provider {
         Ok(Self { client: client::new(&options, transport)?, options, clock: Arc::new(SystemClock) })
     }
 
-    /// The same provider with another clock for the waits between repetitions.
+    /// Sets the clock for the waits between repetitions.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 }
 
-/// Whether an enclosing zone that the world asks is among them.
+/// Returns true if a zone among these that is not private encloses the name.
 fn encloses(zones: &[Zone], name: &Name) -> bool {
     zones.iter().any(|zone| zone.visibility != Visibility::Private && name.is_in(&zone.apex))
 }

@@ -14,7 +14,7 @@ pub(crate) struct Word {
 pub(super) struct Entry {
     /// The number of its first line, from 1.
     pub(super) line: usize,
-    /// Whether its first line begins with a blank.
+    /// True if its first line begins with a blank.
     pub(super) indented: bool,
     pub(super) words: Vec<Word>,
 }

@@ -73,7 +73,7 @@ pub struct ZoneFile {
 pub struct Note {
     /// The line, from 1.
     pub line: usize,
-    /// What was done instead.
+    /// The deviation, as text.
     pub what: String,
 }
 

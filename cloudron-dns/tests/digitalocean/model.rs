@@ -17,7 +17,7 @@ use crate::clock::FakeClock;
 
 pub const TOKEN: &str = "dop_v1_0123456789abcdef";
 
-/// What happens to a request instead of an answer.
+/// The failure that a request gets instead of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -52,7 +52,7 @@ impl Record {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What it says, whatever its id and time to live.
+    /// Returns its contents without id and TTL.
     pub fn meaning(&self) -> String {
         let mut fields = self.fields.clone();
         fields.remove("ttl");
@@ -66,7 +66,7 @@ pub struct State {
     pub next_id: u64,
     /// Method and path of every request.
     pub log: Vec<String>,
-    /// What no client may send.
+    /// The rules that requests broke, as text.
     pub violations: Vec<String>,
     pub faults: VecDeque<Fault>,
     pub injection: Option<Injection>,
@@ -76,7 +76,7 @@ pub struct State {
     pub window: (u64, usize),
     /// A name and type that must have a record after every request.
     pub watched: Option<(String, String)>,
-    /// Whether a record moves to another page while a list is read.
+    /// The number of further list requests during which a record moves to another page.
     pub shifts: usize,
 }
 

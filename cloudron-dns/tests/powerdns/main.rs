@@ -121,7 +121,7 @@ impl Fixture for Fresh {
     }
 }
 
-/// What the server gives away by zone transfer.
+/// The server's zones as read by zone transfer.
 struct ByTransfer(std::net::SocketAddr);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What the models of REST interfaces share: faults, a clock that nobody waits for, checks of every request; and the
+//! Code that models of REST interfaces share: faults, a clock that nobody waits for, checks of every request; and the
 //! promises that are the same at every such provider.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::clock::FakeClock;
 pub use crate::task::{name, set};
 
-/// What happens to a request instead of an answer.
+/// The failure that a request gets instead of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -77,12 +77,12 @@ pub struct State<S> {
     pub service: S,
     /// Method and path of every request.
     pub log: Vec<String>,
-    /// What no client may send.
+    /// The rules that requests broke, as text.
     pub violations: Vec<String>,
     pub faults: VecDeque<Fault>,
     /// The requests that ask and those that write, by number.
     pub calls: (usize, usize),
-    /// Whether writes fail or reads, how many are let through first, how many fail then, and how.
+    /// True if writes fail, false if reads; then how many pass first, how many fail after that, and how.
     pub injected: Option<(bool, usize, usize, Fault)>,
     /// A name and type that must have a record after every request.
     pub watched: Option<String>,

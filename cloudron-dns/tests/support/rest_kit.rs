@@ -11,7 +11,7 @@ use cloudron_dns::{
 
 use crate::rest::{self, Model, Service};
 
-/// What the kit needs from a model.
+/// The access to a model that the kit needs.
 pub trait Held: Service {
     /// Returns every plain record of a zone: name, type, TTL, and value as in a zone file.
     fn held(&self, zone: &Zone) -> Vec<(Name, RecordType, u32, String)>;

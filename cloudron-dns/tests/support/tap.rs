@@ -8,7 +8,7 @@ pub struct Tap {
     pub injection: Option<Injection>,
     /// Number of messages of the failing kind since the fault was injected.
     pub seen: usize,
-    /// Whether writes arrive but their responses are lost.
+    /// True if writes arrive but their responses are lost.
     pub loses_writes: bool,
 }
 

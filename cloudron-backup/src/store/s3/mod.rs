@@ -39,7 +39,7 @@ pub(crate) struct S3Store {
     /// Empty, or ending in `/`.
     prefix: String,
     options: StoreOptions,
-    /// What the waits between repetitions are measured by.
+    /// The clock for the waits between repetitions.
     clock: Arc<dyn Clock>,
 }
 
