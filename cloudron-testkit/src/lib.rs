@@ -33,6 +33,7 @@ pub mod canary;
 pub mod clouds;
 pub mod daemon;
 pub mod ec2_gate;
+mod fault;
 pub mod forge;
 pub mod hints;
 pub mod knot;

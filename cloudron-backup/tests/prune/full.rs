@@ -11,7 +11,7 @@ use cloudron_backup::{BackupStore, MemoryStore, ObjectMeta, Repository};
 use cloudron_core::{Cancel, Error, Progress, Result, codes};
 
 use crate::common::Fixture;
-use crate::steps::{DAY, keep_last, prune, three, try_prune, verify};
+use crate::steps::{DAY, copy_of, keep_last, prune, three, try_prune, verify};
 
 /// Room for locks and records, but for no pack of these tests.
 const LITTLE: u64 = 20_000;
@@ -159,14 +159,6 @@ async fn what_is_rewritten_before_the_store_is_full_counts() {
             assert!(packs < 550_000, "{free} bytes: {packs} bytes are left of 500000");
         }
     }
-}
-
-async fn copy_of(store: &Arc<dyn BackupStore>) -> Arc<dyn BackupStore> {
-    let copy = MemoryStore::new();
-    for object in store.list("").await.unwrap() {
-        copy.put(&object.key, &store.get(&object.key).await.unwrap()).await.unwrap();
-    }
-    Arc::new(copy)
 }
 
 /// A sweep copies the needed chunks of condemned packs first. If there is no space for that, it deletes the

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloudron_backup::{BackupStore, MemoryStore, ObjectMeta, Repository, VerifyDepth};
+use cloudron_backup::{BackupStore, ObjectMeta, Repository, VerifyDepth};
 use cloudron_core::{Cancel, Progress, Result};
 
 use crate::common::{self, Fixture};
-use crate::steps::{DAY, keep_last, prune, three};
+use crate::steps::{DAY, copy_of, keep_last, prune, three};
 
 /// Records the calls to a store.
 #[derive(Debug)]
@@ -100,14 +100,6 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
     assert_eq!(in_sweep[..order.len()], order);
     let position = |call: &str| in_sweep.iter().rposition(|c| *c == call).unwrap();
     assert!(position("delete packs/") < position("delete condemned/"));
-}
-
-async fn copy_of(store: &Arc<dyn BackupStore>) -> Arc<dyn BackupStore> {
-    let copy = MemoryStore::new();
-    for object in store.list("").await.unwrap() {
-        copy.put(&object.key, &store.get(&object.key).await.unwrap()).await.unwrap();
-    }
-    Arc::new(copy)
 }
 
 #[tokio::test]

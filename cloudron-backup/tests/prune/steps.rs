@@ -1,9 +1,11 @@
 //! Common steps of these tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloudron_backup::{
-    PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest, Summary, VerifyDepth, VerifyReport,
+    BackupStore, MemoryStore, PrunePolicy, PruneReport, PruneRequest, RepairReport, RepairRequest, Summary,
+    VerifyDepth, VerifyReport,
 };
 use cloudron_core::{Cancel, Progress, Result};
 
@@ -20,6 +22,15 @@ pub async fn three(f: &Fixture) -> Vec<Summary> {
         made.push(f.backup().await);
     }
     made
+}
+
+/// Returns a copy of a store in memory.
+pub async fn copy_of(store: &Arc<dyn BackupStore>) -> Arc<dyn BackupStore> {
+    let copy = MemoryStore::new();
+    for object in store.list("").await.unwrap() {
+        copy.put(&object.key, &store.get(&object.key).await.unwrap()).await.unwrap();
+    }
+    Arc::new(copy)
 }
 
 pub fn keep_last(n: u32, grace: Duration) -> PruneRequest {

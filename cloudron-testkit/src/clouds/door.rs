@@ -12,6 +12,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
+use crate::fault::Fault;
+
 /// A request as a double sees it.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -44,19 +46,6 @@ pub struct Answer {
     pub body: Value,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-}
-
-/// What goes wrong with a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It has no effect, and is answered with that status and code.
-    Refused(u16, &'static str),
-    /// It has its effect, and is answered with that status and code.
-    Misreported(u16, &'static str),
-    /// The connection breaks before the call has an effect.
-    Lost,
-    /// The connection breaks after the effect.
-    Unanswered,
 }
 
 /// The calls so far, and the faults to come.
@@ -107,7 +96,7 @@ async fn answer(
     let call = Call {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
-        query: query(head.uri.query().unwrap_or_default()),
+        query: form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
         credential: credential.to_owned(),
         body,
     };
@@ -117,19 +106,7 @@ async fn answer(
         let number = log.calls.len();
         log.faults.remove(&number)
     };
-    let answer = match fault {
-        None => handler(&call),
-        Some(Fault::Refused(status, code)) => refusal(status, code),
-        Some(Fault::Misreported(status, code)) => {
-            handler(&call);
-            refusal(status, code)
-        }
-        Some(Fault::Lost) => return Err(io::ErrorKind::ConnectionReset.into()),
-        Some(Fault::Unanswered) => {
-            handler(&call);
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-    };
+    let answer = Fault::carry_out(fault, || handler(&call), refusal).ok_or(io::ErrorKind::ConnectionReset)?;
     Ok(rendered(&answer))
 }
 
@@ -145,34 +122,4 @@ fn rendered(answer: &Answer) -> hyper::Response<Full<Bytes>> {
         answer.body.to_string().into()
     };
     response.body(Full::new(body)).expect("a status and headers of our own")
-}
-
-fn query(text: &str) -> Vec<(String, String)> {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(n, v)| (decoded(n), decoded(v)))
-        .collect()
-}
-
-fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = tail;
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -3,4 +3,6 @@
 mod door;
 pub mod hetzner;
 
-pub use door::{Answer, Call, Fault};
+pub use door::{Answer, Call};
+
+pub use crate::fault::Fault;

@@ -32,8 +32,8 @@ impl Request {
 
     /// The same request with other parameters.
     pub(super) fn with(&self, parameters: Vec<(String, String)>) -> Self {
-        let pair = |(name, value): &(String, String)| format!("{}={}", percent(name), percent(value));
-        let body = parameters.iter().map(pair).collect::<Vec<_>>().join("&").into_bytes();
+        let body =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish().into_bytes();
         Self { head: self.head.clone(), parameters, body }
     }
 }
@@ -42,7 +42,7 @@ impl Request {
 pub(super) fn serve(stream: TcpStream, answer: impl FnOnce(Request) -> Option<Response>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let (head, body) = message(&mut reader)?;
-    let parameters = form(&String::from_utf8_lossy(&body));
+    let parameters = form_urlencoded::parse(&body).into_owned().collect();
     let Some(Response { status, kind, body }) = answer(Request { head, parameters, body }) else {
         return Ok(());
     };
@@ -93,32 +93,4 @@ fn message(reader: &mut impl BufRead) -> io::Result<(Vec<String>, Vec<u8>)> {
 fn header<'h>(head: &'h [String], name: &str) -> Option<&'h str> {
     let lines = head.iter().filter_map(|line| line.split_once(':'));
     lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
-}
-
-fn form(body: &str) -> Vec<(String, String)> {
-    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (plain(name), plain(value))).collect()
-}
-
-fn plain(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((&first, more)) = rest.split_first() {
-        let hex = more.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let (byte, length) = match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => (byte, 2),
-            (b'+', _) => (b' ', 0),
-            _ => (first, 0),
-        };
-        bytes.push(byte);
-        rest = &more[length..];
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn percent(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (byte as char).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }

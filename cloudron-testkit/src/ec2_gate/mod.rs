@@ -19,25 +19,13 @@ use std::sync::{Arc, Mutex};
 
 use self::http::{Request, Response};
 use self::rules::Rules;
+pub use crate::fault::Fault;
 use crate::moto::Moto;
 
 /// A gate on a port of its own. It lasts as long as the process.
 pub struct Gate {
     address: String,
     state: Arc<Mutex<State>>,
-}
-
-/// What goes wrong with a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It has no effect, and is answered with that status and code.
-    Refused(u16, &'static str),
-    /// It has its effect, and is answered with that status and code.
-    Misreported(u16, &'static str),
-    /// The connection breaks before the call has an effect.
-    Lost,
-    /// The connection breaks after the effect.
-    Unanswered,
 }
 
 #[derive(Default)]
@@ -126,17 +114,5 @@ fn answer(state: &Mutex<State>, behind: &str, request: &Request) -> Option<Respo
     let number = state.calls.len();
     state.calls.push(request.parameter("Action").unwrap_or_default().to_owned());
     let fault = state.faults.iter().position(|(at, _)| *at == number).map(|at| state.faults.remove(at).1);
-    match fault {
-        None => Some(state.rules.apply(behind, request)),
-        Some(Fault::Refused(status, code)) => Some(xml::refusal(status, code)),
-        Some(Fault::Misreported(status, code)) => {
-            state.rules.apply(behind, request);
-            Some(xml::refusal(status, code))
-        }
-        Some(Fault::Lost) => None,
-        Some(Fault::Unanswered) => {
-            state.rules.apply(behind, request);
-            None
-        }
-    }
+    Fault::carry_out(fault, || state.rules.apply(behind, request), xml::refusal)
 }

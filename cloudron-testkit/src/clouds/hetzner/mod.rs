@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use self::state::State;
-use super::door::{self, Answer, Call, Fault, Log};
+use super::door::{self, Answer, Call, Log};
+use crate::fault::Fault;
 
 /// A server that was just made.
 #[derive(Debug, Clone)]
