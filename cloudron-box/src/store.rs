@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::system::files;
 use crate::{Layout, Result};
 
-/// What opening the store takes.
+/// Returns the options for opening the store.
 pub(crate) fn options(access: StoreAccess) -> StoreOptions {
     StoreOptions::default()
         .with_credentials(access.access_key_id, access.secret_access_key)

@@ -30,7 +30,7 @@ pub(crate) fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<
     unless_stopped("interrupted", work)
 }
 
-/// The same, with what is said of it.
+/// Runs work as [`interruptible`] does. The error has this message.
 pub(crate) fn unless_stopped<T>(said: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     block_on(|cancel| async move {
         tokio::select! {

@@ -53,7 +53,7 @@ const LEFT: &str =
     r#"if [ -x "$1" ]; then echo program; elif [ -e /var/lib/cloudron/config.json ]; then echo state; fi"#;
 
 impl DestroyOptions {
-    /// What is asked before anything is removed: what goes, and what stays.
+    /// Returns the question to ask before anything is removed: what is removed, and what stays.
     pub fn question(&self, domain: &Domain, records: Option<&Removal>) -> String {
         let (mut gone, mut stay) = (vec![domain.to_string()], Vec::new());
         match self.delete_backups {

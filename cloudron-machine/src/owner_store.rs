@@ -63,7 +63,7 @@ impl<R> OwnerStore<R> {
         Ok(changed.changed)
     }
 
-    /// Whether the object is known to be missing. It counts as there from now on.
+    /// Returns true if the object is known to be missing. From then on it counts as present.
     async fn is_first(&self, key: &str) -> bool {
         match &self.there {
             Some(there) => there.lock().await.insert(key.to_owned()),

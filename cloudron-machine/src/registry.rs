@@ -90,7 +90,7 @@ pub struct DnsRecords {
 }
 
 impl DnsRecords {
-    /// What to remember of records that were written with an account at that host. The file of a key is named; what is in
+    /// Returns the record of DNS records written with an account at that host. The file of a key is named; what is in
     /// it, and the token, are not kept.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::provider::CloudProvider;
 use crate::remote::Command;
 use crate::steps::{Check, Context, Outputs, Runner, Spec, Step, Undo};
 
-/// What the checks need to know of a provider under test.
+/// A provider under test, and its resources as the checks see them.
 #[async_trait]
 pub trait Ground: Send + Sync {
     /// Returns a new provider, which shares no memory with those before.

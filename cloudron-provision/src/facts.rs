@@ -38,9 +38,9 @@ pub struct Facts {
     pub boot_id: String,
     /// The machine's clock, in seconds since 1970.
     pub clock: u64,
-    /// Whether systemd is process 1.
+    /// True if systemd is process 1.
     pub systemd: bool,
-    /// Whether cloud-init is installed.
+    /// True if cloud-init is installed.
     pub cloud_init: bool,
     /// Free space on `/`, in bytes.
     pub free_root: u64,
@@ -69,7 +69,7 @@ pub struct Requirements {
     pub architecture: Option<String>,
     /// Required free space on each of `/` and `/var`, in bytes.
     pub free: u64,
-    /// Whether a server of the same name, installed by another run, may already exist.
+    /// True if a server of the same name, installed by another run, may already exist.
     pub existing: bool,
 }
 

@@ -108,7 +108,7 @@ pub struct Command {
     pub on_stdout: Option<OnLine>,
     /// Time limit.
     pub limit: Duration,
-    /// Whether the command needs root: then `sudo -n` is prepended if the login is another user. Ignored on this
+    /// True if the command needs root: then `sudo -n` is prepended if the login is another user. Ignored on this
     /// machine.
     pub root: bool,
     /// Cancels the command.

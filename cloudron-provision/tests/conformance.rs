@@ -13,7 +13,7 @@ use serde_json::Value;
 
 struct Here {
     root: PathBuf,
-    /// Whether nothing is ever undone.
+    /// True if nothing is ever undone.
     leaky: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong with a call to a double, on request of a test.
+//! Faults of calls to a double, on request of a test.
 
 /// A fault of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the tests of several cloudron crates share. Never published, never a normal dependency.
+//! Tools that the tests of several cloudron crates share. Never published, never a normal dependency.
 //!
 //! ```
 //! use cloudron_testkit::{require, tree};

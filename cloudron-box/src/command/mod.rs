@@ -36,7 +36,7 @@ const START_LIMIT: Duration = Duration::from_secs(45);
 /// How long a token for the interface is valid.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// What is left to do of a command, which gives its answer.
+/// The remaining work of a command, which returns its answer.
 pub type Work = Pin<Box<dyn Future<Output = Result<Value>>>>;
 
 /// Begins a command. Most are done then; the others go on in a runtime, which must be started afterwards: called as root,
@@ -97,7 +97,7 @@ pub fn begin(
     Ok(Box::pin(ready(Ok(answer))))
 }
 
-/// What a caller is told, in one line: the answer, or the error.
+/// Returns the line for the caller: the answer, or the error.
 pub fn told(answer: &Result<Value>) -> Value {
     match answer {
         Ok(answer) => answer.clone(),

@@ -14,7 +14,7 @@ pub(crate) struct ApiFailure {
     hidden: bool,
 }
 
-/// What a route gives.
+/// The result of a route.
 pub(crate) type ApiResult<T> = Result<T, ApiFailure>;
 
 impl From<Error> for ApiFailure {

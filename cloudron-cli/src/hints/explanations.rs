@@ -1,4 +1,4 @@
-//! What `cloudron explain` says of a code: what its crate says, and what this program has against it.
+//! The texts of `cloudron explain`: the explanation of the crate, and the advice of this program.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What helps after an error, as commands and options of this program. Libraries do not know them: they follow from the
+//! Advice after an error, as commands and options of this program. Libraries do not know them: they follow from the
 //! code of the error and from its details.
 
 mod entries;
@@ -41,7 +41,7 @@ pub(crate) fn complete(error: Error, domain: Option<&Domain>) -> Error {
     }
 }
 
-/// What helps after an error of one code.
+/// Returns a function that adds a hint to errors of one code.
 pub(crate) fn on(code: &Code, text: &str) -> impl FnOnce(Error) -> Error {
     move |error| if error.is(code) { error.with_hint(text) } else { error }
 }

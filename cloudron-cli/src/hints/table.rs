@@ -1,4 +1,4 @@
-//! What helps, by the code of an error.
+//! The table of hints, by the code of an error.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use cloudron_core::Error;
 
 use super::entries::entries;
 
-/// What helps after an error of one code.
+/// A hint for the errors of one code.
 struct Hint {
     code: &'static str,
     /// Only for an error with that detail.
@@ -21,7 +21,7 @@ struct Hint {
 static TABLE: LazyLock<Vec<Hint>> =
     LazyLock::new(|| entries(include_str!("table.txt")).into_iter().map(Hint::of).collect());
 
-/// What helps after that error: the first entry of the table that fits.
+/// Returns the hint for that error: the first entry of the table that fits.
 pub(super) fn hint(error: &Error, domain: Option<&str>) -> Option<String> {
     TABLE.iter().find_map(|hint| hint.of_error(error, domain))
 }

@@ -46,7 +46,7 @@ impl Overview {
         Err(Error::new(&codes::UNHEALTHY, format!("{domain} is not healthy: {failing}")))
     }
 
-    /// What to remember of it.
+    /// Returns the part to remember.
     pub fn seen(&self) -> Seen {
         Seen {
             time: jiff::Timestamp::now(),

@@ -38,7 +38,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// What opening the store as the server does takes.
+/// Returns the options for opening the store as the server does.
 fn options(access: StoreAccess) -> StoreOptions {
     StoreOptions::default()
         .with_credentials(access.access_key_id, access.secret_access_key)

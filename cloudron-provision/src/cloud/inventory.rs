@@ -1,4 +1,4 @@
-//! What a cloud has of ours, and the removal of all of it.
+//! The resources in a cloud that carry our marks, and their removal.
 
 use async_trait::async_trait;
 use cloudron_core::{Cancel, Error, ErrorKind, Progress, Result, Unit};

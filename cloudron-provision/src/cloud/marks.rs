@@ -1,4 +1,4 @@
-//! What is written on everything that is made, and the forms of it that the clouds can store.
+//! The marks on every created resource, and the forms in which the clouds can store them.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub struct Marks {
     pub fqdn: String,
     /// The run that made it, a ULID in lower case.
     pub run: String,
-    /// What the machine is for: `primary`.
+    /// The role of the machine: `primary`.
     pub role: String,
     /// The host keys; empty on everything but the machine itself.
     pub keys: HostKeys,

@@ -1,4 +1,4 @@
-//! What the clouds share: a machine that is made by an interface rather than given.
+//! The parts that clouds share: a machine that is created by an interface rather than given.
 //!
 //! Everything that is made carries [`Marks`]: the domain, the run that made it, and the fingerprints of the host keys to
 //! trust. They are written by the creating call itself, so that nothing can be lost: a run can be resumed, and

@@ -1,4 +1,4 @@
-//! What a run would make, its calls, permissions and cost.
+//! The resources that a run would create, its calls, permissions and cost.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl fmt::Display for Amount {
 pub enum Cost {
     /// Nothing.
     Free,
-    /// That much per month, without tax.
+    /// The amount per month, without tax.
     Monthly(Amount),
     /// It is not known.
     Unknown,
@@ -55,9 +55,9 @@ pub struct Planned {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// What it is: `cx23 in fsn1, debian-12`.
+    /// A description: `cx23 in fsn1, debian-12`.
     pub what: String,
-    /// What it costs.
+    /// The cost.
     pub cost: Cost,
 }
 
@@ -66,21 +66,21 @@ pub struct Planned {
 pub struct PlannedCall {
     /// The call: `POST /servers`.
     pub call: &'static str,
-    /// What it is for.
+    /// The purpose.
     pub what: &'static str,
-    /// Whether it is repeated until something is ready.
+    /// True if it is repeated until something is ready.
     pub polled: bool,
 }
 
-/// What a run would make, its calls, permissions and cost. Computed without a change.
+/// The resources that a run would create, its calls, permissions and cost. Computed without changing anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
-    /// What would be made.
+    /// The resources that would be created.
     pub resources: Vec<Planned>,
     /// The calls that would be made.
     pub calls: Vec<PlannedCall>,
-    /// What the credentials must be allowed to do.
+    /// The permissions that the credentials need.
     pub permissions: Vec<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What a machine is given for its first boot.
+//! The user-data of a machine for its first boot.
 
 use cloudron_core::{Error, Result, Secret};
 use serde_json::json;

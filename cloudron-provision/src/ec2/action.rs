@@ -1,4 +1,4 @@
-//! What a request says of itself.
+//! The properties of a request.
 
 use cloudron_core::Result;
 use serde::Serialize;
@@ -12,10 +12,10 @@ pub trait Action: Serialize + Send + Sync {
     const NAME: &'static str;
     /// The service that it is sent to.
     const SERVICE: Service = Service::Ec2;
-    /// Whether it may be sent again when its outcome is unknown: it only reads, has the same effect if it is repeated, or
+    /// True if it may be sent again when its outcome is unknown: it only reads, has the same effect if it is repeated, or
     /// carries a client token.
     const REPEATABLE: bool;
-    /// What is read of the answer.
+    /// The part of the answer that is read.
     type Answer: DeserializeOwned + Send;
 
     /// Checks what the service would not: limits of the request, and what makes it safe to send.

@@ -24,9 +24,9 @@ pub struct Failure {
     pub error: Error,
     /// AWS's name of it, such as `InvalidGroup.Duplicate`; empty if there was no answer.
     pub name: String,
-    /// What it means.
+    /// The meaning of the error.
     pub meaning: Meaning,
-    /// Whether the request may have been carried out nonetheless.
+    /// True if the request may have been carried out nonetheless.
     pub unknown: bool,
 }
 
@@ -77,7 +77,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// What an answer says that is no success. `EC2` puts the error into a list, the other services do not.
+/// The error in an answer. `EC2` puts it into a list, the other services do not.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Answer {
@@ -106,7 +106,7 @@ struct Complaint {
 }
 
 impl Complaint {
-    /// The same in the JSON of newer services, which write `message` in one way or the other, or in both.
+    /// Reads it from the JSON of newer services, which write `message`, `Message` or both.
     fn of_json(body: &[u8]) -> Option<Self> {
         if body.len() > LONGEST_JSON {
             return None;
@@ -135,7 +135,7 @@ impl Answer {
     }
 }
 
-/// What an answer means that is no success.
+/// Returns the failure that an unsuccessful answer describes.
 pub(super) fn of(
     service: Service,
     action: &str,
@@ -198,7 +198,7 @@ fn date(answer: &Response) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(time.as_second()).ok()?))
 }
 
-/// What the user can do.
+/// Returns advice for the user.
 fn hint(service: Service, action: &str, meaning: Meaning) -> Option<String> {
     Some(match meaning {
         Meaning::Throttled => "wait a minute and run the command again".into(),

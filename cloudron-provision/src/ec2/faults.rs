@@ -1,4 +1,4 @@
-//! What AWS's error names mean.
+//! The meanings of AWS's error names.
 //!
 //! The names are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>; the interface
 //! answers `500` for some that are no failure of the service, so that the name decides before the status does.

@@ -9,11 +9,11 @@ use super::Service;
 pub struct Permission {
     /// The name, such as `ec2:RunInstances`.
     pub name: String,
-    /// What it can be limited to.
+    /// The narrowest limit.
     pub limit: Limit,
 }
 
-/// What a permission can be limited to.
+/// The narrowest limit of a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Limit {

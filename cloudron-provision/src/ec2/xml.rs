@@ -1,6 +1,6 @@
 //! Bounded reading of XML.
 //!
-//! What the other side sends is a claim: its length, depth and number of elements are limited, and definitions of entities
+//! A received document is a claim: its length, depth and number of elements are limited, and definitions of entities
 //! are refused, before anything is built from it.
 
 use quick_xml::events::Event;
@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 256 << 10;
 /// that wants a login, would be read as an answer in which everything is absent.
 ///
 /// # Errors
-/// What is wrong with it, in a few words without its content.
+/// A short description of the problem, without the content of the document.
 pub fn parse<T: DeserializeOwned>(body: &[u8], root: Option<&str>) -> Result<T, String> {
     if body.len() > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));

@@ -44,7 +44,7 @@ impl Key {
         Ok(found.into_iter().find(|key| key.public_key.split_whitespace().nth(1) == Some(wanted)))
     }
 
-    /// Whether this run made the key.
+    /// Returns true if this run created the key.
     fn made(context: &Context, key: &Named) -> bool {
         Marks::from_labels(&key.labels)
             .is_some_and(|marks| marks.fqdn == context.fqdn() && is_run(context, &marks))

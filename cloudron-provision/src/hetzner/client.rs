@@ -69,7 +69,7 @@ fn meaning(word: &str) -> Option<&'static Code> {
 pub(super) type Find<'a> = &'a (dyn Fn() -> Finding<'a> + Sync + 'a);
 pub(super) type Finding<'a> = Pin<Box<dyn Future<Output = Result<Option<Named>>> + Send + 'a>>;
 
-/// What was asked to be made.
+/// The result of a creating call.
 pub(super) enum Made<T> {
     /// It was made.
     New(T),

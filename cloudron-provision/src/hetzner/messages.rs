@@ -127,7 +127,7 @@ pub(super) struct Location {
     pub(super) network_zone: String,
 }
 
-/// Whether a type can be made at a location now.
+/// The availability of a type at a location.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Offer {
     pub(super) name: String,

@@ -7,7 +7,7 @@ use super::provider::Shared;
 use super::{access, server};
 use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, codes};
 
-/// What the token has to be: Hetzner's tokens have no finer permissions.
+/// The permissions of the token: Hetzner has no finer ones.
 const PERMISSIONS: [&str; 1] = ["an API token of the project with Read & Write"];
 
 impl Shared {

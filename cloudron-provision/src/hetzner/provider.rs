@@ -21,7 +21,7 @@ use crate::ssh::HostKey;
 use crate::steps::ready::FirstContact;
 use crate::steps::{Context, Outputs, Step};
 
-/// What to make.
+/// The machine to create.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
@@ -33,7 +33,7 @@ pub struct Settings {
     pub image: String,
     /// The public key that may log in, as in authorized_keys.
     pub public_key: String,
-    /// Whether the server gets a private network.
+    /// True if the server gets a private network.
     pub network: bool,
 }
 
@@ -73,11 +73,11 @@ impl Settings {
     }
 }
 
-/// What the steps share.
+/// The state that the steps share.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) settings: Settings,
-    /// Whether what another run made for the same machine is used.
+    /// True if what another run made for the same machine is used.
     pub(super) adopt: bool,
 }
 

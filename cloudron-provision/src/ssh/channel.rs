@@ -15,7 +15,7 @@ use crate::codes;
 /// Size of one read, in bytes: several packets.
 const READ: usize = 128 << 10;
 
-/// What a channel opens.
+/// The purpose of a channel.
 pub(super) enum Kind {
     /// A command, for the user's shell on the server.
     Exec(String),

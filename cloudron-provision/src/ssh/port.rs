@@ -109,7 +109,7 @@ const DISARM: &str = "systemctl stop cloudron-ssh-revert.timer 2>/dev/null || tr
 pub struct Move {
     /// The new port.
     pub to: u16,
-    /// Whether the old ports stay open, for example because something else depends on the port of the first contact.
+    /// True if the old ports stay open, for example because something else depends on the port of the first contact.
     pub keep_old: bool,
     /// Time after which the server reverts everything by itself, unless the change was completed.
     pub revert_after: Duration,

@@ -156,7 +156,7 @@ struct Loop {
     stalled: Option<(u64, u8)>,
     next: u64,
     closing: bool,
-    /// Whether data is waiting in the socket of an idle session.
+    /// True if data is waiting in the socket of an idle session.
     waiting: bool,
     /// When data last arrived from the server while a channel was open.
     last_heard: Instant,

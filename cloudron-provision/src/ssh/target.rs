@@ -14,7 +14,7 @@ pub struct SshTarget {
     pub port: u16,
     /// User to log in as.
     pub user: String,
-    /// Whether a user other than root becomes root with `sudo -n` for commands that need it.
+    /// True if a user other than root becomes root with `sudo -n` for commands that need it.
     pub sudo: bool,
     /// Paths of the known_hosts files to read.
     pub known_hosts: Vec<PathBuf>,

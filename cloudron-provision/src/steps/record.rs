@@ -74,7 +74,7 @@ pub enum Record {
         step: String,
         /// Code of the error. Its message is not recorded, because it may quote the output of a program.
         code: String,
-        /// Whether the step may succeed later.
+        /// True if the step may succeed later.
         retryable: bool,
     },
     /// A step is about to be undone.

@@ -1,4 +1,4 @@
-//! What is repeated, what is not, and what a failure says.
+//! Tests of retries: which requests are repeated, and what a failure says.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ pub struct World {
     pub calls: Vec<String>,
     /// The number of the call at which a fault occurs.
     pub at: Option<(usize, Fault)>,
-    /// Whether the process has crashed.
+    /// True if the process has crashed.
     pub dead: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Thing {
     pub world: Shared,
     pub cancel: Cancel,
     pub final_step: bool,
-    /// Whether its undo fails.
+    /// True if its undo fails.
     pub stubborn: bool,
     /// The call at which a fault occurs, once the step was applied.
     pub arms: Option<(usize, Fault)>,

@@ -67,7 +67,7 @@ pub(crate) struct Bench {
     pub(crate) machine: Arc<Machine>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) settings: Settings,
-    /// Whether an earlier run is resumed without its journal.
+    /// True if an earlier run is resumed without its journal.
     pub(crate) adopt: bool,
     /// The port for SSH, if it is not the machine's.
     pub(crate) port: Option<u16>,

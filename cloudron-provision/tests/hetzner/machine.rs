@@ -66,7 +66,7 @@ pub(crate) struct Machine {
     stop: Arc<Stop>,
     /// The commands that were run.
     pub(crate) commands: Mutex<Vec<String>>,
-    /// Whether the machine shows another key than that of its user-data.
+    /// True if the machine shows another key than that of its user-data.
     pub(crate) impostor: AtomicBool,
 }
 

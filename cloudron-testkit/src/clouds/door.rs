@@ -37,7 +37,7 @@ impl Call {
     }
 }
 
-/// What a double answers.
+/// An answer of a double.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.

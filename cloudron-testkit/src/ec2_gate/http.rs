@@ -30,7 +30,7 @@ impl Request {
         signed.split("Credential=").nth(1)?.split('/').nth(3)
     }
 
-    /// The same request with other parameters.
+    /// Returns the request with other parameters.
     pub(super) fn with(&self, parameters: Vec<(String, String)>) -> Self {
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish().into_bytes();

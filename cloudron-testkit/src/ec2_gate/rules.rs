@@ -1,4 +1,4 @@
-//! What EC2 does and moto does not.
+//! Behaviour of EC2 that moto lacks.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Rules {
     pub(super) slow_end: u32,
     /// Zones without capacity, and the code that says so.
     pub(super) full: BTreeMap<String, &'static str>,
-    /// What is hidden, and for how many looks.
+    /// The hidden IDs, and the number of look-ups for which each stays hidden.
     hidden: BTreeMap<String, u32>,
     /// The instances.
     instances: BTreeMap<String, Instance>,
@@ -42,7 +42,7 @@ struct Started {
     instance: String,
 }
 
-/// What is made: the action, the element that has its ID, the action that lists it, and the code when there is none.
+/// The kinds of resources: the creating action, the element with the ID, the listing action, and the code if it does not exist.
 const KINDS: [(&str, &str, &str, &str); 6] = [
     ("RunInstances", "instanceId", "DescribeInstances", "InvalidInstanceID.NotFound"),
     ("CreateSecurityGroup", "groupId", "DescribeSecurityGroups", "InvalidGroup.NotFound"),
@@ -57,7 +57,7 @@ const KINDS: [(&str, &str, &str, &str); 6] = [
     ("AllocateAddress", "allocationId", "DescribeAddresses", "InvalidAllocationID.NotFound"),
 ];
 
-/// What each of them begins its IDs with.
+/// The prefixes of their IDs.
 const PREFIXES: [&str; 6] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-"];
 
 impl Rules {
@@ -223,7 +223,7 @@ impl Rules {
         Response { body, ..answer }
     }
 
-    /// Whether an instance holds what the request deletes.
+    /// Returns true if an instance holds the resource that the request deletes.
     fn holds(&mut self, request: &Request) -> bool {
         let named = |id: &String| request.parameters.iter().any(|(_, value)| value == id);
         let network =
@@ -239,7 +239,7 @@ impl Rules {
 }
 
 impl Instance {
-    /// Whether it is still ending. Each look brings the end nearer.
+    /// Returns true if it is still terminating. Each look brings the end nearer.
     fn is_ending(&mut self) -> bool {
         match self.ending {
             Ending::Slowly(1) => self.ending = Ending::Done,

@@ -24,7 +24,7 @@ pub(super) fn content<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     Some(&xml[start..start + end])
 }
 
-/// Whether an element has that content.
+/// Returns true if an element has that content.
 pub(super) fn has(xml: &str, name: &str, content: &str) -> bool {
     xml.contains(&format!("<{name}>{content}</{name}>"))
 }

@@ -16,7 +16,7 @@ const LIBRARIES: [&str; 7] = [
     "cloudron-machine",
 ];
 
-/// What a text with options of another program holds: scripts that run on a server, and what a user types there or into a
+/// Markers of texts with options of another program: scripts that run on a server, and commands typed there or into a
 /// cloud's own program.
 const OTHERS: [&str; 5] = [
     "chown --reference=",

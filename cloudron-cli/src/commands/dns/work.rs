@@ -106,7 +106,7 @@ pub(crate) fn keys(keys: &[RecordKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What may be taken over.
+/// Returns the records that may be taken over.
 fn adopt(wanted: &[String], domain: &Name) -> Result<Adopt> {
     if wanted.iter().any(|w| w.eq_ignore_ascii_case("all")) {
         return Ok(Adopt::All);

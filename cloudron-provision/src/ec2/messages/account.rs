@@ -1,4 +1,4 @@
-//! What the account has: zones, regions, and who the credentials belong to.
+//! Zones and regions of the account, and the owner of the credentials.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ action!(DescribeAvailabilityZones, repeatable, Zones);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DescribeRegions {
-    /// Whether those that the account has not turned on are listed too.
+    /// If true, regions that the account has not turned on are listed too. `None` means false.
     pub all_regions: Option<bool>,
 }
 
@@ -83,7 +83,7 @@ pub struct BlockPublicAccess {
     pub options: BlockPublicAccessOptions,
 }
 
-/// What is blocked.
+/// The blocked traffic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockPublicAccessOptions {

@@ -81,7 +81,7 @@ pub struct AssociateAddress {
     pub allocation_id: String,
     /// The instance.
     pub instance_id: String,
-    /// Whether it may be taken from another one.
+    /// True if it may be taken from another one.
     pub allow_reassociation: bool,
 }
 

@@ -91,7 +91,7 @@ pub struct TagSpecification {
 }
 
 impl TagSpecification {
-    /// The same tags for each of these types of resources.
+    /// Returns these tags for each of these types of resources.
     pub fn of(types: &[&str], tags: &[Tag]) -> Vec<Self> {
         types.iter().map(|name| Self { resource_type: (*name).into(), tags: tags.to_vec() }).collect()
     }

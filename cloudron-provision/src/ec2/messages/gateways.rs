@@ -111,7 +111,7 @@ pub struct RouteTable {
     /// Its routes.
     #[serde(rename = "routeSet", default)]
     pub routes: Set<Route>,
-    /// What it is for.
+    /// The associations.
     #[serde(rename = "associationSet", default)]
     pub associations: Set<RouteAssociation>,
 }
@@ -130,11 +130,11 @@ pub struct Route {
     pub state: String,
 }
 
-/// What a route table is for.
+/// The association of a route table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteAssociation {
-    /// Whether it is for all subnets that have no table of their own.
+    /// True if it is for all subnets that have no table of their own.
     pub main: bool,
     /// The subnet.
     pub subnet_id: Option<String>,

@@ -117,13 +117,13 @@ listing! {
 pub struct InstanceType {
     /// The name, such as `t3.small`.
     pub instance_type: String,
-    /// Whether the free plan has it.
+    /// True if the free plan has it.
     #[serde(default)]
     pub free_tier_eligible: bool,
-    /// Whether it is of a current generation.
+    /// True if it is of a current generation.
     #[serde(default)]
     pub current_generation: bool,
-    /// Whether it earns credits: only then credits may be set.
+    /// True if it earns credits: only then credits may be set.
     #[serde(default)]
     pub burstable_performance_supported: bool,
     /// `nitro` or `xen`; empty for bare metal.
@@ -173,6 +173,6 @@ pub struct Memory {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Network {
-    /// Whether it has IPv6.
+    /// True if it has IPv6.
     pub ipv6_supported: bool,
 }

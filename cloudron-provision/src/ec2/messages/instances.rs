@@ -129,7 +129,7 @@ pub struct Device {
 pub struct Volume {
     /// The ID.
     pub volume_id: String,
-    /// Whether it is deleted with the instance.
+    /// True if it is deleted with the instance.
     pub delete_on_termination: bool,
 }
 
@@ -228,7 +228,7 @@ action!(StartInstances, repeatable, Changed);
 pub struct ModifyInstanceAttribute {
     /// The instance.
     pub instance_id: String,
-    /// Whether it is protected from being terminated.
+    /// Turns the protection from being terminated on or off. `None` leaves it.
     pub disable_api_termination: Option<Switch>,
 }
 
@@ -266,7 +266,7 @@ action!(CreateTags, repeatable, Done);
 pub struct GetConsoleOutput {
     /// The instance.
     pub instance_id: String,
-    /// Whether the newest output is wanted, which only Nitro instances have.
+    /// True if the newest output is wanted, which only Nitro instances have.
     pub latest: bool,
 }
 
@@ -309,7 +309,7 @@ pub struct DescribeInstanceAttribute {
 pub struct InstanceAttribute {
     /// The user data in base 64.
     pub user_data: Option<SecretValue>,
-    /// Whether the instance is protected from being terminated.
+    /// The protection from being terminated. `None` if the attribute was not asked for.
     pub disable_api_termination: Option<FlagValue>,
 }
 

@@ -12,7 +12,7 @@ pub struct DescribeKeyPairs {
     /// Names of key pairs.
     #[serde(rename = "KeyName")]
     pub key_names: Vec<String>,
-    /// Whether the public keys are answered. Compare those: the fingerprints are of several kinds.
+    /// True if the public keys are answered. Compare those: the fingerprints are of several kinds.
     pub include_public_key: bool,
     /// Filters.
     #[serde(rename = "Filter")]

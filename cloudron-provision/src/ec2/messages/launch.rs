@@ -22,7 +22,7 @@ pub struct RunInstances {
     pub min_count: u32,
     /// Always 1.
     pub max_count: u32,
-    /// What makes a repetition safe: 1 to 64 ASCII characters.
+    /// The token that makes a repetition safe: 1 to 64 ASCII characters.
     pub client_token: String,
     /// The key pair.
     pub key_name: Option<String>,
@@ -37,18 +37,18 @@ pub struct RunInstances {
     pub devices: Vec<NewDevice>,
     /// How the instance reads its metadata.
     pub metadata_options: MetadataOptions,
-    /// Whether it is protected from being terminated.
+    /// If true, it is protected from being terminated.
     pub disable_api_termination: bool,
-    /// What a shutdown from inside does: `stop` or `terminate`.
+    /// The effect of a shutdown from inside: `stop` or `terminate`.
     pub instance_initiated_shutdown_behavior: Option<String>,
     /// How credits are spent. Types without credits refuse it.
     pub credit_specification: Option<Credits>,
-    /// What the instance may do in the account.
+    /// The profile with the permissions of the instance in the account.
     pub iam_instance_profile: Option<InstanceProfile>,
     /// Tags of `instance`, `volume`, `network-interface`.
     #[serde(rename = "TagSpecification")]
     pub tags: Vec<TagSpecification>,
-    /// Whether this is only a trial.
+    /// True if this is only a trial.
     pub dry_run: bool,
 }
 
@@ -105,14 +105,14 @@ pub struct NewInterface {
     pub device_index: u32,
     /// The subnet.
     pub subnet_id: String,
-    /// Whether it gets a public IPv4 address.
+    /// True if it gets a public IPv4 address.
     pub associate_public_ip_address: bool,
     /// The number of IPv6 addresses.
     pub ipv6_address_count: Option<u32>,
     /// The security groups.
     #[serde(rename = "SecurityGroupId")]
     pub security_groups: Vec<String>,
-    /// Whether it is deleted with the instance.
+    /// True if it is deleted with the instance.
     pub delete_on_termination: bool,
 }
 
@@ -134,9 +134,9 @@ pub struct NewVolume {
     pub volume_type: String,
     /// Size in GiB.
     pub volume_size: u32,
-    /// Whether it is encrypted.
+    /// True if it is encrypted.
     pub encrypted: bool,
-    /// Whether it is deleted with the instance.
+    /// True if it is deleted with the instance.
     pub delete_on_termination: bool,
 }
 
@@ -180,7 +180,7 @@ pub struct Credits {
     pub cpu_credits: String,
 }
 
-/// What an instance may do.
+/// A profile with the permissions of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InstanceProfile {

@@ -26,7 +26,7 @@ pub struct Vpc {
     /// Its IPv4 addresses.
     #[serde(default)]
     pub cidr_block: String,
-    /// Whether it is the one that AWS made for the account.
+    /// True if it is the one that AWS made for the account.
     #[serde(default)]
     pub is_default: bool,
     /// Its IPv6 addresses.
@@ -43,7 +43,7 @@ pub struct Vpc {
 pub struct Ipv6Block {
     /// The addresses.
     pub ipv6_cidr_block: String,
-    /// Whether they are in use.
+    /// The state of the addresses.
     pub ipv6_cidr_block_state: BlockState,
 }
 
@@ -61,7 +61,7 @@ pub struct BlockState {
 pub struct CreateVpc {
     /// Its IPv4 addresses, such as `10.0.0.0/16`.
     pub cidr_block: String,
-    /// Whether it gets IPv6 addresses.
+    /// True if it gets IPv6 addresses.
     pub amazon_provided_ipv6_cidr_block: bool,
     /// Tags of `vpc`.
     #[serde(rename = "TagSpecification")]
@@ -83,9 +83,9 @@ action!(CreateVpc, once, CreatedVpc);
 pub struct ModifyVpcAttribute {
     /// The network.
     pub vpc_id: String,
-    /// Whether its instances get DNS names.
+    /// Turns DNS names of instances on or off. `None` leaves the setting.
     pub enable_dns_hostnames: Option<Switch>,
-    /// Whether AWS's resolver answers in it.
+    /// Turns AWS's resolver on or off. `None` leaves the setting.
     pub enable_dns_support: Option<Switch>,
 }
 
@@ -131,13 +131,13 @@ pub struct Subnet {
     /// The number of free IPv4 addresses.
     #[serde(default)]
     pub available_ip_address_count: u32,
-    /// Whether it is the one that AWS made for the zone.
+    /// True if it is the one that AWS made for the zone.
     #[serde(default)]
     pub default_for_az: bool,
-    /// Whether instances get a public IPv4 address unless they are told otherwise.
+    /// True if instances get a public IPv4 address unless they are told otherwise.
     #[serde(default)]
     pub map_public_ip_on_launch: bool,
-    /// Whether instances get an IPv6 address unless they are told otherwise.
+    /// True if instances get an IPv6 address unless they are told otherwise.
     #[serde(default)]
     pub assign_ipv6_address_on_creation: bool,
     /// Its IPv6 addresses.
@@ -199,7 +199,7 @@ listing! {
 pub struct NetworkInterface {
     /// The ID.
     pub network_interface_id: String,
-    /// What made it for what, such as `ELB app/…`.
+    /// The description by its creator, such as `ELB app/…`.
     #[serde(default)]
     pub description: String,
     /// `available`, `in-use`, `attaching`, `detaching`.
@@ -208,7 +208,7 @@ pub struct NetworkInterface {
     /// `interface`, `nat_gateway`, `lambda` and others.
     #[serde(default)]
     pub interface_type: String,
-    /// What has it.
+    /// The attachment.
     #[serde(default)]
     pub attachment: InterfaceAttachment,
     /// The tags.
@@ -216,7 +216,7 @@ pub struct NetworkInterface {
     pub tags: Set<Tag>,
 }
 
-/// What has a network interface.
+/// The attachment of a network interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InterfaceAttachment {

@@ -1,4 +1,4 @@
-//! What can be bought: locations, types of servers, images, prices. The numbers are examples.
+//! The catalogue: locations, types of servers, images, prices. The numbers are examples.
 
 use serde_json::{Value, json};
 

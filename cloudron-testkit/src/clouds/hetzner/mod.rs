@@ -4,7 +4,7 @@
 //! keeps unique are unique, requests with unknown or missing fields are refused, and a new server is handed to a
 //! function of the test, which can boot a machine with the server's user-data.
 //!
-//! What Hetzner does not document is modelled like this: an action is done after [`Settings::polls`] look-ups of it or
+//! Undocumented behaviour is modelled like this: an action is done after [`Settings::polls`] look-ups of it or
 //! of its server; a deleted server is listed for as many look-ups.
 
 mod catalog;
@@ -50,11 +50,11 @@ pub struct Settings {
     pub quota: usize,
     /// Types and locations where no server can be made.
     pub full: Vec<(String, String)>,
-    /// Whether a creation finds no place, although the type is listed as available.
+    /// True if a creation finds no place, although the type is listed as available.
     pub no_place: bool,
-    /// Whether lists always announce one more page.
+    /// True if lists always announce one more page.
     pub endless: bool,
-    /// Whether the token may only read.
+    /// True if the token may only read.
     pub read_only: bool,
 }
 

@@ -171,7 +171,7 @@ impl State {
     }
 }
 
-/// Whether the server has an IPv4 and an IPv6 address.
+/// Returns whether the server has an IPv4 and an IPv6 address.
 fn public_net(body: &Map<String, Value>) -> Result<(bool, bool), Answer> {
     let Some(net) = body.get("public_net") else { return Ok((true, true)) };
     let fields = net.as_object().ok_or_else(|| checks::invalid("public_net", "is an object"))?;

@@ -1,4 +1,4 @@
-//! What exists, and what is common to all kinds: look-ups, lists in pages, actions.
+//! The state, and the parts common to all kinds: look-ups, lists in pages, actions.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) struct State {
     calls: u64,
 }
 
-/// What goes wrong; becomes the answer.
+/// The answer; an error becomes the answer too.
 pub(super) type Outcome = Result<Answer, Answer>;
 
 /// Kinds that have a name and labels, and their names in the singular.
