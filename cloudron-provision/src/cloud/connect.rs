@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloudron_core::{Clock, Error, Result};
 use serde_json::Value;
 
-use super::{HostKeys, Patience};
+use super::{HostKeys, MACHINE, Patience};
 use crate::codes;
 use crate::generic::ports;
 use crate::ssh::{self, Auth, CONNECT_LIMIT, HostKey, HostKeyPolicy, SshRemote, SshTarget};
@@ -109,10 +109,10 @@ pub(super) fn does_not_answer(error: &Error) -> bool {
         .any(|code| error.is(code))
 }
 
-/// Returns the address of the machine that the step `server` made.
+/// Returns the address of the machine that the step `machine` made.
 fn address(outputs: &Outputs) -> Result<String> {
-    let server = outputs.get("server");
-    let address = ["ipv4", "ipv6"].iter().find_map(|kind| server?.get(kind)?.as_str());
+    let machine = outputs.get(MACHINE);
+    let address = ["ipv4", "ipv6"].iter().find_map(|kind| machine?.get(kind)?.as_str());
     address
         .map(str::to_owned)
         .ok_or_else(|| Error::new(&codes::SSH_UNREACHABLE, "the machine has no address yet"))
@@ -124,6 +124,6 @@ pub(super) fn host_keys(outputs: &Outputs) -> HostKeys {
     if let Some(key) = lasting.and_then(|text| text.parse::<HostKey>().ok()) {
         return HostKeys { one_time: None, lasting: Some(key.fingerprint()) };
     }
-    let of = |name: &str| outputs.get("server")?.get(name)?.as_str().map(str::to_owned);
+    let of = |name: &str| outputs.get(MACHINE)?.get(name)?.as_str().map(str::to_owned);
     HostKeys { one_time: of("one_time_key"), lasting: of("host_key") }
 }

@@ -1,16 +1,24 @@
 //! The resources in a cloud that carry our marks, and their removal.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use cloudron_core::{Cancel, Error, ErrorKind, Progress, Result, Unit};
 use serde::Serialize;
+use serde_json::json;
 
-use super::{Marks, Plan};
+use super::{MACHINE, Marks, Plan, Region, Size};
 use crate::codes;
+use crate::provider::CloudProvider;
+use crate::steps::Outputs;
+
+/// The kinds that are machines, as the clouds name them.
+const MACHINES: [&str; 3] = ["droplet", "instance", "server"];
 
 /// Something that a cloud has and that carries our marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its kind: `server`, `firewall`.
+    /// Its kind, as the cloud names it: `server`, `droplet`, `instance`, `firewall`.
     pub kind: &'static str,
     /// Its ID at the cloud.
     pub id: String,
@@ -18,10 +26,32 @@ pub struct Item {
     pub name: String,
     /// Its marks.
     pub marks: Marks,
-    /// The public address of a machine.
-    pub address: Option<String>,
+    /// The public addresses of a machine, IPv4 first.
+    pub addresses: Vec<IpAddr>,
     /// The state that the cloud reports: `running`.
     pub state: String,
+    /// The region or location, if the cloud names it.
+    pub region: Option<String>,
+}
+
+impl Item {
+    /// Returns whether this is a machine, rather than something that belongs to one.
+    pub fn is_machine(&self) -> bool {
+        MACHINES.contains(&self.kind)
+    }
+
+    /// Returns the output of the step `machine` as far as the cloud knows it: enough to connect to a machine that was made
+    /// on another computer, and to trust only its host keys.
+    pub fn outputs(&self) -> Outputs {
+        let ipv4 = self.addresses.iter().find(|address| address.is_ipv4());
+        let ipv6 = self.addresses.iter().find(|address| address.is_ipv6());
+        let keys = &self.marks.keys;
+        let machine = json!({
+            "id": self.id, "name": self.name, "ipv4": ipv4, "ipv6": ipv6, "run": self.marks.run,
+            "one_time_key": keys.one_time, "host_key": keys.lasting,
+        });
+        Outputs::from([(MACHINE.to_owned(), machine)])
+    }
 }
 
 /// A cloud, as far as it can be asked without a journal.
@@ -50,7 +80,38 @@ pub trait Cloud: Send + Sync {
     /// # Errors
     /// Any error of the cloud.
     async fn plan(&self, fqdn: &str) -> Result<Plan>;
+
+    /// Returns the regions or locations in which machines can be made.
+    ///
+    /// # Errors
+    /// Any error of the cloud.
+    async fn regions(&self) -> Result<Vec<Region>>;
+
+    /// Returns the sizes of machines in a region, the cheapest first; those of unknown price last.
+    ///
+    /// # Errors
+    /// `cloud-not-found` if there is no such region; any error of the cloud.
+    async fn sizes(&self, region: &str) -> Result<Vec<Size>>;
+
+    /// Returns whether names of addresses (PTR records) can be set.
+    fn sets_reverse_names(&self) -> bool {
+        false
+    }
+
+    /// Sets the name of each address of the machine that the outputs describe, or with none the cloud's own name again.
+    ///
+    /// # Errors
+    /// Any error of the cloud. The default implementation does nothing.
+    async fn set_reverse_names(&self, outputs: &Outputs, name: Option<&str>) -> Result<()> {
+        let _ = (outputs, name);
+        Ok(())
+    }
 }
+
+/// A cloud that can also make machines.
+pub trait CloudHost: CloudProvider + Cloud {}
+
+impl<T: CloudProvider + Cloud> CloudHost for T {}
 
 /// Something that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,8 +122,8 @@ pub struct Removal {
     pub name: String,
 }
 
-/// Removes everything that carries the marks of a domain. It needs no journal. Nothing else is touched. An empty list
-/// means that there was nothing.
+/// Removes everything that carries the marks of a domain, or of one run for it. It needs no journal. Nothing else is
+/// touched. An empty list means that there was nothing.
 ///
 /// # Errors
 /// `undo-failed` with a list of what is left; the others were removed nevertheless. `interrupted`; any error of the
@@ -70,13 +131,14 @@ pub struct Removal {
 pub async fn remove_all(
     cloud: &dyn Cloud,
     fqdn: &str,
+    run: Option<&str>,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Vec<Removal>> {
     let (mut removed, mut left) = (Vec::new(), Vec::new());
     let mut cause = None;
     for item in cloud.inventory(fqdn).await? {
-        if item.marks.fqdn != fqdn {
+        if item.marks.fqdn != fqdn || run.is_some_and(|run| !run.eq_ignore_ascii_case(&item.marks.run)) {
             continue;
         }
         cancel.check()?;

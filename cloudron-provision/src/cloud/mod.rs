@@ -13,12 +13,14 @@
 //! | `connect.rs` | SSH to a machine by its address and the fingerprints in its marks |
 //! | `inventory.rs` | what a cloud has of ours: the interface of a cloud, and the removal of all of it |
 //! | `plan.rs` | what a run would make, its calls, permissions and cost |
+//! | `offers.rs` | the regions and sizes that a cloud offers |
 //! | `patience.rs` | repeated look-ups by the clock that is handed in |
 
 pub mod codes;
 mod connect;
 mod inventory;
 mod marks;
+mod offers;
 mod one_time_key;
 mod patience;
 mod plan;
@@ -26,10 +28,15 @@ mod rotation;
 mod user_data;
 
 pub use connect::Login;
-pub use inventory::{Cloud, Item, Removal, remove_all};
+pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all};
 pub use marks::{HostKeys, Marks};
+pub use offers::{Region, Size};
 pub use one_time_key::OneTimeKey;
 pub use patience::{Patience, Waits};
 pub use plan::{Amount, Cost, Plan, Planned, PlannedCall};
 pub use rotation::{RotateHostKey, WriteKeys};
 pub use user_data::cloud_config;
+
+/// The ID of the step that makes the machine. Its output has `id`, `name`, `ipv4`, `ipv6`, `run`, `one_time_key` and
+/// `host_key`, and what else a cloud needs.
+pub const MACHINE: &str = "machine";

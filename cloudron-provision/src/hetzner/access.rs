@@ -74,6 +74,7 @@ impl Step for Key {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
+        self.0.settings.clone().check()?;
         let name = format!("cloudron-{}", short(self.0.settings.key_body().as_bytes(), 12));
         let labels = self.0.marks(context)?.to_labels();
         let body = NewKey { name: &name, public_key: &self.0.settings.public_key, labels };

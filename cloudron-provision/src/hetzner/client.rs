@@ -85,6 +85,10 @@ impl Client {
         Ok(found.into_iter().find(|t| t.name == name))
     }
 
+    pub(super) async fn server_types(&self) -> Result<Vec<ServerType>> {
+        self.list("/server_types?per_page=50", "server_types", |t: &ServerType| t.name.clone()).await
+    }
+
     pub(super) async fn pricing(&self) -> Result<Pricing> {
         self.get::<Prices>("/pricing").await.map(|prices| prices.pricing)
     }
@@ -196,9 +200,15 @@ impl Client {
         Ok(None)
     }
 
+    /// Returns the location of a name, or all if it is empty.
+    pub(super) async fn locations(&self, name: &str) -> Result<Vec<Location>> {
+        let filter = if name.is_empty() { String::new() } else { format!("&name={}", segment(name)) };
+        let path = format!("/locations?per_page=50{filter}");
+        self.list(&path, "locations", |l: &Location| l.name.clone()).await
+    }
+
     pub(super) async fn network_zone(&self, location: &str) -> Result<String> {
-        let path = format!("/locations?per_page=50&name={}", segment(location));
-        let found: Vec<Location> = self.list(&path, "locations", |l: &Location| l.name.clone()).await?;
+        let found = self.locations(location).await?;
         let zone = found.into_iter().find(|l| l.name == location).map(|l| l.network_zone);
         zone.ok_or_else(|| Error::new(&codes::NOT_FOUND, format!("Hetzner has no location {location}")))
     }

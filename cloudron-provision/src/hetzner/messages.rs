@@ -53,6 +53,14 @@ pub(super) struct Server {
     pub(super) labels: Labels,
     #[serde(default)]
     pub(super) public_net: PublicNet,
+    #[serde(default)]
+    pub(super) location: Option<Place>,
+}
+
+/// The location of a server.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Place {
+    pub(super) name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -116,6 +124,13 @@ pub(super) struct ServerType {
     #[serde(default)]
     pub(super) architecture: String,
     #[serde(default)]
+    pub(super) cores: u32,
+    /// In GB, as Hetzner calls 2^30 bytes.
+    #[serde(default)]
+    pub(super) memory: f64,
+    #[serde(default)]
+    pub(super) disk: u64,
+    #[serde(default)]
     pub(super) prices: Vec<Price>,
     #[serde(default)]
     pub(super) locations: Vec<Offer>,
@@ -125,6 +140,10 @@ pub(super) struct ServerType {
 pub(super) struct Location {
     pub(super) name: String,
     pub(super) network_zone: String,
+    #[serde(default)]
+    pub(super) city: String,
+    #[serde(default)]
+    pub(super) country: String,
 }
 
 /// The availability of a type at a location.

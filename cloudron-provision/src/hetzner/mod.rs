@@ -8,7 +8,7 @@
 //! | `client.rs`, `messages.rs` | requests and answers, and what their errors mean |
 //! | `provider.rs` | the provider, its settings, and the cloud without a journal |
 //! | `access.rs` | the steps `ssh-key`, `firewall` and `network`, which the creating call refers to |
-//! | `server.rs` | the step `server`, and the marks of a server |
+//! | `server.rs` | the step `machine`, and the marks of a server |
 //! | `pricing.rs` | the plan with its cost, by Hetzner's own prices |
 
 mod access;

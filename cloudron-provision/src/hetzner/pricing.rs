@@ -3,9 +3,9 @@
 use cloudron_core::{Error, Result};
 
 use super::messages::{Price, Pricing, ServerType};
-use super::provider::Shared;
+use super::provider::{Shared, shown};
 use super::{access, server};
-use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, codes};
+use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes};
 
 /// The permissions of the token: Hetzner has no finer ones.
 const PERMISSIONS: [&str; 1] = ["an API token of the project with Read & Write"];
@@ -36,6 +36,33 @@ impl Shared {
         }
     }
 
+    /// Returns the types that are offered at a location.
+    pub(super) async fn sizes(&self, location: &str) -> Result<Vec<Size>> {
+        let types = self.client.server_types().await?;
+        let prices = self.client.pricing().await?;
+        let mut sizes: Vec<Size> = types
+            .iter()
+            .filter_map(|kind| {
+                let offer = kind.locations.iter().find(|offer| offer.name == location)?;
+                Some(Size {
+                    name: shown(&kind.name),
+                    architecture: architecture(&kind.architecture).into(),
+                    processors: kind.cores,
+                    memory: (kind.memory * 1024.0) as u64,
+                    disk: Some(kind.disk),
+                    cost: monthly(&kind.prices, location, &prices),
+                    available: offer.available != Some(false),
+                })
+            })
+            .collect();
+        if sizes.is_empty() {
+            let message = format!("Hetzner offers nothing at a location {location:?}");
+            return Err(Error::new(&codes::NOT_FOUND, message));
+        }
+        Size::sort(&mut sizes);
+        Ok(sizes)
+    }
+
     /// Returns what a run would make.
     pub(super) async fn plan(&self, fqdn: &str) -> Result<Plan> {
         let kind = self.check_offer().await?;
@@ -57,6 +84,15 @@ impl Shared {
             resources.push(planned("network", access::name_of(fqdn), "10.0.0.0/16".into(), Cost::Free));
         }
         Ok(Plan::new(resources, calls(settings.network), PERMISSIONS.into()))
+    }
+}
+
+/// Returns an architecture by the name that programs have for it.
+fn architecture(name: &str) -> &'static str {
+    match name {
+        "arm" => "aarch64",
+        "x86" => "x86_64",
+        _ => "",
     }
 }
 

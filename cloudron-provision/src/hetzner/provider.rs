@@ -1,6 +1,5 @@
 //! The provider, its settings, and the cloud without a journal.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,8 +11,8 @@ use serde_json::Value;
 use super::access::{Key, Kind, Marked, is_run};
 use super::client::{Client, VENDOR};
 use super::messages::{Labels, Named, Server};
-use super::server::{MakeServer, ServerLabels, name_of};
-use crate::cloud::{Cloud, Item, Login, Marks, Plan, RotateHostKey, codes};
+use super::server::{self, MakeServer, ServerLabels, name_of};
+use crate::cloud::{Cloud, Item, Login, Marks, Plan, Region, RotateHostKey, Size, codes};
 use crate::facts::Requirements;
 use crate::provider::CloudProvider;
 use crate::remote::Remote;
@@ -54,7 +53,7 @@ impl Settings {
         self.public_key.split_whitespace().nth(1).unwrap_or_default()
     }
 
-    fn check(&mut self) -> Result<()> {
+    pub(super) fn check(&mut self) -> Result<()> {
         // A file ends in a line break, and may hold several keys.
         self.public_key = self.public_key.trim().to_owned();
         let one = if self.public_key.lines().count() == 1 { &*self.public_key } else { "" };
@@ -132,6 +131,18 @@ impl Hetzner {
         Ok(Self { shared, login, requirements: Requirements::default() })
     }
 
+    /// Creates a provider for the machines that there are. It cannot make any: its steps fail with `cloud-settings`.
+    pub fn existing(
+        token: Secret,
+        login: Login,
+        transport: Arc<dyn HttpTransport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let client = Client { rest: Rest::new(&VENDOR, token, transport, clock) };
+        let shared = Arc::new(Shared { client, settings: Settings::new(""), adopt: false });
+        Self { shared, login, requirements: Requirements::default() }
+    }
+
     /// Sends to another address than Hetzner's.
     ///
     /// # Errors
@@ -184,6 +195,7 @@ impl CloudProvider for Hetzner {
     /// Checks that the type can be made at the location now. A run that is resumed may have its server already.
     async fn preflight(&self, fqdn: &str) -> Result<()> {
         Marks::new(fqdn, &ulid::Ulid::nil().to_string())?;
+        self.shared.settings.clone().check()?;
         if self.shared.adopt {
             return Ok(());
         }
@@ -253,17 +265,30 @@ impl Cloud for Hetzner {
     async fn plan(&self, fqdn: &str) -> Result<Plan> {
         self.shared.plan(fqdn).await
     }
+
+    async fn regions(&self) -> Result<Vec<Region>> {
+        let regions = self.shared.client.locations("").await?.into_iter().map(|location| Region {
+            place: shown(&format!("{}, {}", location.city, location.country)),
+            name: shown(&location.name),
+            available: true,
+        });
+        Ok(regions.collect())
+    }
+
+    async fn sizes(&self, region: &str) -> Result<Vec<Size>> {
+        self.shared.sizes(region).await
+    }
 }
 
 fn of_server(server: &Server) -> Option<Item> {
-    let ip = |address: &str| address.parse::<IpAddr>().ok().map(|ip| ip.to_string());
     Some(Item {
         kind: "server",
         id: server.id.to_string(),
         name: shown(&server.name),
         marks: Marks::from_labels(&server.labels)?,
-        address: server.public_net.ipv4.as_ref().and_then(|a| ip(&a.ip)),
+        addresses: server::addresses(server),
         state: shown(&server.status),
+        region: server.location.as_ref().map(|location| shown(&location.name)),
     })
 }
 
@@ -274,13 +299,14 @@ fn of(kind: &'static str, named: Named) -> Option<Item> {
         id: named.id.to_string(),
         name: shown(&named.name),
         marks,
-        address: None,
+        addresses: Vec::new(),
         state: String::new(),
+        region: None,
     })
 }
 
 /// Returns a text of the cloud's for display: one line, of limited length.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     cloudron_core::escape::line(text).chars().take(260).collect()
 }
 

@@ -1,5 +1,6 @@
-//! The step `server`, and the marks of a server.
+//! The step `machine`, and the marks of a server.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(super) fn name_of(fqdn: &str) -> String {
     format!("my.{fqdn}")
 }
 
-/// `server`: one creating call with the key, the firewall, the marks and the host key for the first contact.
+/// `machine`: one creating call with the key, the firewall, the marks and the host key for the first contact.
 ///
 /// Output: `{"id": …, "name": …, "ipv4": …, "ipv6": …, "one_time_key": …, "host_key": …, "run": …, "labels": {…}}`.
 pub(super) struct MakeServer(pub(super) Arc<Shared>);
@@ -92,7 +93,7 @@ impl MakeServer {
 #[async_trait]
 impl Step for MakeServer {
     fn id(&self) -> &'static str {
-        "server"
+        "machine"
     }
 
     fn plan(&self) -> String {
@@ -171,18 +172,26 @@ fn named(server: Server) -> Named {
     Named { id: server.id, name: server.name, labels: server.labels, public_key: String::new() }
 }
 
+/// Returns the public addresses of a server, IPv4 first.
+pub(super) fn addresses(server: &Server) -> Vec<IpAddr> {
+    let net = &server.public_net;
+    let ipv4 = net.ipv4.as_ref().and_then(|a| a.ip.parse::<Ipv4Addr>().ok());
+    // Hetzner gives a network; the server has its first address.
+    let ipv6 = net.ipv6.as_ref().and_then(|a| a.ip.split('/').next()?.parse::<Ipv6Addr>().ok());
+    let ipv6 = ipv6.map(|network| Ipv6Addr::from(u128::from(network) | 1));
+    ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)).collect()
+}
+
 fn output(server: &Server) -> Result<Value> {
     let unusable =
         |what: &str| Error::new(&codes::DOWN, format!("the server {} has no usable {what}", server.id));
     let marks = Marks::from_labels(&server.labels).ok_or_else(|| unusable("marks"))?;
-    let net = &server.public_net;
-    let ipv4 = net.ipv4.as_ref().and_then(|a| a.ip.parse::<std::net::Ipv4Addr>().ok());
-    // Hetzner gives a network; the server has its first address.
-    let ipv6 = net.ipv6.as_ref().and_then(|a| a.ip.split('/').next()?.parse::<std::net::Ipv6Addr>().ok());
-    let ipv6 = ipv6.map(|network| std::net::Ipv6Addr::from(u128::from(network) | 1));
-    if ipv4.is_none() && ipv6.is_none() {
+    let addresses = addresses(server);
+    if addresses.is_empty() {
         return Err(unusable("address"));
     }
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    let ipv6 = addresses.iter().find(|address| address.is_ipv6());
     Ok(json!({
         "id": server.id, "name": server.name, "ipv4": ipv4, "ipv6": ipv6, "run": marks.run, "labels": server.labels,
         "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
@@ -195,11 +204,11 @@ pub(super) struct ServerLabels(pub(super) Arc<Shared>);
 #[async_trait]
 impl WriteKeys for ServerLabels {
     async fn write_keys(&self, context: &Context, keys: &HostKeys) -> Result<()> {
-        let server = context.output("server").unwrap_or_default();
+        let server = context.output("machine").unwrap_or_default();
         let labels: Labels = serde_json::from_value(server["labels"].clone()).unwrap_or_default();
         let marks = Marks::from_labels(&labels);
         let (Some(id), Some(marks)) = (id_of(&server), marks) else {
-            return Err(Error::new(&codes::NOT_FOUND, "the step `server` has no output"));
+            return Err(Error::new(&codes::NOT_FOUND, "the step `machine` has no output"));
         };
         let mut all = Marks::other_labels(&labels);
         all.extend(marks.with_keys(keys.clone()).to_labels());

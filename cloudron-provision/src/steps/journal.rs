@@ -28,16 +28,29 @@ impl Journal {
     /// # Errors
     /// `run-busy` if another process works on the same name, `io` and similar codes.
     pub fn begin(folder: &Path, spec: Spec, plan: Vec<String>) -> Result<Self> {
+        Self::begin_as(&ulid::Ulid::generate().to_string(), folder, spec, plan)
+    }
+
+    /// Begins the journal of a run that was begun on another computer, under its ID.
+    ///
+    /// # Errors
+    /// `usage` if that is no ID; `run-exists` if there is a journal of that run; as [`begin`](Self::begin).
+    pub fn begin_as(run: &str, folder: &Path, spec: Spec, plan: Vec<String>) -> Result<Self> {
+        if ulid::Ulid::from_string(run).is_err() {
+            return Err(Error::new(&cloudron_core::codes::USAGE, format!("{run:?} is no run")));
+        }
         make_folder(folder)?;
         let lock = Lock::take(folder, &spec.fqdn)?;
-        let run = ulid::Ulid::generate().to_string().to_lowercase();
+        let run = run.to_lowercase();
         let path = file_of(folder, &run);
-        let file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| Error::io(&path, e))?;
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
+        let file = file.map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::new(&codes::RUN_EXISTS, format!("there is a journal of the run {run} already"))
+                    .with_detail("domain", &spec.fqdn)
+            }
+            _ => Error::io(&path, e),
+        })?;
         atomic::sync_folder(folder)?;
         let version = env!("CARGO_PKG_VERSION").to_string();
         let first = Record::Begin { schema: super::state::SCHEMA, run, version, plan, spec };

@@ -72,6 +72,25 @@ impl Runner {
         self.forward(journal, steps, context).await
     }
 
+    /// Continues a run that was begun on another computer, whose journal is not here. The steps find what it made by its
+    /// marks; the provider must be one that [adopts](crate::cloud) it. What is found is not undone if this fails.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); `usage` if `run` is no ID of a run.
+    pub async fn take_over(
+        &self,
+        run: &str,
+        spec: Spec,
+        steps: &[Arc<dyn Step>],
+        context: &Context,
+    ) -> Result<Outputs> {
+        self.check_idle(&spec.fqdn)?;
+        self.check_finished(&spec.fqdn)?;
+        let plan = steps.iter().map(|s| s.id().to_string()).collect();
+        let journal = Journal::begin_as(run, &self.folder, spec, plan)?;
+        self.forward(journal, steps, context).await
+    }
+
     /// Refuses a name with an unfinished run.
     ///
     /// # Errors

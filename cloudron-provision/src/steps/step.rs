@@ -33,7 +33,7 @@ pub enum Undo {
 /// Outputs are written to the journal and must not contain secrets.
 #[async_trait]
 pub trait Step: Send + Sync {
-    /// Returns a stable name, which is part of the journal's format: `first-contact`, `program`, `server`.
+    /// Returns a stable name, which is part of the journal's format: `machine`, `first-contact`, `program`.
     fn id(&self) -> &'static str;
 
     /// Returns one line that describes the step, for `--dry-run` and progress: `Copy the program to 192.0.2.7`.

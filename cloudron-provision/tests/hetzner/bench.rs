@@ -2,12 +2,9 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use cloudron_core::{Cancel, Clock, Progress, Result, RetryPolicy, Secret};
-use cloudron_http::{HttpOptions, HttpTransport, Request, ReqwestTransport, Response};
 use cloudron_provision::cloud::{self, Login, OneTimeKey, Removal};
 use cloudron_provision::hetzner::{Hetzner, Settings};
 use cloudron_provision::ssh::Auth;
@@ -16,51 +13,11 @@ use cloudron_provision::{CloudProvider, Context, Runner, Spec};
 use cloudron_testkit::clouds::hetzner::Hetzner as Double;
 use serde_json::json;
 
-use crate::machine::{Machine, Reached, Stop};
+use crate::common::machine::Machine;
+use crate::common::process::{Hurried, Stop, Stopping};
 
 pub(crate) const FQDN: &str = "shop.example.com";
 pub(crate) const TOKEN: &str = "canary-3f9d2c-hetzner-token";
-
-/// A clock that is moved by waiting.
-#[derive(Default)]
-pub(crate) struct Hurried(Mutex<Duration>);
-
-#[async_trait]
-impl Clock for Hurried {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        *self.0.lock().unwrap() += time.max(Duration::from_millis(100));
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Ends the process at a request.
-struct Stopping {
-    inner: ReqwestTransport,
-    stop: Arc<Stop>,
-}
-
-#[async_trait]
-impl HttpTransport for Stopping {
-    async fn send(&self, request: Request) -> Result<Response> {
-        let reached = self.stop.reach();
-        if reached == Reached::Alive {
-            return self.inner.send(request).await;
-        }
-        if reached == Reached::After {
-            let _ = self.inner.send(request).await;
-        }
-        self.stop.die();
-        std::future::pending().await
-    }
-}
 
 pub(crate) struct Bench {
     pub(crate) cloud: Double,
@@ -103,8 +60,7 @@ impl Bench {
     }
 
     pub(crate) fn try_provider(&self) -> Result<Hetzner> {
-        let inner = ReqwestTransport::new(HttpOptions::default()).unwrap();
-        let transport = Arc::new(Stopping { inner, stop: self.stop.clone() });
+        let transport = Arc::new(Stopping::new(self.stop.clone()));
         let clock: Arc<dyn Clock> = Arc::new(Hurried::default());
         let auth = Auth::key(self.folder.path().join("id").to_str().unwrap()).without_agent();
         let login =
@@ -120,18 +76,7 @@ impl Bench {
         kill: (usize, bool),
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let dead = self.stop.arm(kill.0, kill.1);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let task = runtime.spawn(work);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let watcher = sender.clone();
-        std::thread::spawn(move || dead.recv().map(|()| watcher.send(None)));
-        runtime.spawn(async move { sender.send(Some(task.await.unwrap())) });
-        let outcome = receiver.recv_timeout(Duration::from_secs(120)).expect("it ends or is killed");
-        runtime.shutdown_background();
-        self.stop.arm(0, false);
-        outcome
+        self.stop.process(kill, work)
     }
 
     /// Creates the machine; none if the process was killed at that call.
@@ -170,7 +115,7 @@ impl Bench {
     pub(crate) fn destroy_until(&self, kill: (usize, bool)) -> Option<Result<Vec<Removal>>> {
         let provider = self.provider();
         self.process(kill, async move {
-            cloud::remove_all(&provider, FQDN, &Progress::none(), &Cancel::new()).await
+            cloud::remove_all(&provider, FQDN, None, &Progress::none(), &Cancel::new()).await
         })
     }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use cloudron_provision::conformance::{Ground, check};
 use cloudron_provision::{CloudProvider, Context};
 
-use crate::bench::{Bench, Hurried, TOKEN};
+use crate::bench::{Bench, TOKEN};
+use crate::common::process::Hurried;
 
 struct Here(Bench);
 

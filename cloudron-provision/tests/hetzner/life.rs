@@ -38,7 +38,7 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
         let key = outputs["host-key"]["host_key"].as_str().unwrap();
         assert_eq!(key, bench.machine.ssh().host_public_key());
         assert_ne!(outputs["first-contact"]["host_key"], outputs["host-key"]["host_key"]);
-        assert_eq!(outputs["server"]["ipv6"], json!("2001:db8::1"));
+        assert_eq!(outputs["machine"]["ipv6"], json!("2001:db8::1"));
         let rules = bench.cloud.objects("firewalls")[0]["rules"].as_array().unwrap().len();
         assert_eq!((rules, bench.cloud.objects("networks").len()), (5, usize::from(network)));
         let provider = bench.provider();

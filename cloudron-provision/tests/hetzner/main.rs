@@ -2,8 +2,9 @@
 #![allow(clippy::print_stdout, reason = "the numbers are shown")]
 
 mod bench;
+#[path = "../common/cloud/mod.rs"]
+mod common;
 mod conformance;
 mod faults;
 mod kill;
 mod life;
-mod machine;

@@ -21,21 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use self::state::State;
+use super::Boot;
 use super::door::{self, Answer, Call, Log};
 use crate::fault::Fault;
-
-/// A server that was just made.
-#[derive(Debug, Clone)]
-pub struct Boot {
-    /// The server's ID.
-    pub id: u64,
-    /// Its name.
-    pub name: String,
-    /// The user-data, as it was given.
-    pub user_data: String,
-    /// The public keys that were given.
-    pub ssh_keys: Vec<String>,
-}
 
 type OnBoot = dyn Fn(&Boot) -> Ipv4Addr + Send + Sync;
 

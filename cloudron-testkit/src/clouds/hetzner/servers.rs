@@ -73,8 +73,12 @@ impl State {
                 .unwrap_or_default()
                 .to_owned()
         };
-        let boot =
-            Boot { id, name, user_data: user_data.into(), ssh_keys: keys.iter().map(public).collect() };
+        let boot = Boot {
+            id: id.to_string(),
+            name,
+            user_data: user_data.into(),
+            ssh_keys: keys.iter().map(public).collect(),
+        };
         let address = (self.on_boot)(&boot);
         for firewall in &firewalls {
             self.apply(*firewall, json!({ "type": "server", "server": { "id": id } }))?;

@@ -2,76 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use cloudron_testkit::clouds::hetzner::Boot;
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::ssh_double::{Ending, Reply, SshDouble};
+
+use super::process::{Reached, Stop};
 
 const FACTS: &str = "kernel=Linux\nmachine=x86_64\nuid=0\nboot_id=b\nsystemd=yes\ncloud_init=yes\n\
                      free_root=9000000\nfree_var=9000000\nos=Debian GNU/Linux 12 (bookworm)\n";
 
-/// Ends a process at one of the calls that it makes.
-#[derive(Default)]
-pub(crate) struct Stop {
-    at: AtomicUsize,
-    seen: AtomicUsize,
-    after: AtomicBool,
-    dead: Mutex<Option<mpsc::Sender<()>>>,
-}
-
-/// Where a call is, seen from the end of its process.
-#[derive(PartialEq, Eq, Clone, Copy)]
-pub(crate) enum Reached {
-    /// The process lives on.
-    Alive,
-    /// It ends before the call has an effect.
-    Before,
-    /// It ends after the effect, before the answer.
-    After,
-}
-
-impl Stop {
-    /// Ends the next process at that call, from 1; 0 is never.
-    pub(crate) fn arm(&self, at: usize, after: bool) -> mpsc::Receiver<()> {
-        let (sender, receiver) = mpsc::channel();
-        *self.dead.lock().unwrap() = Some(sender);
-        self.at.store(at, Ordering::SeqCst);
-        self.after.store(after, Ordering::SeqCst);
-        self.seen.store(0, Ordering::SeqCst);
-        receiver
-    }
-
-    pub(crate) fn reach(&self) -> Reached {
-        let (number, at) = (self.seen.fetch_add(1, Ordering::SeqCst) + 1, self.at.load(Ordering::SeqCst));
-        match at {
-            0 => Reached::Alive,
-            at if number < at => Reached::Alive,
-            at if number == at && self.after.load(Ordering::SeqCst) => Reached::After,
-            _ => Reached::Before,
-        }
-    }
-
-    pub(crate) fn die(&self) {
-        if let Some(sender) = &*self.dead.lock().unwrap() {
-            let _ = sender.send(());
-        }
-    }
-}
-
 /// The machine. There is one, which is set up anew with each server.
-pub(crate) struct Machine {
+pub struct Machine {
     folder: tempfile::TempDir,
     ssh: OnceLock<SshDouble>,
     stop: Arc<Stop>,
     /// The commands that were run.
-    pub(crate) commands: Mutex<Vec<String>>,
+    pub commands: Mutex<Vec<String>>,
     /// True if the machine shows another key than that of its user-data.
-    pub(crate) impostor: AtomicBool,
+    pub impostor: AtomicBool,
 }
 
 impl Machine {
-    pub(crate) fn start(stop: Arc<Stop>) -> Arc<Self> {
+    pub fn start(stop: Arc<Stop>) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("bin")).unwrap();
         let systemctl = folder.path().join("bin/systemctl");
@@ -89,7 +43,7 @@ impl Machine {
         machine
     }
 
-    pub(crate) fn ssh(&self) -> &SshDouble {
+    pub fn ssh(&self) -> &SshDouble {
         self.ssh.get().unwrap()
     }
 
@@ -98,7 +52,7 @@ impl Machine {
     }
 
     /// The first boot: cloud-init writes the host key.
-    pub(crate) fn boot(&self, boot: &Boot) {
+    pub fn boot(&self, boot: &Boot) {
         let config = boot.user_data.strip_prefix("#cloud-config\n").expect("cloud-config");
         let config: serde_json::Value = serde_json::from_str(config).unwrap();
         let _ = std::fs::remove_dir_all(self.etc());
@@ -115,7 +69,7 @@ impl Machine {
     }
 
     /// Restarts the SSH server, which reads its key.
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         let key = std::fs::read_to_string(self.etc().join("ssh_host_ed25519_key")).unwrap();
         self.ssh().set_host_key(&key);
     }
