@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::reserved::link;
 use super::state::{Droplet, Outcome, State, Then, missing};
-use super::{Answer, Boot, Call, catalog, checks, ok, unprocessable};
+use super::{Answer, Boot, Call, Settings, catalog, checks, ok, unprocessable};
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 64 << 10;
@@ -55,8 +55,8 @@ impl State {
             "backup_ids": [], "next_backup_window": null, "snapshot_ids": [], "image": image, "volume_ids": [],
             "size": size, "size_slug": body["size"], "networks": { "v4": [], "v6": [] }, "region": region,
             "tags": names, "vpc_uuid": "760e09ef-dc84-11e8-981e-3cfdfeaae000" });
-        let (hidden, late) = (self.settings.hidden, self.settings.late);
-        self.droplets.insert(id, Droplet { value: value.clone(), hidden, late, going: None });
+        let Settings { hidden, late, untagged, .. } = self.settings;
+        self.droplets.insert(id, Droplet { value: value.clone(), hidden, late, untagged, going: None });
         let failing = self.settings.no_place;
         let action = self.begin("create", id, if failing { Then::Failed } else { Then::Active });
         if !failing {
@@ -158,7 +158,7 @@ impl State {
             droplet.late -= 1;
             return None;
         }
-        let value = droplet.value.clone();
+        let value = droplet.shown();
         match &mut droplet.going {
             Some(0) => {
                 self.remove_droplet(id);
@@ -201,7 +201,7 @@ impl State {
             }
             if droplet.going.is_none() {
                 self.advance(id);
-                found.extend(self.droplets.get(&id).map(|d| d.value.clone()));
+                found.extend(self.droplets.get_mut(&id).map(Droplet::shown));
             } else {
                 found.extend(self.look(id));
             }
@@ -235,6 +235,18 @@ impl State {
         let ids: Vec<u64> = self.droplets.iter().filter(|(_, d)| carries(d)).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.remove_droplet(id));
         Ok(ok(204, Value::Null))
+    }
+}
+
+impl Droplet {
+    /// Returns it as it is shown, which has no tags in the beginning.
+    fn shown(&mut self) -> Value {
+        let mut value = self.value.clone();
+        if self.untagged > 0 {
+            self.untagged -= 1;
+            value["tags"] = json!([]);
+        }
+        value
     }
 }
 

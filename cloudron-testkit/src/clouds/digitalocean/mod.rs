@@ -40,6 +40,8 @@ pub struct Settings {
     pub hidden: u32,
     /// How many look-ups by ID do not find a droplet or its action that was just made.
     pub late: u32,
+    /// How many lists and look-ups show a droplet that was just made without its tags.
+    pub untagged: u32,
     /// How many droplets the account may have.
     pub quota: usize,
     /// Sizes and regions where no droplet can be made.
@@ -54,8 +56,17 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let (quota, full) = (10, Vec::new());
-        Self { polls: 1, hidden: 0, late: 0, quota, full, no_place: false, endless: false, read_only: false }
+        Self {
+            polls: 1,
+            hidden: 0,
+            late: 0,
+            untagged: 0,
+            quota: 10,
+            full: Vec::new(),
+            no_place: false,
+            endless: false,
+            read_only: false,
+        }
     }
 }
 

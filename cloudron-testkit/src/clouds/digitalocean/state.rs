@@ -14,6 +14,8 @@ pub(super) struct Droplet {
     pub(super) hidden: u32,
     /// How many look-ups by its ID do not find it yet.
     pub(super) late: u32,
+    /// How often it is shown without its tags yet.
+    pub(super) untagged: u32,
     /// How many look-ups still find it, when it was deleted.
     pub(super) going: Option<u32>,
 }

@@ -1,0 +1,145 @@
+//! The removal of a droplet and of what belongs to it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloudron_core::{Error, Result};
+
+use super::messages::Droplet;
+use super::names;
+use super::provider::{Shared, marks_of};
+use crate::cloud::{Item, Marks, Patience, codes};
+
+/// A droplet that an inventory found, and its reserved addresses.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) droplet: Droplet,
+    pub(super) reserved: Vec<Ipv4Addr>,
+}
+
+impl Shared {
+    /// Deletes a droplet, the addresses that are reserved for it, and the tags that only it has. Its machine's tag is left:
+    /// by that, everything else is known.
+    pub(super) async fn delete_droplet(
+        &self,
+        droplet: &Droplet,
+        reserved: Option<Vec<Ipv4Addr>>,
+    ) -> Result<()> {
+        let Some(marks) = marks_of(&droplet.tags) else {
+            return Err(self.foreign("droplet", &droplet.name, &droplet.tags));
+        };
+        let own = |tag: &&String| names::run_of_word(tag) == Some(&*marks.run);
+        let reserved = match reserved {
+            Some(reserved) => reserved,
+            None if has_reserved(droplet, &marks) => self.reserved_of(droplet.id).await?,
+            None => Vec::new(),
+        };
+        // While the droplet exists, it says whose they are.
+        for ip in reserved {
+            self.client.delete(&format!("/v2/reserved_ips/{ip}")).await?;
+        }
+        let path = format!("/v2/droplets/{}", droplet.id);
+        self.client.delete(&path).await?;
+        let mut waits = Patience::of(Duration::from_secs(180)).begin(&*self.client.rest.clock);
+        while self.client.droplet(droplet.id).await?.is_some() {
+            let still = || Error::new(&codes::DOWN, format!("{path} is still there"));
+            waits.again("it was not removed").await.map_err(|_| still())?;
+        }
+        for tag in droplet.tags.iter().filter(own) {
+            self.client.delete_tag(tag).await?;
+        }
+        if let Some(held) = &mut *self.held() {
+            held.remove(&droplet.id);
+        }
+        Ok(())
+    }
+
+    /// Refuses to remove what protects or names a machine whose droplet exists.
+    pub(super) async fn check_empty(&self, marks: &Marks) -> Result<()> {
+        let left = self.client.droplets_tagged(&self.word(marks)?).await?;
+        match left.first() {
+            Some(droplet) => Err(needed(droplet.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to remove a firewall or a tag whose droplet was not removed since the last inventory, or that others use.
+    async fn check_unused(&self, item: &Item) -> Result<()> {
+        if item.state == SHARED {
+            let message = format!("the firewall {} is used for other droplets too", item.name);
+            return Err(Error::new(&codes::IN_USE, message));
+        }
+        let of_run = |held: &Held| marks_of(&held.droplet.tags).is_some_and(|m| m.run == item.marks.run);
+        let left =
+            self.held().as_ref().map(|held| held.iter().find(|(_, held)| of_run(held)).map(|(id, _)| *id));
+        match left {
+            Some(Some(id)) => Err(needed(id)),
+            Some(None) => Ok(()),
+            None => self.check_empty(&item.marks).await,
+        }
+    }
+
+    /// Returns the droplets that the last inventory found, by ID; none if there was no inventory.
+    pub(super) fn held(&self) -> MutexGuard<'_, Option<BTreeMap<u64, Held>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes something that an inventory found.
+    pub(super) async fn remove_item(&self, item: &Item) -> Result<()> {
+        match item.kind {
+            "droplet" => {
+                let id = item.id.parse().map_err(|_| unknown(item))?;
+                let held = self.held().as_ref().and_then(|held| held.get(&id).cloned());
+                match held {
+                    Some(held) => self.delete_droplet(&held.droplet, Some(held.reserved)).await,
+                    None => match self.client.droplet(id).await? {
+                        Some(droplet)
+                            if marks_of(&droplet.tags).is_some_and(|m| m.fqdn == item.marks.fqdn) =>
+                        {
+                            self.delete_droplet(&droplet, None).await
+                        }
+                        Some(other) => Err(self.foreign("droplet", &other.name, &other.tags)),
+                        None => Ok(()),
+                    },
+                }
+            }
+            "ssh-key" => self.client.delete(&format!("/v2/account/keys/{}", number(item)?)).await,
+            "firewall" | "tag" => {
+                self.check_unused(item).await?;
+                match item.kind {
+                    "tag" => self.client.delete_tag(&item.id).await,
+                    _ => self.client.delete(&format!("/v2/firewalls/{}", uuid(item)?)).await,
+                }
+            }
+            _ => Err(unknown(item)),
+        }
+    }
+}
+
+/// The state of a firewall that is used for something else too.
+pub(super) const SHARED: &str = "shared";
+
+/// Returns whether an address was reserved for a droplet.
+pub(super) fn has_reserved(droplet: &Droplet, marks: &Marks) -> bool {
+    droplet.tags.contains(&names::reserved_word(&marks.run))
+}
+
+fn needed(droplet: u64) -> Error {
+    Error::new(&codes::IN_USE, format!("the droplet {droplet} still needs it"))
+}
+
+fn unknown(item: &Item) -> Error {
+    let message = format!("there is no kind {:?} with the ID {:?}", item.kind, item.id);
+    Error::new(&codes::NOT_FOUND, message)
+}
+
+fn number(item: &Item) -> Result<u64> {
+    item.id.parse().map_err(|_| unknown(item))
+}
+
+fn uuid(item: &Item) -> Result<&str> {
+    let fits = |b: u8| b.is_ascii_hexdigit() || b == b'-';
+    if !item.id.is_empty() && item.id.bytes().all(fits) { Ok(&item.id) } else { Err(unknown(item)) }
+}
