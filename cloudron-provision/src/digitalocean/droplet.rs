@@ -35,12 +35,12 @@ impl MakeDroplet {
         let tagged = self.0.client.droplets_tagged(&word).await?;
         match tagged.into_iter().find(|droplet| self.0.owns(context, &droplet.tags)) {
             Some(ours) => Ok(Some(ours)),
-            None => self.named(context).await,
+            None => self.named(context, true).await,
         }
     }
 
-    /// Finds the droplet of this run by its name. One that has no marks may be about to get them.
-    async fn named(&self, context: &Context) -> Result<Option<Droplet>> {
+    /// Finds the droplet of this run by its name. One that has no marks is about to get them, if it may be ours.
+    async fn named(&self, context: &Context, may_be_ours: bool) -> Result<Option<Droplet>> {
         let clock = &*self.0.client.rest.clock;
         let mut waits = Patience::of(UNKNOWN).begin(clock);
         loop {
@@ -49,7 +49,7 @@ impl MakeDroplet {
                 return Ok(Some(ours.clone()));
             }
             let Some(other) = found.first() else { return Ok(None) };
-            let patient = marks_of(&other.tags).is_none() && self.0.may_exist(context, self.id());
+            let patient = marks_of(&other.tags).is_none() && may_be_ours;
             if !patient || waits.again("a droplet had no tags").await.is_err() {
                 return Err(self.0.foreign("droplet", &other.name, &other.tags));
             }
@@ -75,13 +75,26 @@ impl MakeDroplet {
                 _ => waits.again("the droplet was not made").await?,
             }
         }
-        let droplet =
-            self.0.client.droplet(id).await?.ok_or_else(|| vanished(&format!("the droplet {id}")))?;
+        let droplet = self.complete(id).await?;
         let reserved = match self.0.settings.reserved_ip {
             true => Some(self.0.reserve(id, action.is_some()).await?),
             false => None,
         };
         output(&droplet, reserved)
+    }
+
+    /// Returns a droplet as soon as it has its tags and an address.
+    async fn complete(&self, id: u64) -> Result<Droplet> {
+        let mut waits = Patience::of(UNKNOWN).begin(&*self.0.client.rest.clock);
+        loop {
+            match self.0.client.droplet(id).await? {
+                Some(droplet) if marks_of(&droplet.tags).is_some() && !addresses(&droplet).is_empty() => {
+                    return Ok(droplet);
+                }
+                Some(_) => waits.again("the droplet had no tags or no address").await?,
+                None => waits.again("the droplet was not found").await?,
+            }
+        }
     }
 
     /// Looks whether a droplet runs; none if it is not known yet.
@@ -113,7 +126,7 @@ impl MakeDroplet {
     }
 
     /// Returns the droplet that the journal names, or finds it.
-    async fn present(&self, context: &Context) -> Result<Option<Droplet>> {
+    async fn present(&self, context: &Context, may_exist: bool) -> Result<Option<Droplet>> {
         let recorded = context.previous(self.id()).and_then(|output| output.get("id")?.as_u64());
         if let Some(id) = recorded
             && let Some(droplet) = self.0.client.droplet(id).await?
@@ -121,9 +134,9 @@ impl MakeDroplet {
         {
             return Ok(Some(droplet));
         }
-        match self.0.may_exist(context, self.id()) {
+        match may_exist {
             true => self.find(context).await,
-            false => self.named(context).await,
+            false => self.named(context, false).await,
         }
     }
 }
@@ -140,7 +153,8 @@ impl Step for MakeDroplet {
     }
 
     async fn check(&self, context: &Context) -> Result<Check> {
-        let droplet = match self.present(context).await {
+        let may_exist = self.0.adopt || context.attempts(self.id()) > 0;
+        let droplet = match self.present(context, may_exist).await {
             Ok(Some(droplet)) => droplet,
             Ok(None) => return Ok(Check::Absent),
             Err(e) if e.is(&crate::codes::STEP_FOREIGN) => return Ok(Check::Foreign(e.message().to_owned())),
@@ -188,7 +202,7 @@ impl Step for MakeDroplet {
     }
 
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
-        let find: Find<'_, Droplet> = &|| Box::pin(self.present(context));
+        let find: Find<'_, Droplet> = &|| Box::pin(self.present(context, true));
         match self.0.client.look(find).await {
             Ok(Some(droplet)) => self.0.delete_droplet(&droplet, None).await.map(|()| Undo::Undone),
             Ok(None) => Ok(Undo::Undone),

@@ -10,7 +10,7 @@ use super::droplet::addresses;
 use super::messages::{Droplet, Firewall};
 use super::names;
 use super::provider::{DigitalOcean, Shared, marks_of, shown};
-use super::removal::{Held, SHARED, has_reserved};
+use super::removal::{Found, Held, SHARED, has_reserved};
 use crate::cloud::{Cloud, Item, Marks, Plan, Region, Size};
 
 #[async_trait]
@@ -68,7 +68,7 @@ impl Shared {
             Some(item("ssh-key", key.id.to_string(), &key.name, marks))
         });
         let mut items: Vec<Item> = Vec::new();
-        let mut held = BTreeMap::new();
+        let mut found = Found::default();
         for (droplet, marks) in &droplets {
             let reserved = match has_reserved(droplet, marks) {
                 true => self.reserved_of(droplet.id).await?,
@@ -77,15 +77,16 @@ impl Shared {
             let Some(mut item) = of_droplet(droplet, marks.clone()) else { continue };
             item.addresses.splice(0..0, reserved.iter().copied().map(IpAddr::from));
             items.push(item);
-            held.insert(droplet.id, Held { droplet: droplet.clone(), reserved });
+            found.droplets.insert(droplet.id, Held { droplet: droplet.clone(), reserved });
         }
-        *self.held() = Some(held);
         items.extend(keys);
         for (firewall, marks) in &firewalls {
             let state = if shared(firewall, &droplets) { SHARED } else { "" };
             let item = item("firewall", firewall.id.clone(), &firewall.name, marks.clone());
             items.push(Item { state: state.into(), ..item });
+            found.firewalls.insert(firewall.id.clone(), marks.run.clone());
         }
+        *self.found() = Some(found);
         let known = items.iter().map(|item| item.marks.clone()).collect();
         items.extend(self.tags_of(fqdn, &droplets, &firewalls, known).await?);
         Ok(items)

@@ -1,6 +1,5 @@
 //! The provider and its settings.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -14,7 +13,7 @@ use super::droplet::MakeDroplet;
 use super::failures::VENDOR;
 use super::keys::DropletTags;
 use super::names;
-use super::removal::Held;
+use super::removal::Found;
 use crate::cloud::{Login, Marks, RotateHostKey, codes};
 use crate::facts::Requirements;
 use crate::provider::CloudProvider;
@@ -77,8 +76,8 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     /// True if the run was begun where its journal is.
     pub(super) adopt: bool,
-    /// The droplets that the last inventory found, by ID; none before there was one.
-    pub(super) held: Mutex<Option<BTreeMap<u64, Held>>>,
+    /// What the last inventory found; none before there was one.
+    pub(super) found: Mutex<Option<Found>>,
 }
 
 impl Shared {
@@ -99,11 +98,6 @@ impl Shared {
         marks_of(tags).is_some_and(|marks| {
             marks.fqdn == context.fqdn() && marks.run.eq_ignore_ascii_case(&context.run())
         })
-    }
-
-    /// Returns true if something of the step may exist.
-    pub(super) fn may_exist(&self, context: &Context, step: &str) -> bool {
-        self.adopt || context.attempts(step) > 0
     }
 
     /// Returns the error for something that belongs to somebody else.
@@ -162,7 +156,7 @@ impl DigitalOcean {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let client = Client { rest: Rest::new(&VENDOR, token, transport, clock) };
-        let shared = Arc::new(Shared { client, settings, adopt: false, held: Mutex::default() });
+        let shared = Arc::new(Shared { client, settings, adopt: false, found: Mutex::default() });
         Self { shared, login, requirements: Requirements::default() }
     }
 

@@ -12,6 +12,15 @@ use super::names;
 use super::provider::{Shared, marks_of};
 use crate::cloud::{Item, Marks, Patience, codes};
 
+/// What an inventory found, as far as it was not removed since.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The droplets by ID.
+    pub(super) droplets: BTreeMap<u64, Held>,
+    /// The runs of firewalls by their ID.
+    pub(super) firewalls: BTreeMap<String, String>,
+}
+
 /// A droplet that an inventory found, and its reserved addresses.
 #[derive(Clone)]
 pub(super) struct Held {
@@ -47,11 +56,16 @@ impl Shared {
             let still = || Error::new(&codes::DOWN, format!("{path} is still there"));
             waits.again("it was not removed").await.map_err(|_| still())?;
         }
-        for tag in droplet.tags.iter().filter(own) {
+        let mut tags: Vec<String> = droplet.tags.clone();
+        if marks.keys.one_time.is_some() {
+            // Its keys were being replaced: a tag may have been made that it does not have yet.
+            tags = self.client.tags().await?.into_iter().map(|tag| tag.name).collect();
+        }
+        for tag in tags.iter().filter(own) {
             self.client.delete_tag(tag).await?;
         }
-        if let Some(held) = &mut *self.held() {
-            held.remove(&droplet.id);
+        if let Some(found) = &mut *self.found() {
+            found.droplets.remove(&droplet.id);
         }
         Ok(())
     }
@@ -60,7 +74,7 @@ impl Shared {
     pub(super) async fn check_empty(&self, marks: &Marks) -> Result<()> {
         let left = self.client.droplets_tagged(&self.word(marks)?).await?;
         match left.first() {
-            Some(droplet) => Err(needed(droplet.id)),
+            Some(droplet) => Err(needed_by(&format!("droplet {}", droplet.id))),
             None => Ok(()),
         }
     }
@@ -72,18 +86,23 @@ impl Shared {
             return Err(Error::new(&codes::IN_USE, message));
         }
         let of_run = |held: &Held| marks_of(&held.droplet.tags).is_some_and(|m| m.run == item.marks.run);
-        let left =
-            self.held().as_ref().map(|held| held.iter().find(|(_, held)| of_run(held)).map(|(id, _)| *id));
-        match left {
-            Some(Some(id)) => Err(needed(id)),
+        let needed = self.found().as_ref().map(|found| {
+            let droplet =
+                found.droplets.iter().find(|(_, held)| of_run(held)).map(|(id, _)| format!("droplet {id}"));
+            let firewall =
+                found.firewalls.iter().find(|(_, run)| item.kind == "tag" && **run == item.marks.run);
+            droplet.or(firewall.map(|(id, _)| format!("firewall {id}")))
+        });
+        match needed {
+            Some(Some(other)) => Err(needed_by(&other)),
             Some(None) => Ok(()),
             None => self.check_empty(&item.marks).await,
         }
     }
 
-    /// Returns the droplets that the last inventory found, by ID; none if there was no inventory.
-    pub(super) fn held(&self) -> MutexGuard<'_, Option<BTreeMap<u64, Held>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns what the last inventory found; none if there was no inventory.
+    pub(super) fn found(&self) -> MutexGuard<'_, Option<Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes something that an inventory found.
@@ -91,7 +110,7 @@ impl Shared {
         match item.kind {
             "droplet" => {
                 let id = item.id.parse().map_err(|_| unknown(item))?;
-                let held = self.held().as_ref().and_then(|held| held.get(&id).cloned());
+                let held = self.found().as_ref().and_then(|found| found.droplets.get(&id).cloned());
                 match held {
                     Some(held) => self.delete_droplet(&held.droplet, Some(held.reserved)).await,
                     None => match self.client.droplet(id).await? {
@@ -108,10 +127,14 @@ impl Shared {
             "ssh-key" => self.client.delete(&format!("/v2/account/keys/{}", number(item)?)).await,
             "firewall" | "tag" => {
                 self.check_unused(item).await?;
-                match item.kind {
-                    "tag" => self.client.delete_tag(&item.id).await,
-                    _ => self.client.delete(&format!("/v2/firewalls/{}", uuid(item)?)).await,
+                if item.kind == "tag" {
+                    return self.client.delete_tag(&item.id).await;
                 }
+                self.client.delete(&format!("/v2/firewalls/{}", uuid(item)?)).await?;
+                if let Some(found) = &mut *self.found() {
+                    found.firewalls.remove(&item.id);
+                }
+                Ok(())
             }
             _ => Err(unknown(item)),
         }
@@ -126,8 +149,8 @@ pub(super) fn has_reserved(droplet: &Droplet, marks: &Marks) -> bool {
     droplet.tags.contains(&names::reserved_word(&marks.run))
 }
 
-fn needed(droplet: u64) -> Error {
-    Error::new(&codes::IN_USE, format!("the droplet {droplet} still needs it"))
+fn needed_by(other: &str) -> Error {
+    Error::new(&codes::IN_USE, format!("the {other} still needs it"))
 }
 
 fn unknown(item: &Item) -> Error {
