@@ -171,8 +171,9 @@ impl Step for MakeDroplet {
         let key = OneTimeKey::generate();
         let user_data = cloud_config(&key, std::slice::from_ref(&settings.public_key), USER_DATA)?;
         let marks = self.0.marks(context)?.with_keys(HostKeys::one_time(key.public()));
-        let mut own_tags = marks.key_words();
-        own_tags.extend(settings.reserved_ip.then(|| names::reserved_word(&marks.run)));
+        let mut tags = vec![self.0.word(&marks)?];
+        tags.extend(marks.key_words());
+        tags.extend(settings.reserved_ip.then(|| names::reserved_word(&marks.run)));
         let body = NewDroplet {
             name: &name,
             region: &settings.region,
@@ -182,7 +183,7 @@ impl Step for MakeDroplet {
             ipv6: settings.ipv6,
             monitoring: false,
             with_droplet_agent: false,
-            tags: [self.0.word(&marks)?].into_iter().chain(own_tags.iter().cloned()).collect(),
+            tags,
             user_data: user_data.expose(),
         };
         let find: Find<'_, Droplet> = &|| Box::pin(self.find(context));
@@ -194,9 +195,7 @@ impl Step for MakeDroplet {
             && e.is(&codes::CAPACITY)
         {
             // The droplet goes by itself; its tags stay.
-            for tag in own_tags {
-                self.0.client.delete_tag(&tag).await?;
-            }
+            self.0.sweep(&marks.run).await?;
         }
         made
     }
@@ -205,7 +204,11 @@ impl Step for MakeDroplet {
         let find: Find<'_, Droplet> = &|| Box::pin(self.present(context, true));
         match self.0.client.look(find).await {
             Ok(Some(droplet)) => self.0.delete_droplet(&droplet, None).await.map(|()| Undo::Undone),
-            Ok(None) => Ok(Undo::Undone),
+            Ok(None) => {
+                // A creation that was refused may have made its tags.
+                self.0.sweep(&context.run().to_lowercase()).await?;
+                Ok(Undo::Undone)
+            }
             Err(e) if e.is(&crate::codes::STEP_FOREIGN) => Ok(Undo::Kept(e.message().to_owned())),
             Err(e) => Err(e),
         }

@@ -39,7 +39,6 @@ impl Shared {
         let Some(marks) = marks_of(&droplet.tags) else {
             return Err(self.foreign("droplet", &droplet.name, &droplet.tags));
         };
-        let own = |tag: &&String| names::run_of_word(tag) == Some(&*marks.run);
         let reserved = match reserved {
             Some(reserved) => reserved,
             None if has_reserved(droplet, &marks) => self.reserved_of(droplet.id).await?,
@@ -56,13 +55,13 @@ impl Shared {
             let still = || Error::new(&codes::DOWN, format!("{path} is still there"));
             waits.again("it was not removed").await.map_err(|_| still())?;
         }
-        let mut tags: Vec<String> = droplet.tags.clone();
         if marks.keys.one_time.is_some() {
             // Its keys were being replaced: a tag may have been made that it does not have yet.
-            tags = self.client.tags().await?.into_iter().map(|tag| tag.name).collect();
-        }
-        for tag in tags.iter().filter(own) {
-            self.client.delete_tag(tag).await?;
+            self.sweep(&marks.run).await?;
+        } else {
+            for tag in droplet.tags.iter().filter(|tag| names::run_of_word(tag) == Some(&*marks.run)) {
+                self.client.delete_tag(tag).await?;
+            }
         }
         if let Some(found) = &mut *self.found() {
             found.droplets.remove(&droplet.id);
@@ -70,12 +69,26 @@ impl Shared {
         Ok(())
     }
 
-    /// Refuses to remove what protects or names a machine whose droplet exists.
+    /// Deletes the tags of a run, but for the one that names the machine. It has no droplet any more.
+    pub(super) async fn sweep(&self, run: &str) -> Result<()> {
+        let tags = self.client.tags().await?.into_iter().map(|tag| tag.name);
+        for tag in tags.filter(|tag| names::run_of_word(tag) == Some(run)) {
+            self.client.delete_tag(&tag).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to remove what protects or names a machine whose droplet exists. One that was just deleted may be listed for
+    /// a moment.
     pub(super) async fn check_empty(&self, marks: &Marks) -> Result<()> {
-        let left = self.client.droplets_tagged(&self.word(marks)?).await?;
-        match left.first() {
-            Some(droplet) => Err(needed_by(&format!("droplet {}", droplet.id))),
-            None => Ok(()),
+        let word = self.word(marks)?;
+        let mut waits = Patience::of(Duration::from_secs(30)).begin(&*self.client.rest.clock);
+        loop {
+            let Some(left) = self.client.droplets_tagged(&word).await?.into_iter().next() else {
+                return Ok(());
+            };
+            let waited = waits.again("the droplet was not removed").await;
+            waited.map_err(|_| needed_by(&format!("droplet {}", left.id)))?;
         }
     }
 

@@ -44,10 +44,10 @@ impl State {
         names.iter().try_for_each(|name| checks::tag(name))?;
         let (size, region, image) = self.offered(&body)?;
         let keys = self.keys_of(&body)?;
+        self.tags.extend(names.iter().cloned());
         if self.droplets.len() >= self.settings.quota {
             return Err(unprocessable("creating this/these droplet(s) will exceed your droplet limit"));
         }
-        self.tags.extend(names.iter().cloned());
         let id = self.fresh();
         let value = json!({ "id": id, "name": name, "memory": size["memory"], "vcpus": size["vcpus"],
             "disk": size["disk"], "locked": true, "status": "new", "kernel": null,

@@ -7,7 +7,8 @@
 //!
 //! Undocumented behaviour is modelled like this: an action is done after [`Settings::polls`] look-ups of it or of its
 //! droplet, or as many attempts to delete that droplet; a deleted droplet is there for as many look-ups; only the list by
-//! a tag is late; a tag that exists cannot be made again; tags of a droplet that failed stay.
+//! a tag is late; a tag that exists cannot be made again; tags stay when their
+//! droplet failed, or was refused for lack of quota.
 
 mod catalog;
 mod checks;

@@ -233,6 +233,7 @@ impl State {
             "tags" => self.tags.iter().map(|name| self.tag(name)).collect(),
             "reserved_ips" => self.reserved.keys().map(|ip| self.shown(*ip)).collect(),
             "domains" => self.domains.keys().map(|name| json!({ "name": name, "ttl": 1800 })).collect(),
+            "domain_records" => self.domains.values().flatten().map(|r| Value::Object(r.clone())).collect(),
             _ => Vec::new(),
         }
     }
