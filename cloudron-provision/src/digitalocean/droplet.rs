@@ -61,6 +61,10 @@ impl MakeDroplet {
         let clock = &*self.0.client.rest.clock;
         let mut waits = Patience { first: Duration::from_secs(5), ..Patience::of(START) }.begin(clock);
         let start = clock.monotonic();
+        if action.is_some() {
+            // None is made sooner.
+            clock.sleep(Duration::from_secs(10)).await;
+        }
         loop {
             context.cancel.check()?;
             let known = match action {

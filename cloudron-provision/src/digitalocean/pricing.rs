@@ -8,7 +8,7 @@ use super::provider::{Shared, shown};
 use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes};
 
 /// The scopes of the token, for making and removing a machine.
-const SCOPES: [&str; 18] = [
+const SCOPES: [&str; 17] = [
     "actions:read",
     "droplet:create",
     "droplet:delete",
@@ -26,7 +26,6 @@ const SCOPES: [&str; 18] = [
     "tag:create",
     "tag:delete",
     "tag:read",
-    "vpc:read",
 ];
 
 impl Shared {
