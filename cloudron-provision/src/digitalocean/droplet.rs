@@ -242,11 +242,13 @@ fn output(droplet: &Droplet, reserved: Option<Ipv4Addr>) -> Result<Value> {
     let addresses = addresses(droplet);
     let ipv4 = reserved.map(IpAddr::from).or_else(|| addresses.iter().find(|ip| ip.is_ipv4()).copied());
     let ipv6 = addresses.iter().find(|ip| ip.is_ipv6());
+    let tags: Vec<&String> =
+        droplet.tags.iter().filter(|tag| tag.starts_with("cloudron:")).take(20).collect();
     if ipv4.is_none() && ipv6.is_none() {
         return Err(unusable("address"));
     }
     Ok(json!({
         "id": droplet.id, "name": shown(&droplet.name), "ipv4": ipv4, "ipv6": ipv6, "run": marks.run,
-        "tags": droplet.tags, "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
+        "tags": tags, "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
     }))
 }
