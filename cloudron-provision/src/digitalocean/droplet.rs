@@ -81,7 +81,10 @@ impl MakeDroplet {
         }
         let droplet = self.complete(id).await?;
         let reserved = match self.0.settings.reserved_ip {
-            true => Some(self.0.reserve(id, action.is_some()).await?),
+            true => {
+                let run = context.run().to_lowercase();
+                Some(self.0.reserve(&droplet, &run, action.is_some()).await?)
+            }
             false => None,
         };
         output(&droplet, reserved)
