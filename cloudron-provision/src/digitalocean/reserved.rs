@@ -33,6 +33,15 @@ impl Shared {
 
     /// Returns the reserved address of a droplet, which is made if there is none, and names it in a tag.
     pub(super) async fn reserve(&self, droplet: &Droplet, run: &str, fresh: bool) -> Result<Ipv4Addr> {
+        let begins = format!("{}:", names::reserved_word(run));
+        if droplet.tags.iter().any(|tag| tag.starts_with(&begins)) {
+            let held = self.held_by(droplet.id).await?;
+            let ours = held.iter().find(|ip| droplet.tags.contains(&names::address_word(run, **ip)));
+            // One that somebody else assigned in its place is used, and stays theirs.
+            if let Some(ip) = ours.or(held.first()) {
+                return Ok(*ip);
+            }
+        }
         let ip = self.reserved(droplet.id, fresh).await?;
         let tag = names::address_word(run, ip);
         if !droplet.tags.contains(&tag) {
