@@ -1,13 +1,38 @@
 //! Behaviour of EC2 that moto lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use base64::Engine as _;
 
 use super::http::{Request, Response, forward};
 use super::xml;
+use crate::clouds::Boot;
+
+/// Boots a machine.
+type Booting = dyn Fn(&Boot) -> Ipv4Addr + Send;
 
 /// The rules, and what they have to remember.
 #[derive(Default)]
 pub(super) struct Rules {
+    /// Boots a machine for an instance, and says its address.
+    pub(super) boot: Option<Box<Booting>>,
+    /// Actions that are refused, but for trials.
+    pub(super) refused: BTreeMap<String, (u16, &'static str)>,
+    /// The code that trials are refused with.
+    pub(super) trials: Option<&'static str>,
+    /// True if no credentials are accepted.
+    pub(super) revoked: bool,
+    /// True if lists have no end.
+    pub(super) endless: bool,
+    /// How many pages there were.
+    pages: u64,
+    /// How public access is blocked; empty is `off`.
+    pub(super) block: &'static str,
+    /// What was deleted: moto keeps its tags.
+    deleted: BTreeSet<String>,
+    /// The addresses of the machines.
+    booted: BTreeMap<String, Ipv4Addr>,
     /// For how many looks something new is hidden.
     pub(super) hide: u32,
     /// How many looks an instance takes to end.
@@ -43,7 +68,7 @@ struct Started {
 }
 
 /// The kinds of resources: the creating action, the element with the ID, the listing action, and the code if it does not exist.
-const KINDS: [(&str, &str, &str, &str); 6] = [
+const KINDS: [(&str, &str, &str, &str); 7] = [
     ("RunInstances", "instanceId", "DescribeInstances", "InvalidInstanceID.NotFound"),
     ("CreateSecurityGroup", "groupId", "DescribeSecurityGroups", "InvalidGroup.NotFound"),
     ("CreateVpc", "vpcId", "DescribeVpcs", "InvalidVpcID.NotFound"),
@@ -55,14 +80,35 @@ const KINDS: [(&str, &str, &str, &str); 6] = [
         "InvalidInternetGatewayID.NotFound",
     ),
     ("AllocateAddress", "allocationId", "DescribeAddresses", "InvalidAllocationID.NotFound"),
+    ("ImportKeyPair", "keyPairId", "DescribeKeyPairs", "InvalidKeyPair.NotFound"),
 ];
 
 /// The prefixes of their IDs.
-const PREFIXES: [&str; 6] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-"];
+const PREFIXES: [&str; 7] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-", "key-"];
+
+/// The actions that delete, and the parameter with the ID.
+const DELETING: [(&str, &str); 6] = [
+    ("DeleteSecurityGroup", "GroupId"),
+    ("DeleteVpc", "VpcId"),
+    ("DeleteSubnet", "SubnetId"),
+    ("DeleteInternetGateway", "InternetGatewayId"),
+    ("ReleaseAddress", "AllocationId"),
+    ("DeleteKeyPair", "KeyPairId"),
+];
 
 impl Rules {
     pub(super) fn apply(&mut self, behind: &str, request: &Request) -> Response {
         let action = request.parameter("Action").unwrap_or_default();
+        if self.revoked {
+            return xml::refusal(401, "AuthFailure");
+        }
+        let trial = request.parameter("DryRun") == Some("true");
+        if let Some(code) = self.trials.filter(|_| trial) {
+            return xml::refusal(400, code);
+        }
+        if let Some((status, code)) = self.refused.get(action).filter(|_| !trial) {
+            return xml::refusal(*status, code);
+        }
         if let Some(refused) = self.not_visible(request) {
             return refused;
         }
@@ -70,6 +116,12 @@ impl Rules {
             "RunInstances" => self.run(behind, request),
             "TerminateInstances" => self.terminate(behind, request),
             "DescribeInstances" => self.instances(behind, request),
+            "DescribeVpcBlockPublicAccessOptions" => {
+                let mode = if self.block.is_empty() { "off" } else { self.block };
+                let mode = format!("<internetGatewayBlockMode>{mode}</internetGatewayBlockMode>");
+                let options = format!("<vpcBlockPublicAccessOptions>{mode}</vpcBlockPublicAccessOptions>");
+                xml::success(action, &options)
+            }
             "DeleteSecurityGroup" | "DeleteSubnet" | "DeleteVpc" | "DetachInternetGateway"
                 if self.holds(request) =>
             {
@@ -86,7 +138,30 @@ impl Rules {
         {
             self.hidden.entry(id.to_owned()).or_insert(self.hide);
         }
-        self.without_hidden(action, answer)
+        if let Some((_, name)) = DELETING.iter().find(|(deletes, _)| *deletes == action) {
+            self.deleted.extend(request.parameter(name).map(str::to_owned));
+        }
+        let answer = self.without_hidden(action, answer);
+        let answer = self.with_addresses(answer);
+        if self.endless && action.starts_with("Describe") {
+            let token = format!("<nextToken>{}</nextToken></{action}Response>", self.pages);
+            self.pages += 1;
+            let body = answer.body.replace(&format!("</{action}Response>"), &token);
+            return Response { body, ..answer };
+        }
+        answer
+    }
+
+    /// Writes the addresses of the machines in place of moto's.
+    fn with_addresses(&self, answer: Response) -> Response {
+        if self.boot.is_none() {
+            return answer;
+        }
+        // The ID of an instance comes before its address.
+        let known = |before: &str| xml::last(before, "instanceId").and_then(|id| self.booted.get(id)).copied();
+        let body = xml::replaced(&answer.body, "ipAddress", known);
+        let body = xml::replaced(&body, "publicIp", |_| Some(Ipv4Addr::LOCALHOST));
+        Response { body, ..answer }
     }
 
     /// Refuses a request that names what is hidden, as if it did not exist.
@@ -100,10 +175,16 @@ impl Rules {
 
     /// Takes what is hidden out of a list.
     fn without_hidden(&mut self, action: &str, answer: Response) -> Response {
-        let Some((_, element, ..)) = KINDS.iter().find(|(_, _, lists, _)| *lists == action) else {
-            return answer;
+        let of_tags = action == "DescribeTags";
+        let element = match KINDS.iter().find(|(_, _, lists, _)| *lists == action) {
+            Some((_, element, ..)) => element,
+            None if of_tags => "resourceId",
+            None => return answer,
         };
-        let hidden: Vec<String> = self.hidden.keys().cloned().collect();
+        let mut hidden: Vec<String> = self.hidden.keys().cloned().collect();
+        if of_tags {
+            hidden.extend(self.deleted.iter().cloned());
+        }
         let body = xml::each_item(&answer.body, |item| {
             let there = hidden.iter().find(|id| xml::has(item, element, id));
             there.inspect(|id| self.looked_at(id)).is_none().then(|| item.to_owned())
@@ -150,9 +231,26 @@ impl Rules {
         let of_group = |name: &str| name.starts_with("NetworkInterface.1.SecurityGroupId.");
         let groups =
             request.parameters.iter().filter(|(name, _)| of_group(name)).map(|(_, id)| id.clone()).collect();
+        self.boot(&id, request);
         self.instances.insert(id.clone(), Instance { groups, subnet, ending: Ending::Not });
         self.started.insert(token, Started { parameters, answer: answer.clone(), instance: id });
         answer
+    }
+
+    /// Boots the machine of an instance.
+    fn boot(&mut self, id: &str, request: &Request) {
+        let Some(boot) = &self.boot else { return };
+        let packed = request.parameter("UserData").unwrap_or_default();
+        let user_data = base64::engine::general_purpose::STANDARD.decode(packed).expect("it is base 64");
+        let name = request.parameters.iter().position(|(_, value)| value == "Name");
+        let name = name.and_then(|at| request.parameters.get(at + 1)).map(|(_, value)| value.clone());
+        let address = boot(&Boot {
+            id: id.to_owned(),
+            name: name.unwrap_or_default(),
+            user_data: String::from_utf8(user_data).expect("user-data is text"),
+            ssh_keys: request.parameter("KeyName").map(str::to_owned).into_iter().collect(),
+        });
+        self.booted.insert(id.to_owned(), address);
     }
 
     /// The code that says that the zone of a subnet is full.

@@ -1,0 +1,4 @@
+//! Machines: made, resumed and removed through the gate before moto, with a machine that obeys the user-data.
+
+mod bench;
+mod life;
