@@ -31,6 +31,8 @@ pub(super) struct Rules {
     pub(super) block: &'static str,
     /// What was deleted: moto keeps its tags.
     deleted: BTreeSet<String>,
+    /// The names of the key pairs: moto deletes them by name only.
+    keys: BTreeMap<String, String>,
     /// The addresses of the machines.
     booted: BTreeMap<String, Ipv4Addr>,
     /// For how many looks something new is hidden.
@@ -116,6 +118,7 @@ impl Rules {
             "RunInstances" => self.run(behind, request),
             "TerminateInstances" => self.terminate(behind, request),
             "DescribeInstances" => self.instances(behind, request),
+            "DeleteKeyPair" => self.delete_key(behind, request),
             "DescribeVpcBlockPublicAccessOptions" => {
                 let mode = if self.block.is_empty() { "off" } else { self.block };
                 let mode = format!("<internetGatewayBlockMode>{mode}</internetGatewayBlockMode>");
@@ -137,6 +140,9 @@ impl Rules {
             && self.hide > 0
         {
             self.hidden.entry(id.to_owned()).or_insert(self.hide);
+        }
+        if let (Some(id), Some(name)) = (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName")) {
+            self.keys.insert(id.to_owned(), name.to_owned());
         }
         if let Some((_, name)) = DELETING.iter().find(|(deletes, _)| *deletes == action) {
             self.deleted.extend(request.parameter(name).map(str::to_owned));
@@ -235,6 +241,13 @@ impl Rules {
         self.instances.insert(id.clone(), Instance { groups, subnet, ending: Ending::Not });
         self.started.insert(token, Started { parameters, answer: answer.clone(), instance: id });
         answer
+    }
+
+    /// Deletes a key pair by its ID; one that does not exist is no error.
+    fn delete_key(&mut self, behind: &str, request: &Request) -> Response {
+        let name = request.parameter("KeyPairId").and_then(|id| self.keys.get(id)).cloned();
+        let Some(name) = name else { return forward(behind, request) };
+        forward(behind, &request.with(call("DeleteKeyPair", [("KeyName".into(), name)])))
     }
 
     /// Boots the machine of an instance.
