@@ -13,6 +13,7 @@
 //! Of other services, the public parameter of an image is the test's, if it says so; the others are passed on as they are.
 //! Signatures are not checked.
 
+mod hiding;
 mod http;
 mod rules;
 mod xml;
@@ -22,8 +23,8 @@ use std::sync::{Arc, Mutex};
 
 use self::http::{Request, Response};
 use self::rules::Rules;
-pub use crate::fault::Fault;
 use crate::clouds::Boot;
+pub use crate::fault::Fault;
 use crate::moto::Moto;
 
 /// A gate on a port of its own. It lasts as long as the process.
@@ -70,9 +71,9 @@ impl Gate {
         self.address.clone()
     }
 
-    /// Hides what is made from now on for so many looks at it.
+    /// Hides what is made from now on for so many looks at it. With 0, nothing is hidden any more.
     pub fn hide_new(&self, looks: u32) {
-        self.rules(|rules| rules.hide = looks);
+        self.rules(|rules| rules.hiding.hide_new(looks));
     }
 
     /// Lets instances that are terminated from now on take so many looks to end.

@@ -1,10 +1,11 @@
 //! Behaviour of EC2 that moto lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use base64::Engine as _;
 
+use super::hiding::Hiding;
 use super::http::{Request, Response, forward};
 use super::xml;
 use crate::clouds::Boot;
@@ -15,6 +16,8 @@ type Booting = dyn Fn(&Boot) -> Ipv4Addr + Send;
 /// The rules, and what they have to remember.
 #[derive(Default)]
 pub(super) struct Rules {
+    /// What is not visible.
+    pub(super) hiding: Hiding,
     /// Boots a machine for an instance, and says its address.
     pub(super) boot: Option<Box<Booting>>,
     /// Actions that are refused, but for trials.
@@ -29,20 +32,14 @@ pub(super) struct Rules {
     pages: u64,
     /// How public access is blocked; empty is `off`.
     pub(super) block: &'static str,
-    /// What was deleted: moto keeps its tags.
-    deleted: BTreeSet<String>,
     /// The names of the key pairs: moto deletes them by name only.
     keys: BTreeMap<String, String>,
     /// The addresses of the machines.
     booted: BTreeMap<String, Ipv4Addr>,
-    /// For how many looks something new is hidden.
-    pub(super) hide: u32,
     /// How many looks an instance takes to end.
     pub(super) slow_end: u32,
     /// Zones without capacity, and the code that says so.
     pub(super) full: BTreeMap<String, &'static str>,
-    /// The hidden IDs, and the number of look-ups for which each stays hidden.
-    hidden: BTreeMap<String, u32>,
     /// The instances.
     instances: BTreeMap<String, Instance>,
     /// The requests that started instances, by their token.
@@ -69,35 +66,6 @@ struct Started {
     instance: String,
 }
 
-/// The kinds of resources: the creating action, the element with the ID, the listing action, and the code if it does not exist.
-const KINDS: [(&str, &str, &str, &str); 7] = [
-    ("RunInstances", "instanceId", "DescribeInstances", "InvalidInstanceID.NotFound"),
-    ("CreateSecurityGroup", "groupId", "DescribeSecurityGroups", "InvalidGroup.NotFound"),
-    ("CreateVpc", "vpcId", "DescribeVpcs", "InvalidVpcID.NotFound"),
-    ("CreateSubnet", "subnetId", "DescribeSubnets", "InvalidSubnetID.NotFound"),
-    (
-        "CreateInternetGateway",
-        "internetGatewayId",
-        "DescribeInternetGateways",
-        "InvalidInternetGatewayID.NotFound",
-    ),
-    ("AllocateAddress", "allocationId", "DescribeAddresses", "InvalidAllocationID.NotFound"),
-    ("ImportKeyPair", "keyPairId", "DescribeKeyPairs", "InvalidKeyPair.NotFound"),
-];
-
-/// The prefixes of their IDs.
-const PREFIXES: [&str; 7] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-", "key-"];
-
-/// The actions that delete, and the parameter with the ID.
-const DELETING: [(&str, &str); 6] = [
-    ("DeleteSecurityGroup", "GroupId"),
-    ("DeleteVpc", "VpcId"),
-    ("DeleteSubnet", "SubnetId"),
-    ("DeleteInternetGateway", "InternetGatewayId"),
-    ("ReleaseAddress", "AllocationId"),
-    ("DeleteKeyPair", "KeyPairId"),
-];
-
 impl Rules {
     pub(super) fn apply(&mut self, behind: &str, request: &Request) -> Response {
         let action = request.parameter("Action").unwrap_or_default();
@@ -111,7 +79,7 @@ impl Rules {
         if let Some((status, code)) = self.refused.get(action).filter(|_| !trial) {
             return xml::refusal(*status, code);
         }
-        if let Some(refused) = self.not_visible(request) {
+        if let Some(refused) = self.hiding.not_visible(request) {
             return refused;
         }
         let answer = match action {
@@ -135,19 +103,13 @@ impl Rules {
         if answer.status != 200 {
             return answer;
         }
-        if let Some((_, element, ..)) = KINDS.iter().find(|(creates, ..)| *creates == action)
-            && let Some(id) = xml::content(&answer.body, element)
-            && self.hide > 0
+        self.hiding.see(request, &answer);
+        if let (Some(id), Some(name)) =
+            (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName"))
         {
-            self.hidden.entry(id.to_owned()).or_insert(self.hide);
-        }
-        if let (Some(id), Some(name)) = (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName")) {
             self.keys.insert(id.to_owned(), name.to_owned());
         }
-        if let Some((_, name)) = DELETING.iter().find(|(deletes, _)| *deletes == action) {
-            self.deleted.extend(request.parameter(name).map(str::to_owned));
-        }
-        let answer = self.without_hidden(action, answer);
+        let answer = self.hiding.without_hidden(action, answer);
         let answer = self.with_addresses(answer);
         if self.endless && action.starts_with("Describe") {
             let token = format!("<nextToken>{}</nextToken></{action}Response>", self.pages);
@@ -164,48 +126,11 @@ impl Rules {
             return answer;
         }
         // The ID of an instance comes before its address.
-        let known = |before: &str| xml::last(before, "instanceId").and_then(|id| self.booted.get(id)).copied();
+        let known =
+            |before: &str| xml::last(before, "instanceId").and_then(|id| self.booted.get(id)).copied();
         let body = xml::replaced(&answer.body, "ipAddress", known);
         let body = xml::replaced(&body, "publicIp", |_| Some(Ipv4Addr::LOCALHOST));
         Response { body, ..answer }
-    }
-
-    /// Refuses a request that names what is hidden, as if it did not exist.
-    fn not_visible(&mut self, request: &Request) -> Option<Response> {
-        let named = request.parameters.iter().filter(|(name, _)| !name.starts_with("Filter."));
-        let id = named.map(|(_, value)| value).find(|value| self.hidden.contains_key(*value))?.clone();
-        self.looked_at(&id);
-        let kind = PREFIXES.iter().position(|prefix| id.starts_with(prefix)).expect("only these are hidden");
-        Some(xml::refusal(400, KINDS[kind].3))
-    }
-
-    /// Takes what is hidden out of a list.
-    fn without_hidden(&mut self, action: &str, answer: Response) -> Response {
-        let of_tags = action == "DescribeTags";
-        let element = match KINDS.iter().find(|(_, _, lists, _)| *lists == action) {
-            Some((_, element, ..)) => element,
-            None if of_tags => "resourceId",
-            None => return answer,
-        };
-        let mut hidden: Vec<String> = self.hidden.keys().cloned().collect();
-        if of_tags {
-            hidden.extend(self.deleted.iter().cloned());
-        }
-        let body = xml::each_item(&answer.body, |item| {
-            let there = hidden.iter().find(|id| xml::has(item, element, id));
-            there.inspect(|id| self.looked_at(id)).is_none().then(|| item.to_owned())
-        });
-        Response { body, ..answer }
-    }
-
-    fn looked_at(&mut self, id: &str) {
-        let left = self.hidden.get_mut(id).map(|left| {
-            *left -= 1;
-            *left
-        });
-        if left == Some(0) {
-            self.hidden.remove(id);
-        }
     }
 
     fn run(&mut self, behind: &str, request: &Request) -> Response {

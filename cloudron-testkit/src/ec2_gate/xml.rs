@@ -86,7 +86,10 @@ mod tests {
         assert_eq!(without, "<a><s><item><id>2</id></item></s></a>");
         assert_eq!((content(xml, "id"), last(xml, "id")), (Some("1"), Some("2")));
         let changed = replaced(xml, "id", |before| before.contains("<t>").then_some("new"));
-        assert!(changed.contains("<id>1</id>") && changed.contains("<id>new</id></item></s></a>"), "{changed}");
+        assert!(
+            changed.contains("<id>1</id>") && changed.contains("<id>new</id></item></s></a>"),
+            "{changed}"
+        );
         assert_eq!(each_item(xml, |item| Some(item.to_owned())), xml);
     }
 }

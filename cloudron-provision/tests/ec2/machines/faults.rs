@@ -52,17 +52,23 @@ fn what_is_visible_late_is_not_made_twice() {
     let whole = std::env::var_os("CLOUDRON_TEST_ROUNDS").is_some();
     let mut tried = 0;
     for hidden in [1, 2, 3] {
-        bench.gate.hide_new(hidden);
         for own in [false, true] {
             (bench.settings.own_vpc, bench.settings.elastic_ip) = (own, own);
             let calls = if own { 24 } else { 15 };
             for number in (6..calls).filter(|n| whole || n % 3 == hidden as usize % 3) {
-                let fault = if number % 2 == 0 { Fault::Unanswered } else { Fault::Misreported(500, "InternalError") };
+                let fault = if number % 2 == 0 {
+                    Fault::Unanswered
+                } else {
+                    Fault::Misreported(500, "InternalError")
+                };
                 let what = format!("hidden {hidden}, own {own}, {fault:?} at {number}");
+                bench.gate.hide_new(hidden);
                 bench.gate.fault(number, fault);
                 bench.create(bench.home().path()).unwrap_or_else(|e| panic!("{what}: {e:?}"));
                 bench.assert_finished(&what);
                 let _ = bench.gate.take_calls();
+                // Later, everything is listed.
+                bench.gate.hide_new(0);
                 bench.destroy().unwrap_or_else(|e| panic!("{what}: {e:?}"));
                 assert_eq!(bench.resources(), [""; 0], "{what}");
                 let _ = bench.gate.take_calls();
@@ -90,7 +96,10 @@ fn what_does_not_pass_ends_the_run_with_nothing_left() {
     assert_eq!(refused("RunInstances", 403, "UnauthorizedOperation", true), ("cloud-permission", 4));
     assert_eq!(refused("CreateVpc", 400, "VpcLimitExceeded", true), ("cloud-quota", 4));
     assert_eq!(refused("AllocateAddress", 400, "AddressLimitExceeded", true), ("cloud-quota", 4));
-    assert_eq!(refused("AuthorizeSecurityGroupIngress", 403, "UnauthorizedOperation", false), ("cloud-permission", 4));
+    assert_eq!(
+        refused("AuthorizeSecurityGroupIngress", 403, "UnauthorizedOperation", false),
+        ("cloud-permission", 4)
+    );
     assert_eq!(refused("CreateTags", 403, "UnauthorizedOperation", false), ("cloud-permission", 4));
 }
 

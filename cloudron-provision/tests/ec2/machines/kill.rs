@@ -42,7 +42,8 @@ fn sweep(own: bool, then: Then, offset: usize) -> usize {
             return count;
         }
         let before = bench.instances();
-        let fine = |outcome: cloudron_core::Result<_>| _ = outcome.unwrap_or_else(|e| panic!("{what}: {e:?}"));
+        let fine =
+            |outcome: cloudron_core::Result<_>| _ = outcome.unwrap_or_else(|e| panic!("{what}: {e:?}"));
         match then {
             Then::Resumed if begun(home.path()) => fine(bench.resume(home.path())),
             Then::Resumed => fine(bench.create(home.path())),

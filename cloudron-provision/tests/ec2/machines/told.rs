@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use cloudron_provision::CloudProvider;
 use cloudron_provision::cloud::{Cloud, Cost};
-use cloudron_provision::ec2::permissions;
 use cloudron_provision::ec2::Service;
+use cloudron_provision::ec2::permissions;
 
 use super::bench::{Bench, FQDN};
 use super::life::split;
@@ -74,7 +74,11 @@ fn regions_and_sizes_are_listed_with_what_is_known_of_their_cost() {
     let provider = bench.provider();
     let (regions, sizes, none) = bench
         .process((0, false), async move {
-            (provider.regions().await, provider.sizes("us-east-1").await, provider.sizes("xx-nowhere-1").await)
+            (
+                provider.regions().await,
+                provider.sizes("us-east-1").await,
+                provider.sizes("xx-nowhere-1").await,
+            )
         })
         .unwrap();
     let regions = regions.unwrap();
