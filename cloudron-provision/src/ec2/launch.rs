@@ -87,11 +87,20 @@ impl Shared {
         })
     }
 
-    /// Starts an instance. The group and subnet may be new, and not visible yet.
+    /// Starts an instance. The group and subnet may be new, and not visible yet. A key pair that another run removes in this
+    /// moment is not needed, since the public key is in the user-data.
     pub(super) async fn start(&self, request: &RunInstances) -> Result<Started, Failure> {
         let mut waits = visibility().begin(&*self.client.clock);
+        let mut request = request.clone();
         loop {
-            match self.client.call(request).await {
+            match self.client.call(&request).await {
+                Err(failure)
+                    if failure.name == "InvalidKeyPair.NotFound"
+                        && request.key_name.is_some()
+                        && self.settings.key_name.is_none() =>
+                {
+                    request.key_name = None;
+                }
                 Err(failure) if failure.is(Meaning::Missing) => {
                     if waits.again("it was not visible").await.is_err() {
                         return Err(failure);

@@ -39,6 +39,7 @@ mod address;
 pub mod client;
 pub mod credentials;
 pub mod encode;
+mod environment;
 pub mod failure;
 pub mod faults;
 mod gateway;

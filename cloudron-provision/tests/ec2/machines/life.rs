@@ -218,6 +218,29 @@ fn two_who_create_the_same_machine_get_one() {
 }
 
 #[test]
+fn of_two_who_begin_at_the_same_moment_at_most_one_gets_a_machine() {
+    for own in [false, true] {
+        let Some(mut bench) = Bench::new() else { return };
+        bench.settings.own_vpc = own;
+        let (homes, bench) = ([bench.home(), bench.home()], &bench);
+        let outcomes = std::thread::scope(|scope| {
+            let runs = homes.each_ref().map(|home| scope.spawn(move || bench.create(home.path())));
+            runs.map(|run| run.join().unwrap())
+        });
+        let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        println!("own network {own}: {made} of two got a machine");
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            assert!(error.is(&codes::STEP_FOREIGN), "{error:?}");
+        }
+        // Of two networks none has precedence, so that both runs may give up.
+        assert!(made == 1 || own && made == 0, "{outcomes:?}");
+        assert_eq!(bench.instances().len(), made);
+        bench.destroy().unwrap();
+        assert_eq!(bench.resources(), [""; 0]);
+    }
+}
+
+#[test]
 fn what_is_not_ours_is_left_whatever_its_name() {
     let Some(bench) = Bench::new() else { return };
     let alike = bench.ask(|client| async move {
