@@ -67,6 +67,39 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
     }
 }
 
+#[test]
+fn an_account_without_a_default_network_gets_one_for_the_machine() {
+    let Some(bench) = Bench::new() else { return };
+    bench.ask(|client| async move {
+        for subnet in client.all(&DescribeSubnets::default()).await.unwrap() {
+            client.call(&DeleteSubnet { subnet_id: subnet.subnet_id }).await.unwrap();
+        }
+    });
+    bench.create(bench.home().path()).unwrap();
+    // Where there is no subnet, there is no trial.
+    let calls = bench.gate.take_calls();
+    println!("{calls:?}");
+    assert!(calls.len() <= 22, "{calls:?}");
+    assert_eq!(bench.resources().len(), 6);
+    bench.destroy().unwrap();
+    assert_eq!(bench.resources(), [""; 0]);
+}
+
+#[test]
+fn a_run_with_other_settings_makes_no_second_machine() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.settings.own_vpc = true;
+    bench.create(bench.home().path()).unwrap();
+    let before = (bench.resources(), bench.instances());
+    // The group of the default network is free, and only the instances tell.
+    bench.settings.own_vpc = false;
+    let error = bench.create(bench.home().path()).unwrap_err();
+    assert!(error.is(&codes::STEP_FOREIGN), "{error:?}");
+    assert_eq!((bench.resources(), bench.instances()), before);
+    bench.destroy().unwrap();
+    assert_eq!(bench.resources(), [""; 0]);
+}
+
 /// The instance is protected, encrypted and marked as it should be.
 fn check_instance(bench: &Bench) {
     let instance = bench.instances().remove(0);
