@@ -25,7 +25,7 @@ mod reverse;
 mod settings;
 
 pub use account::{Account, Credentials};
-pub use destroy::Remains;
+pub use destroy::{Remains, SshLogin};
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
 pub use provider::Provider;
