@@ -15,7 +15,8 @@ fn finished(bench: &Bench, home: &crate::bench::Home, what: &str) {
     assert_eq!(bench.records(), RECORDS, "{what}");
     let (manager, domain) = (bench.stranger(home), crate::bench::domain());
     let machine = manager.machines().get(&domain).unwrap();
-    let asked = bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
+    let asked =
+        bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
     assert_eq!(asked[0].as_ref().unwrap().fqdn, FQDN, "{what}");
 }
 
@@ -110,7 +111,10 @@ fn marks_of_several_runs_are_named_and_nothing_is_chosen() {
     let before = bench.cloud.resources();
     let error = bench.resume(&bench.home("second")).unwrap_err();
     assert!(error.is(&codes::SEVERAL_RUNS), "{error:?}");
-    assert!(error.message().contains("01arz3ndektsv4rrffq69g5fav") && error.message().contains(&run), "{error}");
+    assert!(
+        error.message().contains("01arz3ndektsv4rrffq69g5fav") && error.message().contains(&run),
+        "{error}"
+    );
     assert_eq!(bench.cloud.resources(), before);
     // Removing the machine removes what both made.
     bench.destroy_remains(&bench.home("second")).unwrap();

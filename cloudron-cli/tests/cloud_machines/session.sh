@@ -15,9 +15,10 @@ esac
 c=$(printf '%s' "$c" | sed "s#/etc/ssh#$d/ssh#g; s#/usr/local/#$d/usr/local/#g; s#/var/backups/cloudron#$d/backups#g")
 case "$c" in
 *bin/cloudron\ box\ install*)
-    exec sed -E "s#\"supervisor\":\"systemd\"#\"supervisor\":\"detached\"#
+    sed -E "s#\"supervisor\":\"systemd\"#\"supervisor\":\"detached\"#
         s#\"listen\":\[(\"[^\"]*\",?)*\]#\"listen\":[\"127.0.0.1:0\"]#
-        s#file:///var/backups/cloudron#file://$d/backups#" | sh -c "$c --root $d/root" ;;
+        s#file:///var/backups/cloudron#file://$d/backups#" | sh -c "$c --root $d/root"
+    exit ;;
 *bin/cloudron\ box\ *) c="$c --root $d/root" ;;
 esac
 PATH=$d/bin:$PATH exec sh -c "$c"
