@@ -48,6 +48,8 @@ pub struct Marks {
     pub role: String,
     /// The host keys; empty on everything but the machine itself.
     pub keys: HostKeys,
+    /// The user to log in as, if it is not root. Only tags of EC2 have it.
+    pub user: Option<String>,
 }
 
 impl Marks {
@@ -64,12 +66,17 @@ impl Marks {
         if ulid::Ulid::from_string(&run).is_err() {
             return Err(Error::new(&cloudron_core::codes::USAGE, format!("{run:?} is no run")));
         }
-        Ok(Self { fqdn, run, role: "primary".into(), keys: HostKeys::default() })
+        Ok(Self { fqdn, run, role: "primary".into(), keys: HostKeys::default(), user: None })
     }
 
     /// Sets the host keys.
     pub fn with_keys(self, keys: HostKeys) -> Self {
         Self { keys, ..self }
+    }
+
+    /// Sets the user to log in as.
+    pub fn with_user(self, user: impl Into<String>) -> Self {
+        Self { user: Some(user.into()), ..self }
     }
 
     /// Returns the marks as labels of Hetzner: values have at most 63 characters, so that a long domain is split between
@@ -131,6 +138,9 @@ impl Marks {
                 tags.insert(name.into(), key.clone());
             }
         }
+        if let Some(user) = &self.user {
+            tags.insert("cloudron:user".into(), user.clone());
+        }
         tags
     }
 
@@ -142,7 +152,9 @@ impl Marks {
             lasting: fingerprint("cloudron:host-key"),
         };
         let fqdn = tags.get("cloudron:fqdn")?.clone();
-        Self::parsed(fqdn, tags.get("cloudron:run")?, tags.get("cloudron:role")?, keys)
+        let user = tags.get("cloudron:user").filter(|name| is_user(name)).cloned();
+        let marks = Self::parsed(fqdn, tags.get("cloudron:run")?, tags.get("cloudron:role")?, keys)?;
+        Some(Self { user, ..marks })
     }
 
     /// Returns the marks as tags of DigitalOcean, which have neither dots nor values: dots are written as `_`, which no
@@ -194,6 +206,12 @@ fn is_name(text: &str) -> bool {
             && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Returns whether a text is the name of a user.
+pub(crate) fn is_user(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    (1..=32).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(fits)
 }
 
 /// Splits a domain between its labels, into parts that fit into a label's value.
@@ -271,6 +289,8 @@ mod tests {
             labels.insert("theirs".into(), "x".into());
             prop_assert_eq!(Marks::from_labels(&labels), Some(marks.clone()));
             prop_assert_eq!(Marks::other_labels(&labels).len(), 1);
+            let with_user = marks.clone().with_user("admin");
+            prop_assert_eq!(Marks::from_tags(&with_user.to_tags()), Some(with_user));
             prop_assert_eq!(Marks::from_tags(&marks.to_tags()), Some(marks.clone()));
             match marks.to_words() {
                 Some(words) => {
