@@ -160,34 +160,44 @@ impl Marks {
     /// Returns the marks as tags of DigitalOcean, which have neither dots nor values: dots are written as `_`, which no
     /// domain has. None if the domain is too long for a tag.
     pub fn to_words(&self) -> Option<Vec<String>> {
-        let mut words = vec![
-            format!("cloudron:fqdn:{}", self.fqdn.replace('.', "_")),
-            format!("cloudron:run:{}", self.run),
-            format!("cloudron:role:{}", self.role),
-        ];
-        for (name, key) in [("one-time-key", &self.keys.one_time), ("host-key", &self.keys.lasting)] {
-            if let Some(hash) = key.as_deref().and_then(hash) {
-                words.push(format!("cloudron:{name}:{}", hex::encode(hash)));
-            }
-        }
-        words.iter().all(|word| word.len() <= TAG).then_some(words)
+        Some([self.machine_word()?].into_iter().chain(self.key_words()).collect())
     }
 
-    /// Parses tags of DigitalOcean; none if they are not ours.
-    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let words: Vec<&str> = words.into_iter().collect();
-        let value = |name: &str| {
-            let found = words
-                .iter()
-                .find_map(|word| word.strip_prefix("cloudron:")?.strip_prefix(name)?.strip_prefix(':'));
-            found.map(str::to_owned)
+    /// Returns the tag of DigitalOcean that names the machine and the run. None if the domain is too long for a tag.
+    pub fn machine_word(&self) -> Option<String> {
+        let word = format!("cloudron:{}:{}:{}", self.role, self.fqdn.replace('.', "_"), self.run);
+        (word.len() <= TAG).then_some(word)
+    }
+
+    /// Returns the tags of DigitalOcean that name the host keys. They have the run, so that they belong to one machine.
+    pub fn key_words(&self) -> Vec<String> {
+        let keys = [("one-time-key", &self.keys.one_time), ("host-key", &self.keys.lasting)];
+        let word = |(name, key): (&str, &Option<String>)| {
+            let hash = hash(key.as_deref()?)?;
+            Some(format!("cloudron:{name}:{}:{}", self.run, hex::encode(hash)))
         };
+        keys.into_iter().filter_map(word).collect()
+    }
+
+    /// Parses tags of DigitalOcean; none if they are not ours, or name several machines or runs.
+    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let words: Vec<Vec<&str>> = words.into_iter().map(|word| word.split(':').collect()).collect();
+        let mut machines = words.iter().filter_map(|word| match word[..] {
+            ["cloudron", role, fqdn, run] => {
+                Self::parsed(fqdn.replace('_', "."), run, role, HostKeys::default())
+            }
+            _ => None,
+        });
+        let marks = machines.next().filter(|_| machines.next().is_none())?;
         let fingerprint = |name: &str| {
-            let hash = hex::decode(value(name)?).ok().filter(|hash| hash.len() == 32)?;
-            Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(hash)))
+            let hash = words.iter().find_map(|word| match word[..] {
+                ["cloudron", kind, run, hash] if kind == name && run == marks.run => hex::decode(hash).ok(),
+                _ => None,
+            });
+            Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(hash.filter(|hash| hash.len() == 32)?)))
         };
         let keys = HostKeys { one_time: fingerprint("one-time-key"), lasting: fingerprint("host-key") };
-        Self::parsed(value("fqdn")?.replace('_', "."), &value("run")?, &value("role")?, keys)
+        Some(marks.with_keys(keys))
     }
 
     fn parsed(fqdn: String, run: &str, role: &str, keys: HostKeys) -> Option<Self> {
@@ -298,7 +308,7 @@ mod tests {
                     prop_assert!(words.iter().all(|word| word.bytes().all(allowed)), "{words:?}");
                     prop_assert_eq!(Marks::from_words(words.iter().map(String::as_str)), Some(marks));
                 }
-                None => prop_assert!(marks.fqdn.len() > 240),
+                None => prop_assert!(marks.fqdn.len() > 200),
             }
         }
 
