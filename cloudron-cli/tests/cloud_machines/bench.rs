@@ -108,7 +108,7 @@ impl Bench {
         let account = cloudron_dns::hosts::Account::default();
         CloudMachine {
             ssh_port: self.machine.sshd().port(),
-            ssh_user: self.machine.sshd().user(),
+            ssh_user: Some(self.machine.sshd().user()),
             keep_ssh_port: true,
             dns: Dns::Write {
                 host: self.dns_host(),
@@ -210,7 +210,7 @@ impl Bench {
     ) -> Option<Result<Destroyed>> {
         let (manager, host) = (self.manager(home), self.dns_host());
         let sshd = self.machine.sshd();
-        let login = SshLogin { key: Some(sshd.key_path()), user: sshd.user(), port: sshd.port() };
+        let login = SshLogin { key: Some(sshd.key_path()), user: Some(sshd.user()), port: sshd.port() };
         self.stop.process(kill, async move {
             let remains = manager.remains(&domain()).await?;
             manager.destroy_remains(&remains, &login, Some(&host), &options).await

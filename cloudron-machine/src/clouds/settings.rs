@@ -31,6 +31,8 @@ pub struct CloudSettings {
     pub security_group: Option<String>,
     /// An existing instance profile, whose role the server uses for its bucket.
     pub instance_profile: Option<String>,
+    /// The user that the image lets in. If `None`, as the image is known to do, or root.
+    pub user: Option<String>,
     /// The public key that may log in, as in authorized_keys. If empty, that of the machine's private key file.
     pub public_key: String,
 }
@@ -42,8 +44,8 @@ pub struct CloudMachine {
     pub settings: CloudSettings,
     /// The private key file. If `None`, the SSH agent is used, and the settings must have the public key.
     pub ssh_key: Option<PathBuf>,
-    /// The user to log in as: root, or a user of the image with passwordless sudo.
-    pub ssh_user: String,
+    /// The user to log in as, with passwordless sudo. If `None`, the one that the image has, or root.
+    pub ssh_user: Option<String>,
     /// The SSH port of the image.
     pub ssh_port: u16,
     /// True if SSH keeps its port. Otherwise it moves to port 202.
@@ -61,7 +63,7 @@ impl Default for CloudMachine {
         Self {
             settings: CloudSettings::default(),
             ssh_key: None,
-            ssh_user: "root".into(),
+            ssh_user: None,
             ssh_port: 22,
             keep_ssh_port: false,
             boot: Duration::from_secs(300),
@@ -83,6 +85,7 @@ impl CloudMachine {
     /// `usage`; errors of reading the key.
     pub(crate) fn complete(&self) -> Result<CloudSettings> {
         let mut settings = self.settings.clone();
+        settings.user = settings.user.or_else(|| self.ssh_user.clone());
         if settings.subnet.is_some() != settings.security_group.is_some() {
             let text = "a subnet and a security group go together: give both or neither";
             return Err(Error::new(&codes::USAGE, text));
