@@ -41,13 +41,11 @@ pub(crate) fn own_host(account: &Account) -> Result<(&'static str, Arc<dyn DnsPr
 fn route53(account: &Account) -> Result<Arc<dyn DnsProvider>> {
     use cloudron_dns::route53::{Route53Options, Route53Provider};
     let (access_key_id, secret_access_key, session_token) = account.keys()?;
-    let options = Route53Options {
-        endpoint: account.endpoint("dns").map(str::to_owned),
-        access_key_id: Some(access_key_id.to_owned()),
-        secret_access_key: Some(secret_access_key.clone()),
-        session_token: session_token.cloned(),
-        ..Route53Options::default()
-    };
+    let mut options = Route53Options::default();
+    options.endpoint = account.endpoint("dns").map(str::to_owned);
+    options.access_key_id = Some(access_key_id.to_owned());
+    options.secret_access_key = Some(secret_access_key.clone());
+    options.session_token = session_token.cloned();
     Ok(Arc::new(Route53Provider::with_transport(options, account.transport().clone())?))
 }
 

@@ -13,10 +13,6 @@
 //! | `begun_removals.rs` | removals without a record that were begun |
 //! | `only_copy.rs` | whether a machine's disk has the only backups |
 //! | `reverse.rs` | the step `reverse-names` |
-#![cfg_attr(
-    not(any(feature = "digitalocean", feature = "ec2", feature = "hetzner")),
-    allow(unreachable_code, unused, reason = "there is no cloud")
-)]
 
 mod account;
 mod begun_removals;
