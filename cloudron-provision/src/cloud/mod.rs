@@ -28,7 +28,7 @@ mod rotation;
 mod user_data;
 
 pub use connect::Login;
-pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all};
+pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all, remove_items};
 #[cfg(feature = "ec2")]
 pub(crate) use marks::is_user;
 pub use marks::{HostKeys, Marks};
