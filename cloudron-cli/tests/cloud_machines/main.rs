@@ -1,5 +1,6 @@
 //! Machines at a cloud by the library: the cloud is a double, the machine an SSH server on loopback on which this
 //! program runs as the server.
+#![allow(clippy::print_stderr, reason = "the numbers are shown")]
 
 mod bench;
 mod clouds;

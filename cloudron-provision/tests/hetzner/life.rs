@@ -58,7 +58,7 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
 fn the_addresses_are_named_and_unnamed() {
     let bench = Bench::new();
     let outputs = bench.create(bench.home().path()).unwrap();
-    bench.cloud.take_calls();
+    let _ = bench.cloud.take_calls();
     let name = |outputs: Outputs, name: Option<&'static str>| {
         let provider = bench.provider();
         assert!(provider.sets_reverse_names());
