@@ -1,7 +1,7 @@
 //! The process is killed at every call, before and after its effect. On another computer, without the journal, the run
 //! is finished, or everything is removed.
 //!
-//! Every seventh point is tried, and every one with `CLOUDRON_TEST_ROUNDS`.
+//! Every ninth point is tried, and every one with `CLOUDRON_TEST_ROUNDS`.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ enum Then {
 fn points(offset: usize) -> impl Iterator<Item = (usize, bool)> {
     let whole = std::env::var_os("CLOUDRON_TEST_ROUNDS").is_some();
     let all = (1..).flat_map(|number| [(number, false), (number, true)]).enumerate();
-    all.filter(move |(n, _)| whole || n % 7 == offset % 7).map(|(_, point)| point)
+    all.filter(move |(n, _)| whole || n % 9 == offset % 9).map(|(_, point)| point)
 }
 
 fn begun(home: &Path) -> bool {
