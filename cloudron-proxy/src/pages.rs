@@ -38,7 +38,8 @@ pub(crate) fn refused(refusal: Refusal) -> Response<Body> {
 /// Returns the page for a problem of a request.
 pub(crate) fn problem(problem: Problem) -> Response<Body> {
     page(match problem {
-        Problem::Malformed => StatusCode::BAD_REQUEST,
+        // As after a refusal.
+        Problem::Malformed => return closing(page(StatusCode::BAD_REQUEST)),
         Problem::Expectation => StatusCode::EXPECTATION_FAILED,
         Problem::Loop => StatusCode::LOOP_DETECTED,
         Problem::Method => StatusCode::NOT_IMPLEMENTED,

@@ -20,8 +20,8 @@ const READ: usize = 16 * 1024;
 /// Stands in for a request that is refused. The service answers it with the refusal.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
 
-/// Breaks a chunked body: no chunk begins so.
-const BREAK: &[u8] = b"!";
+/// Breaks a chunked body, wherever its lines begin: no chunk begins so, and no trailer section.
+const BREAK: &[u8] = b"!\0\r\n\r\n";
 
 /// What the stream and the service of one connection tell each other.
 #[derive(Debug, Default)]

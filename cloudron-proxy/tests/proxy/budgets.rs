@@ -1,5 +1,6 @@
 //! How much each route and each client may use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,8 +91,10 @@ async fn an_idle_connection_makes_room_for_a_new_one() {
 async fn a_thousand_connections_are_served() {
     let good = Recorder::start().await;
     let budget = Budget { connections: 2000, requests: 2000 };
-    let proxy =
-        std::sync::Arc::new(Running::of(settings(), &[("a.test", to(good.address).budget(budget))]).await);
+    let mut settings = settings();
+    // All come at once, and from one address.
+    settings.limits.handshakes = 1024;
+    let proxy = Arc::new(Running::of(settings, &[("a.test", to(good.address).budget(budget))]).await);
     let before = memory();
     let open: Vec<_> = (0..1000)
         .map(|_| {

@@ -85,8 +85,19 @@ async fn a_body_that_ends_early_is_not_taken_for_whole() {
     ] {
         let proxy = Running::with(saying(answer, true).await).await;
         for http2 in [false, true] {
-            let response =
-                if http2 { proxy.get2("a.test", "/").await } else { proxy.get("a.test", "/").await };
+            let sent = match http2 {
+                true => {
+                    let request = Request::get("https://a.test/").body(Empty::<Bytes>::new()).unwrap();
+                    proxy.http2("a.test").await.send_request(request).await
+                }
+                false => {
+                    let request =
+                        Request::get("/").header("host", "a.test").body(Empty::<Bytes>::new()).unwrap();
+                    proxy.http1("a.test").await.send_request(request).await
+                }
+            };
+            // HTTP/1.1 may break off before the head has left.
+            let Ok(response) = sent else { continue };
             assert_eq!(response.status(), StatusCode::OK);
             assert!(timeout(PATIENCE, response.into_body().collect()).await.unwrap().is_err(), "{answer:?}");
         }

@@ -36,7 +36,8 @@ async fn known_hosts_are_redirected_and_others_are_not() {
     assert_eq!(location(plain(&usual, &get("http://a.test/x", "a.test")).await), "https://a.test/x");
     assert_eq!(location(plain(&proxy(8443).await, &get("/", "a.test")).await), "https://a.test:8443/");
     for bytes in [get("/", "evil.test"), "GET / HTTP/1.0\r\n\r\n".to_owned()] {
-        assert!(plain(&usual, &bytes).await.starts_with("HTTP/1.1 404 "));
+        let answer = plain(&usual, &bytes).await;
+        assert!(answer.split(' ').nth(1) == Some("404"), "{answer}");
     }
     for bytes in
         [get("http://evil.test/", "a.test"), "GET / HTTP/1.1\nHost: a.test\n\n".to_owned(), get("/", "")]

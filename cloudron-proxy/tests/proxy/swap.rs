@@ -26,9 +26,11 @@ async fn no_request_fails_while_routes_and_certificates_change() {
     let upstreams = [named("one").await, named("two").await];
     let proxy = Arc::new(Running::of(settings(), &[("a.test", to(upstreams[0]))]).await);
     let (stop, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let connected = Arc::new(tokio::sync::Barrier::new(17));
     let clients: Vec<_> = (0..16)
         .map(|n| {
             let (proxy, stop, served) = (proxy.clone(), stop.clone(), served.clone());
+            let connected = connected.clone();
             tokio::spawn(async move {
                 let uri = if n % 2 == 0 { "/" } else { "https://a.test/" };
                 let request = || {
@@ -37,6 +39,7 @@ async fn no_request_fails_while_routes_and_certificates_change() {
                     request.body(Empty::<Bytes>::new()).unwrap()
                 };
                 let (mut one, mut two) = (proxy.http1("a.test").await, proxy.http2("a.test").await);
+                connected.wait().await;
                 while !stop.load(Ordering::Relaxed) {
                     if n % 2 == 0 {
                         one.ready().await.unwrap();
@@ -55,6 +58,7 @@ async fn no_request_fails_while_routes_and_certificates_change() {
             })
         })
         .collect();
+    connected.wait().await;
     for n in 0..200 {
         let routes = [("a.test", to(upstreams[n % 2])), ("b.test", to(upstreams[0]))];
         let certificate = if n % 10 == 0 { Certificate::of(&HOSTS) } else { proxy.certificate.clone() };

@@ -135,8 +135,12 @@ async fn a_switch_that_was_not_asked_for_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn a_refused_upgrade_is_an_ordinary_response() {
-    let refusal = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno";
-    let proxy = Running::with(saying(refusal, false).await).await;
+    let upstream = serve(|_: Request<Incoming>| async {
+        let refusal = Response::builder().status(426).header("upgrade", "websocket");
+        refusal.body(http_body_util::Full::new(Bytes::from("no"))).unwrap()
+    })
+    .await;
+    let proxy = Running::with(upstream).await;
     let mut stream = proxy.tls("a.test", "http/1.1").await;
     let request = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     for _ in 0..2 {
