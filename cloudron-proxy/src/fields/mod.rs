@@ -3,6 +3,8 @@
 mod hop;
 mod request;
 mod response;
+mod target;
 
-pub(crate) use request::{Facts, Problem, forward, target};
+pub(crate) use request::{Facts, forward};
 pub(crate) use response::{back, is_switch, trailers};
+pub(crate) use target::{Problem, target};

@@ -7,10 +7,12 @@
 //! a message of its own for the upstream.
 
 mod chunked;
+mod exchange;
 mod head;
 mod strict;
 
-pub(crate) use strict::{Exchange, Strict};
+pub(crate) use exchange::Exchange;
+pub(crate) use strict::Strict;
 
 /// Limits on the head of a request.
 #[derive(Debug, Clone, Copy)]

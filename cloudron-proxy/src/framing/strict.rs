@@ -3,8 +3,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::chunked::{Chunks, Step};
+use super::exchange::{Exchange, Next};
 use super::{Framing, HeadLimits, Refusal, head};
 
 /// Bytes that are read at once.
@@ -22,67 +23,6 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection:
 
 /// Breaks a chunked body, wherever its lines begin: no chunk begins so, and no trailer section.
 const BREAK: &[u8] = b"!\0\r\n\r\n";
-
-/// What the stream and the service of one connection tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct Exchange(Mutex<Talk>);
-
-#[derive(Debug, Default)]
-struct Talk {
-    /// Heads that were handed on.
-    heads: u64,
-    /// Requests that the service began.
-    requests: u64,
-    /// The refusal, and the number of the head that stands in for it.
-    refusal: Option<(u64, Refusal)>,
-    next: Next,
-    waker: Option<Waker>,
-}
-
-/// What the bytes after a message are.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// The next request.
-    #[default]
-    Request,
-    /// Not known before the response.
-    Unknown,
-    /// Those of another protocol.
-    Tunnel,
-}
-
-impl Exchange {
-    fn talk(&self) -> MutexGuard<'_, Talk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins the next request. Returns the refusal if it stands in for one that is refused.
-    pub(crate) fn begin(&self) -> Option<Refusal> {
-        let mut talk = self.talk();
-        talk.requests += 1;
-        talk.refusal.filter(|(number, _)| *number == talk.requests).map(|(_, refusal)| refusal)
-    }
-
-    /// Says that the protocol stays: after the message comes the next request.
-    pub(crate) fn stay(&self) {
-        self.decide(Next::Request);
-    }
-
-    /// Says that the protocol changes with the response that follows.
-    pub(crate) fn switch(&self) {
-        self.decide(Next::Tunnel);
-    }
-
-    fn decide(&self, next: Next) {
-        let mut talk = self.talk();
-        if talk.next == Next::Unknown {
-            talk.next = next;
-            if let Some(waker) = talk.waker.take() {
-                waker.wake();
-            }
-        }
-    }
-}
 
 /// Where the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,15 +20,19 @@ use tokio_rustls::client::TlsStream;
 use crate::running::Running;
 
 /// How long a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Running {
     /// Opens a connection with TLS.
-    pub async fn tls(&self, server_name: &str, alpn: &str) -> TlsStream<TcpStream> {
+    pub(crate) async fn tls(&self, server_name: &str, alpn: &str) -> TlsStream<TcpStream> {
         self.try_tls(server_name, alpn).await.unwrap()
     }
 
-    pub async fn try_tls(&self, server_name: &str, alpn: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn try_tls(
+        &self,
+        server_name: &str,
+        alpn: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -43,14 +47,14 @@ impl Running {
     }
 
     /// Sends bytes and returns everything that comes back until the proxy closes the connection.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.tls("a.test", "http/1.1").await;
         // The proxy may close before it has read all.
         let _ = stream.write_all(bytes.as_ref()).await;
         rest(&mut stream).await
     }
 
-    pub async fn http1<B>(&self, host: &str) -> http1::SendRequest<B>
+    pub(crate) async fn http1<B>(&self, host: &str) -> http1::SendRequest<B>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,7 +65,7 @@ impl Running {
         sender
     }
 
-    pub async fn http2<B>(&self, host: &str) -> http2::SendRequest<B>
+    pub(crate) async fn http2<B>(&self, host: &str) -> http2::SendRequest<B>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -74,30 +78,22 @@ impl Running {
     }
 
     /// Gets a page by HTTP/1.1 on a connection of its own.
-    pub async fn get(&self, host: &str, path: &str) -> Response<Incoming> {
+    pub(crate) async fn get(&self, host: &str, path: &str) -> Response<Incoming> {
         let request = Request::get(path).header("host", host).body(Empty::new()).unwrap();
         let mut sender = self.http1::<Empty<Bytes>>(host).await;
         timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()
     }
 
     /// Gets a page by HTTP/2 on a connection of its own.
-    pub async fn get2(&self, host: &str, path: &str) -> Response<Incoming> {
+    pub(crate) async fn get2(&self, host: &str, path: &str) -> Response<Incoming> {
         let request = Request::get(format!("https://{host}{path}")).body(Empty::new()).unwrap();
         let mut sender = self.http2::<Empty<Bytes>>(host).await;
-        timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()
-    }
-
-    /// Posts a text by HTTP/1.1.
-    pub async fn post(&self, host: &str, path: &str, body: &str) -> Response<Incoming> {
-        let body = Full::new(Bytes::from(body.to_owned()));
-        let request = Request::post(path).header("host", host).body(body).unwrap();
-        let mut sender = self.http1::<Full<Bytes>>(host).await;
         timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()
     }
 }
 
 /// Reads until the peer closes, which it must.
-pub async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+pub(crate) async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
     // A connection may also be reset.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the proxy closes the connection");
@@ -105,7 +101,7 @@ pub async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
 }
 
 /// Reads until this text has come.
-pub async fn until(stream: &mut (impl AsyncReadExt + Unpin), text: &str) -> String {
+pub(crate) async fn until(stream: &mut (impl AsyncReadExt + Unpin), text: &str) -> String {
     let mut all = Vec::new();
     while !String::from_utf8_lossy(&all).contains(text) {
         let mut part = [0; 1024];
@@ -116,7 +112,7 @@ pub async fn until(stream: &mut (impl AsyncReadExt + Unpin), text: &str) -> Stri
     String::from_utf8_lossy(&all).into_owned()
 }
 
-pub async fn text(response: Response<Incoming>) -> String {
+pub(crate) async fn text(response: Response<Incoming>) -> String {
     let body = timeout(PATIENCE, response.into_body().collect()).await.unwrap().unwrap();
     String::from_utf8_lossy(&body.to_bytes()).into_owned()
 }

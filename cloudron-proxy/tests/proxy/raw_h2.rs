@@ -1,7 +1,7 @@
 //! HTTP/2 written by hand (RFC 9113, RFC 7541), for what no library sends.
 
 /// A field, as its bytes are to be.
-pub type Field<'a> = (&'a [u8], &'a [u8]);
+pub(crate) type Field<'a> = (&'a [u8], &'a [u8]);
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -17,12 +17,12 @@ fn block(fields: &[Field<'_>]) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
-pub fn get(host: &str) -> Vec<Field<'_>> {
+pub(crate) fn get(host: &str) -> Vec<Field<'_>> {
     vec![(b":method", b"GET"), (b":scheme", b"https"), (b":authority", host.as_bytes()), (b":path", b"/")]
 }
 
 /// The preface and a request on stream 1, which ends with its head or goes on.
-pub fn opening(fields: &[Field<'_>], ends: bool) -> Vec<u8> {
+pub(crate) fn opening(fields: &[Field<'_>], ends: bool) -> Vec<u8> {
     // SETTINGS_INITIAL_WINDOW_SIZE 2^31-1, and as much for the connection.
     let settings = frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]);
     let window = frame(8, 0, 0, &(0x7fff_ffff_u32 - 65_535).to_be_bytes());
@@ -30,31 +30,31 @@ pub fn opening(fields: &[Field<'_>], ends: bool) -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &window, &head].concat()
 }
 
-pub fn data(bytes: &[u8], ends: bool) -> Vec<u8> {
+pub(crate) fn data(bytes: &[u8], ends: bool) -> Vec<u8> {
     frame(0, u8::from(ends), 1, bytes)
 }
 
 /// Acknowledges the proxy's settings.
-pub fn acknowledge() -> Vec<u8> {
+pub(crate) fn acknowledge() -> Vec<u8> {
     frame(4, 1, 0, &[])
 }
 
 /// A head without an end, and so many frames that continue it without end (CVE-2024-27316).
-pub fn endless_head(frames: usize) -> Vec<u8> {
+pub(crate) fn endless_head(frames: usize) -> Vec<u8> {
     let first = frame(1, 1, 1, &block(&get("a.test")));
     let more = frame(9, 0, 1, &block(&[(b"x-endless", &[b'y'; 100])]));
     [first, more.repeat(frames)].concat()
 }
 
 /// Opens and resets a stream (CVE-2023-44487).
-pub fn rapid_reset(stream: u32) -> Vec<u8> {
+pub(crate) fn rapid_reset(stream: u32) -> Vec<u8> {
     let head = frame(1, 5, stream, &block(&get("a.test")));
     [head, frame(3, 0, stream, &8u32.to_be_bytes())].concat()
 }
 
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A response, by the first byte of its head: 0x88 is 200, 0x8c is 400 (RFC 7541, appendix A).
     Response(u8),
     /// `RST_STREAM`, `GOAWAY` or the end.
@@ -62,7 +62,7 @@ pub enum Outcome {
 }
 
 /// Returns what the first frame means that is about the request.
-pub fn outcome(mut bytes: &[u8]) -> Option<Outcome> {
+pub(crate) fn outcome(mut bytes: &[u8]) -> Option<Outcome> {
     while bytes.len() >= 9 {
         let length = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]) as usize;
         let (kind, payload) = (bytes[3], bytes.get(9..9 + length)?);

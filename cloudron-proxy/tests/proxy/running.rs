@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 
 /// A certificate for these hosts, which signs itself.
 #[derive(Debug, Clone)]
-pub struct Certificate(Arc<CertifiedKey>);
+pub(crate) struct Certificate(Arc<CertifiedKey>);
 
 impl Certificate {
-    pub fn of(hosts: &[&str]) -> Self {
+    pub(crate) fn of(hosts: &[&str]) -> Self {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(hosts).unwrap();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -24,7 +24,7 @@ impl Certificate {
         Self(Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], key)))
     }
 
-    pub fn der(&self) -> &CertificateDer<'static> {
+    pub(crate) fn der(&self) -> &CertificateDer<'static> {
         &self.0.cert[0]
     }
 }
@@ -36,33 +36,33 @@ impl ResolvesServerCert for Certificate {
 }
 
 /// All hosts that tests use.
-pub const HOSTS: [&str; 5] = ["a.test", "b.test", "my.test", "gone.test", "*.wild.test"];
+pub(crate) const HOSTS: [&str; 5] = ["a.test", "b.test", "my.test", "gone.test", "*.wild.test"];
 
-pub struct Running {
-    pub proxy: Proxy,
-    pub address: SocketAddr,
-    pub plain: SocketAddr,
-    pub certificate: Certificate,
+pub(crate) struct Running {
+    pub(crate) proxy: Proxy,
+    pub(crate) address: SocketAddr,
+    pub(crate) plain: SocketAddr,
+    pub(crate) certificate: Certificate,
 }
 
 /// Settings with time limits for tests.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings = Settings::with_ring();
     settings.timeouts.response = Duration::from_secs(20);
     settings
 }
 
-pub fn to(upstream: SocketAddr) -> Route {
+pub(crate) fn to(upstream: SocketAddr) -> Route {
     Route::new(Upstream::Tcp(upstream))
 }
 
 impl Running {
     /// A proxy with one route, of `a.test`.
-    pub async fn with(upstream: SocketAddr) -> Self {
+    pub(crate) async fn with(upstream: SocketAddr) -> Self {
         Self::of(settings(), &[("a.test", to(upstream))]).await
     }
 
-    pub async fn of(settings: Settings, routes: &[(&str, Route)]) -> Self {
+    pub(crate) async fn of(settings: Settings, routes: &[(&str, Route)]) -> Self {
         let certificate = Certificate::of(&HOSTS);
         let proxy = Proxy::new(settings, table(&certificate, routes)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -75,7 +75,7 @@ impl Running {
     }
 }
 
-pub fn table(certificate: &Certificate, routes: &[(&str, Route)]) -> Table {
+pub(crate) fn table(certificate: &Certificate, routes: &[(&str, Route)]) -> Table {
     let table = Table::new(Arc::new(certificate.clone()));
     routes.iter().fold(table, |table, (host, route)| table.route(host, route.clone()).unwrap())
 }

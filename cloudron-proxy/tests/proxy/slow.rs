@@ -29,9 +29,8 @@ async fn dribble(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, first: &
         if stream.write_all(b"x").await.is_err() || stream.flush().await.is_err() {
             break;
         }
-        match timeout(Duration::from_millis(50), stream.read(&mut part)).await {
-            Ok(Ok(0) | Err(_)) => break,
-            _ => {}
+        if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(50), stream.read(&mut part)).await {
+            break;
         }
     }
     begun.elapsed()

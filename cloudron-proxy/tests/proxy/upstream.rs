@@ -16,21 +16,21 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
-pub struct Arrived {
-    pub line: String,
-    pub fields: HeaderMap,
-    pub body: String,
+pub(crate) struct Arrived {
+    pub(crate) line: String,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: String,
 }
 
 /// A program that answers each request with `ok` and remembers it.
 #[derive(Clone)]
-pub struct Recorder {
-    pub address: SocketAddr,
+pub(crate) struct Recorder {
+    pub(crate) address: SocketAddr,
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
 impl Recorder {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let arrived = Arc::<Mutex<Vec<Arrived>>>::default();
         let address = serve({
             let arrived = arrived.clone();
@@ -53,7 +53,7 @@ impl Recorder {
     }
 
     /// Returns what arrived since the last call.
-    pub fn take(&self) -> Vec<Arrived> {
+    pub(crate) fn take(&self) -> Vec<Arrived> {
         std::mem::take(&mut *self.arrived.lock().unwrap())
     }
 }
@@ -65,7 +65,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
 }
 
 /// Serves HTTP/1.1.
-pub async fn serve<F, R, B>(handler: F) -> SocketAddr
+pub(crate) async fn serve<F, R, B>(handler: F) -> SocketAddr
 where
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<B>> + Send + 'static,
@@ -89,7 +89,7 @@ where
 }
 
 /// Serves HTTP/2 without TLS.
-pub async fn serve_h2c<F, R, B>(handler: F) -> SocketAddr
+pub(crate) async fn serve_h2c<F, R, B>(handler: F) -> SocketAddr
 where
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<B>> + Send + 'static,
@@ -112,7 +112,7 @@ where
 }
 
 /// Runs this for each connection.
-pub async fn serve_raw<F, R>(handler: F) -> SocketAddr
+pub(crate) async fn serve_raw<F, R>(handler: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -127,7 +127,7 @@ where
 }
 
 /// Answers each connection's first head with these bytes, then closes or waits.
-pub async fn saying(answer: impl Into<Vec<u8>>, closing: bool) -> SocketAddr {
+pub(crate) async fn saying(answer: impl Into<Vec<u8>>, closing: bool) -> SocketAddr {
     let answer: Arc<[u8]> = answer.into().into();
     serve_raw(move |mut stream| {
         let answer = answer.clone();
@@ -143,7 +143,7 @@ pub async fn saying(answer: impl Into<Vec<u8>>, closing: bool) -> SocketAddr {
 }
 
 /// Reads a head.
-pub async fn head(stream: &mut TcpStream) -> String {
+pub(crate) async fn head(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
