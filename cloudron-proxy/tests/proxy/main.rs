@@ -13,4 +13,5 @@ mod smuggling;
 mod streams;
 mod swap;
 mod upstream;
+mod versions;
 mod websocket;
