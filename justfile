@@ -23,6 +23,7 @@ lint:
         cargo clippy -q -p cloudron-dns --lib --features $provider -- -D warnings; \
     done
     cargo clippy -q -p cloudron-provision --lib --features ec2 -- -D warnings
+    cargo clippy -q -p cloudron-proxy --lib --no-default-features -- -D warnings
     for part in cloud digitalocean hetzner conformance; do \
         cargo clippy -q -p cloudron-provision --lib --features $part -- -D warnings; \
     done
