@@ -1,0 +1,1 @@
+//! Certificates of a real authority: pebble, with a gate in front of it that fails on request.
