@@ -171,6 +171,11 @@ impl Certificates {
         })
     }
 
+    /// Returns the certificate that is in use.
+    pub fn certificate(&self, id: &str) -> Option<Certificate> {
+        self.0.entry(id)?.certificate
+    }
+
     /// Returns how it stands with every certificate that is wanted.
     pub fn status(&self) -> Vec<Status> {
         let now = self.0.now();

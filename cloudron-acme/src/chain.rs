@@ -97,7 +97,7 @@ impl Certificate {
     /// Returns the serial number, in hexadecimal.
     pub fn serial(&self) -> String {
         X509Certificate::from_der(self.leaf())
-            .map(|(_, leaf)| leaf.raw_serial_as_string())
+            .map(|(_, leaf)| leaf.raw_serial_as_string().replace(':', ""))
             .unwrap_or_default()
     }
 }

@@ -41,6 +41,12 @@ impl Identity {
         self.certificate.pem()
     }
 
+    /// Returns its key, PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// Returns a server's TLS settings that offer these protocols.
     ///
     /// # Panics
