@@ -10,6 +10,10 @@ cloudron_core::codes! {
     RATE_LIMITED = ("acme-rate-limited", Unavailable,
         "The certificate authority limits how many certificates may be asked for, and this limit is reached. Nothing is \
          asked for until the time is over that the authority named; the certificate that is in use stays in use.");
+    /// The authority cannot answer now. Detail: `type`, the kind of its problem.
+    UNAVAILABLE = ("acme-unavailable", Unavailable,
+        "The certificate authority is not able to answer at the moment. It is asked again later, and not before the time \
+         that it named; the certificate that is in use stays in use.");
     /// The authority could not verify the control of a name. Detail: `name`.
     CHALLENGE = ("acme-challenge", Failed,
         "The certificate authority could not verify that this machine controls the name. For http-01, port 80 of the \

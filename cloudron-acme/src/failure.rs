@@ -61,7 +61,7 @@ impl From<instant_acme::Error> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let Refusal { status, kind, retry_after, ref names, .. } = refusal.clone();
-        let message = format!("the certificate authority refused: {refusal}");
+        let message = format!("the certificate authority answered: {refusal}");
         let with_kind = |error: Error| error.with_detail("type", kind.clone());
         let base = |error| Self { kind: kind.clone(), asked: retry_after, ..Self::from(error) };
         match &*kind {
@@ -81,7 +81,7 @@ impl From<Refusal> for Failure {
                 Self { blame: Blame::Name, names: names.clone(), ends_order: true, ..base(error) }
             }
             _ if status >= 500 || status == 429 => {
-                let error = with_kind(Error::new(&codes::RATE_LIMITED, message));
+                let error = with_kind(Error::new(&codes::UNAVAILABLE, message));
                 Self { of_all: true, ..base(error) }
             }
             _ => {

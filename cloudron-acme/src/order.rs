@@ -19,6 +19,8 @@ use crate::{Challenge, Subject, Wanted, codes};
 
 /// How long one step of an order is waited for.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How long after a lost answer the authority is asked.
+const SECOND_TRY: Duration = Duration::from_secs(1);
 /// The longest pause between two looks at an order.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -101,6 +103,11 @@ impl Work<'_> {
                 {
                     replaces = None;
                 }
+                // The account may not order at all: no name is to blame.
+                "unauthorized" => {
+                    let error = Error::new(&codes::ACCOUNT, failure.error.message());
+                    return Err(Failure { of_all: true, ..Failure::from(error) }.ending());
+                }
                 _ => return Err(failure),
             }
         };
@@ -139,18 +146,38 @@ impl Work<'_> {
 
     async fn show(&self, solver: &dyn Solver, order: &mut Order, proofs: &[Proof]) -> Result<(), Failure> {
         solver.present(proofs).await?;
-        let mut authorizations = order.authorizations();
-        while let Some(authorization) = authorizations.next().await {
-            let mut authorization = authorization?;
-            if authorization.status == AuthorizationStatus::Pending {
-                let name = bounded(&authorization.identifier().to_string());
-                if let Some(mut challenge) = authorization.challenge(self.kind()) {
-                    challenge.set_ready().await.map_err(|e| Failure::from(e).about(&name))?;
-                }
-            }
+        if !self.ready(order, false).await? {
+            // An answer was lost, and perhaps the authority is looking already: it is asked, and told again if not.
+            self.inner.clock().sleep(SECOND_TRY).await;
+            self.ready(order, true).await?;
         }
         let seen = [OrderStatus::Ready, OrderStatus::Processing, OrderStatus::Valid];
         self.until(order, &seen).await.map(drop)
+    }
+
+    /// Tells the authority that it may look. Returns whether all answers came.
+    async fn ready(&self, order: &mut Order, again: bool) -> Result<bool, Failure> {
+        let mut all_answered = true;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization?;
+            if again {
+                authorization.refresh().await?;
+            }
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let name = bounded(&authorization.identifier().to_string());
+            let Some(mut challenge) = authorization.challenge(self.kind()) else { continue };
+            match challenge.set_ready().await.map_err(Failure::from) {
+                Ok(()) => {}
+                Err(failure) if failure.error.is_retryable() && !again => all_answered = false,
+                // It looks already.
+                Err(failure) if failure.kind == "malformed" && again => {}
+                Err(failure) => return Err(failure.about(&name)),
+            }
+        }
+        Ok(all_answered)
     }
 
     async fn proofs(&self, order: &mut Order) -> Result<Vec<Proof>, Failure> {

@@ -151,8 +151,10 @@ impl Pebble {
 
     fn manage(&self, method: &str, path: &str, body: &str) -> String {
         let address = (Ipv4Addr::LOCALHOST, self.management).into();
-        let head =
-            format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: a test\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let answer =
             gate::exchange(address, &self.authority.pem(), &[head.as_bytes(), body.as_bytes()].concat());
         let answer = String::from_utf8(answer.expect("pebble answers")).expect("pebble answers text");
