@@ -59,3 +59,8 @@ pub use cloudron_core::{Error, Result};
 pub use events::{Event, Listener, Served};
 pub use names::{Challenge, MOST_NAMES, Subject, Wanted};
 pub use resolver::Resolver;
+
+/// Compiles the example of the package's README as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,11 @@
 //! The life of a certificate: always either the old one or a new one is served, and the owner is told once.
 
+use std::sync::Arc;
+
 use cloudron_acme::{Challenge, Reason, Subject, Wanted};
 use cloudron_testkit::fault::Fault;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::world::{NAME, World};
 
@@ -218,5 +222,31 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         } else {
             _ = std::fs::copy(entry.path(), to).unwrap()
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_trusts_the_authority_accepts_what_is_served_and_no_name_gets_the_certificate_of_another()
+ {
+    let Some(world) = World::new() else { return };
+    world.open().pass().await;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone());
+    let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor =
+        tokio_rustls::TlsAcceptor::from(Arc::new(server.with_cert_resolver(world.resolver.clone())));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(world.pebble.root().as_bytes()).unwrap()).unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider);
+    let client = client.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client.with_no_client_auth()));
+    for (name, trusted) in [(NAME, true), ("other.example.com", false)] {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let acceptor = acceptor.clone();
+        let served = tokio::spawn(async move { acceptor.accept(far).await.map(drop) });
+        let connected = connector.connect(name.try_into().unwrap(), near).await;
+        assert_eq!(connected.is_ok(), trusted, "{name}");
+        drop(connected);
+        let _ = served.await.unwrap();
     }
 }
