@@ -44,13 +44,15 @@ pub mod limits;
 mod names;
 mod order;
 mod pass;
+mod prove;
 mod resolver;
 pub mod schedule;
 pub mod state;
+mod status;
 mod store;
 
 pub use authority::{Authority, Options};
-pub use certificates::{Certificates, Reason, Status};
+pub use certificates::Certificates;
 pub use chain::Certificate;
 #[cfg(feature = "dns")]
 pub use challenge::DnsChallenges;
@@ -59,6 +61,7 @@ pub use cloudron_core::{Error, Result};
 pub use events::{Event, Listener, Served};
 pub use names::{Challenge, MOST_NAMES, Subject, Wanted};
 pub use resolver::Resolver;
+pub use status::{Reason, Status};
 
 /// Compiles the example of the package's README as a documentation test.
 #[cfg(doctest)]

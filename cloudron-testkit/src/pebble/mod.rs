@@ -44,7 +44,7 @@ impl Pebble {
     pub fn start() -> Option<Self> {
         let [_, names] = require::tools(["pebble", "pebble-challtestsrv"])?;
         let (dns, management) = (free_port(), free_port());
-        let names = Command::new(names)
+        let process = Command::new(names)
             .args([
                 "-dnsserver",
                 &format!("127.0.0.1:{dns}"),
@@ -57,8 +57,9 @@ impl Pebble {
             .stderr(Stdio::null())
             .spawn()
             .expect("an installed program starts");
+        let names = Names(process);
         let pebble = Self::resolving_at((Ipv4Addr::LOCALHOST, dns).into())?;
-        Some(Self { _names: Some(Names(names)), ..pebble })
+        Some(Self { _names: Some(names), ..pebble })
     }
 
     /// Starts one that resolves names at a name server of the test, or returns `None` if pebble is not installed.
