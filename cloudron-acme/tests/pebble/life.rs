@@ -250,3 +250,37 @@ async fn a_client_that_trusts_the_authority_accepts_what_is_served_and_no_name_g
         let _ = served.await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_at_any_call_leaves_the_old_certificate_and_the_next_one_gets_a_new_one() {
+    let Some(world) = World::new() else { return };
+    world.open().pass().await;
+    for call in 1..=10 {
+        let (before, orders) = (world.served(), world.orders());
+        let certificates = world.open();
+        certificates.replace(NAME).unwrap();
+        let already = world.pebble.gate().calls().len();
+        let run = tokio::spawn({
+            let certificates = certificates.clone();
+            async move { certificates.pass().await }
+        });
+        while world.pebble.gate().calls().len() < already + call && !run.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        run.abort();
+        let _ = run.await;
+        drop(certificates);
+        let between = world.served();
+        let certificates = world.open();
+        let after = world.served();
+        assert!(!after.is_empty() && (after == before || between != before), "call {call}");
+        // What was shown to the authority is gone with the process, so it may have failed there: then, one more.
+        for _ in 0..3 {
+            certificates.pass().await;
+            world.later(70);
+        }
+        world.later(-210);
+        assert_ne!(world.served(), before, "call {call}: {:?}", certificates.status());
+        assert!(world.orders() - orders <= 2, "call {call}");
+    }
+}
