@@ -22,6 +22,7 @@ lint:
     for provider in cloudflare digitalocean hetzner powerdns rfc2136 wildcard; do \
         cargo clippy -q -p cloudron-dns --lib --features $provider -- -D warnings; \
     done
+    cargo clippy -q -p cloudron-acme --lib -- -D warnings
     cargo clippy -q -p cloudron-provision --lib --features ec2 -- -D warnings
     cargo clippy -q -p cloudron-proxy --lib --no-default-features -- -D warnings
     for part in cloud digitalocean hetzner conformance; do \
