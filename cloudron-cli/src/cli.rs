@@ -10,16 +10,6 @@ use crate::output::{Format, Output};
 #[derive(Debug, Parser)]
 #[command(name = "cloudron", version, propagate_version = false, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
-#[command(after_help = "Examples:
-  cloudron machine create local --fqdn demo.localhost
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine backup create example.com
-  cloudron machine backup list example.com --output json
-
-A secret is given as file:PATH, env:NAME, cmd:PROGRAM or - for one line of standard input.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict or busy, 6 corrupt,
-7 unavailable, 8 timed out, 9 partially done (--resume), 10 verification failed, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,

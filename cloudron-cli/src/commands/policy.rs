@@ -20,13 +20,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron policy lifecycle --store s3://bucket/home
-  cloudron policy lifecycle --store s3://bucket/home --apply
-
-A rule that deletes by age destroys a deduplicating repository: what the first backup stored is part of the newest.
-`backup prune` takes its place. The rules printed here remove unfinished uploads and earlier versions of deleted
-objects only. --apply adds them and keeps all others. Exit code 5 when a rule would harm the backups.")]
 pub(crate) struct Lifecycle {
     #[command(flatten)]
     place: Place,

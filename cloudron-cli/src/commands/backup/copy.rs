@@ -9,13 +9,6 @@ use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup copy --store s3://bucket/home --to /mnt/disk/home
-  cloudron backup copy latest --store /mnt/disk/home --to /mnt/other --to-backup-key file:other.key
-
-Without an id the whole repository is copied as it is: the copy opens with the same keys, and copying needs none.
-With ids those backups are copied into another repository, with keys of its own; every file is read and checked.
-Doing it again goes on.")]
 pub(crate) struct Options {
     /// The backups to copy into another repository: ids, or latest
     #[arg(value_name = "ID")]

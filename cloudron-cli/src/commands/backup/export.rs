@@ -10,13 +10,6 @@ use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup export latest --store /mnt/disk/backups
-  cloudron backup export latest --store s3://bucket/home --decrypt -o home.tar
-  cloudron backup export latest --store /mnt/disk/backups --decrypt -o - | tar -tv
-
-The file opens with `age -d -i IDENTITY | zstd -d | tar -x`, or with --decrypt is a plain tar. An export that was cut
-off goes on when the command is typed again.")]
 pub(crate) struct Options {
     /// The backup's id, or latest
     #[arg(value_name = "ID", default_value = "latest")]

@@ -11,12 +11,6 @@ use crate::runtime::interruptible;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup init --store /mnt/disk/backups
-  cloudron backup init --store s3://bucket/home --backup-key cmd:'pass show backup'
-
-Without a key one is generated and shown once. What `backup create` needs is kept on this computer, readable
-only to you; backups cannot be read with it.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,

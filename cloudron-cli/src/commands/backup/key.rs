@@ -36,18 +36,12 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key list --store /mnt/disk/backups")]
 pub(crate) struct List {
     #[command(flatten)]
     place: Place,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key add partner --store /mnt/disk/backups --new-key cmd:'pass show partner'
-
-Without --new-key one is generated and shown once.")]
 pub(crate) struct Add {
     /// What to call it
     #[arg(value_name = "NAME")]
@@ -60,12 +54,6 @@ pub(crate) struct Add {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key paper vault --store /mnt/disk/backups
-  cloudron backup key paper vault --store /mnt/disk/backups --recipient age1…
-
-The secret half is printed once, on stdout, and kept nowhere: write it down and lock it away. Wherever a backup key is
-asked for, it opens the repository too.")]
 pub(crate) struct Paper {
     /// What to call it
     #[arg(value_name = "NAME")]
@@ -78,10 +66,6 @@ pub(crate) struct Paper {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key change --store /mnt/disk/backups --backup-key file:old --new-key file:new
-
-Whoever copied the store and knows the old key can still read that copy.")]
 pub(crate) struct Change {
     #[command(flatten)]
     owned: Owned,
@@ -91,10 +75,6 @@ pub(crate) struct Change {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key remove partner --store /mnt/disk/backups
-
-The backup key that is given must be another one, so that the last key is never removed.")]
 pub(crate) struct Remove {
     /// The key's name
     #[arg(value_name = "NAME")]
@@ -104,13 +84,6 @@ pub(crate) struct Remove {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key writer --store s3://bucket/home -o writer-keys.json
-  cloudron backup key writer --store s3://bucket/all --name web --domain example.com -o web.json
-
-Give each machine a name of its own, so that its keys can be revoked. Without --name the keys are those of the
-writer `main`, which every repository has. Backups cannot be read with these keys; whoever has them can add backups, and tell whether a known content is
-stored. The file has mode 0600.")]
 pub(crate) struct Writer {
     #[command(flatten)]
     owned: Owned,
@@ -132,12 +105,6 @@ pub(crate) struct Writer {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key revoke web --store s3://bucket/all --keep-all
-  cloudron backup key revoke web --store s3://bucket/all --keep-before 2026-11-30T03:00:00Z
-
-From then on nothing counts that is signed with these keys, except the backups that are kept. If somebody else may have
-had the keys, keep those that the store had before that. The time is the store's; dates in a backup are its maker's.")]
 #[command(group(clap::ArgGroup::new("kept").required(true)))]
 pub(crate) struct Revoke {
     /// The name or the id of the writer

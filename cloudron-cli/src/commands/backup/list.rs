@@ -11,11 +11,6 @@ use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup list --store /mnt/disk/backups
-  cloudron backup list --store s3://bucket/home --output json
-
-The newest comes first. No key is needed, and what the list says is proved by a restore or a check with the key.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,

@@ -13,14 +13,6 @@ use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup prune --store /mnt/disk/backups --keep-daily 7 --keep-weekly 4 --keep-monthly 12
-  cloudron backup prune --store /mnt/disk/backups --keep-within 30d --dry-run
-  cloudron backup prune --store /mnt/disk/backups
-
-A backup is kept when any --keep option says so, and the newest of each computer always is. What no backup needs any
-more is set aside at first, and deleted by a prune after the grace, so that a backup which runs meanwhile loses
-nothing. Without a --keep option no backup is removed: only leftovers are.")]
 pub(crate) struct Options {
     #[command(flatten)]
     owned: Owned,

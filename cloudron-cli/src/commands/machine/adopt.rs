@@ -15,13 +15,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine adopt example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine adopt demo.localhost
-
-Makes a running server known to this computer, such as when the computer that made it is lost. Everything that is
-needed is on the server; on the server nothing changes. Without --ip it is the machine that `destroy --forget` forgot,
-or a local one whose folder is there.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

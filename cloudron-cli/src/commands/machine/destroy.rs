@@ -18,18 +18,6 @@ use crate::output::{self, Output};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine destroy demo.localhost
-  cloudron machine destroy example.com --delete-backups --yes
-  DIGITALOCEAN_TOKEN=… cloudron machine destroy example.com
-
-On a server over SSH the program, its state and its unit are removed, and SSH answers on port 22 again; the
-server itself stays yours. The backups stay where they are unless --delete-backups is given, also later: the computer
-remembers where they are, and `backup list`, `backup download` and `backup verify` read them there.
-
-The DNS records that `create --dns HOST` wrote are removed too, unless somebody changed them since or --keep-dns is
-given. When the DNS host cannot be reached the machine is removed all the same, and a warning names the command that
-removes the records.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

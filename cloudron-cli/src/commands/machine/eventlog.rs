@@ -10,10 +10,6 @@ use crate::output::{Output, Table};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine eventlog example.com
-  cloudron machine eventlog example.com --action backup.finish --page 2
-  cloudron machine eventlog example.com --since 2026-11-01T00:00:00Z --full --output json")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

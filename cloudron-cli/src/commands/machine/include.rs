@@ -17,9 +17,6 @@ use crate::runtime::interruptible;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Back a folder of the machine up from now on
-    #[command(after_help = "Examples:
-  cloudron machine include add example.com /srv/files
-  cloudron machine include add example.com /srv/db --before 'sqlite3 /srv/app.db \".backup /srv/db/app.db\"'")]
     Add {
         #[command(flatten)]
         which: Which,
@@ -33,8 +30,6 @@ pub(crate) enum Command {
         after: Option<String>,
     },
     /// Leave a folder out of future backups
-    #[command(after_help = "Examples:
-  cloudron machine include remove example.com /srv/files")]
     Remove {
         #[command(flatten)]
         which: Which,
@@ -42,8 +37,6 @@ pub(crate) enum Command {
         path: PathBuf,
     },
     /// List the folders that are backed up besides the server's own
-    #[command(after_help = "Examples:
-  cloudron machine include list example.com")]
     List {
         #[command(flatten)]
         which: Which,

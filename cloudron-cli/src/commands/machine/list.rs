@@ -8,9 +8,6 @@ use crate::output::{Output, Table};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine list
-  cloudron machine list --offline --output json")]
 pub(crate) struct Options {
     /// Do not ask the machines
     #[arg(long)]

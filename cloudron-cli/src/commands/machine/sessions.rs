@@ -11,12 +11,6 @@ use crate::output::{Output, Table};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine sessions example.com
-  cloudron machine sessions example.com --revoke 5f0c3a9b17d2e846
-  cloudron machine sessions example.com --all
-
-A session is a login that is valid, for seven days. Whoever has its token can do what its user can.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -15,12 +15,6 @@ use crate::output::{self, Output, ago};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine status example.com
-  cloudron machine status example.com --output json
-
-Exit code 7 when the server does not answer, 1 when it answers and a check fails. When it does not answer, what this
-computer knows of it is shown.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

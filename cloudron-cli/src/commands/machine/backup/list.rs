@@ -18,12 +18,6 @@ use crate::output::{Output, Table, bytes};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup list example.com
-  cloudron machine backup list example.com --store /mnt/disk/backups --output json
-  cloudron machine backup list demo.localhost --store
-
-With --store no server is asked and no backup key is needed.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -19,22 +19,6 @@ use crate::commands::dns::provider::Host;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key ~/.ssh/k \\
-      --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s --backup-key file:key --yes
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.9 --ssh-key ~/.ssh/k \\
-      --backup latest --store /mnt/disk/example.com --backup-key file:key
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --store s3://bucket/example.com \\
-      --writer-access-key-id AKIA… --writer-secret-access-key file:writer
-  DIGITALOCEAN_TOKEN=… cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --dns digitalocean
-
-The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. Afterwards SSH listens on port 202
-instead of the port before, once a login on 202 has worked: allow TCP ports 202 and 443 in the machine's firewall and in
-the cloud's security group, or leave SSH where it is with --keep-ssh-port.
-
-Backups of an earlier server on the machine are never touched without being asked for: --backup latest restores them,
---backup-key with their key continues in the same repository, and --discard-backups removes them.")]
 pub(crate) struct Options {
     #[command(flatten)]
     common: Common,

@@ -7,15 +7,6 @@ use super::common::Common;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine create local --fqdn demo.localhost
-  cloudron machine create local --fqdn demo.localhost --backup-key file:key --include \"$HOME/photos\"
-  cloudron machine create local --fqdn demo.localhost --backup latest --backup-key file:key
-  cloudron machine create local --fqdn demo.localhost --store s3://bucket/demo \\
-      --writer-access-key-id AKIA… --writer-secret-access-key file:writer
-
-The server is a process of yours that listens on the loopback address, with its data in the state folder
-and its backups in the data folder; the backups outlive `machine destroy`.")]
 pub(crate) struct Options {
     #[command(flatten)]
     common: Common,
