@@ -4,6 +4,7 @@ mod begun;
 mod copy;
 mod ready;
 mod recipe;
+mod report;
 mod repository;
 mod request;
 mod run;

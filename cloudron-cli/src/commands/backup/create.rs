@@ -122,16 +122,7 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
         })
         .await
     })?;
-    stream.finish(&plan, || {
-        format!(
-            "{} files, {}; would read {} files, {}, and add {}\n",
-            plan.files,
-            bytes(plan.bytes),
-            plan.read_files,
-            bytes(plan.read_bytes),
-            bytes(plan.added_bytes)
-        )
-    })
+    stream.finish(&plan, || format!("{plan}\n"))
 }
 
 fn host_name() -> String {

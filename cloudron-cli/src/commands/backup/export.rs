@@ -6,7 +6,7 @@ use cloudron_backup::{ExportFormat, ExportReport, Identity, Repository, SealTo};
 use cloudron_core::{BackupId, Cancel, Result};
 
 use super::place::{Owned, Pick, find};
-use crate::output::{Output, bytes};
+use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -74,11 +74,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 /// Prints the path of the file.
 pub(crate) fn show(report: &ExportReport, out: &Output) -> Result<()> {
-    out.data("download", report, || {
-        let resumed = match report.resumed_bytes {
-            0 => String::new(),
-            n => format!(", {} of it from before", bytes(n)),
-        };
-        format!("{} ({}{resumed})", report.path.display(), bytes(report.bytes))
-    })
+    out.data("download", report, || report.to_string())
 }

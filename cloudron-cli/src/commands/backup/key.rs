@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterLimits};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterInfo, WriterLimits};
 use cloudron_core::{Result, atomic};
 use serde_json::json;
 
 use super::place::{Owned, Place};
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
 
@@ -143,14 +143,7 @@ impl Command {
 
 fn list(options: &List, out: &Output) -> Result<()> {
     let keys = interruptible(async { options.place.open().await?.keys().await })?;
-    out.data("keys", &keys, || {
-        let mut table = Table::new(["Name", "Kind", "Made"]);
-        for key in &keys {
-            let made = key.created.map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d").to_string());
-            table.row([key.name.clone(), key.kind.to_string(), made]);
-        }
-        table.render()
-    })
+    out.data("keys", &keys, || KeyInfo::table(&keys).render())
 }
 
 fn add(options: &Add, out: &Output) -> Result<()> {
@@ -228,14 +221,7 @@ fn writer(options: &Writer, out: &Output) -> Result<()> {
 
 fn writers(options: &List, out: &Output) -> Result<()> {
     let writers = interruptible(async { options.place.open().await?.writers().await })?;
-    out.data("writers", &writers, || {
-        let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
-        for writer in &writers {
-            let state = if writer.revoked { "revoked" } else { "may write" };
-            table.row([writer.name.clone(), writer.id.to_string(), state.into(), writer.limits()]);
-        }
-        table.render()
-    })
+    out.data("writers", &writers, || WriterInfo::table(&writers).render())
 }
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
 use cloudron_core::{Cancel, Error, Result, codes, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
 use crate::hints;
-use crate::output::{Output, bytes};
+use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
@@ -144,21 +143,8 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
     }
     out.data("prune", &report, || report.to_string())?;
     report.whole()?;
-    no_space(&report).or(refused).map_or(Ok(()), Err)
-}
-
-/// The error of a prune that filled the store.
-fn no_space(report: &PruneReport) -> Option<Error> {
-    let why = report.no_space.as_ref()?;
-    let text = format!("the store is full, and what needs space there was not done: {why}");
-    let hint = match report.bytes_freed_later {
-        0 => "free some space in the store, and run it again".to_owned(),
-        later => format!(
-            "run it again after the grace, or now with `--grace 0` while no restore or check runs: {} are freed first",
-            bytes(later)
-        ),
-    };
-    Some(Error::new(&backup::PRUNE_NO_SPACE, text).with_hint(hint))
+    report.room()?;
+    refused.map_or(Ok(()), Err)
 }
 
 /// Names objects that count for nothing.

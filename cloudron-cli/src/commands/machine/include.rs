@@ -11,7 +11,7 @@ use cloudron_machine::codes::FOLDER_MISSING;
 use super::Which;
 use crate::hints;
 use crate::machines;
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, Subcommand)]
@@ -59,18 +59,9 @@ impl Command {
             &FOLDER_MISSING,
             "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
         ))?;
-        out.data("includes", &includes, || render(&includes))
+        out.data("includes", &includes, || match includes.is_empty() {
+            true => "No folders besides the server's own.".into(),
+            false => Include::table(&includes).render(),
+        })
     }
-}
-
-fn render(includes: &[Include]) -> String {
-    if includes.is_empty() {
-        return "No folders besides the server's own.".into();
-    }
-    let mut table = Table::new(["Folder", "Before", "After"]);
-    for include in includes {
-        let hook = |hook: &Option<String>| hook.clone().unwrap_or_else(|| "-".into());
-        table.row([include.path.display().to_string(), hook(&include.before), hook(&include.after)]);
-    }
-    table.render()
 }

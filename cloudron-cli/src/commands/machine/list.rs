@@ -4,7 +4,7 @@ use cloudron_core::Result;
 use cloudron_machine::Listed;
 
 use crate::machines::manager;
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
@@ -33,22 +33,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     };
     let advice = "create it again with --resume, or destroy it";
     rows.extend(unfinished.into_iter().map(|run| Listed::unfinished(run, advice)));
-    out.data("machines", &rows, || {
-        if rows.is_empty() {
-            return "No machines. `cloudron machine create local --fqdn demo.localhost` makes one.".into();
-        }
-        let mut table = Table::new(["Domain", "Provider", "Place", "URL", "State", "Version"]);
-        for row in &rows {
-            table.row([
-                row.fqdn.clone(),
-                row.provider.clone(),
-                row.place.clone(),
-                row.url.clone().unwrap_or_else(|| "-".into()),
-                row.state.clone(),
-                row.version.clone().unwrap_or_else(|| "-".into()),
-            ]);
-        }
-        table.render()
+    out.data("machines", &rows, || match rows.is_empty() {
+        true => "No machines. `cloudron machine create local --fqdn demo.localhost` makes one.".into(),
+        false => Listed::table(&rows).render(),
     })?;
     // A record that could not be read is missing from the list, so the command fails.
     broken.into_iter().next().map_or(Ok(()), Err)

@@ -6,15 +6,13 @@ use cloudron_api::BackupEntry;
 use cloudron_backup::{Repository, UnreadableSummary, open_store};
 use cloudron_core::Result;
 use cloudron_machine::Found;
-use cloudron_machine::backups::entries;
-use serde::Serialize;
+use cloudron_machine::backups::{ListedBackup, entries};
 
 use super::super::Which;
 use crate::codes;
 use crate::commands::not_yet::FromCloud;
 use crate::machines;
-use crate::output::ago;
-use crate::output::{Output, Table, bytes};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
@@ -28,54 +26,17 @@ pub(crate) struct Options {
     cloud: FromCloud,
 }
 
-/// A backup in the list, from the server or a store.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    id: String,
-    creation_time: jiff::Timestamp,
-    version: String,
-    files: u64,
-    bytes: u64,
-    added: u64,
-    incomplete: bool,
-}
-
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     options.cloud.refuse()?;
     let backups = match &options.store {
         Some(store) => interruptible(from_store(options, store, out))?,
         None => interruptible(from_server(options, out))?,
     };
-    let rows: Vec<Row> = backups.into_iter().map(Row::from).collect();
-    out.data("backups", &rows, || {
-        if rows.is_empty() {
-            return "No backups have been made.".into();
-        }
-        let now = SystemTime::now();
-        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added", "State"]);
-        for row in &rows {
-            let made = SystemTime::try_from(row.creation_time).map(|t| ago(t, now));
-            table.row([
-                row.id.clone(),
-                made.unwrap_or_else(|_| "-".into()),
-                row.version.clone(),
-                row.files.to_string(),
-                bytes(row.bytes),
-                bytes(row.added),
-                if row.incomplete { "incomplete" } else { "complete" }.into(),
-            ]);
-        }
-        table.render()
+    let rows: Vec<ListedBackup> = backups.into_iter().map(ListedBackup::from).collect();
+    out.data("backups", &rows, || match rows.is_empty() {
+        true => "No backups have been made.".into(),
+        false => ListedBackup::table(&rows, SystemTime::now()).render(),
     })
-}
-
-impl From<BackupEntry> for Row {
-    fn from(entry: BackupEntry) -> Self {
-        let BackupEntry { id, creation_time, version, files, bytes, added, incomplete, .. } = entry;
-        let (id, version) = (id.to_string(), version.to_string());
-        Self { id, creation_time, version, files, bytes, added, incomplete }
-    }
 }
 
 /// The server's list, newest first.
