@@ -1,0 +1,150 @@
+//! `cloudron machine create ec2`, `digitalocean` and `hetzner`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_dns::hosts::{self, Setting};
+use cloudron_dns::propagation::name_server;
+use cloudron_machine::access::key_file;
+use cloudron_machine::clouds::{CloudMachine, Provider};
+use cloudron_machine::create::{Dns, On};
+use cloudron_machine::{DnsRecords, Manager};
+use serde_json::json;
+
+use super::bucket::Bucket;
+use super::common::Common;
+use crate::commands::cloud::account::Account;
+use crate::commands::cloud::settings::Settings;
+use crate::commands::dns::provider::Host;
+use crate::output::{Output, lines};
+use crate::runtime::interruptible;
+use crate::secrets;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    common: Common,
+    /// The private key, whose public half the machine is given: a file, or the K of ~/.ssh/K, ~/.ssh/id_rsa_K or
+    /// ~/.ssh/id_ed25519_K
+    #[arg(long, value_name = "KEY")]
+    ssh_key: String,
+    /// The user to log in as; a user other than root needs passwordless sudo
+    #[arg(long, value_name = "USER", default_value = "root")]
+    ssh_user: String,
+    /// Leave SSH on port 22, which is moved to 202 otherwise
+    #[arg(long)]
+    keep_ssh_port: bool,
+    /// How long to wait for the machine to boot, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    connect_timeout: u64,
+    /// The program to install, if the machine has another architecture than this computer
+    #[arg(long, value_name = "FILE")]
+    server_binary: Option<PathBuf>,
+    #[command(flatten)]
+    bucket: Bucket,
+    /// The DNS host that the records are written to; own is the cloud's own. Or wildcard: you set them at any host, and
+    /// they are checked; or none: they are not looked at
+    #[arg(long, default_value = "own", value_name = "HOW", value_parser = how)]
+    dns: How,
+    /// The token of the DNS host, if it is not the cloud's own; otherwise as for `cloudron dns`
+    #[arg(long, value_name = "SECRET")]
+    dns_token: Option<String>,
+    /// Ask this name server rather than find the authoritative ones (repeatable)
+    #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
+    name_server: Vec<SocketAddr>,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    account: Account,
+}
+
+/// How the DNS records are handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    None,
+    Own,
+    At(hosts::Host),
+}
+
+fn how(text: &str) -> std::result::Result<How, String> {
+    // A server that takes dynamic updates has an address of its own, which only `create generic` knows.
+    let mut known = hosts::Host::ALL.iter().copied().filter(|host| !host.takes(Setting::Server));
+    match text {
+        "none" => Ok(How::None),
+        "own" => Ok(How::Own),
+        text => known.clone().find(|host| host.id() == text).map(How::At).ok_or_else(|| {
+            let names: Vec<&str> = known.by_ref().map(hosts::Host::id).collect();
+            format!("expected own, none, {}", names.join(", "))
+        }),
+    }
+}
+
+pub(crate) fn run(cloud: &str, options: &Options, out: &Output) -> Result<()> {
+    let (common, domain) = (&options.common, options.common.domain()?);
+    let store = options.bucket.url(&domain)?;
+    let created = begin(Provider::find(cloud)?, options, store.as_deref(), &domain, out);
+    created.map_err(|e| common.advise(e, &domain, store.as_deref(), false))
+}
+
+fn begin(provider: Provider, options: &Options, store: Option<&str>, domain: &Domain, out: &Output) -> Result<()> {
+    let common = &options.common;
+    let secrets = [options.account.token.as_ref(), options.account.place.secret(), options.dns_token.as_ref()];
+    secrets::one_stdin(&[&secrets[..], &common.secrets()[..]].concat())?;
+    let manager = options.bucket.known_to(options.account.manager(provider, out)?)?;
+    let machine = options.machine(out)?;
+    let creation = common.creation(manager.clone(), On::Cloud(Box::new(machine.clone())), store, out)?;
+    match common.dry_run {
+        false => common.create(creation, out),
+        true => plan(&manager, domain, &machine, &creation.plan()?, out),
+    }
+}
+
+/// Prints what would be made, and makes nothing.
+fn plan(manager: &Manager, domain: &Domain, machine: &CloudMachine, steps: &[String], out: &Output) -> Result<()> {
+    let plan = interruptible(manager.cloud_plan(domain, machine))?;
+    let records = machine.records(domain)?;
+    if out.is_json() {
+        return out.json_object(json!({ "steps": steps, "plan": plan.to_json(), "records": records }));
+    }
+    out.text(&format!("{}\n\nRecords:\n{}\n\n{plan}", lines(steps), lines(&records)))
+}
+
+impl Options {
+    fn machine(&self, out: &Output) -> Result<CloudMachine> {
+        let mut machine = CloudMachine::new(key_file(Some(&self.ssh_key))?.unwrap_or_default());
+        machine.settings = self.settings.in_region(self.account.place.region.clone());
+        machine.ssh_user.clone_from(&self.ssh_user);
+        machine.keep_ssh_port = self.keep_ssh_port;
+        machine.boot = Duration::from_secs(self.connect_timeout);
+        machine.program.clone_from(&self.server_binary);
+        machine.dns = self.dns(out)?;
+        Ok(machine)
+    }
+
+    /// Returns the request for the DNS records.
+    fn dns(&self, out: &Output) -> Result<Dns> {
+        let name_servers = self.name_server.clone();
+        match self.dns {
+            How::At(kind) if !kind.is_by_hand() => {
+                let endpoint = self.account.place.endpoint.iter().find(|e| e.starts_with(&format!("{}=", kind.id())));
+                let account = hosts::Account {
+                    endpoint: endpoint.cloned(),
+                    ca_file: self.account.ca_file.clone(),
+                    ..hosts::Account::default()
+                };
+                let host = Host::at(kind, account, self.dns_token.clone());
+                let provider = host.open(&[], out)?;
+                let records = DnsRecords::written(host.id(), Vec::new(), host.account())?;
+                Ok(Dns::Write { host: host.for_machine(provider), records: Box::new(records), name_servers })
+            }
+            _ if self.dns_token.is_some() => {
+                Err(Error::new(&codes::USAGE, "--dns-token means nothing without --dns and the name of the host"))
+            }
+            How::Own => Ok(Dns::Account { name_servers }),
+            How::At(_) => Ok(Dns::Check { name_servers }),
+            How::None => Ok(Dns::None),
+        }
+    }
+}
