@@ -85,6 +85,7 @@ impl Manager {
                 ssh_user: at.ssh_user.clone(),
                 ssh_key: at.ssh_key.clone(),
                 host_keys: Vec::new(),
+                cloud: None,
             };
             let ports = at.ssh_port.map_or_else(|| vec![SSH_PORT, 22], |port| vec![port]);
             let policy = self.first_contact(at.host_key.as_deref())?;

@@ -6,7 +6,7 @@ use cloudron_api::BoxCommand;
 use cloudron_api::command::Uninstall;
 use cloudron_api::owner::Uninstalled;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_provision::steps::RunSummary;
+use cloudron_provision::steps::{Journal, RunSummary};
 use cloudron_provision::{Command, answer, codes as provision};
 
 use crate::access::{LIMIT, SSH_PORT, pinned};
@@ -14,6 +14,7 @@ use crate::backups::{self, Earlier, Folder, RemoteFolder, folder_of};
 use crate::dns::{Outcome, Removal};
 use crate::kept::Kept;
 use crate::manager::Manager;
+use crate::outputs::{Made, StepOutput};
 use crate::program::{Place, Program};
 use crate::registry::{DnsRecords, Machine, Reach};
 
@@ -46,6 +47,8 @@ pub struct Destroyed {
     pub kept: Option<Kept>,
     /// The result for the DNS records.
     pub dns: Option<Outcome>,
+    /// What was removed at a cloud.
+    pub removed: Vec<cloudron_provision::cloud::Removal>,
 }
 
 /// Prints `program` or `state` if the program or the server's files are on the machine.
@@ -101,7 +104,8 @@ impl Manager {
     /// # Errors
     /// `machine-unknown`, and errors of reading records.
     pub fn known(&self, domain: &Domain) -> Result<Known> {
-        let runs = self.runner().unfinished(Some(domain.as_str()))?;
+        let mut runs = self.runner().unfinished(Some(domain.as_str()))?;
+        runs.iter_mut().try_for_each(|run| self.name_addresses(run))?;
         match (self.machines().find(domain)?, runs.is_empty()) {
             (Some(machine), _) => Ok(Known::Machine(Box::new(machine), runs)),
             (None, false) => Ok(Known::Runs(runs)),
@@ -110,6 +114,18 @@ impl Manager {
                 None => self.machines().get(domain).map(|machine| Known::Machine(Box::new(machine), runs)),
             },
         }
+    }
+
+    /// Adds the addresses of the machine that a run made at a cloud to the DNS records that it was to write.
+    fn name_addresses(&self, run: &mut RunSummary) -> Result<()> {
+        if run.spec.inputs["dns"].is_null() {
+            return Ok(());
+        }
+        let outputs = Journal::read(&self.state().runs(), &run.run)?.outputs();
+        if let Some(made) = Made::of(&outputs) {
+            run.spec.inputs["dns"]["addresses"] = serde_json::json!(made.addresses());
+        }
+        Ok(())
     }
 
     /// With `delete_backups`, checks that the bucket with a machine's backups can be accessed from this
@@ -125,11 +141,13 @@ impl Manager {
     }
 
     /// Removes a machine's server, then its backups if requested, its DNS records and its record on this
-    /// computer. Skips what an interrupted removal has already done.
+    /// computer. Skips what an interrupted removal has already done. A machine at a cloud is removed itself; `forget` then
+    /// removes nothing but the record.
     ///
     /// # Errors
     /// Errors of connecting to the machine and of the store. With `forget`, errors of connecting are
-    /// warnings.
+    /// warnings. At a cloud: `cloud-credentials` with the details `provider` and `domain`, `backups-on-machine`,
+    /// `machine-not-in-account`, `undo-failed` with a list of what is left, and any other error of the cloud.
     pub async fn destroy(
         &self,
         machine: &Machine,
@@ -137,6 +155,9 @@ impl Manager {
         dns: Option<&Removal>,
         options: &DestroyOptions,
     ) -> Result<Destroyed> {
+        if let Some(place) = machine.reach.cloud() {
+            return self.destroy_at_cloud((machine, place), runs, dns, options).await;
+        }
         let removed = self.remove(machine, options).await;
         let forgotten = removed.is_err() && options.forget;
         self.forgive(removed, options)?;
@@ -152,7 +173,7 @@ impl Manager {
         for run in runs {
             self.runner().abandon(&run.run)?;
         }
-        Ok(Destroyed { kept, dns })
+        Ok(Destroyed { kept, dns, removed: Vec::new() })
     }
 
     /// Undoes runs that ended before the machine was created. `dns` holds the records of each run.
@@ -182,7 +203,7 @@ impl Manager {
         if let Some(kept) = &kept {
             self.kept().put(kept)?;
         }
-        Ok(Destroyed { kept, dns: None })
+        Ok(Destroyed { kept, ..Destroyed::default() })
     }
 
     /// Opens the backups of a destroyed machine before they are removed. Returns `None` if there are none.
@@ -219,6 +240,25 @@ impl Manager {
         }
         let outcome = tokio::select! {
             outcome = records.remove(self.progress()) => outcome,
+            () = self.cancel().cancelled() => records.kept("the run was stopped"),
+        };
+        if let Some(stays) = outcome.stays() {
+            self.progress().warn(stays);
+        }
+        outcome
+    }
+
+    /// Removes the DNS records of a machine that does not exist any more.
+    pub(crate) async fn remove_records_of_gone(
+        &self,
+        records: &Removal,
+        options: &DestroyOptions,
+    ) -> Outcome {
+        if options.keep_dns {
+            return records.kept("they were to be kept");
+        }
+        let outcome = tokio::select! {
+            outcome = records.remove_of_gone(self.progress()) => outcome,
             () = self.cancel().cancelled() => records.kept("the run was stopped"),
         };
         if let Some(stays) = outcome.stays() {

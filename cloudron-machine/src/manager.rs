@@ -8,6 +8,7 @@ use cloudron_provision::steps::{Context, Runner};
 use cloudron_provision::{CloudProvider, Remote};
 
 use crate::ask::{Ask, Nobody};
+use crate::clouds::Account;
 use crate::kept::KeptBackups;
 use crate::program::{Place, Program};
 use crate::registry::Machines;
@@ -23,6 +24,7 @@ pub struct Manager {
     cancel: Cancel,
     codes: Arc<[&'static Code]>,
     program: Option<PathBuf>,
+    pub(crate) account: Option<Arc<Account>>,
 }
 
 impl Manager {
@@ -43,6 +45,7 @@ impl Manager {
             cancel: Cancel::new(),
             codes: lists.into_iter().flatten().copied().collect(),
             program: None,
+            account: None,
         }
     }
 
@@ -128,9 +131,13 @@ impl Manager {
 
     /// Returns the shared context of a run's steps.
     pub(crate) fn context(&self, fqdn: &str, provider: Arc<dyn CloudProvider>) -> Context {
-        Context::new(fqdn, provider)
+        let context = Context::new(fqdn, provider)
             .progress(&self.progress)
             .cancelled_by(&self.cancel)
-            .knowing(self.codes.iter().copied())
+            .knowing(self.codes.iter().copied());
+        match &self.account {
+            Some(account) => context.clock(account.clock().clone()),
+            None => context,
+        }
     }
 }

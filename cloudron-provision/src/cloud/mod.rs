@@ -28,7 +28,7 @@ mod rotation;
 mod user_data;
 
 pub use connect::Login;
-pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all};
+pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all, remove_items};
 pub use marks::{HostKeys, Marks};
 pub use offers::{Region, Size};
 pub use one_time_key::OneTimeKey;
