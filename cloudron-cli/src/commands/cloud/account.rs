@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use cloudron_backup::store::StoreOptions;
+use cloudron_backup::StoreOptions;
 use cloudron_core::{Error, Result, Secret, codes};
 use cloudron_http::{HttpOptions, ReqwestTransport};
 use cloudron_machine::Manager;
@@ -56,8 +56,22 @@ pub(crate) fn provider() -> impl TypedValueParser<Value = Provider> {
 }
 
 impl Account {
+    /// Refuses options of an account where no cloud is asked.
+    pub(crate) fn unused(&self) -> Result<()> {
+        let Self { place, token, ca_file } = self;
+        let given = token.is_some() || ca_file.is_some() || place.is_given();
+        if !given {
+            return Ok(());
+        }
+        let message = "an account at a cloud means nothing without the name of the cloud";
+        Err(Error::new(&codes::USAGE, message).with_hint("add --provider with the name of the cloud"))
+    }
+
     /// Returns the manager of machines with this account.
     pub(crate) fn manager(&self, provider: Provider, out: &Output) -> Result<Manager> {
+        if provider.token_variable().is_some() {
+            self.place.without_key(provider)?;
+        }
         let account = self.place.account(provider, self.token.as_deref(), self.ca_file.clone(), out)?;
         Ok(manager(out)?.with_account(account))
     }
@@ -77,7 +91,6 @@ impl Place {
         out: &Output,
     ) -> Result<clouds::Account> {
         let credentials = match provider.token_variable() {
-            Some(_) if self.access_key_id.is_some() => return foreign("--access-key-id", provider),
             Some(variable) => Credentials::Token(given_token(token, variable, provider, out)?),
             None if token.is_some() => return foreign("--token", provider),
             None => self.keys(out)?,
@@ -102,15 +115,23 @@ impl Place {
         })
     }
 
+    /// Returns the key that the options give.
+    pub(crate) fn key(&self, out: &Output) -> Result<Option<(String, Secret)>> {
+        let given = self.access_key_id.as_ref().zip(self.secret_access_key.as_ref());
+        let key =
+            given.map(|(id, secret)| Ok((id.clone(), secrets::resolve(secret, "--secret-access-key", out)?)));
+        key.transpose()
+    }
+
     /// Returns the key of the options, or of the environment.
     fn keys(&self, out: &Output) -> Result<Credentials> {
-        if let Some((id, secret)) = self.access_key_id.as_ref().zip(self.secret_access_key.as_ref()) {
-            let secret_access_key = secrets::resolve(secret, "--secret-access-key", out)?;
-            return Ok(Credentials::keys(id, secret_access_key, None));
+        if let Some((access_key_id, secret_access_key)) = self.key(out)? {
+            return Ok(Credentials::Keys { access_key_id, secret_access_key, session_token: None });
         }
         let StoreOptions { access_key_id, secret_access_key, session_token, .. } = StoreOptions::from_env()?;
-        let keys = access_key_id.zip(secret_access_key);
-        let keys = keys.map(|(id, secret)| Credentials::keys(&id, secret, session_token));
+        let keys = access_key_id.zip(secret_access_key).map(|(access_key_id, secret_access_key)| {
+            Credentials::Keys { access_key_id, secret_access_key, session_token }
+        });
         keys.ok_or_else(|| {
             Error::new(&cloud::CREDENTIALS, "there are no credentials of AWS").with_hint(
                 "give --access-key-id ID and --secret-access-key file:PATH, or set AWS_ACCESS_KEY_ID and \
@@ -119,9 +140,24 @@ impl Place {
         })
     }
 
+    /// Returns whether any of the options is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.region.is_some() || self.access_key_id.is_some() || !self.endpoint.is_empty()
+    }
+
     /// The secrets that may be read from standard input.
     pub(crate) fn secret(&self) -> Option<&String> {
         self.secret_access_key.as_ref()
+    }
+}
+
+impl Place {
+    /// Refuses a key of AWS.
+    pub(crate) fn without_key(&self, provider: Provider) -> Result<()> {
+        match self.access_key_id {
+            None => Ok(()),
+            Some(_) => foreign("--access-key-id", provider).map(drop),
+        }
     }
 }
 

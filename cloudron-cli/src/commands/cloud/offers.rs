@@ -1,6 +1,6 @@
 //! `cloudron machine regions` and `cloudron machine sizes`
 
-use cloudron_core::Result;
+use cloudron_core::{Error, Result, codes};
 use cloudron_machine::clouds::Provider;
 use cloudron_provision::cloud::{Region, Size};
 
@@ -26,7 +26,12 @@ pub(crate) fn regions(options: &Options, out: &Output) -> Result<()> {
 
 /// Lists the sizes in a region.
 pub(crate) fn sizes(options: &Options, out: &Output) -> Result<()> {
+    let Some(region) = &options.account.place.region else {
+        let message = "sizes and their prices are those of a region";
+        return Err(Error::new(&codes::USAGE, message)
+            .with_hint("give it with --region; the `regions` command lists them"));
+    };
     let manager = options.account.manager(options.cloud, out)?;
-    let sizes = interruptible(manager.sizes(options.account.place.region.as_deref()))?;
+    let sizes = interruptible(manager.sizes(region))?;
     out.data("sizes", &sizes, || Size::table(&sizes).render())
 }

@@ -3,14 +3,16 @@
 use std::time::SystemTime;
 
 use cloudron_api::BackupEntry;
-use cloudron_backup::{Repository, UnreadableSummary, open_store};
+use cloudron_backup::{Repository, UnreadableSummary, open_store, open_store_with};
 use cloudron_core::Result;
 use cloudron_machine::Found;
 use cloudron_machine::backups::{ListedBackup, entries};
+use cloudron_machine::clouds::Provider;
 
 use super::super::Which;
 use crate::codes;
-use crate::commands::not_yet::FromCloud;
+use crate::commands::cloud::account::{Account, provider};
+use crate::commands::machine::create::Bucket;
 use crate::machines;
 use crate::output::Output;
 use crate::runtime::interruptible;
@@ -20,17 +22,31 @@ pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// Read the list from this store; without a value, from the one a local machine uses
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", conflicts_with = "backup_bucket")]
     store: Option<String>,
+    /// The cloud that has the bucket of --backup-bucket, which is read without the server
+    #[arg(long, value_name = "CLOUD", value_parser = provider(), requires = "backup_bucket")]
+    provider: Option<Provider>,
     #[command(flatten)]
-    cloud: FromCloud,
+    bucket: Bucket,
+    #[command(flatten)]
+    account: Account,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    options.cloud.refuse()?;
-    let backups = match &options.store {
-        Some(store) => interruptible(from_store(options, store, out))?,
-        None => interruptible(from_server(options, out))?,
+    let (domain, place) = (options.which.domain()?, &options.account.place);
+    let amazon = options.provider.is_none_or(|cloud| cloud.token_variable().is_none());
+    let backups = match (options.bucket.store(&domain, place, amazon, out)?, &options.store) {
+        (Some((url, owner)), _) => interruptible(async {
+            read(&Repository::open(open_store_with(&url, &owner)?).await?, out).await
+        })?,
+        (None, store) => {
+            options.account.unused()?;
+            match store {
+                Some(store) => interruptible(from_store(options, store, out))?,
+                None => interruptible(from_server(options, out))?,
+            }
+        }
     };
     let rows: Vec<ListedBackup> = backups.into_iter().map(ListedBackup::from).collect();
     out.data("backups", &rows, || match rows.is_empty() {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_dns::hosts::{self, Setting};
 use cloudron_dns::propagation::name_server;
+use cloudron_machine::DnsRecords;
 use cloudron_machine::access::key_file;
 use cloudron_machine::clouds::{CloudMachine, Provider};
-use cloudron_machine::create::{Dns, On};
-use cloudron_machine::{DnsRecords, Manager};
+use cloudron_machine::create::{Dns, DryRun, On};
+use cloudron_provision::cloud::Plan;
 use serde_json::json;
 
 use super::bucket::Bucket;
@@ -18,6 +19,7 @@ use super::common::Common;
 use crate::commands::cloud::account::Account;
 use crate::commands::cloud::settings::Settings;
 use crate::commands::dns::provider::Host;
+use crate::machines::manager;
 use crate::output::{Output, lines};
 use crate::runtime::interruptible;
 use crate::secrets;
@@ -83,32 +85,48 @@ fn how(text: &str) -> std::result::Result<How, String> {
 
 pub(crate) fn run(cloud: &str, options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
-    let store = options.bucket.url(&domain)?;
-    let created = begin(Provider::find(cloud)?, options, store.as_deref(), &domain, out);
-    created.map_err(|e| common.advise(e, &domain, store.as_deref(), false))
+    let created = begin(Provider::find(cloud)?, options, &domain, out);
+    let store = options.bucket.is_given().then_some("s3://");
+    created.map_err(|e| common.advise(e, &domain, store, false))
 }
 
-fn begin(provider: Provider, options: &Options, store: Option<&str>, domain: &Domain, out: &Output) -> Result<()> {
-    let common = &options.common;
-    let secrets = [options.account.token.as_ref(), options.account.place.secret(), options.dns_token.as_ref()];
+fn begin(provider: Provider, options: &Options, domain: &Domain, out: &Output) -> Result<()> {
+    let (common, Account { place, token, ca_file }) = (&options.common, &options.account);
+    let secrets = [token.as_ref(), place.secret(), options.dns_token.as_ref()];
     secrets::one_stdin(&[&secrets[..], &common.secrets()[..]].concat())?;
-    let manager = options.bucket.known_to(options.account.manager(provider, out)?)?;
-    let machine = options.machine(out)?;
-    let creation = common.creation(manager.clone(), On::Cloud(Box::new(machine.clone())), store, out)?;
+    let takes_token = provider.token_variable().is_some();
+    if takes_token && !options.bucket.is_given() {
+        place.without_key(provider)?;
+    }
+    let account = place.account(provider, token.as_deref(), ca_file.clone(), out)?;
+    let mut manager = manager(out)?.with_account(account);
+    let mut store = None;
+    if let Some((url, owner)) = options.bucket.store(domain, place, !takes_token, out)? {
+        (manager, store) = (manager.with_stores(owner), Some(url));
+    }
+    let machine = On::Cloud(Box::new(options.machine(out)?));
+    let creation = common.creation(&manager, machine, store.as_deref(), out)?;
     match common.dry_run {
         false => common.create(creation, out),
-        true => plan(&manager, domain, &machine, &creation.plan()?, out),
+        true => show(&interruptible(creation.dry_run())?, out),
     }
 }
 
-/// Prints what would be made, and makes nothing.
-fn plan(manager: &Manager, domain: &Domain, machine: &CloudMachine, steps: &[String], out: &Output) -> Result<()> {
-    let plan = interruptible(manager.cloud_plan(domain, machine))?;
-    let records = machine.records(domain)?;
+/// Prints what would be done and made.
+fn show(DryRun { steps, cloud, records, .. }: &DryRun, out: &Output) -> Result<()> {
     if out.is_json() {
-        return out.json_object(json!({ "steps": steps, "plan": plan.to_json(), "records": records }));
+        let records = records.as_ref().map(|(host, sets)| json!({ "host": host, "sets": sets }));
+        let plan = cloud.as_ref().map(Plan::to_json);
+        return out.json_object(json!({ "steps": steps, "plan": plan, "records": records }));
     }
-    out.text(&format!("{}\n\nRecords:\n{}\n\n{plan}", lines(steps), lines(&records)))
+    let records = match records {
+        None => "No DNS records are written.".to_owned(),
+        Some((host, sets)) => {
+            format!("DNS records at {host}:\n{}", lines(sets.iter().map(|set| format!("  {set}"))))
+        }
+    };
+    let plan = cloud.as_ref().map(|plan| format!("\n\n{plan}")).unwrap_or_default();
+    out.text(&format!("{}\n\n{records}{plan}", lines(steps)))
 }
 
 impl Options {
@@ -128,7 +146,8 @@ impl Options {
         let name_servers = self.name_server.clone();
         match self.dns {
             How::At(kind) if !kind.is_by_hand() => {
-                let endpoint = self.account.place.endpoint.iter().find(|e| e.starts_with(&format!("{}=", kind.id())));
+                let endpoint =
+                    self.account.place.endpoint.iter().find(|e| e.starts_with(&format!("{}=", kind.id())));
                 let account = hosts::Account {
                     endpoint: endpoint.cloned(),
                     ca_file: self.account.ca_file.clone(),
@@ -139,9 +158,10 @@ impl Options {
                 let records = DnsRecords::written(host.id(), Vec::new(), host.account())?;
                 Ok(Dns::Write { host: host.for_machine(provider), records: Box::new(records), name_servers })
             }
-            _ if self.dns_token.is_some() => {
-                Err(Error::new(&codes::USAGE, "--dns-token means nothing without --dns and the name of the host"))
-            }
+            _ if self.dns_token.is_some() => Err(Error::new(
+                &codes::USAGE,
+                "--dns-token means nothing without --dns and the name of the host",
+            )),
             How::Own => Ok(Dns::Account { name_servers }),
             How::At(_) => Ok(Dns::Check { name_servers }),
             How::None => Ok(Dns::None),

@@ -6,14 +6,13 @@ use cloudron_api::{ActivateRequest, Include, StoreAccess};
 use cloudron_backup::StoreOptions;
 use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_machine::Creation;
 use cloudron_machine::backups::folder_of;
 use cloudron_machine::create::{CreateRequest, On, Unconfirmed};
 use cloudron_machine::folders::Missing;
+use cloudron_machine::{Creation, Manager};
 use cloudron_provision::quote;
 
 use super::report;
-use crate::machines::manager;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
@@ -36,10 +35,20 @@ pub(crate) struct Common {
     #[arg(long)]
     pub discard_backups: bool,
     /// The id of the credentials that the server uses for its object store; without the right to delete (docs/stores.md)
-    #[arg(long, value_name = "ID", requires = "writer_secret_access_key")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "writer_secret_access_key",
+        visible_alias = "server-access-key-id"
+    )]
     pub writer_access_key_id: Option<String>,
     /// The secret of these credentials; it is kept on the server
-    #[arg(long, value_name = "SECRET", requires = "writer_access_key_id")]
+    #[arg(
+        long,
+        value_name = "SECRET",
+        requires = "writer_access_key_id",
+        visible_alias = "server-secret-access-key"
+    )]
     pub writer_secret_access_key: Option<String>,
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
@@ -76,10 +85,20 @@ impl Common {
         if self.allow_subdomain { Domain::parse_any(&self.fqdn) } else { Domain::parse(&self.fqdn) }
     }
 
+    /// The secrets that may be read from standard input.
+    pub(super) fn secrets(&self) -> [Option<&String>; 3] {
+        [&self.backup_key, &self.admin_password, &self.writer_secret_access_key].map(Option::as_ref)
+    }
+
     /// Prepares the creation. Reads the secrets except the backup key.
-    pub(super) fn creation(&self, on: On, store: Option<&str>, out: &Output) -> Result<Creation> {
+    pub(super) fn creation(
+        &self,
+        manager: &Manager,
+        on: On,
+        store: Option<&str>,
+        out: &Output,
+    ) -> Result<Creation> {
         let domain = self.domain()?;
-        let manager = manager(out)?;
         let mut request = CreateRequest::local(domain.clone());
         request.on = on;
         request.store = store.map(str::to_owned);
@@ -90,7 +109,7 @@ impl Common {
         }
         request.includes = self.includes.iter().map(Include::new).collect();
         request.owner = self.owner(out)?;
-        request.store_access = self.store_access(out)?;
+        request.store_access = self.store_access(manager, out)?;
         request.overwrite = self.overwrite;
         request.restore_paths.clone_from(&self.restore_paths);
         request.discard_backups = self.discard_backups;
@@ -113,11 +132,11 @@ impl Common {
     }
 
     /// Returns the server's own credentials for an object store.
-    fn store_access(&self, out: &Output) -> Result<Option<StoreAccess>> {
+    fn store_access(&self, manager: &Manager, out: &Output) -> Result<Option<StoreAccess>> {
         let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
         let Some((id, secret)) = given else { return Ok(None) };
-        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref(), Some(secret)])?;
-        let owner = StoreOptions::from_env()?;
+        secrets::one_stdin(&self.secrets())?;
+        let owner = manager.stores().cloned().map_or_else(StoreOptions::from_env, Ok)?;
         Ok(Some(StoreAccess {
             access_key_id: id.clone(),
             secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
@@ -132,7 +151,7 @@ impl Common {
         let (Some(email), Some(password)) = (&self.admin_email, &self.admin_password) else {
             return Ok(None);
         };
-        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
+        secrets::one_stdin(&self.secrets())?;
         let password = secrets::resolve(password, "--admin-password", out)?;
         let owner = ActivateRequest { email: email.clone(), password, username: None, display_name: None };
         // The server makes the same check, but only after it was created.

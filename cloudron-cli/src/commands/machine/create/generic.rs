@@ -16,6 +16,7 @@ use cloudron_provision::quote;
 use super::common::Common;
 use crate::commands::dns::account::Account;
 use crate::commands::dns::provider::Host;
+use crate::machines::manager;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -85,7 +86,9 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     GenericHost::check_store(options.store.as_deref(), common.backup.is_some() || common.resume)
         .hint(|| "give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder".to_owned())?;
     let created = host(options, out)
-        .and_then(|host| common.creation(On::Generic(Box::new(host)), options.store.as_deref(), out))
+        .and_then(|host| {
+            common.creation(&manager(out)?, On::Generic(Box::new(host)), options.store.as_deref(), out)
+        })
         .and_then(|creation| common.create(creation, out));
     created.map_err(|e| {
         advise(common.advise(e, &domain, options.store.as_deref(), folder.is_some()), options, &domain)

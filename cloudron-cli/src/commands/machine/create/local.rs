@@ -4,6 +4,7 @@ use cloudron_core::Result;
 use cloudron_machine::create::{LocalHost, On};
 
 use super::common::Common;
+use crate::machines::manager;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -21,7 +22,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
     let on = On::Local(LocalHost { port: options.port });
-    let created =
-        common.creation(on, options.store.as_deref(), out).and_then(|creation| common.create(creation, out));
+    let created = common
+        .creation(&manager(out)?, on, options.store.as_deref(), out)
+        .and_then(|creation| common.create(creation, out));
     created.map_err(|e| common.advise(e, &domain, options.store.as_deref(), false))
 }
