@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloudron_backup::StoreOptions;
 use cloudron_core::{Cancel, Code, Error, Progress, Result};
 use cloudron_provision::steps::{Context, Runner};
 use cloudron_provision::{CloudProvider, Remote};
@@ -26,7 +25,6 @@ pub struct Manager {
     codes: Arc<[&'static Code]>,
     program: Option<PathBuf>,
     pub(crate) account: Option<Arc<Account>>,
-    stores: Option<Arc<StoreOptions>>,
 }
 
 impl Manager {
@@ -48,7 +46,6 @@ impl Manager {
             codes: lists.into_iter().flatten().copied().collect(),
             program: None,
             account: None,
-            stores: None,
         }
     }
 
@@ -86,19 +83,6 @@ impl Manager {
     pub fn installing(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
-    }
-
-    /// Sets how buckets are opened with their owner's rights: region, address and credentials. Otherwise, these are found as
-    /// by Amazon's own tools.
-    #[must_use]
-    pub fn with_stores(mut self, stores: StoreOptions) -> Self {
-        self.stores = Some(Arc::new(stores));
-        self
-    }
-
-    /// Returns how buckets are opened, if that was set.
-    pub fn stores(&self) -> Option<&StoreOptions> {
-        self.stores.as_deref()
     }
 
     /// Returns the folders in which this computer stores records.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cloudron_backup::whole::{Earlier, look};
-use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with, whole};
+use cloudron_backup::{BackupStore, open_store, whole};
 use cloudron_core::Result;
 
 pub use list::ListedBackup;
@@ -30,14 +30,13 @@ pub enum Folder {
 }
 
 impl Folder {
-    /// Returns the folder or bucket at a store address, as seen from this computer. `stores` is how buckets are opened,
-    /// if not with the settings of Amazon's own tools.
-    pub fn of(url: &str, stores: Option<&StoreOptions>) -> Result<Self> {
+    /// Returns the folder or bucket at a store address, as seen from this computer.
+    pub fn of(url: &str) -> Result<Self> {
         match folder_of(url) {
             Some(path) => {
                 Ok(Self::Near(std::path::absolute(path).map_err(|e| cloudron_core::Error::io(path, e))?))
             }
-            None => open(url, stores).map(Self::Bucket),
+            None => open_store(url).map(Self::Bucket),
         }
     }
 
@@ -48,14 +47,6 @@ impl Folder {
             Self::Far(far) => far.clone(),
             Self::Bucket(store) => store.clone(),
         })
-    }
-}
-
-/// Opens the store at an address, a bucket with these options.
-pub(crate) fn open(url: &str, stores: Option<&StoreOptions>) -> Result<Arc<dyn BackupStore>> {
-    match stores.filter(|_| folder_of(url).is_none()) {
-        Some(options) => open_store_with(url, options),
-        None => open_store(url),
     }
 }
 

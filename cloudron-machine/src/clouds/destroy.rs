@@ -106,7 +106,7 @@ impl Manager {
         if options.delete_backups {
             kept = None;
             if let Some(store) = &bucket {
-                backups::remove(&Folder::of(store, self.stores())?).await?;
+                backups::remove(&Folder::of(store)?).await?;
             }
         }
         let dns = match dns.filter(|_| !options.keep_dns) {
@@ -150,7 +150,7 @@ impl Manager {
         let removed = remove_items(as_cloud(&host), items, self.progress(), self.cancel()).await?;
         let in_bucket = folder_of(&machine.store).is_none();
         if options.delete_backups && in_bucket {
-            backups::remove(&Folder::of(&machine.store, self.stores())?).await?;
+            backups::remove(&Folder::of(&machine.store)?).await?;
         }
         let dns = match dns {
             Some(dns) => Some(self.remove_records_of_gone(dns, options).await),

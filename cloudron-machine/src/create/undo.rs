@@ -58,7 +58,7 @@ impl Manager {
         if let Some(made) =
             made.filter(|made| matches!(reach, Reach::Local { .. }) || folder_of(&made.store).is_none())
         {
-            backups::remove_unused(&Folder::of(&made.store, self.stores())?, &made.id).await?;
+            backups::remove_unused(&Folder::of(&made.store)?, &made.id).await?;
         }
         let gone = |r: &Remembered| reach.cloud().is_some() && folder_of(&r.store).is_some();
         Ok(remembered.filter(|r| r.origin != Origin::New && !gone(r)).map(|r| Kept {
