@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudron_core::{Cancel, Code, Error, Progress, Result};
 use cloudron_provision::steps::{Context, Runner};
@@ -9,6 +10,7 @@ use cloudron_provision::{CloudProvider, Remote};
 
 use crate::ask::{Ask, Nobody};
 use crate::clouds::Account;
+use crate::dns::PROPAGATION;
 use crate::kept::KeptBackups;
 use crate::program::{Place, Program};
 use crate::registry::Machines;
@@ -25,6 +27,7 @@ pub struct Manager {
     codes: Arc<[&'static Code]>,
     program: Option<PathBuf>,
     pub(crate) account: Option<Arc<Account>>,
+    propagation: Duration,
 }
 
 impl Manager {
@@ -46,6 +49,7 @@ impl Manager {
             codes: lists.into_iter().flatten().copied().collect(),
             program: None,
             account: None,
+            propagation: PROPAGATION,
         }
     }
 
@@ -83,6 +87,18 @@ impl Manager {
     pub fn installing(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
+    }
+
+    /// Sets how long a creation waits for the name servers to have the records that it wrote: two minutes by default.
+    /// When the time is over, it succeeds nevertheless.
+    #[must_use]
+    pub fn waiting_for_dns(mut self, limit: Duration) -> Self {
+        self.propagation = limit;
+        self
+    }
+
+    pub(crate) fn propagation(&self) -> Duration {
+        self.propagation
     }
 
     /// Returns the folders in which this computer stores records.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -27,6 +27,24 @@ pub struct Remains {
     host: Arc<dyn CloudHost>,
     items: Vec<Item>,
     addresses: BTreeSet<IpAddr>,
+}
+
+/// The login to a machine that this computer has no record of.
+#[derive(Debug, Clone)]
+pub struct SshLogin {
+    /// The private key file. If `None`, the SSH agent is used.
+    pub key: Option<PathBuf>,
+    /// The user.
+    pub user: String,
+    /// The port, besides 202.
+    pub port: u16,
+}
+
+impl Default for SshLogin {
+    /// Logs in as root with the SSH agent's keys, on port 22 or 202.
+    fn default() -> Self {
+        Self { key: None, user: "root".into(), port: 22 }
+    }
 }
 
 impl Remains {
@@ -75,27 +93,27 @@ impl Manager {
     }
 
     /// Removes everything that carries the marks of a machine, and at the DNS host the records with exactly its addresses.
-    /// The key is that of the login, to see whether the only backups are on the machine's disk.
+    /// The login is to see whether the only backups are on the machine's disk.
     ///
     /// # Errors
     /// `backups-on-machine`; `undo-failed` with a list of what is left; any error of the cloud.
     pub async fn destroy_remains(
         &self,
         remains: &Remains,
-        ssh_key: Option<&Path>,
+        ssh: &SshLogin,
         dns: Option<&DnsHost>,
         options: &DestroyOptions,
     ) -> Result<Destroyed> {
         let (domain, mut kept, mut bucket) = (&remains.domain, None, None);
         for item in remains.items.iter().filter(|item| item.is_machine()) {
-            let login = self.login(&remains.account, ssh_key);
+            let login = self.login(&remains.account, ssh.key.as_deref()).on_port(ssh.port).as_user(&ssh.user);
             let said = match options.delete_backups {
                 false => self.refuse_only_copy_of(domain, item, login).await?,
                 // Only to find the bucket.
                 true => self.describe(item, login).await.ok().flatten().map(|(_, said)| said),
             };
             if let Some(store) = said.map(|said| said.store).filter(|store| folder_of(store).is_none()) {
-                kept = Some(kept_of(remains, item, ssh_key, store.clone()));
+                kept = Some(kept_of(remains, item, ssh, store.clone()));
                 bucket = Some(store);
             }
         }
@@ -216,7 +234,7 @@ fn not_there(machine: &Machine, place: &CloudPlace, account: &Account) -> Error 
 }
 
 /// Returns the record of the backups in the bucket of a machine that is removed by its marks.
-fn kept_of(remains: &Remains, item: &Item, ssh_key: Option<&Path>, store: String) -> Kept {
+fn kept_of(remains: &Remains, item: &Item, ssh: &SshLogin, store: String) -> Kept {
     let cloud = CloudPlace {
         provider: remains.account.provider().id().into(),
         region: item.region.clone(),
@@ -226,8 +244,8 @@ fn kept_of(remains: &Remains, item: &Item, ssh_key: Option<&Path>, store: String
     let reach = Reach::Generic(SshReach {
         host: item.addresses.first().map(ToString::to_string).unwrap_or_default(),
         ssh_port: crate::access::SSH_PORT,
-        ssh_user: "root".into(),
-        ssh_key: ssh_key.map(Path::to_owned),
+        ssh_user: ssh.user.clone(),
+        ssh_key: ssh.key.clone(),
         host_keys: Vec::new(),
         cloud: Some(cloud),
     });

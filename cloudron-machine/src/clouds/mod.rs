@@ -31,7 +31,7 @@ mod reverse;
 mod settings;
 
 pub use account::{Account, Credentials};
-pub use destroy::Remains;
+pub use destroy::{Remains, SshLogin};
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
 pub use policy::Policy;

@@ -1,17 +1,21 @@
 //! An unfinished run that another computer began: what the cloud and the machine know of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cloudron_api::{BoxCommand, Description};
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_provision::cloud::{CloudHost, Item};
-use cloudron_provision::codes as provision;
 use cloudron_provision::facts::Facts;
 use cloudron_provision::steps::Outputs;
+use cloudron_provision::{Command, answer, codes as provision};
 
 use crate::codes;
 use crate::manager::Manager;
 use crate::program::Place;
+
+/// Time limit for stopping a server.
+const STOP_LIMIT: Duration = Duration::from_secs(120);
 
 /// A run of another computer that is taken over.
 #[derive(Debug, Clone)]
@@ -23,7 +27,8 @@ pub(crate) struct Taken {
 }
 
 impl Manager {
-    /// Finds the run to resume by its marks at the cloud. Changes nothing.
+    /// Finds the run to resume by its marks at the cloud. A server that it has installed is stopped: it is installed again
+    /// with keys that this computer has. Nothing else is changed.
     ///
     /// # Errors
     /// `file-missing` if there is nothing of this domain; `cloud-several-runs`; `machine-carries-server` if the machine
@@ -34,28 +39,26 @@ impl Manager {
         let machine = items.iter().find(|item| item.is_machine() && !item.addresses.is_empty());
         let Some(machine) = machine else { return Ok(Taken { run, outputs: Outputs::new() }) };
         let outputs = machine.outputs();
-        self.refuse_finished(domain, host, &outputs).await?;
+        self.stop_unfinished(domain, host, &outputs).await?;
         Ok(Taken { run, outputs })
     }
 
-    /// Refuses a machine on which a run has done its last step.
-    async fn refuse_finished(&self, domain: &Domain, host: &dyn CloudHost, outputs: &Outputs) -> Result<()> {
+    /// Stops the server of an unfinished run. Refuses a machine on which a run has done its last step.
+    async fn stop_unfinished(&self, domain: &Domain, host: &dyn CloudHost, outputs: &Outputs) -> Result<()> {
         let remote = host.connect(outputs).await?;
         if Facts::ask(&*remote).await?.server.is_none() {
             return Ok(());
         }
         let program = self.program(remote, Place::system());
-        // Without an answer, the server is not finished: the run installs it again.
-        let said: Option<Description> = program.call(&BoxCommand::Describe).await.ok();
-        match said.and_then(|said| said.record) {
-            None => Ok(()),
-            Some(_) => {
-                let message = format!("the machine {domain} is finished: there is nothing to resume");
-                Err(Error::new(&provision::MACHINE_CARRIES_SERVER, message)
-                    .with_detail("domain", domain.as_str())
-                    .with_detail("address", address(outputs)))
-            }
+        let said: Description = program.call(&BoxCommand::Describe).await?;
+        if said.record.is_some() {
+            let message = format!("the machine {domain} is finished: there is nothing to resume");
+            return Err(Error::new(&provision::MACHINE_CARRIES_SERVER, message)
+                .with_detail("domain", domain.as_str())
+                .with_detail("address", address(outputs)));
         }
+        let stop = Command::new(Place::system().argv(&BoxCommand::Stop)).as_root().within(STOP_LIMIT);
+        answer::run(&**program.remote(), stop).await.map(drop)
     }
 }
 

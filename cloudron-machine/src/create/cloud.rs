@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cloudron_api::BoxCommand;
 use cloudron_core::{Error, Result, codes as core_codes};
 use cloudron_provision::CloudProvider;
 use cloudron_provision::cloud::{CloudHost, MACHINE, Patience, Plan};
-use cloudron_provision::facts::Facts;
 use cloudron_provision::steps::ready::PlaceProgram;
 use cloudron_provision::steps::{Check, Context, Outputs, Step, Undo};
 use serde_json::Value;
@@ -17,7 +15,7 @@ use super::repository::{self, Chosen};
 use super::{Begun, CreateRequest, Creation, Dns, Records};
 use crate::backups::{Folder, RemoteFolder, folder_of};
 use crate::clouds::{CloudMachine, CloudSettings, Opening, Taken, open};
-use crate::dns::{CheckRecords, DnsHost, PROPAGATION, Target, WriteRecords};
+use crate::dns::{CheckRecords, DnsHost, Target, WriteRecords};
 use crate::manager::Manager;
 use crate::program::Place;
 use crate::registry::{CloudPlace, DnsRecords, Reach, SshReach};
@@ -116,7 +114,7 @@ impl Manager {
         let (domain, target) = (request.domain.clone(), Target::Made);
         let check = |name_servers| Arc::new(CheckRecords { domain: domain.clone(), target, name_servers });
         let write = |host, name_servers| {
-            let (folder, patience) = (self.state().dns(), PROPAGATION);
+            let (folder, patience) = (self.state().dns(), self.propagation());
             let domain = domain.clone();
             Arc::new(WriteRecords { host, domain, target, name_servers, folder, patience })
         };
@@ -186,7 +184,6 @@ impl Creation {
         if !taken.outputs.is_empty()
             && let Some(path) = folder_of(&self.machine_store)
         {
-            stop_server(&self.manager, &cloud.host, &taken.outputs).await?;
             let shown = &self.repository.shown;
             let far = RemoteFolder::at(cloud.host.clone(), taken.outputs.clone(), path, shown);
             (self.repository.folder, self.repository.fresh) = (Folder::Far(Arc::new(far)), false);
@@ -210,18 +207,6 @@ impl Creation {
             false => self.provider.preflight(self.request.domain.as_str()).await,
         }
     }
-}
-
-/// Stops a server that the run installed on another computer's behalf: it is installed again with keys that this
-/// computer has.
-async fn stop_server(manager: &Manager, host: &Arc<dyn CloudHost>, outputs: &Outputs) -> Result<()> {
-    let remote = host.connect(outputs).await?;
-    if Facts::ask(&*remote).await?.server.is_none() {
-        return Ok(());
-    }
-    let program = manager.program(remote, Place::system());
-    let _: Value = program.call(&BoxCommand::Stop).await?;
-    Ok(())
 }
 
 /// A step on a machine that is removed as a whole when the run is undone.

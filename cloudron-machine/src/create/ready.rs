@@ -17,7 +17,7 @@ use super::repository::{self, Chosen};
 use super::{Begun, CreateRequest, Creation, Dns, GenericHost, LocalHost, On, Records};
 use crate::access::SSH_PORT;
 use crate::backups::{self, Folder, RemoteFolder, folder_of};
-use crate::dns::{CheckRecords, PROPAGATION, Target, WriteRecords};
+use crate::dns::{CheckRecords, Target, WriteRecords};
 use crate::manager::Manager;
 use crate::program::Place;
 use crate::registry::{Reach, SshReach};
@@ -154,7 +154,7 @@ impl Manager {
                 Some(Records::Check(Arc::new(CheckRecords { domain, target, name_servers })))
             }
             Dns::Write { host, records, name_servers } => {
-                let (folder, patience) = (self.state().dns(), PROPAGATION);
+                let (folder, patience) = (self.state().dns(), self.propagation());
                 let step = WriteRecords { host, domain, target, name_servers, folder, patience };
                 Some(Records::Write(Arc::new(step), records))
             }
