@@ -1,12 +1,12 @@
 //! Managing a machine that another computer made at a cloud.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudron_core::{Domain, Error, Result};
 use cloudron_provision::cloud::Item;
 use cloudron_provision::ssh::HostKeyPolicy;
 
+use super::SshLogin;
 use crate::access::SSH_PORT;
 use crate::codes;
 use crate::manager::Manager;
@@ -22,8 +22,7 @@ impl Manager {
     pub async fn adopt_from_account(
         &self,
         domain: &Domain,
-        ssh_key: Option<PathBuf>,
-        ssh_user: &str,
+        login: &SshLogin,
         limit: Duration,
     ) -> Result<Machine> {
         self.check_adoptable(domain)?;
@@ -43,19 +42,19 @@ impl Manager {
                 .with_detail("unfinished", domain.as_str())
                 .with_detail("provider", provider.id()));
         };
-        let reach = origin(provider.id(), item, ssh_key, ssh_user);
-        let ports = [SSH_PORT, 22];
+        let reach = origin(provider.id(), item, login);
+        let ports = [SSH_PORT, login.port];
         let reach = self.over_ssh(domain, reach, &ports, HostKeyPolicy::Fingerprint(key), limit).await?;
         self.take(domain, reach).await
     }
 }
 
-fn origin(provider: &str, item: &Item, ssh_key: Option<PathBuf>, ssh_user: &str) -> SshReach {
+fn origin(provider: &str, item: &Item, login: &SshLogin) -> SshReach {
     SshReach {
         host: item.addresses.first().map(ToString::to_string).unwrap_or_default(),
         ssh_port: SSH_PORT,
-        ssh_user: ssh_user.into(),
-        ssh_key,
+        ssh_user: login.user.clone(),
+        ssh_key: login.key.clone(),
         host_keys: Vec::new(),
         cloud: Some(CloudPlace {
             provider: provider.into(),

@@ -7,7 +7,7 @@ use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_machine::Machine;
 use cloudron_machine::access::{LIMIT, key_file};
 use cloudron_machine::adopt::{AdoptRequest, SshAddress};
-use cloudron_machine::clouds::Provider;
+use cloudron_machine::clouds::{Provider, SshLogin};
 use serde_json::json;
 
 use super::Which;
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "KEY")]
     ssh_key: Option<String>,
     /// The port that SSH listens on; without it, 202 and then 22
-    #[arg(long, value_name = "PORT", requires = "ip", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
     /// The user to log in as; a user other than root needs passwordless sudo
     #[arg(long, value_name = "USER", default_value = "root")]
@@ -49,9 +49,10 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (domain, limit) = (options.which.domain()?, Duration::from_secs(options.connect_timeout));
     let machine = match options.provider {
         Some(cloud) => {
-            let (manager, key) =
-                (options.account.manager(cloud, out)?, key_file(options.ssh_key.as_deref())?);
-            block_on(|_| async { manager.adopt_from_account(&domain, key, &options.ssh_user, limit).await })
+            let manager = options.account.manager(cloud, out)?;
+            let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
+            let login = SshLogin { key, user, port: options.ssh_port.unwrap_or(22) };
+            block_on(|_| async { manager.adopt_from_account(&domain, &login, limit).await })
         }
         None => {
             options.account.unused()?;

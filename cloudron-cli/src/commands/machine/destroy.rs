@@ -2,7 +2,7 @@
 
 use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_machine::access::key_file;
-use cloudron_machine::clouds::Provider;
+use cloudron_machine::clouds::{Provider, SshLogin};
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
 use cloudron_machine::dns::{Outcome, Removal};
 use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
@@ -42,6 +42,12 @@ pub(crate) struct Options {
     /// The private key of such a machine, with which its disk is searched for the only backups
     #[arg(long, value_name = "KEY", requires = "provider")]
     ssh_key: Option<String>,
+    /// The user to log in as there
+    #[arg(long, value_name = "USER", requires = "provider", default_value = "root")]
+    ssh_user: String,
+    /// The port that SSH listens on there, besides 202
+    #[arg(long, value_name = "PORT", requires = "provider", default_value_t = 22)]
+    ssh_port: u16,
     /// The token of the DNS host of a machine at a cloud, where --token is that of the cloud
     #[arg(long, value_name = "SECRET", conflicts_with = "keep_dns")]
     dns_token: Option<String>,
@@ -138,7 +144,9 @@ fn unknown(
     let (token, ca_file) = (options.credentials.token(), options.credentials.ca_file());
     let manager =
         manager.with_account(options.place.account(cloud, token.map(String::as_str), ca_file, out)?);
-    let (how, key) = (options.how(), key_file(options.ssh_key.as_deref())?);
+    let how = options.how();
+    let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
+    let login = SshLogin { key, user, port: options.ssh_port };
     let remains = interruptible(manager.remains(domain))?;
     let dns = match how.keep_dns {
         true => None,
@@ -148,8 +156,7 @@ fn unknown(
         remains.items().iter().map(|item| format!("{} {}", item.kind, item.name)).collect();
     out.say(&format!("{} has of {domain}: {}", cloud.description(), items.join(", ")));
     out.agreed(&how.question(domain, None), "nothing was removed")?;
-    let done =
-        block_on(|_| async { manager.destroy_remains(&remains, key.as_deref(), dns.as_ref(), &how).await })?;
+    let done = block_on(|_| async { manager.destroy_remains(&remains, &login, dns.as_ref(), &how).await })?;
     report(domain, &done, &format!("{domain} was destroyed"), out)
 }
 

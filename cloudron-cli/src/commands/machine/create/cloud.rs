@@ -35,7 +35,10 @@ pub(crate) struct Options {
     /// The user to log in as; a user other than root needs passwordless sudo
     #[arg(long, value_name = "USER", default_value = "root")]
     ssh_user: String,
-    /// Leave SSH on port 22, which is moved to 202 otherwise
+    /// The port that SSH listens on in the image
+    #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: u16,
+    /// Leave SSH on that port, which is moved to 202 otherwise
     #[arg(long)]
     keep_ssh_port: bool,
     /// How long to wait for the machine to boot, in seconds
@@ -100,12 +103,12 @@ fn begin(provider: Provider, options: &Options, domain: &Domain, out: &Output) -
     }
     let account = place.account(provider, token.as_deref(), ca_file.clone(), out)?;
     let mut manager = manager(out)?.with_account(account);
-    let mut store = None;
-    if let Some((url, owner)) = options.bucket.store(domain, place, !takes_token, out)? {
-        (manager, store) = (manager.with_stores(owner), Some(url));
+    let (url, owner) = options.bucket.store(domain, place, !takes_token, out)?.unzip();
+    if let Some(owner) = &owner {
+        manager = manager.opening_buckets(owner.clone());
     }
     let machine = On::Cloud(Box::new(options.machine(out)?));
-    let creation = common.creation(&manager, machine, store.as_deref(), out)?;
+    let creation = common.creation(&manager, machine, (url.as_deref(), owner.as_ref()), out)?;
     match common.dry_run {
         false => common.create(creation, out),
         true => show(&interruptible(creation.dry_run())?, out),
@@ -134,6 +137,7 @@ impl Options {
         let mut machine = CloudMachine::new(key_file(Some(&self.ssh_key))?.unwrap_or_default());
         machine.settings = self.settings.in_region(self.account.place.region.clone());
         machine.ssh_user.clone_from(&self.ssh_user);
+        machine.ssh_port = self.ssh_port;
         machine.keep_ssh_port = self.keep_ssh_port;
         machine.boot = Duration::from_secs(self.connect_timeout);
         machine.program.clone_from(&self.server_binary);

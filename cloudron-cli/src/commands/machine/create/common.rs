@@ -90,12 +90,13 @@ impl Common {
         [&self.backup_key, &self.admin_password, &self.writer_secret_access_key].map(Option::as_ref)
     }
 
-    /// Prepares the creation. Reads the secrets except the backup key.
+    /// Prepares the creation. Reads the secrets except the backup key. `owner` is how the owner opens the store, if not as
+    /// the environment says.
     pub(super) fn creation(
         &self,
         manager: &Manager,
         on: On,
-        store: Option<&str>,
+        (store, owner): (Option<&str>, Option<&StoreOptions>),
         out: &Output,
     ) -> Result<Creation> {
         let domain = self.domain()?;
@@ -109,7 +110,7 @@ impl Common {
         }
         request.includes = self.includes.iter().map(Include::new).collect();
         request.owner = self.owner(out)?;
-        request.store_access = self.store_access(manager, out)?;
+        request.store_access = self.store_access(owner, out)?;
         request.overwrite = self.overwrite;
         request.restore_paths.clone_from(&self.restore_paths);
         request.discard_backups = self.discard_backups;
@@ -132,11 +133,11 @@ impl Common {
     }
 
     /// Returns the server's own credentials for an object store.
-    fn store_access(&self, manager: &Manager, out: &Output) -> Result<Option<StoreAccess>> {
+    fn store_access(&self, owner: Option<&StoreOptions>, out: &Output) -> Result<Option<StoreAccess>> {
         let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
         let Some((id, secret)) = given else { return Ok(None) };
         secrets::one_stdin(&self.secrets())?;
-        let owner = manager.stores().cloned().map_or_else(StoreOptions::from_env, Ok)?;
+        let owner = owner.cloned().map_or_else(StoreOptions::from_env, Ok)?;
         Ok(Some(StoreAccess {
             access_key_id: id.clone(),
             secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,

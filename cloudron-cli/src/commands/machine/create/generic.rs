@@ -87,7 +87,12 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         .hint(|| "give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder".to_owned())?;
     let created = host(options, out)
         .and_then(|host| {
-            common.creation(&manager(out)?, On::Generic(Box::new(host)), options.store.as_deref(), out)
+            common.creation(
+                &manager(out)?,
+                On::Generic(Box::new(host)),
+                (options.store.as_deref(), None),
+                out,
+            )
         })
         .and_then(|creation| common.create(creation, out));
     created.map_err(|e| {

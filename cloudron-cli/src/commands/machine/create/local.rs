@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
     let on = On::Local(LocalHost { port: options.port });
     let created = common
-        .creation(&manager(out)?, on, options.store.as_deref(), out)
+        .creation(&manager(out)?, on, (options.store.as_deref(), None), out)
         .and_then(|creation| common.create(creation, out));
     created.map_err(|e| common.advise(e, &domain, options.store.as_deref(), false))
 }
