@@ -68,4 +68,5 @@ examples:
 # The program on a Debian server, booted with systemd in a container. Needs root and Docker
 e2e:
     e2e/image.sh
-    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test ssh_port -- --test-threads 1
+    e2e/image.sh cloud
+    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test clouds --test ssh_port -- --test-threads 1

@@ -2,7 +2,8 @@
 # Makes the image of a bare Debian server, with systemd as process 1 and OpenSSH, for the end-to-end tests.
 #
 #   e2e/image.sh            makes cloudron-e2e:bookworm unless this recipe made it before
-#   e2e/image.sh --rebuild  makes it anew
+#   e2e/image.sh cloud      makes cloudron-e2e:cloud, a server as clouds offer it: with cloud-init
+#   e2e/image.sh … --rebuild  makes it anew
 #
 # Needs root, debootstrap and Docker Engine, and starts dockerd when none answers. Packages come from the
 # mirror that this machine's own apt uses, or from the one in CLOUDRON_E2E_MIRROR. Says what it does on
@@ -10,8 +11,13 @@
 set -eu
 
 suite=bookworm
-image=cloudron-e2e:$suite
 packages=systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates
+# debootstrap does not find what provides a virtual package, so python3-cffi-backend is named.
+case ${1:-} in
+cloud) variant=cloud packages=$packages,cloud-init,python3-cffi-backend,sudo ;;
+*) variant=$suite ;;
+esac
+image=cloudron-e2e:$variant
 work=${CLOUDRON_E2E_WORK:-/var/tmp/cloudron-e2e}
 
 say() { echo "image.sh: $*" >&2; }
@@ -68,7 +74,7 @@ mount_cgroup() {
 build() {
     source=$(mirror) || fail "no mirror of $suite in apt's sources: set CLOUDRON_E2E_MIRROR"
     command -v debootstrap >/dev/null || fail "debootstrap is not installed"
-    root=$work/root
+    root=$work/root-$variant
     rm -rf "$root"
     say "installing $suite; this takes about a minute"
     debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$source" >"$work/debootstrap.log" 2>&1 || {
@@ -99,8 +105,27 @@ ExecStart=/usr/bin/ssh-keygen -A
 [Install]
 WantedBy=multi-user.target
 UNIT
-    chroot "$1" systemctl enable host-keys.service >/dev/null 2>&1
+    if [ "$variant" = cloud ]; then
+        seed_cloud_init "$1"
+    else
+        chroot "$1" systemctl enable host-keys.service >/dev/null 2>&1
+    fi
     chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1
+}
+
+# cloud-init reads what the test puts into the seed folder, and leaves the network to Docker. Everything else is as Debian
+# has it: the host keys are its task, and root may log in as on the images of Hetzner and DigitalOcean.
+seed_cloud_init() {
+    rm -f "$1/etc/systemd/system/host-keys.service"
+    mkdir -p "$1/var/lib/cloud/seed"
+    cat >"$1/etc/cloud/cloud.cfg.d/99_e2e.cfg" <<'CFG'
+datasource_list: [NoCloud]
+network: {config: disabled}
+disable_root: false
+locale: false
+resize_rootfs: false
+growpart: {mode: "off"}
+CFG
 }
 
 [ "$(id -u)" = 0 ] || fail "must be run as root"
@@ -109,7 +134,7 @@ start_docker
 mount_cgroup
 recipe=$(sha256sum <"$0" | cut -c1-16)
 existing=$(docker image inspect --format '{{.Config.Labels.recipe}}' "$image" 2>/dev/null || true)
-if [ "${1:-}" = --rebuild ] || [ "$existing" != "$recipe" ]; then
+if [ "${1:-}" = --rebuild ] || [ "${2:-}" = --rebuild ] || [ "$existing" != "$recipe" ]; then
     build
 fi
 echo "$image"

@@ -137,7 +137,7 @@ impl Manager {
         if !options.delete_backups || folder_of(&machine.store).is_some() {
             return Ok(());
         }
-        backups::look(&Folder::of(&machine.store)?.store()?).await.map(drop)
+        backups::look(&self.folder(&machine.store)?.store()?).await.map(drop)
     }
 
     /// Removes a machine's server, then its backups if requested, its DNS records and its record on this
@@ -296,7 +296,7 @@ impl Manager {
         }
         if options.delete_backups {
             let folder = match folder_of(&machine.store) {
-                None => Folder::of(&machine.store)?,
+                None => self.folder(&machine.store)?,
                 Some(path) => {
                     let far = RemoteFolder::new(program.remote().clone(), path, machine.backups());
                     Folder::Far(Arc::new(far))

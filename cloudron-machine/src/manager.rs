@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloudron_backup::StoreOptions;
 use cloudron_core::{Cancel, Code, Error, Progress, Result};
 use cloudron_provision::steps::{Context, Runner};
 use cloudron_provision::{CloudProvider, Remote};
@@ -28,6 +29,7 @@ pub struct Manager {
     program: Option<PathBuf>,
     pub(crate) account: Option<Arc<Account>>,
     propagation: Duration,
+    pub(crate) buckets: Option<Arc<StoreOptions>>,
 }
 
 impl Manager {
@@ -50,6 +52,7 @@ impl Manager {
             program: None,
             account: None,
             propagation: PROPAGATION,
+            buckets: None,
         }
     }
 

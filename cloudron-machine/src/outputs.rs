@@ -48,6 +48,9 @@ pub struct Made {
     pub ipv6: Option<Ipv6Addr>,
     /// The run in the machine's marks.
     pub run: String,
+    /// The region or location, if the cloud names it.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 impl StepOutput for Made {

@@ -196,7 +196,9 @@ impl Reach {
         }
         if let (Some(cloud), Some(made)) = (&mut ssh.cloud, Made::of(outputs)) {
             ssh.host = made.address().map_or_else(String::new, |address| address.to_string());
-            (cloud.id, cloud.run) = (made.id(), made.run);
+            cloud.id = made.id();
+            cloud.run = made.run;
+            cloud.region = made.region.or(cloud.region.take());
         }
         self
     }

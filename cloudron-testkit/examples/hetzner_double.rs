@@ -9,10 +9,11 @@
 
 use std::net::Ipv4Addr;
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner;
 
 fn main() {
-    let double = Hetzner::start("token", |boot| {
+    let double = Hetzner::start("token", |boot: &Boot| {
         println!("boots {} with {} bytes of user-data", boot.name, boot.user_data.len());
         Ipv4Addr::LOCALHOST
     });

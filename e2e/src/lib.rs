@@ -19,12 +19,15 @@
 //! `CLOUDRON_BIN`; it must run on Debian 12, so build it there or statically.
 //!
 //! - [`Server`]: the machine that is created, damaged and lost. `image.sh` next to this package builds its image.
+//! - [`Datacenter`]: the servers behind the double of a cloud, with cloud-init.
 //! - [`Cloudron`]: the program as a user runs it, with its own home, and a record of its output.
 
 mod cloudron;
+mod datacenter;
 mod server;
 mod wait;
 
 pub use cloudron::{Cloudron, Run, Running};
+pub use datacenter::Datacenter;
 pub use server::{Output, Server, available};
 pub use wait::until;

@@ -97,14 +97,41 @@ impl Server {
         Self::boot_with(name, false)
     }
 
-    fn boot_with(name: &str, ipv6: bool) -> Self {
+    /// Switches on a new server of a cloud, which finds this user-data at its first boot. It does not wait: see
+    /// [`Self::booted`]. Nobody can log in but by the user-data.
+    ///
+    /// # Panics
+    ///
+    /// If the image cannot be built or Docker fails.
+    #[must_use]
+    pub fn boot_at_cloud(name: &str, user_data: &str) -> Self {
+        let server = Self::new(name);
+        docker(&arguments("create", &server.container, name, true, image(Image::Cloud)));
+        let seed = server.keys.path().join("nocloud");
+        std::fs::create_dir(&seed).expect("a new folder");
+        std::fs::write(seed.join("user-data"), user_data).expect("the folder is ours");
+        let meta = format!("instance-id: {}\nlocal-hostname: {name}\n", server.container);
+        std::fs::write(seed.join("meta-data"), meta).expect("the folder is ours");
+        let inside = format!("{}:/var/lib/cloud/seed/", server.container);
+        docker(&["cp".into(), seed.display().to_string(), inside]);
+        docker(&["start".into(), server.container.clone()]);
+        server
+    }
+
+    fn new(name: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let container = format!("cloudron-e2e-{name}-{}-{number}", std::process::id());
         let keys = tempfile::Builder::new().prefix("e2e-keys-").tempdir().expect("a temporary folder");
-        sshd::keygen(&keys.path().join("id_ed25519"), "", "e2e");
-        docker(&run_arguments(&container, name, ipv6));
-        let server = Self { container, pid: AtomicU32::new(0), keys };
+        Self { container, pid: AtomicU32::new(0), keys }
+    }
+
+    fn boot_with(name: &str, ipv6: bool) -> Self {
+        let server = Self::new(name);
+        sshd::keygen(&server.key_path(), "", "e2e");
+        let mut run = arguments("run", &server.container, name, ipv6, image(Image::Bare));
+        run.insert(1, "--detach".into());
+        docker(&run);
         server.booted();
         let public = std::fs::read(server.key_path().with_extension("pub")).expect("ssh-keygen wrote it");
         server.exec_ok("install -d -m 700 /root/.ssh");
@@ -268,8 +295,12 @@ impl Server {
         drop(self);
     }
 
-    /// Waits for systemd and records its process ID.
-    fn booted(&self) {
+    /// Waits until systemd has started everything and an SSH server answers.
+    ///
+    /// # Panics
+    ///
+    /// If it takes longer than a minute.
+    pub fn booted(&self) {
         let state = until("systemd has started everything", BOOT, || {
             let state = self.exec("systemctl is-system-running").stdout;
             matches!(state.trim(), "running" | "degraded").then_some(state)
@@ -300,9 +331,10 @@ impl Drop for Server {
     }
 }
 
-fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
+/// Returns the arguments with which Docker runs or creates a server.
+fn arguments(verb: &str, container: &str, hostname: &str, ipv6: bool, image: &str) -> Vec<String> {
     let mut arguments: Vec<String> =
-        ["run", "--detach", "--name", container, "--hostname", hostname].map(Into::into).into();
+        [verb, "--name", container, "--hostname", hostname].map(Into::into).into();
     arguments.extend(["--label", "cloudron-e2e", "--cap-drop", "ALL"].map(Into::into));
     for capability in CAPABILITIES {
         arguments.extend(["--cap-add".into(), capability.into()]);
@@ -324,17 +356,28 @@ fn run_arguments(container: &str, hostname: &str, ipv6: bool) -> Vec<String> {
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random UUIDs");
     arguments.extend(["--env".into(), format!("container_uuid={}", uuid.trim())]);
     arguments.extend(
-        ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image(), "/sbin/init"].map(Into::into),
+        ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image, "/sbin/init"].map(Into::into),
     );
     arguments
 }
 
+/// The images of servers.
+#[derive(Clone, Copy)]
+enum Image {
+    /// A server with SSH and nothing else.
+    Bare,
+    /// A server as clouds offer it, with cloud-init.
+    Cloud,
+}
+
 /// Returns the image's name; the image is built once in each run of tests if it does not exist yet.
-fn image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
+fn image(image: Image) -> &'static str {
+    static IMAGES: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    IMAGES[image as usize].get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/image.sh");
-        let output = Command::new("sh").arg(script).stderr(Stdio::inherit()).output().expect("sh runs");
+        let variant: &[&str] = if matches!(image, Image::Cloud) { &["cloud"] } else { &[] };
+        let output =
+            Command::new("sh").arg(script).args(variant).stderr(Stdio::inherit()).output().expect("sh runs");
         assert!(output.status.success(), "{script} failed, see above");
         String::from_utf8(output.stdout).expect("an image's name is text").trim().to_owned()
     })

@@ -13,6 +13,7 @@ use cloudron_machine::create::Dns;
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
 use cloudron_machine::dns::DnsHost;
 use cloudron_machine::{Account, CloudMachine, CreateRequest, Created, DnsRecords, Manager, StateDir};
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner as Double;
 
 use crate::machine::Machine;
@@ -63,7 +64,7 @@ impl Bench {
     pub(crate) fn new() -> Option<Self> {
         let machine = Arc::new(Machine::start()?);
         let theirs = machine.clone();
-        let cloud = Double::start(TOKEN, move |boot| {
+        let cloud = Double::start(TOKEN, move |boot: &Boot| {
             theirs.boot(boot);
             Ipv4Addr::LOCALHOST
         });
@@ -133,6 +134,27 @@ impl Bench {
     ) -> Option<Result<Created>> {
         let manager = self.manager(home);
         self.stop.process(kill, async move { manager.creation(request)?.run().await })
+    }
+
+    /// Begins to create the machine in a process that is killed at a command on the machine.
+    pub(crate) fn create_until_command(&self, home: &Home, command: &str, after: bool) {
+        std::fs::write(self.machine.path("stop"), command).unwrap();
+        if after {
+            std::fs::write(self.machine.path("stop-after"), "").unwrap();
+        }
+        let (stop, stopped) = (self.stop.clone(), self.machine.path("stopped"));
+        let watcher = std::thread::spawn(move || {
+            while !stopped.exists() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            stop.die();
+        });
+        let created = self.create_until(home, (0, false), self.request());
+        assert!(created.is_none(), "{command}: it was not killed: {created:?}");
+        watcher.join().unwrap();
+        for name in ["stop-after", "stopped"] {
+            let _ = std::fs::remove_file(self.machine.path(name));
+        }
     }
 
     pub(crate) fn create(&self, home: &Home) -> Result<Created> {

@@ -1,5 +1,7 @@
 //! Creating a machine, and what is sent, kept and shown.
 
+use cloudron_backup::StoreOptions;
+use cloudron_core::Secret;
 use cloudron_machine::clouds::Recorded;
 use cloudron_machine::create::Dns;
 use cloudron_machine::{CloudSettings, Reach};
@@ -20,6 +22,7 @@ fn a_machine_is_made_known_and_listed() {
     let server = &bench.cloud.objects("servers")[0];
     let place = ssh.cloud.clone().unwrap();
     assert_eq!((&*place.provider, &*place.id), ("hetzner", &*server["id"].to_string()));
+    assert_eq!(place.region.as_deref(), Some("fsn1"));
     assert_eq!(place.run, created.machine.run);
     assert_eq!(bench.records(), RECORDS);
     assert_eq!(created.machine.dns.as_ref().unwrap().addresses.len(), 2);
@@ -31,7 +34,8 @@ fn a_machine_is_made_known_and_listed() {
     assert_eq!((list.len(), list[0].recorded, &*list[0].id), (1, Recorded::Yes, &*place.id));
     // Status works as for any machine that is reached by SSH.
     let (manager, machine) = (bench.stranger(&home), created.machine);
-    let asked = bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
+    let asked =
+        bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
     assert!(!asked[0].as_ref().unwrap().activated);
 
     // Neither the token nor the backup key is kept, on either computer.
@@ -67,10 +71,18 @@ fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
     assert_eq!(plan.resources[0].kind, "server");
     let (host, records) = run.records.unwrap();
     assert_eq!((&*host, records.len()), ("memory", 4));
-    let at = |text: &str| run.steps.iter().position(|step| step.contains(text)).unwrap_or_else(|| panic!("{text}: {:?}", run.steps));
+    let at = |text: &str| {
+        run.steps
+            .iter()
+            .position(|step| step.contains(text))
+            .unwrap_or_else(|| panic!("{text}: {:?}", run.steps))
+    };
     // The records are written while the machine boots.
     assert!(at("Make a server") < at("Point my.") && at("Point my.") < at("Connect to"));
-    assert!(at("Name the machine's addresses") < at("Connect to") && at("Save the machine record") > at("Wait for the name servers"));
+    assert!(
+        at("Name the machine's addresses") < at("Connect to")
+            && at("Save the machine record") > at("Wait for the name servers")
+    );
     bench.assert_nothing("dry run");
     assert!(bench.cloud.take_calls().iter().all(|(method, _)| method == "GET"));
 }
@@ -78,16 +90,16 @@ fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
 #[test]
 fn a_failed_run_is_undone_at_the_cloud_and_in_the_zone() {
     let Some(bench) = Bench::new() else { return };
+    let home = bench.home("laptop");
     let mut request = bench.request();
-    // Refused by the installer, on the machine.
-    request.includes = vec![cloudron_api::Include::new("relative")];
-    assert_eq!(bench.create_until(&bench.home("laptop"), (0, false), request).unwrap().unwrap_err().code().name, "usage");
-    let mut request = bench.request();
-    request.includes = vec![cloudron_api::Include::new("/nothing/is/here")];
-    let error = bench.create_until(&bench.home("laptop"), (0, false), request).unwrap().unwrap_err();
-    println!("{error:?}");
+    let mut machine = bench.machine_wanted();
+    // It runs, and is no server.
+    machine.program = Some("/bin/true".into());
+    request.on = cloudron_machine::create::On::Cloud(Box::new(machine));
+    let error = bench.create_until(&home, (0, false), request).unwrap().unwrap_err();
+    assert!(error.is(&codes::NOT_A_PROGRAM), "{error:?}");
     bench.assert_nothing("failed");
-    let error = bench.destroy(&bench.home("laptop")).unwrap_err();
+    let error = bench.destroy(&home).unwrap_err();
     assert!(error.is(&cloudron_machine::codes::MACHINE_UNKNOWN), "{error:?}");
 }
 
@@ -117,7 +129,9 @@ fn settings_that_cannot_be_are_refused_before_any_call() {
     }
     let mut request = bench.request();
     request.store = Some("s3://bucket/shop".into());
-    let error = bench.manager(&home).creation(request).err().unwrap();
+    let owner = StoreOptions::default().with_credentials("OWNER", Secret::new("owner"));
+    let owner = owner.at(Some("eu-central-1".into()), Some("http://127.0.0.1:9".into()));
+    let error = bench.manager(&home).opening_buckets(owner).creation(request).err().unwrap();
     assert_eq!((error.code().name, error.detail("store")), ("usage", Some("s3://bucket/shop")));
     let error = bench.stranger(&home).creation(bench.request()).err().unwrap();
     assert!(error.is(&cloud::CREDENTIALS));

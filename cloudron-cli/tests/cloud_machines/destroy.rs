@@ -29,7 +29,7 @@ fn a_machine_is_removed_with_its_records_and_again_says_what_was_looked_for() {
     let Some(bench) = Bench::new() else { return };
     let home = bench.home("laptop");
     bench.create(&home).unwrap();
-    bench.cloud.take_calls();
+    let _ = bench.cloud.take_calls();
     let done = bench.destroy(&home).unwrap();
     let calls = bench.cloud.take_calls();
     println!("destroy: {} calls and polls: {calls:?}", calls.len());
@@ -43,7 +43,10 @@ fn a_machine_is_removed_with_its_records_and_again_says_what_was_looked_for() {
     assert!(bench.destroy(&home).unwrap_err().is(&codes::MACHINE_UNKNOWN));
     let error = bench.destroy_remains(&home).unwrap_err();
     assert!(error.is(&codes::MACHINE_UNKNOWN), "{error:?}");
-    assert!(error.message().contains("Hetzner Cloud") && error.message().contains("shop.example.com"), "{error}");
+    assert!(
+        error.message().contains("Hetzner Cloud") && error.message().contains("shop.example.com"),
+        "{error}"
+    );
     assert_eq!(error.detail("provider"), Some("hetzner"));
 }
 
@@ -68,7 +71,7 @@ fn a_machine_is_removed_on_a_computer_that_never_saw_it() {
     let error = bench.destroy(&laptop).unwrap_err();
     assert!(error.is(&codes::NOT_IN_ACCOUNT), "{error:?}");
     let forget = DestroyOptions { forget: true, ..DestroyOptions::default() };
-    bench.cloud.take_calls();
+    let _ = bench.cloud.take_calls();
     bench.destroy_until(&laptop, (0, false), forget).unwrap().unwrap();
     assert_eq!(bench.cloud.take_calls(), [], "forgetting sends nothing to the cloud");
     assert!(bench.list(&laptop).is_empty());
@@ -141,7 +144,10 @@ fn what_is_removed_without_credentials_or_with_wrong_ones_stays() {
     let work = async move { manager.destroy(&ours, &[], None, &options).await };
     let error = bench.stop.process((0, false), work).unwrap().unwrap_err();
     assert!(error.is(&cloud::CREDENTIALS) && error.kind().exit_code() == 4, "{error:?}");
-    assert_eq!((error.detail("provider"), error.detail("domain")), (Some("hetzner"), Some("shop.example.com")));
+    assert_eq!(
+        (error.detail("provider"), error.detail("domain")),
+        (Some("hetzner"), Some("shop.example.com"))
+    );
     let manager = bench.stranger(&home).with_account(bench.account_with("wrong"));
     let work = async move { manager.destroy(&machine, &[], None, &options).await };
     let error = bench.stop.process((0, false), work).unwrap().unwrap_err();

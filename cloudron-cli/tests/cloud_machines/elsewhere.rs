@@ -15,7 +15,8 @@ fn finished(bench: &Bench, home: &crate::bench::Home, what: &str) {
     assert_eq!(bench.records(), RECORDS, "{what}");
     let (manager, domain) = (bench.stranger(home), crate::bench::domain());
     let machine = manager.machines().get(&domain).unwrap();
-    let asked = bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
+    let asked =
+        bench.stop.process((0, false), async move { manager.ask_all(&[machine]).await }).unwrap().unwrap();
     assert_eq!(asked[0].as_ref().unwrap().fqdn, FQDN, "{what}");
 }
 
@@ -50,31 +51,41 @@ fn a_run_that_was_killed_at_any_call_is_finished_on_another_computer() {
 }
 
 #[test]
-fn a_run_that_was_killed_on_the_machine_is_finished_here_and_elsewhere() {
-    for elsewhere in [false, true] {
-        let Some(bench) = Bench::new() else { return };
-        let (first, second) = (bench.home("first"), bench.home("second"));
-        // The record cannot be written, so that the run ends after the server was installed and started.
-        std::fs::create_dir_all(first.path().join("state/machines").join(format!("{FQDN}.json"))).unwrap();
-        let mut request = bench.request();
-        request.keep = true;
-        let error = bench.create_until(&first, (0, false), request).unwrap().unwrap_err();
-        println!("{error:?}");
-        let home = if elsewhere { &second } else { &first };
-        std::fs::remove_dir(first.path().join("state/machines").join(format!("{FQDN}.json"))).unwrap();
-        match elsewhere {
-            false => {
-                bench.resume(home).unwrap();
-                finished(&bench, home, "here");
+fn a_run_that_was_killed_at_a_command_on_the_machine_is_finished_here_and_elsewhere() {
+    for (command, after) in [
+        ("ssh-keygen", true),
+        ("ln -sfn", true),
+        ("box install", false),
+        ("box install", true),
+        ("box start", true),
+        ("box record", false),
+    ] {
+        for elsewhere in [false, true] {
+            let Some(bench) = Bench::new() else { return };
+            let (first, second) = (bench.home("first"), bench.home("second"));
+            bench.create_until_command(&first, command, after);
+            let home = if elsewhere { &second } else { &first };
+            let what = format!("{command}, after {after}, elsewhere {elsewhere}");
+            if let Err(error) = bench.resume(home) {
+                panic!("{what}: {error:?}");
             }
-            // The copy of the record is on the machine: it is finished, and can be adopted.
-            true => {
-                let error = bench.resume(home).unwrap_err();
-                assert!(error.is(&provision::MACHINE_CARRIES_SERVER), "{error:?}");
-                assert_eq!(error.detail("address"), Some("127.0.0.1"));
-            }
+            finished(&bench, home, &what);
         }
     }
+}
+
+#[test]
+fn a_machine_that_is_finished_is_not_resumed_but_adopted() {
+    let Some(bench) = Bench::new() else { return };
+    let (first, second) = (bench.home("first"), bench.home("second"));
+    // Its record was written on the machine, and not on the computer.
+    bench.create_until_command(&first, "box record", true);
+    let error = bench.resume(&second).unwrap_err();
+    assert!(error.is(&provision::MACHINE_CARRIES_SERVER), "{error:?}");
+    assert_eq!(error.detail("address"), Some("127.0.0.1"));
+    let created = bench.resume(&first).unwrap();
+    assert!(created.backup_key.is_none());
+    finished(&bench, &first, "by the first");
 }
 
 #[test]
@@ -110,7 +121,10 @@ fn marks_of_several_runs_are_named_and_nothing_is_chosen() {
     let before = bench.cloud.resources();
     let error = bench.resume(&bench.home("second")).unwrap_err();
     assert!(error.is(&codes::SEVERAL_RUNS), "{error:?}");
-    assert!(error.message().contains("01arz3ndektsv4rrffq69g5fav") && error.message().contains(&run), "{error}");
+    assert!(
+        error.message().contains("01arz3ndektsv4rrffq69g5fav") && error.message().contains(&run),
+        "{error}"
+    );
     assert_eq!(bench.cloud.resources(), before);
     // Removing the machine removes what both made.
     bench.destroy_remains(&bench.home("second")).unwrap();

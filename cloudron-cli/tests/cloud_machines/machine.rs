@@ -51,6 +51,7 @@ impl Machine {
             let path = self.path(name);
             let _ = (std::fs::remove_dir_all(&path), std::fs::remove_file(&path));
         }
+        std::fs::create_dir_all(self.path("usr/local/bin")).unwrap();
         let config = boot.user_data.strip_prefix("#cloud-config\n").expect("cloud-config");
         let config: serde_json::Value = serde_json::from_str(config).unwrap();
         let key = self.path("ssh/ssh_host_ed25519_key");
@@ -59,7 +60,10 @@ impl Machine {
         write(&key.with_extension("pub"), config["ssh_keys"]["ed25519_public"].as_str().unwrap(), 0o644);
         let ours = std::fs::read_to_string(self.sshd.key_path().with_extension("pub")).unwrap();
         let body = ours.split_whitespace().nth(1).unwrap();
-        assert!(boot.ssh_keys.iter().any(|key| key.contains(body)), "the machine does not know the user's key");
+        assert!(
+            boot.ssh_keys.iter().any(|key| key.contains(body)),
+            "the machine does not know the user's key"
+        );
     }
 
     /// Ends the server process.

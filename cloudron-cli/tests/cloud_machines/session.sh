@@ -2,6 +2,18 @@
 d=@FOLDER@
 c=${SSH_ORIGINAL_COMMAND#sudo -n -- }
 printf '%s\n' "$c" >>"$d/commands"
+if [ -f "$d/stop" ]; then
+    case "$c" in *"$(cat "$d/stop")"*)
+        # The computer that sent this command ends now, before or after its effect.
+        if [ -f "$d/stop-after" ]; then
+            rm -f "$d/stop"
+            SSH_ORIGINAL_COMMAND=$c "$0"
+        fi
+        rm -f "$d/stop"
+        touch "$d/stopped"
+        exec sleep 20 ;;
+    esac
+fi
 case "$c" in
 *free_root*)
     printf '%s\n' kernel=Linux "machine=$(uname -m)" uid=0 boot_id=b systemd=yes cloud_init=yes \
@@ -15,9 +27,10 @@ esac
 c=$(printf '%s' "$c" | sed "s#/etc/ssh#$d/ssh#g; s#/usr/local/#$d/usr/local/#g; s#/var/backups/cloudron#$d/backups#g")
 case "$c" in
 *bin/cloudron\ box\ install*)
-    exec sed -E "s#\"supervisor\":\"systemd\"#\"supervisor\":\"detached\"#
+    sed -E "s#\"supervisor\":\"systemd\"#\"supervisor\":\"detached\"#
         s#\"listen\":\[(\"[^\"]*\",?)*\]#\"listen\":[\"127.0.0.1:0\"]#
-        s#file:///var/backups/cloudron#file://$d/backups#" | sh -c "$c --root $d/root" ;;
+        s#file:///var/backups/cloudron#file://$d/backups#" | sh -c "$c --root $d/root"
+    exit ;;
 *bin/cloudron\ box\ *) c="$c --root $d/root" ;;
 esac
 PATH=$d/bin:$PATH exec sh -c "$c"

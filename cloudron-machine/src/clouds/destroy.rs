@@ -12,7 +12,7 @@ use cloudron_provision::cloud::{CloudHost, Item, remove_items};
 use cloudron_provision::steps::RunSummary;
 
 use super::{Account, as_cloud};
-use crate::backups::{self, Folder, folder_of};
+use crate::backups::{self, folder_of};
 use crate::codes;
 use crate::destroy::{DestroyOptions, Destroyed};
 use crate::dns::{DnsHost, Outcome, Removal, both_families};
@@ -124,7 +124,7 @@ impl Manager {
         if options.delete_backups {
             kept = None;
             if let Some(store) = &bucket {
-                backups::remove(&Folder::of(store)?).await?;
+                backups::remove(&self.folder(store)?).await?;
             }
         }
         let dns = match dns.filter(|_| !options.keep_dns) {
@@ -168,7 +168,7 @@ impl Manager {
         let removed = remove_items(as_cloud(&host), items, self.progress(), self.cancel()).await?;
         let in_bucket = folder_of(&machine.store).is_none();
         if options.delete_backups && in_bucket {
-            backups::remove(&Folder::of(&machine.store)?).await?;
+            backups::remove(&self.folder(&machine.store)?).await?;
         }
         let dns = match dns {
             Some(dns) => Some(self.remove_records_of_gone(dns, options).await),

@@ -80,7 +80,7 @@ impl Manager {
             None => format!("in {machine_store}"),
         };
         let (folder, seed) = match folder_of(&machine_store) {
-            None => (Folder::of(&machine_store)?, None),
+            None => (self.folder(&machine_store)?, None),
             Some(path) => {
                 let outputs = begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
                 let far = RemoteFolder::at(host.clone(), outputs, path, &shown);

@@ -47,7 +47,7 @@ impl Manager {
             None => (text(&self.state().local_store(&request.domain)), true),
         };
         let repository = repository::Place {
-            folder: Folder::of(&store)?,
+            folder: self.folder(&store)?,
             shown: format!("in {store}"),
             own,
             fresh: false,
@@ -98,7 +98,7 @@ impl Manager {
         let shown = backups::place(&origin, &machine_store);
         let outputs = begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
         let (folder, seed) = match folder_of(&machine_store) {
-            None => (Folder::of(&machine_store)?, None),
+            None => (self.folder(&machine_store)?, None),
             Some(path) => {
                 let far = RemoteFolder::at(provider.clone(), outputs, path, &shown);
                 (Folder::Far(Arc::new(far)), Some(self.state().seed(&request.domain)))

@@ -150,7 +150,7 @@ impl Creation {
         let (Some(url), true) = (&self.repository.copy, self.request.backup.is_some()) else {
             return Ok(Opening { given, copy: None });
         };
-        let Some(found) = backups::look(&open_store(url)?).await? else {
+        let Some(found) = backups::look(&self.manager.open_store(url)?).await? else {
             return Err(no_backups(&format!("in {url}")));
         };
         let (identity, restore) = self.unlock(&found.repository, given.as_ref()).await?;

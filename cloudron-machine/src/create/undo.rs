@@ -20,7 +20,7 @@ use super::recipe::{Install, Recipe, Restored, nothing_made};
 use super::repository::{self, Origin, Remembered};
 use super::steps::Remember;
 use crate::access::{self, SSH_PORT};
-use crate::backups::{self, Folder, folder_of};
+use crate::backups::{self, folder_of};
 use crate::clouds::{CloudSettings, Opening, open};
 use crate::dns::Removal;
 use crate::kept::Kept;
@@ -58,7 +58,7 @@ impl Manager {
         if let Some(made) =
             made.filter(|made| matches!(reach, Reach::Local { .. }) || folder_of(&made.store).is_none())
         {
-            backups::remove_unused(&Folder::of(&made.store)?, &made.id).await?;
+            backups::remove_unused(&self.folder(&made.store)?, &made.id).await?;
         }
         let gone = |r: &Remembered| reach.cloud().is_some() && folder_of(&r.store).is_some();
         Ok(remembered.filter(|r| r.origin != Origin::New && !gone(r)).map(|r| Kept {

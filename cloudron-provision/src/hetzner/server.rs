@@ -208,6 +208,7 @@ fn output(server: &Server) -> Result<Value> {
     let ipv6 = addresses.iter().find(|address| address.is_ipv6());
     Ok(json!({
         "id": server.id, "name": server.name, "ipv4": ipv4, "ipv6": ipv6, "run": marks.run, "labels": server.labels,
+        "region": server.location.as_ref().map(|location| &location.name),
         "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
     }))
 }

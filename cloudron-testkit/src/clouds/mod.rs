@@ -3,6 +3,8 @@
 mod door;
 pub mod hetzner;
 
+use std::net::Ipv4Addr;
+
 pub use door::{Answer, Call};
 
 pub use crate::fault::Fault;
@@ -18,4 +20,21 @@ pub struct Boot {
     pub user_data: String,
     /// The public keys that were given.
     pub ssh_keys: Vec<String>,
+}
+
+/// Boots the machines that a double makes. A function that returns the address of a new machine is one, too.
+pub trait Hypervisor: Send + Sync {
+    /// Boots a machine with its user-data, and returns its address.
+    fn boot(&self, boot: &Boot) -> Ipv4Addr;
+
+    /// Destroys a machine, of which it gets the ID.
+    fn destroy(&self, id: &str) {
+        let _ = id;
+    }
+}
+
+impl<F: Fn(&Boot) -> Ipv4Addr + Send + Sync> Hypervisor for F {
+    fn boot(&self, boot: &Boot) -> Ipv4Addr {
+        self(boot)
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner;
 use cloudron_testkit::require;
 
@@ -28,7 +29,7 @@ fn the_official_client_lives_a_machines_life_against_the_double() {
     }
     let booted = Arc::new(Mutex::new(Vec::new()));
     let theirs = booted.clone();
-    let double = Hetzner::start("token", move |boot| {
+    let double = Hetzner::start("token", move |boot: &Boot| {
         theirs.lock().unwrap().push(boot.clone());
         Ipv4Addr::LOCALHOST
     });
@@ -70,7 +71,7 @@ const COMMANDS: [&str; 16] = [
 #[test]
 fn the_official_command_line_lives_a_machines_life_against_the_double() {
     let Some(hcloud) = require::tool("hcloud") else { return };
-    let double = Hetzner::start("token", |_| Ipv4Addr::LOCALHOST);
+    let double = Hetzner::start("token", |_: &Boot| Ipv4Addr::LOCALHOST);
     let folder = tempfile::tempdir().unwrap();
     let files = [
         ("KEY", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me"),

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::Boot;
 use super::state::{Outcome, State, labels_of, missing};
-use super::{Answer, Boot, Call, catalog, checks, ok, refused};
+use super::{Answer, Call, catalog, checks, ok, refused};
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 32 << 10;
@@ -79,7 +80,7 @@ impl State {
             user_data: user_data.into(),
             ssh_keys: keys.iter().map(public).collect(),
         };
-        let address = (self.on_boot)(&boot);
+        let address = self.hypervisor.boot(&boot);
         for firewall in &firewalls {
             self.apply(*firewall, json!({ "type": "server", "server": { "id": id } }))?;
         }
@@ -136,6 +137,7 @@ impl State {
         }
         server.going = Some(polls);
         server.value["status"] = json!("deleting");
+        self.hypervisor.destroy(&id.to_string());
         Ok(ok(200, json!({ "action": self.begin("delete_server", ("server", id), None) })))
     }
 

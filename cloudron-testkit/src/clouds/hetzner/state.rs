@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Call, OnBoot, Settings, catalog, checks, ok, refused, selector};
+use super::{Answer, Call, Hypervisor, Settings, catalog, checks, ok, refused, selector};
 
 /// Something that was made.
 pub(super) struct Object {
@@ -26,7 +26,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) objects: BTreeMap<(String, u64), Object>,
     pub(super) user_data: Vec<String>,
-    pub(super) on_boot: Box<OnBoot>,
+    pub(super) hypervisor: Box<dyn Hypervisor>,
     running: BTreeMap<u64, Running>,
     next: u64,
     calls: u64,
@@ -40,13 +40,13 @@ const KINDS: [(&str, &str); 4] =
     [("servers", "server"), ("firewalls", "firewall"), ("networks", "network"), ("ssh_keys", "ssh_key")];
 
 impl State {
-    pub(super) fn new(token: &str, on_boot: Box<OnBoot>) -> Self {
+    pub(super) fn new(token: &str, hypervisor: Box<dyn Hypervisor>) -> Self {
         Self {
             token: token.into(),
             settings: Settings::default(),
             objects: BTreeMap::new(),
             user_data: Vec::new(),
-            on_boot,
+            hypervisor,
             running: BTreeMap::new(),
             next: 1000,
             calls: 0,

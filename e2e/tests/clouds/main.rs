@@ -1,0 +1,3 @@
+//! Machines at clouds: doubles of the interfaces, which boot Debian servers with real cloud-init.
+
+mod first_contact;
