@@ -1,5 +1,6 @@
 //! Invalid input is refused before any call.
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner;
 
 use crate::bench::{TOKEN, private};
@@ -12,7 +13,7 @@ const CREATE: &str = "machine create hetzner --fqdn example.com --ssh-key ./k --
 
 #[test]
 fn options_that_are_wrong_missing_or_contradict_are_refused_before_any_call() {
-    let (home, cloud) = (Home::new(), Hetzner::start(TOKEN, |_| std::net::Ipv4Addr::LOCALHOST));
+    let (home, cloud) = (Home::new(), Hetzner::start(TOKEN, |_: &Boot| std::net::Ipv4Addr::LOCALHOST));
     private(&home, "token", TOKEN);
     private(&home, "empty", "");
     let key = home.path("k");

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner;
 
 use crate::common::{Home, Run};
@@ -22,7 +23,7 @@ impl Bench {
     pub(crate) fn new() -> Option<Self> {
         let machine = Arc::new(Machine::start()?);
         let theirs = machine.clone();
-        let cloud = Hetzner::start(TOKEN, move |boot| {
+        let cloud = Hetzner::start(TOKEN, move |boot: &Boot| {
             theirs.boot(boot);
             Ipv4Addr::LOCALHOST
         });

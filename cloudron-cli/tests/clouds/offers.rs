@@ -1,5 +1,6 @@
 //! Regions, sizes, costs and policies.
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::hetzner::Hetzner;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::common::{Home, Run};
 fn cloud() -> (Home, Hetzner) {
     let home = Home::new();
     private(&home, "token", TOKEN);
-    (home, Hetzner::start(TOKEN, |_| std::net::Ipv4Addr::LOCALHOST))
+    (home, Hetzner::start(TOKEN, |_: &Boot| std::net::Ipv4Addr::LOCALHOST))
 }
 
 fn run(home: &Home, cloud: &Hetzner, words: &str) -> Run {

@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
     /// The size of the disk in GB
-    #[arg(long, value_name = "GB")]
+    #[arg(long, value_name = "GB", value_parser = clap::value_parser!(u32).range(1..))]
     disk_size: Option<u32>,
     /// A private network of its own
     #[arg(long, conflicts_with = "subnet")]
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ID", requires = "subnet")]
     security_group: Option<String>,
     /// The profile whose role the server uses for its bucket
-    #[arg(long, value_name = "NAME", conflicts_with = "writer_access_key_id")]
+    #[arg(long, value_name = "NAME")]
     pub instance_profile: Option<String>,
 }
 

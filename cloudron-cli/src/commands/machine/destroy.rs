@@ -34,7 +34,7 @@ pub(crate) struct Options {
     #[arg(long)]
     forget: bool,
     /// Leave the DNS records that its creation wrote
-    #[arg(long, conflicts_with_all = ["token", "tsig_key_file"])]
+    #[arg(long, conflicts_with = "tsig_key_file")]
     keep_dns: bool,
     /// The cloud that has the machine, on a computer that does not know the machine
     #[arg(long, value_name = "CLOUD", value_parser = provider())]
@@ -79,6 +79,10 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let dns = written.iter().map(|records| records.as_ref().map(removal).transpose());
     let dns: Vec<Option<Removal>> = dns.collect::<Result<_>>()?;
     let asked = dns.iter().flatten().next();
+    if at.is_none() && options.keep_dns && options.credentials.are_given() {
+        let message = "--token cannot be used with --keep-dns: nothing is changed at the DNS host";
+        return Err(Error::new(&codes::USAGE, message));
+    }
     if at.is_none() && options.credentials.are_given() && asked.is_none() && !matches!(known, Known::Kept(_))
     {
         let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
