@@ -62,7 +62,7 @@ const ROWS: &[Row] = &[
     ("--access-key-id AKIA1 --secret-access-key file:k", 2, "usage", "--access-key-id means nothing"),
     ("--backup-endpoint https://s3.example.net", 2, "", "--backup-bucket"),
     ("--backup-region eu-west-1", 2, "", "--backup-bucket"),
-    ("--backup-bucket b", 2, "usage", "credentials of its own"),
+    ("--backup-bucket backups", 2, "usage", "credentials of its own"),
     ("--server-access-key-id AKIA1", 2, "", "secret-access-key"),
     ("--server-secret-access-key file:k", 2, "", "access-key-id"),
     (
@@ -128,7 +128,7 @@ const ROWS: &[Row] = &[
     ("! machine adopt example.com --provider hetzner --ip 192.0.2.1", 2, "", "--ip"),
     ("! machine adopt example.com --token file:token", 2, "usage", "--provider"),
     ("! machine backup list example.com --provider hetzner", 2, "", "--backup-bucket"),
-    ("! machine backup list example.com --store s3://b/p --backup-bucket b", 2, "", "--backup-bucket"),
+    ("! machine backup list example.com --store s3://b/p --backup-bucket backups", 2, "", "--backup-bucket"),
     ("! cost nimbus", 2, "", "nimbus"),
     ("! cost hetzner --token file:token --disk-size 30", 2, "cloud-settings", "disk size"),
 ];

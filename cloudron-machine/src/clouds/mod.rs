@@ -6,6 +6,7 @@
 //! | `account.rs` | a cloud, and the credentials for it |
 //! | `settings.rs` | the machine to make |
 //! | `open.rs` | the only place that knows the provider of each cloud |
+//! | `find.rs` | an account as a user gives it, completed from the environment |
 //! | `cost.rs` | what a machine costs |
 //! | `policy.rs` | what the credentials must be allowed to do |
 //! | `list.rs` | the machines of an account, and which of them this computer knows |
@@ -21,6 +22,7 @@ mod adopt;
 mod begun_removals;
 mod cost;
 mod destroy;
+mod find;
 mod list;
 mod only_copy;
 mod open;
@@ -32,6 +34,7 @@ mod settings;
 
 pub use account::{Account, Credentials};
 pub use destroy::{Remains, SshLogin};
+pub use find::Given;
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
 pub use policy::Policy;

@@ -66,7 +66,11 @@ impl Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (manager, domain) = (manager(out)?, options.which.domain()?);
-    secrets::one_stdin(&[options.credentials.token(), options.place.secret(), options.dns_token.as_ref()])?;
+    secrets::one_stdin(&[
+        options.credentials.token(),
+        options.place.secret_access_key.as_ref(),
+        options.dns_token.as_ref(),
+    ])?;
     let known = match (manager.known(&domain), options.provider) {
         (Err(error), Some(cloud)) if error.is(&UNKNOWN) => {
             return unknown(options, manager, cloud, &domain, out);
@@ -114,7 +118,7 @@ impl Options {
                 (place.map(|place| &*place.provider), place.and_then(|place| place.region.clone()))
             }
             Known::Runs(runs) => (runs.first().map(|run| &*run.spec.provider), None),
-            Known::Kept(_) => (None, None),
+            Known::Kept(_) => return Ok((self.with_buckets(manager, out)?, None)),
         };
         let cloud = id.and_then(|id| Provider::find(id).ok());
         if let Some(other) = self.provider.filter(|given| Some(*given) != cloud) {
@@ -128,8 +132,16 @@ impl Options {
         let mut place = self.place.clone();
         place.region = place.region.or(region);
         let (token, ca_file) = (self.credentials.token(), self.credentials.ca_file());
-        let account = place.account(cloud, token.map(String::as_str), ca_file, out)?;
-        Ok((manager.with_account(account), Some(cloud)))
+        let account = place.account(cloud, token, ca_file, out)?;
+        Ok((self.with_buckets(manager.with_account(account), out)?, Some(cloud)))
+    }
+
+    /// Lets buckets be opened with the key that the options give.
+    fn with_buckets(&self, manager: Manager, out: &Output) -> Result<Manager> {
+        match self.place.is_given() {
+            true => Ok(manager.opening_buckets(self.place.stores(true, out)?)),
+            false => Ok(manager),
+        }
     }
 }
 
@@ -146,9 +158,8 @@ fn unknown(
     out: &Output,
 ) -> Result<()> {
     let (token, ca_file) = (options.credentials.token(), options.credentials.ca_file());
-    let manager =
-        manager.with_account(options.place.account(cloud, token.map(String::as_str), ca_file, out)?);
-    let how = options.how();
+    let manager = manager.with_account(options.place.account(cloud, token, ca_file, out)?);
+    let (manager, how) = (options.with_buckets(manager, out)?, options.how());
     let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
     let login = SshLogin { key, user, port: options.ssh_port };
     let remains = interruptible(manager.remains(domain))?;

@@ -23,8 +23,8 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Returns the address of a domain's backups, and how the owner opens it: with the key of the options, or that of the
-    /// environment. `amazon` says whether the region is one of Amazon's. `None` without a bucket.
+    /// Returns the address of a domain's backups, and how the owner opens it, as [`Place::stores`]. `None` without a
+    /// bucket.
     pub(crate) fn store(
         &self,
         domain: &Domain,
@@ -33,16 +33,9 @@ impl Bucket {
         out: &Output,
     ) -> Result<Option<(String, StoreOptions)>> {
         let Some(bucket) = &self.backup_bucket else { return Ok(None) };
-        let mut options = StoreOptions::from_env()?;
-        if let Some((id, secret)) = place.key(out)? {
-            options = options.with_credentials(id, secret);
-            options.session_token = None;
-        }
-        let s3 = place.endpoint.iter().find_map(|endpoint| endpoint.strip_prefix("s3="));
-        let endpoint =
-            self.backup_endpoint.clone().or_else(|| s3.map(str::to_owned)).or(options.endpoint.clone());
-        let nearby = place.region.clone().filter(|_| amazon);
-        let region = self.backup_region.clone().or(nearby).or(options.region.clone());
+        let options = place.stores(amazon, out)?;
+        let region = self.backup_region.clone().or_else(|| options.region.clone());
+        let endpoint = self.backup_endpoint.clone().or_else(|| options.endpoint.clone());
         Ok(Some((format!("s3://{bucket}/{domain}"), options.at(region, endpoint))))
     }
 

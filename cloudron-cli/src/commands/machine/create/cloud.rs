@@ -89,19 +89,18 @@ fn how(text: &str) -> std::result::Result<How, String> {
 pub(crate) fn run(cloud: &str, options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
     let created = begin(Provider::find(cloud)?, options, &domain, out);
-    let store = options.bucket.is_given().then_some("s3://");
-    created.map_err(|e| common.advise(e, &domain, store, false))
+    created.map_err(|e| common.advise(e, &domain, false))
 }
 
 fn begin(provider: Provider, options: &Options, domain: &Domain, out: &Output) -> Result<()> {
     let (common, Account { place, token, ca_file }) = (&options.common, &options.account);
-    let secrets = [token.as_ref(), place.secret(), options.dns_token.as_ref()];
+    let secrets = [token.as_ref(), place.secret_access_key.as_ref(), options.dns_token.as_ref()];
     secrets::one_stdin(&[&secrets[..], &common.secrets()[..]].concat())?;
     let takes_token = provider.token_variable().is_some();
-    if takes_token && !options.bucket.is_given() {
+    if !options.bucket.is_given() {
         place.without_key(provider)?;
     }
-    let account = place.account(provider, token.as_deref(), ca_file.clone(), out)?;
+    let account = place.account(provider, token.as_ref(), ca_file.clone(), out)?;
     let mut manager = manager(out)?.with_account(account);
     let (url, owner) = options.bucket.store(domain, place, !takes_token, out)?.unzip();
     if let Some(owner) = &owner {

@@ -6,9 +6,7 @@ use cloudron_api::{ActivateRequest, Include, StoreAccess};
 use cloudron_backup::StoreOptions;
 use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_machine::backups::folder_of;
 use cloudron_machine::create::{CreateRequest, On, Unconfirmed};
-use cloudron_machine::folders::Missing;
 use cloudron_machine::{Creation, Manager};
 use cloudron_provision::quote;
 
@@ -161,7 +159,7 @@ impl Common {
     }
 
     /// Adds a hint to the error, with options of this command. `copies` is true if the store is copied from.
-    pub(super) fn advise(&self, error: Error, domain: &Domain, store: Option<&str>, copies: bool) -> Error {
+    pub(super) fn advise(&self, error: Error, domain: &Domain, copies: bool) -> Error {
         let source = std::error::Error::source(&error);
         if let Some(Unconfirmed(paths)) = source.and_then(|source| source.downcast_ref()) {
             let options: Vec<String> = paths
@@ -172,16 +170,8 @@ impl Common {
             return error
                 .with_hint(format!("if you had included that, add `{options}`; nothing was changed"));
         }
-        if let Some(Missing(path)) = source.and_then(|source| source.downcast_ref()) {
-            let path = path.display().to_string();
-            return error
-                .with_hint(format!("make the folder on the machine first, or leave `--include {path}` out"));
-        }
         if error.hint().is_some() {
             return error;
-        }
-        if error.is(&core_codes::USAGE) {
-            return self.advise_usage(error, store);
         }
         if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
             return error.with_hint("leave `--resume` out to begin one");
@@ -194,24 +184,6 @@ impl Common {
         match copies {
             true => error.with_detail("copied", domain.as_str()),
             false => error.with_detail("continued", domain.as_str()),
-        }
-    }
-
-    fn advise_usage(&self, error: Error, store: Option<&str>) -> Error {
-        if self.discard_backups && self.backup.is_some() {
-            return error.with_hint("leave `--discard-backups` out");
-        }
-        if self.includes.iter().any(|path| !path.is_absolute()) {
-            return error.with_hint("give the folder's full path on the machine");
-        }
-        let bucket = store.is_some_and(|store| folder_of(store).is_none());
-        match (bucket, &self.writer_access_key_id) {
-            (false, Some(_)) => error.with_hint("leave `--writer-access-key-id` out, or name the bucket with --store"),
-            (true, None) => error.with_hint(
-                "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
-                 --writer-secret-access-key file:PATH; those of the owner stay on this computer",
-            ),
-            _ => error,
         }
     }
 }

@@ -95,9 +95,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             )
         })
         .and_then(|creation| common.create(creation, out));
-    created.map_err(|e| {
-        advise(common.advise(e, &domain, options.store.as_deref(), folder.is_some()), options, &domain)
-    })
+    created.map_err(|e| advise(common.advise(e, &domain, folder.is_some()), options, &domain))
 }
 
 fn host(options: &Options, out: &Output) -> Result<GenericHost> {

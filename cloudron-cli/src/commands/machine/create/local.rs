@@ -25,5 +25,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let created = common
         .creation(&manager(out)?, on, (options.store.as_deref(), None), out)
         .and_then(|creation| common.create(creation, out));
-    created.map_err(|e| common.advise(e, &domain, options.store.as_deref(), false))
+    created.map_err(|e| common.advise(e, &domain, false))
 }
