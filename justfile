@@ -23,7 +23,7 @@ lint:
         cargo clippy -q -p cloudron-dns --lib --features $provider -- -D warnings; \
     done
     cargo clippy -q -p cloudron-provision --lib --features ec2 -- -D warnings
-    for part in cloud hetzner conformance; do \
+    for part in cloud digitalocean hetzner conformance; do \
         cargo clippy -q -p cloudron-provision --lib --features $part -- -D warnings; \
     done
     for part in rest reqwest aws-sdk; do \

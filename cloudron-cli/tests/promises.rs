@@ -8,7 +8,8 @@ use clap::Command;
 use clap::error::ErrorKind;
 
 /// Possible values for a placeholder in braces: a domain, an address, options of a DNS host, a file, a name, a cloud.
-const VALUES: [&str; 6] = ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest", "hetzner"];
+const VALUES: [&str; 6] =
+    ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest", "hetzner"];
 
 /// A command named in a text.
 #[derive(Debug)]

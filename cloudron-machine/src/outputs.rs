@@ -48,6 +48,9 @@ pub struct Made {
     pub ipv6: Option<Ipv6Addr>,
     /// The run in the machine's marks.
     pub run: String,
+    /// The user to log in as, if it is not root.
+    #[serde(default)]
+    pub user: Option<String>,
     /// The region or location, if the cloud names it.
     #[serde(default)]
     pub region: Option<String>,

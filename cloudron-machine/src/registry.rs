@@ -198,6 +198,7 @@ impl Reach {
             ssh.host = made.address().map_or_else(String::new, |address| address.to_string());
             cloud.id = made.id();
             cloud.run = made.run;
+            ssh.ssh_user = made.user.unwrap_or_else(|| ssh.ssh_user.clone());
             cloud.region = made.region.or(cloud.region.take());
         }
         self

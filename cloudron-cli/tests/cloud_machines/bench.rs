@@ -14,7 +14,10 @@ use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
 use cloudron_machine::dns::DnsHost;
 use cloudron_machine::{Account, CloudMachine, CreateRequest, Created, DnsRecords, Manager, StateDir};
 use cloudron_testkit::clouds::Boot;
+use cloudron_testkit::clouds::digitalocean;
 use cloudron_testkit::clouds::hetzner::Hetzner as Double;
+use cloudron_testkit::ec2_gate::Gate;
+use cloudron_testkit::moto::Moto;
 
 use crate::machine::Machine;
 use crate::process::{Hurried, Stop, Stopping};
@@ -23,8 +26,18 @@ pub(crate) const FQDN: &str = "shop.example.com";
 pub(crate) const TOKEN: &str = "canary-71c0e5-hetzner-token";
 pub(crate) const KEY: &str = "canary0key7q2v9x4m1z8w5r3t6y0p2c4b6n8d1f";
 
+/// The cloud that the computers use, if it is not Hetzner's.
+pub(crate) enum Other {
+    DigitalOcean(digitalocean::DigitalOcean),
+    Ec2(Gate, #[allow(dead_code, reason = "it ends when it is dropped")] Moto),
+}
+
+/// An image of Ubuntu that moto has.
+const IMAGE: &str = "ami-785db401";
+
 pub(crate) struct Bench {
     pub(crate) cloud: Double,
+    other: Option<Other>,
     pub(crate) machine: Arc<Machine>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) zone: Arc<MemoryProvider>,
@@ -70,7 +83,55 @@ impl Bench {
         });
         let zone = MemoryProvider::new().with_zone(Zone::new("1", Name::parse("example.com").unwrap()), []);
         let folder = tempfile::tempdir().unwrap();
-        Some(Self { cloud, machine, stop: Arc::default(), zone: Arc::new(zone), folder })
+        Some(Self { cloud, other: None, machine, stop: Arc::default(), zone: Arc::new(zone), folder })
+    }
+
+    /// As [`new`](Self::new), at DigitalOcean.
+    pub(crate) fn at_digitalocean() -> Option<Self> {
+        let mut bench = Self::new()?;
+        let theirs = bench.machine.clone();
+        let double = digitalocean::DigitalOcean::start(TOKEN, move |boot: &Boot| {
+            theirs.boot(boot);
+            Ipv4Addr::LOCALHOST
+        });
+        bench.other = Some(Other::DigitalOcean(double));
+        Some(bench)
+    }
+
+    /// As [`new`](Self::new), at EC2. None if moto is not installed either.
+    pub(crate) fn at_ec2() -> Option<Self> {
+        let mut bench = Self::new()?;
+        let moto = Moto::start()?;
+        let gate = Gate::before(&moto);
+        let theirs = bench.machine.clone();
+        gate.boot(move |boot: &Boot| {
+            theirs.boot(boot);
+            Ipv4Addr::LOCALHOST
+        });
+        gate.parameter(IMAGE);
+        bench.other = Some(Other::Ec2(gate, moto));
+        Some(bench)
+    }
+
+    /// Returns the calls since the last time.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let joined =
+            |calls: Vec<(String, String)>| calls.into_iter().map(|(m, p)| format!("{m} {p}")).collect();
+        match &self.other {
+            None => joined(self.cloud.take_calls()),
+            Some(Other::DigitalOcean(double)) => joined(double.take_calls()),
+            Some(Other::Ec2(gate, _)) => gate.take_calls(),
+        }
+    }
+
+    /// Asserts that the cloud has nothing of the machine, nor the zone.
+    pub(crate) fn assert_gone(&self, what: &str) {
+        if let Some(Other::DigitalOcean(double)) = &self.other {
+            assert_eq!(double.resources(), [""; 0], "{what}");
+        }
+        let error = self.destroy_remains(&self.home("nobody")).unwrap_err();
+        assert!(error.is(&cloudron_machine::codes::MACHINE_UNKNOWN), "{what}: {error:?}");
+        assert_eq!(self.records(), [""; 0], "{what}");
     }
 
     pub(crate) fn home(&self, name: &str) -> Home {
@@ -78,7 +139,25 @@ impl Bench {
     }
 
     pub(crate) fn account(&self) -> Account {
-        self.account_with(TOKEN)
+        let transport = || Arc::new(Stopping::new(self.stop.clone()));
+        let account = match &self.other {
+            None => return self.account_with(TOKEN),
+            Some(Other::DigitalOcean(double)) => {
+                let credentials = Credentials::Token(Secret::new(TOKEN));
+                Account::new(Provider::DigitalOcean, credentials, transport()).at(double.endpoint())
+            }
+            Some(Other::Ec2(gate, _)) => {
+                let credentials = Credentials::Keys {
+                    access_key_id: "AKIDEXAMPLE".into(),
+                    secret_access_key: Secret::new(TOKEN),
+                    session_token: None,
+                };
+                Account::new(Provider::Ec2, credentials, transport())
+                    .in_region("us-east-1")
+                    .at(&gate.endpoint())
+            }
+        };
+        account.unwrap().by(Arc::new(Hurried::default()))
     }
 
     pub(crate) fn account_with(&self, token: &str) -> Account {
@@ -108,7 +187,7 @@ impl Bench {
         let account = cloudron_dns::hosts::Account::default();
         CloudMachine {
             ssh_port: self.machine.sshd().port(),
-            ssh_user: self.machine.sshd().user(),
+            ssh_user: Some(self.machine.sshd().user()),
             keep_ssh_port: true,
             dns: Dns::Write {
                 host: self.dns_host(),
@@ -210,7 +289,7 @@ impl Bench {
     ) -> Option<Result<Destroyed>> {
         let (manager, host) = (self.manager(home), self.dns_host());
         let sshd = self.machine.sshd();
-        let login = SshLogin { key: Some(sshd.key_path()), user: sshd.user(), port: sshd.port() };
+        let login = SshLogin { key: Some(sshd.key_path()), user: Some(sshd.user()), port: sshd.port() };
         self.stop.process(kill, async move {
             let remains = manager.remains(&domain()).await?;
             manager.destroy_remains(&remains, &login, Some(&host), &options).await

@@ -16,7 +16,7 @@ fn a_machine_is_made_known_and_listed() {
     let home = bench.home("laptop");
     let created = bench.create(&home).unwrap();
     let calls = bench.cloud.take_calls();
-    println!("create: {} calls and polls: {calls:?}", calls.len());
+    eprintln!("create: {} calls and polls: {calls:?}", calls.len());
     let Reach::Generic(ssh) = &created.machine.reach else { panic!("{:?}", created.machine.reach) };
     assert_eq!((&*ssh.host, &ssh.host_keys), ("127.0.0.1", &vec![bench.machine.host_key()]));
     let server = &bench.cloud.objects("servers")[0];

@@ -32,7 +32,7 @@ fn a_machine_is_removed_with_its_records_and_again_says_what_was_looked_for() {
     let _ = bench.cloud.take_calls();
     let done = bench.destroy(&home).unwrap();
     let calls = bench.cloud.take_calls();
-    println!("destroy: {} calls and polls: {calls:?}", calls.len());
+    eprintln!("destroy: {} calls and polls: {calls:?}", calls.len());
     assert!(calls.len() <= 9, "{calls:?}");
     let kinds: Vec<&str> = done.removed.iter().map(|removal| removal.kind).collect();
     assert_eq!(kinds, ["server", "firewall", "ssh-key"]);
@@ -109,7 +109,7 @@ fn a_removal_that_was_killed_at_any_call_is_finished_by_the_next() {
             }
             n += 1;
         }
-        println!("recorded {recorded}: {} kills", n - 1);
+        eprintln!("recorded {recorded}: {} kills", n - 1);
         assert!(n > 7);
     }
 }

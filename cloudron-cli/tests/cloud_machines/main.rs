@@ -2,6 +2,7 @@
 //! program runs as the server.
 
 mod bench;
+mod clouds;
 mod create;
 mod destroy;
 mod elsewhere;

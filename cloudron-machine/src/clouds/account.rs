@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use cloudron_core::{Clock, Error, Result, RetryPolicy, Secret, SystemClock, codes};
 use cloudron_dns::hosts;
-use cloudron_dns::{DnsProvider, codes as dns_codes};
 use cloudron_http::HttpTransport;
 
 use super::Provider;
@@ -143,10 +142,28 @@ impl Account {
         self.retries.as_ref()
     }
 
+    /// Returns the ID of the access key, its secret, and the session token if there is one.
+    ///
+    /// # Errors
+    /// `usage` for a token.
+    #[allow(dead_code, reason = "only for some clouds")]
+    pub(crate) fn keys(&self) -> Result<(&str, &Secret, Option<&Secret>)> {
+        match &self.credentials {
+            Credentials::Keys { access_key_id, secret_access_key, session_token } => {
+                Ok((access_key_id, secret_access_key, session_token.as_ref()))
+            }
+            Credentials::Token(_) => {
+                let message = format!("{} takes an access key, not a token", self.provider.description());
+                Err(Error::new(&codes::USAGE, message))
+            }
+        }
+    }
+
     /// Returns the token.
     ///
     /// # Errors
     /// `usage` for other credentials.
+    #[allow(dead_code, reason = "only for some clouds")]
     pub(crate) fn token(&self) -> Result<&Secret> {
         match &self.credentials {
             Credentials::Token(token) => Ok(token),
@@ -165,17 +182,5 @@ impl Account {
         };
         let endpoint = self.endpoint("dns").map(str::to_owned);
         (self.provider.dns_host(), hosts::Account { token, endpoint, ..hosts::Account::default() })
-    }
-
-    /// Opens the cloud's own DNS host.
-    ///
-    /// # Errors
-    /// `dns-credentials` if this program was built without it; as [`hosts::Host::open`].
-    pub(crate) fn open_dns(&self) -> Result<(&'static str, Arc<dyn DnsProvider>)> {
-        let (id, account) = self.dns();
-        let host = hosts::Host::find(id).ok_or_else(|| {
-            Error::new(&dns_codes::CREDENTIALS, format!("this program was built without the DNS host {id}"))
-        })?;
-        Ok((id, host.open(&account, &[])?))
     }
 }

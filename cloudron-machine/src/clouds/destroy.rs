@@ -11,7 +11,7 @@ use cloudron_dns::{MailSettings, machine_records};
 use cloudron_provision::cloud::{CloudHost, Item, remove_items};
 use cloudron_provision::steps::RunSummary;
 
-use super::{Account, as_cloud};
+use super::{Account, as_cloud, own_host};
 use crate::backups::{self, folder_of};
 use crate::codes;
 use crate::destroy::{DestroyOptions, Destroyed};
@@ -34,16 +34,16 @@ pub struct Remains {
 pub struct SshLogin {
     /// The private key file. If `None`, the SSH agent is used.
     pub key: Option<PathBuf>,
-    /// The user.
-    pub user: String,
+    /// The user. If `None`, as the machine's marks say, or root.
+    pub user: Option<String>,
     /// The port, besides 202.
     pub port: u16,
 }
 
 impl Default for SshLogin {
-    /// Logs in as root with the SSH agent's keys, on port 22 or 202.
+    /// Logs in with the SSH agent's keys, on port 22 or 202.
     fn default() -> Self {
-        Self { key: None, user: "root".into(), port: 22 }
+        Self { key: None, user: None, port: 22 }
     }
 }
 
@@ -87,7 +87,7 @@ impl Manager {
     /// # Errors
     /// Errors of the DNS host.
     pub async fn account_dns(&self, domain: &Domain) -> Result<Option<DnsHost>> {
-        let (id, provider) = self.any_account()?.open_dns()?;
+        let (id, provider) = own_host(self.any_account()?)?;
         let host = DnsHost::new(id, provider);
         Ok(host.has_zone(domain).await?.then_some(host))
     }
@@ -106,7 +106,11 @@ impl Manager {
     ) -> Result<Destroyed> {
         let (domain, mut kept, mut bucket) = (&remains.domain, None, None);
         for item in remains.items.iter().filter(|item| item.is_machine()) {
-            let login = self.login(&remains.account, ssh.key.as_deref()).on_port(ssh.port).as_user(&ssh.user);
+            let login = self.login(&remains.account, ssh.key.as_deref()).on_port(ssh.port);
+            let login = match &ssh.user {
+                Some(user) => login.as_user(user),
+                None => login,
+            };
             let said = match options.delete_backups {
                 false => self.refuse_only_copy_of(domain, item, login).await?,
                 // Only to find the bucket.
@@ -155,11 +159,11 @@ impl Manager {
             let dns = dns.map(|dns| dns.kept("the machine was only forgotten"));
             return Ok(Destroyed { kept: Some(kept), dns, removed: Vec::new() });
         }
-        let account = self.account_at(&place.provider, domain)?;
-        let host = self.existing(account)?;
+        let account = self.account_at(place, domain)?;
+        let host = self.existing(&account)?;
         let items = host.inventory(domain.as_str()).await?;
         if items.is_empty() && !machine.destroying {
-            return Err(not_there(machine, place, account));
+            return Err(not_there(machine, place, &account));
         }
         if !options.delete_backups && items.iter().any(Item::is_machine) {
             self.refuse_only_copy(machine).await?;
@@ -244,7 +248,7 @@ fn kept_of(remains: &Remains, item: &Item, ssh: &SshLogin, store: String) -> Kep
     let reach = Reach::Generic(SshReach {
         host: item.addresses.first().map(ToString::to_string).unwrap_or_default(),
         ssh_port: crate::access::SSH_PORT,
-        ssh_user: ssh.user.clone(),
+        ssh_user: ssh.user.clone().or_else(|| item.marks.user.clone()).unwrap_or_else(|| "root".into()),
         ssh_key: ssh.key.clone(),
         host_keys: Vec::new(),
         cloud: Some(cloud),

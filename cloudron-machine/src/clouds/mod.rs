@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `provider.rs` | the clouds by their names |
 //! | `account.rs` | a cloud, and the credentials for it |
+//! | `dns.rs` | the DNS host of an account's cloud |
 //! | `settings.rs` | the machine to make |
 //! | `open.rs` | the only place that knows the provider of each cloud |
 //! | `find.rs` | an account as a user gives it, completed from the environment |
@@ -22,6 +23,7 @@ mod adopt;
 mod begun_removals;
 mod cost;
 mod destroy;
+mod dns;
 mod find;
 mod list;
 mod only_copy;
@@ -34,6 +36,7 @@ mod settings;
 
 pub use account::{Account, Credentials};
 pub use destroy::{Remains, SshLogin};
+pub(crate) use dns::own_host;
 pub use find::Given;
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
@@ -50,6 +53,7 @@ use cloudron_provision::cloud::{Cloud, CloudHost, Login, Plan, Region, Size, cod
 
 use crate::access::SSH_PORT;
 use crate::manager::Manager;
+use crate::registry::CloudPlace;
 
 impl Manager {
     /// Sets the account at a cloud. Its credentials are used for the calls of this manager and stored nowhere.
@@ -64,13 +68,19 @@ impl Manager {
         self.account.as_deref()
     }
 
-    /// Returns the account at this cloud, as needed to change the machine of a domain.
+    /// Returns the account at this cloud, as needed to change the machine of a domain, in the region of the machine unless
+    /// another was set.
     ///
     /// # Errors
     /// `cloud-credentials` with the details `provider` and `domain` if no account was set, or one at another cloud.
-    pub(crate) fn account_at(&self, provider: &str, domain: &Domain) -> Result<&Arc<Account>> {
+    pub(crate) fn account_at(&self, place: &CloudPlace, domain: &Domain) -> Result<Arc<Account>> {
+        let provider = &*place.provider;
         let found = self.account.as_ref().filter(|account| account.provider().id() == provider);
-        found.ok_or_else(|| {
+        let in_its_region = |account: &Arc<Account>| match (account.region(), &place.region) {
+            (None, Some(region)) => Arc::new(Account::clone(account).in_region(region)),
+            _ => account.clone(),
+        };
+        found.map(in_its_region).ok_or_else(|| {
             let message = format!("{domain} is at {provider}, and there are no credentials for that account");
             Error::new(&cloud_codes::CREDENTIALS, message)
                 .with_detail("provider", provider)
@@ -100,7 +110,14 @@ impl Manager {
     /// # Errors
     /// Any error of the cloud.
     pub async fn regions(&self) -> Result<Vec<Region>> {
-        self.existing(self.any_account()?)?.regions().await
+        let account = self.any_account()?;
+        let first = account.provider().first_region().filter(|_| account.region().is_none());
+        match first {
+            Some(region) => {
+                self.existing(&Arc::new(Account::clone(account).in_region(region)))?.regions().await
+            }
+            None => self.existing(account)?.regions().await,
+        }
     }
 
     /// Returns the sizes of machines in a region, the cheapest first.
@@ -108,7 +125,8 @@ impl Manager {
     /// # Errors
     /// Any error of the cloud.
     pub async fn sizes(&self, region: &str) -> Result<Vec<Size>> {
-        self.existing(self.any_account()?)?.sizes(region).await
+        let account = Account::clone(self.any_account()?).in_region(region);
+        self.existing(&Arc::new(account))?.sizes(region).await
     }
 
     /// Returns what making a machine would make at the cloud: resources, calls, permissions and cost. It only reads.

@@ -45,9 +45,78 @@ impl<'a> Opening<'a> {
 /// `cloud-settings` for settings that the cloud does not know, and errors of the provider.
 pub(crate) fn open(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>> {
     match account.provider() {
+        #[cfg(feature = "digitalocean")]
+        Provider::DigitalOcean => digitalocean(account, opening),
+        #[cfg(feature = "ec2")]
+        Provider::Ec2 => ec2(account, opening),
         #[cfg(feature = "hetzner")]
         Provider::Hetzner => hetzner(account, opening),
     }
+}
+
+#[cfg(feature = "digitalocean")]
+fn digitalocean(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>> {
+    use cloudron_provision::digitalocean::{DigitalOcean, Settings};
+    let (token, login) = (account.token()?.clone(), opening.login);
+    let (transport, clock) = (account.transport().clone(), account.clock().clone());
+    let mut provider = match opening.settings {
+        None => DigitalOcean::existing(token, login, transport, clock),
+        Some(wanted) => {
+            without(account.provider(), "a disk size", wanted.disk_size.is_some())?;
+            without(account.provider(), "a private network", wanted.network)?;
+            without(account.provider(), "a subnet and a security group", wanted.subnet.is_some())?;
+            without(account.provider(), "an instance profile", wanted.instance_profile.is_some())?;
+            let mut settings = Settings::new(&wanted.public_key);
+            choose(&mut settings.size, wanted.size.as_ref());
+            choose(&mut settings.region, wanted.region.as_ref());
+            choose(&mut settings.image, wanted.image.as_ref());
+            settings.reserved_ip = wanted.reserved_ip;
+            DigitalOcean::new(token, settings, login, transport, clock)?
+        }
+    };
+    if let Some(endpoint) = account.endpoint("digitalocean") {
+        provider = provider.at(endpoint)?;
+    }
+    if let Some(policy) = account.retry_policy() {
+        provider = provider.retries(policy.clone());
+    }
+    Ok(Arc::new(provider.requirements(opening.requirements).adopting(opening.adopting)))
+}
+
+#[cfg(feature = "ec2")]
+fn ec2(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>> {
+    use cloudron_provision::ec2::{Credentials, Ec2, Service, Settings};
+    let (id, secret, session_token) = account.keys()?;
+    let credentials =
+        Credentials { session_token: session_token.cloned(), ..Credentials::new(id, secret.clone()) };
+    let wanted = opening.settings;
+    let region = wanted.and_then(|wanted| wanted.region.as_deref()).or(account.region());
+    let region = region.ok_or_else(|| Error::new(&codes::SETTINGS, "EC2 needs the name of a region"))?;
+    let (transport, clock) = (account.transport().clone(), account.clock().clone());
+    let mut provider = match wanted {
+        None => Ec2::existing(credentials, region, opening.login, transport, clock)?,
+        Some(wanted) => {
+            let mut settings = Settings::new(region, &wanted.public_key);
+            choose(&mut settings.instance_type, wanted.size.as_ref());
+            settings.disk_size = wanted.disk_size.unwrap_or(settings.disk_size);
+            settings.image.clone_from(&wanted.image);
+            settings.user.clone_from(&wanted.user);
+            settings.subnet.clone_from(&wanted.subnet);
+            settings.security_group.clone_from(&wanted.security_group);
+            settings.instance_profile.clone_from(&wanted.instance_profile);
+            (settings.elastic_ip, settings.own_vpc) = (wanted.reserved_ip, wanted.network);
+            Ec2::new(credentials, settings, opening.login, transport, clock)?
+        }
+    };
+    for service in [Service::Ec2, Service::Sts, Service::Ssm] {
+        if let Some(endpoint) = account.endpoint(service.name()) {
+            provider = provider.at(service, endpoint)?;
+        }
+    }
+    if let Some(policy) = account.retry_policy() {
+        provider = provider.retries(policy.clone());
+    }
+    Ok(Arc::new(provider.requirements(opening.requirements).adopting(opening.adopting)))
 }
 
 #[cfg(feature = "hetzner")]
@@ -87,6 +156,7 @@ fn choose(setting: &mut String, wanted: Option<&String>) {
 }
 
 /// Refuses a setting that a cloud does not have.
+#[cfg(any(feature = "digitalocean", feature = "hetzner"))]
 fn without(provider: Provider, what: &str, given: bool) -> Result<()> {
     match given {
         false => Ok(()),

@@ -31,6 +31,8 @@ pub struct CloudSettings {
     pub security_group: Option<String>,
     /// An existing instance profile, whose role the server uses for its bucket.
     pub instance_profile: Option<String>,
+    /// The user that the image lets in. If `None`, as the image is known to do, or root.
+    pub user: Option<String>,
     /// The public key that may log in, as in authorized_keys. If empty, that of the machine's private key file.
     pub public_key: String,
 }
@@ -58,8 +60,8 @@ pub struct CloudMachine {
     pub settings: CloudSettings,
     /// The private key file. If `None`, the SSH agent is used, and the settings must have the public key.
     pub ssh_key: Option<PathBuf>,
-    /// The user to log in as: root, or a user of the image with passwordless sudo.
-    pub ssh_user: String,
+    /// The user to log in as, with passwordless sudo. If `None`, the one that the image has, or root.
+    pub ssh_user: Option<String>,
     /// The SSH port of the image.
     pub ssh_port: u16,
     /// True if SSH keeps its port. Otherwise it moves to port 202.
@@ -77,7 +79,7 @@ impl Default for CloudMachine {
         Self {
             settings: CloudSettings::default(),
             ssh_key: None,
-            ssh_user: "root".into(),
+            ssh_user: None,
             ssh_port: 22,
             keep_ssh_port: false,
             boot: Duration::from_secs(300),
@@ -100,6 +102,7 @@ impl CloudMachine {
     pub(crate) fn complete(&self) -> Result<CloudSettings> {
         let mut settings = self.settings.clone();
         settings.check()?;
+        settings.user = settings.user.or_else(|| self.ssh_user.clone());
         if settings.public_key.is_empty() {
             let key = self.ssh_key.as_deref().ok_or_else(|| {
                 let text = "the machine needs to know the SSH key that may log in";

@@ -14,7 +14,7 @@ use super::ready::program_paths;
 use super::repository::{self, Chosen};
 use super::{Begun, CreateRequest, Creation, Dns, Records};
 use crate::backups::{Folder, RemoteFolder, folder_of};
-use crate::clouds::{CloudMachine, CloudSettings, Opening, Taken, open};
+use crate::clouds::{CloudMachine, CloudSettings, Opening, Taken, open, own_host};
 use crate::dns::{CheckRecords, DnsHost, Target, WriteRecords};
 use crate::manager::Manager;
 use crate::program::Place;
@@ -56,7 +56,11 @@ impl Manager {
         let settings = recorded.map_or_else(|| machine.complete(), Ok)?;
         let patience = Patience::of(machine.boot);
         let login = self.login(&account, machine.ssh_key.as_deref());
-        let login = login.on_port(machine.ssh_port).as_user(&machine.ssh_user).waiting(patience);
+        let login = login.on_port(machine.ssh_port).waiting(patience);
+        let login = match &settings.user {
+            Some(user) => login.as_user(user),
+            None => login,
+        };
         let adopting = taking || begun.as_ref().is_some_and(|begun| begun.taken);
         let program = machine.program.as_ref();
         let opening =
@@ -70,7 +74,7 @@ impl Manager {
         let origin = Reach::Generic(SshReach {
             host: String::new(),
             ssh_port: machine.ssh_port,
-            ssh_user: machine.ssh_user.clone(),
+            ssh_user: settings.user.clone().unwrap_or_else(|| "root".into()),
             ssh_key: machine.ssh_key.clone(),
             host_keys: Vec::new(),
             cloud: Some(CloudPlace { provider, region, id: String::new(), run: String::new() }),
@@ -126,7 +130,7 @@ impl Manager {
             }
             Dns::Account { name_servers } => {
                 let account = self.any_account()?;
-                let ((id, provider), (_, at)) = (account.open_dns()?, account.dns());
+                let ((id, provider), (_, at)) = (own_host(account)?, account.dns());
                 let records = Box::new(DnsRecords::written(id, Vec::new(), &at)?);
                 let write = write(DnsHost::new(id, provider), name_servers.clone());
                 match begun.map(|begun| begun.plan.iter().any(|step| step == "dns-records")) {

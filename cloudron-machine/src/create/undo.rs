@@ -85,12 +85,12 @@ impl Manager {
                 let text = format!("the run {} does not say what it was to make: {e}", run.run);
                 Error::new(&core_codes::FAILED, text)
             })?;
-        let account = self.account_at(&place.provider, domain)?;
+        let account = self.account_at(place, domain)?;
         let key = match reach {
             Reach::Generic(ssh) => ssh.ssh_key.as_deref(),
             Reach::Local { .. } => None,
         };
-        let host = open(account, Opening::new(&settings, self.login(account, key)))?;
+        let host = open(&account, Opening::new(&settings, self.login(&account, key)))?;
         let machine = (host.clone() as Arc<dyn CloudProvider>, Place::system(), program_paths()?);
         let recipe = self.recipe_of(domain, reach, machine, made, records)?;
         self.take_back(run, recipe, state).await?;

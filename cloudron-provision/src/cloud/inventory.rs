@@ -48,7 +48,7 @@ impl Item {
         let keys = &self.marks.keys;
         let machine = json!({
             "id": self.id, "name": self.name, "ipv4": ipv4, "ipv6": ipv6, "run": self.marks.run,
-            "one_time_key": keys.one_time, "host_key": keys.lasting,
+            "one_time_key": keys.one_time, "host_key": keys.lasting, "user": self.marks.user,
         });
         Outputs::from([(MACHINE.to_owned(), machine)])
     }

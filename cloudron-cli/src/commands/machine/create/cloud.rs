@@ -32,9 +32,9 @@ pub(crate) struct Options {
     /// ~/.ssh/id_ed25519_K
     #[arg(long, value_name = "KEY")]
     ssh_key: String,
-    /// The user to log in as; a user other than root needs passwordless sudo
-    #[arg(long, value_name = "USER", default_value = "root")]
-    ssh_user: String,
+    /// The user to log in as, with passwordless sudo unless it is root; otherwise the one that the image has, or root
+    #[arg(long, value_name = "USER")]
+    ssh_user: Option<String>,
     /// The port that SSH listens on in the image
     #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: u16,
