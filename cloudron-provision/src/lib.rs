@@ -18,7 +18,7 @@
 //! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
 //! | `cloud`, `digitalocean`, `hetzner` | machines that a cloud makes, DigitalOcean, and Hetzner Cloud (features of these names) |
-//! | `ec2` | a client of Amazon's EC2 (feature `ec2`) |
+//! | `ec2` | machines at Amazon's EC2, and the client under it (feature `ec2`) |
 //! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
 //! | `conformance` | checks that any provider can run (feature `conformance`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |

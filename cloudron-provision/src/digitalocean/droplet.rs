@@ -81,7 +81,10 @@ impl MakeDroplet {
         }
         let droplet = self.complete(id).await?;
         let reserved = match self.0.settings.reserved_ip {
-            true => Some(self.0.reserve(id, action.is_some()).await?),
+            true => {
+                let run = context.run().to_lowercase();
+                Some(self.0.reserve(&droplet, &run, action.is_some()).await?)
+            }
             false => None,
         };
         output(&droplet, reserved)
@@ -242,11 +245,13 @@ fn output(droplet: &Droplet, reserved: Option<Ipv4Addr>) -> Result<Value> {
     let addresses = addresses(droplet);
     let ipv4 = reserved.map(IpAddr::from).or_else(|| addresses.iter().find(|ip| ip.is_ipv4()).copied());
     let ipv6 = addresses.iter().find(|ip| ip.is_ipv6());
+    let tags: Vec<&String> =
+        droplet.tags.iter().filter(|tag| tag.starts_with("cloudron:")).take(20).collect();
     if ipv4.is_none() && ipv6.is_none() {
         return Err(unusable("address"));
     }
     Ok(json!({
         "id": droplet.id, "name": shown(&droplet.name), "ipv4": ipv4, "ipv6": ipv6, "run": marks.run,
-        "tags": droplet.tags, "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
+        "tags": tags, "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
     }))
 }

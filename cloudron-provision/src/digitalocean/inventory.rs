@@ -10,7 +10,7 @@ use super::droplet::addresses;
 use super::messages::{Droplet, Firewall};
 use super::names;
 use super::provider::{DigitalOcean, Shared, marks_of, shown};
-use super::removal::{Found, Held, SHARED, has_reserved};
+use super::removal::{Found, Held, SHARED};
 use crate::cloud::{Cloud, Item, Marks, Plan, Region, Size};
 
 #[async_trait]
@@ -70,10 +70,7 @@ impl Shared {
         let mut items: Vec<Item> = Vec::new();
         let mut found = Found::default();
         for (droplet, marks) in &droplets {
-            let reserved = match has_reserved(droplet, marks) {
-                true => self.reserved_of(droplet.id).await?,
-                false => Vec::new(),
-            };
+            let reserved = self.reserved_of(droplet, marks).await?;
             let Some(mut item) = of_droplet(droplet, marks.clone()) else { continue };
             item.addresses.splice(0..0, reserved.iter().copied().map(IpAddr::from));
             items.push(item);

@@ -1,5 +1,7 @@
 //! The names of what has no tags of its own.
 
+use std::net::Ipv4Addr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
@@ -46,16 +48,22 @@ pub(super) fn fingerprint(public_key: &str) -> String {
     bytes.join(":")
 }
 
-/// Returns the tag of a droplet that has a reserved address.
+/// Returns the tag of a droplet that is to have a reserved address.
 pub(super) fn reserved_word(run: &str) -> String {
     format!("cloudron:reserved-ip:{run}")
+}
+
+/// Returns the tag of a droplet for which that address was reserved.
+pub(super) fn address_word(run: &str, ip: Ipv4Addr) -> String {
+    format!("{}:{}", reserved_word(run), ip.to_string().replace('.', "-"))
 }
 
 /// Returns the run in a tag that belongs to one droplet, besides the one that names the machine.
 pub(super) fn run_of_word(word: &str) -> Option<&str> {
     let words: Vec<&str> = word.split(':').collect();
     match words[..] {
-        ["cloudron", "one-time-key" | "host-key", run, _] | ["cloudron", "reserved-ip", run] => Some(run),
+        ["cloudron", "one-time-key" | "host-key" | "reserved-ip", run, _]
+        | ["cloudron", "reserved-ip", run] => Some(run),
         _ => None,
     }
 }

@@ -125,6 +125,8 @@ fn calls(reserved: bool) -> Vec<PlannedCall> {
     if reserved {
         calls.push(call("POST /v2/reserved_ips", "the reserved address, for the droplet", false));
         calls.push(call("GET /v2/actions/ID", "until it is assigned", true));
+        calls.push(call("POST /v2/tags", "the mark of the address", false));
+        calls.push(call("POST /v2/tags/TAG/resources", "puts it on the droplet", false));
     }
     calls.extend([
         call("POST /v2/tags", "the mark of the new host key, before it is used", false),

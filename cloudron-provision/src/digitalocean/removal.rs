@@ -41,8 +41,7 @@ impl Shared {
         };
         let reserved = match reserved {
             Some(reserved) => reserved,
-            None if has_reserved(droplet, &marks) => self.reserved_of(droplet.id).await?,
-            None => Vec::new(),
+            None => self.reserved_of(droplet, &marks).await?,
         };
         // While the droplet exists, it says whose they are.
         for ip in reserved {
@@ -156,11 +155,6 @@ impl Shared {
 
 /// The state of a firewall that is used for something else too.
 pub(super) const SHARED: &str = "shared";
-
-/// Returns whether an address was reserved for a droplet.
-pub(super) fn has_reserved(droplet: &Droplet, marks: &Marks) -> bool {
-    droplet.tags.contains(&names::reserved_word(&marks.run))
-}
 
 fn needed_by(other: &str) -> Error {
     Error::new(&codes::IN_USE, format!("the {other} still needs it"))

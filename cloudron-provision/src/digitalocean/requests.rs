@@ -1,5 +1,7 @@
 //! The requests, by name.
 
+use std::time::Duration;
+
 use cloudron_core::Result;
 use cloudron_http::rest::segment;
 use http::StatusCode;
@@ -10,7 +12,7 @@ use super::messages::{
     Action, Droplet, Firewall, Key, NewTag, Region, ReservedIp, Resource, Size, Tag, Tagged,
 };
 use super::names;
-use crate::cloud::codes;
+use crate::cloud::{Patience, codes};
 
 impl Client {
     pub(super) async fn sizes(&self) -> Result<Vec<Size>> {
@@ -82,12 +84,20 @@ impl Client {
         }
     }
 
-    /// Puts a tag that exists on a droplet.
+    /// Puts a tag that was just made on a droplet. It may take a moment until it is known.
     pub(super) async fn tag(&self, name: &str, droplet: u64) -> Result<()> {
         let resource = Resource { resource_id: droplet.to_string(), resource_type: "droplet" };
-        let path = format!("{}/resources", tag_path(name));
-        let answer = self.post(&path, &Tagged { resources: [resource] }).await;
-        answer.map(drop).map_err(|failure| once(failure.error))
+        let (path, body) = (format!("{}/resources", tag_path(name)), Tagged { resources: [resource] });
+        let mut waits = Patience::of(Duration::from_secs(30)).begin(&*self.rest.clock);
+        loop {
+            match self.post(&path, &body).await {
+                Ok(_) => return Ok(()),
+                Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {
+                    waits.again("the tag was not known").await.map_err(|_| failure.error)?;
+                }
+                Err(failure) => return Err(once(failure.error)),
+            }
+        }
     }
 
     /// Deletes a tag, which takes it off everything.

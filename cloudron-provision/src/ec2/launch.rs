@@ -4,7 +4,7 @@ use cloudron_core::{Error, Result};
 use serde_json::Value;
 
 use super::offer::Place;
-use super::shared::{Shared, machine_name, made_by, short, visibility};
+use super::shared::{Shared, machine_name, made_by, short, shown, visibility};
 use super::{
     Credits, Failure, InstanceProfile, LONGEST_USER_DATA, Meaning, NewDevice, NewInterface, NewVolume,
     RunInstances, Started,
@@ -69,7 +69,7 @@ impl Shared {
                 self.settings.instance_type,
                 zones.join(", ")
             );
-            return Err(Error::new(&codes::SETTINGS, message));
+            return Err(Error::new(&codes::SETTINGS, shown(&message)));
         }
         Ok(fitting)
     }
@@ -121,7 +121,8 @@ pub(super) fn token(run: &str, subnet: &str, round: usize) -> String {
 
 /// Returns the error if no place had room.
 pub(super) fn full(instance_type: &str, tried: &[(String, String)]) -> Error {
-    let tried: Vec<String> = tried.iter().map(|(zone, code)| format!("{zone} ({code})")).collect();
+    let tried: Vec<String> =
+        tried.iter().take(20).map(|(zone, code)| shown(&format!("{zone} ({code})"))).collect();
     let message = format!("no zone has room for a {instance_type} now: {}", tried.join(", "));
     Error::new(&codes::CAPACITY, message).retryable(false)
 }

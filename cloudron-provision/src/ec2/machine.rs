@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::launch::{full, own_address, token};
-use super::shared::{Find, Shared, id_of, is_run, made_by, marks_of, of_domain, shown};
-use super::{AssociateAddress, CreateTags, DescribeInstances, Filter, Instance, Meaning, RunInstances, Tag};
+use super::shared::{Find, Shared, foreign_run, id_of, is_run, made_by, marks_of, of_domain, shown};
+use super::{AssociateAddress, CreateTags, DescribeInstances, Instance, Meaning, RunInstances, Tag};
 use crate::cloud::{HostKeys, MACHINE, Patience, WriteKeys, codes};
 use crate::steps::{Check, Context, Step, Undo};
 
@@ -47,14 +47,26 @@ impl MakeInstance {
         self.0.ours(context, "instance", there, |instance| &instance.tags)
     }
 
-    async fn by_id(&self, id: &str) -> Result<Option<Instance>> {
-        let filters = vec![Filter::new("instance-id", id)];
+    /// Looks at an instance, and whether another run made one for this machine meanwhile.
+    async fn by_id(&self, context: &Context, id: &str) -> Result<Option<Instance>> {
+        let filters = vec![of_domain(context.fqdn())];
         let found = self.0.client.all(&DescribeInstances { filters, ..DescribeInstances::default() }).await?;
-        Ok(found.into_iter().flat_map(|found| found.instances.item).find(|found| found.instance_id == id))
+        let all: Vec<Instance> = found.into_iter().flat_map(|found| found.instances.item).collect();
+        let others = all.iter().filter(|instance| ALIVE.contains(&&*instance.instance_state.name));
+        let other = others
+            .filter_map(|instance| marks_of(&instance.tags))
+            .find(|marks| marks.fqdn == context.fqdn() && !self.0.owns(context, marks));
+        match other {
+            Some(marks) => Err(foreign_run("instance", &marks)),
+            None => Ok(all.into_iter().find(|instance| instance.instance_id == id)),
+        }
     }
 
     /// Waits until an instance runs, and returns the step's output. A new one may not be listed yet.
     async fn settled(&self, context: &Context, id: &str, mut seen: Option<Instance>) -> Result<Value> {
+        if Kind::of(id) != Some(Kind::Instance) {
+            return Err(vanished(id));
+        }
         let mut waits = START.begin(&*self.0.client.clock);
         let address = own_address(context);
         loop {
@@ -71,7 +83,7 @@ impl MakeInstance {
                 }
             }
             waits.again(&format!("the instance {id} was not started")).await?;
-            seen = self.by_id(id).await?;
+            seen = self.by_id(context, id).await?;
         }
         let instance = seen.ok_or_else(|| vanished(id))?;
         if let Some((allocation_id, ipv4)) = &address
@@ -175,8 +187,8 @@ impl Step for MakeInstance {
             false => 0,
         };
         let instance = self.start(context, round).await?;
-        let id = instance.instance_id.clone();
-        self.settled(context, &id, Some(instance)).await
+        // It is looked at in any case: another run may have made one.
+        self.settled(context, &instance.instance_id, None).await
     }
 
     async fn undo(&self, context: &Context, output: Option<&Value>) -> Result<Undo> {

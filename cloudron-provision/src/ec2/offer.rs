@@ -10,6 +10,9 @@ use crate::cloud::codes;
 /// The accounts that publish the images of Debian and Ubuntu, and the user that those let in.
 const OWNERS: [(&str, &str); 2] = [("136693071363", "admin"), ("099720109477", "ubuntu")];
 
+/// Maximum number of subnets that are considered.
+const PLACES: usize = 50;
+
 /// The image of a machine.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
@@ -114,6 +117,7 @@ impl Shared {
                 },
             };
             let mut places: Vec<Place> = self.client.all(&request).await?.iter().map(Place::of).collect();
+            places.truncate(PLACES);
             places.sort_by(|a, b| (&a.zone, &a.subnet).cmp(&(&b.zone, &b.subnet)));
             Ok::<_, Error>(places)
         };

@@ -3,7 +3,7 @@
 use cloudron_core::{Error, Result};
 
 use super::offer::architecture;
-use super::shared::Shared;
+use super::shared::{Shared, shown};
 use super::{
     DescribeKeyPairs, DescribeSecurityGroups, DescribeVpcBlockPublicAccessOptions, Meaning, NewInterface,
     RunInstances,
@@ -19,8 +19,8 @@ impl Findings {
         self.0.push(error);
     }
 
-    fn note(&mut self, message: String) {
-        self.0.push(Error::new(&codes::SETTINGS, message));
+    fn note(&mut self, message: &str) {
+        self.0.push(Error::new(&codes::SETTINGS, shown(message)));
     }
 
     /// Keeps a result, or its error as a finding. What would be the same for every request ends the check.
@@ -53,7 +53,7 @@ impl Shared {
         let mut findings = Findings::default();
         let kind = findings.keep(self.kind().await)?;
         if kind.is_some() && findings.keep(self.zones().await)?.is_some_and(<[String]>::is_empty) {
-            findings.note(format!("no zone of the region offers {}", self.settings.instance_type));
+            findings.note(&format!("no zone of the region offers {}", self.settings.instance_type));
         }
         // The architecture of the default image is that of the type.
         if kind.is_some() || self.settings.image.is_some() {
@@ -74,7 +74,7 @@ impl Shared {
         if let Some(kind) = self.kind.get()
             && architecture(kind) != image.architecture
         {
-            findings.note(format!(
+            findings.note(&format!(
                 "the image {} is for {}, and {} is {}",
                 image.id,
                 image.architecture,
@@ -83,11 +83,12 @@ impl Shared {
             ));
         }
         if image.user.is_none() {
-            findings.note(format!("which user the image {} ({}) lets in is not known", image.id, image.name));
+            findings
+                .note(&format!("which user the image {} ({}) lets in is not known", image.id, image.name));
         }
         if image.size.is_some_and(|size| size > self.settings.disk_size) {
             let (size, wanted) = (image.size.unwrap_or_default(), self.settings.disk_size);
-            findings.note(format!("the image {} needs a disk of {size} GiB, not {wanted}", image.id));
+            findings.note(&format!("the image {} needs a disk of {size} GiB, not {wanted}", image.id));
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl Shared {
         if !fits && !zones.is_empty() && !places.is_empty() && !self.settings.own_vpc {
             let there: Vec<&str> = places.iter().map(|place| &*place.zone).collect();
             let (kind, zones, there) = (&self.settings.instance_type, zones.join(", "), there.join(", "));
-            findings.note(format!("{kind} is offered in {zones}, and the subnets are in {there}"));
+            findings.note(&format!("{kind} is offered in {zones}, and the subnets are in {there}"));
         }
         Ok(())
     }
@@ -113,7 +114,7 @@ impl Shared {
         let place = self.places.get().and_then(|places| places.first());
         match (found.first(), place) {
             (None, _) => findings.add(Error::new(&codes::NOT_FOUND, format!("no security group {id}"))),
-            (Some(group), Some(place)) if group.vpc_id != place.vpc => findings.note(format!(
+            (Some(group), Some(place)) if group.vpc_id != place.vpc => findings.note(&format!(
                 "the security group {id} belongs to {}, and the subnet {} to {}",
                 group.vpc_id, place.subnet, place.vpc
             )),
@@ -137,7 +138,7 @@ impl Shared {
             Err(failure) => return findings.keep(Err::<(), _>(failure.into())).map(drop),
         };
         if mode.starts_with("block") {
-            let message = format!("the account blocks its networks from the internet ({mode})");
+            let message = shown(&format!("the account blocks its networks from the internet ({mode})"));
             findings.add(Error::new(&codes::ACCOUNT, message));
         }
         Ok(())

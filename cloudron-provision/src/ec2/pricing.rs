@@ -104,9 +104,7 @@ impl Shared {
 
     /// Returns the policy for creating, finding and removing the machine of a domain.
     pub(super) fn policy(&self, fqdn: &str) -> Value {
-        // A network of its own is made where the account has no default one, which the settings do not tell.
-        let own = self.settings.subnet.is_none();
-        let actions = planned::permissions(&self.settings, own);
+        let actions = planned::permissions(&self.settings, self.settings.own_vpc);
         let actions = actions.iter().filter_map(|name| match name.split_once(':')? {
             ("ec2", action) => Some((Service::Ec2, action)),
             ("ssm", action) => Some((Service::Ssm, action)),

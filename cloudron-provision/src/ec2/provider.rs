@@ -101,7 +101,8 @@ impl Ec2 {
         Self { requirements: Requirements { existing, ..requirements }, ..self }
     }
 
-    /// Returns the IAM policy that these settings need for a machine, and no more.
+    /// Returns the IAM policy that these settings need for a machine, and no more. In an account without a default network,
+    /// it is enough only if the settings ask for a network of the machine's own.
     pub fn policy(&self, fqdn: &str) -> Value {
         self.shared.policy(fqdn)
     }

@@ -143,6 +143,7 @@ impl Shared {
 
     /// Returns the error for something that is still needed, with the interfaces that need it.
     async fn held(&self, kind: Kind, id: &str, failure: Failure) -> Error {
+        let shown_id = shown(id);
         let filter = match kind {
             Kind::SecurityGroup => "group-id",
             Kind::Subnet => "subnet-id",
@@ -157,8 +158,8 @@ impl Shared {
             .map(|one| shown(&format!("{} {}", one.network_interface_id, one.description)).trim().to_owned())
             .collect();
         let message = match &holders[..] {
-            [] => format!("{id} is still needed by something else"),
-            holders => format!("{id} is still needed by {}", holders.join(", ")),
+            [] => format!("{shown_id} is still needed by something else"),
+            holders => format!("{shown_id} is still needed by {}", holders.join(", ")),
         };
         Error::new(&codes::IN_USE, message).with_source(Error::from(failure))
     }

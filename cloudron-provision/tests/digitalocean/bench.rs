@@ -150,8 +150,8 @@ impl Bench {
     /// Asserts that the machine is finished, once, and only its own host key is trusted.
     pub(crate) fn assert_finished(&self, what: &str) {
         let resources = self.cloud.resources();
-        // Droplet, key, firewall, the tag of the machine and that of the host key; the address and its tag.
-        let count = if self.settings.reserved_ip { 7 } else { 5 };
+        // Droplet, key, firewall, the tag of the machine and that of the host key; the address and its two tags.
+        let count = if self.settings.reserved_ip { 8 } else { 5 };
         assert_eq!(resources.len(), count, "{what}: {resources:?}");
         let droplet = &self.cloud.objects("droplets")[0];
         let marks = marks(droplet);

@@ -147,6 +147,19 @@ fn a_droplet_that_cannot_be_removed_keeps_its_firewall_and_its_marks() {
 }
 
 #[test]
+fn a_tag_that_is_not_known_yet_is_put_on_the_droplet_later() {
+    let bench = Bench::new();
+    bench.create(bench.home().path()).unwrap();
+    let calls = bench.cloud.take_calls();
+    let number = 1 + calls.iter().position(|(_, path)| path.ends_with("/resources")).unwrap();
+    bench.destroy().unwrap();
+    let _ = bench.cloud.take_calls();
+    bench.cloud.fault(number, Fault::Refused(404, "not_found"));
+    bench.create(bench.home().path()).unwrap();
+    bench.assert_finished("a tag was unknown");
+}
+
+#[test]
 fn an_event_that_is_pending_is_waited_for() {
     let bench = Bench::new();
     bench.create(bench.home().path()).unwrap();

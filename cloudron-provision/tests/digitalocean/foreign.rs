@@ -123,6 +123,23 @@ fn an_address_that_somebody_else_reserved_is_left() {
 }
 
 #[test]
+fn an_address_that_somebody_else_gave_to_the_machine_in_place_of_its_own_is_left() {
+    let mut bench = Bench::new();
+    bench.settings.reserved_ip = true;
+    bench.create(bench.home().path()).unwrap();
+    let id = bench.cloud.objects("droplets")[0]["id"].clone();
+    // The first one is taken off, and stays in the account.
+    bench.theirs("/reserved_ips", &json!({ "droplet_id": id }));
+    let tags = bench.cloud.objects("droplets")[0]["tags"].clone();
+    // A look at the machine does not make the address ours.
+    let error = bench.take_over().unwrap_err();
+    assert!(error.is(&codes::SSH_REFUSED), "{error:?}");
+    assert_eq!(bench.cloud.objects("droplets")[0]["tags"], tags);
+    bench.destroy().unwrap();
+    assert_eq!(bench.cloud.resources(), ["reserved_ips 127.0.0.1", "reserved_ips 127.0.0.2"]);
+}
+
+#[test]
 fn a_mark_that_is_there_twice_is_none() {
     let bench = Bench::new();
     let word = |fqdn: &str| Marks::new(fqdn, &ulid::Ulid::nil().to_string()).unwrap().machine_word().unwrap();

@@ -38,7 +38,11 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
         bench.cloud.set(|settings| settings.polls = 3);
         let home = bench.home();
         let outputs = bench.create(home.path()).unwrap();
-        tell(&format!("create, reserved {reserved}"), &bench.cloud.take_calls(), 13);
+        tell(
+            &format!("create, reserved {reserved}"),
+            &bench.cloud.take_calls(),
+            if reserved { 15 } else { 12 },
+        );
         bench.assert_finished("created");
         let key = outputs["host-key"]["host_key"].as_str().unwrap();
         assert_eq!(key, bench.machine.ssh().host_public_key());
@@ -57,7 +61,7 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
         tell(
             &format!("destroy, reserved {reserved}"),
             &bench.cloud.take_calls(),
-            if reserved { 11 } else { 8 },
+            if reserved { 12 } else { 8 },
         );
         let kinds: Vec<&str> = removed.iter().map(|removal| removal.kind).collect();
         assert_eq!(kinds, ["droplet", "ssh-key", "firewall", "tag"]);

@@ -36,6 +36,7 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
+    requests: Vec<Vec<(String, String)>>,
     faults: Vec<(usize, Fault)>,
     parameter: Option<String>,
     rules: Rules,
@@ -135,7 +136,17 @@ impl Gate {
     pub fn take_calls(&self) -> Vec<String> {
         let mut state = self.state.lock().expect("no test panics in here");
         state.faults.clear();
+        state.requests.clear();
         std::mem::take(&mut state.calls)
+    }
+
+    /// Returns the parameters of the requests to EC2 since [`take_calls`](Self::take_calls).
+    ///
+    /// # Panics
+    /// If a test panicked while it held the gate.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Vec<(String, String)>> {
+        self.state.lock().expect("no test panics in here").requests.clone()
     }
 
     /// Lets the call of that number fail. The first one from now on is number 0.
@@ -178,6 +189,7 @@ fn answer(state: &Mutex<State>, behind: &str, request: &Request) -> Option<Respo
     }
     let number = state.calls.len();
     state.calls.push(request.parameter("Action").unwrap_or_default().to_owned());
+    state.requests.push(request.parameters.clone());
     let fault = state.faults.iter().position(|(at, _)| *at == number).map(|at| state.faults.remove(at).1);
     Fault::carry_out(fault, || state.rules.apply(behind, request), xml::refusal)
 }

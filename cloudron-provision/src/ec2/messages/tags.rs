@@ -6,7 +6,8 @@ use crate::ec2::action::listing;
 
 listing! {
     /// Lists tags, by the filters `key`, `value`, `resource-id` and `resource-type`.
-    DescribeTags {} => Tags.tags "tagSet": TagOf
+    DescribeTags {
+    } => Tags.tags "tagSet": TagOf
 }
 
 /// A tag, and what has it.

@@ -67,6 +67,87 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
     }
 }
 
+#[test]
+fn an_account_without_a_default_network_gets_one_for_the_machine() {
+    let Some(bench) = Bench::new() else { return };
+    bench.ask(|client| async move {
+        for subnet in client.all(&DescribeSubnets::default()).await.unwrap() {
+            client.call(&DeleteSubnet { subnet_id: subnet.subnet_id }).await.unwrap();
+        }
+    });
+    bench.create(bench.home().path()).unwrap();
+    // Where there is no subnet, there is no trial.
+    let calls = bench.gate.take_calls();
+    println!("{calls:?}");
+    assert!(calls.len() <= 22, "{calls:?}");
+    assert_eq!(bench.resources().len(), 6);
+    bench.destroy().unwrap();
+    assert_eq!(bench.resources(), [""; 0]);
+}
+
+#[test]
+fn a_run_with_other_settings_makes_no_second_machine() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.settings.own_vpc = true;
+    bench.create(bench.home().path()).unwrap();
+    let before = (bench.resources(), bench.instances());
+    // The group of the default network is free, and only the instances tell.
+    bench.settings.own_vpc = false;
+    let error = bench.create(bench.home().path()).unwrap_err();
+    assert!(error.is(&codes::STEP_FOREIGN), "{error:?}");
+    assert_eq!((bench.resources(), bench.instances()), before);
+    bench.destroy().unwrap();
+    assert_eq!(bench.resources(), [""; 0]);
+}
+
+#[test]
+fn the_instance_is_asked_for_as_it_should_be_and_every_request_is_one_that_amazon_describes() {
+    let Some(mut bench) = Bench::new() else { return };
+    (bench.settings.own_vpc, bench.settings.elastic_ip) = (true, true);
+    bench.settings.instance_profile = Some("backups".into());
+    let form = ["Content-Type: application/x-www-form-urlencoded"];
+    let profile = "Action=CreateInstanceProfile&InstanceProfileName=backups&Version=2010-05-08";
+    bench.moto.request("iam", "POST", "/", &form, profile);
+    bench.gate.end_slowly(1);
+    bench.create(bench.home().path()).unwrap();
+    bench.adopt = true;
+    bench.take_over().unwrap();
+    bench.destroy().unwrap();
+    let requests = bench.gate.requests();
+    let one = |request: &&Vec<(String, String)>| request.contains(&("Action".into(), "RunInstances".into()));
+    // The first one is a trial.
+    let launch = requests.iter().filter(one).nth(1).unwrap();
+    let value = |name: &str| launch.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
+    for (name, expected) in [
+        ("InstanceType", Some("t3.small")),
+        ("BlockDeviceMapping.1.Ebs.VolumeType", Some("gp3")),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", Some("30")),
+        ("BlockDeviceMapping.1.Ebs.Encrypted", Some("true")),
+        ("MetadataOptions.HttpTokens", Some("required")),
+        ("MetadataOptions.HttpPutResponseHopLimit", Some("1")),
+        ("DisableApiTermination", Some("true")),
+        ("InstanceInitiatedShutdownBehavior", Some("stop")),
+        ("CreditSpecification.CpuCredits", Some("standard")),
+        ("IamInstanceProfile.Name", Some("backups")),
+        // The subnet of its own has IPv6; the public IPv4 is the Elastic one.
+        ("NetworkInterface.1.Ipv6AddressCount", Some("1")),
+        ("NetworkInterface.1.AssociatePublicIpAddress", Some("false")),
+        ("DryRun", Some("false")),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    assert_eq!(value("ClientToken").unwrap().len(), 52);
+    let described = requests.into_iter().map(|request| {
+        let parameters: serde_json::Map<String, serde_json::Value> =
+            request.into_iter().map(|(name, value)| (name, value.into())).collect();
+        json!({ "service": "ec2", "action": parameters["Action"], "parameters": parameters })
+    });
+    let described: Vec<serde_json::Value> = described.collect();
+    assert!(described.len() > 40);
+    let Some((good, printed)) = crate::model::botocore("requests", &described) else { return };
+    assert!(good && printed.is_empty(), "{printed}");
+}
+
 /// The instance is protected, encrypted and marked as it should be.
 fn check_instance(bench: &Bench) {
     let instance = bench.instances().remove(0);
