@@ -53,7 +53,7 @@ fn origin(provider: &str, item: &Item, login: &SshLogin) -> SshReach {
     SshReach {
         host: item.addresses.first().map(ToString::to_string).unwrap_or_default(),
         ssh_port: SSH_PORT,
-        ssh_user: login.user.clone(),
+        ssh_user: login.user.clone().or_else(|| item.marks.user.clone()).unwrap_or_else(|| "root".into()),
         ssh_key: login.key.clone(),
         host_keys: Vec::new(),
         cloud: Some(CloudPlace {

@@ -32,9 +32,9 @@ pub(crate) struct Options {
     /// The port that SSH listens on; without it, 202 and then 22
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
-    /// The user to log in as; a user other than root needs passwordless sudo
-    #[arg(long, value_name = "USER", default_value = "root")]
-    ssh_user: String,
+    /// The user to log in as, with passwordless sudo unless it is root; otherwise root, or the one that a cloud's image has
+    #[arg(long, value_name = "USER")]
+    ssh_user: Option<String>,
     /// The fingerprint of the machine's host key; without it, known_hosts and a question
     #[arg(long, value_name = "SHA256:…", requires = "ip")]
     host_key: Option<String>,
@@ -79,7 +79,7 @@ impl Options {
             address,
             ssh_key: key_file(self.ssh_key.as_deref())?,
             ssh_port: self.ssh_port,
-            ssh_user: self.ssh_user.clone(),
+            ssh_user: self.ssh_user.clone().unwrap_or_else(|| "root".into()),
             host_key: self.host_key.clone(),
         }))
     }

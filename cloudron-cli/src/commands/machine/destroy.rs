@@ -43,8 +43,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "KEY", requires = "provider")]
     ssh_key: Option<String>,
     /// The user to log in as there
-    #[arg(long, value_name = "USER", requires = "provider", default_value = "root")]
-    ssh_user: String,
+    #[arg(long, value_name = "USER", requires = "provider")]
+    ssh_user: Option<String>,
     /// The port that SSH listens on there, besides 202
     #[arg(long, value_name = "PORT", requires = "provider", default_value_t = 22)]
     ssh_port: u16,
