@@ -127,7 +127,10 @@ impl Manager {
                 return Err(Error::new(&cloudron_provision::codes::MACHINE_TAKEN, text)
                     .with_hint("give the domain of the server that is on the machine"));
             }
-            None => return Err(no_server(domain, &format!("on {}", origin.host))),
+            None => {
+                let error = no_server(domain, &format!("on {}", origin.host));
+                return Err(error.with_detail("empty", &origin.host));
+            }
         }
         let mut reach = origin;
         reach.ssh_port = remote.target().port;
@@ -139,7 +142,7 @@ impl Manager {
 fn local(domain: &Domain, root: PathBuf) -> Result<Reach> {
     match Local::new(&root).installed() {
         Some(server) if server.fqdn == domain.as_str() => Ok(Reach::Local { root }),
-        _ => Err(no_server(domain, "on this computer")),
+        _ => Err(no_server(domain, "on this computer").with_detail("here", domain.as_str())),
     }
 }
 

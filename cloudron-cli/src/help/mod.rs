@@ -10,6 +10,13 @@ const TEXTS: [&str; 4] = [
     include_str!("dns.txt"),
 ];
 
+/// Options that mean nothing at a cloud, by the ends of the commands whose help leaves them out.
+const UNUSED: [(&str, &[&str]); 3] = [
+    ("create ec2", &["token"]),
+    (" digitalocean", &["disk_size", "network", "subnet", "security_group", "instance_profile"]),
+    (" hetzner", &["disk_size", "reserved_ip", "subnet", "security_group", "instance_profile"]),
+];
+
 /// Adds their texts to a command and all its subcommands.
 pub(crate) fn with_texts(command: Command) -> Command {
     complete(command, "")
@@ -22,6 +29,8 @@ fn complete(command: Command, above: &str) -> Command {
         Some(text) => command.after_help(paragraphs(&text)),
         None => command,
     };
+    let unused = UNUSED.iter().filter(|(end, _)| path.ends_with(end)).flat_map(|(_, ids)| *ids);
+    let command = unused.fold(command, |command, id| command.mut_arg(*id, |option| option.hide(true)));
     command.mut_subcommands(|below| complete(below, &format!("{path} ")))
 }
 

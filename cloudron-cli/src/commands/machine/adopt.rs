@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_core::{Error, Result, codes};
 use cloudron_machine::Machine;
 use cloudron_machine::access::{LIMIT, key_file};
 use cloudron_machine::adopt::{AdoptRequest, SshAddress};
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
             block_on(|_| async { manager.adopt(&request).await })
         }
     };
-    report(&machine.map_err(|e| advise(e, &domain, options.ip.is_some()))?, out)
+    report(&machine?, out)
 }
 
 impl Options {
@@ -82,27 +82,6 @@ impl Options {
             ssh_user: self.ssh_user.clone().unwrap_or_else(|| "root".into()),
             host_key: self.host_key.clone(),
         }))
-    }
-}
-
-/// Adds a hint to the error.
-fn advise(error: Error, domain: &Domain, over_ssh: bool) -> Error {
-    if error.is(&cloudron_provision::codes::RUN_EXISTS) {
-        return error.with_hint(format!(
-            "type the command that began it with --resume, or `cloudron machine destroy {domain}` removes what it made"
-        ));
-    }
-    if error.detail("unfinished").is_some() {
-        return error;
-    }
-    match (error.is(&cloudron_api::codes::MACHINE_MISSING), over_ssh) {
-        (false, _) => error,
-        (true, true) => error.with_hint(
-            "`cloudron machine create generic --help` shows how to make one, new or from a backup",
-        ),
-        (true, false) => error.with_hint(
-            "for a server on another machine, give its address with --ip and the key with --ssh-key",
-        ),
     }
 }
 

@@ -4,19 +4,16 @@ use cloudron_core::{Domain, Error, Result, codes};
 use cloudron_machine::access::key_file;
 use cloudron_machine::clouds::{Provider, SshLogin};
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
-use cloudron_machine::dns::{Outcome, Removal};
+use cloudron_machine::dns::Removal;
 use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
-use cloudron_provision::cloud::Removal as Removed;
 use cloudron_provision::codes as provision;
 use cloudron_provision::steps::RunSummary;
-use serde_json::json;
 
 use super::Which;
 use crate::codes::MACHINE_UNKNOWN as UNKNOWN;
 use crate::commands::cloud::account::{Place, provider};
 use crate::commands::dns::account::Credentials;
 use crate::commands::dns::provider::Host;
-use crate::commands::dns::work::keys;
 use crate::hints;
 use crate::machines::manager;
 use crate::output::{self, Output};
@@ -221,23 +218,8 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
 
 /// Reports what was removed, what was kept, and how to access it.
 fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result<()> {
-    let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
-    let json = json!([{
-        "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
-        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::to_json), "removed": done.removed,
-    }]);
-    out.data("machines", &json, || {
-        let mut lines = vec![match kept {
-            Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
-            None => gone.to_owned(),
-        }];
-        lines.extend(done.removed.iter().map(|Removed { kind, name }| format!("Removed the {kind} {name}")));
-        if let Some(dns) = dns.filter(|dns| !dns.removed.is_empty()) {
-            lines.push(format!("The DNS records {} at {} were removed", keys(&dns.removed), dns.provider));
-        }
-        output::lines(lines)
-    })?;
-    if kept.is_some() {
+    out.data("machines", &[done.to_json(domain)], || output::lines(done.lines(gone)))?;
+    if done.kept.is_some() {
         out.say(&format!(
             "  `cloudron machine backup list {domain}` lists them, `cloudron machine backup download {domain} \
              --repository DIR` copies them here,\n  `cloudron machine destroy {domain} --delete-backups` removes them."
