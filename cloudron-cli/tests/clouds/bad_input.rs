@@ -62,7 +62,9 @@ const ROWS: &[Row] = &[
     ("--access-key-id AKIA1 --secret-access-key file:k", 2, "usage", "--access-key-id means nothing"),
     ("--backup-endpoint https://s3.example.net", 2, "", "--backup-bucket"),
     ("--backup-region eu-west-1", 2, "", "--backup-bucket"),
-    ("--backup-bucket backups", 2, "usage", "credentials of its own"),
+    ("--backup-bucket backups", 2, "store-option", "no credentials for the store"),
+    ("--backup-bucket b", 2, "store-url", "3 to 63"),
+    ("--backup-bucket backups --access-key-id AKIA1 --secret-access-key file:token", 2, "usage", "credentials of its own"),
     ("--server-access-key-id AKIA1", 2, "", "secret-access-key"),
     ("--server-secret-access-key file:k", 2, "", "access-key-id"),
     (
