@@ -9,9 +9,11 @@ use cloudron_core::{Domain, Error, Result, codes as core_codes};
 use cloudron_provision::steps::{Journal, RunSummary};
 use cloudron_provision::{Command, answer, codes as provision};
 
+use serde_json::{Value, json};
+
 use crate::access::{LIMIT, SSH_PORT, pinned};
 use crate::backups::{self, Earlier, Folder, RemoteFolder, folder_of};
-use crate::dns::{Outcome, Removal};
+use crate::dns::{Outcome, Removal, keys};
 use crate::kept::Kept;
 use crate::manager::Manager;
 use crate::outputs::{Made, StepOutput};
@@ -49,6 +51,33 @@ pub struct Destroyed {
     pub dns: Option<Outcome>,
     /// What was removed at a cloud.
     pub removed: Vec<cloudron_provision::cloud::Removal>,
+}
+
+impl Destroyed {
+    /// Returns the result for a domain as JSON.
+    pub fn to_json(&self, domain: &Domain) -> Value {
+        let kept = self.kept.as_ref();
+        json!({
+            "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
+            "backupsPlace": kept.map(Kept::place), "dns": self.dns.as_ref().map(Outcome::to_json),
+            "removed": self.removed,
+        })
+    }
+
+    /// Returns the lines of a report that begins with this sentence: where the backups stay, and what was removed.
+    pub fn lines(&self, gone: &str) -> Vec<String> {
+        let mut lines = vec![match &self.kept {
+            Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
+            None => gone.to_owned(),
+        }];
+        lines.extend(
+            self.removed.iter().map(|removed| format!("Removed the {} {}", removed.kind, removed.name)),
+        );
+        if let Some(dns) = self.dns.as_ref().filter(|dns| !dns.removed.is_empty()) {
+            lines.push(format!("The DNS records {} at {} were removed", keys(&dns.removed), dns.provider));
+        }
+        lines
+    }
 }
 
 /// Prints `program` or `state` if the program or the server's files are on the machine.

@@ -56,6 +56,7 @@ pub mod registry;
 pub mod seen;
 mod session;
 pub mod state_dir;
+mod status;
 pub mod trust;
 
 pub use ask::{Ask, Nobody, Question};
@@ -73,6 +74,7 @@ pub use program::{Place, Program};
 pub use registry::{CloudPlace, Copied, DnsRecords, Machine, Machines, Reach, SshReach};
 pub use seen::Seen;
 pub use state_dir::StateDir;
+pub use status::{StatusAdvice, StatusReport};
 
 /// Compiles the example of the package's README as a documentation test.
 #[cfg(doctest)]

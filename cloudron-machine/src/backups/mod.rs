@@ -1,6 +1,7 @@
 //! The backups of a machine as seen from the user's computer, whether or not the machine's server runs.
 
 mod kept;
+mod list;
 mod remote_folder;
 mod search;
 
@@ -11,6 +12,7 @@ pub use cloudron_backup::whole::{Earlier, look};
 use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with, whole};
 use cloudron_core::Result;
 
+pub use list::ListedBackup;
 pub use remote_folder::RemoteFolder;
 pub use search::{describe_ignored, entries, find};
 

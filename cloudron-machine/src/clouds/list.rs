@@ -1,9 +1,11 @@
 //! The machines of an account, and which of them this computer knows.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use cloudron_core::Result;
+use cloudron_core::table::Table;
 use cloudron_provision::cloud::Item;
 use serde::Serialize;
 
@@ -45,6 +47,37 @@ pub enum Recorded {
     No,
     /// Only in the records: the account does not have it.
     Gone,
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::Unfinished => "unfinished",
+            Self::No => "no",
+            Self::Gone => "yes, and not in the account",
+        })
+    }
+}
+
+impl InCloud {
+    /// Returns a table of machines.
+    pub fn table(machines: &[Self]) -> Table {
+        let mut table = Table::new(["Domain", "Region", "Address", "State", "ID", "Known here"]);
+        let or_none = |text: String| if text.is_empty() { "-".into() } else { text };
+        for machine in machines {
+            let addresses: Vec<String> = machine.addresses.iter().map(ToString::to_string).collect();
+            table.row([
+                machine.fqdn.clone(),
+                or_none(machine.region.clone().unwrap_or_default()),
+                or_none(addresses.join(" ")),
+                or_none(machine.state.clone()),
+                machine.id.clone(),
+                machine.recorded.to_string(),
+            ]);
+        }
+        table
+    }
 }
 
 impl Manager {

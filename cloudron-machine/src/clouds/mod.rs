@@ -7,20 +7,28 @@
 //! | `dns.rs` | the DNS host of an account's cloud |
 //! | `settings.rs` | the machine to make |
 //! | `open.rs` | the only place that knows the provider of each cloud |
+//! | `find.rs` | an account as a user gives it, completed from the environment |
+//! | `cost.rs` | what a machine costs |
+//! | `policy.rs` | what the credentials must be allowed to do |
 //! | `list.rs` | the machines of an account, and which of them this computer knows |
 //! | `resume.rs` | an unfinished run that another computer began |
 //! | `destroy.rs` | removing a machine, with its record or by its marks |
+//! | `adopt.rs` | managing a machine that another computer made |
 //! | `begun_removals.rs` | removals without a record that were begun |
 //! | `only_copy.rs` | whether a machine's disk has the only backups |
 //! | `reverse.rs` | the step `reverse-names` |
 
 mod account;
+mod adopt;
 mod begun_removals;
+mod cost;
 mod destroy;
 mod dns;
+mod find;
 mod list;
 mod only_copy;
 mod open;
+mod policy;
 mod provider;
 mod resume;
 mod reverse;
@@ -29,8 +37,10 @@ mod settings;
 pub use account::{Account, Credentials};
 pub use destroy::{Remains, SshLogin};
 pub(crate) use dns::own_host;
+pub use find::Given;
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
+pub use policy::Policy;
 pub use provider::Provider;
 pub(crate) use resume::Taken;
 pub(crate) use reverse::ReverseNames;

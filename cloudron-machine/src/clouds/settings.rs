@@ -37,6 +37,22 @@ pub struct CloudSettings {
     pub public_key: String,
 }
 
+impl CloudSettings {
+    /// Refuses settings that contradict each other.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.subnet.is_some() == self.security_group.is_some() {
+            true => Ok(()),
+            false => {
+                let text = "a subnet and a security group go together: give both or neither";
+                Err(Error::new(&codes::USAGE, text))
+            }
+        }
+    }
+}
+
 /// A machine that a cloud is to make, and how it is reached.
 #[derive(Debug, Clone)]
 pub struct CloudMachine {
@@ -85,11 +101,8 @@ impl CloudMachine {
     /// `usage`; errors of reading the key.
     pub(crate) fn complete(&self) -> Result<CloudSettings> {
         let mut settings = self.settings.clone();
+        settings.check()?;
         settings.user = settings.user.or_else(|| self.ssh_user.clone());
-        if settings.subnet.is_some() != settings.security_group.is_some() {
-            let text = "a subnet and a security group go together: give both or neither";
-            return Err(Error::new(&codes::USAGE, text));
-        }
         if settings.public_key.is_empty() {
             let key = self.ssh_key.as_deref().ok_or_else(|| {
                 let text = "the machine needs to know the SSH key that may log in";

@@ -5,6 +5,7 @@ mod cloud;
 mod copy;
 mod ready;
 mod recipe;
+mod report;
 mod repository;
 mod request;
 mod run;

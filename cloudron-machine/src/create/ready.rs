@@ -125,18 +125,21 @@ impl Manager {
     pub(super) fn check(&self, creation: Creation) -> Result<Creation> {
         let (request, usage) = (&creation.request, |text: String| Error::new(&core_codes::USAGE, text));
         if request.discard_backups && request.backup.is_some() && creation.repository.copy.is_none() {
-            return Err(usage("the backup that is to be restored would be removed with the others".into()));
+            let text = "the backup that is to be restored would be removed with the others";
+            return Err(usage(text.into()).with_detail("discarded", request.domain.as_str()));
         }
         if let Some(include) = request.includes.iter().find(|include| !include.path.is_absolute()) {
-            return Err(usage(format!("{} is not an absolute path", include.path.display())));
+            let path = include.path.display().to_string();
+            return Err(usage(format!("{path} is not an absolute path")).with_detail("relative", path));
         }
         match (folder_of(&creation.machine_store), &request.store_access) {
             (None, Some(access)) => {
                 cloud::check_access(self, &access.access_key_id)?;
                 Ok(creation)
             }
-            (Some(_), Some(_)) => {
-                Err(usage("credentials for an object store mean nothing to a folder".into()))
+            (Some(folder), Some(_)) => {
+                let text = "credentials for an object store mean nothing to a folder";
+                Err(usage(text.into()).with_detail("folder", folder))
             }
             (None, None) => {
                 let text = "the server needs credentials of its own for an object store";

@@ -34,4 +34,5 @@ mod removal;
 mod requests;
 mod reserved;
 
+pub use pricing::scopes;
 pub use provider::{DigitalOcean, Settings};

@@ -28,6 +28,16 @@ const SCOPES: [&str; 17] = [
     "tag:read",
 ];
 
+/// Returns the scopes that a token needs to make and remove machines, with a reserved address or without.
+pub fn scopes(reserved_ip: bool) -> Vec<&'static str> {
+    let mut scopes = SCOPES.to_vec();
+    if reserved_ip {
+        scopes.extend(["reserved_ip:create", "reserved_ip:delete", "reserved_ip:read"]);
+        scopes.sort_unstable();
+    }
+    scopes
+}
+
 impl Shared {
     /// Returns the size, if a droplet of it can be made in the region now.
     pub(super) async fn check_offer(&self) -> Result<messages::Size> {
@@ -87,14 +97,11 @@ impl Shared {
             planned("firewall", names::firewall(fqdn), firewall.into(), Cost::Free),
             planned("ssh-key", "cloudron-…".into(), "if the account does not have it".into(), Cost::Free),
         ];
-        let mut scopes = SCOPES.to_vec();
         if settings.reserved_ip {
             let what = "free while it is assigned to the droplet".to_string();
             resources.push(planned("reserved-ip", names::droplet(fqdn), what, Cost::Free));
-            scopes.extend(["reserved_ip:create", "reserved_ip:delete", "reserved_ip:read"]);
-            scopes.sort_unstable();
         }
-        Ok(Plan::new(resources, calls(settings.reserved_ip), scopes))
+        Ok(Plan::new(resources, calls(settings.reserved_ip), scopes(settings.reserved_ip)))
     }
 }
 

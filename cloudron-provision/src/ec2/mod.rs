@@ -72,6 +72,7 @@ pub use credentials::Credentials;
 pub use failure::Failure;
 pub use faults::Meaning;
 pub use messages::*;
+pub use pricing::policy_for;
 pub use provider::Ec2;
 pub use service::{Region, Service};
 pub use settings::Settings;

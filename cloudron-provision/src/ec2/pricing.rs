@@ -104,25 +104,29 @@ impl Shared {
 
     /// Returns the policy for creating, finding and removing the machine of a domain.
     pub(super) fn policy(&self, fqdn: &str) -> Value {
-        let actions = planned::permissions(&self.settings, self.settings.own_vpc);
-        let actions = actions.iter().filter_map(|name| match name.split_once(':')? {
-            ("ec2", action) => Some((Service::Ec2, action)),
-            ("ssm", action) => Some((Service::Ssm, action)),
-            _ => None,
-        });
-        let tag = policy::TagLimit { key: "cloudron:fqdn", value: Some(fqdn) };
-        let mut document = policy::document(actions, tag);
-        if self.settings.instance_profile.is_some()
-            && let Some(statements) = document["Statement"].as_array_mut()
-        {
-            let condition = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
-            let action = ["iam:PassRole"];
-            statements.push(
-                json!({ "Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition }),
-            );
-        }
-        document
+        policy_for(&self.settings, Some(fqdn))
     }
+}
+
+/// Returns the policy for creating, finding and removing machines with these settings: that of a domain, or any.
+pub fn policy_for(settings: &super::Settings, fqdn: Option<&str>) -> Value {
+    let actions = planned::permissions(settings, settings.own_vpc);
+    let actions = actions.iter().filter_map(|name| match name.split_once(':')? {
+        ("ec2", action) => Some((Service::Ec2, action)),
+        ("ssm", action) => Some((Service::Ssm, action)),
+        _ => None,
+    });
+    let tag = policy::TagLimit { key: "cloudron:fqdn", value: fqdn };
+    let mut document = policy::document(actions, tag);
+    if settings.instance_profile.is_some()
+        && let Some(statements) = document["Statement"].as_array_mut()
+    {
+        let condition = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
+        let action = ["iam:PassRole"];
+        statements
+            .push(json!({ "Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition }));
+    }
+    document
 }
 
 /// Returns an architecture by the name that programs have for it.
