@@ -33,7 +33,6 @@ fn options_that_are_wrong_missing_or_contradict_are_refused_before_any_call() {
             assert_eq!(run.code, *exit, "{words:?}: {}", run.stderr);
             assert!(run.stderr.contains(text) && run.stdout.is_empty(), "{words:?}: {}", run.stderr);
         } else {
-            println!("{words:?}");
             run.failed(*exit, code, text);
         }
         assert!(!run.stderr.contains(TOKEN), "{words:?}: {}", run.stderr);
@@ -64,7 +63,12 @@ const ROWS: &[Row] = &[
     ("--backup-region eu-west-1", 2, "", "--backup-bucket"),
     ("--backup-bucket backups", 2, "store-option", "no credentials for the store"),
     ("--backup-bucket b", 2, "store-url", "3 to 63"),
-    ("--backup-bucket backups --access-key-id AKIA1 --secret-access-key file:token", 2, "usage", "credentials of its own"),
+    (
+        "--backup-bucket backups --access-key-id AKIA1 --secret-access-key file:token",
+        2,
+        "usage",
+        "credentials of its own",
+    ),
     ("--server-access-key-id AKIA1", 2, "", "secret-access-key"),
     ("--server-secret-access-key file:k", 2, "", "access-key-id"),
     (

@@ -36,15 +36,17 @@ pub(crate) struct Settings {
 impl Settings {
     /// Returns the settings in a region.
     pub(crate) fn in_region(&self, region: Option<String>) -> CloudSettings {
-        let mut settings = CloudSettings::default();
-        settings.region = region;
-        settings.size.clone_from(&self.size);
-        settings.image.clone_from(&self.image);
-        settings.disk_size = self.disk_size;
-        (settings.network, settings.reserved_ip) = (self.network, self.reserved_ip);
-        settings.subnet.clone_from(&self.subnet);
-        settings.security_group.clone_from(&self.security_group);
-        settings.instance_profile.clone_from(&self.instance_profile);
-        settings
+        CloudSettings {
+            region,
+            size: self.size.clone(),
+            image: self.image.clone(),
+            disk_size: self.disk_size,
+            network: self.network,
+            reserved_ip: self.reserved_ip,
+            subnet: self.subnet.clone(),
+            security_group: self.security_group.clone(),
+            instance_profile: self.instance_profile.clone(),
+            ..CloudSettings::default()
+        }
     }
 }
