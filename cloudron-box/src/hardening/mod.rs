@@ -1,0 +1,5 @@
+//! What makes a machine harder to break into: keys only for SSH, and security updates by themselves.
+
+pub mod packages;
+pub mod sshd;
+pub mod upgrades;
