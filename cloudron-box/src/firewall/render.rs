@@ -85,6 +85,12 @@ fn input(policy: &Policy) -> String {
     );
     rules.add("udp sport 67 udp dport 68 accept", "DHCP");
     rules.add("ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept", "DHCPv6");
+    if let Some(inside) = inside(policy) {
+        rules.add(
+            &format!("{inside} meta l4proto {{ tcp, udp }} th dport {{ 53, 67, 547 }} accept"),
+            "DNS and DHCP for inside",
+        );
+    }
     match policy.ssh_from {
         From::Anywhere => rules.add(&format!("tcp dport {ssh} ct state new jump ssh"), "SSH"),
         From::Home => {
@@ -127,10 +133,8 @@ fn ssh(policy: &Policy) -> String {
 fn forward(policy: &Policy) -> String {
     let mut rules = Rules::default();
     rules.add("ct state vmap { established : accept, related : accept, invalid : drop }", "");
-    if !policy.inside.is_empty() {
-        let names: Vec<String> = policy.inside.iter().map(|name| format!("\"{name}\"")).collect();
-        rules
-            .add(&format!("iifname {{ {} }} accept", names.join(", ")), "containers and what else is inside");
+    if let Some(inside) = inside(policy) {
+        rules.add(&format!("{inside} accept"), "containers and what else is inside");
     }
     rules.add("ct status dnat jump published", "");
     rules.add("jump refused", "");
@@ -158,6 +162,12 @@ fn refused() -> String {
     rules.add("limit rate 6/minute burst 12 packets log prefix \"cloudron-firewall: \" level info", "");
     rules.add("drop", "");
     rules.chain("refused", "").trim_end().to_owned() + "\n"
+}
+
+/// The match for the interfaces of containers and what else is inside.
+fn inside(policy: &Policy) -> Option<String> {
+    let names: Vec<String> = policy.inside.iter().map(|name| format!("\"{name}\"")).collect();
+    (!names.is_empty()).then(|| format!("iifname {{ {} }}", names.join(", ")))
 }
 
 /// The matches for the networks at home, one a protocol.
