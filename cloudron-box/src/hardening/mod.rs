@@ -2,4 +2,6 @@
 
 pub mod packages;
 pub mod sshd;
+#[cfg(test)]
+mod tests;
 pub mod upgrades;

@@ -2,6 +2,8 @@
 
 mod network;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::Duration;
