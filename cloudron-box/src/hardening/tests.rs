@@ -16,7 +16,7 @@ fn server() -> Double {
         .says("stat", "1000 700\n")
         .says("ssh -Q kex", "curve25519-sha256\n")
         .says("/usr/sbin/sshd -T", GOOD)
-        .ends("systemctl is-active --quiet sshd.service", 3, "")
+        .says("systemctl is-active --quiet ssh.service", "")
         .with_file("/home/me/more/me", KEY)
 }
 
