@@ -1,6 +1,6 @@
 //! What is reached from outside: all ports of TCP, some of UDP, SSH over a new connection.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,15 @@ pub(crate) fn scan(server: &Server) -> Vec<u16> {
         }
         open
     })
+}
+
+/// Returns whether a port accepts TCP connections at the server's link-local address of IPv6, which needs no router.
+pub(crate) fn accepts_ipv6(server: &Server, port: u16) -> bool {
+    let listed = server.exec_ok("ip -6 -br addr show dev eth0 scope link");
+    let address = listed.split_whitespace().nth(2).and_then(|a| a.split('/').next()).unwrap();
+    let interface = std::fs::read_to_string("/sys/class/net/docker0/ifindex").unwrap();
+    let address = SocketAddrV6::new(address.parse().unwrap(), port, 0, interface.trim().parse().unwrap());
+    TcpStream::connect_timeout(&address.into(), LIMIT).is_ok()
 }
 
 /// Returns whether what is sent to a UDP port comes back.
@@ -85,10 +94,10 @@ pub(crate) fn put_in_force(server: &Server, policy: &Policy) {
 
 /// Has the server listen on many ports, now and after each boot: TCP 80, 443, 993, 3306, 9000, and UDP 3478 and 5353.
 pub(crate) fn listeners(server: &Server) {
-    let program = "use IO::Socket::INET; use IO::Select;
-my $all = IO::Select->new;
-$all->add(IO::Socket::INET->new(LocalPort => $_, Proto => 'tcp', Listen => 50, ReuseAddr => 1) or die \"$_: $!\") for 80, 443, 993, 3306, 9000;
-$all->add(IO::Socket::INET->new(LocalPort => $_, Proto => 'udp') or die \"$_: $!\") for 3478, 5353;
+    let program = "use IO::Socket::IP; use IO::Select;
+my ($all, @any) = (IO::Select->new, LocalHost => '::', V6Only => 0);
+$all->add(IO::Socket::IP->new(@any, LocalPort => $_, Type => SOCK_STREAM, Listen => 50, ReuseAddr => 1) or die \"$_: $!\") for 80, 443, 993, 3306, 9000;
+$all->add(IO::Socket::IP->new(@any, LocalPort => $_, Type => SOCK_DGRAM) or die \"$_: $!\") for 3478, 5353;
 while (1) { for my $s ($all->can_read) {
   if ($s->socktype == SOCK_DGRAM) { $s->recv(my $t, 100) // next; $s->send($t); }
   else { my $c = $s->accept; close $c if $c; } } }

@@ -7,7 +7,7 @@ use cloudron_e2e::{Server, available};
 
 use crate::docker::{self, PUBLISHED};
 use crate::host::Inside;
-use crate::reach::{echoes, listeners, put_in_force, scan};
+use crate::reach::{self, echoes, listeners, put_in_force, scan};
 
 #[test]
 fn only_the_ports_of_the_policy_are_open_whatever_listens_or_is_published_and_after_every_boot() {
@@ -68,6 +68,26 @@ fn only_the_ports_of_the_policy_are_open_whatever_listens_or_is_published_and_af
     firewall::remove(&host).unwrap();
     server.exec_ok("nft flush ruleset");
     assert_eq!(scan(&server), [22, 80, 443, 993, 3306, 9000]);
+}
+
+#[test]
+fn ipv6_has_the_same_ports_and_its_neighbours_are_still_found() {
+    if !available() {
+        return;
+    }
+    let server = Server::boot("firewall-6");
+    listeners(&server);
+    let open = |ports: &[u16]| -> Vec<u16> {
+        // The bridge of this machine asks anew where the server is.
+        server.exec_ok("ip -6 neigh flush dev eth0");
+        let flushed =
+            std::process::Command::new("ip").args(["-6", "neigh", "flush", "dev", "docker0"]).status();
+        assert!(flushed.unwrap().success());
+        ports.iter().copied().filter(|port| reach::accepts_ipv6(&server, *port)).collect()
+    };
+    assert_eq!(open(&[22, 80, 3306, 9000]), [22, 80, 3306, 9000]);
+    put_in_force(&server, &Policy::new([22]));
+    assert_eq!(open(&[22, 80, 3306, 9000]), [22, 80]);
 }
 
 #[test]
