@@ -51,7 +51,7 @@ impl Credentials {
                 let message =
                     format!("the profile gets its credentials by `{source}`, which is not supported");
                 Err(wrong(message).with_hint(
-                    "let `credential_process` of the profile be `aws configure export-credentials --format process`",
+                    "let `credential_process` of the profile be `aws configure export-credentials`",
                 ))
             }
         }
