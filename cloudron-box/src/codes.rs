@@ -40,6 +40,11 @@ cloudron_core::codes! {
     NOT_RUNNING = ("not-running", Unavailable,
         "The server of this machine does not run. `cloudron machine status` says more; its log is in the \
          folder `logs` of its state.");
+    /// A part of the server does not answer another.
+    PART_UNAVAILABLE = ("part-unavailable", Unavailable,
+        "A part of the server did not answer another one, or ended before it had answered. systemd starts it again for \
+         the next request. On the machine, `systemctl status 'cloudron-*'` shows the parts, and `journalctl -u \
+         cloudron-backup` what the backup worker said.");
     /// The server did not start.
     START_FAILED = ("start-failed", Failed,
         "The server process ended before it answered. The message holds the end of its log.");

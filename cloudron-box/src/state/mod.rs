@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::api::EventSource;
 use crate::db::{Db, events, settings, tokens, users};
 use crate::log::Opened;
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkerSettings};
 use crate::time::millis;
+use crate::worker::{self, Folders, Worker};
 use crate::{Layout, Result};
 use steady::SteadyClock;
 
@@ -33,7 +34,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            hook_limit: Duration::from_secs(3600),
+            hook_limit: worker::HOOK_LIMIT,
             request_limit: Duration::from_secs(30),
             tick: Duration::from_secs(60),
         }
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) db: Db,
+    /// The backup worker.
+    pub(crate) worker: worker::Client,
     pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
     /// Set when the server stops.
@@ -64,10 +67,21 @@ impl State {
         let activated = db.read(users::any)?;
         let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
         let steady = SteadyClock::new(highest, tuning.clock.monotonic());
+        let worker = match layout.worker_socket() {
+            Some(socket) => worker::Client::Socket(socket),
+            None => worker::Client::Here(Arc::new(Worker {
+                layout: layout.clone(),
+                settings: WorkerSettings::of(&settings),
+                folders: Folders::Database(db.clone()),
+                clock: tuning.clock.clone(),
+                hook_limit: tuning.hook_limit,
+            })),
+        };
         Ok(Self {
             layout,
             settings,
             db,
+            worker,
             log,
             tuning,
             stopping: Cancel::new(),

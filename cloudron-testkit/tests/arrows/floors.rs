@@ -24,10 +24,11 @@ const BACKUP: &[&[&str]] = &[
 /// The modules of cloudron-box, lowest layer first.
 const BOX: &[&[&str]] = &[
     &["codes"],
-    &["api_error", "time"],
+    &["api_error", "failure", "time"],
     &["password", "system"],
     &["include", "log", "settings", "tls"],
     &["db", "store"],
+    &["worker"],
     &["service", "state"],
     &["admin", "health", "upkeep"],
     &["install", "jobs", "repair", "restore"],

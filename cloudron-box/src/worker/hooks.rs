@@ -10,19 +10,27 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
+use super::protocol::{HookEnd, Said};
+use super::serve::Teller;
 use crate::{Error, Result, codes};
 
 /// Maximum size of a command's output in the log, in bytes.
 const OUTPUT_LIMIT: usize = 16 * 1024;
 
-/// Runs a shell command for a folder and logs its output.
+/// Runs a shell command for a folder and tells its output.
 ///
 /// It gets a minimal environment with `CLOUDRON_FOLDER`, and its own process group, which is killed when the
 /// time limit is exceeded.
 ///
 /// # Errors
 /// `hook-failed` if it cannot be started, exits with a code other than 0, or takes too long.
-pub(super) async fn run(when: &str, command: &str, folder: &Path, limit: Duration) -> Result<()> {
+pub(super) async fn run(
+    when: &str,
+    command: &str,
+    folder: &Path,
+    limit: Duration,
+    teller: &Teller,
+) -> Result<()> {
     let failed = |what: String| {
         let text = format!("the command {when} the backup of {} {what}", folder.display());
         Error::new(&codes::HOOK_FAILED, text)
@@ -56,10 +64,13 @@ pub(super) async fn run(when: &str, command: &str, folder: &Path, limit: Duratio
     let status = status.map_err(|e| failed(format!("could not be waited for: {e}")))?;
     let [output, errors] = output;
     let (output, errors) = (output.text().await, errors.text().await);
-    tracing::info!(
-        folder = %folder.display(), when, status = %status, output = output.trim(), errors = errors.trim(),
-        "A hook command ended"
-    );
+    teller.say(Said::Hook(HookEnd {
+        folder: folder.display().to_string(),
+        when: when.to_owned(),
+        status: status.to_string(),
+        output: output.trim().to_owned(),
+        errors: errors.trim().to_owned(),
+    }));
     if status.success() { Ok(()) } else { Err(failed(format!("ended with {status}"))) }
 }
 
@@ -118,7 +129,7 @@ mod tests {
     use super::*;
 
     async fn sh(command: &str, folder: &Path) -> Result<()> {
-        run("before", command, folder, Duration::from_secs(5)).await
+        run("before", command, folder, Duration::from_secs(5), &Teller::deaf()).await
     }
 
     #[tokio::test]
@@ -143,7 +154,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let started = std::time::Instant::now();
         let command = "(sleep 30; touch late) & echo $! > child; wait";
-        let error = run("before", command, home.path(), Duration::from_millis(300)).await.unwrap_err();
+        let error = run("before", command, home.path(), Duration::from_millis(300), &Teller::deaf())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("did not end") && started.elapsed() < Duration::from_secs(5));
         let child = std::fs::read_to_string(home.path().join("child")).unwrap();
         let alive = || {
