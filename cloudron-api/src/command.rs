@@ -38,6 +38,8 @@ pub enum BoxCommand {
     Serve,
     /// Run the backup worker, which systemd starts by its socket
     Worker,
+    /// Run the helper of root, which systemd starts by its socket
+    Helper,
     /// Make this place into a server, as the request on standard input says
     Install(FromStdin),
     /// Install this version over the one that is here, and keep everything
@@ -132,7 +134,7 @@ pub const STDIN: FromStdin = FromStdin { from_stdin: true };
 impl BoxCommand {
     /// Returns true for a part of the server itself, which logs and answers nobody.
     pub fn is_service(&self) -> bool {
-        matches!(self, Self::Serve | Self::Worker)
+        matches!(self, Self::Serve | Self::Worker | Self::Helper)
     }
 
     /// Returns the command's name and options as program arguments.
@@ -140,6 +142,7 @@ impl BoxCommand {
         let (name, stdin) = match self {
             Self::Serve => ("serve", false),
             Self::Worker => ("worker", false),
+            Self::Helper => ("helper", false),
             Self::Install(_) => ("install", true),
             Self::Reinstall => ("reinstall", false),
             Self::Uninstall(uninstall) => return uninstall.words(),

@@ -13,6 +13,15 @@ pub const WORKER_UNIT: &str = "cloudron-backup.service";
 /// The systemd unit of the socket that the backup worker is started by.
 pub const WORKER_SOCKET_UNIT: &str = "cloudron-backup.socket";
 
+/// The systemd unit of the helper of root.
+pub const HELPER_UNIT: &str = "cloudron-helper.service";
+
+/// The systemd unit of the socket that the helper of root is started by.
+pub const HELPER_SOCKET_UNIT: &str = "cloudron-helper.socket";
+
+/// All units, the one that starts the others first.
+pub const UNITS: [&str; 5] = [UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT];
+
 /// The system user that the interface runs as on a machine of its own.
 pub const USER: &str = "cloudron";
 
@@ -98,6 +107,19 @@ impl Layout {
     /// process.
     pub fn worker_socket(&self) -> Option<PathBuf> {
         self.system.then(|| "/run/cloudron-backup.sock".into())
+    }
+
+    /// Returns the socket at which the helper of root answers. `None` below one folder, where nobody is root.
+    pub fn helper_socket(&self) -> Option<PathBuf> {
+        self.system.then(|| "/run/cloudron-helper.sock".into())
+    }
+
+    /// Returns the folder of the helper's files while it runs.
+    pub fn helper_run(&self) -> PathBuf {
+        match self.system {
+            true => "/run/cloudron-helper".into(),
+            false => self.run(),
+        }
     }
 
     /// Returns the path of root's list of the included folders and their commands, which no user of the server may

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::state::{State, Tuning};
 use crate::system::{files, owner};
 use crate::tls::{self, Certificate};
-use crate::{Layout, Result, codes, jobs, upkeep, worker};
+use crate::{Layout, Result, codes, helper, jobs, upkeep, worker};
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
 /// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Makes the process log with
@@ -62,11 +62,20 @@ pub async fn serve_with_log(
 /// `usage` without a socket, `machine-missing`, `config-corrupt`.
 pub async fn serve_worker(layout: &Layout, stop: &Cancel) -> Result<()> {
     log::init(&Log::new(), None);
-    let ended = worker::run(layout, stop).await;
-    if let Err(error) = &ended {
-        tracing::error!(code = error.code().name, %error, "The backup worker cannot work");
-    }
-    ended
+    told(worker::run(layout, stop).await)
+}
+
+/// Runs the helper of root of a machine of its own likewise.
+///
+/// # Errors
+/// `usage` without a socket, and file errors.
+pub async fn serve_helper(layout: &Layout, stop: &Cancel) -> Result<()> {
+    log::init(&Log::new(), None);
+    told(helper::run(layout, stop).await)
+}
+
+fn told(ended: Result<()>) -> Result<()> {
+    ended.inspect_err(|error| tracing::error!(code = error.code().name, %error, "A part of the server ended"))
 }
 
 /// A running server.

@@ -13,6 +13,7 @@ fn all() -> Vec<BoxCommand> {
     vec![
         Serve,
         Worker,
+        Helper,
         Install(STDIN),
         Reinstall,
         Uninstall(HowRemoved::keeping_backups()),

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::install::{install, reinstall, store_folder, uninstall};
 use crate::repair::repair_database;
 use crate::restore::restore;
-use crate::server::{serve, serve_worker};
+use crate::server::{serve, serve_helper, serve_worker};
 use crate::{Error, Include, Layout, Result, admin, service};
 
 /// Time limit for the server to answer. It is shorter than the caller's limit for this command, so that the
@@ -64,6 +64,10 @@ pub fn begin(
         BoxCommand::Worker => {
             let (layout, stop) = (layout.clone(), cancel.clone());
             return Ok(Box::pin(async move { serve_worker(&layout, &stop).await.map(|()| Value::Null) }));
+        }
+        BoxCommand::Helper => {
+            let (layout, stop) = (layout.clone(), cancel.clone());
+            return Ok(Box::pin(async move { serve_helper(&layout, &stop).await.map(|()| Value::Null) }));
         }
         BoxCommand::Uninstall(how) => return remove(layout, how),
         BoxCommand::Restore(_) => {

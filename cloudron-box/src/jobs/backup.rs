@@ -1,13 +1,14 @@
 //! The backup job: a consistent copy of the database, and the worker's backup.
 
+use cloudron_api::helper::HookEnd;
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::queue::{Job, Running};
 use crate::api::{self, EventSource, JobKind};
-use crate::db::{self, Db, backups, blocking, tokens};
+use crate::db::{self, Db, backups, blocking, events, tokens};
 use crate::system::files;
-use crate::worker::{HookEnd, Made, Said, Working};
+use crate::worker::{Made, Said, Working};
 use crate::{Error, Layout, Result, codes};
 
 /// A backup of the server.
@@ -94,7 +95,17 @@ async fn make(running: &Running) -> Result<Made> {
             }
         });
     };
-    let made = running.state.worker.back_up(&running.cancel, working, log).await;
+    let mut hooks = Vec::new();
+    let said = |said: Said| {
+        if let Said::Hook { folder, when, end } = &said {
+            hooks.push(json!({"jobId": running.id, "path": folder, "when": when, "status": end.status}));
+        }
+        log(said);
+    };
+    let made = running.state.worker.back_up(&running.cancel, working, said).await;
+    for data in hooks {
+        running.state.try_event("helper.hook", events::system("backup"), data).await;
+    }
     let _ = files::remove_folder(&running.state.layout.staged_state());
     made
 }
@@ -118,7 +129,8 @@ fn log(said: Said) {
         Said::Warning(text) => tracing::warn!(%text, "The backup warns"),
         Said::Note(text) => tracing::info!(%text, "The backup notes"),
         Said::HookFailed(error) => tracing::error!(%error, "A hook command failed"),
-        Said::Hook(HookEnd { folder, when, status, output, errors }) => {
+        Said::Hook { folder, when, end: HookEnd { status, output, errors, .. } } => {
+            let when = when.as_str();
             tracing::info!(folder, when, status, output, errors, "A hook command ended");
         }
     }

@@ -1,7 +1,7 @@
 //! The server as systemd units.
 
-use super::units::{self, units};
-use crate::layout::UNIT;
+use super::units::units;
+use crate::layout::{UNIT, UNITS};
 use crate::settings::{Settings, WorkerSettings};
 use crate::system::command::command;
 use crate::system::files;
@@ -21,7 +21,7 @@ pub(crate) fn write_units(layout: &Layout, settings: &Settings) -> Result<()> {
 /// Stops the units and removes them.
 pub(crate) fn disable(layout: &Layout) -> Result<()> {
     let Some(folder) = layout.units() else { return Ok(()) };
-    let there = || units::ALL.iter().filter(|unit| folder.join(unit).exists());
+    let there = || UNITS.iter().filter(|unit| folder.join(unit).exists());
     if there().next().is_none() {
         return Ok(());
     }
@@ -34,7 +34,7 @@ pub(crate) fn disable(layout: &Layout) -> Result<()> {
             _ => {}
         }
     }
-    for unit in units::ALL {
+    for unit in UNITS {
         files::remove_file(&folder.join(unit))?;
     }
     command("systemctl", &["daemon-reload"]).map(drop)

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::api::EventSource;
 use crate::db::{Db, events, settings, tokens, users};
+use crate::helper;
 use crate::log::Opened;
 use crate::settings::{Settings, WorkerSettings};
 use crate::time::millis;
@@ -34,7 +35,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            hook_limit: worker::HOOK_LIMIT,
+            hook_limit: helper::HOOK_LIMIT,
             request_limit: Duration::from_secs(30),
             tick: Duration::from_secs(60),
         }
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) db: Db,
     /// The backup worker.
     pub(crate) worker: worker::Client,
+    /// The helper of root.
+    pub(crate) helper: helper::Client,
     pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
     /// Set when the server stops.
@@ -74,14 +77,17 @@ impl State {
                 settings: WorkerSettings::of(&settings),
                 folders: Folders::Database(db.clone()),
                 clock: tuning.clock.clone(),
-                hook_limit: tuning.hook_limit,
+                helper: helper::Client::Here(tuning.hook_limit),
             })),
         };
+        let helper =
+            layout.helper_socket().map_or(helper::Client::Here(tuning.hook_limit), helper::Client::Socket);
         Ok(Self {
             layout,
             settings,
             db,
             worker,
+            helper,
             log,
             tuning,
             stopping: Cancel::new(),

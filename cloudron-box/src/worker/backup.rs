@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cloudron_api::helper::Moment;
 use cloudron_backup::{BackupRequest, Repository, Source, Summary};
 use cloudron_core::{BackupId, Cancel, Event, Progress, Version, atomic};
 
 use super::progress::Meter;
 use super::protocol::{Made, Said};
 use super::serve::Teller;
-use super::{Worker, hooks, store};
+use super::{Worker, store};
 use crate::api::INCOMPLETE;
 use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
 use crate::system::files;
-use crate::{Error, Include, Layout, Result};
+use crate::{Error, Include, Layout, Result, codes};
 
 /// Maximum number of seconds by which a backup's ID may be ahead of the clock, if the IDs of this second are
 /// taken.
@@ -46,12 +47,9 @@ pub(super) async fn make(worker: &Arc<Worker>, teller: &Teller, cancel: &Cancel)
         Err(error) => Err(error),
     };
     for include in ran {
-        if let Some(command) = &include.after {
-            teller.message(format!("Running the command after {}", include.path.display()));
-            if let Err(error) = hooks::run("after", command, &include.path, worker.hook_limit, teller).await {
-                teller.say(Said::HookFailed(error.to_string()));
-                issues.push(error.to_string());
-            }
+        if let Err(error) = hook(worker, include, Moment::After, teller).await {
+            teller.say(Said::HookFailed(error.to_string()));
+            issues.push(error.to_string());
         }
     }
     snapshot.map(|summary| Made {
@@ -72,11 +70,8 @@ async fn before(
     issues: &mut Vec<String>,
 ) -> Result<()> {
     cancel.check()?;
-    let Some(command) = &include.before else { return Ok(()) };
-    teller.message(format!("Running the command before {}", include.path.display()));
-    let command = hooks::run("before", command, &include.path, worker.hook_limit, teller);
     let result = tokio::select! {
-        result = command => result,
+        result = hook(worker, include, Moment::Before, teller) => result,
         () = cancel.cancelled() => return cancel.check(),
     };
     if let Err(error) = result {
@@ -84,6 +79,22 @@ async fn before(
         issues.push(format!("{error}; the folder was backed up as it was"));
     }
     Ok(())
+}
+
+/// Has a command of the folder run, if it has one, and tells how it ended.
+async fn hook(worker: &Worker, include: &Include, when: Moment, teller: &Teller) -> Result<()> {
+    let (word, folder) = (when.as_str(), include.path.display());
+    let command = if when == Moment::Before { &include.before } else { &include.after };
+    if command.is_some() {
+        teller.message(format!("Running the command {word} {folder}"));
+    }
+    let Some(end) = worker.helper.hook(include, when).await? else { return Ok(()) };
+    let failed = (!end.success).then(|| {
+        let text = format!("the command {word} the backup of {folder} ended with {}", end.status);
+        Error::new(&codes::HOOK_FAILED, text)
+    });
+    teller.say(Said::Hook { folder: folder.to_string(), when, end });
+    failed.map_or(Ok(()), Err)
 }
 
 async fn snapshot(

@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 use super::Worker;
 use super::protocol::{Answer, Made, Request, Said, Working};
 use super::serve::serve;
-use super::stream::{self, Stream, unavailable};
 use crate::api::{BackupPage, StoreObject};
+use crate::parts::stream::{self, Stream, unavailable};
 use crate::{Error, Result, codes};
 
 /// Maximum size of an answer's line, in bytes: a page of backups with long names of folders.

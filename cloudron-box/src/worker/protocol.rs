@@ -1,5 +1,6 @@
 //! The messages between the interface and the worker: lines of JSON over a stream, one request for each.
 
+use cloudron_api::helper::{HookEnd, Moment};
 use cloudron_core::BackupId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,20 +60,13 @@ pub(crate) enum Said {
     Warning(String),
     Note(String),
     /// A hook command ended.
-    Hook(HookEnd),
+    Hook {
+        folder: String,
+        when: Moment,
+        end: HookEnd,
+    },
     /// It could not be run, or did not end well.
     HookFailed(String),
-}
-
-/// The end of a hook command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct HookEnd {
-    pub(crate) folder: String,
-    pub(crate) when: String,
-    pub(crate) status: String,
-    pub(crate) output: String,
-    pub(crate) errors: String,
 }
 
 /// The backup that was made, and the problems that did not prevent it.

@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
 use super::protocol::{Answer, Request, Said, Working};
-use super::stream::{self, Stream};
 use super::{Worker, backup, store};
 use crate::failure::Failure;
+use crate::parts::stream::{self, Stream};
 use crate::{Error, Result};
 
 /// Maximum size of a request, in bytes.
@@ -35,12 +35,6 @@ impl Teller {
     fn new() -> (Self, mpsc::UnboundedReceiver<Said>) {
         let (said, heard) = mpsc::unbounded_channel();
         (Self { working: Arc::default(), said }, heard)
-    }
-
-    /// Returns one that nobody listens to.
-    #[cfg(test)]
-    pub(super) fn deaf() -> Self {
-        Self::new().0
     }
 
     pub(super) fn say(&self, said: Said) {

@@ -28,6 +28,8 @@ const BOX: &[&[&str]] = &[
     &["password", "system"],
     &["include", "log", "settings", "tls"],
     &["db", "store"],
+    &["parts"],
+    &["helper"],
     &["worker"],
     &["service", "state"],
     &["admin", "health", "upkeep"],

@@ -4,5 +4,6 @@
 #[allow(dead_code, reason = "the other tests use more of it")]
 mod scene;
 
+mod helper;
 mod older;
 mod rights;

@@ -2,14 +2,15 @@
 
 use super::{COMMON, program, quoted};
 use crate::Layout;
-use crate::layout::{USER, WORKER_SOCKET_UNIT, WORKER_UNIT};
+use crate::layout::{HELPER_SOCKET_UNIT, HELPER_UNIT, USER, WORKER_SOCKET_UNIT, WORKER_UNIT};
 
 pub(super) fn text(layout: &Layout) -> String {
     format!(
         "[Unit]
 Description=Cloudron server: the interface
-Wants=network-online.target {WORKER_SOCKET_UNIT}
-After=network-online.target local-fs.target time-sync.target {WORKER_SOCKET_UNIT} {WORKER_UNIT}
+Wants=network-online.target {WORKER_SOCKET_UNIT} {HELPER_SOCKET_UNIT}
+After=network-online.target local-fs.target time-sync.target
+After={WORKER_SOCKET_UNIT} {WORKER_UNIT} {HELPER_SOCKET_UNIT} {HELPER_UNIT}
 StartLimitIntervalSec=0
 
 [Service]

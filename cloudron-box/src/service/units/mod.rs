@@ -1,12 +1,13 @@
 //! The texts of the systemd units: one for each part of a server, with no more rights than the part needs.
 
+mod helper;
 mod interface;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
 use crate::Layout;
-use crate::layout::{UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT};
+use crate::layout::{HELPER_SOCKET_UNIT, HELPER_UNIT, UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT};
 
 /// A unit's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +25,10 @@ pub fn units(layout: &Layout, store: Option<&Path>) -> Vec<Unit> {
         Unit { name: UNIT, text: interface::text(layout) },
         Unit { name: WORKER_SOCKET_UNIT, text: worker::socket(layout) },
         Unit { name: WORKER_UNIT, text: worker::text(layout, store) },
+        Unit { name: HELPER_SOCKET_UNIT, text: helper::socket(layout) },
+        Unit { name: HELPER_UNIT, text: helper::text(layout) },
     ]
 }
-
-/// The names of all units, also of those that another version installed.
-pub(super) const ALL: [&str; 3] = [UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT];
 
 /// What every part of the server has in common.
 const COMMON: &str = "\
@@ -71,6 +71,20 @@ mod tests {
         for unit in units(&Layout::system(), Some(&store)) {
             insta::assert_snapshot!(unit.name.replace('.', "_"), unit.text);
         }
+    }
+
+    #[test]
+    fn all_units_are_written() {
+        let names: Vec<&str> = units(&Layout::system(), None).iter().map(|unit| unit.name).collect();
+        assert_eq!(names, crate::layout::UNITS);
+    }
+
+    #[test]
+    fn a_worker_with_its_store_on_the_machine_has_no_use_for_a_network() {
+        let worker = |store| worker::text(&Layout::system(), store);
+        assert!(!worker(Some(Path::new("/srv/my store"))).contains("AF_INET"));
+        assert!(worker(None).contains("AF_INET"), "a bucket is elsewhere");
+        assert!(worker(Some(Path::new("/srv/my store"))).contains("\"-/srv/my store\""));
     }
 
     #[test]

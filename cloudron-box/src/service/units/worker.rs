@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{COMMON, program, quoted};
 use crate::Layout;
-use crate::layout::{UNIT, USER, WORKER_USER};
+use crate::layout::{HELPER_SOCKET_UNIT, UNIT, USER, WORKER_USER};
 
 /// The socket, which only the interface may connect to.
 pub(super) fn socket(layout: &Layout) -> String {
@@ -24,11 +24,7 @@ RemoveOnStop=yes
     )
 }
 
-/// The worker, which runs while it has work.
-///
-/// Some options are left out deliberately, because hook commands of included folders inherit them:
-/// `ProtectSystem=strict` would keep them from writing dumps, `MemoryDenyWriteExecute` breaks programs that
-/// compile at run time, and `RestrictNamespaces` breaks rootless containers.
+/// The worker, which runs while it has work. With its store on this machine it has no network.
 pub(super) fn text(layout: &Layout, store: Option<&Path>) -> String {
     // The hyphen lets the unit start if the folder is missing, so that the worker can report it.
     let writable = match store {
@@ -38,9 +34,15 @@ pub(super) fn text(layout: &Layout, store: Option<&Path>) -> String {
         }
         None => quoted(&layout.worker_state()),
     };
+    let network = match store {
+        Some(_) => "RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\nIPAddressDeny=any",
+        None => "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK",
+    };
     format!(
         "[Unit]
 Description=Cloudron server: the backup worker
+After={HELPER_SOCKET_UNIT}
+Wants={HELPER_SOCKET_UNIT}
 PartOf={UNIT}
 StartLimitIntervalSec=0
 
@@ -58,11 +60,17 @@ LimitNOFILE=65536
 AmbientCapabilities=CAP_DAC_READ_SEARCH
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 
-ProtectSystem=full
+ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths={writable}
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+ProtectProc=invisible
+ProcSubset=pid
+RemoveIPC=yes
+{network}
+MemoryDenyWriteExecute=yes
+RestrictNamespaces=yes
 SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
 {COMMON}",
         program = program(layout),
     )

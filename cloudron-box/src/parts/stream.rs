@@ -7,12 +7,12 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWri
 use crate::{Error, Result, codes};
 
 /// A connection between two parts of the server.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Reads a line of at most `limit` bytes. Returns `None` at the end of the stream.
-pub(super) async fn read<T: DeserializeOwned>(
+pub(crate) async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncBufRead + Unpin),
     limit: u64,
 ) -> Result<Option<T>> {
@@ -31,18 +31,18 @@ pub(super) async fn read<T: DeserializeOwned>(
 }
 
 /// Writes a line.
-pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), message: &impl Serialize) -> Result<()> {
+pub(crate) async fn write(to: &mut (impl AsyncWrite + Unpin), message: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(message).expect("our messages serialize to JSON");
     line.push(b'\n');
     to.write_all(&line).await.map_err(broken)?;
     to.flush().await.map_err(broken)
 }
 
-pub(super) fn broken(error: std::io::Error) -> Error {
+pub(crate) fn broken(error: std::io::Error) -> Error {
     unavailable(&format!("the connection to another part of the server broke: {error}")).with_source(error)
 }
 
-pub(super) fn unavailable(text: &str) -> Error {
+pub(crate) fn unavailable(text: &str) -> Error {
     Error::new(&codes::PART_UNAVAILABLE, text)
 }
 
