@@ -22,8 +22,10 @@ lint:
     for provider in cloudflare digitalocean hetzner powerdns rfc2136 wildcard; do \
         cargo clippy -q -p cloudron-dns --lib --features $provider -- -D warnings; \
     done
+    cargo clippy -q -p cloudron-acme --lib -- -D warnings
     cargo clippy -q -p cloudron-provision --lib --features ec2 -- -D warnings
-    for part in cloud hetzner conformance; do \
+    cargo clippy -q -p cloudron-proxy --lib --no-default-features -- -D warnings
+    for part in cloud digitalocean hetzner conformance; do \
         cargo clippy -q -p cloudron-provision --lib --features $part -- -D warnings; \
     done
     for part in rest reqwest aws-sdk; do \
@@ -69,4 +71,4 @@ examples:
 e2e:
     e2e/image.sh
     e2e/image.sh cloud
-    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test clouds --test ssh_port --test units -- --test-threads 1
+    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test clouds --test ssh_port --test firewall --test units -- --test-threads 1

@@ -11,7 +11,7 @@
 set -eu
 
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates
+packages=systemd,systemd-sysv,dbus,openssh-server,iproute2,nftables,ca-certificates
 # debootstrap does not find what provides a virtual package, so python3-cffi-backend is named.
 case ${1:-} in
 cloud) variant=cloud packages=$packages,cloud-init,python3-cffi-backend,sudo ;;

@@ -1,4 +1,5 @@
 use cloudron_core::Secret;
+use cloudron_core::table::Table;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,26 @@ pub struct Session {
 pub struct SessionList {
     /// The sessions.
     pub sessions: Vec<Session>,
+}
+
+impl SessionList {
+    /// Returns a table of the sessions.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new(["Id", "User", "Since", "Last used", "From", "Until"]);
+        let time = |t: &Timestamp| t.strftime("%Y-%m-%d %H:%MZ").to_string();
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+        for session in &self.sessions {
+            table.row([
+                session.id.clone(),
+                or_none(session.username.clone()),
+                time(&session.created_at),
+                or_none(session.used_at.as_ref().map(time)),
+                or_none(session.address.clone()),
+                time(&session.expires_at),
+            ]);
+        }
+        table
+    }
 }
 
 /// `DELETE /api/v1/sessions` and `DELETE /api/v1/sessions/{id}`.

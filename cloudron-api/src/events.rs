@@ -1,3 +1,4 @@
+use cloudron_core::table::Table;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -52,6 +53,29 @@ pub struct EventPage {
     pub per_page: u32,
     /// The number of matching entries.
     pub total: u64,
+}
+
+impl EventPage {
+    /// Returns a table of the entries. Data is shortened to a line's length unless `full`.
+    pub fn table(&self, full: bool) -> Table {
+        let mut table = Table::new(["Time", "Action", "Source", "Data"]);
+        for event in &self.eventlogs {
+            let time = event.creation_time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+            let source = event.source.name().unwrap_or("-").into();
+            let data = event.data.to_string();
+            let data = match full || data.chars().count() <= 80 {
+                true => data,
+                false => data.chars().take(79).chain(['…']).collect(),
+            };
+            table.row([time, event.action.clone(), source, data]);
+        }
+        table
+    }
+
+    /// Returns the number of pages.
+    pub fn pages(&self) -> u64 {
+        self.total.div_ceil(u64::from(self.per_page.max(1)))
+    }
 }
 
 /// A line of the server's log. `GET /api/v1/cloudron/logs?lines=100` returns them as JSON lines; with

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cloudron_core::table::Table;
 use serde::{Deserialize, Serialize};
 
 /// A folder included in every backup, with commands to run before and after.
@@ -23,5 +24,19 @@ impl Include {
     /// Returns a folder without commands.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), before: None, after: None }
+    }
+
+    /// Returns a table of folders.
+    pub fn table(includes: &[Self]) -> Table {
+        let mut table = Table::new(["Folder", "Before", "After"]);
+        let command = |command: &Option<String>| command.clone().unwrap_or_else(|| "-".into());
+        for include in includes {
+            table.row([
+                include.path.display().to_string(),
+                command(&include.before),
+                command(&include.after),
+            ]);
+        }
+        table
     }
 }

@@ -164,6 +164,45 @@ cloudron_core::codes! {
     /// The server runs during a restore.
     RESTORE_RUNNING = ("restore-running", Conflict,
         "A restore replaces the server's database, so the server must not run. Stop it first.");
+    /// A program of the machine failed.
+    SYSTEM_COMMAND = ("system-command", Failed,
+        "A program of the machine that a change of its firewall, its SSH server or its updates needs failed. The \
+         message holds what it printed. Nothing of the change is in force, or it is taken back.");
+    /// The policy of the firewall is invalid.
+    FIREWALL_POLICY = ("firewall-policy", Usage,
+        "What is to pass the firewall is malformed, contradicts itself, or would lock everybody out. The message names \
+         the part.");
+    /// A change of the firewall is on trial.
+    FIREWALL_PENDING = ("firewall-pending", Conflict,
+        "A change of the firewall waits for its confirmation over a new connection. Confirm it, or wait until the \
+         machine takes it back, and try again.");
+    /// The change of the firewall was taken back.
+    FIREWALL_REVERTED = ("firewall-reverted", Conflict,
+        "The change of the firewall was not confirmed in time, or was taken back: what was in force before is in force \
+         again. If nobody could get in while it was tried, the change has to be another one.");
+    /// The connection does not prove that the firewall lets new ones in.
+    FIREWALL_SAME_CONNECTION = ("firewall-same-connection", Usage,
+        "A firewall leaves connections alone that exist already, so only a new one proves that its owner still gets in. \
+         Connect to the machine anew, from outside, and confirm the change there.");
+    /// The change of the firewall closes something.
+    FIREWALL_NARROWER = ("firewall-narrower", Conflict,
+        "The change closes something that the firewall lets in now, so it could cut its owner off. It has to be tried \
+         first, and confirmed over a new connection.");
+    /// The firewall is not what it should be.
+    FIREWALL_CHANGED = ("firewall-changed", Unverified,
+        "What is in force, or the file with the rules, is not what was written: another program or somebody by hand \
+         changed it. The message names the difference.");
+    /// The machine has no firewall rules.
+    FIREWALL_MISSING = ("firewall-missing", NotFound,
+        "This machine has no confirmed firewall rules that could be loaded.");
+    /// The change to SSH would lock its owner out.
+    SSH_LOCKOUT = ("ssh-lockout", Conflict,
+        "The change allows SSH with keys only, and the user who would be left has no key that the machine accepts. Add \
+         one to the user's `authorized_keys` and log in with it first.");
+    /// The SSH server refuses its settings.
+    SSH_SETTINGS = ("ssh-settings", Failed,
+        "The SSH server of the machine refuses the settings, or does not follow them. The settings that it had before \
+         are in place. The message holds what it printed.");
 }
 
 #[cfg(test)]

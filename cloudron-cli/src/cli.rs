@@ -10,16 +10,6 @@ use crate::output::{Format, Output};
 #[derive(Debug, Parser)]
 #[command(name = "cloudron", version, propagate_version = false, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
-#[command(after_help = "Examples:
-  cloudron machine create local --fqdn demo.localhost
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine backup create example.com
-  cloudron machine backup list example.com --output json
-
-A secret is given as file:PATH, env:NAME, cmd:PROGRAM or - for one line of standard input.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict or busy, 6 corrupt,
-7 unavailable, 8 timed out, 9 partially done (--resume), 10 verification failed, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -53,7 +43,9 @@ pub(crate) enum Command {
     /// Plan, write, check and export the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
-    /// Print and set the lifecycle rules of a bucket
+    /// Say what a machine at a cloud costs a month
+    Cost(commands::cloud::cost::Options),
+    /// Print what credentials need, and print and set the lifecycle rules of a bucket
     #[command(subcommand, arg_required_else_help = true)]
     Policy(commands::policy::Command),
     /// Describe an error code, or list all of them
@@ -74,6 +66,7 @@ impl Cli {
             Command::Machine(command) => command.run(out),
             Command::Backup(command) => command.run(out).map(|()| 0),
             Command::Dns(command) => command.run(out),
+            Command::Cost(options) => commands::cloud::cost::run(&options, out).map(|()| 0),
             Command::Policy(command) => command.run(out).map(|()| 0),
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),
             Command::Completions(options) => commands::completions::run(&options, out).map(|()| 0),

@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<&'static Code> {
         cloudron_dns::codes::ALL,
         cloudron_http::codes::ALL,
         cloudron_provision::codes::ALL,
+        cloudron_provision::cloud::codes::ALL,
         cloudron_machine::codes::ALL,
         ALL,
     ];

@@ -24,7 +24,7 @@ use crate::output::Output;
 /// Describes all commands and options of the program.
 #[must_use]
 pub fn command() -> clap::Command {
-    Cli::command()
+    help::with_texts(Cli::command())
 }
 
 /// Runs the program with the arguments of this process.
@@ -32,7 +32,7 @@ pub fn command() -> clap::Command {
 pub fn run() -> ExitCode {
     memory::keep_private();
     output::tell_panics();
-    let matches = help::flowing(command()).try_get_matches();
+    let matches = command().try_get_matches();
     let domain = matches.as_ref().ok().and_then(domain);
     let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);

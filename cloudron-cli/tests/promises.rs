@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use clap::error::ErrorKind;
 
-/// Possible values for a placeholder in braces: a domain, an address, options of a DNS host, a file, a name.
-const VALUES: [&str; 5] = ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest"];
+/// Possible values for a placeholder in braces: a domain, an address, options of a DNS host, a file, a name, a cloud.
+const VALUES: [&str; 6] =
+    ["example.com", "203.0.113.7", "--provider wildcard", "/srv/files", "latest", "hetzner"];
 
 /// A command named in a text.
 #[derive(Debug)]
@@ -71,6 +72,11 @@ fn hints() -> PathBuf {
     workspace().join("cloudron-cli/src/hints")
 }
 
+/// The folder of the texts below the options of commands.
+fn help() -> PathBuf {
+    workspace().join("cloudron-cli/src/help")
+}
+
 /// Returns the texts in backticks that begin with `begin`, each with the text after it.
 fn spans<'a>(text: &'a str, begin: &str) -> Vec<(&'a str, &'a str)> {
     let mut found = Vec::new();
@@ -91,7 +97,9 @@ fn named() -> Vec<Named> {
             files(&entry.join("src"), ".rs", &mut sources);
         }
     }
-    files(&hints(), ".txt", &mut sources);
+    for texts in [hints(), help()] {
+        files(&texts, ".txt", &mut sources);
+    }
     files(&workspace().join("docs"), ".md", &mut pages);
     pages.push(workspace().join("README.md"));
     let mut all = Vec::new();
@@ -99,6 +107,7 @@ fn named() -> Vec<Named> {
         let text = text_of(&file);
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let explains = ["codes.rs", "explanations.txt"].iter().any(|name| file.ends_with(name));
+        let explains = explains || file.starts_with(help());
         for (command, after) in spans(text, "cloudron ") {
             // A sentence about a command in general; the message contains its arguments.
             let generic =
@@ -241,7 +250,9 @@ fn every_option_that_a_text_names_exists() {
     for name in ["cloudron-cli", "cloudron-provision", "cloudron-box", "cloudron-backup", "cloudron-dns"] {
         files(&workspace().join(name).join("src"), ".rs", &mut sources);
     }
-    files(&hints(), ".txt", &mut sources);
+    for texts in [hints(), help()] {
+        files(&texts, ".txt", &mut sources);
+    }
     let mut problems = Vec::new();
     for file in sources {
         let text = text_of(&file);

@@ -56,14 +56,24 @@ impl Manager {
     /// # Errors
     /// `machine-known`, `run-exists`, `machine-missing`, `machine-taken` for another server, and SSH errors.
     pub async fn adopt(&self, request: &AdoptRequest) -> Result<Machine> {
-        let (domain, kept) = (&request.domain, self.kept());
+        let domain = &request.domain;
+        self.check_adoptable(domain)?;
+        let forgotten = self.kept().find(domain)?;
+        let reach = self.find(request, forgotten.as_ref()).await?;
+        self.take(domain, reach).await
+    }
+
+    /// Refuses a machine that is known here, or being created.
+    pub(crate) fn check_adoptable(&self, domain: &Domain) -> Result<()> {
         if self.machines().find(domain)?.is_some() {
             let text = format!("the machine {domain} is known on this computer already");
             return Err(Error::new(&codes::MACHINE_KNOWN, text));
         }
-        self.runner().check_finished(domain.as_str())?;
-        let forgotten = kept.find(domain)?;
-        let reach = self.find(request, forgotten.as_ref()).await?;
+        self.runner().check_finished(domain.as_str())
+    }
+
+    /// Records the machine that is reached like this, as it describes itself.
+    pub(crate) async fn take(&self, domain: &Domain, reach: Reach) -> Result<Machine> {
         let said: Description = self.reach_at(&reach).await?.call(&BoxCommand::Describe).await?;
         let copy = said.record.clone().map(RecordCopy::read).transpose()?;
         let machine = machine(domain, reach, said, copy.as_ref())?;
@@ -71,7 +81,7 @@ impl Manager {
             copy.take_over(domain, self)?;
         }
         self.machines().put(&machine)?;
-        kept.forget(&machine)?;
+        self.kept().forget(&machine)?;
         Ok(machine)
     }
 
@@ -85,6 +95,7 @@ impl Manager {
                 ssh_user: at.ssh_user.clone(),
                 ssh_key: at.ssh_key.clone(),
                 host_keys: Vec::new(),
+                cloud: None,
             };
             let ports = at.ssh_port.map_or_else(|| vec![SSH_PORT, 22], |port| vec![port]);
             let policy = self.first_contact(at.host_key.as_deref())?;
@@ -99,7 +110,7 @@ impl Manager {
         }
     }
 
-    async fn over_ssh(
+    pub(crate) async fn over_ssh(
         &self,
         domain: &Domain,
         origin: SshReach,
@@ -116,7 +127,10 @@ impl Manager {
                 return Err(Error::new(&cloudron_provision::codes::MACHINE_TAKEN, text)
                     .with_hint("give the domain of the server that is on the machine"));
             }
-            None => return Err(no_server(domain, &format!("on {}", origin.host))),
+            None => {
+                let error = no_server(domain, &format!("on {}", origin.host));
+                return Err(error.with_detail("empty", &origin.host));
+            }
         }
         let mut reach = origin;
         reach.ssh_port = remote.target().port;
@@ -128,7 +142,7 @@ impl Manager {
 fn local(domain: &Domain, root: PathBuf) -> Result<Reach> {
     match Local::new(&root).installed() {
         Some(server) if server.fqdn == domain.as_str() => Ok(Reach::Local { root }),
-        _ => Err(no_server(domain, "on this computer")),
+        _ => Err(no_server(domain, "on this computer").with_detail("here", domain.as_str())),
     }
 }
 

@@ -47,4 +47,16 @@ cloudron_core::codes! {
     FOLDER_MISSING = ("folder-missing", NotFound,
         "The folder that is to be backed up does not exist on the machine, so that every backup would be incomplete. \
          Make it there first, or give the command that makes it before each backup.");
+    /// The only backups of a machine would be removed with it.
+    BACKUPS_ON_MACHINE = ("backups-on-machine", Conflict,
+        "The machine is to be removed, and the only backups are on its disk, or it cannot be told whether they are. Copy \
+         them to another place first, or say that they are to be removed too. Nothing was changed.");
+    /// Several runs made something for one domain.
+    SEVERAL_RUNS = ("cloud-several-runs", Conflict,
+        "Several runs have made something for this domain at the cloud, so that it is not clear which one is to be \
+         resumed. Nothing was changed. Removing the machine removes what all of them made.");
+    /// A machine in the records is not in the account.
+    NOT_IN_ACCOUNT = ("machine-not-in-account", NotFound,
+        "The cloud's account has nothing of this machine. It was removed in another way, or it belongs to another account, \
+         project or region. So that it is not lost sight of, its record was kept.");
 }

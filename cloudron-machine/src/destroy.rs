@@ -6,14 +6,17 @@ use cloudron_api::BoxCommand;
 use cloudron_api::command::Uninstall;
 use cloudron_api::owner::Uninstalled;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_provision::steps::RunSummary;
+use cloudron_provision::steps::{Journal, RunSummary};
 use cloudron_provision::{Command, answer, codes as provision};
+
+use serde_json::{Value, json};
 
 use crate::access::{LIMIT, SSH_PORT, pinned};
 use crate::backups::{self, Earlier, Folder, RemoteFolder, folder_of};
-use crate::dns::{Outcome, Removal};
+use crate::dns::{Outcome, Removal, keys};
 use crate::kept::Kept;
 use crate::manager::Manager;
+use crate::outputs::{Made, StepOutput};
 use crate::program::{Place, Program};
 use crate::registry::{DnsRecords, Machine, Reach};
 
@@ -46,6 +49,35 @@ pub struct Destroyed {
     pub kept: Option<Kept>,
     /// The result for the DNS records.
     pub dns: Option<Outcome>,
+    /// What was removed at a cloud.
+    pub removed: Vec<cloudron_provision::cloud::Removal>,
+}
+
+impl Destroyed {
+    /// Returns the result for a domain as JSON.
+    pub fn to_json(&self, domain: &Domain) -> Value {
+        let kept = self.kept.as_ref();
+        json!({
+            "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
+            "backupsPlace": kept.map(Kept::place), "dns": self.dns.as_ref().map(Outcome::to_json),
+            "removed": self.removed,
+        })
+    }
+
+    /// Returns the lines of a report that begins with this sentence: where the backups stay, and what was removed.
+    pub fn lines(&self, gone: &str) -> Vec<String> {
+        let mut lines = vec![match &self.kept {
+            Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
+            None => gone.to_owned(),
+        }];
+        lines.extend(
+            self.removed.iter().map(|removed| format!("Removed the {} {}", removed.kind, removed.name)),
+        );
+        if let Some(dns) = self.dns.as_ref().filter(|dns| !dns.removed.is_empty()) {
+            lines.push(format!("The DNS records {} at {} were removed", keys(&dns.removed), dns.provider));
+        }
+        lines
+    }
 }
 
 /// Prints `program` or `state` if the program or the server's files are on the machine.
@@ -101,7 +133,8 @@ impl Manager {
     /// # Errors
     /// `machine-unknown`, and errors of reading records.
     pub fn known(&self, domain: &Domain) -> Result<Known> {
-        let runs = self.runner().unfinished(Some(domain.as_str()))?;
+        let mut runs = self.runner().unfinished(Some(domain.as_str()))?;
+        runs.iter_mut().try_for_each(|run| self.name_addresses(run))?;
         match (self.machines().find(domain)?, runs.is_empty()) {
             (Some(machine), _) => Ok(Known::Machine(Box::new(machine), runs)),
             (None, false) => Ok(Known::Runs(runs)),
@@ -110,6 +143,18 @@ impl Manager {
                 None => self.machines().get(domain).map(|machine| Known::Machine(Box::new(machine), runs)),
             },
         }
+    }
+
+    /// Adds the addresses of the machine that a run made at a cloud to the DNS records that it was to write.
+    fn name_addresses(&self, run: &mut RunSummary) -> Result<()> {
+        if run.spec.inputs["dns"].is_null() {
+            return Ok(());
+        }
+        let outputs = Journal::read(&self.state().runs(), &run.run)?.outputs();
+        if let Some(made) = Made::of(&outputs) {
+            run.spec.inputs["dns"]["addresses"] = serde_json::json!(made.addresses());
+        }
+        Ok(())
     }
 
     /// With `delete_backups`, checks that the bucket with a machine's backups can be accessed from this
@@ -121,15 +166,17 @@ impl Manager {
         if !options.delete_backups || folder_of(&machine.store).is_some() {
             return Ok(());
         }
-        backups::look(&Folder::of(&machine.store)?.store()?).await.map(drop)
+        backups::look(&self.folder(&machine.store)?.store()?).await.map(drop)
     }
 
     /// Removes a machine's server, then its backups if requested, its DNS records and its record on this
-    /// computer. Skips what an interrupted removal has already done.
+    /// computer. Skips what an interrupted removal has already done. A machine at a cloud is removed itself; `forget` then
+    /// removes nothing but the record.
     ///
     /// # Errors
     /// Errors of connecting to the machine and of the store. With `forget`, errors of connecting are
-    /// warnings.
+    /// warnings. At a cloud: `cloud-credentials` with the details `provider` and `domain`, `backups-on-machine`,
+    /// `machine-not-in-account`, `undo-failed` with a list of what is left, and any other error of the cloud.
     pub async fn destroy(
         &self,
         machine: &Machine,
@@ -137,6 +184,9 @@ impl Manager {
         dns: Option<&Removal>,
         options: &DestroyOptions,
     ) -> Result<Destroyed> {
+        if let Some(place) = machine.reach.cloud() {
+            return self.destroy_at_cloud((machine, place), runs, dns, options).await;
+        }
         let removed = self.remove(machine, options).await;
         let forgotten = removed.is_err() && options.forget;
         self.forgive(removed, options)?;
@@ -152,7 +202,7 @@ impl Manager {
         for run in runs {
             self.runner().abandon(&run.run)?;
         }
-        Ok(Destroyed { kept, dns })
+        Ok(Destroyed { kept, dns, removed: Vec::new() })
     }
 
     /// Undoes runs that ended before the machine was created. `dns` holds the records of each run.
@@ -182,7 +232,7 @@ impl Manager {
         if let Some(kept) = &kept {
             self.kept().put(kept)?;
         }
-        Ok(Destroyed { kept, dns: None })
+        Ok(Destroyed { kept, ..Destroyed::default() })
     }
 
     /// Opens the backups of a destroyed machine before they are removed. Returns `None` if there are none.
@@ -227,6 +277,25 @@ impl Manager {
         outcome
     }
 
+    /// Removes the DNS records of a machine that does not exist any more.
+    pub(crate) async fn remove_records_of_gone(
+        &self,
+        records: &Removal,
+        options: &DestroyOptions,
+    ) -> Outcome {
+        if options.keep_dns {
+            return records.kept("they were to be kept");
+        }
+        let outcome = tokio::select! {
+            outcome = records.remove_of_gone(self.progress()) => outcome,
+            () = self.cancel().cancelled() => records.kept("the run was stopped"),
+        };
+        if let Some(stays) = outcome.stays() {
+            self.progress().warn(stays);
+        }
+        outcome
+    }
+
     /// With `forget`, turns an error of removing the machine into a warning.
     fn forgive(&self, removed: Result<()>, options: &DestroyOptions) -> Result<()> {
         match removed {
@@ -256,7 +325,7 @@ impl Manager {
         }
         if options.delete_backups {
             let folder = match folder_of(&machine.store) {
-                None => Folder::of(&machine.store)?,
+                None => self.folder(&machine.store)?,
                 Some(path) => {
                     let far = RemoteFolder::new(program.remote().clone(), path, machine.backups());
                     Folder::Far(Arc::new(far))

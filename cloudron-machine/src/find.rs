@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cloudron_backup::{BackupStore, open_store};
+use cloudron_backup::BackupStore;
 use cloudron_core::{Domain, Error, Result};
 use cloudron_provision::codes::RUN_BUSY;
 use cloudron_provision::steps::RunSummary;
@@ -109,7 +109,7 @@ impl Manager {
     /// Errors of the store and of connecting to the machine.
     pub async fn owner_store(&self, machine: &Machine) -> Result<Arc<dyn BackupStore>> {
         if folder_of(&machine.store).is_none() {
-            return open_store(&machine.store);
+            return self.open_store(&machine.store);
         }
         Ok(Arc::new(OwnerStore::new(self.client(machine).await?)))
     }

@@ -49,20 +49,5 @@ impl Program {
 /// Returns the error for a folder that does not exist.
 pub fn error(path: &Path) -> Error {
     Error::new(&codes::FOLDER_MISSING, format!("there is no {} on the machine", path.display()))
-        .with_source(Missing(path.to_owned()))
+        .with_detail("folder", path.display().to_string())
 }
-
-/// The missing folder, as the source of the error.
-#[derive(Debug)]
-pub struct Missing(
-    /// Its path on the machine.
-    pub PathBuf,
-);
-
-impl std::fmt::Display for Missing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.display().fmt(f)
-    }
-}
-
-impl std::error::Error for Missing {}

@@ -2,6 +2,7 @@
 
 use cloudron_api::Status;
 use cloudron_core::Result;
+use cloudron_core::table::Table;
 use serde::Serialize;
 
 use crate::find::Unfinished;
@@ -27,6 +28,18 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Returns a table of machines.
+    pub fn table(machines: &[Self]) -> Table {
+        let mut table = Table::new(["Domain", "Provider", "Place", "URL", "State", "Version"]);
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+        for Self { fqdn, provider, place, url, state, version } in machines {
+            let named = [fqdn, provider, place].map(Clone::clone);
+            let [fqdn, provider, place] = named;
+            table.row([fqdn, provider, place, or_none(url), state.clone(), or_none(version)]);
+        }
+        table
+    }
+
     /// A machine, and what its server answered if it was asked.
     pub fn new(machine: &Machine, answer: Option<Result<Status>>) -> Self {
         let (state, version) = match answer {

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use cloudron_backup::StoreOptions;
 use cloudron_core::{Cancel, Code, Error, Progress, Result};
 use cloudron_provision::steps::{Context, Runner};
 use cloudron_provision::{CloudProvider, Remote};
 
 use crate::ask::{Ask, Nobody};
+use crate::clouds::Account;
+use crate::dns::PROPAGATION;
 use crate::kept::KeptBackups;
 use crate::program::{Place, Program};
 use crate::registry::Machines;
@@ -23,6 +27,9 @@ pub struct Manager {
     cancel: Cancel,
     codes: Arc<[&'static Code]>,
     program: Option<PathBuf>,
+    pub(crate) account: Option<Arc<Account>>,
+    propagation: Duration,
+    pub(crate) buckets: Option<Arc<StoreOptions>>,
 }
 
 impl Manager {
@@ -43,6 +50,9 @@ impl Manager {
             cancel: Cancel::new(),
             codes: lists.into_iter().flatten().copied().collect(),
             program: None,
+            account: None,
+            propagation: PROPAGATION,
+            buckets: None,
         }
     }
 
@@ -80,6 +90,18 @@ impl Manager {
     pub fn installing(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
+    }
+
+    /// Sets how long a creation waits for the name servers to have the records that it wrote: two minutes by default.
+    /// When the time is over, it succeeds nevertheless.
+    #[must_use]
+    pub fn waiting_for_dns(mut self, limit: Duration) -> Self {
+        self.propagation = limit;
+        self
+    }
+
+    pub(crate) fn propagation(&self) -> Duration {
+        self.propagation
     }
 
     /// Returns the folders in which this computer stores records.
@@ -128,9 +150,13 @@ impl Manager {
 
     /// Returns the shared context of a run's steps.
     pub(crate) fn context(&self, fqdn: &str, provider: Arc<dyn CloudProvider>) -> Context {
-        Context::new(fqdn, provider)
+        let context = Context::new(fqdn, provider)
             .progress(&self.progress)
             .cancelled_by(&self.cancel)
-            .knowing(self.codes.iter().copied())
+            .knowing(self.codes.iter().copied());
+        match &self.account {
+            Some(account) => context.clock(account.clock().clone()),
+            None => context,
+        }
     }
 }

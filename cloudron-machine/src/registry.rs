@@ -10,7 +10,7 @@ use cloudron_dns::hosts::Account;
 use cloudron_provision::steps::Outputs;
 use serde::{Deserialize, Serialize};
 
-use crate::outputs::{Contact, StepOutput};
+use crate::outputs::{Made, StepOutput, lasting_key};
 use crate::state_dir::private_dir;
 use crate::{codes, record};
 
@@ -150,22 +150,56 @@ pub struct SshReach {
     pub ssh_key: Option<PathBuf>,
     /// The machine's pinned host keys, as `TYPE BASE64`.
     pub host_keys: Vec<String>,
+    /// The cloud that the machine was made at. If `None`, the machine is somebody's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudPlace>,
+}
+
+/// Where a machine is at a cloud. The credentials of the account are not part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudPlace {
+    /// The cloud: `hetzner`.
+    pub provider: String,
+    /// The region or location, if it is known.
+    pub region: Option<String>,
+    /// The machine's ID at the cloud. Empty before the machine was made.
+    pub id: String,
+    /// The run in the machine's marks.
+    pub run: String,
 }
 
 impl Reach {
-    /// Returns the name of the provider: `local` or `generic`.
-    pub fn provider(&self) -> &'static str {
+    /// Returns the name of the provider: `local`, `generic`, or that of the cloud.
+    pub fn provider(&self) -> &str {
         match self {
             Self::Local { .. } => "local",
+            Self::Generic(SshReach { cloud: Some(cloud), .. }) => &cloud.provider,
             Self::Generic(_) => "generic",
         }
     }
 
-    /// Returns the address with the host key that a run's first contact recorded.
+    /// Returns the place at a cloud, for a machine that was made there.
+    pub fn cloud(&self) -> Option<&CloudPlace> {
+        match self {
+            Self::Generic(ssh) => ssh.cloud.as_ref(),
+            Self::Local { .. } => None,
+        }
+    }
+
+    /// Returns the address with the host key that a run recorded: the one that the machine made itself, or that of the
+    /// first contact.
     pub fn met(mut self, outputs: &Outputs) -> Self {
-        let key = Contact::of(outputs).and_then(|contact| contact.host_key);
-        if let (Self::Generic(ssh), Some(key)) = (&mut self, key) {
+        let Self::Generic(ssh) = &mut self else { return self };
+        if let Some(key) = lasting_key(outputs) {
             ssh.host_keys = vec![key];
+        }
+        if let (Some(cloud), Some(made)) = (&mut ssh.cloud, Made::of(outputs)) {
+            ssh.host = made.address().map_or_else(String::new, |address| address.to_string());
+            cloud.id = made.id();
+            cloud.run = made.run;
+            ssh.ssh_user = made.user.unwrap_or_else(|| ssh.ssh_user.clone());
+            cloud.region = made.region.or(cloud.region.take());
         }
         self
     }
@@ -174,6 +208,7 @@ impl Reach {
     pub fn place(&self) -> String {
         match self {
             Self::Local { root } => root.display().to_string(),
+            Self::Generic(ssh) if ssh.host.is_empty() => "the machine".into(),
             Self::Generic(ssh) => ssh.host.clone(),
         }
     }
@@ -323,6 +358,7 @@ mod tests {
             ssh_user: "root".into(),
             ssh_key: None,
             host_keys: Vec::new(),
+            cloud: None,
         };
         let server = Machine {
             reach: Reach::Generic(ssh),

@@ -42,6 +42,11 @@ impl StateDir {
         self.state.join("kept")
     }
 
+    /// Returns the folder with the removals of machines without a record that were begun.
+    pub fn removals(&self) -> PathBuf {
+        self.state.join("removals")
+    }
+
     /// Returns the folder with the ownership files of zones.
     pub fn dns(&self) -> PathBuf {
         self.state.join("dns")

@@ -17,8 +17,7 @@
 //! | [`answer`], [`facts`], [`elf`], [`upload`], [`quote`] | functions on top of it |
 //! | [`provider`] | providers of machines: [`CloudProvider`] |
 //! | [`local`], `generic` | a process on this machine; any machine that is reached by SSH |
-//! | `cloud`, `hetzner` | machines that a cloud makes, and Hetzner Cloud (features of these names) |
-//! | `ec2` | a client of Amazon's EC2 (feature `ec2`) |
+//! | `cloud`, `digitalocean`, `ec2`, `hetzner` | machines that a cloud makes: DigitalOcean, Amazon's EC2, Hetzner Cloud (features of these names) |
 //! | `ssh` | SSH sessions, host keys, key files, changing the SSH port (feature `ssh`) |
 //! | `conformance` | checks that any provider can run (feature `conformance`) |
 //! | [`steps`] | the engine: journal, resume, rollback, and the ready-made steps |
@@ -29,6 +28,8 @@ pub mod cloud;
 pub mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "digitalocean")]
+pub mod digitalocean;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 pub mod elf;

@@ -23,12 +23,22 @@ impl Daemon {
     /// If it does not listen within 20 seconds; the message contains its output.
     #[track_caller]
     pub(crate) fn start(program: &Path, prepare: impl Fn(&Path, u16) -> Vec<String>) -> Self {
+        Self::start_with(program, &[], prepare)
+    }
+
+    /// Starts `program` likewise, with variables in its environment.
+    #[track_caller]
+    pub(crate) fn start_with(
+        program: &Path,
+        variables: &[(&str, &str)],
+        prepare: impl Fn(&Path, u16) -> Vec<String>,
+    ) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for _ in 0..5 {
             let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().expect("a folder");
             let port = free_port();
             let arguments = prepare(folder.path(), port);
-            let mut child = spawn(program, &arguments, folder.path());
+            let mut child = spawn(program, &arguments, variables, folder.path());
             if listens(port, &mut child) {
                 return Self { child, port, folder };
             }
@@ -82,11 +92,12 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-fn spawn(program: &Path, arguments: &[String], folder: &Path) -> Child {
+fn spawn(program: &Path, arguments: &[String], variables: &[(&str, &str)], folder: &Path) -> Child {
     let log = File::create(folder.join("log")).expect("a log in a folder of our own");
     let errors = log.try_clone().expect("a second handle of it");
     Command::new(program)
         .args(arguments)
+        .envs(variables.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log)

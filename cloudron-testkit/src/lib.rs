@@ -20,6 +20,7 @@
 //! - [`hints`]: types what an error says to do next.
 //! - [`named`], [`knot`], [`pdns`]: real name servers in processes of the test's own.
 //! - [`moto`]: Amazon's interfaces in a process of the test's own; [`ec2_gate`] adds what it lacks.
+//! - [`pebble`]: a real authority that speaks ACME, with a gate in front of it that fails on request.
 //! - [`proxy`]: a TCP proxy that delays, stalls, cuts and refuses.
 //! - [`ssh_double`]: an SSH server whose every answer is the test's.
 //! - [`sshd`]: an OpenSSH server of the test's own, on loopback and without root.
@@ -33,13 +34,14 @@ pub mod canary;
 pub mod clouds;
 pub mod daemon;
 pub mod ec2_gate;
-mod fault;
+pub mod fault;
 pub mod forge;
 pub mod hints;
 pub mod knot;
 pub mod moto;
 pub mod named;
 pub mod pdns;
+pub mod pebble;
 pub mod proxy;
 pub mod require;
 pub mod ssh_double;

@@ -41,6 +41,12 @@ impl Identity {
         self.certificate.pem()
     }
 
+    /// Returns its key, PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// Returns a server's TLS settings that offer these protocols.
     ///
     /// # Panics
@@ -106,7 +112,8 @@ fn params(names: &[&str]) -> CertificateParams {
 pub struct TlsFront {
     address: SocketAddr,
     seen: Arc<Seen>,
-    _runtime: Runtime,
+    /// Ends without waiting, so that it can be dropped inside another one.
+    runtime: Option<Runtime>,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +131,11 @@ impl TlsFront {
     pub fn start(identity: &Identity, server: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a listener of our own");
+        let entered = runtime.enter();
+        let listener = TcpListener::from_std(listener).expect("a listener of our own");
+        drop(entered);
         let address = listener.local_addr().expect("a listener has an address");
         let seen = Arc::new(Seen::default());
         let (acceptor, shared) = (TlsAcceptor::from(identity.server(&["http/1.1"])), seen.clone());
@@ -135,7 +146,7 @@ impl TlsFront {
                 tokio::spawn(serve(stream, acceptor.clone(), shared.clone(), server));
             }
         });
-        Self { address, seen, _runtime: runtime }
+        Self { address, seen, runtime: Some(runtime) }
     }
 
     /// Returns the address on which it listens.
@@ -154,6 +165,14 @@ impl TlsFront {
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.seen.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

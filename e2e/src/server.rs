@@ -284,6 +284,12 @@ impl Server {
         self.booted();
     }
 
+    /// Switches the server off and on like [`Self::reboot`], although nobody may get in by SSH afterwards.
+    pub fn reboot_without_ssh(&self) {
+        docker(&["restart".into(), "--time".into(), "20".into(), self.container.clone()]);
+        self.started();
+    }
+
     /// Returns the system's journal, for a failed test.
     #[must_use]
     pub fn journal(&self) -> String {
@@ -301,6 +307,12 @@ impl Server {
     ///
     /// If it takes longer than a minute.
     pub fn booted(&self) {
+        self.started();
+        until("an SSH server greets", BOOT, || (self.greets(22) || self.greets(202)).then_some(()));
+    }
+
+    /// Waits until systemd has started everything.
+    fn started(&self) {
         let state = until("systemd has started everything", BOOT, || {
             let state = self.exec("systemctl is-system-running").stdout;
             matches!(state.trim(), "running" | "degraded").then_some(state)
@@ -314,7 +326,6 @@ impl Server {
             ));
         }
         self.pid.store(self.inspect("{{.State.Pid}}").parse().expect("a process id"), Ordering::Relaxed);
-        until("an SSH server greets", BOOT, || (self.greets(22) || self.greets(202)).then_some(()));
     }
 
     fn inspect(&self, format: &str) -> String {

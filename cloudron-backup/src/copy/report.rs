@@ -1,6 +1,9 @@
 //! Reports of copies.
 
-use cloudron_core::{BackupId, Error, Result};
+use std::fmt;
+
+use cloudron_core::human::bytes;
+use cloudron_core::{BackupId, Error, Result, escape};
 use serde::Serialize;
 
 use crate::codes;
@@ -65,5 +68,17 @@ impl TransferReport {
         let Some(failed) = self.failed.first() else { return Ok(()) };
         let text = format!("{} was not copied: {}", failed.backup, failed.reason);
         Err(Error::new(&codes::RESTORE_INCOMPLETE, text))
+    }
+}
+
+/// Writes a line for each backup and its fate, and then the totals.
+impl fmt::Display for TransferReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.copied.iter().try_for_each(|id| writeln!(f, "copied  {id}"))?;
+        self.present.iter().try_for_each(|id| writeln!(f, "there   {id}"))?;
+        for Skipped { backup, reason, .. } in &self.failed {
+            writeln!(f, "{}", escape::line(&format!("NOT COPIED {backup}: {reason}")))?;
+        }
+        write!(f, "{} files, {}; {} added", self.files, bytes(self.bytes), bytes(self.added_bytes))
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::SystemTime;
 
-use cloudron_core::human::bytes;
+use cloudron_core::human::{ago, bytes};
+use cloudron_core::table::Table;
 use cloudron_core::{BackupId, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +121,25 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// Returns a table of backups, with their ages at a time.
+    pub fn table(backups: &[Self], now: SystemTime) -> Table {
+        let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Tags", "Folders"]);
+        for backup in backups {
+            let folders: Vec<&str> = backup.sources.iter().map(|s| s.path.as_str()).collect();
+            table.row([
+                backup.id.to_string(),
+                SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
+                backup.host.clone(),
+                backup.contents(),
+                bytes(backup.bytes),
+                bytes(backup.added_bytes),
+                backup.tags.join(","),
+                folders.join(" "),
+            ]);
+        }
+        table
+    }
+
     /// How many files the backup holds, and what is not in it, for people.
     pub fn contents(&self) -> String {
         let besides =

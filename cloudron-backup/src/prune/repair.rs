@@ -39,7 +39,7 @@ pub(crate) fn repair(
         save_chunks(&owner, &mut found, &mut report)?;
     }
     found.mourn(&state);
-    let before = (state.objects.len() + state.unusable.len()) as u64;
+    let before = state.index_objects();
     report.index_objects = BeforeAfter { before, after: before };
     if !request.dry_run && found.differs(&state) {
         report.index_objects.after = replace(&owner, &state, &found)?;

@@ -74,6 +74,20 @@ impl PruneReport {
         };
         Err(Error::new(&codes::PRUNE_MISSING, text))
     }
+
+    /// Checks that the store had room for everything.
+    ///
+    /// # Errors
+    /// `prune-no-space`; its detail `later` is how much another prune frees after the grace.
+    pub fn room(&self) -> Result<()> {
+        let Some(why) = &self.no_space else { return Ok(()) };
+        let text = format!("the store is full, and what needs space there was not done: {why}");
+        let error = Error::new(&codes::PRUNE_NO_SPACE, text);
+        Err(match self.bytes_freed_later {
+            0 => error,
+            later => error.with_detail("later", bytes(later)),
+        })
+    }
 }
 
 /// Writes a line for each backup, kept or removed, and then the totals and the freed space.

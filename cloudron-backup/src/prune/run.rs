@@ -232,7 +232,7 @@ impl Pass {
         }
         report.damaged.sort();
         report.damaged.dedup();
-        let objects = (pass.state.objects.len() + pass.state.unusable.len()) as u64;
+        let objects = pass.state.index_objects();
         report.index_objects = BeforeAfter { before: objects, after: objects };
         Ok(pass)
     }
@@ -301,7 +301,8 @@ impl Pass {
             report.bytes_written += put.bytes;
         }
         condemn(owner, &plan.dead, report)?;
-        report.index_objects.after = report.index_objects.after + written - plan.replaced.len() as u64;
+        // Counted by this pass: others may have added index objects since an earlier one.
+        report.index_objects.after = state.index_objects() + written - plan.replaced.len() as u64;
         for number in plan.replaced {
             owner.stop.check()?;
             owner.store.delete(&state.objects[number].key)?;
@@ -317,7 +318,7 @@ impl Pass {
         let goes: Vec<&PackEntry> = plan.dead.iter().chain(plan.rewrite.iter().map(|r| &r.entry)).collect();
         report.packs_condemned = goes.len() as u64;
         let written = plan.lines.values().filter(|lines| !lines.is_empty()).count() as u64;
-        report.index_objects.after = report.index_objects.before - plan.replaced.len() as u64 + written;
+        report.index_objects.after = state.index_objects() - plan.replaced.len() as u64 + written;
         let mut seen = HashSet::new();
         let mut count = |entry: &PackEntry, now: bool| {
             if !seen.insert(entry.pack) {

@@ -39,6 +39,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Returns the number of index objects in the store.
+    pub(crate) fn index_objects(&self) -> u64 {
+        (self.objects.len() + self.unusable.len()) as u64
+    }
+
     /// Reads the store. The order matters: a listed pack without a record can only be deleted by a later
     /// record; a listed pack without an index line had none when it was listed.
     pub(crate) fn load(owner: &Owner<'_>) -> Result<Self> {

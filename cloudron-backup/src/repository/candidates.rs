@@ -154,11 +154,11 @@ impl Candidates {
     /// unsigned one.
     fn choose(&mut self, mut found: Vec<Candidate>, dearest: u8) {
         found.sort_by_key(|c| (!c.signed, c.factor));
-        let (mut unsigned, mut work) = (0, 0);
+        let (mut unsigned, mut work) = (0, 0u64);
         for candidate in found {
             if !candidate.signed && candidate.factor > 0 {
                 unsigned += 1;
-                work += 1u64.checked_shl(candidate.factor.into()).unwrap_or(u64::MAX / 1000);
+                work = work.saturating_add(1u64.checked_shl(candidate.factor.into()).unwrap_or(u64::MAX));
             }
             let most = if candidate.signed { AgePassphrase::MAX_WORK_FACTOR } else { dearest };
             let dear = candidate.factor > most;
@@ -243,6 +243,8 @@ mod tests {
         assert_eq!(chosen(many(100, 22)).1, 98);
         assert_eq!(chosen(many(3, 23)).1, 3);
         assert_eq!(chosen(many(3, 255)).1, 3);
+        // The sum of their work is no number any more.
+        assert_eq!(chosen(many(3, 63)).1, 3);
         let mut mixed = many(100, 22);
         mixed.push(candidate("owner", 22, true));
         assert_eq!(chosen(mixed).0[0], "owner");

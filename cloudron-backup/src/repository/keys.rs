@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use cloudron_core::table::Table;
 use cloudron_core::{Error, Result, ResultExt, Secret};
 use ed25519_dalek::VerifyingKey;
 use serde::Serialize;
@@ -55,6 +56,18 @@ pub struct KeyInfo {
     /// Time when its object was written, if the store reports it. A copy of a repository has other times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<jiff::Timestamp>,
+}
+
+impl KeyInfo {
+    /// Returns a table of keys.
+    pub fn table(keys: &[Self]) -> Table {
+        let mut table = Table::new(["Name", "Kind", "Made"]);
+        for key in keys {
+            let made = key.created.map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d").to_string());
+            table.row([key.name.clone(), key.kind.to_string(), made]);
+        }
+        table
+    }
 }
 
 /// A new paper key, and its secret if this program generated it.

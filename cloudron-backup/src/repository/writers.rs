@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use cloudron_core::table::Table;
 use cloudron_core::{BackupId, Cancel, Error, Progress, Result, ResultExt};
 use serde::Serialize;
 
@@ -37,6 +38,16 @@ pub struct WriterInfo {
 }
 
 impl WriterInfo {
+    /// Returns a table of writers.
+    pub fn table(writers: &[Self]) -> Table {
+        let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
+        for writer in writers {
+            let state = if writer.revoked { "revoked" } else { "may write" };
+            table.row([writer.name.clone(), writer.id.to_string(), state.into(), writer.limits()]);
+        }
+        table
+    }
+
     /// Says what its backups are limited to, for people; nothing without a limit.
     pub fn limits(&self) -> String {
         let domain = self.fqdn.as_ref().map(|d| format!("domain {d}"));

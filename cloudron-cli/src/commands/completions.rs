@@ -6,9 +6,6 @@ use cloudron_core::Result;
 use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron completions bash > ~/.local/share/bash-completion/completions/cloudron
-  cloudron completions fish > ~/.config/fish/completions/cloudron.fish")]
 pub(crate) struct Options {
     /// The shell
     shell: clap_complete::Shell,

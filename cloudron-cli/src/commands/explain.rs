@@ -8,9 +8,6 @@ use crate::hints::explanation;
 use crate::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron explain domain-sublevel
-  cloudron explain --output json")]
 pub(crate) struct Options {
     /// The code that an error message ends with; all of them when left out
     code: Option<String>,

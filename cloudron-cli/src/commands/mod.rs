@@ -1,6 +1,7 @@
 //! One file per command: parse, call a library, render.
 
 pub(crate) mod backup;
+pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod dns;
 pub(crate) mod explain;

@@ -1,12 +1,13 @@
-//! `cloudron policy`: rules to set at a cloud.
+//! `cloudron policy`: permissions and rules to set at a cloud.
 
 use clap::Subcommand;
 use cloudron_backup::lifecycle::{self, Review, SafeDays};
 use cloudron_backup::store::Known;
-use cloudron_core::{Result, ResultExt};
+use cloudron_core::{Domain, Result, ResultExt};
+use cloudron_machine::clouds::Provider;
 
 use crate::commands::backup::Place;
-use crate::commands::not_yet::{self, Anything};
+use crate::commands::cloud::settings::Settings;
 use crate::output::Output;
 use crate::runtime::interruptible;
 
@@ -14,19 +15,30 @@ use crate::runtime::interruptible;
 pub(crate) enum Command {
     /// Check the lifecycle rules of a bucket with backups, and add safe ones
     Lifecycle(Lifecycle),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true)]
-    Iam(Anything),
+    /// Print what credentials of AWS need
+    #[command(aliases = ["ec2", "iam"])]
+    Aws(ForCloud),
+    /// Print what a token of DigitalOcean needs
+    #[command(alias = "do")]
+    Digitalocean(ForCloud),
+    /// Print what a token of Hetzner Cloud needs
+    Hetzner(ForCloud),
+}
+
+/// What the credentials are for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ForCloud {
+    /// The domain, to which the right to delete is limited where it can be
+    #[arg(long, value_name = "DOMAIN")]
+    fqdn: Option<String>,
+    /// The bucket for backups
+    #[arg(long, value_name = "BUCKET")]
+    backup_bucket: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron policy lifecycle --store s3://bucket/home
-  cloudron policy lifecycle --store s3://bucket/home --apply
-
-A rule that deletes by age destroys a deduplicating repository: what the first backup stored is part of the newest.
-`backup prune` takes its place. The rules printed here remove unfinished uploads and earlier versions of deleted
-objects only. --apply adds them and keeps all others. Exit code 5 when a rule would harm the backups.")]
 pub(crate) struct Lifecycle {
     #[command(flatten)]
     place: Place,
@@ -45,7 +57,12 @@ pub(crate) struct Lifecycle {
 
 impl Command {
     pub(crate) fn run(self, out: &Output) -> Result<()> {
-        let Self::Lifecycle(options) = self else { return not_yet::refuse("policy iam") };
+        let options = match self {
+            Self::Lifecycle(options) => options,
+            Self::Aws(options) => return options.print("ec2", out),
+            Self::Digitalocean(options) => return options.print("digitalocean", out),
+            Self::Hetzner(options) => return options.print("hetzner", out),
+        };
         let mut days = SafeDays::default();
         days.unfinished_uploads = options.unfinished_uploads;
         days.earlier_versions = options.earlier_versions;
@@ -66,6 +83,16 @@ impl Command {
         review.harmless().hint(|| {
             "remove the rule or narrow its prefix; `cloudron backup prune --store URL` deletes old backups".into()
         })
+    }
+}
+
+impl ForCloud {
+    /// Prints what the credentials need for a machine with these options.
+    fn print(&self, cloud: &str, out: &Output) -> Result<()> {
+        let domain = self.fqdn.as_deref().map(Domain::parse_any).transpose()?;
+        let (settings, bucket) = (self.settings.in_region(None), self.backup_bucket.as_deref());
+        let policy = Provider::find(cloud)?.policy(&settings, domain.as_ref(), bucket)?;
+        out.data("policy", &policy, || policy.to_string())
     }
 }
 

@@ -46,32 +46,19 @@ pub(crate) fn on(code: &Code, text: &str) -> impl FnOnce(Error) -> Error {
     move |error| if error.is(code) { error.with_hint(text) } else { error }
 }
 
-/// Adds a hint for a known machine, for which options of `create` do not help.
+/// Adds details of a known machine to an error, for which options of `create` do not help, and the hint that fits.
 pub(crate) fn of_machine(error: Error, machine: &Machine) -> Error {
-    let domain = &machine.fqdn;
-    if error.is(&provision::PROGRAM_MISSING) && matches!(machine.reach, Reach::Local { .. }) {
-        return error.with_hint(format!(
-            "`cloudron machine destroy {domain} --forget` removes its record; its backups stay"
-        ));
-    }
-    if error.is(&provision::HOST_KEY_CHANGED) {
-        return error.with_hint(format!(
-            "find out why it changed; when the new key is right, `cloudron machine trust {domain}` records it"
-        ));
-    }
-    if error.is(&provision::SSH_REFUSED) {
-        return error
-            .with_hint(format!("`cloudron machine status {domain}` shows what is known of the machine"));
-    }
-    match &machine.reach {
-        Reach::Generic(SshReach { ssh_key: Some(key), .. }) if error.is(&provision::SSH_KEY_MISSING) => {
-            error.with_hint(format!(
-                "put the key back at {}, or name another one: `cloudron machine destroy {domain} --forget`, then \
-                 `cloudron machine adopt {domain}` with `--ssh-key`",
-                key.display()
-            ))
+    let error = error.with_detail("known", machine.fqdn.as_str());
+    let error = match &machine.reach {
+        Reach::Local { .. } => error.with_detail("local", machine.fqdn.as_str()),
+        Reach::Generic(SshReach { ssh_key: Some(key), .. }) => {
+            error.with_detail("key", key.display().to_string())
         }
-        _ => error,
+        Reach::Generic(_) => error,
+    };
+    match table::hint_of_known(&error) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 

@@ -26,6 +26,12 @@ pub(super) fn hint(error: &Error, domain: Option<&str>) -> Option<String> {
     TABLE.iter().find_map(|hint| hint.of_error(error, domain))
 }
 
+/// Returns the hint for an error of a known machine: those with its details come before any other.
+pub(super) fn hint_of_known(error: &Error) -> Option<String> {
+    let known = TABLE.iter().filter(|hint| ["known", "local", "key"].map(Some).contains(&hint.detail));
+    known.filter_map(|hint| hint.of_error(error, error.detail("known"))).next()
+}
+
 impl Hint {
     /// The hint of an entry, whose key is `CODE`, `CODE with DETAIL` or `CODE of machine`.
     fn of((key, text): (&'static str, String)) -> Self {

@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use terminal::{Data, Style, Text};
 
-pub(crate) use cloudron_core::human::{ago, bytes};
+pub(crate) use cloudron_core::human::bytes;
 pub(crate) use cloudron_core::table::Table;
 
 /// How the user wants data printed.

@@ -1,6 +1,6 @@
 //! Generates DKIM keys with OpenSSL.
 
-use cloudron_core::Secret;
+use cloudron_core::{ResultExt, Secret, SecretRef};
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use zeroize::Zeroizing;
@@ -20,6 +20,26 @@ pub struct DkimKey {
 }
 
 impl DkimKey {
+    /// Returns the public half of a key as a user names it: `SELECTOR=REFERENCE`, where the private half is, or
+    /// `SELECTOR=BASE64`. What cannot be a public key is not quoted, since it may be a private one.
+    ///
+    /// # Errors
+    /// `usage` for text of another form; `dns-dkim`; errors of reading the reference.
+    pub fn find(text: &str) -> Result<Dkim> {
+        let (selector, key) = text.split_once('=').ok_or_else(|| {
+            let message = "a key for mail is a selector and a key, as SELECTOR=file:PATH or SELECTOR=BASE64";
+            Error::new(&cloudron_core::codes::USAGE, message)
+        })?;
+        let reading = || format!("reading the key {selector} for mail");
+        match SecretRef::parse(key) {
+            reference @ (SecretRef::File(_) | SecretRef::Env(_) | SecretRef::Command(_)) => {
+                let private = reference.resolve(&mut std::io::empty()).doing(reading)?;
+                Ok(Self::from_pem(&private).doing(reading)?.dkim(selector))
+            }
+            _ => Dkim::from_public(selector, key).doing(reading),
+        }
+    }
+
     /// Generates a new RSA key of 2048 bits. This takes some tenths of a second of CPU time: call it outside the async
     /// runtime's threads.
     ///

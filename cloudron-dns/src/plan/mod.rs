@@ -285,6 +285,27 @@ pub enum Adopt {
 }
 
 impl Adopt {
+    /// Parses what a user names: `all`, or sets as [`RecordKey::parse_below`] takes them.
+    ///
+    /// # Errors
+    /// `usage` for what is neither; as [`RecordKey::parse_below`].
+    pub fn parse(wanted: &[String], domain: &Name) -> Result<Self> {
+        if wanted.iter().any(|w| w.eq_ignore_ascii_case("all")) {
+            return Ok(Self::All);
+        }
+        let key = |text: &String| {
+            RecordKey::parse_below(text, domain).map_err(|e| match e.is(&cloudron_core::codes::USAGE) {
+                true => Error::new(
+                    &cloudron_core::codes::USAGE,
+                    format!("{text}: `all` or NAME/TYPE is expected, such as my/A"),
+                ),
+                false => e,
+            })
+        };
+        let keys: Vec<RecordKey> = wanted.iter().map(key).collect::<Result<_>>()?;
+        Ok(if keys.is_empty() { Self::Nothing } else { Self::Keys(keys) })
+    }
+
     fn allows(&self, key: &RecordKey) -> bool {
         match self {
             Self::Nothing => false,

@@ -4,6 +4,7 @@
 
 #[path = "../support/clock.rs"]
 mod clock;
+mod double;
 mod faults;
 mod kit;
 mod model;

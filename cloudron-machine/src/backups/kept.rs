@@ -26,7 +26,7 @@ impl Manager {
                 let remote = self.connect_any(reach, &ports, pinned(reach)?, LIMIT).await?;
                 Ok(Folder::Far(Arc::new(RemoteFolder::new(Arc::new(remote), path, kept.place()))))
             }
-            _ => Folder::of(&kept.store),
+            _ => self.folder(&kept.store),
         }
     }
 

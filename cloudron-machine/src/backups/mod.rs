@@ -1,6 +1,7 @@
 //! The backups of a machine as seen from the user's computer, whether or not the machine's server runs.
 
 mod kept;
+mod list;
 mod remote_folder;
 mod search;
 
@@ -8,12 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cloudron_backup::whole::{Earlier, look};
-use cloudron_backup::{BackupStore, open_store, whole};
+use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with, whole};
 use cloudron_core::Result;
 
+pub use list::ListedBackup;
 pub use remote_folder::RemoteFolder;
 pub use search::{describe_ignored, entries, find};
 
+use crate::manager::Manager;
 use crate::registry::Reach;
 
 /// Location of a repository, for removing it as a whole, which no [`BackupStore`] does.
@@ -28,13 +31,18 @@ pub enum Folder {
 }
 
 impl Folder {
-    /// Returns the folder or bucket at a store address, as seen from this computer.
+    /// Returns the folder or bucket at a store address, as seen from this computer. A bucket is opened as the environment
+    /// says.
     pub fn of(url: &str) -> Result<Self> {
+        Self::opened(url, open_store)
+    }
+
+    fn opened(url: &str, open: impl Fn(&str) -> Result<Arc<dyn BackupStore>>) -> Result<Self> {
         match folder_of(url) {
             Some(path) => {
                 Ok(Self::Near(std::path::absolute(path).map_err(|e| cloudron_core::Error::io(path, e))?))
             }
-            None => open_store(url).map(Self::Bucket),
+            None => open(url).map(Self::Bucket),
         }
     }
 
@@ -45,6 +53,30 @@ impl Folder {
             Self::Far(far) => far.clone(),
             Self::Bucket(store) => store.clone(),
         })
+    }
+}
+
+impl Manager {
+    /// Sets how this computer opens buckets, in place of the environment: with the credentials of their owner.
+    #[must_use]
+    pub fn opening_buckets(mut self, options: StoreOptions) -> Self {
+        self.buckets = Some(Arc::new(options));
+        self
+    }
+
+    /// Opens the store at an address with its owner's rights. Makes no request yet.
+    ///
+    /// # Errors
+    /// As [`open_store`] and [`open_store_with`].
+    pub fn open_store(&self, url: &str) -> Result<Arc<dyn BackupStore>> {
+        match &self.buckets {
+            Some(options) if folder_of(url).is_none() => open_store_with(url, options),
+            _ => open_store(url),
+        }
+    }
+
+    pub(crate) fn folder(&self, url: &str) -> Result<Folder> {
+        Folder::opened(url, |url| self.open_store(url))
     }
 }
 

@@ -5,6 +5,7 @@ use cloudron_provision::steps::{Journal, Outputs};
 
 use super::known;
 use super::repository::Remembered;
+use crate::clouds::CloudSettings;
 use crate::manager::Manager;
 use crate::outputs::{Contact, Installed, StepOutput};
 
@@ -15,10 +16,17 @@ pub struct Begun {
     pub(super) outputs: Outputs,
     /// The repository that the run started with.
     pub(super) repository: Option<Remembered>,
+    /// The IDs of its steps.
+    pub(super) plan: Vec<String>,
+    /// What the machine is made of, at a cloud.
+    pub(super) settings: Option<CloudSettings>,
+    /// True if it was begun on another computer.
+    pub(super) taken: bool,
 }
 
 impl Manager {
-    /// Returns the run to resume, or `None` if `resume` is false. Refuses a name that is taken.
+    /// Returns the run to resume, or `None` if `resume` is false, or if this computer has no journal of it and an account
+    /// at a cloud is set, which is asked later. Refuses a name that is taken.
     ///
     /// # Errors
     /// `machine-known`, `run-exists`; `file-missing` if there is no run to resume.
@@ -32,6 +40,8 @@ impl Manager {
             }
             runner.check_finished(domain.as_str())?;
             return match resume {
+                // With an account at a cloud, the run is looked for there.
+                _ if self.account().is_some() => Ok(None),
                 false => Ok(None),
                 true => {
                     let text = format!("no unfinished run of {domain} is known on this computer");
@@ -40,8 +50,15 @@ impl Manager {
             };
         };
         let state = Journal::read(&self.state().runs(), &run.run)?;
-        let repository = serde_json::from_value(run.spec.inputs["repository"].clone()).ok();
-        Ok(Some(Begun { run: run.run, outputs: state.outputs(), repository }))
+        let inputs = &run.spec.inputs;
+        Ok(Some(Begun {
+            repository: serde_json::from_value(inputs["repository"].clone()).ok(),
+            plan: state.plan().to_vec(),
+            settings: serde_json::from_value(inputs["settings"].clone()).ok(),
+            taken: inputs["taken"] == true,
+            outputs: state.outputs(),
+            run: run.run,
+        }))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Creating a machine: a list of steps with a journal, so that a run that was cut off is resumed or undone.
 
 mod begun;
+mod cloud;
 mod copy;
 mod ready;
 mod recipe;
+mod report;
 mod repository;
 mod request;
 mod run;
@@ -12,6 +14,7 @@ mod undo;
 mod writer;
 
 pub use begun::Begun;
+pub use cloud::DryRun;
 pub use repository::Unconfirmed;
 pub use request::{CreateRequest, Dns, GenericHost, LocalHost, On};
 
@@ -29,6 +32,7 @@ use crate::manager::Manager;
 use crate::outputs::DnsDone;
 use crate::program::Place;
 use crate::registry::{DnsRecords, Machine, Reach};
+use cloud::AtCloud;
 use repository::Chosen;
 
 /// A machine to be created, checked as far as possible without a connection.
@@ -46,12 +50,15 @@ pub struct Creation {
     begun: Option<Begun>,
     repository: repository::Place,
     dns: Option<Records>,
+    cloud: Option<AtCloud>,
 }
 
 /// How DNS records are handled.
 enum Records {
     Write(Arc<WriteRecords>, Box<DnsRecords>),
     Check(Arc<CheckRecords>),
+    /// Written if the account has a zone for them, otherwise checked.
+    Either(Arc<WriteRecords>, Box<DnsRecords>, Arc<CheckRecords>),
 }
 
 /// The result of creating a machine.

@@ -1,6 +1,6 @@
 //! From what is asked for to a creation that can run: what contradicts itself is refused, nothing is connected to yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudron_api::Layout;
@@ -12,11 +12,12 @@ use cloudron_provision::ssh::SshTarget;
 use cloudron_provision::steps::ready::PlaceProgram;
 use cloudron_provision::{CloudProvider, elf};
 
+use super::cloud;
 use super::repository::{self, Chosen};
 use super::{Begun, CreateRequest, Creation, Dns, GenericHost, LocalHost, On, Records};
 use crate::access::SSH_PORT;
 use crate::backups::{self, Folder, RemoteFolder, folder_of};
-use crate::dns::{CheckRecords, PROPAGATION, WriteRecords};
+use crate::dns::{CheckRecords, Target, WriteRecords};
 use crate::manager::Manager;
 use crate::program::Place;
 use crate::registry::{Reach, SshReach};
@@ -35,6 +36,7 @@ impl Manager {
         match request.on.clone() {
             On::Local(host) => self.local(request, begun, &host),
             On::Generic(host) => self.generic(request, begun, &host),
+            On::Cloud(machine) => self.cloud(request, begun, &machine),
         }
     }
 
@@ -45,9 +47,10 @@ impl Manager {
             None => (text(&self.state().local_store(&request.domain)), true),
         };
         let repository = repository::Place {
-            folder: Folder::of(&store)?,
+            folder: self.folder(&store)?,
             shown: format!("in {store}"),
             own,
+            fresh: false,
             seed: None,
             copy: None,
         };
@@ -65,29 +68,20 @@ impl Manager {
             begun,
             repository,
             dns: None,
+            cloud: None,
             request,
         })
     }
 
     fn generic(&self, request: CreateRequest, begun: Option<Begun>, host: &GenericHost) -> Result<Creation> {
-        let on_machine = format!("file://{}", Layout::system().default_store().display());
-        let (machine_store, copy) = match &request.store {
-            Some(url) if folder_of(url).is_none() => (url.clone(), None),
-            Some(url) if request.backup.is_some() => (on_machine, Some(repository::absolute(url)?)),
-            Some(url) => {
-                let text = format!(
-                    "{url} is a folder of this computer, which the server cannot use for its backups"
-                );
-                return Err(Error::new(&core_codes::USAGE, text));
-            }
-            None => (on_machine, None),
-        };
+        let (machine_store, copy) = repository::of_machine(&request)?;
         let (installed, link) = program_paths()?;
-        let program = PlaceProgram::new(self.program_for(host)?, installed).linked_from(link);
+        let program =
+            PlaceProgram::new(self.program_for(host.program.as_ref())?, installed).linked_from(link);
         let target = SshTarget::new(host.address.to_string()).on_port(host.ssh_port).as_user(&host.ssh_user);
         let auth = self.auth(host.ssh_key.as_deref());
         let mut provider = Generic::new(target, auth, self.first_contact(host.host_key.as_deref())?)
-            .requirements(self.requirements(host)?)
+            .requirements(self.requirements(host.program.as_ref())?)
             .within(host.connect_timeout);
         if !host.keep_ssh_port {
             provider = provider.may_move_to(SSH_PORT);
@@ -99,11 +93,12 @@ impl Manager {
             ssh_user: host.ssh_user.clone(),
             ssh_key: host.ssh_key.clone(),
             host_keys: Vec::new(),
+            cloud: None,
         });
         let shown = backups::place(&origin, &machine_store);
         let outputs = begun.as_ref().map(|begun| begun.outputs.clone()).unwrap_or_default();
         let (folder, seed) = match folder_of(&machine_store) {
-            None => (Folder::of(&machine_store)?, None),
+            None => (self.folder(&machine_store)?, None),
             Some(path) => {
                 let far = RemoteFolder::at(provider.clone(), outputs, path, &shown);
                 (Folder::Far(Arc::new(far)), Some(self.state().seed(&request.domain)))
@@ -119,53 +114,65 @@ impl Manager {
             machine_store,
             chosen: Chosen::of(&request)?,
             begun,
-            repository: repository::Place { folder, shown, own, seed, copy },
+            repository: repository::Place { folder, shown, own, fresh: false, seed, copy },
             dns: self.records(&request, host),
+            cloud: None,
             request,
         })
     }
 
     /// Refuses contradictory options.
-    fn check(&self, creation: Creation) -> Result<Creation> {
+    pub(super) fn check(&self, creation: Creation) -> Result<Creation> {
         let (request, usage) = (&creation.request, |text: String| Error::new(&core_codes::USAGE, text));
         if request.discard_backups && request.backup.is_some() && creation.repository.copy.is_none() {
-            return Err(usage("the backup that is to be restored would be removed with the others".into()));
+            let text = "the backup that is to be restored would be removed with the others";
+            return Err(usage(text.into()).with_detail("discarded", request.domain.as_str()));
         }
         if let Some(include) = request.includes.iter().find(|include| !include.path.is_absolute()) {
-            return Err(usage(format!("{} is not an absolute path", include.path.display())));
+            let path = include.path.display().to_string();
+            return Err(usage(format!("{path} is not an absolute path")).with_detail("relative", path));
         }
         match (folder_of(&creation.machine_store), &request.store_access) {
-            (Some(_), Some(_)) => {
-                Err(usage("credentials for an object store mean nothing to a folder".into()))
+            (None, Some(access)) => {
+                cloud::check_access(self, &access.access_key_id)?;
+                Ok(creation)
             }
-            (None, None) => Err(usage("the server needs credentials of its own for an object store".into())),
+            (Some(folder), Some(_)) => {
+                let text = "credentials for an object store mean nothing to a folder";
+                Err(usage(text.into()).with_detail("folder", folder))
+            }
+            (None, None) => {
+                let text = "the server needs credentials of its own for an object store";
+                Err(usage(text.into()).with_detail("store", &creation.machine_store))
+            }
             _ => Ok(creation),
         }
     }
 
     fn records(&self, request: &CreateRequest, host: &GenericHost) -> Option<Records> {
-        let (domain, address) = (request.domain.clone(), host.address);
+        let (domain, target) = (request.domain.clone(), Target::At(host.address));
         match host.dns.clone() {
             Dns::None => None,
-            Dns::Check { name_servers } => {
-                Some(Records::Check(Arc::new(CheckRecords { domain, address, name_servers })))
+            Dns::Check { name_servers } | Dns::Account { name_servers } => {
+                Some(Records::Check(Arc::new(CheckRecords { domain, target, name_servers })))
             }
             Dns::Write { host, records, name_servers } => {
-                let (folder, patience) = (self.state().dns(), PROPAGATION);
-                let step = WriteRecords { host, domain, address, name_servers, folder, patience };
+                let (folder, patience) = (self.state().dns(), self.propagation());
+                let step = WriteRecords { host, domain, target, name_servers, folder, patience };
                 Some(Records::Write(Arc::new(step), records))
             }
         }
     }
 
-    fn program_for(&self, host: &GenericHost) -> Result<std::path::PathBuf> {
-        host.program.clone().map_or_else(|| self.own_program(), Ok)
+    /// Returns the program to install.
+    pub(super) fn program_for(&self, given: Option<&PathBuf>) -> Result<PathBuf> {
+        given.cloned().map_or_else(|| self.own_program(), Ok)
     }
 
-    /// Returns the requirements on the machine.
-    pub(super) fn requirements(&self, host: &GenericHost) -> Result<Requirements> {
+    /// Returns the requirements on the machine for this program.
+    pub(super) fn requirements(&self, program: Option<&PathBuf>) -> Result<Requirements> {
         let mut requirements = Requirements::default();
-        requirements.architecture = Some(elf::architecture(&self.program_for(host)?)?);
+        requirements.architecture = Some(elf::architecture(&self.program_for(program)?)?);
         Ok(requirements)
     }
 }

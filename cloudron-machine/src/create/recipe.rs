@@ -13,6 +13,7 @@ use cloudron_provision::ssh::port::Move;
 use cloudron_provision::steps::ready::{Health, InstallServer, MoveSsh, PlaceProgram, Restore, StartServer};
 use cloudron_provision::steps::{Context, Step};
 
+use super::cloud::{after_machine, on_machine};
 use super::copy::CopyRepository;
 use super::steps::{Activate, Answers, Remember};
 use crate::access::SSH_PORT;
@@ -24,6 +25,8 @@ pub(super) struct Recipe {
     pub manager: Manager,
     pub domain: Domain,
     pub provider: Arc<dyn CloudProvider>,
+    /// The steps directly after the one in which a cloud makes the machine.
+    pub after_machine: Vec<Arc<dyn Step>>,
     pub program: PlaceProgram,
     pub place: Place,
     pub install: Install,
@@ -58,26 +61,28 @@ pub(super) struct Restored {
 impl Recipe {
     /// Returns all steps in order.
     pub(super) fn steps(self) -> Result<Vec<Arc<dyn Step>>> {
-        let place = &self.place;
-        let mut steps = self.provider.steps(self.domain.as_str());
-        steps.push(Arc::new(self.program));
-        steps.push(Arc::new(server(place, &self.domain, self.install)));
+        let (place, provider) = (&self.place, &*self.provider);
+        let mut steps = provider.steps(self.domain.as_str());
+        after_machine(&mut steps, self.after_machine);
+        let mut push = |step: Arc<dyn Step>| steps.push(on_machine(provider, step));
+        push(Arc::new(self.program));
+        push(Arc::new(server(place, &self.domain, self.install)));
         if let Some(copy) = self.copy {
-            steps.push(Arc::new(copy));
+            push(Arc::new(copy));
         }
         if let Some(restored) = self.restore {
-            steps.push(Arc::new(restore(place, restored)?));
+            push(Arc::new(restore(place, restored)?));
         }
         let (start, stop) = (place.argv(&BoxCommand::Start), place.argv(&BoxCommand::Stop));
-        steps.push(Arc::new(StartServer::new(start, stop)));
+        push(Arc::new(StartServer::new(start, stop)));
         if self.move_ssh {
-            steps.push(Arc::new(MoveSsh::new(Move::to(SSH_PORT))));
+            push(Arc::new(MoveSsh::new(Move::to(SSH_PORT))));
         }
         let (manager, domain) = (self.manager, self.domain);
         let probe = Answers { manager: manager.clone(), place: place.clone(), domain: domain.clone() };
-        steps.push(Arc::new(Health::new(Arc::new(probe), Duration::from_secs(60))));
+        push(Arc::new(Health::new(Arc::new(probe), Duration::from_secs(60))));
         if let Some(owner) = self.owner {
-            steps.push(Arc::new(Activate { manager, owner, place: place.clone(), domain }));
+            push(Arc::new(Activate { manager, owner, place: place.clone(), domain }));
         }
         steps.extend(self.dns);
         steps.push(Arc::new(self.remember));

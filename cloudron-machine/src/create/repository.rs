@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cloudron_api::Layout;
 use cloudron_api::install::RepositoryObject;
 use cloudron_backup::{
     BackupStore, Identity, InitOptions, Repository, SnapshotFilter, Summary, WriterLimits,
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Begun, CreateRequest, Creation};
 use crate::ask::Question;
-use crate::backups::{self, Earlier, Folder};
+use crate::backups::{self, Earlier, Folder, folder_of};
 use crate::codes;
 use crate::manager::Manager;
 use crate::state_dir::private_dir;
@@ -74,6 +75,8 @@ pub(super) struct Place {
     /// True if this program chose the folder for this machine. A repository in it without any backup is then
     /// a leftover from an interrupted run or from a machine without backups.
     pub own: bool,
+    /// True if the machine is not made yet, so that its folder is empty.
+    pub fresh: bool,
     /// The folder in which a new repository is made first, if the machine's folder cannot be reached.
     pub seed: Option<PathBuf>,
     /// With `--backup`, the repository to restore from and to copy to the machine.
@@ -119,6 +122,24 @@ pub(super) fn absolute(url: &str) -> Result<String> {
     if url.is_empty() { Ok(String::new()) } else { cloudron_backup::store::absolute_url(url) }
 }
 
+/// Returns the store of a machine that is reached over SSH, and the repository that is copied to it.
+///
+/// # Errors
+/// `usage` for a folder of this computer that nothing is restored from.
+pub(super) fn of_machine(request: &CreateRequest) -> Result<(String, Option<String>)> {
+    let on_machine = format!("file://{}", Layout::system().default_store().display());
+    match &request.store {
+        Some(url) if folder_of(url).is_none() => Ok((url.clone(), None)),
+        Some(url) if request.backup.is_some() => Ok((on_machine, Some(absolute(url)?))),
+        Some(url) => {
+            let text =
+                format!("{url} is a folder of this computer, which the server cannot use for its backups");
+            Err(Error::new(&core_codes::USAGE, text))
+        }
+        None => Ok((on_machine, None)),
+    }
+}
+
 impl Creation {
     /// Opens the copy to restore from with the given key. Does not touch the machine.
     pub(super) async fn open_copy(&self) -> Result<Opening> {
@@ -129,7 +150,7 @@ impl Creation {
         let (Some(url), true) = (&self.repository.copy, self.request.backup.is_some()) else {
             return Ok(Opening { given, copy: None });
         };
-        let Some(found) = backups::look(&open_store(url)?).await? else {
+        let Some(found) = backups::look(&self.manager.open_store(url)?).await? else {
             return Err(no_backups(&format!("in {url}")));
         };
         let (identity, restore) = self.unlock(&found.repository, given.as_ref()).await?;
@@ -145,7 +166,7 @@ impl Creation {
             return self.again(remembered, opening).await;
         }
         let store = place.folder.store()?;
-        let mut there = backups::look(&store).await?;
+        let mut there = if place.fresh { None } else { backups::look(&store).await? };
         if let (true, Some(found)) = (self.request.discard_backups, &there) {
             self.discard(found).await?;
             there = None;

@@ -9,6 +9,7 @@ use cloudron_core::{Domain, Error, Result, Secret, codes};
 
 use crate::access::LIMIT;
 use crate::backups::folder_of;
+use crate::clouds::CloudMachine;
 use crate::dns::DnsHost;
 use crate::registry::DnsRecords;
 
@@ -52,6 +53,8 @@ pub enum On {
     Local(LocalHost),
     /// A Linux machine with systemd, reached over SSH.
     Generic(Box<GenericHost>),
+    /// A machine that a cloud makes, with the account of the [`Manager`](crate::Manager::with_account).
+    Cloud(Box<CloudMachine>),
 }
 
 /// A server that runs as a process on this computer.
@@ -94,6 +97,12 @@ pub enum Dns {
         /// Name servers to query. If empty, the authoritative ones.
         name_servers: Vec<SocketAddr>,
     },
+    /// Records are written at the DNS host of the cloud that makes the machine, if the account has a zone for them
+    /// there. Otherwise, they are checked.
+    Account {
+        /// Name servers to query. If empty, the authoritative ones.
+        name_servers: Vec<SocketAddr>,
+    },
     /// Records are written.
     Write {
         /// The DNS host.
@@ -114,6 +123,11 @@ impl CreateRequest {
     /// Returns a request for a server on this host, with its backups in a folder on it.
     pub fn generic(domain: Domain, host: GenericHost) -> Self {
         Self::on(domain, On::Generic(Box::new(host)))
+    }
+
+    /// Returns a request for a server on a machine that a cloud makes, with its backups in a folder on it.
+    pub fn cloud(domain: Domain, machine: CloudMachine) -> Self {
+        Self::on(domain, On::Cloud(Box::new(machine)))
     }
 
     fn on(domain: Domain, on: On) -> Self {

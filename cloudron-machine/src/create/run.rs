@@ -17,6 +17,8 @@ use super::repository::{self, Origin, Prepared, Remembered};
 use super::steps::Remember;
 use super::{Begun, Created, Creation, GenericHost, Occupied, On, Records, writer};
 use crate::backups::folder_of;
+use crate::clouds::ReverseNames;
+use crate::dns::{AwaitRecords, PutRecords};
 use crate::folders;
 use crate::outputs::{DnsDone, StepOutput};
 use crate::registry::{Machine, Reach};
@@ -43,9 +45,11 @@ impl Creation {
     ///
     /// # Errors
     /// Errors of the steps. A failed run is rolled back, unless `keep` was set or the run was stopped.
-    pub async fn run(self) -> Result<Created> {
+    pub async fn run(mut self) -> Result<Created> {
+        self.find_run().await?;
+        self.choose_dns().await?;
         if let Some(Records::Write(records, _)) = &self.dns {
-            records.preflight().await?;
+            records.preflight(&self.known_outputs()).await?;
         }
         // The key of a copy is tried before the machine is touched. The machine is reached and inspected
         // before a new key is generated and shown.
@@ -54,6 +58,7 @@ impl Creation {
             match &self.request.on {
                 On::Local(_) => self.provider.preflight(self.request.domain.as_str()).await?,
                 On::Generic(host) => self.inspect(host).await?,
+                On::Cloud(_) => self.check_offer().await?,
             }
             self.check_folders().await?;
         }
@@ -78,7 +83,7 @@ impl Creation {
     async fn inspect(&self, host: &GenericHost) -> Result<()> {
         let remote = self.provider.connect(&Outputs::new()).await?;
         let facts = Facts::ask(&*remote).await?;
-        let requirements = self.manager.requirements(host)?;
+        let requirements = self.manager.requirements(host.program.as_ref())?;
         facts.check(&requirements, self.request.domain.as_str(), "").map_err(|error| {
             let server = facts.server.as_ref().and_then(|server| Domain::parse_any(&server.fqdn).ok());
             match server.filter(|_| error.kind() == ErrorKind::Conflict) {
@@ -91,7 +96,7 @@ impl Creation {
     /// Refuses to include folders that do not exist on the machine, unless a backup is restored, which may
     /// create them.
     async fn check_folders(&self) -> Result<()> {
-        if self.request.resume || self.request.backup.is_some() {
+        if self.request.resume || self.request.backup.is_some() || self.cloud.is_some() {
             return Ok(());
         }
         let remote = self.provider.connect(&Outputs::new()).await?;
@@ -146,10 +151,12 @@ impl Creation {
     /// Starts a run, or resumes the interrupted one.
     async fn forward(self, prepared: Prepared, runner: &Runner, context: &Context) -> Result<Outputs> {
         let (spec, resumed) = (self.spec(&prepared)?, self.begun.as_ref().map(|begun| begun.run.clone()));
+        let taken = self.cloud.as_ref().and_then(|cloud| cloud.taken.as_ref()).map(|taken| taken.run.clone());
         let steps = self.steps(prepared).await?;
-        match resumed {
-            None => runner.run(spec, &steps, context).await,
-            Some(run) => runner.resume(&run, &steps, context).await,
+        match (resumed, taken) {
+            (Some(run), _) => runner.resume(&run, &steps, context).await,
+            (None, Some(run)) => runner.take_over(&run, spec, &steps, context).await,
+            (None, None) => runner.run(spec, &steps, context).await,
         }
     }
 
@@ -166,6 +173,10 @@ impl Creation {
         let (id, store) = (prepared.repository.id().to_owned(), self.machine_store.clone());
         let remembered = Remembered { id, origin: prepared.origin, store, options: self.chosen.clone() };
         inputs["repository"] = serde_json::to_value(remembered).map_err(no_json)?;
+        if let Some(cloud) = &self.cloud {
+            inputs["settings"] = serde_json::to_value(&cloud.settings).map_err(no_json)?;
+            inputs["taken"] = cloud.taken.is_some().into();
+        }
         let (fqdn, provider) = (self.request.domain.to_string(), self.provider.name().to_owned());
         Ok(Spec { op: "create".into(), fqdn, provider, inputs })
     }
@@ -194,7 +205,7 @@ impl Creation {
             On::Local(host) => {
                 (Supervisor::Detached, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, host.port.unwrap_or(0)))])
             }
-            On::Generic(_) => {
+            On::Generic(_) | On::Cloud(_) => {
                 let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
                 (Supervisor::Systemd, all.map(|ip| SocketAddr::new(ip, 443)).to_vec())
             }
@@ -228,7 +239,17 @@ impl Creation {
         restore: Option<Restored>,
     ) -> Recipe {
         let Self {
-            manager, request, provider, program, place, origin, machine_store, repository, dns, ..
+            manager,
+            request,
+            provider,
+            program,
+            place,
+            origin,
+            machine_store,
+            repository,
+            dns,
+            cloud,
+            ..
         } = self;
         let copy = copy.map(|opened| CopyRepository {
             manager: manager.clone(),
@@ -238,12 +259,27 @@ impl Creation {
             folder: folder_of(&machine_store).unwrap_or_default().to_owned(),
             shown: repository.shown.clone(),
         });
-        let move_ssh = matches!(&request.on, On::Generic(host) if !host.keep_ssh_port);
+        let move_ssh = match &request.on {
+            On::Local(_) => false,
+            On::Generic(host) => !host.keep_ssh_port,
+            On::Cloud(machine) => !machine.keep_ssh_port,
+        };
+        let mut after_machine: Vec<Arc<dyn Step>> = Vec::new();
         let (dns, records): (Option<Arc<dyn Step>>, _) = match dns {
             None => (None, None),
             Some(Records::Check(step)) => (Some(step), None),
-            Some(Records::Write(step, records)) => (Some(step), Some(*records)),
+            Some(Records::Write(step, records) | Records::Either(step, records, _)) if cloud.is_some() => {
+                after_machine.push(Arc::new(PutRecords(step.clone())));
+                (Some(Arc::new(AwaitRecords(step))), Some(*records))
+            }
+            Some(Records::Write(step, records) | Records::Either(step, records, _)) => {
+                (Some(step), Some(*records))
+            }
         };
+        if let Some(cloud) = cloud.filter(|cloud| cloud.host.sets_reverse_names()) {
+            let domain = request.domain.clone();
+            after_machine.push(Arc::new(ReverseNames { host: cloud.host, domain }));
+        }
         let remember = Remember {
             manager: manager.clone(),
             place: place.clone(),
@@ -257,6 +293,7 @@ impl Creation {
             manager,
             domain,
             provider,
+            after_machine,
             program,
             place,
             install,

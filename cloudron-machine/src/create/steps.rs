@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::manager::Manager;
-use crate::outputs::{Contact, Installed, SshMoved, StepOutput};
+use crate::outputs::{Installed, Made, SshMoved, StepOutput};
 use crate::program::Place;
 use crate::registry::{DnsRecords, Machine, Reach};
 use crate::{codes, record_copy};
@@ -108,19 +108,28 @@ impl Remember {
             ca_pem: server.ca_pem,
             port: server.port,
             store: self.store.clone(),
-            dns: self.dns.clone(),
+            dns: self.dns(outputs),
             copied: None,
             destroying: false,
         })
     }
 
+    /// Returns the DNS records that were written, with the addresses of the machine.
+    fn dns(&self, outputs: &Outputs) -> Option<DnsRecords> {
+        let mut records = self.dns.clone()?;
+        if let Some(made) = Made::of(outputs) {
+            records.addresses = made.addresses();
+        }
+        Some(records)
+    }
+
     /// Returns how the machine is reached from now on: with the host key and port recorded by the steps.
     fn reach(&self, outputs: &Outputs) -> Result<Reach> {
-        let mut reach = self.origin.clone();
+        let mut reach = self.origin.clone().met(outputs);
         if let Reach::Generic(ssh) = &mut reach {
-            let contact = Contact::of(outputs).and_then(|contact| contact.host_key);
-            let missing = || Error::new(&core_codes::FAILED, "the run did not record the machine's host key");
-            ssh.host_keys = vec![contact.ok_or_else(missing)?];
+            if ssh.host_keys.is_empty() {
+                return Err(Error::new(&core_codes::FAILED, "the run did not record the machine's host key"));
+            }
             ssh.ssh_port = SshMoved::of(outputs).map_or(ssh.ssh_port, |moved| moved.port);
         }
         Ok(reach)

@@ -1,13 +1,14 @@
 //! DNS records of a machine: written, checked, and removed with it.
 
 mod check;
+mod exact;
 mod removal;
 mod steps;
 
 pub use check::{Records, both_families, lookup, zone_of};
 pub(crate) use removal::keys;
 pub use removal::{Outcome, Removal};
-pub(crate) use steps::{CheckRecords, PROPAGATION, WriteRecords};
+pub(crate) use steps::{AwaitRecords, CheckRecords, PROPAGATION, PutRecords, Target, WriteRecords};
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use cloudron_core::{Domain, Result};
 use cloudron_dns::managed::{ManagedZone, OwnershipFile};
-use cloudron_dns::{DnsProvider, Name, ZoneChoice};
+use cloudron_dns::{DnsProvider, Name, ZoneChoice, codes};
 
 /// A DNS host, and the choice of the zone for a machine's records.
 #[derive(Clone)]
@@ -38,6 +39,18 @@ impl DnsHost {
     /// Returns the host with this short name, using the closest zone that contains the domain.
     pub fn new(id: impl Into<String>, provider: Arc<dyn DnsProvider>) -> Self {
         Self { id: id.into(), provider, zone: ZoneChoice::default() }
+    }
+
+    /// Returns whether the account at the host has a zone for the domain.
+    ///
+    /// # Errors
+    /// Errors of the host.
+    pub async fn has_zone(&self, domain: &Domain) -> Result<bool> {
+        match self.zone.find(&*self.provider, &Name::from(domain)).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is(&codes::ZONE_NOT_FOUND) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// Returns the zone of a domain, with its ownership file in `folder`.

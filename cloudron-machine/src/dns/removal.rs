@@ -106,6 +106,23 @@ impl Removal {
         }
     }
 
+    /// As [`remove`](Self::remove), for a machine that does not exist any more: of the records that this computer did not
+    /// write, those with exactly its addresses are removed too.
+    pub(crate) async fn remove_of_gone(&self, progress: &Progress) -> Outcome {
+        let ours = self.remove(progress).await;
+        let (Ok(host), None, false) = (&self.host, &ours.failure, ours.left.is_empty()) else { return ours };
+        match host.remove_exactly(&self.domain, &self.wishes, progress).await {
+            Ok((removed, left)) => {
+                let removed = ours.removed.into_iter().chain(removed).collect();
+                Outcome { removed, left, ..self.kept("") }.without_failure()
+            }
+            Err(error) => {
+                progress.warn(error.to_string());
+                ours
+            }
+        }
+    }
+
     /// Returns the outcome in which all records are left, for this reason.
     pub fn kept(&self, why: &str) -> Outcome {
         Outcome {
@@ -119,6 +136,24 @@ impl Removal {
 }
 
 impl Outcome {
+    /// Returns the outcome of removing these records at a host.
+    pub(crate) fn of(
+        provider: &str,
+        wishes: &[Intent],
+        removed: Result<(Vec<RecordKey>, Vec<RecordKey>)>,
+    ) -> Self {
+        let all = || wishes.iter().map(Intent::key).collect();
+        let (removed, left, failure) = match removed {
+            Ok((removed, left)) => (removed, left, None),
+            Err(error) => (Vec::new(), all(), Some(error.to_string())),
+        };
+        Self { provider: provider.into(), removed, left, failure, advice: None }
+    }
+
+    fn without_failure(self) -> Self {
+        Self { failure: None, ..self }
+    }
+
     /// Returns the command that removes what was left, as the caller gave it.
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cloudron_core::{Clock, Error, Result};
 use serde_json::Value;
 
+use super::marks::is_user;
 use super::{HostKeys, MACHINE, Patience};
 use crate::codes;
 use crate::generic::ports;
@@ -16,7 +17,7 @@ use crate::steps::Outputs;
 #[derive(Clone)]
 pub struct Login {
     auth: Auth,
-    user: String,
+    user: Option<String>,
     port: u16,
     moved_to: Vec<u16>,
     boot: Patience,
@@ -24,10 +25,10 @@ pub struct Login {
 }
 
 impl Login {
-    /// Logs in as root on port 22, and waits five minutes for a machine that boots.
+    /// Logs in as the user that the machine's marks name, or else root, on port 22, and waits five minutes for a machine that boots.
     pub fn new(auth: Auth, clock: Arc<dyn Clock>) -> Self {
         let boot = Patience::of(Duration::from_secs(300));
-        Self { auth, user: "root".into(), port: 22, moved_to: Vec::new(), boot, clock }
+        Self { auth, user: None, port: 22, moved_to: Vec::new(), boot, clock }
     }
 
     /// Uses another port.
@@ -35,9 +36,9 @@ impl Login {
         Self { port, ..self }
     }
 
-    /// Uses another user.
+    /// Uses this user, whatever the machine's marks say.
     pub fn as_user(self, user: impl Into<String>) -> Self {
-        Self { user: user.into(), ..self }
+        Self { user: Some(user.into()), ..self }
     }
 
     /// Adds a port that a run moves SSH to.
@@ -57,13 +58,13 @@ impl Login {
     /// # Errors
     /// `host-key-mismatch` if it shows another key: nothing was sent to it. As [`ssh::connect`].
     pub async fn connect(&self, outputs: &Outputs) -> Result<Arc<SshRemote>> {
-        let (address, keys) = (address(outputs)?, host_keys(outputs));
+        let (address, keys, user) = (address(outputs)?, host_keys(outputs), self.user(outputs));
         let ports = ports(outputs, self.port, &self.moved_to);
         let mut waits = self.boot.begin(&*self.clock);
         loop {
             let mut failure = None;
             for port in &ports {
-                match self.once(&address, *port, &keys).await {
+                match self.once((&user, &address, *port), &keys).await {
                     Ok(remote) => return Ok(remote),
                     Err(e) if does_not_answer(&e) => failure = Some(e),
                     Err(e) => return Err(e),
@@ -79,15 +80,19 @@ impl Login {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn connect_on(&self, port: u16, outputs: &Outputs) -> Result<Arc<SshRemote>> {
-        self.once(&address(outputs)?, port, &host_keys(outputs)).await
+        self.once((&self.user(outputs), &address(outputs)?, port), &host_keys(outputs)).await
     }
 
     /// Connects once and trusts these keys. Each needs a connection of its own, because the key decides whether anything
     /// is sent.
-    pub(super) async fn once(&self, address: &str, port: u16, keys: &HostKeys) -> Result<Arc<SshRemote>> {
+    pub(super) async fn once(
+        &self,
+        (user, address, port): (&str, &str, u16),
+        keys: &HostKeys,
+    ) -> Result<Arc<SshRemote>> {
         let mut refused = None;
         for fingerprint in keys.all() {
-            let target = SshTarget::new(address).on_port(port).as_user(&self.user);
+            let target = SshTarget::new(address).on_port(port).as_user(user);
             let policy = HostKeyPolicy::Fingerprint(fingerprint.into());
             match ssh::connect(target, &self.auth, policy, CONNECT_LIMIT).await {
                 Ok(remote) => return Ok(Arc::new(remote)),
@@ -99,6 +104,15 @@ impl Login {
             let message = format!("no host key of {address} is known, so nothing was sent to it");
             Error::new(&codes::HOST_KEY_UNKNOWN, message)
         }))
+    }
+}
+
+impl Login {
+    /// Returns the user to log in as on the machine that the outputs describe.
+    fn user(&self, outputs: &Outputs) -> String {
+        let named = outputs.get(MACHINE).and_then(|machine| machine.get("user")).and_then(Value::as_str);
+        let named = named.filter(|name| is_user(name)).unwrap_or("root");
+        self.user.clone().unwrap_or_else(|| named.to_owned())
     }
 }
 

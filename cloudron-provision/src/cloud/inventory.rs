@@ -48,7 +48,7 @@ impl Item {
         let keys = &self.marks.keys;
         let machine = json!({
             "id": self.id, "name": self.name, "ipv4": ipv4, "ipv6": ipv6, "run": self.marks.run,
-            "one_time_key": keys.one_time, "host_key": keys.lasting,
+            "one_time_key": keys.one_time, "host_key": keys.lasting, "user": self.marks.user,
         });
         Outputs::from([(MACHINE.to_owned(), machine)])
     }
@@ -135,12 +135,26 @@ pub async fn remove_all(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Vec<Removal>> {
+    let mut items = cloud.inventory(fqdn).await?;
+    items.retain(|item| {
+        item.marks.fqdn == fqdn && run.is_none_or(|run| run.eq_ignore_ascii_case(&item.marks.run))
+    });
+    remove_items(cloud, items, progress, cancel).await
+}
+
+/// Removes what was found by an [inventory](Cloud::inventory), in this order.
+///
+/// # Errors
+/// As [`remove_all`].
+pub async fn remove_items(
+    cloud: &dyn Cloud,
+    items: Vec<Item>,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Vec<Removal>> {
     let (mut removed, mut left) = (Vec::new(), Vec::new());
     let mut cause = None;
-    for item in cloud.inventory(fqdn).await? {
-        if item.marks.fqdn != fqdn || run.is_some_and(|run| !run.eq_ignore_ascii_case(&item.marks.run)) {
-            continue;
-        }
+    for item in items {
         cancel.check()?;
         let task = progress.task(format!("Remove the {} {}", item.kind, item.name), Unit::None, None);
         match cloud.remove(&item).await {

@@ -48,6 +48,8 @@ pub struct Marks {
     pub role: String,
     /// The host keys; empty on everything but the machine itself.
     pub keys: HostKeys,
+    /// The user to log in as, if it is not root. Only tags of EC2 have it.
+    pub user: Option<String>,
 }
 
 impl Marks {
@@ -64,12 +66,17 @@ impl Marks {
         if ulid::Ulid::from_string(&run).is_err() {
             return Err(Error::new(&cloudron_core::codes::USAGE, format!("{run:?} is no run")));
         }
-        Ok(Self { fqdn, run, role: "primary".into(), keys: HostKeys::default() })
+        Ok(Self { fqdn, run, role: "primary".into(), keys: HostKeys::default(), user: None })
     }
 
     /// Sets the host keys.
     pub fn with_keys(self, keys: HostKeys) -> Self {
         Self { keys, ..self }
+    }
+
+    /// Sets the user to log in as.
+    pub fn with_user(self, user: impl Into<String>) -> Self {
+        Self { user: Some(user.into()), ..self }
     }
 
     /// Returns the marks as labels of Hetzner: values have at most 63 characters, so that a long domain is split between
@@ -131,6 +138,9 @@ impl Marks {
                 tags.insert(name.into(), key.clone());
             }
         }
+        if let Some(user) = &self.user {
+            tags.insert("cloudron:user".into(), user.clone());
+        }
         tags
     }
 
@@ -142,40 +152,52 @@ impl Marks {
             lasting: fingerprint("cloudron:host-key"),
         };
         let fqdn = tags.get("cloudron:fqdn")?.clone();
-        Self::parsed(fqdn, tags.get("cloudron:run")?, tags.get("cloudron:role")?, keys)
+        let user = tags.get("cloudron:user").filter(|name| is_user(name)).cloned();
+        let marks = Self::parsed(fqdn, tags.get("cloudron:run")?, tags.get("cloudron:role")?, keys)?;
+        Some(Self { user, ..marks })
     }
 
     /// Returns the marks as tags of DigitalOcean, which have neither dots nor values: dots are written as `_`, which no
     /// domain has. None if the domain is too long for a tag.
     pub fn to_words(&self) -> Option<Vec<String>> {
-        let mut words = vec![
-            format!("cloudron:fqdn:{}", self.fqdn.replace('.', "_")),
-            format!("cloudron:run:{}", self.run),
-            format!("cloudron:role:{}", self.role),
-        ];
-        for (name, key) in [("one-time-key", &self.keys.one_time), ("host-key", &self.keys.lasting)] {
-            if let Some(hash) = key.as_deref().and_then(hash) {
-                words.push(format!("cloudron:{name}:{}", hex::encode(hash)));
-            }
-        }
-        words.iter().all(|word| word.len() <= TAG).then_some(words)
+        Some([self.machine_word()?].into_iter().chain(self.key_words()).collect())
     }
 
-    /// Parses tags of DigitalOcean; none if they are not ours.
-    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let words: Vec<&str> = words.into_iter().collect();
-        let value = |name: &str| {
-            let found = words
-                .iter()
-                .find_map(|word| word.strip_prefix("cloudron:")?.strip_prefix(name)?.strip_prefix(':'));
-            found.map(str::to_owned)
+    /// Returns the tag of DigitalOcean that names the machine and the run. None if the domain is too long for a tag.
+    pub fn machine_word(&self) -> Option<String> {
+        let word = format!("cloudron:{}:{}:{}", self.role, self.fqdn.replace('.', "_"), self.run);
+        (word.len() <= TAG).then_some(word)
+    }
+
+    /// Returns the tags of DigitalOcean that name the host keys. They have the run, so that they belong to one machine.
+    pub fn key_words(&self) -> Vec<String> {
+        let keys = [("one-time-key", &self.keys.one_time), ("host-key", &self.keys.lasting)];
+        let word = |(name, key): (&str, &Option<String>)| {
+            let hash = hash(key.as_deref()?)?;
+            Some(format!("cloudron:{name}:{}:{}", self.run, hex::encode(hash)))
         };
+        keys.into_iter().filter_map(word).collect()
+    }
+
+    /// Parses tags of DigitalOcean; none if they are not ours, or name several machines or runs.
+    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let words: Vec<Vec<&str>> = words.into_iter().map(|word| word.split(':').collect()).collect();
+        let mut machines = words.iter().filter_map(|word| match word[..] {
+            ["cloudron", role, fqdn, run] => {
+                Self::parsed(fqdn.replace('_', "."), run, role, HostKeys::default())
+            }
+            _ => None,
+        });
+        let marks = machines.next().filter(|_| machines.next().is_none())?;
         let fingerprint = |name: &str| {
-            let hash = hex::decode(value(name)?).ok().filter(|hash| hash.len() == 32)?;
-            Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(hash)))
+            let hash = words.iter().find_map(|word| match word[..] {
+                ["cloudron", kind, run, hash] if kind == name && run == marks.run => hex::decode(hash).ok(),
+                _ => None,
+            });
+            Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(hash.filter(|hash| hash.len() == 32)?)))
         };
         let keys = HostKeys { one_time: fingerprint("one-time-key"), lasting: fingerprint("host-key") };
-        Self::parsed(value("fqdn")?.replace('_', "."), &value("run")?, &value("role")?, keys)
+        Some(marks.with_keys(keys))
     }
 
     fn parsed(fqdn: String, run: &str, role: &str, keys: HostKeys) -> Option<Self> {
@@ -194,6 +216,12 @@ fn is_name(text: &str) -> bool {
             && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Returns whether a text is the name of a user.
+pub(crate) fn is_user(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    (1..=32).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(fits)
 }
 
 /// Splits a domain between its labels, into parts that fit into a label's value.
@@ -271,6 +299,8 @@ mod tests {
             labels.insert("theirs".into(), "x".into());
             prop_assert_eq!(Marks::from_labels(&labels), Some(marks.clone()));
             prop_assert_eq!(Marks::other_labels(&labels).len(), 1);
+            let with_user = marks.clone().with_user("admin");
+            prop_assert_eq!(Marks::from_tags(&with_user.to_tags()), Some(with_user));
             prop_assert_eq!(Marks::from_tags(&marks.to_tags()), Some(marks.clone()));
             match marks.to_words() {
                 Some(words) => {
@@ -278,7 +308,7 @@ mod tests {
                     prop_assert!(words.iter().all(|word| word.bytes().all(allowed)), "{words:?}");
                     prop_assert_eq!(Marks::from_words(words.iter().map(String::as_str)), Some(marks));
                 }
-                None => prop_assert!(marks.fqdn.len() > 240),
+                None => prop_assert!(marks.fqdn.len() > 200),
             }
         }
 

@@ -28,7 +28,9 @@ mod rotation;
 mod user_data;
 
 pub use connect::Login;
-pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all};
+pub use inventory::{Cloud, CloudHost, Item, Removal, remove_all, remove_items};
+#[cfg(feature = "ec2")]
+pub(crate) use marks::is_user;
 pub use marks::{HostKeys, Marks};
 pub use offers::{Region, Size};
 pub use one_time_key::OneTimeKey;
@@ -38,5 +40,5 @@ pub use rotation::{RotateHostKey, WriteKeys};
 pub use user_data::cloud_config;
 
 /// The ID of the step that makes the machine. Its output has `id`, `name`, `ipv4`, `ipv6`, `run`, `one_time_key` and
-/// `host_key`, and what else a cloud needs.
+/// `host_key`, `user` if it is not root who logs in, and what else a cloud needs.
 pub const MACHINE: &str = "machine";

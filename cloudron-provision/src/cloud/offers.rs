@@ -1,5 +1,6 @@
 //! The regions and sizes that a cloud offers.
 
+use cloudron_core::table::Table;
 use serde::Serialize;
 
 use super::Cost;
@@ -13,6 +14,17 @@ pub struct Region {
     pub place: String,
     /// True if machines can be made there now, as far as the cloud says.
     pub available: bool,
+}
+
+impl Region {
+    /// Returns a table of regions.
+    pub fn table(regions: &[Self]) -> Table {
+        let mut table = Table::new(["Region", "Place", "Available"]);
+        for Self { name, place, available } in regions {
+            table.row([name.clone(), place.clone(), yes(*available)]);
+        }
+        table
+    }
 }
 
 /// A size of machines.
@@ -35,6 +47,24 @@ pub struct Size {
 }
 
 impl Size {
+    /// Returns a table of sizes, with the cost of each per month.
+    pub fn table(sizes: &[Self]) -> Table {
+        let head = ["Size", "Architecture", "Processors", "Memory", "Disk", "Cost a month", "Available"];
+        let mut table = Table::new(head);
+        for Self { name, architecture, processors, memory, disk, cost, available } in sizes {
+            table.row([
+                name.clone(),
+                architecture.clone(),
+                processors.to_string(),
+                format!("{:.1} GiB", *memory as f64 / 1024.0),
+                disk.map_or_else(|| "as chosen".into(), |disk| format!("{disk} GB")),
+                cost.to_string(),
+                yes(*available),
+            ]);
+        }
+        table
+    }
+
     /// Sorts sizes by cost; those of unknown cost come last.
     pub fn sort(sizes: &mut [Self]) {
         sizes.sort_by_cached_key(|size| {
@@ -45,5 +75,38 @@ impl Size {
             };
             (cost, size.name.clone())
         });
+    }
+}
+
+fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::Amount;
+
+    #[test]
+    fn a_size_is_shown_with_its_price_or_that_there_is_none() {
+        let size = |name: &str, disk, cost| Size {
+            name: name.into(),
+            architecture: "x86_64".into(),
+            processors: 2,
+            memory: 4096,
+            disk,
+            cost,
+            available: disk.is_some(),
+        };
+        let cheap = size("cx23", Some(40), Cost::Monthly(Amount::parse("3.49", "EUR").unwrap()));
+        assert_eq!(
+            Size::table(&[cheap, size("t3.small", None, Cost::Unknown)]).render(),
+            "Size      Architecture  Processors  Memory   Disk       Cost a month  Available\n\
+             cx23      x86_64        2           4.0 GiB  40 GB      3.49 EUR      yes\n\
+             t3.small  x86_64        2           4.0 GiB  as chosen  unknown       no\n"
+        );
+        let region = Region { name: "fsn1".into(), place: "Falkenstein, DE".into(), available: true };
+        let shown = Region::table(&[region]).render();
+        assert_eq!(shown, "Region  Place            Available\nfsn1    Falkenstein, DE  yes\n");
     }
 }

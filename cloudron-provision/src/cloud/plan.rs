@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use cloudron_core::escape;
+use cloudron_core::table::Table;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// A sum of money, exact to a millionth of the currency's unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +49,16 @@ pub enum Cost {
     Monthly(Amount),
     /// It is not known.
     Unknown,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free => f.write_str("free"),
+            Self::Monthly(amount) => amount.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// Something that would be made.
@@ -107,6 +120,44 @@ impl Plan {
         }
         sum.map_or(Cost::Free, Cost::Monthly)
     }
+
+    /// Returns the plan as JSON, with the cost of everything.
+    pub fn to_json(&self) -> Value {
+        let Self { resources, calls, permissions } = self;
+        json!({ "resources": resources, "calls": calls, "permissions": permissions, "total": self.cost() })
+    }
+
+    /// Returns the resources as a table with the cost of each per month, and a line with the cost of everything.
+    pub fn costs(&self) -> String {
+        let mut table = Table::new(["Resource", "Name", "What", "Cost a month"]);
+        for Planned { kind, name, what, cost } in &self.resources {
+            table.row([(*kind).into(), name.clone(), what.clone(), cost.to_string()]);
+        }
+        let unknown: Vec<&str> =
+            self.resources.iter().filter(|r| r.cost == Cost::Unknown).map(|r| r.kind).collect();
+        let total = match (self.cost(), unknown.is_empty()) {
+            (Cost::Unknown, true) => "unknown: the currencies differ".to_owned(),
+            (Cost::Unknown, false) => format!("unknown: there is no price for {}", unknown.join(", ")),
+            (cost, _) => cost.to_string(),
+        };
+        format!("{}Total a month, without tax: {}\n", table.render(), escape::line(&total))
+    }
+}
+
+/// Writes the resources with their cost, the calls, and what the credentials must be allowed to do.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.costs())?;
+        let mut table = Table::new(["Call", "For"]);
+        for PlannedCall { call, what, polled } in &self.calls {
+            let again = if *polled { ", repeated until then" } else { "" };
+            table.row([(*call).into(), format!("{what}{again}")]);
+        }
+        let polled = self.calls.iter().filter(|call| call.polled).count();
+        write!(f, "\n{}{} calls, {polled} of them repeated\n", table.render(), self.calls.len())?;
+        writeln!(f, "\nThe credentials need:")?;
+        self.permissions.iter().try_for_each(|permission| writeln!(f, "  {permission}"))
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +174,29 @@ mod tests {
             assert_eq!(shown(bad), None, "{bad}");
         }
         assert_eq!(Amount::parse("1", "euro"), None);
+    }
+
+    #[test]
+    fn a_plan_shows_each_cost_and_says_what_has_no_price() {
+        let part = |kind, cost| Planned { kind, name: "my.example.com".into(), what: "x".into(), cost };
+        let monthly = Cost::Monthly(Amount::parse("3.49", "EUR").unwrap());
+        let call = PlannedCall { call: "GET /x", what: "until it runs", polled: true };
+        let parts = vec![part("server", monthly), part("firewall", Cost::Free)];
+        let mut plan = Plan::new(parts, vec![call], vec!["to read"]);
+        assert_eq!(
+            plan.to_string(),
+            "Resource  Name            What  Cost a month\n\
+             server    my.example.com  x     3.49 EUR\n\
+             firewall  my.example.com  x     free\n\
+             Total a month, without tax: 3.49 EUR\n\n\
+             Call    For\n\
+             GET /x  until it runs, repeated until then\n\
+             1 calls, 1 of them repeated\n\n\
+             The credentials need:\n  to read\n"
+        );
+        plan.resources[1].cost = Cost::Unknown;
+        assert!(plan.costs().ends_with("unknown: there is no price for firewall\n"), "{}", plan.costs());
+        assert_eq!(plan.to_json()["total"]["cost"], "unknown");
     }
 
     #[test]

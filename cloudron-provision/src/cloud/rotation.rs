@@ -75,11 +75,12 @@ impl RotateHostKey {
     /// Connects anew, trusting only that key.
     async fn prove(&self, context: &Context, shown: &Value, key: &HostKey) -> Result<Arc<SshRemote>> {
         let address = shown["host"].as_str().unwrap_or_default();
+        let user = shown["user"].as_str().unwrap_or("root");
         let port = shown["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(22);
         let keys = HostKeys { one_time: None, lasting: Some(key.fingerprint()) };
         let mut waits = Patience::of(Duration::from_secs(30)).begin(&*context.clock);
         loop {
-            match self.login.once(address, port, &keys).await {
+            match self.login.once((user, address, port), &keys).await {
                 Ok(remote) => return Ok(remote),
                 // The server may still be reloading.
                 Err(e) if e.is(&codes::HOST_KEY_MISMATCH) || does_not_answer(&e) => {

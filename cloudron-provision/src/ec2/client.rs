@@ -84,6 +84,11 @@ impl Client {
         Ok(())
     }
 
+    /// Returns a client of another region, with the same credentials. Endpoints that were set stay.
+    pub fn in_region(&self, region: Region) -> Self {
+        Self { region, ..self.clone() }
+    }
+
     /// Returns the region.
     pub fn region(&self) -> &Region {
         &self.region

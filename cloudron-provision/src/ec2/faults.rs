@@ -40,7 +40,7 @@ pub enum Meaning {
     WrongState,
     /// It is protected from this.
     Protected,
-    /// The client token was used with other parameters before.
+    /// The client token was used before: with other parameters, or for an instance that has ended.
     TokenReused,
     /// The request is refused for another reason.
     Refused,
@@ -66,6 +66,7 @@ const NAMES: &[(&str, Meaning)] = &[
     ("ExpiredToken", Credentials),
     ("ExpiredTokenException", Credentials),
     ("Gateway.NotAttached", Missing),
+    ("IdempotentInstanceTerminated", TokenReused),
     ("IdempotentParameterMismatch", TokenReused),
     ("IncompleteSignature", Credentials),
     ("IncorrectInstanceState", WrongState),

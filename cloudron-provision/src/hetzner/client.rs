@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::messages::{
     Action, CreatedServer, Labels, List, Location, Meta, Named, NewLabels, NewServer, OneAction, OneServer,
-    Prices, Pricing, Problem, Server, ServerType,
+    Prices, Pricing, Problem, ReverseName, Server, ServerType,
 };
 use crate::cloud::{Marks, Patience, codes};
 
@@ -217,6 +217,13 @@ impl Client {
     pub(super) async fn label_server(&self, id: u64, labels: Labels) -> Result<()> {
         let body = json(&NewLabels { labels });
         let answer = self.rest.repeat(&Method::PUT, &format!("/servers/{id}"), Some(&body)).await;
+        answer.map(drop).map_err(|failure| once(failure.error))
+    }
+
+    /// Names an address of a server. Naming it twice does no harm.
+    pub(super) async fn name_address(&self, id: u64, name: &ReverseName<'_>) -> Result<()> {
+        let path = format!("/servers/{id}/actions/change_dns_ptr");
+        let answer = self.rest.repeat(&Method::POST, &path, Some(&json(name))).await;
         answer.map(drop).map_err(|failure| once(failure.error))
     }
 

@@ -1,6 +1,7 @@
 //! Bodies of requests and answers. Only what is used; unknown fields of answers are ignored.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -244,6 +245,13 @@ pub(super) struct NewServer<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct FirewallOf {
     pub(super) firewall: u64,
+}
+
+/// The name of an address. None is Hetzner's own.
+#[derive(Debug, Serialize)]
+pub(super) struct ReverseName<'a> {
+    pub(super) ip: IpAddr,
+    pub(super) dns_ptr: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]

@@ -18,4 +18,5 @@ mod pricing;
 mod provider;
 mod server;
 
+pub use pricing::PERMISSIONS;
 pub use provider::{Hetzner, Settings};

@@ -8,7 +8,7 @@ use super::{access, server};
 use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes};
 
 /// The permissions of the token: Hetzner has no finer ones.
-const PERMISSIONS: [&str; 1] = ["an API token of the project with Read & Write"];
+pub const PERMISSIONS: [&str; 1] = ["an API token of the project with Read & Write"];
 
 impl Shared {
     /// Returns the type of server, if one can be made at the location now.

@@ -278,6 +278,14 @@ impl Cloud for Hetzner {
     async fn sizes(&self, region: &str) -> Result<Vec<Size>> {
         self.shared.sizes(region).await
     }
+
+    fn sets_reverse_names(&self) -> bool {
+        true
+    }
+
+    async fn set_reverse_names(&self, outputs: &Outputs, name: Option<&str>) -> Result<()> {
+        server::name_addresses(&self.shared.client, outputs, name).await
+    }
 }
 
 fn of_server(server: &Server) -> Option<Item> {

@@ -9,11 +9,11 @@ use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::access::{is_run, made_by};
-use super::client::{Find, Made};
-use super::messages::{Action, FirewallOf, Labels, Named, NewServer, Server};
+use super::client::{Client, Find, Made};
+use super::messages::{Action, FirewallOf, Labels, Named, NewServer, ReverseName, Server};
 use super::provider::{Shared, id_of};
 use crate::cloud::{HostKeys, Marks, OneTimeKey, Patience, WriteKeys, cloud_config, codes};
-use crate::steps::{Check, Context, Step, Undo};
+use crate::steps::{Check, Context, Outputs, Step, Undo};
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 32 << 10;
@@ -182,6 +182,20 @@ pub(super) fn addresses(server: &Server) -> Vec<IpAddr> {
     ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)).collect()
 }
 
+/// Names the addresses of the server that the step `machine` made.
+pub(super) async fn name_addresses(client: &Client, outputs: &Outputs, name: Option<&str>) -> Result<()> {
+    let none = || Error::new(&codes::NOT_FOUND, "the step `machine` has no output");
+    let machine = outputs.get("machine").ok_or_else(none)?;
+    // An ID that was read from the marks is a text.
+    let id = machine["id"].as_u64().or_else(|| machine["id"].as_str()?.parse().ok()).ok_or_else(none)?;
+    let addresses =
+        ["ipv4", "ipv6"].iter().filter_map(|kind| machine[*kind].as_str()?.parse::<IpAddr>().ok());
+    for ip in addresses {
+        client.name_address(id, &ReverseName { ip, dns_ptr: name }).await?;
+    }
+    Ok(())
+}
+
 fn output(server: &Server) -> Result<Value> {
     let unusable =
         |what: &str| Error::new(&codes::DOWN, format!("the server {} has no usable {what}", server.id));
@@ -194,6 +208,7 @@ fn output(server: &Server) -> Result<Value> {
     let ipv6 = addresses.iter().find(|address| address.is_ipv6());
     Ok(json!({
         "id": server.id, "name": server.name, "ipv4": ipv4, "ipv6": ipv6, "run": marks.run, "labels": server.labels,
+        "region": server.location.as_ref().map(|location| &location.name),
         "one_time_key": marks.keys.one_time, "host_key": marks.keys.lasting,
     }))
 }

@@ -42,6 +42,35 @@ pub fn find(name: &str, home: Option<&Path>) -> Result<PathBuf> {
         .with_hint("give the path of a private key, or make one with `ssh-keygen -t ed25519`"))
 }
 
+/// Returns the public half of a private key file as a line of authorized_keys: of the file
+/// itself, if its format has that in clear, otherwise of `KEY.pub` beside it.
+///
+/// # Errors
+/// `ssh-key-format` if there is no such file and the private key does not tell; as [`KeyFile::read`].
+pub fn public_line(path: &Path) -> Result<String> {
+    let file = KeyFile::read(path)?;
+    if let Some(key) = file.public_blob().and_then(|blob| super::HostKey::from_blob(blob).ok()) {
+        return Ok(key.to_string());
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    let beside = PathBuf::from(beside);
+    let line = std::fs::read_to_string(&beside).ok().and_then(|text| one_key(&text));
+    line.ok_or_else(|| {
+        let (path, beside) = (path.display(), beside.display());
+        let message = format!("the public half of {path} is not known: {beside} does not have it");
+        Error::new(&codes::SSH_KEY_FORMAT, message)
+            .with_hint(format!("make it with `ssh-keygen -y -f {path} > {beside}`"))
+    })
+}
+
+/// Returns the only line of a file with a public key.
+fn one_key(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = lines.next().filter(|line| line.parse::<super::HostKey>().is_ok())?;
+    lines.next().is_none().then(|| line.to_owned())
+}
+
 /// A private key in the form of its file, possibly encrypted.
 pub struct KeyFile {
     path: PathBuf,

@@ -73,7 +73,7 @@ impl Runner {
     }
 
     /// Continues a run that was begun on another computer, whose journal is not here. The steps find what it made by its
-    /// marks; the provider must be one that [adopts](crate::cloud) it. What is found is not undone if this fails.
+    /// marks; the provider must be one that adopts it. What is found is not undone if this fails.
     ///
     /// # Errors
     /// As [`run`](Self::run); `usage` if `run` is no ID of a run.

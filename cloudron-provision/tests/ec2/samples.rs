@@ -97,6 +97,7 @@ pub(crate) fn all() -> Vec<Sample> {
         list!(DescribeInternetGateways { internet_gateway_ids }),
         list!(DescribeRouteTables { route_table_ids }),
         list!(DescribeSnapshots { owners, snapshot_ids }),
+        list!(DescribeTags {}),
         sample(DescribeInstanceTypes {
             instance_types: one("t3.small"),
             filters: filters(),

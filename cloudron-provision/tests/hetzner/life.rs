@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use cloudron_provision::cloud::{Cloud, Cost, Marks};
+use cloudron_provision::steps::Outputs;
 use cloudron_provision::{CloudProvider, codes};
 use serde_json::json;
 
@@ -51,6 +52,39 @@ fn a_machine_is_made_and_removed_and_nothing_is_left() {
         assert_eq!(bench.cloud.resources(), [""; 0]);
         assert_eq!(bench.destroy().unwrap(), []);
     }
+}
+
+#[test]
+fn the_addresses_are_named_and_unnamed() {
+    let bench = Bench::new();
+    let outputs = bench.create(bench.home().path()).unwrap();
+    let _ = bench.cloud.take_calls();
+    let name = |outputs: Outputs, name: Option<&'static str>| {
+        let provider = bench.provider();
+        assert!(provider.sets_reverse_names());
+        bench
+            .process((0, false), async move { provider.set_reverse_names(&outputs, name).await })
+            .unwrap()
+            .unwrap();
+        bench.cloud.objects("servers")[0]["public_net"].clone()
+    };
+    for _ in 0..2 {
+        let net = name(outputs.clone(), Some("my.shop.example.com"));
+        assert_eq!(net["ipv4"]["dns_ptr"], "my.shop.example.com");
+        assert_eq!(
+            net["ipv6"]["dns_ptr"],
+            json!([{ "ip": "2001:db8::1", "dns_ptr": "my.shop.example.com" }])
+        );
+    }
+    tell("two names, twice", &bench.cloud.take_calls(), 4);
+    // As another computer reads it from the marks.
+    let provider = bench.provider();
+    let items = bench.process((0, false), async move { provider.machines().await }).unwrap().unwrap();
+    let net = name(items[0].outputs(), None);
+    assert_eq!(
+        (&net["ipv4"]["dns_ptr"], &net["ipv6"]["dns_ptr"]),
+        (&json!("static.example.com"), &json!([]))
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Doubles of the interfaces of clouds: HTTP servers on loopback that keep what was made, and misbehave on request.
 
+pub mod digitalocean;
 mod door;
 pub mod hetzner;
 

@@ -6,19 +6,24 @@
 //! - A zone has no capacity.
 //! - An instance ends slowly, and holds its groups, subnet and network until then.
 //! - An instance that is protected from its start on is protected; instances are found by their token.
-//! - Any call fails, or its answer is lost.
+//! - What was deleted has no tags any more, and nobody blocks public access unless the test does.
+//! - Any call fails, or its answer is lost; calls of an action are refused; credentials are revoked; lists have no end.
+//! - An instance that is started boots a machine of the test, and has its address.
 //!
-//! Other services are passed on as they are. Signatures are not checked.
+//! Of other services, the public parameter of an image is the test's, if it says so; the others are passed on as they are.
+//! Signatures are not checked.
 
+mod hiding;
 mod http;
 mod rules;
 mod xml;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use self::http::{Request, Response};
 use self::rules::Rules;
+use crate::clouds::Boot;
 pub use crate::fault::Fault;
 use crate::moto::Moto;
 
@@ -31,7 +36,9 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
+    requests: Vec<Vec<(String, String)>>,
     faults: Vec<(usize, Fault)>,
+    parameter: Option<String>,
     rules: Rules,
 }
 
@@ -65,9 +72,9 @@ impl Gate {
         self.address.clone()
     }
 
-    /// Hides what is made from now on for so many looks at it.
+    /// Hides what is made from now on for so many looks at it. With 0, nothing is hidden any more.
     pub fn hide_new(&self, looks: u32) {
-        self.rules(|rules| rules.hide = looks);
+        self.rules(|rules| rules.hiding.hide_new(looks));
     }
 
     /// Lets instances that are terminated from now on take so many looks to end.
@@ -79,6 +86,67 @@ impl Gate {
     /// `InsufficientInstanceCapacity` or `Unsupported`.
     pub fn without_capacity(&self, zone: &str, code: &'static str) {
         self.rules(|rules| _ = rules.full.insert(zone.to_owned(), code));
+    }
+
+    /// Boots a machine for each instance that is started from now on. The function returns the machine's address.
+    pub fn boot(&self, boot: impl Fn(&Boot) -> Ipv4Addr + Send + 'static) {
+        self.rules(|rules| rules.boot = Some(Box::new(boot)));
+    }
+
+    /// Answers every public parameter with that value.
+    ///
+    /// # Panics
+    /// If a test panicked while it held the gate.
+    pub fn parameter(&self, value: &str) {
+        self.state.lock().expect("no test panics in here").parameter = Some(value.to_owned());
+    }
+
+    /// Refuses an action with that status and code, but for trials of it; with `None` no more.
+    pub fn refuse(&self, action: &str, refusal: Option<(u16, &'static str)>) {
+        self.rules(|rules| match refusal {
+            Some(refusal) => _ = rules.refused.insert(action.to_owned(), refusal),
+            None => _ = rules.refused.remove(action),
+        });
+    }
+
+    /// Refuses trials of an action with that code, such as `PendingVerification`.
+    pub fn refuse_trials(&self, code: &'static str) {
+        self.rules(|rules| rules.trials = Some(code));
+    }
+
+    /// Accepts no credentials, or all of them again.
+    pub fn revoke(&self, revoked: bool) {
+        self.rules(|rules| rules.revoked = revoked);
+    }
+
+    /// Lets every list have another page.
+    pub fn endless(&self, endless: bool) {
+        self.rules(|rules| rules.endless = endless);
+    }
+
+    /// Sets how the account blocks public access: `off`, `block-bidirectional` or `block-ingress`.
+    pub fn block_public_access(&self, mode: &'static str) {
+        self.rules(|rules| rules.block = mode);
+    }
+
+    /// Returns the actions that EC2 was asked for since the last time, in their order, and forgets them and the faults.
+    ///
+    /// # Panics
+    /// If a test panicked while it held the gate.
+    pub fn take_calls(&self) -> Vec<String> {
+        let mut state = self.state.lock().expect("no test panics in here");
+        state.faults.clear();
+        state.requests.clear();
+        std::mem::take(&mut state.calls)
+    }
+
+    /// Returns the parameters of the requests to EC2 since [`take_calls`](Self::take_calls).
+    ///
+    /// # Panics
+    /// If a test panicked while it held the gate.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Vec<(String, String)>> {
+        self.state.lock().expect("no test panics in here").requests.clone()
     }
 
     /// Lets the call of that number fail. The first one from now on is number 0.
@@ -107,12 +175,21 @@ impl Gate {
 
 /// Answers a request; `None` breaks the connection.
 fn answer(state: &Mutex<State>, behind: &str, request: &Request) -> Option<Response> {
-    if request.service() != Some("ec2") {
-        return Some(http::forward(behind, request));
-    }
     let mut state = state.lock().expect("no test panics in here");
+    match (request.service(), &state.parameter) {
+        (Some("ec2"), _) => {}
+        (Some("ssm"), Some(value)) => {
+            let body = serde_json::json!({ "Parameter": { "Value": value } }).to_string();
+            return Some(Response { status: 200, kind: "application/x-amz-json-1.1".into(), body });
+        }
+        _ => {
+            drop(state);
+            return Some(http::forward(behind, request));
+        }
+    }
     let number = state.calls.len();
     state.calls.push(request.parameter("Action").unwrap_or_default().to_owned());
+    state.requests.push(request.parameters.clone());
     let fault = state.faults.iter().position(|(at, _)| *at == number).map(|at| state.faults.remove(at).1);
     Fault::carry_out(fault, || state.rules.apply(behind, request), xml::refusal)
 }

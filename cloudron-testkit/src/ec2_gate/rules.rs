@@ -1,21 +1,45 @@
 //! Behaviour of EC2 that moto lacks.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
+use base64::Engine as _;
+
+use super::hiding::Hiding;
 use super::http::{Request, Response, forward};
 use super::xml;
+use crate::clouds::Boot;
+
+/// Boots a machine.
+type Booting = dyn Fn(&Boot) -> Ipv4Addr + Send;
 
 /// The rules, and what they have to remember.
 #[derive(Default)]
 pub(super) struct Rules {
-    /// For how many looks something new is hidden.
-    pub(super) hide: u32,
+    /// What is not visible.
+    pub(super) hiding: Hiding,
+    /// Boots a machine for an instance, and says its address.
+    pub(super) boot: Option<Box<Booting>>,
+    /// Actions that are refused, but for trials.
+    pub(super) refused: BTreeMap<String, (u16, &'static str)>,
+    /// The code that trials are refused with.
+    pub(super) trials: Option<&'static str>,
+    /// True if no credentials are accepted.
+    pub(super) revoked: bool,
+    /// True if lists have no end.
+    pub(super) endless: bool,
+    /// How many pages there were.
+    pages: u64,
+    /// How public access is blocked; empty is `off`.
+    pub(super) block: &'static str,
+    /// The names of the key pairs: moto deletes them by name only.
+    keys: BTreeMap<String, String>,
+    /// The addresses of the machines.
+    booted: BTreeMap<String, Ipv4Addr>,
     /// How many looks an instance takes to end.
     pub(super) slow_end: u32,
     /// Zones without capacity, and the code that says so.
     pub(super) full: BTreeMap<String, &'static str>,
-    /// The hidden IDs, and the number of look-ups for which each stays hidden.
-    hidden: BTreeMap<String, u32>,
     /// The instances.
     instances: BTreeMap<String, Instance>,
     /// The requests that started instances, by their token.
@@ -42,34 +66,33 @@ struct Started {
     instance: String,
 }
 
-/// The kinds of resources: the creating action, the element with the ID, the listing action, and the code if it does not exist.
-const KINDS: [(&str, &str, &str, &str); 6] = [
-    ("RunInstances", "instanceId", "DescribeInstances", "InvalidInstanceID.NotFound"),
-    ("CreateSecurityGroup", "groupId", "DescribeSecurityGroups", "InvalidGroup.NotFound"),
-    ("CreateVpc", "vpcId", "DescribeVpcs", "InvalidVpcID.NotFound"),
-    ("CreateSubnet", "subnetId", "DescribeSubnets", "InvalidSubnetID.NotFound"),
-    (
-        "CreateInternetGateway",
-        "internetGatewayId",
-        "DescribeInternetGateways",
-        "InvalidInternetGatewayID.NotFound",
-    ),
-    ("AllocateAddress", "allocationId", "DescribeAddresses", "InvalidAllocationID.NotFound"),
-];
-
-/// The prefixes of their IDs.
-const PREFIXES: [&str; 6] = ["i-", "sg-", "vpc-", "subnet-", "igw-", "eipalloc-"];
-
 impl Rules {
     pub(super) fn apply(&mut self, behind: &str, request: &Request) -> Response {
         let action = request.parameter("Action").unwrap_or_default();
-        if let Some(refused) = self.not_visible(request) {
+        if self.revoked {
+            return xml::refusal(401, "AuthFailure");
+        }
+        let trial = request.parameter("DryRun") == Some("true");
+        if let Some(code) = self.trials.filter(|_| trial) {
+            return xml::refusal(400, code);
+        }
+        if let Some((status, code)) = self.refused.get(action).filter(|_| !trial) {
+            return xml::refusal(*status, code);
+        }
+        if let Some(refused) = self.hiding.not_visible(request) {
             return refused;
         }
         let answer = match action {
             "RunInstances" => self.run(behind, request),
             "TerminateInstances" => self.terminate(behind, request),
             "DescribeInstances" => self.instances(behind, request),
+            "DeleteKeyPair" => self.delete_key(behind, request),
+            "DescribeVpcBlockPublicAccessOptions" => {
+                let mode = if self.block.is_empty() { "off" } else { self.block };
+                let mode = format!("<internetGatewayBlockMode>{mode}</internetGatewayBlockMode>");
+                let options = format!("<vpcBlockPublicAccessOptions>{mode}</vpcBlockPublicAccessOptions>");
+                xml::success(action, &options)
+            }
             "DeleteSecurityGroup" | "DeleteSubnet" | "DeleteVpc" | "DetachInternetGateway"
                 if self.holds(request) =>
             {
@@ -80,45 +103,34 @@ impl Rules {
         if answer.status != 200 {
             return answer;
         }
-        if let Some((_, element, ..)) = KINDS.iter().find(|(creates, ..)| *creates == action)
-            && let Some(id) = xml::content(&answer.body, element)
-            && self.hide > 0
+        self.hiding.see(request, &answer);
+        if let (Some(id), Some(name)) =
+            (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName"))
         {
-            self.hidden.entry(id.to_owned()).or_insert(self.hide);
+            self.keys.insert(id.to_owned(), name.to_owned());
         }
-        self.without_hidden(action, answer)
+        let answer = self.hiding.without_hidden(action, answer);
+        let answer = self.with_addresses(answer);
+        if self.endless && action.starts_with("Describe") {
+            let token = format!("<nextToken>{}</nextToken></{action}Response>", self.pages);
+            self.pages += 1;
+            let body = answer.body.replace(&format!("</{action}Response>"), &token);
+            return Response { body, ..answer };
+        }
+        answer
     }
 
-    /// Refuses a request that names what is hidden, as if it did not exist.
-    fn not_visible(&mut self, request: &Request) -> Option<Response> {
-        let named = request.parameters.iter().filter(|(name, _)| !name.starts_with("Filter."));
-        let id = named.map(|(_, value)| value).find(|value| self.hidden.contains_key(*value))?.clone();
-        self.looked_at(&id);
-        let kind = PREFIXES.iter().position(|prefix| id.starts_with(prefix)).expect("only these are hidden");
-        Some(xml::refusal(400, KINDS[kind].3))
-    }
-
-    /// Takes what is hidden out of a list.
-    fn without_hidden(&mut self, action: &str, answer: Response) -> Response {
-        let Some((_, element, ..)) = KINDS.iter().find(|(_, _, lists, _)| *lists == action) else {
+    /// Writes the addresses of the machines in place of moto's.
+    fn with_addresses(&self, answer: Response) -> Response {
+        if self.boot.is_none() {
             return answer;
-        };
-        let hidden: Vec<String> = self.hidden.keys().cloned().collect();
-        let body = xml::each_item(&answer.body, |item| {
-            let there = hidden.iter().find(|id| xml::has(item, element, id));
-            there.inspect(|id| self.looked_at(id)).is_none().then(|| item.to_owned())
-        });
-        Response { body, ..answer }
-    }
-
-    fn looked_at(&mut self, id: &str) {
-        let left = self.hidden.get_mut(id).map(|left| {
-            *left -= 1;
-            *left
-        });
-        if left == Some(0) {
-            self.hidden.remove(id);
         }
+        // The ID of an instance comes before its address.
+        let known =
+            |before: &str| xml::last(before, "instanceId").and_then(|id| self.booted.get(id)).copied();
+        let body = xml::replaced(&answer.body, "ipAddress", known);
+        let body = xml::replaced(&body, "publicIp", |_| Some(Ipv4Addr::LOCALHOST));
+        Response { body, ..answer }
     }
 
     fn run(&mut self, behind: &str, request: &Request) -> Response {
@@ -150,9 +162,33 @@ impl Rules {
         let of_group = |name: &str| name.starts_with("NetworkInterface.1.SecurityGroupId.");
         let groups =
             request.parameters.iter().filter(|(name, _)| of_group(name)).map(|(_, id)| id.clone()).collect();
+        self.boot(&id, request);
         self.instances.insert(id.clone(), Instance { groups, subnet, ending: Ending::Not });
         self.started.insert(token, Started { parameters, answer: answer.clone(), instance: id });
         answer
+    }
+
+    /// Deletes a key pair by its ID; one that does not exist is no error.
+    fn delete_key(&mut self, behind: &str, request: &Request) -> Response {
+        let name = request.parameter("KeyPairId").and_then(|id| self.keys.get(id)).cloned();
+        let Some(name) = name else { return forward(behind, request) };
+        forward(behind, &request.with(call("DeleteKeyPair", [("KeyName".into(), name)])))
+    }
+
+    /// Boots the machine of an instance.
+    fn boot(&mut self, id: &str, request: &Request) {
+        let Some(boot) = &self.boot else { return };
+        let packed = request.parameter("UserData").unwrap_or_default();
+        let user_data = base64::engine::general_purpose::STANDARD.decode(packed).expect("it is base 64");
+        let name = request.parameters.iter().position(|(_, value)| value == "Name");
+        let name = name.and_then(|at| request.parameters.get(at + 1)).map(|(_, value)| value.clone());
+        let address = boot(&Boot {
+            id: id.to_owned(),
+            name: name.unwrap_or_default(),
+            user_data: String::from_utf8(user_data).expect("user-data is text"),
+            ssh_keys: request.parameter("KeyName").map(str::to_owned).into_iter().collect(),
+        });
+        self.booted.insert(id.to_owned(), address);
     }
 
     /// The code that says that the zone of a subnet is full.

@@ -24,6 +24,24 @@ pub(super) fn content<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     Some(&xml[start..start + end])
 }
 
+/// The content of the last element of that name.
+pub(super) fn last<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    content(&xml[xml.rfind(&format!("<{name}>"))?..], name)
+}
+
+/// Replaces the content of each element of that name, by the text before it; `None` leaves it.
+pub(super) fn replaced<T: ToString>(xml: &str, name: &str, by: impl Fn(&str) -> Option<T>) -> String {
+    let (opening, mut out, mut at) = (format!("<{name}>"), String::new(), 0);
+    while let Some(found) = xml[at..].find(&opening) {
+        let start = at + found + opening.len();
+        let end = start + xml[start..].find('<').expect("moto_server closes its elements");
+        out += &xml[at..start];
+        out += &by(&xml[..start]).map_or_else(|| xml[start..end].to_owned(), |text| text.to_string());
+        at = end;
+    }
+    out + &xml[at..]
+}
+
 /// Returns true if an element has that content.
 pub(super) fn has(xml: &str, name: &str, content: &str) -> bool {
     xml.contains(&format!("<{name}>{content}</{name}>"))
@@ -66,7 +84,12 @@ mod tests {
         let xml = "<a><s><item><id>1</id><t><item>x</item></t></item><item><id>2</id></item></s></a>";
         let without = each_item(xml, |item| (!has(item, "id", "1")).then(|| item.to_owned()));
         assert_eq!(without, "<a><s><item><id>2</id></item></s></a>");
-        assert_eq!(content(xml, "id"), Some("1"));
+        assert_eq!((content(xml, "id"), last(xml, "id")), (Some("1"), Some("2")));
+        let changed = replaced(xml, "id", |before| before.contains("<t>").then_some("new"));
+        assert!(
+            changed.contains("<id>1</id>") && changed.contains("<id>new</id></item></s></a>"),
+            "{changed}"
+        );
         assert_eq!(each_item(xml, |item| Some(item.to_owned())), xml);
     }
 }

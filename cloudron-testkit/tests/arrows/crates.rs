@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cloudron-http", &["cloudron-core"]),
     ("cloudron-api", &["cloudron-core"]),
     ("cloudron-dns", &["cloudron-http", "cloudron-core"]),
+    ("cloudron-acme", &["cloudron-dns", "cloudron-http", "cloudron-core"]),
     // The S3 client uses the same proxy and trusts the same authorities.
     ("cloudron-backup", &["cloudron-http", "cloudron-core"]),
     ("cloudron-provision", &["cloudron-http", "cloudron-core"]),
@@ -30,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cloudron-box",
         &[
+            "cloudron-acme",
             "cloudron-api",
             "cloudron-apps",
             "cloudron-backup",

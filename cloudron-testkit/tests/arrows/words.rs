@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use crate::floors::sources;
 
 /// The server is not among them: it is the other half of the program, on a machine.
-const LIBRARIES: [&str; 7] = [
+const LIBRARIES: [&str; 8] = [
     "cloudron-core",
     "cloudron-http",
     "cloudron-api",
     "cloudron-dns",
     "cloudron-backup",
     "cloudron-provision",
+    "cloudron-proxy",
     "cloudron-machine",
 ];
 

@@ -1,8 +1,10 @@
 //! The report of a dry run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use cloudron_core::human::bytes;
 use serde::Serialize;
 
 use crate::format::summary::SourceRef;
@@ -42,4 +44,16 @@ pub struct BackupPlan {
     pub warnings: u64,
     /// The duration of the dry run, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// Writes how much would be read and added, as one line.
+impl fmt::Display for BackupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, read, added) = (bytes(self.bytes), bytes(self.read_bytes), bytes(self.added_bytes));
+        write!(
+            f,
+            "{} files, {all}; would read {} files, {read}, and add {added}",
+            self.files, self.read_files
+        )
+    }
 }

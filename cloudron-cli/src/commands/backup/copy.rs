@@ -5,17 +5,10 @@ use cloudron_core::{Cancel, Result, ResultExt};
 use cloudron_provision::quote;
 
 use super::place::{Owned, ToWriting, find, open_repository};
-use crate::output::{Output, bytes, lines};
+use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup copy --store s3://bucket/home --to /mnt/disk/home
-  cloudron backup copy latest --store /mnt/disk/home --to /mnt/other --to-backup-key file:other.key
-
-Without an id the whole repository is copied as it is: the copy opens with the same keys, and copying needs none.
-With ids those backups are copied into another repository, with keys of its own; every file is read and checked.
-Doing it again goes on.")]
 pub(crate) struct Options {
     /// The backups to copy into another repository: ids, or latest
     #[arg(value_name = "ID")]
@@ -69,7 +62,7 @@ pub(crate) fn all_copied(report: &CopyReport, out: &Output) -> Result<()> {
 
 fn chosen(options: &Options, out: &Output) -> Result<()> {
     let report = block_on(|cancel| transfer(options, out, cancel))?;
-    out.data("copy", &report, || render(&report))?;
+    out.data("copy", &report, || report.to_string())?;
     report.complete()
 }
 
@@ -83,13 +76,4 @@ async fn transfer(options: &Options, out: &Output, cancel: Cancel) -> Result<Tra
     }
     let target = CopyTarget { repository: &target, keys: &keys };
     repository.copy_snapshots(&identity, &ids, target, &out.progress(), &cancel).await
-}
-
-fn render(report: &TransferReport) -> String {
-    let copied = report.copied.iter().map(|id| format!("copied  {id}"));
-    let present = report.present.iter().map(|id| format!("there   {id}"));
-    let failed = report.failed.iter().map(|s| format!("NOT COPIED {}: {}", s.backup, s.reason));
-    let total =
-        format!("{} files, {}; {} added", report.files, bytes(report.bytes), bytes(report.added_bytes));
-    lines(copied.chain(present).chain(failed).chain([total]))
 }

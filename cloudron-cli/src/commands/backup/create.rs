@@ -16,16 +16,6 @@ use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup create ~/Documents /etc --store /mnt/disk/backups --exclude .cache
-  cloudron backup create --stdin app.sql --command 'pg_dump app' --store /mnt/disk/backups
-  cloudron backup create / --store s3://bucket/home --writer-keys file:/root/writer-keys.json
-
-Only what is new is stored. An exclude has * (anything in a name), ? (one character) and ** (anything); with / in front
-it is compared with whole paths, with / inside with the ends of paths (app/cache), else with names. A symbolic link
-among the paths is followed to a folder or a file, and stored as a link otherwise. The keys for writing are those that `backup init` kept here, or --writer-keys, or follow from
---backup-key. What comes through a pipe is backed up whether or not the program before it failed; with --command a
-program that fails makes no backup. Exit code 9 when files could not be read and are missing from the backup.")]
 pub(crate) struct Options {
     /// What to back up
     #[arg(required_unless_present = "stdin", value_name = "PATH")]
@@ -132,16 +122,7 @@ fn plan(options: &Options, out: &Output) -> Result<()> {
         })
         .await
     })?;
-    stream.finish(&plan, || {
-        format!(
-            "{} files, {}; would read {} files, {}, and add {}\n",
-            plan.files,
-            bytes(plan.bytes),
-            plan.read_files,
-            bytes(plan.read_bytes),
-            bytes(plan.added_bytes)
-        )
-    })
+    stream.finish(&plan, || format!("{plan}\n"))
 }
 
 fn host_name() -> String {

@@ -10,11 +10,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup diff backup_2026-11-23T03-00-00Z_v0.1.0 latest --store /mnt/disk/backups
-  cloudron backup diff ID1 ID2 /etc --store /mnt/disk/backups --output json
-
-+ is new, - is gone, M has another content, m another mode, owner or time, T is of another type.")]
 pub(crate) struct Options {
     /// The earlier backup
     #[arg(value_name = "ID")]

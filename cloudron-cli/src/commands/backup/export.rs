@@ -6,17 +6,10 @@ use cloudron_backup::{ExportFormat, ExportReport, Identity, Repository, SealTo};
 use cloudron_core::{BackupId, Cancel, Result};
 
 use super::place::{Owned, Pick, find};
-use crate::output::{Output, bytes};
+use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup export latest --store /mnt/disk/backups
-  cloudron backup export latest --store s3://bucket/home --decrypt -o home.tar
-  cloudron backup export latest --store /mnt/disk/backups --decrypt -o - | tar -tv
-
-The file opens with `age -d -i IDENTITY | zstd -d | tar -x`, or with --decrypt is a plain tar. An export that was cut
-off goes on when the command is typed again.")]
 pub(crate) struct Options {
     /// The backup's id, or latest
     #[arg(value_name = "ID", default_value = "latest")]
@@ -81,11 +74,5 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
 
 /// Prints the path of the file.
 pub(crate) fn show(report: &ExportReport, out: &Output) -> Result<()> {
-    out.data("download", report, || {
-        let resumed = match report.resumed_bytes {
-            0 => String::new(),
-            n => format!(", {} of it from before", bytes(n)),
-        };
-        format!("{} ({}{resumed})", report.path.display(), bytes(report.bytes))
-    })
+    out.data("download", report, || report.to_string())
 }

@@ -8,12 +8,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup find '*.tex' --store /mnt/disk/backups
-  cloudron backup find /home/me/thesis --host laptop --store /mnt/disk/backups
-
-A pattern has *, ? and **; with / in front it is compared with whole paths, with / inside with the ends of paths, else
-with names. Exit code 3 when nothing is found, 6 when a backup could not be searched.")]
 pub(crate) struct Options {
     /// What to look for
     #[arg(value_name = "PATTERN", required = true)]

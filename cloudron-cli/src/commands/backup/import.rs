@@ -13,11 +13,6 @@ use crate::runtime::block_on;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup import backup_2016-12-01-030000000_v0.97.0.tar.gz --old-key file:old.key --store /mnt/disk/backups
-
-Reads what the original Cloudron made: a .tar.gz, encrypted by OpenSSL with the server's backup key or not. It becomes
-a backup of the repository, with its old time, below /imported. Nothing is unpacked on disk.")]
 pub(crate) struct Options {
     /// The old backup's file, or - for standard input
     #[arg(value_name = "FILE")]

@@ -11,12 +11,6 @@ use crate::runtime::interruptible;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup init --store /mnt/disk/backups
-  cloudron backup init --store s3://bucket/home --backup-key cmd:'pass show backup'
-
-Without a key one is generated and shown once. What `backup create` needs is kept on this computer, readable
-only to you; backups cannot be read with it.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
@@ -74,10 +68,8 @@ pub(crate) fn show_new_key(key: &Secret, out: &Output) {
 /// Stores the writer keys on this computer. A failure is a warning, since the repository was made and can be
 /// used without them.
 pub(crate) fn keep(repository: &str, keys: &WriterKeys, out: &Output) {
-    let kept = match KeptWriterKeys::of_this_user() {
-        Some(kept) => kept.put(repository, keys).map_err(|e| e.to_string()),
-        None => Err("HOME is not set".to_owned()),
-    };
+    let kept = KeptWriterKeys::of_this_user().ok_or_else(|| "HOME is not set".to_owned());
+    let kept = kept.and_then(|kept| kept.put(repository, keys).map_err(|e| e.to_string()));
     if let Err(why) = kept {
         out.warn(&format!(
             "the keys for writing are not kept on this computer, and `backup create` needs --backup-key: {why}"

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use cloudron_backup::keys::GENERATED_WORK_FACTOR;
 use cloudron_backup::keys::Unlock;
-use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterLimits};
+use cloudron_backup::{KeepOfRevoked, KeyInfo, WriterInfo, WriterLimits};
 use cloudron_core::{Result, atomic};
 use serde_json::json;
 
 use super::place::{Owned, Place};
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::{block_on, interruptible};
 use crate::secrets;
 
@@ -36,18 +36,12 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key list --store /mnt/disk/backups")]
 pub(crate) struct List {
     #[command(flatten)]
     place: Place,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key add partner --store /mnt/disk/backups --new-key cmd:'pass show partner'
-
-Without --new-key one is generated and shown once.")]
 pub(crate) struct Add {
     /// What to call it
     #[arg(value_name = "NAME")]
@@ -60,12 +54,6 @@ pub(crate) struct Add {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key paper vault --store /mnt/disk/backups
-  cloudron backup key paper vault --store /mnt/disk/backups --recipient age1…
-
-The secret half is printed once, on stdout, and kept nowhere: write it down and lock it away. Wherever a backup key is
-asked for, it opens the repository too.")]
 pub(crate) struct Paper {
     /// What to call it
     #[arg(value_name = "NAME")]
@@ -78,10 +66,6 @@ pub(crate) struct Paper {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key change --store /mnt/disk/backups --backup-key file:old --new-key file:new
-
-Whoever copied the store and knows the old key can still read that copy.")]
 pub(crate) struct Change {
     #[command(flatten)]
     owned: Owned,
@@ -91,10 +75,6 @@ pub(crate) struct Change {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key remove partner --store /mnt/disk/backups
-
-The backup key that is given must be another one, so that the last key is never removed.")]
 pub(crate) struct Remove {
     /// The key's name
     #[arg(value_name = "NAME")]
@@ -104,13 +84,6 @@ pub(crate) struct Remove {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key writer --store s3://bucket/home -o writer-keys.json
-  cloudron backup key writer --store s3://bucket/all --name web --domain example.com -o web.json
-
-Give each machine a name of its own, so that its keys can be revoked. Without --name the keys are those of the
-writer `main`, which every repository has. Backups cannot be read with these keys; whoever has them can add backups, and tell whether a known content is
-stored. The file has mode 0600.")]
 pub(crate) struct Writer {
     #[command(flatten)]
     owned: Owned,
@@ -132,12 +105,6 @@ pub(crate) struct Writer {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup key revoke web --store s3://bucket/all --keep-all
-  cloudron backup key revoke web --store s3://bucket/all --keep-before 2026-11-30T03:00:00Z
-
-From then on nothing counts that is signed with these keys, except the backups that are kept. If somebody else may have
-had the keys, keep those that the store had before that. The time is the store's; dates in a backup are its maker's.")]
 #[command(group(clap::ArgGroup::new("kept").required(true)))]
 pub(crate) struct Revoke {
     /// The name or the id of the writer
@@ -176,14 +143,7 @@ impl Command {
 
 fn list(options: &List, out: &Output) -> Result<()> {
     let keys = interruptible(async { options.place.open().await?.keys().await })?;
-    out.data("keys", &keys, || {
-        let mut table = Table::new(["Name", "Kind", "Made"]);
-        for key in &keys {
-            let made = key.created.map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d").to_string());
-            table.row([key.name.clone(), key.kind.to_string(), made]);
-        }
-        table.render()
-    })
+    out.data("keys", &keys, || KeyInfo::table(&keys).render())
 }
 
 fn add(options: &Add, out: &Output) -> Result<()> {
@@ -261,14 +221,7 @@ fn writer(options: &Writer, out: &Output) -> Result<()> {
 
 fn writers(options: &List, out: &Output) -> Result<()> {
     let writers = interruptible(async { options.place.open().await?.writers().await })?;
-    out.data("writers", &writers, || {
-        let mut table = Table::new(["Name", "Id", "State", "Limited to"]);
-        for writer in &writers {
-            let state = if writer.revoked { "revoked" } else { "may write" };
-            table.row([writer.name.clone(), writer.id.to_string(), state.into(), writer.limits()]);
-        }
-        table.render()
-    })
+    out.data("writers", &writers, || WriterInfo::table(&writers).render())
 }
 
 fn revoke(options: &Revoke, out: &Output) -> Result<()> {

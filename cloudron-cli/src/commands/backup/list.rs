@@ -6,16 +6,10 @@ use cloudron_backup::{SnapshotFilter, Summary, UnreadableSummary};
 use cloudron_core::Result;
 
 use super::place::{Pick, Place};
-use crate::output::ago;
-use crate::output::{Output, Table, bytes};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup list --store /mnt/disk/backups
-  cloudron backup list --store s3://bucket/home --output json
-
-The newest comes first. No key is needed, and what the list says is proved by a restore or a check with the key.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
@@ -35,25 +29,6 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     out.data("backups", &list.summaries, || match (list.summaries.is_empty(), picked) {
         (true, false) => "No backups have been made.".into(),
         (true, true) => "No backup is of that host, domain, tag and path.".into(),
-        _ => render(&list.summaries),
+        _ => Summary::table(&list.summaries, SystemTime::now()).render(),
     })
-}
-
-fn render(backups: &[Summary]) -> String {
-    let now = SystemTime::now();
-    let mut table = Table::new(["Id", "Made", "Host", "Files", "Size", "Added", "Tags", "Folders"]);
-    for backup in backups {
-        let folders: Vec<&str> = backup.sources.iter().map(|s| s.path.as_str()).collect();
-        table.row([
-            backup.id.to_string(),
-            SystemTime::try_from(backup.time).map_or_else(|_| "-".into(), |t| ago(t, now)),
-            backup.host.clone(),
-            backup.contents(),
-            bytes(backup.bytes),
-            bytes(backup.added_bytes),
-            backup.tags.join(","),
-            folders.join(" "),
-        ]);
-    }
-    table.render()
 }

@@ -10,9 +10,6 @@ use crate::output::{Output, bytes};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup ls latest --store /mnt/disk/backups
-  cloudron backup ls latest /home/me/thesis --store /mnt/disk/backups --output json")]
 pub(crate) struct Options {
     /// The backup's id, or latest
     #[arg(value_name = "ID", default_value = "latest")]

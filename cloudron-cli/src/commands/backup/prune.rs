@@ -2,25 +2,16 @@
 
 use std::time::Duration;
 
-use cloudron_backup::codes as backup;
 use cloudron_backup::{Identity, Issue, PrunePolicy, PruneReport, PruneRequest, Repository};
 use cloudron_core::{Cancel, Error, Result, codes, human};
 use cloudron_machine::backups::describe_ignored;
 
 use super::place::Owned;
 use crate::hints;
-use crate::output::{Output, bytes};
+use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup prune --store /mnt/disk/backups --keep-daily 7 --keep-weekly 4 --keep-monthly 12
-  cloudron backup prune --store /mnt/disk/backups --keep-within 30d --dry-run
-  cloudron backup prune --store /mnt/disk/backups
-
-A backup is kept when any --keep option says so, and the newest of each computer always is. What no backup needs any
-more is set aside at first, and deleted by a prune after the grace, so that a backup which runs meanwhile loses
-nothing. Without a --keep option no backup is removed: only leftovers are.")]
 pub(crate) struct Options {
     #[command(flatten)]
     owned: Owned,
@@ -152,21 +143,8 @@ pub(crate) fn show(Pruned { report, refused }: Pruned, out: &Output) -> Result<(
     }
     out.data("prune", &report, || report.to_string())?;
     report.whole()?;
-    no_space(&report).or(refused).map_or(Ok(()), Err)
-}
-
-/// The error of a prune that filled the store.
-fn no_space(report: &PruneReport) -> Option<Error> {
-    let why = report.no_space.as_ref()?;
-    let text = format!("the store is full, and what needs space there was not done: {why}");
-    let hint = match report.bytes_freed_later {
-        0 => "free some space in the store, and run it again".to_owned(),
-        later => format!(
-            "run it again after the grace, or now with `--grace 0` while no restore or check runs: {} are freed first",
-            bytes(later)
-        ),
-    };
-    Some(Error::new(&backup::PRUNE_NO_SPACE, text).with_hint(hint))
+    report.room()?;
+    refused.map_or(Ok(()), Err)
 }
 
 /// Names objects that count for nothing.

@@ -8,12 +8,6 @@ use crate::output::{self, Output};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup repair --store /mnt/disk/backups --dry-run
-  cloudron backup repair --store /mnt/disk/backups
-
-Reads every pack and makes the index anew. Nothing that could still help is deleted. Exit code 10 when a backup
-still lacks something: make a new backup where the files still are, which stores anew what was lost.")]
 pub(crate) struct Options {
     #[command(flatten)]
     owned: Owned,

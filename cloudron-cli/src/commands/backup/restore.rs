@@ -11,14 +11,6 @@ use crate::output::{Output, bytes, lines};
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup restore latest --store /mnt/disk/backups --target /tmp/back
-  cloudron backup restore latest /home/me/thesis --store /mnt/disk/backups --target /tmp/back
-  cloudron backup restore backup_2026-11-24T03-00-00Z_v0.1.0 --store s3://bucket/home --original --overwrite
-
-Every hash is checked. Under --target everything gets its full path. Nothing that exists is replaced without
---overwrite, and nothing is written when something is in the way. Folders above a part that are missing are restored
-with it. Exit code 6 when something could not be restored, 9 when an owner, mode or attribute could not be set.")]
 pub(crate) struct Options {
     /// The backup's id, or latest
     #[arg(value_name = "ID")]

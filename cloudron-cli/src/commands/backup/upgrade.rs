@@ -8,11 +8,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup upgrade --store /mnt/disk/backups --backup-key file:key
-
-Reads every pack once. Nothing is lost when it is cut off: run it again. Other machines need new keys for writing
-afterwards, which `backup key writer` makes. Exit code 10 when a backup lacks something.")]
 pub(crate) struct Options {
     #[command(flatten)]
     owned: Owned,

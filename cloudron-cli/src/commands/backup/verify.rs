@@ -9,14 +9,6 @@ use crate::runtime::block_on;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron backup verify --store /mnt/disk/backups
-  cloudron backup verify --store s3://bucket/home --full --backup-key file:key
-  cloudron backup verify --store s3://bucket/home --sample 5
-
-The quick check looks at structure and existence and needs no key; with the key it also checks that every file of
-every backup has all it needs. --full reads every byte, --sample a part of them that differs each day.
-Exit code 10 when something is damaged.")]
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,

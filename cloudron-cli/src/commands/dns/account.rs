@@ -49,6 +49,21 @@ fn name(text: &str) -> std::result::Result<Name, String> {
 }
 
 impl Credentials {
+    /// The reference to the token.
+    pub(crate) fn token(&self) -> Option<&String> {
+        self.token.as_ref()
+    }
+
+    /// The file of certificates to trust.
+    pub(crate) fn ca_file(&self) -> Option<PathBuf> {
+        self.ca_file.clone()
+    }
+
+    /// The same with another token.
+    pub(crate) fn with_token(&self, token: Option<String>) -> Self {
+        Self { token, ..self.clone() }
+    }
+
     /// Returns true if any credential is given.
     pub(crate) fn are_given(&self) -> bool {
         self.token.is_some() || self.tsig_key_file.is_some() || self.ca_file.is_some()

@@ -20,17 +20,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns apply example.com --provider digitalocean --records example.com.zone
-  cloudron dns apply example.com --provider route53 --machine --ip 203.0.113.7 --wait insync --yes
-  cloudron dns apply example.com --provider hetzner --machine --ip 203.0.113.7 --mail \\
-      --dkim c202611=file:mail.pem --dmarc-reports postmaster@example.com --caa letsencrypt.org
-  cloudron dns apply example.com --provider cloudflare --records new.zone --prune --adopt www/A
-  cloudron dns apply example.com --provider hetzner --plan change.plan
-  cloudron dns apply example.com --provider digitalocean --machine --ip 203.0.113.7 --remove
-
-Records that this computer did not write are never changed: they are conflicts (exit code 5) unless
---adopt takes them over. What it wrote is remembered in its state folder.")]
 pub(crate) struct Options {
     #[command(flatten)]
     work: Work,

@@ -16,17 +16,6 @@ use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns check example.com --ip 203.0.113.7
-  cloudron dns check example.com --ip 203.0.113.7 --ip 2001:db8::7 --mail
-  cloudron dns check home.test --ip 192.168.1.5 --name-server 192.168.1.1
-  cloudron dns check example.com --records example.com.zone
-
-With --mail it also explains SPF, DKIM, DMARC, CAA and the name of each address, with --blocklist whether lists have
-the address. What nobody answers is unknown, never fine. Records of mail count as right when they mean the same as
-those that are wanted.
-
-Exit code 10 when a server has something else, or does not answer, or a check fails.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,

@@ -11,15 +11,6 @@ use serde_json::json;
 use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns dkim-key example.com --out mail.pem
-  cloudron dns dkim-key example.com --out new.pem --selector c202611b
-  cloudron dns apply example.com --provider digitalocean --machine --ip 203.0.113.7 --mail \\
-      --dkim c202611=file:mail.pem
-
-The file has mode 0600 and is never written over. Give it to the mail server, and keep it as secret as a password: what
-it signs is believed to come from the domain. To replace a key, publish the new one beside the old one, each with
---dkim; sign with the new one when its record is everywhere; a week later --dkim-retired takes the old selector.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,

@@ -9,12 +9,6 @@ use crate::output::Output;
 use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns export example.com --provider route53 > example.com.zone
-  cloudron dns export example.com --provider digitalocean --format json
-
-What a zone file cannot say, such as an alias, becomes a comment; a warning names it, and the exit code is 9. The
-file is canonical: two exports differ only in what the zone holds.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,

@@ -4,9 +4,11 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use cloudron_core::{Error, Result, ResultExt, SecretRef, codes};
+use cloudron_core::{Error, Result};
 use cloudron_dns::machine::{CaaIssuer, Dkim, DkimKey, DmarcPolicy, MtaSts, MtaStsMode};
 use cloudron_dns::{MailSettings, Name};
+
+use crate::hints;
 
 /// Time for which senders cache the MTA-STS policy, in seconds: one week.
 const POLICY_AGE: u32 = 7 * 24 * 3600;
@@ -56,7 +58,9 @@ impl Mail {
         }
         let mut mail = MailSettings::on();
         for (number, dkim) in self.dkim.iter().enumerate() {
-            let Dkim { selector, public_key } = dkim_key(dkim)?;
+            let hint = "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key DOMAIN --out FILE` makes one";
+            let found = DkimKey::find(dkim).map_err(hints::on(&cloudron_dns::codes::DKIM, hint));
+            let Dkim { selector, public_key } = found.map_err(|e| e.while_doing("reading --dkim"))?;
             mail = match number {
                 0 => mail.with_dkim(selector, public_key),
                 _ => mail.with_other_dkim(selector, public_key),
@@ -93,25 +97,4 @@ where
     T: FromStr<Err = Error> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
-}
-
-/// Parses the key of an option. A value that cannot be a public key is not shown, since it may be a private
-/// key.
-fn dkim_key(option: &str) -> Result<Dkim> {
-    let (selector, key) = option.split_once('=').ok_or_else(|| {
-        Error::new(
-            &codes::USAGE,
-            "--dkim takes a selector and a key, as SELECTOR=file:PATH or SELECTOR=BASE64",
-        )
-    })?;
-    let reading = || format!("reading the key of --dkim {selector}");
-    if let reference @ (SecretRef::File(_) | SecretRef::Env(_) | SecretRef::Command(_)) =
-        SecretRef::parse(key)
-    {
-        let private = reference.resolve(&mut std::io::empty()).doing(reading)?;
-        return Ok(DkimKey::from_pem(&private).doing(reading)?.dkim(selector));
-    }
-    Dkim::from_public(selector, key).doing(reading).hint(|| {
-        "name the private key's file as SELECTOR=file:PATH; `cloudron dns dkim-key DOMAIN --out FILE` makes one".into()
-    })
 }

@@ -12,15 +12,6 @@ use crate::output::Output;
 use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns plan example.com --provider digitalocean --records example.com.zone
-  cloudron dns plan example.com --provider route53 --machine --ip 203.0.113.7 --mail
-  cloudron dns plan home.test --provider rfc2136 --server 192.168.1.1 --records home.zone --prune
-  cloudron dns plan example.com --provider hetzner --records records.json --out change.plan
-
-In the diff, + is added, - is removed, ~ is done otherwise than wanted, ! stands against it and = is right
-already. Exit code 5 when something stands against it; with --exit-code, 1 when something would change or stays
-other than wanted.")]
 pub(crate) struct Options {
     #[command(flatten)]
     work: Work,

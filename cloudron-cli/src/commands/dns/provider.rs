@@ -67,7 +67,12 @@ pub(crate) struct Host {
 impl Host {
     /// A host and the account there.
     pub(crate) fn new(host: hosts::Host, account: &Account) -> Self {
-        Self { host, account: account.settings(), token: account.credentials.token.clone() }
+        Self::at(host, account.settings(), account.credentials.token.clone())
+    }
+
+    /// A host and the account there, with where its token is read.
+    pub(crate) fn at(host: hosts::Host, account: hosts::Account, token: Option<String>) -> Self {
+        Self { host, account, token }
     }
 
     /// The host that records were written at, with credentials of now.

@@ -14,13 +14,6 @@ use crate::output::Output;
 use crate::runtime::unless_stopped;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron dns wait example.com --records example.com.zone
-  cloudron dns wait example.com --machine --ip 203.0.113.7 --timeout 3600
-  cloudron dns wait home.test --records home.zone --name-server 192.168.1.1
-
-Only authoritative name servers are asked: a resolver that is asked too early remembers that there
-was nothing. Exit code 8 when the time is over before all of them have the records.")]
 pub(crate) struct Options {
     /// The domain
     domain: String,

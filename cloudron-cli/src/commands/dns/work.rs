@@ -58,7 +58,7 @@ impl Work {
         let options = PlanOptions::default()
             .prune(self.prune)
             .allow_mass_deletion(self.allow_deletions)
-            .adopt(adopt(&self.adopt, &name)?);
+            .adopt(Adopt::parse(&self.adopt, &name).map_err(|e| e.while_doing("reading --adopt"))?);
         Ok((name, desired, options))
     }
 
@@ -104,22 +104,4 @@ impl Work {
 /// Joins the names of record sets to a list for display.
 pub(crate) fn keys(keys: &[RecordKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns the records that may be taken over.
-fn adopt(wanted: &[String], domain: &Name) -> Result<Adopt> {
-    if wanted.iter().any(|w| w.eq_ignore_ascii_case("all")) {
-        return Ok(Adopt::All);
-    }
-    let key = |text: &String| {
-        RecordKey::parse_below(text, domain).map_err(|e| match e.is(&codes::USAGE) {
-            true => Error::new(
-                &codes::USAGE,
-                format!("--adopt {text}: `all` or NAME/TYPE is expected, such as my/A"),
-            ),
-            false => e,
-        })
-    };
-    let keys: Vec<RecordKey> = wanted.iter().map(key).collect::<Result<_>>()?;
-    Ok(if keys.is_empty() { Adopt::Nothing } else { Adopt::Keys(keys) })
 }

@@ -3,85 +3,85 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cloudron_core::{Domain, Error, Result};
+use cloudron_core::{Error, Result, codes};
 use cloudron_machine::Machine;
 use cloudron_machine::access::{LIMIT, key_file};
 use cloudron_machine::adopt::{AdoptRequest, SshAddress};
+use cloudron_machine::clouds::{Provider, SshLogin};
 use serde_json::json;
 
 use super::Which;
+use crate::commands::cloud::account::{Account, provider};
 use crate::machines::{client, manager};
 use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine adopt example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine adopt demo.localhost
-
-Makes a running server known to this computer, such as when the computer that made it is lost. Everything that is
-needed is on the server; on the server nothing changes. Without --ip it is the machine that `destroy --forget` forgot,
-or a local one whose folder is there.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// The machine's address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "provider")]
     ip: Option<IpAddr>,
+    /// The cloud that has the machine, whose address and host key are found there
+    #[arg(long, value_name = "CLOUD", value_parser = provider())]
+    provider: Option<Provider>,
     /// The private key, as for `create generic`
-    #[arg(long, value_name = "KEY", requires = "ip")]
+    #[arg(long, value_name = "KEY")]
     ssh_key: Option<String>,
     /// The port that SSH listens on; without it, 202 and then 22
-    #[arg(long, value_name = "PORT", requires = "ip", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
-    /// The user to log in as; a user other than root needs passwordless sudo
-    #[arg(long, value_name = "USER", requires = "ip", default_value = "root")]
-    ssh_user: String,
+    /// The user to log in as, with passwordless sudo unless it is root; otherwise root, or the one that a cloud's image has
+    #[arg(long, value_name = "USER")]
+    ssh_user: Option<String>,
     /// The fingerprint of the machine's host key; without it, known_hosts and a question
     #[arg(long, value_name = "SHA256:…", requires = "ip")]
     host_key: Option<String>,
     /// How long to wait for the machine to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     connect_timeout: u64,
+    #[command(flatten)]
+    account: Account,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    let domain = options.which.domain()?;
-    let at = options.ip.map(|address| -> Result<SshAddress> {
-        Ok(SshAddress {
-            address,
-            ssh_key: key_file(options.ssh_key.as_deref())?,
-            ssh_port: options.ssh_port,
-            ssh_user: options.ssh_user.clone(),
-            host_key: options.host_key.clone(),
-        })
-    });
-    let request = AdoptRequest {
-        domain: domain.clone(),
-        at: at.transpose()?,
-        connect_timeout: Duration::from_secs(options.connect_timeout),
+    let (domain, limit) = (options.which.domain()?, Duration::from_secs(options.connect_timeout));
+    let machine = match options.provider {
+        Some(cloud) => {
+            let manager = options.account.manager(cloud, out)?;
+            let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
+            let login = SshLogin { key, user, port: options.ssh_port.unwrap_or(22) };
+            block_on(|_| async { manager.adopt_from_account(&domain, &login, limit).await })
+        }
+        None => {
+            options.account.unused()?;
+            let request = AdoptRequest { domain: domain.clone(), at: options.at()?, connect_timeout: limit };
+            let manager = manager(out)?;
+            block_on(|_| async { manager.adopt(&request).await })
+        }
     };
-    let manager = manager(out)?;
-    let machine = block_on(|_| async { manager.adopt(&request).await });
-    let machine = machine.map_err(|e| advise(e, &domain, options.ip.is_some()))?;
-    report(&machine, out)
+    report(&machine?, out)
 }
 
-/// Adds a hint to the error.
-fn advise(error: Error, domain: &Domain, over_ssh: bool) -> Error {
-    if error.is(&cloudron_provision::codes::RUN_EXISTS) {
-        return error.with_hint(format!(
-            "type the command that began it with --resume, or `cloudron machine destroy {domain}` removes what it made"
-        ));
-    }
-    match (error.is(&cloudron_api::codes::MACHINE_MISSING), over_ssh) {
-        (false, _) => error,
-        (true, true) => error.with_hint(
-            "`cloudron machine create generic --help` shows how to make one, new or from a backup",
-        ),
-        (true, false) => error.with_hint(
-            "for a server on another machine, give its address with --ip and the key with --ssh-key",
-        ),
+impl Options {
+    /// Returns the address to reach the machine at.
+    fn at(&self) -> Result<Option<SshAddress>> {
+        let Some(address) = self.ip else {
+            return match self.ssh_key {
+                None => Ok(None),
+                Some(_) => {
+                    Err(Error::new(&codes::USAGE, "--ssh-key means nothing without --ip or --provider"))
+                }
+            };
+        };
+        Ok(Some(SshAddress {
+            address,
+            ssh_key: key_file(self.ssh_key.as_deref())?,
+            ssh_port: self.ssh_port,
+            ssh_user: self.ssh_user.clone().unwrap_or_else(|| "root".into()),
+            host_key: self.host_key.clone(),
+        }))
     }
 }
 

@@ -1,35 +1,26 @@
 //! `cloudron machine destroy`
 
 use cloudron_core::{Domain, Error, Result, codes};
+use cloudron_machine::access::key_file;
+use cloudron_machine::clouds::{Provider, SshLogin};
 use cloudron_machine::destroy::{DestroyOptions, Destroyed, Known};
-use cloudron_machine::dns::{Outcome, Removal};
+use cloudron_machine::dns::Removal;
 use cloudron_machine::{DnsRecords, Kept, Machine, Manager};
 use cloudron_provision::codes as provision;
 use cloudron_provision::steps::RunSummary;
-use serde_json::json;
 
 use super::Which;
+use crate::codes::MACHINE_UNKNOWN as UNKNOWN;
+use crate::commands::cloud::account::{Place, provider};
 use crate::commands::dns::account::Credentials;
 use crate::commands::dns::provider::Host;
-use crate::commands::dns::work::keys;
 use crate::hints;
 use crate::machines::manager;
 use crate::output::{self, Output};
-use crate::runtime::block_on;
+use crate::runtime::{block_on, interruptible};
+use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine destroy demo.localhost
-  cloudron machine destroy example.com --delete-backups --yes
-  DIGITALOCEAN_TOKEN=… cloudron machine destroy example.com
-
-On a server over SSH the program, its state and its unit are removed, and SSH answers on port 22 again; the
-server itself stays yours. The backups stay where they are unless --delete-backups is given, also later: the computer
-remembers where they are, and `backup list`, `backup download` and `backup verify` read them there.
-
-The DNS records that `create --dns HOST` wrote are removed too, unless somebody changed them since or --keep-dns is
-given. When the DNS host cannot be reached the machine is removed all the same, and a warning names the command that
-removes the records.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
@@ -40,8 +31,25 @@ pub(crate) struct Options {
     #[arg(long)]
     forget: bool,
     /// Leave the DNS records that its creation wrote
-    #[arg(long, conflicts_with_all = ["token", "tsig_key_file"])]
+    #[arg(long, conflicts_with = "tsig_key_file")]
     keep_dns: bool,
+    /// The cloud that has the machine, on a computer that does not know the machine
+    #[arg(long, value_name = "CLOUD", value_parser = provider())]
+    provider: Option<Provider>,
+    /// The private key of such a machine, with which its disk is searched for the only backups
+    #[arg(long, value_name = "KEY", requires = "provider")]
+    ssh_key: Option<String>,
+    /// The user to log in as there
+    #[arg(long, value_name = "USER", requires = "provider")]
+    ssh_user: Option<String>,
+    /// The port that SSH listens on there, besides 202
+    #[arg(long, value_name = "PORT", requires = "provider", default_value_t = 22)]
+    ssh_port: u16,
+    /// The token of the DNS host of a machine at a cloud, where --token is that of the cloud
+    #[arg(long, value_name = "SECRET", conflicts_with = "keep_dns")]
+    dns_token: Option<String>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     credentials: Credentials,
 }
@@ -55,14 +63,29 @@ impl Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (manager, domain) = (manager(out)?, options.which.domain()?);
-    let known = manager.known(&domain)?;
+    secrets::one_stdin(&[
+        options.credentials.token(),
+        options.place.secret_access_key.as_ref(),
+        options.dns_token.as_ref(),
+    ])?;
+    let known = match (manager.known(&domain), options.provider) {
+        (Err(error), Some(cloud)) if error.is(&UNKNOWN) => {
+            return unknown(options, manager, cloud, &domain, out);
+        }
+        (known, _) => known?,
+    };
+    let (manager, at) = options.with_account(manager, &known, out)?;
     let written = known.dns()?;
-    let dns = written
-        .iter()
-        .map(|at| at.as_ref().map(|at| removal(options, &domain, at, &manager, out)).transpose());
+    let removal = |records| removal((options, at), &domain, records, &manager, out);
+    let dns = written.iter().map(|records| records.as_ref().map(removal).transpose());
     let dns: Vec<Option<Removal>> = dns.collect::<Result<_>>()?;
     let asked = dns.iter().flatten().next();
-    if options.credentials.are_given() && asked.is_none() && !matches!(known, Known::Kept(_)) {
+    if at.is_none() && options.keep_dns && options.credentials.are_given() {
+        let message = "--token cannot be used with --keep-dns: nothing is changed at the DNS host";
+        return Err(Error::new(&codes::USAGE, message));
+    }
+    if at.is_none() && options.credentials.are_given() && asked.is_none() && !matches!(known, Known::Kept(_))
+    {
         let message = format!("an account at a DNS host means nothing: no records were written for {domain}");
         return Err(Error::new(&codes::USAGE, message));
     }
@@ -76,6 +99,77 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         }
         Known::Kept(kept) => left((options, &manager), kept, out),
     }
+}
+
+impl Options {
+    /// Adds the account at the cloud that has the machine. Also returns the cloud.
+    fn with_account(
+        &self,
+        manager: Manager,
+        known: &Known,
+        out: &Output,
+    ) -> Result<(Manager, Option<Provider>)> {
+        let (id, region) = match known {
+            Known::Machine(machine, _) => {
+                let place = machine.reach.cloud();
+                (place.map(|place| &*place.provider), place.and_then(|place| place.region.clone()))
+            }
+            Known::Runs(runs) => (runs.first().map(|run| &*run.spec.provider), None),
+            Known::Kept(_) => return Ok((self.with_buckets(manager, out)?, None)),
+        };
+        let cloud = id.and_then(|id| Provider::find(id).ok());
+        if let Some(other) = self.provider.filter(|given| Some(*given) != cloud) {
+            let message =
+                format!("the machine is not at {}, but at {}", other.description(), id.unwrap_or("no cloud"));
+            return Err(Error::new(&codes::USAGE, message));
+        }
+        let Some(cloud) = cloud.filter(|_| !self.forget) else {
+            return if self.place.is_given() { Err(meaningless()) } else { Ok((manager, cloud)) };
+        };
+        let mut place = self.place.clone();
+        place.region = place.region.or(region);
+        let (token, ca_file) = (self.credentials.token(), self.credentials.ca_file());
+        let account = place.account(cloud, token, ca_file, out)?;
+        Ok((self.with_buckets(manager.with_account(account), out)?, Some(cloud)))
+    }
+
+    /// Lets buckets be opened with the key that the options give.
+    fn with_buckets(&self, manager: Manager, out: &Output) -> Result<Manager> {
+        match self.place.is_given() {
+            true => Ok(manager.opening_buckets(self.place.stores(true, out)?)),
+            false => Ok(manager),
+        }
+    }
+}
+
+fn meaningless() -> Error {
+    Error::new(&codes::USAGE, "an account at a cloud means nothing: no cloud made this machine")
+}
+
+/// Destroys a machine that another computer made, by its marks at the cloud.
+fn unknown(
+    options: &Options,
+    manager: Manager,
+    cloud: Provider,
+    domain: &Domain,
+    out: &Output,
+) -> Result<()> {
+    let (token, ca_file) = (options.credentials.token(), options.credentials.ca_file());
+    let manager = manager.with_account(options.place.account(cloud, token, ca_file, out)?);
+    let (manager, how) = (options.with_buckets(manager, out)?, options.how());
+    let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
+    let login = SshLogin { key, user, port: options.ssh_port };
+    let remains = interruptible(manager.remains(domain))?;
+    let dns = match how.keep_dns {
+        true => None,
+        false => interruptible(manager.account_dns(domain))?,
+    };
+    let items: Vec<String> =
+        remains.items().iter().map(|item| format!("{} {}", item.kind, item.name)).collect();
+    out.say(&format!("{} has of {domain}: {}", cloud.description(), items.join(", ")));
+    out.agreed(&how.question(domain, None), "nothing was removed")?;
+    let done = block_on(|_| async { manager.destroy_remains(&remains, &login, dns.as_ref(), &how).await })?;
+    report(domain, &done, &format!("{domain} was destroyed"), out)
 }
 
 /// Destroys an existing machine.
@@ -124,22 +218,8 @@ fn left((options, manager): (&Options, &Manager), kept: &Kept, out: &Output) -> 
 
 /// Reports what was removed, what was kept, and how to access it.
 fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result<()> {
-    let (kept, dns) = (done.kept.as_ref(), done.dns.as_ref());
-    let json = json!([{
-        "fqdn": domain, "destroyed": true, "backups": kept.map(|kept| &kept.store),
-        "backupsPlace": kept.map(Kept::place), "dns": dns.map(Outcome::to_json),
-    }]);
-    out.data("machines", &json, || {
-        let mut lines = vec![match kept {
-            Some(kept) => format!("{gone}. Its backups stay {}", kept.place()),
-            None => gone.to_owned(),
-        }];
-        if let Some(dns) = dns.filter(|dns| !dns.removed.is_empty()) {
-            lines.push(format!("The DNS records {} at {} were removed", keys(&dns.removed), dns.provider));
-        }
-        output::lines(lines)
-    })?;
-    if kept.is_some() {
+    out.data("machines", &[done.to_json(domain)], || output::lines(done.lines(gone)))?;
+    if done.kept.is_some() {
         out.say(&format!(
             "  `cloudron machine backup list {domain}` lists them, `cloudron machine backup download {domain} \
              --repository DIR` copies them here,\n  `cloudron machine destroy {domain} --delete-backups` removes them."
@@ -153,17 +233,24 @@ fn report(domain: &Domain, done: &Destroyed, gone: &str, out: &Output) -> Result
 /// # Errors
 /// If credentials are given that cannot be used.
 fn removal(
-    options: &Options,
+    (options, at): (&Options, Option<Provider>),
     domain: &Domain,
     records: &DnsRecords,
     manager: &Manager,
     out: &Output,
 ) -> Result<Removal> {
-    let host = Host::remembered(records, &options.credentials);
+    let given = match at {
+        // The token is that of the cloud, and of its own DNS host.
+        Some(cloud) if cloud.dns_host() != records.provider || options.dns_token.is_some() => {
+            options.credentials.with_token(options.dns_token.clone())
+        }
+        _ => options.credentials.clone(),
+    };
+    let host = Host::remembered(records, &given);
     let named = host.as_ref().map_or_else(|_| format!("--provider {}", records.provider), Host::options);
     let host = host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider)));
     let host = match host {
-        Err(error) if options.credentials.are_given() => return Err(error),
+        Err(error) if given.are_given() => return Err(error),
         host => host,
     };
     let addresses: String = records.addresses.iter().map(|address| format!(" --ip {address}")).collect();

@@ -1,19 +1,15 @@
 //! `cloudron machine eventlog`
 
-use cloudron_api::{EventEntry, EventPage};
+use cloudron_api::EventPage;
 use cloudron_core::Result;
 use cloudron_machine::client::Query;
 
 use super::Which;
 use crate::machines;
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine eventlog example.com
-  cloudron machine eventlog example.com --action backup.finish --page 2
-  cloudron machine eventlog example.com --since 2026-11-01T00:00:00Z --full --output json")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
@@ -58,17 +54,7 @@ fn render(page: &EventPage, full: bool) -> String {
     if page.eventlogs.is_empty() {
         return "No events.".into();
     }
-    let mut table = Table::new(["Time", "Action", "Source", "Data"]);
-    for event in &page.eventlogs {
-        let time = event.creation_time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-        table.row([time, event.action.clone(), event.source.name().unwrap_or("-").into(), data(event, full)]);
-    }
-    let pages = page.total.div_ceil(u64::from(page.per_page.max(1)));
-    let more = if pages > 1 { format!("page {} of {pages}\n", page.page) } else { String::new() };
-    table.render() + &more
-}
-
-fn data(event: &EventEntry, full: bool) -> String {
-    let text = event.data.to_string();
-    if full || text.chars().count() <= 80 { text } else { text.chars().take(79).chain(['…']).collect() }
+    let more =
+        if page.pages() > 1 { format!("page {} of {}\n", page.page, page.pages()) } else { String::new() };
+    page.table(full).render() + &more
 }

@@ -11,15 +11,12 @@ use cloudron_machine::codes::FOLDER_MISSING;
 use super::Which;
 use crate::hints;
 use crate::machines;
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Back a folder of the machine up from now on
-    #[command(after_help = "Examples:
-  cloudron machine include add example.com /srv/files
-  cloudron machine include add example.com /srv/db --before 'sqlite3 /srv/app.db \".backup /srv/db/app.db\"'")]
     Add {
         #[command(flatten)]
         which: Which,
@@ -34,8 +31,6 @@ pub(crate) enum Command {
         after: Option<String>,
     },
     /// Leave a folder out of future backups
-    #[command(after_help = "Examples:
-  cloudron machine include remove example.com /srv/files")]
     Remove {
         #[command(flatten)]
         which: Which,
@@ -43,8 +38,6 @@ pub(crate) enum Command {
         path: PathBuf,
     },
     /// List the folders that are backed up besides the server's own
-    #[command(after_help = "Examples:
-  cloudron machine include list example.com")]
     List {
         #[command(flatten)]
         which: Which,
@@ -67,18 +60,9 @@ impl Command {
             &FOLDER_MISSING,
             "make the folder on the machine first, or give the command that makes it with `--before COMMAND`",
         ))?;
-        out.data("includes", &includes, || render(&includes))
+        out.data("includes", &includes, || match includes.is_empty() {
+            true => "No folders besides the server's own.".into(),
+            false => Include::table(&includes).render(),
+        })
     }
-}
-
-fn render(includes: &[Include]) -> String {
-    if includes.is_empty() {
-        return "No folders besides the server's own.".into();
-    }
-    let mut table = Table::new(["Folder", "Before", "After"]);
-    for include in includes {
-        let hook = |hook: &Option<String>| hook.clone().unwrap_or_else(|| "-".into());
-        table.row([include.path.display().to_string(), hook(&include.before), hook(&include.after)]);
-    }
-    table.render()
 }

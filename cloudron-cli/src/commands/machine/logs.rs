@@ -11,12 +11,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine logs example.com
-  cloudron machine logs example.com --lines 1000 --output json
-  cloudron machine logs -f example.com
-
-When the server does not answer, the last lines of its log are read from its file.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -24,6 +24,7 @@ use cloudron_machine::destroy::Known;
 use cloudron_machine::{Found, Machine, Manager, StateDir};
 
 use crate::codes;
+use crate::commands::cloud::offers;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 
@@ -36,6 +37,10 @@ pub(crate) enum Command {
     Adopt(adopt::Options),
     /// List the machines and their state
     List(list::Options),
+    /// List the regions of a cloud
+    Regions(offers::Options),
+    /// List the sizes of machines at a cloud, with their prices
+    Sizes(offers::Options),
     /// Show the status of a machine
     Status(status::Options),
     /// Start the server of a machine that is not running
@@ -90,6 +95,8 @@ impl Command {
             Self::Create(command) => command.run(out),
             Self::Adopt(options) => adopt::run(&options, out),
             Self::List(options) => list::run(&options, out),
+            Self::Regions(options) => offers::regions(&options, out),
+            Self::Sizes(options) => offers::sizes(&options, out),
             Self::Status(options) => status::run(&options, out),
             Self::Start(options) => start::run(&options, out),
             Self::Backup(command) => command.run(out),

@@ -10,15 +10,6 @@ use crate::output::{self, Output};
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine repair-database example.com
-
-For a server that does not start because its database is damaged, missing, empty, or older than it was. One that is
-sound is used as it is, with the users, passwords and included folders of its time; all sessions end. Otherwise a new
-one is begun, and what was there is kept beside it. Data, backups and keys are not touched.
-
-To have users, events and included folders of the newest backup instead, destroy the machine, which keeps its
-backups, and create it again with `--backup latest`.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -12,12 +12,6 @@ use cloudron_api::command::STDIN;
 use cloudron_api::owner::{PasswordReset, ResetPassword};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine reset-password example.com
-  cloudron machine reset-password example.com --password file:password
-
-The owner gets the new password, and all their sessions end. The old password is not needed: the machine's own
-connection is.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -10,12 +10,6 @@ use cloudron_api::BoxCommand;
 use cloudron_api::owner::Retired;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine retire example.com
-  cloudron machine unretire example.com
-
-A retired server keeps its data, but makes no backups, so that it does not write beside the machine that took
-over. Its sessions end. `unretire` takes that back.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

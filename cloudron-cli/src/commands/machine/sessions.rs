@@ -2,21 +2,15 @@
 
 use cloudron_api::command::STDIN;
 use cloudron_api::owner::EndSessions;
-use cloudron_api::{BoxCommand, Session, SessionList, SessionsEnded};
+use cloudron_api::{BoxCommand, SessionList, SessionsEnded};
 use cloudron_core::Result;
 
 use super::Which;
 use crate::machines;
-use crate::output::{Output, Table};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine sessions example.com
-  cloudron machine sessions example.com --revoke 5f0c3a9b17d2e846
-  cloudron machine sessions example.com --all
-
-A session is a login that is valid, for seven days. Whoever has its token can do what its user can.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
@@ -42,25 +36,8 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
         });
     }
     let list: SessionList = interruptible(machines::call(&machine, &BoxCommand::Sessions, out))?;
-    out.data("sessions", &list.sessions, || render(&list.sessions))
-}
-
-fn render(sessions: &[Session]) -> String {
-    if sessions.is_empty() {
-        return "Nobody is logged in.".into();
-    }
-    let mut table = Table::new(["Id", "User", "Since", "Last used", "From", "Until"]);
-    let time = |t: &jiff::Timestamp| t.strftime("%Y-%m-%d %H:%MZ").to_string();
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    for session in sessions {
-        table.row([
-            session.id.clone(),
-            or_none(session.username.clone()),
-            time(&session.created_at),
-            or_none(session.used_at.as_ref().map(time)),
-            or_none(session.address.clone()),
-            time(&session.expires_at),
-        ]);
-    }
-    table.render()
+    out.data("sessions", &list.sessions, || match list.sessions.is_empty() {
+        true => "Nobody is logged in.".into(),
+        false => list.table().render(),
+    })
 }

@@ -11,11 +11,6 @@ use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine setup-link example.com
-
-The link works once and for a day; the one before stops working. Its token stands in the part of the
-address that browsers send to nobody.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

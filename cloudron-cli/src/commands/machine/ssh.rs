@@ -12,12 +12,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine ssh example.com
-  cloudron machine ssh example.com systemctl status cloudron-box
-  cloudron machine ssh example.com 'ls /srv | wc -l'
-
-The system's ssh is used, with the machine's pinned host key. Its exit code is passed on.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

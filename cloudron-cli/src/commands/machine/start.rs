@@ -9,10 +9,6 @@ use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine start demo.localhost
-
-A machine of its own starts its server by itself; a local one must be started after this computer was.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

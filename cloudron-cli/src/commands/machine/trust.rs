@@ -11,14 +11,6 @@ use crate::runtime::block_on;
 use crate::{codes, hints, machines};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine trust example.com
-  cloudron machine trust example.com --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s
-
-A server gets other host keys when it is installed anew, or when its keys are replaced. Find out why before you trust
-the new one: a key that changed without a reason means that another machine answers. The fingerprint is what
-`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server's console. The question is never answered by
---yes.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

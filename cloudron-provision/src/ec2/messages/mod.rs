@@ -12,6 +12,7 @@ mod keys;
 mod launch;
 mod networks;
 mod snapshots;
+mod tags;
 
 pub use account::*;
 pub use addresses::*;
@@ -24,3 +25,4 @@ pub use keys::*;
 pub use launch::*;
 pub use networks::*;
 pub use snapshots::*;
+pub use tags::*;

@@ -90,6 +90,8 @@ impl Machine {
     }
 
     fn run(&self, command: &str) -> Reply {
+        // Whoever is not root asks for it; in the folder nobody needs it.
+        let command = command.strip_prefix("sudo -n -- ").unwrap_or(command);
         if command.contains("free_root") {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
             return Reply::out(format!("{FACTS}clock={now}\n")).exit(0);

@@ -170,10 +170,34 @@ impl State {
                 server["protection"][field] = value.clone();
             }
         }
-        if what == "change_dns_ptr" && server["public_net"]["ipv4"]["ip"] == body["ip"] {
-            server["public_net"]["ipv4"]["dns_ptr"] = body.get("dns_ptr").cloned().unwrap_or_default();
+        if what == "change_dns_ptr" {
+            name_address(&mut server["public_net"], &body)?;
         }
         Ok(ok(201, json!({ "action": self.begin(what, ("server", id), then) })))
+    }
+}
+
+/// Names an address of a server. Hetzner has one name for an IPv4 address, and a list for the addresses of a network.
+fn name_address(net: &mut Value, body: &Map<String, Value>) -> Result<(), Answer> {
+    let (ip, name) =
+        (checks::text(body, "ip", 45)?.to_owned(), body.get("dns_ptr").cloned().unwrap_or_default());
+    if let Some(name) = name.as_str() {
+        checks::host_name(name)?;
+    }
+    if net["ipv4"]["ip"] == ip.as_str() {
+        net["ipv4"]["dns_ptr"] = if name.is_null() { json!("static.example.com") } else { name };
+        return Ok(());
+    }
+    let inside = ip.parse::<std::net::Ipv6Addr>().is_ok_and(|ip| ip.segments()[..4] == [0x2001, 0xdb8, 0, 0]);
+    match net["ipv6"]["dns_ptr"].as_array_mut().filter(|_| inside) {
+        None => Err(checks::invalid("ip", "does not belong to the server")),
+        Some(names) => {
+            names.retain(|entry| entry["ip"] != ip.as_str());
+            if !name.is_null() {
+                names.push(json!({ "ip": ip, "dns_ptr": name }));
+            }
+            Ok(())
+        }
     }
 }
 

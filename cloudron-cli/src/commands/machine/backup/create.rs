@@ -11,12 +11,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup create example.com
-  cloudron machine backup create example.com --no-wait
-
-Prints the ID of the backup. Exit code 5 when a job runs already, 9 when the backup was made and something is missing
-from it.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -19,15 +19,6 @@ use crate::runtime::block_on;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup download example.com latest --decrypt -o example.tar --backup-key file:key
-  cloudron machine backup download example.com
-  cloudron machine backup download example.com --repository /mnt/disk/example.com
-
-One backup becomes one file, which opens with age, zstd and tar, or with --decrypt a plain tar; it is read here, the
-server never sees the key. A download that was cut off goes on when the command is typed again. With --repository
-every backup is copied as it is, encrypted, and later runs copy only what is new; the copy can be listed, verified and
-restored from with --store, and needs no key to make.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

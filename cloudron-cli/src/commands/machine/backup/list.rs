@@ -3,85 +3,56 @@
 use std::time::SystemTime;
 
 use cloudron_api::BackupEntry;
-use cloudron_backup::{Repository, UnreadableSummary, open_store};
+use cloudron_backup::{Repository, UnreadableSummary, open_store, open_store_with};
 use cloudron_core::Result;
 use cloudron_machine::Found;
-use cloudron_machine::backups::entries;
-use serde::Serialize;
+use cloudron_machine::backups::{ListedBackup, entries};
+use cloudron_machine::clouds::Provider;
 
 use super::super::Which;
 use crate::codes;
-use crate::commands::not_yet::FromCloud;
+use crate::commands::cloud::account::{Account, provider};
+use crate::commands::machine::create::Bucket;
 use crate::machines;
-use crate::output::ago;
-use crate::output::{Output, Table, bytes};
+use crate::output::Output;
 use crate::runtime::interruptible;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup list example.com
-  cloudron machine backup list example.com --store /mnt/disk/backups --output json
-  cloudron machine backup list demo.localhost --store
-
-With --store no server is asked and no backup key is needed.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,
     /// Read the list from this store; without a value, from the one a local machine uses
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", conflicts_with = "backup_bucket")]
     store: Option<String>,
+    /// The cloud that has the bucket of --backup-bucket, which is read without the server
+    #[arg(long, value_name = "CLOUD", value_parser = provider(), requires = "backup_bucket")]
+    provider: Option<Provider>,
     #[command(flatten)]
-    cloud: FromCloud,
-}
-
-/// A backup in the list, from the server or a store.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    id: String,
-    creation_time: jiff::Timestamp,
-    version: String,
-    files: u64,
-    bytes: u64,
-    added: u64,
-    incomplete: bool,
+    bucket: Bucket,
+    #[command(flatten)]
+    account: Account,
 }
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
-    options.cloud.refuse()?;
-    let backups = match &options.store {
-        Some(store) => interruptible(from_store(options, store, out))?,
-        None => interruptible(from_server(options, out))?,
+    let (domain, place) = (options.which.domain()?, &options.account.place);
+    let amazon = options.provider.is_none_or(|cloud| cloud.token_variable().is_none());
+    let backups = match (options.bucket.store(&domain, place, amazon, out)?, &options.store) {
+        (Some((url, owner)), _) => interruptible(async {
+            read(&Repository::open(open_store_with(&url, &owner)?).await?, out).await
+        })?,
+        (None, store) => {
+            options.account.unused()?;
+            match store {
+                Some(store) => interruptible(from_store(options, store, out))?,
+                None => interruptible(from_server(options, out))?,
+            }
+        }
     };
-    let rows: Vec<Row> = backups.into_iter().map(Row::from).collect();
-    out.data("backups", &rows, || {
-        if rows.is_empty() {
-            return "No backups have been made.".into();
-        }
-        let now = SystemTime::now();
-        let mut table = Table::new(["Id", "Made", "Version", "Files", "Size", "Added", "State"]);
-        for row in &rows {
-            let made = SystemTime::try_from(row.creation_time).map(|t| ago(t, now));
-            table.row([
-                row.id.clone(),
-                made.unwrap_or_else(|_| "-".into()),
-                row.version.clone(),
-                row.files.to_string(),
-                bytes(row.bytes),
-                bytes(row.added),
-                if row.incomplete { "incomplete" } else { "complete" }.into(),
-            ]);
-        }
-        table.render()
+    let rows: Vec<ListedBackup> = backups.into_iter().map(ListedBackup::from).collect();
+    out.data("backups", &rows, || match rows.is_empty() {
+        true => "No backups have been made.".into(),
+        false => ListedBackup::table(&rows, SystemTime::now()).render(),
     })
-}
-
-impl From<BackupEntry> for Row {
-    fn from(entry: BackupEntry) -> Self {
-        let BackupEntry { id, creation_time, version, files, bytes, added, incomplete, .. } = entry;
-        let (id, version) = (id.to_string(), version.to_string());
-        Self { id, creation_time, version, files, bytes, added, incomplete }
-    }
 }
 
 /// The server's list, newest first.

@@ -11,12 +11,6 @@ use crate::runtime::block_on;
 use crate::secrets;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup prune example.com --keep-daily 7 --keep-weekly 4 --keep-monthly 12
-  cloudron machine backup prune example.com --keep-within 30d --dry-run
-
-Runs on this computer, which has the backup key; the server can neither read its backups nor is it asked to remove
-them. What no backup needs any more is set aside at first, and deleted by a prune after the grace.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -9,13 +9,6 @@ use crate::output::Output;
 use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine backup verify example.com
-  cloudron machine backup verify example.com --full --backup-key file:key
-  cloudron machine backup verify example.com --store /mnt/disk/backups
-
-The quick check looks at structure and existence and needs no key; --full reads every byte.
-Exit code 10 when something is damaged.")]
 pub(crate) struct Options {
     #[command(flatten)]
     which: Which,

@@ -6,14 +6,11 @@ use cloudron_api::{ActivateRequest, Include, StoreAccess};
 use cloudron_backup::StoreOptions;
 use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
-use cloudron_machine::Creation;
-use cloudron_machine::backups::folder_of;
 use cloudron_machine::create::{CreateRequest, On, Unconfirmed};
-use cloudron_machine::folders::Missing;
+use cloudron_machine::{Creation, Manager};
 use cloudron_provision::quote;
 
 use super::report;
-use crate::machines::manager;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::secrets;
@@ -36,10 +33,20 @@ pub(crate) struct Common {
     #[arg(long)]
     pub discard_backups: bool,
     /// The id of the credentials that the server uses for its object store; without the right to delete (docs/stores.md)
-    #[arg(long, value_name = "ID", requires = "writer_secret_access_key")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "writer_secret_access_key",
+        visible_alias = "server-access-key-id"
+    )]
     pub writer_access_key_id: Option<String>,
     /// The secret of these credentials; it is kept on the server
-    #[arg(long, value_name = "SECRET", requires = "writer_access_key_id")]
+    #[arg(
+        long,
+        value_name = "SECRET",
+        requires = "writer_access_key_id",
+        visible_alias = "server-secret-access-key"
+    )]
     pub writer_secret_access_key: Option<String>,
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
@@ -76,10 +83,21 @@ impl Common {
         if self.allow_subdomain { Domain::parse_any(&self.fqdn) } else { Domain::parse(&self.fqdn) }
     }
 
-    /// Prepares the creation. Reads the secrets except the backup key.
-    pub(super) fn creation(&self, on: On, store: Option<&str>, out: &Output) -> Result<Creation> {
+    /// The secrets that may be read from standard input.
+    pub(super) fn secrets(&self) -> [Option<&String>; 3] {
+        [&self.backup_key, &self.admin_password, &self.writer_secret_access_key].map(Option::as_ref)
+    }
+
+    /// Prepares the creation. Reads the secrets except the backup key. `owner` is how the owner opens the store, if not as
+    /// the environment says.
+    pub(super) fn creation(
+        &self,
+        manager: &Manager,
+        on: On,
+        (store, owner): (Option<&str>, Option<&StoreOptions>),
+        out: &Output,
+    ) -> Result<Creation> {
         let domain = self.domain()?;
-        let manager = manager(out)?;
         let mut request = CreateRequest::local(domain.clone());
         request.on = on;
         request.store = store.map(str::to_owned);
@@ -90,7 +108,7 @@ impl Common {
         }
         request.includes = self.includes.iter().map(Include::new).collect();
         request.owner = self.owner(out)?;
-        request.store_access = self.store_access(out)?;
+        request.store_access = self.store_access(owner, out)?;
         request.overwrite = self.overwrite;
         request.restore_paths.clone_from(&self.restore_paths);
         request.discard_backups = self.discard_backups;
@@ -113,11 +131,11 @@ impl Common {
     }
 
     /// Returns the server's own credentials for an object store.
-    fn store_access(&self, out: &Output) -> Result<Option<StoreAccess>> {
+    fn store_access(&self, owner: Option<&StoreOptions>, out: &Output) -> Result<Option<StoreAccess>> {
         let given = self.writer_access_key_id.as_ref().zip(self.writer_secret_access_key.as_ref());
         let Some((id, secret)) = given else { return Ok(None) };
-        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref(), Some(secret)])?;
-        let owner = StoreOptions::from_env()?;
+        secrets::one_stdin(&self.secrets())?;
+        let owner = owner.cloned().map_or_else(StoreOptions::from_env, Ok)?;
         Ok(Some(StoreAccess {
             access_key_id: id.clone(),
             secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
@@ -132,7 +150,7 @@ impl Common {
         let (Some(email), Some(password)) = (&self.admin_email, &self.admin_password) else {
             return Ok(None);
         };
-        secrets::one_stdin(&[self.backup_key.as_ref(), self.admin_password.as_ref()])?;
+        secrets::one_stdin(&self.secrets())?;
         let password = secrets::resolve(password, "--admin-password", out)?;
         let owner = ActivateRequest { email: email.clone(), password, username: None, display_name: None };
         // The server makes the same check, but only after it was created.
@@ -141,7 +159,7 @@ impl Common {
     }
 
     /// Adds a hint to the error, with options of this command. `copies` is true if the store is copied from.
-    pub(super) fn advise(&self, error: Error, domain: &Domain, store: Option<&str>, copies: bool) -> Error {
+    pub(super) fn advise(&self, error: Error, domain: &Domain, copies: bool) -> Error {
         let source = std::error::Error::source(&error);
         if let Some(Unconfirmed(paths)) = source.and_then(|source| source.downcast_ref()) {
             let options: Vec<String> = paths
@@ -152,16 +170,8 @@ impl Common {
             return error
                 .with_hint(format!("if you had included that, add `{options}`; nothing was changed"));
         }
-        if let Some(Missing(path)) = source.and_then(|source| source.downcast_ref()) {
-            let path = path.display().to_string();
-            return error
-                .with_hint(format!("make the folder on the machine first, or leave `--include {path}` out"));
-        }
         if error.hint().is_some() {
             return error;
-        }
-        if error.is(&core_codes::USAGE) {
-            return self.advise_usage(error, store);
         }
         if error.is(&core_codes::FILE_MISSING) && self.resume && error.doing().is_empty() {
             return error.with_hint("leave `--resume` out to begin one");
@@ -174,24 +184,6 @@ impl Common {
         match copies {
             true => error.with_detail("copied", domain.as_str()),
             false => error.with_detail("continued", domain.as_str()),
-        }
-    }
-
-    fn advise_usage(&self, error: Error, store: Option<&str>) -> Error {
-        if self.discard_backups && self.backup.is_some() {
-            return error.with_hint("leave `--discard-backups` out");
-        }
-        if self.includes.iter().any(|path| !path.is_absolute()) {
-            return error.with_hint("give the folder's full path on the machine");
-        }
-        let bucket = store.is_some_and(|store| folder_of(store).is_none());
-        match (bucket, &self.writer_access_key_id) {
-            (false, Some(_)) => error.with_hint("leave `--writer-access-key-id` out, or name the bucket with --store"),
-            (true, None) => error.with_hint(
-                "make some that cannot delete, as docs/stores.md says, and give them with --writer-access-key-id ID and \
-                 --writer-secret-access-key file:PATH; those of the owner stay on this computer",
-            ),
-            _ => error,
         }
     }
 }

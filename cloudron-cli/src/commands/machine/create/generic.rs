@@ -16,25 +16,10 @@ use cloudron_provision::quote;
 use super::common::Common;
 use crate::commands::dns::account::Account;
 use crate::commands::dns::provider::Host;
+use crate::machines::manager;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key id_ed25519
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --ssh-key ~/.ssh/k \\
-      --host-key SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s --backup-key file:key --yes
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.9 --ssh-key ~/.ssh/k \\
-      --backup latest --store /mnt/disk/example.com --backup-key file:key
-  cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --store s3://bucket/example.com \\
-      --writer-access-key-id AKIA… --writer-secret-access-key file:writer
-  DIGITALOCEAN_TOKEN=… cloudron machine create generic --fqdn example.com --ip 203.0.113.7 --dns digitalocean
-
-The machine needs a fresh Linux with systemd, such as Debian 12, and root by SSH. Afterwards SSH listens on port 202
-instead of the port before, once a login on 202 has worked: allow TCP ports 202 and 443 in the machine's firewall and in
-the cloud's security group, or leave SSH where it is with --keep-ssh-port.
-
-Backups of an earlier server on the machine are never touched without being asked for: --backup latest restores them,
---backup-key with their key continues in the same repository, and --discard-backups removes them.")]
 pub(crate) struct Options {
     #[command(flatten)]
     common: Common,
@@ -101,11 +86,16 @@ pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     GenericHost::check_store(options.store.as_deref(), common.backup.is_some() || common.resume)
         .hint(|| "give s3://BUCKET/PREFIX, or `--backup latest` to restore from that folder".to_owned())?;
     let created = host(options, out)
-        .and_then(|host| common.creation(On::Generic(Box::new(host)), options.store.as_deref(), out))
+        .and_then(|host| {
+            common.creation(
+                &manager(out)?,
+                On::Generic(Box::new(host)),
+                (options.store.as_deref(), None),
+                out,
+            )
+        })
         .and_then(|creation| common.create(creation, out));
-    created.map_err(|e| {
-        advise(common.advise(e, &domain, options.store.as_deref(), folder.is_some()), options, &domain)
-    })
+    created.map_err(|e| advise(common.advise(e, &domain, folder.is_some()), options, &domain))
 }
 
 fn host(options: &Options, out: &Output) -> Result<GenericHost> {

@@ -4,18 +4,10 @@ use cloudron_core::Result;
 use cloudron_machine::create::{LocalHost, On};
 
 use super::common::Common;
+use crate::machines::manager;
 use crate::output::Output;
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:
-  cloudron machine create local --fqdn demo.localhost
-  cloudron machine create local --fqdn demo.localhost --backup-key file:key --include \"$HOME/photos\"
-  cloudron machine create local --fqdn demo.localhost --backup latest --backup-key file:key
-  cloudron machine create local --fqdn demo.localhost --store s3://bucket/demo \\
-      --writer-access-key-id AKIA… --writer-secret-access-key file:writer
-
-The server is a process of yours that listens on the loopback address, with its data in the state folder
-and its backups in the data folder; the backups outlive `machine destroy`.")]
 pub(crate) struct Options {
     #[command(flatten)]
     common: Common,
@@ -30,7 +22,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (common, domain) = (&options.common, options.common.domain()?);
     let on = On::Local(LocalHost { port: options.port });
-    let created =
-        common.creation(on, options.store.as_deref(), out).and_then(|creation| common.create(creation, out));
-    created.map_err(|e| common.advise(e, &domain, options.store.as_deref(), false))
+    let created = common
+        .creation(&manager(out)?, on, (options.store.as_deref(), None), out)
+        .and_then(|creation| common.create(creation, out));
+    created.map_err(|e| common.advise(e, &domain, false))
 }

@@ -1,5 +1,7 @@
 //! `cloudron machine create`
 
+mod bucket;
+mod cloud;
 mod common;
 mod generic;
 mod local;
@@ -8,9 +10,9 @@ mod report;
 use clap::Subcommand;
 use cloudron_core::Result;
 
-use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
 
+pub(super) use bucket::Bucket;
 pub(super) use report::only_copy;
 
 #[derive(Debug, Subcommand)]
@@ -19,15 +21,14 @@ pub(crate) enum Command {
     Local(Box<local::Options>),
     /// A server on any Linux machine with systemd that answers SSH
     Generic(Box<generic::Options>),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true, alias = "aws")]
-    Ec2(Anything),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true, alias = "do")]
-    Digitalocean(Anything),
-    /// Not in this version
-    #[command(hide = true, disable_help_flag = true)]
-    Hetzner(Anything),
+    /// A server on a machine that is made at Amazon's EC2
+    #[command(alias = "aws")]
+    Ec2(Box<cloud::Options>),
+    /// A server on a machine that is made at DigitalOcean
+    #[command(alias = "do")]
+    Digitalocean(Box<cloud::Options>),
+    /// A server on a machine that is made at Hetzner Cloud
+    Hetzner(Box<cloud::Options>),
 }
 
 impl Command {
@@ -35,9 +36,9 @@ impl Command {
         match self {
             Self::Local(options) => local::run(&options, out),
             Self::Generic(options) => generic::run(&options, out),
-            Self::Ec2(_) => not_yet::at_cloud("machine create", "ec2"),
-            Self::Digitalocean(_) => not_yet::at_cloud("machine create", "digitalocean"),
-            Self::Hetzner(_) => not_yet::at_cloud("machine create", "hetzner"),
+            Self::Ec2(options) => cloud::run("ec2", &options, out),
+            Self::Digitalocean(options) => cloud::run("digitalocean", &options, out),
+            Self::Hetzner(options) => cloud::run("hetzner", &options, out),
         }
     }
 }

@@ -1,20 +1,17 @@
 //! The report of a finished run.
 
-use cloudron_api::SetupToken;
-use cloudron_core::{Result, Secret};
+use cloudron_core::Result;
 use cloudron_machine::{Created, DnsDone, Machine};
-use serde_json::json;
 
-use crate::output::{self, Output, bytes};
+use crate::output::{self, Output};
 
 /// Prints the machine's address and the next steps.
 pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
-    let Created { machine, restored, backup_key, setup, reachable, dns, .. } = created;
-    if let Some(dns) = dns.as_ref().filter(|dns| dns.agrees != Some(true)) {
+    let machine = &created.machine;
+    if let Some(dns) = created.dns.as_ref().filter(|dns| dns.agrees != Some(true)) {
         re_check(machine, dns, out);
     }
-    let (generated, restored, reachable) = (backup_key.as_ref(), restored.as_ref(), *reachable);
-    if !reachable {
+    if !created.reachable {
         out.warn(&format!(
             "{} port {} does not answer this computer: allow TCP port {1} in the machine's firewall and in the cloud's \
              security group",
@@ -22,39 +19,11 @@ pub(super) fn done(created: &Created, out: &Output) -> Result<()> {
             machine.port
         ));
     }
-    let setup_link = setup.as_ref().map(SetupToken::link);
     only_copy(machine, out);
-    if out.is_json() {
-        let machine = json!({
-            "fqdn": machine.fqdn, "run": machine.run, "provider": machine.reach.provider(),
-            "place": machine.reach.place(), "port": machine.port, "url": machine.url(), "reachable": reachable,
-            "store": machine.store, "backupKey": generated.map(Secret::expose),
-            "setupLink": setup_link, "restored": restored,
-        });
-        return out.json("machines", &[machine]);
+    match out.is_json() {
+        true => out.json("machines", &[created.to_json()]),
+        false => out.text(&output::lines(created.lines())),
     }
-    let mut lines = vec![
-        String::new(),
-        "Cloudron created with:".into(),
-        format!("  ID:        {}", machine.run),
-        format!("  Place:     {}", machine.reach.place()),
-        format!("  Backups:   {}", machine.backups()),
-    ];
-    if let Some(r) = restored {
-        lines.push(format!(
-            "  Restored:  {}: {} files, {}; verified: {} entries read back and equal to the backup",
-            r.backup,
-            r.files,
-            bytes(r.bytes),
-            r.compared
-        ));
-    }
-    lines.push(String::new());
-    lines.push(match setup_link {
-        Some(link) => format!("Done. You can now set up your Cloudron at  {link}"),
-        None => format!("Done. You can now use your Cloudron at  {}", machine.url()),
-    });
-    out.text(&output::lines(lines))
 }
 
 /// Warns if the only copy of the backups is on the machine itself.
