@@ -43,6 +43,10 @@ impl Journal {
         let lock = Lock::take(folder, &spec.fqdn)?;
         let run = run.to_lowercase();
         let path = file_of(folder, &run);
+        // An attempt here that has ended is no obstacle: what it left at the cloud is found by its marks.
+        if path.exists() && matches!(load(&path)?.0.phase(), super::Phase::Ended(_)) {
+            std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        }
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
         let file = file.map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => {
