@@ -79,7 +79,6 @@ const ROWS: &[Row] = &[
     ),
     ("--dns-token file:token", 2, "usage", "--dns-token means nothing"),
     ("--endpoint nonsense", 2, "usage", "nonsense"),
-    ("--endpoint http://192.0.2.1/v1", 2, "", "http"),
     ("--backup-key -", 2, "secret-ref", "empty"),
     ("--fqdn example.org", 2, "", "--fqdn"),
     ("--allow-subdomain --connect-timeout 0", 2, "", "--connect-timeout"),
