@@ -94,7 +94,9 @@ impl Work<'_> {
             };
             match &*failure.kind {
                 "invalidProfile" if profile.is_some() => profile = None,
+                // An authority that fails on the certificate that is replaced would do so each time.
                 "alreadyReplaced" | "conflict" | "unauthorized" | "malformed" | "notFound"
+                | "serverInternal"
                     if replaces.is_some() =>
                 {
                     replaces = None;
@@ -112,6 +114,7 @@ impl Work<'_> {
             directory: self.inner.authority().directory.clone(),
             begun: self.inner.now(),
             names: self.wanted.names().to_vec(),
+            replaces: replaces.is_some(),
         };
         self.inner.update(id, |record| record.order = Some(pending))?;
         Ok(order)

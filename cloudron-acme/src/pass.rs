@@ -163,17 +163,19 @@ impl Inner {
         let (pem, certificate) = work.obtain(begun, replaces).await?;
         let until = certificate.life.until;
         self.put_in_use(id, &pem, certificate)?;
-        self.succeeded(entry, replaces.is_some())?;
+        self.succeeded(entry)?;
         let recovered = entry.record.failure.as_ref().is_some_and(|failing| failing.told);
         self.tell(&Event::Obtained { id, until, recovered });
         Ok(())
     }
 
     /// Keeps that a certificate was obtained. It is in use already, so that a crash before this costs nothing.
-    fn succeeded(&self, entry: &Entry, exempt: bool) -> Result<()> {
+    fn succeeded(&self, entry: &Entry) -> Result<()> {
         let (id, now) = (entry.wanted.id(), self.now());
+        let mut exempt = false;
         self.update(id, |record| {
-            (record.order, record.ari, record.failure) = (None, None, None);
+            exempt = record.order.take().is_some_and(|order| order.replaces);
+            (record.ari, record.failure) = (None, None);
             (record.replace, record.spread) = (false, random::unit());
             if !exempt {
                 record.issued.note(now);

@@ -57,6 +57,9 @@ pub struct Pending {
     pub begun: Seconds,
     /// What it is for.
     pub names: Vec<Subject>,
+    /// True if the authority accepted that it replaces a certificate, which exempts it from limits.
+    #[serde(default)]
+    pub replaces: bool,
 }
 
 /// The failures of one certificate.

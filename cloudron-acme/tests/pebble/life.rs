@@ -168,6 +168,32 @@ async fn an_order_that_is_cut_off_at_any_call_is_gone_on_with_and_never_loses_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_fails_on_the_replaced_certificate_is_asked_without_it_and_limits_count() {
+    let Some(world) = World::new() else { return };
+    let certificates = world.open();
+    let issued = || {
+        let record = world.state().join(format!("certificates/{NAME}.json"));
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+        kept["issued"].as_array().map_or(0, Vec::len)
+    };
+    certificates.pass().await;
+    let first = world.served();
+    certificates.replace(NAME).unwrap();
+    certificates.pass().await;
+    let second = world.served();
+    assert_ne!(first, second);
+    assert_eq!(issued(), 1, "an order that replaces is exempt");
+
+    certificates.replace(NAME).unwrap();
+    world.pebble.gate().fault("/order-plz", Fault::Refused(500, "serverInternal"), None);
+    certificates.pass().await;
+    assert_ne!(world.served(), second);
+    let replacing: Vec<bool> =
+        world.pebble.gate().orders().iter().map(|order| order["replaces"].is_string()).collect();
+    assert_eq!((replacing, issued()), (vec![false, true, true, false], 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_fails_is_tried_ever_less_often_over_restarts_and_others_do_not_wait() {
     let Some(world) = World::new() else { return };
     let want = |certificates: &cloudron_acme::Certificates| {
