@@ -272,6 +272,10 @@ fn a_run_that_died_is_listed_goes_on_with_resume_or_is_destroyed() {
     let state = home.json(&["machine", "list"])["machines"][0]["state"].to_string();
     assert!(state.contains("unfinished"), "{state}");
     home.create(DEMO, &[]).failed(5, "run-exists", "--resume");
+    // `adopt` has no such option.
+    let adopt = home.run(&["machine", "adopt", DEMO, "--yes"]);
+    adopt.failed(5, "run-exists", &format!("`cloudron machine destroy {DEMO}`"));
+    assert!(!adopt.stderr.contains("`--resume`"), "{}", adopt.stderr);
 
     std::fs::remove_dir(&blocked).unwrap();
     created(&home.create(DEMO, &["--resume"]));

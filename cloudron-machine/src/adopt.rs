@@ -69,7 +69,8 @@ impl Manager {
             let text = format!("the machine {domain} is known on this computer already");
             return Err(Error::new(&codes::MACHINE_KNOWN, text));
         }
-        self.runner().check_finished(domain.as_str())
+        let finished = self.runner().check_finished(domain.as_str());
+        finished.map_err(|error| error.with_detail("adopted", domain.as_str()))
     }
 
     /// Records the machine that is reached like this, as it describes itself.

@@ -74,10 +74,11 @@ impl Manager {
     /// Refuses a machine whose creation is running or was interrupted.
     fn refuse_unfinished(&self, domain: &Domain) -> Result<()> {
         let runner = self.runner();
+        // In this order: a run that ends in between has either the lock or no unfinished journal.
+        runner.check_idle(domain.as_str())?;
         if runner.unfinished(Some(domain.as_str()))?.is_empty() {
             return Ok(());
         }
-        runner.check_idle(domain.as_str())?;
         let text = format!("the machine {domain} is not finished: its creation was interrupted");
         Err(Error::new(&codes::MACHINE_UNKNOWN, text))
     }
