@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use cloudron_core::{Error, Result};
 
 use crate::ssh::HostKey;
+use crate::steps::Context;
 
 /// The most characters of a label's value at Hetzner.
 const LABEL: usize = 63;
@@ -67,6 +68,11 @@ impl Marks {
             return Err(Error::new(&cloudron_core::codes::USAGE, format!("{run:?} is no run")));
         }
         Ok(Self { fqdn, run, role: "primary".into(), keys: HostKeys::default(), user: None })
+    }
+
+    /// Returns true if the run of a context made it.
+    pub fn is_of(&self, context: &Context) -> bool {
+        self.fqdn == context.fqdn() && self.run.eq_ignore_ascii_case(&context.run())
     }
 
     /// Sets the host keys.

@@ -7,6 +7,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `marks.rs` | what is written on everything, and the forms of it that the clouds can store |
+//! | `names.rs` | names of what a machine has, public keys, and texts of a cloud for display |
 //! | `one_time_key.rs` | the host key for the first contact |
 //! | `user_data.rs` | what a machine is given for its first boot |
 //! | `rotation.rs` | the step `host-key`: replaces the one-time key within the first session |
@@ -20,6 +21,7 @@ pub mod codes;
 mod connect;
 mod inventory;
 mod marks;
+pub mod names;
 mod offers;
 mod one_time_key;
 mod patience;

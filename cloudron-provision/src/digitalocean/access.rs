@@ -11,6 +11,7 @@ use super::messages::{self, Addresses, Firewall, Inbound, NewFirewall, NewKey, O
 use super::names;
 use super::provider::Shared;
 use crate::cloud::codes;
+use crate::cloud::names::{key_body, shown};
 use crate::steps::{Check, Context, Step, Undo};
 
 /// `ssh-key`: the account has the public key. Without one, DigitalOcean would set a password and send it by mail. A key that
@@ -27,12 +28,12 @@ impl Key {
     /// Returns true if this run created the key.
     fn made(&self, context: &Context, key: &messages::Key) -> Result<bool> {
         let marks = self.0.marks(context)?;
-        Ok(key.name == names::key(&marks, names::body(&self.0.settings.public_key)))
+        Ok(key.name == names::key(&marks, key_body(&self.0.settings.public_key)))
     }
 
     fn output(&self, context: &Context, key: &messages::Key) -> Result<Value> {
         let made = self.made(context, key)?;
-        Ok(json!({ "id": key.id, "name": super::provider::shown(&key.name), "made": made }))
+        Ok(json!({ "id": key.id, "name": shown(&key.name), "made": made }))
     }
 }
 
@@ -59,7 +60,7 @@ impl Step for Key {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         let public_key = &*self.0.settings.public_key;
-        let name = names::key(&self.0.marks(context)?, names::body(public_key));
+        let name = names::key(&self.0.marks(context)?, key_body(public_key));
         let body = NewKey { name: &name, public_key };
         let find: Find<'_, messages::Key> = &|| Box::pin(self.find());
         match self.0.client.create("/v2/account/keys", "ssh_key", &body, find).await? {

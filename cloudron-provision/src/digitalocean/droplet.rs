@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::client::{Find, Made, vanished};
 use super::messages::{Droplet, NewDroplet};
 use super::names;
-use super::provider::{Shared, marks_of, shown};
+use super::provider::{Shared, marks_of};
+use crate::cloud::names::{machine, shown};
 use crate::cloud::{HostKeys, Marks, OneTimeKey, Patience, cloud_config, codes};
 use crate::steps::{Check, Context, Step, Undo};
 
@@ -44,7 +45,7 @@ impl MakeDroplet {
         let clock = &*self.0.client.rest.clock;
         let mut waits = Patience::of(UNKNOWN).begin(clock);
         loop {
-            let found = self.0.client.droplets_named(&names::droplet(context.fqdn())).await?;
+            let found = self.0.client.droplets_named(&machine(context.fqdn())).await?;
             if let Some(ours) = found.iter().find(|droplet| self.0.owns(context, &droplet.tags)) {
                 return Ok(Some(ours.clone()));
             }
@@ -174,7 +175,7 @@ impl Step for MakeDroplet {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
-        let (settings, name) = (&self.0.settings, names::droplet(context.fqdn()));
+        let (settings, name) = (&self.0.settings, machine(context.fqdn()));
         let key = OneTimeKey::generate();
         let user_data = cloud_config(&key, std::slice::from_ref(&settings.public_key), USER_DATA)?;
         let marks = self.0.marks(context)?.with_keys(HostKeys::one_time(key.public()));

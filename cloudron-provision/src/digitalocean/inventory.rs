@@ -9,8 +9,9 @@ use cloudron_core::Result;
 use super::droplet::addresses;
 use super::messages::{Droplet, Firewall};
 use super::names;
-use super::provider::{DigitalOcean, Shared, marks_of, shown};
+use super::provider::{DigitalOcean, Shared, marks_of};
 use super::removal::{Found, Held, SHARED};
+use crate::cloud::names::shown;
 use crate::cloud::{Cloud, Item, Marks, Plan, Region, Size};
 
 #[async_trait]

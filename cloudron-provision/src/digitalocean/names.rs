@@ -5,27 +5,20 @@ use std::net::Ipv4Addr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
-use sha2::{Digest as _, Sha256};
 
-use crate::cloud::Marks;
+use crate::cloud::{Marks, names};
 
 /// The most characters of a name.
 const NAME: usize = 128;
 
-/// Returns the name of a machine's droplet, which becomes its host name and the name of its addresses.
-pub(super) fn droplet(fqdn: &str) -> String {
-    format!("my.{fqdn}")
-}
-
 /// Returns the name of a machine's firewall. It is unique in an account.
 pub(super) fn firewall(fqdn: &str) -> String {
-    let name = format!("cloudron-{fqdn}");
-    if name.len() <= NAME { name } else { format!("cloudron-{}", hash(fqdn.as_bytes(), 32)) }
+    names::parts(fqdn, NAME)
 }
 
 /// Returns the name of the SSH key that a run adds to the account: the machine, the run, and the hash of the key.
 pub(super) fn key(marks: &Marks, body: &str) -> String {
-    format!("{}-{}-{}", firewall(&marks.fqdn), marks.run, hash(body.as_bytes(), 12))
+    format!("{}-{}-{}", firewall(&marks.fqdn), marks.run, names::short(body.as_bytes(), 12))
 }
 
 /// Returns the marks that the name of a key is made of; none unless it is exactly the name that a run for that machine
@@ -33,17 +26,12 @@ pub(super) fn key(marks: &Marks, body: &str) -> String {
 pub(super) fn marks_of_key(fqdn: &str, name: &str, public_key: &str) -> Option<Marks> {
     let run = name.strip_prefix(&firewall(fqdn))?.strip_prefix('-')?.split('-').next()?;
     let marks = Marks::new(fqdn, run).ok()?;
-    (key(&marks, body(public_key)) == name).then_some(marks)
-}
-
-/// Returns the key itself, in base 64.
-pub(super) fn body(public_key: &str) -> &str {
-    public_key.split_whitespace().nth(1).unwrap_or_default()
+    (key(&marks, names::key_body(public_key)) == name).then_some(marks)
 }
 
 /// Returns the fingerprint by which DigitalOcean finds a key: MD5, in hex with colons.
 pub(super) fn fingerprint(public_key: &str) -> String {
-    let blob = STANDARD.decode(body(public_key)).unwrap_or_default();
+    let blob = STANDARD.decode(names::key_body(public_key)).unwrap_or_default();
     let bytes: Vec<String> = Md5::digest(&blob).iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(":")
 }
@@ -68,10 +56,6 @@ pub(super) fn run_of_word(word: &str) -> Option<&str> {
     }
 }
 
-fn hash(bytes: &[u8], length: usize) -> String {
-    hex::encode(Sha256::digest(bytes))[..length].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,18 +63,10 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
 
     #[test]
-    fn a_name_fits_whatever_the_domain() {
-        assert_eq!(firewall("example.com"), "cloudron-example.com");
-        let long = [&"a".repeat(60)[..]; 4].join(".");
-        assert!(firewall(&long).len() <= NAME);
-        assert_ne!(firewall(&long), firewall(&format!("b.{long}")));
-    }
-
-    #[test]
     fn only_the_exact_name_of_a_key_says_whose_it_is() {
         let run = ulid::Ulid::generate().to_string();
         let marks = Marks::new("shop.example.com", &run).unwrap();
-        let name = key(&marks, body(KEY));
+        let name = key(&marks, names::key_body(KEY));
         assert_eq!(marks_of_key("shop.example.com", &name, KEY), Some(marks));
         assert_eq!(marks_of_key("example.com", &name, KEY), None);
         assert_eq!(marks_of_key("shop.example.com", &name, "ssh-ed25519 AAAA"), None);

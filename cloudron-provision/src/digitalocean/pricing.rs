@@ -4,7 +4,8 @@ use cloudron_core::{Error, Result};
 
 use super::messages;
 use super::names;
-use super::provider::{Shared, shown};
+use super::provider::Shared;
+use crate::cloud::names::{machine, shown};
 use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes};
 
 /// The scopes of the token, for making and removing a machine.
@@ -93,13 +94,13 @@ impl Shared {
         let what = format!("{} in {}, {}", shown(&size.slug), settings.region, settings.image);
         let firewall = "ports 22, 80, 202, 443 and ICMP";
         let mut resources = vec![
-            planned("droplet", names::droplet(fqdn), what, monthly(&size)),
+            planned("droplet", machine(fqdn), what, monthly(&size)),
             planned("firewall", names::firewall(fqdn), firewall.into(), Cost::Free),
             planned("ssh-key", "cloudron-…".into(), "if the account does not have it".into(), Cost::Free),
         ];
         if settings.reserved_ip {
             let what = "free while it is assigned to the droplet".to_string();
-            resources.push(planned("reserved-ip", names::droplet(fqdn), what, Cost::Free));
+            resources.push(planned("reserved-ip", machine(fqdn), what, Cost::Free));
         }
         Ok(Plan::new(resources, calls(settings.reserved_ip), scopes(settings.reserved_ip)))
     }

@@ -12,13 +12,12 @@ use super::client::Client;
 use super::droplet::MakeDroplet;
 use super::failures::VENDOR;
 use super::keys::DropletTags;
-use super::names;
 use super::removal::Found;
+use crate::cloud::names::{foreign, machine, public_key};
 use crate::cloud::{Login, Marks, RotateHostKey, codes};
 use crate::facts::Requirements;
 use crate::provider::CloudProvider;
 use crate::remote::Remote;
-use crate::ssh::HostKey;
 use crate::steps::ready::FirstContact;
 use crate::steps::{Context, Outputs, Step};
 
@@ -56,10 +55,7 @@ impl Settings {
     pub(super) fn check(&mut self) -> Result<()> {
         // A file ends in a line break, and may hold several keys.
         self.public_key = self.public_key.trim().to_owned();
-        let one = if self.public_key.lines().count() == 1 { &*self.public_key } else { "" };
-        one.parse::<HostKey>().map_err(|_| {
-            Error::new(&codes::SETTINGS, "the public key is not one line of the form `ssh-ed25519 AAAA…`")
-        })?;
+        public_key(&self.public_key)?;
         for (what, text) in [("size", &self.size), ("region", &self.region), ("image", &self.image)] {
             let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
             if text.is_empty() || text.len() > 64 || !text.bytes().all(fits) {
@@ -74,7 +70,7 @@ impl Settings {
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) settings: Settings,
-    /// True if the run was begun where its journal is.
+    /// True if the run was begun on another computer.
     pub(super) adopt: bool,
     /// What the last inventory found; none before there was one.
     pub(super) found: Mutex<Option<Found>>,
@@ -95,19 +91,12 @@ impl Shared {
 
     /// Returns whether tags say that something belongs to this run.
     pub(super) fn owns(&self, context: &Context, tags: &[String]) -> bool {
-        marks_of(tags).is_some_and(|marks| {
-            marks.fqdn == context.fqdn() && marks.run.eq_ignore_ascii_case(&context.run())
-        })
+        marks_of(tags).is_some_and(|marks| marks.is_of(context))
     }
 
     /// Returns the error for something that belongs to somebody else.
     pub(super) fn foreign(&self, kind: &str, name: &str, tags: &[String]) -> Error {
-        let name = shown(name);
-        let message = match marks_of(tags) {
-            Some(marks) => format!("the {kind} {name} was made by run {} of {}", marks.run, marks.fqdn),
-            None => format!("the {kind} {name} exists and was not made by this program"),
-        };
-        Error::new(&crate::codes::STEP_FOREIGN, message)
+        foreign(kind, name, marks_of(tags).as_ref())
     }
 }
 
@@ -227,7 +216,7 @@ impl CloudProvider for DigitalOcean {
             Arc::new(Key(shared.clone())),
             Arc::new(Firewalled(shared.clone())),
             Arc::new(MakeDroplet(shared.clone())),
-            Arc::new(FirstContact::new(names::droplet(fqdn), self.requirements.clone())),
+            Arc::new(FirstContact::new(machine(fqdn), self.requirements.clone())),
             Arc::new(RotateHostKey::new(self.login.clone(), tags)),
         ]
     }
@@ -243,9 +232,4 @@ impl CloudProvider for DigitalOcean {
     fn undone_by_login(&self) -> bool {
         false
     }
-}
-
-/// Returns a text of the cloud's for display: one line, of limited length.
-pub(super) fn shown(text: &str) -> String {
-    cloudron_core::escape::line(text).chars().take(260).collect()
 }

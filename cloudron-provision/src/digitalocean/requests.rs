@@ -12,6 +12,7 @@ use super::messages::{
     Action, Droplet, Firewall, Key, NewTag, Region, ReservedIp, Resource, Size, Tag, Tagged,
 };
 use super::names;
+use crate::cloud::names::key_body;
 use crate::cloud::{Patience, codes};
 
 impl Client {
@@ -59,7 +60,7 @@ impl Client {
     pub(super) async fn key(&self, public_key: &str) -> Result<Option<Key>> {
         let path = format!("/v2/account/keys/{}", segment(&names::fingerprint(public_key)));
         let found: Option<Key> = self.get(&path, "ssh_key").await?;
-        Ok(found.filter(|key| names::body(&key.public_key) == names::body(public_key)))
+        Ok(found.filter(|key| key_body(&key.public_key) == key_body(public_key)))
     }
 
     pub(super) async fn tags(&self) -> Result<Vec<Tag>> {

@@ -7,7 +7,7 @@ use cloudron_core::Result;
 use serde_json::{Value, json};
 
 use super::kind::Kind;
-use super::shared::{Find, Made, Shared, group_name, is_run, marks_of, of_domain};
+use super::shared::{Find, Made, Shared, group_name, marks_of, of_domain};
 use super::{Address, AllocateAddress, DescribeAddresses};
 use crate::steps::{Check, Context, Step, Undo};
 
@@ -24,7 +24,7 @@ impl OwnAddress {
     }
 
     fn output(context: &Context, address: &Address) -> Value {
-        let made = marks_of(&address.tags).is_some_and(|marks| is_run(context, &marks));
+        let made = marks_of(&address.tags).is_some_and(|marks| marks.is_of(context));
         json!({ "id": address.allocation_id, "ipv4": address.public_ip, "made": made })
     }
 }

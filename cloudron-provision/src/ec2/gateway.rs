@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::network::is_own;
-use super::shared::{Find, Made, Shared, group_name, is_run, made_by, marks_of, of_domain};
+use super::shared::{Find, Made, Shared, group_name, made_by, marks_of, of_domain};
 use super::{
     AttachInternetGateway, CreateInternetGateway, CreateRoute, DescribeInternetGateways, DescribeRouteTables,
     Filter, InternetGateway, RouteTable,
@@ -34,7 +34,7 @@ impl Gateway {
     }
 
     fn output(context: &Context, gateway: &InternetGateway) -> Value {
-        let made = marks_of(&gateway.tags).is_some_and(|marks| is_run(context, &marks));
+        let made = marks_of(&gateway.tags).is_some_and(|marks| marks.is_of(context));
         json!({ "id": gateway.internet_gateway_id, "made": made })
     }
 }

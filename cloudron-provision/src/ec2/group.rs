@@ -7,7 +7,7 @@ use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
-use super::shared::{Find, Made, Shared, group_name, is_run, made_by, marks_of};
+use super::shared::{Find, Made, Shared, group_name, made_by, marks_of};
 use super::{
     AuthorizeSecurityGroupIngress, CreateSecurityGroup, DescribeSecurityGroups, Filter, Rule, SecurityGroup,
 };
@@ -74,7 +74,7 @@ impl Firewall {
     }
 
     fn output(context: &Context, group: &SecurityGroup) -> Value {
-        let made = marks_of(&group.tags).is_some_and(|marks| is_run(context, &marks));
+        let made = marks_of(&group.tags).is_some_and(|marks| marks.is_of(context));
         json!({ "id": group.group_id, "name": group.group_name, "made": made })
     }
 }

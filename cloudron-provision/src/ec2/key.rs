@@ -7,10 +7,10 @@ use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
-use super::settings::body;
-use super::shared::{Find, Made, Shared, is_run, marks_of, short};
+use super::shared::{Find, Made, Shared, marks_of, short};
 use super::{DescribeKeyPairs, ImportKeyPair, KeyPair};
 use crate::cloud::codes;
+use crate::cloud::names::key_body;
 use crate::steps::{Check, Context, Step, Undo};
 
 /// Imports the public key, if the region does not have it. A key pair that is there already is used and left, whatever its
@@ -32,14 +32,13 @@ impl Key {
         let found = self.0.client.call(&request).await?.keys.item;
         let suits = |key: &KeyPair| match &named {
             Some(name) => key.key_name == *name,
-            None => key.public_key.as_deref().is_some_and(|key| body(key) == wanted),
+            None => key.public_key.as_deref().is_some_and(|key| key_body(key) == wanted),
         };
         Ok(found.into_iter().find(suits))
     }
 
     fn output(context: &Context, key: &KeyPair) -> Value {
-        let made =
-            marks_of(&key.tags).is_some_and(|marks| marks.fqdn == context.fqdn() && is_run(context, &marks));
+        let made = marks_of(&key.tags).is_some_and(|marks| marks.is_of(context));
         json!({ "id": key.key_pair_id, "name": key.key_name, "made": made })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::launch::{full, own_address, token};
-use super::shared::{Find, Shared, foreign_run, id_of, is_run, made_by, marks_of, of_domain, shown};
+use super::shared::{Find, Shared, foreign_run, id_of, made_by, marks_of, of_domain, shown};
 use super::{AssociateAddress, CreateTags, DescribeInstances, Instance, Meaning, RunInstances, Tag};
 use crate::cloud::{HostKeys, MACHINE, Patience, WriteKeys, codes};
 use crate::steps::{Check, Context, Step, Undo};
@@ -38,7 +38,7 @@ impl MakeInstance {
         let instances = found.into_iter().flat_map(|found| found.instances.item);
         let (there, ended): (Vec<_>, Vec<_>) =
             instances.partition(|instance| ALIVE.contains(&&*instance.instance_state.name));
-        let of_run = |i: &&Instance| marks_of(&i.tags).is_some_and(|marks| is_run(context, &marks));
+        let of_run = |i: &&Instance| marks_of(&i.tags).is_some_and(|marks| marks.is_of(context));
         Ok((there, ended.iter().filter(of_run).count()))
     }
 

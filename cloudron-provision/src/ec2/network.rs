@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::offer::Place;
-use super::shared::{Find, Made, Shared, foreign_run, group_name, is_run, made_by, marks_of, of_domain};
+use super::shared::{Find, Made, Shared, foreign_run, group_name, made_by, marks_of, of_domain};
 use super::{CreateSubnet, CreateVpc, DescribeSubnets, DescribeVpcs, Filter, Subnet, Vpc};
 use crate::cloud::{Patience, codes};
 use crate::steps::{Check, Context, Step, Undo};
@@ -63,7 +63,7 @@ impl Network {
     }
 
     fn output(&self, context: &Context, vpc: &Vpc) -> Value {
-        let made = marks_of(&vpc.tags).is_some_and(|marks| is_run(context, &marks));
+        let made = marks_of(&vpc.tags).is_some_and(|marks| marks.is_of(context));
         let block = vpc.ipv6.iter().find(|block| block.ipv6_cidr_block_state.state == "associated");
         json!({ "id": vpc.vpc_id, "own": true, "made": made, "ipv6": block.map(|block| &block.ipv6_cidr_block) })
     }
@@ -143,7 +143,7 @@ impl OwnSubnet {
     }
 
     fn output(context: &Context, subnet: &Subnet) -> Value {
-        let made = marks_of(&subnet.tags).is_some_and(|marks| is_run(context, &marks));
+        let made = marks_of(&subnet.tags).is_some_and(|marks| marks.is_of(context));
         json!({ "id": subnet.subnet_id, "made": made, "places": [Place::of(subnet)] })
     }
 }

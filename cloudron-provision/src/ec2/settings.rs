@@ -3,8 +3,7 @@
 use cloudron_core::{Error, Result};
 
 use super::Region;
-use crate::cloud::codes;
-use crate::ssh::HostKey;
+use crate::cloud::{codes, names};
 
 /// The public parameter that names the newest image of Debian 12, up to the architecture.
 const DEBIAN: &str = "/aws/service/debian/release/12/latest/";
@@ -63,7 +62,7 @@ impl Settings {
 
     /// The public key itself, in base 64.
     pub(super) fn key_body(&self) -> &str {
-        body(&self.public_key)
+        names::key_body(&self.public_key)
     }
 
     /// Returns the image's ID, or the name of the parameter that has it, for an architecture.
@@ -135,11 +134,9 @@ impl Settings {
             }
             return Ok(());
         }
-        let one = if self.public_key.lines().count() == 1 { &*self.public_key } else { "" };
-        match one.parse::<HostKey>() {
-            Ok(key) if ["ssh-ed25519", "ssh-rsa"].contains(&key.algorithm()) => Ok(()),
-            Ok(key) => wrong(format!("EC2 takes keys of ssh-ed25519 and ssh-rsa, not {}", key.algorithm())),
-            Err(_) => wrong("the public key is not one line of the form `ssh-ed25519 AAAA…`"),
+        match names::public_key(&self.public_key)?.algorithm() {
+            "ssh-ed25519" | "ssh-rsa" => Ok(()),
+            other => wrong(format!("EC2 takes keys of ssh-ed25519 and ssh-rsa, not {other}")),
         }
     }
 }
@@ -150,11 +147,6 @@ fn wrong<T>(why: impl Into<String>) -> Result<T> {
 
 fn shown(text: &str) -> String {
     format!("{:?}", text.chars().take(64).collect::<String>())
-}
-
-/// The second word of a public key.
-pub(super) fn body(key: &str) -> &str {
-    key.split_whitespace().nth(1).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use cloudron_core::{Error, Result};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::kind::Kind;
@@ -16,7 +15,8 @@ use super::{
     Action, Client, DescribeTags, Failure, Filter, InstanceType, Meaning, Set, Settings, Tag,
     TagSpecification,
 };
-use crate::cloud::{Marks, Patience, codes};
+pub(super) use crate::cloud::names::{machine as machine_name, short, shown};
+use crate::cloud::{Marks, Patience, codes, names};
 use crate::steps::Context;
 
 /// How long to look for something that was made a moment ago and may not be listed yet.
@@ -70,7 +70,7 @@ impl Shared {
 
     /// Returns whether marks say that something belongs to this run, or to this machine where that is enough.
     pub(super) fn owns(&self, context: &Context, marks: &Marks) -> bool {
-        marks.fqdn == context.fqdn() && (self.adopt || is_run(context, marks))
+        marks.is_of(context) || self.adopt && marks.fqdn == context.fqdn()
     }
 
     /// Returns the tags for types of resources, with a name for the console.
@@ -232,15 +232,10 @@ pub(super) fn marks_of(tags: &Set<Tag>) -> Option<Marks> {
     Marks::from_tags(&tags)
 }
 
-/// Returns whether marks name the context's run.
-pub(super) fn is_run(context: &Context, marks: &Marks) -> bool {
-    marks.run.eq_ignore_ascii_case(&context.run())
-}
-
 /// Returns the error for something that another run made.
 pub(super) fn foreign_run(kind: &str, marks: &Marks) -> Error {
-    let message = format!("the {kind} for {} was made by the run {}", marks.fqdn, marks.run);
-    Error::new(&crate::codes::STEP_FOREIGN, message)
+    let name = if kind == "instance" { machine_name(&marks.fqdn) } else { group_name(&marks.fqdn) };
+    names::foreign(kind, &name, Some(marks))
 }
 
 /// Returns the ID in a step's output.
@@ -257,23 +252,7 @@ pub(super) fn made_by(context: &Context, step: &str) -> Result<String> {
         .ok_or_else(|| Error::new(&codes::NOT_FOUND, format!("the step `{step}` has no output")))
 }
 
-/// Returns a text of the cloud's for display: one line, of limited length.
-pub(super) fn shown(text: &str) -> String {
-    cloudron_core::escape::line(text).chars().take(260).collect()
-}
-
-/// Returns the first characters of a hash, in hexadecimal.
-pub(super) fn short(bytes: &[u8], length: usize) -> String {
-    hex::encode(Sha256::digest(bytes))[..length].to_owned()
-}
-
-/// Returns the name of a machine's instance, which is that of its website.
-pub(super) fn machine_name(fqdn: &str) -> String {
-    format!("my.{fqdn}")
-}
-
 /// Returns the name of everything else of a machine. Names of groups have at most 255 characters.
 pub(super) fn group_name(fqdn: &str) -> String {
-    let name = format!("cloudron-{fqdn}");
-    if name.len() <= 255 { name } else { format!("cloudron-{}", short(fqdn.as_bytes(), 32)) }
+    names::parts(fqdn, 255)
 }

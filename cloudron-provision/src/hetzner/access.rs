@@ -5,12 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::client::{Find, Made};
 use super::messages::{Named, NewFirewall, NewKey, NewNetwork, Rule, Subnet};
 use super::provider::{Shared, id_of};
-use crate::cloud::{Marks, codes};
+use crate::cloud::{Marks, codes, names};
 use crate::steps::{Check, Context, Step, Undo};
 
 /// The most characters of a name.
@@ -18,12 +17,7 @@ const NAME: usize = 128;
 
 /// Returns the name of a machine's firewall and network.
 pub(super) fn name_of(fqdn: &str) -> String {
-    let name = format!("cloudron-{fqdn}");
-    if name.len() <= NAME { name } else { format!("cloudron-{}", short(fqdn.as_bytes(), 32)) }
-}
-
-fn short(bytes: &[u8], length: usize) -> String {
-    hex::encode(Sha256::digest(bytes))[..length].to_owned()
+    names::parts(fqdn, NAME)
 }
 
 /// Returns the output of something that was made or found.
@@ -46,8 +40,7 @@ impl Key {
 
     /// Returns true if this run created the key.
     fn made(context: &Context, key: &Named) -> bool {
-        Marks::from_labels(&key.labels)
-            .is_some_and(|marks| marks.fqdn == context.fqdn() && is_run(context, &marks))
+        Marks::from_labels(&key.labels).is_some_and(|marks| marks.is_of(context))
     }
 }
 
@@ -75,7 +68,7 @@ impl Step for Key {
 
     async fn apply(&self, context: &Context) -> Result<Value> {
         self.0.settings.clone().check()?;
-        let name = format!("cloudron-{}", short(self.0.settings.key_body().as_bytes(), 12));
+        let name = format!("cloudron-{}", names::short(self.0.settings.key_body().as_bytes(), 12));
         let labels = self.0.marks(context)?.to_labels();
         let body = NewKey { name: &name, public_key: &self.0.settings.public_key, labels };
         let key = match self.0.client.create("ssh_keys", "ssh_key", &body, &|| Box::pin(self.find())).await? {
@@ -197,18 +190,13 @@ impl Step for Marked {
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         for found in self.shared.client.marked(self.kind.list(), context.fqdn()).await? {
             let marks = Marks::from_labels(&found.labels);
-            if !marks.is_some_and(|marks| is_run(context, &marks)) {
+            if !marks.is_some_and(|marks| marks.is_of(context)) {
                 return Ok(Undo::Kept(self.foreign(&found).message().to_owned()));
             }
             self.shared.client.delete(self.kind.list(), found.id).await?;
         }
         Ok(Undo::Undone)
     }
-}
-
-/// Returns whether marks name the context's run.
-pub(super) fn is_run(context: &Context, marks: &Marks) -> bool {
-    marks.run.eq_ignore_ascii_case(&context.run())
 }
 
 /// Returns the ID of what a step made.
@@ -232,17 +220,4 @@ fn rules() -> Vec<Rule> {
         rule("tcp", Some("443"), "HTTPS"),
         rule("icmp", None, "ICMP"),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_fits_whatever_the_domain() {
-        assert_eq!(name_of("example.com"), "cloudron-example.com");
-        let long = [&"a".repeat(60)[..]; 4].join(".");
-        assert!(name_of(&long).len() <= NAME);
-        assert_ne!(name_of(&long), name_of(&format!("b.{long}")));
-    }
 }

@@ -2,10 +2,11 @@
 
 use cloudron_core::{Error, Result};
 
+use super::access;
 use super::messages::{Price, Pricing, ServerType};
-use super::provider::{Shared, shown};
-use super::{access, server};
-use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes};
+use super::provider::Shared;
+use crate::cloud::names::shown;
+use crate::cloud::{Amount, Cost, Plan, Planned, PlannedCall, Size, codes, names};
 
 /// The permissions of the token: Hetzner has no finer ones.
 pub const PERMISSIONS: [&str; 1] = ["an API token of the project with Read & Write"];
@@ -70,10 +71,10 @@ impl Shared {
         let (settings, location) = (&self.settings, &self.settings.location);
         let what = format!("{} ({}) in {location}, {}", kind.name, kind.architecture, settings.image);
         let mut resources = vec![
-            planned("server", server::name_of(fqdn), what, monthly(&kind.prices, location, &prices)),
+            planned("server", names::machine(fqdn), what, monthly(&kind.prices, location, &prices)),
             planned(
                 "ipv4-address",
-                server::name_of(fqdn),
+                names::machine(fqdn),
                 "with the server".into(),
                 address(&prices, location),
             ),

@@ -8,15 +8,15 @@ use cloudron_http::HttpTransport;
 use cloudron_http::rest::Rest;
 use serde_json::Value;
 
-use super::access::{Key, Kind, Marked, is_run};
+use super::access::{Key, Kind, Marked};
 use super::client::{Client, VENDOR};
 use super::messages::{Labels, Named, Server};
-use super::server::{self, MakeServer, ServerLabels, name_of};
-use crate::cloud::{Cloud, Item, Login, Marks, Plan, Region, RotateHostKey, Size, codes};
+use super::server::{self, MakeServer, ServerLabels};
+use crate::cloud::names::shown;
+use crate::cloud::{Cloud, Item, Login, Marks, Plan, Region, RotateHostKey, Size, codes, names};
 use crate::facts::Requirements;
 use crate::provider::CloudProvider;
 use crate::remote::Remote;
-use crate::ssh::HostKey;
 use crate::steps::ready::FirstContact;
 use crate::steps::{Context, Outputs, Step};
 
@@ -50,16 +50,13 @@ impl Settings {
 
     /// The key itself, in base 64.
     pub(super) fn key_body(&self) -> &str {
-        self.public_key.split_whitespace().nth(1).unwrap_or_default()
+        names::key_body(&self.public_key)
     }
 
     pub(super) fn check(&mut self) -> Result<()> {
         // A file ends in a line break, and may hold several keys.
         self.public_key = self.public_key.trim().to_owned();
-        let one = if self.public_key.lines().count() == 1 { &*self.public_key } else { "" };
-        one.parse::<HostKey>().map_err(|_| {
-            Error::new(&codes::SETTINGS, "the public key is not one line of the form `ssh-ed25519 AAAA…`")
-        })?;
+        names::public_key(&self.public_key)?;
         for (what, text) in
             [("type", &self.server_type), ("location", &self.location), ("image", &self.image)]
         {
@@ -88,17 +85,12 @@ impl Shared {
     /// Returns whether labels say that something belongs to this run, or to this machine where that is enough.
     pub(super) fn owns(&self, context: &Context, labels: &Labels) -> bool {
         Marks::from_labels(labels)
-            .is_some_and(|marks| marks.fqdn == context.fqdn() && (self.adopt || is_run(context, &marks)))
+            .is_some_and(|marks| marks.is_of(context) || self.adopt && marks.fqdn == context.fqdn())
     }
 
     /// Returns the error for something that belongs to somebody else.
     pub(super) fn foreign(&self, kind: &str, name: &str, labels: &Labels) -> Error {
-        let name: String = cloudron_core::escape::line(name).chars().take(260).collect();
-        let message = match Marks::from_labels(labels) {
-            Some(marks) => format!("the {kind} {name} was made by run {} of {}", marks.run, marks.fqdn),
-            None => format!("the {kind} {name} exists and was not made by this program"),
-        };
-        Error::new(&crate::codes::STEP_FOREIGN, message)
+        names::foreign(kind, name, Marks::from_labels(labels).as_ref())
     }
 
     pub(super) async fn network_zone(&self) -> Result<String> {
@@ -212,7 +204,7 @@ impl CloudProvider for Hetzner {
             steps.push(Arc::new(Marked { shared: shared.clone(), kind: Kind::Network }));
         }
         steps.push(Arc::new(MakeServer(shared.clone())));
-        steps.push(Arc::new(FirstContact::new(name_of(fqdn), self.requirements.clone())));
+        steps.push(Arc::new(FirstContact::new(names::machine(fqdn), self.requirements.clone())));
         let labels = Arc::new(ServerLabels(shared.clone()));
         steps.push(Arc::new(RotateHostKey::new(self.login.clone(), labels)));
         steps
@@ -311,11 +303,6 @@ fn of(kind: &'static str, named: Named) -> Option<Item> {
         state: String::new(),
         region: None,
     })
-}
-
-/// Returns a text of the cloud's for display: one line, of limited length.
-pub(super) fn shown(text: &str) -> String {
-    cloudron_core::escape::line(text).chars().take(260).collect()
 }
 
 /// Returns the ID in a step's output.

@@ -8,22 +8,17 @@ use async_trait::async_trait;
 use cloudron_core::{Error, Result};
 use serde_json::{Value, json};
 
-use super::access::{is_run, made_by};
+use super::access::made_by;
 use super::client::{Client, Find, Made};
 use super::messages::{Action, FirewallOf, Labels, Named, NewServer, ReverseName, Server};
 use super::provider::{Shared, id_of};
-use crate::cloud::{HostKeys, Marks, OneTimeKey, Patience, WriteKeys, cloud_config, codes};
+use crate::cloud::{HostKeys, Marks, OneTimeKey, Patience, WriteKeys, cloud_config, codes, names};
 use crate::steps::{Check, Context, Outputs, Step, Undo};
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 32 << 10;
 /// How long a server may take to be started.
 const START: Duration = Duration::from_secs(300);
-
-/// Returns the name of a machine's server, which becomes its host name.
-pub(super) fn name_of(fqdn: &str) -> String {
-    format!("my.{fqdn}")
-}
 
 /// `machine`: one creating call with the key, the firewall, the marks and the host key for the first contact.
 ///
@@ -32,7 +27,7 @@ pub(super) struct MakeServer(pub(super) Arc<Shared>);
 
 impl MakeServer {
     async fn find(&self, context: &Context) -> Result<Option<Server>> {
-        self.0.client.server_named(&name_of(context.fqdn())).await
+        self.0.client.server_named(&names::machine(context.fqdn())).await
     }
 
     fn check_owner(&self, context: &Context, server: &Server) -> Result<()> {
@@ -124,7 +119,7 @@ impl Step for MakeServer {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
-        let (settings, name) = (&self.0.settings, name_of(context.fqdn()));
+        let (settings, name) = (&self.0.settings, names::machine(context.fqdn()));
         let key = OneTimeKey::generate();
         let user_data = cloud_config(&key, std::slice::from_ref(&settings.public_key), USER_DATA)?;
         let marks = self.0.marks(context)?.with_keys(HostKeys::one_time(key.public()));
@@ -154,7 +149,7 @@ impl Step for MakeServer {
 
     async fn undo(&self, context: &Context, _: Option<&Value>) -> Result<Undo> {
         let Some(server) = self.find(context).await? else { return Ok(Undo::Undone) };
-        let ours = |marks: &Marks| marks.fqdn == context.fqdn() && is_run(context, marks);
+        let ours = |marks: &Marks| marks.is_of(context);
         if !Marks::from_labels(&server.labels).is_some_and(|marks| ours(&marks)) {
             let foreign = self.0.foreign("server", &server.name, &server.labels);
             return Ok(Undo::Kept(foreign.message().to_owned()));

@@ -43,8 +43,14 @@ impl Journal {
         let lock = Lock::take(folder, &spec.fqdn)?;
         let run = run.to_lowercase();
         let path = file_of(folder, &run);
-        // An attempt here that has ended is no obstacle: what it left at the cloud is found by its marks.
-        if path.exists() && matches!(load(&path)?.0.phase(), super::Phase::Ended(_)) {
+        // An attempt here that has ended, or not begun, is no obstacle: what it left at the cloud is found by its marks.
+        let over = path.exists()
+            && match load(&path) {
+                Ok((state, _)) => matches!(state.phase(), super::Phase::Ended(_)),
+                Err(e) if e.is(&codes::RUN_MISSING) => true,
+                Err(e) => return Err(e),
+            };
+        if over {
             std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
         }
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
@@ -237,14 +243,39 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::steps::StepState;
+    use crate::steps::{Ending, StepState};
+
+    fn spec() -> Spec {
+        Spec { op: "create".into(), fqdn: "a.org".into(), provider: "x".into(), inputs: json!({}) }
+    }
+
+    #[test]
+    fn a_run_of_another_computer_takes_the_place_of_what_is_over_here_and_of_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = "01arz3ndektsv4rrffq69g5fav";
+        let begin = || Journal::begin_as(run, folder.path(), spec(), vec!["one".into()]);
+        let mut journal = begin().unwrap();
+        journal.write(&Record::Intent { step: "one".into(), attempt: 1 }).unwrap();
+        drop(journal);
+        assert!(begin().unwrap_err().is(&codes::RUN_EXISTS));
+        assert_eq!(Journal::read(folder.path(), run).unwrap().step_state("one"), StepState::InDoubt);
+
+        let mut journal = Journal::open(folder.path(), run).unwrap();
+        journal.write(&Record::End { ending: Ending::Abandoned }).unwrap();
+        drop(journal);
+        drop(begin().unwrap());
+        assert_eq!(Journal::read(folder.path(), run).unwrap().step_state("one"), StepState::Pending);
+
+        // The file of a process that died in its first line.
+        std::fs::write(file_of(folder.path(), run), br#"{"begin":"#).unwrap();
+        drop(begin().unwrap());
+        assert!(Journal::read(folder.path(), run).is_ok());
+    }
 
     #[test]
     fn a_record_that_cannot_be_written_did_not_happen_and_nothing_follows_it() {
         let folder = tempfile::tempdir().unwrap();
-        let spec =
-            Spec { op: "create".into(), fqdn: "a.org".into(), provider: "x".into(), inputs: json!({}) };
-        let mut journal = Journal::begin(folder.path(), spec, vec!["one".into()]).unwrap();
+        let mut journal = Journal::begin(folder.path(), spec(), vec!["one".into()]).unwrap();
         let real = journal.file.try_clone().unwrap();
         journal.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let intent = Record::Intent { step: "one".into(), attempt: 1 };
