@@ -22,7 +22,7 @@ fn typed() -> Vec<Typed> {
     let mut typed: Vec<Typed> = Vec::new();
     for block in readme.split("```").skip(1).step_by(2) {
         let (kind, lines) = block.split_once('\n').unwrap();
-        let elsewhere = lines.contains("203.0.113.") || lines.contains("cloudron dns");
+        let elsewhere = ["203.0.113.", "cloudron dns", "--token"].iter().any(|part| lines.contains(part));
         for line in lines.lines().filter(|_| !elsewhere) {
             let command = match kind {
                 "sh" => Some(line),
