@@ -42,6 +42,13 @@ impl Datacenter {
         server
     }
 
+    /// Switches the servers off with all their data, and the cloud does not know it.
+    pub fn burn(&self) {
+        for server in self.servers() {
+            server.burn();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Server>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -301,6 +301,15 @@ impl Server {
         drop(self);
     }
 
+    /// Destroys the server as [`Self::destroy`], while others still know it.
+    ///
+    /// # Panics
+    ///
+    /// If Docker fails.
+    pub fn burn(&self) {
+        docker(&["rm".into(), "--force".into(), "--volumes".into(), self.container.clone()]);
+    }
+
     /// Waits until systemd has started everything and an SSH server answers.
     ///
     /// # Panics

@@ -18,12 +18,12 @@ mod http;
 mod rules;
 mod xml;
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use self::http::{Request, Response};
 use self::rules::Rules;
-use crate::clouds::Boot;
+use crate::clouds::Hypervisor;
 pub use crate::fault::Fault;
 use crate::moto::Moto;
 
@@ -88,9 +88,9 @@ impl Gate {
         self.rules(|rules| _ = rules.full.insert(zone.to_owned(), code));
     }
 
-    /// Boots a machine for each instance that is started from now on. The function returns the machine's address.
-    pub fn boot(&self, boot: impl Fn(&Boot) -> Ipv4Addr + Send + 'static) {
-        self.rules(|rules| rules.boot = Some(Box::new(boot)));
+    /// Boots a machine for each instance that is started from now on.
+    pub fn boot(&self, hypervisor: impl Hypervisor + 'static) {
+        self.rules(|rules| rules.hypervisor = Some(Box::new(hypervisor)));
     }
 
     /// Answers every public parameter with that value.

@@ -8,10 +8,7 @@ use base64::Engine as _;
 use super::hiding::Hiding;
 use super::http::{Request, Response, forward};
 use super::xml;
-use crate::clouds::Boot;
-
-/// Boots a machine.
-type Booting = dyn Fn(&Boot) -> Ipv4Addr + Send;
+use crate::clouds::{Boot, Hypervisor};
 
 /// The rules, and what they have to remember.
 #[derive(Default)]
@@ -19,7 +16,7 @@ pub(super) struct Rules {
     /// What is not visible.
     pub(super) hiding: Hiding,
     /// Boots a machine for an instance, and says its address.
-    pub(super) boot: Option<Box<Booting>>,
+    pub(super) hypervisor: Option<Box<dyn Hypervisor>>,
     /// Actions that are refused, but for trials.
     pub(super) refused: BTreeMap<String, (u16, &'static str)>,
     /// The code that trials are refused with.
@@ -122,7 +119,7 @@ impl Rules {
 
     /// Writes the addresses of the machines in place of moto's.
     fn with_addresses(&self, answer: Response) -> Response {
-        if self.boot.is_none() {
+        if self.hypervisor.is_none() {
             return answer;
         }
         // The ID of an instance comes before its address.
@@ -177,12 +174,12 @@ impl Rules {
 
     /// Boots the machine of an instance.
     fn boot(&mut self, id: &str, request: &Request) {
-        let Some(boot) = &self.boot else { return };
+        let Some(hypervisor) = &self.hypervisor else { return };
         let packed = request.parameter("UserData").unwrap_or_default();
         let user_data = base64::engine::general_purpose::STANDARD.decode(packed).expect("it is base 64");
         let name = request.parameters.iter().position(|(_, value)| value == "Name");
         let name = name.and_then(|at| request.parameters.get(at + 1)).map(|(_, value)| value.clone());
-        let address = boot(&Boot {
+        let address = hypervisor.boot(&Boot {
             id: id.to_owned(),
             name: name.unwrap_or_default(),
             user_data: String::from_utf8(user_data).expect("user-data is text"),
@@ -213,6 +210,7 @@ impl Rules {
             Ending::Not => {
                 let answer = forward(behind, request);
                 if answer.status == 200 {
+                    self.hypervisor.iter().for_each(|hypervisor| hypervisor.destroy(&id));
                     instance.ending = if slow == 0 { Ending::Done } else { Ending::Slowly(slow) };
                 }
                 answer

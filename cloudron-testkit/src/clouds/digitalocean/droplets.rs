@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::reserved::link;
 use super::state::{Droplet, Outcome, State, Then, missing};
-use super::{Answer, Boot, Call, Settings, catalog, checks, ok, unprocessable};
+use super::{Answer, Call, Settings, catalog, checks, ok, unprocessable};
+use crate::clouds::Boot;
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 64 << 10;
@@ -62,7 +63,7 @@ impl State {
         if !failing {
             self.user_data.push(user_data.clone());
             let boot = Boot { id: id.to_string(), name, user_data, ssh_keys: keys };
-            let address = (self.on_boot)(&boot);
+            let address = self.hypervisor.boot(&boot);
             self.addresses.insert(id, networks(address, ipv6));
         }
         Ok(ok(202, json!({ "droplet": value, "links": { "actions": [link(action, "create")] } })))
@@ -172,6 +173,7 @@ impl State {
 
     pub(super) fn remove_droplet(&mut self, id: u64) {
         self.droplets.remove(&id);
+        self.hypervisor.destroy(&id.to_string());
         self.release(id);
         for firewall in self.firewalls.values_mut() {
             if let Some(list) = firewall["droplet_ids"].as_array_mut() {
