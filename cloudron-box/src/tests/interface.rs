@@ -14,6 +14,7 @@ const NEED_A_TOKEN: &[(&str, &str)] = &[
     ("POST", "/api/v1/cloudron/update"),
     ("GET", "/api/v1/eventlog"),
     ("GET", "/api/v1/cloudron/logs"),
+    ("POST", "/api/v1/cloudron/reboot"),
     ("POST", "/api/v1/cloudron/retire"),
     ("GET", "/api/v1/jobs/x"),
     ("GET", "/api/v1/sessions"),
