@@ -107,6 +107,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
         background.spawn(upkeep::run(state, certificate));
+        background.spawn(http::failures::keep(app.clone()));
         // So that the result is available for the first request.
         app.health.begin_store_check();
         if let Some(address) = address {
@@ -127,6 +128,7 @@ impl Server {
         self.app.jobs.stop().await;
         let rest = async { while self.listening.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        http::failures::store(&self.app).await;
         if let Err(error) = upkeep::tidy(&self.app.state).await {
             tracing::warn!(%error, "How far the database is could not be written down");
         }
