@@ -31,16 +31,24 @@ pub(super) fn prepare(layout: &Layout) -> Result<Option<Users>> {
     Ok(Some(Users { interface, worker: made(WORKER_USER, &layout.worker_state())? }))
 }
 
+/// Creates a user with a group of the same name, also where a run that was killed left one without the other.
 fn made(user: &str, home: &Path) -> Result<Owner> {
+    let grouped = has_group(user);
     if let Some(owner) = find(user) {
+        if !grouped {
+            command("groupadd", &["--system", "--gid", &owner.gid.to_string(), user])?;
+        }
         return Ok(owner);
     }
     let (home, shell) = (home.display().to_string(), "/usr/sbin/nologin");
-    command(
-        "useradd",
-        &["--system", "--user-group", "--no-create-home", "--home-dir", &home, "--shell", shell, user],
-    )?;
+    let group: &[&str] = if grouped { &["--gid", user] } else { &["--user-group"] };
+    let rest = ["--no-create-home", "--home-dir", &home, "--shell", shell, user];
+    command("useradd", &[&["--system"], group, &rest].concat())?;
     find(user).ok_or_else(|| Error::new(&codes::INSTALL_COMMAND, format!("useradd made no user {user}")))
+}
+
+fn has_group(name: &str) -> bool {
+    command("getent", &["group", name]).is_ok()
 }
 
 fn find(user: &str) -> Option<Owner> {
@@ -51,13 +59,16 @@ fn find(user: &str) -> Option<Owner> {
 /// Deletes the users.
 pub(super) fn remove() -> Result<()> {
     for user in [USER, WORKER_USER] {
-        if find(user).is_none() {
-            continue;
-        }
         // A command of an interrupted run may still run as this user, and a concurrent removal may be faster.
-        match command("userdel", &["--force", user]) {
-            Err(error) if find(user).is_some() => return Err(error),
+        match find(user).map(|_| command("userdel", &["--force", user])) {
+            Some(Err(error)) if find(user).is_some() => return Err(error),
             _ => {}
+        }
+        if has_group(user) {
+            match command("groupdel", &[user]) {
+                Err(error) if has_group(user) => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -53,6 +53,9 @@ pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration
         Ok(found)
     })?;
     if found.answer.is_some() {
+        if settings.supervisor == Supervisor::Systemd {
+            systemd::start()?;
+        }
         return Ok(found);
     }
     let child = match settings.supervisor {

@@ -1,7 +1,7 @@
 //! The server as systemd units.
 
 use super::units::units;
-use crate::layout::{UNIT, UNITS};
+use crate::layout::{HELPER_SOCKET_UNIT, UNIT, UNITS, WORKER_SOCKET_UNIT};
 use crate::settings::{Settings, WorkerSettings};
 use crate::system::command::command;
 use crate::system::files;
@@ -40,10 +40,14 @@ pub(crate) fn disable(layout: &Layout) -> Result<()> {
     command("systemctl", &["daemon-reload"]).map(drop)
 }
 
+/// Starts the server, and the sockets of its parts where they failed while it ran.
 pub(super) fn start() -> Result<()> {
     // A unit that has failed too often only starts again after this. It fails for a new unit.
-    let _ = command("systemctl", &["reset-failed", UNIT]);
-    command("systemctl", &["start", UNIT]).map(drop)
+    let _ = command("systemctl", &[&["reset-failed"], &UNITS[..]].concat());
+    command("systemctl", &["start", UNIT])?;
+    // An older installation has none, until it is moved. The health tells one that failed.
+    let _ = command("systemctl", &["start", WORKER_SOCKET_UNIT, HELPER_SOCKET_UNIT]);
+    Ok(())
 }
 
 pub(super) fn stop() -> Result<()> {

@@ -93,4 +93,9 @@ fn the_helper_does_what_it_is_asked_by_those_who_may_and_nothing_else() {
     });
     let status = scene.laptop.ok(&["machine", "status", DOMAIN]);
     assert!(status.stdout.contains("Debian GNU/Linux 12"), "{status}");
+    // And the machine itself, which comes back with everything.
+    assert!(ask(server, "cloudron", r#""reboot""#).contains("done"));
+    until("the machine is off", Duration::from_secs(60), || (server.exec("true").code != 0).then_some(()));
+    server.reboot();
+    scene.back_up();
 }

@@ -1,6 +1,8 @@
 //! Installing over a server whose parts were one unit, as versions before this one installed it.
 
-use cloudron_e2e::{Cloudron, Server, available};
+use std::time::Duration;
+
+use cloudron_e2e::{Cloudron, Server, available, until};
 use rusqlite::Connection;
 
 use super::scene::{DOMAIN, FILES, Scene};
@@ -109,4 +111,32 @@ fn an_older_installation_keeps_everything_and_gets_the_new_units() {
     scene.laptop.ok(&["machine", "status", DOMAIN]);
     scene.laptop.ok(&["machine", "destroy", DOMAIN, "--delete-backups", "--yes"]);
     assert_eq!(scene.traces(), "");
+}
+
+#[test]
+fn a_reinstallation_that_is_killed_leaves_a_server_that_answers_and_is_finished_by_the_same_command() {
+    if !available() {
+        return;
+    }
+    let scene = Scene::bare("older-killed");
+    scene.fill(300_000);
+    scene.create(&["--include", FILES]);
+    scene.back_up();
+    scene.server.exec_ok("cp /usr/local/bin/cloudron /root/newer");
+    let mut cut = 0;
+    for millis in [20, 60, 120, 200, 300, 450] {
+        make_older(&scene.server);
+        scene.server.exec_ok("systemctl start cloudron-box");
+        let limit = format!("timeout --signal=KILL 0.{millis:03} /root/newer box reinstall >/dev/null 2>&1");
+        cut += u32::from(scene.server.exec(&limit).code != 0);
+        // As after a restart of the machine: with the old units or with the new ones.
+        scene.server.exec_ok("systemctl daemon-reload; systemctl start cloudron-box");
+        let answers = || scene.server.exec("/root/newer box status").stdout.contains("\"activated\"");
+        until(&format!("it answers after {millis} ms"), Duration::from_secs(20), || answers().then_some(()));
+        scene.server.exec_ok("/root/newer box reinstall >/dev/null && /root/newer box start >/dev/null");
+        scene.back_up();
+    }
+    assert!(cut >= 3, "only {cut} of them were killed");
+    let folders = scene.laptop.ok(&["machine", "include", "list", DOMAIN]);
+    assert!(folders.stdout.contains(FILES), "{folders}");
 }

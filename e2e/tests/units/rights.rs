@@ -29,6 +29,7 @@ fn each_unit_is_exposed_no_more_than_its_limit() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the numbers that were measured are for the documentation")]
 fn the_interface_reads_neither_keys_nor_files_and_the_worker_reads_all_and_writes_its_own() {
     if !available() {
         return;
@@ -53,6 +54,11 @@ fn the_interface_reads_neither_keys_nor_files_and_the_worker_reads_all_and_write
         u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
     });
     assert_eq!(capabilities, [1 << 10, 1 << 2]);
+    for unit in ["cloudron-box", "cloudron-backup"] {
+        let pid = property(unit, "MainPID");
+        let pss = scene.server.exec_ok(&format!("grep ^Pss: /proc/{pid}/smaps_rollup"));
+        println!("{unit}: {}", pss.trim());
+    }
     // As the interface's user, nothing of the worker's can be read, and its list of commands not be changed.
     let closed = [
         "cat /var/lib/cloudron-backup/secrets/writer-keys.json",
