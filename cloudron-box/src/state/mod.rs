@@ -78,6 +78,7 @@ impl State {
                 folders: Folders::Database(db.clone()),
                 clock: tuning.clock.clone(),
                 helper: helper::Client::Here(tuning.hook_limit),
+                making: tokio::sync::Mutex::default(),
             })),
         };
         let helper =

@@ -29,8 +29,16 @@ pub(super) fn is_incomplete(summary: &Summary) -> bool {
     summary.errors > 0 || summary.tags.iter().any(|tag| tag == INCOMPLETE)
 }
 
-/// Makes the backup.
+/// Makes the backup, once no other one is made.
 pub(super) async fn make(worker: &Arc<Worker>, teller: &Teller, cancel: &Cancel) -> Result<Made> {
+    let taken_back = async {
+        cancel.cancelled().await;
+        cancel.check()
+    };
+    let _alone = tokio::select! {
+        alone = worker.making.lock() => Ok(alone),
+        Err(error) = taken_back => Err(error),
+    }?;
     let folders = worker.included().await?;
     let (mut issues, mut ran) = (Vec::new(), Vec::new());
     let mut result = Ok(());

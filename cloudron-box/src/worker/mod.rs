@@ -34,6 +34,9 @@ pub(crate) struct Worker {
     pub(crate) clock: Arc<dyn Clock>,
     /// Runs the commands of the included folders.
     pub(crate) helper: helper::Client,
+    /// Held while a backup is made. An interface that was killed leaves one that still runs its commands, while the next
+    /// interface asks for another.
+    pub(crate) making: tokio::sync::Mutex<()>,
 }
 
 /// Where the included folders are listed.
@@ -69,6 +72,7 @@ impl Worker {
             folders: Folders::RootsList,
             clock: Arc::new(SystemClock),
             helper: layout.helper_socket().map_or(helper::Client::Here(HOOK_LIMIT), helper::Client::Socket),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
@@ -85,6 +89,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use cloudron_core::Domain;
@@ -93,15 +98,20 @@ mod tests {
     use super::*;
     use crate::codes;
 
-    fn worker(home: &std::path::Path) -> Arc<Worker> {
+    fn worker(home: &Path) -> Arc<Worker> {
+        worker_with(home, Folders::RootsList)
+    }
+
+    fn worker_with(home: &Path, folders: Folders) -> Arc<Worker> {
         let fqdn = Domain::parse_any("demo.localhost").unwrap();
         let store = home.join("store").display().to_string();
         Arc::new(Worker {
             layout: Layout::rooted(home),
             settings: WorkerSettings { fqdn, store },
-            folders: Folders::RootsList,
+            folders,
             clock: Arc::new(SystemClock),
             helper: helper::Client::Here(Duration::from_secs(5)),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
@@ -123,5 +133,30 @@ mod tests {
         }
         let gone = Client::Socket(home.path().join("nothing")).list(1, 10).await.unwrap_err();
         assert!(gone.is(&codes::PART_UNAVAILABLE), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn the_commands_of_two_backups_never_run_at_once_and_one_that_waits_can_be_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let command = |word: &str| Some(format!("echo {word} >> log; sleep 0.2"));
+        let include = Include { path: folder.clone(), before: command("before"), after: command("after") };
+        let db = Db::open(&home.path().join("cloudron.db")).unwrap();
+        db.transaction(|c| includes::put(c, &include)).unwrap();
+        let client = Client::Here(worker_with(home.path(), Folders::Database(db)));
+        let (go, stop) = (Cancel::new(), Cancel::new());
+        let back_up = |cancel| client.back_up(cancel, |_| {}, |_| {});
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stop.cancel();
+        };
+        let (first, second, third, ()) = tokio::join!(back_up(&go), back_up(&go), back_up(&stop), stopping);
+        for failed in [first, second] {
+            assert!(failed.unwrap_err().is(&codes::CONFIG_CORRUPT), "there are no keys");
+        }
+        assert!(third.unwrap_err().is(&cloudron_core::codes::INTERRUPTED));
+        let log = std::fs::read_to_string(folder.join("log")).unwrap();
+        assert_eq!(log, "before\nafter\nbefore\nafter\n");
     }
 }
