@@ -71,4 +71,4 @@ examples:
 e2e:
     e2e/image.sh
     e2e/image.sh cloud
-    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test clouds --test ssh_port --test firewall -- --test-threads 1
+    cargo test --workspace --features cloudron-e2e/e2e --test harness --test generic --test clouds --test ssh_port --test firewall --test units -- --test-threads 1

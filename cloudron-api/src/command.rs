@@ -29,14 +29,21 @@ impl BoxCall {
     }
 }
 
-/// What the program does on the machine itself. It answers with one line of JSON, also when it fails.
+/// What the program does on the machine itself. It answers with one line of JSON, also when it fails; the parts of the
+/// server that run until they are told to stop answer nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(Subcommand))]
 pub enum BoxCommand {
-    /// Run the server until it is told to stop
+    /// Run the server until it is told to stop; on a machine of its own, its interface
     Serve,
+    /// Run the backup worker, which systemd starts by its socket
+    Worker,
+    /// Run the helper of root, which systemd starts by its socket
+    Helper,
     /// Make this place into a server, as the request on standard input says
     Install(FromStdin),
+    /// Install this version over the one that is here, and keep everything
+    Reinstall,
     /// Remove the server
     Uninstall(Uninstall),
     /// Start the server and wait until it answers
@@ -125,11 +132,19 @@ pub struct FromStdin {
 pub const STDIN: FromStdin = FromStdin { from_stdin: true };
 
 impl BoxCommand {
+    /// Returns true for a part of the server itself, which logs and answers nobody.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Serve | Self::Worker | Self::Helper)
+    }
+
     /// Returns the command's name and options as program arguments.
     pub fn words(&self) -> Vec<String> {
         let (name, stdin) = match self {
             Self::Serve => ("serve", false),
+            Self::Worker => ("worker", false),
+            Self::Helper => ("helper", false),
             Self::Install(_) => ("install", true),
+            Self::Reinstall => ("reinstall", false),
             Self::Uninstall(uninstall) => return uninstall.words(),
             Self::Start => ("start", false),
             Self::Stop => ("stop", false),

@@ -4,11 +4,29 @@ use std::path::{Path, PathBuf};
 
 use cloudron_core::Version;
 
-/// The name of the server's systemd unit.
+/// The systemd unit of the interface, which the other units of a server follow when it is started and stopped.
 pub const UNIT: &str = "cloudron-box.service";
 
-/// The system user that the server runs as on a machine of its own.
+/// The systemd unit of the backup worker.
+pub const WORKER_UNIT: &str = "cloudron-backup.service";
+
+/// The systemd unit of the socket that the backup worker is started by.
+pub const WORKER_SOCKET_UNIT: &str = "cloudron-backup.socket";
+
+/// The systemd unit of the helper of root.
+pub const HELPER_UNIT: &str = "cloudron-helper.service";
+
+/// The systemd unit of the socket that the helper of root is started by.
+pub const HELPER_SOCKET_UNIT: &str = "cloudron-helper.socket";
+
+/// All units, the one that starts the others first.
+pub const UNITS: [&str; 5] = [UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT];
+
+/// The system user that the interface runs as on a machine of its own.
 pub const USER: &str = "cloudron";
+
+/// The system user that the backup worker runs as on a machine of its own.
+pub const WORKER_USER: &str = "cloudron-backup";
 
 /// Paths of a server's files: on a machine of its own, or below one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +78,58 @@ impl Layout {
         self.state.join("machine.json")
     }
 
-    /// Returns the folder of the keys: of the local certificate authority, of the server's certificate, and
-    /// for writing backups.
+    /// Returns the folder of the backup worker's state, which is closed to the interface on a machine of its own:
+    /// `/var/lib/cloudron-backup`. Below one folder, it is the state of the server.
+    pub fn worker_state(&self) -> PathBuf {
+        match self.system {
+            true => "/var/lib/cloudron-backup".into(),
+            false => self.state.clone(),
+        }
+    }
+
+    /// Returns the path of the backup worker's own settings: the machine's name, and its store. `None` below one
+    /// folder, where the server's settings say it.
+    pub fn worker_config(&self) -> Option<PathBuf> {
+        self.system.then(|| self.worker_state().join("worker.json"))
+    }
+
+    /// Returns the folder of the worker's keys.
+    pub fn worker_secrets(&self) -> PathBuf {
+        self.worker_state().join("secrets")
+    }
+
+    /// Returns the folder of the worker's files that can be rebuilt: the index cache, and what it stages.
+    pub fn worker_cache(&self) -> PathBuf {
+        self.worker_state().join("cache")
+    }
+
+    /// Returns the socket at which the worker answers the interface. `None` below one folder, where both are one
+    /// process.
+    pub fn worker_socket(&self) -> Option<PathBuf> {
+        self.system.then(|| "/run/cloudron-backup.sock".into())
+    }
+
+    /// Returns the socket at which the helper of root answers. `None` below one folder, where nobody is root.
+    pub fn helper_socket(&self) -> Option<PathBuf> {
+        self.system.then(|| "/run/cloudron-helper.sock".into())
+    }
+
+    /// Returns the folder of the helper's files while it runs.
+    pub fn helper_run(&self) -> PathBuf {
+        match self.system {
+            true => "/run/cloudron-helper".into(),
+            false => self.run(),
+        }
+    }
+
+    /// Returns the path of root's list of the included folders and their commands, which no user of the server may
+    /// change. `None` below one folder, where they are in the database.
+    pub fn includes(&self) -> Option<PathBuf> {
+        self.system.then(|| "/etc/cloudron/includes.json".into())
+    }
+
+    /// Returns the folder of the interface's keys: of the local certificate authority, and of the server's
+    /// certificate.
     pub fn secrets(&self) -> PathBuf {
         self.state.join("secrets")
     }
@@ -74,12 +142,12 @@ impl Layout {
     /// Returns the path of the keys for writing backups: public keys and a signing key. They cannot read
     /// backups.
     pub fn writer_keys(&self) -> PathBuf {
-        self.secrets().join("writer-keys.json")
+        self.worker_secrets().join("writer-keys.json")
     }
 
     /// Returns the path of the credentials for an object store. Mode 0600.
     pub fn store_access(&self) -> PathBuf {
-        self.secrets().join("store.json")
+        self.worker_secrets().join("store.json")
     }
 
     /// Returns the path of the machine's record, a copy written by the owner's computer. It holds what
@@ -103,9 +171,14 @@ impl Layout {
         self.logs().join("box.log")
     }
 
-    /// Returns the folder of files that can be rebuilt: the backup's index cache and staging folder.
+    /// Returns the folder of the interface's files that can be rebuilt, such as the copy of the database for a backup.
     pub fn cache(&self) -> PathBuf {
         self.state.join("cache")
+    }
+
+    /// Returns the folder in which the interface leaves the state for a backup.
+    pub fn staged_state(&self) -> PathBuf {
+        self.cache().join("staging").join(crate::restore::STATE)
     }
 
     /// Returns the folder of files used only while the server runs: process ID, lock, listening address.
@@ -131,9 +204,9 @@ impl Layout {
         self.system.then(|| "/usr/local/bin/cloudron".into())
     }
 
-    /// Returns the path of the systemd unit file.
-    pub fn unit_file(&self) -> Option<PathBuf> {
-        self.system.then(|| Path::new("/etc/systemd/system").join(UNIT))
+    /// Returns the folder of the systemd unit files.
+    pub fn units(&self) -> Option<PathBuf> {
+        self.system.then(|| "/etc/systemd/system".into())
     }
 
     /// Returns the program's arguments that run this machine's server.

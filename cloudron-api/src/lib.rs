@@ -2,7 +2,7 @@
 //!
 //! The messages of the HTTP API (version 1) are at the top level. Commands to the program on a machine, sent
 //! over the machine's own connection, are [`BoxCommand`], with requests and answers in [`install`],
-//! [`restore`], [`setup`] and [`owner`]. [`Layout`] gives the paths of a server's files.
+//! [`restore`], [`setup`] and [`owner`]. What the parts of a server ask the helper of root is in [`helper`]. [`Layout`] gives the paths of a server's files.
 //!
 //! All messages are JSON with camel case field names; times are RFC 3339 in UTC. The routes are described in
 //! the project's `docs/server-interface.md`.
@@ -21,6 +21,7 @@ pub mod codes;
 pub mod command;
 mod error;
 mod events;
+pub mod helper;
 mod include;
 pub mod install;
 pub mod layout;

@@ -21,7 +21,7 @@ fn status(error: &Error) -> u16 {
         (&codes::TOKEN_INVALID, 401),
         (&codes::LOGIN_FAILED, 401),
         (&codes::TOO_MANY_TRIES, 429),
-        (&codes::LOGIN_BUSY, 503),
+        (&codes::LOGIN_BUSY, 429),
         (&codes::NO_UPDATE, 412),
         (&codes::METHOD_NOT_ALLOWED, 405),
         (&codes::BODY_TOO_LARGE, 413),

@@ -40,6 +40,15 @@ cloudron_core::codes! {
     NOT_RUNNING = ("not-running", Unavailable,
         "The server of this machine does not run. `cloudron machine status` says more; its log is in the \
          folder `logs` of its state.");
+    /// A part of the server does not answer another.
+    PART_UNAVAILABLE = ("part-unavailable", Unavailable,
+        "A part of the server did not answer another one, or ended before it had answered. systemd starts it again for \
+         the next request. On the machine, `systemctl status 'cloudron-*'` shows the parts, and `journalctl -u \
+         cloudron-backup` what the backup worker said.");
+    /// There is no helper of root.
+    NO_HELPER = ("no-helper", Conflict,
+        "This server is a process of a person, in a folder of theirs. It changes nothing of the computer that it runs \
+         on; only a server on a machine of its own has a helper for that.");
     /// The server did not start.
     START_FAILED = ("start-failed", Failed,
         "The server process ended before it answered. The message holds the end of its log.");

@@ -4,7 +4,11 @@ use std::path::{Component, Path};
 
 pub use cloudron_api::Include;
 
+use crate::system::files;
 use crate::{Error, Layout, Result, codes};
+
+/// File name of the list of included folders in the state of a backup, made on a machine of its own.
+pub(crate) const FILE: &str = "includes.json";
 
 /// Checks a folder and returns it with its path normalised for storage: no final slash, no `.`.
 ///
@@ -39,6 +43,53 @@ pub fn checked(mut include: Include, layout: &Layout, store: Option<&Path>) -> R
         }
     }
     Ok(include)
+}
+
+/// Reads root's list of the included folders, sorted by path.
+///
+/// # Errors
+/// `config-corrupt`, and file errors.
+pub(crate) fn roots_list(layout: &Layout) -> Result<Vec<Include>> {
+    let Some(file) = layout.includes() else { return Ok(Vec::new()) };
+    Ok(files::read_json(&file)?.unwrap_or_default())
+}
+
+/// Replaces root's list.
+///
+/// # Errors
+/// File errors.
+pub(crate) fn set_roots_list(layout: &Layout, mut folders: Vec<Include>) -> Result<()> {
+    let Some(file) = layout.includes() else { return Ok(()) };
+    folders.sort_by(|a, b| a.path.cmp(&b.path));
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    files::write_json(&file, &folders)
+}
+
+/// Adds a checked folder to a list, or replaces the one with the same path. Returns true if it is new.
+///
+/// # Errors
+/// `include-invalid` if it overlaps another one.
+pub(crate) fn put(folders: &mut Vec<Include>, include: &Include) -> Result<bool> {
+    not_overlapping(folders, include)?;
+    let before = folders.len();
+    folders.retain(|other| other.path != include.path);
+    let new = folders.len() == before;
+    folders.push(include.clone());
+    Ok(new)
+}
+
+/// Refuses a folder that overlaps another one of a list.
+pub(crate) fn not_overlapping(folders: &[Include], include: &Include) -> Result<()> {
+    match folders.iter().find(|other| other.path != include.path && overlaps(other, include)) {
+        None => Ok(()),
+        Some(other) => {
+            let text =
+                format!("{} overlaps {}, which is included", include.path.display(), other.path.display());
+            Err(Error::new(&codes::INCLUDE_INVALID, text))
+        }
+    }
 }
 
 /// Returns true if one of the two folders is inside the other.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudron_core::Version;
+use cloudron_core::{Cancel, Version};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::state::{State, Tuning};
 use crate::system::{files, owner};
 use crate::tls::{self, Certificate};
-use crate::{Layout, Result, codes, jobs, upkeep};
+use crate::{Layout, Result, codes, helper, jobs, upkeep, worker};
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
 /// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Makes the process log with
@@ -55,6 +55,29 @@ pub async fn serve_with_log(
     Ok(())
 }
 
+/// Runs the backup worker of a machine of its own until `stop`, or until nobody asks it any more. systemd starts it by
+/// its socket. Makes the process log with [`log::init`], which goes to the journal.
+///
+/// # Errors
+/// `usage` without a socket, `machine-missing`, `config-corrupt`.
+pub async fn serve_worker(layout: &Layout, stop: &Cancel) -> Result<()> {
+    log::init(&Log::new(), None);
+    told(worker::run(layout, stop).await)
+}
+
+/// Runs the helper of root of a machine of its own likewise.
+///
+/// # Errors
+/// `usage` without a socket, and file errors.
+pub async fn serve_helper(layout: &Layout, stop: &Cancel) -> Result<()> {
+    log::init(&Log::new(), None);
+    told(helper::run(layout, stop).await)
+}
+
+fn told(ended: Result<()>) -> Result<()> {
+    ended.inspect_err(|error| tracing::error!(code = error.code().name, %error, "A part of the server ended"))
+}
+
 /// A running server.
 pub(crate) struct Server {
     pub(crate) app: Arc<App>,
@@ -84,6 +107,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
         background.spawn(upkeep::run(state, certificate));
+        background.spawn(http::failures::keep(app.clone()));
         // So that the result is available for the first request.
         app.health.begin_store_check();
         if let Some(address) = address {
@@ -104,6 +128,7 @@ impl Server {
         self.app.jobs.stop().await;
         let rest = async { while self.listening.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(accept::GRACE, rest).await;
+        http::failures::store(&self.app).await;
         if let Err(error) = upkeep::tidy(&self.app.state).await {
             tracing::warn!(%error, "How far the database is could not be written down");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cloudron_api::StoreAccess;
 use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with};
 
-use crate::settings::Settings;
+use crate::settings::WorkerSettings;
 use crate::system::files;
 use crate::{Layout, Result};
 
@@ -19,7 +19,7 @@ pub(crate) fn options(access: StoreAccess) -> StoreOptions {
 
 /// Opens the machine's store with the credentials from its installation. Without any, an object store is
 /// opened with those of the environment.
-pub(crate) fn open(layout: &Layout, settings: &Settings) -> Result<Arc<dyn BackupStore>> {
+pub(crate) fn open(layout: &Layout, settings: &WorkerSettings) -> Result<Arc<dyn BackupStore>> {
     match files::read_json::<StoreAccess>(&layout.store_access())? {
         Some(access) => open_store_with(&settings.store, &options(access)),
         None => open_store(&settings.store),

@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     let cli = matches.and_then(|m| Cli::from_arg_matches(&m)).unwrap_or_else(|error| output::usage(&error));
     let out = Output::new(cli.global.output, cli.global.yes);
     // The server has its own log, which needs the global subscriber.
-    if !matches!(&cli.command, cli::Command::Box(call) if call.command == cloudron_api::BoxCommand::Serve) {
+    if !matches!(&cli.command, cli::Command::Box(call) if call.command.is_service()) {
         tracing_setup::start(cli.global.verbose, &out);
     }
     match cli.run(&out) {

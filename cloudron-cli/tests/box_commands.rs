@@ -12,7 +12,10 @@ fn all() -> Vec<BoxCommand> {
     let id = Some("0a1b".to_owned());
     vec![
         Serve,
+        Worker,
+        Helper,
         Install(STDIN),
+        Reinstall,
         Uninstall(HowRemoved::keeping_backups()),
         Uninstall(HowRemoved { keep_backups: false, delete_backups: true, unused_repository: None }),
         Uninstall(HowRemoved { keep_backups: true, delete_backups: false, unused_repository: id }),

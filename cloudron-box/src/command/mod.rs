@@ -23,10 +23,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::install::{install, store_folder, uninstall};
+use crate::install::{install, reinstall, store_folder, uninstall};
 use crate::repair::repair_database;
 use crate::restore::restore;
-use crate::server::serve;
+use crate::server::{serve, serve_helper, serve_worker};
 use crate::{Error, Include, Layout, Result, admin, service};
 
 /// Time limit for the server to answer. It is shorter than the caller's limit for this command, so that the
@@ -61,6 +61,14 @@ pub fn begin(
                 serve(&layout, async move { stop.cancelled().await }).await.map(|()| Value::Null)
             }));
         }
+        BoxCommand::Worker => {
+            let (layout, stop) = (layout.clone(), cancel.clone());
+            return Ok(Box::pin(async move { serve_worker(&layout, &stop).await.map(|()| Value::Null) }));
+        }
+        BoxCommand::Helper => {
+            let (layout, stop) = (layout.clone(), cancel.clone());
+            return Ok(Box::pin(async move { serve_helper(&layout, &stop).await.map(|()| Value::Null) }));
+        }
         BoxCommand::Uninstall(how) => return remove(layout, how),
         BoxCommand::Restore(_) => {
             let request: RestoreRequest = request(input)?;
@@ -74,6 +82,7 @@ pub fn begin(
         BoxCommand::StoreReceive => return store::receive(layout, input, cancel),
         BoxCommand::StoreChange(_) => return store::change(layout, input),
         BoxCommand::Install(_) => value(install(layout, &request::<InstallRequest>(input)?)?),
+        BoxCommand::Reinstall => value(reinstall(layout)?),
         BoxCommand::Start => value(service::start(layout, START_LIMIT)?),
         BoxCommand::Stop => value(service::stop(layout)?),
         BoxCommand::Status => value(service::status(layout)?),

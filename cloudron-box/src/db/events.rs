@@ -1,4 +1,4 @@
-//! The event log: entries are added and never changed. The database enforces this.
+//! The event log: entries are added and never changed, but for the number of failed logins. The database enforces this.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql, types::Type};
@@ -30,6 +30,15 @@ pub(crate) fn add(
         )
         .sql()?;
     Ok(())
+}
+
+/// The action whose entries have a number that grows.
+pub(crate) const LOGIN_FAILED: &str = "user.login.failed";
+
+/// Sets the number of failed logins in their entry: the only change that the database lets through.
+pub(crate) fn set_count(connection: &Connection, entry: i64, count: u64) -> Result<()> {
+    let text = "UPDATE events SET data = json_set(data, '$.count', ?2) WHERE id = ?1 AND action = ?3";
+    connection.execute(text, (entry, count.cast_signed(), LOGIN_FAILED)).sql().map(drop)
 }
 
 /// A filter for log entries.
@@ -156,5 +165,24 @@ mod tests {
             assert!(db.transaction(|c| c.execute(statement, []).sql()).is_err(), "{statement}");
         }
         assert_eq!(ask(&db, Filter::default()).total, 60);
+    }
+
+    #[test]
+    fn of_failed_logins_only_the_number_grows() {
+        let (_home, db) = filled();
+        let data = json!({"reason": "wrong", "count": 3});
+        db.transaction(|c| add(c, 7, LOGIN_FAILED, &system("x"), &data)).unwrap();
+        let set = |entry, count| db.transaction(|c| set_count(c, entry, count));
+        set(61, 12).unwrap();
+        set(61, 2).unwrap_err();
+        set(1, 5).unwrap();
+        let change =
+            "UPDATE events SET data = json_set(data, '$.reason', 'none', '$.count', 20) WHERE id = 61";
+        assert!(db.transaction(|c| c.execute(change, []).sql()).is_err());
+        let entry =
+            ask(&db, Filter { action: Some(LOGIN_FAILED.into()), ..Filter::default() }).eventlogs.remove(0);
+        assert_eq!(entry.data, json!({"reason": "wrong", "count": 12}));
+        let first = ask(&db, Filter { page: 3, ..Filter::default() }).eventlogs.pop().unwrap();
+        assert_eq!(first.data["count"], serde_json::Value::Null, "an entry of another kind");
     }
 }

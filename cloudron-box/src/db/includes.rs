@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::Sql;
-use crate::include::overlaps;
-use crate::{Error, Include, Result, codes};
+use crate::include::not_overlapping;
+use crate::{Include, Result};
 
 /// Returns all included folders, sorted by path.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
@@ -20,10 +20,7 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<Include>> {
 pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
     let existing = list(connection)?;
     let same = existing.iter().any(|e| e.path == include.path);
-    if let Some(other) = existing.iter().find(|e| e.path != include.path && overlaps(e, include)) {
-        let text = format!("{} overlaps {}, which is included", include.path.display(), other.path.display());
-        return Err(Error::new(&codes::INCLUDE_INVALID, text));
-    }
+    not_overlapping(&existing, include)?;
     connection
         .execute(
             "INSERT OR REPLACE INTO includes (path, before_hook, after_hook) VALUES (?1, ?2, ?3)",
@@ -36,4 +33,11 @@ pub(crate) fn put(connection: &Connection, include: &Include) -> Result<bool> {
 /// Removes an included folder. Returns true if it existed.
 pub(crate) fn remove(connection: &Connection, path: &str) -> Result<bool> {
     Ok(connection.execute("DELETE FROM includes WHERE path = ?1", [path]).sql()? > 0)
+}
+
+/// Removes all included folders, and returns them.
+pub(crate) fn take(connection: &Connection) -> Result<Vec<Include>> {
+    let all = list(connection)?;
+    connection.execute("DELETE FROM includes", []).sql()?;
+    Ok(all)
 }

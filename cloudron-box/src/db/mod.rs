@@ -20,6 +20,9 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::{Error, Result, codes};
 
+/// File name of the database in the state of a backup.
+pub(crate) const FILE: &str = "cloudron.db";
+
 /// The database. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Db(Arc<Mutex<Connection>>);

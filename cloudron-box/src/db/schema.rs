@@ -38,6 +38,14 @@ const STEPS: &[&str] = &["
         user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, network TEXT NOT NULL,
         last INTEGER NOT NULL, PRIMARY KEY (user_id, network)
     ) STRICT;
+", "
+    DROP TRIGGER events_keep;
+    CREATE TRIGGER events_keep BEFORE UPDATE ON events
+    WHEN old.action <> 'user.login.failed' OR new.id <> old.id OR new.action <> old.action
+        OR new.source <> old.source OR new.time <> old.time
+        OR json_remove(new.data, '$.count') <> json_remove(old.data, '$.count')
+        OR coalesce(new.data ->> '$.count' < old.data ->> '$.count', 1)
+    BEGIN SELECT RAISE(ABORT, 'events are only added'); END;
 "];
 
 /// Returns true if nothing was ever stored.

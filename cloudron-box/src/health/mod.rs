@@ -40,7 +40,10 @@ impl Checks {
             one("store", self.store.check()),
             one("backup", backup(&self.state)),
         );
-        let checks = vec![database, disk, store, backup];
+        let mut checks = vec![database, disk, store, backup];
+        if self.state.layout.is_system() {
+            checks.push(one("system", system(&self.state)).await);
+        }
         Health { ok: checks.iter().all(|c| c.ok), checks }
     }
 
@@ -76,6 +79,17 @@ async fn disk(state: &State) -> Result<String> {
         return Err(Error::new(&cloudron_core::codes::NO_SPACE, format!("only {text}")));
     }
     Ok(text)
+}
+
+/// The machine itself, as the helper of root sees it.
+async fn system(state: &State) -> Result<String> {
+    let facts = state.helper.facts().await?.unwrap_or_default();
+    if !facts.failed.is_empty() {
+        let text = format!("these parts of the server failed: {}", facts.failed.join(", "));
+        return Err(Error::new(&codes::PART_UNAVAILABLE, text));
+    }
+    let reboot = if facts.reboot_needed { "; updates wait for it to be restarted" } else { "" };
+    Ok(format!("{}, up for {} hours{reboot}", facts.system, facts.up / 3600))
 }
 
 async fn backup(state: &State) -> Result<String> {

@@ -6,12 +6,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloudron_backup::{Repository, WriterKeys};
 use tokio::sync::watch;
 
-use crate::db::{backups, blocking};
+use crate::db::backups;
 use crate::state::State;
-use crate::system::files;
 use crate::{Error, Result, codes};
 
 /// Time limit for waiting for a comparison.
@@ -19,9 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Maximum age of a result that is reported while a new comparison runs.
 const STALE: Duration = Duration::from_secs(24 * 3600);
-
-/// Maximum number of problems that are named.
-const NAMED: usize = 3;
 
 /// The result of a comparison: a sentence, and whether all is well.
 #[derive(Debug, Clone)]
@@ -101,29 +96,9 @@ fn failed(text: String) -> Error {
 }
 
 async fn compare(state: &State) -> Result<String> {
-    let path = state.layout.writer_keys();
-    let keys = blocking(move || {
-        files::read_json::<WriterKeys>(&path)?
-            .ok_or_else(|| Error::new(&codes::CONFIG_CORRUPT, format!("{} is missing", path.display())))
-    });
-    let (keys, newest) = (keys.await?, state.db.read_async(backups::last_backup_id).await?);
-    let repository = Repository::open(crate::store::open(&state.layout, &state.settings)?).await?;
-    let cache = state.layout.cache().join("backup");
-    // Earlier builds kept a second copy of the index here. It is in nobody's way but the disk's.
-    let _ = files::remove_folder(&cache.join("index"));
-    let repository = repository.with_cache_dir(cache);
-    let found = repository.inspect(&keys, newest.as_ref(), &state.stopping).await?;
-    if found.problems.is_empty() {
-        return Ok(format!(
-            "{} holds the repository and its {} packs",
-            state.settings.store_name(),
-            found.packs
-        ));
+    let newest = state.db.read_async(backups::last_backup_id).await?;
+    tokio::select! {
+        found = state.worker.check(newest) => found,
+        () = state.stopping.cancelled() => Err(failed("the server stops".to_owned())),
     }
-    let more = match found.problems.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    let named: Vec<&str> = found.problems.iter().take(NAMED).map(String::as_str).collect();
-    Err(failed(format!("{}: {}{more}", state.settings.store_name(), named.join("; "))))
 }

@@ -5,7 +5,7 @@ mod app;
 mod auth;
 mod crowd;
 mod download_grants;
-mod failures;
+pub(crate) mod failures;
 mod hashing;
 pub(crate) mod listen;
 mod network;

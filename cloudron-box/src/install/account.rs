@@ -1,14 +1,21 @@
-//! The system user that the server runs as.
+//! The system users that the server runs as.
 
 use std::path::Path;
 
-use crate::layout::USER;
+use crate::layout::{USER, WORKER_USER};
 use crate::system::command::command;
 use crate::system::owner::Owner;
 use crate::{Error, Layout, Result, codes};
 
-/// Creates the user on a machine of its own, and returns it. Returns `None` for a local machine.
-pub(super) fn prepare(layout: &Layout) -> Result<Option<Owner>> {
+/// The users of a machine of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Users {
+    pub(super) interface: Owner,
+    pub(super) worker: Owner,
+}
+
+/// Creates the users on a machine of its own, and returns them. Returns `None` for a local machine.
+pub(super) fn prepare(layout: &Layout) -> Result<Option<Users>> {
     if !layout.is_system() {
         return Ok(None);
     }
@@ -20,33 +27,49 @@ pub(super) fn prepare(layout: &Layout) -> Result<Option<Owner>> {
         let text = "this machine was not booted with systemd, which runs the server";
         return Err(Error::new(&codes::INSTALL_UNSUPPORTED, text));
     }
-    if let Some(owner) = find() {
-        return Ok(Some(owner));
-    }
-    let home = layout.state().display().to_string();
-    let shell = "/usr/sbin/nologin";
-    command(
-        "useradd",
-        &["--system", "--user-group", "--no-create-home", "--home-dir", &home, "--shell", shell, USER],
-    )?;
-    find()
-        .map(Some)
-        .ok_or_else(|| Error::new(&codes::INSTALL_COMMAND, format!("useradd made no user {USER}")))
+    let interface = made(USER, layout.state())?;
+    Ok(Some(Users { interface, worker: made(WORKER_USER, &layout.worker_state())? }))
 }
 
-fn find() -> Option<Owner> {
-    let number = |what: &str| command("id", &[what, USER]).ok()?.trim().parse().ok();
+/// Creates a user with a group of the same name, also where a run that was killed left one without the other.
+fn made(user: &str, home: &Path) -> Result<Owner> {
+    let grouped = has_group(user);
+    if let Some(owner) = find(user) {
+        if !grouped {
+            command("groupadd", &["--system", "--gid", &owner.gid.to_string(), user])?;
+        }
+        return Ok(owner);
+    }
+    let (home, shell) = (home.display().to_string(), "/usr/sbin/nologin");
+    let group: &[&str] = if grouped { &["--gid", user] } else { &["--user-group"] };
+    let rest = ["--no-create-home", "--home-dir", &home, "--shell", shell, user];
+    command("useradd", &[&["--system"], group, &rest].concat())?;
+    find(user).ok_or_else(|| Error::new(&codes::INSTALL_COMMAND, format!("useradd made no user {user}")))
+}
+
+fn has_group(name: &str) -> bool {
+    command("getent", &["group", name]).is_ok()
+}
+
+fn find(user: &str) -> Option<Owner> {
+    let number = |what: &str| command("id", &[what, user]).ok()?.trim().parse().ok();
     Some(Owner { uid: number("-u")?, gid: number("-g")? })
 }
 
-/// Deletes the user.
+/// Deletes the users.
 pub(super) fn remove() -> Result<()> {
-    if find().is_none() {
-        return Ok(());
+    for user in [USER, WORKER_USER] {
+        // A command of an interrupted run may still run as this user, and a concurrent removal may be faster.
+        match find(user).map(|_| command("userdel", &["--force", user])) {
+            Some(Err(error)) if find(user).is_some() => return Err(error),
+            _ => {}
+        }
+        if has_group(user) {
+            match command("groupdel", &[user]) {
+                Err(error) if has_group(user) => return Err(error),
+                _ => {}
+            }
+        }
     }
-    // A command of an interrupted run may still run as this user, and a concurrent removal may be faster.
-    match command("userdel", &["--force", USER]) {
-        Err(error) if find().is_some() => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -1,12 +1,16 @@
-//! Installing a server in a place, and removing it.
+//! Installing a server in a place, also over an earlier one, and removing it.
 
 mod account;
+mod again;
 mod check;
+mod earlier;
+mod folders;
 mod give;
 mod program;
 mod remove;
 mod store;
 
+pub use again::reinstall;
 pub use cloudron_api::install::{InstallAnswer, InstallRequest, RepositoryObject, Supervisor};
 pub use remove::uninstall;
 
@@ -21,9 +25,9 @@ use serde_json::json;
 use crate::db::tokens::fresh_setup_token;
 use crate::db::{Db, events, includes, settled, users};
 use crate::include::checked;
-use crate::settings::{Machine, Settings};
+use crate::settings::{Machine, Settings, WorkerSettings};
 use crate::system::files;
-use crate::system::owner::{as_owner, as_user, other_owner};
+use crate::system::owner::{Owner, as_owner, as_user, as_worker, other_owner};
 use crate::system::port::port_error;
 use crate::time::millis;
 use crate::{Error, Layout, Result, service, tls};
@@ -40,23 +44,66 @@ pub fn install(layout: &Layout, request: &InstallRequest) -> Result<InstallAnswe
     if let Some(existing) = &existing {
         check::same_machine(existing, request)?;
     }
-    let owner = account::prepare(layout)?.or(other_owner(layout)?);
+    put(layout, request, existing.as_ref(), true)
+}
+
+/// Puts a checked installation in its place. The store is only made if `with_store` is true.
+fn put(
+    layout: &Layout,
+    request: &InstallRequest,
+    existing: Option<&Settings>,
+    with_store: bool,
+) -> Result<InstallAnswer> {
+    let users = account::prepare(layout)?;
+    let other = other_owner(layout)?;
+    let (owner, worker) = (users.map(|u| u.interface).or(other), users.map(|u| u.worker).or(other));
     program::place(layout)?;
-    let settings = settings(layout, request, existing.as_ref())?;
+    let settings = settings(layout, request, existing)?;
     files::private_folder(layout.state())?;
     if let Some(owner) = owner {
         give::state(layout, owner)?;
     }
-    store::prepare(layout, &settings, request, owner)?;
-    let made = || fill(layout, request, &settings, existing.is_none());
-    let answer = match owner {
-        Some(owner) => as_user(owner, made)?,
-        None => made()?,
-    };
+    if let Some(users) = users {
+        files::private_folder(&layout.worker_state())?;
+        give::tree(&layout.worker_state(), users.worker)?;
+    }
+    if with_store {
+        store::prepare(layout, &settings, request, worker)?;
+    }
+    by(worker, || fill_worker(layout, request, &settings))?;
     if layout.is_system() {
-        service::reload_and_enable(layout, &settings)?;
+        folders::list(layout, request, &settings, existing.is_none())?;
+    }
+    let answer = by(owner, || fill(layout, request, &settings, existing.is_none()))?;
+    if layout.is_system() {
+        by(owner, || earlier::remove(layout))?;
+        service::write_units(layout, &settings)?;
     }
     Ok(answer)
+}
+
+/// Runs `work` as another user, if there is one.
+fn by<T: Send>(owner: Option<Owner>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match owner {
+        Some(owner) => as_user(owner, work),
+        None => work(),
+    }
+}
+
+/// Creates everything in the worker's state.
+fn fill_worker(layout: &Layout, request: &InstallRequest, settings: &Settings) -> Result<()> {
+    for folder in [layout.worker_secrets(), layout.worker_cache()] {
+        files::private_folder(&folder)?;
+    }
+    match &request.store_access {
+        Some(access) => files::write_json(&layout.store_access(), access)?,
+        None => files::remove_file(&layout.store_access())?,
+    }
+    files::write_private(&layout.writer_keys(), request.writer_keys.expose().as_bytes())?;
+    match layout.worker_config() {
+        Some(file) => files::write_json(&file, &WorkerSettings::of(settings)),
+        None => Ok(()),
+    }
 }
 
 /// Creates everything in the state folder.
@@ -70,11 +117,6 @@ fn fill(
     for folder in [layout.secrets(), layout.data(), layout.logs(), layout.cache(), layout.run()] {
         files::private_folder(&folder)?;
     }
-    match &request.store_access {
-        Some(access) => files::write_json(&layout.store_access(), access)?,
-        None => files::remove_file(&layout.store_access())?,
-    }
-    files::write_private(&layout.writer_keys(), request.writer_keys.expose().as_bytes())?;
     tls::ensure(layout, request.fqdn.as_str(), now)?;
     let setup = fill_database(layout, request, settings, first, millis(now))?;
     let version = Version::current();
@@ -101,9 +143,14 @@ fn fill(
 /// `config-corrupt`.
 pub fn store_folder(layout: &Layout) -> Result<Option<PathBuf>> {
     Ok(match as_owner(layout, || Settings::load(layout))? {
-        Some(settings) => settings.store_folder(),
+        Some(settings) => worker_settings(layout, &settings)?.store_folder(),
         None => Some(layout.default_store()),
     })
+}
+
+/// Returns the worker's settings. An installation of an earlier version has them with the others.
+fn worker_settings(layout: &Layout, settings: &Settings) -> Result<WorkerSettings> {
+    Ok(as_worker(layout, || WorkerSettings::load(layout))?.unwrap_or_else(|| WorkerSettings::of(settings)))
 }
 
 fn settings(layout: &Layout, request: &InstallRequest, existing: Option<&Settings>) -> Result<Settings> {
@@ -151,7 +198,8 @@ fn fill_database(
         false => settled::open(layout, settings)?,
     };
     let setup = db.transaction(|c| {
-        for include in &request.includes {
+        // On a machine of its own, they are in root's list.
+        for include in request.includes.iter().filter(|_| !layout.is_system()) {
             includes::put(c, &checked(include.clone(), layout, None)?)?;
         }
         if first {

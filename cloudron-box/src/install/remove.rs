@@ -1,9 +1,9 @@
 //! Removing a server from a place.
 
-use super::{account, program, store};
+use super::{account, program, store, worker_settings};
 use crate::settings::Settings;
 use crate::system::files;
-use crate::system::owner::{as_owner, other_owner};
+use crate::system::owner::{as_owner, as_worker, other_worker};
 use crate::{Error, Layout, Result, codes, service};
 
 /// Stops the server and removes everything that [`install`](super::install) created, and the state. The
@@ -24,25 +24,34 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     } else {
         service::stop(layout)?;
     }
-    let folder = settings.as_ref().and_then(Settings::store_folder);
+    let folder = match &settings {
+        Some(settings) => worker_settings(layout, settings)?.store_folder(),
+        None => None,
+    };
     if let (Some(folder), false) = (&folder, keep_store) {
         remove_store(layout, folder)?;
     }
     remove_state(layout, folder.as_deref().filter(|_| keep_store))?;
     if layout.is_system() {
+        files::remove_folder(&layout.worker_state())?;
+        if let Some(list) = layout.includes() {
+            files::remove_file(&list)?;
+            // Other files in it are kept, and so is then the folder.
+            let _ = list.parent().map(std::fs::remove_dir);
+        }
         program::remove(layout)?;
         account::remove()?;
     }
     Ok(())
 }
 
-/// Removes the repository in the store. Its content is removed with the rights of the state's owner, since a
-/// file of that owner names its location.
+/// Removes the repository in the store. Its content is removed with the rights of the worker, since a file of that
+/// user names its location.
 fn remove_store(layout: &Layout, folder: &std::path::Path) -> Result<()> {
-    if other_owner(layout)?.is_none() {
+    if other_worker(layout)?.is_none() {
         return store::remove(folder);
     }
-    as_owner(layout, || store::remove(folder))?;
+    as_worker(layout, || store::remove(folder))?;
     // The owner may lack the right to remove the folder from a parent owned by root. A folder that is not
     // empty is kept.
     let _ = std::fs::remove_dir(folder);

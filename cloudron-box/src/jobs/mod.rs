@@ -2,12 +2,9 @@
 
 mod backup;
 mod daily;
-mod hooks;
-mod progress;
 mod queue;
 mod schedule;
 
 pub(crate) use backup::Backup;
-pub(crate) use backup::is_incomplete;
 pub(crate) use daily::run as back_up_daily;
 pub(crate) use queue::Queue;

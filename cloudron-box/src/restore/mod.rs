@@ -11,15 +11,17 @@ use cloudron_core::{Cancel, Progress, atomic};
 
 use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
+use crate::include;
 use crate::service::RunFiles;
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkerSettings};
 use crate::system::files;
 use crate::system::held::{Held, Staged, give_back};
-use crate::system::owner::{as_owner, other_owner};
+use crate::system::owner::{as_owner, as_worker, other_owner};
 use crate::{Error, Layout, Result, codes};
+use state::Folders;
 
 /// File name of the database in a backup's state.
-const DATABASE: &str = "cloudron.db";
+const DATABASE: &str = crate::db::FILE;
 
 /// Returns the folders that a server's backup restores outside its state and data: see
 /// [`cloudron_api::restore::beyond`].
@@ -59,7 +61,8 @@ pub async fn restore(
         Ok((settings, lock))
     })?;
     let identity = Identity::parse(&request.identity)?;
-    let repository = Repository::open(crate::store::open(layout, &settings)?).await?;
+    let store = as_worker(layout, || WorkerSettings::of_server(layout, &settings))?;
+    let repository = Repository::open(crate::store::open(layout, &store)?).await?;
     let summary = repository.find(&request.backup).await?;
     let own = layout.cache().join("restore");
     as_owner(layout, || {
@@ -92,13 +95,18 @@ pub async fn restore(
             std::io::ErrorKind::NotFound => state::no_database(&summary),
             _ => Error::io(&database, e),
         })?;
-        as_owner(&layout, || {
+        let folders = staged.as_ref().map_or(&*own, Staged::path).join(include::FILE);
+        let folders =
+            Folders { of_backup: files::read_json(&folders)?, of_root: include::roots_list(&layout)? };
+        let folders = as_owner(&layout, || {
             if let Some(mut copy) = copy {
                 atomic::write_with(&database, 0o600, |file| std::io::copy(&mut copy, file).map(drop))?;
             }
-            state::put_in_place(&layout, &settings, &database, &summary, &told)?;
-            files::remove_folder(&own)
-        })
+            let folders = state::put_in_place(&layout, &settings, &database, &summary, &told, folders)?;
+            files::remove_folder(&own)?;
+            Ok(folders)
+        })?;
+        include::set_roots_list(&layout, folders)
     })
     .await?;
     Ok(answer)

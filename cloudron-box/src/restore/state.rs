@@ -14,27 +14,41 @@ use crate::db::{Db, events, includes, settings, settled, tokens};
 use crate::include::overlaps;
 use crate::settings::Settings;
 use crate::time::millis;
-use crate::{Error, Layout, Result, codes};
+use crate::{Error, Include, Layout, Result, codes};
 
 pub(super) fn no_database(summary: &Summary) -> Error {
     Error::new(&codes::RESTORE_NO_STATE, format!("{} holds no database", summary.id))
 }
 
+/// The included folders that are known besides those of the restored database.
+pub(super) struct Folders {
+    /// Those of a backup that was made on a machine of its own, where the database has none.
+    pub(super) of_backup: Option<Vec<Include>>,
+    /// Those that root of this machine lists.
+    pub(super) of_root: Vec<Include>,
+}
+
 /// Adds this machine's own values, removes those that hold for the old machine only, and puts the file in the
-/// place of the database. Users, event log and included folders with their commands are kept.
+/// place of the database. Users, event log and included folders with their commands are kept. Returns the included
+/// folders, which root lists on a machine of its own.
 pub(super) fn put_in_place(
     layout: &Layout,
     settings: &Settings,
     restored: &Path,
     summary: &Summary,
     answer: &RestoreAnswer,
-) -> Result<()> {
+    folders: Folders,
+) -> Result<Vec<Include>> {
     if !restored.is_file() {
         return Err(no_database(summary));
     }
     // A restore is also for a machine whose own database is lost or damaged.
     let own = settled::open(layout, settings).ok();
-    let asked_for = own.as_ref().map_or(Ok(Vec::new()), |own| own.read(includes::list))?;
+    let asked_for = match (&own, layout.is_system()) {
+        (Some(own), false) => own.read(includes::list)?,
+        _ => folders.of_root,
+    };
+    let mut all = Vec::new();
     let now = millis(SystemTime::now());
     let data = json!({
         "id": answer.backup, "files": answer.files, "bytes": answer.bytes, "compared": answer.compared,
@@ -48,11 +62,16 @@ pub(super) fn put_in_place(
             settings::remove(c, key)?;
         }
         settled::adopt(c)?;
-        for include in &asked_for {
+        let of_database = includes::take(c)?;
+        all = folders.of_backup.unwrap_or(of_database);
+        for include in asked_for {
             // A folder included in this installation is added, unless it overlaps one of the backup.
-            if !includes::list(c)?.iter().any(|i| i.path != include.path && overlaps(i, include)) {
-                includes::put(c, include)?;
+            if !all.iter().any(|i| i.path != include.path && overlaps(i, &include)) {
+                crate::include::put(&mut all, &include)?;
             }
+        }
+        if !layout.is_system() {
+            all.iter().try_for_each(|include| includes::put(c, include).map(drop))?;
         }
         events::add(c, now, "cloudron.restore", &events::system("installer"), &data)
     })?;
@@ -69,5 +88,6 @@ pub(super) fn put_in_place(
     let synced = fs::File::open(restored).and_then(|f| f.sync_all());
     synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;
     atomic::sync_folder(layout.state())?;
-    settled::note(layout, &Db::open(&database)?)
+    settled::note(layout, &Db::open(&database)?)?;
+    Ok(all)
 }

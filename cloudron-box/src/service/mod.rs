@@ -4,12 +4,13 @@ mod detached;
 mod probe;
 mod run_files;
 mod systemd;
+mod units;
 
 pub use cloudron_api::ServiceStatus;
-pub use systemd::unit_text;
+pub use units::{Unit, units};
 
 pub(crate) use run_files::{Listening, RunFiles, RunLock};
-pub(crate) use systemd::{disable, reload_and_enable};
+pub(crate) use systemd::{disable, write_units};
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -52,6 +53,9 @@ pub fn start_program(layout: &Layout, program: &std::path::Path, limit: Duration
         Ok(found)
     })?;
     if found.answer.is_some() {
+        if settings.supervisor == Supervisor::Systemd {
+            systemd::start()?;
+        }
         return Ok(found);
     }
     let child = match settings.supervisor {

@@ -1,6 +1,5 @@
 //! Files of a running server in the folder `run`: its process, its address, and why it could not start.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::system::files;
 use crate::{Error, Layout, Result, codes};
 
@@ -27,16 +27,6 @@ struct Process {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Listening {
     pub(crate) port: u16,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Failure {
-    code: String,
-    message: String,
-    #[serde(default)]
-    hint: Option<String>,
-    #[serde(default)]
-    details: BTreeMap<String, String>,
 }
 
 /// The files in the folder `run`.
@@ -130,14 +120,8 @@ impl RunFiles {
 
     /// Records why the server could not start, for the caller who started it.
     pub(crate) fn record_failure(&self, error: &Error) {
-        let failure = Failure {
-            code: error.code().name.to_owned(),
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-            details: error.details().clone(),
-        };
         let _ = files::private_folder(&self.folder);
-        let _ = files::write_json(&self.folder.join("failure.json"), &failure);
+        let _ = files::write_json(&self.folder.join("failure.json"), &Failure::from(error));
     }
 
     pub(super) fn forget_failure(&self) -> Result<()> {
@@ -146,13 +130,7 @@ impl RunFiles {
 
     pub(super) fn failure(&self) -> Option<Error> {
         let failure = files::read_json::<Failure>(&self.folder.join("failure.json")).ok().flatten()?;
-        let known = codes::ALL.iter().chain(cloudron_core::codes::ALL).chain(cloudron_backup::codes::ALL);
-        let code = known.copied().find(|c| c.name == failure.code).unwrap_or(&codes::START_FAILED);
-        let error = Error::new(code, failure.message).with_details(failure.details);
-        Some(match failure.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        })
+        Some(failure.into_error(&codes::START_FAILED))
     }
 }
 

@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use crate::api::EventSource;
 use crate::db::{Db, events, settings, tokens, users};
+use crate::helper;
 use crate::log::Opened;
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkerSettings};
 use crate::time::millis;
+use crate::worker::{self, Folders, Worker};
 use crate::{Layout, Result};
 use steady::SteadyClock;
 
@@ -33,7 +35,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            hook_limit: Duration::from_secs(3600),
+            hook_limit: helper::HOOK_LIMIT,
             request_limit: Duration::from_secs(30),
             tick: Duration::from_secs(60),
         }
@@ -45,6 +47,10 @@ pub(crate) struct State {
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) db: Db,
+    /// The backup worker.
+    pub(crate) worker: worker::Client,
+    /// The helper of root.
+    pub(crate) helper: helper::Client,
     pub(crate) log: Opened,
     pub(crate) tuning: Tuning,
     /// Set when the server stops.
@@ -64,10 +70,25 @@ impl State {
         let activated = db.read(users::any)?;
         let highest = db.read(|c| tokens::time(c, millis(tuning.clock.now())))?;
         let steady = SteadyClock::new(highest, tuning.clock.monotonic());
+        let worker = match layout.worker_socket() {
+            Some(socket) => worker::Client::Socket(socket),
+            None => worker::Client::Here(Arc::new(Worker {
+                layout: layout.clone(),
+                settings: WorkerSettings::of(&settings),
+                folders: Folders::Database(db.clone()),
+                clock: tuning.clock.clone(),
+                helper: helper::Client::Here(tuning.hook_limit),
+                making: tokio::sync::Mutex::default(),
+            })),
+        };
+        let helper =
+            layout.helper_socket().map_or(helper::Client::Here(tuning.hook_limit), helper::Client::Socket);
         Ok(Self {
             layout,
             settings,
             db,
+            worker,
+            helper,
             log,
             tuning,
             stopping: Cancel::new(),

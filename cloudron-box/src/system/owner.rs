@@ -50,6 +50,35 @@ pub(crate) fn other_owner(layout: &Layout) -> Result<Option<Owner>> {
     Ok(owner.filter(|o| o.uid != 0))
 }
 
+/// Returns the owner of the backup worker's state, if this process is root and the owner is another user.
+///
+/// # Errors
+/// As [`other_owner`].
+pub(crate) fn other_worker(layout: &Layout) -> Result<Option<Owner>> {
+    if !layout.is_system() {
+        return other_owner(layout);
+    }
+    let state = layout.worker_state();
+    match Owner::of(&state) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        found => {
+            let found = found.map_err(|e| Error::io(&state, e))?;
+            Ok(Some(found).filter(|o| o.uid != 0 && rustix::process::geteuid().is_root()))
+        }
+    }
+}
+
+/// Runs `work` in the worker's state as its owner, like [`as_owner`].
+///
+/// # Errors
+/// As [`as_owner`].
+pub(crate) fn as_worker<T: Send>(layout: &Layout, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match other_worker(layout)? {
+        None => work(),
+        Some(owner) => as_user(owner, work),
+    }
+}
+
 /// Runs `work` in the state folder as its owner, if this process is root and the owner is another user. A
 /// separate thread takes on the identity permanently, and ends with the work.
 ///
@@ -86,7 +115,18 @@ pub(crate) fn as_user<T: Send>(owner: Owner, work: impl FnOnce() -> Result<T> + 
 /// # Errors
 /// Same as [`other_owner`], and `io` if the identity cannot be changed.
 pub(crate) fn become_owner(layout: &Layout) -> Result<()> {
-    let Some(owner) = other_owner(layout)? else { return Ok(()) };
+    other_owner(layout)?.map_or(Ok(()), become_user)
+}
+
+/// Switches to the owner of the worker's state, like [`become_owner`].
+///
+/// # Errors
+/// As [`become_owner`].
+pub(crate) fn become_worker(layout: &Layout) -> Result<()> {
+    other_worker(layout)?.map_or(Ok(()), become_user)
+}
+
+fn become_user(owner: Owner) -> Result<()> {
     // SAFETY: the calls change the identity of this process and access no memory; the C library applies them
     // to every thread. All three IDs change, so that the change is permanent.
     let changed = unsafe {

@@ -14,6 +14,7 @@ const NEED_A_TOKEN: &[(&str, &str)] = &[
     ("POST", "/api/v1/cloudron/update"),
     ("GET", "/api/v1/eventlog"),
     ("GET", "/api/v1/cloudron/logs"),
+    ("POST", "/api/v1/cloudron/reboot"),
     ("POST", "/api/v1/cloudron/retire"),
     ("GET", "/api/v1/jobs/x"),
     ("GET", "/api/v1/sessions"),
@@ -171,4 +172,14 @@ async fn the_head_of_a_request_has_32_kib() {
     };
     assert_eq!(status(31 * 1024).await, 200);
     assert_eq!(status(33 * 1024).await, 431);
+}
+
+#[tokio::test]
+async fn a_server_that_is_a_process_of_a_person_does_not_restart_their_computer() {
+    let machine = Machine::new().await;
+    let answer = machine.admin().post("/api/v1/cloudron/reboot", serde_json::json!({})).await;
+    assert_eq!(answer.error(), (409, "no-helper".into()));
+    let events: crate::api::EventPage =
+        machine.admin().get("/api/v1/eventlog?action=helper.reboot").await.json();
+    assert_eq!(events.total, 0);
 }

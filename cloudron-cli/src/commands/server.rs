@@ -1,6 +1,6 @@
 //! `cloudron box`: what the program does on the machine itself.
 
-use cloudron_api::{BoxCall, BoxCommand};
+use cloudron_api::BoxCall;
 use cloudron_box::{Layout, command};
 use cloudron_core::{Progress, Result};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(call: &BoxCall, out: &Output) -> Result<()> {
     let work = command::begin(&layout, &call.command, std::io::stdin().lock(), &progress, &stop());
     let answer = work.and_then(|work| block_on(|_| work));
     // Errors of the server are for the journal, not for a calling program.
-    if call.command != BoxCommand::Serve {
+    if !call.command.is_service() {
         out.json_line(&command::told(&answer))?;
     }
     answer.map(drop)

@@ -24,10 +24,13 @@ const BACKUP: &[&[&str]] = &[
 /// The modules of cloudron-box, lowest layer first.
 const BOX: &[&[&str]] = &[
     &["codes"],
-    &["api_error", "time"],
+    &["api_error", "failure", "time"],
     &["finding", "password", "system"],
     &["host", "include", "log", "settings", "tls"],
     &["db", "firewall", "hardening", "store"],
+    &["parts"],
+    &["helper"],
+    &["worker"],
     &["service", "state"],
     &["admin", "health", "quirks", "upkeep"],
     &["install", "jobs", "repair", "restore"],

@@ -109,7 +109,8 @@ impl Scene {
     /// Returns the traces of a machine on a server: empty if nothing was created.
     pub(crate) fn traces(&self) -> String {
         let look = "ls -d /usr/local/bin/cloudron* /usr/local/lib/cloudron* /var/lib/cloudron* /var/backups/cloudron* \
-                    /etc/systemd/system/cloudron* 2>/dev/null; getent passwd cloudron; \
+                    /etc/systemd/system/cloudron* /etc/cloudron* /run/cloudron* 2>/dev/null; \
+                    getent passwd cloudron cloudron-backup; \
                     find /root /tmp /var/tmp /opt -name '*cloudron*'; true";
         self.server.exec_ok(look)
     }

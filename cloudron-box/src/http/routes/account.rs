@@ -14,6 +14,7 @@ use crate::db::users::{self, User};
 use crate::db::{events, tokens};
 use crate::http::App;
 use crate::http::auth::{Address, Body, bearer};
+use crate::http::failures;
 use crate::http::hashing::Queue;
 use crate::http::response::{ApiFailure, ApiResult};
 use crate::http::throttle::{Key, must_wait};
@@ -111,7 +112,7 @@ pub(crate) async fn login(
     let account = user.as_ref().map_or_else(|| name.to_lowercase(), |user| user.id.clone());
     let guess = Guess { account: &account, known, address };
     if !verified(&app, guess, user.as_ref(), request.password).await? {
-        failed(&app, address).await;
+        failures::note(&app, address).await;
         return Err(refused().into());
     }
     let Some(user) = user else { return Err(refused().into()) };
@@ -125,21 +126,6 @@ pub(crate) async fn login(
         })
         .await;
     Ok(Json(answer.map_err(|e| ApiFailure::from(e).for_stranger())?))
-}
-
-/// Records a failed login.
-async fn failed(app: &App, address: Address) {
-    tracing::warn!(address = address.text(), "A login failed");
-    let entries = app.failures.count(app.tuning.clock.monotonic());
-    if entries.left_out > 0 {
-        let data = json!({"reason": "wrong user name or password", "more": entries.left_out});
-        app.try_event("user.login.failed", events::system("cron"), data).await;
-    }
-    if entries.own {
-        let source = EventSource { ip: Some(address.text()), ..EventSource::default() };
-        let data = json!({"reason": "wrong user name or password"});
-        app.try_event("user.login.failed", source, data).await;
-    }
 }
 
 fn already() -> Error {

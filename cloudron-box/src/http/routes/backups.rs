@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cloudron_backup::{BackupStore, Repository, Summary, UnreadableSummary};
 use cloudron_core::{BackupId, Secret};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::api::{BackupEntry, BackupPage, DownloadUrl, Job};
+use crate::api::{BackupPage, DownloadUrl, Job};
 use crate::http::App;
 use crate::http::auth::Caller;
 use crate::http::download_grants::LIFE;
 use crate::http::query::{Paging, ValidPath, ValidQuery};
 use crate::http::response::ApiResult;
-use crate::jobs::{self, Backup};
+use crate::jobs::Backup;
 use crate::time::{later, timestamp};
 use crate::{Error, Result, codes};
 
@@ -25,33 +24,7 @@ pub(crate) async fn list(
     ValidQuery(paging): ValidQuery<Paging>,
 ) -> ApiResult<Json<BackupPage>> {
     let (page, per_page) = paging.checked()?;
-    let repository = open(&app, crate::store::open(&app.layout, &app.settings)?).await?;
-    let snapshots = repository.snapshots().await?;
-    for UnreadableSummary { object, error } in &snapshots.unreadable {
-        tracing::warn!(key = object, %error, "The summary of a backup cannot be read");
-    }
-    let total = snapshots.summaries.len() as u64;
-    let before = (page as usize - 1).saturating_mul(per_page as usize);
-    let newest = snapshots.summaries.into_iter().rev().skip(before).take(per_page as usize);
-    Ok(Json(BackupPage { backups: newest.map(entry).collect(), page, per_page, total }))
-}
-
-/// Opens the repository with a cache of the summaries read before.
-async fn open(app: &App, store: Arc<dyn BackupStore>) -> Result<Repository> {
-    Ok(Repository::open(store).await?.with_cache_dir(app.layout.cache().join("backup")))
-}
-
-fn entry(summary: Summary) -> BackupEntry {
-    BackupEntry {
-        creation_time: summary.time,
-        version: summary.version.parse().unwrap_or_else(|_| summary.id.version().clone()),
-        files: summary.files,
-        bytes: summary.bytes,
-        added: summary.added_bytes,
-        incomplete: jobs::is_incomplete(&summary),
-        sources: summary.sources.into_iter().map(|s| s.name).collect::<Vec<String>>(),
-        id: summary.id,
-    }
+    Ok(Json(app.worker.list(page, per_page).await?))
 }
 
 pub(crate) async fn create(
@@ -77,13 +50,11 @@ pub(crate) async fn download_url(
     ValidPath(id): ValidPath<String>,
 ) -> ApiResult<Json<DownloadUrl>> {
     let id = wanted(&id)?;
-    let store = crate::store::open(&app.layout, &app.settings)?;
-    let repository = open(&app, store.clone()).await?;
-    let summary = repository.find(id.as_deref().unwrap_or("latest")).await?;
-    let token = app.downloads.allow(store, caller.session, app.tuning.clock.monotonic());
-    app.event("backup.download", caller.source, json!({"id": summary.id})).await?;
+    let id = app.worker.find(id.as_deref().unwrap_or("latest")).await?;
+    let token = app.downloads.allow(caller.session, app.tuning.clock.monotonic());
+    app.event("backup.download", caller.source, json!({"id": id})).await?;
     let url = Secret::new(format!("/api/v1/download/{}/", token.expose()));
-    Ok(Json(DownloadUrl { id: summary.id, url, expires_at: timestamp(later(app.now(), LIFE)) }))
+    Ok(Json(DownloadUrl { id, url, expires_at: timestamp(later(app.now(), LIFE)) }))
 }
 
 /// Parses the requested ID; `None` for `latest`. Any other text is refused before it reaches the store.

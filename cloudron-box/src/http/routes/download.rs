@@ -8,8 +8,6 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use cloudron_backup::store::{check_key, missing};
-use cloudron_backup::{BackupStore, ObjectMeta};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -17,9 +15,9 @@ use serde::Deserialize;
 use crate::api::StoreObject;
 use crate::db::tokens;
 use crate::http::App;
-use crate::http::download_grants::Allowed;
 use crate::http::query::{ValidPath, ValidQuery};
 use crate::http::response::{ApiFailure, ApiResult};
+use crate::worker;
 use crate::{Error, Result, codes};
 
 /// Maximum part of an object in memory per client, in bytes.
@@ -36,20 +34,8 @@ pub(crate) async fn list(
     ValidPath(token): ValidPath<String>,
     ValidQuery(listing): ValidQuery<Listing>,
 ) -> ApiResult<Json<Vec<StoreObject>>> {
-    let store = store(&app, &token).await?;
-    // A prefix is the start of a key. One outside the store is refused.
-    let checkable = listing.list.trim_end_matches(['/', '.', '-', '_', '+']);
-    if !checkable.is_empty() {
-        check_key(checkable)?;
-    } else if !listing.list.is_empty() {
-        return Err(Error::new(&codes::BAD_REQUEST, "nothing in the store begins like this").into());
-    }
-    let objects = store.list(&listing.list).await?;
-    let shown = |o: ObjectMeta| {
-        let modified = o.modified.and_then(|time| time.try_into().ok());
-        StoreObject { key: o.key, size: o.size, modified }
-    };
-    Ok(Json(objects.into_iter().map(shown).collect()))
+    allowed(&app, &token).await?;
+    Ok(Json(app.worker.objects(&listing.list).await?))
 }
 
 pub(crate) async fn object(
@@ -57,17 +43,16 @@ pub(crate) async fn object(
     ValidPath((token, key)): ValidPath<(String, String)>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let store = store(&app, &token).await?;
-    check_key(&key)?;
-    let size = store.head(&key).await?.ok_or_else(|| missing(&store.url(), &key))?.size;
+    allowed(&app, &token).await?;
+    let size = app.worker.size(&key).await?;
     let Some(range) = headers.get(header::RANGE) else {
-        return Ok(answer(StatusCode::OK, parts(store, key, 0..size), Some(size), None));
+        return Ok(answer(StatusCode::OK, parts(app.worker.clone(), key, 0..size), Some(size), None));
     };
     match range.to_str().ok().and_then(|text| requested(text, size)) {
         Some(range) => {
             let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
             let length = range.end - range.start;
-            let body = parts(store, key, range);
+            let body = parts(app.worker.clone(), key, range);
             Ok(answer(StatusCode::PARTIAL_CONTENT, body, Some(length), Some(shown)))
         }
         None => {
@@ -79,32 +64,28 @@ pub(crate) async fn object(
 
 /// Streams a range of an object, read from the store as the client receives it, so that slow clients use
 /// little memory. If the store fails, the response is shorter than its stated length.
-fn parts(store: Arc<dyn BackupStore>, key: String, range: Range<u64>) -> Body {
-    Body::from_stream(stream::try_unfold((store, key, range), |(store, key, range)| async move {
+fn parts(worker: worker::Client, key: String, range: Range<u64>) -> Body {
+    Body::from_stream(stream::try_unfold((worker, key, range), |(worker, key, range)| async move {
         if range.is_empty() {
             return Ok::<_, Error>(None);
         }
         let end = range.end.min(range.start.saturating_add(PIECE));
-        let part = store.get_range(&key, range.start..end).await?;
-        if part.len() as u64 != end - range.start {
-            return Err(missing(&store.url(), &key));
-        }
-        Ok(Some((part, (store, key, end..range.end))))
+        let part = worker.read(&key, range.start..end).await?;
+        Ok(Some((part, (worker, key, end..range.end))))
     }))
 }
 
-/// The store that a token opens, unless the session that asked for the download has ended.
-async fn store(app: &App, token: &str) -> Result<Arc<dyn BackupStore>, ApiFailure> {
+/// Refuses a token that allows no download, or whose session has ended.
+async fn allowed(app: &App, token: &str) -> Result<(), ApiFailure> {
     let refused = || Error::new(&codes::TOKEN_INVALID, "this download is unknown or its time is over");
-    let Allowed { store, session } =
-        app.downloads.store(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
+    let session = app.downloads.session(token, app.tuning.clock.monotonic()).ok_or_else(refused)?;
     if let Some(session) = session {
         let now = app.token_time();
         if !app.db.read_async(move |c| tokens::is_alive(c, &session, now)).await? {
             return Err(refused().into());
         }
     }
-    Ok(store)
+    Ok(())
 }
 
 fn answer(status: StatusCode, body: Body, length: Option<u64>, range: Option<String>) -> Response {

@@ -72,3 +72,17 @@ pub(crate) async fn retire(
     tokio::spawn(async move { stopping.jobs.stop().await });
     Ok((StatusCode::ACCEPTED, Json(json!({}))))
 }
+
+/// Restarts the machine, if it is one of its own.
+pub(crate) async fn reboot(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+) -> ApiResult<(StatusCode, Json<Value>)> {
+    if !app.layout.is_system() {
+        // The helper's own error, before an event says otherwise.
+        app.helper.restart(None).await?;
+    }
+    app.event("helper.reboot", caller.source, json!({})).await?;
+    app.helper.restart(None).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({}))))
+}

@@ -39,6 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/cloudron/config", get(machine::config))
         .route("/cloudron/progress", get(machine::progress))
         .route("/cloudron/update", post(machine::update))
+        .route("/cloudron/reboot", post(machine::reboot))
         .route("/cloudron/retire", post(machine::retire))
         .route("/cloudron/logs", get(logs::logs))
         .route("/jobs/{id}", get(backups::job))

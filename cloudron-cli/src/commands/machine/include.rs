@@ -22,7 +22,8 @@ pub(crate) enum Command {
         which: Which,
         /// The folder, an absolute path on the machine
         path: PathBuf,
-        /// A shell command that runs before the folder is read, such as one that dumps a database into it
+        /// A shell command that runs before the folder is read, such as one that dumps a database into it; as root, on a
+        /// machine of its own
         #[arg(long, value_name = "COMMAND")]
         before: Option<String>,
         /// A shell command that runs after the backup, whatever became of it

@@ -3,7 +3,10 @@
 //! Called as root on a machine of its own, each function switches to the state folder's owner for the rest of
 //! the process.
 
-use std::path::Path;
+mod folders;
+
+pub use folders::{include_add, include_list, include_remove};
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,13 +17,12 @@ use serde_json::{Value, json};
 
 use crate::api::{EventSource, Session};
 use crate::db::tokens::{self, fresh_setup_token};
-use crate::db::{Db, events, includes, settings, settled, users};
-use crate::include::checked;
-use crate::settings::Settings;
+use crate::db::{Db, events, settings, settled, users};
+use crate::settings::{Settings, WorkerSettings};
 use crate::system::files;
-use crate::system::owner::become_owner;
+use crate::system::owner::{as_owner, become_owner, become_worker};
 use crate::time::{later, millis};
-use crate::{Error, Include, Layout, Result, codes};
+use crate::{Error, Layout, Result, codes};
 
 /// Makes a bearer token for the HTTP API that is valid for `ttl`. Works before the first-time setup too.
 ///
@@ -50,49 +52,6 @@ pub fn setup_token(layout: &Layout) -> Result<SetupToken> {
         fresh_setup_token(c, now())
     })?;
     Ok(SetupToken { token, page: settings.setup_page(), expires_at })
-}
-
-/// Adds a folder to all future backups, or changes the commands of an included folder.
-///
-/// # Errors
-/// `include-invalid`, `machine-missing`, and errors of the database.
-pub fn include_add(layout: &Layout, include: Include) -> Result<Include> {
-    let (db, settings) = open(layout)?;
-    let include = checked(include, layout, settings.store_folder().as_deref())?;
-    db.transaction(|c| {
-        let new = includes::put(c, &include)?;
-        let action = if new { "include.add" } else { "include.update" };
-        // The commands may contain a password, so the event only records whether there are any.
-        let data = json!({
-            "path": include.path, "before": include.before.is_some(), "after": include.after.is_some(),
-        });
-        events::add(c, now(), action, &events::system("cli"), &data)
-    })?;
-    Ok(include)
-}
-
-/// Removes a folder from future backups.
-///
-/// # Errors
-/// `include-missing`, `machine-missing`, and errors of the database.
-pub fn include_remove(layout: &Layout, path: &Path) -> Result<()> {
-    let (db, _) = open(layout)?;
-    let path: std::path::PathBuf = path.components().collect();
-    db.transaction(|c| {
-        if !includes::remove(c, &path.to_string_lossy())? {
-            let text = format!("{} is not an included folder", path.display());
-            return Err(Error::new(&codes::INCLUDE_MISSING, text));
-        }
-        events::add(c, now(), "include.remove", &events::system("cli"), &json!({"path": path}))
-    })
-}
-
-/// Returns the included folders, sorted by path.
-///
-/// # Errors
-/// `machine-missing`, and errors of the database.
-pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
-    open(layout)?.0.read(includes::list)
 }
 
 /// Maximum size of the owner's record, in bytes.
@@ -130,14 +89,14 @@ pub fn keep_record(layout: &Layout, record: &Value) -> Result<()> {
     files::write_json(&layout.record(), record)
 }
 
-/// Opens the machine's backup store with the rights of its owner.
+/// Opens the machine's backup store with the rights of the backup worker, whose it is.
 ///
 /// # Errors
 /// `machine-missing`, `config-corrupt`.
 pub fn open_store(layout: &Layout) -> Result<Arc<dyn BackupStore>> {
-    become_owner(layout)?;
-    let settings = Settings::require(layout)?;
-    crate::store::open(layout, &settings)
+    let settings = as_owner(layout, || Settings::require(layout))?;
+    become_worker(layout)?;
+    crate::store::open(layout, &WorkerSettings::of_server(layout, &settings)?)
 }
 
 /// Returns the sessions of all users, newest first.
