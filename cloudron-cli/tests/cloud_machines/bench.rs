@@ -72,6 +72,13 @@ fn program() -> &'static Path {
     })
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // The double keeps the machine, whose server would outlive the test.
+        self.machine.off();
+    }
+}
+
 impl Bench {
     /// None if OpenSSH is not installed.
     pub(crate) fn new() -> Option<Self> {

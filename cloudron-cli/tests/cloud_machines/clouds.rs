@@ -39,7 +39,7 @@ fn is_finished_or_removed_elsewhere(start: fn() -> Option<Bench>) {
     let Some(bench) = start() else { return };
     bench.create(&bench.home("laptop")).unwrap();
     let calls = bench.calls().len();
-    bench.machine.off();
+    drop(bench);
     for n in (1..=calls).step_by(3) {
         for remove in [false, true] {
             let Some(bench) = start() else { return };

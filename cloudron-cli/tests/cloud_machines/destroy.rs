@@ -186,3 +186,22 @@ fn the_only_backups_are_not_removed_unless_asked_for() {
         bench.assert_nothing("with its backups");
     }
 }
+
+#[test]
+fn a_machine_that_the_cloud_removes_already_is_not_looked_at() {
+    for recorded in [true, false] {
+        let Some(bench) = Bench::new() else { return };
+        let (home, other) = (bench.home("laptop"), bench.home("other"));
+        bench.create(&home).unwrap();
+        back_up(&bench, &home);
+        bench.cloud.set(|settings| settings.polls = 3);
+        let id = bench.cloud.objects("servers")[0]["id"].clone();
+        let _ = bench.cloud.put("DELETE", &format!("/servers/{id}"), &serde_json::Value::Null);
+        bench.machine.off();
+        match recorded {
+            true => bench.destroy(&home).unwrap(),
+            false => bench.destroy_remains(&other).unwrap(),
+        };
+        bench.assert_nothing("finished");
+    }
+}

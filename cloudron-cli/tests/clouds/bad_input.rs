@@ -79,6 +79,7 @@ const ROWS: &[Row] = &[
     ),
     ("--dns-token file:token", 2, "usage", "--dns-token means nothing"),
     ("--endpoint nonsense", 2, "usage", "nonsense"),
+    ("--endpoint ec2=https://ec2.example.net", 2, "usage", "it has: hetzner, dns, s3"),
     ("--backup-key -", 2, "secret-ref", "empty"),
     ("--fqdn example.org", 2, "", "--fqdn"),
     ("--allow-subdomain --connect-timeout 0", 2, "", "--connect-timeout"),

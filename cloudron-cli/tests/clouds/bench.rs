@@ -18,6 +18,13 @@ pub(crate) struct Bench {
     pub(crate) machine: Arc<Machine>,
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // The double keeps the machine, whose server would outlive the test.
+        self.machine.off();
+    }
+}
+
 impl Bench {
     /// Starts the cloud. None if OpenSSH is not installed.
     pub(crate) fn new() -> Option<Self> {

@@ -74,21 +74,28 @@ impl Account {
         self
     }
 
-    /// Sets the address of a service in place of the cloud's own: `URL`, or `SERVICE=URL` for one of several.
+    /// Sets the address of a service in place of the cloud's own: `URL`, or `SERVICE=URL` for one of
+    /// [several](Provider::services).
     ///
     /// # Errors
-    /// `usage` for what is not such an address.
+    /// `usage` for what is not such an address, or a service that the cloud does not have.
     pub fn at(mut self, endpoint: &str) -> Result<Self> {
         let (service, url) = match endpoint.split_once('=') {
             Some((service, url)) if !service.contains("://") => (service, url),
             _ => ("", endpoint),
         };
-        let is_word =
-            |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !is_word(service) || !url.contains("://") {
+        if !url.contains("://") {
             let message = format!("{endpoint:?} is no address of the form URL or SERVICE=URL");
             return Err(Error::new(&codes::USAGE, message));
         }
+        let services = self.provider.services();
+        if !service.is_empty() && !services.contains(&service) {
+            let (cloud, known) = (self.provider.description(), services.join(", "));
+            let message =
+                format!("{cloud} has no service {service:?} whose address can be set; it has: {known}");
+            return Err(Error::new(&codes::USAGE, message));
+        }
+        let service = if service == "route53" { "dns" } else { service };
         self.endpoints.insert(service.to_owned(), url.to_owned());
         Ok(self)
     }

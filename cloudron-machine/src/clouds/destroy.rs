@@ -165,7 +165,7 @@ impl Manager {
         if items.is_empty() && !machine.destroying {
             return Err(not_there(machine, place, &account));
         }
-        if !options.delete_backups && items.iter().any(Item::is_machine) {
+        if !options.delete_backups && items.iter().any(|item| item.is_machine() && !item.is_going()) {
             self.refuse_only_copy(machine).await?;
         }
         self.machines().put(&Machine { destroying: true, ..machine.clone() })?;

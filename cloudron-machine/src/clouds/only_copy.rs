@@ -23,7 +23,7 @@ impl Manager {
     /// Refuses to remove a machine if the only backups are on its disk, or if it cannot be told.
     ///
     /// # Errors
-    /// `backups-on-machine` with the detail `domain`.
+    /// `backups-on-machine` with the detail `domain`, and `untold` if it cannot be told.
     pub(crate) async fn refuse_only_copy(&self, machine: &Machine) -> Result<()> {
         let (Reach::Generic(reach), Some(folder)) = (&machine.reach, folder_of(&machine.store)) else {
             return Ok(());
@@ -46,8 +46,8 @@ impl Manager {
         item: &Item,
         login: Login,
     ) -> Result<Option<Description>> {
-        if item.marks.keys.lasting.is_none() || item.addresses.is_empty() {
-            // No server is installed before the machine has a host key of its own.
+        if item.is_going() || item.marks.keys.lasting.is_none() || item.addresses.is_empty() {
+            // The disk is lost already; or no server is installed before the machine has a host key of its own.
             return Ok(None);
         }
         let said = self.describe(item, login).await;
@@ -94,7 +94,7 @@ fn decide(domain: &Domain, found: Result<usize>) -> Result<()> {
         Err(error) => {
             let text =
                 format!("it cannot be told whether the only backups of {domain} are on its disk: {error}");
-            Err(refused(text).with_source(error))
+            Err(refused(text).with_detail("untold", domain.as_str()).with_source(error))
         }
     }
 }

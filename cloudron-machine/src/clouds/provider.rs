@@ -88,6 +88,19 @@ impl Provider {
         }
     }
 
+    /// Returns the services whose addresses can be [set](super::Account::at) one by one: those of the cloud, its DNS host,
+    /// and the store of buckets.
+    pub fn services(self) -> &'static [&'static str] {
+        match self {
+            #[cfg(feature = "digitalocean")]
+            Self::DigitalOcean => &["digitalocean", "dns", "s3"],
+            #[cfg(feature = "ec2")]
+            Self::Ec2 => &["ec2", "ssm", "route53", "dns", "s3"],
+            #[cfg(feature = "hetzner")]
+            Self::Hetzner => &["hetzner", "dns", "s3"],
+        }
+    }
+
     /// Returns the region that is asked for the others, at a cloud whose interface is one for each region.
     pub(crate) fn first_region(self) -> Option<&'static str> {
         self.is_regional().then_some("us-east-1")

@@ -40,6 +40,13 @@ impl Item {
         MACHINES.contains(&self.kind)
     }
 
+    /// Returns whether the cloud removes it already: the states of servers at
+    /// [Hetzner](https://docs.hetzner.cloud/reference/cloud#tag/servers) and of
+    /// [instances](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html).
+    pub fn is_going(&self) -> bool {
+        ["deleting", "shutting-down", "terminated"].contains(&&*self.state)
+    }
+
     /// Returns the output of the step `machine` as far as the cloud knows it: enough to connect to a machine that was made
     /// on another computer, and to trust only its host keys.
     pub fn outputs(&self) -> Outputs {

@@ -29,7 +29,11 @@ fn lives(cloud: Cloud) {
     let other = scene.laptop();
     let list = other.with_bucket(&["machine", "backup", "list", DOMAIN, "--provider", scene.provider()]);
     assert!(list.stdout.contains(&backup), "{list}");
-    let removed = other.try_account(&["machine", "destroy", DOMAIN, "--provider", scene.provider(), "--yes"]);
+    let destroy = ["machine", "destroy", DOMAIN, "--provider", scene.provider(), "--yes"];
+    let refused = other.try_account(&destroy);
+    assert_eq!(refused.code, 5, "it cannot look for backups on the disk: {refused}");
+    assert!(refused.stderr.contains("if it is lost, add `--delete-backups`"), "{refused}");
+    let removed = other.try_account(&[&destroy[..], &["--delete-backups"]].concat());
     assert_eq!(removed.code, 0, "{removed}");
     scene.assert_gone("the lost machine");
     assert!(scene.objects().contains(DOMAIN), "its backups stay");

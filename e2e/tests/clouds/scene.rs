@@ -163,7 +163,9 @@ impl Laptop<'_> {
             Double::DigitalOcean(double) => vec!["--token", &self.account, "--endpoint", double.endpoint()],
             Double::Ec2(gate) => {
                 let endpoint = gate.endpoint();
-                let services = ["ec2", "ssm"].map(|service| format!("{service}={endpoint}"));
+                let services =
+                    [("ec2", &endpoint), ("ssm", &endpoint), ("route53", &self.scene.moto.endpoint())]
+                        .map(|(service, address)| format!("{service}={address}"));
                 let mut words: Vec<String> =
                     ["--region", "us-east-1", "--access-key-id", "AKIDEXAMPLE", "--secret-access-key"]
                         .map(str::to_owned)
@@ -183,6 +185,10 @@ impl Laptop<'_> {
         let words = ["--backup-bucket", "bucket", "--backup-endpoint", &address];
         let words = if self.scene.cloud == Cloud::Ec2 { &words[..2] } else { &words[..] };
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn ssh_key(&self) -> String {
+        self.scene.keys.path().join("id_ed25519").display().to_string()
     }
 
     fn words(&self, words: &[&str], more: Vec<String>) -> Vec<String> {
@@ -211,9 +217,13 @@ impl Laptop<'_> {
     pub(crate) fn creating(&self, more: &[&str]) -> Vec<String> {
         let mut words = self.words(&["machine", "create", self.scene.provider()], self.account());
         words.extend(self.bucket());
-        let key = self.scene.keys.path().join("id_ed25519").display().to_string();
+        let key = self.ssh_key();
         let own = ["--fqdn", DOMAIN, "--ssh-key", &key, "--backup-key", &self.key, "--dns", "none", "--yes"];
         words.extend(own.map(str::to_owned));
+        if self.scene.cloud == Cloud::Ec2 {
+            // The user that cloud-init makes on the servers of these tests.
+            words.extend(["--ssh-user", "debian"].map(str::to_owned));
+        }
         let machine = ["--server-access-key-id", "machine", "--server-secret-access-key", &self.machines];
         words.extend(machine.map(str::to_owned));
         words.extend(more.iter().map(|word| (*word).to_owned()));
@@ -243,7 +253,9 @@ impl Laptop<'_> {
 
     /// Returns the command that removes everything of the machine at the cloud.
     pub(crate) fn destroying(&self) -> Vec<String> {
-        let words = ["machine", "destroy", DOMAIN, "--provider", self.scene.provider(), "--yes"];
+        let key = self.ssh_key();
+        let words =
+            ["machine", "destroy", DOMAIN, "--provider", self.scene.provider(), "--ssh-key", &key, "--yes"];
         self.words(&words, self.account())
     }
 }
