@@ -3,23 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use base64::Engine as _;
-
 use super::hiding::Hiding;
 use super::http::{Request, Response, forward};
 use super::xml;
-use crate::clouds::Boot;
-
-/// Boots a machine.
-type Booting = dyn Fn(&Boot) -> Ipv4Addr + Send;
+use crate::clouds::{Boot, Hypervisor};
 
 /// The rules, and what they have to remember.
 #[derive(Default)]
 pub(super) struct Rules {
     /// What is not visible.
     pub(super) hiding: Hiding,
-    /// Boots a machine for an instance, and says its address.
-    pub(super) boot: Option<Box<Booting>>,
+    /// Runs a machine for each instance.
+    pub(super) hypervisor: Option<Box<dyn Hypervisor>>,
     /// Actions that are refused, but for trials.
     pub(super) refused: BTreeMap<String, (u16, &'static str)>,
     /// The code that trials are refused with.
@@ -34,6 +29,8 @@ pub(super) struct Rules {
     pub(super) block: &'static str,
     /// The names of the key pairs: moto deletes them by name only.
     keys: BTreeMap<String, String>,
+    /// The public keys by the name of their pair.
+    public_keys: BTreeMap<String, String>,
     /// The addresses of the machines.
     booted: BTreeMap<String, Ipv4Addr>,
     /// How many looks an instance takes to end.
@@ -108,6 +105,8 @@ impl Rules {
             (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName"))
         {
             self.keys.insert(id.to_owned(), name.to_owned());
+            let material = request.decoded("PublicKeyMaterial");
+            self.public_keys.extend(material.map(|key| (name.to_owned(), key)));
         }
         let answer = self.hiding.without_hidden(action, answer);
         let answer = self.with_addresses(answer);
@@ -122,7 +121,7 @@ impl Rules {
 
     /// Writes the addresses of the machines in place of moto's.
     fn with_addresses(&self, answer: Response) -> Response {
-        if self.boot.is_none() {
+        if self.hypervisor.is_none() {
             return answer;
         }
         // The ID of an instance comes before its address.
@@ -177,16 +176,18 @@ impl Rules {
 
     /// Boots the machine of an instance.
     fn boot(&mut self, id: &str, request: &Request) {
-        let Some(boot) = &self.boot else { return };
-        let packed = request.parameter("UserData").unwrap_or_default();
-        let user_data = base64::engine::general_purpose::STANDARD.decode(packed).expect("it is base 64");
+        let Some(hypervisor) = &self.hypervisor else { return };
+        let user_data = request.decoded("UserData").unwrap_or_default();
         let name = request.parameters.iter().position(|(_, value)| value == "Name");
         let name = name.and_then(|at| request.parameters.get(at + 1)).map(|(_, value)| value.clone());
-        let address = boot(&Boot {
+        // A pair that was made behind the gate is known by its name only.
+        let key = request.parameter("KeyName");
+        let key = key.map(|name| self.public_keys.get(name).cloned().unwrap_or_else(|| name.to_owned()));
+        let address = hypervisor.boot(&Boot {
             id: id.to_owned(),
             name: name.unwrap_or_default(),
-            user_data: String::from_utf8(user_data).expect("user-data is text"),
-            ssh_keys: request.parameter("KeyName").map(str::to_owned).into_iter().collect(),
+            user_data,
+            ssh_keys: key.into_iter().collect(),
         });
         self.booted.insert(id.to_owned(), address);
     }
@@ -213,6 +214,9 @@ impl Rules {
             Ending::Not => {
                 let answer = forward(behind, request);
                 if answer.status == 200 {
+                    if let Some(hypervisor) = &self.hypervisor {
+                        hypervisor.destroy(&id);
+                    }
                     instance.ending = if slow == 0 { Ending::Done } else { Ending::Slowly(slow) };
                 }
                 answer

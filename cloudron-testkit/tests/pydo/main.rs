@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::digitalocean::DigitalOcean;
 use cloudron_testkit::require;
 
@@ -28,7 +29,7 @@ fn the_official_client_lives_a_machines_life_against_the_double() {
     }
     let booted = Arc::new(Mutex::new(Vec::new()));
     let theirs = booted.clone();
-    let double = DigitalOcean::start("token", move |boot| {
+    let double = DigitalOcean::start("token", move |boot: &Boot| {
         theirs.lock().unwrap().push(boot.clone());
         Ipv4Addr::LOCALHOST
     });

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::Boot;
 use super::reserved::link;
 use super::state::{Droplet, Outcome, State, Then, missing};
-use super::{Answer, Boot, Call, Settings, catalog, checks, ok, unprocessable};
+use super::{Answer, Call, Settings, catalog, checks, ok, unprocessable};
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 64 << 10;
@@ -62,7 +63,7 @@ impl State {
         if !failing {
             self.user_data.push(user_data.clone());
             let boot = Boot { id: id.to_string(), name, user_data, ssh_keys: keys };
-            let address = (self.on_boot)(&boot);
+            let address = self.hypervisor.boot(&boot);
             self.addresses.insert(id, networks(address, ipv6));
         }
         Ok(ok(202, json!({ "droplet": value, "links": { "actions": [link(action, "create")] } })))
@@ -116,6 +117,7 @@ impl State {
                 let polls = self.settings.polls;
                 let droplet = self.droplets.get_mut(&id).ok_or_else(missing)?;
                 droplet.going = Some(polls);
+                self.hypervisor.destroy(&id.to_string());
                 Ok(ok(204, Value::Null))
             }
             _ => Err(missing()),
@@ -233,7 +235,10 @@ impl State {
         let tag = call.parameter("tag_name").ok_or_else(|| unprocessable("tag_name is missing"))?;
         let carries = |d: &Droplet| d.value["tags"].as_array().is_some_and(|tags| tags.contains(&json!(tag)));
         let ids: Vec<u64> = self.droplets.iter().filter(|(_, d)| carries(d)).map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.remove_droplet(id));
+        for id in ids {
+            self.hypervisor.destroy(&id.to_string());
+            self.remove_droplet(id);
+        }
         Ok(ok(204, Value::Null))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It has droplets, actions, tags, SSH keys, firewalls, reserved addresses, domains with their records, and the lists of
 //! what can be bought. Names of droplets are not unique and no call is idempotent, as at DigitalOcean. Requests with
-//! unknown or missing fields are refused, and a new droplet is handed to a function of the test, which can boot a machine
+//! unknown or missing fields are refused, and a new droplet is handed to a hypervisor of the test, which can boot a machine
 //! with its user-data.
 //!
 //! Undocumented behaviour is modelled like this: an action is done after [`Settings::polls`] look-ups of it or of its
@@ -20,17 +20,14 @@ mod reserved;
 mod state;
 mod tags;
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
 use self::state::State;
-use super::Boot;
+use super::Hypervisor;
 use super::door::{self, Answer, Call, Log};
 use crate::fault::Fault;
-
-type OnBoot = dyn Fn(&Boot) -> Ipv4Addr + Send + Sync;
 
 /// How the double behaves, besides single faults.
 #[derive(Debug, Clone)]
@@ -80,12 +77,13 @@ pub struct DigitalOcean {
 }
 
 impl DigitalOcean {
-    /// Starts a double that accepts one token. `on_boot` is called with each new droplet and returns its address.
+    /// Starts a double that accepts one token. Droplets run on a hypervisor, for example a function that
+    /// returns the address of a new one.
     ///
     /// # Panics
     /// If no port is available.
-    pub fn start(token: &str, on_boot: impl Fn(&Boot) -> Ipv4Addr + Send + Sync + 'static) -> Self {
-        let state = Arc::new(Mutex::new(State::new(token, Box::new(on_boot))));
+    pub fn start(token: &str, hypervisor: impl Hypervisor + 'static) -> Self {
+        let state = Arc::new(Mutex::new(State::new(token, Box::new(hypervisor))));
         let log = Arc::new(Mutex::new(Log::default()));
         let theirs = state.clone();
         let handler = move |call: &Call| theirs.lock().unwrap_or_else(|e| e.into_inner()).handle(call);

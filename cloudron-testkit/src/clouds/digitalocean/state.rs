@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
+use super::super::Hypervisor;
 use super::reserved::Reserved;
-use super::{Answer, Call, OnBoot, Settings, catalog, ok, refused, unprocessable};
+use super::{Answer, Call, Settings, catalog, ok, refused, unprocessable};
 
 pub(super) struct Droplet {
     pub(super) value: Value,
@@ -49,7 +50,7 @@ pub(super) struct State {
     pub(super) reserved: BTreeMap<Ipv4Addr, Reserved>,
     pub(super) domains: BTreeMap<String, Vec<Map<String, Value>>>,
     pub(super) user_data: Vec<String>,
-    pub(super) on_boot: Box<OnBoot>,
+    pub(super) hypervisor: Box<dyn Hypervisor>,
     next: u64,
     calls: u64,
 }
@@ -58,7 +59,7 @@ pub(super) struct State {
 pub(super) type Outcome = Result<Answer, Answer>;
 
 impl State {
-    pub(super) fn new(token: &str, on_boot: Box<OnBoot>) -> Self {
+    pub(super) fn new(token: &str, hypervisor: Box<dyn Hypervisor>) -> Self {
         Self {
             token: token.into(),
             settings: Settings::default(),
@@ -71,7 +72,7 @@ impl State {
             reserved: BTreeMap::new(),
             domains: BTreeMap::new(),
             user_data: Vec::new(),
-            on_boot,
+            hypervisor,
             next: 1000,
             calls: 0,
         }
