@@ -97,21 +97,30 @@ impl Server {
         Self::boot_with(name, false)
     }
 
-    /// Switches on a new server of a cloud, which finds this user-data at its first boot. It does not wait: see
-    /// [`Self::booted`]. Nobody can log in but by the user-data.
+    /// Switches on a new server of a cloud, which finds this user-data at its first boot, and the public keys in its
+    /// metadata. It does not wait: see [`Self::booted`]. They log in as root, or only as `user`, who may use `sudo`.
     ///
     /// # Panics
     ///
     /// If the image cannot be built or Docker fails.
     #[must_use]
-    pub fn boot_at_cloud(name: &str, user_data: &str) -> Self {
+    pub fn boot_at_cloud(name: &str, user_data: &str, keys: &[String], user: Option<&str>) -> Self {
         let server = Self::new(name);
         docker(&arguments("create", &server.container, name, true, image(Image::Cloud)));
         let seed = server.keys.path().join("nocloud");
         std::fs::create_dir(&seed).expect("a new folder");
         std::fs::write(seed.join("user-data"), user_data).expect("the folder is ours");
-        let meta = format!("instance-id: {}\nlocal-hostname: {name}\n", server.container);
-        std::fs::write(seed.join("meta-data"), meta).expect("the folder is ours");
+        let meta = serde_json::json!({ "instance-id": server.container, "local-hostname": name,
+            "public-keys": keys });
+        std::fs::write(seed.join("meta-data"), meta.to_string()).expect("the folder is ours");
+        if let Some(user) = user {
+            let user = serde_json::json!({ "disable_root": true, "system_info": { "default_user": { "name": user,
+                "lock_passwd": true, "shell": "/bin/bash", "sudo": ["ALL=(ALL) NOPASSWD:ALL"] } } });
+            let file = server.keys.path().join("99_user.cfg");
+            std::fs::write(&file, user.to_string()).expect("the folder is ours");
+            let inside = format!("{}:/etc/cloud/cloud.cfg.d/", server.container);
+            docker(&["cp".into(), file.display().to_string(), inside]);
+        }
         let inside = format!("{}:/var/lib/cloud/seed/", server.container);
         docker(&["cp".into(), seed.display().to_string(), inside]);
         docker(&["start".into(), server.container.clone()]);
@@ -301,15 +310,6 @@ impl Server {
         drop(self);
     }
 
-    /// Destroys the server as [`Self::destroy`], while others still know it.
-    ///
-    /// # Panics
-    ///
-    /// If Docker fails.
-    pub fn burn(&self) {
-        docker(&["rm".into(), "--force".into(), "--volumes".into(), self.container.clone()]);
-    }
-
     /// Waits until systemd has started everything and an SSH server answers.
     ///
     /// # Panics
@@ -379,6 +379,14 @@ fn arguments(verb: &str, container: &str, hostname: &str, ipv6: bool, image: &st
         ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3", image, "/sbin/init"].map(Into::into),
     );
     arguments
+}
+
+/// Returns the address of this machine in the network of the servers.
+pub(crate) fn gateway() -> String {
+    // Building the image starts Docker.
+    let _ = image(Image::Cloud);
+    let format = "{{(index .IPAM.Config 0).Gateway}}";
+    docker(&["network", "inspect", "bridge", "--format", format].map(Into::into))
 }
 
 /// The images of servers.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use cloudron_core::{Progress, Secret};
 use cloudron_dns::digitalocean::DigitalOcean;
 use cloudron_dns::{Ownership, PlanOptions, apply, find_zone, plan_for};
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::digitalocean::DigitalOcean as Double;
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use crate::{machine, name};
 
 #[tokio::test]
 async fn the_records_of_a_machine_are_made_changed_and_removed_in_the_account_of_its_cloud() {
-    let double = Double::start("token", |_| Ipv4Addr::LOCALHOST);
+    let double = Double::start("token", |_: &Boot| Ipv4Addr::LOCALHOST);
     assert_eq!(double.put("POST", "/domains", &json!({ "name": "example.com" })).status, 201);
     let provider = DigitalOcean::new(Secret::new("token")).unwrap().at(double.endpoint()).unwrap();
     let zone = find_zone(&provider, &name("example.com")).await.unwrap();

@@ -10,6 +10,7 @@ use cloudron_provision::digitalocean::{DigitalOcean, Settings};
 use cloudron_provision::ssh::Auth;
 use cloudron_provision::steps::Outputs;
 use cloudron_provision::{CloudProvider, Context, Runner, Spec};
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::clouds::digitalocean::DigitalOcean as Double;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ impl Bench {
         let stop = Arc::new(Stop::default());
         let machine = Machine::start(stop.clone());
         let theirs = machine.clone();
-        let cloud = Double::start(TOKEN, move |boot| {
+        let cloud = Double::start(TOKEN, move |boot: &Boot| {
             theirs.boot(boot);
             Ipv4Addr::LOCALHOST
         });

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use base64::Engine as _;
+
 /// A request, and the parameters of its form.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -22,6 +24,12 @@ pub(super) struct Response {
 impl Request {
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// A parameter that is a text in base 64.
+    pub(super) fn decoded(&self, name: &str) -> Option<String> {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(self.parameter(name)?);
+        Some(String::from_utf8(bytes.expect("it is base 64")).expect("it is text"))
     }
 
     /// The service, by the scope of the signature.

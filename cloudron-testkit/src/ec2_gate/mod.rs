@@ -8,7 +8,7 @@
 //! - An instance that is protected from its start on is protected; instances are found by their token.
 //! - What was deleted has no tags any more, and nobody blocks public access unless the test does.
 //! - Any call fails, or its answer is lost; calls of an action are refused; credentials are revoked; lists have no end.
-//! - An instance that is started boots a machine of the test, and has its address.
+//! - An instance that is started boots a machine of the test, and has its address; one that is terminated destroys it.
 //!
 //! Of other services, the public parameter of an image is the test's, if it says so; the others are passed on as they are.
 //! Signatures are not checked.
@@ -88,7 +88,8 @@ impl Gate {
         self.rules(|rules| _ = rules.full.insert(zone.to_owned(), code));
     }
 
-    /// Boots a machine for each instance that is started from now on.
+    /// Boots a machine on a hypervisor for each instance that is started from now on, for example a function that returns
+    /// the address of a new one.
     pub fn boot(&self, hypervisor: impl Hypervisor + 'static) {
         self.rules(|rules| rules.hypervisor = Some(Box::new(hypervisor)));
     }

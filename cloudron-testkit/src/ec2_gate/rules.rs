@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use base64::Engine as _;
-
 use super::hiding::Hiding;
 use super::http::{Request, Response, forward};
 use super::xml;
@@ -15,7 +13,7 @@ use crate::clouds::{Boot, Hypervisor};
 pub(super) struct Rules {
     /// What is not visible.
     pub(super) hiding: Hiding,
-    /// Boots a machine for an instance, and says its address.
+    /// Runs a machine for each instance.
     pub(super) hypervisor: Option<Box<dyn Hypervisor>>,
     /// Actions that are refused, but for trials.
     pub(super) refused: BTreeMap<String, (u16, &'static str)>,
@@ -31,6 +29,8 @@ pub(super) struct Rules {
     pub(super) block: &'static str,
     /// The names of the key pairs: moto deletes them by name only.
     keys: BTreeMap<String, String>,
+    /// The public keys by the name of their pair.
+    public_keys: BTreeMap<String, String>,
     /// The addresses of the machines.
     booted: BTreeMap<String, Ipv4Addr>,
     /// How many looks an instance takes to end.
@@ -105,6 +105,8 @@ impl Rules {
             (xml::content(&answer.body, "keyPairId"), request.parameter("KeyName"))
         {
             self.keys.insert(id.to_owned(), name.to_owned());
+            let material = request.decoded("PublicKeyMaterial");
+            self.public_keys.extend(material.map(|key| (name.to_owned(), key)));
         }
         let answer = self.hiding.without_hidden(action, answer);
         let answer = self.with_addresses(answer);
@@ -175,15 +177,17 @@ impl Rules {
     /// Boots the machine of an instance.
     fn boot(&mut self, id: &str, request: &Request) {
         let Some(hypervisor) = &self.hypervisor else { return };
-        let packed = request.parameter("UserData").unwrap_or_default();
-        let user_data = base64::engine::general_purpose::STANDARD.decode(packed).expect("it is base 64");
+        let user_data = request.decoded("UserData").unwrap_or_default();
         let name = request.parameters.iter().position(|(_, value)| value == "Name");
         let name = name.and_then(|at| request.parameters.get(at + 1)).map(|(_, value)| value.clone());
+        // A pair that was made behind the gate is known by its name only.
+        let key = request.parameter("KeyName");
+        let key = key.map(|name| self.public_keys.get(name).cloned().unwrap_or_else(|| name.to_owned()));
         let address = hypervisor.boot(&Boot {
             id: id.to_owned(),
             name: name.unwrap_or_default(),
-            user_data: String::from_utf8(user_data).expect("user-data is text"),
-            ssh_keys: request.parameter("KeyName").map(str::to_owned).into_iter().collect(),
+            user_data,
+            ssh_keys: key.into_iter().collect(),
         });
         self.booted.insert(id.to_owned(), address);
     }
@@ -210,7 +214,9 @@ impl Rules {
             Ending::Not => {
                 let answer = forward(behind, request);
                 if answer.status == 200 {
-                    self.hypervisor.iter().for_each(|hypervisor| hypervisor.destroy(&id));
+                    if let Some(hypervisor) = &self.hypervisor {
+                        hypervisor.destroy(&id);
+                    }
                     instance.ending = if slow == 0 { Ending::Done } else { Ending::Slowly(slow) };
                 }
                 answer

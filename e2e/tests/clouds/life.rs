@@ -1,70 +1,103 @@
-//! A machine's whole life at each cloud: made, filled, backed up, lost, made again from its backup on another computer, and
-//! removed without a trace.
+//! The whole life of a machine at each cloud, by the program: made, filled, backed up, lost, restored, destroyed.
 
-use cloudron_e2e::available;
+use std::path::Path;
+
+use cloudron_e2e::{Server, available};
+use cloudron_testkit::canary::assert_none;
 use cloudron_testkit::tree;
 
-use super::scene::{Cloud, DOMAIN, FILES, Scene};
+use super::office::{Computer, FILES, canary, ssh_key};
+use super::site::{DOMAIN, Site};
 
-fn lives(cloud: Cloud) {
+/// How the machine comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// It is deleted in the cloud's console, and the computer is lost as well.
+    WithTheComputer,
+    /// It is deleted in the cloud's console.
+    InTheConsole,
+    /// Its owner destroys it, and keeps the backups.
+    Destroyed,
+}
+
+fn whole_life(provider: &str, loss: Loss) {
     if !available() {
         return;
     }
-    let Some(scene) = Scene::new(cloud) else { return };
-    let laptop = scene.laptop();
-    laptop.create(&[]);
-    let server = scene.datacenter.server();
-    tree::generate(&server.path(FILES), 11, 5_000_000).unwrap();
-    server.exec_ok(&format!("chown -h -R 1234:2345 {FILES}/odd/names"));
-    server.exec_ok("echo remember >/var/lib/cloudron/data/note");
-    laptop.program.ok(&["machine", "include", "add", DOMAIN, FILES]);
+    let Some(site) = Site::open(provider) else { return };
+    let keys = tempfile::tempdir().unwrap();
+    ssh_key(keys.path());
+    let ((), leaks) = canary().while_watching_processes(|| live(&site, keys.path(), loss));
+    assert_none(&leaks);
+    assert_none(&canary().in_bytes("what the cloud keeps", site.kept().as_bytes()));
+}
+
+fn live(site: &Site, keys: &Path, loss: Loss) {
+    let (first, second) = (Computer::new(site, keys), Computer::new(site, keys));
+    first.create(&[]);
+    let server = site.datacenter.server();
+    tree::generate(&server.path(FILES), 17, 1_000_000).unwrap();
     let files = tree::digest(&server.path(FILES)).unwrap();
-    laptop.program.ok(&["machine", "backup", "create", DOMAIN]);
-    let backup = laptop.program.backups(DOMAIN).remove(0);
-    scene.assert_secret(&[&laptop]);
-
-    // The machine burns, and the laptop with it.
+    first.program.ok(&["machine", "status", DOMAIN]);
+    first.program.ok(&["machine", "backup", "create", DOMAIN]);
+    let backups = first.program.backups(DOMAIN);
+    assert_eq!(backups.len(), 1);
+    holds_no_secret(&server);
     drop(server);
-    scene.datacenter.burn();
-    let other = scene.laptop();
-    let list = other.with_bucket(&["machine", "backup", "list", DOMAIN, "--provider", scene.provider()]);
-    assert!(list.stdout.contains(&backup), "{list}");
-    let destroy = ["machine", "destroy", DOMAIN, "--provider", scene.provider(), "--yes"];
-    let refused = other.try_account(&destroy);
-    assert_eq!(refused.code, 5, "it cannot look for backups on the disk: {refused}");
-    assert!(refused.stderr.contains("if it is lost, add `--delete-backups`"), "{refused}");
-    let removed = other.try_account(&[&destroy[..], &["--delete-backups"]].concat());
-    assert_eq!(removed.code, 0, "{removed}");
-    scene.assert_gone("the lost machine");
-    assert!(scene.objects().contains(DOMAIN), "its backups stay");
 
-    let created = other.create(&["--backup", "latest", "--restore-path", FILES]);
-    assert!(created.stdout.contains("verified") || created.stderr.contains("verified"), "{created}");
-    let server = scene.datacenter.server();
-    assert_eq!(tree::compare(&files, &tree::digest(&server.path(FILES)).unwrap()), Vec::<String>::new());
-    assert_eq!(server.exec_ok("cat /var/lib/cloudron/data/note"), "remember\n");
-    assert_eq!(other.program.backups(DOMAIN), [backup]);
-    other.program.ok(&["machine", "backup", "create", DOMAIN]);
-    scene.assert_secret(&[&laptop, &other]);
-
+    let later = match loss {
+        Loss::WithTheComputer => {
+            site.lose();
+            assert_ne!(site.resources(), [""; 0], "what was made with it is still there");
+            second.destroy_remains();
+            &second
+        }
+        Loss::InTheConsole => {
+            site.lose();
+            first.destroy(&[]);
+            &first
+        }
+        Loss::Destroyed => {
+            first.destroy(&[]);
+            &second
+        }
+    };
+    site.assert_gone("lost");
+    later.create(&["--backup", "latest"]);
+    let server = site.datacenter.server();
+    let restored = tree::digest(&server.path(FILES)).unwrap();
+    assert_eq!(tree::compare(&files, &restored), Vec::<String>::new());
+    // The machine continues the repository of the lost one.
+    assert_eq!(later.program.backups(DOMAIN), backups);
+    later.program.ok(&["machine", "backup", "create", DOMAIN]);
+    holds_no_secret(&server);
     drop(server);
-    let destroyed = other.try_account(&["machine", "destroy", DOMAIN, "--delete-backups", "--yes"]);
-    assert_eq!(destroyed.code, 0, "{destroyed}");
-    scene.assert_gone("the machine");
-    assert!(!scene.objects().contains("<Key>"), "{}", scene.objects());
+    later.destroy(&[]);
+    site.assert_gone("destroyed");
+    assert!(!site.objects().is_empty(), "the backups are kept");
+    [first, second].iter().for_each(Computer::assert_silent);
+}
+
+/// Searches what the server's disk has beside the files of its image, its memory file systems and its journal.
+fn holds_no_secret(server: &Server) {
+    for folder in ["/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/var"] {
+        assert_none(&canary().in_tree(&server.path(folder)).unwrap());
+    }
+    let journal = server.exec_ok("journalctl --no-pager -o export");
+    assert_none(&canary().in_bytes("the server's journal", journal.as_bytes()));
 }
 
 #[test]
-fn a_machine_at_hetzner_is_lost_and_comes_back_from_a_bucket() {
-    lives(Cloud::Hetzner);
+fn a_machine_at_hetzner_that_is_lost_with_its_computer_comes_back_from_its_bucket() {
+    whole_life("hetzner", Loss::WithTheComputer);
 }
 
 #[test]
-fn a_machine_at_digitalocean_is_lost_and_comes_back_from_a_bucket() {
-    lives(Cloud::DigitalOcean);
+fn a_machine_at_digitalocean_that_is_deleted_in_the_console_comes_back_from_its_bucket() {
+    whole_life("digitalocean", Loss::InTheConsole);
 }
 
 #[test]
-fn a_machine_at_ec2_is_lost_and_comes_back_from_a_bucket() {
-    lives(Cloud::Ec2);
+fn a_machine_at_ec2_that_is_destroyed_comes_back_from_its_bucket_on_another_computer() {
+    whole_life("ec2", Loss::Destroyed);
 }

@@ -1,6 +1,7 @@
 //! Machines at clouds: doubles of the interfaces, which boot Debian servers with real cloud-init.
 
 mod first_contact;
-mod killed;
+mod kills;
 mod life;
-mod scene;
+mod office;
+mod site;

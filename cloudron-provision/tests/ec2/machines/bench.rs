@@ -11,6 +11,7 @@ use cloudron_provision::ec2::*;
 use cloudron_provision::ssh::Auth;
 use cloudron_provision::steps::Outputs;
 use cloudron_provision::{CloudProvider, Context, Runner, Spec};
+use cloudron_testkit::clouds::Boot;
 use cloudron_testkit::ec2_gate::Gate;
 use cloudron_testkit::moto::Moto;
 use serde_json::json;
@@ -47,7 +48,7 @@ impl Bench {
         let stop = Arc::new(Stop::default());
         let machine = Machine::start(stop.clone());
         let theirs = machine.clone();
-        gate.boot(move |boot| {
+        gate.boot(move |boot: &Boot| {
             theirs.boot(boot);
             Ipv4Addr::LOCALHOST
         });

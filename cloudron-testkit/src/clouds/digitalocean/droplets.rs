@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::Boot;
 use super::reserved::link;
 use super::state::{Droplet, Outcome, State, Then, missing};
 use super::{Answer, Call, Settings, catalog, checks, ok, unprocessable};
-use crate::clouds::Boot;
 
 /// The most bytes of user-data.
 const USER_DATA: usize = 64 << 10;
@@ -117,6 +117,7 @@ impl State {
                 let polls = self.settings.polls;
                 let droplet = self.droplets.get_mut(&id).ok_or_else(missing)?;
                 droplet.going = Some(polls);
+                self.hypervisor.destroy(&id.to_string());
                 Ok(ok(204, Value::Null))
             }
             _ => Err(missing()),
@@ -173,7 +174,6 @@ impl State {
 
     pub(super) fn remove_droplet(&mut self, id: u64) {
         self.droplets.remove(&id);
-        self.hypervisor.destroy(&id.to_string());
         self.release(id);
         for firewall in self.firewalls.values_mut() {
             if let Some(list) = firewall["droplet_ids"].as_array_mut() {
@@ -235,7 +235,10 @@ impl State {
         let tag = call.parameter("tag_name").ok_or_else(|| unprocessable("tag_name is missing"))?;
         let carries = |d: &Droplet| d.value["tags"].as_array().is_some_and(|tags| tags.contains(&json!(tag)));
         let ids: Vec<u64> = self.droplets.iter().filter(|(_, d)| carries(d)).map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.remove_droplet(id));
+        for id in ids {
+            self.hypervisor.destroy(&id.to_string());
+            self.remove_droplet(id);
+        }
         Ok(ok(204, Value::Null))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It has droplets, actions, tags, SSH keys, firewalls, reserved addresses, domains with their records, and the lists of
 //! what can be bought. Names of droplets are not unique and no call is idempotent, as at DigitalOcean. Requests with
-//! unknown or missing fields are refused, and a new droplet is handed to a function of the test, which can boot a machine
+//! unknown or missing fields are refused, and a new droplet is handed to a hypervisor of the test, which can boot a machine
 //! with its user-data.
 //!
 //! Undocumented behaviour is modelled like this: an action is done after [`Settings::polls`] look-ups of it or of its
@@ -77,7 +77,8 @@ pub struct DigitalOcean {
 }
 
 impl DigitalOcean {
-    /// Starts a double that accepts one token. The hypervisor boots each new droplet.
+    /// Starts a double that accepts one token. Droplets run on a hypervisor, for example a function that
+    /// returns the address of a new one.
     ///
     /// # Panics
     /// If no port is available.

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
+use super::super::Hypervisor;
 use super::reserved::Reserved;
-use super::{Answer, Call, Hypervisor, Settings, catalog, ok, refused, unprocessable};
+use super::{Answer, Call, Settings, catalog, ok, refused, unprocessable};
 
 pub(super) struct Droplet {
     pub(super) value: Value,
