@@ -60,7 +60,7 @@ pub(crate) struct Common {
     /// The hour of the daily backup, in UTC [default: random]
     #[arg(long, value_name = "HOUR", value_parser = clap::value_parser!(u8).range(0..24))]
     pub backup_hour: Option<u8>,
-    /// Run this script on the machine in place of the installer: a file, or an https address (docs/provisioning.md)
+    /// Run this script on the machine in place of the installer: a file, or an https address
     #[arg(long, value_name = "URL|PATH")]
     pub setup_script: Option<String>,
     /// Do the first-time setup with this e-mail address
