@@ -40,6 +40,25 @@ fn what_is_no_domain_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_setup_script_that_cannot_be_trusted_is_refused_and_one_that_fails_undoes_the_machine() {
+    let home = Home::new();
+    let create = |script: &str| home.create("demo.localhost", &["--setup-script", script]);
+    create("http://192.0.2.1/x.sh").failed(2, "setup-script-invalid", "https");
+    create("https://example.com/x.sh?key=canary").failed(2, "setup-script-invalid", "--setup-script");
+    create("/nowhere/x.sh").failed(3, "file-missing", "/nowhere/x.sh");
+    let path = home.path("x.sh");
+    std::fs::write(&path, "no script\n").unwrap();
+    create(path.to_str().unwrap()).failed(2, "setup-script-invalid", "#!");
+    std::fs::write(&path, "#!/bin/sh\necho lamp is off >&2\nexit 3\n").unwrap();
+    let run = create(path.to_str().unwrap());
+    run.failed(1, "setup-script", "lamp is off");
+    assert!(run.stderr.contains("(SHA-256 "), "{}", run.stderr);
+    nothing_was_made(&home);
+    std::fs::write(&path, "#!/bin/sh\nexec \"$@\"\n").unwrap();
+    assert_eq!(create(path.to_str().unwrap()).code, 0);
+}
+
+#[test]
 fn options_that_are_unknown_missing_or_contradict_are_a_usage_error() {
     let home = Home::new();
     for arguments in [

@@ -113,6 +113,16 @@ impl Relay {
     }
 }
 
+/// Returns the error that a command printed as `{"error":{…}}`.
+pub(crate) fn told_by(output: &Output, more: &[&'static Code]) -> Option<Error> {
+    let known = known(more);
+    [&output.stdout, &output.stderr].into_iter().find_map(|stream| told(last_line(stream), &known))
+}
+
+fn known(more: &[&'static Code]) -> Vec<&'static Code> {
+    cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more).copied().collect()
+}
+
 fn last_line(bytes: &[u8]) -> &str {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default()
@@ -120,12 +130,8 @@ fn last_line(bytes: &[u8]) -> &str {
 
 /// Returns the output of a command that succeeded, or the error that it printed.
 fn checked(name: &str, output: Output, more: &[&'static Code]) -> Result<Output> {
-    let known: Vec<&'static Code> =
-        cloudron_core::codes::ALL.iter().chain(codes::ALL).chain(more).copied().collect();
-    for stream in [&output.stdout, &output.stderr] {
-        if let Some(error) = told(last_line(stream), &known) {
-            return Err(error);
-        }
+    if let Some(error) = told_by(&output, more) {
+        return Err(error);
     }
     if output.success() {
         return Ok(output);

@@ -12,6 +12,19 @@ cloudron_core::codes! {
     REMOTE_ANSWER = ("remote-answer", Failed,
         "The program on the machine answered with something else than the JSON that was expected. Its version may \
          differ from this program's: update both.");
+    /// A setup script failed on the machine.
+    SETUP_SCRIPT = ("setup-script", Failed,
+        "The setup script that was run in place of the installer ended with an error, or without the installer's response as \
+         its last line. The message has the last lines that it printed, without the secrets that it was given. What it did \
+         to a machine of one's own stays.");
+    /// A text that is no setup script, or cannot be had.
+    SETUP_SCRIPT_INVALID = ("setup-script-invalid", Usage,
+        "What was given as setup script is none: it is longer than 1 MiB, does not begin with `#!`, or its address is not one \
+         that can be trusted (https, without a password or parameters). Nothing was changed.");
+    /// A run was begun with another setup script.
+    SETUP_SCRIPT_CHANGED = ("setup-script-changed", Usage,
+        "The unfinished run was begun with another setup script, or with one where none is given now, or with none. Its \
+         SHA-256 is recorded so that a machine is not made half by one and half by another. Nothing was changed.");
     /// A program to run does not exist on this machine.
     PROGRAM_MISSING = ("program-missing", NotFound,
         "A program that has to be run does not exist, or its folder is not in the search path.");

@@ -11,3 +11,4 @@ mod machine;
 #[path = "../../../cloudron-provision/tests/common/cloud/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests of the clouds use more of it")]
 mod process;
+mod script;

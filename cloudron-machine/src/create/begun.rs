@@ -20,6 +20,8 @@ pub struct Begun {
     pub(super) plan: Vec<String>,
     /// What the machine is made of, at a cloud.
     pub(super) settings: Option<CloudSettings>,
+    /// The SHA-256 of its setup script.
+    pub(super) script: Option<String>,
     /// True if it was begun on another computer.
     pub(super) taken: bool,
 }
@@ -55,6 +57,7 @@ impl Manager {
             repository: serde_json::from_value(inputs["repository"].clone()).ok(),
             plan: state.plan().to_vec(),
             settings: serde_json::from_value(inputs["settings"].clone()).ok(),
+            script: inputs["setupScript"]["sha256"].as_str().map(str::to_owned),
             taken: inputs["taken"] == true,
             outputs: state.outputs(),
             run: run.run,

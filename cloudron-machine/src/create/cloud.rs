@@ -103,6 +103,7 @@ impl Manager {
             chosen: Chosen::of(&request)?,
             repository: repository::Place { folder, shown, own, fresh, seed, copy },
             dns: self.records_of_made(&request, machine, begun.as_ref())?,
+            script: None,
             begun,
             cloud: Some(AtCloud { host, settings, taking, taken: None }),
             request,
@@ -150,6 +151,7 @@ impl Creation {
     /// # Errors
     /// Errors of the cloud and of the DNS host.
     pub async fn dry_run(mut self) -> Result<DryRun> {
+        self.read_script().await?;
         self.choose_dns().await?;
         let domain = self.request.domain.as_str();
         let cloud = match &self.cloud {

@@ -9,6 +9,7 @@ mod report;
 mod repository;
 mod request;
 mod run;
+mod script;
 mod steps;
 mod undo;
 mod writer;
@@ -34,6 +35,7 @@ use crate::program::Place;
 use crate::registry::{DnsRecords, Machine, Reach};
 use cloud::AtCloud;
 use repository::Chosen;
+use script::Script;
 
 /// A machine to be created, checked as far as possible without a connection.
 pub struct Creation {
@@ -50,6 +52,8 @@ pub struct Creation {
     begun: Option<Begun>,
     repository: repository::Place,
     dns: Option<Records>,
+    /// The setup script, once it was read.
+    script: Option<Script>,
     cloud: Option<AtCloud>,
 }
 

@@ -33,11 +33,12 @@ impl Manager {
         if let Some(begun) = &begun {
             begun.complete(&mut request.backup, &mut request.store);
         }
-        match request.on.clone() {
+        let creation = match request.on.clone() {
             On::Local(host) => self.local(request, begun, &host),
             On::Generic(host) => self.generic(request, begun, &host),
             On::Cloud(machine) => self.cloud(request, begun, &machine),
-        }
+        };
+        creation?.with_script_file()
     }
 
     fn local(&self, request: CreateRequest, begun: Option<Begun>, _: &LocalHost) -> Result<Creation> {
@@ -68,6 +69,7 @@ impl Manager {
             begun,
             repository,
             dns: None,
+            script: None,
             cloud: None,
             request,
         })
@@ -116,6 +118,7 @@ impl Manager {
             begun,
             repository: repository::Place { folder, shown, own, fresh: false, seed, copy },
             dns: self.records(&request, host),
+            script: None,
             cloud: None,
             request,
         })

@@ -15,6 +15,7 @@ use cloudron_provision::steps::{Context, Step};
 
 use super::cloud::{after_machine, on_machine};
 use super::copy::CopyRepository;
+use super::script::Script;
 use super::steps::{Activate, Answers, Remember};
 use crate::access::SSH_PORT;
 use crate::manager::Manager;
@@ -47,6 +48,8 @@ pub(super) struct Install {
     pub made: Option<String>,
     /// Location of the backups, for display.
     pub backups: String,
+    /// The script that is run in place of the installer.
+    pub script: Option<Script>,
 }
 
 /// Inputs of the restore step.
@@ -93,7 +96,7 @@ impl Recipe {
 /// Returns the step that installs the server. Undoing it keeps the backups, except an unused repository that
 /// the run made.
 fn server(place: &Place, domain: &Domain, install: Install) -> InstallServer {
-    let Install { request, made, backups } = install;
+    let Install { request, made, backups, script } = install;
     let fill = move |context: &Context| {
         let Some(request) = &request else { return Err(nothing_made()) };
         json(&InstallRequest { run: context.run(), ..request.clone() })
@@ -102,9 +105,11 @@ fn server(place: &Place, domain: &Domain, install: Install) -> InstallServer {
     let step = InstallServer::new(place.argv(&BoxCommand::Install(STDIN)), fill)
         .uninstall(place.argv(&BoxCommand::Uninstall(uninstall)))
         .record(["caPem", "port", "version"]);
+    let by = script.as_ref().map(|script| format!(", by {script}")).unwrap_or_default();
+    let step = step.by_script(script.and_then(|script| script.on_machine));
     match backups.is_empty() {
         true => step,
-        false => step.described(format!("Install the server for {domain} with its backups {backups}")),
+        false => step.described(format!("Install the server for {domain} with its backups {backups}{by}")),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct CreateRequest {
     pub backup_hour: Option<u8>,
     /// Account for the first-time setup. If `None`, a setup link is made.
     pub owner: Option<ActivateRequest>,
+    /// A script that is run on the machine in place of the installer: a file, or an https address.
+    pub setup_script: Option<String>,
     /// True if an interrupted run is resumed.
     pub resume: bool,
     /// True if a failed run is not rolled back.
@@ -144,6 +146,7 @@ impl CreateRequest {
             includes: Vec::new(),
             backup_hour: None,
             owner: None,
+            setup_script: None,
             resume: false,
             keep: false,
         }

@@ -34,7 +34,8 @@ impl Creation {
     pub fn plan(self) -> Result<Vec<String>> {
         let restore = self.request.backup.as_ref().map(|id| self.shown(id));
         let is_copy = self.repository.copy.is_some();
-        let install = Install { request: None, made: None, backups: self.repository.shown.clone() };
+        let script = self.script.clone();
+        let install = Install { request: None, made: None, backups: self.repository.shown.clone(), script };
         let restored = restore.map(|shown| Restored { request: None, shown });
         let steps = self.recipe(install, is_copy.then_some(None), restored).steps()?;
         Ok(steps.iter().map(|step| step.plan()).collect())
@@ -46,6 +47,7 @@ impl Creation {
     /// # Errors
     /// Errors of the steps. A failed run is rolled back, unless `keep` was set or the run was stopped.
     pub async fn run(mut self) -> Result<Created> {
+        self.read_script().await?;
         self.find_run().await?;
         self.choose_dns().await?;
         if let Some(Records::Write(records, _)) = &self.dns {
@@ -173,6 +175,9 @@ impl Creation {
         let (id, store) = (prepared.repository.id().to_owned(), self.machine_store.clone());
         let remembered = Remembered { id, origin: prepared.origin, store, options: self.chosen.clone() };
         inputs["repository"] = serde_json::to_value(remembered).map_err(no_json)?;
+        if let Some(script) = &self.script {
+            inputs["setupScript"] = script.to_json();
+        }
         if let Some(cloud) = &self.cloud {
             inputs["settings"] = serde_json::to_value(&cloud.settings).map_err(no_json)?;
             inputs["taken"] = cloud.taken.is_some().into();
@@ -186,6 +191,7 @@ impl Creation {
             request: Some(self.install(&prepared).await?),
             made: (prepared.origin == Origin::New).then(|| prepared.repository.id().to_owned()),
             backups: self.repository.shown.clone(),
+            script: self.script.clone(),
         };
         let restored = prepared.restore.as_ref().map(|summary| Restored {
             request: Some(cloudron_api::restore::RestoreRequest {

@@ -5,6 +5,7 @@ mod contact;
 mod health;
 mod program;
 mod restore;
+mod script;
 mod server;
 #[cfg(feature = "ssh")]
 mod ssh_port;
@@ -14,6 +15,7 @@ pub use contact::FirstContact;
 pub use health::{Health, Probe};
 pub use program::PlaceProgram;
 pub use restore::Restore;
+pub use script::SetupScript;
 pub use server::InstallServer;
 #[cfg(feature = "ssh")]
 pub use ssh_port::MoveSsh;

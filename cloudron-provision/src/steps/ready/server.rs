@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use cloudron_core::{Result, Secret};
 use serde_json::{Map, Value};
 
+use super::SetupScript;
 use crate::answer;
 use crate::steps::{Check, Context, Step, Undo};
 
@@ -25,6 +26,7 @@ pub struct InstallServer {
     record: Vec<String>,
     limit: Duration,
     plan: String,
+    script: Option<SetupScript>,
     answer: Arc<Mutex<Option<Value>>>,
 }
 
@@ -42,6 +44,7 @@ impl InstallServer {
             record: Vec::new(),
             limit: Duration::from_secs(300),
             plan: "Install the server".into(),
+            script: None,
             answer: Arc::default(),
         }
     }
@@ -55,6 +58,12 @@ impl InstallServer {
     /// Sets the fields of the response that are recorded. They must not be secret.
     pub fn record<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.record = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Runs a script in place of the installer. Its response must have all the fields that are recorded.
+    pub fn by_script(mut self, script: Option<SetupScript>) -> Self {
+        self.script = script;
         self
     }
 
@@ -93,10 +102,15 @@ impl Step for InstallServer {
     }
 
     async fn apply(&self, context: &Context) -> Result<Value> {
-        let remote = context.remote().await?;
         let request = (self.request)(context)?;
-        let command = context.program(&self.install).within(self.limit).stdin_secret(&request);
-        let value = answer::json(&*remote, command).await?;
+        let value = match &self.script {
+            Some(script) => script.run(context, &self.install, &request, &self.record).await?,
+            None => {
+                let remote = context.remote().await?;
+                let command = context.program(&self.install).within(self.limit).stdin_secret(&request);
+                answer::json(&*remote, command).await?
+            }
+        };
         let kept: Map<String, Value> =
             self.record.iter().filter_map(|f| Some((f.clone(), value.get(f)?.clone()))).collect();
         *self.answer.lock().expect("nothing panics while holding this lock") = Some(value);

@@ -60,6 +60,9 @@ pub(crate) struct Common {
     /// The hour of the daily backup, in UTC [default: random]
     #[arg(long, value_name = "HOUR", value_parser = clap::value_parser!(u8).range(0..24))]
     pub backup_hour: Option<u8>,
+    /// Run this script on the machine in place of the installer: a file, or an https address
+    #[arg(long, value_name = "URL|PATH")]
+    pub setup_script: Option<String>,
     /// Do the first-time setup with this e-mail address
     #[arg(long, value_name = "EMAIL", requires = "admin_password")]
     pub admin_email: Option<String>,
@@ -113,6 +116,7 @@ impl Common {
         request.restore_paths.clone_from(&self.restore_paths);
         request.discard_backups = self.discard_backups;
         request.backup_hour = self.backup_hour;
+        request.setup_script.clone_from(&self.setup_script);
         (request.resume, request.keep) = (self.resume, self.keep);
         if !self.dry_run {
             request.backup_key = secrets::given_backup_key(self.backup_key.as_deref(), out)?;
