@@ -3,7 +3,6 @@
 #![allow(missing_docs)]
 
 #[path = "../../cloudron-provision/tests/common/cloud/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the tests of the clouds use more of it")]
 mod common;
 
 use std::net::Ipv4Addr;
