@@ -52,7 +52,7 @@ kill rounds="60":
 
 # Somebody who adds or overwrites objects in a repository, for so many rounds of each right
 adversary rounds="200":
-    CLOUDRON_TEST_ROUNDS={{ rounds }} cargo test --workspace --test adversary
+    CLOUDRON_TEST_ROUNDS={{ rounds }} cargo test --workspace --test adversary -- --test-threads 1
 
 # Licences, sources, duplicate crates and advisories
 deny:
