@@ -123,7 +123,9 @@ fn read_backups(
 ) -> Result<()> {
     let listed = Listed::load(owner)?;
     report.missing.extend(listed.gaps().iter().map(|(writer, gaps)| describe_gaps(*writer, gaps)));
-    let backups: Vec<&BackupId> = listed.summaries.iter().map(|s| &s.id).chain(&made).collect();
+    // The summary of a removed backup, put back beside its old lock, makes it no backup again.
+    let made = made.iter().filter(|id| !listed.removed.iter().any(|summary| summary.id == **id));
+    let backups: Vec<&BackupId> = listed.summaries.iter().map(|s| &s.id).chain(made).collect();
     reach.extend(owner, &backups)?;
     report.missing.extend(reach.broken.iter().map(|(backup, why)| format!("{backup}: {why}")));
     Ok(())

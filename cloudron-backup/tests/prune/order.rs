@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cloudron_backup::{BackupStore, ObjectMeta, Repository, VerifyDepth};
 use cloudron_core::{Cancel, Progress, Result};
 
-use crate::common::{self, Fixture};
+use crate::common::{self, Fixture, noise};
 use crate::steps::{DAY, copy_of, keep_last, prune, three};
 
 /// Records the calls to a store.
@@ -17,13 +17,15 @@ use crate::steps::{DAY, copy_of, keep_last, prune, three};
 struct Recording {
     inner: Arc<dyn BackupStore>,
     calls: Mutex<Vec<String>>,
-    /// True if somebody adds index objects again as soon as they are deleted.
-    replays: bool,
+    /// The locks that were put.
+    locks: Mutex<Vec<(String, Bytes)>>,
+    /// Somebody adds objects with this start and end of their keys again as soon as they are deleted.
+    replays: Option<(&'static str, &'static str)>,
 }
 
 impl Recording {
     fn over(store: &Arc<dyn BackupStore>) -> Self {
-        Self { inner: store.clone(), calls: Mutex::default(), replays: false }
+        Self { inner: store.clone(), calls: Mutex::default(), locks: Mutex::default(), replays: None }
     }
 
     fn note(&self, call: &str, key: &str) {
@@ -43,6 +45,9 @@ impl BackupStore for Recording {
     }
     async fn put(&self, key: &str, content: &Bytes) -> Result<()> {
         self.note("put", key);
+        if key.starts_with("locks/") {
+            self.locks.lock().unwrap().push((key.to_owned(), content.clone()));
+        }
         self.inner.put(key, content).await
     }
     async fn put_new(&self, key: &str, content: &Bytes) -> Result<bool> {
@@ -64,7 +69,7 @@ impl BackupStore for Recording {
     }
     async fn delete(&self, key: &str) -> Result<()> {
         self.note("delete", key);
-        if self.replays && key.starts_with("index/") {
+        if self.replays.is_some_and(|(start, end)| key.starts_with(start) && key.ends_with(end)) {
             return Ok(());
         }
         self.inner.delete(key).await
@@ -115,7 +120,7 @@ async fn locks_records_packs_and_summaries_are_looked_at_in_the_order_that_keeps
 async fn index_objects_that_are_added_again_between_the_passes_of_a_prune_are_counted() {
     let f = Fixture::new().await;
     three(&f).await;
-    let store = Arc::new(Recording { replays: true, ..Recording::over(&f.store) });
+    let store = Arc::new(Recording { replays: Some(("index/", "")), ..Recording::over(&f.store) });
     let repo = Repository::open(store.clone()).await.unwrap();
     let request = keep_last(1, Duration::ZERO);
     let report = repo.prune(&f.identity, &request, &Progress::none(), &Cancel::new()).await.unwrap();
@@ -125,6 +130,24 @@ async fn index_objects_that_are_added_again_between_the_passes_of_a_prune_are_co
     // The last pass saw three, replaced two and wrote one.
     let counted = report.index_objects;
     assert_eq!((counted.before, counted.after, f.keys_under("index/").await.len()), (3, 2, 4));
+}
+
+#[tokio::test]
+async fn a_removed_backup_that_is_put_back_beside_its_old_lock_is_not_missed() {
+    let f = Fixture::new().await;
+    f.write("first", noise(300_000, 1));
+    let before = Arc::new(Recording::over(&f.store));
+    f.try_backup(&Repository::open(before.clone()).await.unwrap()).await.unwrap();
+    std::fs::remove_file(f.source().join("first")).unwrap();
+    three(&f).await;
+    let locks = before.locks.lock().unwrap().clone();
+    let (key, content) = locks.iter().find(|(key, _)| key.contains("backup_")).unwrap();
+    f.store.put(key, content).await.unwrap();
+    let store = Arc::new(Recording { replays: Some(("snapshots/", ".json")), ..Recording::over(&f.store) });
+    let repo = Repository::open(store).await.unwrap();
+    let request = keep_last(1, Duration::ZERO);
+    let report = repo.prune(&f.identity, &request, &Progress::none(), &Cancel::new()).await.unwrap();
+    assert!(report.is_whole() && report.packs_deleted > 0, "{report:?}");
 }
 
 #[tokio::test]
