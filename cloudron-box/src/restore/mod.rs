@@ -102,11 +102,14 @@ pub async fn restore(
             if let Some(mut copy) = copy {
                 atomic::write_with(&database, 0o600, |file| std::io::copy(&mut copy, file).map(drop))?;
             }
-            let folders = state::put_in_place(&layout, &settings, &database, &summary, &told, folders)?;
-            files::remove_folder(&own)?;
-            Ok(folders)
+            state::adapt(&layout, &settings, &database, &summary, &told, folders)
         })?;
-        include::set_roots_list(&layout, folders)
+        // Before the database, so that a restore that is killed never has the new one with the old list.
+        include::set_roots_list(&layout, folders)?;
+        as_owner(&layout, || {
+            state::put_in_place(&layout, &settings, &database)?;
+            files::remove_folder(&own)
+        })
     })
     .await?;
     Ok(answer)
