@@ -36,6 +36,8 @@ impl BoxCall {
 pub enum BoxCommand {
     /// Run the server until it is told to stop; on a machine of its own, its interface
     Serve,
+    /// Run the front, which systemd passes its ports
+    Front,
     /// Run the backup worker, which systemd starts by its socket
     Worker,
     /// Run the helper of root, which systemd starts by its socket
@@ -134,13 +136,14 @@ pub const STDIN: FromStdin = FromStdin { from_stdin: true };
 impl BoxCommand {
     /// Returns true for a part of the server itself, which logs and answers nobody.
     pub fn is_service(&self) -> bool {
-        matches!(self, Self::Serve | Self::Worker | Self::Helper)
+        matches!(self, Self::Serve | Self::Front | Self::Worker | Self::Helper)
     }
 
     /// Returns the command's name and options as program arguments.
     pub fn words(&self) -> Vec<String> {
         let (name, stdin) = match self {
             Self::Serve => ("serve", false),
+            Self::Front => ("front", false),
             Self::Worker => ("worker", false),
             Self::Helper => ("helper", false),
             Self::Install(_) => ("install", true),

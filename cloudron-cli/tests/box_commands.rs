@@ -12,6 +12,7 @@ fn all() -> Vec<BoxCommand> {
     let id = Some("0a1b".to_owned());
     vec![
         Serve,
+        Front,
         Worker,
         Helper,
         Install(STDIN),

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::install::{install, reinstall, store_folder, uninstall};
 use crate::repair::repair_database;
 use crate::restore::restore;
-use crate::server::{serve, serve_helper, serve_worker};
+use crate::server::{serve, serve_front, serve_helper, serve_worker};
 use crate::{Error, Include, Layout, Result, admin, service};
 
 /// Time limit for the server to answer. It is shorter than the caller's limit for this command, so that the
@@ -60,6 +60,10 @@ pub fn begin(
             return Ok(Box::pin(async move {
                 serve(&layout, async move { stop.cancelled().await }).await.map(|()| Value::Null)
             }));
+        }
+        BoxCommand::Front => {
+            let (layout, stop) = (layout.clone(), cancel.clone());
+            return Ok(Box::pin(async move { serve_front(&layout, &stop).await.map(|()| Value::Null) }));
         }
         BoxCommand::Worker => {
             let (layout, stop) = (layout.clone(), cancel.clone());
