@@ -12,11 +12,11 @@ use std::io::Read;
 use std::pin::Pin;
 use std::time::Duration;
 
-use cloudron_api::BoxCommand;
-use cloudron_api::command::{IncludeCommand, Uninstall};
+use cloudron_api::command::{IncludeCommand, ProxyCommand, Uninstall};
 use cloudron_api::install::InstallRequest;
 use cloudron_api::owner::{AdminToken, RecordKept, Uninstalled};
 use cloudron_api::restore::RestoreRequest;
+use cloudron_api::{BoxCommand, ProxyHost, ProxyRoute};
 use cloudron_backup::whole;
 use cloudron_core::{Cancel, Progress, codes};
 use serde::Serialize;
@@ -106,6 +106,13 @@ pub fn begin(
             value(RecordKept { kept: true })
         }
         BoxCommand::Include(command) => include(layout, command, input),
+        BoxCommand::Proxy(command) => match command {
+            ProxyCommand::Add(_) => value(admin::proxy_add(layout, request::<ProxyRoute>(input)?)?),
+            ProxyCommand::Remove(_) => {
+                value(admin::proxy_remove(layout, &request::<ProxyHost>(input)?.host)?)
+            }
+            ProxyCommand::List => value(admin::proxy_list(layout)?),
+        },
     }?;
     Ok(Box::pin(ready(Ok(answer))))
 }

@@ -6,14 +6,14 @@
 mod certificate;
 mod settings;
 
-pub(crate) use settings::FrontSettings;
+pub(crate) use settings::{FrontSettings, ROUTES};
 
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cloudron_core::Cancel;
-use cloudron_proxy::{Proxy, Route, Settings, Table, Upstream};
+use cloudron_proxy::{Protocol, Proxy, Route, Settings, Table, Upstream};
 use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -103,14 +103,18 @@ fn listeners() -> Result<Vec<(u16, TcpListener)>> {
     Ok(sockets)
 }
 
-/// Returns the routes: the interface, by its name and for the machine itself.
+/// Returns the routes: the interface, by its name and for the machine itself, and those of root.
 fn table(
     layout: &Layout,
     settings: &FrontSettings,
     certificates: &Arc<dyn ResolvesServerCert>,
 ) -> Result<Table> {
     let interface = Route::new(Upstream::Unix(layout.interface_socket().unwrap_or_default()));
-    Table::new(certificates.clone())
+    let table = Table::new(certificates.clone())
         .route(&settings.fqdn.admin_fqdn(), interface.clone().privileged())?
-        .route(SELF, interface)
+        .route(SELF, interface)?;
+    settings.routes.iter().try_fold(table, |table, route| {
+        let protocol = if route.h2c { Protocol::H2c } else { Protocol::Http1 };
+        table.route(&route.host, Route::new(Upstream::Tcp(route.to)).protocol(protocol))
+    })
 }

@@ -3,11 +3,15 @@
 use std::os::unix::fs::PermissionsExt;
 use std::{fs, fs::Permissions};
 
+use cloudron_api::ProxyRoute;
 use cloudron_core::{Domain, atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::system::files;
 use crate::{Error, Layout, Result, codes};
+
+/// File name of the names in the state of a backup, made on a machine of its own.
+pub(crate) const ROUTES: &str = "proxy.json";
 
 /// `proxy.json`. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +19,9 @@ use crate::{Error, Layout, Result, codes};
 pub(crate) struct FrontSettings {
     /// The machine's domain.
     pub(crate) fqdn: Domain,
+    /// The names that are passed on to programs of the machine.
+    #[serde(default)]
+    pub(crate) routes: Vec<ProxyRoute>,
 }
 
 impl FrontSettings {

@@ -48,5 +48,6 @@ fn folder(path: &Path, mode: u32) -> Result<()> {
 
 /// Tells the front what the machine is.
 pub(super) fn tell(layout: &Layout, settings: &Settings) -> Result<()> {
-    FrontSettings { fqdn: settings.fqdn.clone() }.write(layout)
+    let routes = FrontSettings::load(layout)?.map(|before| before.routes).unwrap_or_default();
+    FrontSettings { fqdn: settings.fqdn.clone(), routes }.write(layout)
 }

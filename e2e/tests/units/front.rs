@@ -10,9 +10,9 @@ use super::scene::{DOMAIN, Scene};
 
 /// Asks the machine as a browser that trusts its authority. Returns curl's exit code, and what it printed.
 fn curl(scene: &Scene, authority: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let resolve = format!("my.{DOMAIN}:443:{}", scene.server.ip());
+    let machine = format!("::{}:", scene.server.ip());
     let output = Command::new("curl")
-        .args(["-s", "--max-time", "30", "--noproxy", "*", "--resolve", &resolve, "--cacert", authority])
+        .args(["-s", "--max-time", "30", "--noproxy", "*", "--connect-to", &machine, "--cacert", authority])
         .args(arguments)
         .output()
         .unwrap();
@@ -83,12 +83,15 @@ fn the_interface_learns_from_the_front_alone_who_a_client_is() {
         return;
     }
     let (scene, authority) = scene("front-client");
-    let login = "https://my.example.com/api/v1/cloudron/login";
-    let body = r#"{"username": "nobody", "password": "kanari-wrong-password"}"#;
+    let activate = "https://my.example.com/api/v1/cloudron/activate";
+    let link: serde_json::Value =
+        serde_json::from_str(&scene.server.exec_ok("cloudron box setup-link")).unwrap();
+    let token = format!("Authorization: Bearer {}", link["token"].as_str().unwrap());
+    let body = r#"{"email": "owner@example.com", "password": "kanari-password-of-the-owner"}"#;
     let lie = "X-Forwarded-For: 198.51.100.7";
     let json = "Content-Type: application/json";
-    let (_, said) = curl(&scene, &authority, &["-H", lie, "-H", json, "-d", body, login]);
-    assert!(said.contains("\"code\""), "{said}");
+    let (_, said) = curl(&scene, &authority, &["-H", lie, "-H", json, "-H", &token, "-d", body, activate]);
+    assert!(said.contains("\"token\""), "{said}");
     // Whoever asks the interface past the front is not answered.
     let ask = "perl -e 'use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => \"/run/cloudron-box/interface.sock\") \
                or die; print $s \"GET /api/v1/cloudron/status HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n\"; $s->flush; print <$s>;'";
@@ -106,12 +109,56 @@ fn the_interface_learns_from_the_front_alone_who_a_client_is() {
         &["-H", &host, "-w", "%{http_code} %{redirect_url}", "-o", "/dev/null", &redirect],
     );
     assert_eq!(said, format!("308 https://my.{DOMAIN}/x?y"));
-    // Failed logins are written down when the interface stops, at the latest.
-    scene.server.exec_ok("systemctl restart cloudron-box");
-    let gateway = scene.server.gateway();
-    let events = until("the failed login is an event", Duration::from_secs(30), || {
-        let events = scene.laptop.run(&["machine", "eventlog", DOMAIN, "--full", "--output", "json"]).stdout;
-        events.contains(&gateway).then_some(events)
+    let events = scene.laptop.ok(&["machine", "eventlog", DOMAIN, "--full", "--output", "json"]).stdout;
+    assert!(events.contains(&scene.server.gateway()) && !events.contains("198.51.100.7"), "{events}");
+}
+
+/// A program of the machine's owner, which answers with the request that it got.
+const BLOG: &str = r#"use IO::Socket::INET;
+my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1:8080", Listen => 5, ReuseAddr => 1) or die;
+while (my $c = $l->accept) {
+    my $b = "the blog\n";
+    while (my $h = <$c>) { last if $h eq "\r\n"; $b .= lc $h }
+    print $c "HTTP/1.1 200 OK\r\ncontent-length: " . length($b) . "\r\nconnection: close\r\n\r\n$b";
+    close $c;
+}
+"#;
+
+#[test]
+fn a_program_of_the_machine_gets_a_name_and_a_certificate_and_a_backup_brings_them_back() {
+    if !available() {
+        return;
+    }
+    let (scene, authority) = scene("front-proxy");
+    scene.server.exec_with("cat >/root/blog.pl", BLOG.as_bytes());
+    scene.server.exec_ok("systemd-run -q perl /root/blog.pl");
+    let (host, url) = ("blog.example.com", "https://blog.example.com/");
+    scene.laptop.ok(&["proxy", "add", host, "--to", "127.0.0.1:8080"]);
+    let answers = |authority: &str| {
+        until("the blog answers", Duration::from_secs(20), || {
+            let (code, said) = curl(&scene, authority, &["-H", "X-Forwarded-For: 198.51.100.7", url]);
+            (code == Some(0) && said.starts_with("the blog")).then_some(said)
+        })
+    };
+    let said = answers(&authority);
+    let gateway = format!("x-forwarded-for: {}\r", scene.server.gateway());
+    assert!(said.contains(&gateway) && !said.contains("198.51.100.7"), "{said}");
+    assert!(scene.laptop.ok(&["proxy", "list", DOMAIN]).stdout.contains("127.0.0.1:8080"));
+    let events = scene.laptop.ok(&["machine", "eventlog", DOMAIN]).stdout;
+    assert!(events.contains("proxy.add"), "{events}");
+    let refused = scene.laptop.fails(2, &["proxy", "add", "my.example.com", "--to", "127.0.0.1:8080"]);
+    assert!(refused.stderr.contains("proxy-host"), "{refused}");
+    scene.laptop.fails(3, &["proxy", "remove", "shop.example.com"]);
+    scene.back_up();
+    let removed = scene.laptop.json(&["proxy", "remove", host]);
+    assert_eq!(removed["routes"], serde_json::json!([]));
+    until("the name is given up", Duration::from_secs(20), || {
+        let (_, status) = curl(&scene, &authority, &["-o", "/dev/null", "-w", "%{http_code}", url]);
+        (status == "404").then_some(())
     });
-    assert!(!events.contains("198.51.100.7"), "{events}");
+    scene.laptop.ok(&["machine", "destroy", DOMAIN, "--yes"]);
+    scene.create(&["--backup", "latest"]);
+    let restored = scene.laptop.place("restored.pem");
+    scene.server.copy_out("/var/lib/cloudron/secrets/ca.pem", &restored);
+    answers(restored.to_str().unwrap());
 }
