@@ -36,6 +36,8 @@ impl BoxCall {
 pub enum BoxCommand {
     /// Run the server until it is told to stop; on a machine of its own, its interface
     Serve,
+    /// Run the front, which systemd passes its ports
+    Front,
     /// Run the backup worker, which systemd starts by its socket
     Worker,
     /// Run the helper of root, which systemd starts by its socket
@@ -77,6 +79,9 @@ pub enum BoxCommand {
     /// Say which folders are backed up besides the server's own
     #[cfg_attr(feature = "clap", command(subcommand))]
     Include(IncludeCommand),
+    /// Say which names the front passes on to programs of the machine
+    #[cfg_attr(feature = "clap", command(subcommand))]
+    Proxy(ProxyCommand),
     /// List the objects of the backup store
     StoreList,
     /// Put the objects of the tar on standard input into the backup store
@@ -94,6 +99,18 @@ pub enum IncludeCommand {
     /// Remove the folder of the request on standard input
     Remove(FromStdin),
     /// List the folders
+    List,
+}
+
+/// What is done about the names that the front passes on. The answer is the list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(Subcommand))]
+pub enum ProxyCommand {
+    /// Add the name of the request on standard input
+    Add(FromStdin),
+    /// Remove the name of the request on standard input
+    Remove(FromStdin),
+    /// List the names
     List,
 }
 
@@ -134,13 +151,14 @@ pub const STDIN: FromStdin = FromStdin { from_stdin: true };
 impl BoxCommand {
     /// Returns true for a part of the server itself, which logs and answers nobody.
     pub fn is_service(&self) -> bool {
-        matches!(self, Self::Serve | Self::Worker | Self::Helper)
+        matches!(self, Self::Serve | Self::Front | Self::Worker | Self::Helper)
     }
 
     /// Returns the command's name and options as program arguments.
     pub fn words(&self) -> Vec<String> {
         let (name, stdin) = match self {
             Self::Serve => ("serve", false),
+            Self::Front => ("front", false),
             Self::Worker => ("worker", false),
             Self::Helper => ("helper", false),
             Self::Install(_) => ("install", true),
@@ -163,6 +181,9 @@ impl BoxCommand {
             Self::Include(IncludeCommand::Add(_)) => ("include add", true),
             Self::Include(IncludeCommand::Remove(_)) => ("include remove", true),
             Self::Include(IncludeCommand::List) => ("include list", false),
+            Self::Proxy(ProxyCommand::Add(_)) => ("proxy add", true),
+            Self::Proxy(ProxyCommand::Remove(_)) => ("proxy remove", true),
+            Self::Proxy(ProxyCommand::List) => ("proxy list", false),
             Self::StoreList => ("store-list", false),
             Self::StoreReceive => ("store-receive", false),
             Self::StoreChange(_) => ("store-change", true),

@@ -7,6 +7,12 @@ use cloudron_core::Version;
 /// The systemd unit of the interface, which the other units of a server follow when it is started and stopped.
 pub const UNIT: &str = "cloudron-box.service";
 
+/// The systemd unit of the front.
+pub const FRONT_UNIT: &str = "cloudron-front.service";
+
+/// The systemd unit of the front's ports.
+pub const FRONT_SOCKET_UNIT: &str = "cloudron-front.socket";
+
 /// The systemd unit of the backup worker.
 pub const WORKER_UNIT: &str = "cloudron-backup.service";
 
@@ -20,10 +26,14 @@ pub const HELPER_UNIT: &str = "cloudron-helper.service";
 pub const HELPER_SOCKET_UNIT: &str = "cloudron-helper.socket";
 
 /// All units, the one that starts the others first.
-pub const UNITS: [&str; 5] = [UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT];
+pub const UNITS: [&str; 7] =
+    [UNIT, FRONT_SOCKET_UNIT, FRONT_UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT];
 
 /// The system user that the interface runs as on a machine of its own.
 pub const USER: &str = "cloudron";
+
+/// The system user that the front runs as on a machine of its own.
+pub const FRONT_USER: &str = "cloudron-front";
 
 /// The system user that the backup worker runs as on a machine of its own.
 pub const WORKER_USER: &str = "cloudron-backup";
@@ -101,6 +111,27 @@ impl Layout {
     /// Returns the folder of the worker's files that can be rebuilt: the index cache, and what it stages.
     pub fn worker_cache(&self) -> PathBuf {
         self.worker_state().join("cache")
+    }
+
+    /// Returns the socket at which the interface answers the front, in a folder that systemd makes for it. `None` below one
+    /// folder, where the interface has a port of its own.
+    pub fn interface_socket(&self) -> Option<PathBuf> {
+        self.system.then(|| "/run/cloudron-box/interface.sock".into())
+    }
+
+    /// Returns the folder of the front's files, which is root's. `None` below one folder, where there is no front.
+    pub fn front_state(&self) -> Option<PathBuf> {
+        self.system.then(|| "/var/lib/cloudron-front".into())
+    }
+
+    /// Returns the path of the machine's own certificate with its key, which the interface leaves for the front.
+    pub fn front_certificate(&self) -> Option<PathBuf> {
+        Some(self.front_state()?.join("own/server.pem"))
+    }
+
+    /// Returns the path of what root tells the front, which no user of the server may change.
+    pub fn front_settings(&self) -> Option<PathBuf> {
+        self.system.then(|| "/etc/cloudron/proxy.json".into())
     }
 
     /// Returns the socket at which the worker answers the interface. `None` below one folder, where both are one

@@ -152,6 +152,18 @@ cloudron_core::codes! {
     /// The folder is not included.
     INCLUDE_MISSING = ("include-missing", NotFound,
         "The folder is not among the included ones. `cloudron machine include list DOMAIN` prints them.");
+    /// The name cannot be passed on.
+    PROXY_HOST = ("proxy-host", Usage,
+        "The name cannot be passed on to a program: it must be one label below the machine's domain, such as \
+         `blog.example.com`, other than `my`, because the machine's certificate has these names; and the program must have \
+         an address and a port, such as `127.0.0.1:8080`.");
+    /// The name is not passed on.
+    PROXY_MISSING = ("proxy-missing", NotFound,
+        "The name is not among those that the machine passes on. `cloudron proxy list DOMAIN` prints them.");
+    /// There is no front.
+    NO_FRONT = ("no-front", Conflict,
+        "This server has no front that could pass names on: it is a process of a person, or was installed by an earlier \
+         version. `cloudron box reinstall` on the machine gives it one.");
     /// A hook command failed.
     HOOK_FAILED = ("hook-failed", Failed,
         "The command that runs before or after a folder's backup failed or took too long. The folder is in the \

@@ -7,14 +7,15 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::db::{blocking, events, interrupted, settled, spare_space};
-use crate::http::{self, App, accept, listen};
+use crate::http::listen::{self, Listeners};
+use crate::http::{self, App, accept};
 use crate::log::{self, Log};
 use crate::service::{Listening, RunFiles, RunLock};
 use crate::settings::Settings;
 use crate::state::{State, Tuning};
 use crate::system::{files, owner};
 use crate::tls::{self, Certificate};
-use crate::{Layout, Result, codes, helper, jobs, upkeep, worker};
+use crate::{Layout, Result, codes, front, helper, jobs, upkeep, worker};
 
 /// Runs the server until `shutdown` is ready, then stops it gracefully: open requests finish, a running job
 /// is stopped and marked as failed. Needs a tokio runtime with timers and I/O. Makes the process log with
@@ -53,6 +54,16 @@ pub async fn serve_with_log(
     shutdown.await;
     server.stop().await;
     Ok(())
+}
+
+/// Runs the front of a machine of its own until `stop`. systemd passes it its ports. Makes the process log with
+/// [`log::init`], which goes to the journal.
+///
+/// # Errors
+/// `usage` without a socket, `machine-missing`, `config-corrupt`.
+pub async fn serve_front(layout: &Layout, stop: &Cancel) -> Result<()> {
+    log::init(&Log::new(), None);
+    told(front::run(layout, stop).await)
 }
 
 /// Runs the backup worker of a machine of its own until `stop`, or until nobody asks it any more. systemd starts it by
@@ -94,15 +105,20 @@ impl Server {
         let (state, lock, certificate) = blocking(move || prepare(layout, &log, tuning)).await?;
         let state = Arc::new(state);
         let app = Arc::new(App::new(state.clone())?);
-        let listeners = listen::all(&app.settings.listen)?;
-        let address = listeners.first().and_then(|l| l.local_addr().ok());
+        let listeners = listen::of(&app.layout, &app.settings.listen)?;
         let data = json!({"version": Version::current()});
         app.try_event("cloudron.start", events::system("boot"), data).await;
         let mut listening = JoinSet::new();
         let config = certificate.server_config()?;
         let connections = accept::Connections::new(http::router(app.clone()), config, app.stopping.clone());
-        for listener in listeners {
-            listening.spawn(connections.clone().accept(listener));
+        let port = listeners.port().unwrap_or(app.settings.port());
+        match listeners {
+            Listeners::Addresses(all) => all.into_iter().for_each(|listener| {
+                listening.spawn(connections.clone().accept(listener));
+            }),
+            Listeners::Front(listener, front) => {
+                listening.spawn(connections.accept_front(listener, front));
+            }
         }
         let mut background = JoinSet::new();
         background.spawn(jobs::back_up_daily(state.clone(), app.jobs.clone()));
@@ -110,11 +126,9 @@ impl Server {
         background.spawn(http::failures::keep(app.clone()));
         // So that the result is available for the first request.
         app.health.begin_store_check();
-        if let Some(address) = address {
-            tracing::info!(version = %Version::current(), %address, fqdn = %app.settings.fqdn, "The server answers");
-            if let Err(error) = run.remember(Listening { port: address.port() }) {
-                tracing::warn!(%error, "Where the server listens could not be written down");
-            }
+        tracing::info!(version = %Version::current(), port, fqdn = %app.settings.fqdn, "The server answers");
+        if let Err(error) = run.remember(Listening { port }) {
+            tracing::warn!(%error, "Where the server listens could not be written down");
         }
         Ok(Self { app, listening, background, run, _lock: lock })
     }
@@ -164,5 +178,6 @@ fn prepare(layout: Layout, log: &Log, tuning: Tuning) -> Result<(State, RunLock,
     }
     tls::ensure(&layout, settings.fqdn.as_str(), now)?;
     let certificate = Certificate::load(&layout)?;
+    tls::leave_for_front(&layout)?;
     Ok((State::new(layout, settings, db, log, tuning)?, lock, certificate))
 }

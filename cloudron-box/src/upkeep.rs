@@ -65,6 +65,7 @@ async fn renew(state: &Arc<State>, certificate: &Arc<Certificate>, said: &mut Op
         }
         tls::renew_leaf(&task.layout, task.settings.fqdn.as_str(), now)?;
         certificate.reload(&task.layout)?;
+        tls::leave_for_front(&task.layout)?;
         Ok(true)
     });
     let monotonic = state.tuning.clock.monotonic();

@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// Plan, write, check and export the DNS records of a domain
     #[command(subcommand, arg_required_else_help = true)]
     Dns(commands::dns::Command),
+    /// Give names to programs that run on a machine
+    #[command(subcommand, arg_required_else_help = true)]
+    Proxy(cloudron_api::ProxyCall),
     /// Say what a machine at a cloud costs a month
     Cost(commands::cloud::cost::Options),
     /// Print what credentials need, and print and set the lifecycle rules of a bucket
@@ -66,6 +69,7 @@ impl Cli {
             Command::Machine(command) => command.run(out),
             Command::Backup(command) => command.run(out).map(|()| 0),
             Command::Dns(command) => command.run(out),
+            Command::Proxy(call) => commands::machine::proxy(call, out).map(|()| 0),
             Command::Cost(options) => commands::cloud::cost::run(&options, out).map(|()| 0),
             Command::Policy(command) => command.run(out).map(|()| 0),
             Command::Explain(options) => commands::explain::run(&options, out).map(|()| 0),

@@ -21,6 +21,8 @@ cloudron_core::codes! {
 pub(crate) fn all() -> Vec<&'static Code> {
     let lists = [
         cloudron_core::codes::ALL,
+        cloudron_acme::codes::ALL,
+        cloudron_proxy::codes::ALL,
         cloudron_backup::codes::ALL,
         cloudron_api::codes::ALL,
         cloudron_box::codes::ALL,

@@ -66,14 +66,7 @@ impl Ask for Person {
     }
 
     fn accept_host_key(&self, question: &HostKeyQuestion) -> bool {
-        self.0.say(&format!(
-            "{} port {} shows the {} host key\n  {}\nCompare it with what `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` \
-             prints on the server's console.",
-            question.host,
-            question.port,
-            question.key.algorithm(),
-            question.key.fingerprint()
-        ));
+        self.0.say(&cloudron_machine::ask::shown(question));
         // Never answered by `--yes`: trust in a host key needs a decision by the user.
         self.0.confirm_in_person("Is it the right one?").unwrap_or(false)
     }

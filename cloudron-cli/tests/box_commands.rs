@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::FromArgMatches;
-use cloudron_api::command::{IncludeCommand, STDIN, Uninstall as HowRemoved};
+use cloudron_api::command::{IncludeCommand, ProxyCommand, STDIN, Uninstall as HowRemoved};
 use cloudron_api::{BoxCall, BoxCommand};
 
 /// Returns one of each command, and of each way to remove a server.
@@ -12,6 +12,7 @@ fn all() -> Vec<BoxCommand> {
     let id = Some("0a1b".to_owned());
     vec![
         Serve,
+        Front,
         Worker,
         Helper,
         Install(STDIN),
@@ -36,6 +37,9 @@ fn all() -> Vec<BoxCommand> {
         Include(IncludeCommand::Add(STDIN)),
         Include(IncludeCommand::Remove(STDIN)),
         Include(IncludeCommand::List),
+        Proxy(ProxyCommand::Add(STDIN)),
+        Proxy(ProxyCommand::Remove(STDIN)),
+        Proxy(ProxyCommand::List),
         StoreList,
         StoreReceive,
         StoreChange(STDIN),

@@ -89,3 +89,15 @@ impl fmt::Display for Question<'_> {
         }
     }
 }
+
+/// Returns what a person compares before a host key is trusted.
+pub fn shown(question: &HostKeyQuestion) -> String {
+    format!(
+        "{} port {} shows the {} host key\n  {}\nCompare it with what `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` \
+         prints on the server's console.",
+        question.host,
+        question.port,
+        question.key.algorithm(),
+        question.key.fingerprint()
+    )
+}

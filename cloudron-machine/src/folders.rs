@@ -1,9 +1,9 @@
-//! Checks that folders to back up exist on their machine.
+//! What is said about a machine: folders to back up, which must exist there, and names of programs.
 
 use std::path::{Path, PathBuf};
 
-use cloudron_api::command::IncludeCommand;
-use cloudron_api::{BoxCommand, Include};
+use cloudron_api::command::{IncludeCommand, ProxyCommand, STDIN};
+use cloudron_api::{BoxCommand, Include, ProxyCall, ProxyHost, ProxyRoute};
 use cloudron_core::{Error, Result};
 use cloudron_provision::{Command, Remote, answer};
 
@@ -42,6 +42,26 @@ impl Program {
         match include {
             Some(include) => self.call_with(&command, &include).await,
             None => self.call(&command).await,
+        }
+    }
+}
+
+impl Program {
+    /// Passes a name on to a program of the machine, gives one up, or neither, and gives all that are passed on then.
+    ///
+    /// # Errors
+    /// What the program tells of.
+    pub async fn proxy(&self, call: ProxyCall) -> Result<Vec<ProxyRoute>> {
+        match call {
+            ProxyCall::Add { host, to, h2c } => {
+                let route = ProxyRoute { host, to, h2c };
+                self.call_with(&BoxCommand::Proxy(ProxyCommand::Add(STDIN)), &route).await
+            }
+            ProxyCall::Remove { host } => {
+                let command = BoxCommand::Proxy(ProxyCommand::Remove(STDIN));
+                self.call_with(&command, &ProxyHost { host }).await
+            }
+            ProxyCall::List { .. } => self.call(&BoxCommand::Proxy(ProxyCommand::List)).await,
         }
     }
 }

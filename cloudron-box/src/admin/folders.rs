@@ -79,7 +79,7 @@ pub fn include_list(layout: &Layout) -> Result<Vec<Include>> {
 }
 
 /// Writes to the event log of a machine of its own.
-fn note(
+pub(super) fn note(
     layout: &Layout,
     settings: &Settings,
     event: impl FnOnce(&Connection) -> Result<()> + Send,

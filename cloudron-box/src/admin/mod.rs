@@ -4,8 +4,11 @@
 //! the process.
 
 mod folders;
+mod proxy;
 
 pub use folders::{include_add, include_list, include_remove};
+pub(crate) use proxy::restore_routes;
+pub use proxy::{proxy_add, proxy_list, proxy_remove};
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

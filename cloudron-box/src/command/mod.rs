@@ -12,11 +12,11 @@ use std::io::Read;
 use std::pin::Pin;
 use std::time::Duration;
 
-use cloudron_api::BoxCommand;
-use cloudron_api::command::{IncludeCommand, Uninstall};
+use cloudron_api::command::{IncludeCommand, ProxyCommand, Uninstall};
 use cloudron_api::install::InstallRequest;
 use cloudron_api::owner::{AdminToken, RecordKept, Uninstalled};
 use cloudron_api::restore::RestoreRequest;
+use cloudron_api::{BoxCommand, ProxyHost, ProxyRoute};
 use cloudron_backup::whole;
 use cloudron_core::{Cancel, Progress, codes};
 use serde::Serialize;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::install::{install, reinstall, store_folder, uninstall};
 use crate::repair::repair_database;
 use crate::restore::restore;
-use crate::server::{serve, serve_helper, serve_worker};
+use crate::server::{serve, serve_front, serve_helper, serve_worker};
 use crate::{Error, Include, Layout, Result, admin, service};
 
 /// Time limit for the server to answer. It is shorter than the caller's limit for this command, so that the
@@ -60,6 +60,10 @@ pub fn begin(
             return Ok(Box::pin(async move {
                 serve(&layout, async move { stop.cancelled().await }).await.map(|()| Value::Null)
             }));
+        }
+        BoxCommand::Front => {
+            let (layout, stop) = (layout.clone(), cancel.clone());
+            return Ok(Box::pin(async move { serve_front(&layout, &stop).await.map(|()| Value::Null) }));
         }
         BoxCommand::Worker => {
             let (layout, stop) = (layout.clone(), cancel.clone());
@@ -102,6 +106,13 @@ pub fn begin(
             value(RecordKept { kept: true })
         }
         BoxCommand::Include(command) => include(layout, command, input),
+        BoxCommand::Proxy(command) => match command {
+            ProxyCommand::Add(_) => value(admin::proxy_add(layout, request::<ProxyRoute>(input)?)?),
+            ProxyCommand::Remove(_) => {
+                value(admin::proxy_remove(layout, &request::<ProxyHost>(input)?.host)?)
+            }
+            ProxyCommand::List => value(admin::proxy_list(layout)?),
+        },
     }?;
     Ok(Box::pin(ready(Ok(answer))))
 }

@@ -1,6 +1,6 @@
 //! Authentication of requests.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,9 +19,9 @@ use crate::{Error, codes, upkeep};
 /// Interval for recording a token's use, in milliseconds.
 const NOTED: i64 = 10 * 60 * 1000;
 
-/// The address of a connection's peer.
+/// The address of the client.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The client's address.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Address {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical())))
+        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.0.to_canonical())))
     }
 }
 
@@ -92,7 +92,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         if !app.is_activated() && !token.admin {
             return Err(Error::new(&codes::NOT_ACTIVATED, "the first-time setup was not done yet").into());
         }
-        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.to_canonical().to_string());
         if !token.admin && token.used.is_none_or(|used| now - used >= NOTED) {
             let (hash, address) = (token.hash, address.clone().unwrap_or_default());
             let noted = app.db.write_async(move |c| tokens::note_use(c, &hash, &address, now)).await;

@@ -1,14 +1,61 @@
 //! The server's listening sockets.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
+use crate::layout::FRONT_USER;
+use crate::system::peer;
 use crate::system::port::port_error;
-use crate::{Error, Result};
+use crate::{Error, Layout, Result};
 
 /// Maximum number of connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// Where clients come from.
+#[derive(Debug)]
+pub(crate) enum Listeners {
+    /// From addresses of the server's own.
+    Addresses(Vec<TcpListener>),
+    /// From the front, which has this user number.
+    Front(UnixListener, u32),
+}
+
+impl Listeners {
+    /// Returns the port of the first address.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Addresses(all) => all.first()?.local_addr().ok().map(|address| address.port()),
+            Self::Front(..) => None,
+        }
+    }
+}
+
+/// Listens for the front, if the unit of this process has a folder for its socket, and otherwise on the addresses: below
+/// one folder, and in the unit of an earlier version.
+///
+/// # Errors
+/// `install-unsupported` without a user of the front, and those of [`all`].
+pub(crate) fn of(layout: &Layout, addresses: &[SocketAddr]) -> Result<Listeners> {
+    let socket: Option<PathBuf> = layout.interface_socket().filter(|s| s.parent().is_some_and(Path::is_dir));
+    let Some(socket) = socket else { return all(addresses).map(Listeners::Addresses) };
+    let front = peer::uid_of(FRONT_USER)?.ok_or_else(|| {
+        let text = format!("this machine has no user {FRONT_USER}");
+        Error::new(&crate::codes::INSTALL_UNSUPPORTED, text)
+    })?;
+    Ok(Listeners::Front(at(&socket)?, front))
+}
+
+/// Listens at a path. Everybody may connect; who it is, is asked then.
+fn at(path: &Path) -> Result<UnixListener> {
+    crate::system::files::remove_file(path)?;
+    let listener = UnixListener::bind(path).map_err(|e| Error::io(path, e))?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(|e| Error::io(path, e))?;
+    Ok(listener)
+}
 
 /// Listens on all addresses. On a machine without IPv6, IPv6 addresses are skipped if there are others.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::layout::{USER, WORKER_USER};
+use crate::layout::{FRONT_USER, USER, WORKER_USER};
 use crate::system::command::command;
 use crate::system::owner::Owner;
 use crate::{Error, Layout, Result, codes};
@@ -12,6 +12,7 @@ use crate::{Error, Layout, Result, codes};
 pub(super) struct Users {
     pub(super) interface: Owner,
     pub(super) worker: Owner,
+    pub(super) front: Owner,
 }
 
 /// Creates the users on a machine of its own, and returns them. Returns `None` for a local machine.
@@ -28,7 +29,9 @@ pub(super) fn prepare(layout: &Layout) -> Result<Option<Users>> {
         return Err(Error::new(&codes::INSTALL_UNSUPPORTED, text));
     }
     let interface = made(USER, layout.state())?;
-    Ok(Some(Users { interface, worker: made(WORKER_USER, &layout.worker_state())? }))
+    let worker = made(WORKER_USER, &layout.worker_state())?;
+    let front = made(FRONT_USER, &layout.front_state().unwrap_or_default())?;
+    Ok(Some(Users { interface, worker, front }))
 }
 
 /// Creates a user with a group of the same name, also where a run that was killed left one without the other.
@@ -58,7 +61,7 @@ fn find(user: &str) -> Option<Owner> {
 
 /// Deletes the users.
 pub(super) fn remove() -> Result<()> {
-    for user in [USER, WORKER_USER] {
+    for user in [USER, WORKER_USER, FRONT_USER] {
         // A command of an interrupted run may still run as this user, and a concurrent removal may be faster.
         match find(user).map(|_| command("userdel", &["--force", user])) {
             Some(Err(error)) if find(user).is_some() => return Err(error),

@@ -5,6 +5,7 @@ mod again;
 mod check;
 mod earlier;
 mod folders;
+mod front;
 mod give;
 mod program;
 mod remove;
@@ -54,6 +55,9 @@ fn put(
     existing: Option<&Settings>,
     with_store: bool,
 ) -> Result<InstallAnswer> {
+    if layout.is_system() {
+        front::check()?;
+    }
     let users = account::prepare(layout)?;
     let other = other_owner(layout)?;
     let (owner, worker) = (users.map(|u| u.interface).or(other), users.map(|u| u.worker).or(other));
@@ -66,6 +70,8 @@ fn put(
     if let Some(users) = users {
         files::private_folder(&layout.worker_state())?;
         give::tree(&layout.worker_state(), users.worker)?;
+        front::prepare(layout, users)?;
+        front::tell(layout, &settings)?;
     }
     if with_store {
         store::prepare(layout, &settings, request, worker)?;
@@ -118,6 +124,7 @@ fn fill(
         files::private_folder(&folder)?;
     }
     tls::ensure(layout, request.fqdn.as_str(), now)?;
+    tls::leave_for_front(layout)?;
     let setup = fill_database(layout, request, settings, first, millis(now))?;
     let version = Version::current();
     let machine = Machine { fqdn: request.fqdn.clone(), run: request.run.clone(), version: version.clone() };
@@ -155,7 +162,8 @@ fn worker_settings(layout: &Layout, settings: &Settings) -> Result<WorkerSetting
 
 fn settings(layout: &Layout, request: &InstallRequest, existing: Option<&Settings>) -> Result<Settings> {
     let before = existing.map(Settings::port);
-    let running = existing.is_some() && service::status(layout).is_ok_and(|s| s.running);
+    let running = existing.is_some()
+        && (service::status(layout).is_ok_and(|s| s.running) || layout.is_system() && service::holds_ports());
     let hour = request.backup_hour.or(existing.map(|e| e.backup_hour));
     Ok(Settings {
         fqdn: request.fqdn.clone(),

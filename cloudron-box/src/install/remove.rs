@@ -34,10 +34,13 @@ pub fn uninstall(layout: &Layout, keep_store: bool) -> Result<()> {
     remove_state(layout, folder.as_deref().filter(|_| keep_store))?;
     if layout.is_system() {
         files::remove_folder(&layout.worker_state())?;
-        if let Some(list) = layout.includes() {
-            files::remove_file(&list)?;
+        if let Some(folder) = layout.front_state() {
+            files::remove_folder(&folder)?;
+        }
+        for file in [layout.includes(), layout.front_settings()].into_iter().flatten() {
+            files::remove_file(&file)?;
             // Other files in it are kept, and so is then the folder.
-            let _ = list.parent().map(std::fs::remove_dir);
+            let _ = file.parent().map(std::fs::remove_dir);
         }
         program::remove(layout)?;
         account::remove()?;

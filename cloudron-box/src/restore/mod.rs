@@ -5,19 +5,21 @@ mod state;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use cloudron_api::ProxyRoute;
 pub use cloudron_api::restore::{RestoreAnswer, RestoreRequest};
 use cloudron_backup::{Identity, Relocation, Repository, Summary};
 use cloudron_core::{Cancel, Progress, atomic};
 
 use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
+use crate::front::ROUTES;
 use crate::include;
 use crate::service::RunFiles;
 use crate::settings::{Settings, WorkerSettings};
 use crate::system::files;
 use crate::system::held::{Held, Staged, give_back};
 use crate::system::owner::{as_owner, as_worker, other_owner};
-use crate::{Error, Layout, Result, codes};
+use crate::{Error, Layout, Result, admin, codes};
 use state::Folders;
 
 /// File name of the database in a backup's state.
@@ -95,18 +97,24 @@ pub async fn restore(
             std::io::ErrorKind::NotFound => state::no_database(&summary),
             _ => Error::io(&database, e),
         })?;
-        let folders = staged.as_ref().map_or(&*own, Staged::path).join(include::FILE);
+        let restored = staged.as_ref().map_or(&*own, Staged::path);
+        let folders = restored.join(include::FILE);
+        let routes: Option<Vec<ProxyRoute>> = files::read_json(&restored.join(ROUTES))?;
         let folders =
             Folders { of_backup: files::read_json(&folders)?, of_root: include::roots_list(&layout)? };
         let folders = as_owner(&layout, || {
             if let Some(mut copy) = copy {
                 atomic::write_with(&database, 0o600, |file| std::io::copy(&mut copy, file).map(drop))?;
             }
-            let folders = state::put_in_place(&layout, &settings, &database, &summary, &told, folders)?;
-            files::remove_folder(&own)?;
-            Ok(folders)
+            state::adapt(&layout, &settings, &database, &summary, &told, folders)
         })?;
-        include::set_roots_list(&layout, folders)
+        // Before the database, so that a restore that is killed never has the new one with the old list.
+        include::set_roots_list(&layout, folders)?;
+        admin::restore_routes(&layout, routes.unwrap_or_default())?;
+        as_owner(&layout, || {
+            state::put_in_place(&layout, &settings, &database)?;
+            files::remove_folder(&own)
+        })
     })
     .await?;
     Ok(answer)

@@ -28,10 +28,9 @@ pub(super) struct Folders {
     pub(super) of_root: Vec<Include>,
 }
 
-/// Adds this machine's own values, removes those that hold for the old machine only, and puts the file in the
-/// place of the database. Users, event log and included folders with their commands are kept. Returns the included
-/// folders, which root lists on a machine of its own.
-pub(super) fn put_in_place(
+/// Adds this machine's own values, and removes those that hold for the old machine only. Users, event log and included
+/// folders with their commands are kept. Returns the included folders, which root lists on a machine of its own.
+pub(super) fn adapt(
     layout: &Layout,
     settings: &Settings,
     restored: &Path,
@@ -75,6 +74,12 @@ pub(super) fn put_in_place(
         }
         events::add(c, now, "cloudron.restore", &events::system("installer"), &data)
     })?;
+    Ok(all)
+}
+
+/// Puts the adapted file in the place of the database.
+pub(super) fn put_in_place(layout: &Layout, settings: &Settings, restored: &Path) -> Result<()> {
+    let own = settled::open(layout, settings).ok();
     settled::forget(layout)?;
     // Closing the last connection removes the log files of the old database, which do not belong to the new
     // one.
@@ -88,6 +93,5 @@ pub(super) fn put_in_place(
     let synced = fs::File::open(restored).and_then(|f| f.sync_all());
     synced.and_then(|()| fs::rename(restored, &database)).map_err(|e| Error::io(&database, e))?;
     atomic::sync_folder(layout.state())?;
-    settled::note(layout, &Db::open(&database)?)?;
-    Ok(all)
+    settled::note(layout, &Db::open(&database)?)
 }

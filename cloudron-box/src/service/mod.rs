@@ -10,7 +10,7 @@ pub use cloudron_api::ServiceStatus;
 pub use units::{Unit, units};
 
 pub(crate) use run_files::{Listening, RunFiles, RunLock};
-pub(crate) use systemd::{disable, write_units};
+pub(crate) use systemd::{disable, holds_ports, write_units};
 
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -12,6 +12,10 @@ use crate::{Error, Layout, Result, api, codes, tls};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The name that is asked for: its certificate is the machine's own, also where another authority has certified the
+/// machine's public name.
+const NAME: &str = "localhost";
+
 /// Requests `GET /api/v1/cloudron/status` at this port of the machine.
 pub(super) fn ask(layout: &Layout, settings: &Settings, port: u16) -> Result<api::Status> {
     let ca_pem = std::fs::read_to_string(layout.authority()).map_err(|e| Error::io(layout.authority(), e))?;
@@ -22,13 +26,12 @@ pub(super) fn ask(layout: &Layout, settings: &Settings, port: u16) -> Result<api
     for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
         set(&stream, Some(LIMIT)).map_err(|e| unreachable(e.to_string()))?;
     }
-    let name = settings.fqdn.admin_fqdn();
-    let server = ServerName::try_from(name.clone()).map_err(|e| unreachable(e.to_string()))?;
+    let server = ServerName::try_from(NAME).map_err(|e| unreachable(e.to_string()))?;
     let connection = ClientConnection::new(tls::client_config(&ca_pem)?, server)
         .map_err(|e| unreachable(e.to_string()))?;
     let mut stream = StreamOwned::new(connection, stream);
     let request =
-        format!("GET /api/v1/cloudron/status HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n");
+        format!("GET /api/v1/cloudron/status HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n\r\n");
     let mut answer = Vec::new();
     let read =
         stream.write_all(request.as_bytes()).and_then(|()| stream.take(64 * 1024).read_to_end(&mut answer));

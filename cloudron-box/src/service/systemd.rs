@@ -1,7 +1,7 @@
 //! The server as systemd units.
 
 use super::units::units;
-use crate::layout::{HELPER_SOCKET_UNIT, UNIT, UNITS, WORKER_SOCKET_UNIT};
+use crate::layout::{FRONT_SOCKET_UNIT, FRONT_UNIT, HELPER_SOCKET_UNIT, UNIT, UNITS, WORKER_SOCKET_UNIT};
 use crate::settings::{Settings, WorkerSettings};
 use crate::system::command::command;
 use crate::system::files;
@@ -11,11 +11,12 @@ use crate::{Layout, Result};
 pub(crate) fn write_units(layout: &Layout, settings: &Settings) -> Result<()> {
     let Some(folder) = layout.units() else { return Ok(()) };
     let store = WorkerSettings::of(settings).store_folder();
-    for unit in units(layout, store.as_deref()) {
+    // The one that starts the others last: it finds them.
+    for unit in units(layout, store.as_deref(), settings.port()).into_iter().rev() {
         cloudron_core::atomic::write(&folder.join(unit.name), 0o644, unit.text.as_bytes())?;
     }
     command("systemctl", &["daemon-reload"])?;
-    command("systemctl", &["enable", "--quiet", UNIT]).map(drop)
+    command("systemctl", &["enable", "--quiet", UNIT, FRONT_SOCKET_UNIT]).map(drop)
 }
 
 /// Stops the units and removes them.
@@ -46,12 +47,22 @@ pub(super) fn start() -> Result<()> {
     let _ = command("systemctl", &[&["reset-failed"], &UNITS[..]].concat());
     command("systemctl", &["start", UNIT])?;
     // An older installation has none, until it is moved. The health tells one that failed.
-    let _ = command("systemctl", &["start", WORKER_SOCKET_UNIT, HELPER_SOCKET_UNIT]);
+    for unit in [FRONT_SOCKET_UNIT, FRONT_UNIT, WORKER_SOCKET_UNIT, HELPER_SOCKET_UNIT] {
+        let _ = command("systemctl", &["start", unit]);
+    }
     Ok(())
 }
 
+/// Stops the server, and closes its ports.
 pub(super) fn stop() -> Result<()> {
+    // An older installation has none.
+    let _ = command("systemctl", &["stop", FRONT_SOCKET_UNIT, FRONT_UNIT]);
     command("systemctl", &["stop", UNIT]).map(drop)
+}
+
+/// Returns true if the ports are open for the front.
+pub(crate) fn holds_ports() -> bool {
+    command("systemctl", &["is-active", "--quiet", FRONT_SOCKET_UNIT]).is_ok()
 }
 
 /// Returns the process of the unit, if it runs.

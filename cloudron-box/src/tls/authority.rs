@@ -30,6 +30,9 @@ const LEAF_LIFE: Duration = Duration::from_secs(397 * 24 * 3600);
 struct Validity {
     from: i64,
     until: i64,
+    /// Whether it has the names one label below the domain, which versions before it had not.
+    #[serde(default)]
+    below: bool,
 }
 
 /// Creates the authority and the certificate for the domain, unless they exist.
@@ -58,7 +61,7 @@ pub(crate) fn leaf_is_current(layout: &Layout, now: SystemTime) -> bool {
     let month = i64::try_from(30 * DAY.as_millis()).unwrap_or(i64::MAX);
     leaf_file(layout).exists()
         && leaf_key_file(layout).exists()
-        && validity.is_some_and(|v| v.from <= now && now < v.until - month)
+        && validity.is_some_and(|v| v.below && v.from <= now && now < v.until - month)
 }
 
 /// Creates a new certificate for the server.
@@ -69,9 +72,13 @@ pub(crate) fn renew_leaf(layout: &Layout, fqdn: &str, now: SystemTime) -> Result
     // rcgen reads a certificate's parameters only with a parser; these are sufficient for signing.
     let issuer = Issuer::new(authority_params(fqdn, now)?, ca_key);
     let (from, until) = (now - 2 * DAY, now + LEAF_LIFE);
-    let mut params =
-        CertificateParams::new(vec![format!("my.{fqdn}"), fqdn.to_owned(), "localhost".to_owned()])
-            .map_err(wrong)?;
+    let mut params = CertificateParams::new(vec![
+        format!("my.{fqdn}"),
+        fqdn.to_owned(),
+        format!("*.{fqdn}"),
+        "localhost".to_owned(),
+    ])
+    .map_err(wrong)?;
     for address in LOOPBACK {
         params.subject_alt_names.push(SanType::IpAddress(address));
     }
@@ -86,7 +93,10 @@ pub(crate) fn renew_leaf(layout: &Layout, fqdn: &str, now: SystemTime) -> Result
     files::remove_file(&validity_file(layout))?;
     files::write_private(&leaf_key_file(layout), key.serialize_pem().as_bytes())?;
     files::write_private(&leaf_file(layout), format!("{}{ca_pem}", leaf.pem()).as_bytes())?;
-    files::write_json(&validity_file(layout), &Validity { from: millis(from), until: millis(until) })
+    files::write_json(
+        &validity_file(layout),
+        &Validity { from: millis(from), until: millis(until), below: true },
+    )
 }
 
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

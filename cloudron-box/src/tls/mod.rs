@@ -4,4 +4,4 @@ mod authority;
 mod serving;
 
 pub(crate) use authority::{ensure, fingerprint, leaf_is_current, renew_leaf};
-pub(crate) use serving::{Certificate, client_config};
+pub(crate) use serving::{Certificate, client_config, leave_for_front};

@@ -51,6 +51,25 @@ impl Certificate {
     }
 }
 
+/// Leaves the certificate, its key and what it is signed by for the front, on a machine that has one: in one file, which is
+/// replaced as a whole. Its folder gives it the front's group.
+///
+/// # Errors
+/// File errors.
+pub(crate) fn leave_for_front(layout: &Layout) -> Result<()> {
+    let file = layout.front_certificate().filter(|file| file.parent().is_some_and(std::path::Path::is_dir));
+    // An installation of an earlier version has no front.
+    let Some(left) = file else { return Ok(()) };
+    let mut pem = Vec::new();
+    for file in [leaf_key_file(layout), leaf_file(layout)] {
+        pem.extend(std::fs::read(&file).map_err(|e| Error::io(&file, e))?);
+    }
+    if std::fs::read(&left).is_ok_and(|there| there == pem) {
+        return Ok(());
+    }
+    cloudron_core::atomic::write(&left, 0o640, &pem)
+}
+
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())

@@ -17,6 +17,7 @@ use super::{Worker, store};
 use crate::api::INCOMPLETE;
 use crate::api::restore::{DATA, STATE};
 use crate::db::blocking;
+use crate::front::{FrontSettings, ROUTES};
 use crate::system::files;
 use crate::{Error, Include, Layout, Result, codes};
 
@@ -146,6 +147,9 @@ fn stage(layout: &Layout, folders: &[Include]) -> Result<PathBuf> {
     let mut database: File = files::open_own(&given.join(name), OpenOptions::new().read(true))?;
     atomic::write_with(&folder.join(name), 0o600, |copy| io::copy(&mut database, copy).map(drop))?;
     files::write_json(&folder.join(crate::include::FILE), &folders)?;
+    if let Some(front) = FrontSettings::load(layout)? {
+        files::write_json(&folder.join(ROUTES), &front.routes)?;
+    }
     Ok(folder)
 }
 

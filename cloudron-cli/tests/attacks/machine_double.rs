@@ -35,7 +35,8 @@ pub struct Machine {
 impl Machine {
     /// Starts a machine that answers each path with the result of the function.
     pub fn new(answers: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec![format!("my.{DOMAIN}")]).unwrap();
+        let certified =
+            rcgen::generate_simple_self_signed(vec![format!("my.{DOMAIN}"), "localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config =

@@ -95,6 +95,11 @@ impl Answer {
                 let known = program.code(&told.code);
                 told.with_code(known.unwrap_or_else(|| code_of(status)))
             }
+            // Of the front, where the interface does not answer it.
+            Err(_) if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => Error::new(
+                &codes::SERVER_DEAD,
+                format!("the server does not answer behind its front: {status}"),
+            ),
             Err(_) => Error::new(code_of(status), format!("the server answered {status}")),
         }
     }

@@ -34,6 +34,9 @@ use crate::registry::Machine;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Time limit after the program was asked to stop: enough to leave no lock behind.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// The name by which a machine answers with its own authority's certificate, also where another authority has certified its
+/// public name.
+const SELF: &str = "localhost";
 
 /// A client for the API of one machine.
 pub struct Client {
@@ -59,7 +62,7 @@ impl Client {
     /// # Errors
     /// `machine-record` if the certificate authority cannot be read.
     pub fn to(program: Program, ca_pem: &str, host: String, port: u16) -> Result<Arc<Self>> {
-        let tls = tls::Pinned::new(ca_pem, &host)?;
+        let tls = tls::Pinned::new(ca_pem, &host, SELF)?;
         Ok(Arc::new(Self { program, tls, host, port, token: Mutex::default(), connection: Mutex::default() }))
     }
 
@@ -167,7 +170,7 @@ impl Client {
         range: Option<&str>,
     ) -> Result<Answer> {
         let traced = (method.clone(), shown(path));
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, SELF);
         if let Some(token) = token {
             let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose()))
                 .map_err(|_| broken("the token cannot be sent"))?;

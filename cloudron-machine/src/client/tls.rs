@@ -14,12 +14,14 @@ use crate::codes;
 
 /// A TLS client that trusts one certificate authority for one name.
 pub(crate) struct Pinned {
+    host: String,
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
 impl Pinned {
-    pub(crate) fn new(ca_pem: &str, host: &str) -> Result<Self> {
+    /// Creates a client for a host, which answers by `name`.
+    pub(crate) fn new(ca_pem: &str, host: &str, name: &'static str) -> Result<Self> {
         let record =
             |why: String| Error::new(&codes::MACHINE_RECORD, format!("the authority of {host}: {why}"));
         let certificate =
@@ -32,13 +34,14 @@ impl Pinned {
             .map_err(|e| record(e.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| record(e.to_string()))?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        let name = ServerName::try_from(name).map_err(|e| record(e.to_string()))?;
+        Ok(Self { host: host.to_owned(), connector: TlsConnector::from(Arc::new(config)), name })
     }
 
     pub(crate) async fn connect(&self, stream: Box<dyn Stream>) -> Result<TlsStream<Box<dyn Stream>>> {
-        self.connector.connect(self.name.clone(), stream).await.map_err(|e| {
-            Error::new(&codes::SERVER_DEAD, format!("no TLS connection to {}: {e}", self.name.to_str()))
-        })
+        self.connector
+            .connect(self.name.clone(), stream)
+            .await
+            .map_err(|e| Error::new(&codes::SERVER_DEAD, format!("no TLS connection to {}: {e}", self.host)))
     }
 }

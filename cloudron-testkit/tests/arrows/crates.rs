@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cloudron-cli",
         &[
+            "cloudron-acme",
             "cloudron-api",
             "cloudron-backup",
             "cloudron-box",
@@ -52,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "cloudron-http",
             "cloudron-machine",
             "cloudron-provision",
+            "cloudron-proxy",
         ],
     ),
     ("cloudron-testkit", &[]),

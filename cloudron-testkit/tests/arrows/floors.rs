@@ -28,7 +28,7 @@ const BOX: &[&[&str]] = &[
     &["finding", "password", "system"],
     &["host", "include", "log", "settings", "tls"],
     &["db", "firewall", "hardening", "store"],
-    &["parts"],
+    &["front", "parts"],
     &["helper"],
     &["worker"],
     &["service", "state"],

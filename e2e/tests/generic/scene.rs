@@ -110,7 +110,7 @@ impl Scene {
     pub(crate) fn traces(&self) -> String {
         let look = "ls -d /usr/local/bin/cloudron* /usr/local/lib/cloudron* /var/lib/cloudron* /var/backups/cloudron* \
                     /etc/systemd/system/cloudron* /etc/cloudron* /run/cloudron* 2>/dev/null; \
-                    getent passwd cloudron cloudron-backup; \
+                    getent passwd cloudron cloudron-backup cloudron-front; \
                     find /root /tmp /var/tmp /opt -name '*cloudron*'; true";
         self.server.exec_ok(look)
     }

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the other tests use more of it")]
 mod scene;
 
+mod front;
 mod helper;
 mod older;
 mod rights;

@@ -33,13 +33,13 @@ WantedBy=multi-user.target
 /// Puts everything where the versions before had it: one user, keys with the interface, folders in the database.
 fn make_older(server: &Server) {
     server.exec_ok(
-        "systemctl disable -q --now cloudron-box cloudron-backup.socket cloudron-backup; \
+        "systemctl disable -q --now cloudron-box cloudron-front.socket cloudron-front cloudron-backup.socket cloudron-backup; \
          rm -f /etc/systemd/system/cloudron-*; \
          cp -a /etc/cloudron/includes.json /root/includes.json && rm -r /etc/cloudron && \
          cp -a /var/lib/cloudron-backup/secrets/. /var/lib/cloudron/secrets && \
          cp -a /var/lib/cloudron-backup/cache/backup /var/lib/cloudron/cache/backup && \
-         rm -r /var/lib/cloudron-backup && chown -R cloudron:cloudron /var/lib/cloudron /var/backups/cloudron && \
-         userdel cloudron-backup",
+         rm -r /var/lib/cloudron-backup /var/lib/cloudron-front && chown -R cloudron:cloudron /var/lib/cloudron /var/backups/cloudron && \
+         userdel cloudron-backup && userdel cloudron-front",
     );
     let folders: serde_json::Value =
         serde_json::from_slice(&std::fs::read(server.path("/root/includes.json")).unwrap()).unwrap();

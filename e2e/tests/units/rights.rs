@@ -6,8 +6,12 @@ use super::scene::{DOMAIN, FILES, Scene};
 
 /// The most that `systemd-analyze security` may find of each unit, in tenths: what is measured with systemd 252, rounded
 /// up.
-const LIMITS: [(&str, u32); 3] =
-    [("cloudron-box.service", 16), ("cloudron-backup.service", 10), ("cloudron-helper.service", 10)];
+const LIMITS: [(&str, u32); 4] = [
+    ("cloudron-front.service", 14),
+    ("cloudron-box.service", 14),
+    ("cloudron-backup.service", 10),
+    ("cloudron-helper.service", 10),
+];
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the numbers that were measured are for the documentation")]
@@ -42,19 +46,19 @@ fn the_interface_reads_neither_keys_nor_files_and_the_worker_reads_all_and_write
         scene.server.exec_ok(&format!("systemctl show --property={name} --value {unit}")).trim().to_owned()
     };
     // The worker has answered a moment ago, and goes on running for a minute.
-    let users = ["cloudron-box", "cloudron-backup"].map(|unit| {
+    let users = ["cloudron-front", "cloudron-box", "cloudron-backup"].map(|unit| {
         let pid = property(unit, "MainPID");
         scene.server.exec_ok(&format!("stat -c %U /proc/{pid}")).trim().to_owned()
     });
-    assert_eq!(users, ["cloudron", "cloudron-backup"]);
-    // `CAP_NET_BIND_SERVICE` is 10, `CAP_DAC_READ_SEARCH` is 2.
-    let capabilities = ["cloudron-box", "cloudron-backup"].map(|unit| {
+    assert_eq!(users, ["cloudron-front", "cloudron", "cloudron-backup"]);
+    // `CAP_DAC_READ_SEARCH` is 2.
+    let capabilities = ["cloudron-front", "cloudron-box", "cloudron-backup"].map(|unit| {
         let pid = property(unit, "MainPID");
         let line = scene.server.exec_ok(&format!("grep CapEff /proc/{pid}/status"));
         u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
     });
-    assert_eq!(capabilities, [1 << 10, 1 << 2]);
-    for unit in ["cloudron-box", "cloudron-backup"] {
+    assert_eq!(capabilities, [0, 0, 1 << 2]);
+    for unit in ["cloudron-front", "cloudron-box", "cloudron-backup"] {
         let pid = property(unit, "MainPID");
         let pss = scene.server.exec_ok(&format!("grep ^Pss: /proc/{pid}/smaps_rollup"));
         println!("{unit}: {}", pss.trim());
@@ -66,12 +70,23 @@ fn the_interface_reads_neither_keys_nor_files_and_the_worker_reads_all_and_write
         "ls /var/backups/cloudron",
         "cat /etc/cloudron/includes.json",
         "touch /etc/cloudron/includes.json",
+        "touch /etc/cloudron/proxy.json",
     ];
     for line in closed {
         let said =
             scene.server.exec(&format!("setpriv --reuid cloudron --regid cloudron --clear-groups -- {line}"));
         assert_ne!(said.code, 0, "{line}: {said:?}");
     }
+    // The front reads nothing of the others but the certificate that was left for it, which nobody else reads.
+    let as_front = "setpriv --reuid cloudron-front --regid cloudron-front --clear-groups --";
+    scene.server.exec_ok(&format!("{as_front} cat /var/lib/cloudron-front/own/server.pem >/dev/null"));
+    let closed =
+        ["ls /var/lib/cloudron", "ls /var/lib/cloudron-backup", "touch /var/lib/cloudron-front/own/x"];
+    for line in closed {
+        assert_ne!(scene.server.exec(&format!("{as_front} {line}")).code, 0, "{line}");
+    }
+    let as_worker = "setpriv --reuid cloudron-backup --regid cloudron-backup --clear-groups --";
+    assert_ne!(scene.server.exec(&format!("{as_worker} ls /var/lib/cloudron-front/own")).code, 0);
     assert_eq!(scene.server.exec("grep -r secret /var/lib/cloudron/secrets").stdout, "");
     // Nobody else than the interface asks the worker.
     let socket = scene.server.exec_ok("stat -c '%U %a' /run/cloudron-backup.sock");

@@ -1,14 +1,20 @@
-//! The interface: it answers clients, and holds the database and the certificate. It can read nothing else.
+//! The interface: it answers clients, whom the front passes on, and holds the database and the authority. It can read
+//! nothing else.
 
 use super::{COMMON, program, quoted};
 use crate::Layout;
-use crate::layout::{HELPER_SOCKET_UNIT, HELPER_UNIT, USER, WORKER_SOCKET_UNIT, WORKER_UNIT};
+use crate::layout::{
+    FRONT_SOCKET_UNIT, FRONT_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT, USER, WORKER_SOCKET_UNIT, WORKER_UNIT,
+};
 
 pub(super) fn text(layout: &Layout) -> String {
+    let own = layout.front_certificate().and_then(|file| Some(file.parent()?.to_owned())).unwrap_or_default();
+    let run =
+        layout.interface_socket().and_then(|socket| Some(socket.parent()?.to_owned())).unwrap_or_default();
     format!(
         "[Unit]
 Description=Cloudron server: the interface
-Wants=network-online.target {WORKER_SOCKET_UNIT} {HELPER_SOCKET_UNIT}
+Wants=network-online.target {FRONT_SOCKET_UNIT} {FRONT_UNIT} {WORKER_SOCKET_UNIT} {HELPER_SOCKET_UNIT}
 After=network-online.target local-fs.target time-sync.target
 After={WORKER_SOCKET_UNIT} {WORKER_UNIT} {HELPER_SOCKET_UNIT} {HELPER_UNIT}
 StartLimitIntervalSec=0
@@ -25,13 +31,14 @@ KillMode=mixed
 OOMScoreAdjust=-200
 LimitNOFILE=65536
 
-# Listening on port 443, and nothing else of root.
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+# Its socket is for the front, which has the ports.
+RuntimeDirectory={run}
+RuntimeDirectoryMode=0755
 
+CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=yes
-ReadWritePaths={state}
+ReadWritePaths={state} -{own}
 InaccessiblePaths=-{worker}
 ProtectProc=invisible
 ProcSubset=pid
@@ -46,6 +53,8 @@ SystemCallFilter=~@privileged @resources
 WantedBy=multi-user.target
 ",
         program = program(layout),
+        run = run.file_name().unwrap_or_default().display(),
+        own = quoted(&own),
         state = quoted(layout.state()),
         worker = quoted(&layout.worker_state()),
     )

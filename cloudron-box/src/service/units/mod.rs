@@ -1,5 +1,6 @@
 //! The texts of the systemd units: one for each part of a server, with no more rights than the part needs.
 
+mod front;
 mod helper;
 mod interface;
 mod worker;
@@ -7,7 +8,9 @@ mod worker;
 use std::path::{Path, PathBuf};
 
 use crate::Layout;
-use crate::layout::{HELPER_SOCKET_UNIT, HELPER_UNIT, UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT};
+use crate::layout::{
+    FRONT_SOCKET_UNIT, FRONT_UNIT, HELPER_SOCKET_UNIT, HELPER_UNIT, UNIT, WORKER_SOCKET_UNIT, WORKER_UNIT,
+};
 
 /// A unit's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +22,12 @@ pub struct Unit {
 }
 
 /// Returns the units of a server on a machine of its own, the one that starts the others first. `store` is the folder
-/// of its backups, if they are on this machine.
-pub fn units(layout: &Layout, store: Option<&Path>) -> Vec<Unit> {
+/// of its backups, if they are on this machine, and `port` that of HTTPS.
+pub fn units(layout: &Layout, store: Option<&Path>, port: u16) -> Vec<Unit> {
     vec![
         Unit { name: UNIT, text: interface::text(layout) },
+        Unit { name: FRONT_SOCKET_UNIT, text: front::socket(port) },
+        Unit { name: FRONT_UNIT, text: front::text(layout) },
         Unit { name: WORKER_SOCKET_UNIT, text: worker::socket(layout) },
         Unit { name: WORKER_UNIT, text: worker::text(layout, store) },
         Unit { name: HELPER_SOCKET_UNIT, text: helper::socket(layout) },
@@ -68,14 +73,14 @@ mod tests {
     #[test]
     fn every_unit_has_the_rights_of_its_part_and_no_others() {
         let store = PathBuf::from("/var/backups/cloudron");
-        for unit in units(&Layout::system(), Some(&store)) {
+        for unit in units(&Layout::system(), Some(&store), 443) {
             insta::assert_snapshot!(unit.name.replace('.', "_"), unit.text);
         }
     }
 
     #[test]
     fn all_units_are_written() {
-        let names: Vec<&str> = units(&Layout::system(), None).iter().map(|unit| unit.name).collect();
+        let names: Vec<&str> = units(&Layout::system(), None, 443).iter().map(|unit| unit.name).collect();
         assert_eq!(names, crate::layout::UNITS);
     }
 

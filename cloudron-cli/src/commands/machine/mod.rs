@@ -19,14 +19,16 @@ mod status;
 mod trust;
 
 use clap::{Args, Subcommand};
+use cloudron_api::{ProxyCall, ProxyRoute};
 use cloudron_core::{Domain, Error, Result};
 use cloudron_machine::destroy::Known;
 use cloudron_machine::{Found, Machine, Manager, StateDir};
 
-use crate::codes;
 use crate::commands::cloud::offers;
 use crate::commands::not_yet::{self, Anything};
 use crate::output::Output;
+use crate::runtime::interruptible;
+use crate::{codes, machines};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -117,6 +119,13 @@ impl Command {
         }
         .map(|()| 0)
     }
+}
+
+/// `cloudron proxy`
+pub(crate) fn proxy(call: ProxyCall, out: &Output) -> Result<()> {
+    let machine = Which { domain: call.domain()?.to_string() }.machine()?;
+    let routes = interruptible(async { machines::reach(&machine, out).await?.proxy(call).await })?;
+    out.data("routes", &routes, || ProxyRoute::table(&routes).render())
 }
 
 /// The machine that a command acts on.
