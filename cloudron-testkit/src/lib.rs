@@ -38,6 +38,7 @@ pub mod fault;
 pub mod forge;
 pub mod hints;
 pub mod knot;
+pub mod instance_metadata;
 pub mod moto;
 pub mod named;
 pub mod pdns;
