@@ -89,7 +89,8 @@ impl InstanceMetadata {
     /// # Errors
     /// `instance-credentials` for a variable that is no address.
     pub fn from_env() -> Result<Self> {
-        let endpoint = std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT").ok().filter(|text| !text.is_empty());
+        let endpoint =
+            std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT").ok().filter(|text| !text.is_empty());
         let mut http = HttpOptions::default().within(Duration::from_secs(5));
         http.connect_timeout = Some(Duration::from_secs(2));
         (http.longest_answer, http.compression, http.http2) = (LONGEST, false, false);
@@ -182,10 +183,8 @@ impl InstanceMetadata {
             match token {
                 Some(token) => _ = headers.insert("x-aws-ec2-metadata-token", token.clone()),
                 None => {
-                    _ = headers.insert(
-                        "x-aws-ec2-metadata-token-ttl-seconds",
-                        HeaderValue::from_static(TOKEN_TTL),
-                    );
+                    _ = headers
+                        .insert("x-aws-ec2-metadata-token-ttl-seconds", HeaderValue::from_static(TOKEN_TTL));
                 }
             }
             let outcome = match self.transport.send(request).await {
@@ -211,7 +210,8 @@ impl InstanceMetadata {
         if answer.status() != status {
             return Err(failed(format!("the metadata service answered with {}", answer.status())));
         }
-        let text = (answer.body().len() <= LONGEST).then(|| std::str::from_utf8(answer.body()).ok()).flatten();
+        let text =
+            (answer.body().len() <= LONGEST).then(|| std::str::from_utf8(answer.body()).ok()).flatten();
         text.ok_or_else(|| failed(garbled("its answer")))
     }
 }
@@ -224,9 +224,11 @@ fn credentials(body: &[u8], role: &str) -> Result<InstanceCredentials> {
         let code = escape::line(&code);
         return Err(failed(format!("the metadata service has no credentials for the role {role}: {code}")));
     }
-    let filled = |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let filled =
+        |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     let seconds = answer.expiration.and_then(|expires| u64::try_from(expires.as_second()).ok());
-    let expires = seconds.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let expires =
+        seconds.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
     match (answer.secret_access_key, answer.token, expires) {
         (Some(secret_access_key), Some(session_token), Some(expires))
             if [&*answer.access_key_id, secret_access_key.expose(), session_token.expose()]

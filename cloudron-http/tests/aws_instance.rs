@@ -65,7 +65,11 @@ async fn credentials_are_asked_for_with_a_token_kept_and_renewed_before_they_end
     let asked = double.take_requests();
     assert_eq!(
         asked,
-        ["PUT /latest/api/token".to_owned(), format!("GET {role}"), format!("GET {role}cloudron-example.com")]
+        [
+            "PUT /latest/api/token".to_owned(),
+            format!("GET {role}"),
+            format!("GET {role}cloudron-example.com")
+        ]
     );
     double.set(good("two", "2026-12-01T23:59:00Z"));
     clock.pass(354);
@@ -93,7 +97,8 @@ async fn many_that_ask_at_once_send_one_question() {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_for_a_moment_is_asked_again_and_does_no_harm_while_the_last_credentials_are_valid() {
+async fn a_service_that_fails_for_a_moment_is_asked_again_and_does_no_harm_while_the_last_credentials_are_valid()
+ {
     let (clock, double) = (Moved::noon(), InstanceMetadataDouble::start(good("one", "2026-12-01T13:00:00Z")));
     double.set(Behaviour { failures: 2, ..good("one", "2026-12-01T13:00:00Z") });
     let service = service(&double, &clock);
@@ -141,9 +146,12 @@ async fn a_slow_and_a_hostile_service_end_in_an_error_soon() {
         r#"{"Code":"Success","AccessKeyId":"a","SecretAccessKey":"canary","Token":"t","Expiration":"1900-01-01T00:00:00Z"}"#,
         r#"{"Code":"AssumeRoleUnauthorizedAccess\u001b","AccessKeyId":"","SecretAccessKey":"canary"}"#,
     ] {
-        let error =
-            refused(Behaviour { role: role.clone(), credentials: credentials.into(), ..Behaviour::default() })
-                .await;
+        let error = refused(Behaviour {
+            role: role.clone(),
+            credentials: credentials.into(),
+            ..Behaviour::default()
+        })
+        .await;
         assert!(!error.message().contains('\u{1b}'), "{error}");
     }
     let expired = refused(good("one", "2026-12-01T11:59:59Z")).await;

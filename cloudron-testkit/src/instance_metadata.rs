@@ -125,7 +125,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<(Behaviour, Vec<String>)>) -> std:
         (500, String::new())
     } else if method == "PUT" && path == "/latest/api/token" {
         match header("x-aws-ec2-metadata-token-ttl-seconds") {
-            Some(seconds) if seconds.parse().is_ok_and(|n: u32| (1..=21600).contains(&n)) => (200, TOKEN.into()),
+            Some(seconds) if seconds.parse().is_ok_and(|n: u32| (1..=21600).contains(&n)) => {
+                (200, TOKEN.into())
+            }
             _ => (400, String::new()),
         }
     } else if header("x-aws-ec2-metadata-token").as_deref() != Some(TOKEN) {
