@@ -87,10 +87,9 @@ pub struct InstallAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreAccess {
-    /// The access key ID.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret_access_key: Secret,
+    /// The credentials.
+    #[serde(flatten)]
+    pub credentials: StoreCredentials,
     /// Region of the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -103,6 +102,43 @@ pub struct StoreAccess {
     pub ca: Option<String>,
 }
 
+/// The server's credentials for an object store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoreCredentials {
+    /// A key.
+    #[serde(rename_all = "camelCase")]
+    Key {
+        /// The access key ID.
+        access_key_id: String,
+        /// The secret access key.
+        secret_access_key: Secret,
+    },
+    /// Those of the role of the EC2 instance that the server runs on, which are on no disk.
+    Instance {
+        /// Written as `{"instance": "role"}`.
+        instance: InstanceRole,
+    },
+}
+
+/// Where an instance's credentials are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InstanceRole {
+    /// From its role.
+    Role,
+}
+
+impl StoreCredentials {
+    /// Credentials of the instance's role.
+    pub const INSTANCE: Self = Self::Instance { instance: InstanceRole::Role };
+
+    /// Returns a key.
+    pub fn key(access_key_id: impl Into<String>, secret_access_key: Secret) -> Self {
+        Self::Key { access_key_id: access_key_id.into(), secret_access_key }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +147,7 @@ mod tests {
     fn access_of_an_earlier_version_trusts_what_the_system_does() {
         let old = r#"{"accessKeyId": "id", "secretAccessKey": "canary", "endpoint": "https://s3.internal"}"#;
         let access: StoreAccess = serde_json::from_str(old).unwrap();
+        assert_eq!(access.credentials, StoreCredentials::key("id", Secret::new("canary")));
         assert_eq!((access.ca.as_deref(), access.endpoint.as_deref()), (None, Some("https://s3.internal")));
         assert!(
             !serde_json::to_string(&access).unwrap().contains("\"ca\""),
@@ -119,5 +156,21 @@ mod tests {
         let with = StoreAccess { ca: Some("-----BEGIN CERTIFICATE-----".into()), ..access };
         let told = serde_json::to_string(&with).unwrap();
         assert_eq!(serde_json::from_str::<StoreAccess>(&told).unwrap(), with);
+    }
+
+    #[test]
+    fn credentials_are_a_whole_key_or_the_instances_and_nothing_between() {
+        let of = serde_json::from_str::<StoreAccess>;
+        let instance = of(r#"{"instance": "role", "region": "eu-central-1"}"#).unwrap();
+        assert_eq!(instance.credentials, StoreCredentials::INSTANCE);
+        assert_eq!(
+            serde_json::to_string(&instance).unwrap(),
+            r#"{"instance":"role","region":"eu-central-1"}"#
+        );
+        for wrong in
+            [r#"{}"#, r#"{"accessKeyId": "id"}"#, r#"{"instance": "other"}"#, r#"{"instance": true}"#]
+        {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
     }
 }

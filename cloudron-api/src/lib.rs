@@ -42,7 +42,7 @@ pub use command::{BoxCall, BoxCommand};
 pub use error::ApiError;
 pub use events::{EventEntry, EventPage, EventSource, LogLine};
 pub use include::Include;
-pub use install::StoreAccess;
+pub use install::{StoreAccess, StoreCredentials};
 pub use layout::Layout;
 pub use machine::{AvailableUpdate, BackupSettings, Config, FailedBackup, Health, HealthCheck, Status};
 pub use proxy::{ProxyCall, ProxyHost, ProxyRoute};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudron_api::StoreAccess;
+use cloudron_api::{StoreAccess, StoreCredentials};
 use cloudron_backup::{BackupStore, StoreOptions, open_store, open_store_with};
 
 use crate::settings::WorkerSettings;
@@ -11,10 +11,13 @@ use crate::{Layout, Result};
 
 /// Returns the options for opening the store.
 pub(crate) fn options(access: StoreAccess) -> StoreOptions {
-    StoreOptions::default()
-        .with_credentials(access.access_key_id, access.secret_access_key)
-        .at(access.region, access.endpoint)
-        .trusting(access.ca)
+    let options = StoreOptions::default().at(access.region, access.endpoint).trusting(access.ca);
+    match access.credentials {
+        StoreCredentials::Key { access_key_id, secret_access_key } => {
+            options.with_credentials(access_key_id, secret_access_key)
+        }
+        StoreCredentials::Instance { .. } => options.of_instance(),
+    }
 }
 
 /// Opens the machine's store with the credentials from its installation. Without any, an object store is

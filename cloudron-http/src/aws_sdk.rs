@@ -27,7 +27,7 @@ pub fn client(transport: Arc<dyn HttpTransport>) -> SharedHttpClient {
 pub struct Unsent {
     /// Message of the transport, or of the SDK if it failed before.
     pub message: String,
-    /// The transport's refusal, which a retry does not change: an untrusted certificate.
+    /// A refusal that a retry does not change: an untrusted certificate, or an instance without credentials.
     pub refused: Option<Box<Refused>>,
 }
 
@@ -47,7 +47,8 @@ impl Unsent {
             return Self { message: with_causes(error), refused: None };
         };
         let refused = || Box::new(Refused { code: ours.code(), hint: ours.hint().map(str::to_owned) });
-        Self { message: ours.to_string(), refused: error.is_user().then(refused) }
+        let is_refusal = error.is_user() || ours.kind() == ErrorKind::Denied;
+        Self { message: ours.to_string(), refused: is_refusal.then(refused) }
     }
 }
 

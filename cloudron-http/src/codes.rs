@@ -26,4 +26,11 @@ cloudron_core::codes! {
     AWS_PROFILE = ("aws-profile", Usage,
         "The variable AWS_PROFILE names a profile that the file of Amazon's credentials does not have. The message names \
          both. Correct the name, or unset the variable to use the profile `default`.");
+    /// No credentials from the metadata service of an instance.
+    INSTANCE_CREDENTIALS = ("instance-credentials", Denied,
+        "A server at EC2 that uses its instance's role for its bucket asks the metadata service of the instance for \
+         credentials, and got none. If the message says that the instance has no role, give it its instance profile again in \
+         the console of EC2 (Actions, Security, Modify IAM role). If the service does not answer, something on the machine \
+         blocks 169.254.169.254, or the service was turned off in the metadata options of the instance. Programs in \
+         containers get no credentials, by intention.");
 }

@@ -6,9 +6,11 @@
 //! - `rest` (feature `rest`) sends requests with a credential, retries what is safe to retry, waits as long
 //!   as the server asks for, reads paginated lists, and keeps the credential out of messages.
 //! - [`aws`] reads the settings of Amazon's own tools; `aws_sdk` (feature `aws-sdk`) runs Amazon's SDKs on a
-//!   transport.
+//!   transport; `aws_instance` (feature `aws-instance`) reads the credentials of an instance's role.
 
 pub mod aws;
+#[cfg(feature = "aws-instance")]
+pub mod aws_instance;
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
 #[cfg(feature = "reqwest")]
@@ -25,6 +27,8 @@ mod tls;
 pub mod transport;
 
 pub use aws::AwsEnvironment;
+#[cfg(feature = "aws-instance")]
+pub use aws_instance::{InstanceCredentials, InstanceMetadata};
 #[cfg(feature = "reqwest")]
 pub use client::ReqwestTransport;
 pub use cloudron_core::{Error, Result};

@@ -37,6 +37,7 @@ pub mod ec2_gate;
 pub mod fault;
 pub mod forge;
 pub mod hints;
+pub mod instance_metadata;
 pub mod knot;
 pub mod moto;
 pub mod named;

@@ -23,6 +23,8 @@ pub struct StoreOptions {
     pub secret_access_key: Option<Secret>,
     /// The session token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// True if the credentials are those of the role of the EC2 instance that this program runs on. Keys mean nothing then.
+    pub of_instance: bool,
     /// True if the bucket is in the path of a URL rather than in its host name. Default: true for services
     /// other than Amazon's.
     pub path_style: Option<bool>,
@@ -55,6 +57,7 @@ impl Default for StoreOptions {
             access_key_id: None,
             secret_access_key: None,
             session_token: None,
+            of_instance: false,
             path_style: None,
             storage_class: None,
             server_side_encryption: None,
@@ -125,6 +128,12 @@ impl StoreOptions {
     /// Returns the same options with these credentials.
     pub fn with_credentials(mut self, id: impl Into<String>, secret: Secret) -> Self {
         (self.access_key_id, self.secret_access_key) = (Some(id.into()), Some(secret));
+        self
+    }
+
+    /// Returns the same options with the credentials of the role of the EC2 instance that this program runs on.
+    pub fn of_instance(mut self) -> Self {
+        self.of_instance = true;
         self
     }
 

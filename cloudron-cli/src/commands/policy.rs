@@ -4,7 +4,7 @@ use clap::Subcommand;
 use cloudron_backup::lifecycle::{self, Review, SafeDays};
 use cloudron_backup::store::Known;
 use cloudron_core::{Domain, Result, ResultExt};
-use cloudron_machine::clouds::Provider;
+use cloudron_machine::clouds::{Policy, Provider};
 
 use crate::commands::backup::Place;
 use crate::commands::cloud::settings::Settings;
@@ -34,6 +34,9 @@ pub(crate) struct ForCloud {
     /// The bucket for backups
     #[arg(long, value_name = "BUCKET")]
     backup_bucket: Option<String>,
+    /// Print what the server's own key or role needs, not what the account's credentials do
+    #[arg(long, requires = "fqdn", requires = "backup_bucket")]
+    server: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -91,7 +94,10 @@ impl ForCloud {
     fn print(&self, cloud: &str, out: &Output) -> Result<()> {
         let domain = self.fqdn.as_deref().map(Domain::parse_any).transpose()?;
         let (settings, bucket) = (self.settings.in_region(None), self.backup_bucket.as_deref());
-        let policy = Provider::find(cloud)?.policy(&settings, domain.as_ref(), bucket)?;
+        let policy = match (&domain, bucket) {
+            (Some(domain), Some(bucket)) if self.server => Policy::of_server(domain, bucket),
+            _ => Provider::find(cloud)?.policy(&settings, domain.as_ref(), bucket)?,
+        };
         out.data("policy", &policy, || policy.to_string())
     }
 }

@@ -13,8 +13,14 @@ const TEXTS: [&str; 4] = [
 /// Options that mean nothing at a cloud, by the ends of the commands whose help leaves them out.
 const UNUSED: [(&str, &[&str]); 3] = [
     ("create ec2", &["token"]),
-    (" digitalocean", &["disk_size", "network", "subnet", "security_group", "instance_profile"]),
-    (" hetzner", &["disk_size", "reserved_ip", "subnet", "security_group", "instance_profile"]),
+    (
+        " digitalocean",
+        &["disk_size", "network", "subnet", "security_group", "instance_profile", "server_role"],
+    ),
+    (
+        " hetzner",
+        &["disk_size", "reserved_ip", "subnet", "security_group", "instance_profile", "server_role"],
+    ),
 ];
 
 /// Adds their texts to a command and all its subcommands.

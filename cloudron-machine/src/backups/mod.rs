@@ -75,6 +75,11 @@ impl Manager {
         }
     }
 
+    /// Returns how the owner opens a bucket.
+    pub(crate) fn bucket_options(&self) -> Result<StoreOptions> {
+        self.buckets.as_deref().cloned().map_or_else(StoreOptions::from_env, Ok)
+    }
+
     pub(crate) fn folder(&self, url: &str) -> Result<Folder> {
         Folder::opened(url, |url| self.open_store(url))
     }

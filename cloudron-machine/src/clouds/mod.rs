@@ -41,6 +41,7 @@ pub use find::Given;
 pub use list::{InCloud, Recorded};
 pub(crate) use open::{Opening, open};
 pub use policy::Policy;
+pub(crate) use policy::bucket_of;
 pub use provider::Provider;
 pub(crate) use resume::Taken;
 pub(crate) use reverse::ReverseNames;

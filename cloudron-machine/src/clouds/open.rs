@@ -12,6 +12,8 @@ use super::{Account, CloudSettings, Provider};
 pub(crate) struct Opening<'a> {
     /// The machine to make. If `None`, only existing machines are worked with.
     settings: Option<&'a CloudSettings>,
+    /// The address of the server's store.
+    store: Option<&'a str>,
     login: Login,
     requirements: Requirements,
     adopting: bool,
@@ -25,7 +27,12 @@ impl<'a> Opening<'a> {
 
     /// Opens an account for the machines that there are.
     pub(crate) fn existing(login: Login) -> Self {
-        Self { settings: None, login, requirements: Requirements::default(), adopting: false }
+        Self { settings: None, store: None, login, requirements: Requirements::default(), adopting: false }
+    }
+
+    /// Sets the address of the server's store, for which it may get a role.
+    pub(crate) fn storing_in(self, store: &'a str) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     /// Sets the requirements for the machine.
@@ -66,6 +73,7 @@ fn digitalocean(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn Cloud
             without(account.provider(), "a private network", wanted.network)?;
             without(account.provider(), "a subnet and a security group", wanted.subnet.is_some())?;
             without(account.provider(), "an instance profile", wanted.instance_profile.is_some())?;
+            without(account.provider(), "a role for the server", wanted.server_role)?;
             let mut settings = Settings::new(&wanted.public_key);
             choose(&mut settings.size, wanted.size.as_ref());
             choose(&mut settings.region, wanted.region.as_ref());
@@ -104,11 +112,14 @@ fn ec2(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>> {
             settings.subnet.clone_from(&wanted.subnet);
             settings.security_group.clone_from(&wanted.security_group);
             settings.instance_profile.clone_from(&wanted.instance_profile);
+            if wanted.server_role {
+                settings.server_role = Some(bucket_place(opening.store)?);
+            }
             (settings.elastic_ip, settings.own_vpc) = (wanted.reserved_ip, wanted.network);
             Ec2::new(credentials, settings, opening.login, transport, clock)?
         }
     };
-    for service in [Service::Ec2, Service::Sts, Service::Ssm] {
+    for service in [Service::Ec2, Service::Iam, Service::Sts, Service::Ssm] {
         if let Some(endpoint) = account.endpoint(service.name()) {
             provider = provider.at(service, endpoint)?;
         }
@@ -117,6 +128,16 @@ fn ec2(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>> {
         provider = provider.retries(policy.clone());
     }
     Ok(Arc::new(provider.requirements(opening.requirements).adopting(opening.adopting)))
+}
+
+/// Returns the place in a bucket that the address of a store stands for.
+#[cfg(feature = "ec2")]
+fn bucket_place(store: Option<&str>) -> Result<cloudron_provision::ec2::BucketPlace> {
+    let (bucket, prefix) = store.and_then(super::policy::bucket_of).ok_or_else(|| {
+        let text = "a role for the server's bucket means nothing without a bucket";
+        Error::new(&codes::SETTINGS, text)
+    })?;
+    Ok(cloudron_provision::ec2::BucketPlace { bucket: bucket.into(), prefix: prefix.into() })
 }
 
 #[cfg(feature = "hetzner")]
@@ -131,6 +152,7 @@ fn hetzner(account: &Account, opening: Opening<'_>) -> Result<Arc<dyn CloudHost>
             without(account.provider(), "a reserved address", wanted.reserved_ip)?;
             without(account.provider(), "a subnet and a security group", wanted.subnet.is_some())?;
             without(account.provider(), "an instance profile", wanted.instance_profile.is_some())?;
+            without(account.provider(), "a role for the server", wanted.server_role)?;
             let mut settings = Settings::new(&wanted.public_key);
             choose(&mut settings.server_type, wanted.size.as_ref());
             choose(&mut settings.location, wanted.region.as_ref());

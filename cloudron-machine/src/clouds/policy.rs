@@ -58,11 +58,26 @@ impl Provider {
     }
 }
 
+/// Returns the bucket and the prefix in an address of the form `s3://BUCKET/PREFIX`.
+pub(crate) fn bucket_of(store: &str) -> Option<(&str, &str)> {
+    let rest = store.strip_prefix("s3://")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Some((bucket, prefix.trim_end_matches('/'))).filter(|(bucket, _)| !bucket.is_empty())
+}
+
 /// The scopes for the records of a machine.
 #[cfg(feature = "digitalocean")]
 const DIGITALOCEAN_DNS: [&str; 4] = ["domain:create", "domain:delete", "domain:read", "domain:update"];
 
 impl Policy {
+    /// Returns what a server's own credentials need for its bucket, and no more: they can delete nothing. It is what the
+    /// role has that is made for a server.
+    #[cfg(feature = "ec2")]
+    pub fn of_server(domain: &Domain, bucket: &str) -> Self {
+        let (bucket, prefix) = (bucket.to_owned(), domain.to_string());
+        Self::document(cloudron_provision::ec2::BucketPlace { bucket, prefix }.server_policy(None))
+    }
+
     #[cfg(any(feature = "digitalocean", feature = "hetzner"))]
     fn of(permissions: Vec<&str>) -> Self {
         Self { permissions: permissions.into_iter().map(str::to_owned).collect(), document: None }
@@ -72,8 +87,11 @@ impl Policy {
     #[cfg(feature = "ec2")]
     fn document(document: Value) -> Self {
         let statements = document["Statement"].as_array().into_iter().flatten();
-        let actions = statements.flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
-        let actions: BTreeSet<&str> = actions.filter_map(Value::as_str).collect();
+        let actions = statements.flat_map(|statement| match &statement["Action"] {
+            Value::Array(actions) => actions.iter().filter_map(Value::as_str).collect(),
+            one => Vec::from_iter(one.as_str()),
+        });
+        let actions: BTreeSet<&str> = actions.collect();
         let permissions = actions.into_iter().map(str::to_owned).collect();
         Self { permissions, document: Some(document) }
     }
@@ -89,6 +107,11 @@ fn aws(settings: &CloudSettings, domain: Option<&Domain>, bucket: Option<&str>) 
     wanted.subnet.clone_from(&settings.subnet);
     wanted.security_group.clone_from(&settings.security_group);
     wanted.instance_profile.clone_from(&settings.instance_profile);
+    if settings.server_role {
+        // Neither is in the permissions.
+        let (bucket, prefix) = (String::new(), String::new());
+        wanted.server_role = Some(cloudron_provision::ec2::BucketPlace { bucket, prefix });
+    }
     (wanted.elastic_ip, wanted.own_vpc) = (settings.reserved_ip, settings.network);
     let mut document = policy_for(&wanted, domain.map(Domain::as_str));
     let mut add = |actions: &[&str], resource: &str| {
@@ -147,6 +170,8 @@ mod tests {
             ),
             (&|s| s.network = true, "ec2:CreateVpc"),
             (&|s| s.instance_profile = Some("p".into()), "iam:PassRole"),
+            (&|s| s.server_role = true, "iam:CreateRole"),
+            (&|s| s.server_role = true, "iam:PassRole"),
         ] {
             assert!(!has(&plain, name) && has(&of(change, None), name), "{name}");
         }
@@ -157,6 +182,25 @@ mod tests {
         assert!(
             !has(&given, "ec2:CreateSecurityGroup") && !has(&given, "ec2:DeleteSecurityGroup"),
             "{given:?}"
+        );
+    }
+
+    #[test]
+    fn a_server_may_write_and_read_below_its_domain_and_delete_nothing() {
+        let policy = Policy::of_server(&Domain::parse("example.com").unwrap(), "b");
+        let needed = [
+            "s3:AbortMultipartUpload",
+            "s3:GetLifecycleConfiguration",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+        ];
+        assert_eq!(policy.permissions, needed);
+        assert!(policy.to_string().contains("arn:aws:s3:::b/example.com/*"), "{policy}");
+        assert_eq!(bucket_of("s3://b/example.com/"), Some(("b", "example.com")));
+        assert_eq!(
+            (bucket_of("s3://b"), bucket_of("/b"), bucket_of("s3:///x")),
+            (Some(("b", "")), None, None)
         );
     }
 

@@ -31,6 +31,8 @@ pub struct CloudSettings {
     pub security_group: Option<String>,
     /// An existing instance profile, whose role the server uses for its bucket.
     pub instance_profile: Option<String>,
+    /// True if a role is made for the server's bucket, and removed with the machine.
+    pub server_role: bool,
     /// The user that the image lets in. If `None`, as the image is known to do, or root.
     pub user: Option<String>,
     /// The public key that may log in, as in authorized_keys. If empty, that of the machine's private key file.

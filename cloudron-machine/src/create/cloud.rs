@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cloudron_api::{StoreAccess, StoreCredentials};
 use cloudron_core::{Error, Result, codes as core_codes};
 use cloudron_provision::CloudProvider;
 use cloudron_provision::cloud::{CloudHost, MACHINE, Patience, Plan};
@@ -45,7 +46,7 @@ pub struct DryRun {
 impl Manager {
     pub(super) fn cloud(
         &self,
-        request: CreateRequest,
+        mut request: CreateRequest,
         begun: Option<Begun>,
         machine: &CloudMachine,
     ) -> Result<Creation> {
@@ -63,10 +64,10 @@ impl Manager {
         };
         let adopting = taking || begun.as_ref().is_some_and(|begun| begun.taken);
         let program = machine.program.as_ref();
-        let opening =
-            Opening::new(&settings, login).requiring(self.requirements(program)?).adopting(adopting);
-        let host = open(&account, opening)?;
         let (machine_store, copy) = repository::of_machine(&request)?;
+        let opening = Opening::new(&settings, login).storing_in(&machine_store);
+        let host = open(&account, opening.requiring(self.requirements(program)?).adopting(adopting))?;
+        self.access_of_instance(&mut request, &settings, &machine_store)?;
         let (installed, link) = program_paths()?;
         let program = PlaceProgram::new(self.program_for(program)?, installed).linked_from(link);
         let region = settings.region.clone().or_else(|| account.region().map(str::to_owned));
@@ -108,6 +109,31 @@ impl Manager {
             cloud: Some(AtCloud { host, settings, taking, taken: None }),
             request,
         })
+    }
+
+    /// Lets the server use the role of its instance for its bucket, if it has one and no key was given.
+    fn access_of_instance(
+        &self,
+        request: &mut CreateRequest,
+        settings: &CloudSettings,
+        store: &str,
+    ) -> Result<()> {
+        if settings.server_role && request.store_access.is_some() {
+            let text = "the server has a key for its bucket, or a role is made for it: not both";
+            return Err(Error::new(&core_codes::USAGE, text));
+        }
+        let has_role = settings.server_role || settings.instance_profile.is_some();
+        if folder_of(store).is_some() || !has_role || request.store_access.is_some() {
+            return Ok(());
+        }
+        let owner = self.bucket_options()?;
+        request.store_access = Some(StoreAccess {
+            credentials: StoreCredentials::INSTANCE,
+            ca: owner.named_ca()?,
+            region: owner.region,
+            endpoint: owner.endpoint,
+        });
+        Ok(())
     }
 
     fn records_of_made(
@@ -261,8 +287,9 @@ pub(super) fn after_machine(steps: &mut Vec<Arc<dyn Step>>, more: Vec<Arc<dyn St
 }
 
 /// Refuses to give the account's own key to the server.
-pub(super) fn check_access(manager: &Manager, access_key_id: &str) -> Result<()> {
-    let same = manager.account().and_then(|account| account.access_key_id()) == Some(access_key_id);
+pub(super) fn check_access(manager: &Manager, access: &StoreAccess) -> Result<()> {
+    let StoreCredentials::Key { access_key_id, .. } = &access.credentials else { return Ok(()) };
+    let same = manager.account().and_then(|account| account.access_key_id()) == Some(&**access_key_id);
     match same {
         false => Ok(()),
         true => {

@@ -17,6 +17,7 @@ use super::repository::{self, Chosen};
 use super::{Begun, CreateRequest, Creation, Dns, GenericHost, LocalHost, On, Records};
 use crate::access::SSH_PORT;
 use crate::backups::{self, Folder, RemoteFolder, folder_of};
+use crate::clouds::bucket_of;
 use crate::dns::{CheckRecords, Target, WriteRecords};
 use crate::manager::Manager;
 use crate::program::Place;
@@ -137,7 +138,7 @@ impl Manager {
         }
         match (folder_of(&creation.machine_store), &request.store_access) {
             (None, Some(access)) => {
-                cloud::check_access(self, &access.access_key_id)?;
+                cloud::check_access(self, access)?;
                 Ok(creation)
             }
             (Some(folder), Some(_)) => {
@@ -146,7 +147,13 @@ impl Manager {
             }
             (None, None) => {
                 let text = "the server needs credentials of its own for an object store";
-                Err(usage(text.into()).with_detail("store", &creation.machine_store))
+                let error = usage(text.into()).with_detail("store", &creation.machine_store);
+                let has_roles = self.account().is_some_and(|account| account.access_key_id().is_some());
+                match bucket_of(&creation.machine_store).filter(|_| has_roles) {
+                    // The account can give the server a role.
+                    Some((bucket, _)) => Err(error.with_detail("bucket", bucket)),
+                    None => Err(error),
+                }
             }
             _ => Ok(creation),
         }

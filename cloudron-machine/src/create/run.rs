@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudron_api::BoxCommand;
+use cloudron_api::StoreCredentials;
 use cloudron_api::install::{InstallRequest, Supervisor};
 use cloudron_api::restore::RestoreAnswer;
 use cloudron_core::{Domain, Error, ErrorKind, Result, Secret, codes as core_codes};
@@ -64,7 +65,10 @@ impl Creation {
             }
             self.check_folders().await?;
         }
-        if let (Some(access), None) = (&self.request.store_access, &self.begun) {
+        // The credentials of an instance can be tried on the instance only.
+        let access = self.request.store_access.as_ref();
+        let access = access.filter(|access| access.credentials != StoreCredentials::INSTANCE);
+        if let (Some(access), None) = (access, &self.begun) {
             let owner = self.repository.folder.store()?;
             writer::check(&self.machine_store, access, &*owner, self.manager.progress()).await?;
         }

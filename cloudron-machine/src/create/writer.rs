@@ -1,7 +1,7 @@
 //! Checks of the server's credentials for its bucket before anything is made.
 
 use bytes::Bytes;
-use cloudron_api::StoreAccess;
+use cloudron_api::{StoreAccess, StoreCredentials};
 use cloudron_backup::{BackupStore, StoreOptions, open_store_with};
 use cloudron_core::{Progress, Result, ResultExt};
 
@@ -40,8 +40,11 @@ pub(super) async fn check(
 
 /// Returns the options for opening the store as the server does.
 fn options(access: StoreAccess) -> StoreOptions {
-    StoreOptions::default()
-        .with_credentials(access.access_key_id, access.secret_access_key)
-        .at(access.region, access.endpoint)
-        .trusting(access.ca)
+    let options = StoreOptions::default().at(access.region, access.endpoint).trusting(access.ca);
+    match access.credentials {
+        StoreCredentials::Key { access_key_id, secret_access_key } => {
+            options.with_credentials(access_key_id, secret_access_key)
+        }
+        StoreCredentials::Instance { .. } => options.of_instance(),
+    }
 }

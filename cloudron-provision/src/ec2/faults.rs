@@ -58,6 +58,7 @@ const NAMES: &[(&str, Meaning)] = &[
     ("AuthFailure", Credentials),
     ("BandwidthLimitExceeded", Throttled),
     ("Blocked", Account),
+    ("ConcurrentModification", Throttled),
     ("DeleteConflict", InUse),
     ("DependencyViolation", InUse),
     ("DryRunOperation", WouldSucceed),

@@ -10,10 +10,12 @@ pub(super) enum Kind {
     Subnet,
     Vpc,
     KeyPair,
+    InstanceProfile,
+    Role,
 }
 
 /// The kinds with their names in tags and the prefixes of their IDs.
-const KINDS: [(Kind, &str, &str); 7] = [
+const KINDS: [(Kind, &str, &str); 9] = [
     (Kind::Instance, "instance", "i-"),
     (Kind::ElasticIp, "elastic-ip", "eipalloc-"),
     (Kind::SecurityGroup, "security-group", "sg-"),
@@ -21,17 +23,28 @@ const KINDS: [(Kind, &str, &str); 7] = [
     (Kind::Subnet, "subnet", "subnet-"),
     (Kind::Vpc, "vpc", "vpc-"),
     (Kind::KeyPair, "key-pair", "key-"),
+    // These have names only.
+    (Kind::InstanceProfile, "instance-profile", "instance-profile/"),
+    (Kind::Role, "role", "role/"),
 ];
 
 impl Kind {
     /// Returns the kind of an ID. What goes with its instance, such as a volume, is none of them.
     pub(super) fn of(id: &str) -> Option<Self> {
         let fits = |prefix: &str| {
+            let (most, more): (usize, &[u8]) =
+                if prefix.ends_with('/') { (64, b"+=,.@_-") } else { (40, b"") };
             id.strip_prefix(prefix).is_some_and(|rest| {
-                (1..=40).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+                (1..=most).contains(&rest.len())
+                    && rest.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
             })
         };
         KINDS.iter().find(|(.., prefix)| fits(prefix)).map(|(kind, ..)| *kind)
+    }
+
+    /// Returns the ID of something that has a name only.
+    pub(super) fn id(self, name: &str) -> String {
+        format!("{}{name}", KINDS[self as usize].2)
     }
 
     /// Returns the kind of that name.
@@ -55,7 +68,7 @@ mod tests {
             assert_eq!(Kind::of(&format!("{prefix}0a1b")), Some(kind));
             assert_eq!((Kind::named(name), kind.name()), (Some(kind), name));
         }
-        for other in ["vol-1", "eni-1", "i-", "", "i-../x", "vpc-cidr-assoc-1", "igw"] {
+        for other in ["vol-1", "eni-1", "i-", "", "i-../x", "vpc-cidr-assoc-1", "igw", "role/a/b", "role/"] {
             assert_eq!(Kind::of(other), None, "{other}");
         }
         assert!(KINDS.is_sorted_by_key(|(kind, ..)| *kind));

@@ -4,6 +4,7 @@ use cloudron_core::{Error, Result};
 use serde_json::Value;
 
 use super::offer::Place;
+use super::role::{is_unknown_profile, spreading};
 use super::shared::{Shared, machine_name, made_by, short, shown, visibility};
 use super::{
     Credits, Failure, InstanceProfile, LONGEST_USER_DATA, Meaning, NewDevice, NewInterface, NewVolume,
@@ -49,11 +50,17 @@ impl Shared {
         let marks = self.marks(context)?.with_keys(HostKeys::one_time(key.public())).with_user(user);
         let types = ["instance", "volume", "network-interface"];
         let named = context.output("ssh-key").and_then(|output| output["name"].as_str().map(str::to_owned));
+        let made = match &settings.server_role {
+            Some(_) => Some(InstanceProfile { name: self.role_name(context.fqdn()) }),
+            None => None,
+        };
+        let alike = self.launch_alike().await?;
         Ok(RunInstances {
+            iam_instance_profile: made.or(alike.iam_instance_profile.clone()),
             key_name: named,
             user_data: Some(user_data),
             tags: Shared::tags(&marks, &types, &machine_name(context.fqdn())),
-            ..self.launch_alike().await?
+            ..alike
         })
     }
 
@@ -91,6 +98,7 @@ impl Shared {
     /// moment is not needed, since the public key is in the user-data.
     pub(super) async fn start(&self, request: &RunInstances) -> Result<Started, Failure> {
         let mut waits = visibility().begin(&*self.client.clock);
+        let mut spreads = spreading().begin(&*self.client.clock);
         let mut request = request.clone();
         loop {
             match self.client.call(&request).await {
@@ -100,6 +108,11 @@ impl Shared {
                         && self.settings.key_name.is_none() =>
                 {
                     request.key_name = None;
+                }
+                Err(failure) if self.settings.server_role.is_some() && is_unknown_profile(&failure) => {
+                    if spreads.again("its profile was not visible").await.is_err() {
+                        return Err(failure);
+                    }
                 }
                 Err(failure) if failure.is(Meaning::Missing) => {
                     if waits.again("it was not visible").await.is_err() {

@@ -27,7 +27,7 @@
 //! | [`permissions`], [`policy`] | the IAM permissions that an action needs, and the policy for a set of actions |
 //! | [`parameters`] | AWS's public parameters, such as the newest image of a distribution |
 //! | `provider`, `settings`, `preflight` | [`Ec2`], the machine to make, and whether it can be made |
-//! | `key`, `network`, `gateway`, `group`, `address`, `machine` | the steps |
+//! | `key`, `network`, `gateway`, `group`, `address`, `role`, `machine` | the steps |
 //! | `shared`, `kind`, `removal` | whose something is; the kinds of resources, their list and their removal |
 //! | `pricing`, `planned` | sizes, and the plan with its calls, permissions and cost |
 //!
@@ -60,6 +60,7 @@ mod preflight;
 mod pricing;
 mod provider;
 mod removal;
+mod role;
 pub mod service;
 mod settings;
 mod shared;
@@ -74,5 +75,6 @@ pub use faults::Meaning;
 pub use messages::*;
 pub use pricing::policy_for;
 pub use provider::Ec2;
+pub use role::BucketPlace;
 pub use service::{Region, Service};
 pub use settings::Settings;

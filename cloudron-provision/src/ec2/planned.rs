@@ -23,6 +23,19 @@ const PLACES: [Line; 2] = lines! {
 const GROUP_GIVEN: [Line; 1] =
     lines! { "DescribeSecurityGroups": "the group belongs to the subnet's network", };
 const KEY_GIVEN: [Line; 1] = lines! { "DescribeKeyPairs": "the key pair exists", };
+/// Writes lines of the service of roles.
+macro_rules! of_iam {
+    ($($call:literal: $what:literal,)*) => { [$(($call, $what, concat!("iam:", $call)),)*] };
+}
+
+const PROFILE_GIVEN: [Line; 1] = of_iam! { "GetInstanceProfile": "the profile exists, and has a role", };
+const ROLE_FREE: [Line; 1] = of_iam! { "GetRole": "the name of the role is free", };
+const ROLE: [Line; 4] = of_iam! {
+    "CreateRole": "the role for the server's bucket, whose name is unique in the account",
+    "PutRolePolicy": "what the server may do in the bucket",
+    "CreateInstanceProfile": "the profile that gives it to the instance",
+    "AddRoleToInstanceProfile": "puts the role into it",
+};
 const BLOCK: [Line; 1] = lines! {
     "DescribeVpcBlockPublicAccessOptions": "the account does not block the internet",
 };
@@ -70,16 +83,34 @@ const REMOVING_NETWORK: [&str; 5] = [
     "ec2:DeleteVpc",
 ];
 
+/// The permissions for making, finding and removing a role with its profile, but for passing it on.
+pub(super) const OF_ROLES: [&str; 12] = [
+    "iam:AddRoleToInstanceProfile",
+    "iam:CreateInstanceProfile",
+    "iam:CreateRole",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "iam:GetInstanceProfile",
+    "iam:GetRole",
+    "iam:PutRolePolicy",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:TagInstanceProfile",
+    "iam:TagRole",
+];
+
 /// Returns the lines in their order, each with whether it is a poll.
 fn lines(settings: &Settings, own: bool) -> Vec<(Line, bool)> {
     let parameter = settings.image.as_deref().is_none_or(|image| image.starts_with('/'));
     let (given, named) = (settings.subnet.is_some(), settings.key_name.is_some());
-    let parts: [(&[Line], bool, bool); 17] = [
+    let parts: [(&[Line], bool, bool); 20] = [
         (&TYPE, true, false),
         (&PARAMETER, parameter, false),
         (&PLACES, true, false),
         (&GROUP_GIVEN, given, false),
         (&KEY_GIVEN, named, false),
+        (&PROFILE_GIVEN, settings.instance_profile.is_some(), false),
+        (&ROLE_FREE, settings.server_role.is_some(), false),
         (&BLOCK, true, false),
         (&TRIAL, !own || settings.own_vpc, false),
         (&KEY, true, false),
@@ -87,6 +118,7 @@ fn lines(settings: &Settings, own: bool) -> Vec<(Line, bool)> {
         (&NETWORK, own, false),
         (&GROUP, !given, false),
         (&ADDRESS, settings.elastic_ip, false),
+        (&ROLE, settings.server_role.is_some(), false),
         (&LOOK, given, false),
         (&RUN, true, false),
         (&POLL, true, true),
@@ -120,8 +152,11 @@ pub(super) fn permissions(settings: &Settings, own: bool) -> Vec<&'static str> {
     if settings.key_name.is_none() {
         names.push("ec2:DeleteKeyPair");
     }
-    if settings.instance_profile.is_some() {
+    if settings.instance_profile.is_some() || settings.server_role.is_some() {
         names.push("iam:PassRole");
+    }
+    if settings.server_role.is_some() {
+        names.extend(OF_ROLES);
     }
     names.sort_unstable();
     names.dedup();

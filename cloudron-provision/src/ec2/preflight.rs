@@ -49,7 +49,7 @@ impl Findings {
 
 impl Shared {
     /// Checks whether the machine can be made, as far as that can be asked. It only reads.
-    pub(super) async fn check(&self) -> Result<()> {
+    pub(super) async fn check(&self, fqdn: &str) -> Result<()> {
         let mut findings = Findings::default();
         let kind = findings.keep(self.kind().await)?;
         if kind.is_some() && findings.keep(self.zones().await)?.is_some_and(<[String]>::is_empty) {
@@ -62,6 +62,7 @@ impl Shared {
         self.check_places(&mut findings).await?;
         self.check_group(&mut findings).await?;
         self.check_key_name(&mut findings).await?;
+        findings.keep(self.check_profile(fqdn).await)?;
         self.check_public_access(&mut findings).await?;
         if findings.0.is_empty() {
             self.check_account(&mut findings).await?;

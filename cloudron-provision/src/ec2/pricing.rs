@@ -94,6 +94,13 @@ impl Shared {
                 resources.push(part(kind, name.clone(), "of the machine's own", Cost::Free));
             }
         }
+        if settings.server_role.is_some() {
+            for (kind, what) in
+                [("role", "for the server's bucket"), ("instance-profile", "gives the role to the instance")]
+            {
+                resources.push(part(kind, self.role_name(fqdn), what, Cost::Free));
+            }
+        }
         if settings.key_name.is_none() {
             let what = "if the region does not have the key";
             resources.push(part("key-pair", "cloudron-…".into(), what, Cost::Free));
@@ -118,13 +125,31 @@ pub fn policy_for(settings: &super::Settings, fqdn: Option<&str>) -> Value {
     });
     let tag = policy::TagLimit { key: "cloudron:fqdn", value: fqdn };
     let mut document = policy::document(actions, tag);
-    if settings.instance_profile.is_some()
-        && let Some(statements) = document["Statement"].as_array_mut()
-    {
+    let Some(statements) = document["Statement"].as_array_mut() else { return document };
+    // Of all parts of AWS: the policy may be for a region of any.
+    let ours = |kind: &str| format!("arn:*:iam::*:{kind}/cloudron-*");
+    if settings.server_role.is_some() {
+        let all = planned::OF_ROLES;
+        let (profiles, roles): (Vec<&str>, Vec<&str>) =
+            all.iter().partition(|name| name.contains("InstanceProfile"));
+        statements.push(json!({ "Effect": "Allow", "Action": roles, "Resource": ours("role") }));
+        statements
+            .push(json!({ "Effect": "Allow", "Action": profiles, "Resource": ours("instance-profile") }));
+    }
+    if settings.instance_profile.is_some() || settings.server_role.is_some() {
+        let given = settings.instance_profile.as_ref();
+        if let Some(name) = given {
+            let profile = format!("arn:*:iam::*:instance-profile/{name}");
+            let action = ["iam:GetInstanceProfile"];
+            statements.push(json!({ "Effect": "Allow", "Action": action, "Resource": profile }));
+        }
+        // The role of a given profile may have any name.
+        let resource = if given.is_some() { "*".to_owned() } else { ours("role") };
         let condition = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
         let action = ["iam:PassRole"];
-        statements
-            .push(json!({ "Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition }));
+        statements.push(
+            json!({ "Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition }),
+        );
     }
     document
 }

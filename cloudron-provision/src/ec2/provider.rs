@@ -14,6 +14,7 @@ use super::key::Key;
 use super::kind::Kind;
 use super::machine::{InstanceTags, MakeInstance};
 use super::network::{Network, OwnSubnet};
+use super::role::ServerRole;
 use super::shared::{Shared, machine_name, shown};
 use super::{Client, Credentials, DescribeRegions, Service, Settings};
 use crate::cloud::{Cloud, Item, Login, Marks, Plan, Region, RotateHostKey, Size, codes};
@@ -135,7 +136,7 @@ impl CloudProvider for Ec2 {
         if self.shared.adopt {
             return Ok(());
         }
-        self.shared.check().await
+        self.shared.check(fqdn).await
     }
 
     fn steps(&self, fqdn: &str) -> Vec<Arc<dyn Step>> {
@@ -150,6 +151,9 @@ impl CloudProvider for Ec2 {
         ];
         if shared.settings.elastic_ip {
             steps.push(Arc::new(OwnAddress(shared.clone())));
+        }
+        if let Some(place) = &shared.settings.server_role {
+            steps.push(Arc::new(ServerRole(shared.clone(), place.clone())));
         }
         steps.push(Arc::new(MakeInstance(shared.clone())));
         steps.push(Arc::new(FirstContact::new(machine_name(fqdn), self.requirements.clone())));

@@ -62,15 +62,20 @@ impl Shared {
                 items.push(Item { kind: kind.name(), id, name, marks, addresses, state, region });
             }
         }
+        let mut used = None;
         let instances = ids.iter().filter(|id| Kind::of(id) == Some(Kind::Instance)).cloned();
         for some in instances.collect::<Vec<_>>().chunks(VALUES) {
             let filters = vec![Filter::any("instance-id", some.iter().cloned())];
             for instance in self.instances(filters).await? {
+                used = used
+                    .or_else(|| instance.iam_instance_profile.as_ref().map(|profile| profile.arn.clone()));
                 // One that is being terminated holds its group and subnet until it has ended.
                 let ended = instance.instance_state.name == "terminated";
                 items.extend(self.of_instance(&instance).filter(|item| !ended && item.marks.fqdn == fqdn));
             }
         }
+        let used = used.is_some_and(|arn| arn.ends_with(&format!("/{}", self.role_name(fqdn))));
+        items.extend(self.role_items(fqdn, used).await?);
         items.sort_by_key(|item| (Kind::named(item.kind), item.id.clone()));
         Ok(items)
     }
@@ -110,6 +115,8 @@ impl Shared {
         let id = id.to_owned();
         let outcome = match kind {
             Kind::Instance => return self.end(&id).await,
+            Kind::InstanceProfile => return self.delete_profile(name_in(&id)).await,
+            Kind::Role => return self.delete_role(name_in(&id)).await,
             Kind::InternetGateway => return self.delete_gateway(&id).await,
             Kind::ElasticIp => self.freed(&ReleaseAddress { allocation_id: id.clone() }).await,
             Kind::SecurityGroup => self.freed(&DeleteSecurityGroup { group_id: id.clone() }).await,
@@ -225,4 +232,9 @@ impl Shared {
             }
         }
     }
+}
+
+/// Returns the name in the ID of something that has no other.
+fn name_in(id: &str) -> &str {
+    id.split_once('/').map_or(id, |(_, name)| name)
 }

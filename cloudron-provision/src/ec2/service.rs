@@ -12,6 +12,8 @@ pub enum Service {
     Ec2,
     /// Security Token Service: who the credentials belong to.
     Sts,
+    /// Identity and Access Management: roles, in all regions.
+    Iam,
     /// Systems Manager, for its public parameters.
     Ssm,
 }
@@ -22,6 +24,7 @@ impl Service {
         match self {
             Self::Ec2 => "ec2",
             Self::Sts => "sts",
+            Self::Iam => "iam",
             Self::Ssm => "ssm",
         }
     }
@@ -31,6 +34,7 @@ impl Service {
         match self {
             Self::Ec2 => "2016-11-15",
             Self::Sts => "2011-06-15",
+            Self::Iam => "2010-05-08",
             Self::Ssm => "2014-11-06",
         }
     }
@@ -67,8 +71,39 @@ impl Region {
 
     /// Returns the address of a service in this region.
     pub fn endpoint(&self, service: Service) -> String {
+        if service == Service::Iam {
+            return match self.partition() {
+                "aws-cn" => "https://iam.cn-north-1.amazonaws.com.cn".into(),
+                "aws-us-gov" => "https://iam.us-gov.amazonaws.com".into(),
+                _ => "https://iam.amazonaws.com".into(),
+            };
+        }
         let suffix = if self.0.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         format!("https://{}.{}.{suffix}", service.name(), self.0)
+    }
+
+    /// Returns the region that requests to a service are signed for.
+    pub(super) fn signing(&self, service: Service) -> &str {
+        match (service, self.partition()) {
+            (Service::Iam, "aws-cn") => "cn-north-1",
+            (Service::Iam, "aws-us-gov") => "us-gov-west-1",
+            (Service::Iam, _) => "us-east-1",
+            _ => &self.0,
+        }
+    }
+
+    /// Returns the part of AWS that it belongs to, as in the names of resources.
+    pub fn partition(&self) -> &'static str {
+        match &*self.0 {
+            name if name.starts_with("cn-") => "aws-cn",
+            name if name.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
+    /// Returns the name that EC2 has in policies.
+    pub(super) fn ec2_principal(&self) -> &'static str {
+        if self.partition() == "aws-cn" { "ec2.amazonaws.com.cn" } else { "ec2.amazonaws.com" }
     }
 }
 
@@ -110,5 +145,14 @@ mod tests {
         let address = |region: &str| Region::parse(region).unwrap().endpoint(Service::Ec2);
         assert_eq!(address("eu-central-1"), "https://ec2.eu-central-1.amazonaws.com");
         assert_eq!(address("cn-north-1"), "https://ec2.cn-north-1.amazonaws.com.cn");
+        for (region, endpoint, signed) in [
+            ("eu-central-1", "https://iam.amazonaws.com", "us-east-1"),
+            ("cn-northwest-1", "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("us-gov-east-1", "https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
+        ] {
+            let region = Region::parse(region).unwrap();
+            assert_eq!((&*region.endpoint(Service::Iam), region.signing(Service::Iam)), (endpoint, signed));
+        }
+        assert_eq!(Region::parse("eu-central-1").unwrap().signing(Service::Ec2), "eu-central-1");
     }
 }

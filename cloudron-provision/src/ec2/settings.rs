@@ -2,7 +2,7 @@
 
 use cloudron_core::{Error, Result};
 
-use super::Region;
+use super::{BucketPlace, Region};
 use crate::cloud::{codes, names};
 
 /// The public parameter that names the newest image of Debian 12, up to the architecture.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub own_vpc: bool,
     /// The profile with the permissions of the machine in the account.
     pub instance_profile: Option<String>,
+    /// A place in a bucket for which the machine gets a role of its own, in place of a profile that there is.
+    pub server_role: Option<BucketPlace>,
     /// True if the machine gets an IPv6 address where its subnet has some.
     pub ipv6: bool,
 }
@@ -56,6 +58,7 @@ impl Settings {
             elastic_ip: false,
             own_vpc: false,
             instance_profile: None,
+            server_role: None,
             ipv6: true,
         }
     }
@@ -78,6 +81,10 @@ impl Settings {
     pub(super) fn check(&mut self) -> Result<()> {
         self.parsed_region()?;
         self.check_key()?;
+        if self.server_role.is_some() && self.instance_profile.is_some() {
+            let text = "an instance has one profile: give one, or have a role made for it";
+            return Err(Error::new(&codes::SETTINGS, text));
+        }
         let id = |prefix: &str, text: &str| {
             text.strip_prefix(prefix).is_some_and(|rest| {
                 (1..=40).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())

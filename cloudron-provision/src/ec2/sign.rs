@@ -28,7 +28,7 @@ pub(super) fn post(
             .into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(region.as_str())
+        .region(region.signing(service))
         .name(service.name())
         .time(now)
         .settings(SigningSettings::default())

@@ -36,6 +36,7 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
+    role_calls: Vec<String>,
     requests: Vec<Vec<(String, String)>>,
     faults: Vec<(usize, Fault)>,
     parameter: Option<String>,
@@ -141,6 +142,19 @@ impl Gate {
         std::mem::take(&mut state.calls)
     }
 
+    /// Returns the actions that IAM was asked for since the last time, in their order.
+    ///
+    /// # Panics
+    /// If a test panicked while it held the gate.
+    pub fn take_role_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("no test panics in here").role_calls)
+    }
+
+    /// Lets EC2 not know a profile when it is first asked to start an instance with it, so many times.
+    pub fn spread_slowly(&self, tries: u32) {
+        self.rules(|rules| rules.unknown_profile = tries);
+    }
+
     /// Returns the parameters of the requests to EC2 since [`take_calls`](Self::take_calls).
     ///
     /// # Panics
@@ -182,6 +196,16 @@ fn answer(state: &Mutex<State>, behind: &str, request: &Request) -> Option<Respo
         (Some("ssm"), Some(value)) => {
             let body = serde_json::json!({ "Parameter": { "Value": value } }).to_string();
             return Some(Response { status: 200, kind: "application/x-amz-json-1.1".into(), body });
+        }
+        (Some("iam"), _) => {
+            let action = request.parameter("Action").unwrap_or_default().to_owned();
+            let refused = state.rules.refused.get(&action).map(|(status, code)| xml::refusal(*status, code));
+            state.role_calls.push(action.clone());
+            drop(state);
+            let answer = refused.unwrap_or_else(|| http::forward(behind, request));
+            // Moto fails where the profile does not have the role.
+            let lacks = action == "RemoveRoleFromInstanceProfile" && answer.status == 500;
+            return Some(if lacks { xml::refusal(404, "NoSuchEntity") } else { answer });
         }
         _ => {
             drop(state);

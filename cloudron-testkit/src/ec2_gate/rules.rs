@@ -35,6 +35,8 @@ pub(super) struct Rules {
     booted: BTreeMap<String, Ipv4Addr>,
     /// How many looks an instance takes to end.
     pub(super) slow_end: u32,
+    /// How often EC2 will not know the profile of an instance.
+    pub(super) unknown_profile: u32,
     /// Zones without capacity, and the code that says so.
     pub(super) full: BTreeMap<String, &'static str>,
     /// The instances.
@@ -145,6 +147,12 @@ impl Rules {
         let subnet = request.parameter("NetworkInterface.1.SubnetId").unwrap_or_default().to_owned();
         if let Some(code) = self.full_zone(behind, request, &subnet).filter(|_| !trial) {
             return xml::refusal(if code == "Unsupported" { 400 } else { 500 }, code);
+        }
+        if !trial && request.parameter("IamInstanceProfile.Name").is_some() && self.unknown_profile > 0 {
+            self.unknown_profile -= 1;
+            let refused = xml::refusal(400, "InvalidParameterValue");
+            let why = "Value (x) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
+            return Response { body: refused.body.replace("by the gate", why), ..refused };
         }
         let answer = forward(behind, request);
         if answer.status != 200 {

@@ -7,11 +7,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    BehaviorVersion, Builder, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, SharedCredentialsProvider,
 };
 use cloudron_core::{Error, Result};
 use cloudron_http::{HttpOptions, ReqwestTransport, aws_sdk};
 
+use super::instance::Instance;
 use crate::codes;
 use crate::store::StoreOptions;
 
@@ -33,7 +35,7 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(aws_sdk::client(Arc::new(transport(options)?)))
-        .credentials_provider(credentials(options)?)
+        .credentials_provider(provider(options)?)
         .region(Region::new(options.region.clone().unwrap_or_else(|| "us-east-1".to_owned())))
         .force_path_style(options.path_style.unwrap_or(endpoint.is_some()))
         .request_checksum_calculation(checksums)
@@ -42,6 +44,10 @@ pub(super) fn new(options: &StoreOptions) -> Result<Client> {
         .retry_config(RetryConfig::disabled())
         // The transport sets the timeouts.
         .timeout_config(TimeoutConfig::disabled());
+    if options.of_instance {
+        // The client of the metadata service keeps them as long as is right.
+        config = config.identity_cache(IdentityCache::no_cache());
+    }
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Ok(Client::from_conf(config.build()))
 }
@@ -52,6 +58,13 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     }
     // Not quoted: it may hold a password.
     Err(Error::new(&codes::STORE_OPTION, "the endpoint is no address such as https://s3.example.com"))
+}
+
+fn provider(options: &StoreOptions) -> Result<SharedCredentialsProvider> {
+    Ok(match options.of_instance {
+        true => SharedCredentialsProvider::new(Instance::from_env()?),
+        false => SharedCredentialsProvider::new(credentials(options)?),
+    })
 }
 
 fn credentials(options: &StoreOptions) -> Result<Credentials> {

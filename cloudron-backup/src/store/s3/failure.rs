@@ -111,10 +111,10 @@ impl Failure {
                 failure.message = "no answer came in time".to_owned();
             }
             SdkError::DispatchFailure(e) => {
-                failure.is_passing = !e.is_user();
                 if let Some(unsent) = e.as_connector_error().map(Unsent::new) {
                     (failure.message, failure.refused) = (unsent.message, unsent.refused);
                 }
+                failure.is_passing = !e.is_user() && failure.refused.is_none();
             }
             // The response was truncated or violates the protocol.
             SdkError::ResponseError(_) => {

@@ -5,6 +5,7 @@
 
 mod client;
 mod failure;
+mod instance;
 mod lifecycle;
 mod parts;
 mod read;

@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     /// The profile whose role the server uses for its bucket
     #[arg(long, value_name = "NAME")]
     pub instance_profile: Option<String>,
+    /// Make a role for the server's bucket, and remove it with the machine
+    #[arg(long, conflicts_with = "instance_profile")]
+    server_role: bool,
 }
 
 impl Settings {
@@ -46,6 +49,7 @@ impl Settings {
             subnet: self.subnet.clone(),
             security_group: self.security_group.clone(),
             instance_profile: self.instance_profile.clone(),
+            server_role: self.server_role,
             ..CloudSettings::default()
         }
     }

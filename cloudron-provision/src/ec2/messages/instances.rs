@@ -23,6 +23,14 @@ pub struct Reservation {
     pub instances: Set<Instance>,
 }
 
+/// The profile of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct UsedProfile {
+    /// The name of the resource, whose last part is the name of the profile.
+    pub arn: String,
+}
+
 /// An instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +70,9 @@ pub struct Instance {
     /// Where it is.
     #[serde(default)]
     pub placement: Placement,
+    /// The profile whose role it has.
+    #[serde(default)]
+    pub iam_instance_profile: Option<UsedProfile>,
     /// The device of the root volume.
     #[serde(default)]
     pub root_device_name: String,

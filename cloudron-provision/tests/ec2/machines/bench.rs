@@ -83,7 +83,11 @@ impl Bench {
             Login::new(auth, clock.clone()).on_port(self.port.unwrap_or_else(|| self.machine.ssh().port()));
         let provider = Ec2::new(credentials(), self.settings.clone(), login, transport, clock)?;
         let endpoint = self.gate.endpoint();
-        Ok(provider.at(Service::Ec2, &endpoint)?.at(Service::Ssm, &endpoint)?.adopting(self.adopt))
+        Ok(provider
+            .at(Service::Ec2, &endpoint)?
+            .at(Service::Ssm, &endpoint)?
+            .at(Service::Iam, &endpoint)?
+            .adopting(self.adopt))
     }
 
     /// Runs something in a process of its own; none if it was killed.
@@ -162,7 +166,25 @@ impl Bench {
     }
 
     fn everything(&self) -> Vec<String> {
-        self.ask(|client| async move { everything(&client).await.unwrap() })
+        let mut all = self.ask(|client| async move { everything(&client).await.unwrap() });
+        all.extend(self.of_iam("ListRoles", "RoleName"));
+        all.extend(self.of_iam("ListInstanceProfiles", "InstanceProfileName"));
+        all
+    }
+
+    /// Returns the texts of an element in a list of moto's IAM.
+    pub(crate) fn of_iam(&self, list: &str, element: &str) -> Vec<String> {
+        let form = ["Content-Type: application/x-www-form-urlencoded"];
+        let body = format!("Action={list}&Version=2010-05-08");
+        let answer = self.moto.request("iam", "POST", "/", &form, &body);
+        let opening = format!("<{element}>");
+        let parts = answer.split(&opening).skip(1);
+        parts.map(|part| format!("{element} {}", part.split('<').next().unwrap())).collect()
+    }
+
+    /// Lets the machine have a role of its own.
+    pub(crate) fn with_role(&mut self) {
+        self.settings.server_role = Some(BucketPlace { bucket: "backups".into(), prefix: FQDN.into() });
     }
 
     /// Returns what there is beside what there was.
@@ -179,7 +201,10 @@ impl Bench {
     /// Asserts that the machine is finished, once, and only its own host key is trusted.
     pub(crate) fn assert_finished(&self, what: &str) {
         let resources = self.resources();
-        let count = 3 + if self.settings.own_vpc { 3 } else { 0 } + usize::from(self.settings.elastic_ip);
+        // The role and its profile.
+        let role = if self.settings.server_role.is_some() { 2 } else { 0 };
+        let count =
+            role + 3 + if self.settings.own_vpc { 3 } else { 0 } + usize::from(self.settings.elastic_ip);
         assert_eq!(resources.len(), count, "{what}: {resources:?}");
         let instances = self.instances();
         let tags = instances[0].tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();

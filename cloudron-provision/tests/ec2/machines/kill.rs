@@ -9,7 +9,7 @@ use super::bench::Bench;
 
 /// How a killed run ends.
 #[derive(Debug, Clone, Copy)]
-enum Then {
+pub(super) enum Then {
     /// The run is resumed where its journal is.
     Resumed,
     /// It is taken over on another computer.
@@ -21,7 +21,7 @@ enum Then {
 }
 
 /// The points to kill at, in their order.
-fn points(offset: usize) -> impl Iterator<Item = (usize, bool)> {
+pub(super) fn points(offset: usize) -> impl Iterator<Item = (usize, bool)> {
     let whole = std::env::var_os("CLOUDRON_TEST_ROUNDS").is_some();
     let all = (1..).flat_map(|number| [(number, false), (number, true)]).enumerate();
     all.filter(move |(n, _)| whole || n % 9 == offset % 9).map(|(_, point)| point)
@@ -32,7 +32,11 @@ fn begun(home: &Path) -> bool {
 }
 
 fn sweep(own: bool, then: Then, offset: usize) -> usize {
-    let Some(mut bench) = Bench::new() else { return 0 };
+    let Some(bench) = Bench::new() else { return 0 };
+    sweep_with(bench, own, then, offset)
+}
+
+pub(super) fn sweep_with(mut bench: Bench, own: bool, then: Then, offset: usize) -> usize {
     (bench.settings.own_vpc, bench.settings.elastic_ip) = (own, own);
     for (count, kill) in points(offset).enumerate() {
         let (home, what) = (bench.home(), format!("killed at {kill:?}, then {then:?}"));

@@ -107,7 +107,12 @@ fn the_instance_is_asked_for_as_it_should_be_and_every_request_is_one_that_amazo
     bench.settings.instance_profile = Some("backups".into());
     let form = ["Content-Type: application/x-www-form-urlencoded"];
     let profile = "Action=CreateInstanceProfile&InstanceProfileName=backups&Version=2010-05-08";
-    bench.moto.request("iam", "POST", "/", &form, profile);
+    let role = "Action=CreateRole&RoleName=writer&AssumeRolePolicyDocument=%7B%7D&Version=2010-05-08";
+    let add =
+        "Action=AddRoleToInstanceProfile&InstanceProfileName=backups&RoleName=writer&Version=2010-05-08";
+    for body in [profile, role, add] {
+        bench.moto.request("iam", "POST", "/", &form, body);
+    }
     bench.gate.end_slowly(1);
     bench.create(bench.home().path()).unwrap();
     bench.adopt = true;

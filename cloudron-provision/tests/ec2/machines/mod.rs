@@ -6,4 +6,5 @@ mod faults;
 mod kill;
 mod life;
 mod refused;
+mod role;
 mod told;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cloudron_api::{ActivateRequest, Include, StoreAccess};
+use cloudron_api::{ActivateRequest, Include, StoreAccess, StoreCredentials};
 use cloudron_backup::StoreOptions;
 use cloudron_box::check_owner;
 use cloudron_core::{Domain, Error, Result, codes as core_codes};
@@ -141,8 +141,10 @@ impl Common {
         secrets::one_stdin(&self.secrets())?;
         let owner = owner.cloned().map_or_else(StoreOptions::from_env, Ok)?;
         Ok(Some(StoreAccess {
-            access_key_id: id.clone(),
-            secret_access_key: secrets::resolve(secret, "--writer-secret-access-key", out)?,
+            credentials: StoreCredentials::key(
+                id,
+                secrets::resolve(secret, "--writer-secret-access-key", out)?,
+            ),
             ca: owner.named_ca()?,
             region: owner.region,
             endpoint: owner.endpoint,
