@@ -4,7 +4,7 @@ use clap::Subcommand;
 use cloudron_backup::lifecycle::{self, Review, SafeDays};
 use cloudron_backup::store::Known;
 use cloudron_core::{Domain, Result, ResultExt};
-use cloudron_machine::clouds::{Policy, Provider};
+use cloudron_machine::clouds::Provider;
 
 use crate::commands::backup::Place;
 use crate::commands::cloud::settings::Settings;
@@ -94,9 +94,10 @@ impl ForCloud {
     fn print(&self, cloud: &str, out: &Output) -> Result<()> {
         let domain = self.fqdn.as_deref().map(Domain::parse_any).transpose()?;
         let (settings, bucket) = (self.settings.in_region(None), self.backup_bucket.as_deref());
-        let policy = match (&domain, bucket) {
-            (Some(domain), Some(bucket)) if self.server => Policy::of_server(domain, bucket),
-            _ => Provider::find(cloud)?.policy(&settings, domain.as_ref(), bucket)?,
+        let (provider, domain) = (Provider::find(cloud)?, domain.as_ref());
+        let policy = match domain.zip(bucket).filter(|_| self.server) {
+            Some((domain, bucket)) => provider.server_policy(domain, bucket)?,
+            None => provider.policy(&settings, domain, bucket)?,
         };
         out.data("policy", &policy, || policy.to_string())
     }

@@ -11,17 +11,14 @@ const TEXTS: [&str; 4] = [
 ];
 
 /// Options that mean nothing at a cloud, by the ends of the commands whose help leaves them out.
-const UNUSED: [(&str, &[&str]); 3] = [
+const UNUSED: [(&str, &[&str]); 5] = [
     ("create ec2", &["token"]),
-    (
-        " digitalocean",
-        &["disk_size", "network", "subnet", "security_group", "instance_profile", "server_role"],
-    ),
-    (
-        " hetzner",
-        &["disk_size", "reserved_ip", "subnet", "security_group", "instance_profile", "server_role"],
-    ),
+    (" digitalocean", &["network"]),
+    (" digitalocean", OF_EC2),
+    (" hetzner", &["reserved_ip"]),
+    (" hetzner", OF_EC2),
 ];
+const OF_EC2: &[&str] = &["disk_size", "subnet", "security_group", "instance_profile", "server_role"];
 
 /// Adds their texts to a command and all its subcommands.
 pub(crate) fn with_texts(command: Command) -> Command {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use cloudron_core::{Domain, Result};
+use cloudron_core::{Domain, Error, Result, codes};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,6 +54,23 @@ impl Provider {
             Self::Ec2 => Ok(Policy::document(aws(settings, domain, bucket))),
             #[cfg(feature = "hetzner")]
             Self::Hetzner => Ok(Policy::of(cloudron_provision::hetzner::PERMISSIONS.into())),
+        }
+    }
+
+    /// Returns what a server's own credentials need for its bucket at this cloud, and no more.
+    ///
+    /// # Errors
+    /// `usage` if the cloud has no such policies.
+    pub fn server_policy(self, domain: &Domain, bucket: &str) -> Result<Policy> {
+        match self {
+            #[cfg(feature = "ec2")]
+            Self::Ec2 => Ok(Policy::of_server(domain, bucket)),
+            #[allow(unreachable_patterns, reason = "there may be no other cloud")]
+            _ => {
+                let (bucket, cloud) = (format!("s3://{bucket}/{domain}"), self.description());
+                let message = format!("{cloud} has no policies for the credentials of {bucket}");
+                Err(Error::new(&codes::USAGE, message))
+            }
         }
     }
 }

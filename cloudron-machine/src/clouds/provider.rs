@@ -95,7 +95,7 @@ impl Provider {
             #[cfg(feature = "digitalocean")]
             Self::DigitalOcean => &["digitalocean", "dns", "s3"],
             #[cfg(feature = "ec2")]
-            Self::Ec2 => &["ec2", "ssm", "route53", "dns", "s3"],
+            Self::Ec2 => &["ec2", "ssm", "iam", "route53", "dns", "s3"],
             #[cfg(feature = "hetzner")]
             Self::Hetzner => &["hetzner", "dns", "s3"],
         }

@@ -50,10 +50,8 @@ impl Shared {
         let marks = self.marks(context)?.with_keys(HostKeys::one_time(key.public())).with_user(user);
         let types = ["instance", "volume", "network-interface"];
         let named = context.output("ssh-key").and_then(|output| output["name"].as_str().map(str::to_owned));
-        let made = match &settings.server_role {
-            Some(_) => Some(InstanceProfile { name: self.role_name(context.fqdn()) }),
-            None => None,
-        };
+        let made = settings.server_role.as_ref();
+        let made = made.map(|_| InstanceProfile { name: self.role_name(context.fqdn()) });
         let alike = self.launch_alike().await?;
         Ok(RunInstances {
             iam_instance_profile: made.or(alike.iam_instance_profile.clone()),

@@ -236,12 +236,8 @@ fn given(reference: &str, option: &str, out: &Output) -> Result<WriterKeys> {
 #[derive(Debug, Args)]
 pub(crate) struct ToWriting {
     /// Its backup key
-    #[arg(
-        help_heading = "The other repository",
-        long,
-        value_name = "SECRET",
-        conflicts_with = "to_writer_keys"
-    )]
+    #[arg(help_heading = "The other repository", long, value_name = "SECRET")]
+    #[arg(conflicts_with = "to_writer_keys")]
     to_backup_key: Option<String>,
     /// Its keys for writing, as `backup key writer` writes them
     #[arg(help_heading = "The other repository", long, value_name = "SECRET")]

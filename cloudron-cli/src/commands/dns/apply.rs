@@ -32,13 +32,8 @@ pub(crate) struct Options {
     format: PlanFormat,
     /// Wait afterwards until all authoritative name servers answer with the records (dns), or until the host says
     /// that all its servers have them (insync)
-    #[arg(
-        long,
-        value_enum,
-        value_name = "none|dns|insync",
-        default_value = "none",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_enum, value_name = "none|dns|insync", default_value = "none")]
+    #[arg(hide_possible_values = true)]
     wait: Wait,
     /// How long to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]

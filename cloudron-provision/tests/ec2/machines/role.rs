@@ -167,7 +167,7 @@ fn the_policy_names_roles_only_if_one_is_made_and_only_ours() {
     let planned: Vec<&str> =
         plan.calls.iter().map(|call| call.call).filter(|call| MADE.contains(call)).collect();
     assert_eq!(planned, MADE);
-    assert!(plan.permissions.iter().any(|name| *name == "iam:DeleteRole"));
+    assert!(plan.permissions.contains(&"iam:DeleteRole"));
 }
 
 #[test]

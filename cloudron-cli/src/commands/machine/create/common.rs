@@ -33,20 +33,12 @@ pub(crate) struct Common {
     #[arg(long)]
     pub discard_backups: bool,
     /// The id of the credentials that the server uses for its object store; without the right to delete (docs/stores.md)
-    #[arg(
-        long,
-        value_name = "ID",
-        requires = "writer_secret_access_key",
-        visible_alias = "server-access-key-id"
-    )]
+    #[arg(long, value_name = "ID", requires = "writer_secret_access_key")]
+    #[arg(visible_alias = "server-access-key-id")]
     pub writer_access_key_id: Option<String>,
     /// The secret of these credentials; it is kept on the server
-    #[arg(
-        long,
-        value_name = "SECRET",
-        requires = "writer_access_key_id",
-        visible_alias = "server-secret-access-key"
-    )]
+    #[arg(long, value_name = "SECRET", requires = "writer_access_key_id")]
+    #[arg(visible_alias = "server-secret-access-key")]
     pub writer_secret_access_key: Option<String>,
     /// With --backup, replace existing files that differ
     #[arg(long, requires = "backup")]
@@ -140,11 +132,9 @@ impl Common {
         let Some((id, secret)) = given else { return Ok(None) };
         secrets::one_stdin(&self.secrets())?;
         let owner = owner.cloned().map_or_else(StoreOptions::from_env, Ok)?;
+        let secret = secrets::resolve(secret, "--writer-secret-access-key", out)?;
         Ok(Some(StoreAccess {
-            credentials: StoreCredentials::key(
-                id,
-                secrets::resolve(secret, "--writer-secret-access-key", out)?,
-            ),
+            credentials: StoreCredentials::key(id, secret),
             ca: owner.named_ca()?,
             region: owner.region,
             endpoint: owner.endpoint,
