@@ -39,7 +39,7 @@ fn the_block_of_the_readme_about_a_machine_over_ssh_works_in_order() {
     servers[0].exec_ok("echo picture >/srv/today.jpg");
 
     let all = commands();
-    assert_eq!(all.len(), 6, "{all:#?}");
+    assert_eq!(all.len(), 7, "{all:#?}");
     for command in &all {
         let command = command
             .replace(ADDRESSES[0], &servers[0].ip())
