@@ -1,6 +1,6 @@
 //! Computers from which one person works on the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloudron_e2e::{Cloudron, Run, Running, until};
@@ -20,6 +20,8 @@ const BACKUP_KEY: &str = "canary backup key 60f2 of the office";
 pub(crate) struct Computer<'s> {
     pub(crate) program: Cloudron,
     site: &'s Site,
+    /// The private key for machines.
+    key: PathBuf,
     /// The options of the account at the cloud.
     account: Vec<String>,
     /// The options of login, backups and bucket.
@@ -43,6 +45,7 @@ impl<'s> Computer<'s> {
         let mut machine = Vec::new();
         match site.provider() {
             "ec2" => {
+                account.extend(["--endpoint".into(), format!("route53={}", site.amazon())]);
                 account.extend(["--region".into(), "us-east-1".into()]);
                 account.extend(owner(TOKEN));
                 machine.extend(["--endpoint".into(), format!("s3={}", site.buckets())]);
@@ -54,8 +57,9 @@ impl<'s> Computer<'s> {
                 machine.extend(region.into_iter().chain(["--backup-region", "us-east-1"].map(Into::into)));
             }
         }
+        let key = keys.join("id_ed25519");
         let options = [
-            ("--ssh-key", keys.join("id_ed25519").display().to_string()),
+            ("--ssh-key", key.display().to_string()),
             ("--dns", "none".into()),
             ("--include", FILES.into()),
             ("--backup-key", program.secret("backup-key", BACKUP_KEY)),
@@ -64,7 +68,7 @@ impl<'s> Computer<'s> {
             ("--server-secret-access-key", program.secret("writer", WRITERS)),
         ];
         machine.extend(options.into_iter().flat_map(|(option, value)| [option.into(), value]));
-        Self { program, site, account, machine }
+        Self { program, site, key, account, machine }
     }
 
     fn creating(&self, more: &[&str]) -> Vec<String> {
@@ -104,10 +108,11 @@ impl<'s> Computer<'s> {
         self.program.ok(&words(&self.destroying(more)))
     }
 
-    /// Destroys the machine, on a computer that never saw it.
+    /// Destroys the machine, on a computer that never saw it. With the key, it looks whether a disk has the only backups.
     #[track_caller]
     pub(crate) fn destroy_remains(&self) -> Run {
-        self.destroy(&["--provider", self.site.provider()])
+        let key = self.key.display().to_string();
+        self.destroy(&["--provider", self.site.provider(), "--ssh-key", &key])
     }
 
     /// Starts to destroy the machine, and kills the program as soon as the cloud has destroyed the server.

@@ -93,6 +93,11 @@ impl Site {
         format!("http://{}", self.buckets.address())
     }
 
+    /// Returns the address of Amazon's services other than EC2.
+    pub(crate) fn amazon(&self) -> String {
+        self.moto.endpoint()
+    }
+
     /// Returns the keys of the objects in the bucket.
     pub(crate) fn objects(&self) -> Vec<String> {
         let list = self.moto.request("s3", "GET", &format!("/{BUCKET}?list-type=2"), &[], "");
