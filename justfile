@@ -28,7 +28,7 @@ lint:
     for part in cloud digitalocean hetzner conformance; do \
         cargo clippy -q -p cloudron-provision --lib --features $part -- -D warnings; \
     done
-    for part in rest reqwest aws-sdk; do \
+    for part in rest reqwest aws-sdk aws-instance; do \
         cargo clippy -q -p cloudron-http --lib --features $part -- -D warnings; \
     done
 
