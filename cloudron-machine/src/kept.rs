@@ -7,6 +7,7 @@ use cloudron_core::{Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::place;
+use crate::clouds::Provider;
 use crate::registry::{Machine, Reach};
 use crate::{codes, record};
 
@@ -30,6 +31,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Returns the cloud that had the machine.
+    pub fn cloud(&self) -> Option<Provider> {
+        self.reach.cloud().and_then(|place| Provider::find(&place.provider).ok())
+    }
+
     /// Returns the location of the backups, for display.
     pub fn place(&self) -> String {
         place(&self.reach, &self.store)

@@ -35,6 +35,7 @@ pub struct Sshd {
 pub struct Builder {
     config: Vec<String>,
     port: Option<u16>,
+    more: Vec<Ipv4Addr>,
 }
 
 impl Builder {
@@ -49,6 +50,13 @@ impl Builder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// Also listens on this address of loopback, where there is one.
+    #[must_use]
+    pub fn also_at(mut self, address: Ipv4Addr) -> Self {
+        self.more.push(address);
         self
     }
 
@@ -73,7 +81,9 @@ impl Builder {
         }
         for _ in 0..5 {
             let port = self.port.unwrap_or_else(free_port);
-            write_config(folder.path(), port, &self.config);
+            let more = self.more.iter().map(|address| format!("ListenAddress {address}:{port}"));
+            let config: Vec<String> = self.config.iter().cloned().chain(more).collect();
+            write_config(folder.path(), port, &config);
             let mut child = spawn(&program, folder.path());
             if greets(port, &mut child) {
                 return Some(Sshd { child, port, folder, program });

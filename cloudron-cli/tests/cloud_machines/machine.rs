@@ -1,5 +1,6 @@
 //! A machine that boots with user-data: an SSH server on loopback whose commands run in a folder.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,9 @@ use cloudron_testkit::sshd::Sshd;
 /// Runs one command of a session in the folder of the machine. The program keeps its files there, and the server is a
 /// process rather than a unit of systemd.
 const SESSION: &str = include_str!("session.sh");
+
+/// A second address at which the machine can be reached, for one that comes back elsewhere.
+pub(crate) const MOVED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The machine. There is one, which is set up anew with each server.
 pub(crate) struct Machine {
@@ -32,6 +36,7 @@ impl Machine {
         let sshd = Sshd::builder()
             .config(&format!("HostKey {}", key.display()))
             .config(&format!("ForceCommand {}", session.display()))
+            .also_at(MOVED)
             .start()?;
         Some(Self { folder, sshd })
     }

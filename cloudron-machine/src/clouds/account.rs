@@ -9,6 +9,7 @@ use cloudron_dns::hosts;
 use cloudron_http::HttpTransport;
 
 use super::Provider;
+use crate::registry::DnsRecords;
 
 /// Credentials of an account. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,6 +101,14 @@ impl Account {
         Ok(self)
     }
 
+    /// Sets the address of the DNS host to the one at which records were written, unless its own was set.
+    pub(crate) fn with_dns_of(mut self, records: &DnsRecords) -> Self {
+        if let (None, Some(endpoint)) = (self.endpoints.get("dns"), &records.endpoint) {
+            self.endpoints.insert("dns".into(), endpoint.clone());
+        }
+        self
+    }
+
     /// Sets the clock.
     #[must_use]
     pub fn by(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -189,5 +198,28 @@ impl Account {
         };
         let endpoint = self.endpoint("dns").map(str::to_owned);
         (self.provider.dns_host(), hosts::Account { token, endpoint, ..hosts::Account::default() })
+    }
+}
+
+/// Returns the address of buckets among endpoints of the form `[SERVICE=]URL`. The one of all services counts at Amazon, whose
+/// buckets are one of the services.
+pub fn bucket_endpoint(endpoints: &[String], amazon: bool) -> Option<&str> {
+    let of_all = |endpoint: &&String| endpoint.split_once('=').is_none_or(|(name, _)| name.contains("://"));
+    let all = endpoints.iter().filter(|_| amazon).find(of_all).map(String::as_str);
+    endpoints.iter().find_map(|endpoint| endpoint.strip_prefix("s3=")).or(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_endpoint;
+
+    #[test]
+    fn the_endpoint_of_all_services_has_the_buckets_at_amazon_only() {
+        let given = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let all = given(&["ec2=http://e", "http://a/?x=y"]);
+        assert_eq!(bucket_endpoint(&all, true), Some("http://a/?x=y"));
+        assert_eq!(bucket_endpoint(&all, false), None);
+        assert_eq!(bucket_endpoint(&given(&["http://a", "s3=http://b"]), true), Some("http://b"));
+        assert_eq!(bucket_endpoint(&given(&["s3=http://b"]), false), Some("http://b"));
     }
 }

@@ -1,5 +1,5 @@
-//! Removals without a machine record that were begun: the addresses of the machine, by which its DNS records are found when
-//! it does not exist any more.
+//! Removals without a machine record that were begun: what only the machine knew, and is needed when it does not exist any
+//! more. Its addresses find its DNS records, and its bucket has its backups.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use cloudron_core::{Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Kept;
 use crate::manager::Manager;
 use crate::{codes, record};
 
@@ -17,6 +18,9 @@ pub(crate) struct BegunRemoval {
     schema: u32,
     /// The addresses of the machine.
     pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Its backups, if they are in a bucket.
+    #[serde(default)]
+    pub(crate) kept: Option<Kept>,
 }
 
 /// All of them, one file each.
@@ -40,8 +44,14 @@ impl BegunRemovals {
         })
     }
 
-    pub(crate) fn put(&self, domain: &Domain, addresses: &BTreeSet<IpAddr>) -> Result<()> {
-        record::store(&self.path(domain), &BegunRemoval { schema: 1, addresses: addresses.clone() })
+    pub(crate) fn put(
+        &self,
+        domain: &Domain,
+        addresses: &BTreeSet<IpAddr>,
+        kept: Option<&Kept>,
+    ) -> Result<()> {
+        let begun = BegunRemoval { schema: 1, addresses: addresses.clone(), kept: kept.cloned() };
+        record::store(&self.path(domain), &begun)
     }
 
     pub(crate) fn remove(&self, domain: &Domain) -> Result<()> {

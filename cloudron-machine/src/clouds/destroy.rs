@@ -18,7 +18,7 @@ use crate::destroy::{DestroyOptions, Destroyed};
 use crate::dns::{DnsHost, Outcome, Removal, both_families};
 use crate::kept::Kept;
 use crate::manager::Manager;
-use crate::registry::{CloudPlace, Machine, Reach, SshReach};
+use crate::registry::{CloudPlace, DnsRecords, Machine, Reach, SshReach};
 
 /// What a cloud has of a machine that this computer has no record of.
 pub struct Remains {
@@ -92,6 +92,20 @@ impl Manager {
         Ok(host.has_zone(domain).await?.then_some(host))
     }
 
+    /// Returns the cloud's own DNS host, if there is an account and the records of a machine were written there. Sends
+    /// nothing.
+    ///
+    /// # Errors
+    /// Same as for opening the host.
+    pub fn own_dns(&self, records: &DnsRecords) -> Result<Option<DnsHost>> {
+        let Ok(account) = self.any_account() else { return Ok(None) };
+        if account.provider().dns_host() != records.provider || records.zone.is_some() {
+            return Ok(None);
+        }
+        let (id, provider) = own_host(&Account::clone(account).with_dns_of(records))?;
+        Ok(Some(DnsHost::new(id, provider)))
+    }
+
     /// Removes everything that carries the marks of a machine, and at the DNS host the records with exactly its addresses.
     /// The login is to see whether the only backups are on the machine's disk.
     ///
@@ -104,7 +118,9 @@ impl Manager {
         dns: Option<&DnsHost>,
         options: &DestroyOptions,
     ) -> Result<Destroyed> {
-        let (domain, mut kept, mut bucket) = (&remains.domain, None, None);
+        let domain = &remains.domain;
+        let begun = self.begun_removals();
+        let mut kept = begun.find(domain)?.and_then(|begun| begun.kept);
         for item in remains.items.iter().filter(|item| item.is_machine()) {
             let login = self.login(&remains.account, ssh.key.as_deref()).on_port(ssh.port);
             let login = match &ssh.user {
@@ -117,19 +133,18 @@ impl Manager {
                 true => self.describe(item, login).await.ok().flatten().map(|(_, said)| said),
             };
             if let Some(store) = said.map(|said| said.store).filter(|store| folder_of(store).is_none()) {
-                kept = Some(kept_of(remains, item, ssh, store.clone()));
-                bucket = Some(store);
+                kept = Some(kept_of(remains, item, ssh, store));
             }
         }
-        let begun = self.begun_removals();
-        begun.put(domain, &remains.addresses)?;
+        if let Some(kept) = kept.as_ref().filter(|_| options.delete_backups) {
+            // Only the machine knows the bucket, so that it stays until the bucket can be opened.
+            backups::look(&self.folder(&kept.store)?.store()?).await?;
+        }
+        begun.put(domain, &remains.addresses, kept.as_ref())?;
         let items = remains.items.clone();
         let removed = remove_items(as_cloud(&remains.host), items, self.progress(), self.cancel()).await?;
-        if options.delete_backups {
-            kept = None;
-            if let Some(store) = &bucket {
-                backups::remove(&self.folder(store)?).await?;
-            }
+        if let Some(kept) = kept.take_if(|_| options.delete_backups) {
+            backups::remove(&self.folder(&kept.store)?).await?;
         }
         let dns = match dns.filter(|_| !options.keep_dns) {
             Some(host) => Some(self.remove_exact_records(domain, &remains.addresses(), host).await?),

@@ -34,7 +34,7 @@ mod resume;
 mod reverse;
 mod settings;
 
-pub use account::{Account, Credentials};
+pub use account::{Account, Credentials, bucket_endpoint};
 pub use destroy::{Remains, SshLogin};
 pub(crate) use dns::own_host;
 pub use find::Given;

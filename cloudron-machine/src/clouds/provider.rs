@@ -76,6 +76,11 @@ impl Provider {
         }
     }
 
+    /// Returns whether it takes an access key rather than a token, and its buckets are in its regions: it is Amazon's.
+    pub fn is_amazon(self) -> bool {
+        self.token_variable().is_none()
+    }
+
     /// Returns the short name of its own DNS host.
     pub fn dns_host(self) -> &'static str {
         match self {

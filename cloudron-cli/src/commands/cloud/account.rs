@@ -99,15 +99,15 @@ impl Place {
     }
 
     /// Returns how the owner opens buckets: with the key of the options, or that of the environment. `amazon` says whether
-    /// the region is one of Amazon's.
+    /// the region and the endpoint of all services are Amazon's.
     pub(crate) fn stores(&self, amazon: bool, out: &Output) -> Result<StoreOptions> {
         let mut options = StoreOptions::from_env()?;
         if let Some((id, secret)) = self.key(out)? {
             options = options.with_credentials(id, secret);
             options.session_token = None;
         }
-        let s3 = self.endpoint.iter().find_map(|endpoint| endpoint.strip_prefix("s3="));
-        options.endpoint = s3.map(str::to_owned).or(options.endpoint);
+        let s3 = clouds::bucket_endpoint(&self.endpoint, amazon).map(str::to_owned);
+        options.endpoint = s3.or(options.endpoint);
         options.region = self.region.clone().filter(|_| amazon).or(options.region);
         Ok(options)
     }

@@ -115,7 +115,7 @@ impl Options {
                 (place.map(|place| &*place.provider), place.and_then(|place| place.region.clone()))
             }
             Known::Runs(runs) => (runs.first().map(|run| &*run.spec.provider), None),
-            Known::Kept(_) => return Ok((self.with_buckets(manager, out)?, None)),
+            Known::Kept(kept) => return Ok((self.with_buckets(manager, kept.cloud(), out)?, None)),
         };
         let cloud = id.and_then(|id| Provider::find(id).ok());
         if let Some(other) = self.provider.filter(|given| Some(*given) != cloud) {
@@ -130,13 +130,13 @@ impl Options {
         place.region = place.region.or(region);
         let (token, ca_file) = (self.credentials.token(), self.credentials.ca_file());
         let account = place.account(cloud, token, ca_file, out)?;
-        Ok((self.with_buckets(manager.with_account(account), out)?, Some(cloud)))
+        Ok((self.with_buckets(manager.with_account(account), Some(cloud), out)?, Some(cloud)))
     }
 
     /// Lets buckets be opened with the key that the options give.
-    fn with_buckets(&self, manager: Manager, out: &Output) -> Result<Manager> {
+    fn with_buckets(&self, manager: Manager, at: Option<Provider>, out: &Output) -> Result<Manager> {
         match self.place.is_given() {
-            true => Ok(manager.opening_buckets(self.place.stores(true, out)?)),
+            true => Ok(manager.opening_buckets(self.place.stores(at.is_none_or(Provider::is_amazon), out)?)),
             false => Ok(manager),
         }
     }
@@ -156,7 +156,7 @@ fn unknown(
 ) -> Result<()> {
     let (token, ca_file) = (options.credentials.token(), options.credentials.ca_file());
     let manager = manager.with_account(options.place.account(cloud, token, ca_file, out)?);
-    let (manager, how) = (options.with_buckets(manager, out)?, options.how());
+    let (manager, how) = (options.with_buckets(manager, Some(cloud), out)?, options.how());
     let (key, user) = (key_file(options.ssh_key.as_deref())?, options.ssh_user.clone());
     let login = SshLogin { key, user, port: options.ssh_port };
     let remains = interruptible(manager.remains(domain))?;
@@ -240,15 +240,17 @@ fn removal(
     out: &Output,
 ) -> Result<Removal> {
     let given = match at {
-        // The token is that of the cloud, and of its own DNS host.
-        Some(cloud) if cloud.dns_host() != records.provider || options.dns_token.is_some() => {
-            options.credentials.with_token(options.dns_token.clone())
-        }
-        _ => options.credentials.clone(),
+        // The token is that of the cloud.
+        Some(_) => options.credentials.with_token(options.dns_token.clone()),
+        None => options.credentials.clone(),
     };
     let host = Host::remembered(records, &given);
     let named = host.as_ref().map_or_else(|_| format!("--provider {}", records.provider), Host::options);
-    let host = host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider)));
+    let own = at.filter(|_| options.dns_token.is_none()).map(|_| manager.own_dns(records)).transpose()?;
+    let host = match own.flatten() {
+        Some(own) => Ok(own),
+        None => host.and_then(|host| host.open(&[], out).map(|provider| host.for_machine(provider))),
+    };
     let host = match host {
         Err(error) if given.are_given() => return Err(error),
         host => host,

@@ -35,7 +35,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, out: &Output) -> Result<()> {
     let (domain, place) = (options.which.domain()?, &options.account.place);
-    let amazon = options.provider.is_none_or(|cloud| cloud.token_variable().is_none());
+    let amazon = options.provider.is_none_or(Provider::is_amazon);
     let backups = match (options.bucket.store(&domain, place, amazon, out)?, &options.store) {
         (Some((url, owner)), _) => interruptible(async {
             read(&Repository::open(open_store_with(&url, &owner)?).await?, out).await

@@ -96,13 +96,12 @@ fn begin(provider: Provider, options: &Options, domain: &Domain, out: &Output) -
     let (common, Account { place, token, ca_file }) = (&options.common, &options.account);
     let secrets = [token.as_ref(), place.secret_access_key.as_ref(), options.dns_token.as_ref()];
     secrets::one_stdin(&[&secrets[..], &common.secrets()[..]].concat())?;
-    let takes_token = provider.token_variable().is_some();
     if !options.bucket.is_given() {
         place.without_key(provider)?;
     }
     let account = place.account(provider, token.as_ref(), ca_file.clone(), out)?;
     let mut manager = manager(out)?.with_account(account);
-    let (url, owner) = options.bucket.store(domain, place, !takes_token, out)?.unzip();
+    let (url, owner) = options.bucket.store(domain, place, provider.is_amazon(), out)?.unzip();
     if let Some(owner) = &owner {
         manager = manager.opening_buckets(owner.clone());
     }
