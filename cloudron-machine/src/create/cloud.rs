@@ -118,13 +118,13 @@ impl Manager {
         settings: &CloudSettings,
         store: &str,
     ) -> Result<()> {
-        if settings.server_role && request.store_access.is_some() {
-            let text = "the server has a key for its bucket, or a role is made for it: not both";
-            return Err(Error::new(&core_codes::USAGE, text));
-        }
         let has_role = settings.server_role || settings.instance_profile.is_some();
-        if folder_of(store).is_some() || !has_role || request.store_access.is_some() {
+        if folder_of(store).is_some() || !has_role {
             return Ok(());
+        }
+        if request.store_access.is_some() {
+            let text = "the server has a key for its bucket, or the role of its instance: not both";
+            return Err(Error::new(&core_codes::USAGE, text));
         }
         let owner = self.bucket_options()?;
         request.store_access = Some(StoreAccess {
@@ -286,15 +286,16 @@ pub(super) fn after_machine(steps: &mut Vec<Arc<dyn Step>>, more: Vec<Arc<dyn St
     steps.splice(at..at, more);
 }
 
-/// Refuses to give the account's own key to the server.
+/// Refuses to give the account's own key, or that with which the owner opens the bucket, to the server.
 pub(super) fn check_access(manager: &Manager, access: &StoreAccess) -> Result<()> {
     let StoreCredentials::Key { access_key_id, .. } = &access.credentials else { return Ok(()) };
-    let same = manager.account().and_then(|account| account.access_key_id()) == Some(&**access_key_id);
-    match same {
-        false => Ok(()),
-        true => {
-            let text = "the server needs a key of its own for its bucket: the account's key never reaches it";
-            Err(Error::new(&core_codes::USAGE, text))
-        }
-    }
+    let owner = manager.bucket_options()?;
+    let account = manager.account().and_then(|account| account.access_key_id());
+    let whose = match Some(&**access_key_id) {
+        key if key == account => "account's",
+        key if key == owner.access_key_id.as_deref() => "owner's",
+        _ => return Ok(()),
+    };
+    let text = format!("the server needs a key of its own for its bucket: the {whose} key never reaches it");
+    Err(Error::new(&core_codes::USAGE, text))
 }

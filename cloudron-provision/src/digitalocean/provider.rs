@@ -56,10 +56,10 @@ impl Settings {
         // A file ends in a line break, and may hold several keys.
         self.public_key = self.public_key.trim().to_owned();
         public_key(&self.public_key)?;
-        for (what, text) in [("size", &self.size), ("region", &self.region), ("image", &self.image)] {
+        for (what, text) in [("a size", &self.size), ("a region", &self.region), ("an image", &self.image)] {
             let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
             if text.is_empty() || text.len() > 64 || !text.bytes().all(fits) {
-                return Err(Error::new(&codes::SETTINGS, format!("{text:?} cannot be the name of a {what}")));
+                return Err(Error::new(&codes::SETTINGS, format!("{text:?} cannot be the name of {what}")));
             }
         }
         Ok(())

@@ -48,6 +48,10 @@ impl Failure {
             TimedOut | Unavailable => Meaning::Down,
             _ => Meaning::Refused,
         };
+        let error = match error.kind() {
+            Unavailable => Error::new(&codes::DOWN, error.to_string()).with_source(error),
+            _ => error,
+        };
         let error = error.while_doing(action).retryable(meaning == Meaning::Down);
         Self { error, name: String::new(), meaning, unknown: meaning == Meaning::Down }
     }

@@ -58,11 +58,11 @@ impl Settings {
         self.public_key = self.public_key.trim().to_owned();
         names::public_key(&self.public_key)?;
         for (what, text) in
-            [("type", &self.server_type), ("location", &self.location), ("image", &self.image)]
+            [("a type", &self.server_type), ("a location", &self.location), ("an image", &self.image)]
         {
             let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
             if text.is_empty() || text.len() > 64 || !text.bytes().all(fits) {
-                return Err(Error::new(&codes::SETTINGS, format!("{text:?} cannot be the name of a {what}")));
+                return Err(Error::new(&codes::SETTINGS, format!("{text:?} cannot be the name of {what}")));
             }
         }
         Ok(())
